@@ -1,0 +1,1 @@
+"""What it means: query, statistics, tables, figures, report."""

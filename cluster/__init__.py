@@ -1,0 +1,1 @@
+"""Where it is run: the only room that imports Ray."""

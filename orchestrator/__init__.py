@@ -1,0 +1,1 @@
+"""From question to records: plan, proposals, store, provenance, command line."""

@@ -1,0 +1,59 @@
+"""The one in-memory form of an example, whatever file it came from. Imports no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Text:
+    """A text whose parts may refer to image regions."""
+
+    text: str
+    """Lower case, single spaces; tags already replaced by neutral names (persons) or class names."""
+    references: tuple[tuple[int, int, int], ...] = ()
+    """(start, end, box): the characters [start, end) name box number `box` of the image."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """One text input of the student: a query, and in VCR an answer or rationale behind it."""
+
+    query: Text
+    response: Text | None = None
+    response_segment: int = 2
+    """Segment id of the response: 2 answer, 3 rationale (UNITER)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """One question put to the student."""
+
+    id: str
+    image: str
+    """Path of the image, relative to the task's image folder."""
+    candidates: tuple[Candidate, ...]
+    """One (SNLI-VE, VQA) or four (VCR)."""
+    targets: tuple[tuple[int, float], ...]
+    """Sparse soft target: (class or candidate index, score in [0, 1])."""
+    stratum: str
+    """Label, answer type or mode by which low-shot subsets are stratified."""
+    group: str
+    """Examples with one group stand and fall together in a subset (VCR: the two modes of one annotation)."""
+    slices: tuple[str, ...] = ()
+    """Named parts of the split this example belongs to, e.g. ("heldout_known",)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskSplit:
+    """One split of one task."""
+
+    task: str
+    split: str
+    examples: tuple[Example, ...]
+    image_folder: str
+    """Absolute path."""
+    boxes: dict[str, tuple[tuple[float, float, float, float], ...]]
+    """image -> boxes (x1, y1, x2, y2) in pixels; an image without boxes is cut into a grid by the reader of features."""
+    classes: tuple[str, ...]
+    """Answer strings of the output classes (SNLI-VE 3, VQA vocabulary); empty for VCR."""
