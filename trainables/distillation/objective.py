@@ -1,0 +1,87 @@
+"""What the student minimises: the one place where the task loss and the distillation terms are summed.
+
+    L = L_task + m(progress) * mean_B( w_B * sum over terms of weight * term_B )
+
+m is the schedule, w_B the confidence weight of an example. Dimensions: B batch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import torch
+from torch import Tensor
+from torch import nn
+
+from trainables.config import DistillationConfig
+from trainables.distillation.outputs import StudentOutputs
+from trainables.distillation.outputs import TeacherTargets
+from trainables.distillation.schedule import multiplier
+from trainables.distillation.terms import TERMS
+from trainables.distillation.terms import Term
+from trainables.distillation.terms import initial_projection
+from trainables.distillation.weighting import example_weights
+
+
+class Objective(nn.Module):
+    """The objective of one trial; holds the train-only projections, and nothing of the student.
+
+    A term with weight 0 does not exist: no parameters, no random numbers. Each term draws from a stream of its own
+    (`seed` and the term's name), so adding one changes neither the others nor the rest of the trial.
+    """
+
+    def __init__(self, config: DistillationConfig, student_width: int, teacher_width: int, *, seed: int) -> None:
+        super().__init__()
+        self.weighting = config.weighting
+        self.terms = build_terms(config, student_width, teacher_width, seed)
+        self.projections = nn.ModuleDict({term.name: term.projection for term in self.terms})
+
+    @property
+    def distils(self) -> bool:
+        """False if no term is switched on: then no teacher is needed."""
+        return bool(self.terms)
+
+    def forward(
+        self,
+        task_loss: Tensor,
+        student: StudentOutputs,
+        targets: TeacherTargets | None,
+        *,
+        progress: float,
+        student_confidence_B: Tensor | None = None,
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the scalar to minimise, and each term's unweighted batch mean by name, detached.
+
+        `task_loss`: scalar, already averaged over the batch. `progress`: share of the steps done, in [0, 1].
+        `student_confidence_B`: the student's probability of the ground truth, for the weightings that need it; it
+        receives no gradient. Raises ValueError where terms are on and the targets are None.
+        """
+        if not self.distils:
+            return task_loss, {}
+        if targets is None:
+            raise ValueError(f"distillation.terms: {self._names()} need teacher targets, found None")
+        values = {term.name: (term.weight, term(student, targets)) for term in self.terms}
+        strength_B = example_weights(self.weighting, targets, student_confidence_B)
+        summed_B = torch.stack([weight * value_B for weight, value_B in values.values()]).sum(0)
+        distillation = multiplier(self.weighting.schedule, progress) * (strength_B * summed_B).mean()
+        return task_loss + distillation, {name: value_B.detach().mean() for name, (_, value_B) in values.items()}
+
+    def _names(self) -> str:
+        return ", ".join(term.name for term in self.terms)
+
+
+def build_terms(config: DistillationConfig, student_width: int, teacher_width: int, seed: int) -> list[Term]:
+    """Return the terms whose weight is above 0."""
+    terms: list[Term] = []
+    for kind in TERMS:
+        if getattr(config.terms, kind.name) > 0:
+            generator = stream(seed, kind.name)
+            projection = initial_projection(student_width, teacher_width, generator)
+            terms.append(kind.build(config, projection, generator))
+    return terms
+
+
+def stream(seed: int, name: str) -> torch.Generator:
+    """Return a CPU generator for `name` that is independent of the streams of other names and seeds."""
+    digest = hashlib.sha256(f"distillation/{name}/{seed}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)

@@ -1,0 +1,47 @@
+"""What the objective compares: the student's states and the teacher's features of one batch.
+
+Dimensions: B batch, N words (padded), S student width, T teacher width, K classes or candidates.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudentOutputs:
+    """States of the student's last layer; for VCR those of the right candidate's sequence."""
+
+    h_cls: Tensor
+    """(B, S) state of the first text position, which stands for the whole input."""
+    h_image: Tensor
+    """(B, S) state of the region that covers the whole image."""
+    h_words: Tensor
+    """(B, N, S) states averaged over the sub-tokens of each word; finite at padded words."""
+    logits: Tensor
+    """(B, K) scores of the task's head."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TeacherTargets:
+    """Frozen features of the teacher for the same examples, and how sure it was of the ground truth."""
+
+    image_BT: Tensor
+    """Image embedding."""
+    text_BT: Tensor
+    """Sentence embedding."""
+    words_BNT: Tensor
+    """Features that the student's words are drawn to (`distillation.selection.features`); finite at padding."""
+    isolated_BNT: Tensor
+    """Features of each word encoded alone: what relevance is computed from; finite at padding."""
+    word_mask_BN: Tensor
+    """bool, true at words, false at padding."""
+    confidence_B: Tensor
+    """Probability of the ground truth, in [0, 1] (`confidence.truth_probability`)."""
+    cross_entropy_B: Tensor
+    """Cross-entropy with the ground truth in nats (`confidence.truth_cross_entropy`); -log(confidence) where the
+    target is one class."""
+    correct_B: Tensor
+    """bool, true where the teacher's best class is the ground truth (`confidence.truth_is_best`)."""

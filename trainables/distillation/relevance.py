@@ -1,0 +1,56 @@
+"""How relevant each word is to the picture and to the sentence, in the teacher's eyes (docs/method.md, "Tokens").
+
+Dimensions: B batch, N words (padded), T teacher width.
+
+Relevance is computed from words encoded alone: CLIP trains only the sentence position of its text tower, so a word's
+state inside the sentence is not known to lie where images and sentences do.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from trainables.config import SelectionConfig
+from trainables.distillation.distance import unit_length
+from trainables.distillation.outputs import TeacherTargets
+
+LEAST_DEVIATION = 1e-6
+"""Relevances that differ by less than this are taken as equal, so that rounding noise is not blown up."""
+
+
+def cosine_relevance(words_BNT: Tensor, whole_BT: Tensor) -> Tensor:
+    """Return (B, N) the cosine of each word with the image (visual) or with the sentence (semantic relevance)."""
+    return (unit_length(words_BNT) * unit_length(whole_BT).unsqueeze(1)).sum(-1)
+
+
+def standardise(relevance_BN: Tensor, mask_BN: Tensor) -> Tensor:
+    """Return (B, N) with mean 0 and standard deviation 1 (population) over each example's words; 0 at padding.
+
+    An example whose words are all equally relevant, or that has one word, gets zeros.
+    """
+    num_words_B1 = mask_BN.sum(-1, keepdim=True).clamp_min(1)
+    centred_BN = _keep(relevance_BN, mask_BN)
+    centred_BN = _keep(centred_BN - centred_BN.sum(-1, keepdim=True) / num_words_B1, mask_BN)
+    deviation_B1 = (centred_BN.square().sum(-1, keepdim=True) / num_words_B1).sqrt()
+    return torch.where(deviation_B1 > LEAST_DEVIATION, centred_BN / deviation_B1.clamp_min(LEAST_DEVIATION), 0.0)
+
+
+@torch.no_grad()
+def prior_logits(selection: SelectionConfig, targets: TeacherTargets) -> Tensor:
+    """Return (B, N) the logits whose softmax over the words is the prior p_i.
+
+    logits_i = (a z(r_i^visual) + (1 - a) z(r_i^semantic)) / tau, z standardised within the example; a is 1 for the
+    score `visual`, 0 for `semantic`, `visual_share` for `visual_semantic`. `random` and `all` have a flat prior.
+    """
+    mask_BN = targets.word_mask_BN
+    if selection.score in ("random", "all"):
+        return torch.zeros(mask_BN.shape, device=mask_BN.device)
+    share = {"visual": 1.0, "semantic": 0.0, "visual_semantic": selection.visual_share}[selection.score]
+    visual_BN = standardise(cosine_relevance(targets.isolated_BNT, targets.image_BT), mask_BN)
+    semantic_BN = standardise(cosine_relevance(targets.isolated_BNT, targets.text_BT), mask_BN)
+    return (share * visual_BN + (1 - share) * semantic_BN) / selection.temperature
+
+
+def _keep(values_BN: Tensor, mask_BN: Tensor) -> Tensor:
+    return torch.where(mask_BN, values_BN, 0.0)

@@ -1,0 +1,81 @@
+"""Which words of each example are distilled, and with what share (docs/method.md, "Tokens").
+
+Dimensions: B batch, N words (padded).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from trainables.config import SelectionConfig
+from trainables.distillation.outputs import TeacherTargets
+from trainables.distillation.relevance import prior_logits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """The selected words of a batch."""
+
+    chosen_BN: Tensor
+    """bool, true at selected words."""
+    weights_BN: Tensor
+    """Shares q_i: 0 outside the selection, sum 1 in each example (0 in an example without words)."""
+
+
+def num_selected(mask_BN: Tensor, ratio: float) -> Tensor:
+    """Return (B,) k = max(1, round(ratio * n)) of n words, halves to the even number; 0 where there is no word."""
+    num_words_B = mask_BN.sum(-1)
+    rounded_B = (ratio * num_words_B.double()).round().long().clamp_min(1)
+    return torch.minimum(rounded_B, num_words_B)
+
+
+def top_k(scores_BN: Tensor, mask_BN: Tensor, k_B: Tensor) -> Tensor:
+    """Return (B, N) bool: the k_B highest scores among the words of each example; of equal scores the earlier word."""
+    order_BN = _words_only(scores_BN, mask_BN).argsort(dim=-1, descending=True, stable=True)
+    ranks_BN = order_BN.argsort(dim=-1)
+    return (ranks_BN < k_B.unsqueeze(-1)) & mask_BN
+
+
+def sample(logits_BN: Tensor, mask_BN: Tensor, k_B: Tensor, generator: torch.Generator) -> Tensor:
+    """Return (B, N) bool: k_B words drawn one after another without replacement, each from the renormalised prior.
+
+    The highest of logits plus Gumbel noise are such a draw (Gumbel-top-k). The noise comes from the generator's
+    device, so that a seed selects the same words on every device.
+    """
+    noise_BN = torch.empty(logits_BN.shape, device=generator.device).exponential_(generator=generator)
+    gumbel_BN = -noise_BN.clamp_min(torch.finfo(noise_BN.dtype).tiny).log()
+    return top_k(logits_BN + gumbel_BN.to(logits_BN.device), mask_BN, k_B)
+
+
+def softmax_over(logits_BN: Tensor, chosen_BN: Tensor) -> Tensor:
+    """Return (B, N) the softmax over the chosen words, which is the prior renormalised on them; 0 elsewhere."""
+    shares_BN = torch.softmax(_words_only(logits_BN, chosen_BN), dim=-1)
+    return torch.where(chosen_BN, shares_BN, 0.0)
+
+
+@torch.no_grad()
+def select(selection: SelectionConfig, targets: TeacherTargets, generator: torch.Generator) -> Selection:
+    """Select words by the teacher's relevance; only `random` and `sampled` draw from the generator."""
+    mask_BN = targets.word_mask_BN
+    logits_BN = prior_logits(selection, targets)
+    chosen_BN = _chosen(selection, logits_BN, mask_BN, generator)
+    flat = selection.weights == "uniform"
+    weights_BN = softmax_over(torch.zeros_like(logits_BN) if flat else logits_BN, chosen_BN)
+    return Selection(chosen_BN=chosen_BN, weights_BN=weights_BN)
+
+
+def _chosen(selection: SelectionConfig, logits_BN: Tensor, mask_BN: Tensor, generator: torch.Generator) -> Tensor:
+    if selection.score == "all":
+        return mask_BN
+    k_B = num_selected(mask_BN, selection.ratio)
+    if selection.score == "random" or selection.draw == "sampled":
+        return sample(logits_BN, mask_BN, k_B, generator)
+    return top_k(logits_BN, mask_BN, k_B)
+
+
+def _words_only(scores_BN: Tensor, mask_BN: Tensor) -> Tensor:
+    # The least number instead of -inf: a row without words must not become NaN.
+    return scores_BN.masked_fill(~mask_BN, torch.finfo(scores_BN.dtype).min)
