@@ -1,0 +1,19 @@
+"""What the command line prints without a traceback, with exit status 2."""
+
+from __future__ import annotations
+
+
+class OrchestratorError(Exception):
+    """A mistake or a hindrance that the person can act on; the message says what was found and what to do."""
+
+
+class StoreError(OrchestratorError):
+    """Records cannot be read or written."""
+
+
+class ClusterError(OrchestratorError):
+    """No cluster, or not the resources that the study asks for."""
+
+
+class UnknownStudyError(OrchestratorError):
+    """A study that is neither shipped, nor a file, nor in the store."""

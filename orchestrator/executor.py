@@ -1,0 +1,32 @@
+"""The seam between what is to be run and where it runs."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Protocol
+
+from orchestrator.queue import TrialQueue
+from orchestrator.records import Record
+from orchestrator.trials import Trial
+from trainables.job import TrialOutcome
+
+
+class Finish(Protocol):
+    """Called once for each trial that ended, in the driver, from one thread: stores the record and tells the queue."""
+
+    def __call__(self, trial: Trial, outcome: TrialOutcome, started_at: datetime, attempts: int) -> Record:
+        """Record `outcome`. `started_at` is aware; `attempts` counts executions, 1 where nothing was lost."""
+        ...
+
+
+class Executor(Protocol):
+    """Runs trials until the queue is done."""
+
+    def run(self, queue: TrialQueue, finish: Finish) -> None:
+        """Take trials from `queue.next()` until `queue.done`; call `finish` for each.
+
+        `queue.next()` gives None while nothing is ready: only a call of `finish` changes that. A failed trial is
+        an outcome, never an exception. Raises ClusterError when there is nowhere to run, KeyboardInterrupt after a
+        clean stop.
+        """
+        ...

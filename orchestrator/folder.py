@@ -1,0 +1,95 @@
+"""A folder of whole files, on a disk or in object storage: what the store needs of pyarrow's filesystems."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from pathlib import Path
+
+import pyarrow as pa
+from pyarrow import fs
+
+from orchestrator.errors import StoreError
+
+_UNFINISHED = ".unfinished-"
+"""Prefix of files that are being written; readers do not see them."""
+
+
+class Folder:
+    """Files below one root, each written whole or not at all."""
+
+    def __init__(self, uri: str) -> None:
+        """Open the folder at `uri`, a local path or a URI such as s3://bucket/path; nothing is created yet."""
+        self.uri = uri
+        try:
+            self._files, self._root = _resolve(uri)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise StoreError(
+                f"store {uri!r}: not a folder that can be opened ({error}); "
+                f"give a local path, or a URI that begins with s3:// or gs://"
+            ) from error
+        self._local = isinstance(self._files, fs.LocalFileSystem)
+
+    def names(self, folder: str) -> list[str]:
+        """Return the sorted names of the files in `folder` (not below it); empty if there is no such folder."""
+        return sorted(info.base_name for info in self._listed(folder) if info.type == fs.FileType.File)
+
+    def folders(self, folder: str) -> list[str]:
+        """Return the sorted names of the folders in `folder`."""
+        return sorted(info.base_name for info in self._listed(folder) if info.type == fs.FileType.Directory)
+
+    def exists(self, path: str) -> bool:
+        """Return whether there is a file at `path`."""
+        return self._files.get_file_info(self._at(path)).type == fs.FileType.File
+
+    def read(self, path: str) -> pa.Buffer | None:
+        """Return the whole file, or None if there is none."""
+        try:
+            with self._files.open_input_file(self._at(path)) as file:
+                return file.read_buffer()
+        except FileNotFoundError:
+            return None
+
+    def write(self, path: str, content: bytes | pa.Buffer) -> None:
+        """Write the file at `path` whole or not at all, over one that is there."""
+        try:
+            if self._local:
+                self._write_and_rename(Path(self._at(path)), content)
+            else:  # one put: object storage shows an object only when its upload is complete
+                with self._files.open_output_stream(self._at(path)) as file:
+                    file.write(content)
+        except OSError as error:
+            raise StoreError(f"store {self.uri!r}: cannot write {path}: {error}") from error
+
+    def remove(self, path: str) -> None:
+        """Remove the file at `path`, if it is there."""
+        try:
+            self._files.delete_file(self._at(path))
+        except FileNotFoundError:
+            pass
+
+    def _at(self, path: str) -> str:
+        return f"{self._root}/{path}"
+
+    def _listed(self, folder: str) -> list[fs.FileInfo]:
+        listed = self._files.get_file_info(fs.FileSelector(self._at(folder), allow_not_found=True))
+        return [info for info in listed if not info.base_name.startswith(_UNFINISHED)]
+
+    def _write_and_rename(self, target: Path, content: bytes | pa.Buffer) -> None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = target.with_name(f"{_UNFINISHED}{uuid.uuid4().hex}")
+        try:
+            with unfinished.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            unfinished.replace(target)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+
+def _resolve(uri: str) -> tuple[fs.FileSystem, str]:
+    if "://" in uri:
+        files, root = fs.FileSystem.from_uri(uri)
+        return files, root.rstrip("/")
+    return fs.LocalFileSystem(), str(Path(uri).expanduser().absolute())

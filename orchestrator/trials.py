@@ -1,0 +1,97 @@
+"""The trial: one configuration with one seed, the unit that is planned, run and recorded."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from typing import Literal
+
+from trainables.config import IDENTITY_VERSION
+from trainables.config import TrialConfig
+from trainables.config import canonical
+from trainables.job import TrialJob
+
+Phase = Literal["search", "confirm"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One trial of a study, with its place in it."""
+
+    id: str
+    study: str
+    cell: str
+    cell_id: str
+    arm: str
+    is_reference: bool
+    is_control: bool
+    condition: tuple[tuple[str, Any], ...]
+    phase: Phase
+    proposal: int | None
+    """Index in the search of its cell; None in the confirm phase."""
+    seed: int
+    config: TrialConfig
+    """Resolved and canonical."""
+    parameters: Mapping[str, Any]
+    """Searched values by dotted path."""
+    evaluate: tuple[str, ...]
+    data_digest: str
+    teacher_digest: str
+
+    def job(self, *, cache: str, threads: int = 1) -> TrialJob:
+        """Return what a worker needs to run this trial. Per-example predictions are kept in the confirm phase."""
+        return TrialJob(
+            trial_id=self.id,
+            config=self.config,
+            seed=self.seed,
+            evaluate=self.evaluate,
+            cache=cache,
+            threads=threads,
+            keep_predictions=self.phase == "confirm",
+        )
+
+
+def content_hash(content: Any) -> str:
+    """Return the first 20 hex digits of the SHA-256 of `content` as JSON with sorted keys."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+def config_content(config: TrialConfig) -> dict[str, Any]:
+    """Return what is not at its default in the canonical form of `config`."""
+    return canonical(config).model_dump(mode="json", exclude_defaults=True)
+
+
+def trial_id(
+    config: TrialConfig, seed: int, evaluate: Sequence[str], data_digest: str, teacher_digest: str
+) -> str:
+    """Return the identity of what a trial computes: not when, where, or under which study.
+
+    Fields at their defaults are left out, so that a new field at its old meaning changes no id.
+    """
+    return content_hash(
+        {
+            "config": config_content(config),
+            "seed": seed,
+            "evaluate": sorted(evaluate),
+            "data": data_digest,
+            "teacher": teacher_digest,
+            "identity_version": IDENTITY_VERSION,
+        }
+    )
+
+
+def with_parameters(config: TrialConfig, parameters: Mapping[str, Any]) -> TrialConfig:
+    """Return the canonical configuration with `parameters` (dotted path -> value) set."""
+    content = config.model_dump()
+    for path, value in parameters.items():
+        *folders, name = path.split(".")
+        level = content
+        for folder in folders:
+            level = level[folder]
+        level[name] = value
+    return canonical(TrialConfig.model_validate(content))
