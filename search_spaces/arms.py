@@ -1,0 +1,131 @@
+"""From factors to arms: the designs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from pydantic import BaseModel
+
+from search_spaces.configuration import flatten
+from search_spaces.configuration import value_at
+from search_spaces.study import Arms
+from search_spaces.study import Factor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Level:
+    """One level of a factor, other than the base's."""
+
+    factor: str
+    label: str
+    """Part of the arm's name: `without_x`, `with_x` or `x=level`."""
+    changes: dict[str, Any]
+    """By leaf."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arm:
+    """One thing that is compared: the base with some changes."""
+
+    name: str
+    changes: dict[str, Any]
+    levels: tuple[Level, ...] = ()
+    """Levels other than the base's; empty for the base, listed arms and controls."""
+    is_control: bool = False
+
+
+def spelled(value: Any) -> str:
+    """A value as it stands in names of arms and cells."""
+    if isinstance(value, str) and value and not set(value) & set(' ,=|"'):
+        return value
+    return json.dumps(value)
+
+
+def _named_levels(name: str, factor: Factor) -> Iterator[tuple[str, dict[str, Any]]]:
+    if factor.without is not None:
+        yield f"without_{name}", factor.without
+    if factor.with_ is not None:
+        yield f"with_{name}", factor.with_
+    for level, changes in (factor.levels or {}).items():
+        yield f"{name}={level}", changes
+    for value in factor.values or ():
+        yield f"{name}={spelled(value)}", {name: value}
+
+
+def levels(name: str, factor: Factor, base: BaseModel) -> tuple[Level, ...]:
+    """The levels of a factor that differ from the base's."""
+    every = (
+        Level(factor=name, label=label, changes=flatten(type(base), changes))
+        for label, changes in _named_levels(name, factor)
+    )
+    return tuple(
+        level for level in every if any(value_at(base, path) != value for path, value in level.changes.items())
+    )
+
+
+def _arm(chosen: Iterable[Level]) -> Arm:
+    chosen = tuple(chosen)
+    changes: dict[str, Any] = {}
+    for level in chosen:
+        changes |= level.changes
+    return Arm(name="+".join(level.label for level in chosen), changes=changes, levels=chosen)
+
+
+def _one_at_a_time(factors: tuple[tuple[Level, ...], ...]) -> Iterator[Arm]:
+    return (_arm([level]) for factor in factors for level in factor)
+
+
+def _ladder(factors: tuple[tuple[Level, ...], ...]) -> Iterator[Arm]:
+    below: tuple[Level, ...] = ()
+    for factor in factors:
+        for level in factor:
+            yield _arm((*below, level))
+        below = (*below, *factor[-1:])
+
+
+def _factorial(factors: tuple[tuple[Level, ...], ...]) -> Iterator[Arm]:
+    for combination in product(*((None, *factor) for factor in factors)):
+        if any(combination):
+            yield _arm(level for level in combination if level is not None)
+
+
+_DESIGNS = {
+    "add_one": _one_at_a_time,
+    "leave_one_out": _one_at_a_time,
+    "ladder": _ladder,
+    "factorial": _factorial,
+}
+FORMS = {
+    "add_one": ("with", "levels", "values"),
+    "leave_one_out": ("without", "levels", "values"),
+    "ladder": ("with", "without", "levels", "values"),
+    "factorial": ("with", "without", "levels", "values"),
+}
+"""The forms of a factor that each design understands."""
+
+
+def build_arms(arms: Arms, base: BaseModel) -> tuple[Arm, ...]:
+    """All arms in order: the base and the design's, listed ones, controls (whose changes `load` has filled in)."""
+    built: list[Arm] = []
+    if arms.design in _DESIGNS:
+        factors = tuple(levels(name, factor, base) for name, factor in arms.factors.items())
+        built += [Arm(name=arms.base, changes={}), *_DESIGNS[arms.design](factors)]
+    elif not arms.listed:
+        built.append(Arm(name=arms.base, changes={}))
+    for name, changes in arms.listed.items():
+        built.append(Arm(name=name, changes=flatten(type(base), changes or {})))
+    for name, changes in arms.controls.items():
+        built.append(Arm(name=name, changes=flatten(type(base), changes or {}), is_control=True))
+    return tuple(built)
+
+
+def reference(arms: Arms) -> str:
+    """Name of the arm that effects are computed against."""
+    if arms.reference is not None:
+        return arms.reference
+    return next(iter(arms.listed), arms.base) if arms.design == "listed" else arms.base

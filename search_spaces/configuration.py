@@ -1,0 +1,117 @@
+"""Dotted paths into a trial configuration: which fields there are, which values fit, and configurations by value."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from collections.abc import Mapping
+from functools import cache
+from typing import Annotated
+from typing import Any
+from typing import Literal
+from typing import TypeGuard
+from typing import TypeVar
+from typing import get_args
+from typing import get_origin
+
+from pydantic import BaseModel
+from pydantic import TypeAdapter
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+
+Config = TypeVar("Config", bound=BaseModel)
+
+
+def is_group(annotation: Any) -> TypeGuard[type[BaseModel]]:
+    """Whether a field of this type has fields of its own."""
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+def _walk(config_type: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    for name, field in config_type.model_fields.items():
+        yield prefix + name, field
+        if is_group(field.annotation):
+            yield from _walk(field.annotation, f"{prefix}{name}.")
+
+
+@cache
+def leaves(config_type: type[BaseModel]) -> Mapping[str, FieldInfo]:
+    """Dotted path -> field, for every field that holds a value, in the order of declaration."""
+    return {path: field for path, field in _walk(config_type) if not is_group(field.annotation)}
+
+
+@cache
+def groups(config_type: type[BaseModel]) -> Mapping[str, FieldInfo]:
+    """Dotted path -> field, for every field that has fields of its own."""
+    return {path: field for path, field in _walk(config_type) if is_group(field.annotation)}
+
+
+@cache
+def adapter(config_type: type[BaseModel], path: str) -> TypeAdapter[Any]:
+    """Validator of the values that the leaf at `path` takes."""
+    field = leaves(config_type)[path]
+    annotation: Any = field.annotation
+    return TypeAdapter(Annotated[(annotation, *field.metadata)] if field.metadata else annotation)
+
+
+def options(annotation: Any) -> tuple[Any, ...]:
+    """The values that a Literal type (or a union with one) allows; empty for other types."""
+    if get_origin(annotation) is Literal:
+        return get_args(annotation)
+    return tuple(option for part in get_args(annotation) for option in options(part))
+
+
+@cache
+def kinds(config_type: type[BaseModel], path: str) -> frozenset[type]:
+    """The scalar types that the leaf at `path` takes: some of bool, int, float, str, NoneType."""
+    annotation = leaves(config_type)[path].annotation
+    parts = (annotation, *get_args(annotation))
+    named = {part for part in parts if part in (bool, int, float, str, type(None))}
+    return frozenset(named | {type(option) for option in options(annotation)})
+
+
+def expectation(config_type: type[BaseModel], path: str, value: Any) -> str | None:
+    """What the leaf at `path` would take instead of `value`; None where `value` fits."""
+    try:
+        adapter(config_type, path).validate_json(json.dumps(value), strict=True)
+    except ValidationError as error:
+        return " or ".join(dict.fromkeys(phrase(detail["msg"]) for detail in error.errors()))
+    return None
+
+
+def phrase(message: str) -> str:
+    """A message of pydantic's, to be read after "should be"."""
+    return message.removeprefix("Input should be ").removeprefix("Value error, ")
+
+
+def flatten(config_type: type[BaseModel], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Changes by leaf: a mapping given for a group stands for changes of the fields inside it."""
+    flat: dict[str, Any] = {}
+    for path, value in changes.items():
+        if path in groups(config_type) and isinstance(value, Mapping):
+            flat |= flatten(config_type, {f"{path}.{name}": inner for name, inner in value.items()})
+        else:
+            flat[path] = value
+    return flat
+
+
+def value_at(config: BaseModel, path: str) -> Any:
+    """The value of the leaf at `path`."""
+    value: Any = config
+    for name in path.split("."):
+        value = getattr(value, name)
+    return value
+
+
+def replaced(config: Config, changes: Mapping[str, Any]) -> Config:
+    """`config` with the leaves of `changes` replaced, validated as a whole."""
+    if not changes:
+        return config
+    tree = config.model_dump()
+    for path, value in changes.items():
+        *parents, name = path.split(".")
+        branch = tree
+        for parent in parents:
+            branch = branch[parent]
+        branch[name] = value
+    return type(config).model_validate(tree)

@@ -1,0 +1,75 @@
+"""Cells: every arm under every combination of conditions, with the configuration and search space it has there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
+from typing import Any
+
+from pydantic import BaseModel
+
+from search_spaces.arms import Arm
+from search_spaces.arms import build_arms
+from search_spaces.arms import reference
+from search_spaces.arms import spelled
+from search_spaces.configuration import replaced
+from search_spaces.domains import Domain
+from search_spaces.space import reduced
+from search_spaces.space import searched
+from search_spaces.study import Study
+
+Condition = tuple[tuple[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One arm under one combination of conditions: what is searched once and confirmed with every seed."""
+
+    name: str
+    """`arm|path=value,path=value`; the arm alone where a study has no conditions."""
+    arm: str
+    is_reference: bool
+    is_control: bool
+    condition: Condition
+    config: BaseModel
+    """Resolved; without what cannot matter in this cell. Make it canonical again after setting parameters."""
+    space: tuple[tuple[str, Domain], ...]
+    """The parameters searched here, in the order of declaration; some may depend on earlier ones by their `when`."""
+
+
+def combinations(conditions: dict[str, tuple[Any, ...]]) -> Iterator[Condition]:
+    """Every combination of conditions, the last path varying fastest; one empty combination where there are none."""
+    return (tuple(zip(conditions, values, strict=True)) for values in product(*conditions.values()))
+
+
+def cell_name(arm: str, condition: Condition) -> str:
+    """Name of the cell of `arm` under `condition`."""
+    places = ",".join(f"{path}={spelled(value)}" for path, value in condition)
+    return f"{arm}|{places}" if places else arm
+
+
+def cells(study: Study, config_type: type[BaseModel], canonical: Callable[[Any], Any]) -> tuple[Cell, ...]:
+    """The cells of a study, all arms of one combination of conditions beside each other."""
+    base = config_type.model_validate(study.base)
+    arms = build_arms(study.arms, base)
+    build = partial(_cell, study, base, canonical)
+    return tuple(build(arm, condition) for condition in combinations(study.conditions) for arm in arms)
+
+
+def _cell(study: Study, base: BaseModel, canonical: Callable[[Any], Any], arm: Arm, condition: Condition) -> Cell:
+    config = replaced(base, {**arm.changes, **dict(condition)})
+    # What an arm sets itself is what it stands for, and not searched in it.
+    free = tuple((path, domain) for path, domain in study.search.space.items() if path not in arm.changes)
+    space = searched(free, config, canonical)
+    return Cell(
+        name=cell_name(arm.name, condition),
+        arm=arm.name,
+        is_reference=arm.name == reference(study.arms),
+        is_control=arm.is_control,
+        condition=condition,
+        config=reduced(config, space, canonical),
+        space=space,
+    )

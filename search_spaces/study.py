@@ -1,0 +1,154 @@
+"""The study file's schema. What it says about the trial configuration is checked by `search_spaces.load`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from typing import Any
+from typing import Literal
+
+from pydantic import BeforeValidator
+from pydantic import Field
+from pydantic import model_serializer
+from pydantic import model_validator
+from pydantic_core import PydanticCustomError
+
+from search_spaces.domains import Domain
+from search_spaces.frozen import Frozen
+from search_spaces.frozen import Name
+from search_spaces.frozen import Number
+from search_spaces.frozen import Whole
+
+Changes = dict[str, Any]
+"""Dotted path in the trial configuration -> the value it gets."""
+Levels = Annotated[tuple[Any, ...], Field(min_length=1)]
+Split = Literal["val", "test", "test_style", "test_priors", "test_shortcuts", "test_shifted"]
+Seed = Annotated[Whole, Field(ge=0, lt=2**32)]
+DESIGNS = ("listed", "add_one", "leave_one_out", "ladder", "factorial")
+
+
+class Target(Frozen):
+    """What search maximises or minimises, and what effects are computed of."""
+
+    metric: str = Field("val/accuracy", description="`val/` and a metric's name; tests are for the confirm phase.")
+    mode: Literal["max", "min"] = Field("max", description="Whether more or less is better.")
+
+
+class Factor(Frozen):
+    """One part of the method, in exactly one of four forms; a bare list is short for `values`."""
+
+    without: Changes | None = Field(None, description="The part is in the base; these changes take it away.")
+    with_: Changes | None = Field(
+        None, validation_alias="with", description="The part is not in the base; these changes add it."
+    )
+    levels: dict[Name, Changes] | None = Field(None, min_length=1, description="Named alternatives to the base.")
+    values: Levels | None = Field(
+        None, description="Alternative values, where the factor's name is the dotted path of a field."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _list_as_values(cls, value: Any) -> Any:
+        return {"values": value} if isinstance(value, (list, tuple)) else value
+
+    @model_serializer(mode="plain")
+    def _as_written(self) -> dict[str, Any]:
+        forms = {"without": self.without, "with": self.with_, "levels": self.levels, "values": self.values}
+        return {form: list(given) if form == "values" else given for form, given in forms.items() if given is not None}
+
+    @property
+    def form(self) -> str:
+        """`without`, `with`, `levels` or `values`; several joined by a comma where more than one is given."""
+        return ", ".join(self._as_written())
+
+
+def _names_as_mapping(value: Any) -> Any:
+    if not isinstance(value, (list, tuple)):
+        return value
+    if not all(isinstance(name, str) for name in value):
+        raise PydanticCustomError("names", "a list of names, or a mapping of names to changes")
+    if len(set(value)) < len(value):
+        raise PydanticCustomError("names", "a list in which no name occurs twice")
+    return dict.fromkeys(value)
+
+
+class Arms(Frozen):
+    """What is compared."""
+
+    design: Literal["listed", "add_one", "leave_one_out", "ladder", "factorial"] = Field(
+        "listed", description="The rule that turns factors into arms."
+    )
+    base: Name = Field("base", description="Name of the arm that is the base unchanged.")
+    factors: dict[Name, Factor] = Field({}, description="Parts of the method that the design varies.")
+    listed: Annotated[dict[Name, Changes | None], BeforeValidator(_names_as_mapping)] = Field(
+        {}, description="Arms by name: changes to the base, {} for the base itself, nothing for a named control."
+    )
+    controls: Annotated[dict[Name, Changes | None], BeforeValidator(_names_as_mapping)] = Field(
+        {}, description="Named controls, or controls of one's own with their changes to the base."
+    )
+    reference: Name | None = Field(
+        None, description="Arm that effects are computed against: the base, or the first listed arm, unless named."
+    )
+
+
+class Search(Frozen):
+    """The budget each cell gets to find its setting; equal for all cells."""
+
+    trials: Whole = Field(1, ge=1, le=10_000, description="Settings tried in each cell.")
+    batch: Whole = Field(4, ge=1, description="Settings proposed at a time; 4, or trials if fewer, unless given.")
+    sampler: Literal["tpe", "random"] = Field("tpe", description="How Optuna proposes.")
+    space: dict[str, Domain] = Field({}, description="Dotted path -> domain.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _batch_within_trials(cls, value: Any) -> Any:
+        if isinstance(value, dict) and "batch" not in value and isinstance(value.get("trials", 1), int):
+            return {**value, "batch": max(1, min(4, value.get("trials", 1)))}
+        return value
+
+
+class Seeds(Frozen):
+    """Seeds of search, and the replicates that the answer rests on."""
+
+    search: tuple[Seed, ...] = Field((0,), min_length=1, description="Seeds of every search setting.")
+    confirm: tuple[Seed, ...] = Field(
+        (1, 2, 3, 4, 5, 6), min_length=1, description="Seeds of the best setting; six or more to claim a difference."
+    )
+
+
+class Resources(Frozen):
+    """What one trial occupies."""
+
+    workers: Whole = Field(1, ge=1, description="Ray Train workers of a trial.")
+    cpus_per_worker: Whole = Field(1, ge=1, description="CPU threads of a worker.")
+    gpus_per_worker: Number = Field(0.0, ge=0, description="GPUs of a worker; a share below 1, or a whole number.")
+    max_concurrent: Annotated[int, Field(strict=True, ge=1)] | None = Field(
+        None, description="Trials at once; as many as the cluster holds unless given."
+    )
+
+
+class Comparisons(Frozen):
+    """How effects are judged."""
+
+    correction: Literal["holm", "none"] = Field("holm", description="Correction for the number of comparisons.")
+    alpha: Number = Field(0.05, gt=0, lt=1, description="Error probability of the whole family of comparisons.")
+
+
+class Study(Frozen):
+    """One question, one file, one target."""
+
+    study: Name = Field(description="Name of the study; its records are kept under it.")
+    question: Annotated[str, Field(min_length=1)] = Field(description="What the study is to answer.")
+    target: Target = Field(Target(), description="What is better.")
+    base: dict[str, Any] = Field(description="One complete trial; fields that are left out have their defaults.")
+    arms: Arms = Field(Arms(), description="What is compared.")
+    conditions: dict[str, Levels] = Field(
+        {}, description="Dotted path -> values; every arm runs under each combination."
+    )
+    search: Search = Field(Search(), description="How each cell finds its setting.")
+    seeds: Seeds = Field(Seeds(), description="Seeds of search and of the confirming runs.")
+    evaluate: Annotated[tuple[Split, ...], Field(min_length=1)] = Field(
+        ("val", "test"), description="Splits evaluated by confirming runs; `test_shifted` is all that a task has."
+    )
+    resources: Resources = Field(Resources(), description="What one trial occupies.")
+    storage: Annotated[str, Field(min_length=1)] = Field("ablate-results", description="Folder or URI of the records.")
+    comparisons: Comparisons = Field(Comparisons(), description="How effects are judged.")
