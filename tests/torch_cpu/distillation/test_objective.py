@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from trainables.config import DistillationConfig
+from trainables.config import SelectionConfig
+from trainables.config import TermWeights
+from trainables.config import WeightingConfig
+from trainables.distillation.objective import Objective
+from trainables.distillation.terms import TERMS
+
+ALL_TERMS = TermWeights(image=0.5, text=0.25, tokens=2.0)
+STUDENT_B = torch.tensor([0.5, 0.02, 0.9, 0.3], dtype=torch.float64)
+TASK_LOSS = torch.tensor(0.7, dtype=torch.float64)
+
+
+def objective_of(terms: TermWeights = ALL_TERMS, seed: int = 0, **options) -> Objective:
+    return Objective(DistillationConfig(terms=terms, **options), student_width=6, teacher_width=5, seed=seed).double()
+
+
+def plain_cosine_distance(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    return 1 - (a @ b) / a.norm() / b.norm()
+
+
+def plain_objective(objective: Objective, student, targets, *, factor: float) -> torch.Tensor:
+    """Task loss plus all three terms with the weights of ALL_TERMS, all words, W1 without normalisation."""
+    total = TASK_LOSS.clone()
+    project = objective.projections
+    for b, mask in enumerate(targets.word_mask_BN.tolist()):
+        image = plain_cosine_distance(project["image"](student.h_image[b]), targets.image_BT[b])
+        text = plain_cosine_distance(project["text"](student.h_cls[b]), targets.text_BT[b])
+        tokens = torch.zeros((), dtype=torch.float64)
+        for i in range(sum(mask)):
+            word = plain_cosine_distance(project["tokens"](student.h_words[b, i]), targets.words_BNT[b, i])
+            tokens = tokens + word / sum(mask)
+        example = 0.5 * image + 0.25 * text + 2.0 * tokens
+        total = total + factor * targets.confidence_B[b] * example / len(targets.confidence_B)
+    return total
+
+
+def test_value_and_gradients_equal_the_formula_computed_word_by_word(make_student, make_targets):
+    weighting = WeightingConfig(confidence="teacher", normalise=False, schedule="linear")
+    objective = objective_of(selection=SelectionConfig(score="all"), weighting=weighting)
+    student, targets = make_student(), make_targets()
+    leaves = [student.h_cls, student.h_image, student.h_words, *objective.parameters()]
+    total, _ = objective(TASK_LOSS, student, targets, progress=0.25)
+    expected = plain_objective(objective, student, targets, factor=0.75)
+    torch.testing.assert_close(total, expected, atol=1e-6, rtol=1e-6)
+    for found, wanted in zip(torch.autograd.grad(total, leaves), torch.autograd.grad(expected, leaves), strict=True):
+        torch.testing.assert_close(found, wanted, atol=1e-6, rtol=1e-5)
+
+
+def test_no_terms_leave_the_task_loss_and_need_no_teacher(make_student):
+    objective = objective_of(TermWeights())
+    total, means = objective(TASK_LOSS, make_student(), None, progress=0.5)
+    assert total is TASK_LOSS
+    assert means == {}
+    assert not objective.distils
+    assert list(objective.parameters()) == []
+
+
+def test_terms_without_teacher_targets_are_refused_by_name(make_student):
+    with pytest.raises(ValueError, match=r"distillation\.terms: image, tokens"):
+        objective_of(TermWeights(image=1, tokens=1))(TASK_LOSS, make_student(), None, progress=0.0)
+
+
+def test_reported_means_are_unweighted_and_detached(make_student, make_targets):
+    weighting = WeightingConfig(confidence="none", schedule="warmup")
+    total, means = objective_of(weighting=weighting)(TASK_LOSS, make_student(), make_targets(), progress=0.0)
+    assert total.item() == TASK_LOSS.item()
+    assert list(means) == ["image", "text", "tokens"]
+    assert all(0 < value.item() < 2 and not value.requires_grad for value in means.values())
+
+
+def test_total_is_linear_in_each_weight(make_student, make_targets):
+    def added(**weights: float) -> float:
+        objective = objective_of(TermWeights(**weights), weighting=WeightingConfig(confidence="none"))
+        return objective(TASK_LOSS, make_student(), make_targets(), progress=0.0)[0].item() - TASK_LOSS.item()
+
+    assert added(image=3.0) == pytest.approx(3 * added(image=1.0))
+    apart = added(image=1.0) + added(text=2.0) + added(tokens=0.5)
+    assert added(image=1.0, text=2.0, tokens=0.5) == pytest.approx(apart)
+
+
+def test_teacher_features_and_student_confidence_receive_no_gradient(make_student, make_targets):
+    student, targets = make_student(), make_targets(requires_grad=True)
+    confidence_B = STUDENT_B.clone().requires_grad_()
+    total, _ = objective_of()(TASK_LOSS, student, targets, progress=0.0, student_confidence_B=confidence_B)
+    total.backward()
+    frozen = (targets.image_BT, targets.text_BT, targets.words_BNT, targets.isolated_BNT, targets.confidence_B)
+    assert all(feature.grad is None for feature in (*frozen, confidence_B))
+    assert all(states.grad.abs().sum() > 0 for states in (student.h_cls, student.h_image, student.h_words))
+
+
+def test_only_selected_words_receive_a_gradient(make_student, make_targets):
+    student, targets = make_student(), make_targets()
+    objective = objective_of(TermWeights(tokens=1.0), selection=SelectionConfig(ratio=0.01))
+    objective(TASK_LOSS, student, targets, progress=0.0, student_confidence_B=STUDENT_B)[0].backward()
+    assert (student.h_words.grad.abs().sum(-1) > 0).sum(-1).tolist() == [1, 1, 1, 1]
+
+
+def test_sentences_without_words_add_nothing_and_break_nothing(make_student, make_targets):
+    student, targets = make_student(), make_targets(lengths=(7, 0, 0, 5))
+    objective = objective_of(TermWeights(tokens=1.0), weighting=WeightingConfig(confidence="none"))
+    total, _ = objective(TASK_LOSS, student, targets, progress=0.0)
+    total.backward()
+    assert math.isfinite(total.item())
+    assert not student.h_words.grad[1:3].any()
+
+
+def test_the_objective_holds_projections_only_one_a_term():
+    shapes = {name: tuple(weight.shape) for name, weight in objective_of().state_dict().items()}
+    expected = {}
+    for kind in TERMS:
+        expected |= {f"projections.{kind.name}.weight": (5, 6), f"projections.{kind.name}.bias": (5,)}
+    assert shapes == expected
+
+
+def test_the_terms_are_those_of_the_configuration():
+    assert [kind.name for kind in TERMS] == list(TermWeights.model_fields)
+
+
+def test_building_and_calling_leave_the_global_random_state_alone(make_student, make_targets):
+    student, targets = make_student(), make_targets()
+    before = torch.get_rng_state()
+    objective = objective_of(selection=SelectionConfig(draw="sampled"))
+    objective(TASK_LOSS, student, targets, progress=0.0, student_confidence_B=STUDENT_B)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_term_starts_from_the_same_projection_whatever_other_terms_are_on():
+    alone = objective_of(TermWeights(tokens=1.0)).projections["tokens"].weight
+    together = objective_of().projections["tokens"].weight
+    other_seed = objective_of(seed=1).projections["tokens"].weight
+    assert torch.equal(alone, together)
+    assert not torch.equal(alone, other_seed)
+
+
+def test_each_term_starts_from_a_projection_of_its_own():
+    weights = [projection.weight for projection in objective_of().projections.values()]
+    assert not torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[1], weights[2])
+
+
+def test_twenty_steps_bring_the_student_nearer_to_the_teacher(make_student, make_targets):
+    student, targets = make_student(), make_targets()
+    objective = objective_of()
+    states = [student.h_cls, student.h_image, student.h_words]
+    optimizer = torch.optim.Adam([*states, *objective.parameters()], lr=0.05)
+    totals = []
+    for step in range(20):
+        total, _ = objective(TASK_LOSS, student, targets, progress=step / 20, student_confidence_B=STUDENT_B)
+        optimizer.zero_grad()
+        total.backward()
+        optimizer.step()
+        totals.append(total.item() - TASK_LOSS.item())
+    assert totals[-1] < 0.5 * totals[0]
