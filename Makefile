@@ -1,0 +1,44 @@
+# Four targets, each of which does all its own set-up in .venv:
+#
+#   make demo        set up, run the bundled quickstart study, print its table and where the report is
+#   make test        set up, run the whole suite (starts real Ray clusters; takes tens of minutes)
+#   make test-fast   set up, run the tests that need neither Ray nor patience (under a minute)
+#   make check       set up, lint, formatting, types, import rules
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := demo
+.DELETE_ON_ERROR:
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/installed
+PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3 python; do \
+	"$$name" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' > /dev/null 2>&1 && echo "$$name" && break; \
+	done)
+ROOMS := search_spaces orchestrator trainables cluster analysis
+
+.PHONY: demo test test-fast check
+
+demo: $(STAMP)
+	$(BIN)/ablate run quickstart
+
+test: $(STAMP)
+	$(BIN)/python -m pytest --durations=15
+
+test-fast: $(STAMP)
+	$(BIN)/python -m pytest -q -m "not ray and not slow"
+
+check: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --verbose
+
+# Anew whenever what is to be installed changes; the sources themselves are linked, not copied.
+$(STAMP): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer with venv found on PATH; name one: make PYTHON=/path/to/python" >&2; exit 2; }
+	@echo "Setting up $(VENV): 2.5 GB, some minutes the first time"
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[mini,dev]'
+	touch $@
