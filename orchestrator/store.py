@@ -1,10 +1,10 @@
 """The store: one Parquet file a trial, below one folder or URI. Append-only but for compaction.
 
-    studies/<study>/study.json                      the resolved study and its planned trials
-    studies/<study>/trials/<trial_id>.parquet       one record; written last, so that it commits the two below
-    studies/<study>/curves/<trial_id>.parquet
-    studies/<study>/predictions/<trial_id>.parquet
-    studies/<study>/compacted/<table>.parquet       many trials in one file, written by `compact`
+studies/<study>/study.json                      the resolved study and its planned trials
+studies/<study>/trials/<trial_id>.parquet       one record; written last, so that it commits the two below
+studies/<study>/curves/<trial_id>.parquet
+studies/<study>/predictions/<trial_id>.parquet
+studies/<study>/compacted/<table>.parquet       many trials in one file, written by `compact`
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ from pydantic import ValidationError
 
 from orchestrator.errors import StoreError
 from orchestrator.folder import Folder
+from orchestrator.plan import PLAN_VERSION
+from orchestrator.plan import PlannedCell
+from orchestrator.plan import placed
 from orchestrator.records import CURVE_SCHEMA
 from orchestrator.records import PREDICTION_SCHEMA
 from orchestrator.records import RECORD_SCHEMA
@@ -77,7 +80,9 @@ class Store:
         try:
             return dict(json.loads(content.to_pybytes()))
         except ValueError as error:
-            raise StoreError(f"store {self.uri!r}: {path} is not JSON ({error}); `ablate run` writes it anew") from error
+            raise StoreError(
+                f"store {self.uri!r}: {path} is not JSON ({error}); `ablate run` writes it anew"
+            ) from error
 
     def write(
         self, record: Record, curve: tuple[CurvePoint, ...] = (), predictions: tuple[Prediction, ...] = ()
@@ -104,12 +109,12 @@ class Store:
     def table(self, study: str, *, current: bool = True) -> pa.Table:
         """Return the records as a table in `RECORD_SCHEMA`, in order of trial id.
 
-        `current` leaves out records that the study's present plan no longer holds: of an arm that was changed, or
-        of a setting that a longer search has replaced.
+        `current` gives each record its place in the study's present plan, and leaves out records that the plan no
+        longer holds: of an arm that was changed, or of a setting that a longer search has replaced.
         """
         table = self._read(study, "trials")
-        planned = self.planned(study) if current else None
-        return table if planned is None else table.filter(_is_in(table["trial_id"], planned))
+        cells = self.plan(study) if current else None
+        return table if cells is None else placed(table, cells).sort_by("trial_id")
 
     def curves(self, study: str) -> pa.Table:
         """Return the curves of all recorded trials, in `CURVE_SCHEMA`."""
@@ -119,12 +124,16 @@ class Store:
         """Return the per-example predictions of all recorded trials, in `PREDICTION_SCHEMA`."""
         return self._recorded(study, "predictions")
 
-    def planned(self, study: str) -> set[str] | None:
-        """Return the trial ids of the study's present plan as far as it is known; None without a plan."""
-        if not self._folder.exists(f"{_at(study)}/study.json"):
+    def plan(self, study: str) -> list[PlannedCell] | None:
+        """Return the study's present plan as far as it is decided; None if the store has none."""
+        path = f"{_at(study)}/study.json"
+        if not self._folder.exists(path):
             return None
-        cells = self.study(study).get("cells")
-        return None if cells is None else {trial for cell in cells for trial in cell["trials"]}
+        content = self.study(study)
+        if content.get("plan_version") != PLAN_VERSION:
+            self._skip(path, f"plan_version {content.get('plan_version')} is not {PLAN_VERSION}")
+            return None
+        return [PlannedCell.model_validate(cell) for cell in content["cells"]]
 
     def find(self, trial_id: str) -> Record | None:
         """Return a completed record of the trial from any study, otherwise a failed one, or None."""
@@ -149,6 +158,9 @@ class Store:
             readable = [path for path in small if self._table_at(path, SCHEMAS[name]) is not None]
             if not readable:
                 continue
+            merged_path = _compacted(study, name)
+            if self._folder.exists(merged_path) and self._table_at(merged_path, SCHEMAS[name]) is None:
+                raise StoreError(f"store {self.uri!r}: {merged_path} cannot be read; move it away to compact the rest")
             self._folder.write(_compacted(study, name), _as_parquet(self._read(study, name)))
             for path in readable:
                 self._folder.remove(path)

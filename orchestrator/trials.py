@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from typing import Literal
 
+from search_spaces.configuration import replaced
 from trainables.config import IDENTITY_VERSION
 from trainables.config import TrialConfig
 from trainables.config import canonical
@@ -66,9 +67,7 @@ def config_content(config: TrialConfig) -> dict[str, Any]:
     return canonical(config).model_dump(mode="json", exclude_defaults=True)
 
 
-def trial_id(
-    config: TrialConfig, seed: int, evaluate: Sequence[str], data_digest: str, teacher_digest: str
-) -> str:
+def trial_id(config: TrialConfig, seed: int, evaluate: Sequence[str], data_digest: str, teacher_digest: str) -> str:
     """Return the identity of what a trial computes: not when, where, or under which study.
 
     Fields at their defaults are left out, so that a new field at its old meaning changes no id.
@@ -87,11 +86,4 @@ def trial_id(
 
 def with_parameters(config: TrialConfig, parameters: Mapping[str, Any]) -> TrialConfig:
     """Return the canonical configuration with `parameters` (dotted path -> value) set."""
-    content = config.model_dump()
-    for path, value in parameters.items():
-        *folders, name = path.split(".")
-        level = content
-        for folder in folders:
-            level = level[folder]
-        level[name] = value
-    return canonical(TrialConfig.model_validate(content))
+    return canonical(replaced(config, parameters))

@@ -1,0 +1,124 @@
+"""The plan of a study as it is kept in the store: which trial stands where. It gives each record its place.
+
+A record says what was computed; where it stands can change: an arm is renamed, a search made longer, and two cells
+may hold one and the same trial. So the place columns of a study's table come from the plan, not from the record.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+from pydantic import BaseModel
+from pydantic import ConfigDict
+from pydantic import Field
+
+from orchestrator.cell_trials import CellTrials
+from orchestrator.cell_trials import State
+from orchestrator.records import RECORD_SCHEMA
+from orchestrator.trials import Phase
+from orchestrator.trials import Trial
+from search_spaces.study import Study
+
+PLAN_VERSION = 1
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PlannedTrial(_Frozen):
+    """One trial at its place in a cell."""
+
+    trial_id: str
+    phase: Phase
+    proposal: int | None
+    seed: int
+    parameters: dict[str, str] = Field(description="Searched dotted path -> value as JSON.")
+
+
+class PlannedCell(_Frozen):
+    """One cell with the trials that are decided so far."""
+
+    cell: str
+    cell_id: str
+    arm: str
+    is_reference: bool
+    is_control: bool
+    condition: dict[str, str] = Field(description="Dotted path -> value as JSON.")
+    state: State
+    search_total: int
+    confirm_total: int
+    trials: tuple[PlannedTrial, ...]
+
+
+def planned(cell: CellTrials, study: Study) -> PlannedCell:
+    """Return the plan of one cell."""
+    searched = [trial for proposed in cell.proposed for trial in proposed.trials]
+    numbers = [number for number, proposed in enumerate(cell.proposed) for _ in proposed.trials]
+    trials = [
+        *(_planned(trial, number) for trial, number in zip(searched, numbers, strict=True)),
+        *(_planned(trial, None) for trial in cell.confirm),
+    ]
+    return PlannedCell(
+        cell=cell.cell.name,
+        cell_id=cell.id,
+        arm=cell.cell.arm,
+        is_reference=cell.cell.is_reference,
+        is_control=cell.cell.is_control,
+        condition=_as_json(dict(cell.cell.condition)),
+        state=cell.state,
+        search_total=cell.budget * len(study.seeds.search),
+        confirm_total=0 if cell.state == "failed" else len(study.seeds.confirm),
+        trials=tuple(trials),
+    )
+
+
+def study_content(study: Study, cells: Sequence[PlannedCell]) -> dict[str, Any]:
+    """Return what study.json holds: the resolved study, the name of its reference arm, and the plan."""
+    reference = next((cell.arm for cell in cells if cell.is_reference), "")
+    return {
+        "plan_version": PLAN_VERSION,
+        **study.model_dump(mode="json"),
+        "reference": reference,
+        "cells": [cell.model_dump(mode="json") for cell in cells],
+    }
+
+
+def placed(table: pa.Table, cells: Sequence[PlannedCell]) -> pa.Table:
+    """Return one row a planned trial that is in `table` (in RECORD_SCHEMA), with its place taken from the plan."""
+    rows = {trial: row for row, trial in enumerate(table["trial_id"].to_pylist())}
+    places = [(cell, trial) for cell in cells for trial in cell.trials if trial.trial_id in rows]
+    taken = table.take(pa.array([rows[trial.trial_id] for _, trial in places], pa.int64()))
+    for name, values in _columns(places).items():
+        field = RECORD_SCHEMA.field(name)
+        taken = taken.set_column(RECORD_SCHEMA.get_field_index(name), field, pa.array(values, field.type))
+    return taken
+
+
+def _columns(places: Sequence[tuple[PlannedCell, PlannedTrial]]) -> dict[str, list[Any]]:
+    of_cell = ("cell", "cell_id", "arm", "is_reference", "is_control")
+    of_trial = ("phase", "proposal", "seed")
+    return {
+        **{name: [getattr(cell, name) for cell, _ in places] for name in of_cell},
+        **{name: [getattr(trial, name) for _, trial in places] for name in of_trial},
+        "condition": [list(cell.condition.items()) for cell, _ in places],
+        "parameters": [list(trial.parameters.items()) for _, trial in places],
+    }
+
+
+def _planned(trial: Trial, proposal: int | None) -> PlannedTrial:
+    return PlannedTrial(
+        trial_id=trial.id,
+        phase=trial.phase,
+        proposal=proposal,
+        seed=trial.seed,
+        parameters=_as_json(trial.parameters),
+    )
+
+
+def _as_json(values: Mapping[str, Any]) -> dict[str, str]:
+    return {name: json.dumps(value) for name, value in values.items()}

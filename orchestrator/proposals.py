@@ -1,0 +1,127 @@
+"""Proposals: a batch of settings as a pure function of a cell's search space and its earlier results.
+
+Optuna is asked through its public ask and tell only, on a study that lives for one batch and is rebuilt from the
+results, so there is no sampler state to store and timing changes nothing.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from typing import Any
+from typing import Literal
+
+from orchestrator.trials import content_hash
+from search_spaces.domains import Choice
+from search_spaces.domains import Domain
+from search_spaces.domains import LogRandInt
+from search_spaces.domains import LogUniform
+from search_spaces.domains import QUniform
+from search_spaces.domains import RandInt
+from search_spaces.space import Space
+from search_spaces.space import draw
+from trainables.config import TrialConfig
+
+if TYPE_CHECKING:
+    import optuna
+
+SIGNIFICANT_DIGITS = 6
+"""Of a proposed real number: enough for any setting, and short enough to be read and typed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One proposed setting and what it gave."""
+
+    parameters: dict[str, Any]
+    value: float | None
+    """Mean target over the search seeds; None where a seed failed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposer:
+    """How the settings of one cell are proposed."""
+
+    space: Space
+    config: TrialConfig
+    sampler: Literal["tpe", "random"]
+    mode: Literal["max", "min"]
+    seeds: tuple[int, ...]
+    """The search seeds; with the index of the batch they seed the sampler, so cells of one space start alike."""
+
+    def propose(self, batch: int, size: int, earlier: Sequence[Setting]) -> list[dict[str, Any]]:
+        """Return `size` settings (dotted path -> value) for batch number `batch`, given all earlier settings."""
+        import optuna  # a second of imports, and a study that is done proposes nothing
+
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            asked = optuna.create_study(
+                sampler=self._sampler(batch), direction="maximize" if self.mode == "max" else "minimize"
+            )
+            for setting in earlier:
+                asked.add_trial(_told(setting, self.space))
+            return [self._ask(asked.ask()) for _ in range(size)]
+
+    def _sampler(self, batch: int) -> optuna.samplers.BaseSampler:
+        import optuna
+
+        seed = int(content_hash(["proposals", list(self.seeds), batch])[:8], 16)
+        if self.sampler == "random":
+            return optuna.samplers.RandomSampler(seed=seed)
+        conditional = any(domain.when for _, domain in self.space)
+        return optuna.samplers.TPESampler(seed=seed, multivariate=True, constant_liar=True, group=conditional)
+
+    def _ask(self, trial: optuna.Trial) -> dict[str, Any]:
+        return draw(self.space, self.config, lambda path, domain: _suggested(trial, path, domain))
+
+
+def distribution(domain: Domain) -> optuna.distributions.BaseDistribution:
+    """Return Optuna's distribution for a domain; a choice is one of its indices, so that any value can be one."""
+    from optuna import distributions
+
+    if isinstance(domain, Choice):
+        return distributions.CategoricalDistribution(range(len(domain.choice)))
+    if isinstance(domain, (RandInt, LogRandInt)):
+        return distributions.IntDistribution(domain.low, domain.high, log=isinstance(domain, LogRandInt))
+    if isinstance(domain, QUniform):
+        return distributions.FloatDistribution(domain.low, domain.high, step=domain.step)
+    return distributions.FloatDistribution(domain.low, domain.high, log=isinstance(domain, LogUniform))
+
+
+def rounded(value: float, low: float, high: float) -> float:
+    """Return `value` to six significant digits, within [low, high]."""
+    if value == 0 or not math.isfinite(value):
+        return value
+    return min(max(float(f"{value:.{SIGNIFICANT_DIGITS}g}"), low), high)
+
+
+def _suggested(trial: optuna.Trial, path: str, domain: Domain) -> Any:
+    if isinstance(domain, Choice):
+        return domain.choice[trial.suggest_categorical(path, range(len(domain.choice)))]
+    if isinstance(domain, (RandInt, LogRandInt)):
+        return trial.suggest_int(path, domain.low, domain.high, log=isinstance(domain, LogRandInt))
+    step = domain.step if isinstance(domain, QUniform) else None
+    value = trial.suggest_float(path, domain.low, domain.high, step=step, log=isinstance(domain, LogUniform))
+    return rounded(value, domain.low, domain.high)
+
+
+def _to_optuna(value: Any, domain: Domain) -> Any:
+    return domain.choice.index(value) if isinstance(domain, Choice) else value
+
+
+def _told(setting: Setting, space: Space) -> optuna.trial.FrozenTrial:
+    from optuna.trial import TrialState
+    from optuna.trial import create_trial
+
+    domains = {path: domain for path, domain in space if path in setting.parameters}
+    completed = setting.value is not None
+    return create_trial(
+        state=TrialState.COMPLETE if completed else TrialState.FAIL,
+        value=setting.value,
+        params={path: _to_optuna(setting.parameters[path], domain) for path, domain in domains.items()},
+        distributions={path: distribution(domain) for path, domain in domains.items()},
+    )
