@@ -1,0 +1,149 @@
+"""One arm against the reference arm: paired by seed in one condition, or by block over all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from analysis.observations import Observations
+from analysis.statistics import sign_flip_p_value
+from analysis.statistics import t_interval
+
+Family = Literal["pooled", "cells"]
+"""`pooled`: each arm over all conditions (primary). `cells`: each arm in each condition."""
+
+Unit = tuple[str, int]
+"""(condition or task, seed): what a pair is formed on."""
+
+ALL_CONDITIONS = "all conditions"
+_SEED = (
+    20260  # of the patterns drawn when there are too many to count; fixed, so that a table is a function of records
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Values of one arm and its paired differences with the reference arm, for one metric."""
+
+    family: Family
+    arm: str
+    condition: str
+    """Condition label, or `ALL_CONDITIONS`."""
+    values: tuple[float, ...]
+    """The arm's own values, one a seed or block."""
+    reference: tuple[float, ...]
+    """The reference arm's values in the pairs; of the reference arm itself, empty."""
+    differences: tuple[float, ...]
+    """Arm minus reference, one a pair."""
+    strata: int
+    """Number of tasks among the values: an interval of the mean is only given within one."""
+    planned: int
+    """Confirm trials planned."""
+    completed: int
+    """Confirm trials completed with a finite value."""
+    failed: int
+
+    @property
+    def mean(self) -> float | None:
+        """Mean of the arm's values."""
+        return _mean(self.values)
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """95 % t-interval of the mean; None over several tasks, whose levels have no one distribution."""
+        return t_interval(self.values) if self.strata == 1 else None
+
+    @property
+    def reference_mean(self) -> float | None:
+        """Mean of the reference arm over the pairs."""
+        return _mean(self.reference)
+
+    @property
+    def difference(self) -> float | None:
+        """Mean paired difference."""
+        return _mean(self.differences)
+
+    @property
+    def difference_interval(self) -> tuple[float, float] | None:
+        """95 % t-interval of the mean paired difference."""
+        return t_interval(self.differences)
+
+    @property
+    def p_value(self) -> float | None:
+        """Sign-flip p-value, not corrected."""
+        return sign_flip_p_value(self.differences, np.random.default_rng(_SEED))
+
+    @property
+    def missing(self) -> int:
+        """Trials planned and neither completed with a finite value nor failed."""
+        return self.planned - self.completed - self.failed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparer:
+    """Forms comparisons of one metric from observations."""
+
+    observations: Observations
+    metric: str
+    reference: str
+    conditions: tuple[str, ...]
+    """Conditions that have the metric."""
+    seeds: tuple[int, ...]
+    """Planned confirm seeds."""
+
+    def in_condition(self, arm: str, condition: str) -> Comparison:
+        """Pair `arm` with the reference by seed in one condition."""
+        own = {(condition, seed): value for seed, value in self._of(arm, condition).items()}
+        other = {(condition, seed): value for seed, value in self._of(self.reference, condition).items()}
+        return self._compare("cells", arm, condition, own, other, (condition,))
+
+    def pooled(self, arm: str) -> Comparison:
+        """Pair `arm` with the reference by block (task, seed) over all conditions.
+
+        Inside a block the conditions of the task are averaged: their low-shot subsets are nested and their values
+        share a seed, so they are no replicates of each other. A block counts when all its conditions have values.
+        """
+        own, other = self._blocks(arm), self._blocks(self.reference)
+        return self._compare("pooled", arm, ALL_CONDITIONS, own, other, self.conditions)
+
+    def _of(self, arm: str, condition: str) -> Mapping[int, float]:
+        return self.observations.of(self.metric, (arm, condition))
+
+    def _blocks(self, arm: str) -> dict[Unit, float]:
+        blocks: dict[Unit, float] = {}
+        for task in dict.fromkeys(self.observations.tasks[condition] for condition in self.conditions):
+            parts = [self._of(arm, label) for label in self.conditions if self.observations.tasks[label] == task]
+            for seed in self.seeds:
+                if all(seed in part for part in parts):
+                    blocks[task, seed] = float(np.mean([part[seed] for part in parts]))
+        return blocks
+
+    def _compare(
+        self,
+        family: Family,
+        arm: str,
+        condition: str,
+        own: Mapping[Unit, float],
+        other: Mapping[Unit, float],
+        conditions: tuple[str, ...],
+    ) -> Comparison:
+        pairs = [] if arm == self.reference else sorted(own.keys() & other.keys())
+        return Comparison(
+            family=family,
+            arm=arm,
+            condition=condition,
+            values=tuple(own[unit] for unit in sorted(own)),
+            reference=tuple(other[unit] for unit in pairs),
+            differences=tuple(own[unit] - other[unit] for unit in pairs),
+            strata=len({stratum for stratum, _ in own}),
+            planned=len(self.seeds) * len(conditions),
+            completed=sum(len(self._of(arm, label)) for label in conditions),
+            failed=sum(len(self.observations.failed.get((arm, label), ())) for label in conditions),
+        )
+
+
+def _mean(values: tuple[float, ...]) -> float | None:
+    return float(np.mean(values)) if values else None

@@ -1,0 +1,187 @@
+"""The view `effects`: what each arm reached in the confirm phase, and how it differs from the reference arm."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from analysis.comparison import ALL_CONDITIONS
+from analysis.comparison import Comparer
+from analysis.comparison import Comparison
+from analysis.errors import AnalysisError
+from analysis.observations import Observations
+from analysis.observations import observe
+from analysis.plan import StudyPlan
+from analysis.statistics import holm
+from analysis.statistics import pairs_needed
+from analysis.trials import typed_column
+
+EFFECT_SCHEMA = pa.schema(
+    [
+        pa.field("study", pa.string(), nullable=False),
+        pa.field("family", pa.string(), nullable=False),
+        pa.field("arm", pa.string(), nullable=False),
+        pa.field("is_reference", pa.bool_(), nullable=False),
+        pa.field("is_control", pa.bool_(), nullable=False),
+        pa.field("condition", pa.string(), nullable=False),
+        pa.field("task", pa.string()),
+        pa.field("data_fraction", pa.float64()),
+        pa.field("metric", pa.string(), nullable=False),
+        pa.field("split", pa.string(), nullable=False),
+        pa.field("is_headline", pa.bool_(), nullable=False),
+        pa.field("n", pa.int64(), nullable=False),
+        pa.field("mean", pa.float64()),
+        pa.field("ci_low", pa.float64()),
+        pa.field("ci_high", pa.float64()),
+        pa.field("reference", pa.string(), nullable=False),
+        pa.field("reference_mean", pa.float64()),
+        pa.field("n_pairs", pa.int64(), nullable=False),
+        pa.field("difference", pa.float64()),
+        pa.field("diff_ci_low", pa.float64()),
+        pa.field("diff_ci_high", pa.float64()),
+        pa.field("relative_gain", pa.float64()),
+        pa.field("p_value", pa.float64()),
+        pa.field("p_corrected", pa.float64()),
+        pa.field("comparisons", pa.int64(), nullable=False),
+        pa.field("pairs_needed", pa.int64(), nullable=False),
+        pa.field("verdict", pa.string(), nullable=False),
+        pa.field("planned", pa.int64(), nullable=False),
+        pa.field("completed", pa.int64(), nullable=False),
+        pa.field("failed", pa.int64(), nullable=False),
+        pa.field("missing", pa.int64(), nullable=False),
+    ]
+)
+"""Columns of `effects`; conditions other than task and data fraction follow as columns named by their path."""
+
+REFERENCE = "reference"
+NOT_ENOUGH = "not enough seeds"
+NO_DIFFERENCE = "no difference shown"
+
+
+def effects_view(records: pa.Table, plan: StudyPlan) -> pa.Table:
+    """Return the effects of one study from its records (in `RECORD_SCHEMA`).
+
+    One row for each arm and metric over all conditions (family `pooled`) and in each condition (family `cells`).
+    P-values are corrected within the rows that share family and metric. docs/statistics.md says why.
+    """
+    if plan.reference is None:
+        raise AnalysisError(f"study {plan.study!r}: study.json: cells: none is of the reference arm; one must be")
+    observations = observe(records, plan)
+    rows: list[dict[str, Any]] = []
+    for metric in _metrics(observations, plan):
+        comparer = _comparer(observations, plan, metric)
+        rows += _family_rows([comparer.pooled(arm) for arm in plan.arms], plan, observations, metric)
+        cells = [comparer.in_condition(arm, label) for label in comparer.conditions for arm in plan.arms]
+        rows += _family_rows(cells, plan, observations, metric)
+    return _with_condition_columns(rows, plan)
+
+
+def _metrics(observations: Observations, plan: StudyPlan) -> list[str]:
+    """Headline first, whether or not it was seen, so that an incomplete study says what is missing."""
+    return [plan.headline, *(metric for metric in observations.metrics if metric != plan.headline)]
+
+
+def _comparer(observations: Observations, plan: StudyPlan, metric: str) -> Comparer:
+    return Comparer(
+        observations=observations,
+        metric=metric,
+        reference=plan.reference or "",
+        conditions=observations.conditions(metric, plan),
+        seeds=plan.seeds.confirm,
+    )
+
+
+def _family_rows(
+    family: Sequence[Comparison], plan: StudyPlan, observations: Observations, metric: str
+) -> list[dict[str, Any]]:
+    compared = [item for item in family if item.arm != plan.reference]
+    p_values = [item.p_value for item in compared]
+    corrects = plan.comparisons.correction == "holm"
+    corrected = dict(zip(map(id, compared), holm(p_values) if corrects else p_values, strict=True))
+    size = len(compared) if corrects else 1
+    return [_row(item, plan, observations, metric, corrected.get(id(item)), max(size, 1)) for item in family]
+
+
+def _row(
+    item: Comparison, plan: StudyPlan, observations: Observations, metric: str, p_corrected: float | None, size: int
+) -> dict[str, Any]:
+    is_reference = item.arm == plan.reference
+    needed = pairs_needed(size, plan.comparisons.alpha)
+    low, high = item.interval or (None, None)
+    diff_low, diff_high = item.difference_interval or (None, None)
+    return {
+        "study": plan.study,
+        "family": item.family,
+        "arm": item.arm,
+        "is_reference": is_reference,
+        "is_control": item.arm in plan.controls,
+        "condition": item.condition,
+        "task": observations.tasks.get(item.condition) or None,
+        "metric": metric,
+        "split": metric.partition("/")[0],
+        "is_headline": metric == plan.headline,
+        "n": len(item.values),
+        "mean": item.mean,
+        "ci_low": low,
+        "ci_high": high,
+        "reference": plan.reference,
+        "reference_mean": item.reference_mean,
+        "n_pairs": len(item.differences),
+        "difference": item.difference,
+        "diff_ci_low": diff_low,
+        "diff_ci_high": diff_high,
+        "relative_gain": _relative(item),
+        "p_value": item.p_value,
+        "p_corrected": p_corrected,
+        "comparisons": size,
+        "pairs_needed": needed,
+        "verdict": REFERENCE if is_reference else verdict(item, p_corrected, needed, plan, metric),
+        "planned": item.planned,
+        "completed": item.completed,
+        "failed": item.failed,
+        "missing": item.missing,
+    }
+
+
+def _relative(item: Comparison) -> float | None:
+    if item.difference is None or not item.reference_mean:
+        return None
+    return item.difference / abs(item.reference_mean)
+
+
+def verdict(item: Comparison, p_corrected: float | None, needed: int, plan: StudyPlan, metric: str) -> str:
+    """Say what a comparison shows, never more than its pairs can carry.
+
+    `better` and `worse` for the target's metric and its variants (`accuracy`, `accuracy_yes_no`); for metrics whose
+    good direction the study does not state, `higher` and `lower`.
+    """
+    if len(item.differences) < needed or p_corrected is None or item.difference is None:
+        return NOT_ENOUGH
+    if p_corrected > plan.comparisons.alpha:
+        return NO_DIFFERENCE
+    rises = item.difference > 0
+    if not _is_target(metric, plan):
+        return "higher" if rises else "lower"
+    return "better" if rises == (plan.target.mode == "max") else "worse"
+
+
+def _is_target(metric: str, plan: StudyPlan) -> bool:
+    name = metric.partition("/")[2]
+    return name == plan.target.name or name.startswith(f"{plan.target.name}_")
+
+
+def _with_condition_columns(rows: list[dict[str, Any]], plan: StudyPlan) -> pa.Table:
+    conditions = {cell.label: cell.condition for cell in plan.cells}
+    given = [conditions.get(row["condition"], {}) for row in rows]
+    for row, condition in zip(rows, given, strict=True):
+        row["data_fraction"] = condition.get("task.data_fraction")
+    table = pa.Table.from_pylist(rows, schema=EFFECT_SCHEMA)
+    for path in dict.fromkeys(path for cell in plan.cells for path in cell.condition):
+        if path not in ("task.name", "task.data_fraction"):
+            table = table.append_column(path, typed_column(condition.get(path) for condition in given))
+    return table
+
+
+__all__ = ["ALL_CONDITIONS", "EFFECT_SCHEMA", "NOT_ENOUGH", "NO_DIFFERENCE", "REFERENCE", "effects_view", "verdict"]

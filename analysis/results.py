@@ -1,0 +1,117 @@
+"""The four views of a store's studies as Arrow tables: trials, curves, predictions, effects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Sequence
+from functools import cached_property
+
+import pyarrow as pa
+
+from analysis.effects import EFFECT_SCHEMA
+from analysis.effects import effects_view
+from analysis.errors import AnalysisError
+from analysis.plan import StudyPlan
+from analysis.plan import read_plan
+from analysis.trials import trials_view
+from orchestrator.errors import StoreError
+from orchestrator.records import CURVE_SCHEMA
+from orchestrator.records import PREDICTION_SCHEMA
+from orchestrator.records import RECORD_SCHEMA
+from orchestrator.store import Store
+
+
+class Results:
+    """Views of the chosen studies, each read when first asked for."""
+
+    def __init__(self, store: Store, studies: Sequence[str]) -> None:
+        """Read `studies` from `store`; use `load` for a URI."""
+        self._store = store
+        self.studies = tuple(studies)
+        self._problems: list[str] = []
+        self.plans: dict[str, StudyPlan] = {}
+        for study in self.studies:
+            self._read_plan(study)
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What was found and left out, each with its name and the reason."""
+        return tuple(dict.fromkeys([*self._problems, *self._store.problems]))
+
+    @cached_property
+    def records(self) -> dict[str, pa.Table]:
+        """Study -> every stored record, in `RECORD_SCHEMA`, also those that the present plan no longer holds."""
+        return {study: self._store.table(study, current=False) for study in self.studies}
+
+    @cached_property
+    def trials(self) -> pa.Table:
+        """One row a trial: `analysis.trials.trials_view`."""
+        empty = trials_view(RECORD_SCHEMA.empty_table(), None)
+        return _joined([empty, *(trials_view(table, self._current(study)) for study, table in self.records.items())])
+
+    @cached_property
+    def effects(self) -> pa.Table:
+        """One row a comparison: `analysis.effects.effects_view`. Studies without a readable plan have none."""
+        tables = [effects_view(self.records[study], plan) for study, plan in self.plans.items()]
+        return _joined([EFFECT_SCHEMA.empty_table(), *tables])
+
+    @cached_property
+    def curves(self) -> pa.Table:
+        """One row a point of a training curve, with its study in front."""
+        return self._of_each_study(self._store.curves, CURVE_SCHEMA)
+
+    @cached_property
+    def predictions(self) -> pa.Table:
+        """One row an evaluated example of a confirm trial, with its study in front."""
+        return self._of_each_study(self._store.predictions, PREDICTION_SCHEMA)
+
+    def _of_each_study(self, read: Callable[[str], pa.Table], schema: pa.Schema) -> pa.Table:
+        tables = {study: read(study) for study in self.studies} or {"": schema.empty_table()}
+        return _joined(
+            [
+                table.add_column(0, "study", pa.array([study] * table.num_rows, pa.string()))
+                for study, table in tables.items()
+            ]
+        )
+
+    def _current(self, study: str) -> frozenset[str] | None:
+        return self.plans[study].current if study in self.plans else None
+
+    def _read_plan(self, study: str) -> None:
+        try:
+            self.plans[study] = read_plan(self._store.study(study))
+        except (StoreError, AnalysisError) as error:
+            self._problems.append(str(error))
+
+
+def load(uri: str, studies: Sequence[str] | str | None = None) -> Results:
+    """Open the results of `studies` (names; all in the store if None) in the store at `uri`, a path or URI.
+
+    Raises `AnalysisError` if the store holds nothing or lacks a study that was asked for.
+    """
+    store = Store.open(uri)
+    known = store.studies()
+    asked = [studies] if isinstance(studies, str) else list(known if studies is None else studies)
+    unknown = [study for study in asked if study not in known]
+    if unknown or not known:
+        raise AnalysisError(
+            f"store {uri!r}: no results of {', '.join(map(repr, unknown)) or 'any study'}; studies in the store: "
+            f"{', '.join(known) or 'none'}. `ablate run STUDY` makes them; --store names another store."
+        )
+    return Results(store, asked)
+
+
+def _joined(tables: list[pa.Table]) -> pa.Table:
+    """Rows of all tables; a column that only some have is null in the others, one of differing types is text."""
+    types: dict[str, set[pa.DataType]] = {}
+    for table in tables:
+        for field in table.schema:
+            types.setdefault(field.name, set()).update({field.type} - {pa.null()})
+    return pa.concat_tables([_unified(table, types) for table in tables], promote_options="permissive")
+
+
+def _unified(table: pa.Table, types: dict[str, set[pa.DataType]]) -> pa.Table:
+    for position, field in enumerate(table.schema):
+        if len(types[field.name]) > 1 and pa.string() in types[field.name] and field.type != pa.string():
+            table = table.set_column(position, field.name, table[field.name].cast(pa.string()))
+    return table

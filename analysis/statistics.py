@@ -1,0 +1,95 @@
+"""Intervals, exact tests and corrections for few paired values. Functions of numbers only.
+
+Nothing here knows what a study is. Whatever draws takes its generator as an argument.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.special import stdtrit
+
+EXACT_LIMIT = 20
+"""Up to this many pairs every sign pattern is counted; beyond, patterns are drawn."""
+
+DRAWS = 100_000
+"""Sign patterns drawn beyond `EXACT_LIMIT`."""
+
+_DRAWS_AT_ONCE = 10_000
+_RELATIVE_TIE = 1e-9  # two sums this close, relative to the sum of all magnitudes, count as equal
+
+
+def t_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float] | None:
+    """Interval of the mean under Student's t with n - 1 degrees of freedom; None for fewer than two values."""
+    n = len(values)
+    if n < 2:
+        return None
+    mean = float(np.mean(values))
+    standard_error = float(np.std(values, ddof=1)) / math.sqrt(n)
+    half = float(stdtrit(n - 1, 0.5 + confidence / 2)) * standard_error
+    return mean - half, mean + half
+
+
+def sign_flip_p_value(differences: Sequence[float], rng: np.random.Generator) -> float | None:
+    """Two-sided p-value of the sign-flip (paired permutation) test that differences are symmetric about zero.
+
+    The statistic is |sum of differences|. Up to `EXACT_LIMIT` differences the p-value is the exact share of all 2^n
+    sign patterns that reach it; beyond, (1 + hits) / (1 + `DRAWS`) over patterns drawn from `rng`, which never
+    reports zero (Phipson and Smyth 2010). None without differences.
+    """
+    values = np.asarray(differences, dtype=np.float64)
+    if values.size == 0:
+        return None
+    threshold = abs(values.sum()) - _RELATIVE_TIE * np.abs(values).sum()
+    if values.size <= EXACT_LIMIT:
+        return float(np.mean(np.abs(_signed_sums(values)) >= threshold))
+    return (1 + _drawn_hits(values, threshold, rng)) / (1 + DRAWS)
+
+
+def _signed_sums(values: np.ndarray) -> np.ndarray:
+    """Sums under every sign pattern with the first sign fixed, shape (2^(n-1),): |sum| is blind to a global flip."""
+    sums = values[:1]
+    for value in values[1:]:
+        sums = np.concatenate([sums + value, sums - value])
+    return sums
+
+
+def _drawn_hits(values: np.ndarray, threshold: float, rng: np.random.Generator) -> int:
+    hits = 0
+    for _ in range(DRAWS // _DRAWS_AT_ONCE):
+        signs = rng.integers(0, 2, size=(_DRAWS_AT_ONCE, values.size)) * 2.0 - 1.0
+        hits += int(np.count_nonzero(np.abs(signs @ values) >= threshold))
+    return hits
+
+
+def holm(p_values: Sequence[float | None]) -> list[float | None]:
+    """Holm's step-down adjusted p-values, in the order given (Holm 1979).
+
+    With p sorted upwards, adjusted p_(i) = max over j <= i of min(1, (m - j + 1) p_(j)), j counted from 1. A None is
+    a planned comparison without data: it counts in m, as if its p-value were 1, and stays None.
+    """
+    size = len(p_values)
+    known = sorted((p, position) for position, p in enumerate(p_values) if p is not None)
+    adjusted: list[float | None] = [None] * size
+    greatest = 0.0
+    for rank, (p, position) in enumerate(known):
+        greatest = max(greatest, min(1.0, (size - rank) * p))
+        adjusted[position] = greatest
+    return adjusted
+
+
+def pairs_needed(comparisons: int, alpha: float) -> int:
+    """Least number of pairs with which the exact test can fall to `alpha` after correction for `comparisons`.
+
+    The smallest two-sided p-value of n pairs is 2^(1-n); Holm's first step multiplies it by the number of comparisons.
+    """
+    if comparisons < 1 or not 0 < alpha < 1:
+        raise ValueError(
+            f"pairs_needed: comparisons={comparisons}, alpha={alpha}; wanted comparisons >= 1, alpha in (0, 1)"
+        )
+    pairs = 1
+    while comparisons * 2.0 ** (1 - pairs) > alpha:
+        pairs += 1
+    return pairs
