@@ -28,8 +28,6 @@ BINARY = {".parquet", ".safetensors", ".png", ".npz", ".npy", ".gz", ".pt", ".jp
 OTHER_MACHINE = re.compile(
     r"(?<![\w.~$}-])/(?:work|root|opt|home)/|(?<![\w~])/tm[p]/(?!ray)|\bfile:/{3}|@[\w.-]+:\d+/"
 )
-    r"(?<![\w.~$}-])/(?:work|root|opt|home)/|(?<![\w~])/tm[p]/(?!ray)|\bfile:/{3}|@[\w.-]+:\d+/"
-)
 
 
 def _words(name: str) -> set[str]:
