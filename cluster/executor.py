@@ -1,0 +1,76 @@
+"""The executor on Ray: Tune drives, Train trains, on this machine or on a cluster."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+import ray
+
+from cluster.groups import Trainable
+from cluster.groups import WorkerGroups
+from cluster.session import connect
+from cluster.tune_adapter import QueueSearcher
+from cluster.tune_adapter import run_tune
+from orchestrator.errors import ClusterError
+from orchestrator.executor import Finish
+from orchestrator.queue import TrialQueue
+from search_spaces.study import Resources
+
+
+class RayExecutor:
+    """Runs trials in warm worker groups; an `orchestrator.executor.Executor`."""
+
+    def __init__(self, *, address: str, resources: Resources, cache: Path, trainable: Trainable | None = None) -> None:
+        """`address`: see `cluster.session.connect`; `trainable`: picklable, for `trainables.trial.run_trial`."""
+        self._address = address
+        self._resources = resources
+        self._cache = cache
+        self._trainable = trainable
+
+    def run(self, queue: TrialQueue, finish: Finish) -> None:
+        """Run the queue's trials, as many at once as the cluster holds.
+
+        Raises ClusterError if there is no cluster, or none that holds one trial, and KeyboardInterrupt after
+        everything was shut down.
+        """
+        if queue.done:
+            return
+        with ExitStack() as stack:
+            private = stack.enter_context(connect(self._address))
+            folder = tempfile.TemporaryDirectory(prefix="ablate-", ignore_cleanup_errors=True)
+            scratch = stack.enter_context(folder)
+            slots = min(capacity(self._resources, ray.cluster_resources()), max(1, queue.owed()))
+            groups = stack.enter_context(
+                WorkerGroups(slots=slots, resources=self._resources, scratch=scratch, trainable=self._trainable)
+            )
+            searcher = QueueSearcher(
+                queue=queue,
+                finish=finish,
+                groups=groups,
+                slots=slots,
+                job=lambda trial: trial.job(cache=str(self._cache), threads=self._resources.cpus_per_worker),
+            )
+            run_tune(searcher, groups, scratch)
+            if not private:
+                groups.send_home(patience_s=20.0)
+
+
+def capacity(resources: Resources, available: dict[str, float]) -> int:
+    """Return how many trials fit at once into a cluster with `available` (Ray's names of resources).
+
+    Raises ClusterError if not even one does.
+    """
+    needed = {"CPU": float(resources.workers * resources.cpus_per_worker)}
+    if resources.gpus_per_worker:
+        needed["GPU"] = resources.workers * resources.gpus_per_worker
+    slots = min(int(available.get(name, 0.0) / amount + 1e-9) for name, amount in needed.items())
+    if slots < 1:
+        asked = ", ".join(f"{amount:g} {name}" for name, amount in needed.items())
+        found = ", ".join(f"{available.get(name, 0.0):g} {name}" for name in needed)
+        raise ClusterError(
+            f"a trial of this study needs {asked} (resources: {resources.workers} workers); the cluster has {found}. "
+            "Remedy: ask for less under `resources`, or join a larger cluster with `--address`"
+        )
+    return min(slots, resources.max_concurrent or slots)

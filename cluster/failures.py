@@ -1,0 +1,97 @@
+"""What Ray's exceptions mean for a trial: the one place where they are translated."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from ray import exceptions as ray_exceptions
+
+from trainables.job import Cause
+
+Meaning = Cause | Literal["no_cluster"]
+"""A trial's cause, or `no_cluster`: nothing can run, so the study stops instead of recording failed trials."""
+
+MEANINGS: dict[str, Meaning] = {
+    # the trial's own doing
+    "RayTaskError": "trainable_error",
+    "UserCodeException": "trainable_error",
+    "CrossLanguageError": "trainable_error",
+    "UnserializableException": "trainable_error",
+    "OufOfBandObjectRefSerializationException": "trainable_error",
+    "OutOfMemoryError": "out_of_memory",
+    "ObjectStoreFullError": "out_of_memory",
+    # a process, a node or a message was lost: worth another attempt
+    "RayError": "worker_lost",
+    "RaySystemError": "worker_lost",
+    "LocalRayletDiedError": "worker_lost",
+    "WorkerCrashedError": "worker_lost",
+    "RayActorError": "worker_lost",
+    "ActorDiedError": "worker_lost",
+    "ActorUnavailableError": "worker_lost",
+    "ActorHandleNotFoundError": "worker_lost",
+    "ActorPlacementGroupRemoved": "worker_lost",
+    "AsyncioActorExit": "worker_lost",
+    "NodeDiedError": "worker_lost",
+    "OutOfDiskError": "worker_lost",
+    "TaskCancelledError": "worker_lost",
+    "TaskPlacementGroupRemoved": "worker_lost",
+    "PendingCallsLimitExceeded": "worker_lost",
+    "RpcError": "worker_lost",
+    "GetTimeoutError": "worker_lost",
+    "ObjectLostError": "worker_lost",
+    "ObjectFetchTimedOutError": "worker_lost",
+    "ObjectFreedError": "worker_lost",
+    "ObjectReconstructionFailedError": "worker_lost",
+    "ObjectRefStreamEndOfStreamError": "worker_lost",
+    "OwnerDiedError": "worker_lost",
+    "PlasmaObjectNotAvailable": "worker_lost",
+    "ReferenceCountingAssertionError": "worker_lost",
+    "StreamingGeneratorReplayInconsistentError": "worker_lost",
+    "RayCgraphCapacityExceeded": "worker_lost",
+    "RayChannelError": "worker_lost",
+    "RayChannelTimeoutError": "worker_lost",
+    "RayDirectTransportError": "worker_lost",
+    # the cluster cannot do what is asked of it, however often it is tried
+    "ActorAlreadyExistsError": "no_cluster",
+    "ActorUnschedulableError": "no_cluster",
+    "AuthenticationError": "no_cluster",
+    "RuntimeEnvSetupError": "no_cluster",
+    "TaskUnschedulableError": "no_cluster",
+}
+"""Exception class by name, because releases of Ray differ in which of them exist."""
+
+
+def meaning_of(error: BaseException) -> Meaning:
+    """Return what `error`, or the Ray exception that it carries, means for the trial that met it."""
+    error = _innermost(error)
+    if isinstance(error, MemoryError):
+        return "out_of_memory"
+    if not isinstance(error, ray_exceptions.RayError):
+        return "trainable_error"
+    return next(MEANINGS[base.__name__] for base in type(error).__mro__ if base.__name__ in MEANINGS)
+
+
+def cause_of(error: BaseException) -> Cause:
+    """Return the cause to record for a trial whose worker ended with `error`."""
+    meaning = meaning_of(error)
+    return "worker_lost" if meaning == "no_cluster" else meaning
+
+
+def worst(errors: dict[int, Exception]) -> tuple[Cause, Exception]:
+    """Return the cause, and its exception, of a group whose workers (by rank) ended with `errors`.
+
+    A worker that died outranks one that raised: what the survivors raise is the echo of a lost peer.
+    """
+    order: tuple[Cause, ...] = ("out_of_memory", "worker_lost")
+    ranked = sorted(errors, key=lambda rank: _position(order, cause_of(errors[rank])))
+    return cause_of(errors[ranked[0]]), errors[ranked[0]]
+
+
+def _position(order: tuple[Cause, ...], cause: Cause) -> int:
+    return order.index(cause) if cause in order else len(order)
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """Unwrap what Ray Train puts around the exception of a worker that does not answer."""
+    carried = getattr(error, "health_check_failure", None)
+    return _innermost(carried) if isinstance(carried, BaseException) else error

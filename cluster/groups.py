@@ -1,0 +1,162 @@
+"""Warm worker groups: each slot is one long-lived Ray Train run whose workers take trials one after another.
+
+Processes, imports, data and teacher features stay from trial to trial. Trials come and outcomes go through the
+board; nothing goes through `ray.train.report`, which is a barrier. Ray Train restarts a group that lost a worker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+import uuid
+from contextlib import suppress
+from typing import Any
+
+import ray
+from ray.train import FailureConfig
+from ray.train import RunConfig
+from ray.train import ScalingConfig
+from ray.train import UserCallback
+from ray.util import remove_placement_group
+
+from cluster.board import Board
+from cluster.failures import worst
+from cluster.worker import Trainable
+from cluster.worker import serve
+from orchestrator.errors import ClusterError
+from search_spaces.study import Resources
+
+RESTARTS = 2
+"""Restarts of a group's workers by one Ray Train run; after that the slot starts a new run."""
+HEAD_SHARE = {"node:__internal_head__": 0.001}
+"""Where the small actors are: beside the driver, and on no CPU, because the worker groups may hold them all."""
+CHECK_S = 1.0
+
+
+class WorkerGroups:
+    """A pool of warm groups, one a slot. A context: groups start in the background, and all end with it."""
+
+    def __init__(self, *, slots: int, resources: Resources, scratch: str, trainable: Trainable | None = None) -> None:
+        """`scratch`: absolute path of a folder for Ray Train's files. `trainable`: see `cluster.worker.serve`."""
+        self.board = ray.remote(num_cpus=0, resources=HEAD_SHARE, max_concurrency=1000)(GroupHost).remote()
+        self._slots = slots
+        self._settings = {"board": self.board, "folder": os.getcwd(), "trainable": trainable}
+        self._resources = resources
+        self._scratch = scratch
+        self._checked_at = 0.0
+
+    def __enter__(self) -> WorkerGroups:
+        self.board.start.remote(self._slots, self._settings, self._resources, self._scratch)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(ray.exceptions.RayError):  # if the cluster is gone there is nothing to end
+            reservations = ray.get(self.board.reservations.remote(), timeout=5)
+            ray.kill(self.board)  # every process of a slot belongs to this actor and ends with it
+            for reservation in reservations:  # these do not: Ray keeps them until the driver leaves (ray#54305)
+                remove_placement_group(reservation)
+
+    def check(self) -> None:
+        """Raise ClusterError if no group is left that could take a trial."""
+        if time.monotonic() - self._checked_at < CHECK_S:
+            return
+        self._checked_at = time.monotonic()
+        failures = ray.get(self.board.failures.remote())
+        if len(failures) == self._slots:
+            raise ClusterError(f"no worker group could be kept running; slot 0 ended with: {failures[0]}")
+
+    def send_home(self, patience_s: float) -> None:
+        """Let the groups come to their ends by themselves, so that they leave nothing behind on a shared cluster."""
+        ray.get(self.board.finish.remote(patience_s))
+
+
+class GroupHost(Board):
+    """The board, and beside it one thread a slot that keeps a Ray Train run going. An actor.
+
+    `TorchTrainer.fit` blocks, imports torch and must not outlive its Ray session: so it is called here and not in
+    the driver. Killing this actor ends every run and its workers at once.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._threads: list[threading.Thread] = []
+        self._failures: dict[int, str] = {}
+
+    async def start(self, slots: int, settings: dict[str, Any], resources: Resources, scratch: str) -> None:
+        """Start the groups of `slots` slots in the background."""
+        loop = asyncio.get_running_loop()
+        for slot in range(slots):
+            arguments = (loop, {**settings, "slot": slot}, resources, scratch)
+            self._threads.append(threading.Thread(target=self._keep, args=arguments, daemon=True))
+        for thread in self._threads:
+            thread.start()
+
+    async def failures(self) -> dict[int, str]:
+        """Return why slots were given up, by slot."""
+        return self._failures
+
+    async def finish(self, patience_s: float) -> None:
+        """Close the board and wait until all groups have ended, at most `patience_s`."""
+        await self.close()
+        until = time.monotonic() + patience_s
+        while time.monotonic() < until and any(thread.is_alive() for thread in self._threads):
+            await asyncio.sleep(0.05)
+
+    def _keep(
+        self, loop: asyncio.AbstractEventLoop, settings: dict[str, Any], resources: Resources, scratch: str
+    ) -> None:
+        """Keep a Ray Train run going in one slot as long as each run gets to a trial before it ends."""
+        slot, before = settings["slot"], -1
+        while not self.closed and self.taken[slot] > before:
+            before = self.taken[slot]
+            try:
+                train(settings, resources, scratch)
+            except Exception as error:  # the slot's boundary: whatever ended the run is kept for the driver
+                self._failures[slot] = f"{type(error).__name__}: {error}"
+            else:
+                self._failures[slot] = "its workers ended by themselves"
+            asyncio.run_coroutine_threadsafe(self.lose(slot, "worker_lost", self._failures[slot]), loop).result()
+            if self.taken[slot] > before:
+                del self._failures[slot]
+
+
+def train(settings: dict[str, Any], resources: Resources, scratch: str) -> None:
+    """Run one group until the board sends it home. Raises what Ray Train raises."""
+    from ray.train.torch import TorchTrainer  # imports torch
+
+    TorchTrainer(
+        serve,
+        train_loop_config=settings,
+        scaling_config=scaling(resources),
+        run_config=RunConfig(
+            name=f"slot-{settings['slot']}-{uuid.uuid4().hex[:8]}",  # a name that was used before would be resumed
+            storage_path=scratch,
+            failure_config=FailureConfig(max_failures=RESTARTS, controller_failure_limit=RESTARTS),
+            callbacks=[LossTeller(settings["board"], settings["slot"])],
+        ),
+    ).fit()
+
+
+class LossTeller(UserCallback):
+    """Tells the board, from Ray Train's controller, that a slot's workers are gone."""
+
+    def __init__(self, board: Any, slot: int) -> None:
+        self._board = board
+        self._slot = slot
+
+    def after_exception(self, run_context: Any, worker_exceptions: dict[int, Exception]) -> None:
+        """Called by Ray Train before it restarts or gives up the workers."""
+        cause, error = worst(worker_exceptions)
+        self._board.lose.remote(self._slot, cause, f"{type(error).__name__}: {error}")
+
+
+def scaling(resources: Resources) -> ScalingConfig:
+    """Return what Ray Train is to reserve for one group."""
+    per_worker: dict[str, float] = {"CPU": resources.cpus_per_worker}
+    if resources.gpus_per_worker:
+        per_worker["GPU"] = resources.gpus_per_worker
+    return ScalingConfig(
+        num_workers=resources.workers, use_gpu=resources.gpus_per_worker > 0, resources_per_worker=per_worker
+    )

@@ -1,0 +1,98 @@
+"""The connection to Ray: a private cluster on this machine, or one that runs already."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from orchestrator.errors import ClusterError
+
+ENVIRONMENT = {
+    "RAY_TRAIN_V2_ENABLED": "1",
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.1",  # how soon a lost worker is noticed; the default is 2 s
+    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "180",  # imports on a busy machine take longer than the default 60 s
+    "RAY_TRAIN_METRICS_ENABLED": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths in a study mean the same in a worker as on the command line
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",  # Tune's newer output prints a table even where verbosity is 0
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is ours
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000",  # Tune's state is never read: records are the truth
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+}
+"""Set where the person has not set them, before Ray starts."""
+
+LOCAL_ENVIRONMENT = {
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",  # a private cluster has no node that could be taken away
+    "RAY_worker_maximum_startup_concurrency": "16",  # about what a study starts; with fewer, Ray warns aloud
+}
+
+
+@contextmanager
+def connect(address: str, *, num_cpus: int | None = None) -> Iterator[bool]:
+    """Connect to Ray and disconnect again, which ends all that was started; an open connection is used and left open.
+
+    `address`: `local` starts a private cluster, `auto` joins the one that runs on this machine, anything else is
+    the address of a running one. `num_cpus`: logical CPUs of a private cluster; as many as the machine has unless
+    given. Gives whether the cluster is private, so that it ends with the connection. Raises ClusterError, naming the
+    address, if there is none.
+    """
+    if ray.is_initialized():
+        yield False
+        return
+    _initialise(address, num_cpus)
+    try:
+        yield address == "local"
+    finally:
+        ray.shutdown()
+
+
+def _initialise(address: str, num_cpus: int | None) -> None:
+    _set_environment(ENVIRONMENT)
+    for name in ("ray", "ray.tune", "ray.train", "ray.data"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    options = _local_options(num_cpus) if address == "local" else _remote_options()
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **options)
+    except (ConnectionError, ValueError, RuntimeError, OSError, ray.exceptions.RayError) as error:
+        raise ClusterError(_no_connection(address, error)) from error
+
+
+def _no_connection(address: str, error: Exception) -> str:
+    remedy = "`ray start --head` starts one; `--address local` needs none"
+    if address == "local":
+        remedy = "is there room for Ray's temporary files, and memory left?"
+    reason = " ".join(str(error).split())[:300]
+    return f"no Ray cluster at address `{address}`: {type(error).__name__}: {reason}. Remedy: {remedy}"
+
+
+def _local_options(num_cpus: int | None) -> dict[str, Any]:
+    """A private cluster inherits this process's environment, so that needs no runtime environment."""
+    _set_environment(LOCAL_ENVIRONMENT)
+    os.environ["PYTHONPATH"] = _import_path()
+    return {"include_dashboard": False, "num_cpus": num_cpus}
+
+
+def _remote_options() -> dict[str, Any]:
+    variables = {name: os.environ[name] for name in (*ENVIRONMENT, "HF_HUB_OFFLINE") if name in os.environ}
+    return {"runtime_env": {"env_vars": {**variables, "PYTHONPATH": _import_path()}}}
+
+
+def _set_environment(variables: dict[str, str]) -> None:
+    for name, value in variables.items():
+        os.environ.setdefault(name, value)
+
+
+def _import_path() -> str:
+    """Return PYTHONPATH with the folder of our packages in front, unless they are installed."""
+    root = Path(__file__).resolve().parents[1]
+    paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    if root.name not in ("site-packages", "dist-packages"):
+        paths = [str(root), *paths]
+    return os.pathsep.join(dict.fromkeys(path for path in paths if path))

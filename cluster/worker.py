@@ -1,0 +1,84 @@
+"""The loop that every worker of a warm group runs: trial after trial, all ranks in step."""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import os
+import traceback
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import ray
+import ray.train
+from ray.train.collective import broadcast_from_rank_zero
+from ray.util import get_current_placement_group
+
+from trainables.job import Cause
+from trainables.job import CurvePoint
+from trainables.job import Report
+from trainables.job import TrialJob
+from trainables.job import TrialOutcome
+
+Trainable = Callable[[TrialJob, Report], TrialOutcome]
+"""What a worker calls with each trial; `trainables.trial.run_trial` unless another one is given."""
+LAST_LINES = 30
+"""Lines of a traceback that are kept."""
+
+
+def serve(settings: dict[str, Any]) -> None:
+    """Take trials from the board until there are no more; every rank of a group does so in step."""
+    _enter(settings["folder"])
+    trainable = settings["trainable"] or _run_trial()
+    board, slot = settings["board"], settings["slot"]
+    context = ray.train.get_context()
+    rank, size = context.get_world_rank(), context.get_world_size()
+    token = broadcast_from_rank_zero(uuid.uuid4().hex)
+    seat = {"size": size, "rank": rank, "pid": os.getpid(), "reservation": get_current_placement_group()}
+    ray.get(board.join.remote(slot, token, **seat))
+
+    gc.freeze()  # modules stay; looking through them after each trial would take a tenth of a second
+    for index in itertools.count():
+        job = ray.get(board.take.remote(slot, token, index))
+        if job is None:
+            return
+        outcome = attempt(trainable, job, _reporter(board, job.trial_id) if rank == 0 else _silent)
+        ray.get(board.settle.remote(slot, token, rank, outcome))
+        del job, outcome
+        gc.collect()  # nothing of one trial is left in memory when the next one starts
+
+
+def _reporter(board: Any, trial_id: str) -> Report:
+    return lambda point: board.report.remote(trial_id, point)
+
+
+def _silent(point: CurvePoint) -> None:
+    """Every rank reaches the same points; rank 0 reports them."""
+
+
+def attempt(trainable: Trainable, job: TrialJob, report: Report) -> TrialOutcome:
+    """Run one trial; what it raises becomes a failed outcome.
+
+    This is the workers' one boundary: a trainable promises not to raise, and a broken promise must not take the
+    group, and the trials after this one, with it.
+    """
+    try:
+        return trainable(job, report)
+    except Exception as error:
+        lines = traceback.format_exc().strip().splitlines()[-LAST_LINES:]
+        cause: Cause = "out_of_memory" if isinstance(error, MemoryError) else "trainable_error"
+        return TrialOutcome(status="failed", cause=cause, error="\n".join(lines))
+
+
+def _run_trial() -> Trainable:
+    from trainables.trial import run_trial
+
+    return run_trial
+
+
+def _enter(folder: str) -> None:
+    """Go to the command line's folder where this node has it, so that relative paths mean the same here."""
+    if Path(folder).is_dir():
+        os.chdir(folder)
