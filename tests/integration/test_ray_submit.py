@@ -58,3 +58,78 @@ def _success(result: subprocess.CompletedProcess[str]) -> str:
 
 def _submit(machine: LoopbackMachine, cluster: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return machine.run("ray", "submit", str(cluster), SCRIPT, "--", *arguments, folder=ROOT, timeout_s=600)
+
+
+TINY_STUDY = """
+study: launcher_smoke
+question: Does the launcher bring a study to its records?
+base:
+  task: {name: snli_ve, data: mini_smoke}
+  student: {init: scratch}
+  optim: {min_steps: 2, max_steps: 4, evaluations: 1}
+arms:
+  listed: [no_distillation]
+search:
+  trials: 2
+  space:
+    optim.lr: {loguniform: [1.0e-4, 1.0e-3]}
+seeds: {search: [0], confirm: [1, 2]}
+evaluate: [val, test]
+"""
+NUM_TRIALS = 4  # two proposals and two confirm seeds
+
+
+def _records(machine: LoopbackMachine) -> dict[str, int]:
+    """Return record file -> time of its last change."""
+    folder = machine.home / "ablate-results" / "studies" / "launcher_smoke" / "trials"
+    return {path.name: path.stat().st_mtime_ns for path in folder.glob("*.parquet")}
+
+
+def test_ray_up_installs_the_sources_of_the_checkout(machine: LoopbackMachine, cluster: Path) -> None:
+    where = "python -c 'import search_spaces; print(search_spaces.__file__)'"
+    shown = _success(machine.run("ray", "exec", str(cluster), where, folder=ROOT))
+
+    assert str(machine.home / "ablate-env") in shown
+
+
+def test_the_cluster_lets_in_only_who_has_its_token(machine: LoopbackMachine, cluster: Path) -> None:
+    _success(machine.run("ray", "exec", str(cluster), "ray status", folder=ROOT))
+    stranger = machine.run("ray", "exec", str(cluster), "RAY_AUTH_MODE=disabled ray status", folder=ROOT)
+
+    assert stranger.returncode != 0
+    assert "AuthenticationError" in stranger.stdout
+
+
+def test_submit_checks_a_shipped_study_by_name(machine: LoopbackMachine, cluster: Path) -> None:
+    assert "quickstart" in _success(_submit(machine, cluster, "check", "quickstart"))
+
+
+def test_submit_fails_when_the_command_does(machine: LoopbackMachine, cluster: Path) -> None:
+    result = _submit(machine, cluster, "check", "quickstat")
+
+    assert result.returncode != 0
+    assert "quickstart" in result.stdout
+    assert "Traceback" not in result.stdout
+
+
+def test_submit_runs_a_study_by_path_and_the_same_line_again_runs_nothing(
+    machine: LoopbackMachine, cluster: Path
+) -> None:
+    study = machine.folder / "tiny_study.yaml"
+    study.write_text(TINY_STUDY)
+    _success(machine.run("ray", "rsync-up", str(cluster), str(study), "~/tiny_study.yaml", folder=ROOT))
+
+    _success(_submit(machine, cluster, "run", "tiny_study.yaml"))
+    first = _records(machine)
+    _success(_submit(machine, cluster, "run", "tiny_study.yaml"))
+
+    assert len(first) == NUM_TRIALS
+    assert _records(machine) == first
+
+
+def test_ray_down_leaves_no_ray_process(machine: LoopbackMachine, cluster: Path) -> None:
+    _success(machine.run("ray", "down", str(cluster), "-y", folder=ROOT))
+    processes = _success(machine.run("ps", "-eo", "args", folder=ROOT))
+
+    assert "sshd" in processes
+    assert not re.search(r"raylet|gcs_server", processes)
