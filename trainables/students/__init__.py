@@ -1,0 +1,1 @@
+"""The trained models: single-stream cross-modal transformers and their tokens."""

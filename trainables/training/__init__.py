@@ -1,0 +1,1 @@
+"""One trial: batches, targets, steps, evaluation."""

@@ -1,0 +1,52 @@
+"""A student on a split: probabilities, metrics, predictions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from trainables.data.metrics import score
+from trainables.job import Prediction
+from trainables.students.heads import probabilities
+from trainables.students.student import Student
+from trainables.training.devices import to_device
+from trainables.training.inputs import SplitInputs
+
+EVALUATION_BATCH = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """Metrics of one split, and the score of each example."""
+
+    metrics: dict[str, float]
+    predictions: tuple[Prediction, ...]
+
+
+@torch.inference_mode()
+def predict(student: Student, inputs: SplitInputs, device: torch.device) -> np.ndarray:
+    """(N, K) probabilities over classes, or candidates in VCR; the student is left in its mode."""
+    mode = student.training
+    student.eval()
+    rows = []
+    for batch in inputs.batches(max(1, EVALUATION_BATCH // inputs.num_candidates)):
+        logits = student(to_device(batch, device).inputs).logits.float()
+        rows.append(probabilities(inputs.split.task, logits, inputs.num_candidates).cpu())
+    student.train(mode)
+    return torch.cat(rows).numpy()
+
+
+def evaluate(student: Student, inputs: SplitInputs, device: torch.device) -> Evaluation:
+    """Metrics under plain names (`accuracy`, ...), and one prediction an example."""
+    split = inputs.split
+    probabilities_NK = predict(student, inputs, device)
+    metrics, scores = score(split, probabilities_NK)
+    names = split.classes or tuple(str(i) for i in range(inputs.num_candidates))
+    best = probabilities_NK.argmax(axis=1)
+    predictions = tuple(
+        Prediction(split=split.split, example_id=e.id, prediction=names[k], score=float(value))
+        for e, k, value in zip(split.examples, best, scores, strict=True)
+    )
+    return Evaluation(metrics=metrics, predictions=predictions)

@@ -1,0 +1,120 @@
+"""Student inputs of a split: encoded once, then cut into batches.
+
+Dimensions: N examples, C candidates an example, B batch, L tokens, R regions, F region features, K classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from trainables.data.examples import Candidate
+from trainables.data.examples import TaskSplit
+from trainables.data.examples import Text
+from trainables.students.single_stream import BOX_WIDTH
+from trainables.students.single_stream import StudentBatch
+from trainables.students.tokens import PAD
+from trainables.students.tokens import TokenArrays
+from trainables.students.tokens import encode
+from trainables.vision.regions import RegionFeatures
+
+EMPTY = Candidate(query=Text(text=""))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """What one step needs of the data."""
+
+    indices: np.ndarray
+    """(B,) positions in the split."""
+    inputs: StudentBatch
+    """B * C sequences, the candidates of an example side by side."""
+    words: torch.Tensor
+    """(B * C, L) index of each token's word, or -1."""
+    targets_BK: torch.Tensor
+    """Soft targets over classes (or candidates)."""
+
+
+class SplitInputs:
+    """The encoded texts of a split and the way to its images."""
+
+    def __init__(self, split: TaskSplit, regions: RegionFeatures, *, max_tokens: int, shown: str) -> None:
+        """`shown`: "both", or the only modality that the student may see ("text" or "image")."""
+        self.split = split
+        self.regions = regions
+        self.shown = shown
+        self.num_candidates = len(split.examples[0].candidates)
+        candidates = [c for example in split.examples for c in example.candidates]
+        self.tokens = encode([EMPTY] * len(candidates) if shown == "image" else candidates, max_tokens)
+
+    def __len__(self) -> int:
+        return len(self.split.examples)
+
+    @property
+    def num_targets(self) -> int:
+        """K: classes, or candidates where an example has several."""
+        return len(self.split.classes) or self.num_candidates
+
+    def batch(self, indices: np.ndarray) -> Batch:
+        """The examples at `indices`, on the CPU."""
+        rows = (indices[:, None] * self.num_candidates + np.arange(self.num_candidates)).reshape(-1)
+        tokens = _rows(self.tokens, rows)
+        return Batch(
+            indices=indices,
+            inputs=self._student_batch(indices, tokens),
+            words=torch.from_numpy(tokens.words).long(),
+            targets_BK=self._targets(indices),
+        )
+
+    def batches(self, size: int) -> Iterator[Batch]:
+        """Every example once, in order."""
+        for start in range(0, len(self), size):
+            yield self.batch(np.arange(start, min(start + size, len(self))))
+
+    def _student_batch(self, indices: np.ndarray, tokens: TokenArrays) -> StudentBatch:
+        features, boxes, mask = self._regions(indices)
+        references = np.where(tokens.references >= 0, tokens.references + 1, -1)  # row 0 is the whole image
+        references = np.where(references < features.shape[1], references, -1)
+        if self.shown == "text":
+            references = np.full_like(references, -1)
+        return StudentBatch(
+            ids_BL=torch.from_numpy(tokens.ids).long(),
+            segments_BL=torch.from_numpy(tokens.segments).long(),
+            references_BL=torch.from_numpy(references).long(),
+            text_mask_BL=torch.from_numpy(tokens.ids != PAD),
+            regions_BRF=self._repeat(features).float(),
+            boxes_BR7=self._repeat(boxes),
+            region_mask_BR=self._repeat(mask),
+        )
+
+    def _regions(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        if self.shown == "text":  # one empty region, so that the graph stays the same
+            count = len(indices)
+            features = np.zeros((count, 1, self.regions.width), dtype=np.float16)
+            return features, np.zeros((count, 1, BOX_WIDTH), dtype=np.float32), np.ones((count, 1), dtype=bool)
+        return self.regions.read([self.split.examples[i].image for i in indices])
+
+    def _repeat(self, values: np.ndarray) -> torch.Tensor:
+        tensor = torch.from_numpy(values)
+        return tensor if self.num_candidates == 1 else tensor.repeat_interleave(self.num_candidates, dim=0)
+
+    def _targets(self, indices: np.ndarray) -> torch.Tensor:
+        targets_BK = torch.zeros(len(indices), self.num_targets)
+        for row, index in enumerate(indices):
+            for target, score in self.split.examples[index].targets:
+                targets_BK[row, target] = score
+        return targets_BK
+
+
+def _rows(tokens: TokenArrays, rows: np.ndarray) -> TokenArrays:
+    longest = int((tokens.ids[rows] != PAD).sum(axis=1).max())
+    return TokenArrays(
+        ids=tokens.ids[rows, :longest],
+        segments=tokens.segments[rows, :longest],
+        references=tokens.references[rows, :longest],
+        words=tokens.words[rows, :longest],
+        num_words=tokens.num_words[rows],
+    )

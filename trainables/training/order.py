@@ -1,0 +1,43 @@
+"""The order in which examples are seen, and how many steps there are: functions of the seed and the configuration."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from trainables.config import OptimConfig
+
+
+def num_steps(optim: OptimConfig, num_examples: int) -> int:
+    """Steps of a trial: `epochs` passes, raised to `min_steps` and cut at `max_steps`."""
+    steps = optim.epochs * math.ceil(num_examples / optim.batch_size)
+    return min(max(steps, optim.min_steps), optim.max_steps)
+
+
+def batch_indices(num_examples: int, batch_size: int, steps: int, seed: int) -> Iterator[np.ndarray]:
+    """Yield `steps` arrays of `batch_size` indices: permutations end to end, cut evenly.
+
+    Every example is seen as often as any other, give or take one pass; the same for every arm with one seed.
+    """
+    rng = np.random.default_rng([seed, num_examples])
+    waiting = np.empty(0, dtype=np.int64)
+    for _ in range(steps):
+        while len(waiting) < batch_size:
+            waiting = np.concatenate([waiting, rng.permutation(num_examples)])
+        yield waiting[:batch_size]
+        waiting = waiting[batch_size:]
+
+
+def learning_rate(step: int, steps: int, warmup_fraction: float) -> float:
+    """Multiplier of the peak rate: linear rise over the warm-up, linear fall to 0."""
+    warmup = max(1, round(warmup_fraction * steps))
+    if step < warmup:
+        return (step + 1) / warmup
+    return max(0.0, (steps - step) / max(1, steps - warmup))
+
+
+def evaluation_steps(steps: int, evaluations: int) -> frozenset[int]:
+    """Numbers of finished steps after which val is evaluated, evenly spread, the last step among them."""
+    return frozenset(round(steps * (i + 1) / evaluations) for i in range(min(evaluations, steps)))

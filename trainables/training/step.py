@@ -1,0 +1,71 @@
+"""One training step: student and objective as a single module, so that DDP sees every trained parameter.
+
+Dimensions: B examples, C candidates, L tokens, N words, S student width.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from trainables.distillation.confidence import truth_probability
+from trainables.distillation.objective import Objective
+from trainables.distillation.outputs import StudentOutputs
+from trainables.distillation.outputs import TeacherTargets
+from trainables.students.heads import probabilities
+from trainables.students.heads import task_loss
+from trainables.students.student import Student
+from trainables.students.student import StudentStates
+from trainables.training.inputs import Batch
+
+
+class TrainingStep(nn.Module):
+    """Student and objective; the student alone is kept afterwards."""
+
+    def __init__(self, task: str, student: Student, objective: Objective) -> None:
+        super().__init__()
+        self.task = task
+        self.student = student
+        self.objective = objective
+
+    def forward(
+        self, batch: Batch, targets: TeacherTargets | None, progress: float
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """The scalar to minimise, and its parts by name, detached."""
+        states = self.student(batch.inputs)
+        loss = task_loss(self.task, states.logits, batch.targets_BK)
+        outputs, confidence_B = None, None
+        if self.objective.distils:
+            outputs = distilled_outputs(states, batch)
+            with torch.no_grad():
+                num_candidates = len(batch.words) // len(batch.indices)
+                truth = probabilities(self.task, states.logits.detach().float(), num_candidates)
+                confidence_B = truth_probability(truth, batch.targets_BK)
+        total, parts = self.objective(
+            loss, outputs, targets, progress=progress, student_confidence_B=confidence_B
+        )
+        return total, {"task": loss.detach(), **parts}
+
+
+def distilled_outputs(states: StudentStates, batch: Batch) -> StudentOutputs:
+    """The states that are distilled: those of the right candidate's sequence."""
+    num_candidates = len(batch.words) // len(batch.indices)
+    rows_B = torch.arange(len(batch.indices), device=batch.words.device) * num_candidates
+    if num_candidates > 1:
+        rows_B = rows_B + batch.targets_BK.argmax(dim=-1)
+    text_BLS = states.text_BLS[rows_B]
+    return StudentOutputs(
+        h_cls=text_BLS[:, 0],
+        h_image=states.regions_BRS[rows_B, 0],
+        h_words=word_states(text_BLS, batch.words[rows_B]),
+        logits=states.logits[rows_B],
+    )
+
+
+def word_states(text_BLS: torch.Tensor, words_BL: torch.Tensor) -> torch.Tensor:
+    """(B, N, S) mean state of each word's tokens; zero for a word that was cut off."""
+    num_words = int(words_BL.max()) + 1
+    member_BLN = F.one_hot(words_BL + 1, max(num_words, 1) + 1)[..., 1:].to(text_BLS.dtype)
+    counts_BN1 = member_BLN.sum(dim=1).clamp_min(1).unsqueeze(-1)
+    return torch.einsum("bln,bls->bns", member_BLN, text_BLS) / counts_BN1

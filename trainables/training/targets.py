@@ -1,0 +1,98 @@
+"""Teacher targets of the training examples, gathered from the teacher cache once a trial.
+
+Dimensions: N examples, W words, T teacher width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from trainables.config import DistillationConfig
+from trainables.data.examples import Candidate
+from trainables.data.examples import Example
+from trainables.data.examples import TaskSplit
+from trainables.distillation.outputs import TeacherTargets
+from trainables.students.tokens import teacher_text
+from trainables.teachers.confidence import TeacherConfidence
+from trainables.teachers.feature_cache import TeacherFeatures
+
+
+class TargetTable:
+    """Targets of every example of a split, indexed by position."""
+
+    def __init__(
+        self,
+        split: TaskSplit,
+        features: TeacherFeatures,
+        confidence: TeacherConfidence,
+        config: DistillationConfig,
+        *,
+        shuffle_seed: int | None,
+    ) -> None:
+        """`shuffle_seed`: with one, every example gets another example's targets (the shuffled-teacher control)."""
+        examples = split.examples
+        texts = [teacher_text(distilled_candidate(example)) for example in examples]
+        self.images_NT = features.image([example.image for example in examples])
+        self.texts_NT = features.text(texts)
+        self.needs_words = config.terms.tokens > 0
+        if self.needs_words:
+            self.words = _pad(features.words(texts, config.selection.features))
+            self.isolated = _pad(features.words(texts, "isolated"))
+        self.confidence = confidence
+        self.rows = np.arange(len(examples)) if shuffle_seed is None else _derangement(len(examples), shuffle_seed)
+
+    def __call__(self, indices: np.ndarray) -> TeacherTargets:
+        """Targets of the examples at `indices`."""
+        rows = self.rows[indices]
+        empty = torch.zeros(len(rows), 1, self.images_NT.shape[1])
+        words, isolated, mask = empty, empty, torch.zeros(len(rows), 1, dtype=torch.bool)
+        if self.needs_words:
+            words, mask = self._words(self.words, rows)
+            isolated, _ = self._words(self.isolated, rows)
+        return TeacherTargets(
+            image_BT=_tensor(self.images_NT[rows]),
+            text_BT=_tensor(self.texts_NT[rows]),
+            words_BNT=words,
+            isolated_BNT=isolated,
+            word_mask_BN=mask,
+            confidence_B=_tensor(self.confidence.probability[rows]),
+            cross_entropy_B=_tensor(self.confidence.cross_entropy[rows]),
+            correct_B=torch.from_numpy(self.confidence.correct[rows]),
+        )
+
+    def _words(self, padded: tuple[np.ndarray, np.ndarray], rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+        features_NWT, counts_N = padded
+        counts = counts_N[rows]
+        longest = max(1, int(counts.max()))
+        mask = torch.from_numpy(np.arange(longest) < counts[:, None])
+        return _tensor(features_NWT[rows, :longest]), mask
+
+
+def distilled_candidate(example: Example) -> Candidate:
+    """The candidate that is distilled: the only one, or the right one in VCR."""
+    if len(example.candidates) == 1:
+        return example.candidates[0]
+    return example.candidates[max(example.targets, key=lambda target: target[1])[0]]
+
+
+def _derangement(count: int, seed: int) -> np.ndarray:
+    """A permutation without a fixed point: one cycle through all in random order (itself, if there is but one)."""
+    order = np.random.default_rng([seed, count]).permutation(count)
+    result = np.empty(count, dtype=np.int64)
+    result[order] = np.roll(order, 1)
+    return result
+
+
+def _pad(ragged: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    counts = np.array([len(row) for row in ragged])
+    padded = np.zeros((len(ragged), max(1, int(counts.max())), ragged[0].shape[1]), dtype=np.float16)
+    for i, row in enumerate(ragged):
+        padded[i, : len(row)] = row
+    return padded, counts
+
+
+def _tensor(values: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(values)).float()

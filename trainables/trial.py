@@ -1,0 +1,175 @@
+"""One trial, from a job to an outcome: the only entry point of the engine into the science."""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+import traceback
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from trainables.data.examples import TaskSplit
+from trainables.data.load import load_split
+from trainables.data.subsets import subset
+from trainables.distillation.objective import Objective
+from trainables.errors import MissingData
+from trainables.errors import NonFinite
+from trainables.job import Cause
+from trainables.job import CurvePoint
+from trainables.job import Prediction
+from trainables.job import Report
+from trainables.job import TrialJob
+from trainables.job import TrialOutcome
+from trainables.students.presets import PRESETS
+from trainables.students.student import Student
+from trainables.students.student import build_student
+from trainables.training.devices import current_device
+from trainables.training.evaluation import evaluate
+from trainables.training.inputs import SplitInputs
+from trainables.training.loop import TargetsOf
+from trainables.training.loop import train
+from trainables.training.ranks import Ranks
+from trainables.training.ranks import current_ranks
+from trainables.training.step import TrainingStep
+from trainables.vision.regions import REGION_WIDTH
+from trainables.vision.regions import open_regions
+
+TRACEBACK_LINES = 12
+
+
+def run_trial(job: TrialJob, report: Report) -> TrialOutcome:
+    """Run one trial on this worker; the outcome of rank 0 is the trial's.
+
+    Never raises for what the trial did: an exception becomes a failed outcome with a named cause. `prepare` must
+    have run for the job's configuration.
+    """
+    started = time.perf_counter()
+    torch.set_num_threads(job.threads)
+    ranks = current_ranks()
+    device = current_device()
+    try:
+        metrics, curve, predictions = _run(job, report, ranks, device)
+        cause, error = _judge(job, metrics)
+    except Exception as raised:  # the boundary: whatever a trial raises becomes a row, and its siblings go on
+        metrics, curve, predictions = {}, (), ()
+        cause, error = cause_of(raised), _last_lines(raised)
+    seconds = time.perf_counter() - started
+    return TrialOutcome(
+        status="completed" if cause == "none" else "failed",
+        cause=cause,
+        error=error,
+        metrics=metrics,
+        curve=curve,
+        predictions=predictions if job.keep_predictions else (),
+        seconds=seconds,
+        device_seconds=seconds * ranks.world,
+        teacher_passes=0,
+        device=torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        num_workers=ranks.world,
+    )
+
+
+def cause_of(raised: BaseException) -> Cause:
+    """The named cause of an exception that a trial raised."""
+    if isinstance(raised, NonFinite):
+        return "non_finite"
+    if isinstance(raised, MissingData):
+        return "missing_data"
+    if isinstance(raised, MemoryError | torch.cuda.OutOfMemoryError) or "can't allocate memory" in str(raised):
+        return "out_of_memory"
+    return "trainable_error"
+
+
+def _judge(job: TrialJob, metrics: dict[str, float]) -> tuple[Cause, str]:
+    for split in job.evaluate:
+        value = metrics.get(f"{split}/accuracy")
+        if value is not None and not math.isfinite(value):
+            return "non_finite", f"{split}/accuracy is {value}"
+    return "none", ""
+
+
+def _last_lines(raised: BaseException) -> str:
+    lines = "".join(traceback.format_exception(raised)).strip().splitlines()
+    return "\n".join(lines[-TRACEBACK_LINES:])
+
+
+def _run(
+    job: TrialJob, report: Report, ranks: Ranks, device: torch.device
+) -> tuple[dict[str, float], tuple[CurvePoint, ...], tuple[Prediction, ...]]:
+    config, cache = job.config, Path(job.cache)
+    whole = load_split(config.task.name, config.task.data, "train", cache)
+    part = subset(whole, config.task.data_fraction, job.seed)
+    inputs = _inputs(job, part)
+    _seed_everything(job.seed, 0)  # the same initial weights on all ranks
+    student = build_student(
+        config.student, task=config.task.name, num_classes=len(part.classes), region_width=REGION_WIDTH
+    )
+    targets_of, teacher_width = _targets(job, part)
+    objective = Objective(config.distillation, student.width, teacher_width, seed=job.seed)
+    step_module = TrainingStep(config.task.name, student, objective).to(device)
+    _seed_everything(job.seed, 1 + ranks.rank)  # other dropout on each rank
+    val = _inputs(job, load_split(config.task.name, config.task.data, "val", cache))
+    curve = train(
+        step_module,
+        inputs,
+        val,
+        config.optim,
+        seed=job.seed,
+        device=device,
+        ranks=ranks,
+        targets_of=targets_of,
+        report=report,
+    )
+    if not ranks.is_first:
+        return {}, (), ()
+    metrics, predictions = _final(job, student, device)
+    metrics["train/examples"] = float(len(part.examples))
+    metrics["train/steps"] = float(curve[-1].step)
+    return metrics, curve, predictions
+
+
+def _inputs(job: TrialJob, split: TaskSplit) -> SplitInputs:
+    regions = open_regions(Path(job.cache), split.image_folder)
+    max_tokens = PRESETS[job.config.student.preset].max_tokens
+    return SplitInputs(split, regions, max_tokens=max_tokens, shown=job.config.task.inputs)
+
+
+def _targets(job: TrialJob, part: TaskSplit) -> tuple[TargetsOf | None, int]:
+    """Teacher targets of the training examples and the teacher's width; (None, 1) without distillation."""
+    config = job.config
+    terms = config.distillation.terms
+    if terms.image == terms.text == terms.tokens == 0:
+        return None, 1
+    from trainables.teachers.confidence import teacher_confidence
+    from trainables.teachers.feature_cache import open_features
+    from trainables.training.targets import TargetTable
+
+    features = open_features(config.teacher, Path(job.cache), part)
+    confidence = teacher_confidence(part, features, seed=job.seed)
+    shuffle_seed = job.seed if config.teacher.control == "shuffled" else None
+    table = TargetTable(part, features, confidence, config.distillation, shuffle_seed=shuffle_seed)
+    return table, features.width
+
+
+def _final(
+    job: TrialJob, student: Student, device: torch.device
+) -> tuple[dict[str, float], tuple[Prediction, ...]]:
+    metrics: dict[str, float] = {}
+    predictions: list[Prediction] = []
+    for name in job.evaluate:
+        split = load_split(job.config.task.name, job.config.task.data, name, Path(job.cache))
+        evaluation = evaluate(student, _inputs(job, split), device)
+        metrics.update({f"{name}/{metric}": float(value) for metric, value in evaluation.metrics.items()})
+        predictions.extend(evaluation.predictions)
+    return metrics, tuple(predictions)
+
+
+def _seed_everything(seed: int, stream: int) -> None:
+    """Reset every global generator, so that what ran before in this process leaves no trace."""
+    state = int(np.random.SeedSequence([seed, stream]).generate_state(1)[0])
+    random.seed(state)
+    np.random.seed(state)  # noqa: NPY002 - libraries may draw from the global generator
+    torch.manual_seed(state)

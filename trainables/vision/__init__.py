@@ -1,0 +1,1 @@
+"""Image features computed once: the ImageNet trunk and the region features that students see."""

