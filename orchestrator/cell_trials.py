@@ -47,7 +47,7 @@ class CellTrials:
         self.state: State = "search"
         self._study = study
         self._inputs = inputs
-        self._config = TrialConfig.model_validate(cell.config)
+        self.config = TrialConfig.model_validate(cell.config)
         self.id = cell_id(study, cell)
         self._settled = {
             (record.proposal, record.seed): record
@@ -66,12 +66,15 @@ class CellTrials:
         return [trial for setting in self.proposed for trial in setting.trials] + list(self.confirm)
 
     @property
-    def undecided(self) -> int:
-        """Trials that are planned but whose settings wait for results."""
-        if self.state != "search":
-            return 0
-        settings = self.budget - len(self.proposed)
-        return settings * len(self._study.seeds.search) + len(self._study.seeds.confirm)
+    def undecided_search(self) -> int:
+        """Search trials that are planned but whose settings wait for results."""
+        settings = self.budget - len(self.proposed) if self.state == "search" else 0
+        return settings * len(self._study.seeds.search)
+
+    @property
+    def undecided_confirm(self) -> int:
+        """Confirm trials whose setting waits for the search."""
+        return len(self._study.seeds.confirm) if self.state == "search" else 0
 
     def advance(self, known: Known) -> list[Trial]:
         """Return the trials that `known` newly decides: the next batch, or the confirm trials."""
@@ -119,7 +122,7 @@ class CellTrials:
     def _proposer(self) -> Proposer:
         return Proposer(
             space=self.cell.space,
-            config=self._config,
+            config=self.config,
             sampler=self._study.search.sampler,
             mode=self._study.target.mode,
             seeds=self._study.seeds.search,
@@ -146,7 +149,7 @@ class CellTrials:
         return Setting(parameters=proposed.parameters, value=mean)
 
     def _trial(self, phase: Phase, proposal: int | None, seed: int, parameters: dict[str, Any]) -> Trial:
-        config = with_parameters(self._config, parameters)
+        config = with_parameters(self.config, parameters)
         evaluate = self._evaluate(phase, config)
         data, teacher = self._inputs.digests(config)
         return Trial(

@@ -6,8 +6,6 @@ may hold one and the same trial. So the place columns of a study's table come fr
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +17,7 @@ from pydantic import Field
 from orchestrator.cell_trials import CellTrials
 from orchestrator.cell_trials import State
 from orchestrator.records import RECORD_SCHEMA
+from orchestrator.records import as_json
 from orchestrator.trials import Phase
 from orchestrator.trials import Trial
 from search_spaces.study import Study
@@ -43,37 +42,39 @@ class PlannedTrial(_Frozen):
 class PlannedCell(_Frozen):
     """One cell with the trials that are decided so far."""
 
-    cell: str
+    name: str
     cell_id: str
     arm: str
     is_reference: bool
     is_control: bool
-    condition: dict[str, str] = Field(description="Dotted path -> value as JSON.")
+    condition: dict[str, Any] = Field(description="Dotted path -> value.")
     state: State
     search_total: int
     confirm_total: int
-    trials: tuple[PlannedTrial, ...]
+    trials: tuple[str, ...] = Field(description="Trial ids; one that was proposed twice occurs twice.")
+    places: tuple[PlannedTrial, ...] = Field(description="Where each of these trials stands.")
 
 
 def planned(cell: CellTrials, study: Study) -> PlannedCell:
     """Return the plan of one cell."""
     searched = [trial for proposed in cell.proposed for trial in proposed.trials]
     numbers = [number for number, proposed in enumerate(cell.proposed) for _ in proposed.trials]
-    trials = [
+    places = (
         *(_planned(trial, number) for trial, number in zip(searched, numbers, strict=True)),
         *(_planned(trial, None) for trial in cell.confirm),
-    ]
+    )
     return PlannedCell(
-        cell=cell.cell.name,
+        name=cell.cell.name,
         cell_id=cell.id,
         arm=cell.cell.arm,
         is_reference=cell.cell.is_reference,
         is_control=cell.cell.is_control,
-        condition=_as_json(dict(cell.cell.condition)),
+        condition=dict(cell.cell.condition),
         state=cell.state,
         search_total=cell.budget * len(study.seeds.search),
         confirm_total=0 if cell.state == "failed" else len(study.seeds.confirm),
-        trials=tuple(trials),
+        trials=tuple(place.trial_id for place in places),
+        places=places,
     )
 
 
@@ -91,7 +92,7 @@ def study_content(study: Study, cells: Sequence[PlannedCell]) -> dict[str, Any]:
 def placed(table: pa.Table, cells: Sequence[PlannedCell]) -> pa.Table:
     """Return one row a planned trial that is in `table` (in RECORD_SCHEMA), with its place taken from the plan."""
     rows = {trial: row for row, trial in enumerate(table["trial_id"].to_pylist())}
-    places = [(cell, trial) for cell in cells for trial in cell.trials if trial.trial_id in rows]
+    places = [(cell, trial) for cell in cells for trial in cell.places if trial.trial_id in rows]
     taken = table.take(pa.array([rows[trial.trial_id] for _, trial in places], pa.int64()))
     for name, values in _columns(places).items():
         field = RECORD_SCHEMA.field(name)
@@ -100,12 +101,13 @@ def placed(table: pa.Table, cells: Sequence[PlannedCell]) -> pa.Table:
 
 
 def _columns(places: Sequence[tuple[PlannedCell, PlannedTrial]]) -> dict[str, list[Any]]:
-    of_cell = ("cell", "cell_id", "arm", "is_reference", "is_control")
+    of_cell = ("cell_id", "arm", "is_reference", "is_control")
     of_trial = ("phase", "proposal", "seed")
     return {
+        "cell": [cell.name for cell, _ in places],
         **{name: [getattr(cell, name) for cell, _ in places] for name in of_cell},
         **{name: [getattr(trial, name) for _, trial in places] for name in of_trial},
-        "condition": [list(cell.condition.items()) for cell, _ in places],
+        "condition": [list(as_json(cell.condition).items()) for cell, _ in places],
         "parameters": [list(trial.parameters.items()) for _, trial in places],
     }
 
@@ -116,9 +118,5 @@ def _planned(trial: Trial, proposal: int | None) -> PlannedTrial:
         phase=trial.phase,
         proposal=proposal,
         seed=trial.seed,
-        parameters=_as_json(trial.parameters),
+        parameters=as_json(trial.parameters),
     )
-
-
-def _as_json(values: Mapping[str, Any]) -> dict[str, str]:
-    return {name: json.dumps(value) for name, value in values.items()}

@@ -74,8 +74,8 @@ class TrialQueue:
         self._ready: deque[Trial] = deque()
         self._seen: set[str] = set()
         self._running: dict[str, Trial] = {}
-        self._cells = [CellTrials(study, cell, inputs, earlier) for cell in cells]
-        self._open = list(self._cells)
+        self.cells = [CellTrials(study, cell, inputs, earlier) for cell in cells]
+        self._open = list(self.cells)
         self._advance()
 
     @property
@@ -99,20 +99,20 @@ class TrialQueue:
 
     def owed(self) -> int:
         """Return how many trials are still to run; duplicates among undecided settings are not foreseen."""
-        undecided = sum(cell.undecided for cell in self._cells)
+        undecided = sum(cell.undecided_search + cell.undecided_confirm for cell in self.cells)
         return len(self._ready) + len(self._running) + undecided
 
     def trials(self) -> list[Trial]:
         """Return every trial decided so far, recorded or not, each once."""
-        return list({trial.id: trial for cell in self._cells for trial in cell.trials}.values())
+        return list({trial.id: trial for cell in self.cells for trial in cell.trials}.values())
 
     def progress(self) -> list[CellProgress]:
         """Return how far each cell is, in the study's order."""
-        return [self._progress(cell) for cell in self._cells]
+        return [self._progress(cell) for cell in self.cells]
 
     def plan(self) -> list[PlannedCell]:
         """Return each cell with its place in the study and its trials as far as they are decided."""
-        return [planned(cell, self.study) for cell in self._cells]
+        return [planned(cell, self.study) for cell in self.cells]
 
     def _advance(self) -> None:
         for cell in self._open:

@@ -201,8 +201,8 @@ def placement(trial: Trial) -> dict[str, Any]:
         "phase": trial.phase,
         "proposal": trial.proposal,
         "seed": trial.seed,
-        "condition": _as_json(dict(trial.condition)),
-        "parameters": _as_json(trial.parameters),
+        "condition": as_json(dict(trial.condition)),
+        "parameters": as_json(trial.parameters),
     }
 
 
@@ -227,5 +227,6 @@ def _row(row: dict[str, Any]) -> dict[str, Any]:
     return {name: dict(value) if name in maps else value for name, value in row.items()}
 
 
-def _as_json(values: Mapping[str, Any]) -> dict[str, str]:
+def as_json(values: Mapping[str, Any]) -> dict[str, str]:
+    """Return each value as JSON: maps of a record hold text."""
     return {name: json.dumps(value) for name, value in values.items()}

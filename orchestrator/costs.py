@@ -1,0 +1,55 @@
+"""What a study is expected to cost, from the seconds of trials that were recorded before."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from orchestrator.cell_trials import CellTrials
+from orchestrator.records import Record
+
+Key = tuple[str, float, str]
+"""(task, data fraction, phase): what a trial's seconds depend on most."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """Expected cost of what is owed."""
+
+    device_seconds: float
+    """Sum over the trials with an estimate."""
+    num_unknown: int
+    """Trials without one: nothing like them is recorded yet."""
+
+
+def expected_cost(cells: Sequence[CellTrials], known: Iterable[str], records: Iterable[Record]) -> Cost:
+    """Return the cost of every trial that is not in `known`, each like the recorded trials of its key."""
+    typical = _means(records)
+    done = set(known)
+    total, unknown = 0.0, 0
+    for cell in cells:
+        for key, count in _owed(cell, done).items():
+            if key in typical:
+                total += count * typical[key]
+            else:
+                unknown += count
+    return Cost(device_seconds=total, num_unknown=unknown)
+
+
+def _means(records: Iterable[Record]) -> dict[Key, float]:
+    seconds: dict[Key, list[float]] = defaultdict(list)
+    for record in records:
+        if record.completed:
+            seconds[record.task, record.data_fraction, record.phase].append(record.device_seconds)
+    return {key: math.fsum(values) / len(values) for key, values in seconds.items()}
+
+
+def _owed(cell: CellTrials, done: set[str]) -> dict[Key, int]:
+    task = cell.config.task
+    counts = {"search": cell.undecided_search, "confirm": cell.undecided_confirm}
+    for trial in {trial.id: trial for trial in cell.trials}.values():
+        counts[trial.phase] += trial.id not in done
+    return {(task.name, task.data_fraction, phase): count for phase, count in counts.items() if count}

@@ -1,0 +1,134 @@
+"""One table of one study as Parquet files: a small file a trial, and one merged file of compacted trials.
+
+Readers look at the small files first and at the merged file afterwards, and a small file outweighs a merged row.
+Compaction puts the merged file in place before it removes small ones. So no reader sees a row missing or twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pydantic import ValidationError
+
+from orchestrator.errors import StoreError
+from orchestrator.folder import Folder
+from orchestrator.records import RECORD_SCHEMA
+from orchestrator.records import RECORD_VERSION
+from orchestrator.records import records_of
+
+_SUFFIX = ".parquet"
+
+
+class TableFiles:
+    """The files of one table; what cannot be read is named in `problems`, skipped, and never removed."""
+
+    def __init__(self, folder: Folder, study: str, name: str, schema: pa.Schema, problems: list[str]) -> None:
+        self._folder = folder
+        self._small = f"{study}/{name}"
+        self._merged = f"{study}/compacted/{name}{_SUFFIX}"
+        self._schema = schema
+        self._problems = problems
+
+    def put(self, trial_id: str, rows: pa.Table) -> None:
+        """Write the rows of one trial, over those that are there; no rows leave no file."""
+        if rows.num_rows:
+            self._folder.write(f"{self._small}/{trial_id}{_SUFFIX}", _as_parquet(rows))
+
+    def ids(self) -> set[str]:
+        """Return the ids of all trials that have a file or a merged row."""
+        small = {_trial(path) for path in self._paths()}
+        merged = self._table(self._merged)
+        return small | (set() if merged is None else set(merged["trial_id"].to_pylist()))
+
+    def read(self) -> pa.Table:
+        """Return all rows in the table's schema, in order of trial id, a trial's rows in the order written."""
+        small = [self._table(path) for path in self._paths()]
+        rows = pa.concat_tables([self._schema.empty_table(), *(table for table in small if table is not None)])
+        merged = self._table(self._merged)
+        if merged is not None:
+            rows = pa.concat_tables([rows, merged.filter(pc.invert(is_in(merged, rows["trial_id"].to_pylist())))])
+        return rows.sort_by("trial_id")
+
+    def rows_of(self, trial_id: str) -> pa.Table:
+        """Return the rows of one trial."""
+        small = self._table(f"{self._small}/{trial_id}{_SUFFIX}")
+        if small is not None:
+            return small
+        merged = self._table(self._merged)
+        return self._schema.empty_table() if merged is None else merged.filter(is_in(merged, [trial_id]))
+
+    def compact(self) -> int:
+        """Merge the small files that can be read; return how many. Raises StoreError if the merged file cannot."""
+        readable = [path for path in self._paths() if self._table(path) is not None]
+        if not readable:
+            return 0
+        if self._folder.exists(self._merged) and self._table(self._merged) is None:
+            raise StoreError(f"{self._folder.uri}: {self._problems[-1]}; move that file away to compact the rest")
+        self._folder.write(self._merged, _as_parquet(self.read()))
+        for path in readable:
+            self._folder.remove(path)
+        return len(readable)
+
+    def _paths(self) -> list[str]:
+        names = self._folder.names(self._small)
+        for name in names:
+            if not name.endswith(_SUFFIX):
+                self._skip(f"{self._small}/{name}", "not a file of this store")
+        return [f"{self._small}/{name}" for name in names if name.endswith(_SUFFIX)]
+
+    def _table(self, path: str) -> pa.Table | None:
+        content = self._folder.read(path)
+        if content is None:
+            return None
+        try:
+            table = _in_schema(pq.read_table(pa.BufferReader(content)), self._schema)
+            if path != self._merged and set(table["trial_id"].to_pylist()) - {_trial(path)}:
+                raise StoreError("it holds another trial than its name says")
+        except (pa.ArrowException, StoreError, ValidationError, OSError) as error:
+            self._skip(path, str(error).splitlines()[0])
+            return None
+        return table
+
+    def _skip(self, path: str, reason: str) -> None:
+        problem = f"{path}: skipped, {reason}"
+        if problem not in self._problems:
+            self._problems.append(problem)
+
+
+def is_in(table: pa.Table, trial_ids: Collection[str]) -> pa.ChunkedArray:
+    """Return for each row whether its trial is one of `trial_ids`."""
+    return pc.is_in(table["trial_id"], value_set=pa.array(sorted(set(trial_ids)), pa.string()))
+
+
+def _in_schema(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Return `table` in `schema`; of a record, the version is looked at before any other column."""
+    if schema is RECORD_SCHEMA:
+        _check_version(table)
+    missing = [name for name in schema.names if name not in table.column_names]
+    if missing:
+        raise StoreError(f"it has no column {', '.join(missing)}")
+    table = table.select(schema.names).cast(schema)
+    if schema is RECORD_SCHEMA:
+        records_of(table)
+    return table
+
+
+def _check_version(table: pa.Table) -> None:
+    if "record_version" not in table.column_names:
+        raise StoreError("it has no column record_version, so it is not a record")
+    newest = pc.max(table["record_version"]).as_py() or 0
+    if newest > RECORD_VERSION:
+        raise StoreError(f"record_version {newest} is newer than this program reads ({RECORD_VERSION}); update it")
+
+
+def _as_parquet(table: pa.Table) -> pa.Buffer:
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    return sink.getvalue()
+
+
+def _trial(path: str) -> str:
+    return path.rsplit("/", 1)[-1].removesuffix(_SUFFIX)
