@@ -52,8 +52,7 @@ def ask(results: Results, sql: str) -> pa.Table:
         for setting in _SETTINGS:
             connection.execute(setting)
         try:
-            connection.execute(_only_statement(connection, sql))
-            return connection.fetch_record_batch().read_all()
+            return connection.sql(_only_statement(connection, sql)).to_arrow_table()
         except duckdb.Error as error:
             raise QueryError(_refusal(str(error), sql, views)) from error
 

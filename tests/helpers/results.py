@@ -9,14 +9,16 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
+from datetime import UTC
 from datetime import datetime
 from datetime import timedelta
-from datetime import timezone
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from orchestrator.plan import PlannedCell
+from orchestrator.plan import PlannedTrial
 from orchestrator.records import Record
 from orchestrator.records import record_table
 from orchestrator.store import Store
@@ -24,7 +26,7 @@ from orchestrator.trials import content_hash
 from trainables.config import TrialConfig
 from trainables.job import CurvePoint
 
-NOON = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ARMS = ("no_distillation", "naive_distillation", "clip_td", "shuffled_teacher")
 
 
@@ -99,28 +101,26 @@ class StudyResults:
 
     def stored(self) -> dict[str, Any]:
         """What `Store.write_study` gets."""
-        records = self.records()
         return {
+            "plan_version": 1,
             "study": self.study,
             "question": self.question,
             "target": {"metric": "val/accuracy", "mode": self.mode},
             "seeds": {"search": [0], "confirm": list(self.confirm)},
             "evaluate": ["val", "test", "test_shifted"],
             "comparisons": dict(self.comparisons),
-            "cells": [
-                {
-                    "name": self._cell(arm, condition),
-                    "cell_id": content_hash([arm, condition]),
-                    "arm": arm,
-                    "is_reference": arm == self.arms[0],
-                    "is_control": arm == self.control,
-                    "condition": condition,
-                    "trials": [record.trial_id for record in records if record.cell == self._cell(arm, condition)],
-                }
-                for condition in self.combinations()
-                for arm in self.arms
-            ],
+            "reference": self.arms[0],
+            "cells": [cell.model_dump(mode="json") for cell in self.cells()],
         }
+
+    def cells(self) -> list[PlannedCell]:
+        """The plan, every trial of it decided."""
+        records = self.records()
+        return [
+            _planned_cell([record for record in records if record.cell == self._cell(arm, condition)], condition)
+            for condition in self.combinations()
+            for arm in self.arms
+        ]
 
     def records(self) -> list[Record]:
         """Search and confirm records of every cell, a function of the fields."""
@@ -192,6 +192,32 @@ class StudyResults:
 
     def _cell(self, arm: str, condition: Mapping[str, Any]) -> str:
         return f"{arm}|{','.join(f'{path}={value}' for path, value in condition.items())}"
+
+
+def _planned_cell(records: Sequence[Record], condition: dict[str, Any]) -> PlannedCell:
+    first = records[0]
+    return PlannedCell(
+        name=first.cell,
+        cell_id=first.cell_id,
+        arm=first.arm,
+        is_reference=first.is_reference,
+        is_control=first.is_control,
+        condition=condition,
+        state="done",
+        search_total=sum(record.phase == "search" for record in records),
+        confirm_total=sum(record.phase == "confirm" for record in records),
+        trials=tuple(record.trial_id for record in records),
+        places=tuple(
+            PlannedTrial(
+                trial_id=record.trial_id,
+                phase=record.phase,
+                proposal=record.proposal,
+                seed=record.seed,
+                parameters=record.parameters,
+            )
+            for record in records
+        ),
+    )
 
 
 def as_failed(record: Record, cause: str = "non_finite", error: str = "loss is nan at step 40") -> Record:

@@ -1,0 +1,62 @@
+"""Numbers as people read them: as many digits as their uncertainty leaves."""
+
+from __future__ import annotations
+
+import math
+
+ABSENT = "-"
+_DECIMALS = 3  # where no uncertainty is known
+_MOST = 6
+
+
+def decimals_for(uncertainty: float | None) -> int:
+    """Return the decimals that leave two significant digits of `uncertainty`, between 0 and 6."""
+    if uncertainty is None or not math.isfinite(uncertainty) or uncertainty <= 0:
+        return _DECIMALS
+    return min(_MOST, max(0, 1 - math.floor(math.log10(uncertainty))))
+
+
+def with_half(mean: float | None, low: float | None, high: float | None) -> str:
+    """Return `0.521 ± 0.013` with both rounded alike; the mean alone without an interval."""
+    if mean is None:
+        return ABSENT
+    if low is None or high is None:
+        return f"{mean:.{_DECIMALS}f}"
+    half = (high - low) / 2
+    places = decimals_for(half)
+    return f"{mean:.{places}f} ± {half:.{places}f}"
+
+
+def signed(value: float | None, uncertainty: float | None = None) -> str:
+    """Return `+0.045`, rounded by its uncertainty."""
+    return ABSENT if value is None else f"{value:+.{decimals_for(uncertainty)}f}"
+
+
+def interval(low: float | None, high: float | None) -> str:
+    """Return `+0.021 to +0.068`, rounded by the interval's half width."""
+    if low is None or high is None:
+        return ABSENT
+    half = (high - low) / 2
+    return f"{signed(low, half)} to {signed(high, half)}"
+
+
+def p_text(p_value: float | None) -> str:
+    """Return two significant digits, `< 0.0001` below that."""
+    if p_value is None:
+        return ABSENT
+    return "< 0.0001" if p_value < 1e-4 else f"{p_value:.2g}"
+
+
+def share(fraction: float) -> str:
+    """Return a share of the data as `1 %`."""
+    return f"{100 * fraction:g} %"
+
+
+def duration(seconds: float) -> str:
+    """Return `2 h 05 min`, `3 min 20 s` or `45 s`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
