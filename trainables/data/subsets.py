@@ -1,0 +1,41 @@
+"""Low-shot subsets: nested, stratified, seeded, and the same for every arm."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from dataclasses import replace
+
+from trainables.data.examples import TaskSplit
+
+
+def subset(split: TaskSplit, fraction: float, seed: int) -> TaskSplit:
+    """Return about `fraction` of the examples of `split`, in their old order.
+
+    Depends on nothing but the split, the fraction and the seed. For one seed a smaller fraction's subset lies in
+    a larger one's. Each stratum gives its share of groups, rounded, but at least one; groups stay whole.
+    """
+    if not 0 < fraction <= 1:
+        raise ValueError(f"data_fraction is {fraction}, expected a number in (0, 1]")
+    if fraction == 1:
+        return split
+    kept: set[str] = set()
+    for groups in _strata(split).values():
+        ranked = sorted(groups, key=lambda group: _rank(seed, group))
+        kept.update(ranked[: max(1, round(fraction * len(ranked)))])
+    return replace(split, examples=tuple(example for example in split.examples if example.group in kept))
+
+
+def _strata(split: TaskSplit) -> dict[tuple[str, ...], list[str]]:
+    """Return the groups of each stratum; a group of several strata belongs to their combination."""
+    strata_of: dict[str, set[str]] = defaultdict(set)
+    for example in split.examples:
+        strata_of[example.group].add(example.stratum)
+    groups: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for group, strata in strata_of.items():
+        groups[tuple(sorted(strata))].append(group)
+    return groups
+
+
+def _rank(seed: int, group: str) -> bytes:
+    return hashlib.blake2b(f"{seed}|{group}".encode(), digest_size=16).digest()

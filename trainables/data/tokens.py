@@ -1,0 +1,71 @@
+"""Text of a row as the student and the teacher read it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from trainables.data.examples import Text
+
+PERSON = "person"
+NEUTRAL_NAMES = (
+    "alex",
+    "sam",
+    "robin",
+    "lee",
+    "kim",
+    "max",
+    "jordan",
+    "taylor",
+    "morgan",
+    "charlie",
+    "chris",
+    "terry",
+    "drew",
+    "dana",
+    "ellis",
+)
+"""What persons are called instead of their tags: tag modulo 15, so that a text model sees words."""
+
+
+def plain_text(text: str) -> str:
+    """Return `text` in lower case with single spaces."""
+    return " ".join(text.lower().split())
+
+
+def tagged_text(tokens: Sequence[Any], objects: Sequence[str]) -> Text:
+    """Return VCR tokens as one text: words, and lists of 0-based tags into `objects`.
+
+    A person's tag becomes a neutral name, another tag its class name; each keeps a reference to its box.
+    Raises ValueError for a tag outside `objects` and for a token of another form.
+    """
+    text = ""
+    references: list[tuple[int, int, int]] = []
+    for token in tokens:
+        for piece, tag in _pieces(token, objects):
+            start = len(text) + bool(text)
+            text = f"{text} {piece}" if text else piece
+            if tag is not None:
+                references.append((start, start + len(piece), tag))
+    return Text(text=text, references=tuple(references))
+
+
+def _pieces(token: Any, objects: Sequence[str]) -> list[tuple[str, int | None]]:
+    if isinstance(token, str):
+        return [(word, None) for word in token.lower().split()]
+    if not isinstance(token, list):
+        raise ValueError(f"token {token!r} is neither a word nor a list of tags")
+    pieces: list[tuple[str, int | None]] = []
+    for tag in token:
+        if not isinstance(tag, int) or not 0 <= tag < len(objects):
+            raise ValueError(f"tag {tag!r} is not one of the {len(objects)} objects")
+        pieces += [("and", None)] if pieces else []
+        pieces.append((NEUTRAL_NAMES[tag % len(NEUTRAL_NAMES)] if objects[tag] == PERSON else objects[tag], tag))
+    return pieces
+
+
+def joined(first: Text, second: Text) -> Text:
+    """Return two texts as one."""
+    shift = len(first.text) + 1
+    moved = tuple((start + shift, end + shift, box) for start, end, box in second.references)
+    return Text(text=f"{first.text} {second.text}", references=first.references + moved)

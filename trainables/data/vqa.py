@@ -1,0 +1,121 @@
+"""VQA v2: open questions with ten human answers."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from trainables.data.answers import accuracy_of_count
+from trainables.data.answers import counted
+from trainables.data.answers import normalised
+from trainables.data.examples import Candidate
+from trainables.data.examples import Example
+from trainables.data.examples import Text
+from trainables.data.layout import LAYOUTS
+from trainables.data.layout import Source
+from trainables.data.layout import is_carved
+from trainables.data.reading import Row
+from trainables.data.reading import read_rows
+from trainables.data.tokens import plain_text
+from trainables.errors import UnreadableData
+
+LEAST_QUESTIONS = 9
+"""An answer is an output class if it is the most frequent answer of so many questions of train and val together."""
+
+
+def read_vqa(source: Source, slices: Mapping[str, tuple[str, ...]], classes: Sequence[str]) -> list[Example]:
+    """Return one example a question, with the official accuracy of each class as its soft target.
+
+    A question none of whose answers is a class has no targets: it stays, and no answer to it scores.
+    """
+    questions_path, annotations_path = source.files
+    subset = _subset(annotations_path)
+    asked = {row["question_id"]: row for row in _entries(questions_path, "questions")}
+    lookup = _Lookup(classes)
+
+    def make(row: Row) -> list[Example]:
+        image = f"{subset}/COCO_{subset}_{int(row['image_id']):012d}.jpg"
+        if source.part != "all" and is_carved(image) != (source.part == "carved"):
+            return []
+        return [_example(row, asked[row["question_id"]], image, lookup, slices)]
+
+    return read_rows(annotations_path, enumerate(_entries(annotations_path, "annotations"), start=1), make)
+
+
+def _example(row: Row, asked: Row, image: str, lookup: _Lookup, slices: Mapping[str, tuple[str, ...]]) -> Example:
+    name = str(row["question_id"])
+    return Example(
+        id=name,
+        image=image,
+        candidates=(Candidate(query=Text(text=plain_text(asked["question"]))),),
+        targets=lookup.targets([answer["answer"] for answer in row["answers"]]),
+        stratum=row["answer_type"],
+        group=name,
+        slices=slices.get(name, ()),
+    )
+
+
+class _Lookup:
+    """From an answer to the classes it supports."""
+
+    def __init__(self, classes: Sequence[str]) -> None:
+        self._typed = {name: [place] for place, name in enumerate(classes)}
+        self._spelt: dict[str, list[int]] = {}
+        for place, name in enumerate(classes):
+            self._spelt.setdefault(normalised(name), []).append(place)
+
+    def targets(self, answers: Sequence[str]) -> tuple[tuple[int, float], ...]:
+        """Return (class, official accuracy) for every class that scores."""
+        counts, differ = counted(answers)
+        places = self._spelt if differ else self._typed
+        scored = [
+            (place, accuracy_of_count(count, len(answers)))
+            for answer, count in counts.items()
+            for place in places.get(answer, ())
+        ]
+        return tuple(sorted(scored))
+
+
+def vocabulary(folder: Path) -> tuple[str, ...]:
+    """Return the answers that are output classes, sorted, by the rule of `LEAST_QUESTIONS`.
+
+    Counted over the official train and val files, also where the official val file serves as `test`: the
+    published vocabularies are made so.
+    """
+    paths = [folder / LAYOUTS["vqa"].files_of(split)[-1] for split in ("train", "val")]
+    return _counted_vocabulary(tuple((path, path.stat().st_mtime_ns) for path in paths))
+
+
+@lru_cache(maxsize=4)
+def _counted_vocabulary(paths: tuple[tuple[Path, int], ...]) -> tuple[str, ...]:
+    counts: Counter[str] = Counter()
+    for path, _ in paths:
+        counts.update(
+            read_rows(
+                path,
+                enumerate(_entries(path, "annotations"), start=1),
+                lambda row: [normalised(row["multiple_choice_answer"])],
+            )
+        )
+    return tuple(sorted(answer for answer, count in counts.items() if count >= LEAST_QUESTIONS))
+
+
+def _entries(path: Path, field: str) -> list[Any]:
+    """Return the entries of a file: under `field`, or the bare list that VQA-CP uses."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        entries = content if isinstance(content, list) else content[field]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UnreadableData(f"{path}: {field}: {type(error).__name__}: {error}; get the file again.") from error
+    if not isinstance(entries, list):
+        raise UnreadableData(f"{path}: {field}: found {type(entries).__name__}, expected a list; get the file again.")
+    return entries
+
+
+def _subset(annotations_path: Path) -> str:
+    return annotations_path.name.removeprefix("v2_mscoco_").removesuffix("_annotations.json")

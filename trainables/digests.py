@@ -1,0 +1,95 @@
+"""What a trial's data and teacher are, as digests that enter its identity. Imports no torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from trainables.config import TrialConfig
+from trainables.config import canonical
+from trainables.data.layout import data_files
+from trainables.data.layout import task_folder
+from trainables.data.mini.spec import PRESETS
+from trainables.data.mini.spec import preset
+from trainables.data.mini.spec import spec_digest
+
+READER_VERSION = 1
+"""Raised when the readers make different examples of the same files."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Digests:
+    """Hexadecimal SHA-256 digests."""
+
+    data: str
+    teacher: str
+    """Empty where nothing is distilled: then no teacher takes part."""
+
+
+def digests(config: TrialConfig, cache: Path) -> Digests:
+    """Return the digests of the data set and the teacher that `config` names.
+
+    The bundled benchmark need not have been generated yet. Raises `MissingData` if a real data set is not there.
+    """
+    distillation = canonical(config).distillation.terms
+    distilled = bool(distillation.image or distillation.text or distillation.tokens)
+    data = data_digest(config.task.name, config.task.data, cache)
+    return Digests(data=data, teacher=_teacher(config, cache) if distilled else "")
+
+
+def _teacher(config: TrialConfig, cache: Path) -> str:
+    from trainables.teachers.digest import teacher_digest
+
+    return teacher_digest(config.teacher, cache)
+
+
+def data_digest(task: str, data: str, cache: Path) -> str:
+    """Return the digest of one task's data: of its recipe (bundled) or of its annotation files' bytes (real).
+
+    Pictures of a real data set are not read: the annotation files say which ones are meant.
+    """
+    content: dict[str, object] = {"task": task, "reader": READER_VERSION}
+    if data in PRESETS:
+        content["spec"] = spec_digest(preset(data))
+    else:
+        files = data_files(task, task_folder(task, data, cache))
+        content["files"] = dict(zip((path.name for path in files), file_digests(files, cache), strict=True))
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def file_digests(paths: Iterable[Path], cache: Path) -> list[str]:
+    """Return the SHA-256 of each file; a file whose size and modification time are known is not read again."""
+    memory = cache / "file_digests.json"
+    known: dict[str, list[object]] = _remembered(memory)
+    found: list[str] = []
+    for path in paths:
+        key, stat = str(path.absolute()), path.stat()
+        entry = known.get(key)
+        if not entry or entry[:2] != [stat.st_size, stat.st_mtime_ns]:
+            with path.open("rb") as file:
+                known[key] = [stat.st_size, stat.st_mtime_ns, hashlib.file_digest(file, "sha256").hexdigest()]
+        found.append(str(known[key][2]))
+    if known != _remembered(memory):
+        _remember(memory, known)
+    return found
+
+
+def _remembered(memory: Path) -> dict[str, list[object]]:
+    try:
+        content = json.loads(memory.read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # only a memory: without it the files are read
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _remember(memory: Path, known: dict[str, list[object]]) -> None:
+    memory.parent.mkdir(parents=True, exist_ok=True)
+    handle, partial = tempfile.mkstemp(dir=memory.parent, prefix=".file_digests-")
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        json.dump(known, file)
+    Path(partial).replace(memory)
