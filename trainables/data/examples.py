@@ -54,6 +54,6 @@ class TaskSplit:
     image_folder: str
     """Absolute path."""
     boxes: dict[str, tuple[tuple[float, float, float, float], ...]]
-    """image -> boxes (x1, y1, x2, y2) in pixels; an image without boxes is cut into a grid by the reader of features."""
+    """image -> boxes (x1, y1, x2, y2) in pixels; an image without boxes is cut into a grid when features are read."""
     classes: tuple[str, ...]
     """Answer strings of the output classes (SNLI-VE 3, VQA vocabulary); empty for VCR."""

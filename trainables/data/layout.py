@@ -68,7 +68,7 @@ LAYOUTS = {
     "vqa": Layout(
         required=(*_vqa_files("train"), *_vqa_files("val"), "train2014", "val2014"),
         image_folder=".",
-        remedy="VQA v2, balanced real images: visualqa.org, page Download; images: cocodataset.org, 2014 train and val",
+        remedy="VQA v2, balanced real images: visualqa.org, page Download; images: cocodataset.org (2014)",
         files_of=_vqa_files,
     ),
 }

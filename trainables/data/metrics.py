@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,49 +11,36 @@ from trainables.data.examples import Example
 from trainables.data.examples import TaskSplit
 from trainables.data.vcr import ANSWER
 from trainables.data.vcr import RATIONALE
+from trainables.errors import NonFinite
 
 _ANSWER_TYPE_NAMES = {"yes/no": "yes_no"}
 _VCR_MODES = {ANSWER: "q_a", RATIONALE: "qa_r"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scores:
-    """Metrics of one split, and what each example contributed."""
+def score(split: TaskSplit, probabilities: np.ndarray | Sequence[np.ndarray]) -> tuple[dict[str, float], np.ndarray]:
+    """Return the official metrics of `probabilities`, and each example's score in [0, 1], in the split's order.
 
-    metrics: dict[str, float]
-    """`accuracy` first; `accuracy_<part>` and the counts `n`, `n_<part>` for every part."""
-    examples: np.ndarray
-    """(N,) score of each example in [0, 1], in the split's order."""
-    predictions: tuple[str, ...]
-    """Class name, or number of the chosen candidate."""
+    `probabilities` has one row an example, over classes or candidates; the highest wins, ties go to the first.
+    The metrics are `accuracy`, `accuracy_<part>` for every part, and the counts `n`, `n_<part>`:
 
+    - SNLI-VE: accuracy; parts are the slices.
+    - VQA: the official accuracy, which is the soft target of the predicted class; parts are the answer types too.
+    - VCR: Q->AR, the share of annotations with both answer and rationale right (not the product of the two
+      rates), for all and for each slice; `accuracy_q_a` and `accuracy_qa_r` are the two modes.
 
-def score(split: TaskSplit, probabilities: np.ndarray | Sequence[np.ndarray]) -> Scores:
-    """Return the official scores of `probabilities`: one row an example, over classes or candidates.
-
-    SNLI-VE: accuracy. VQA: the official accuracy, which is the soft target of the predicted class, for all
-    questions and for each answer type. VCR: Q->AR, the share of annotations with both answer and rationale right
-    (not the product of the two rates), and Q->A and QA->R. Ties go to the lower class. Raises ValueError if the
-    number of rows is not the number of examples, or a probability is not a number.
+    Raises ValueError if there is not one row an example, NonFinite if a probability is not a number.
     """
     if len(probabilities) != len(split.examples):
         raise ValueError(f"{split.task} {split.split}: {len(probabilities)} rows for {len(split.examples)} examples")
-    chosen = [_choice(example, row) for example, row in zip(split.examples, probabilities, strict=True)]
-    scores = np.array(
-        [dict(example.targets).get(place, 0.0) for example, place in zip(split.examples, chosen, strict=True)]
-    )
+    scores = np.array([_score(example, row) for example, row in zip(split.examples, probabilities, strict=True)])
     parts = _vcr_parts(split, scores) if split.task == "vcr" else _parts(split, scores)
-    return Scores(
-        metrics=_summary(parts),
-        examples=scores,
-        predictions=tuple(split.classes[place] if split.classes else str(place) for place in chosen),
-    )
+    return _summary(parts), scores
 
 
-def _choice(example: Example, row: np.ndarray) -> int:
+def _score(example: Example, row: np.ndarray) -> float:
     if np.isnan(row).any():
-        raise ValueError(f"example {example.id}: a probability is not a number")
-    return int(np.argmax(row))
+        raise NonFinite(f"example {example.id}: a probability is not a number")
+    return dict(example.targets).get(int(np.argmax(row)), 0.0)
 
 
 def _parts(split: TaskSplit, scores: np.ndarray) -> dict[str, list[float]]:

@@ -69,7 +69,7 @@ class _Asked:
     slice: str
 
 
-def annotations(spec: MiniSpec, split: str, scenes: Sequence[Scene]) -> list[Annotation]:
+def vcr_annotations(spec: MiniSpec, split: str, scenes: Sequence[Scene]) -> list[Annotation]:
     """Return the annotations of one split, in the order of `scenes` (those of people only)."""
     rng = np.random.default_rng([spec.seed, SPLITS.index(split), 0, 3])
     candidates = [

@@ -20,7 +20,7 @@ _CLOSEST_MARGIN = 1.35
 
 def place_things(count: int, picture_px: int, rng: np.random.Generator) -> list[Box]:
     """Return `count` square boxes without overlap."""
-    sizes = _THING_SIZES_PX
+    sizes: tuple[int, ...] = _THING_SIZES_PX
     for attempt in range(1000):
         if attempt == 20:
             sizes = _CROWDED_SIZES_PX

@@ -10,7 +10,7 @@ import numpy as np
 from trainables.data.mini.annotators import Answer
 from trainables.data.mini.commonsense import Annotation
 from trainables.data.mini.commonsense import Tokens
-from trainables.data.mini.commonsense import annotations
+from trainables.data.mini.commonsense import vcr_annotations
 from trainables.data.mini.questions import questions
 from trainables.data.mini.scene import Scene
 from trainables.data.mini.spec import SPLITS
@@ -131,7 +131,7 @@ def vcr_rows(spec: MiniSpec, split: str, scenes: Sequence[Scene]) -> tuple[list[
     made: list[Row] = []
     slices: Slices = {}
     by_index = {shown.index: shown for shown in scenes}
-    for place, asked in enumerate(annotations(spec, split, scenes)):
+    for place, asked in enumerate(vcr_annotations(spec, split, scenes)):
         row = _vcr_row(by_index[asked.scene], asked, f"{split}-{place}", place)
         edited = shortcuts_removed(row) if split == "test_shortcuts" else row
         if edited is not None:

@@ -60,9 +60,9 @@ def _by_cell(candidates: Iterable[Candidate[Item]]) -> dict[Cell, list[Candidate
 def _take(
     rows: list[Candidate[Item]], count: int, limit: int, used: Counter[int], rng: np.random.Generator
 ) -> list[Candidate[Item]]:
-    keys = rng.random(len(rows)) ** (1 / np.array([candidate.weight for candidate in rows])) if rows else []
+    keys = rng.random(len(rows)) ** (1 / np.array([candidate.weight for candidate in rows], dtype=np.float64))
     taken: list[Candidate[Item]] = []
-    for place in np.argsort(-np.asarray(keys), kind="stable"):
+    for place in np.argsort(-keys, kind="stable"):
         if len(taken) == count:
             break
         candidate = rows[int(place)]

@@ -100,7 +100,7 @@ def statements(spec: MiniSpec, split: str, scenes: Sequence[Scene]) -> list[Stat
 
 def _shares(split: str) -> dict[Cell, float]:
     slices = _TEST_SLICES if split == "test" else {"seen": 1.0}
-    shares = {}
+    shares: dict[Cell, float] = {}
     for name, slice_share in slices.items():
         templates = {key: value for key, value in _TEMPLATES.items() if _possible(key, split, name)}
         for template, template_share in templates.items():
