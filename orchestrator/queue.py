@@ -69,7 +69,7 @@ class TrialQueue:
         self.taken: list[Record] = []
         """Records found by `lookup`."""
         self.version = 0
-        """Grows whenever trials were added to the plan."""
+        """Grows whenever the plan changes: trials were added, or a cell came to its end."""
         self._lookup = lookup
         self._ready: deque[Trial] = deque()
         self._seen: set[str] = set()
@@ -120,7 +120,9 @@ class TrialQueue:
                 self.version += 1
                 for trial in new:
                     self._enter(trial)
-        self._open = [cell for cell in self._open if cell.state not in ("done", "failed")]
+        still_open = [cell for cell in self._open if cell.state not in ("done", "failed")]
+        self.version += len(still_open) < len(self._open)
+        self._open = still_open
 
     def _enter(self, trial: Trial) -> None:
         if trial.id in self.known or trial.id in self._seen:

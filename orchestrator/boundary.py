@@ -1,0 +1,37 @@
+"""Where exceptions of a command become an exit status."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import click
+
+EXIT_FAILED = 1
+"""Some trial failed."""
+EXIT_MISTAKE = 2
+"""Something that a person can put right: a study, a store, a cluster, missing data."""
+EXIT_INTERRUPTED = 130
+"""Ctrl-C."""
+
+
+def boundary(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Print what a person can put right without a traceback and exit with 2; all else keeps its traceback."""
+
+    @wraps(command)
+    def bounded(*args: Any, **options: Any) -> Any:
+        try:
+            return command(*args, **options)
+        except (click.ClickException, click.exceptions.Exit):
+            raise
+        except Exception as error:
+            from orchestrator import composition
+
+            if not isinstance(error, composition.mistakes()):
+                raise
+            click.echo(str(error), err=True)
+            sys.exit(EXIT_MISTAKE)
+
+    return bounded

@@ -1,0 +1,283 @@
+"""The command line. Each command imports what it needs when it runs, so that `ablate --help` answers at once."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+from typing import NoReturn
+
+import click
+
+from orchestrator.boundary import EXIT_FAILED
+from orchestrator.boundary import EXIT_INTERRUPTED
+from orchestrator.boundary import EXIT_MISTAKE
+from orchestrator.boundary import boundary
+from orchestrator.data_commands import data
+
+_STORE = click.option(
+    "--store", metavar="URI", help="Folder or URI of the records [ABLATE_STORE, or the study's own]."
+)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line `ablate`."""
+    ablate.main(args=arguments, prog_name="ablate")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="ablate-clip-td", prog_name="ablate")
+def ablate() -> None:
+    """Answer a question about distillation: one study file, one command, one table.
+
+    \b
+    ablate run quickstart                 run a shipped study on this machine
+    ablate check my_study.yaml            every mistake in a study file
+    ablate plan my_study.yaml             what it would run, and what that costs
+    ablate query quickstart               effects with intervals
+    ablate report quickstart -o out.html  one page with everything
+    """
+
+
+@ablate.command()
+@click.argument("study")
+@click.argument("overrides", nargs=-1)
+@_STORE
+@click.option(
+    "--executor", type=click.Choice(["ray", "inline"]), default="ray", show_default=True, help="Where to run."
+)
+@click.option(
+    "--address",
+    envvar="ABLATE_ADDRESS",
+    default="local",
+    show_default=True,
+    help="Ray cluster: local (a private one), auto (the one running here), any (auto, else local), or its address.",
+)
+@click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
+@click.option("--retry-failed", is_flag=True, help="Run failed trials again.")
+@click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
+@boundary
+def run(
+    study: str,
+    overrides: tuple[str, ...],
+    store: str | None,
+    executor: str,
+    address: str,
+    dry_run: bool,
+    retry_failed: bool,
+    quiet: bool,
+) -> None:
+    """Run what STUDY owes, and print its table. The same command goes on where it stopped.
+
+    STUDY is a shipped study's name or a path; OVERRIDES change it: a.b=value.
+
+    \b
+    ablate run quickstart
+    ablate run my_study.yaml search.trials=8 "seeds.confirm=[1,2,3]"
+    ablate run quickstart --executor inline
+    """
+    from orchestrator import composition
+
+    if dry_run:
+        _print_plan(study, overrides, store)
+        return
+    from orchestrator.overview import console
+    from orchestrator.overview import print_problems
+    from orchestrator.overview import print_summary
+    from orchestrator.run import run_study
+    from trainables.cache import cache_folder
+
+    loaded, cells = composition.load(study, overrides)
+    opened = composition.open_store(store, loaded)
+    experiment = composition.experiment(loaded, cells, cache_folder())
+    try:
+        runner = composition.executor(executor, address, loaded, cache_folder())
+        summary = run_study(experiment, opened, runner, composition.display(quiet), retry_failed=retry_failed)
+    except KeyboardInterrupt:
+        _interrupted(opened.uri)
+    click.echo(composition.effects_table(opened, summary.study))
+    print_summary(console(), summary, opened.uri)
+    print_problems(console(stderr=True), opened.problems)
+    sys.exit(EXIT_FAILED if summary.num_failed else 0)
+
+
+@ablate.command()
+@click.argument("studies", metavar="STUDY... [OVERRIDES]...", nargs=-1, required=True)
+@boundary
+def check(studies: tuple[str, ...]) -> None:
+    """Check study files: print every mistake at once, with its place and remedy.
+
+    \b
+    ablate check quickstart
+    ablate check my_study.yaml other.yaml search.trials=8
+    """
+    from orchestrator import composition
+    from search_spaces.errors import StudyError
+
+    overrides = [word for word in studies if "=" in word]
+    found_mistakes = False
+    for source in (word for word in studies if "=" not in word):
+        try:
+            study, cells = composition.load(source, overrides)
+            click.echo(f"{source}: no mistakes; {_size(study, cells)}")
+        except StudyError as error:
+            found_mistakes = True
+            click.echo(str(error), err=True)
+    sys.exit(EXIT_MISTAKE if found_mistakes else 0)
+
+
+@ablate.command()
+@click.argument("study")
+@click.argument("overrides", nargs=-1)
+@_STORE
+@boundary
+def plan(study: str, overrides: tuple[str, ...], store: str | None) -> None:
+    """Print the cells and trials of STUDY: what is recorded, what is owed, what that is expected to cost.
+
+    \b
+    ablate plan quickstart
+    ablate plan my_study.yaml search.trials=8
+    """
+    _print_plan(study, overrides, store)
+
+
+@ablate.command()
+@click.argument("study")
+@_STORE
+@boundary
+def status(study: str, store: str | None) -> None:
+    """Print how far STUDY is and what failed, from the store alone.
+
+    STUDY is a name in the store, a shipped study's name or a path.
+
+    \b
+    ablate status quickstart
+    ablate status quickstart --store s3://bucket/results
+    """
+    from orchestrator import composition
+    from orchestrator.overview import console
+    from orchestrator.overview import print_status
+    from orchestrator.standing import standing
+
+    name, opened = composition.find_study(study, store)
+    print_status(console(), standing(opened, name))
+
+
+@ablate.command()
+@click.argument("study")
+@click.argument("sql", required=False)
+@_STORE
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "csv", "json", "parquet"]),
+    default="table",
+    show_default=True,
+    help="Form of the answer.",
+)
+@click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="Write the answer to this file.")
+@boundary
+def query(study: str, sql: str | None, store: str | None, form: Any, output: Path | None) -> None:
+    """Answer SQL over the views trials, curves, predictions and effects; without SQL, the effects on the target.
+
+    \b
+    ablate query quickstart
+    ablate query quickstart "select arm, avg(seconds) from trials group by arm"
+    ablate query quickstart --format csv -o effects.csv
+    """
+    from analysis.query import run_query
+    from orchestrator import composition
+
+    name, opened = composition.find_study(study, store)
+    if form == "parquet" and output is None and sys.stdout.isatty():
+        raise click.UsageError("Parquet is not for a terminal: give a file with --output.")
+    answer = run_query(opened.uri, name, sql, form)
+    if output is not None:
+        output.write_bytes(answer)
+    else:
+        click.echo(answer, nl=form != "parquet" and not answer.endswith(b"\n"))
+
+
+@ablate.command()
+@click.argument("study")
+@_STORE
+@click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="File [STUDY.html].")
+@boundary
+def report(study: str, store: str | None, output: Path | None) -> None:
+    """Write one HTML page with the answer, tables, figures and costs; it needs no network.
+
+    \b
+    ablate report quickstart
+    ablate report quickstart -o quickstart.html
+    """
+    from analysis.report import write_report
+    from orchestrator import composition
+
+    name, opened = composition.find_study(study, store)
+    click.echo(str(write_report(opened.uri, name, output or Path(f"{name}.html"))))
+
+
+@ablate.command()
+def schema() -> None:
+    """Print the JSON Schema of study files, for editors.
+
+    \b
+    ablate schema > study.schema.json
+    """
+    import json
+
+    from search_spaces.schema import json_schema
+    from trainables.config import TrialConfig
+
+    click.echo(json.dumps(json_schema(TrialConfig), indent=2))
+
+
+@ablate.command()
+@click.argument("study")
+@_STORE
+@boundary
+def compact(study: str, store: str | None) -> None:
+    """Merge the many small record files of STUDY into a few; no reader sees half of it.
+
+    \b
+    ablate compact quickstart
+    """
+    from orchestrator import composition
+    from orchestrator.overview import console
+    from orchestrator.overview import print_problems
+
+    name, opened = composition.find_study(study, store)
+    click.echo(f"{opened.compact(name)} trials compacted")
+    print_problems(console(stderr=True), opened.problems)
+
+
+ablate.add_command(data)
+
+
+def _print_plan(source: str, overrides: tuple[str, ...], uri: str | None) -> None:
+    from orchestrator import composition
+    from orchestrator.costs import expected_cost
+    from orchestrator.overview import console
+    from orchestrator.overview import print_plan
+    from trainables.cache import cache_folder
+
+    study, cells = composition.load(source, overrides)
+    store = composition.open_store(uri, study)
+    queue, missing = composition.planned_queue(study, cells, store, cache_folder())
+    records = [record for name in store.studies() for record in store.records(name)]
+    print_plan(console(), queue, expected_cost(queue.cells, queue.known, records), missing=missing)
+
+
+def _interrupted(uri: str) -> NoReturn:
+    click.echo(f"Stopped. What ran is recorded in {uri}; the same command goes on from there.", err=True)
+    sys.exit(EXIT_INTERRUPTED)
+
+
+def _size(study: Any, cells: Any) -> str:
+    searched = sum(bool(cell.space) for cell in cells) * study.search.trials * len(study.seeds.search)
+    confirmed = len(cells) * len(study.seeds.confirm)
+    return f"{len(cells)} cells, {searched} search trials, {confirmed} confirm trials"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,184 @@
+"""Where the rooms meet: the parts of a command, built from every room, each reached only when it is needed.
+
+No other module of the orchestrator names `cluster`, `analysis` or the heavy half of `trainables`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestrator.errors import OrchestratorError
+from orchestrator.errors import UnknownStudyError
+
+if TYPE_CHECKING:
+    from orchestrator.display import Display
+    from orchestrator.executor import Executor
+    from orchestrator.inputs import Inputs
+    from orchestrator.queue import TrialQueue
+    from orchestrator.run import Experiment
+    from orchestrator.store import Store
+    from search_spaces.design import Cell
+    from search_spaces.study import Study
+    from trainables.config import TrialConfig
+
+DEFAULT_STORE = "ablate-results"
+
+
+def mistakes() -> tuple[type[Exception], ...]:
+    """Return the exceptions that are a person's to put right: printed without a traceback.
+
+    An error of a room that was not reached cannot have been raised, so that no room is imported to name it.
+    """
+    named = (
+        ("search_spaces.errors", "StudyError"),
+        ("trainables.errors", "MissingData"),
+        ("analysis.errors", "AnalysisError"),
+    )
+    reached = [getattr(sys.modules[module], name) for module, name in named if module in sys.modules]
+    return (OrchestratorError, *reached)
+
+
+def load(source: str, overrides: Sequence[str] = ()) -> tuple[Study, tuple[Cell, ...]]:
+    """Return a study and its cells; raises StudyError with every mistake in it."""
+    from search_spaces.design import cells
+    from search_spaces.load import load_study
+    from trainables.config import CONTROLS
+    from trainables.config import TrialConfig
+    from trainables.config import canonical
+
+    study = load_study(
+        source, config_type=TrialConfig, controls=CONTROLS, canonical=canonical, overrides=tuple(overrides)
+    )
+    return study, cells(study, TrialConfig, canonical)
+
+
+def open_store(uri: str | None, study: Study | None = None) -> Store:
+    """Open the store that the option, ABLATE_STORE, the study file or the default names, in this order."""
+    from orchestrator.store import Store
+
+    return Store.open(uri or os.environ.get("ABLATE_STORE") or (study.storage if study else DEFAULT_STORE))
+
+
+def find_study(source: str, uri: str | None) -> tuple[str, Store]:
+    """Return the name and the store of a study that is given as a shipped name, a path, or a name in the store."""
+    from search_spaces.errors import StudyError
+
+    store = open_store(uri)
+    if source in store.studies():
+        return source, store
+    try:
+        study, _ = load(source)
+    except StudyError as error:
+        if Path(source).is_file():
+            raise
+        known = ", ".join(store.studies()) or "none"
+        raise UnknownStudyError(
+            f"{source}: neither a study in the store {store.uri!r} (there: {known}) nor a study file.\n{error}"
+        ) from error
+    return study.study, open_store(uri, study)
+
+
+def inputs(cache_folder: Path) -> Inputs:
+    """Return the splits and digests of the data and teachers in the cache; digests raise MissingData."""
+    from orchestrator.inputs import Inputs
+    from trainables.data.splits import splits_of
+    from trainables.digests import digests
+
+    def pair(config: TrialConfig) -> tuple[str, str]:
+        found = digests(config, cache_folder)
+        return found.data, found.teacher
+
+    return Inputs(
+        splits=lambda config: tuple(splits_of(config.task.name, config.task.data)),
+        digests=cache(pair),
+    )
+
+
+def planned_queue(study: Study, cells: Sequence[Cell], store: Store, cache_folder: Path) -> tuple[TrialQueue, str]:
+    """Return the queue of what `store` lacks, changing nothing, and which data is missing, if any is.
+
+    Without the data a trial can be counted but has no identity, so nothing counts as recorded.
+    """
+    from orchestrator.inputs import UNKNOWN
+    from orchestrator.queue import TrialQueue
+    from trainables.errors import MissingData
+
+    planned = experiment(study, cells, cache_folder)
+    try:
+        return planned.queue(store, adopt=False), ""
+    except MissingData as error:
+        unknown = replace(planned.inputs, digests=lambda config: (UNKNOWN, UNKNOWN))
+        return TrialQueue(study, cells, [], unknown), str(error)
+
+
+def experiment(study: Study, cells: Sequence[Cell], cache_folder: Path) -> Experiment:
+    """Return the study with its data, teachers and provenance."""
+    from orchestrator.provenance import provenance
+    from orchestrator.run import Experiment
+
+    return Experiment(
+        study=study,
+        cells=cells,
+        inputs=inputs(cache_folder),
+        provenance=provenance(),
+        prepare=lambda configs, progress: prepare(configs, cache_folder, progress),
+    )
+
+
+def prepare(configs: Sequence[TrialConfig], cache_folder: Path, progress: Callable[[str, int, int], None]) -> None:
+    """Generate data, align teachers and compute features, as far as `configs` need them and they are missing."""
+    from trainables.prepare import prepare as prepare_cache
+
+    prepare_cache(configs, cache_folder, progress)
+
+
+def executor(kind: str, address: str, study: Study, cache_folder: Path) -> Executor:
+    """Return the executor of a name: `ray` or `inline`. Address `any` joins a running cluster if there is one."""
+    if kind == "inline":
+        from orchestrator.inline import InlineExecutor
+        from trainables.trial import run_trial
+
+        return InlineExecutor(run_trial=run_trial, resources=study.resources, cache=cache_folder)
+    from cluster.executor import RayExecutor
+
+    where = _running_cluster() if address == "any" else address
+    return RayExecutor(address=where, resources=study.resources, cache=cache_folder)
+
+
+def display(quiet: bool) -> Display:
+    """Return what a person sees on standard error: a drawing on a terminal, lines elsewhere, nothing if quiet."""
+    from rich.console import Console
+
+    from orchestrator.display import PlainDisplay
+    from orchestrator.display import QuietDisplay
+    from orchestrator.live import LiveDisplay
+
+    console = Console(stderr=True)
+    if quiet:
+        return QuietDisplay()
+    return LiveDisplay(console) if console.is_terminal else PlainDisplay(sys.stderr)
+
+
+def effects_table(store: Store, study: str) -> str:
+    """Return the study's result table as text for standard output."""
+    from analysis.tables import effects_table as table_of
+
+    return table_of(store.uri, study)
+
+
+def _running_cluster() -> str:
+    from cluster.session import connect
+    from orchestrator.errors import ClusterError
+
+    try:
+        with connect("auto"):
+            return "auto"
+    except ClusterError:
+        return "local"

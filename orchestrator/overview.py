@@ -1,0 +1,107 @@
+"""What `ablate plan`, `ablate status` and the end of `ablate run` print: one line a cell, and what it adds up to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator.costs import Cost
+from orchestrator.display import duration
+from orchestrator.queue import CellProgress
+from orchestrator.queue import TrialQueue
+from orchestrator.records import Record
+from orchestrator.run import Summary
+from orchestrator.standing import Standing
+
+FAILURES_SHOWN = 20
+WIDTH = 160
+"""Columns where the output is not a terminal."""
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Return a console that prints text as it is; on a pipe it never wraps a line."""
+    found = Console(stderr=stderr, highlight=False, markup=False)
+    if found.is_terminal:
+        return found
+    return Console(stderr=stderr, highlight=False, markup=False, width=WIDTH, soft_wrap=True)
+
+
+def print_plan(out: Console, queue: TrialQueue, cost: Cost, *, missing: str = "") -> None:
+    """Print cells, trials, what is recorded or taken, what is owed, and what that is expected to cost.
+
+    `missing` says which data is not here; then trials have no ids yet.
+    """
+    out.print(_cells(queue.progress(), ""))
+    taken, owed = len(queue.taken), queue.owed()
+    recorded = len({trial.id for trial in queue.trials()} & queue.known.keys()) - taken
+    out.print(f"{len(queue.cells)} cells, {recorded} trials recorded, {taken} taken from other studies, {owed} owed")
+    if missing:
+        out.print(f"The trials have no ids yet, so that what is recorded cannot be told:\n{missing}")
+    if owed:
+        out.print(_cost(cost))
+
+
+def print_status(out: Console, standing: Standing) -> None:
+    """Print how far each cell is, which trials failed and why, and what in the store could not be read."""
+    out.print(_cells(standing.cells, standing.metric))
+    done = sum(cell.search_done + cell.confirm_done for cell in standing.cells)
+    total = sum(cell.search_total + cell.confirm_total for cell in standing.cells)
+    out.print(f"{standing.study}: {done} of {total} trials recorded, {len(standing.failed)} failed")
+    if standing.num_superseded:
+        out.print(f"{standing.num_superseded} further records are of arms or settings that the study no longer holds")
+    for record in standing.failed[:FAILURES_SHOWN]:
+        out.print(failure(record))
+    if len(standing.failed) > FAILURES_SHOWN:
+        out.print(f"... and {len(standing.failed) - FAILURES_SHOWN} more failed trials")
+    print_problems(out, standing.problems)
+
+
+def print_summary(out: Console, summary: Summary, uri: str) -> None:
+    """Print what a run did, and what has no result."""
+    taken = f", {summary.taken} taken from other studies" if summary.taken else ""
+    out.print(
+        f"{summary.study}: {summary.ran} trials run, {summary.recorded} recorded before{taken}, "
+        f"{summary.num_failed} failed; records in {uri}"
+    )
+    for cell, count in summary.failed.items():
+        out.print(f"failed: {cell}: {count} trials; `ablate status {summary.study}` says why")
+    for cell in summary.cells_without_result:
+        out.print(f"no result: {cell}: no setting of its search was completed")
+    out.print(f"`ablate report {summary.study}` writes the page")
+
+
+def print_problems(out: Console, problems: Sequence[str]) -> None:
+    """Print the files of a store that were skipped."""
+    for problem in problems:
+        out.print(f"problem: {problem}")
+
+
+def failure(record: Record) -> str:
+    """Return one line on a failed trial."""
+    lines = record.error.strip().splitlines()
+    reason = f": {lines[-1]}" if lines else ""
+    return f"failed: {record.cell} {record.phase} seed {record.seed} ({record.cause}){reason}"
+
+
+def _cells(cells: Sequence[CellProgress], metric: str) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("cell", no_wrap=True)
+    for name in ("search", "confirm", "failed", *([f"best {metric}"] if metric else [])):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    for cell in cells:
+        best = [Text("" if cell.best is None else f"{cell.best:.4f}")] if metric else []
+        search = Text(f"{cell.search_done}/{cell.search_total}")
+        confirm = Text(f"{cell.confirm_done}/{cell.confirm_total}")
+        table.add_row(Text(cell.cell), search, confirm, Text(str(cell.failed or "")), *best, Text(cell.state))
+    return table
+
+
+def _cost(cost: Cost) -> str:
+    if not cost.device_seconds:
+        return "Expected cost: unknown, because no such trial is recorded yet"
+    unknown = f", and {cost.num_unknown} trials like none that is recorded" if cost.num_unknown else ""
+    return f"Expected cost: {duration(cost.device_seconds)} of one device{unknown}"
