@@ -8,14 +8,15 @@ image, so that search never sees what confirm reports. Files of shifted tests (`
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
 from trainables.data.mini.spec import PRESETS
 from trainables.data.mini.spec import preset
+from trainables.data.reading import lines
 from trainables.errors import MissingData
 
 Part = Literal["all", "carved", "rest"]
@@ -23,6 +24,8 @@ Part = Literal["all", "carved", "rest"]
 CARVED_PERCENT = 5
 """Percent of the training images that make `val` where it has to be carved."""
 _SHIFTED_ORDER = ("test_style", "test_priors", "test_shortcuts")
+_NUM_LOOKED_AT = 20
+"""Rows of a test file that are searched for a label."""
 _SIZE_OF = {"vcr": "annotations", "snli_ve": "statements", "vqa": "questions"}
 
 
@@ -100,14 +103,10 @@ def splits_of(task: str, data: str) -> tuple[str, ...]:
 
 
 def _shifted_files(task: str, folder: Path) -> list[str]:
-    """Return the names of shifted tests, by the files in `folder`."""
-    first = LAYOUTS[task].files_of("test_*")[-1]
-    start, end = first.split("*")
-    return [
-        path.name[len(start) - len("test_") : len(path.name) - len(end)]
-        for path in folder.glob(first)
-        if not path.name.startswith("test_shortcuts") or task == "vcr"
-    ]
+    """Return the names of the shifted tests that `folder` has files of."""
+    start, end = LAYOUTS[task].files_of("*")[-1].split("*")
+    names = (path.name.removeprefix(start).removesuffix(end) for path in folder.glob(f"{start}test_*{end}"))
+    return sorted(names)
 
 
 def task_folder(task: str, data: str, cache: Path) -> Path:
@@ -163,9 +162,7 @@ def _has_labels(task: str, test: tuple[Path, ...]) -> bool:
         return False
     if task != "vcr":
         return True
-    with test[0].open(encoding="utf-8") as lines:
-        first = next(lines, "{}")
-    return "answer_label" in json.loads(first)
+    return any(isinstance(row, dict) and "answer_label" in row for _, row in islice(lines(test[0]), _NUM_LOOKED_AT))
 
 
 def is_carved(image: str) -> bool:

@@ -16,6 +16,7 @@ from trainables.data.examples import TaskSplit
 from trainables.data.examples import Text
 from trainables.data.layout import LAYOUTS
 from trainables.data.layout import Source
+from trainables.data.layout import data_files
 from trainables.data.layout import source
 from trainables.data.layout import task_folder
 from trainables.data.mini.spec import PRESETS
@@ -37,7 +38,7 @@ def load_split(task: str, data: str, split: str, cache: Path) -> TaskSplit:
     """
     folder = prepare_folder(task, data, cache)
     origin = source(task, folder, split)
-    stamps = tuple((path.stat().st_mtime_ns, path.stat().st_size) for path in origin.files)
+    stamps = tuple((path.stat().st_mtime_ns, path.stat().st_size) for path in data_files(task, folder))
     return _read(task, folder, split, origin, stamps)
 
 

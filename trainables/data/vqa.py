@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from functools import lru_cache
@@ -19,6 +20,7 @@ from trainables.data.examples import Text
 from trainables.data.layout import LAYOUTS
 from trainables.data.layout import Source
 from trainables.data.layout import is_carved
+from trainables.data.reading import Made
 from trainables.data.reading import Row
 from trainables.data.reading import read_rows
 from trainables.data.tokens import plain_text
@@ -35,7 +37,7 @@ def read_vqa(source: Source, slices: Mapping[str, tuple[str, ...]], classes: Seq
     """
     questions_path, annotations_path = source.files
     subset = _subset(annotations_path)
-    asked = {row["question_id"]: row for row in _entries(questions_path, "questions")}
+    asked = dict(_read_entries(questions_path, "questions", lambda row: [(row["question_id"], row["question"])]))
     lookup = _Lookup(classes)
 
     def make(row: Row) -> list[Example]:
@@ -44,15 +46,15 @@ def read_vqa(source: Source, slices: Mapping[str, tuple[str, ...]], classes: Seq
             return []
         return [_example(row, asked[row["question_id"]], image, lookup, slices)]
 
-    return read_rows(annotations_path, enumerate(_entries(annotations_path, "annotations"), start=1), make)
+    return _read_entries(annotations_path, "annotations", make)
 
 
-def _example(row: Row, asked: Row, image: str, lookup: _Lookup, slices: Mapping[str, tuple[str, ...]]) -> Example:
+def _example(row: Row, question: str, image: str, lookup: _Lookup, slices: Mapping[str, tuple[str, ...]]) -> Example:
     name = str(row["question_id"])
     return Example(
         id=name,
         image=image,
-        candidates=(Candidate(query=Text(text=plain_text(asked["question"]))),),
+        candidates=(Candidate(query=Text(text=plain_text(question))),),
         targets=lookup.targets([answer["answer"] for answer in row["answers"]]),
         stratum=row["answer_type"],
         group=name,
@@ -95,14 +97,12 @@ def vocabulary(folder: Path) -> tuple[str, ...]:
 def _counted_vocabulary(paths: tuple[tuple[Path, int], ...]) -> tuple[str, ...]:
     counts: Counter[str] = Counter()
     for path, _ in paths:
-        counts.update(
-            read_rows(
-                path,
-                enumerate(_entries(path, "annotations"), start=1),
-                lambda row: [normalised(row["multiple_choice_answer"])],
-            )
-        )
+        counts.update(_read_entries(path, "annotations", lambda row: [normalised(row["multiple_choice_answer"])]))
     return tuple(sorted(answer for answer, count in counts.items() if count >= LEAST_QUESTIONS))
+
+
+def _read_entries(path: Path, field: str, make: Callable[[Row], list[Made]]) -> list[Made]:
+    return read_rows(path, enumerate(_entries(path, field), start=1), make)
 
 
 def _entries(path: Path, field: str) -> list[Any]:

@@ -42,7 +42,7 @@ _TEMPLATES = {
     "what animal is": 0.13,
     "what colour is the": 0.12,
 }
-"""Question types and their shares."""
+"""Kinds of questions and their shares."""
 ANSWER_TYPES = {"is": "yes/no", "how": "number", "what": "other"}
 
 _YES_NO = {"yes": 0.6, "no": 0.4}
@@ -80,6 +80,13 @@ class Question:
     def answer_type(self) -> str:
         """`yes/no`, `number` or `other`."""
         return ANSWER_TYPES[self.template.split()[0]]
+
+    @property
+    def question_type(self) -> str:
+        """The first words, as VQA sorts its questions."""
+        if self.template == "is the colour":
+            return "is the"
+        return self.template.replace("animal", "vehicle") if "vehicle" in self.text else self.template
 
     def answers(self, rng: np.random.Generator) -> list[Answer]:
         """Return what ten annotators answered."""

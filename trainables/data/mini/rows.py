@@ -106,7 +106,7 @@ def vqa_files(spec: MiniSpec, split: str, scenes: Sequence[Scene]) -> tuple[Row,
         asked.append({"image_id": image, "question": question.text, "question_id": number})
         answered.append(
             {
-                "question_type": question.template,
+                "question_type": question.question_type,
                 "multiple_choice_answer": question.answer,
                 "answers": _answers(question.answers(rng)),
                 "image_id": image,
