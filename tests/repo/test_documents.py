@@ -12,7 +12,7 @@ import click
 import pytest
 import yaml
 
-from orchestrator.cli import main
+from orchestrator.cli import ablate
 from tests.helpers.sources import ROOMS
 from tests.helpers.sources import ROOT
 from tests.helpers.sources import files
@@ -55,8 +55,8 @@ def _command_lines(document: str) -> Iterator[list[str]]:
 
 def _parse(words: list[str]) -> tuple[click.Command, dict[str, object]]:
     """Parse a command line without running it, by way of every subcommand on it."""
-    command: click.Command = main
-    context = click.Context(main, info_name="ablate")
+    command: click.Command = ablate
+    context = click.Context(ablate, info_name="ablate")
     while isinstance(command, click.Group):
         if words[:1] in ([], ["--help"]):
             return command, {}
