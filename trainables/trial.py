@@ -154,9 +154,7 @@ def _targets(job: TrialJob, part: TaskSplit) -> tuple[TargetsOf | None, int]:
     return table, features.width
 
 
-def _final(
-    job: TrialJob, student: Student, device: torch.device
-) -> tuple[dict[str, float], tuple[Prediction, ...]]:
+def _final(job: TrialJob, student: Student, device: torch.device) -> tuple[dict[str, float], tuple[Prediction, ...]]:
     metrics: dict[str, float] = {}
     predictions: list[Prediction] = []
     for name in job.evaluate:

@@ -53,5 +53,3 @@ def probabilities(task: str, logits: torch.Tensor, num_candidates: int) -> torch
     if task == "vcr":
         return F.log_softmax(logits, dim=-1)[:, MATCH].view(-1, num_candidates).softmax(dim=-1)
     return logits.softmax(dim=-1) if task == "snli_ve" else logits.sigmoid()
-
-

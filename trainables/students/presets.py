@@ -22,7 +22,9 @@ class StudentPreset:
 
 PRESETS: dict[str, StudentPreset] = {
     "uniter_tiny": StudentPreset(num_layers=3, width=128, num_heads=4, hidden=512, frozen_words=True, max_tokens=64),
-    "uniter_small": StudentPreset(num_layers=6, width=384, num_heads=6, hidden=1536, frozen_words=True, max_tokens=220),
+    "uniter_small": StudentPreset(
+        num_layers=6, width=384, num_heads=6, hidden=1536, frozen_words=True, max_tokens=220
+    ),
     "uniter_base": StudentPreset(
         num_layers=12, width=768, num_heads=12, hidden=3072, frozen_words=False, max_tokens=220
     ),

@@ -29,9 +29,9 @@ from trainables.data.examples import Text
 from trainables.data.mini.spec import preset
 from trainables.data.mini.spec import spec_digest
 from trainables.students.checkpoint import save_encoder
+from trainables.students.presets import PRESETS
 from trainables.students.pretrain_scenes import CaptionedScenes
 from trainables.students.pretrain_scenes import captioned_scenes
-from trainables.students.presets import PRESETS
 from trainables.students.single_stream import SingleStream
 from trainables.students.single_stream import StudentBatch
 from trainables.students.tokens import MASK
@@ -125,7 +125,9 @@ def _inputs(
 ) -> tuple[np.ndarray, StudentBatch]:
     """Captions of the scenes, about half of them wrong; matched (B,) says which are right."""
     matched = rng.random(len(indices)) >= WRONG_SHARE
-    texts = [scenes.right(i, rng) if right else scenes.wrong(i, rng) for i, right in zip(indices, matched)]
+    texts = [
+        scenes.right(i, rng) if right else scenes.wrong(i, rng) for i, right in zip(indices, matched, strict=True)
+    ]
     tokens = encode([Candidate(query=Text(text=text)) for text in texts], PRESETS[PRESET].max_tokens)
     features, boxes, mask = regions.read([scenes.split.examples[i].image for i in indices])
     ids = torch.from_numpy(tokens.ids).long()

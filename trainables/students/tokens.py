@@ -95,9 +95,7 @@ def _wordpieces(text: str) -> tuple[tuple[int, ...], tuple[tuple[int, int], ...]
     return tuple(encoding.ids), tuple(encoding.offsets)
 
 
-def _cover(
-    offsets: Sequence[tuple[int, int]], spans: Sequence[tuple[int, int, int]], nothing: int
-) -> list[int]:
+def _cover(offsets: Sequence[tuple[int, int]], spans: Sequence[tuple[int, int, int]], nothing: int) -> list[int]:
     """For each token the value of the span that overlaps it, else `nothing`."""
     values = []
     for start, end in offsets:

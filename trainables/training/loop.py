@@ -86,7 +86,9 @@ def train(
 class _Keeper:
     """Evaluates on val, writes the curve and remembers the best weights."""
 
-    def __init__(self, step_module: TrainingStep, val_inputs: SplitInputs, device: torch.device, report: Report) -> None:
+    def __init__(
+        self, step_module: TrainingStep, val_inputs: SplitInputs, device: torch.device, report: Report
+    ) -> None:
         self.student = step_module.student
         self.val_inputs = val_inputs
         self.device = device
@@ -132,5 +134,3 @@ def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
 def _precision(optim: OptimConfig, device: torch.device) -> Iterator[None]:
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=optim.precision == "bfloat16"):
         yield
-
-

@@ -40,4 +40,5 @@ def learning_rate(step: int, steps: int, warmup_fraction: float) -> float:
 
 def evaluation_steps(steps: int, evaluations: int) -> frozenset[int]:
     """Numbers of finished steps after which val is evaluated, evenly spread, the last step among them."""
-    return frozenset(round(steps * (i + 1) / evaluations) for i in range(min(evaluations, steps)))
+    count = min(evaluations, steps)
+    return frozenset(round(steps * (i + 1) / count) for i in range(count))

@@ -42,9 +42,7 @@ class TrainingStep(nn.Module):
                 num_candidates = len(batch.words) // len(batch.indices)
                 truth = probabilities(self.task, states.logits.detach().float(), num_candidates)
                 confidence_B = truth_probability(truth, batch.targets_BK)
-        total, parts = self.objective(
-            loss, outputs, targets, progress=progress, student_confidence_B=confidence_B
-        )
+        total, parts = self.objective(loss, outputs, targets, progress=progress, student_confidence_B=confidence_B)
         return total, {"task": loss.detach(), **parts}
 
 

@@ -36,7 +36,9 @@ def fill_in_order(module: nn.Module, weights: dict[str, torch.Tensor]) -> None:
         raise ValueError(f"trunk weights: wanted {len(names)} tensors, found {len(weights)}")
     for name, (source, value) in zip(names, weights.items(), strict=True):
         if state[name].shape != value.shape:
-            raise ValueError(f"trunk weights: {name} wants {tuple(state[name].shape)}, {source} has {tuple(value.shape)}")
+            raise ValueError(
+                f"trunk weights: {name} wants {tuple(state[name].shape)}, {source} has {tuple(value.shape)}"
+            )
         state[name] = value
     module.load_state_dict(state)
 

@@ -1,0 +1,40 @@
+"""Task heads and losses against plain formulas."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from trainables.students.heads import probabilities
+from trainables.students.heads import task_loss
+
+
+def test_soft_targets_cost_the_sum_over_classes_of_binary_cross_entropy() -> None:
+    logits, targets = torch.tensor([[0.3, -1.2, 2.0]]), torch.tensor([[1.0, 0.0, 0.6]])
+
+    def cost(logit: float, target: float) -> float:
+        p = 1 / (1 + math.exp(-logit))
+        return -target * math.log(p) - (1 - target) * math.log(1 - p)
+
+    expected = sum(cost(x, y) for x, y in zip(logits[0].tolist(), targets[0].tolist(), strict=True))
+    torch.testing.assert_close(task_loss("vqa", logits, targets), torch.tensor(expected))
+
+
+def test_vcr_asks_match_or_not_of_each_candidate() -> None:
+    logits = torch.tensor([[0.1, 0.9], [0.4, 0.2], [1.0, -1.0], [0.0, 0.0]])
+    targets = torch.tensor([[1.0, 0.0, 0.0, 0.0]])
+
+    expected = -sum(
+        math.log(math.exp(row[k]) / sum(map(math.exp, row))) for row, k in zip(logits.tolist(), (1, 0, 0, 0))
+    )
+    torch.testing.assert_close(task_loss("vcr", logits, targets), torch.tensor(expected / 4))
+
+
+def test_vcr_ranks_candidates_by_the_match_logit() -> None:
+    logits = torch.tensor([[0.0, 2.0], [0.0, 3.0], [5.0, 3.0], [0.0, -1.0]])
+
+    ranked = probabilities("vcr", logits, 4)
+    assert ranked.shape == (1, 4)
+    assert int(ranked.argmax()) == 1
+    torch.testing.assert_close(ranked.sum(), torch.tensor(1.0))

@@ -1,0 +1,56 @@
+"""Order of the examples, number of steps, learning rate: functions of seed and configuration."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trainables.config import OptimConfig
+from trainables.training.order import batch_indices
+from trainables.training.order import evaluation_steps
+from trainables.training.order import learning_rate
+from trainables.training.order import num_steps
+
+
+@given(st.integers(1, 200), st.integers(1, 64), st.integers(1, 30), st.integers(0, 5))
+def test_every_example_is_seen_as_often_as_any_other(examples: int, size: int, steps: int, seed: int) -> None:
+    seen = np.concatenate(list(batch_indices(examples, size, steps, seed)))
+    counts = np.bincount(seen, minlength=examples)
+
+    assert len(seen) == size * steps
+    assert counts.max() - counts.min() <= 1
+
+
+def test_the_order_depends_on_the_seed_only() -> None:
+    first = np.concatenate(list(batch_indices(50, 8, 20, 3)))
+
+    np.testing.assert_array_equal(first, np.concatenate(list(batch_indices(50, 8, 20, 3))))
+    assert not np.array_equal(first, np.concatenate(list(batch_indices(50, 8, 20, 4))))
+
+
+def test_steps_stay_within_their_bounds() -> None:
+    optim = OptimConfig(batch_size=10, epochs=2, min_steps=30, max_steps=100)
+
+    assert num_steps(optim, 5) == 30
+    assert num_steps(optim, 300) == 60
+    assert num_steps(optim, 100_000) == 100
+
+
+@given(st.integers(1, 500), st.integers(1, 20))
+def test_the_last_step_is_always_evaluated(steps: int, evaluations: int) -> None:
+    chosen = evaluation_steps(steps, evaluations)
+
+    assert max(chosen) == steps
+    assert min(chosen) >= 1
+    assert len(chosen) == min(steps, evaluations)
+
+
+@given(st.integers(1, 400), st.floats(0, 0.9))
+def test_the_learning_rate_rises_to_one_and_falls(steps: int, warmup: float) -> None:
+    rates = [learning_rate(step, steps, warmup) for step in range(steps)]
+
+    assert all(0 < rate <= 1 for rate in rates)
+    top = int(np.argmax(rates))
+    assert rates[: top + 1] == sorted(rates[: top + 1])
+    assert rates[top:] == sorted(rates[top:], reverse=True)

@@ -1,0 +1,77 @@
+"""Everything that is computed once, before any trial: benchmark, teacher, region features, teacher features."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock
+
+from trainables.config import TeacherConfig
+from trainables.config import TrialConfig
+from trainables.config import canonical
+
+Progress = Callable[[str, int, int], None]
+"""What is done, how much of it, out of how much."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TeacherNeed:
+    """Teacher features that some trial reads."""
+
+    task: str
+    data: str
+    teacher: TeacherConfig
+    words: bool
+
+
+def prepare(configs: Sequence[TrialConfig], cache: Path, progress: Progress) -> None:
+    """Make all that these configurations read from `cache`; what is there already is left alone.
+
+    Safe to call from several processes at once: one works, the others wait. Killed at any moment, it goes on where
+    it was.
+
+    Raises:
+        MissingData: a real data set is not where its configuration says.
+    """
+    from trainables.data.load import load_split
+    from trainables.data.splits import splits_of
+    from trainables.teachers.feature_cache import build_features
+    from trainables.vision.regions import build_regions
+
+    cache.mkdir(parents=True, exist_ok=True)
+    with FileLock(cache / "prepare.lock"):
+        for task, data in tasks_of(configs):
+            for name in splits_of(task, data):
+                build_regions(load_split(task, data, name, cache), cache, progress)
+        for need in teacher_needs(configs):
+            split = load_split(need.task, need.data, "train", cache)
+            build_features(need.teacher, split, cache, progress, words=need.words)
+
+
+def tasks_of(configs: Iterable[TrialConfig]) -> list[tuple[str, str]]:
+    """Distinct (task, data) in order of appearance."""
+    return list(dict.fromkeys((config.task.name, config.task.data) for config in configs))
+
+
+def teacher_needs(configs: Iterable[TrialConfig]) -> list[TeacherNeed]:
+    """Distinct teacher features; the shuffled control permutes targets, and so shares the teacher's own."""
+    needs: dict[TeacherNeed, None] = {}
+    for config in map(canonical, configs):
+        terms = config.distillation.terms
+        if terms.image == terms.text == terms.tokens == 0:
+            continue
+        teacher = config.teacher
+        if teacher.control == "shuffled":
+            teacher = teacher.model_copy(update={"control": "none"})
+        needs[TeacherNeed(task=config.task.name, data=config.task.data, teacher=teacher, words=terms.tokens > 0)] = (
+            None
+        )
+    return [
+        need
+        for need in needs
+        if need.words or TeacherNeed(task=need.task, data=need.data, teacher=need.teacher, words=True) not in needs
+    ]
