@@ -19,6 +19,9 @@ from pydantic import TypeAdapter
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
+from search_spaces.wording import one_of
+from search_spaces.wording import phrase
+
 Config = TypeVar("Config", bound=BaseModel)
 
 
@@ -75,13 +78,11 @@ def expectation(config_type: type[BaseModel], path: str, value: Any) -> str | No
     try:
         adapter(config_type, path).validate_json(json.dumps(value), strict=True)
     except ValidationError as error:
-        return " or ".join(dict.fromkeys(phrase(detail["msg"]) for detail in error.errors()))
+        choices = options(leaves(config_type)[path].annotation)
+        if choices:
+            return one_of(value, choices)
+        return " or ".join(dict.fromkeys(phrase(detail) for detail in error.errors()))
     return None
-
-
-def phrase(message: str) -> str:
-    """A message of pydantic's, to be read after "should be"."""
-    return message.removeprefix("Input should be ").removeprefix("Value error, ")
 
 
 def flatten(config_type: type[BaseModel], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,136 @@
+"""The last look, at a study whose parts are sound: do they go together?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations
+from math import prod
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic import ValidationError
+
+from search_spaces.arms import Arm
+from search_spaces.arms import build_arms
+from search_spaces.arms import levels
+from search_spaces.arms import reference
+from search_spaces.design import Cell
+from search_spaces.design import cells
+from search_spaces.document import Document
+from search_spaces.errors import Mistake
+from search_spaces.study import Study
+from search_spaces.wording import Place
+from search_spaces.wording import one_of
+from search_spaces.wording import phrase
+
+MOST_CELLS = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consistency:
+    """Checks of a study as a whole."""
+
+    document: Document
+    config_type: type[BaseModel]
+    canonical: Callable[[Any], Any]
+
+    def check(self, study: Study, base: BaseModel) -> Iterator[Mistake]:
+        """All mistakes between sections."""
+        found = [*self._factors(study, base), *self._size(study, base)]
+        yield from found
+        if found:
+            return
+        arms = build_arms(study.arms, base)
+        found = [*self._names(study, arms), *self._collisions(study, arms)]
+        yield from found
+        if found:
+            return
+        try:
+            built = cells(study, self.config_type, self.canonical)
+        except ValidationError as error:
+            yield from (self.document.mistake(("base",), "a combination", phrase(d)) for d in error.errors())
+            return
+        yield from self._identical(arms, built)
+        yield from self._unused(study, built)
+
+    def _factors(self, study: Study, base: BaseModel) -> Iterator[Mistake]:
+        owners: dict[str, str] = {}
+        for name, factor in study.arms.factors.items():
+            place = ("arms", "factors", name)
+            changed = levels(name, factor, base)
+            if not changed:
+                yield self.document.mistake(place, "what the base has already", "a change of the base")
+            for path in dict.fromkeys(path for level in changed for path in level.changes):
+                owner = owners.setdefault(path, name)
+                if owner != name and study.arms.design in ("ladder", "factorial"):
+                    expected = "changes that do not overlap, or one factor with both as its levels"
+                    yield self.document.mistake(place, f"{path}, which the factor {owner} changes too", expected)
+
+    def _size(self, study: Study, base: BaseModel) -> Iterator[Mistake]:
+        factors = [len(levels(name, factor, base)) for name, factor in study.arms.factors.items()]
+        designed = prod(n + 1 for n in factors) if study.arms.design == "factorial" else sum(factors) + 1
+        arms = designed + len(study.arms.listed) + len(study.arms.controls)
+        count = arms * prod(len(values) for values in study.conditions.values())
+        if count > MOST_CELLS:
+            place = ("arms",) if arms > MOST_CELLS else ("conditions",)
+            yield self.document.mistake(place, f"{count} cells", f"at most {MOST_CELLS} cells")
+
+    def _names(self, study: Study, arms: tuple[Arm, ...]) -> Iterator[Mistake]:
+        names = [arm.name for arm in arms]
+        for index, arm in enumerate(arms):
+            if arm.name in names[:index]:
+                yield self.document.mistake(arm_place(arm), f"a second arm {arm.name}", "a name of its own")
+        if reference(study.arms) not in names:
+            place = ("arms", "reference")
+            yield self.document.mistake(
+                place, f"an unknown arm {study.arms.reference}", one_of(study.arms.reference, names)
+            )
+
+    def _collisions(self, study: Study, arms: tuple[Arm, ...]) -> Iterator[Mistake]:
+        space, conditions = study.search.space, study.conditions
+        for path in space.keys() & conditions.keys():
+            expected = "searched or a condition, not both"
+            yield self.document.mistake(("search", "space", path), "a parameter that is a condition", expected)
+        reported: set[tuple[Place, str]] = set()
+        for arm in arms:
+            for path in arm.changes:
+                place = arm_place(arm, path)
+                if path in conditions and (place, path) not in reported:
+                    yield self.document.mistake(place, f"{path}, which is a condition", "left to the conditions")
+                if path in space and arm.levels and (place, path) not in reported:
+                    expected = f"a factor or a search parameter, not both: remove search.space.{path}"
+                    yield self.document.mistake(place, f"{path}, which is searched", expected)
+                reported.add((place, path))
+
+    def _identical(self, arms: tuple[Arm, ...], built: tuple[Cell, ...]) -> Iterator[Mistake]:
+        conditions = list(dict.fromkeys(cell.condition for cell in built))
+        groups = [[cell for cell in built if cell.condition == condition] for condition in conditions]
+        places = {arm.name: arm_place(arm) for arm in arms}
+        reported: set[tuple[str, str]] = set()
+        for group in groups:
+            for first, second in combinations(group, 2):
+                if (first.config, first.space) != (second.config, second.space) or (first.arm, second.arm) in reported:
+                    continue
+                reported.add((first.arm, second.arm))
+                where = f" under {second.name.partition('|')[2]}" if second.condition else ""
+                found = f"arm {second.arm}, which comes out identical to arm {first.arm}{where}"
+                expected = "a different computation, or left out"
+                yield self.document.mistake(places[second.arm], found, expected)
+
+    def _unused(self, study: Study, built: tuple[Cell, ...]) -> Iterator[Mistake]:
+        used = {path for cell in built for path, _ in cell.space}
+        for path in study.search.space:
+            if path not in used:
+                found = "a parameter that no cell uses"
+                expected = "one that can be active and change a result in some arm, or left out"
+                yield self.document.mistake(("search", "space", path), found, expected)
+
+
+def arm_place(arm: Arm, path: str | None = None) -> Place:
+    """Where an arm is written: the factor, whose level changes `path`, the control, or the listed arm."""
+    if arm.levels:
+        owners = [level for level in arm.levels if path is None or path in level.changes]
+        return ("arms", "factors", owners[-1].factor)
+    return ("arms", "controls" if arm.is_control else "listed", arm.name)

@@ -1,0 +1,206 @@
+"""A study file as it was read: plain values, and the line that each came from.
+
+YAML is read by the rules of YAML 1.2's core schema, so ``1e-5`` is a number, and ``no`` and dates are text; ``.inf``
+and ``.nan`` are text too. Nothing is constructed but mappings, lists and scalars.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from dataclasses import field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from search_spaces.errors import Mistake
+from search_spaces.errors import StudyError
+from search_spaces.wording import Place
+from search_spaces.wording import dotted
+
+MOST_BYTES = 256 * 1024
+MOST_DEPTH = 24
+MOST_VALUES = 20_000
+"""After aliases are expanded."""
+_TAG = "tag:yaml.org,2002:"
+
+
+class _Loader(yaml.SafeLoader):
+    """Composes nodes, with YAML 1.2's core schema and a bound on depth."""
+
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - the parent's attribute
+    depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        self.depth += 1
+        if self.depth > MOST_DEPTH:
+            raise yaml.MarkedYAMLError(
+                problem=f"nesting deeper than {MOST_DEPTH} levels", problem_mark=self.peek_event().start_mark
+            )
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+
+_NUMBER = r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
+for _kind, _pattern, _first in (
+    ("null", r"^(?:~|null|Null|NULL|)$", ["~", "n", "N", ""]),
+    ("bool", r"^(?:true|True|TRUE|false|False|FALSE)$", list("tTfF")),
+    ("int", r"^(?:[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+)$", list("-+0123456789")),
+    ("float", rf"^{_NUMBER}$", list("-+0123456789.")),  # no .inf and .nan: they fit no field
+):
+    _Loader.add_implicit_resolver(_TAG + _kind, re.compile(_pattern), _first)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where a value was written."""
+
+    file: str
+    line: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """The contents of a study file."""
+
+    file: str
+    value: dict[str, Any]
+    origins: dict[Place, Origin]
+    mistakes: list[Mistake] = field(default_factory=list)
+    """Found while reading: duplicate keys, keys that are no text, foreign tags, numbers beyond all bounds."""
+
+    def mistake(self, place: Place, found: str, expected: str) -> Mistake:
+        """A mistake at `place`, with the line of it or of what is around it."""
+        around = next((self.origins[place[:n]] for n in range(len(place), -1, -1) if place[:n] in self.origins), None)
+        origin = around or Origin(file=self.file, line=None)
+        return Mistake(file=origin.file, line=origin.line, path=dotted(place), found=found, expected=expected)
+
+
+class _Builder:
+    """Turns nodes into plain values, noting lines and mistakes on the way."""
+
+    def __init__(self, file: str) -> None:
+        self.document = Document(file=file, value={}, origins={})
+        self.count = 0
+
+    def build(self, node: yaml.Node, place: Place, line: int | None) -> Any:
+        self.count += 1
+        if self.count > MOST_VALUES or len(place) > MOST_DEPTH:
+            self.note(place, line, "aliases that expand without end", f"at most {MOST_VALUES} values")
+            raise StudyError(tuple(self.document.mistakes))
+        self.document.origins[place] = Origin(file=self.document.file, line=line)
+        if not isinstance(node, yaml.ScalarNode) and node.tag not in (_TAG + "map", _TAG + "seq"):
+            self.note(place, line, f"the tag {node.tag}", "a plain mapping or list without a tag")
+        if isinstance(node, yaml.MappingNode):
+            return self.mapping(node, place)
+        if isinstance(node, yaml.SequenceNode):
+            return [self.build(item, (*place, i), _line(item)) for i, item in enumerate(node.value)]
+        return self.scalar(node, place, line)
+
+    def mapping(self, node: yaml.MappingNode, place: Place) -> dict[str, Any]:
+        built: dict[str, Any] = {}
+        for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode) or key.tag != _TAG + "str":
+                self.note(place, _line(key), "a key that is not text", "a name")
+            elif key.value in built:
+                first = self.document.origins[(*place, key.value)].line
+                self.note((*place, key.value), _line(key), "the key a second time", f"once (first on line {first})")
+            else:
+                built[key.value] = self.build(value, (*place, key.value), _line(key))
+        return built
+
+    def scalar(self, node: yaml.Node, place: Place, line: int | None) -> Any:
+        text, kind = node.value, node.tag.removeprefix(_TAG)
+        if kind == "str":
+            return text
+        try:
+            value = _CONVERSIONS[kind](text)
+        except (KeyError, ValueError):
+            self.note(place, line, f"the tag {node.tag} on {text[:40]!r}", "a plain value without a tag")
+            return None
+        if isinstance(value, float) and not math.isfinite(value):
+            self.note(place, line, text, "a finite number")
+            return None
+        return value
+
+    def note(self, place: Place, line: int | None, found: str, expected: str) -> None:
+        mistake = Mistake(file=self.document.file, line=line, path=dotted(place), found=found, expected=expected)
+        self.document.mistakes.append(mistake)
+
+
+def _whole(text: str) -> int:
+    return int(text, 0) if text[:2] in ("0x", "0o") else int(text)
+
+
+_CONVERSIONS = {
+    "null": lambda text: None,
+    "bool": lambda text: text.lower() == "true",
+    "int": _whole,
+    "float": float,
+}
+
+
+def _line(node: yaml.Node) -> int:
+    return int(node.start_mark.line) + 1
+
+
+def _compose(file: str, text: str) -> yaml.Node | None:
+    loader = _Loader(text)
+    try:
+        return loader.get_single_node()
+    except yaml.YAMLError as error:
+        raise StudyError((_syntax_mistake(file, error),)) from None
+    finally:
+        loader.dispose()
+
+
+def _syntax_mistake(file: str, error: yaml.YAMLError) -> Mistake:
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "unreadable text"
+    expected = "YAML"
+    if "\\t" in problem:
+        expected = "indented with spaces: YAML allows no tabs there"
+    elif "document" in problem:
+        problem, expected = "a second document (---)", "one study a file"
+    return Mistake(file=file, line=mark.line + 1 if mark else None, path="", found=problem, expected=expected)
+
+
+def read_value(text: str, file: str) -> Document:
+    """The value of an override, under the key ``value``, with every line None."""
+    builder = _Builder(file)
+    node = _compose(file, text)
+    value = None if node is None else builder.build(node, (), None)
+    for place in builder.document.origins:
+        builder.document.origins[place] = Origin(file=file, line=None)
+    builder.document.value["value"] = value
+    return builder.document
+
+
+def read_document(path: Path, file: str) -> Document:
+    """The study file at `path`, called `file` in mistakes; StudyError where it is no mapping in readable YAML."""
+
+    def refuse(found: str, expected: str, line: int | None = None) -> StudyError:
+        return StudyError((Mistake(file=file, line=line, path="", found=found, expected=expected),))
+
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise refuse(f"a file that cannot be read ({error.strerror})", "a readable file") from None
+    if len(data) > MOST_BYTES:
+        raise refuse(f"{len(data)} bytes", f"a study of at most {MOST_BYTES} bytes")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise refuse(f"byte 0x{data[error.start]:02x}, which is not UTF-8", "saved as UTF-8", line) from None
+    node = _compose(file, text)
+    if node is None:
+        raise refuse("an empty file", "a study; `quickstart` is one to copy")
+    if not isinstance(node, yaml.MappingNode):
+        raise refuse("no mapping at the top", "keys such as `study:` and `base:`", _line(node))
+    builder = _Builder(file)
+    builder.document.value.update(builder.build(node, (), None))
+    return builder.document

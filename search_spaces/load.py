@@ -1,0 +1,79 @@
+"""From a study file to a study that is known to be sound, or to all its mistakes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Collection
+from collections.abc import Mapping
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from search_spaces.consistency import Consistency
+from search_spaces.document import read_document
+from search_spaces.draft import draft
+from search_spaces.draft import section
+from search_spaces.errors import Mistake
+from search_spaces.errors import StudyError
+from search_spaces.override import overridden
+from search_spaces.references import References
+from search_spaces.shipped import display_name
+from search_spaces.shipped import find_study
+from search_spaces.study import Study
+
+Controls = Mapping[str, Mapping[str, Any]]
+_TOGETHER = {"base", "arms", "conditions", "search"}
+"""Sections that must be sound before they can be compared with each other."""
+
+
+def load_study(
+    source: str | Path,
+    *,
+    config_type: type[BaseModel],
+    controls: Controls,
+    canonical: Callable[[Any], Any],
+    overrides: Sequence[str] = (),
+    metrics: Collection[str] = (),
+) -> Study:
+    """The study at a path, or the shipped study of a bare name, with ``a.b=value`` overrides applied.
+
+    `config_type` is the trial configuration that dotted paths address, `controls` are the named controls, and
+    `canonical` removes from a configuration what has no effect. `metrics` are known metrics' names without their
+    split; any passes where empty. Raises StudyError with every mistake at once.
+    """
+    path = find_study(source)
+    document = overridden(read_document(path, display_name(path)), overrides)
+    sketch = draft(document, config_type)
+    mistakes = [*document.mistakes, *sketch.mistakes]
+    references = References(
+        document=document,
+        config_type=config_type,
+        controls=controls,
+        metrics=metrics,
+        unsound=frozenset(map(section, mistakes)),
+    )
+    mistakes += references.check(sketch.study)
+    study = _with_controls(sketch.study, controls)
+    if sketch.base is not None and not _TOGETHER.intersection(map(section, mistakes)):
+        whole = Consistency(document=document, config_type=config_type, canonical=canonical)
+        mistakes += whole.check(study, sketch.base)
+    if mistakes:
+        raise StudyError(_in_order(mistakes))
+    return study
+
+
+def _with_controls(study: Study, controls: Controls) -> Study:
+    """`study` with the changes of named controls written out."""
+
+    def filled(named: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: dict(controls.get(name, {})) if changes is None else changes for name, changes in named.items()}
+
+    arms = study.arms.model_copy(update={"listed": filled(study.arms.listed), "controls": filled(study.arms.controls)})
+    return study.model_copy(update={"arms": arms})
+
+
+def _in_order(mistakes: Sequence[Mistake]) -> tuple[Mistake, ...]:
+    unique = dict.fromkeys(mistakes)
+    return tuple(sorted(unique, key=lambda mistake: (mistake.line is None, mistake.line or 0, mistake.path)))

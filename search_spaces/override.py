@@ -1,0 +1,99 @@
+"""Trailing ``a.b=value`` overrides: they address the study file's own places, and values are YAML."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+from search_spaces.document import Document
+from search_spaces.document import read_value
+from search_spaces.errors import Mistake
+from search_spaces.errors import StudyError
+from search_spaces.wording import Place
+from search_spaces.wording import dotted
+from search_spaces.wording import shown
+
+# Below these places the keys are dotted paths themselves; * is any key.
+_DOTTED: tuple[tuple[str, ...], ...] = (
+    ("conditions",),
+    ("search", "space"),
+    ("search", "space", "*", "when"),
+    ("arms", "listed", "*"),
+    ("arms", "controls", "*"),
+    ("arms", "factors", "*", "without"),
+    ("arms", "factors", "*", "with"),
+    ("arms", "factors", "*", "levels", "*"),
+)
+
+
+def _has_dotted_keys(place: Place) -> bool:
+    return any(
+        len(pattern) == len(place) and all(p in ("*", step) for p, step in zip(pattern, place, strict=True))
+        for pattern in _DOTTED
+    )
+
+
+def find_place(tree: Any, key: str, place: Place = ()) -> Place:
+    """The place that `key` addresses: along keys that are there as far as possible, then by dots."""
+    if isinstance(tree, dict):
+        present = [name for name in tree if key == name or key.startswith(f"{name}.")]
+        if present:
+            name = max(present, key=len)
+            return (*place, name) if key == name else find_place(tree[name], key[len(name) + 1 :], (*place, name))
+    if _has_dotted_keys(place):
+        return (*place, key)
+    name, dot, rest = key.partition(".")
+    return find_place(None, rest, (*place, name)) if dot else (*place, name)
+
+
+def _put(tree: dict[str, Any], place: Place, value: Any) -> Place | None:
+    """Set the value at `place`; the place in the way where that is no mapping."""
+    branch: Any = tree
+    for depth, step in enumerate(place[:-1]):
+        if branch.get(step) is None:
+            branch[step] = {}
+        branch = branch[step]
+        if not isinstance(branch, dict):
+            return place[: depth + 1]
+    branch[place[-1]] = value
+    return None
+
+
+def _one(document: Document, override: str) -> None:
+    label = f"override {override}"
+
+    def note(path: str, found: str, expected: str) -> None:
+        document.mistakes.append(Mistake(file=label, line=None, path=path, found=found, expected=expected))
+
+    key, equals, text = override.partition("=")
+    key = key.strip()
+    if not equals or not key:
+        return note("", shown(override), "path=value, e.g. search.trials=8")
+    try:
+        read = read_value(text, label)
+    except StudyError as error:
+        document.mistakes.extend(error.mistakes)
+        return None
+    document.mistakes.extend(read.mistakes)
+    place = find_place(document.value, key)
+    blocked = _put(document.value, place, read.value["value"])
+    if blocked is not None:
+        return note(dotted(place), f"no mapping at {dotted(blocked)}", f"a new value for {dotted(blocked)} as a whole")
+    for old in [known for known in document.origins if known[: len(place)] == place]:
+        del document.origins[old]
+    document.origins.update({(*place, *inner): origin for inner, origin in read.origins.items()})
+    return None
+
+
+def overridden(document: Document, overrides: Sequence[str]) -> Document:
+    """`document` with the overrides applied in order; those that cannot be are among its mistakes."""
+    changed = Document(
+        file=document.file,
+        value=copy.deepcopy(document.value),
+        origins=dict(document.origins),
+        mistakes=list(document.mistakes),
+    )
+    for override in overrides:
+        _one(changed, override)
+    return changed

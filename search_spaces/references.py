@@ -1,0 +1,220 @@
+"""The second look: every dotted path, value and name, each by itself, against the trial configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+
+from search_spaces.arms import FORMS
+from search_spaces.configuration import expectation
+from search_spaces.configuration import groups
+from search_spaces.configuration import kinds
+from search_spaces.configuration import leaves
+from search_spaces.configuration import options
+from search_spaces.document import Document
+from search_spaces.domains import Choice
+from search_spaces.domains import Domain
+from search_spaces.domains import LogRandInt
+from search_spaces.domains import RandInt
+from search_spaces.errors import Mistake
+from search_spaces.study import Arms
+from search_spaces.study import Changes
+from search_spaces.study import Factor
+from search_spaces.study import Search
+from search_spaces.study import Study
+from search_spaces.when import mentioned
+from search_spaces.wording import Place
+from search_spaces.wording import one_of
+from search_spaces.wording import shown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class References:
+    """Checks of what a study refers to."""
+
+    document: Document
+    config_type: type[BaseModel]
+    controls: Collection[str]
+    metrics: Collection[str]
+    """Names of known metrics; any name passes where empty."""
+    unsound: Collection[str]
+    """Sections that have parts left out, so that what is missing there says nothing."""
+
+    def check(self, study: Study) -> Iterator[Mistake]:
+        """All mistakes in paths, values and names."""
+        yield from self._arms(study)
+        for path, values in study.conditions.items():
+            yield from self._values(("conditions", path), path, values)
+        for position, path in enumerate(study.search.space):
+            yield from self._parameter(study, path, tuple(study.search.space)[:position])
+        yield from self._numbers(study)
+        yield from self._splits(study)
+
+    def _path(self, place: Place, path: str) -> Iterator[Mistake]:
+        if path in groups(self.config_type):
+            inside = [leaf for leaf in leaves(self.config_type) if leaf.startswith(f"{path}.")]
+            yield self.document.mistake(place, f"{path}, which is a group", f"a field in it: {', '.join(inside)}")
+        elif path not in leaves(self.config_type):
+            yield self.document.mistake(place, f"an unknown field {path}", one_of(path, leaves(self.config_type)))
+
+    def _value(self, place: Place, path: str, value: Any) -> Iterator[Mistake]:
+        expected = expectation(self.config_type, path, value)
+        if expected is not None:
+            yield self.document.mistake(place, shown(value), expected)
+
+    def _values(self, place: Place, path: str, values: Iterable[Any]) -> Iterator[Mistake]:
+        unknown = list(self._path(place, path))
+        yield from unknown
+        values = tuple(values)
+        for index, value in enumerate(values):
+            if not unknown:
+                yield from self._value((*place, index), path, value)
+            if repr(value) in map(repr, values[:index]):
+                yield self.document.mistake((*place, index), f"{shown(value)} a second time", "given once")
+
+    def _changes(self, place: Place, changes: Mapping[str, Any], prefix: str = "") -> Iterator[Mistake]:
+        for name, value in changes.items():
+            path, here = prefix + name, (*place, name)
+            if path in groups(self.config_type) and isinstance(value, Mapping):
+                yield from self._changes(here, value, f"{path}.")
+            elif unknown := list(self._path(here, path)):
+                yield from unknown
+            else:
+                yield from self._value(here, path, value)
+
+    def _arms(self, study: Study) -> Iterator[Mistake]:
+        arms = study.arms
+        for name, factor in arms.factors.items():
+            yield from self._factor(("arms", "factors", name), name, factor)
+        if "arms" not in self.unsound:
+            yield from self._design(arms)
+        yield from self._named_arms(("arms", "listed"), arms.listed, "an arm's changes, {} for the base itself, or ")
+        yield from self._named_arms(("arms", "controls"), arms.controls, "")
+
+    def _named_arms(self, place: Place, named: Mapping[str, Changes | None], besides: str) -> Iterator[Mistake]:
+        for name, changes in named.items():
+            if changes is not None:
+                yield from self._changes((*place, name), changes)
+            elif name not in self.controls:
+                expected = f"{besides}a known control: {one_of(name, self.controls)}"
+                yield self.document.mistake((*place, name), f"an unknown control {name}", expected)
+
+    def _design(self, arms: Arms) -> Iterator[Mistake]:
+        place = ("arms", "factors")
+        if arms.design == "listed":
+            if arms.factors:
+                designs = ", ".join(FORMS)
+                yield self.document.mistake(place, "factors of the design listed", f"left out, or of one of {designs}")
+            return
+        if not arms.factors:
+            yield self.document.mistake(place, "no factors", f"what the design {arms.design} varies")
+        allowed = FORMS[arms.design]
+        for name, factor in arms.factors.items():
+            if factor.form in FORMS["factorial"] and factor.form not in allowed:
+                expected = f"one of {', '.join(allowed)} in the design {arms.design}"
+                yield self.document.mistake((*place, name), f"a factor by {factor.form}", expected)
+
+    def _factor(self, place: Place, name: str, factor: Factor) -> Iterator[Mistake]:
+        if factor.form not in FORMS["factorial"]:
+            expected = f"one of {', '.join(FORMS['factorial'])}"
+            yield self.document.mistake(place, f"a factor by {factor.form or 'nothing'}", expected)
+        for form, changes in (("without", factor.without), ("with", factor.with_)):
+            if changes is not None:
+                yield from self._level((*place, form), changes)
+        for level, changes in (factor.levels or {}).items():
+            yield from self._level((*place, "levels", level), changes)
+        if factor.values is not None:
+            yield from self._values(place, name, factor.values)
+
+    def _level(self, place: Place, changes: Mapping[str, Any]) -> Iterator[Mistake]:
+        yield from self._changes(place, changes)
+        if not changes and "levels" not in place:  # an empty named level is the base's
+            yield self.document.mistake(place, "no changes", "at least one {path: value}")
+
+    def _parameter(self, study: Study, path: str, earlier: tuple[str, ...]) -> Iterator[Mistake]:
+        place, domain = ("search", "space", path), study.search.space[path]
+        unknown = list(self._path(place, path))
+        yield from unknown or self._domain(place, path, domain)
+        for needed, requirement in domain.when.items():
+            here = (*place, "when", needed)
+            if strange := list(self._path(here, needed)):
+                yield from strange
+            elif needed in study.search.space and needed not in earlier:
+                found = "the parameter itself" if needed == path else "a parameter declared later"
+                yield self.document.mistake(here, found, f"a fixed field or a parameter declared before {path}")
+            else:
+                yield from self._requirement(here, needed, requirement, study.search.space.get(needed))
+
+    def _requirement(self, place: Place, path: str, requirement: Any, domain: Domain | None) -> Iterator[Mistake]:
+        for value in mentioned(requirement):
+            yield from self._value(place, path, value)
+            if domain is not None and not domain.contains(value) and isinstance(domain, Choice):
+                yield self.document.mistake(
+                    place, f"{shown(value)}, which is never chosen", one_of(value, domain.choice)
+                )
+
+    def _domain(self, place: Place, path: str, domain: Domain) -> Iterator[Mistake]:
+        kind = next(iter(type(domain).model_fields.keys() - {"when"}))
+        here = (*place, kind)
+        if isinstance(domain, Choice):
+            for index, value in enumerate(domain.choice):
+                yield from self._value((*here, index), path, value)
+        elif suited := self._suited(path, domain):
+            yield self.document.mistake(here, kind, suited)
+        else:
+            for index, bound in enumerate(domain.probes()):
+                yield from self._value((*here, index), path, bound)
+
+    def _suited(self, path: str, domain: Domain) -> str | None:
+        """The domains that suit a field, where `domain` does not."""
+        types = kinds(self.config_type, path)
+        if options(leaves(self.config_type)[path].annotation) or not types & {int, float}:
+            return "choice, because the field takes no numbers"
+        if float not in types and not isinstance(domain, (RandInt, LogRandInt)):
+            return "randint, lograndint or choice, because the field takes whole numbers"
+        return None
+
+    def _numbers(self, study: Study) -> Iterator[Mistake]:
+        if "search" not in self.unsound:
+            yield from self._budget(study.search)
+        gpus = study.resources.gpus_per_worker
+        if gpus > 1 and gpus != int(gpus):
+            yield self.document.mistake(("resources", "gpus_per_worker"), shown(gpus), "below 1 or a whole number")
+        for phase in ("search", "confirm") if "seeds" not in self.unsound else ():
+            yield from self._seeds(study, phase)
+
+    def _budget(self, search: Search) -> Iterator[Mistake]:
+        if search.batch > search.trials:
+            expected = f"at most search.trials ({search.trials})"
+            yield self.document.mistake(("search", "batch"), shown(search.batch), expected)
+        if search.trials > 1 and not search.space:
+            yield self.document.mistake(("search", "trials"), f"{search.trials} trials of an empty space", "1")
+
+    def _seeds(self, study: Study, phase: str) -> Iterator[Mistake]:
+        seeds: tuple[int, ...] = getattr(study.seeds, phase)
+        for index, seed in enumerate(seeds):
+            place = ("seeds", phase, index)
+            if seed in seeds[:index]:
+                yield self.document.mistake(place, f"seed {seed} a second time", "a seed of its own")
+            elif phase == "confirm" and seed in study.seeds.search:
+                expected = "a seed that search has not seen"
+                yield self.document.mistake(place, f"seed {seed}, which search uses", expected)
+
+    def _splits(self, study: Study) -> Iterator[Mistake]:
+        split, slash, name = study.target.metric.partition("/")
+        place = ("target", "metric")
+        if split != "val" or not slash or not name:
+            expected = f"val/{name or 'accuracy'}, because search is judged on the validation split only"
+            yield self.document.mistake(place, shown(study.target.metric), expected)
+        elif self.metrics and name not in self.metrics:
+            near = one_of(name, self.metrics)
+            yield self.document.mistake(place, f"an unknown metric {name}", f"val/ and {near}")
+        for index, chosen in enumerate(study.evaluate if "evaluate" not in self.unsound else ()):
+            if chosen in study.evaluate[:index]:
+                yield self.document.mistake(("evaluate", index), f"{chosen} a second time", "given once")

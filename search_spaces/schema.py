@@ -1,0 +1,92 @@
+"""The JSON Schema of study files, by which an editor completes and checks them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema
+from pydantic.json_schema import models_json_schema
+
+from search_spaces.configuration import groups
+from search_spaces.configuration import leaves
+from search_spaces.domains import DOMAINS
+from search_spaces.study import Study
+
+Schema = dict[str, Any]
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+class _Untitled(GenerateJsonSchema):
+    """Leaves out titles that only repeat a field's name."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+
+def json_schema(config_type: type[BaseModel], controls: Collection[str] = ()) -> Schema:
+    """JSON Schema of a study over `config_type`: dotted paths, their values and named controls are completed too."""
+    _, combined = models_json_schema([(Study, "validation"), (config_type, "validation")], schema_generator=_Untitled)
+    definitions: Schema = combined["$defs"]
+    study = definitions.pop("Study")
+    config = definitions[config_type.__name__]
+    fields = {path: _field(config, path, definitions) for path in leaves(config_type)}
+    nested = {path: _field(config, path, definitions) for path in groups(config_type)}
+    definitions["Field"] = {"enum": list(fields), "description": "Dotted path of a field of the trial configuration."}
+    definitions["Changes"] = _closed({**fields, **nested})
+    study["properties"]["base"] |= {"$ref": f"#/$defs/{config_type.__name__}"}
+    for key in ("type", "additionalProperties"):
+        study["properties"]["base"].pop(key)
+    study["properties"]["conditions"] |= _closed({path: _several(field) for path, field in fields.items()})
+    _patch_domains(definitions, fields)
+    _patch_arms(definitions, controls)
+    return {"$schema": _DIALECT, **study, "$defs": dict(sorted(definitions.items()))}
+
+
+def _field(config: Schema, path: str, definitions: Schema) -> Schema:
+    *parents, name = path.split(".")
+    for parent in parents:
+        reference = config["properties"][parent]["$ref"]
+        config = definitions[reference.rpartition("/")[2]]
+    # The default belongs to the field in the base, and says nothing about a change.
+    return {key: value for key, value in config["properties"][name].items() if key != "default"}
+
+
+def _closed(properties: Schema) -> Schema:
+    return {"type": "object", "properties": properties, "additionalProperties": False}
+
+
+def _several(item: Schema) -> Schema:
+    outer = {"description": item["description"]} if "description" in item else {}
+    return {**outer, "type": "array", "items": item, "minItems": 1, "uniqueItems": True}
+
+
+def _patch_domains(definitions: Schema, fields: Schema) -> None:
+    for domain in DOMAINS.values():
+        definitions[domain.__name__]["properties"]["when"]["propertyNames"] = {"$ref": "#/$defs/Field"}
+    space = definitions["Search"]["properties"]["space"]
+    domains = space.pop("additionalProperties")
+    definitions["Domain"] = domains
+    described = {
+        path: {"description": field.get("description", ""), "$ref": "#/$defs/Domain"} for path, field in fields.items()
+    }
+    space |= _closed(described)
+
+
+def _patch_arms(definitions: Schema, controls: Collection[str]) -> None:
+    changes: Schema = {"$ref": "#/$defs/Changes"}
+    factor, arms = definitions["Factor"], definitions["Arms"]["properties"]
+    for form in ("without", "with"):
+        factor["properties"][form]["anyOf"][0] = {**changes, "minProperties": 1}
+    factor["properties"]["levels"]["anyOf"][0]["additionalProperties"] = changes
+    definitions["Factor"] = {
+        "description": factor.pop("description"),
+        "anyOf": [factor | {"minProperties": 1, "maxProperties": 1}, {"type": "array", "minItems": 1}],
+    }
+    for key in ("listed", "controls"):
+        named = arms[key]
+        names: Schema = {"type": "array", "items": {"enum": list(controls)} if controls else {}, "uniqueItems": True}
+        by_name: Schema = {"type": "object", "additionalProperties": {"anyOf": [changes, {"type": "null"}]}}
+        by_name["properties"] = dict.fromkeys(controls, by_name["additionalProperties"])
+        arms[key] = {"description": named["description"], "default": {}, "anyOf": [by_name, names]}

@@ -1,0 +1,52 @@
+"""The studies that come with the package, and finding a study by name or path."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from search_spaces.errors import Mistake
+from search_spaces.errors import StudyError
+from search_spaces.wording import nearest
+
+FOLDER = Path(__file__).parent
+
+
+def shipped() -> tuple[str, ...]:
+    """Names of the shipped studies."""
+    return tuple(sorted(path.stem for path in FOLDER.glob("*.yaml")))
+
+
+def _missing(source: str, expected: str) -> StudyError:
+    return StudyError((Mistake(file=source, line=None, path="", found="no such study", expected=expected),))
+
+
+def find_study(source: str | Path) -> Path:
+    """The file of a study given by path, or by the bare name of a shipped one."""
+    text = os.fspath(source)
+    path = Path(text).expanduser()
+    bare = not isinstance(source, Path) and path.name == text and path.suffix not in (".yaml", ".yml")
+    if bare and text in shipped():
+        return FOLDER / f"{text}.yaml"
+    if not bare and path.is_file():
+        return path
+    if path.is_dir() and not bare:
+        raise _missing(text, "a file, but this is a folder")
+    raise _missing(text, _remedy(path, bare))
+
+
+def _remedy(path: Path, bare: bool) -> str:
+    names = ", ".join(shipped())
+    here = [candidate for candidate in (path, path.with_name(f"{path.name}.yaml")) if candidate.is_file()]
+    if bare and here:
+        return f"a path, ./{here[0].name}, because a bare name means a shipped study ({names})"
+    beside = [file.name for file in path.parent.glob("*.y*ml")] if path.parent.is_dir() and not bare else []
+    near = nearest(path.name, beside) or nearest(path.stem, shipped())
+    known = f"the path of a file or a shipped study ({names})"
+    return f"{near}? Give {known}" if near else known
+
+
+def display_name(path: Path) -> str:
+    """How the file is called in mistakes: relative to the current folder where it lies inside it."""
+    relative = os.path.relpath(path)
+    return str(path) if relative.startswith("..") else relative

@@ -1,0 +1,102 @@
+"""Pydantic's errors as mistakes in a study file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from collections.abc import Mapping
+from types import UnionType
+from typing import Annotated
+from typing import Any
+from typing import Union
+from typing import get_args
+from typing import get_origin
+
+from pydantic import BaseModel
+
+from search_spaces.configuration import is_group
+from search_spaces.configuration import options
+from search_spaces.document import Document
+from search_spaces.domains import DOMAINS
+from search_spaces.errors import Mistake
+from search_spaces.wording import Place
+from search_spaces.wording import one_of
+from search_spaces.wording import phrase
+from search_spaces.wording import shown
+
+Location = tuple[str | int, ...]
+
+
+def written_place(detail: Mapping[str, Any], tree: Any) -> Place:
+    """The place of an error in `tree`: steps that only name a member of a union are left out."""
+    place: list[str | int] = []
+    for count, step in enumerate(detail["loc"], start=1):
+        if (isinstance(tree, dict) and step in tree) or (isinstance(tree, list) and isinstance(step, int)):
+            tree = tree[step]
+            place.append(step)
+        elif detail["type"] == "missing" and count == len(detail["loc"]):
+            place.append(step)
+    return tuple(place)
+
+
+def translated(document: Document, model: type[BaseModel], detail: Mapping[str, Any], tree: Any) -> Mistake:
+    """One error of validating `tree` by `model`, in the study's words."""
+    place, kind, value = written_place(detail, tree), detail["type"], detail["input"]
+    if kind == "extra_forbidden":
+        return document.mistake(place, "an unknown key", _known_key(model, detail["loc"]))
+    if kind == "missing":
+        return document.mistake(place, "nothing", "given")
+    return document.mistake(place, shown(value), _expected(model, detail))
+
+
+def _expected(model: type[BaseModel], detail: Mapping[str, Any]) -> str:
+    value = detail["input"]
+    if detail["type"] == "literal_error":
+        types = annotations_at(model, detail["loc"])
+        return one_of(value, [option for annotation in types for option in options(annotation)])
+    if detail["type"] == "domain" and isinstance(value, dict):
+        return _known_domain(value)
+    return phrase(detail)
+
+
+def _known_key(model: type[BaseModel], location: Location) -> str:
+    names = dict.fromkeys(name for parent in annotations_at(model, location[:-1]) for name in _field_names(parent))
+    first, *rest = str(location[-1]).split(".")
+    if rest and first in names:
+        return "nested: " + ": {".join([first, *rest]) + ": ..." + "}" * len(rest)
+    return one_of(str(location[-1]), names)
+
+
+def _known_domain(value: Mapping[str, Any]) -> str:
+    keys = [key for key in value if key != "when"]
+    if sum(key in DOMAINS for key in keys) > 1:
+        return "one domain, not several"
+    return one_of(keys[0] if keys else None, DOMAINS)
+
+
+def _field_names(annotation: Any) -> Iterator[str]:
+    if is_group(annotation):
+        for name, field in annotation.model_fields.items():
+            yield str(field.validation_alias or name)
+
+
+def annotations_at(annotation: Any, location: Location) -> list[Any]:
+    """The types that a value at `location` inside a value of type `annotation` may have."""
+    if get_origin(annotation) is Annotated:
+        return annotations_at(get_args(annotation)[0], location)
+    if get_origin(annotation) in (Union, UnionType):
+        return [found for member in get_args(annotation) for found in annotations_at(member, location)]
+    if not location:
+        return [annotation]
+    rest = location[1:]
+    if str(location[0]).startswith("<"):  # names a member of a union
+        return annotations_at(annotation, rest)
+    return [found for inner in _inside(annotation, location[0]) for found in annotations_at(inner, rest)]
+
+
+def _inside(annotation: Any, step: str | int) -> list[Any]:
+    if is_group(annotation):
+        fields = annotation.model_fields.items()
+        return [field.annotation for name, field in fields if step in (name, field.validation_alias)]
+    if get_origin(annotation) is dict:
+        return [get_args(annotation)[1]]
+    return [get_args(annotation)[0]] if get_origin(annotation) is tuple else []
