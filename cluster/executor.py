@@ -8,7 +8,7 @@ from pathlib import Path
 
 import ray
 
-from cluster.groups import Trainable
+from cluster.groups import RunTrial
 from cluster.groups import WorkerGroups
 from cluster.session import connect
 from cluster.tune_adapter import QueueSearcher
@@ -22,12 +22,12 @@ from search_spaces.study import Resources
 class RayExecutor:
     """Runs trials in warm worker groups; an `orchestrator.executor.Executor`."""
 
-    def __init__(self, *, address: str, resources: Resources, cache: Path, trainable: Trainable | None = None) -> None:
-        """`address`: see `cluster.session.connect`; `trainable`: picklable, for `trainables.trial.run_trial`."""
+    def __init__(self, *, address: str, resources: Resources, cache: Path, run_trial: RunTrial | None = None) -> None:
+        """`address`: see `cluster.session.connect`; `run_trial`: picklable, for `trainables.trial.run_trial`."""
         self._address = address
         self._resources = resources
         self._cache = cache
-        self._trainable = trainable
+        self._run_trial = run_trial
 
     def run(self, queue: TrialQueue, finish: Finish) -> None:
         """Run the queue's trials, as many at once as the cluster holds.
@@ -43,7 +43,7 @@ class RayExecutor:
             scratch = stack.enter_context(folder)
             slots = min(capacity(self._resources, ray.cluster_resources()), max(1, queue.owed()))
             groups = stack.enter_context(
-                WorkerGroups(slots=slots, resources=self._resources, scratch=scratch, trainable=self._trainable)
+                WorkerGroups(slots=slots, resources=self._resources, scratch=scratch, run_trial=self._run_trial)
             )
             searcher = QueueSearcher(
                 queue=queue,

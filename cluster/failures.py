@@ -77,14 +77,14 @@ def cause_of(error: BaseException) -> Cause:
     return "worker_lost" if meaning == "no_cluster" else meaning
 
 
-def worst(errors: dict[int, Exception]) -> tuple[Cause, Exception]:
+def worst(errors: dict[int, Exception]) -> tuple[Cause, BaseException]:
     """Return the cause, and its exception, of a group whose workers (by rank) ended with `errors`.
 
     A worker that died outranks one that raised: what the survivors raise is the echo of a lost peer.
     """
     order: tuple[Cause, ...] = ("out_of_memory", "worker_lost")
     ranked = sorted(errors, key=lambda rank: _position(order, cause_of(errors[rank])))
-    return cause_of(errors[ranked[0]]), errors[ranked[0]]
+    return cause_of(errors[ranked[0]]), _innermost(errors[ranked[0]])
 
 
 def _position(order: tuple[Cause, ...], cause: Cause) -> int:

@@ -11,7 +11,7 @@ import ray
 from ray import tune
 
 
-class Follower(tune.Trainable):  # type: ignore[misc]
+class Follower(tune.Trainable):
     """Reports the curve of one trial to Tune until it has ended."""
 
     def setup(self, config: dict[str, Any], board: Any = None) -> None:

@@ -23,7 +23,7 @@ from ray.util import remove_placement_group
 
 from cluster.board import Board
 from cluster.failures import worst
-from cluster.worker import Trainable
+from cluster.worker import RunTrial
 from cluster.worker import serve
 from orchestrator.errors import ClusterError
 from search_spaces.study import Resources
@@ -38,17 +38,17 @@ CHECK_S = 1.0
 class WorkerGroups:
     """A pool of warm groups, one a slot. A context: groups start in the background, and all end with it."""
 
-    def __init__(self, *, slots: int, resources: Resources, scratch: str, trainable: Trainable | None = None) -> None:
-        """`scratch`: absolute path of a folder for Ray Train's files. `trainable`: see `cluster.worker.serve`."""
+    def __init__(self, *, slots: int, resources: Resources, scratch: str, run_trial: RunTrial | None = None) -> None:
+        """`scratch`: absolute path of a folder for Ray Train's files. `run_trial`: picklable."""
         self.board = ray.remote(num_cpus=0, resources=HEAD_SHARE, max_concurrency=1000)(GroupHost).remote()
         self._slots = slots
-        self._settings = {"board": self.board, "folder": os.getcwd(), "trainable": trainable}
+        self._settings = {"board": self.board, "folder": os.getcwd(), "run_trial": run_trial}
         self._resources = resources
         self._scratch = scratch
         self._checked_at = 0.0
 
     def __enter__(self) -> WorkerGroups:
-        self.board.start.remote(self._slots, self._settings, self._resources, self._scratch)
+        self._started = self.board.start.remote(self._slots, self._settings, self._resources, self._scratch)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -63,6 +63,7 @@ class WorkerGroups:
         if time.monotonic() - self._checked_at < CHECK_S:
             return
         self._checked_at = time.monotonic()
+        ray.get(self._started)
         failures = ray.get(self.board.failures.remote())
         if len(failures) == self._slots:
             raise ClusterError(f"no worker group could be kept running; slot 0 ended with: {failures[0]}")

@@ -22,7 +22,7 @@ from trainables.job import Report
 from trainables.job import TrialJob
 from trainables.job import TrialOutcome
 
-Trainable = Callable[[TrialJob, Report], TrialOutcome]
+RunTrial = Callable[[TrialJob, Report], TrialOutcome]
 """What a worker calls with each trial; `trainables.trial.run_trial` unless another one is given."""
 LAST_LINES = 30
 """Lines of a traceback that are kept."""
@@ -31,7 +31,7 @@ LAST_LINES = 30
 def serve(settings: dict[str, Any]) -> None:
     """Take trials from the board until there are no more; every rank of a group does so in step."""
     _enter(settings["folder"])
-    trainable = settings["trainable"] or _run_trial()
+    run_trial = settings["run_trial"] or _run_trial()
     board, slot = settings["board"], settings["slot"]
     context = ray.train.get_context()
     rank, size = context.get_world_rank(), context.get_world_size()
@@ -44,7 +44,7 @@ def serve(settings: dict[str, Any]) -> None:
         job = ray.get(board.take.remote(slot, token, index))
         if job is None:
             return
-        outcome = attempt(trainable, job, _reporter(board, job.trial_id) if rank == 0 else _silent)
+        outcome = attempt(run_trial, job, _reporter(board, job.trial_id) if rank == 0 else _silent)
         ray.get(board.settle.remote(slot, token, rank, outcome))
         del job, outcome
         gc.collect()  # nothing of one trial is left in memory when the next one starts
@@ -58,21 +58,21 @@ def _silent(point: CurvePoint) -> None:
     """Every rank reaches the same points; rank 0 reports them."""
 
 
-def attempt(trainable: Trainable, job: TrialJob, report: Report) -> TrialOutcome:
+def attempt(run_trial: RunTrial, job: TrialJob, report: Report) -> TrialOutcome:
     """Run one trial; what it raises becomes a failed outcome.
 
-    This is the workers' one boundary: a trainable promises not to raise, and a broken promise must not take the
+    This is the workers' one boundary: `run_trial` promises not to raise, and a broken promise must not take the
     group, and the trials after this one, with it.
     """
     try:
-        return trainable(job, report)
+        return run_trial(job, report)
     except Exception as error:
         lines = traceback.format_exc().strip().splitlines()[-LAST_LINES:]
         cause: Cause = "out_of_memory" if isinstance(error, MemoryError) else "trainable_error"
         return TrialOutcome(status="failed", cause=cause, error="\n".join(lines))
 
 
-def _run_trial() -> Trainable:
+def _run_trial() -> RunTrial:
     from trainables.trial import run_trial
 
     return run_trial

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from cluster import groups
+from search_spaces.study import Resources
+from trainables.config import TrialConfig
+from trainables.job import TrialJob
+
+
+async def _settled(host: groups.GroupHost) -> dict[int, str]:
+    """Start one slot and wait until it is given up."""
+    await host.start(1, {}, Resources(), "/scratch")
+    for _ in range(200):
+        await asyncio.sleep(0.005)
+        if not host._threads[0].is_alive():
+            return await host.failures()
+    raise AssertionError("the slot is still being kept")
+
+
+def test_a_slot_whose_group_never_takes_a_trial_is_given_up_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(settings: dict[str, Any], resources: Resources, scratch: str) -> None:
+        raise ModuleNotFoundError("No module named 'trainables'")
+
+    monkeypatch.setattr(groups, "train", fail)
+    assert asyncio.run(_settled(groups.GroupHost())) == {0: "ModuleNotFoundError: No module named 'trainables'"}
+
+
+def test_a_slot_is_kept_as_long_as_each_run_takes_a_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = []
+
+    async def scene() -> dict[int, str]:
+        host = groups.GroupHost()
+        for name in ("t1", "t2"):
+            job = TrialJob(trial_id=name, config=TrialConfig(), seed=0, evaluate=("val",), cache="/cache")
+            await host.offer(job)
+
+        def take_one_and_die(settings: dict[str, Any], resources: Resources, scratch: str) -> None:
+            runs.append(settings["slot"])
+            if len(runs) <= 2:
+                host.taken[0] += 1
+            raise RuntimeError("died")
+
+        monkeypatch.setattr(groups, "train", take_one_and_die)
+        return await _settled(host)
+
+    assert asyncio.run(scene()) == {0: "RuntimeError: died"}
+    assert runs == [0, 0, 0]
+
+
+def test_a_group_reserves_what_the_study_asks_for() -> None:
+    scaling = groups.scaling(Resources(workers=2, cpus_per_worker=3, gpus_per_worker=0.5))
+    assert scaling.total_resources == {"CPU": 6.0, "GPU": 1.0}
+    assert groups.scaling(Resources()).total_resources == {"CPU": 1.0}
