@@ -38,7 +38,7 @@ def json_schema(config_type: type[BaseModel], controls: Collection[str] = ()) ->
     study["properties"]["base"] |= {"$ref": f"#/$defs/{config_type.__name__}"}
     for key in ("type", "additionalProperties"):
         study["properties"]["base"].pop(key)
-    study["properties"]["conditions"] |= _closed({path: _several(field) for path, field in fields.items()})
+    study["properties"]["conditions"] |= _closed({path: _several(path, fields[path]) for path in fields})
     _patch_domains(definitions, fields)
     _patch_arms(definitions, controls)
     return {"$schema": _DIALECT, **study, "$defs": dict(sorted(definitions.items()))}
@@ -57,9 +57,10 @@ def _closed(properties: Schema) -> Schema:
     return {"type": "object", "properties": properties, "additionalProperties": False}
 
 
-def _several(item: Schema) -> Schema:
-    outer = {"description": item["description"]} if "description" in item else {}
-    return {**outer, "type": "array", "items": item, "minItems": 1, "uniqueItems": True}
+def _several(path: str, field: Schema) -> Schema:
+    item = {"$ref": f"#/$defs/Changes/properties/{path}"}
+    described = {"description": field.get("description", "")}
+    return {**described, "type": "array", "items": item, "minItems": 1, "uniqueItems": True}
 
 
 def _patch_domains(definitions: Schema, fields: Schema) -> None:
