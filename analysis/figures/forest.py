@@ -1,0 +1,61 @@
+"""Forest plot: the difference of each arm to the reference, with its interval."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import altair as alt
+
+from analysis.figures.drawing import INK
+from analysis.figures.drawing import arm_colour
+from analysis.figures.drawing import colour_scale
+from analysis.figures.drawing import data
+from analysis.grids import Effects
+from analysis.grids import condition_heading
+from analysis.grids import headline_rows
+from analysis.plan import StudyPlan
+
+SHOWN = ("better", "worse", "higher", "lower")
+"""Verdicts that are drawn as a filled point: a difference was shown."""
+
+
+def forest(effects: Effects, plan: StudyPlan) -> Any | None:
+    """Return one row of panels a condition, all conditions together first; None without a single pair."""
+    headings = {cell.label: condition_heading(cell.condition) for cell in plan.cells}
+    points = [
+        {
+            "arm": row["arm"],
+            "panel": headings.get(row["condition"], row["condition"]),
+            "difference": row["difference"],
+            "low": row["difference"] if row["diff_ci_low"] is None else row["diff_ci_low"],
+            "high": row["difference"] if row["diff_ci_high"] is None else row["diff_ci_high"],
+            "shown": row["verdict"] in SHOWN,
+        }
+        for family in ("pooled", "cells")
+        for row in headline_rows(effects, family)
+        if row["difference"] is not None
+    ]
+    return _drawn(points, plan) if points else None
+
+
+def _drawn(points: list[dict[str, Any]], plan: StudyPlan) -> Any:
+    arms = [arm for arm in plan.arms if arm != plan.reference]
+    panels = list(dict.fromkeys(point["panel"] for point in points))
+    y = alt.Y("arm:N", sort=arms, title=None, axis=alt.Axis(labelLimit=240))
+    colour = arm_colour(plan, legend=False)
+    base = alt.Chart(data(points))
+    title = f"difference to {plan.reference} ({plan.headline})"
+    fill = alt.FillOpacity("shown:N", scale=alt.Scale(domain=[True, False], range=[1, 0]), legend=None)
+    layers = alt.layer(
+        base.mark_rule(color=INK, opacity=0.6, strokeDash=[3, 3]).encode(x=alt.datum(0)),
+        base.mark_rule(strokeWidth=1.8).encode(x=alt.X("low:Q", title=title), x2="high:Q", y=y, color=colour),
+        base.mark_point(size=60, strokeWidth=1.8, opacity=1).encode(
+            x=alt.X("difference:Q", title=title),
+            y=y,
+            color=colour,
+            fill=alt.Fill("arm:N", scale=colour_scale(plan), legend=None),
+            fillOpacity=fill,
+        ),
+    ).properties(width=420, height=22 * len(arms))
+    header = alt.Header(labelAngle=0, labelAlign="left", labelOrient="top", labelAnchor="start")
+    return layers.facet(row=alt.Row("panel:N", sort=panels, title=None, header=header), spacing=8)

@@ -1,0 +1,81 @@
+"""Low-shot curves: the headline metric against the share of labelled data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import altair as alt
+import pyarrow as pa
+
+from analysis.figures.drawing import arm_colour
+from analysis.figures.drawing import arm_shape
+from analysis.figures.drawing import data
+from analysis.grids import Effects
+from analysis.grids import condition_heading
+from analysis.grids import headline_rows
+from analysis.observations import observe
+from analysis.plan import StudyPlan
+
+FRACTION = "task.data_fraction"
+_SPREAD = 0.05  # arms stand side by side: each is moved by this share of its x
+
+
+def low_shot(effects: Effects, records: pa.Table, plan: StudyPlan) -> Any | None:
+    """Return one panel a task: means with 95 % intervals, and each seed as a small point.
+
+    None where the study has fewer than two data fractions or nothing is observed.
+    """
+    conditions = {cell.label: cell.condition for cell in plan.cells}
+    fractions = sorted({condition[FRACTION] for condition in conditions.values() if FRACTION in condition})
+    points = _points(effects, records, plan, conditions)
+    if len(fractions) < 2 or not points:
+        return None
+    headings = dict.fromkeys(point["panel"] for point in points)
+    panels = [
+        _panel([point for point in points if point["panel"] == name], name, plan, fractions) for name in headings
+    ]
+    return alt.concat(*panels, columns=3)
+
+
+def _points(
+    effects: Effects, records: pa.Table, plan: StudyPlan, conditions: Mapping[str, Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    observations = observe(records, plan)
+    points: list[dict[str, Any]] = []
+    for row in headline_rows(effects, "cells"):
+        condition = conditions[row["condition"]]
+        if row["mean"] is None or FRACTION not in condition:
+            continue
+        shift = plan.arms.index(row["arm"]) - (len(plan.arms) - 1) / 2
+        place = {
+            "arm": row["arm"],
+            "panel": condition_heading(condition, (FRACTION,)) if len(condition) > 1 else plan.headline,
+            "x": condition[FRACTION] * (1 + _SPREAD * shift),
+        }
+        ends = {end: row["mean"] if row[end] is None else row[end] for end in ("ci_low", "ci_high")}
+        points.append({**place, **ends, "kind": "mean", "value": row["mean"]})
+        seeds = observations.of(plan.headline, (row["arm"], row["condition"]))
+        points += [{**place, "kind": "seed", "value": value} for value in seeds.values()]
+    return points
+
+
+def _panel(points: list[dict[str, Any]], title: str, plan: StudyPlan, fractions: list[float]) -> Any:
+    x = alt.X(
+        "x:Q",
+        scale=alt.Scale(type="log", nice=False, padding=14),
+        axis=alt.Axis(values=fractions, labelExpr="format(100 * datum.value, '~g') + ' %'", grid=False),
+        title="labelled data",
+    )
+    y = alt.Y("value:Q", scale=alt.Scale(zero=False), title=plan.headline)
+    low = alt.Y("ci_low:Q", title=plan.headline)
+    colour = arm_colour(plan)
+    base = alt.Chart(data(points))
+    means = base.transform_filter("datum.kind == 'mean'")
+    seeds = base.transform_filter("datum.kind == 'seed'").mark_point(filled=True, size=12, opacity=0.45)
+    return alt.layer(
+        seeds.encode(x=x, y=y, color=colour),
+        means.mark_line(strokeWidth=1.5, opacity=0.8).encode(x=x, y=y, color=colour),
+        means.mark_rule(strokeWidth=1.5).encode(x=x, y=low, y2="ci_high:Q", color=colour),
+        means.mark_point(filled=True, size=55, opacity=1).encode(x=x, y=y, color=colour, shape=arm_shape(plan)),
+    ).properties(width=250, height=200, title=title)
