@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version
 
 from pydantic import BaseModel
@@ -13,6 +14,7 @@ from pydantic import Field
 
 from trainables.data.mini.concepts import by_name
 from trainables.data.mini.concepts import concepts
+from trainables.errors import MissingData
 
 __all__ = ["GENERATOR_VERSION", "PRESETS", "SPLITS", "MiniSpec", "SplitSize", "concepts", "preset", "spec_digest"]
 
@@ -93,6 +95,16 @@ def spec_digest(spec: MiniSpec) -> str:
         "generator": GENERATOR_VERSION,
         "spec": spec.model_dump(mode="json"),
         "concepts": [asdict(concept) for concept in by_name().values()],
-        "packages": {package: version(package) for package in _DRAWING_PACKAGES},
+        "packages": {package: _version(package) for package in _DRAWING_PACKAGES},
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError as error:
+        raise MissingData(
+            f"task.data: the bundled benchmark needs the package {package}, which is not installed. "
+            "Install the extra `mini`: pip install 'ablate-clip-td[mini]'."
+        ) from error

@@ -1,0 +1,98 @@
+"""Digests of data and teacher."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.unit.trainables.real_layouts import make_snli_ve
+from tests.unit.trainables.real_layouts import snli_ve_row
+from tests.unit.trainables.real_layouts import write_json
+from tests.unit.trainables.real_layouts import write_lines
+from trainables.config import TaskConfig
+from trainables.config import TrialConfig
+from trainables.data.mini.spec import preset
+from trainables.data.mini.spec import spec_digest
+from trainables.digests import data_digest
+from trainables.digests import digests
+from trainables.digests import file_digests
+from trainables.errors import MissingData
+
+
+def test_bundled_data_has_a_digest_before_it_is_generated(tmp_path: Path) -> None:
+    found = digests(TrialConfig(task=TaskConfig(name="vqa", data="mini")), tmp_path)
+
+    assert len(found.data) == 64
+    assert found.teacher == ""  # nothing is distilled by default
+    assert not any(tmp_path.iterdir())
+
+
+def test_digest_depends_on_the_task_and_the_data_and_not_on_the_fraction(tmp_path: Path) -> None:
+    tasks = [
+        TaskConfig(name=name, data=data)  # type: ignore[arg-type]
+        for name in ("vcr", "snli_ve", "vqa")
+        for data in ("mini", "mini_smoke")
+    ]
+    found = {digests(TrialConfig(task=task), tmp_path).data for task in tasks}
+    low_shot = digests(TrialConfig(task=tasks[0].model_copy(update={"data_fraction": 0.01})), tmp_path).data
+
+    assert len(found) == 6
+    assert low_shot in found
+
+
+def test_any_change_of_the_recipe_changes_the_benchmarks_digest() -> None:
+    spec = preset("mini_smoke")
+    changes = ({"seed": 1}, {"prior_skew": 1.5}, {"sizes": {**spec.sizes, "val": spec.sizes["train"]}})
+    found = {spec_digest(spec.model_copy(update=change)) for change in changes}
+
+    assert len(found | {spec_digest(spec)}) == 4
+
+
+def test_real_data_has_the_digest_of_its_annotation_files(tmp_path: Path) -> None:
+    folder = make_snli_ve(tmp_path / "data")
+    before = data_digest("snli_ve", str(folder), tmp_path)
+    assert data_digest("snli_ve", str(folder), tmp_path) == before
+
+    write_lines(folder / "snli_ve_dev.jsonl", [snli_ve_row("changed")])
+    changed = data_digest("snli_ve", str(folder), tmp_path)
+    write_json(folder / "slices/test.json", {"hard": ["test-1"]})
+
+    assert len({before, changed, data_digest("snli_ve", str(folder), tmp_path)}) == 3
+
+
+def test_moved_data_keeps_its_digest(tmp_path: Path) -> None:
+    folder = make_snli_ve(tmp_path / "data")
+    before = data_digest("snli_ve", str(folder), tmp_path)
+
+    assert data_digest("snli_ve", str(folder.rename(tmp_path / "moved")), tmp_path) == before
+
+
+def test_missing_real_data_is_reported(tmp_path: Path) -> None:
+    with pytest.raises(MissingData, match="snli_ve_train"):
+        digests(TrialConfig(task=TaskConfig(name="snli_ve", data=str(tmp_path))), tmp_path)
+
+
+def test_known_files_are_not_read_again_and_a_damaged_memory_is_no_harm(tmp_path: Path) -> None:
+    path = tmp_path / "big.json"
+    path.write_text("{}")
+    before = file_digests([path], tmp_path)
+    path.chmod(0o000)
+    assert file_digests([path], tmp_path) == before
+
+    path.chmod(0o600)
+    (tmp_path / "file_digests.json").write_text("{half")
+    assert file_digests([path], tmp_path) == before
+
+
+def test_digests_load_neither_torch_nor_a_drawing_library(tmp_path: Path) -> None:
+    code = (
+        "import sys, pathlib; from trainables.config import *; from trainables.digests import digests;"
+        f"digests(TrialConfig(), pathlib.Path({str(tmp_path)!r}));"
+        "print([n for n in ('torch', 'ray', 'PIL', 'transformers') if n in sys.modules])"
+    )
+    printed = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+
+    assert printed.strip() == "[]"
