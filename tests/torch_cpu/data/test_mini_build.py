@@ -1,0 +1,161 @@
+"""The bundled benchmark as files: the same bytes again, whole or not at all, read by the readers of the real data."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.golden.make_mini_smoke import GOLDEN
+from tests.golden.make_mini_smoke import text_digests
+from trainables.data.load import load_split
+from trainables.data.mini import build
+from trainables.data.mini.build import benchmark_folder
+from trainables.data.mini.build import ensure_benchmark
+from trainables.data.mini.build import write_benchmark
+from trainables.data.mini.concepts import concepts
+from trainables.data.mini.draw import render
+from trainables.data.mini.scene import scene
+from trainables.data.mini.spec import preset
+from trainables.data.mini.sprites import sprite_picture
+from trainables.data.splits import splits_of
+
+SMOKE = preset("mini_smoke")
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cache")
+    ensure_benchmark("mini_smoke", folder)
+    return folder
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_the_same_spec_gives_the_same_bytes(cache: Path, tmp_path: Path) -> None:
+    write_benchmark(SMOKE, tmp_path, lambda what, done, total: None)
+
+    again = digests(tmp_path)
+    assert len(again) > 300
+    assert again == digests(benchmark_folder("mini_smoke", cache))
+
+
+def test_texts_have_the_bytes_that_this_version_of_the_generator_wrote(cache: Path) -> None:
+    """If this fails on purpose: raise GENERATOR_VERSION, and make the file again as its script says."""
+    assert text_digests(benchmark_folder("mini_smoke", cache)) == json.loads(GOLDEN.read_text())
+
+
+@pytest.mark.parametrize("task", ["snli_ve", "vqa", "vcr"])
+def test_every_split_loads_with_pictures_and_boxes(cache: Path, task: str) -> None:
+    from PIL import Image
+
+    seen: set[str] = set()
+    for name in splits_of(task, "mini_smoke"):
+        split = load_split(task, "mini_smoke", name, cache)
+        assert len(split.examples) >= 15
+        images = {example.image for example in split.examples}
+        assert images == set(split.boxes)
+        assert not images & seen
+        seen |= images
+        with Image.open(Path(split.image_folder) / split.examples[0].image) as picture:
+            assert picture.size == (224, 224)
+
+
+@pytest.mark.parametrize("task", ["snli_ve", "vqa", "vcr"])
+def test_no_training_text_names_a_held_out_concept_and_test_slices_do(cache: Path, task: str) -> None:
+    words = {word for concept in concepts() if concept.held_out for word in (concept.noun, concept.plural)}
+
+    def texts(name: str) -> str:
+        split = load_split(task, "mini_smoke", name, cache)
+        pairs = [(c.query, c.response) for example in split.examples for c in example.candidates]
+        return " ".join([*split.classes, *(text.text for pair in pairs for text in pair if text)])
+
+    for name in splits_of(task, "mini_smoke"):
+        assert bool(words & set(texts(name).replace(".", " ").replace("?", " ").split())) == (name == "test")
+    slices = {name for example in load_split(task, "mini_smoke", "test", cache).examples for name in example.slices}
+    assert slices == {"seen", "heldout_known", "heldout_unknown"}
+
+
+def test_one_picture_serves_all_tasks(cache: Path) -> None:
+    folder = benchmark_folder("mini_smoke", cache)
+    thing = scene(SMOKE, "val", 0)
+    paths = [
+        folder / f"vqa/val2014/COCO_val2014_{thing.number:012d}.jpg",
+        folder / f"snli_ve/flickr30k_images/{thing.number}.jpg",
+    ]
+
+    assert paths[0].samefile(paths[1])
+    metadata = json.loads(paths[0].with_suffix(".json").read_text())
+    assert [box[:4] for box in metadata["boxes"]] == [list(map(float, one.box)) for one in thing.things]
+
+
+def test_boxes_hold_the_drawn_things_and_nothing_is_drawn_elsewhere() -> None:
+    for index in (0, 1, SMOKE.sizes["train"].scenes - 1):
+        shown = scene(SMOKE, "train", index)
+        bare = scene(SMOKE, "train", index).__class__(
+            **{name: getattr(shown, name) for name in shown.__slots__} | {"things": ()}
+        )
+        changed = (np.asarray(render(shown)) != np.asarray(render(bare))).any(axis=2)
+        inside = np.zeros_like(changed)
+        for thing in shown.things:
+            x1, y1, x2, y2 = thing.box
+            assert changed[y1:y2, x1:x2].mean() > 0.05
+            inside[y1:y2, x1:x2] = True
+        assert not (changed & ~inside).any()
+
+
+def test_line_drawings_have_no_colour_and_differ_from_the_coloured_sprite() -> None:
+    for concept in concepts():
+        line = np.asarray(sprite_picture(concept, "line", size_px=72), dtype=int)
+        colour = np.asarray(sprite_picture(concept, "colour", size_px=72), dtype=int)
+        assert np.ptp(line, axis=2).max() <= 8, concept.name
+        assert (line < 128).mean() > 0.01, concept.name
+        assert np.abs(line - colour).max() > 50, concept.name
+
+
+def test_processes_that_want_it_at_once_generate_it_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[Path] = []
+
+    def write(spec: object, folder: Path, progress: object) -> None:
+        calls.append(folder)
+        (folder / "benchmark.json").write_text("{}")
+
+    monkeypatch.setattr(build, "write_benchmark", write)
+    threads = [threading.Thread(target=ensure_benchmark, args=("mini_smoke", tmp_path)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(calls) == 1
+    assert (benchmark_folder("mini_smoke", tmp_path) / "benchmark.json").is_file()
+
+
+def test_a_generation_that_fails_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(spec: object, folder: Path, progress: object) -> None:
+        (folder / "half").write_text("")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(build, "write_benchmark", fail)
+    with pytest.raises(KeyboardInterrupt):
+        ensure_benchmark("mini_smoke", tmp_path)
+
+    assert [path for path in tmp_path.iterdir() if path.is_dir()] == []
+
+
+def test_progress_counts_scenes_to_the_end(tmp_path: Path) -> None:
+    seen: list[tuple[str, int, int]] = []
+    write_benchmark(SMOKE, tmp_path, lambda *row: seen.append(row))
+
+    assert seen[-1][1] == seen[-1][2] == sum(size.scenes for size in SMOKE.sizes.values())
+    assert [done for _, done, _ in seen] == sorted(done for _, done, _ in seen)

