@@ -59,7 +59,7 @@ def tasks_of(configs: Iterable[TrialConfig]) -> list[tuple[str, str]]:
 
 def teacher_needs(configs: Iterable[TrialConfig]) -> list[TeacherNeed]:
     """Distinct teacher features; the shuffled control permutes targets, and so shares the teacher's own."""
-    needs: dict[TeacherNeed, None] = {}
+    words: dict[tuple[str, str, TeacherConfig], bool] = {}
     for config in map(canonical, configs):
         terms = config.distillation.terms
         if terms.image == terms.text == terms.tokens == 0:
@@ -67,11 +67,9 @@ def teacher_needs(configs: Iterable[TrialConfig]) -> list[TeacherNeed]:
         teacher = config.teacher
         if teacher.control == "shuffled":
             teacher = teacher.model_copy(update={"control": "none"})
-        needs[TeacherNeed(task=config.task.name, data=config.task.data, teacher=teacher, words=terms.tokens > 0)] = (
-            None
-        )
+        key = (config.task.name, config.task.data, teacher)
+        words[key] = words.get(key, False) or terms.tokens > 0
     return [
-        need
-        for need in needs
-        if need.words or TeacherNeed(task=need.task, data=need.data, teacher=need.teacher, words=True) not in needs
+        TeacherNeed(task=task, data=data, teacher=teacher, words=needed)
+        for (task, data, teacher), needed in words.items()
     ]

@@ -67,7 +67,9 @@ class PretrainingHeads(nn.Module):
         return scores
 
 
-def pretrain(scenes: CaptionedScenes, regions: RegionFeatures, *, steps: int, batch_size: int, lr: float, seed: int):
+def pretrain(
+    scenes: CaptionedScenes, regions: RegionFeatures, *, steps: int, batch_size: int, lr: float, seed: int
+) -> tuple[SingleStream, dict[str, float]]:
     """Train an encoder for `steps` and return it with the course of its losses and accuracies."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)

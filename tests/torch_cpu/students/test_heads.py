@@ -26,7 +26,8 @@ def test_vcr_asks_match_or_not_of_each_candidate() -> None:
     targets = torch.tensor([[1.0, 0.0, 0.0, 0.0]])
 
     expected = -sum(
-        math.log(math.exp(row[k]) / sum(map(math.exp, row))) for row, k in zip(logits.tolist(), (1, 0, 0, 0))
+        math.log(math.exp(row[k]) / sum(map(math.exp, row)))
+        for row, k in zip(logits.tolist(), (1, 0, 0, 0), strict=True)
     )
     torch.testing.assert_close(task_loss("vcr", logits, targets), torch.tensor(expected / 4))
 

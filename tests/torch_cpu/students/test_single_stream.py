@@ -113,7 +113,7 @@ def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
 def test_a_preset_without_a_shipped_checkpoint_says_what_to_do() -> None:
     config = StudentConfig(preset="uniter_small", init="pretrained")
 
-    with pytest.raises(CheckpointError, match="uniter_small.*student.init=scratch"):
+    with pytest.raises(CheckpointError, match=r"uniter_small.*student\.init=scratch"):
         build_student(config, task="vqa", num_classes=3, region_width=REGION_WIDTH)
 
 
