@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from typing import NoReturn
@@ -91,7 +92,8 @@ def run(
     opened = composition.open_store(store, loaded)
     experiment = composition.experiment(loaded, cells, cache_folder())
     try:
-        runner = composition.executor(executor, address, loaded, cache_folder())
+        runner, prepare = composition.engine(executor, address, loaded, cache_folder())
+        experiment = replace(experiment, prepare=prepare)
         summary = run_study(experiment, opened, runner, composition.display(quiet), retry_failed=retry_failed)
     except KeyboardInterrupt:
         _interrupted(opened.uri)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
@@ -23,6 +22,8 @@ if TYPE_CHECKING:
     from orchestrator.inputs import Inputs
     from orchestrator.queue import TrialQueue
     from orchestrator.run import Experiment
+    from orchestrator.run import Prepare
+    from orchestrator.run import Progress
     from orchestrator.store import Store
     from search_spaces.design import Cell
     from search_spaces.study import Study
@@ -119,37 +120,45 @@ def planned_queue(study: Study, cells: Sequence[Cell], store: Store, cache_folde
 
 
 def experiment(study: Study, cells: Sequence[Cell], cache_folder: Path) -> Experiment:
-    """Return the study with its data, teachers and provenance."""
+    """Return the study with the data and teachers of the cache, and its provenance; nothing prepares it yet."""
     from orchestrator.provenance import provenance
     from orchestrator.run import Experiment
 
-    return Experiment(
-        study=study,
-        cells=cells,
-        inputs=inputs(cache_folder),
-        provenance=provenance(),
-        prepare=lambda configs, progress: prepare(configs, cache_folder, progress),
-    )
+    return Experiment(study=study, cells=cells, inputs=inputs(cache_folder), provenance=provenance())
 
 
-def prepare(configs: Sequence[TrialConfig], cache_folder: Path, progress: Callable[[str, int, int], None]) -> None:
+def prepare(configs: Sequence[TrialConfig], cache_folder: Path, progress: Progress) -> None:
     """Generate data, align teachers and compute features, as far as `configs` need them and they are missing."""
-    from trainables.prepare import prepare as prepare_cache
+    from trainables.prepare import prepare as prepare_here
 
-    prepare_cache(configs, cache_folder, progress)
+    prepare_here(configs, cache_folder, progress)
 
 
-def executor(kind: str, address: str, study: Study, cache_folder: Path) -> Executor:
-    """Return the executor of a name: `ray` or `inline`. Address `any` joins a running cluster if there is one."""
+def engine(kind: str, address: str, study: Study, cache_folder: Path) -> tuple[Executor, Prepare]:
+    """Return what runs trials and what prepares them: `inline`, or `ray` at an address.
+
+    Address `any` joins a running cluster, and starts a private one if there is none. On a running cluster
+    preparation is a task there; otherwise it needs no Ray.
+    """
+
+    def prepare_here(configs: Sequence[TrialConfig], progress: Progress) -> None:
+        prepare(configs, cache_folder, progress)
+
     if kind == "inline":
         from orchestrator.inline import InlineExecutor
         from trainables.trial import run_trial
 
-        return InlineExecutor(run_trial=run_trial, resources=study.resources, cache=cache_folder)
+        return InlineExecutor(run_trial=run_trial, resources=study.resources, cache=cache_folder), prepare_here
     from cluster.executor import RayExecutor
+    from cluster.preparation import prepare_remote
 
     where = _running_cluster() if address == "any" else address
-    return RayExecutor(address=where, resources=study.resources, cache=cache_folder)
+
+    def prepare_there(configs: Sequence[TrialConfig], progress: Progress) -> None:
+        prepare_remote(configs, cache_folder, progress, address=where, resources=study.resources)
+
+    runner = RayExecutor(address=where, resources=study.resources, cache=cache_folder)
+    return runner, prepare_here if where == "local" else prepare_there
 
 
 def display(quiet: bool) -> Display:

@@ -1,12 +1,12 @@
 """Proposals: a batch of settings as a pure function of a cell's search space and its earlier results.
 
-Optuna is asked through its public ask and tell only, on a study that lives for one batch and is rebuilt from the
-results, so there is no sampler state to store and timing changes nothing.
+The first settings are spread over the space, the same for all arms (`orchestrator.initial_settings`). Then Optuna
+is asked, through its public ask and tell only, on a study that lives for one batch and is rebuilt from the results:
+there is no sampler state to store, and timing changes nothing.
 """
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 from typing import Any
 from typing import Literal
 
+from orchestrator.initial_settings import initial_settings
+from orchestrator.initial_settings import rounded
 from orchestrator.trials import content_hash
 from search_spaces.domains import Choice
 from search_spaces.domains import Domain
@@ -28,8 +30,8 @@ from trainables.config import TrialConfig
 if TYPE_CHECKING:
     import optuna
 
-SIGNIFICANT_DIGITS = 6
-"""Of a proposed real number: enough for any setting, and short enough to be read and typed."""
+INITIAL_TRIALS = 10
+"""Settings of a cell before TPE has enough to learn from (Optuna's own default)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,11 +52,13 @@ class Proposer:
     sampler: Literal["tpe", "random"]
     mode: Literal["max", "min"]
     seeds: tuple[int, ...]
-    """The search seeds; with the index of the batch they seed the sampler, so cells of one space start alike."""
+    """The search seeds; with the index of the batch they seed all draws, so that cells start alike."""
 
     def propose(self, batch: int, size: int, earlier: Sequence[Setting]) -> list[dict[str, Any]]:
         """Return `size` settings (dotted path -> value) for batch number `batch`, given all earlier settings."""
-        import optuna  # a second of imports, and a study that is done proposes nothing
+        if self.sampler == "random" or len(earlier) < INITIAL_TRIALS:
+            return initial_settings(self.space, self.config, seeds=self.seeds, batch=batch, size=size)
+        import optuna  # a second of imports, which a short search does not need
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         with warnings.catch_warnings():
@@ -70,8 +74,6 @@ class Proposer:
         import optuna
 
         seed = int(content_hash(["proposals", list(self.seeds), batch])[:8], 16)
-        if self.sampler == "random":
-            return optuna.samplers.RandomSampler(seed=seed)
         conditional = any(domain.when for _, domain in self.space)
         return optuna.samplers.TPESampler(seed=seed, multivariate=True, constant_liar=True, group=conditional)
 
@@ -90,13 +92,6 @@ def distribution(domain: Domain) -> optuna.distributions.BaseDistribution:
     if isinstance(domain, QUniform):
         return distributions.FloatDistribution(domain.low, domain.high, step=domain.step)
     return distributions.FloatDistribution(domain.low, domain.high, log=isinstance(domain, LogUniform))
-
-
-def rounded(value: float, low: float, high: float) -> float:
-    """Return `value` to six significant digits, within [low, high]."""
-    if value == 0 or not math.isfinite(value):
-        return value
-    return min(max(float(f"{value:.{SIGNIFICANT_DIGITS}g}"), low), high)
 
 
 def _suggested(trial: optuna.Trial, path: str, domain: Domain) -> Any:

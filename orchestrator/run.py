@@ -62,6 +62,7 @@ class Experiment:
     inputs: Inputs
     provenance: Provenance
     prepare: Prepare = lambda configs, progress: None
+    """Nothing, unless an engine says what."""
 
     def queue(self, store: Store, *, adopt: bool, retry_failed: bool = False) -> TrialQueue:
         """Return the queue of what `store` lacks; `adopt` writes trials of other studies as this study's own."""
