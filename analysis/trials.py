@@ -32,6 +32,20 @@ def trials_view(records: pa.Table, current: Collection[str] | None) -> pa.Table:
     return pa.table(columns)
 
 
+def decoded(records: pa.Table) -> list[dict[str, Any]]:
+    """Return the records as rows whose map columns are dicts; values of conditions and parameters are read."""
+    return [
+        {
+            **row,
+            "condition": _read(row["condition"]),
+            "parameters": _read(row["parameters"]),
+            "metrics": dict(row["metrics"]),
+            "versions": dict(row["versions"]),
+        }
+        for row in records.to_pylist()
+    ]
+
+
 def typed_column(values: Iterable[Any]) -> pa.Array:
     """Return JSON values as one Arrow column: bool, int64 or double where all fit, text otherwise."""
     items = list(values)
@@ -45,6 +59,10 @@ def typed_column(values: Iterable[Any]) -> pa.Array:
     if all(isinstance(item, int | float) and not isinstance(item, bool) for item in known):
         return pa.array([None if item is None else float(item) for item in items], pa.float64())
     return pa.array([_as_text(item) for item in items], pa.string())
+
+
+def _read(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    return {path: json.loads(value) for path, value in pairs}
 
 
 def _as_text(value: Any) -> str | None:

@@ -57,5 +57,5 @@ def _drawn(points: list[dict[str, Any]], plan: StudyPlan) -> Any:
             fillOpacity=fill,
         ),
     ).properties(width=420, height=22 * len(arms))
-    header = alt.Header(labelAngle=0, labelAlign="left", labelOrient="top", labelAnchor="start")
+    header = alt.Header(labelAngle=0, labelAlign="left", labelOrient="top", labelAnchor="start", labelPadding=2)
     return layers.facet(row=alt.Row("panel:N", sort=panels, title=None, header=header), spacing=8)

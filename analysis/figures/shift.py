@@ -64,5 +64,5 @@ def _drawn(rows: list[dict[str, Any]], plan: StudyPlan) -> Any:
         base.mark_point(filled=True, size=60, opacity=1).encode(x=alt.X("gap:Q", title=title), y=y, color=colour),
     ).properties(width=420, height=22 * len(plan.arms))
     panels = list(dict.fromkeys(row["panel"] for row in rows))
-    header = alt.Header(labelAngle=0, labelAlign="left", labelOrient="top", labelAnchor="start")
+    header = alt.Header(labelAngle=0, labelAlign="left", labelOrient="top", labelAnchor="start", labelPadding=2)
     return layers.facet(row=alt.Row("panel:N", sort=panels, title=None, header=header), spacing=8)

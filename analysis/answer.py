@@ -1,0 +1,102 @@
+"""The answer to a study's question in sentences that are never stronger than its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+from analysis import numbers
+from analysis.effects import NO_DIFFERENCE
+from analysis.effects import NOT_ENOUGH
+from analysis.grids import Effects
+from analysis.grids import headline_rows
+from analysis.plan import StudyPlan
+
+SHOWN = ("better", "worse", "higher", "lower")
+
+Row = Mapping[str, Any]
+
+
+def answer(effects: Effects, plan: StudyPlan) -> list[str]:
+    """Return sentences on the primary comparisons: each arm against the reference over all conditions.
+
+    First what is incomplete, then the differences shown, then where none was shown and what the interval still
+    allows, then what cannot be told yet; last a warning where a control gained like an arm.
+    """
+    rows = headline_rows(effects, "pooled")
+    compared = [row for row in rows if not row["is_reference"]]
+    sentences = [
+        *_provisional(rows),
+        *(_difference(row, plan) for row in compared if row["verdict"] in SHOWN),
+        *(_no_difference(row, plan) for row in compared if row["verdict"] == NO_DIFFERENCE),
+        *_untold([row for row in compared if row["verdict"] == NOT_ENOUGH], plan),
+        *_control_warning(compared),
+    ]
+    return sentences or [f"Only the reference arm {plan.reference} is planned: there is nothing to compare it with."]
+
+
+def _provisional(rows: Sequence[Row]) -> list[str]:
+    planned, completed = sum(row["planned"] for row in rows), sum(row["completed"] for row in rows)
+    failed = sum(row["failed"] for row in rows)
+    if completed == planned:
+        return []
+    return [
+        f"Provisional: {completed} of {planned} confirm trials are completed, {failed} failed, "
+        f"{planned - completed - failed} are missing."
+    ]
+
+
+def _difference(row: Row, plan: StudyPlan) -> str:
+    return (
+        f"{'The control ' if row['is_control'] else ''}{row['arm']} is {row['verdict']} than {plan.reference} on {plan.headline}, by {_amount(row)} "
+        f"({_support(row)})."
+    )
+
+
+def _no_difference(row: Row, plan: StudyPlan) -> str:
+    low, high = row["diff_ci_low"], row["diff_ci_high"]
+    allowed = (
+        "" if low is None else f"; differences from {numbers.interval(low, high)} remain compatible with the data"
+    )
+    return (
+        f"No difference between {'the control ' if row['is_control'] else ''}{row['arm']} and {plan.reference} was shown on {plan.headline} "
+        f"(corrected p {numbers.p_text(row['p_corrected'])}, {row['n_pairs']} blocks){allowed}."
+    )
+
+
+def _untold(rows: Sequence[Row], plan: StudyPlan) -> list[str]:
+    if not rows:
+        return []
+    blocks = ", ".join(f"{row['arm']} {row['n_pairs']}" for row in rows)
+    needed = max(row["pairs_needed"] for row in rows)
+    return [
+        f"Not enough seeds to show any difference to {plan.reference} for {_listed([row['arm'] for row in rows])}: "
+        f"{needed} paired blocks of task and seed are needed, recorded are {blocks}."
+    ]
+
+
+def _control_warning(rows: Sequence[Row]) -> list[str]:
+    gained = [row["arm"] for row in rows if row["is_control"] and row["verdict"] == "better"]
+    if not gained:
+        return []
+    return [
+        f"{_listed(gained)} being {'a control' if len(gained) == 1 else 'controls'}, a difference of that size needs "
+        "nothing that the control lacks."
+    ]
+
+
+def _amount(row: Row) -> str:
+    low, high = row["diff_ci_low"], row["diff_ci_high"]
+    half = None if low is None else (high - low) / 2
+    return f"{abs(row['difference']):.{numbers.decimals_for(half)}f}"
+
+
+def _support(row: Row) -> str:
+    difference = numbers.interval(row["diff_ci_low"], row["diff_ci_high"])
+    p_value = numbers.p_text(row["p_corrected"])
+    return f"95 % interval {difference}, corrected p {p_value}, {row['n_pairs']} blocks of task and seed"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

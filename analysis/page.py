@@ -1,0 +1,126 @@
+"""What the report page shows, as plain values: the template only places them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from analysis import numbers
+from analysis.answer import answer
+from analysis.figures import Figure
+from analysis.figures import study_figures
+from analysis.figures.cost import device_seconds
+from analysis.grids import Grid
+from analysis.grids import condition_grids
+from analysis.grids import condition_heading
+from analysis.grids import legend
+from analysis.grids import pooled_grid
+from analysis.grids import shortfall
+from analysis.plan import StudyPlan
+from analysis.results import Results
+from analysis.trial_grid import trial_grid
+from analysis.trials import decoded
+
+_ERROR_LINES = 12
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """One report, ready to be placed on a page."""
+
+    study: str
+    question: str
+    answer: list[str]
+    grids: list[Grid]
+    legend: str
+    shortfall: list[str]
+    figures: list[Figure]
+    failures: list[dict[str, str]]
+    """Arm, condition, phase, seed, cause and last lines of each failed trial."""
+    cost: list[tuple[str, str]]
+    reproduce: list[tuple[str, str]]
+    confirm: Grid
+    search: Grid
+    superseded: int
+    """Records that the present plan no longer holds."""
+    problems: tuple[str, ...]
+    """Files of the store that were skipped."""
+
+
+def study_page(results: Results, study: str) -> Page:
+    """Gather what the report of `study` shows from its records."""
+    plan = results.plans[study]
+    effects = [row for row in results.effects.to_pylist() if row["study"] == study]
+    trials = decoded(results.records[study])
+    current = [row for row in trials if plan.current is None or row["trial_id"] in plan.current]
+    return Page(
+        study=study,
+        question=plan.question,
+        answer=answer(effects, plan),
+        grids=[pooled_grid(effects, plan), *condition_grids(effects, plan)],
+        legend=legend(effects, plan),
+        shortfall=shortfall(effects),
+        figures=study_figures(results, study),
+        failures=[_failure(row) for row in current if row["status"] != "completed"],
+        cost=_cost(trials),
+        reproduce=_reproduce(trials, plan),
+        confirm=trial_grid(current, "confirm", plan.headline, plan),
+        search=trial_grid(current, "search", plan.target.metric, plan),
+        superseded=len(trials) - len(current),
+        problems=results.problems,
+    )
+
+
+def _failure(row: Row) -> dict[str, str]:
+    return {
+        "arm": row["arm"],
+        "condition": condition_heading(row["condition"]),
+        "phase": row["phase"],
+        "seed": str(row["seed"]),
+        "cause": row["cause"],
+        "error": "\n".join(row["error"].splitlines()[-_ERROR_LINES:]),
+    }
+
+
+def _cost(trials: Sequence[Row]) -> list[tuple[str, str]]:
+    spent: dict[str, float] = {}
+    for (_, phase), seconds in device_seconds(trials).items():
+        spent[phase] = spent.get(phase, 0.0) + seconds
+    unique = {row["trial_id"]: row for row in trials}.values()
+    passes = sum(row["teacher_passes"] for row in unique if not row["source_study"])
+    return [
+        ("Trials recorded", str(len(unique))),
+        *((f"Device time, {phase}", numbers.duration(seconds)) for phase, seconds in spent.items()),
+        ("Teacher passes inside trials", str(passes)),
+        ("Attempts beyond the first", str(sum(row["attempts"] - 1 for row in unique))),
+        ("Devices", ", ".join(sorted({row["device"] for row in unique})) or numbers.ABSENT),
+    ]
+
+
+def _reproduce(trials: Sequence[Row], plan: StudyPlan) -> list[tuple[str, str]]:
+    commits = {row["commit"] + (" with uncommitted changes" if row["dirty"] else "") for row in trials}
+    versions = {f"{name} {version}" for row in trials for name, version in row["versions"].items()}
+    times = [time for row in trials for time in (row["started_at"], row["finished_at"])]
+    return [
+        ("Command", f"ablate run {plan.study}"),
+        ("Commit", _several(commits)),
+        ("Versions", _several(versions)),
+        ("Data", _several({f"{row['task']} {row['data_digest']}" for row in trials})),
+        ("Teacher", _several({row["teacher_digest"] for row in trials})),
+        ("Confirm seeds", ", ".join(map(str, plan.seeds.confirm))),
+        ("Host", _several({row["host"] for row in trials})),
+        ("Run", f"{_minute(min(times))} to {_minute(max(times))} UTC" if times else numbers.ABSENT),
+    ]
+
+
+def _several(values: set[str]) -> str:
+    return ", ".join(sorted(value for value in values if value)) or numbers.ABSENT
+
+
+def _minute(time: datetime) -> str:
+    return time.strftime("%Y-%m-%d %H:%M")
