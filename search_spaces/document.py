@@ -149,13 +149,10 @@ def _line(node: yaml.Node) -> int:
 
 
 def _compose(file: str, text: str) -> yaml.Node | None:
-    loader = _Loader(text)
     try:
-        return loader.get_single_node()
+        return _Loader(text).get_single_node()
     except yaml.YAMLError as error:
         raise StudyError((_syntax_mistake(file, error),)) from None
-    finally:
-        loader.dispose()
 
 
 def _syntax_mistake(file: str, error: yaml.YAMLError) -> Mistake:

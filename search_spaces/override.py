@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from search_spaces.document import Document
@@ -73,9 +74,9 @@ def _one(document: Document, override: str) -> None:
     try:
         read = read_value(text, label)
     except StudyError as error:
-        document.mistakes.extend(error.mistakes)
+        document.mistakes.extend(replace(mistake, line=None) for mistake in error.mistakes)
         return None
-    document.mistakes.extend(read.mistakes)
+    document.mistakes.extend(replace(mistake, line=None) for mistake in read.mistakes)
     place = find_place(document.value, key)
     blocked = _put(document.value, place, read.value["value"])
     if blocked is not None:

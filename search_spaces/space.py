@@ -64,14 +64,24 @@ def _settings(space: Space, config: BaseModel, thorough: str) -> Iterator[dict[s
     return extend({}, space)
 
 
+def _dependents(path: str, space: Space) -> set[str]:
+    """The parameter and those that are active or not by its value, directly or through others."""
+    found = {path}
+    for later, domain in space:  # a parameter depends on earlier ones only, so one pass sees all
+        if found & domain.when.keys():
+            found.add(later)
+    return found
+
+
 def _matters(path: str, space: Space, config: BaseModel, canonical: Canonical) -> bool:
+    own = _dependents(path, space)
     results: dict[str, Any] = {}
     for count, setting in enumerate(_settings(space, config, path)):
         if count >= MOST_SETTINGS:
             return True
         if path not in setting:
             continue
-        rest = repr({name: value for name, value in setting.items() if name != path})
+        rest = repr({name: value for name, value in setting.items() if name not in own})
         result = canonical(replaced(config, setting))
         if results.setdefault(rest, result) != result:
             return True

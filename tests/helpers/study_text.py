@@ -1,0 +1,53 @@
+"""Studies written down in a test, and what loading them gives."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from search_spaces.design import Cell
+from search_spaces.design import cells
+from search_spaces.errors import Mistake
+from search_spaces.errors import StudyError
+from search_spaces.load import load_study
+from search_spaces.study import Study
+from trainables.config import CONTROLS
+from trainables.config import TrialConfig
+from trainables.config import canonical
+
+HEAD = """\
+study: tiny
+question: Does it help?
+base:
+  distillation: {terms: {image: 1.0, text: 1.0, tokens: 1.0}}
+"""
+
+
+def load(text: str, *overrides: str, metrics: tuple[str, ...] = ()) -> Study:
+    """The study that `text` describes."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "tiny.yaml")
+        path.write_text(textwrap.dedent(text), encoding="utf-8")
+        return load_study(
+            path,
+            config_type=TrialConfig,
+            controls=CONTROLS,
+            canonical=canonical,
+            overrides=overrides,
+            metrics=metrics,
+        )
+
+
+def mistakes(text: str, *overrides: str, metrics: tuple[str, ...] = ()) -> tuple[Mistake, ...]:
+    """The mistakes in `text`; none where it loads."""
+    try:
+        load(text, *overrides, metrics=metrics)
+    except StudyError as error:
+        return error.mistakes
+    return ()
+
+
+def cells_of(text: str, *overrides: str) -> dict[str, Cell]:
+    """The cells of the study that `text` describes, by name."""
+    return {cell.name: cell for cell in cells(load(text, *overrides), TrialConfig, canonical)}

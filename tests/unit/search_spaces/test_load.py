@@ -1,0 +1,336 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from search_spaces.errors import StudyError
+from search_spaces.load import load_study
+from tests.helpers.study_text import HEAD
+from tests.helpers.study_text import load
+from tests.helpers.study_text import mistakes
+from trainables.config import CONTROLS
+from trainables.config import TrialConfig
+from trainables.config import canonical
+
+SPACE = HEAD + "search:\n  trials: 4\n  space:\n"
+
+# What is added to a sound head, then place, value found and remedy of the only mistake.
+SINGLE_MISTAKES = {
+    "unknown section": ("seed: {confirm: [1]}", "seed", "unknown key", "seeds"),
+    "unknown key": ("search: {trails: 3}", "search.trails", "unknown key", "trials"),
+    "wrong type": ("search: {trials: three}", "search.trials", '"three"', "a whole number"),
+    "number in quotes": ('search: {trials: "3"}', "search.trials", '"3"', "a whole number"),
+    "real for whole": ("seeds: {confirm: [1.0]}", "seeds.confirm[0]", "1.0", "a whole number"),
+    "out of range": ("comparisons: {alpha: 1.5}", "comparisons.alpha", "1.5", "less than 1"),
+    "enum typo": ("target: {mode: maxx}", "target.mode", '"maxx"', "max"),
+    "unknown design": ("arms: {design: ladde}", "arms.design", '"ladde"', "ladder"),
+    "unknown split": ("evaluate: [val, test_sytle]", "evaluate[1]", '"test_sytle"', "test_style"),
+    "split twice": ("evaluate: [val, val]", "evaluate[1]", "second time", "once"),
+    "target on a test split": ("target: {metric: test/accuracy}", "target.metric", "test/", "val/accuracy"),
+    "seed twice": ("seeds: {confirm: [1, 2, 1]}", "seeds.confirm[2]", "seed 1", "of its own"),
+    "seed of both phases": ("seeds: {search: [3], confirm: [3]}", "seeds.confirm[0]", "seed 3", "not seen"),
+    "negative seed": ("seeds: {confirm: [-1]}", "seeds.confirm[0]", "-1", "greater than or equal to 0"),
+    "no seeds": ("seeds: {confirm: []}", "seeds.confirm", "[]", "at least one entry"),
+    "GPU share": ("resources: {gpus_per_worker: 1.5}", "resources.gpus_per_worker", "1.5", "whole number"),
+    "large batch": (
+        "search: {trials: 2, batch: 4, space: {optim.lr: {uniform: [1e-5, 1e-3]}}}",
+        "search.batch",
+        "4",
+        "at most search.trials (2)",
+    ),
+    "trials of nothing": ("search: {trials: 2}", "search.trials", "empty space", "1"),
+    "empty condition": ("conditions: {task.name: []}", "conditions.task.name", "[]", "at least one entry"),
+    "unknown task": ("conditions: {task.name: [vcr, snli]}", "conditions.task.name[1]", '"snli"', "snli_ve"),
+    "condition out of range": ("conditions: {task.data_fraction: [2]}", "conditions.task.data_fraction[0]", "2", "1"),
+    "condition twice": ("conditions: {task.name: [vcr, vcr]}", "conditions.task.name[1]", "second time", "once"),
+    "condition of a group": ("conditions: {task: [vcr]}", "conditions.task", "a group", "task.name"),
+    "path without its group": ("conditions: {data_fraction: [1.0]}", "conditions.data_fraction", "unknown", "task."),
+    "unknown control": (
+        "arms: {controls: [shufled_teacher]}",
+        "arms.controls.shufled_teacher",
+        "shufled",
+        "shuffled_",
+    ),
+    "control twice": (
+        "arms: {controls: [text_only, text_only]}",
+        "arms.controls",
+        "text_only",
+        "no name occurs twice",
+    ),
+    "unknown named arm": ("arms: {listed: {naive: }}", "arms.listed.naive", "naive", "naive_distillation"),
+    "unknown path in an arm": ("arms: {listed: {a: {optim.lrr: 1}}}", "arms.listed.a.optim.lrr", "lrr", "optim.lr"),
+    "bad value in an arm": ("arms: {listed: {a: {optim.lr: 0}}}", "arms.listed.a.optim.lr", "0", "greater than 0"),
+    "unknown reference": ("arms: {listed: {a: {}}, reference: b}", "arms.reference", "unknown arm b", "one of a"),
+    "factors of no design": ("arms: {factors: {optim.lr: [1.0]}}", "arms.factors", "listed", "ladder"),
+    "design of no factors": ("arms: {design: ladder}", "arms.factors", "no factors", "ladder varies"),
+    "factor of two forms": (
+        "arms: {design: ladder, factors: {a: {with: {optim.lr: 1.0}, without: {optim.lr: 2.0}}}}",
+        "arms.factors.a",
+        "without, with",
+        "one of",
+    ),
+    "form of another design": (
+        "arms: {design: leave_one_out, factors: {a: {with: {optim.lr: 1.0}}}}",
+        "arms.factors.a",
+        "by with",
+        "without",
+    ),
+    "empty change": ("arms: {design: ladder, factors: {a: {with: {}}}}", "arms.factors.a.with", "no changes", "one"),
+    "empty levels": ("arms: {design: add_one, factors: {optim.lr: []}}", "arms.factors.optim.lr", "[]", "one"),
+    "bad level": (
+        "arms: {design: add_one, factors: {student.dropout: [0.2, 1.0]}}",
+        "arms.factors.student.dropout[1]",
+        "1.0",
+        "less than 1",
+    ),
+    "level that is the base": (
+        "arms: {design: add_one, factors: {a: {with: {student.dropout: 0.1}}}}",
+        "arms.factors.a",
+        "the base has already",
+        "a change",
+    ),
+    "condition that an arm changes": (
+        "arms: {controls: [text_only]}\nconditions: {task.inputs: [both, image]}",
+        "arms.controls.text_only",
+        "task.inputs",
+        "left to the conditions",
+    ),
+    "arms with one name": ("arms: {listed: {a: {}}, controls: {a: {optim.lr: 0.1}}}", "arms.controls.a", "a", "own"),
+    "a key twice": ("evaluate: [val]\nevaluate: [test]", "evaluate", "second time", "first on line 5"),
+}
+
+# What is added to the space of a sound study.
+SINGLE_SPACE_MISTAKES = {
+    "unknown field": ("optim.wait_decay: {uniform: [0, 1]}", "optim.wait_decay", "unknown", "optim.weight_decay"),
+    "field without its group": ("lr: {uniform: [1, 2]}", "lr", "unknown field", "optim.lr"),
+    "unknown domain": ("optim.lr: {logunifrm: [1e-5, 1]}", "optim.lr", "logunifrm", "loguniform"),
+    "two domains": ("optim.lr: {uniform: [1, 2], loguniform: [1, 2]}", "optim.lr", "uniform", "not several"),
+    "bounds reversed": ("optim.lr: {uniform: [2, 1]}", "optim.lr.uniform", "[2, 1]", "low < high"),
+    "three bounds": ("optim.lr: {uniform: [1, 2, 3]}", "optim.lr.uniform", "[1, 2, 3]", "[low, high]"),
+    "logarithm of zero": ("optim.lr: {loguniform: [0, 1]}", "optim.lr.loguniform", "[0, 1]", "low > 0"),
+    "beyond the field": ("student.dropout: {uniform: [0, 1]}", "student.dropout.uniform[1]", "1", "less than 1"),
+    "real for whole": ("optim.epochs: {uniform: [1, 9]}", "optim.epochs.uniform", "uniform", "randint"),
+    "number for a name": ("student.preset: {randint: [1, 9]}", "student.preset.randint", "randint", "choice"),
+    "option unknown": (
+        "distillation.distance: {choice: [l1, l3]}",
+        "distillation.distance.choice[1]",
+        '"l3"',
+        "l1",
+    ),
+    "one option": ("distillation.distance: {choice: [l1]}", "distillation.distance.choice", '["l1"]', "two values"),
+    "unknown key": ("optim.lr: {uniform: [1, 2], wen: {}}", "optim.lr.wen", "unknown key", "when"),
+    "unknown when": (
+        "optim.lr: {uniform: [1, 2], when: {task.nam: vcr}}",
+        "optim.lr.when.task.nam",
+        "nam",
+        "task.name",
+    ),
+    "impossible when": (
+        "optim.lr: {uniform: [1, 2], when: {task.name: {in: [vcr, foo]}}}",
+        "optim.lr.when.task.name",
+        '"foo"',
+        "one of",
+    ),
+    "shapeless when": (
+        "optim.lr: {uniform: [1, 2], when: {task.name: {nto: vcr}}}",
+        "optim.lr.when.task.name",
+        "nto",
+        "{not: value}",
+    ),
+    "when that never holds": ("optim.lr: {uniform: [1, 2], when: {task.name: vcr}}", "optim.lr", "no cell", "active"),
+    "parameter that cannot matter": (
+        "distillation.weighting.max_weight: {uniform: [1, 2]}",
+        "distillation.weighting.max_weight",
+        "no cell uses",
+        "left out",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SINGLE_MISTAKES)
+def test_each_mistake_is_told_with_its_place_value_and_remedy(case: str) -> None:
+    text, place, found, expected = SINGLE_MISTAKES[case]
+    (mistake,) = mistakes(HEAD + text)
+    assert mistake.path == place
+    assert found in mistake.found
+    assert expected in mistake.expected
+    assert mistake.line is not None and mistake.line >= 5
+
+
+@pytest.mark.parametrize("case", SINGLE_SPACE_MISTAKES)
+def test_each_mistake_in_a_search_space_is_told_with_its_place_value_and_remedy(case: str) -> None:
+    text, place, found, expected = SINGLE_SPACE_MISTAKES[case]
+    (mistake,) = mistakes(SPACE + f"    {text}\n    optim.weight_decay: {{uniform: [0.0, 0.1]}}")
+    assert mistake.path == f"search.space.{place}"
+    assert found in mistake.found
+    assert expected in mistake.expected
+    assert mistake.line == 8
+
+
+def test_base_mistakes_name_the_nearest_field_value_and_nesting() -> None:
+    found = mistakes(
+        """\
+        study: tiny
+        question: q
+        base:
+          task: {name: snlive, data_fraction: 2}
+          optim: {lr: "1e-3", lrr: 3}
+          task.inputs: text
+        """
+    )
+    told = {mistake.path: (mistake.line, mistake.expected) for mistake in found}
+    assert told["base.task.name"] == (4, "snli_ve (one of vcr, snli_ve, vqa)")
+    assert told["base.task.data_fraction"] == (4, "less than or equal to 1")
+    assert told["base.optim.lr"] == (5, "a number")
+    assert told["base.optim.lrr"][1].startswith("lr (one of lr, weight_decay")
+    assert told["base.task.inputs"] == (6, "nested: task: {inputs: ...}")
+    assert len(found) == 5
+
+
+def test_missing_sections_are_told_together() -> None:
+    found = mistakes("evaluate: [val]")
+    assert [mistake.path for mistake in found] == ["base", "question", "study"]
+    assert all(mistake.found == "nothing" for mistake in found)
+
+
+def test_mistakes_of_all_kinds_come_at_once_in_the_order_of_the_file() -> None:
+    found = mistakes(
+        HEAD
+        + """
+conditions: {task.nme: [vcr]}
+search: {trials: 0, space: {optim.lr: {uniform: [1, 0]}, student.dropout: {uniform: [0, 7]}}}
+seeds: {confirm: [1, 1]}
+evaluate: [vall]
+"""
+    )
+    assert [mistake.path for mistake in found] == [
+        "conditions.task.nme",
+        "search.space.optim.lr.uniform",
+        "search.space.student.dropout.uniform[1]",
+        "search.trials",
+        "seeds.confirm[1]",
+        "evaluate[0]",
+    ]
+
+
+def test_a_bad_part_causes_no_mistake_elsewhere() -> None:
+    (mistake,) = mistakes(HEAD + "search: {trials: x, batch: 4, space: {optim.lr: {uniform: [1, 2]}}}")
+    assert mistake.path == "search.trials"
+
+
+def test_arms_that_come_out_identical_are_both_named() -> None:
+    arms = "arms: {listed: {full: {}, hot: {distillation.weighting.max_weight: 9.0}}}"  # without effect on `ratio`
+    (mistake,) = mistakes(HEAD + arms)
+    assert mistake.path == "arms.listed.hot"
+    assert "arm hot" in mistake.found and "arm full" in mistake.found
+
+
+def test_arms_identical_under_one_condition_only_are_named_with_it() -> None:
+    found = mistakes(
+        HEAD
+        + """\
+arms: {listed: {full: {}, spread: {distillation.selection.score: all}}}
+conditions: {distillation.terms.tokens: [0.0, 1.0]}
+"""
+    )
+    assert [mistake.path for mistake in found] == ["arms.listed.spread"]
+    assert "under distillation.terms.tokens=0.0" in found[0].found
+
+
+def test_a_searched_parameter_may_be_fixed_by_an_arm_but_not_be_a_factor_or_condition() -> None:
+    space = "search: {trials: 4, space: {distillation.selection.ratio: {uniform: [0.1, 0.9]}}}\n"
+    listed = "arms: {listed: {full: {}, half: {distillation.selection.ratio: 0.5}}}"
+    assert mistakes(HEAD + space + listed) == ()
+    (mistake,) = mistakes(HEAD + space + "arms: {design: add_one, factors: {distillation.selection.ratio: [0.5]}}")
+    assert mistake.path == "arms.factors.distillation.selection.ratio"
+    assert "search.space.distillation.selection.ratio" in mistake.expected
+    (mistake,) = mistakes(HEAD + space + "conditions: {distillation.selection.ratio: [0.5, 0.6]}")
+    assert mistake.path == "search.space.distillation.selection.ratio"
+
+
+def test_overlapping_factors_of_a_factorial_are_a_mistake() -> None:
+    (mistake,) = mistakes(
+        HEAD
+        + """\
+arms:
+  design: factorial
+  factors:
+    naive: {without: {distillation.terms: {image: 0.0, text: 0.0}}}
+    image: {without: {distillation.terms.image: 0.0}}
+"""
+    )
+    assert mistake.path == "arms.factors.image"
+    assert "the factor naive" in mistake.found
+
+
+def test_a_parameter_may_depend_on_earlier_parameters_only() -> None:
+    ratio = "distillation.selection.ratio: {uniform: [0.1, 0.9], when: {distillation.selection.score: {not: all}}}"
+    score = "distillation.selection.score: {choice: [all, visual]}"
+    assert mistakes(SPACE + f"    {score}\n    {ratio}") == ()
+    (mistake,) = mistakes(SPACE + f"    {ratio}\n    {score}")
+    assert mistake.path.startswith("search.space.distillation.selection.ratio.when")
+    assert "declared later" in mistake.found
+    (mistake,) = mistakes(SPACE + f"    {score}\n    {ratio.replace('{not: all}', 'visual_semantic')}")
+    assert "never chosen" in mistake.found
+
+
+def test_a_design_too_large_to_run_is_refused_before_it_is_built() -> None:
+    factors = "\n".join(f"    f{n}: {{levels: {{a: {{optim.epochs: {n + 20}}}}}}}" for n in range(40))
+    values = ", ".join(str(n / 1000) for n in range(1, 400))
+    text = f"arms:\n  design: add_one\n  factors:\n{factors}\nconditions: {{task.data_fraction: [{values}]}}"
+    (mistake,) = mistakes(HEAD + text)
+    assert mistake.path == "conditions"
+    assert mistake.found == f"{41 * 399} cells"
+
+
+def test_known_metrics_are_held_against_the_target() -> None:
+    text = HEAD + "target: {metric: val/acuracy}"
+    assert mistakes(text) == ()
+    (mistake,) = mistakes(text, metrics=("accuracy", "accuracy_other"))
+    assert "accuracy" in mistake.expected
+
+
+def test_named_arms_and_controls_are_written_out_in_the_loaded_study() -> None:
+    study = load(HEAD + "arms: {listed: {no_distillation: , full: {}}, controls: [text_only]}")
+    assert study.arms.listed == {"no_distillation": CONTROLS["no_distillation"], "full": {}}
+    assert study.arms.controls == {"text_only": CONTROLS["text_only"]}
+    assert type(study).model_validate(study.model_dump(mode="json")) == study
+
+
+def test_a_study_of_the_least_words_has_defaults() -> None:
+    study = load(HEAD)
+    assert (study.search.trials, study.search.batch, study.search.space) == (1, 1, {})
+    assert study.seeds.confirm == (1, 2, 3, 4, 5, 6)
+    assert study.evaluate == ("val", "test")
+    assert study.storage == "ablate-results"
+
+
+@pytest.mark.parametrize(
+    ("source", "remedy"),
+    [
+        ("quikstart", "quickstart?"),
+        ("nowhere/quickstart.yaml", "quickstart?"),
+        ("zzz", "a shipped study (clip_td_snli_ve, clip_td_vcr, clip_td_vqa, quickstart)"),
+    ],
+)
+def test_a_missing_study_lists_the_shipped_ones_and_the_nearest(source: str, remedy: str) -> None:
+    with pytest.raises(StudyError) as caught:
+        load_study(source, config_type=TrialConfig, controls=CONTROLS, canonical=canonical)
+    assert remedy in caught.value.mistakes[0].expected
+
+
+def test_a_missing_path_names_the_nearest_file_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "lowshot.yaml").write_text(HEAD)
+    with pytest.raises(StudyError, match=r"lowshot\.yaml\? Give"):
+        load_study(tmp_path / "lowshots.yaml", config_type=TrialConfig, controls=CONTROLS, canonical=canonical)
+    with pytest.raises(StudyError, match="this is a folder"):
+        load_study(tmp_path, config_type=TrialConfig, controls=CONTROLS, canonical=canonical)
+
+
+def test_a_bare_name_that_is_a_file_here_asks_for_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine.yaml").write_text(HEAD)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StudyError, match=r"\./mine\.yaml"):
+        load_study("mine", config_type=TrialConfig, controls=CONTROLS, canonical=canonical)
+    assert load_study("./mine.yaml", config_type=TrialConfig, controls=CONTROLS, canonical=canonical).study == "tiny"

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from search_spaces.arms import reference
+from search_spaces.design import cells
+from search_spaces.load import load_study
+from search_spaces.shipped import shipped
+from search_spaces.study import Study
+from trainables.config import CONTROLS
+from trainables.config import TrialConfig
+from trainables.config import canonical
+
+
+def study(name: str) -> Study:
+    return load_study(name, config_type=TrialConfig, controls=CONTROLS, canonical=canonical)
+
+
+def test_the_shipped_studies_are_the_quickstart_and_one_a_task() -> None:
+    assert set(shipped()) == {"quickstart", "clip_td_vcr", "clip_td_snli_ve", "clip_td_vqa"}
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_every_shipped_study_loads_under_its_own_name(name: str) -> None:
+    assert study(name).study == name
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_shipped_studies_can_claim_differences_from_the_plain_student(name: str) -> None:
+    loaded = study(name)
+    assert reference(loaded.arms) == "no_distillation"
+    assert len(loaded.seeds.confirm) >= 6
+    assert "shuffled_teacher" in loaded.arms.controls
+    assert {"val", "test"} <= set(loaded.evaluate)
+
+
+@pytest.mark.parametrize("task", ["vcr", "snli_ve", "vqa"])
+def test_a_real_data_set_has_a_study_of_its_own(task: str) -> None:
+    built = cells(study(f"clip_td_{task}"), TrialConfig, canonical)
+    configs = [cell.config.model_dump() for cell in built]
+    assert {config["task"]["name"] for config in configs} == {task}
+    assert {config["task"]["data"] for config in configs} == {f"data/{task}"}
+    assert {config["student"]["preset"] for config in configs} == {"uniter_base"}
+
+
+def test_term_weights_are_tuned_alike_in_every_distilled_arm_of_the_paper_studies() -> None:
+    for cell in cells(study("clip_td_vcr"), TrialConfig, canonical):
+        searched = {path for path, _ in cell.space}
+        for term, weight in cell.config.distillation.terms.model_dump().items():  # type: ignore[attr-defined]
+            assert (f"distillation.terms.{term}" in searched) is (weight > 0), cell.name
+
+
+def test_loading_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from search_spaces.load import load_study; import search_spaces.schema;"
+        "print(sorted({name.partition('.')[0] for name in sys.modules} & {'ray', 'torch', 'optuna', 'pyarrow'}))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from search_spaces.arms import FORMS
+from search_spaces.domains import DOMAINS
+from search_spaces.errors import StudyError
+from search_spaces.load import load_study
+from search_spaces.study import Study
+from tests.helpers.study_text import load
+from trainables.config import CONTROLS
+from trainables.config import TrialConfig
+from trainables.config import canonical
+
+PAGE = Path(__file__).parents[3].joinpath("docs", "study_file.md").read_text(encoding="utf-8")
+SNIPPETS = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+AROUND = {
+    "study": "around",
+    "question": "What is around the fragment?",
+    "base": {"distillation": {"terms": {"image": 1.0, "text": 1.0, "tokens": 1.0}}},
+}
+
+
+def starting(mark: str) -> list[str]:
+    return [snippet for snippet in SNIPPETS if snippet.startswith(mark)]
+
+
+def test_the_page_has_snippets_of_all_kinds() -> None:
+    assert [len(starting(mark)) for mark in ("# yaml-language-server", "# fragment", "# mistaken")] == [1, 6, 1]
+    assert len(SNIPPETS) == 8
+
+
+@pytest.mark.parametrize("snippet", starting("# yaml-language-server"))
+def test_complete_studies_on_the_page_load(snippet: str) -> None:
+    assert load(snippet).model_fields_set == set(Study.model_fields)
+
+
+@pytest.mark.parametrize("snippet", starting("# fragment"))
+def test_fragments_on_the_page_load_inside_a_study(snippet: str) -> None:
+    whole = AROUND | yaml.safe_load(snippet)
+    assert load(yaml.safe_dump(whole, sort_keys=False)).study == "around"
+
+
+def test_the_mistakes_on_the_page_are_the_ones_that_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (told,) = re.findall(r"^```text\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    (tmp_path / "lowshot.yaml").write_text(starting("# mistaken")[0])
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StudyError) as caught:
+        load_study("lowshot.yaml", config_type=TrialConfig, controls=CONTROLS, canonical=canonical)
+    assert f"{caught.value}\n" == told
+
+
+def test_the_page_names_every_key_design_domain_and_control() -> None:
+    fields = [*Study.model_fields]
+    for section in ("target", "arms", "search", "seeds", "resources", "comparisons"):
+        fields += type(getattr(Study.model_validate(AROUND), section)).model_fields
+    assert [name for name in (*fields, *FORMS, "listed", *CONTROLS) if f"`{name}`" not in PAGE] == []
+    assert [name for name in DOMAINS if f"| `{name}: [" not in PAGE] == []
