@@ -1,0 +1,114 @@
+"""How sure the teacher is of the ground truth of each training example (paper.md 1.3(4)).
+
+CLIP has no head for these tasks. VCR: softmax over the candidates of logit_scale * cos(v, t(candidate)). SNLI-VE and
+VQA: a linear probe on [v, t, v * t, |v - t|], fitted on the low-shot subset alone and cross-fitted, so that no example
+is judged by a probe that saw it; all examples of one image share a fold.
+
+Dimensions: N examples, C candidates, K classes, D joint width, F = 4 D probe features.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from trainables.data.examples import TaskSplit
+from trainables.distillation.confidence import truth_cross_entropy
+from trainables.distillation.confidence import truth_is_best
+from trainables.distillation.confidence import truth_probability
+from trainables.students.tokens import teacher_text
+from trainables.teachers.feature_cache import TeacherFeatures
+
+FOLDS = 5
+PENALTY = 1e-2
+"""L2 penalty on the probe's weights, per example."""
+ITERATIONS = 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TeacherConfidence:
+    """What the teacher makes of each example's ground truth; (N,) arrays."""
+
+    probability: np.ndarray
+    cross_entropy: np.ndarray
+    """Nats."""
+    correct: np.ndarray
+
+
+def teacher_confidence(split: TaskSplit, features: TeacherFeatures, *, seed: int) -> TeacherConfidence:
+    """Confidence of every example of `split`, which is what the probe is fitted on; the same for one seed."""
+    num_classes = len(split.classes) or len(split.examples[0].candidates)
+    targets_NK = _targets(split, num_classes)
+    if split.task == "vcr":
+        probabilities_NK = _over_candidates(split, features)
+    else:
+        probabilities_NK = _cross_fitted(split, features, targets_NK, seed)
+    return TeacherConfidence(
+        probability=truth_probability(probabilities_NK, targets_NK).numpy(),
+        cross_entropy=truth_cross_entropy(probabilities_NK, targets_NK).numpy(),
+        correct=truth_is_best(probabilities_NK, targets_NK).numpy(),
+    )
+
+
+def _targets(split: TaskSplit, num_classes: int) -> torch.Tensor:
+    targets_NK = torch.zeros(len(split.examples), num_classes)
+    for row, example in enumerate(split.examples):
+        for target, score in example.targets:
+            targets_NK[row, target] = score
+    return targets_NK
+
+
+def _over_candidates(split: TaskSplit, features: TeacherFeatures) -> torch.Tensor:
+    """(N, C)."""
+    images_ND = torch.from_numpy(features.image([e.image for e in split.examples])).float()
+    texts = [teacher_text(candidate) for e in split.examples for candidate in e.candidates]
+    texts_NCD = torch.from_numpy(features.text(texts)).float().view(len(split.examples), -1, images_ND.shape[1])
+    cosines_NC = torch.einsum("nd,ncd->nc", images_ND, texts_NCD)
+    return (features.logit_scale * cosines_NC).softmax(dim=-1)
+
+
+def _cross_fitted(split: TaskSplit, features: TeacherFeatures, targets_NK: torch.Tensor, seed: int) -> torch.Tensor:
+    """(N, K) probabilities of probes that did not see the example."""
+    inputs_NF = _probe_features(split, features)
+    folds_N = _folds([e.image for e in split.examples], seed)
+    result_NK = torch.full_like(targets_NK, 1.0 / targets_NK.shape[1])
+    for fold in range(FOLDS):
+        inside = torch.from_numpy(folds_N == fold)
+        if inside.any() and not inside.all():
+            weights, bias = _fit(inputs_NF[~inside], targets_NK[~inside])
+            result_NK[inside] = (inputs_NF[inside] @ weights + bias).softmax(dim=-1)
+    return result_NK
+
+
+def _probe_features(split: TaskSplit, features: TeacherFeatures) -> torch.Tensor:
+    v = torch.from_numpy(features.image([e.image for e in split.examples])).float()
+    t = torch.from_numpy(features.text([teacher_text(e.candidates[0]) for e in split.examples])).float()
+    return torch.cat([v, t, v * t * v.shape[1] ** 0.5, (v - t).abs()], dim=1)  # products of unit vectors are small
+
+
+def _folds(images: list[str], seed: int) -> np.ndarray:
+    names = sorted(set(images))
+    order = np.random.default_rng([seed, len(names)]).permutation(len(names))
+    fold_of = {name: int(place) % FOLDS for name, place in zip(names, order, strict=True)}
+    return np.array([fold_of[image] for image in images])
+
+
+def _fit(inputs_NF: torch.Tensor, targets_NK: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Multinomial regression on the shares of the targets, by L-BFGS from zero: no randomness."""
+    sums_N1 = targets_NK.sum(dim=-1, keepdim=True)
+    shares_NK = targets_NK / sums_N1.clamp_min(1e-6)
+    weights = torch.zeros(inputs_NF.shape[1], targets_NK.shape[1], requires_grad=True)
+    bias = torch.zeros(targets_NK.shape[1], requires_grad=True)
+    solver = torch.optim.LBFGS([weights, bias], max_iter=ITERATIONS, history_size=10, line_search_fn="strong_wolfe")
+
+    def loss() -> torch.Tensor:
+        solver.zero_grad()
+        surprise = -(shares_NK * (inputs_NF @ weights + bias).log_softmax(dim=-1)).sum(dim=-1).mean()
+        value = surprise + PENALTY * weights.square().sum() / max(1, targets_NK.shape[1])
+        value.backward()
+        return value
+
+    solver.step(loss)
+    return weights.detach(), bias.detach()
