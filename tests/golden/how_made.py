@@ -1,0 +1,59 @@
+"""Makes the golden files of this folder: `python -m tests.golden.how_made`.
+
+`trial_ids.json` may only change together with IDENTITY_VERSION. `record_v<N>.parquet` is made once a version and
+kept for ever: run this after raising RECORD_VERSION, and it adds a file beside the old ones.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from orchestrator.records import RECORD_VERSION
+from orchestrator.records import Record
+from orchestrator.records import record_table
+from orchestrator.trials import trial_id
+from tests.helpers.simulated import make_queue
+from tests.helpers.simulated import make_study
+from tests.helpers.simulated import run_all
+from trainables.config import TrialConfig
+
+FOLDER = Path(__file__).parent
+IDS = FOLDER / "trial_ids.json"
+
+CONFIGS: dict[str, dict[str, Any]] = {
+    "defaults": {},
+    "low_shot": {"task": {"name": "vqa", "data_fraction": 0.05}, "optim": {"lr": 1e-4}},
+    "naive": {"distillation": {"terms": {"image": 1.0, "text": 1.0}}},
+    "clip_td": {"distillation": {"terms": {"image": 1.0, "text": 1.0, "tokens": 1.0}, "selection": {"ratio": 0.5}}},
+    "shuffled": {"teacher": {"control": "shuffled"}, "distillation": {"terms": {"tokens": 0.5}}},
+}
+
+
+def ids() -> dict[str, str]:
+    """Return name -> trial id of `CONFIGS` with seed 3, evaluated on val and test."""
+    return {
+        name: trial_id(TrialConfig.model_validate(config), 3, ("val", "test"), "data-digest", "teacher-digest")
+        for name, config in CONFIGS.items()
+    }
+
+
+def records() -> list[Record]:
+    """Return the records of a simulated cell: search and confirm."""
+    study = make_study(arms={"listed": {"plain": {}}}, conditions={"task.data_fraction": [0.05]})
+    return run_all(make_queue(study))
+
+
+def main() -> None:
+    """Write the ids, and the records of this version if there are none yet."""
+    IDS.write_text(json.dumps(ids(), indent=2) + "\n")
+    path = FOLDER / f"record_v{RECORD_VERSION}.parquet"
+    if not path.exists():
+        pq.write_table(record_table(records()), path, compression="zstd")
+
+
+if __name__ == "__main__":
+    main()

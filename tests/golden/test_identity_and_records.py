@@ -1,0 +1,47 @@
+"""What was once written must keep its identity, and stay readable."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from orchestrator.records import RECORD_VERSION
+from orchestrator.store import Store
+from orchestrator.trials import trial_id
+from tests.golden.how_made import FOLDER
+from tests.golden.how_made import IDS
+from tests.golden.how_made import ids
+from trainables.config import TrialConfig
+
+VERSIONS = sorted(FOLDER.glob("record_v*.parquet"))
+
+
+def test_trial_ids_are_those_of_earlier_releases() -> None:
+    assert ids() == json.loads(IDS.read_text())
+
+
+def test_every_record_version_has_its_golden_file() -> None:
+    assert [path.stem for path in VERSIONS] == [f"record_v{version}" for version in range(1, RECORD_VERSION + 1)]
+
+
+@pytest.mark.parametrize("golden", VERSIONS, ids=lambda path: path.stem)
+def test_records_of_every_version_are_read(golden: Path, tmp_path: Path) -> None:
+    written = pq.read_table(golden)
+    compacted = tmp_path / "studies" / "simulated" / "compacted" / "trials.parquet"
+    compacted.parent.mkdir(parents=True)
+    shutil.copy(golden, compacted)
+    store = Store.open(str(tmp_path))
+
+    records = store.records("simulated")
+
+    assert store.problems == []
+    assert [record.trial_id for record in records] == sorted(written["trial_id"].to_pylist())
+    assert all(record.completed and record.metrics["val/accuracy"] > 0 for record in records)
+    for record in records:  # what was recorded is still what the program would call by that id
+        config = TrialConfig.model_validate_json(record.config)
+        again = trial_id(config, record.seed, record.evaluate, record.data_digest, record.teacher_digest)
+        assert again == record.trial_id

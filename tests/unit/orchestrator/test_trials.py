@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import pytest
+
+from orchestrator.trials import trial_id
+from orchestrator.trials import with_parameters
+from trainables.config import IDENTITY_VERSION
+from trainables.config import TaskConfig
+from trainables.config import TrialConfig
+
+PLAIN = TrialConfig()
+NAIVE = with_parameters(PLAIN, {"distillation.terms.image": 1.0})
+
+
+def _id(config: TrialConfig = PLAIN, **changes: object) -> str:
+    known = {"seed": 1, "evaluate": ("val", "test"), "data_digest": "d", "teacher_digest": "t"}
+    return trial_id(config, **{**known, **changes})  # type: ignore[arg-type]
+
+
+def test_id_is_twenty_hex_digits() -> None:
+    assert len(_id()) == 20
+    assert set(_id()) <= set("0123456789abcdef")
+
+
+def test_id_does_not_depend_on_how_a_default_is_spelled() -> None:
+    spelled = TrialConfig.model_validate({"task": {"name": "snli_ve"}, "optim": {"lr": 5e-4}})
+    assert _id(spelled) == _id()
+
+
+def test_id_does_not_depend_on_fields_without_effect() -> None:
+    assert _id(with_parameters(PLAIN, {"teacher.model": "ViT-B-32"})) == _id()
+    assert _id(with_parameters(NAIVE, {"teacher.model": "ViT-B-32"})) != _id(NAIVE)
+
+
+def test_id_does_not_depend_on_the_order_of_splits() -> None:
+    assert _id(evaluate=("test", "val")) == _id()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"seed": 2}, {"evaluate": ("val",)}, {"data_digest": "e"}, {"teacher_digest": "u"}],
+    ids=lambda change: next(iter(change)),
+)
+def test_id_depends_on_everything_that_is_computed(change: dict[str, object]) -> None:
+    assert _id(**change) != _id()
+
+
+def test_id_depends_on_the_identity_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = _id()
+    monkeypatch.setattr("orchestrator.trials.IDENTITY_VERSION", IDENTITY_VERSION + 1)
+    assert _id() != before
+
+
+def test_a_new_field_at_its_old_meaning_changes_no_id() -> None:
+    class Later(TaskConfig):
+        curriculum: str = "none"
+
+    class LaterConfig(TrialConfig):
+        task: TaskConfig = Later()
+
+    assert _id(LaterConfig()) == _id()
+    assert _id(LaterConfig(task=Later(curriculum="easy_first"))) != _id()
+
+
+def test_parameters_are_set_and_checked() -> None:
+    assert with_parameters(PLAIN, {"optim.lr": 1e-3}).optim.lr == 1e-3
+    with pytest.raises(ValueError, match="greater than 0"):
+        with_parameters(PLAIN, {"optim.lr": -1.0})
