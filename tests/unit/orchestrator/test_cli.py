@@ -1,0 +1,263 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from click.testing import Result
+
+from orchestrator import composition
+from orchestrator.cli import ablate
+from orchestrator.errors import ClusterError
+from orchestrator.inline import InlineExecutor
+from orchestrator.store import Store
+from search_spaces.study import Study
+from tests.helpers.simulated import SimulatedTrainable
+from tests.helpers.simulated import make_inputs
+from trainables.errors import MissingData
+
+STUDY = """
+study: little
+question: Does the command line tell the truth?
+base: {}
+arms:
+  listed: {plain: {}, naive: {distillation.terms.image: 1.0}}
+search: {trials: 2, batch: 2, space: {optim.lr: {loguniform: [1.0e-5, 1.0e-2]}}}
+seeds: {search: [0], confirm: [1, 2]}
+evaluate: [val, test]
+"""
+COMMANDS = ["run", "check", "plan", "status", "query", "report", "schema", "compact", "data"]
+
+
+class Command:
+    """The command line in a folder with one study, and a simulated trainable behind it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.accidents: dict[str, Any] = {}
+        self.asked: dict[str, str] = {}
+        (folder / "little.yaml").write_text(STUDY)
+
+    def __call__(self, *arguments: str) -> Result:
+        """Run `ablate` with `arguments`."""
+        return CliRunner().invoke(ablate, list(arguments))
+
+    def engine(self, kind: str, address: str, study: Study, cache_folder: Path) -> tuple[Any, Any]:
+        """Stand in for Ray and torch."""
+        self.asked = {"kind": kind, "address": address}
+        run_trial = SimulatedTrainable(**self.accidents)
+        return InlineExecutor(run_trial=run_trial, resources=study.resources, cache=cache_folder), lambda c, p: None
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ABLATE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("ABLATE_STORE", raising=False)
+    made = Command(tmp_path)
+    monkeypatch.setattr(composition, "engine", made.engine)
+    monkeypatch.setattr(composition, "inputs", lambda cache: make_inputs())
+    return made
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_of_every_command_has_an_example(name: str, command: Command) -> None:
+    result = command(name, "--help")
+    assert result.exit_code == 0
+    assert f"ablate {name}" in result.output.partition("Usage:")[2].partition("\n")[2]
+
+
+def test_no_command_is_left_out_of_these_tests() -> None:
+    assert sorted(ablate.commands) == sorted(COMMANDS)
+
+
+def test_run_prints_table_and_summary_and_leaves_records(command: Command) -> None:
+    result = command("run", "little.yaml")
+
+    assert result.exit_code == 0, result.output
+    assert "naive" in result.stdout
+    assert "little: 8 trials run, 0 recorded before, 0 failed" in result.stdout
+    assert "ablate report little" in result.stdout
+    assert len(Store.open("ablate-results").records("little")) == 8
+    assert "little: 0 trials run, 8 recorded before" in command("run", "little.yaml").stdout
+
+
+def test_progress_goes_to_standard_error_and_quiet_shows_none(command: Command) -> None:
+    assert "plain search 0 seed 0: val/accuracy" in command("run", "little.yaml").stderr
+    assert command("run", "little.yaml", "--quiet", "--store", "other").stderr == ""
+
+
+def test_a_failed_trial_gives_status_1_and_is_explained(command: Command) -> None:
+    command.accidents = {"raises_for": (2,)}
+    result = command("run", "little.yaml")
+
+    assert result.exit_code == 1
+    assert "2 failed" in result.stdout
+    status = command("status", "little").stdout
+    assert "RuntimeError: seed 2 raises on purpose" in status
+    command.accidents = {}
+    assert command("run", "little.yaml").exit_code == 1, "it is not run again unasked"
+    assert command("run", "little.yaml", "--retry-failed").exit_code == 0
+
+
+def test_ctrl_c_says_that_the_same_command_goes_on(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*arguments: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("orchestrator.run.run_study", interrupted)
+    result = command("run", "little.yaml")
+    assert result.exit_code == 130
+    assert "the same command goes on" in result.stderr
+
+
+def test_a_mistake_in_a_study_stops_everything_with_status_2(command: Command) -> None:
+    (command.folder / "wrong.yaml").write_text(
+        STUDY.replace("optim.lr", "optim.lrr").replace("batch: 2", "batch: two")
+    )
+    for arguments in (["run"], ["plan"], ["check"], ["status"]):
+        result = command(*arguments, "wrong.yaml")
+        assert result.exit_code == 2
+        assert "optim.lr" in result.stderr
+        assert "wrong.yaml:7" in result.stderr
+        assert "Traceback" not in result.stderr
+    assert not (command.folder / "ablate-results").exists()
+
+
+def test_a_missing_cluster_has_no_traceback(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreachable(*arguments: object) -> None:
+        raise ClusterError("no cluster at 10.0.0.1")
+
+    monkeypatch.setattr(composition, "engine", unreachable)
+    result = command("run", "little.yaml", "--address", "10.0.0.1:6379")
+    assert (result.exit_code, result.stderr.strip()) == (2, "no cluster at 10.0.0.1")
+
+
+def test_a_bug_keeps_its_traceback(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*arguments: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(composition, "engine", broken)
+    assert isinstance(command("run", "little.yaml").exception, ZeroDivisionError)
+
+
+def test_address_comes_from_option_then_environment_then_local(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command("run", "little.yaml", "-q")
+    assert command.asked == {"kind": "ray", "address": "local"}
+    monkeypatch.setenv("ABLATE_ADDRESS", "any")
+    command("run", "little.yaml", "-q")
+    assert command.asked["address"] == "any"
+    command("run", "little.yaml", "-q", "--address", "auto", "--executor", "inline")
+    assert command.asked == {"kind": "inline", "address": "auto"}
+
+
+def test_store_comes_from_option_then_environment_then_study(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command("run", "little.yaml", "storage=of_the_study", "-q")
+    monkeypatch.setenv("ABLATE_STORE", "of_the_environment")
+    command("run", "little.yaml", "storage=of_the_study", "-q")
+    command("run", "little.yaml", "storage=of_the_study", "-q", "--store", "of_the_option")
+    assert {path.name for path in command.folder.iterdir() if (path / "studies").is_dir()} == {
+        "of_the_study",
+        "of_the_environment",
+        "of_the_option",
+    }
+
+
+def test_plan_counts_what_is_recorded_and_owed_and_changes_nothing(command: Command) -> None:
+    before = command("plan", "little.yaml").stdout
+    assert "2 cells, 0 trials recorded, 0 taken from other studies, 8 owed" in before
+    assert "Expected cost: unknown" in before
+    assert not (command.folder / "ablate-results").exists()
+
+    command("run", "little.yaml", "-q")
+    after = command("run", "little.yaml", "--dry-run", "seeds.confirm=[1,2,3]").stdout
+    assert "2 cells, 8 trials recorded, 0 taken from other studies, 2 owed" in after
+    assert "Expected cost: 0 s of one device" in after
+    assert len(Store.open("ablate-results").records("little")) == 8
+
+
+def test_plan_of_missing_data_counts_and_says_what_is_missing(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from orchestrator.inputs import Inputs
+
+    def digests(config: object) -> tuple[str, str]:
+        raise MissingData("expected data/vcr/train.jsonl")
+
+    monkeypatch.setattr(composition, "inputs", lambda cache: Inputs(splits=make_inputs().splits, digests=digests))
+    result = command("plan", "little.yaml")
+    assert result.exit_code == 0
+    assert "8 owed" in result.stdout
+    assert "expected data/vcr/train.jsonl" in result.stdout
+    assert command("run", "little.yaml").exit_code == 2
+
+
+def test_check_takes_several_studies_and_says_what_they_hold(command: Command) -> None:
+    result = command("check", "little.yaml", "quickstart")
+    assert result.exit_code == 0
+    assert "little.yaml: no mistakes; 2 cells, 4 search trials, 4 confirm trials" in result.stdout
+    assert "quickstart: no mistakes" in result.stdout
+
+
+def test_status_takes_a_name_or_a_file(command: Command) -> None:
+    command("run", "little.yaml", "-q")
+    by_name, by_file = command("status", "little").stdout, command("status", "little.yaml").stdout
+    assert by_name == by_file
+    assert "little: 8 of 8 trials recorded, 0 failed" in by_name
+    assert "done" in by_name
+
+
+def test_status_of_an_unknown_study_names_those_in_the_store(command: Command) -> None:
+    command("run", "little.yaml", "-q")
+    result = command("status", "quickstat")
+    assert result.exit_code == 2
+    assert "little" in result.stderr
+    assert "quickstart" in result.stderr
+
+
+@pytest.mark.parametrize("form", ["json", "csv"])
+def test_query_answers_in_the_form_asked_for(form: str, command: Command) -> None:
+    command("run", "little.yaml", "-q")
+    result = command("query", "little", "select count(*) as n from trials", "--format", form)
+    assert result.exit_code == 0, result.output
+    assert (json.loads(result.stdout) == [{"n": 8}]) if form == "json" else result.stdout.split() == ["n", "8"]
+
+
+def test_wrong_sql_is_status_2(command: Command) -> None:
+    command("run", "little.yaml", "-q")
+    result = command("query", "little", "select nothing from nowhere")
+    assert result.exit_code == 2
+    assert "Traceback" not in result.stderr
+
+
+def test_compact_merges_and_status_stays(command: Command) -> None:
+    command("run", "little.yaml", "-q")
+    before = command("status", "little").stdout
+    assert command("compact", "little").stdout.strip() == "8 trials compacted"
+    assert command("status", "little").stdout == before
+
+
+def test_schema_is_a_json_schema(command: Command) -> None:
+    schema = json.loads(command("schema").stdout)
+    assert "study" in schema["required"]
+
+
+def test_data_is_built_and_shown(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    built: list[str] = []
+
+    def prepare(configs: Sequence[Any], cache_folder: Path, progress: Any) -> None:
+        built.extend(f"{config.task.name} {config.task.data}" for config in configs)
+        (cache_folder / "mini-1234").mkdir(parents=True)
+        (cache_folder / "mini-1234" / "one").write_bytes(b"x" * 2**20)
+        progress("scenes", 1, 1)
+
+    monkeypatch.setattr(composition, "prepare", prepare)
+    assert command("data", "build", "mini_smoke").exit_code == 0
+    assert built == ["snli_ve mini_smoke", "vqa mini_smoke", "vcr mini_smoke"]
+    assert "mini-1234  1 files  1.0 MiB" in command("data", "show").stdout

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import io
+
+from rich.console import Console
+
+from orchestrator.display import Pace
+from orchestrator.display import duration
+from orchestrator.live import LiveDisplay
+from tests.helpers.simulated import make_queue
+from tests.helpers.simulated import make_study
+from tests.helpers.simulated import run_one
+
+
+def _console(height: int = 40) -> Console:
+    return Console(file=io.StringIO(), force_terminal=True, width=120, height=height, color_system=None)
+
+
+def _drawn(console: Console) -> str:
+    stream = console.file
+    assert isinstance(stream, io.StringIO)
+    return stream.getvalue()
+
+
+def test_the_drawing_shows_cells_progress_best_value_and_failures() -> None:
+    console, queue = _console(), make_queue(make_study())
+    with LiveDisplay(console) as display:
+        display.preparing("features", 3, 10)
+        display.start(queue)
+        while (trial := queue.next()) is not None:
+            record = run_one(trial)
+            if trial.seed == 3:
+                record = record.model_copy(update={"status": "failed", "cause": "out_of_memory", "error": "a\nlast"})
+            queue.record(record)
+            display.finished(record, queue)
+    drawn = _drawn(console)
+
+    assert "6 cells, 0 trials recorded, 42 owed" in drawn
+    assert "failed: tokens|task.data_fraction=1.0 confirm seed 3: out_of_memory last" in drawn
+    assert "best val/accuracy" in drawn
+    assert "42/42" in drawn
+    assert f"{queue.progress()[0].best:.4f}" in drawn
+
+
+def test_a_low_terminal_shows_some_cells_and_counts_the_others() -> None:
+    console = _console(height=9)
+    with LiveDisplay(console) as display:
+        display.start(make_queue(make_study()))
+    assert "... 3 more cells" in _drawn(console)
+
+
+def test_time_left_is_the_mean_pace_times_what_is_owed() -> None:
+    ticks = iter([0.0, 0.0, 10.0])
+    pace = Pace(lambda: next(ticks))
+    pace.start()
+    assert pace.left(5) is None
+    pace.tick()
+    pace.tick()
+    assert pace.left(6) == 30.0
+
+
+def test_durations_are_readable() -> None:
+    assert [duration(s) for s in (4.4, 60, 200, 7500)] == ["4 s", "1 min 0 s", "3 min 20 s", "2 h 5 min"]
