@@ -22,7 +22,7 @@ from trainables.students.tokens import teacher_text
 from trainables.teachers.feature_cache import TeacherFeatures
 
 FOLDS = 5
-PENALTY = 1e-2
+PENALTY = 1e-3
 """L2 penalty on the probe's weights, per example."""
 ITERATIONS = 40
 

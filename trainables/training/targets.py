@@ -11,13 +11,12 @@ import numpy as np
 import torch
 
 from trainables.config import DistillationConfig
-from trainables.data.examples import Candidate
-from trainables.data.examples import Example
 from trainables.data.examples import TaskSplit
 from trainables.distillation.outputs import TeacherTargets
 from trainables.students.tokens import teacher_text
 from trainables.teachers.confidence import TeacherConfidence
 from trainables.teachers.feature_cache import TeacherFeatures
+from trainables.teachers.feature_cache import distilled_candidate
 
 
 class TargetTable:
@@ -69,13 +68,6 @@ class TargetTable:
         longest = max(1, int(counts.max()))
         mask = torch.from_numpy(np.arange(longest) < counts[:, None])
         return _tensor(features_NWT[rows, :longest]), mask
-
-
-def distilled_candidate(example: Example) -> Candidate:
-    """The candidate that is distilled: the only one, or the right one in VCR."""
-    if len(example.candidates) == 1:
-        return example.candidates[0]
-    return example.candidates[max(example.targets, key=lambda target: target[1])[0]]
 
 
 def _derangement(count: int, seed: int) -> np.ndarray:

@@ -90,6 +90,10 @@ class RegionFeatures:
             mask_NR[i, : len(features)] = True
         return features_NRF, boxes_NR7, mask_NR
 
+    def whole_images(self, images: Sequence[str]) -> np.ndarray:
+        """(N, F) float32: the trunk's pooled features of whole images."""
+        return np.stack([self._rows(image)[0][0] for image in images]).astype(np.float32)
+
     def _rows(self, image: str) -> tuple[np.ndarray, np.ndarray]:
         number, position = self.places[self.keys[image]]
         shard = self.shards[number]

@@ -1,0 +1,101 @@
+"""A trial from job to outcome, on real files, with the real teacher."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.torch_cpu.training.conftest import CLIP_TD
+from tests.torch_cpu.training.conftest import smoke
+from trainables.config import TrialConfig
+from trainables.job import CurvePoint
+from trainables.job import TrialJob
+from trainables.job import TrialOutcome
+from trainables.trial import run_trial
+
+pytestmark = pytest.mark.slow
+
+
+def run(config: TrialConfig, cache: Path, seed: int = 1, splits: tuple[str, ...] = ("val", "test")) -> TrialOutcome:
+    job = TrialJob(
+        trial_id="t", config=config, seed=seed, evaluate=splits, cache=str(cache), threads=1, keep_predictions=True
+    )
+    return run_trial(job, lambda point: None)
+
+
+@pytest.mark.parametrize("task", ["snli_ve", "vqa", "vcr"])
+def test_every_task_trains_with_distillation_and_is_evaluated(task: str, cache: Path) -> None:
+    points: list[CurvePoint] = []
+    job = TrialJob(
+        trial_id="t",
+        config=smoke(task, distillation=CLIP_TD),
+        seed=1,
+        evaluate=("val", "test", "test_style"),
+        cache=str(cache),
+        keep_predictions=True,
+    )
+    outcome = run_trial(job, points.append)
+
+    assert outcome.status == "completed", outcome.error
+    assert {"val/accuracy", "test/accuracy", "test_style/accuracy"} <= outcome.metrics.keys()
+    assert all(0 <= value <= 1 for name, value in outcome.metrics.items() if "accuracy" in name)
+    assert [point.split for point in points] == ["val", "val"]
+    assert {"loss", "task", "image", "text", "tokens"} <= {p.metric for p in outcome.curve if p.split == "train"}
+    assert {p.split for p in outcome.predictions} == {"val", "test", "test_style"}
+
+
+def test_a_trial_leaves_no_trace_in_the_next_one(cache: Path) -> None:
+    distilled, plain = smoke(distillation=CLIP_TD), smoke()
+    first = run(distilled, cache)
+    run(plain, cache, seed=5)
+    failed = run(smoke(optim={"lr": 1e30}), cache)
+    again = run(distilled, cache)
+
+    assert first.status == "completed", first.error
+    assert failed.status == "failed"
+    assert again.metrics == first.metrics
+    assert again.predictions == first.predictions
+
+
+def test_the_plain_arm_is_the_same_whatever_its_teacher_would_be(cache: Path) -> None:
+    plain = run(smoke(), cache)
+    other = run(smoke(teacher={"control": "untrained"}), cache)
+
+    assert plain.status == "completed", plain.error
+    assert plain.metrics == other.metrics
+
+
+def test_a_trial_that_diverges_is_a_failed_outcome_with_its_cause(cache: Path) -> None:
+    outcome = run(smoke(optim={"lr": 1e30}), cache)
+
+    assert (outcome.status, outcome.cause) == ("failed", "non_finite")
+    assert "gradient norm" in outcome.error
+
+
+def test_a_missing_data_set_is_a_failed_outcome_with_its_cause(cache: Path, tmp_path: Path) -> None:
+    config = TrialConfig.model_validate({"task": {"name": "vqa", "data": str(tmp_path / "nothing")}})
+    outcome = run(config, cache)
+
+    assert (outcome.status, outcome.cause) == ("failed", "missing_data")
+    assert "v2_OpenEnded" in outcome.error
+
+
+def test_the_seed_decides_the_subset_and_the_result(cache: Path) -> None:
+    config = smoke()
+
+    assert run(config, cache, seed=1).metrics == run(config, cache, seed=1).metrics
+    assert run(config, cache, seed=1).predictions != run(config, cache, seed=2).predictions
+
+
+def test_blanked_inputs_change_what_the_student_can_know(cache: Path) -> None:
+    def predictions(shown: str) -> list[str]:
+        config = TrialConfig.model_validate(
+            {**smoke().model_dump(), "task": {"name": "snli_ve", "data": "mini_smoke", "inputs": shown}}
+        )
+        outcome = run(config, cache)
+        assert outcome.status == "completed", outcome.error
+        return [p.prediction for p in outcome.predictions]
+
+    assert predictions("text") != predictions("both")
+    assert predictions("image") != predictions("both")

@@ -1,0 +1,230 @@
+"""The teacher cache: what a frozen teacher makes of a split, computed once and read by every trial.
+
+`<cache>/teacher_features/<teacher digest>/` holds four tables of unit vectors (float16): `images` by the digest of the
+picture, `texts` by text, `words` (isolated) by word, `states` (contextual, one row a word) by text; and `teacher.json`
+with the joint width and the logit scale. Only what is missing is computed, a block at a time, so that work which is
+interrupted goes on.
+
+Dimensions: N examples, D joint width.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from typing import TypeVar
+
+import numpy as np
+from filelock import FileLock
+
+from trainables.config import TeacherConfig
+from trainables.data.examples import Candidate
+from trainables.data.examples import Example
+from trainables.data.examples import TaskSplit
+from trainables.teachers.digest import teacher_digest
+from trainables.teachers.feature_table import FeatureTable
+from trainables.teachers.words import Passage
+from trainables.teachers.words import passage
+from trainables.teachers.words import words_of
+from trainables.vision.regions import RegionFeatures
+from trainables.vision.regions import open_regions
+
+Progress = Callable[[str, int, int], None]
+T = TypeVar("T")
+
+BLOCK = 2048
+"""Texts or images a shard."""
+BLANK = "blank"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TeacherFeatures:
+    """Reads the features of one teacher, for the images of one folder."""
+
+    images: FeatureTable
+    texts: FeatureTable
+    isolated: FeatureTable
+    states: FeatureTable
+    picture_keys: dict[str, str]
+    """Image path -> digest of the picture."""
+    blank: bool
+    width: int
+    logit_scale: float
+
+    def image(self, images: Sequence[str]) -> np.ndarray:
+        """(N, D) image embeddings by image path."""
+        return self.images.single([BLANK if self.blank else self.picture_keys[image] for image in images])
+
+    def text(self, texts: Sequence[str]) -> np.ndarray:
+        """(N, D) sentence embeddings."""
+        return self.texts.single(texts)
+
+    def words(self, texts: Sequence[str], kind: str) -> list[np.ndarray]:
+        """One (words, D) array a text: `contextual` states, or each word `isolated`."""
+        if kind == "contextual":
+            return self.states.rows(texts)
+        found = dict.fromkeys(word for text in texts for word in words_of(text))
+        vectors = dict(zip(found, self.isolated.single(list(found)), strict=True)) if found else {}
+        empty = np.zeros((0, self.width), dtype=np.float16)
+        return [np.stack([vectors[w] for w in words]) if (words := words_of(text)) else empty for text in texts]
+
+
+def features_folder(config: TeacherConfig, cache: Path) -> Path:
+    """Where the features of a teacher lie; the shuffled control shares the teacher's own."""
+    return cache / "teacher_features" / teacher_digest(config, cache)[:16]
+
+
+def distilled_candidate(example: Example) -> Candidate:
+    """The candidate whose text is distilled: the only one, or the right one in VCR."""
+    if len(example.candidates) == 1:
+        return example.candidates[0]
+    return example.candidates[max(example.targets, key=lambda target: target[1])[0]]
+
+
+def open_features(config: TeacherConfig, cache: Path, split: TaskSplit) -> TeacherFeatures:
+    """Open what `build_features` wrote.
+
+    Raises:
+        FileNotFoundError: it has not run for this teacher.
+    """
+    folder = features_folder(config, cache)
+    facts = json.loads((folder / "teacher.json").read_text())
+    return TeacherFeatures(
+        images=FeatureTable(folder / "images"),
+        texts=FeatureTable(folder / "texts"),
+        isolated=FeatureTable(folder / "words"),
+        states=FeatureTable(folder / "states"),
+        picture_keys=open_regions(cache, split.image_folder).keys,
+        blank=config.control == "blank_image",
+        width=facts["width"],
+        logit_scale=facts["logit_scale"],
+    )
+
+
+def build_features(config: TeacherConfig, split: TaskSplit, cache: Path, progress: Progress, *, words: bool) -> None:
+    """Compute what is missing of a teacher's features of a split; the teacher is loaded only if something is.
+
+    `words`: per-word features too. The region features of the split must be there (`build_regions`).
+    """
+    folder = features_folder(config, cache)
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_suffix(".lock")):
+        work = _missing(config, split, open_regions(cache, split.image_folder), folder, words)
+        if not work.any and (folder / "teacher.json").exists():
+            return
+        from trainables.teachers.openclip import load_teacher
+
+        teacher = load_teacher(config, cache, progress)
+        _write_pictures(teacher, config, work, split, cache, folder, progress)
+        _write_texts(teacher, work.texts, folder, progress, words=False)
+        _write_texts(teacher, work.states, folder, progress, words=True)
+        _write_words(teacher, work.words, folder, progress)
+        facts = {"width": int(teacher.encode_texts(["a"]).shape[1]), "logit_scale": teacher.logit_scale}
+        _write_atomically(folder / "teacher.json", json.dumps(facts | {"teacher": config.model_dump()}, indent=2))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Work:
+    """What is still to be computed."""
+
+    pictures: dict[str, str]
+    """Digest of a picture -> image path."""
+    texts: list[Passage]
+    states: list[Passage]
+    words: list[str]
+
+    @property
+    def any(self) -> bool:
+        return bool(self.pictures or self.texts or self.states or self.words)
+
+
+def _missing(config: TeacherConfig, split: TaskSplit, regions: RegionFeatures, folder: Path, words: bool) -> _Work:
+    passages = {p.text: p for e in split.examples for p in map(passage, e.candidates)}
+    distilled = [passage(distilled_candidate(e)).text for e in split.examples] if words else []
+    pictures = {regions.keys[e.image]: e.image for e in split.examples}
+    if config.control == "blank_image":
+        pictures = {BLANK: ""}
+    images = FeatureTable(folder / "images").missing(pictures)
+    return _Work(
+        pictures={key: pictures[key] for key in images},
+        texts=[passages[text] for text in FeatureTable(folder / "texts").missing(passages)],
+        states=[passages[text] for text in FeatureTable(folder / "states").missing(distilled)],
+        words=FeatureTable(folder / "words").missing(word for text in distilled for word in words_of(text)),
+    )
+
+
+def _write_pictures(
+    teacher: Any,
+    config: TeacherConfig,
+    work: _Work,
+    split: TaskSplit,
+    cache: Path,
+    folder: Path,
+    progress: Progress,
+) -> None:
+    import torch
+
+    regions = open_regions(cache, split.image_folder)
+    regions_are_its_trunk = reads_region_trunk(config)
+    for keys, done in _blocks(list(work.pictures)):
+        images = [work.pictures[key] for key in keys]
+        if keys == [BLANK]:
+            rows = teacher.encode_blank()
+        elif regions_are_its_trunk:
+            rows = teacher.encode_pooled(torch.from_numpy(regions.whole_images(images)))
+        else:
+            rows = _encode_files(teacher, [Path(split.image_folder) / image for image in images])
+        FeatureTable(folder / "images").add(keys, [row[None] for row in rows.numpy()])
+        progress("teacher: images", done, len(work.pictures))
+
+
+def reads_region_trunk(config: TeacherConfig) -> bool:
+    """Whether row 0 of the region features (the whole image) is what the teacher's image projection reads."""
+    return config.model == "mini_dual_encoder" and config.control != "untrained"
+
+
+def _encode_files(teacher: Any, paths: Sequence[Path]) -> Any:
+    from PIL import Image
+
+    pictures = []
+    for path in paths:
+        with Image.open(path) as picture:
+            pictures.append(picture.convert("RGB"))
+    return teacher.encode_images(pictures)
+
+
+def _write_texts(teacher: Any, passages: list[Passage], folder: Path, progress: Progress, *, words: bool) -> None:
+    for block, done in _blocks(passages):
+        names = [p.text for p in block]
+        features = teacher.read(block, with_words=words)
+        if words:
+            rows = [states.numpy() for states in features.words]
+            FeatureTable(folder / "states").add(names, rows)
+        else:
+            FeatureTable(folder / "texts").add(names, [row[None] for row in features.sentences_BD.numpy()])
+        progress("teacher: words in sentences" if words else "teacher: sentences", done, len(passages))
+
+
+def _write_words(teacher: Any, words: list[str], folder: Path, progress: Progress) -> None:
+    for block, done in _blocks(words):
+        FeatureTable(folder / "words").add(block, [row[None] for row in teacher.isolated(block).numpy()])
+        progress("teacher: words alone", done, len(words))
+
+
+def _blocks(values: list[T]) -> Iterator[tuple[list[T], int]]:
+    """Blocks of BLOCK, each with the number of values done after it."""
+    for start in range(0, len(values), BLOCK):
+        block = values[start : start + BLOCK]
+        yield block, start + len(block)
+
+
+def _write_atomically(path: Path, content: str) -> None:
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    scratch.write_text(content + "\n", encoding="utf-8")
+    os.replace(scratch, path)
