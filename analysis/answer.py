@@ -27,7 +27,7 @@ def answer(effects: Effects, plan: StudyPlan) -> list[str]:
     rows = headline_rows(effects, "pooled")
     compared = [row for row in rows if not row["is_reference"]]
     sentences = [
-        *_provisional(rows),
+        *_incomplete(rows),
         *(_difference(row, plan) for row in compared if row["verdict"] in SHOWN),
         *(_no_difference(row, plan) for row in compared if row["verdict"] == NO_DIFFERENCE),
         *_untold([row for row in compared if row["verdict"] == NOT_ENOUGH], plan),
@@ -36,31 +36,25 @@ def answer(effects: Effects, plan: StudyPlan) -> list[str]:
     return sentences or [f"Only the reference arm {plan.reference} is planned: there is nothing to compare it with."]
 
 
-def _provisional(rows: Sequence[Row]) -> list[str]:
-    planned, completed = sum(row["planned"] for row in rows), sum(row["completed"] for row in rows)
-    failed = sum(row["failed"] for row in rows)
-    if completed == planned:
-        return []
-    return [
-        f"Provisional: {completed} of {planned} confirm trials are completed, {failed} failed, "
-        f"{planned - completed - failed} are missing."
-    ]
+def _incomplete(rows: Sequence[Row]) -> list[str]:
+    planned, failed = sum(row["planned"] for row in rows), sum(row["failed"] for row in rows)
+    missing = sum(row["missing"] for row in rows)
+    if missing:
+        return [f"Provisional: of {planned} planned confirm trials {missing} are missing and {failed} failed."]
+    return [f"Of {planned} planned confirm trials {failed} failed and are left out."] if failed else []
 
 
 def _difference(row: Row, plan: StudyPlan) -> str:
-    return (
-        f"{'The control ' if row['is_control'] else ''}{row['arm']} is {row['verdict']} than {plan.reference} on {plan.headline}, by {_amount(row)} "
-        f"({_support(row)})."
-    )
+    arm = f"The control {row['arm']}" if row["is_control"] else row["arm"]
+    return f"{arm} is {row['verdict']} than {plan.reference} on {plan.headline}, by {_amount(row)} ({_support(row)})."
 
 
 def _no_difference(row: Row, plan: StudyPlan) -> str:
+    arm = f"the control {row['arm']}" if row["is_control"] else row["arm"]
     low, high = row["diff_ci_low"], row["diff_ci_high"]
-    allowed = (
-        "" if low is None else f"; differences from {numbers.interval(low, high)} remain compatible with the data"
-    )
+    allowed = "" if low is None else f"; the data allow differences from {numbers.interval(low, high)}"
     return (
-        f"No difference between {'the control ' if row['is_control'] else ''}{row['arm']} and {plan.reference} was shown on {plan.headline} "
+        f"No difference between {arm} and {plan.reference} was shown on {plan.headline} "
         f"(corrected p {numbers.p_text(row['p_corrected'])}, {row['n_pairs']} blocks){allowed}."
     )
 

@@ -19,6 +19,10 @@ _REFERENCE_COLOUR = "#8c8c8c"
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 _SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right", "triangle-left")
 
+# Labels are measured with one font and drawn with the reader's: the padding leaves room for a wider one.
+_FONT = "Arial, Helvetica, Liberation Sans, sans-serif"
+_PADDING = {"left": 30, "right": 12, "top": 4, "bottom": 4}
+
 Rows = Sequence[dict[str, Any]]
 
 
@@ -52,9 +56,9 @@ def themed(chart: Any, background: str) -> Any:
     ink = {"labelColor": INK, "titleColor": INK}
     lines = {"domainColor": INK, "tickColor": INK, "gridColor": INK, "gridOpacity": 0.12}
     return (
-        chart.configure(background=background, font="sans-serif")
+        chart.configure(background=background, font=_FONT, padding=_PADDING)
         .configure_axis(**ink, **lines, titleFontWeight="normal")
-        .configure_legend(**ink, labelLimit=260, columns=4)
+        .configure_legend(**ink, labelLimit=260, columns=4, columnPadding=28, symbolOpacity=1)
         .configure_header(**ink, labelFontWeight="bold", labelLimit=320)
         .configure_title(color=INK, fontSize=12, anchor="start")
         .configure_view(stroke=None)

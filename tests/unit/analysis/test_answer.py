@@ -1,0 +1,70 @@
+"""Sentences are never stronger than the numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from analysis.answer import answer
+from analysis.effects import effects_view
+from analysis.plan import read_plan
+from orchestrator.records import Record
+from tests.helpers.results import StudyResults
+from tests.helpers.results import as_failed
+
+
+def sentences(study: StudyResults, keep: Callable[[Record], Record | None] = lambda record: record) -> list[str]:
+    plan = read_plan(study.stored())
+    return answer(effects_view(study.table(keep), plan).to_pylist(), plan)
+
+
+def test_a_shown_difference_is_said_with_size_interval_and_support() -> None:
+    said = sentences(StudyResults(effect={"clip_td": 0.04}))
+
+    assert any(
+        sentence.startswith("clip_td is better than no_distillation on test/accuracy, by 0.04")
+        and "95 % interval" in sentence
+        and "12 blocks" in sentence
+        for sentence in said
+    )
+
+
+def test_no_shown_difference_is_not_said_to_be_equality() -> None:
+    said = " ".join(sentences(StudyResults()))
+
+    assert "No difference between clip_td and no_distillation was shown" in said
+    assert "the data allow differences from -" in said
+    assert not any(word in said for word in ("better", "equal", "same", "no effect"))
+
+
+def test_too_few_seeds_give_no_claim_about_any_arm() -> None:
+    said = " ".join(sentences(StudyResults(effect={"clip_td": 0.5}, confirm=(1, 2))))
+
+    assert "Not enough seeds" in said
+    assert "7 paired blocks of task and seed are needed" in said
+    assert not any(word in said for word in ("better", "worse", "was shown"))
+
+
+def test_missing_trials_make_the_answer_provisional_and_failed_ones_are_named() -> None:
+    study = StudyResults(conditions={}, confirm=tuple(range(1, 10)))
+
+    def lose(record: Record) -> Record | None:
+        return None if record.phase == "confirm" and record.seed == 9 else record
+
+    def fail(record: Record) -> Record:
+        return as_failed(record) if record.phase == "confirm" and record.seed == 9 else record
+
+    assert sentences(study, lose)[0] == "Provisional: of 36 planned confirm trials 4 are missing and 0 failed."
+    assert sentences(study, fail)[0] == "Of 36 planned confirm trials 4 failed and are left out."
+
+
+def test_a_control_that_gains_is_a_warning() -> None:
+    said = sentences(StudyResults(effect={"clip_td": 0.05, "shuffled_teacher": 0.05}))
+
+    assert said[-1].startswith("shuffled_teacher being a control")
+    assert not any("being a control" in sentence for sentence in sentences(StudyResults(effect={"clip_td": 0.05})))
+
+
+def test_a_lone_reference_has_nothing_to_be_compared_with() -> None:
+    assert sentences(StudyResults(arms=("base",))) == [
+        "Only the reference arm base is planned: there is nothing to compare it with."
+    ]

@@ -1,0 +1,85 @@
+"""SQL over the views, and what it must not reach."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pyarrow.parquet as pq
+import pytest
+
+from analysis import QueryError
+from analysis.query import run_query
+
+
+def test_the_default_answers_with_the_headline_effects(store_uri: str) -> None:
+    rows = json.loads(run_query(store_uri, "small", None, "json"))
+
+    assert [row["condition"] for row in rows[:3]] == ["all conditions"] * 3
+    assert {row["metric"] for row in rows} == {"test/accuracy"}
+    assert len(rows) == 3 + 6
+
+
+def test_the_documented_question_is_answered(store_uri: str) -> None:
+    sql = "select arm, data_fraction, mean, ci_low, ci_high from effects where split = 'test' order by 1, 2"
+
+    rows = json.loads(run_query(store_uri, "small", sql, "json"))
+
+    assert rows[0].keys() == {"arm", "data_fraction", "mean", "ci_low", "ci_high"}
+
+
+def test_views_can_be_joined_and_metrics_are_quoted_columns(store_uri: str) -> None:
+    sql = """select t.arm, count(*) as points, max(t."test/accuracy") as best
+             from trials t join curves c using (trial_id)
+             where t.counts and t.phase = 'confirm' group by 1 order by 1"""
+
+    rows = json.loads(run_query(store_uri, "small", sql, "json"))
+
+    assert [row["points"] for row in rows] == [4 * 13, 4 * 14, 4 * 14]
+
+
+@pytest.mark.parametrize("sql", ["describe trials", "summarize effects", "from curves limit 1", "explain select 1",
+                                 "with a as (select 1 as x) select * from a",
+                                 "pivot trials on arm using count(*) group by phase"])  # fmt: skip
+def test_every_kind_of_reading_statement_is_allowed(store_uri: str, sql: str) -> None:
+    assert run_query(store_uri, "small", sql)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select * from read_csv('/etc/hostname')",
+        "select * from '/etc/hostname'",
+        "select * from glob('/*')",
+        "copy trials to '/tmp/stolen.csv'",
+        "attach '/tmp/other.db'",
+        "install httpfs",
+        "create table x as select 1",
+        "drop view trials",
+        "delete from trials",
+        "set enable_external_access = true",
+        "pragma database_list",
+        "select 1; select 2",
+        "-- nothing",
+        "select * from views",
+    ],
+)
+def test_writing_files_settings_and_variables_are_refused(store_uri: str, sql: str) -> None:
+    with pytest.raises(QueryError, match="SQL: "):
+        run_query(store_uri, "small", sql)
+
+
+def test_a_wrong_column_is_answered_with_the_right_ones(store_uri: str) -> None:
+    with pytest.raises(QueryError) as caught:
+        run_query(store_uri, "small", "select acuracy from trials")
+
+    message = str(caught.value)
+    assert "acuracy" in message
+    assert '"test/accuracy"' in message
+    assert "Other views: curves, predictions" in message
+
+
+def test_parquet_is_a_parquet_file(store_uri: str) -> None:
+    answer = run_query(store_uri, "small", "select arm, seed from trials order by all", "parquet")
+
+    assert pq.read_table(io.BytesIO(answer)).column_names == ["arm", "seed"]

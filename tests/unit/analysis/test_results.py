@@ -1,0 +1,84 @@
+"""Loading the views of a store."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import analysis
+from tests.helpers.results import StudyResults
+
+
+def test_all_views_of_all_studies_are_arrow_tables(store_uri: str) -> None:
+    results = analysis.load(store_uri)
+
+    assert results.studies == ("small", "unfinished")
+    assert results.trials.num_rows == 3 * 2 * (1 + 7) + 4
+    assert set(results.trials["study"].to_pylist()) == {"small", "unfinished"}
+    assert set(results.effects["study"].to_pylist()) == {"small", "unfinished"}
+    assert results.curves.num_rows == 4 * (results.trials.num_rows - 1)  # the failed trial left no curve
+    assert results.curves.column_names[:2] == ["study", "trial_id"]
+    assert results.predictions.num_rows == 0
+    assert results.problems == ()
+
+
+def test_one_study_can_be_asked_for_by_name(store_uri: str) -> None:
+    assert set(analysis.load(store_uri, "small").trials["study"].to_pylist()) == {"small"}
+
+
+def test_an_unknown_study_is_named_with_those_that_are_there(store_uri: str) -> None:
+    with pytest.raises(analysis.AnalysisError, match=r"'smal'.*small, unfinished"):
+        analysis.load(store_uri, ["smal"])
+
+
+def test_an_empty_store_says_how_to_fill_it(tmp_path: Path) -> None:
+    with pytest.raises(analysis.AnalysisError, match="ablate run"):
+        analysis.load(str(tmp_path / "nowhere"))
+
+
+def test_a_study_whose_plan_cannot_be_read_keeps_its_trials_and_is_named(tmp_path: Path) -> None:
+    study = StudyResults(study="broken", arms=("a", "b"), conditions={}, confirm=(1,), proposals=1)
+    study.write(str(tmp_path))
+    (tmp_path / "studies" / "broken" / "study.json").write_text('{"study": "broken", "cells": []}')
+
+    results = analysis.load(str(tmp_path))
+
+    assert results.trials.num_rows == 2 * 2
+    assert results.effects.num_rows == 0
+    assert any("broken" in problem and "target" in problem for problem in results.problems)
+
+
+def test_a_foreign_file_is_named_and_skipped(tmp_path: Path) -> None:
+    study = StudyResults(study="foreign", arms=("a", "b"), conditions={}, confirm=(1,), proposals=1)
+    study.write(str(tmp_path))
+    (tmp_path / "studies" / "foreign" / "trials" / "notes.parquet").write_text("not a table")
+
+    results = analysis.load(str(tmp_path))
+
+    assert results.trials.num_rows == 2 * 2
+    assert any("notes.parquet" in problem for problem in results.problems)
+
+
+def test_columns_that_studies_type_differently_become_text(tmp_path: Path) -> None:
+    size: dict[str, Any] = {"arms": ("a",), "confirm": (1,), "proposals": 1}
+    StudyResults(study="one", conditions={"student.init": [1, 2]}, **size).write(str(tmp_path))
+    StudyResults(study="two", conditions={"student.init": ["scratch"]}, **size).write(str(tmp_path))
+
+    results = analysis.load(str(tmp_path))
+
+    assert set(results.trials["student.init"].to_pylist()) == {"1", "2", "scratch"}
+
+
+def test_analysis_imports_neither_ray_nor_torch() -> None:
+    program = (
+        "import sys, analysis, analysis.query, analysis.tables, analysis.report; "
+        "print([name for name in ('ray', 'torch', 'cluster', 'trainables.trial') if name in sys.modules])"
+    )
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr
