@@ -1,43 +1,35 @@
-"""A driver that can be killed: `python -m tests.integration.drive STORE EXECUTIONS`."""
+"""A driver of a Ray run in a process of its own: `python -m tests.integration.drive STORE MARKS`."""
 
 from __future__ import annotations
 
 import sys
-from datetime import datetime
 from pathlib import Path
 
 from cluster.executor import RayExecutor
-from orchestrator.records import Record
+from orchestrator.display import QuietDisplay
+from orchestrator.run import run_study
 from orchestrator.store import Store
-from orchestrator.trials import Trial
 from search_spaces.study import Resources
-from tests.integration.simulated_study import STUDY
-from tests.integration.simulated_study import Accidents
-from tests.integration.simulated_study import open_ledger
-from trainables.job import TrialOutcome
+from tests.helpers.simulated import SimulatedTrainable
+from tests.helpers.simulated import make_experiment
+from tests.integration.accidents import STUDY
+from tests.integration.accidents import Accidents
 
 SECONDS = 0.5
 """How long a trial takes: long enough to be killed in the middle of one."""
+EXIT_INTERRUPTED = 130
 
 
-def main(store_uri: str, executions: str) -> int:
-    """Run what the store does not hold yet; 130 after Ctrl-C."""
-    store = Store.open(store_uri)
-    ledger = open_ledger(earlier=store.records(STUDY.study))
-
-    def finish(trial: Trial, outcome: TrialOutcome, started_at: datetime, attempts: int) -> Record:
-        record = ledger.finish(trial, outcome, started_at, attempts)
-        store.write(record, outcome.curve, outcome.predictions)
-        return record
-
-    run_trial = Accidents(folder=executions, seconds=SECONDS)
-    resources = Resources(max_concurrent=2)
+def main(store: str, marks: str) -> int:
+    """Run what the store does not hold yet."""
+    run_trial = Accidents(simulated=SimulatedTrainable(ledger=marks, seconds=SECONDS))
+    executor = RayExecutor(
+        address="local", resources=Resources(max_concurrent=2), cache=Path(marks), run_trial=run_trial
+    )
     try:
-        RayExecutor(address="local", resources=resources, cache=Path("/nowhere"), run_trial=run_trial).run(
-            ledger.queue, finish
-        )
+        run_study(make_experiment(STUDY), Store.open(store), executor, QuietDisplay())
     except KeyboardInterrupt:
-        return 130
+        return EXIT_INTERRUPTED
     return 0
 
 

@@ -7,7 +7,7 @@ import signal
 from dataclasses import dataclass
 from dataclasses import replace
 
-from tests.integration.simulated_study import simulate
+from tests.helpers.simulated import SimulatedTrainable
 from trainables.job import Report
 from trainables.job import TrialJob
 from trainables.job import TrialOutcome
@@ -23,7 +23,7 @@ class PairAccidents:
     raises: int
 
     def __call__(self, job: TrialJob, report: Report) -> TrialOutcome:
-        """Sum the ranks over the process group; without an accident that is 1 + 2."""
+        """Sum 1 and 2 over the process group; the sum is the outcome's device."""
         import torch
         import torch.distributed
 
@@ -37,5 +37,4 @@ class PairAccidents:
                 os.kill(os.getpid(), signal.SIGKILL)
         total = torch.tensor([rank + 1.0])
         torch.distributed.all_reduce(total)
-        outcome = simulate(job, report)
-        return replace(outcome, num_workers=2, metrics={**outcome.metrics, "total": total.item()})
+        return replace(SimulatedTrainable()(job, report), device=f"total {total.item():g}")

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,15 +15,16 @@ import pytest
 
 from orchestrator.records import Record
 from orchestrator.store import Store
-from tests.integration.simulated_study import NUM_TRIALS
-from tests.integration.simulated_study import STUDY
-from tests.integration.simulated_study import open_ledger
-from tests.integration.simulated_study import run_here
-from tests.integration.simulated_study import values
+from tests.helpers.simulated import executions
+from tests.integration.accidents import NUM_TRIALS
+from tests.integration.accidents import STUDY
+from tests.integration.accidents import metrics
+from tests.integration.accidents import undisturbed
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 ROOT = Path(__file__).resolve().parents[2]
 START_S = 120
+EXIT_INTERRUPTED = 130
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,11 +32,11 @@ class Place:
     """Where the drivers of one study leave their traces."""
 
     store: str
-    executions: Path
+    marks: Path
 
     def drive(self) -> subprocess.Popen[bytes]:
         """Start a driver in a process group of its own."""
-        command = [sys.executable, "-m", "tests.integration.drive", self.store, str(self.executions)]
+        command = [sys.executable, "-m", "tests.integration.drive", self.store, str(self.marks)]
         return subprocess.Popen(command, cwd=ROOT, start_new_session=True)
 
     def records(self) -> list[Record]:
@@ -44,16 +44,12 @@ class Place:
         store = Store.open(self.store)
         return store.records(STUDY.study) if STUDY.study in store.studies() else []
 
-    def executed(self) -> Counter[str]:
-        """Return how often each trial was started."""
-        return Counter({path.name: path.stat().st_size for path in self.executions.iterdir()})
-
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
     """An empty store."""
-    (tmp_path / "executions").mkdir()
-    return Place(store=str(tmp_path / "store"), executions=tmp_path / "executions")
+    (tmp_path / "marks").mkdir()
+    return Place(store=str(tmp_path / "store"), marks=tmp_path / "marks")
 
 
 def _until(condition: Callable[[], bool], seconds: float) -> None:
@@ -72,14 +68,14 @@ def _is_gone(process: int) -> bool:
 
 
 def _are_gone(records: list[Record]) -> bool:
-    return all(_is_gone(int(record.metrics["process"])) for record in records)
+    return all(_is_gone(int(record.device)) for record in records)
 
 
 def test_an_interrupted_and_a_killed_driver_lose_nothing_and_repeat_nothing(place: Place) -> None:
     driver = place.drive()
     _until(lambda: len(place.records()) >= 3, START_S)
     driver.send_signal(signal.SIGINT)
-    assert driver.wait(timeout=30) == 130
+    assert driver.wait(timeout=30) == EXIT_INTERRUPTED
     stopped = place.records()
     _until(lambda: _are_gone(stopped), 20)
 
@@ -91,12 +87,11 @@ def test_an_interrupted_and_a_killed_driver_lose_nothing_and_repeat_nothing(plac
     assert len(stopped) < len(killed) < NUM_TRIALS
     _until(lambda: _are_gone(killed), 20)
 
-    before = place.executed()
+    before = executions(place.marks)
     assert place.drive().wait(timeout=START_S) == 0
-    assert {record.trial_id: place.executed()[record.trial_id] for record in killed} == {
+    after = executions(place.marks)
+    assert {record.trial_id: after[record.trial_id] for record in killed} == {
         record.trial_id: before[record.trial_id] for record in killed
     }
-    undisturbed = open_ledger()
-    run_here(undisturbed)
     assert len(place.records()) == NUM_TRIALS
-    assert values(place.records()) == values(undisturbed.records)
+    assert metrics(place.records()) == undisturbed()

@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 
 from search_spaces.study import Resources
+from tests.contract.executor_contract import Ledger
+from tests.helpers.simulated import make_queue
+from tests.integration.accidents import NUM_TRIALS
+from tests.integration.accidents import STUDY
+from tests.integration.accidents import metrics
+from tests.integration.accidents import only
+from tests.integration.accidents import undisturbed
 from tests.integration.pair import PairAccidents
-from tests.integration.simulated_study import NUM_TRIALS
-from tests.integration.simulated_study import Ledger
-from tests.integration.simulated_study import open_ledger
-from tests.integration.simulated_study import run_here
-from tests.integration.simulated_study import values
 
 pytestmark = pytest.mark.ray
 
@@ -22,7 +24,7 @@ def ledger(ray_cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Ledge
     """The study after a run with one group of two workers."""
     from cluster.executor import RayExecutor
 
-    opened = open_ledger()
+    opened = Ledger(queue=make_queue(STUDY))
     accidents = PairAccidents(marks=str(tmp_path_factory.mktemp("marks")), killed_once=1, raises=2)
     resources = Resources(workers=2, max_concurrent=1)
     executor = RayExecutor(address="local", resources=resources, cache=Path("/nowhere"), run_trial=accidents)
@@ -34,23 +36,21 @@ def test_all_trials_are_done_by_both_workers_together(ledger: Ledger) -> None:
     assert len(ledger.records) == NUM_TRIALS
     completed = [record for record in ledger.records if record.completed]
     assert len(completed) == NUM_TRIALS - 1
-    assert {record.metrics["total"] for record in completed} == {3.0}
+    assert {record.device for record in completed} == {"total 3"}
 
 
 def test_each_result_belongs_to_its_own_trial(ledger: Ledger) -> None:
-    alone = open_ledger()
-    run_here(alone)
-    found, expected = values(ledger.records), values(alone.records)
+    found, expected = metrics(ledger.records), undisturbed()
     assert found == {trial_id: expected[trial_id] for trial_id in found}
 
 
 def test_losing_the_other_worker_is_a_lost_worker_and_not_an_error_of_the_trial(ledger: Ledger) -> None:
-    record = ledger.only("wet", 1)
+    record = only(ledger, "wet", 1)
     assert (record.status, record.attempts) == ("completed", 2)
 
 
 def test_a_worker_that_raises_alone_ends_the_trial_with_its_own_error_and_the_others_go_on(ledger: Ledger) -> None:
-    record = ledger.only("wet", 2)
+    record = only(ledger, "wet", 2)
     assert (record.cause, record.attempts) == ("trainable_error", 1)
     assert "rank 1 raises alone" in record.error
-    assert ledger.only("wet", 3).completed
+    assert only(ledger, "wet", 3).completed
