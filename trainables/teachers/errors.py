@@ -1,0 +1,7 @@
+"""What can be wrong with a teacher that a study names. Imports no torch."""
+
+from __future__ import annotations
+
+
+class TeacherError(ValueError):
+    """A teacher cannot be loaded or read; the message names the field or file, what was found and the remedy."""

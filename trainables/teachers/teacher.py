@@ -1,0 +1,185 @@
+"""The frozen teacher: images, sentences and words to unit vectors of one joint space.
+
+Dimensions: B images or texts, N words, D joint width, F width of the image trunk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torch import nn
+from torch.nn.functional import normalize
+
+from trainables.teachers.text_tower import read_tokens
+from trainables.teachers.words import Passage
+from trainables.teachers.words import cleaned_text
+from trainables.teachers.words import locate_words
+from trainables.teachers.words import positions_of_words
+from trainables.teachers.words import shorten
+from trainables.teachers.words import token_spans
+from trainables.teachers.words import words_of
+
+_TEXT_BATCH = 64
+_IMAGE_BATCH = {"cpu": 4, "cuda": 128}
+"""Small on a CPU: larger activations miss its cache (twice the time at 32, measured with the bundled teacher)."""
+_BLANK = (127, 127, 127)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextFeatures:
+    """What the teacher makes of some texts."""
+
+    sentences_BD: Tensor
+    words: tuple[Tensor, ...]
+    """(N, D) unit states of each text's words in their sentence."""
+
+
+class Teacher(nn.Module):
+    """An open_clip model with its tokenizer and preprocessing, frozen, and in eval mode whatever is asked of it."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        tokenizer: Any,
+        preprocess: Callable[[Image.Image], Tensor],
+        *,
+        region_trunk: bool = False,
+    ) -> None:
+        """`region_trunk`: the image tower's trunk and pixels are those of `trainables.vision.regions`."""
+        super().__init__()
+        self._region_trunk = region_trunk
+        self.model: Any = model.requires_grad_(False)
+        self.tokenizer = tokenizer
+        self.preprocess = preprocess
+        self._isolated: dict[str, Tensor] = {}
+        self.train(False)
+
+    def train(self, mode: bool = True) -> Teacher:
+        """Stay in eval mode: a teacher's batch statistics and dropout must not follow the student's."""
+        super().train(False)
+        return self
+
+    @property
+    def logit_scale(self) -> float:
+        """Factor of the cosines in the contrastive softmax (1 / temperature)."""
+        return float(self.model.logit_scale.exp().mean())
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model lies; features come back on the CPU."""
+        device: torch.device = self.model.logit_scale.device
+        return device
+
+    @torch.no_grad()
+    def encode_images(self, images: Sequence[Image.Image]) -> Tensor:
+        """Return (B, D) unit embeddings."""
+        size = _IMAGE_BATCH.get(self.device.type, 32)
+        parts = [self._images(images[start : start + size]) for start in range(0, len(images), size)]
+        return torch.cat(parts)
+
+    @property
+    def reads_region_trunk(self) -> bool:
+        """Whether `encode_pooled` of an image's region features, row 0, is `encode_images` of it."""
+        return self._region_trunk
+
+    def encode_blank(self) -> Tensor:
+        """Return (1, D): the embedding of an evenly grey picture."""
+        return self.encode_images([Image.new("RGB", (224, 224), _BLANK)])
+
+    @torch.no_grad()
+    def encode_pooled(self, pooled_BF: Tensor) -> Tensor:
+        """Return (B, D) unit embeddings from the image trunk's pooled features, as `encode_images` gives them.
+
+        Raises:
+            TypeError: the image tower is not a timm trunk with average pooling and a projection behind it.
+        """
+        visual: Any = self.model.visual
+        if type(visual).__name__ != "TimmModel" or not len(visual.head):
+            raise TypeError(f"pooled features do not determine the embedding of a {type(visual).__name__}")
+        return normalize(visual.head(pooled_BF.to(self.device)), dim=-1).cpu()
+
+    def encode_texts(self, texts: Sequence[str | Passage]) -> Tensor:
+        """Return (B, D) unit embeddings; a text too long for the tower loses its end (a passage: its query's end)."""
+        return self.read([_passage(text) for text in texts], with_words=False).sentences_BD
+
+    def word_features(self, texts: Sequence[str | Passage], kind: str = "contextual") -> list[Tensor]:
+        """Return one (N, D) tensor of unit vectors a text, in the order of `words_of`.
+
+        `contextual`: the word's final states, through the text projection, averaged. `isolated`: the word encoded
+        alone, as a sentence. A word that its sentence has no state of (cut off, or changed by the tokenizer's
+        cleaning) has its isolated vector in both.
+        """
+        if kind == "isolated":
+            return [self.isolated(words_of(_passage(text).text)) for text in texts]
+        if kind != "contextual":
+            raise ValueError(f"kind of word features: wanted contextual or isolated, found {kind!r}")
+        return list(self.read([_passage(text) for text in texts]).words)
+
+    @torch.no_grad()
+    def read(self, passages: Sequence[Passage], with_words: bool = True) -> TextFeatures:
+        """Encode sentences and, with words, their words in one pass. Texts of like length share a batch."""
+        order = sorted(range(len(passages)), key=lambda i: len(passages[i].text))
+        found: dict[int, tuple[Tensor, Tensor]] = {}
+        for start in range(0, len(order), _TEXT_BATCH):
+            chosen = order[start : start + _TEXT_BATCH]
+            found.update(zip(chosen, self._texts([passages[i] for i in chosen], with_words), strict=True))
+        sentences = [found[i][0] for i in range(len(passages))]
+        empty = torch.zeros(0, int(sentences[0].shape[-1]) if sentences else 0)
+        return TextFeatures(
+            sentences_BD=torch.stack(sentences) if sentences else empty,
+            words=tuple(found[i][1] for i in range(len(passages))) if with_words else (),
+        )
+
+    def isolated(self, words: Sequence[str]) -> Tensor:
+        """Return (N, D) unit vectors of words encoded alone; each distinct word is encoded once."""
+        new = [word for word in dict.fromkeys(words) if word not in self._isolated]
+        if new:
+            sentences = self.read([Passage(query=word) for word in new], with_words=False).sentences_BD
+            self._isolated.update(zip(new, sentences, strict=True))
+        if not words:
+            return self.encode_texts([""])[:0]
+        return torch.stack([self._isolated[word] for word in words])
+
+    def _images(self, images: Sequence[Image.Image]) -> Tensor:
+        pixels = torch.stack([self.preprocess(image.convert("RGB")) for image in images])
+        pixels = pixels.to(self.device).contiguous(memory_format=torch.channels_last)
+        return normalize(self.model.encode_image(pixels), dim=-1).cpu()
+
+    def _texts(self, passages: Sequence[Passage], with_words: bool) -> list[tuple[Tensor, Tensor]]:
+        fitted = [shorten(self.tokenizer, passage) for passage in passages]
+        ids_BL = self.tokenizer([text for text, _ in fitted]).to(self.device)
+        sentences_BD, tokens_BLD = (values.cpu() for values in read_tokens(self.model, ids_BL))
+        sentences_BD = normalize(sentences_BD, dim=-1)
+        if not with_words:
+            return [(sentence, sentence[None, :][:0]) for sentence in sentences_BD]
+        words = [
+            self._words(passage, text, kept, states)
+            for passage, (text, kept), states in zip(passages, fitted, tokens_BLD, strict=True)
+        ]
+        return list(zip(sentences_BD, words, strict=True))
+
+    def _words(self, whole: Passage, text: str, kept: int, states_LD: Tensor) -> Tensor:
+        """(N, D) features of the words of the whole passage, of which `text` is what the tower read."""
+        words, query_words = words_of(whole.text), len(words_of(whole.query))
+        seen = [*range(kept), *range(query_words, len(words))]
+        cleaned = cleaned_text(self.tokenizer, text)
+        spans = locate_words([words[i] for i in seen], cleaned)
+        room = min(len(states_LD), self.tokenizer.context_length - 1)
+        positions = positions_of_words(spans, token_spans(self.tokenizer, cleaned), room)
+        found = {i: states_LD[places].mean(0) for i, places in zip(seen, positions, strict=True) if places}
+        missing = [i for i in range(len(words)) if i not in found]
+        if missing:
+            found.update(zip(missing, self.isolated([words[i] for i in missing]), strict=True))
+        if not words:
+            return states_LD[:0]
+        return normalize(torch.stack([found[i] for i in range(len(words))]), dim=-1)
+
+
+def _passage(text: str | Passage) -> Passage:
+    return text if isinstance(text, Passage) else Passage(query=text)
