@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from trainables.distillation.confidence import truth_probability
 from trainables.distillation.objective import Objective
@@ -37,7 +36,7 @@ class TrainingStep(nn.Module):
         loss = task_loss(self.task, states.logits, batch.targets_BK)
         outputs, confidence_B = None, None
         if self.objective.distils:
-            outputs = distilled_outputs(states, batch)
+            outputs = distilled_outputs(states, batch, num_words=targets.word_mask_BN.shape[1] if targets else 1)
             with torch.no_grad():
                 num_candidates = len(batch.words) // len(batch.indices)
                 truth = probabilities(self.task, states.logits.detach().float(), num_candidates)
@@ -46,7 +45,7 @@ class TrainingStep(nn.Module):
         return total, {"task": loss.detach(), **parts}
 
 
-def distilled_outputs(states: StudentStates, batch: Batch) -> StudentOutputs:
+def distilled_outputs(states: StudentStates, batch: Batch, *, num_words: int) -> StudentOutputs:
     """The states that are distilled: those of the right candidate's sequence."""
     num_candidates = len(batch.words) // len(batch.indices)
     rows_B = torch.arange(len(batch.indices), device=batch.words.device) * num_candidates
@@ -56,14 +55,14 @@ def distilled_outputs(states: StudentStates, batch: Batch) -> StudentOutputs:
     return StudentOutputs(
         h_cls=text_BLS[:, 0],
         h_image=states.regions_BRS[rows_B, 0],
-        h_words=word_states(text_BLS, batch.words[rows_B]),
+        h_words=word_states(text_BLS, batch.words[rows_B], num_words),
         logits=states.logits[rows_B],
     )
 
 
-def word_states(text_BLS: torch.Tensor, words_BL: torch.Tensor) -> torch.Tensor:
-    """(B, N, S) mean state of each word's tokens; zero for a word that was cut off."""
-    num_words = int(words_BL.max()) + 1
-    member_BLN = F.one_hot(words_BL + 1, max(num_words, 1) + 1)[..., 1:].to(text_BLS.dtype)
+def word_states(text_BLS: torch.Tensor, words_BL: torch.Tensor, num_words: int) -> torch.Tensor:
+    """(B, N, S) mean state of each word's tokens, N = `num_words`; zero for a word that was cut off."""
+    places = torch.arange(num_words, device=words_BL.device)
+    member_BLN = (words_BL.unsqueeze(-1) == places).to(text_BLS.dtype)
     counts_BN1 = member_BLN.sum(dim=1).clamp_min(1).unsqueeze(-1)
     return torch.einsum("bln,bls->bns", member_BLN, text_BLS) / counts_BN1

@@ -31,7 +31,8 @@ class TargetTable:
         *,
         shuffle_seed: int | None,
     ) -> None:
-        """`shuffle_seed`: with one, every example gets another example's targets (the shuffled-teacher control)."""
+        """`shuffle_seed`: with one, every example gets another example's targets (the shuffled-teacher control): its
+        image, its sentence, and the features of its words, taken round and round until each word has one."""
         examples = split.examples
         texts = [teacher_text(distilled_candidate(example)) for example in examples]
         self.images_NT = features.image([example.image for example in examples])
@@ -49,8 +50,8 @@ class TargetTable:
         empty = torch.zeros(len(rows), 1, self.images_NT.shape[1])
         words, isolated, mask = empty, empty, torch.zeros(len(rows), 1, dtype=torch.bool)
         if self.needs_words:
-            words, mask = self._words(self.words, rows)
-            isolated, _ = self._words(self.isolated, rows)
+            words, mask = _of_words(self.words, rows, self.words[1][indices])
+            isolated, _ = _of_words(self.isolated, rows, self.words[1][indices])
         return TeacherTargets(
             image_BT=_tensor(self.images_NT[rows]),
             text_BT=_tensor(self.texts_NT[rows]),
@@ -62,12 +63,16 @@ class TargetTable:
             correct_B=torch.from_numpy(self.confidence.correct[rows]),
         )
 
-    def _words(self, padded: tuple[np.ndarray, np.ndarray], rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-        features_NWT, counts_N = padded
-        counts = counts_N[rows]
-        longest = max(1, int(counts.max()))
-        mask = torch.from_numpy(np.arange(longest) < counts[:, None])
-        return _tensor(features_NWT[rows, :longest]), mask
+
+def _of_words(
+    padded: tuple[np.ndarray, np.ndarray], rows: np.ndarray, wanted: np.ndarray
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Features (B, W, T) of the words of `rows` and the mask (B, W) of the `wanted` number of words of each."""
+    features_NWT, counts_N = padded
+    places = np.arange(max(1, int(wanted.max())))
+    mask = places < wanted[:, None]
+    source = np.where(mask, places % counts_N[rows][:, None].clip(1), 0)
+    return _tensor(features_NWT[rows[:, None], source]), torch.from_numpy(mask)
 
 
 def _derangement(count: int, seed: int) -> np.ndarray:

@@ -26,5 +26,6 @@ CLIP_TD = {"terms": {"image": 1.0, "text": 1.0, "tokens": 1.0}}
 def cache() -> Path:
     """The user's cache folder, with everything that `smoke` trials read."""
     configs = [smoke(task, distillation=CLIP_TD) for task in ("snli_ve", "vqa", "vcr")]
+    configs.append(smoke(distillation=CLIP_TD, teacher={"control": "blank_image"}))
     prepare(configs, cache_folder(), lambda what, done, total: None)
     return cache_folder()

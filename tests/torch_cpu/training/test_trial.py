@@ -66,6 +66,16 @@ def test_the_plain_arm_is_the_same_whatever_its_teacher_would_be(cache: Path) ->
     assert plain.metrics == other.metrics
 
 
+@pytest.mark.parametrize("control", ["shuffled", "blank_image"])
+def test_controls_train_like_the_arm_they_control(control: str, cache: Path) -> None:
+    distilled = run(smoke(distillation=CLIP_TD), cache)
+    outcome = run(smoke(distillation=CLIP_TD, teacher={"control": control}), cache)
+
+    assert outcome.status == "completed", outcome.error
+    assert outcome.metrics["train/steps"] == distilled.metrics["train/steps"]
+    assert [p.value for p in outcome.curve] != [p.value for p in distilled.curve]
+
+
 def test_a_trial_that_diverges_is_a_failed_outcome_with_its_cause(cache: Path) -> None:
     outcome = run(smoke(optim={"lr": 1e30}), cache)
 
