@@ -8,8 +8,16 @@ import json
 import pyarrow.parquet as pq
 import pytest
 
+import analysis
 from analysis import QueryError
+from analysis import Results
+from analysis.query import ask
 from analysis.query import run_query
+
+
+@pytest.fixture(scope="module")
+def results(store_uri: str) -> Results:
+    return analysis.load(store_uri, "small")
 
 
 def test_the_default_answers_with_the_headline_effects(store_uri: str) -> None:
@@ -20,20 +28,20 @@ def test_the_default_answers_with_the_headline_effects(store_uri: str) -> None:
     assert len(rows) == 3 + 6
 
 
-def test_the_documented_question_is_answered(store_uri: str) -> None:
+def test_the_documented_question_is_answered(results: Results) -> None:
     sql = "select arm, data_fraction, mean, ci_low, ci_high from effects where split = 'test' order by 1, 2"
 
-    rows = json.loads(run_query(store_uri, "small", sql, "json"))
+    rows = ask(results, sql).to_pylist()
 
     assert rows[0].keys() == {"arm", "data_fraction", "mean", "ci_low", "ci_high"}
 
 
-def test_views_can_be_joined_and_metrics_are_quoted_columns(store_uri: str) -> None:
+def test_views_can_be_joined_and_metrics_are_quoted_columns(results: Results) -> None:
     sql = """select t.arm, count(*) as points, max(t."test/accuracy") as best
              from trials t join curves c using (trial_id)
              where t.counts and t.phase = 'confirm' group by 1 order by 1"""
 
-    rows = json.loads(run_query(store_uri, "small", sql, "json"))
+    rows = ask(results, sql).to_pylist()
 
     assert [row["points"] for row in rows] == [4 * 13, 4 * 14, 4 * 14]
 
@@ -41,8 +49,8 @@ def test_views_can_be_joined_and_metrics_are_quoted_columns(store_uri: str) -> N
 @pytest.mark.parametrize("sql", ["describe trials", "summarize effects", "from curves limit 1", "explain select 1",
                                  "with a as (select 1 as x) select * from a",
                                  "pivot trials on arm using count(*) group by phase"])  # fmt: skip
-def test_every_kind_of_reading_statement_is_allowed(store_uri: str, sql: str) -> None:
-    assert run_query(store_uri, "small", sql)
+def test_every_kind_of_reading_statement_is_allowed(results: Results, sql: str) -> None:
+    assert ask(results, sql).num_rows > 0
 
 
 @pytest.mark.parametrize(
@@ -64,14 +72,14 @@ def test_every_kind_of_reading_statement_is_allowed(store_uri: str, sql: str) ->
         "select * from views",
     ],
 )
-def test_writing_files_settings_and_variables_are_refused(store_uri: str, sql: str) -> None:
+def test_writing_files_settings_and_variables_are_refused(results: Results, sql: str) -> None:
     with pytest.raises(QueryError, match="SQL: "):
-        run_query(store_uri, "small", sql)
+        ask(results, sql)
 
 
-def test_a_wrong_column_is_answered_with_the_right_ones(store_uri: str) -> None:
+def test_a_wrong_column_is_answered_with_the_right_ones(results: Results) -> None:
     with pytest.raises(QueryError) as caught:
-        run_query(store_uri, "small", "select acuracy from trials")
+        ask(results, "select acuracy from trials")
 
     message = str(caught.value)
     assert "acuracy" in message

@@ -1,0 +1,48 @@
+"""The page on records lists exactly the columns and types of the views."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from analysis.effects import EFFECT_SCHEMA
+from analysis.statistics import pairs_needed
+from analysis.trials import trials_view
+from orchestrator.records import CURVE_SCHEMA
+from orchestrator.records import PREDICTION_SCHEMA
+from orchestrator.records import RECORD_SCHEMA
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+STUDY = pa.field("study", pa.string())
+VIEWS = {
+    "trials": list(trials_view(RECORD_SCHEMA.empty_table(), None).schema),
+    "curves": [STUDY, *CURVE_SCHEMA],
+    "predictions": [STUDY, *PREDICTION_SCHEMA],
+    "effects": list(EFFECT_SCHEMA),
+}
+
+
+def documented(view: str) -> list[tuple[str, str]]:
+    section = re.split(r"^## ", (DOCS / "records.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    (text,) = [part for part in section if part.startswith(f"{view}\n")]
+    rows = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("| ")]
+    return [(row[0].strip(), row[1].strip()) for row in rows[2:]]
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_each_view_is_documented_column_by_column_in_its_order(view: str) -> None:
+    expected = [(field.name, re.sub(r"<(item|element): ", "<", str(field.type))) for field in VIEWS[view]]
+
+    assert documented(view) == expected
+
+
+def test_the_statistics_page_gives_the_pairs_that_are_needed() -> None:
+    lines = (DOCS / "statistics.md").read_text(encoding="utf-8").splitlines()
+    comparisons = next(line for line in lines if line.startswith("| comparisons |"))
+    needed = next(line for line in lines if line.startswith("| pairs needed"))
+
+    numbers = zip(re.findall(r"\d+", comparisons), re.findall(r"\| (\d+)", needed), strict=True)
+    assert [(int(m), int(n)) for m, n in numbers] == [(m, pairs_needed(m, 0.05)) for m in (1, 2, 3, 6, 12, 24)]
