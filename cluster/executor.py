@@ -43,7 +43,13 @@ class RayExecutor:
             scratch = stack.enter_context(folder)
             slots = min(capacity(self._resources, ray.cluster_resources()), max(1, queue.owed()))
             groups = stack.enter_context(
-                WorkerGroups(slots=slots, resources=self._resources, scratch=scratch, run_trial=self._run_trial)
+                WorkerGroups(
+                    slots=slots,
+                    resources=self._resources,
+                    scratch=scratch,
+                    private=private,
+                    run_trial=self._run_trial,
+                )
             )
             searcher = QueueSearcher(
                 queue=queue,

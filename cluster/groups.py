@@ -38,13 +38,26 @@ CHECK_S = 1.0
 class WorkerGroups:
     """A pool of warm groups, one a slot. A context: groups start in the background, and all end with it."""
 
-    def __init__(self, *, slots: int, resources: Resources, scratch: str, run_trial: RunTrial | None = None) -> None:
-        """`scratch`: absolute path of a folder for Ray Train's files. `run_trial`: picklable."""
+    def __init__(
+        self,
+        *,
+        slots: int,
+        resources: Resources,
+        scratch: str,
+        private: bool = False,
+        run_trial: RunTrial | None = None,
+    ) -> None:
+        """Neither blocks nor starts a group.
+
+        `scratch`: absolute path of a folder for Ray Train's files. `private`: whether the cluster ends with this
+        session anyway. `run_trial`: picklable.
+        """
         self.board = ray.remote(num_cpus=0, resources=HEAD_SHARE, max_concurrency=1000)(GroupHost).remote()
         self._slots = slots
         self._settings = {"board": self.board, "folder": os.getcwd(), "run_trial": run_trial}
         self._resources = resources
         self._scratch = scratch
+        self._private = private
         self._checked_at = 0.0
 
     def __enter__(self) -> WorkerGroups:
@@ -52,6 +65,8 @@ class WorkerGroups:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._private:
+            return  # the session that ends next takes everything with it
         with suppress(ray.exceptions.RayError):  # if the cluster is gone there is nothing to end
             reservations = ray.get(self.board.reservations.remote(), timeout=5)
             ray.kill(self.board)  # every process of a slot belongs to this actor and ends with it
