@@ -75,6 +75,11 @@ def is_held_out(subject: Subject, recipe: AlignmentRecipe) -> bool:
     return not subject.in_world and value / 2**32 < recipe.held_out_share
 
 
+def takes_part(place: int, recipe: AlignmentRecipe) -> bool:
+    """Whether subject number `place` is trained on."""
+    return place % recipe.every == 0 and not is_held_out(subjects()[place], recipe)
+
+
 def sentences(subject: Subject, recipe: AlignmentRecipe) -> list[str]:
     """Return every label in every template."""
     return [
@@ -90,15 +95,15 @@ def single_pictures(recipe: AlignmentRecipe, *, held_out: bool) -> list[Picture]
         _single(place, style, np.random.default_rng([recipe.seed, 0, place, number]))
         for place, subject in enumerate(subjects())
         for number, style in enumerate(recipe.styles)
-        if is_held_out(subject, recipe) == held_out
+        if place % recipe.every == 0 and is_held_out(subject, recipe) == held_out
     ]
 
 
 def composed_pictures(recipe: AlignmentRecipe) -> Iterator[Picture]:
     """Yield pictures of several different subjects, at most one of them a concept of the benchmark."""
-    usable = [i for i, s in enumerate(subjects()) if s.category in _THINGS and not is_held_out(s, recipe)]
-    world = [i for i, s in enumerate(subjects()) if s.in_world]
-    others = [i for i in usable if not subjects()[i].in_world]
+    usable = [place for place in range(len(subjects())) if takes_part(place, recipe)]
+    world = [place for place in usable if subjects()[place].in_world]
+    others = [place for place in usable if not subjects()[place].in_world and subjects()[place].category in _THINGS]
     least, most = recipe.composed_sprites
     for number in range(recipe.composed):
         rng = np.random.default_rng([recipe.seed, 1, number])

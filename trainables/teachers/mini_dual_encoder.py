@@ -27,10 +27,10 @@ from trainables.teachers.alignment import align
 from trainables.teachers.alignment_pictures import Picture
 from trainables.teachers.alignment_pictures import composed_pictures
 from trainables.teachers.alignment_pictures import draw
-from trainables.teachers.alignment_pictures import is_held_out
 from trainables.teachers.alignment_pictures import sentences
 from trainables.teachers.alignment_pictures import single_pictures
 from trainables.teachers.alignment_pictures import subjects
+from trainables.teachers.alignment_pictures import takes_part
 from trainables.teachers.recipe import CONTEXT_LENGTH
 from trainables.teachers.recipe import EMBED_DIM
 from trainables.teachers.recipe import PACKAGES
@@ -178,7 +178,9 @@ def _pooled(teacher: Teacher, drawn: list[Picture], progress: Progress) -> Tenso
 @torch.no_grad()
 def _sentences(teacher: Teacher, recipe: AlignmentRecipe, progress: Progress) -> list[Tensor]:
     """For each subject (sentences, W) pooled features of the frozen text tower, before its projection."""
-    texts = [[] if is_held_out(subject, recipe) else sentences(subject, recipe) for subject in subjects()]
+    texts = [
+        sentences(subject, recipe) if takes_part(place, recipe) else [] for place, subject in enumerate(subjects())
+    ]
     flat = sorted({text for group in texts for text in group}, key=lambda text: (len(text), text))
     tower: Any = teacher.model.text
     rows: dict[str, Tensor] = {}

@@ -67,10 +67,10 @@ def _create(config: TeacherConfig, random: bool) -> tuple[Any, Any]:
         )
         if config.checkpoint is not None and not random:
             open_clip.load_checkpoint(model, str(Path(config.checkpoint).expanduser()), weights_only=True)
-    except (OSError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError) as error:
+    except (OSError, EOFError, RuntimeError, ValueError, KeyError, AttributeError, pickle.UnpicklingError) as error:
         raise TeacherError(
             f"teacher.checkpoint: {config.checkpoint or config.model} cannot be loaded into {config.model}: "
-            f"{str(error).splitlines()[0]}; wanted this model's open_clip weights, as .pt or .safetensors"
+            f"{_first_line(error)}; wanted this model's open_clip weights, as .pt or .safetensors"
         ) from error
     return model, preprocess
 
@@ -81,3 +81,7 @@ def _unknown_model(name: str, known: list[str]) -> str:
     near = get_close_matches(name, [BUNDLED, *known], n=1)
     remedy = f"did you mean {near[0]!r}?" if near else f"wanted {BUNDLED} or a name of open_clip.list_models()"
     return f"teacher.model: found {name!r}; {remedy}"
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
