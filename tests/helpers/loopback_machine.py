@@ -61,7 +61,7 @@ class LoopbackMachine:
         """The only private key that the sshd lets in."""
         return self.folder / "login"
 
-    def run(self, *command: str, folder: Path, timeout_s: float = 240) -> subprocess.CompletedProcess[str]:
+    def run(self, *command: str, folder: Path, timeout_s: float = 600) -> subprocess.CompletedProcess[str]:
         """Run `command` in `folder`; standard output and error come back as one text."""
         enter = ["nsenter", f"--target={self.pid}", "--pid", "--net", "--mount", f"--wd={folder}"]
         if os.geteuid() != 0:

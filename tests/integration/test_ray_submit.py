@@ -57,7 +57,7 @@ def _success(result: subprocess.CompletedProcess[str]) -> str:
 
 
 def _submit(machine: LoopbackMachine, cluster: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return machine.run("ray", "submit", str(cluster), SCRIPT, "--", *arguments, folder=ROOT, timeout_s=600)
+    return machine.run("ray", "submit", str(cluster), SCRIPT, "--", *arguments, folder=ROOT)
 
 
 TINY_STUDY = """
@@ -83,6 +83,11 @@ def _records(machine: LoopbackMachine) -> dict[str, int]:
     """Return record file -> time of its last change."""
     folder = machine.home / "ablate-results" / "studies" / "launcher_smoke" / "trials"
     return {path.name: path.stat().st_mtime_ns for path in folder.glob("*.parquet")}
+
+
+def _num_clusters_started(machine: LoopbackMachine) -> int:
+    sessions = machine.folder.joinpath("private", "tmp", "ray").glob("session_*")
+    return sum(not path.is_symlink() for path in sessions)
 
 
 def test_ray_up_installs_the_sources_of_the_checkout(machine: LoopbackMachine, cluster: Path) -> None:
@@ -125,6 +130,7 @@ def test_submit_runs_a_study_by_path_and_the_same_line_again_runs_nothing(
 
     assert len(first) == NUM_TRIALS
     assert _records(machine) == first
+    assert _num_clusters_started(machine) == 1  # both runs joined the launcher's
 
 
 def test_ray_down_leaves_no_ray_process(machine: LoopbackMachine, cluster: Path) -> None:
