@@ -151,9 +151,9 @@ class CellTrials:
     def _trial(self, phase: Phase, proposal: int | None, seed: int, parameters: dict[str, Any]) -> Trial:
         config = with_parameters(self.config, parameters)
         evaluate = self._evaluate(phase, config)
-        data, teacher = self._inputs.digests(config)
+        data, teacher, student = self._inputs.digests(config)
         return Trial(
-            id=trial_id(config, seed, evaluate, data, teacher),
+            id=trial_id(config, seed, evaluate, data, teacher, student),
             study=self._study.study,
             cell=self.cell.name,
             cell_id=self.id,
@@ -169,6 +169,7 @@ class CellTrials:
             evaluate=evaluate,
             data_digest=data,
             teacher_digest=teacher,
+            student_digest=student,
         )
 
     def _evaluate(self, phase: Phase, config: TrialConfig) -> tuple[str, ...]:

@@ -92,13 +92,13 @@ def inputs(cache_folder: Path) -> Inputs:
     from trainables.data.splits import splits_of
     from trainables.digests import digests
 
-    def pair(config: TrialConfig) -> tuple[str, str]:
+    def triple(config: TrialConfig) -> tuple[str, str, str]:
         found = digests(config, cache_folder)
-        return found.data, found.teacher
+        return found.data, found.teacher, found.student
 
     return Inputs(
         splits=lambda config: tuple(splits_of(config.task.name, config.task.data)),
-        digests=cache(pair),
+        digests=cache(triple),
     )
 
 
@@ -115,7 +115,7 @@ def planned_queue(study: Study, cells: Sequence[Cell], store: Store, cache_folde
     try:
         return planned.queue(store, adopt=False), ""
     except MissingData as error:
-        unknown = replace(planned.inputs, digests=lambda config: (UNKNOWN, UNKNOWN))
+        unknown = replace(planned.inputs, digests=lambda config: (UNKNOWN, UNKNOWN, UNKNOWN))
         return TrialQueue(study, cells, [], unknown), str(error)
 
 

@@ -20,8 +20,8 @@ class Inputs:
 
     splits: Callable[[TrialConfig], tuple[str, ...]]
     """All splits of the configuration's task and data."""
-    digests: Callable[[TrialConfig], tuple[str, str]]
-    """(data digest, teacher digest); raises MissingData where the data is not here."""
+    digests: Callable[[TrialConfig], tuple[str, str, str]]
+    """Digests of (data, teacher, student's initial weights); raises MissingData where the data is not here."""
 
 
 def evaluated(evaluate: Sequence[str], splits: Sequence[str]) -> tuple[str, ...]:

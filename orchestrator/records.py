@@ -57,6 +57,7 @@ RECORD_SCHEMA = pa.schema(
         pa.field("device", pa.string(), nullable=False),
         pa.field("data_digest", pa.string(), nullable=False),
         pa.field("teacher_digest", pa.string(), nullable=False),
+        pa.field("student_digest", pa.string(), nullable=False),
         pa.field("identity_version", pa.int32(), nullable=False),
         pa.field("commit", pa.string(), nullable=False),
         pa.field("dirty", pa.bool_(), nullable=False),
@@ -135,6 +136,7 @@ class Record(BaseModel):
     device: str
     data_digest: str
     teacher_digest: str
+    student_digest: str
     identity_version: int
     commit: str
     dirty: bool
@@ -182,6 +184,7 @@ def make_record(
         device=outcome.device,
         data_digest=trial.data_digest,
         teacher_digest=trial.teacher_digest,
+        student_digest=trial.student_digest,
         identity_version=IDENTITY_VERSION,
         **provenance.model_dump(),
         started_at=started_at,

@@ -42,6 +42,7 @@ class Trial:
     evaluate: tuple[str, ...]
     data_digest: str
     teacher_digest: str
+    student_digest: str
 
     def job(self, *, cache: str, threads: int = 1) -> TrialJob:
         """Return what a worker needs to run this trial. Per-example predictions are kept in the confirm phase."""
@@ -67,7 +68,14 @@ def config_content(config: TrialConfig) -> dict[str, Any]:
     return canonical(config).model_dump(mode="json", exclude_defaults=True)
 
 
-def trial_id(config: TrialConfig, seed: int, evaluate: Sequence[str], data_digest: str, teacher_digest: str) -> str:
+def trial_id(
+    config: TrialConfig,
+    seed: int,
+    evaluate: Sequence[str],
+    data_digest: str,
+    teacher_digest: str,
+    student_digest: str,
+) -> str:
     """Return the identity of what a trial computes: not when, where, or under which study.
 
     Fields at their defaults are left out, so that a new field at its old meaning changes no id.
@@ -79,6 +87,7 @@ def trial_id(config: TrialConfig, seed: int, evaluate: Sequence[str], data_diges
             "evaluate": sorted(evaluate),
             "data": data_digest,
             "teacher": teacher_digest,
+            "student": student_digest,
             "identity_version": IDENTITY_VERSION,
         }
     )

@@ -115,7 +115,7 @@ class OptimConfig(Frozen):
     max_steps: int = Field(1600, ge=1, description="Greatest number of steps.")
     warmup_fraction: float = Field(0.1, ge=0, lt=1, description="Share of the steps spent warming up.")
     grad_clip: float = Field(2.0, gt=0, description="Greatest gradient norm.")
-    evaluations: int = Field(4, ge=1, description="Evaluations on val, evenly spread; the best one's weights are kept.")
+    evaluations: int = Field(4, ge=1, description="Evaluations on val, evenly spread; the best is kept.")
     precision: Literal["float32", "bfloat16"] = Field("float32", description="Autocast precision.")
 
 

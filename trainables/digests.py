@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from trainables.config import StudentConfig
 from trainables.config import TrialConfig
 from trainables.config import canonical
 from trainables.data.layout import data_files
@@ -17,6 +18,7 @@ from trainables.data.layout import task_folder
 from trainables.data.mini.spec import PRESETS
 from trainables.data.mini.spec import preset
 from trainables.data.mini.spec import spec_digest
+from trainables.students.presets import checkpoint_path
 
 READER_VERSION = 1
 """Raised when the readers make different examples of the same files."""
@@ -29,17 +31,31 @@ class Digests:
     data: str
     teacher: str
     """Empty where nothing is distilled: then no teacher takes part."""
+    student: str
+    """Of the checkpoint that the student starts from; empty from scratch, or where the file is missing."""
 
 
 def digests(config: TrialConfig, cache: Path) -> Digests:
-    """Return the digests of the data set and the teacher that `config` names.
+    """Return the digests of the data set, the teacher and the student's initial weights that `config` names.
 
     The bundled benchmark need not have been generated yet. Raises `MissingData` if a real data set is not there.
     """
     distillation = canonical(config).distillation.terms
     distilled = bool(distillation.image or distillation.text or distillation.tokens)
     data = data_digest(config.task.name, config.task.data, cache)
-    return Digests(data=data, teacher=_teacher(config, cache) if distilled else "")
+    return Digests(
+        data=data,
+        teacher=_teacher(config, cache) if distilled else "",
+        student=student_digest(config.student, cache),
+    )
+
+
+def student_digest(student: StudentConfig, cache: Path) -> str:
+    """Return the digest of the student's initial weights; a missing file is the trial's mistake, not the plan's."""
+    path = checkpoint_path(student.preset, student.init)
+    if student.init == "scratch" or not path.is_file():
+        return ""
+    return file_digests([path], cache)[0]
 
 
 def _teacher(config: TrialConfig, cache: Path) -> str:

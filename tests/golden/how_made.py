@@ -36,7 +36,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
 def ids() -> dict[str, str]:
     """Return name -> trial id of `CONFIGS` with seed 3, evaluated on val and test."""
     return {
-        name: trial_id(TrialConfig.model_validate(config), 3, ("val", "test"), "data-digest", "teacher-digest")
+        name: trial_id(TrialConfig.model_validate(config), 3, ("val", "test"), "data-digest", "teacher-digest", "")
         for name, config in CONFIGS.items()
     }
 

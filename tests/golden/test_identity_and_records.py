@@ -43,5 +43,6 @@ def test_records_of_every_version_are_read(golden: Path, tmp_path: Path) -> None
     assert all(record.completed and record.metrics["val/accuracy"] > 0 for record in records)
     for record in records:  # what was recorded is still what the program would call by that id
         config = TrialConfig.model_validate_json(record.config)
-        again = trial_id(config, record.seed, record.evaluate, record.data_digest, record.teacher_digest)
+        digests = (record.data_digest, record.teacher_digest, record.student_digest)
+        again = trial_id(config, record.seed, record.evaluate, *digests)
         assert again == record.trial_id

@@ -59,6 +59,7 @@ def make_record(**changes: Any) -> Record:
         "device": "cpu",
         "data_digest": "d" * 12,
         "teacher_digest": "",
+        "student_digest": "",
         "identity_version": 1,
         "commit": "abc1234",
         "dirty": False,

@@ -112,7 +112,7 @@ def make_study(**changes: Any) -> Study:
 
 def make_inputs(data: str = "data", teacher: str = "teacher") -> Inputs:
     """Return inputs of a task with one shifted test."""
-    return Inputs(splits=lambda config: SPLITS, digests=lambda config: (data, teacher))
+    return Inputs(splits=lambda config: SPLITS, digests=lambda config: (data, teacher, ""))
 
 
 def make_experiment(study: Study, inputs: Inputs | None = None) -> Experiment:

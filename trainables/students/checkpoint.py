@@ -10,16 +10,11 @@ from safetensors.torch import load_file
 from safetensors.torch import save_file
 from torch import nn
 
+from trainables.students.presets import checkpoint_path
+
 
 class CheckpointError(ValueError):
     """A student checkpoint is absent or does not fit."""
-
-
-def checkpoint_path(preset: str, init: str) -> Path:
-    """The file that `student.init` means: the shipped weights of the preset, or a path."""
-    if init == "pretrained":
-        return Path(__file__).parent.parent / "assets" / f"{preset}.safetensors"
-    return Path(init).expanduser()
 
 
 def save_encoder(encoder: nn.Module, path: Path, metadata: dict[str, str]) -> None:

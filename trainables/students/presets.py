@@ -1,8 +1,9 @@
-"""Sizes of the student, from two CPU cores to the published base models."""
+"""Sizes of the student, from two CPU cores to the published base models, and where their weights lie. No torch."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,3 +30,10 @@ PRESETS: dict[str, StudentPreset] = {
         num_layers=12, width=768, num_heads=12, hidden=3072, frozen_words=False, max_tokens=220
     ),
 }
+
+
+def checkpoint_path(preset: str, init: str) -> Path:
+    """The file that `student.init` means: the shipped weights of the preset, or a path."""
+    if init == "pretrained":
+        return Path(__file__).parent.parent / "assets" / f"{preset}.safetensors"
+    return Path(init).expanduser()

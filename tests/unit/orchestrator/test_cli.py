@@ -187,7 +187,7 @@ def test_plan_of_missing_data_counts_and_says_what_is_missing(
 ) -> None:
     from orchestrator.inputs import Inputs
 
-    def digests(config: object) -> tuple[str, str]:
+    def digests(config: object) -> tuple[str, str, str]:
         raise MissingData("expected data/vcr/train.jsonl")
 
     monkeypatch.setattr(composition, "inputs", lambda cache: Inputs(splits=make_inputs().splits, digests=digests))

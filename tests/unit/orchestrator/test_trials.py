@@ -13,7 +13,7 @@ NAIVE = with_parameters(PLAIN, {"distillation.terms.image": 1.0})
 
 
 def _id(config: TrialConfig = PLAIN, **changes: object) -> str:
-    known = {"seed": 1, "evaluate": ("val", "test"), "data_digest": "d", "teacher_digest": "t"}
+    known = {"seed": 1, "evaluate": ("val", "test"), "data_digest": "d", "teacher_digest": "t", "student_digest": "s"}
     return trial_id(config, **{**known, **changes})  # type: ignore[arg-type]
 
 
@@ -38,7 +38,7 @@ def test_id_does_not_depend_on_the_order_of_splits() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"seed": 2}, {"evaluate": ("val",)}, {"data_digest": "e"}, {"teacher_digest": "u"}],
+    [{"seed": 2}, {"evaluate": ("val",)}, {"data_digest": "e"}, {"teacher_digest": "u"}, {"student_digest": "v"}],
     ids=lambda change: next(iter(change)),
 )
 def test_id_depends_on_everything_that_is_computed(change: dict[str, object]) -> None:

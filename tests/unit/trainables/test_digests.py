@@ -13,6 +13,7 @@ from tests.unit.trainables.real_layouts import make_snli_ve
 from tests.unit.trainables.real_layouts import snli_ve_row
 from tests.unit.trainables.real_layouts import write_json
 from tests.unit.trainables.real_layouts import write_lines
+from trainables.config import StudentConfig
 from trainables.config import TaskConfig
 from trainables.config import TrialConfig
 from trainables.data.mini.spec import preset
@@ -28,7 +29,7 @@ def test_bundled_data_has_a_digest_before_it_is_generated(tmp_path: Path) -> Non
 
     assert len(found.data) == 64
     assert found.teacher == ""  # nothing is distilled by default
-    assert not any(tmp_path.iterdir())
+    assert not any(path.is_dir() for path in tmp_path.iterdir())  # nothing was generated
 
 
 def test_digest_depends_on_the_task_and_the_data_and_not_on_the_fraction(tmp_path: Path) -> None:
@@ -98,3 +99,18 @@ def test_digests_load_neither_torch_nor_a_drawing_library(tmp_path: Path) -> Non
     printed = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
 
     assert printed.strip() == "[]"
+
+
+def test_the_students_initial_weights_are_part_of_what_a_trial_is(tmp_path: Path) -> None:
+    first, second = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
+    first.write_bytes(b"one")
+    second.write_bytes(b"two")
+
+    def digest(init: str) -> str:
+        return digests(TrialConfig(student=StudentConfig(init=init)), tmp_path).student
+
+    assert digest("scratch") == ""
+    assert len({digest("pretrained"), digest(str(first)), digest(str(second))}) == 3
+    before = digest(str(first))
+    second.write_bytes(b"one")
+    assert digest(str(second)) == before
