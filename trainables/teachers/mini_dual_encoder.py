@@ -49,7 +49,7 @@ from trainables.vision.trunk import shipped_weights
 
 _UNTRAINED_SEED = 104_729
 _PICTURES_AT_ONCE = 4  # twice as fast as 32 on a CPU: larger activations miss its cache
-_SENTENCES_AT_ONCE = 1024
+_SENTENCES_AT_ONCE = 64
 _IMAGE_PROJECTION = "visual.head.proj.weight"
 _TEXT_PROJECTION = "text.proj.weight"
 _SCALE = "logit_scale"
@@ -145,6 +145,7 @@ def _write(folder: Path, learned: dict[str, Tensor], teacher: Teacher, recipe: A
             "held_out_retrieval": held_out_retrieval(teacher, recipe),
         }
         (scratch / "recipe.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        scratch.chmod(0o755)  # the cache may be shared; a scratch folder is its maker's alone
         os.rename(scratch, folder)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -185,7 +186,8 @@ def _sentences(teacher: Teacher, recipe: AlignmentRecipe, progress: Progress) ->
     tower: Any = teacher.model.text
     rows: dict[str, Tensor] = {}
     for part in _parts(flat, _SENTENCES_AT_ONCE):
-        progress("teacher labels", len(rows), len(flat))
+        if len(rows) % (16 * _SENTENCES_AT_ONCE) == 0:
+            progress("teacher labels", len(rows), len(flat))
         rows.update(zip(part, _pooled_text(tower, teacher.tokenizer(part)), strict=True))
     empty = next(iter(rows.values()))[None][:0]
     return [torch.stack([rows[text] for text in group]) if group else empty for group in texts]
