@@ -112,6 +112,7 @@ def _reproduce(trials: Sequence[Row], plan: StudyPlan) -> list[tuple[str, str]]:
         ("Versions", _several(versions)),
         ("Data", _several({f"{row['task']} {row['data_digest']}" for row in trials})),
         ("Teacher", _several({row["teacher_digest"] for row in trials})),
+        ("Student's start", _several({row["student_digest"] for row in trials})),
         ("Confirm seeds", ", ".join(map(str, plan.seeds.confirm))),
         ("Host", _several({row["host"] for row in trials})),
         ("Run", f"{_minute(min(times))} to {_minute(max(times))} UTC" if times else numbers.ABSENT),
