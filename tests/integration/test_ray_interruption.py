@@ -27,6 +27,11 @@ START_S = 120
 EXIT_INTERRUPTED = 130
 
 
+def _heed_interrupts() -> None:
+    """Undo what a shell does to programs that it starts in the background: they ignore SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
     """Where the drivers of one study leave their traces."""
@@ -37,7 +42,7 @@ class Place:
     def drive(self) -> subprocess.Popen[bytes]:
         """Start a driver in a process group of its own."""
         command = [sys.executable, "-m", "tests.integration.drive", self.store, str(self.marks)]
-        return subprocess.Popen(command, cwd=ROOT, start_new_session=True)
+        return subprocess.Popen(command, cwd=ROOT, start_new_session=True, preexec_fn=_heed_interrupts)
 
     def records(self) -> list[Record]:
         """Return what is recorded so far."""
