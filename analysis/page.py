@@ -23,6 +23,7 @@ from analysis.plan import StudyPlan
 from analysis.results import Results
 from analysis.trial_grid import trial_grid
 from analysis.trials import decoded
+from orchestrator.durations import duration
 
 _ERROR_LINES = 12
 
@@ -95,7 +96,7 @@ def _cost(trials: Sequence[Row]) -> list[tuple[str, str]]:
     passes = sum(row["teacher_passes"] for row in unique if not row["source_study"])
     return [
         ("Trials recorded", str(len(unique))),
-        *((f"Device time, {phase}", numbers.duration(seconds)) for phase, seconds in spent.items()),
+        *((f"Device time, {phase}", duration(seconds)) for phase, seconds in spent.items()),
         ("Teacher passes inside trials", str(passes)),
         ("Attempts beyond the first", str(sum(row["attempts"] - 1 for row in unique))),
         ("Devices", ", ".join(sorted({row["device"] for row in unique})) or numbers.ABSENT),

@@ -10,6 +10,7 @@ from analysis import numbers
 from analysis.grids import Grid
 from analysis.grids import condition_heading
 from analysis.plan import StudyPlan
+from orchestrator.durations import duration
 
 Row = Mapping[str, Any]
 """A record from `analysis.trials.decoded`."""
@@ -36,7 +37,7 @@ def _trial(row: Row, metric: str) -> tuple[str, ...]:
         _setting(row),
         row["status"] if row["status"] == "completed" else f"failed: {row['cause']}",
         numbers.ABSENT if value is None else f"{value:.4f}",
-        numbers.duration(row["seconds"]),
+        duration(row["seconds"]),
         row["trial_id"],
     )
 

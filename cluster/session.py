@@ -66,7 +66,7 @@ def _initialise(address: str, num_cpus: int | None) -> None:
     try:
         _knock(address)
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **options)
-    except (ConnectionError, ValueError, RuntimeError, OSError, ray.exceptions.RayError) as error:
+    except Exception as error:  # Ray raises many kinds, bare Exception among them where its processes start too slowly
         raise ClusterError(_no_connection(address, error)) from error
     if address == "auto" and PRIVATE in ray.cluster_resources():
         ray.shutdown()

@@ -58,7 +58,7 @@ class QueueSearcher(Searcher):
         """Return the configuration of the next Tune trial, None while nothing is ready, FINISHED at the end."""
         try:
             return self._suggest(trial_id)
-        except Exception as error:
+        except Exception as error:  # kept, and raised after Tune's loop
             self._fail(error)
             return str(Searcher.FINISHED)
 
@@ -72,7 +72,7 @@ class QueueSearcher(Searcher):
             return
         try:
             self._collect(running)
-        except Exception as failure:
+        except Exception as failure:  # kept, and raised after Tune's loop
             self._fail(failure)
 
     def save(self, checkpoint_path: str) -> None:

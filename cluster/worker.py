@@ -61,12 +61,12 @@ def _silent(point: CurvePoint) -> None:
 def attempt(run_trial: RunTrial, job: TrialJob, report: Report) -> TrialOutcome:
     """Run one trial; what it raises becomes a failed outcome.
 
-    This is the workers' one boundary: `run_trial` promises not to raise, and a broken promise must not take the
+    `run_trial` promises not to raise, and a broken promise must not take the
     group, and the trials after this one, with it.
     """
     try:
         return run_trial(job, report)
-    except Exception as error:
+    except Exception as error:  # the workers' one boundary
         lines = traceback.format_exc().strip().splitlines()[-LAST_LINES:]
         cause: Cause = "out_of_memory" if isinstance(error, MemoryError) else "trainable_error"
         return TrialOutcome(status="failed", cause=cause, error="\n".join(lines))

@@ -26,7 +26,7 @@ def boundary(command: Callable[..., Any]) -> Callable[..., Any]:
             return command(*args, **options)
         except (click.ClickException, click.exceptions.Exit):
             raise
-        except Exception as error:
+        except Exception as error:  # raised again unless a person can put it right
             from orchestrator import composition
 
             if not isinstance(error, composition.mistakes()):

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Protocol
 from typing import TextIO
 
+from orchestrator.durations import duration
 from orchestrator.queue import TrialQueue
 from orchestrator.records import Record
 
@@ -133,13 +134,3 @@ def describe(record: Record, queue: TrialQueue) -> str:
     if not record.completed:
         result = f"failed: {record.cause}"
     return f"{place} seed {record.seed}: {result} in {record.seconds:.1f} s"
-
-
-def duration(seconds: float) -> str:
-    """Return seconds as text: 45 s, 3 min 20 s, 2 h 5 min."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"

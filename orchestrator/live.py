@@ -13,8 +13,8 @@ from rich.text import Text
 
 from orchestrator.display import Clock
 from orchestrator.display import Pace
-from orchestrator.display import duration
 from orchestrator.display import opening
+from orchestrator.durations import duration
 from orchestrator.queue import CellProgress
 from orchestrator.queue import TrialQueue
 from orchestrator.records import Record

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.costs import Cost
-from orchestrator.display import duration
+from orchestrator.durations import duration
 from orchestrator.queue import CellProgress
 from orchestrator.queue import TrialQueue
 from orchestrator.records import Record

@@ -13,7 +13,7 @@ from pathlib import Path
 from trainables.data.mini.build import ensure_benchmark
 from trainables.data.mini.spec import GENERATOR_VERSION
 
-GOLDEN = Path(__file__).with_name("mini_smoke_v1.json")
+GOLDEN = Path(__file__).with_name("mini_smoke_v2.json")
 
 
 def text_digests(folder: Path) -> dict[str, str]:

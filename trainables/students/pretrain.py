@@ -2,11 +2,14 @@
 
     python -m trainables.students.pretrain --output trainables/assets/uniter_tiny.safetensors
 
-UNITER's objectives (arXiv 1909.11740) at small scale: masked words given the regions, and image-text matching. The
-scenes come from the benchmark's `pretrain` split, whose concepts are about half of those that students may learn: the
-student comes with grounding, but narrower than the teacher's.
+UNITER's objectives (arXiv 1909.11740) at small scale: masked words given the regions, image-text matching, and the
+class of regions, masked ones among them. Each row of a batch serves either the masked objectives (a true caption with
+words and regions masked) or matching (nothing masked, about half of the captions wrong): were wrong captions never
+masked, a mask would give the answer away. The scenes come from the benchmark's `pretrain` split, whose concepts are
+about half of those that students may learn: the student comes with grounding, but narrower than the teacher's.
 
-Dimensions: B captions, L tokens, M masked tokens, V words that captions use, S student width.
+Dimensions: B captions, L tokens, R regions, M masked tokens, V words that captions use, C region classes, S student
+width.
 """
 
 from __future__ import annotations
@@ -16,6 +19,8 @@ import dataclasses
 import json
 import time
 from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -32,11 +37,11 @@ from trainables.students.checkpoint import save_encoder
 from trainables.students.presets import PRESETS
 from trainables.students.pretrain_scenes import CaptionedScenes
 from trainables.students.pretrain_scenes import captioned_scenes
+from trainables.students.pretrain_scenes import region_classes
 from trainables.students.single_stream import SingleStream
 from trainables.students.single_stream import StudentBatch
 from trainables.students.tokens import MASK
 from trainables.students.tokens import PAD
-from trainables.students.tokens import SEP
 from trainables.students.tokens import encode
 from trainables.students.word_vectors import WORD_WIDTH
 from trainables.training.order import batch_indices
@@ -48,16 +53,20 @@ from trainables.vision.regions import open_regions
 
 PRESET = "uniter_tiny"
 MASK_RATE = 0.15
+MASKED_SHARE = 0.25
+"""Share of the rows for the masked objectives; the rest is for matching."""
 WRONG_SHARE = 0.5
-DROPOUT = 0.1
+NO_LABEL = -1
+DROPOUT = 0.0
 
 
 class PretrainingHeads(nn.Module):
-    """Masked-word and matching heads; thrown away afterwards."""
+    """Heads for masked words, region classes and matching; thrown away afterwards."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.words = nn.Sequential(nn.Linear(width, WORD_WIDTH), nn.GELU(), nn.LayerNorm(WORD_WIDTH))
+        self.words = _to_words(width)
+        self.regions = _to_words(width)
         self.scale = nn.Parameter(torch.tensor(0.1))
         self.match = nn.Linear(width, 2)
 
@@ -66,102 +75,154 @@ class PretrainingHeads(nn.Module):
         scores: torch.Tensor = self.words(states_MS) @ vectors_VW.T * self.scale
         return scores
 
+    def region_logits(self, states_MS: torch.Tensor, vectors_CW: torch.Tensor) -> torch.Tensor:
+        """(M, C) scores of the region classes, tied to the vectors of their names."""
+        scores: torch.Tensor = self.regions(states_MS) @ vectors_CW.T * self.scale
+        return scores
+
+
+def _to_words(width: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(width, WORD_WIDTH), nn.GELU(), nn.LayerNorm(WORD_WIDTH))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """Inputs of one step and what is asked about them."""
+
+    inputs: StudentBatch
+    words_BL: torch.Tensor
+    """Place of a masked word in the vocabulary, or NO_LABEL."""
+    classes_BR: torch.Tensor
+    """Class of a region; NO_LABEL for the whole image, padding, and masked regions that nothing tells about."""
+    matching_B: torch.Tensor
+    """True where matching is asked."""
+    matched_B: torch.Tensor
+
+
+class Questions:
+    """Draws what each step asks."""
+
+    def __init__(self, scenes: CaptionedScenes, regions: RegionFeatures, vectors: torch.Tensor, seed: int) -> None:
+        """`vectors`: the word vectors of the whole vocabulary."""
+        self.scenes = scenes
+        self.regions = regions
+        self.rng = np.random.default_rng(seed)
+        self.vocabulary = _vocabulary(scenes, self.rng)
+        self.place_of = torch.full((len(vectors),), NO_LABEL)
+        self.place_of[self.vocabulary] = torch.arange(len(self.vocabulary))
+        self.class_of = {name: i for i, name in enumerate(region_classes())}
+        names = encode([Candidate(query=Text(text=name)) for name in self.class_of], PRESETS[PRESET].max_tokens).ids
+        self.class_vectors_CW = torch.stack([vectors[row[row > MASK]].mean(dim=0) for row in torch.from_numpy(names)])
+
+    def draw(self, indices: np.ndarray) -> _Asked:
+        """One step about these scenes."""
+        matching = self.rng.random(len(indices)) >= MASKED_SHARE
+        matched = ~matching | (self.rng.random(len(indices)) >= WRONG_SHARE)
+        inputs = self._inputs(indices, matched)
+        masked_B1 = torch.from_numpy(~matching)[:, None]
+        places_BL = self.place_of[inputs.ids_BL]
+        words_BL = self._drawn(inputs.ids_BL) & masked_B1 & (places_BL >= 0) & (inputs.references_BL < 0)
+        classes_BR = self._classes(indices, inputs)
+        regions_BR = self._drawn(classes_BR) & masked_B1 & (classes_BR >= 0)
+        return _Asked(
+            inputs=dataclasses.replace(
+                inputs,
+                ids_BL=torch.where(words_BL, MASK, inputs.ids_BL),
+                regions_BRF=inputs.regions_BRF.masked_fill(regions_BR.unsqueeze(-1), 0.0),
+            ),
+            words_BL=torch.where(words_BL, places_BL, NO_LABEL),
+            classes_BR=classes_BR,
+            matching_B=torch.from_numpy(matching),
+            matched_B=torch.from_numpy(matched).long(),
+        )
+
+    def _drawn(self, like: torch.Tensor) -> torch.Tensor:
+        return torch.from_numpy(self.rng.random(tuple(like.shape)) < MASK_RATE)
+
+    def _classes(self, indices: np.ndarray, inputs: StudentBatch) -> torch.Tensor:
+        classes_BR = torch.full(tuple(inputs.region_mask_BR.shape), NO_LABEL)
+        for row, index in enumerate(indices):
+            labels = [self.class_of[name] for name in self.scenes.labels(index)]
+            classes_BR[row, 1 : 1 + len(labels)] = torch.tensor(labels)  # row 0 is the whole image
+        return classes_BR
+
+    def _inputs(self, indices: np.ndarray, matched: np.ndarray) -> StudentBatch:
+        say = (self.scenes.wrong, self.scenes.right)
+        texts = [say[bool(right)](int(i), self.rng) for i, right in zip(indices, matched, strict=True)]
+        tokens = encode([Candidate(query=text) for text in texts], PRESETS[PRESET].max_tokens)
+        features, boxes, mask = self.regions.read([self.scenes.split.examples[i].image for i in indices])
+        ids = torch.from_numpy(tokens.ids).long()
+        references = torch.from_numpy(tokens.references).long()
+        return StudentBatch(
+            ids_BL=ids,
+            segments_BL=torch.from_numpy(tokens.segments).long(),
+            references_BL=torch.where(references >= 0, references + 1, references),  # row 0 is the whole image
+            text_mask_BL=ids != PAD,
+            regions_BRF=torch.from_numpy(features).float(),
+            boxes_BR7=torch.from_numpy(boxes),
+            region_mask_BR=torch.from_numpy(mask),
+        )
+
 
 def pretrain(
     scenes: CaptionedScenes, regions: RegionFeatures, *, steps: int, batch_size: int, lr: float, seed: int
 ) -> tuple[SingleStream, dict[str, float]]:
-    """Train an encoder for `steps` and return it with the course of its losses and accuracies."""
+    """Train an encoder for `steps` and return it with its last loss and accuracies."""
     torch.manual_seed(seed)
-    rng = np.random.default_rng(seed)
     encoder = SingleStream(PRESETS[PRESET], REGION_WIDTH, DROPOUT)
     heads = PretrainingHeads(encoder.width)
-    vocabulary = _vocabulary(scenes, rng)
-    place_of = torch.full((encoder.text_embedding.vectors.shape[0],), -1)
-    place_of[vocabulary] = torch.arange(len(vocabulary))
-    vectors_VW = encoder.text_embedding.vectors[vocabulary]
+    questions = Questions(scenes, regions, encoder.text_embedding.vectors, seed)
+    vectors_VW = encoder.text_embedding.vectors[questions.vocabulary]
     parameters = [*encoder.parameters(), *heads.parameters()]
-    optimizer = torch.optim.AdamW(parameters, lr=lr, betas=(0.9, 0.98), weight_decay=0.01)
-    recent: deque[tuple[float, ...]] = deque(maxlen=100)
+    optimizer = torch.optim.AdamW(parameters, lr=lr, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
+    recent: deque[dict[str, float]] = deque(maxlen=100)
     started = time.perf_counter()
     for step, indices in enumerate(batch_indices(len(scenes.scenes), batch_size, steps, seed)):
-        matched, inputs = _inputs(scenes, regions, indices, rng)
-        masked, labels = _mask(inputs, torch.from_numpy(matched), rng, place_of)
-        text_BLS, _ = encoder(masked)
-        match_logits = heads.match(text_BLS[:, 0])
-        chosen = labels >= 0
-        word_logits = heads.word_logits(text_BLS[chosen], vectors_VW)
-        truth = torch.from_numpy(matched).long()
-        loss = F.cross_entropy(word_logits, labels[chosen]) + F.cross_entropy(match_logits, truth)
+        asked = questions.draw(indices)
+        text_BLS, regions_BRS = encoder(asked.inputs)
+        words, classes = asked.words_BL >= 0, asked.classes_BR >= 0
+        answers = {
+            "words": (heads.word_logits(text_BLS[words], vectors_VW), asked.words_BL[words]),
+            "regions": (
+                heads.region_logits(regions_BRS[classes], questions.class_vectors_CW),
+                asked.classes_BR[classes],
+            ),
+            "matching": (heads.match(text_BLS[asked.matching_B, 0]), asked.matched_B[asked.matching_B]),
+        }
+        loss = torch.stack([F.cross_entropy(logits, truth) for logits, truth in answers.values()]).sum()
         for group in optimizer.param_groups:
             group["lr"] = lr * learning_rate(step, steps, 0.1)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(parameters, 2.0)
         optimizer.step()
-        recent.append(
-            (
-                loss.item(),
-                (word_logits.argmax(-1) == labels[chosen]).float().mean().item(),
-                (match_logits.argmax(-1) == truth).float().mean().item(),
-            )
-        )
+        right = {name: (logits.argmax(-1) == truth).float().mean().item() for name, (logits, truth) in answers.items()}
+        recent.append({"loss": loss.item(), **right})
         if step % 100 == 99:
-            means = np.mean(recent, axis=0)
-            print(
-                f"step {step + 1}/{steps}: loss {means[0]:.3f}, masked words {means[1]:.3f}, matching {means[2]:.3f}, "
-                f"{time.perf_counter() - started:.0f} s",
-                flush=True,
-            )
-    return encoder, dict(zip(("loss", "masked_words", "matching"), np.mean(recent, axis=0).tolist(), strict=True))
+            means = ", ".join(f"{name} {value:.3f}" for name, value in _means(recent).items())
+            print(f"step {step + 1}/{steps}: {means}, {time.perf_counter() - started:.0f} s", flush=True)
+    return encoder, _means(recent)
+
+
+def _means(recent: Iterable[dict[str, float]]) -> dict[str, float]:
+    rows = list(recent)
+    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
 
 
 def _vocabulary(scenes: CaptionedScenes, rng: np.random.Generator) -> torch.Tensor:
-    count = min(500, len(scenes.scenes))
+    """Ids of the words that captions use; names of people, which stand for tags, are not asked for."""
+    count = min(2000, len(scenes.scenes))
     texts = [scenes.right(int(i), rng) for i in rng.permutation(len(scenes.scenes))[:count]]
-    ids = encode([Candidate(query=Text(text=text)) for text in texts], PRESETS[PRESET].max_tokens).ids
+    ids = encode([Candidate(query=text) for text in texts], PRESETS[PRESET].max_tokens).ids
     return torch.from_numpy(np.unique(ids[ids > MASK])).long()
-
-
-def _inputs(
-    scenes: CaptionedScenes, regions: RegionFeatures, indices: np.ndarray, rng: np.random.Generator
-) -> tuple[np.ndarray, StudentBatch]:
-    """Captions of the scenes, about half of them wrong; matched (B,) says which are right."""
-    matched = rng.random(len(indices)) >= WRONG_SHARE
-    texts = [
-        scenes.right(i, rng) if right else scenes.wrong(i, rng) for i, right in zip(indices, matched, strict=True)
-    ]
-    tokens = encode([Candidate(query=Text(text=text)) for text in texts], PRESETS[PRESET].max_tokens)
-    features, boxes, mask = regions.read([scenes.split.examples[i].image for i in indices])
-    ids = torch.from_numpy(tokens.ids).long()
-    batch = StudentBatch(
-        ids_BL=ids,
-        segments_BL=torch.from_numpy(tokens.segments).long(),
-        references_BL=torch.from_numpy(tokens.references).long(),
-        text_mask_BL=ids != PAD,
-        regions_BRF=torch.from_numpy(features).float(),
-        boxes_BR7=torch.from_numpy(boxes),
-        region_mask_BR=torch.from_numpy(mask),
-    )
-    return matched, batch
-
-
-def _mask(
-    batch: StudentBatch, matched_B: torch.Tensor, rng: np.random.Generator, place_of: torch.Tensor
-) -> tuple[StudentBatch, torch.Tensor]:
-    """Mask words of right captions only; labels (B, L) are places in the vocabulary, -1 where nothing is asked."""
-    drawn = torch.from_numpy(rng.random(tuple(batch.ids_BL.shape)) < MASK_RATE)
-    places = place_of[batch.ids_BL]
-    asked = drawn & (places >= 0) & (batch.ids_BL != SEP) & matched_B[:, None]
-    ids = torch.where(asked, torch.full_like(batch.ids_BL, MASK), batch.ids_BL)
-    return dataclasses.replace(batch, ids_BL=ids), torch.where(asked, places, torch.full_like(places, -1))
 
 
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--scenes", type=int, default=3000)
-    parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument("--scenes", type=int, default=6000)
+    parser.add_argument("--steps", type=int, default=12000)
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=0)

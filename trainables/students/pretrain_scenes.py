@@ -14,7 +14,11 @@ from trainables.data.examples import Example
 from trainables.data.examples import TaskSplit
 from trainables.data.examples import Text
 from trainables.data.mini.caption import caption
+from trainables.data.mini.caption import wrong_caption
+from trainables.data.mini.concepts import PACKAGE
+from trainables.data.mini.concepts import by_name
 from trainables.data.mini.concepts import concepts
+from trainables.data.mini.concepts import persons
 from trainables.data.mini.draw import jpeg
 from trainables.data.mini.draw import render
 from trainables.data.mini.scene import Scene
@@ -22,7 +26,8 @@ from trainables.data.mini.scene import Thing
 from trainables.data.mini.scene import scene
 from trainables.data.mini.spec import preset
 
-TRIES = 8
+HARD_SHARE = 0.5
+"""How often a thing with a colour changes only that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,21 +38,32 @@ class CaptionedScenes:
     split: TaskSplit
     """One example a scene, for the region features."""
 
-    def right(self, index: int, rng: np.random.Generator) -> str:
+    def right(self, index: int, rng: np.random.Generator) -> Text:
         """A true caption."""
         return caption(self.scenes[index], rng)
 
-    def wrong(self, index: int, rng: np.random.Generator) -> str:
+    def wrong(self, index: int, rng: np.random.Generator) -> Text:
         """A caption that is not true: of another scene, of the scene with one concept exchanged, or with two things
         in each other's place."""
-        for _ in range(TRIES):
-            kind = rng.integers(3)
+        one = self.scenes[index]
+        while True:
+            kind = rng.integers(4)
             if kind == 0:
-                return caption(self.scenes[int(rng.integers(len(self.scenes)))], rng)
-            changed = _exchanged(self.scenes[index], rng) if kind == 1 else _swapped(self.scenes[index], rng)
-            if changed is not None and _places(changed) != _places(self.scenes[index]):
-                return caption(changed, rng)
-        return caption(self.scenes[int(rng.integers(len(self.scenes)))], rng)
+                changed = self.scenes[int(rng.integers(len(self.scenes)))]
+            else:
+                changed = _swapped(one, rng) if kind == 1 else _exchanged(one, rng)
+            text = wrong_caption(one, changed, rng)
+            if text is not None:
+                return text
+
+    def labels(self, index: int) -> list[str]:
+        """Name of what each box of the scene holds."""
+        return [thing.concept.name for thing in self.scenes[index].things]
+
+
+def region_classes() -> list[str]:
+    """What boxes of pretraining scenes may hold."""
+    return [name for name, concept in by_name().items() if concept.pretrain or name == PACKAGE]
 
 
 def captioned_scenes(count: int, folder: Path, progress: Callable[[str, int, int], None]) -> CaptionedScenes:
@@ -85,34 +101,29 @@ def _box(thing: Thing) -> tuple[float, float, float, float]:
     return float(x1), float(y1), float(x2), float(y2)
 
 
-def _exchanged(one: Scene, rng: np.random.Generator) -> Scene | None:
-    present = {thing.concept.noun for thing in one.things}
-    others = [c for c in concepts() if c.pretrain and c.category != "person" and c.noun not in present]
-    places = [i for i, thing in enumerate(one.things) if thing in one.visible]
-    if not others or not places:
-        return None
+def _exchanged(one: Scene, rng: np.random.Generator) -> Scene:
+    """The scene with another concept in one place: any, or the same in another colour."""
+    places = [i for i, thing in enumerate(one.things) if thing.concept.category != "package"]
     place = places[int(rng.integers(len(places)))]
+    old = one.things[place].concept
+    pool = persons() if old.category == "person" else concepts()
+    others = [c for c in pool if c.pretrain and c.name != old.name]
+    if old.colour and rng.random() < HARD_SHARE:
+        others = [c for c in others if c.noun == old.noun]
     return _with(one, {place: dataclasses.replace(one.things[place], concept=others[int(rng.integers(len(others)))])})
 
 
-def _swapped(one: Scene, rng: np.random.Generator) -> Scene | None:
-    places = [i for i, thing in enumerate(one.things) if thing in one.visible]
-    if len(places) < 2:
-        return None
+def _swapped(one: Scene, rng: np.random.Generator) -> Scene:
+    """The scene with two things (not people) in each other's place."""
+    places = [i for i, thing in enumerate(one.things) if thing.concept.category != "person"]
     a, b = (int(i) for i in rng.permutation(places)[:2])
     first, second = one.things[a], one.things[b]
-    return _with(
-        one,
-        {
-            a: dataclasses.replace(first, concept=second.concept),
-            b: dataclasses.replace(second, concept=first.concept),
-        },
-    )
+    changes = {
+        a: dataclasses.replace(first, concept=second.concept),
+        b: dataclasses.replace(second, concept=first.concept),
+    }
+    return _with(one, changes)
 
 
 def _with(one: Scene, changes: dict[int, Thing]) -> Scene:
     return dataclasses.replace(one, things=tuple(changes.get(i, thing) for i, thing in enumerate(one.things)))
-
-
-def _places(one: Scene) -> list[tuple[str, object]]:
-    return [(thing.concept.name, thing.box) for thing in one.things]

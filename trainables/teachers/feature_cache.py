@@ -11,7 +11,6 @@ Dimensions: N examples, D joint width.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
@@ -23,6 +22,7 @@ from typing import TypeVar
 import numpy as np
 from filelock import FileLock
 
+from trainables.cache import write_atomically
 from trainables.config import TeacherConfig
 from trainables.data.examples import Candidate
 from trainables.data.examples import Example
@@ -121,12 +121,13 @@ def build_features(config: TeacherConfig, split: TaskSplit, cache: Path, progres
         from trainables.teachers.openclip import load_teacher
 
         teacher = load_teacher(config, cache, progress)
-        _write_pictures(teacher, config, work, split, cache, folder, progress)
+        _write_pictures(teacher, work, split, cache, folder, progress)
         _write_texts(teacher, work.texts, folder, progress, words=False)
         _write_texts(teacher, work.states, folder, progress, words=True)
         _write_words(teacher, work.words, folder, progress)
         facts = {"width": int(teacher.encode_texts(["a"]).shape[1]), "logit_scale": teacher.logit_scale}
-        _write_atomically(folder / "teacher.json", json.dumps(facts | {"teacher": config.model_dump()}, indent=2))
+        made = json.dumps(facts | {"teacher": config.model_dump()}, indent=2)
+        write_atomically(folder / "teacher.json", made + "\n")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,7 +162,6 @@ def _missing(config: TeacherConfig, split: TaskSplit, regions: RegionFeatures, f
 
 def _write_pictures(
     teacher: Any,
-    config: TeacherConfig,
     work: _Work,
     split: TaskSplit,
     cache: Path,
@@ -171,22 +171,16 @@ def _write_pictures(
     import torch
 
     regions = open_regions(cache, split.image_folder)
-    regions_are_its_trunk = reads_region_trunk(config)
     for keys, done in _blocks(list(work.pictures)):
         images = [work.pictures[key] for key in keys]
         if keys == [BLANK]:
             rows = teacher.encode_blank()
-        elif regions_are_its_trunk:
+        elif teacher.reads_region_trunk:
             rows = teacher.encode_pooled(torch.from_numpy(regions.whole_images(images)))
         else:
             rows = _encode_files(teacher, [Path(split.image_folder) / image for image in images])
         FeatureTable(folder / "images").add(keys, [row[None] for row in rows.numpy()])
         progress("teacher: images", done, len(work.pictures))
-
-
-def reads_region_trunk(config: TeacherConfig) -> bool:
-    """Whether row 0 of the region features (the whole image) is what the teacher's image projection reads."""
-    return config.model == "mini_dual_encoder" and config.control != "untrained"
 
 
 def _encode_files(teacher: Any, paths: Sequence[Path]) -> Any:
@@ -222,9 +216,3 @@ def _blocks(values: list[T]) -> Iterator[tuple[list[T], int]]:
     for start in range(0, len(values), BLOCK):
         block = values[start : start + BLOCK]
         yield block, start + len(block)
-
-
-def _write_atomically(path: Path, content: str) -> None:
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    scratch.write_text(content + "\n", encoding="utf-8")
-    os.replace(scratch, path)

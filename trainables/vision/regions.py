@@ -24,12 +24,15 @@ from pathlib import Path
 
 import numpy as np
 
+from trainables.cache import write_atomically
 from trainables.data.examples import TaskSplit
 
 REGION_WIDTH = 1280
 IMAGE_SIZE = 224
 GRID = 4
 MAX_REGIONS = 36
+SHARD = 1000
+"""Images a shard: what an interruption may cost."""
 BATCH = 4  # larger activations miss a CPU's cache: twice as fast as 32
 REGIONS_VERSION = 1
 
@@ -150,9 +153,11 @@ def build_regions(split: TaskSplit, cache: Path, progress: Progress) -> None:
     found = {image: _key(Path(split.image_folder) / image, split.boxes.get(image, ())) for image in wanted}
     _, places = _open_shards(folder, tuple(_shard_folders(folder)))
     missing = {key: image for image, key in found.items() if key not in places}
-    if missing:
-        _write_shard(folder, missing, split, progress)
-    _write_atomically(paths_file, json.dumps(keys | found).encode())
+    keys_left = list(missing)
+    for start in range(0, len(keys_left), SHARD):
+        block = keys_left[start : start + SHARD]
+        _write_shard(folder, {key: missing[key] for key in block}, split, progress, start, len(keys_left))
+    write_atomically(paths_file, json.dumps(keys | found))
 
 
 def _key(path: Path, boxes: Sequence[Box]) -> str:
@@ -161,7 +166,10 @@ def _key(path: Path, boxes: Sequence[Box]) -> str:
     return digest.hexdigest()[:20]
 
 
-def _write_shard(folder: Path, missing: dict[str, str], split: TaskSplit, progress: Progress) -> None:
+def _write_shard(
+    folder: Path, missing: dict[str, str], split: TaskSplit, progress: Progress, earlier: int, total: int
+) -> None:
+    """Write the features of `missing` (key -> image), which come after `earlier` images of `total`."""
     features, boxes, starts = [], [], [0]
     images = list(missing.values())
     for start in range(0, len(images), BATCH):
@@ -169,7 +177,7 @@ def _write_shard(folder: Path, missing: dict[str, str], split: TaskSplit, progre
             features.append(rows)
             boxes.append(places)
             starts.append(starts[-1] + len(rows))
-        progress("region features", min(start + BATCH, len(images)), len(images))
+        progress("region features", earlier + min(start + BATCH, len(images)), total)
     scratch = Path(tempfile.mkdtemp(dir=folder, prefix="building-"))
     np.save(scratch / "features.npy", np.concatenate(features).astype(np.float16))
     np.save(scratch / "boxes.npy", np.concatenate(boxes).astype(np.float32))
@@ -177,12 +185,6 @@ def _write_shard(folder: Path, missing: dict[str, str], split: TaskSplit, progre
     (scratch / "keys.json").write_text(json.dumps(list(missing)))
     name = hashlib.sha256("".join(missing).encode()).hexdigest()[:12]
     os.rename(scratch, folder / f"shard-{len(_shard_folders(folder)):04d}-{name}")
-
-
-def _write_atomically(path: Path, content: bytes) -> None:
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    scratch.write_bytes(content)
-    os.replace(scratch, path)
 
 
 def _encode(images: Sequence[str], split: TaskSplit) -> list[tuple[np.ndarray, np.ndarray]]:

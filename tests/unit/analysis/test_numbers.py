@@ -29,14 +29,6 @@ def test_p_values_have_two_significant_digits(p: float | None, text: str) -> Non
     assert numbers.p_text(p) == text
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.4, "0 s"), (59.6, "1 min 00 s"), (200, "3 min 20 s"), (7500, "2 h 05 min")],
-)
-def test_durations_are_read_at_a_glance(seconds: float, text: str) -> None:
-    assert numbers.duration(seconds) == text
-
-
 def test_differences_carry_their_sign() -> None:
     assert numbers.signed(0.0446, 0.012) == "+0.045"
     assert numbers.interval(-0.0061, 0.0077) == "-0.0061 to +0.0077"

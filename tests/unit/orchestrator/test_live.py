@@ -5,7 +5,6 @@ import io
 from rich.console import Console
 
 from orchestrator.display import Pace
-from orchestrator.display import duration
 from orchestrator.live import LiveDisplay
 from tests.helpers.simulated import make_queue
 from tests.helpers.simulated import make_study
@@ -57,7 +56,3 @@ def test_time_left_is_the_mean_pace_times_what_is_owed() -> None:
     pace.tick()
     pace.tick()
     assert pace.left(6) == 30.0
-
-
-def test_durations_are_readable() -> None:
-    assert [duration(s) for s in (4.4, 60, 200, 7500)] == ["4 s", "1 min 0 s", "3 min 20 s", "2 h 5 min"]

@@ -47,7 +47,7 @@ def test_digest_depends_on_the_task_and_the_data_and_not_on_the_fraction(tmp_pat
 
 def test_any_change_of_the_recipe_changes_the_benchmarks_digest() -> None:
     spec = preset("mini_smoke")
-    changes = ({"seed": 1}, {"prior_skew": 1.5}, {"sizes": {**spec.sizes, "val": spec.sizes["train"]}})
+    changes = ({"seed": 1}, {"prior_skew": 2.0}, {"sizes": {**spec.sizes, "val": spec.sizes["train"]}})
     found = {spec_digest(spec.model_copy(update=change)) for change in changes}
 
     assert len(found | {spec_digest(spec)}) == 4

@@ -13,7 +13,7 @@ from trainables.data.mini.concepts import concepts
 Confidence = Literal["yes", "maybe", "no"]
 
 NUM_ANNOTATORS = 10
-_DISSENT_RATE = 0.1
+_DISSENT_RATE = 0.04
 _MOST_DISSENTERS = 4
 _UNKNOWN_RATE = 0.2
 """Share of the dissenters who answer `unknown`."""

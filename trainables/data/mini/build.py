@@ -54,7 +54,7 @@ def _generate(spec: MiniSpec, folder: Path, progress: Progress) -> None:
         write_benchmark(spec, partial, progress)
         partial.chmod(0o755)
         partial.rename(folder)
-    except BaseException:
+    except BaseException:  # Ctrl-C too leaves nothing half made behind
         shutil.rmtree(partial, ignore_errors=True)
         raise
 

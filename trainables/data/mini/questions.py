@@ -45,9 +45,9 @@ _TEMPLATES = {
 """Kinds of questions and their shares."""
 ANSWER_TYPES = {"is": "yes/no", "how": "number", "what": "other"}
 
-_YES_NO = {"yes": 0.6, "no": 0.4}
-_COUNTS = {"0": 0.15, "1": 0.45, "2": 0.28, "3": 0.12}
-_CATEGORY_COUNTS = {"0": 0.16, "1": 0.4, "2": 0.3, "3": 0.14}
+_YES_NO = {"yes": 0.55, "no": 0.45}
+_COUNTS = {"0": 0.2, "1": 0.36, "2": 0.28, "3": 0.16}
+_CATEGORY_COUNTS = {"0": 0.2, "1": 0.36, "2": 0.28, "3": 0.16}
 _PEOPLE_COUNTS = {"2": 0.6, "3": 0.4}
 _PRIORS: dict[str, dict[str, float]] = {
     "is there a": _YES_NO,
@@ -59,7 +59,9 @@ _PRIORS: dict[str, dict[str, float]] = {
     "how many people are": _PEOPLE_COUNTS,
 }
 """Answer priors of the closed question types; open ones have odds for each answer (`_OPEN_SKEW`)."""
-_OPEN_SKEW = 3.0
+_OPEN_SKEW = 2.0
+_TEXT_SKEW = 1.3
+"""Largest odds by which a text about one thing leans towards an answer."""
 _TEST_SLICES = {"seen": 0.6, "heldout_known": 0.2, "heldout_unknown": 0.2}
 _HELD_OUT_TEMPLATES = ("is there a", "is the", "how many")
 """Question types that can be answered for a concept that no training answer names."""
@@ -143,7 +145,7 @@ def _within(template: str, *, turned: bool) -> dict[str, float]:
 def _prior(asked: Question, turned: bool) -> float:
     value = odds(f"{asked.template}|{asked.answer}" if asked.template not in _PRIORS else asked.text, _OPEN_SKEW)
     if asked.template in ("is there a", "how many"):  # each thing's own lean towards yes or no, many or few
-        value = odds(f"{asked.text}|{asked.answer}", _OPEN_SKEW / 2)
+        value = odds(f"{asked.text}|{asked.answer}", _TEXT_SKEW)
     return 1 / value if turned else value
 
 
