@@ -53,9 +53,15 @@ def load(source: str, overrides: Sequence[str] = ()) -> tuple[Study, tuple[Cell,
     from trainables.config import CONTROLS
     from trainables.config import TrialConfig
     from trainables.config import canonical
+    from trainables.data.metrics import METRICS
 
     study = load_study(
-        source, config_type=TrialConfig, controls=CONTROLS, canonical=canonical, overrides=tuple(overrides)
+        source,
+        config_type=TrialConfig,
+        controls=CONTROLS,
+        canonical=canonical,
+        overrides=tuple(overrides),
+        metrics=METRICS,
     )
     return study, cells(study, TrialConfig, canonical)
 

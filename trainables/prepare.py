@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock
+from filelock import Timeout
 
 from trainables.config import TeacherConfig
 from trainables.config import TrialConfig
@@ -43,13 +46,28 @@ def prepare(configs: Sequence[TrialConfig], cache: Path, progress: Progress) -> 
     from trainables.vision.regions import build_regions
 
     cache.mkdir(parents=True, exist_ok=True)
-    with FileLock(cache / "prepare.lock"):
+    with _alone(cache, progress):
         for task, data in tasks_of(configs):
             for name in splits_of(task, data):
                 build_regions(load_split(task, data, name, cache), cache, progress)
         for need in teacher_needs(configs):
             split = load_split(need.task, need.data, "train", cache)
             build_features(need.teacher, split, cache, progress, words=need.words)
+
+
+@contextmanager
+def _alone(cache: Path, progress: Progress) -> Iterator[None]:
+    """Hold the lock of the cache, saying so if another process has to finish first."""
+    lock = FileLock(cache / "prepare.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        progress("waiting for another process that prepares the same cache", 0, 1)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def tasks_of(configs: Iterable[TrialConfig]) -> list[tuple[str, str]]:

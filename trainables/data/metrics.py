@@ -16,6 +16,13 @@ from trainables.errors import NonFinite
 _ANSWER_TYPE_NAMES = {"yes/no": "yes_no"}
 _VCR_MODES = {ANSWER: "q_a", RATIONALE: "qa_r"}
 
+METRICS = (
+    "accuracy",
+    *(f"accuracy_{part}" for part in (*_VCR_MODES.values(), "yes_no", "number", "other")),
+    *(f"accuracy_{part}" for part in ("seen", "heldout_known", "heldout_unknown")),
+)
+"""What a study may aim at: accuracy and the parts that tasks and the bundled benchmark have."""
+
 
 def score(split: TaskSplit, probabilities: np.ndarray | Sequence[np.ndarray]) -> tuple[dict[str, float], np.ndarray]:
     """Return the official metrics of `probabilities`, and each example's score in [0, 1], in the split's order.

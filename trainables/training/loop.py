@@ -122,7 +122,7 @@ def _optimizer(module: torch.nn.Module, optim: OptimConfig) -> torch.optim.Optim
     decayed = [p for p in module.parameters() if p.requires_grad and p.dim() > 1]
     plain = [p for p in module.parameters() if p.requires_grad and p.dim() <= 1]
     groups = [{"params": decayed, "weight_decay": optim.weight_decay}, {"params": plain, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=optim.lr, betas=(0.9, 0.98))
+    return torch.optim.AdamW(groups, lr=optim.lr, betas=(0.9, 0.98), fused=True)
 
 
 def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
