@@ -9,6 +9,7 @@ import pytest
 from tests.torch_cpu.training.conftest import CLIP_TD
 from tests.torch_cpu.training.conftest import smoke
 from trainables.config import TrialConfig
+from trainables.data.metrics import METRICS
 from trainables.job import CurvePoint
 from trainables.job import TrialJob
 from trainables.job import TrialOutcome
@@ -40,6 +41,7 @@ def test_every_task_trains_with_distillation_and_is_evaluated(task: str, cache: 
     assert outcome.status == "completed", outcome.error
     assert {"val/accuracy", "test/accuracy", "test_style/accuracy"} <= outcome.metrics.keys()
     assert all(0 <= value <= 1 for name, value in outcome.metrics.items() if "accuracy" in name)
+    assert {name.split("/")[1] for name in outcome.metrics if "accuracy" in name} <= set(METRICS)
     assert [point.split for point in points] == ["val", "val"]
     assert {"loss", "task", "image", "text", "tokens"} <= {p.metric for p in outcome.curve if p.split == "train"}
     assert {p.split for p in outcome.predictions} == {"val", "test", "test_style"}
