@@ -1,6 +1,6 @@
 """How hard the bundled benchmark is: the plain student at four fractions, beside text-only, image-only and chance.
 
-    python benchmarks/baselines.py            # the table of docs/benchmark.md: about 25 minutes on two cores
+    python benchmarks/baselines.py            # the table of docs/benchmark.md: some 20 minutes on two cores, by estimate
     python benchmarks/baselines.py --quick    # the smallest benchmark, a minute: it runs, but says little
 
 Each figure is test accuracy of the weights that were best on val (VCR: Q->AR). The last line is one JSON object.
@@ -29,7 +29,7 @@ FRACTIONS = (0.01, 0.05, 0.2, 1.0)
 OPTIM: dict[str, dict[str, Any]] = {
     "snli_ve": {"batch_size": 32, "min_steps": 120, "max_steps": 1500, "lr": 5e-4, "epochs": 6},
     "vqa": {"batch_size": 32, "min_steps": 120, "max_steps": 1500, "lr": 5e-4, "epochs": 6},
-    "vcr": {"batch_size": 16, "min_steps": 120, "max_steps": 1200, "lr": 5e-4, "epochs": 6},
+    "vcr": {"batch_size": 16, "min_steps": 120, "max_steps": 900, "lr": 5e-4, "epochs": 6},
 }
 QUICK_OPTIM = {"batch_size": 16, "min_steps": 10, "max_steps": 10}
 
