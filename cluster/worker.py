@@ -61,8 +61,8 @@ def _silent(point: CurvePoint) -> None:
 def attempt(run_trial: RunTrial, job: TrialJob, report: Report) -> TrialOutcome:
     """Run one trial; what it raises becomes a failed outcome.
 
-    `run_trial` promises not to raise, and a broken promise must not take the
-    group, and the trials after this one, with it.
+    `run_trial` promises not to raise, and a broken promise must not take the group, and the trials after this one,
+    with it.
     """
     try:
         return run_trial(job, report)

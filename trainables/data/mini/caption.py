@@ -20,6 +20,7 @@ from trainables.data.mini.concepts import with_article
 from trainables.data.mini.relations import relation
 from trainables.data.mini.scene import Scene
 from trainables.data.mini.scene import Thing
+from trainables.data.tokens import PERSON
 from trainables.data.tokens import tagged_text
 
 _NUMBER_WORDS = {2: "two", 3: "three", 4: "four"}
@@ -28,7 +29,6 @@ _COLOUR_SHARE = 0.7
 """Share of the captions that name colours."""
 _TAG_SHARE = 0.5
 """Share of the captions of people that name them by their tags."""
-_PERSON = "person"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,8 +75,7 @@ def _counts(things: Sequence[Thing], colours: bool) -> Iterator[Claim]:
     for name, count in Counter(_name(thing, colours) for thing in things).items():
         yield _claim((with_article(name),), (name,))
         if count in _NUMBER_WORDS:
-            *colour, noun = name.split()
-            yield _claim((_NUMBER_WORDS[count], *colour, plural_of(noun)), (name,))
+            yield _claim((_NUMBER_WORDS[count], plural_of(name)), (name,))
 
 
 def _single(things: Sequence[Thing], colours: bool) -> list[Thing]:
@@ -144,4 +143,4 @@ def _said(chosen: Sequence[Claim], scene: Scene) -> Text:
         if place:
             tokens.append("and" if place == len(chosen) - 1 else ",")
         tokens += [token if isinstance(token, str) else [token] for token in claim.tokens]
-    return tagged_text(tokens, [_PERSON] * len(scene.things))
+    return tagged_text(tokens, [PERSON] * len(scene.things))
