@@ -171,12 +171,7 @@ def holds(claim: str, of: Scene) -> bool:
     number = {"two": 2, "three": 3, "four": 4}[words[0]]
     names = {name for thing in of.things for name in (thing.concept.name, thing.concept.noun)}
     said = " ".join(words[1:])
-    return any(len(things_called(name, of)) == number for name in names if plural(name) == said)
-
-
-def plural(name: str) -> str:
-    *colour, noun = name.split()
-    return " ".join([*colour, plural_of(noun)])
+    return any(len(things_called(name, of)) == number for name in names if plural_of(name) == said)
 
 
 def things_called(name: str, of: Scene) -> list[Thing]:

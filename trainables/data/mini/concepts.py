@@ -27,7 +27,6 @@ class Concept:
     """`animal`, `food`, `thing`, `vehicle`, `shape` or `person`."""
     colour: str | None = None
     """Set for members of a colour family only."""
-    plural: str = ""
     synonyms: tuple[str, ...] = ()
     """Other names annotators may give."""
     held_out: bool = False
@@ -38,6 +37,11 @@ class Concept:
     """May appear in the student's pretraining scenes: about half of the concepts that are not held out."""
     gender: Gender | None = None
     """Pronoun of a person."""
+
+    @property
+    def plural(self) -> str:
+        """The full name in the plural."""
+        return plural_of(self.name)
 
 
 _ANIMALS = (
@@ -118,7 +122,7 @@ _PLURALS = {"fish": "fish", "octopus": "octopuses", "butterfly": "butterflies", 
 
 
 def plural_of(noun: str) -> str:
-    """Return the plural of one of the world's nouns."""
+    """Return the plural of one of the world's nouns, with or without a colour before it."""
     if noun in _PLURALS:
         return _PLURALS[noun]
     if noun in ("man", "woman", "policeman"):
@@ -137,7 +141,6 @@ def _concept(name: str, code: str, category: str, synonym: str = "", gender: Gen
         noun=name,
         code=code,
         category=category,
-        plural=plural_of(name),
         synonyms=(synonym,) if synonym else (),
         held_out=name in HELD_OUT_KNOWN + HELD_OUT_UNKNOWN,
         teacher_sees=name not in HELD_OUT_UNKNOWN,
@@ -154,7 +157,6 @@ def _family(noun: str, codes: dict[str, str]) -> list[Concept]:
             code=code,
             category="shape" if noun != "book" else "thing",
             colour=colour,
-            plural=f"{colour} {plural_of(noun)}",
             pretrain=f"{colour} {noun}" in PRETRAINED,
         )
         for colour, code in codes.items()
@@ -180,7 +182,7 @@ def persons() -> tuple[Concept, ...]:
 @cache
 def by_name() -> dict[str, Concept]:
     """Return every concept, persons and the package included, by name."""
-    package = Concept(name=PACKAGE, noun=PACKAGE, code=PACKAGE_CODE, category="package", plural="packages")
+    package = Concept(name=PACKAGE, noun=PACKAGE, code=PACKAGE_CODE, category="package")
     return {concept.name: concept for concept in (*concepts(), *persons(), package)}
 
 

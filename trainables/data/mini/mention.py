@@ -31,8 +31,7 @@ class Mention:
     @property
     def plural(self) -> str:
         """The name in the plural."""
-        *colour, noun = self.name.split()
-        return " ".join([*colour, plural_of(noun)])
+        return plural_of(self.name)
 
 
 def present(scene: Scene) -> list[Mention]:
