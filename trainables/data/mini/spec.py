@@ -94,7 +94,7 @@ def spec_digest(spec: MiniSpec) -> str:
     content = {
         "generator": GENERATOR_VERSION,
         "spec": spec.model_dump(mode="json"),
-        "concepts": [asdict(concept) for concept in by_name().values()],
+        "concepts": [asdict(concept) | {"plural": concept.plural} for concept in by_name().values()],
         "packages": {package: _version(package) for package in _DRAWING_PACKAGES},
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
