@@ -29,7 +29,7 @@ FRACTIONS = (0.01, 0.05, 0.2, 1.0)
 OPTIM: dict[str, dict[str, Any]] = {
     "snli_ve": {"batch_size": 32, "min_steps": 120, "max_steps": 1500, "lr": 5e-4, "epochs": 6},
     "vqa": {"batch_size": 32, "min_steps": 120, "max_steps": 1500, "lr": 5e-4, "epochs": 6},
-    "vcr": {"batch_size": 16, "min_steps": 120, "max_steps": 900, "lr": 5e-4, "epochs": 6},
+    "vcr": {"batch_size": 16, "min_steps": 120, "max_steps": 600, "lr": 5e-4, "epochs": 6},
 }
 QUICK_OPTIM = {"batch_size": 16, "min_steps": 10, "max_steps": 10}
 

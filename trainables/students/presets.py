@@ -22,7 +22,7 @@ class StudentPreset:
 
 
 PRESETS: dict[str, StudentPreset] = {
-    "uniter_tiny": StudentPreset(num_layers=3, width=128, num_heads=4, hidden=512, frozen_words=True, max_tokens=64),
+    "uniter_tiny": StudentPreset(num_layers=4, width=128, num_heads=4, hidden=512, frozen_words=True, max_tokens=64),
     "uniter_small": StudentPreset(
         num_layers=6, width=384, num_heads=6, hidden=1536, frozen_words=True, max_tokens=220
     ),

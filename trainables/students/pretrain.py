@@ -2,11 +2,14 @@
 
     python -m trainables.students.pretrain --output trainables/assets/uniter_tiny.safetensors
 
-UNITER's objectives (arXiv 1909.11740) at small scale: masked words given the regions, image-text matching, and the
-class of regions, masked ones among them. Each row of a batch serves either the masked objectives (a true caption with
-words and regions masked) or matching (nothing masked, about half of the captions wrong): were wrong captions never
-masked, a mask would give the answer away. The scenes come from the benchmark's `pretrain` split, whose concepts are
-about half of those that students may learn: the student comes with grounding, but narrower than the teacher's.
+UNITER's objectives (arXiv 1909.11740) at small scale: masked words given the regions, image-text matching, the class
+of regions, masked ones among them, and the alignment of words with regions: where that stands which a word names.
+UNITER aligns by optimal transport, for want of the boxes that we know; without alignment the student learns which
+things are there and nothing about where (docs/log.md). Each row of a batch serves either the masked objectives (a
+true caption with words and regions masked) or matching (nothing masked, about half of the captions wrong): were wrong
+captions never masked, a mask would give the answer away. The scenes come from the benchmark's `pretrain` split, whose
+concepts are about half of those that students may learn: the student comes with grounding, but narrower than the
+teacher's.
 
 Dimensions: B captions, L tokens, R regions, M masked tokens, V words that captions use, C region classes, S student
 width.
@@ -31,6 +34,7 @@ from torch.nn import functional as F
 from trainables.cache import cache_folder
 from trainables.data.examples import Candidate
 from trainables.data.examples import Text
+from trainables.data.mini.relations import RELATIONS
 from trainables.data.mini.spec import preset
 from trainables.data.mini.spec import spec_digest
 from trainables.students.checkpoint import save_encoder
@@ -40,8 +44,10 @@ from trainables.students.pretrain_scenes import captioned_scenes
 from trainables.students.pretrain_scenes import region_classes
 from trainables.students.single_stream import SingleStream
 from trainables.students.single_stream import StudentBatch
+from trainables.students.tokens import CLS
 from trainables.students.tokens import MASK
 from trainables.students.tokens import PAD
+from trainables.students.tokens import SEP
 from trainables.students.tokens import encode
 from trainables.students.word_vectors import WORD_WIDTH
 from trainables.training.order import batch_indices
@@ -53,15 +59,20 @@ from trainables.vision.regions import open_regions
 
 PRESET = "uniter_tiny"
 MASK_RATE = 0.15
-MASKED_SHARE = 0.25
+SIDE_MASK_RATE = 0.6
+"""Words that say where things stand are masked more often: they are the hardest to learn, and a picture tells them."""
+MASKED_SHARE = 0.4
 """Share of the rows for the masked objectives; the rest is for matching."""
 WRONG_SHARE = 0.5
+NUM_CORNERS = 4
+"""The first values of a box: x1, y1, x2, y2."""
+PLACE_WEIGHT = 5.0
 NO_LABEL = -1
 DROPOUT = 0.0
 
 
 class PretrainingHeads(nn.Module):
-    """Heads for masked words, region classes and matching; thrown away afterwards."""
+    """Heads for masked words, region classes, places and matching; thrown away afterwards."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -69,6 +80,7 @@ class PretrainingHeads(nn.Module):
         self.regions = _to_words(width)
         self.scale = nn.Parameter(torch.tensor(0.1))
         self.match = nn.Linear(width, 2)
+        self.place = nn.Linear(width, NUM_CORNERS)
 
     def word_logits(self, states_MS: torch.Tensor, vectors_VW: torch.Tensor) -> torch.Tensor:
         """(M, V) scores of the words that captions use, tied to the frozen word vectors."""
@@ -92,6 +104,8 @@ class _Asked:
     inputs: StudentBatch
     words_BL: torch.Tensor
     """Place of a masked word in the vocabulary, or NO_LABEL."""
+    named_BL: torch.Tensor
+    """Region that a word of a true caption names that is not masked, or NO_LABEL."""
     classes_BR: torch.Tensor
     """Class of a region; NO_LABEL for the whole image, padding, and masked regions that nothing tells about."""
     matching_B: torch.Tensor
@@ -110,8 +124,11 @@ class Questions:
         self.vocabulary = _vocabulary(scenes, self.rng)
         self.place_of = torch.full((len(vectors),), NO_LABEL)
         self.place_of[self.vocabulary] = torch.arange(len(self.vocabulary))
+        sides = encode([Candidate(query=Text(text=" ".join(RELATIONS)))], PRESETS[PRESET].max_tokens)
+        self.sides = torch.from_numpy(np.setdiff1d(sides.ids[0], [CLS, SEP]))
         self.class_of = {name: i for i, name in enumerate(region_classes())}
         names = encode([Candidate(query=Text(text=name)) for name in self.class_of], PRESETS[PRESET].max_tokens).ids
+        self.nouns = torch.tensor([*(int(row[row > MASK][-1]) for row in names), NO_LABEL])  # for NO_LABEL, the last
         self.class_vectors_CW = torch.stack([vectors[row[row > MASK]].mean(dim=0) for row in torch.from_numpy(names)])
 
     def draw(self, indices: np.ndarray) -> _Asked:
@@ -121,9 +138,12 @@ class Questions:
         inputs = self._inputs(indices, matched)
         masked_B1 = torch.from_numpy(~matching)[:, None]
         places_BL = self.place_of[inputs.ids_BL]
-        words_BL = self._drawn(inputs.ids_BL) & masked_B1 & (places_BL >= 0) & (inputs.references_BL < 0)
+        rates_BL = torch.where(torch.isin(inputs.ids_BL, self.sides), SIDE_MASK_RATE, MASK_RATE)
+        words_BL = self._drawn(rates_BL) & masked_B1 & (places_BL >= 0) & (inputs.references_BL < 0)
         classes_BR = self._classes(indices, inputs)
-        regions_BR = self._drawn(classes_BR) & masked_B1 & (classes_BR >= 0)
+        rates_BR = torch.full(tuple(classes_BR.shape), MASK_RATE)
+        regions_BR = self._drawn(rates_BR) & masked_B1 & (classes_BR >= 0)
+        seen_BL = torch.from_numpy(matched)[:, None] & ~words_BL
         return _Asked(
             inputs=dataclasses.replace(
                 inputs,
@@ -131,13 +151,14 @@ class Questions:
                 regions_BRF=inputs.regions_BRF.masked_fill(regions_BR.unsqueeze(-1), 0.0),
             ),
             words_BL=torch.where(words_BL, places_BL, NO_LABEL),
+            named_BL=torch.where(seen_BL, self._named(inputs, classes_BR), NO_LABEL),
             classes_BR=classes_BR,
             matching_B=torch.from_numpy(matching),
             matched_B=torch.from_numpy(matched).long(),
         )
 
-    def _drawn(self, like: torch.Tensor) -> torch.Tensor:
-        return torch.from_numpy(self.rng.random(tuple(like.shape)) < MASK_RATE)
+    def _drawn(self, rates: torch.Tensor) -> torch.Tensor:
+        return torch.from_numpy(self.rng.random(tuple(rates.shape))) < rates
 
     def _classes(self, indices: np.ndarray, inputs: StudentBatch) -> torch.Tensor:
         classes_BR = torch.full(tuple(inputs.region_mask_BR.shape), NO_LABEL)
@@ -145,6 +166,12 @@ class Questions:
             labels = [self.class_of[name] for name in self.scenes.labels(index)]
             classes_BR[row, 1 : 1 + len(labels)] = torch.tensor(labels)  # row 0 is the whole image
         return classes_BR
+
+    def _named(self, inputs: StudentBatch, classes_BR: torch.Tensor) -> torch.Tensor:
+        """(B, L) region of a tag, or of a noun where only one region can be meant."""
+        same_BLR = inputs.ids_BL.unsqueeze(-1) == self.nouns[classes_BR].unsqueeze(1)
+        by_noun_BL = torch.where(same_BLR.sum(-1) == 1, same_BLR.long().argmax(-1), NO_LABEL)
+        return torch.where(inputs.references_BL >= 0, inputs.references_BL, by_noun_BL)
 
     def _inputs(self, indices: np.ndarray, matched: np.ndarray) -> StudentBatch:
         say = (self.scenes.wrong, self.scenes.right)
@@ -189,7 +216,9 @@ def pretrain(
             ),
             "matching": (heads.match(text_BLS[asked.matching_B, 0]), asked.matched_B[asked.matching_B]),
         }
-        loss = torch.stack([F.cross_entropy(logits, truth) for logits, truth in answers.values()]).sum()
+        off = _off_place(heads, text_BLS, asked)
+        losses = [F.cross_entropy(logits, truth) for logits, truth in answers.values()]
+        loss = torch.stack([*losses, PLACE_WEIGHT * off]).sum()
         for group in optimizer.param_groups:
             group["lr"] = lr * learning_rate(step, steps, 0.1)
         optimizer.zero_grad(set_to_none=True)
@@ -197,11 +226,18 @@ def pretrain(
         nn.utils.clip_grad_norm_(parameters, 2.0)
         optimizer.step()
         right = {name: (logits.argmax(-1) == truth).float().mean().item() for name, (logits, truth) in answers.items()}
-        recent.append({"loss": loss.item(), **right})
+        recent.append({"loss": loss.item(), "off_place": off.item(), **right})
         if step % 100 == 99:
             means = ", ".join(f"{name} {value:.3f}" for name, value in _means(recent).items())
             print(f"step {step + 1}/{steps}: {means}, {time.perf_counter() - started:.0f} s", flush=True)
     return encoder, _means(recent)
+
+
+def _off_place(heads: PretrainingHeads, text_BLS: torch.Tensor, asked: _Asked) -> torch.Tensor:
+    """Mean error, in sides of the picture, of where words say that the things stand which they name."""
+    rows, tokens = (asked.named_BL >= 0).nonzero(as_tuple=True)
+    boxes = asked.inputs.boxes_BR7[rows, asked.named_BL[rows, tokens], :NUM_CORNERS]
+    return F.l1_loss(heads.place(text_BLS[rows, tokens]), boxes)
 
 
 def _means(recent: Iterable[dict[str, float]]) -> dict[str, float]:
@@ -222,7 +258,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--scenes", type=int, default=6000)
-    parser.add_argument("--steps", type=int, default=12000)
+    parser.add_argument("--steps", type=int, default=9000)
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=0)

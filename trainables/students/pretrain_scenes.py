@@ -43,15 +43,15 @@ class CaptionedScenes:
         return caption(self.scenes[index], rng)
 
     def wrong(self, index: int, rng: np.random.Generator) -> Text:
-        """A caption that is not true: of another scene, of the scene with one concept exchanged, or with two things
-        in each other's place."""
+        """A caption that is not true: of another scene, or of this one with one concept exchanged, with two things in
+        each other's place, or turned."""
         one = self.scenes[index]
         while True:
             kind = rng.integers(4)
             if kind == 0:
                 changed = self.scenes[int(rng.integers(len(self.scenes)))]
             else:
-                changed = _swapped(one, rng) if kind == 1 else _exchanged(one, rng)
+                changed = (_exchanged, _swapped, turned)[kind - 1](one, rng)
             text = wrong_caption(one, changed, rng)
             if text is not None:
                 return text
@@ -123,6 +123,18 @@ def _swapped(one: Scene, rng: np.random.Generator) -> Scene:
         b: dataclasses.replace(second, concept=first.concept),
     }
     return _with(one, changes)
+
+
+def turned(one: Scene, rng: np.random.Generator) -> Scene:
+    """The scene after one, two or three quarter turns: the same things, and not one on the same side of another."""
+    for _ in range(int(rng.integers(1, 4))):
+        one = _with(one, {i: _quarter_turned(thing, one.picture_px) for i, thing in enumerate(one.things)})
+    return one
+
+
+def _quarter_turned(thing: Thing, picture_px: int) -> Thing:
+    x1, y1, x2, y2 = thing.box
+    return dataclasses.replace(thing, box=(picture_px - y2, x1, picture_px - y1, x2))
 
 
 def _with(one: Scene, changes: dict[int, Thing]) -> Scene:

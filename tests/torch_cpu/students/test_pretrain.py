@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -7,14 +8,17 @@ import pytest
 import torch
 
 from trainables.config import StudentConfig
+from trainables.data.mini.relations import relation
 from trainables.students.checkpoint import save_encoder
 from trainables.students.pretrain import NO_LABEL
 from trainables.students.pretrain import Questions
 from trainables.students.pretrain import pretrain
 from trainables.students.pretrain_scenes import CaptionedScenes
 from trainables.students.pretrain_scenes import captioned_scenes
+from trainables.students.pretrain_scenes import turned
 from trainables.students.student import build_student
 from trainables.students.tokens import MASK
+from trainables.students.tokens import tokenizer
 from trainables.students.word_vectors import minilm_word_vectors
 from trainables.vision.regions import REGION_WIDTH
 from trainables.vision.regions import RegionFeatures
@@ -65,6 +69,41 @@ def test_every_box_has_its_class_and_the_whole_image_none(material: tuple[Captio
         assert [names[c] for c in classes_BR[row, 1 : 1 + len(labels)]] == labels
 
 
+def test_only_words_of_true_captions_are_placed_and_at_the_one_thing_they_name(
+    material: tuple[CaptionedScenes, RegionFeatures],
+) -> None:
+    scenes, _ = material
+    questions = Questions(*material, minilm_word_vectors(), seed=3)
+    placed = 0
+    for asked in (questions.draw(np.arange(COUNT)) for _ in range(5)):
+        assert not ((asked.named_BL >= 0) & (asked.matched_B == 0)[:, None]).any()
+        for row, column in (asked.named_BL >= 0).nonzero().tolist():
+            placed += 1
+            nouns = [name.split()[-1] for name in scenes.labels(row)]
+            said = nouns[int(asked.named_BL[row, column]) - 1]  # row 0 is the whole image
+            if asked.inputs.references_BL[row, column] >= 0:
+                assert asked.named_BL[row, column] == asked.inputs.references_BL[row, column]
+            else:
+                assert tokenizer().id_to_token(int(asked.inputs.ids_BL[row, column])) in said
+                assert nouns.count(said) == 1
+    assert placed > COUNT
+
+
+def test_nothing_stands_where_it_stood_in_a_turned_scene(material: tuple[CaptionedScenes, RegionFeatures]) -> None:
+    scenes, _ = material
+    rng = np.random.default_rng(0)
+    said = 0
+    for one in scenes.scenes:
+        other = turned(one, rng)
+        assert [thing.concept for thing in other.things] == [thing.concept for thing in one.things]
+        for a, b in itertools.permutations(range(len(one.things)), 2):
+            side = relation(one.things[a].box, one.things[b].box)
+            if side:
+                said += 1
+                assert relation(other.things[a].box, other.things[b].box) not in (side, None)
+    assert said > COUNT
+
+
 def test_what_pretraining_writes_is_what_a_student_starts_from(
     material: tuple[CaptionedScenes, RegionFeatures], tmp_path: Path
 ) -> None:
@@ -73,6 +112,6 @@ def test_what_pretraining_writes_is_what_a_student_starts_from(
     config = StudentConfig(init=str(tmp_path / "encoder.safetensors"))
     student = build_student(config, task="snli_ve", num_classes=3, region_width=REGION_WIDTH)
 
-    assert set(final) == {"loss", "words", "regions", "matching"}
+    assert set(final) == {"loss", "off_place", "words", "regions", "matching"}
     for name, value in student.encoder.state_dict().items():
         assert torch.equal(value, encoder.state_dict()[name].half().float()), name

@@ -97,7 +97,6 @@ def test_contents_of_one_split_are_never_those_of_another(shown: dict[str, list[
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_no_scene_graph_or_seed_of_the_whole_benchmark_is_in_two_splits() -> None:
     graphs: dict[object, str] = {}
     numbers: Counter[int] = Counter()

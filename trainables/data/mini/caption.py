@@ -1,7 +1,6 @@
-"""Captions of scenes, for pretraining: a few claims about what is there, how often, and where.
+"""Captions of scenes, for pretraining: one claim each about what is there, how often, or where.
 
-A caption is true if each of its claims is, which makes wrong ones easy to tell: whatever a changed scene claims and
-the scene itself does not.
+A wrong caption is what a changed scene claims and the scene itself does not.
 """
 
 from __future__ import annotations
@@ -9,8 +8,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from collections.abc import Sequence
-from dataclasses import dataclass
-from dataclasses import field
 
 import numpy as np
 
@@ -24,40 +21,29 @@ from trainables.data.tokens import PERSON
 from trainables.data.tokens import tagged_text
 
 _NUMBER_WORDS = {2: "two", 3: "three", 4: "four"}
-_MOST_CLAIMS = 2
 _COLOUR_SHARE = 0.7
 """Share of the captions that name colours."""
 _TAG_SHARE = 0.5
 """Share of the captions of people that name them by their tags."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
-    """One thing that a caption says."""
-
-    tokens: tuple[str | int, ...]
-    """Words, and a person's position in the scene where a tag stands for the name."""
-    about: frozenset[str | int] = field(compare=False)
+Claim = tuple[str | int, ...]
+"""Words, and a person's position in the scene where a tag stands for the name."""
 
 
 def caption(scene: Scene, rng: np.random.Generator) -> Text:
-    """Return a true caption such as `a red heart left of a cat and two dogs`."""
-    return _said(_chosen(claims(scene, *_style(rng)), rng), scene)
+    """Return a true caption such as `a red heart left of a cat`."""
+    return _said(_one_of(claims(scene, *_style(rng)), rng), scene)
 
 
 def wrong_caption(scene: Scene, changed: Scene, rng: np.random.Generator) -> Text | None:
-    """Return a caption of `changed` that is not true of `scene`; None if all that was drawn to be said is."""
+    """Return a caption of `changed` that is not true of `scene`; None if there is none in the style drawn."""
     colours, tags = _style(rng)
     if len(changed.things) != len(scene.things) or changed.kind != scene.kind:
         tags = False  # the tags of another scene mean nothing here
-    said = claims(changed, colours, tags)
     true = {*claims(scene, colours, tags), *_others_that_hold(scene, colours, tags)}
-    false = [claim for claim in said if claim not in true]
-    if not false:
-        return None
-    first = false[int(rng.integers(len(false)))]
-    chosen = _chosen([first, *_shuffled(said, rng)], rng, shuffle=False)
-    return _said(_shuffled(chosen, rng), scene)
+    false = [claim for claim in claims(changed, colours, tags) if claim not in true]
+    return _said(_one_of(false, rng), scene) if false else None
 
 
 def claims(scene: Scene, colours: bool, tags: bool) -> list[Claim]:
@@ -73,9 +59,9 @@ def _style(rng: np.random.Generator) -> tuple[bool, bool]:
 
 def _counts(things: Sequence[Thing], colours: bool) -> Iterator[Claim]:
     for name, count in Counter(_name(thing, colours) for thing in things).items():
-        yield _claim((with_article(name),), (name,))
+        yield (with_article(name),)
         if count in _NUMBER_WORDS:
-            yield _claim((_NUMBER_WORDS[count], plural_of(name)), (name,))
+            yield (_NUMBER_WORDS[count], plural_of(name))
 
 
 def _single(things: Sequence[Thing], colours: bool) -> list[Thing]:
@@ -89,8 +75,7 @@ def _relations(things: Sequence[Thing], colours: bool) -> Iterator[Claim]:
         for second in things:
             side = relation(first.box, second.box) if first is not second else None
             if side:
-                a, b = _name(first, colours), _name(second, colours)
-                yield _claim((with_article(a), side, with_article(b)), (a, b))
+                yield (with_article(_name(first, colours)), side, with_article(_name(second, colours)))
 
 
 def _others_that_hold(scene: Scene, colours: bool, tags: bool) -> Iterator[Claim]:
@@ -101,7 +86,7 @@ def _others_that_hold(scene: Scene, colours: bool, tags: bool) -> Iterator[Claim
         for other in scene.things:
             side = relation(scene.things[place].box, other.box)
             if side:
-                yield _claim((place, side, with_article(_name(other, colours))), (place,))
+                yield (place, side, with_article(_name(other, colours)))
 
 
 def _of_people(scene: Scene, colours: bool, tags: bool) -> Iterator[Claim]:
@@ -109,38 +94,19 @@ def _of_people(scene: Scene, colours: bool, tags: bool) -> Iterator[Claim]:
         own = next(thing for thing in scene.things if thing.owner == place)
         thing = _name(own, colours)
         who: str | int = place if tags else with_article(scene.things[place].concept.name)
-        yield _claim((who, "with", with_article(thing)), (who, thing))
+        yield (who, "with", with_article(thing))
         side = relation(scene.things[place].box, own.box)
         if side:
-            yield _claim((who, side, with_article(thing)), (who, thing))
-
-
-def _claim(tokens: tuple[str | int, ...], about: tuple[str | int, ...]) -> Claim:
-    return Claim(tokens=tokens, about=frozenset(about))
+            yield (who, side, with_article(thing))
 
 
 def _name(thing: Thing, colours: bool) -> str:
     return thing.concept.name if colours else thing.concept.noun
 
 
-def _chosen(said: Sequence[Claim], rng: np.random.Generator, *, shuffle: bool = True) -> list[Claim]:
-    """Return one or two claims, no two about the same thing."""
-    wanted = 1 + int(rng.integers(_MOST_CLAIMS))
-    chosen: list[Claim] = []
-    for claim in _shuffled(said, rng) if shuffle else said:
-        if len(chosen) < wanted and not any(claim.about & other.about for other in chosen):
-            chosen.append(claim)
-    return chosen
+def _one_of(said: Sequence[Claim], rng: np.random.Generator) -> Claim:
+    return said[int(rng.integers(len(said)))]
 
 
-def _shuffled(said: Sequence[Claim], rng: np.random.Generator) -> list[Claim]:
-    return [said[int(place)] for place in rng.permutation(len(said))]
-
-
-def _said(chosen: Sequence[Claim], scene: Scene) -> Text:
-    tokens: list[str | list[int]] = []
-    for place, claim in enumerate(chosen):
-        if place:
-            tokens.append("and" if place == len(chosen) - 1 else ",")
-        tokens += [token if isinstance(token, str) else [token] for token in claim.tokens]
-    return tagged_text(tokens, [PERSON] * len(scene.things))
+def _said(claim: Claim, scene: Scene) -> Text:
+    return tagged_text([token if isinstance(token, str) else [token] for token in claim], [PERSON] * len(scene.things))
