@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from pydantic import ConfigDict
 from pydantic import Field
 
-IDENTITY_VERSION = 2
+IDENTITY_VERSION = 3
 """Raised when code changes results; part of every trial's identity."""
 
 

@@ -5,6 +5,8 @@ B examples, C candidates an example (4 in VCR, else 1), K classes, S student wid
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -13,21 +15,24 @@ MATCH = 1  # index of the match logit in VCR's two-way head
 
 
 class ClassifierHead(nn.Module):
-    """Linear(S, 2S), GELU, LayerNorm, Linear(2S, K)."""
+    """BERT's pooler, then Linear(S, 2S), GELU, LayerNorm, Linear(2S, K)."""
 
-    def __init__(self, width: int, num_classes: int) -> None:
+    def __init__(self, width: int, num_classes: int, bias: float) -> None:
+        """`bias`: of each logit to start with, from `starting_logit`."""
         super().__init__()
+        scores = nn.Linear(2 * width, num_classes)
+        nn.init.constant_(scores.bias, bias)
         self.layers = nn.Sequential(
             nn.Linear(width, width),
             nn.Tanh(),
             nn.Linear(width, 2 * width),
             nn.GELU(),
             nn.LayerNorm(2 * width),
-            nn.Linear(2 * width, num_classes),
+            scores,
         )
 
     def forward(self, h_cls: torch.Tensor) -> torch.Tensor:
-        """(B * C, K) logits; the first two layers are BERT's pooler."""
+        """(B * C, K) logits."""
         logits: torch.Tensor = self.layers(h_cls)
         return logits
 
@@ -35,6 +40,15 @@ class ClassifierHead(nn.Module):
 def num_outputs(task: str, num_classes: int) -> int:
     """Output width of the head: match / no match for VCR, else one for each class."""
     return 2 if task == "vcr" else num_classes
+
+
+def starting_logit(task: str, num_classes: int) -> float:
+    """Log-odds of one class in K where each is scored by itself (SNLI-VE, VQA), 0 for VCR's two-way softmax.
+
+    Otherwise a short training spends itself on learning that most answers are wrong (arXiv 1708.02002
+    starts rare classes so).
+    """
+    return 0.0 if task == "vcr" else -math.log(max(1, num_classes - 1))
 
 
 def task_loss(task: str, logits: torch.Tensor, targets_BK: torch.Tensor) -> torch.Tensor:

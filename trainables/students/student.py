@@ -11,6 +11,7 @@ from trainables.config import StudentConfig
 from trainables.students.checkpoint import load_encoder
 from trainables.students.heads import ClassifierHead
 from trainables.students.heads import num_outputs
+from trainables.students.heads import starting_logit
 from trainables.students.presets import PRESETS
 from trainables.students.single_stream import SingleStream
 from trainables.students.single_stream import StudentBatch
@@ -52,7 +53,7 @@ def build_student(config: StudentConfig, *, task: str, num_classes: int, region_
     """
     preset = PRESETS[config.preset]
     encoder = SingleStream(preset, region_width, config.dropout)
-    head = ClassifierHead(preset.width, num_outputs(task, num_classes))
+    head = ClassifierHead(preset.width, num_outputs(task, num_classes), starting_logit(task, num_classes))
     if config.init != "scratch":
         load_encoder(encoder, config.preset, config.init)
     return Student(encoder, head)

@@ -72,7 +72,9 @@ def train(
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(step_module.parameters(), optim.grad_clip)
         if not math.isfinite(float(norm)):  # the same on all workers: gradients are averaged
-            raise NonFinite(f"gradient norm is {float(norm)} at step {step + 1} of {steps} (loss {float(loss.detach()):.4g})")
+            raise NonFinite(
+                f"gradient norm is {float(norm)} at step {step + 1} of {steps} (loss {float(loss.detach()):.4g})"
+            )
         optimizer.step()
         losses.append({"loss": float(loss.detach()), **{name: float(value) for name, value in parts.items()}})
         if step + 1 in evaluated and ranks.is_first:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 
+import pytest
 import torch
 
+from trainables.students.heads import ClassifierHead
 from trainables.students.heads import probabilities
+from trainables.students.heads import starting_logit
 from trainables.students.heads import task_loss
 
 
@@ -19,6 +22,15 @@ def test_soft_targets_cost_the_sum_over_classes_of_binary_cross_entropy() -> Non
 
     expected = sum(cost(x, y) for x, y in zip(logits[0].tolist(), targets[0].tolist(), strict=True))
     torch.testing.assert_close(task_loss("vqa", logits, targets), torch.tensor(expected))
+
+
+@pytest.mark.parametrize("num_classes", [3, 40])
+def test_classes_scored_by_themselves_start_at_one_in_k(num_classes: int) -> None:
+    torch.manual_seed(0)
+    head = ClassifierHead(8, num_classes, starting_logit("vqa", num_classes))
+
+    assert float(head(torch.zeros(1, 8)).sigmoid().mean()) == pytest.approx(1 / num_classes, rel=0.3)
+    assert starting_logit("vcr", 2) == 0.0
 
 
 def test_vcr_asks_match_or_not_of_each_candidate() -> None:
