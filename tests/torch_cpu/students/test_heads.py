@@ -29,7 +29,7 @@ def test_classes_scored_by_themselves_start_at_one_in_k(num_classes: int) -> Non
     torch.manual_seed(0)
     head = ClassifierHead(8, num_classes, starting_logit("vqa", num_classes))
 
-    assert float(head(torch.zeros(1, 8)).sigmoid().mean()) == pytest.approx(1 / num_classes, rel=0.3)
+    assert head(torch.zeros(1, 8)).sigmoid().mean().item() == pytest.approx(1 / num_classes, rel=0.3)
     assert starting_logit("vcr", 2) == 0.0
 
 
