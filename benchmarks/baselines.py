@@ -1,6 +1,6 @@
 """How hard the bundled benchmark is: the plain student at four fractions, beside text-only, image-only and chance.
 
-    python benchmarks/baselines.py            # all fractions and tasks: some 20 minutes on two cores, by estimate
+    python benchmarks/baselines.py            # all fractions and tasks: some 20 minutes on two cores
     python benchmarks/baselines.py --quick    # the smallest benchmark, a minute: it runs, but says little
 
 Each figure is test accuracy of the weights that were best on val (VCR: Q->AR). The last line is one JSON object.
