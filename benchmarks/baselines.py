@@ -19,6 +19,7 @@ from typing import Any
 
 from trainables.cache import cache_folder
 from trainables.config import TrialConfig
+from trainables.job import Alone
 from trainables.job import TrialJob
 from trainables.job import TrialOutcome
 from trainables.prepare import prepare
@@ -60,7 +61,7 @@ def run(job: TrialJob) -> TrialOutcome:
     """One trial, in a process of its own."""
     from trainables.trial import run_trial
 
-    return run_trial(job, lambda point: None)
+    return run_trial(job, Alone())
 
 
 def main() -> None:

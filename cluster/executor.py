@@ -8,7 +8,6 @@ from pathlib import Path
 
 import ray
 
-from cluster.groups import RunTrial
 from cluster.groups import WorkerGroups
 from cluster.session import connect
 from cluster.tune_adapter import QueueSearcher
@@ -16,17 +15,32 @@ from cluster.tune_adapter import run_tune
 from orchestrator.errors import ClusterError
 from orchestrator.executor import Finish
 from orchestrator.queue import TrialQueue
+from orchestrator.trials import Trial
 from search_spaces.study import Resources
+from trainables.job import RunTrial
+from trainables.job import TrialJob
 
 
 class RayExecutor:
     """Runs trials in warm worker groups; an `orchestrator.executor.Executor`."""
 
-    def __init__(self, *, address: str, resources: Resources, cache: Path, run_trial: RunTrial | None = None) -> None:
-        """`address`: see `cluster.session.connect`; `run_trial`: picklable, for `trainables.trial.run_trial`."""
+    def __init__(
+        self,
+        *,
+        address: str,
+        resources: Resources,
+        cache: Path,
+        checkpoints: str = "",
+        run_trial: RunTrial | None = None,
+    ) -> None:
+        """`address`: see `cluster.session.connect`; `run_trial`: picklable, for `trainables.trial.run_trial`.
+
+        `checkpoints`: folder or URI that every node reaches; none are kept without it.
+        """
         self._address = address
         self._resources = resources
         self._cache = cache
+        self._checkpoints = checkpoints
         self._run_trial = run_trial
 
     def run(self, queue: TrialQueue, finish: Finish) -> None:
@@ -56,11 +70,19 @@ class RayExecutor:
                 finish=finish,
                 groups=groups,
                 slots=slots,
-                job=lambda trial: trial.job(cache=str(self._cache), threads=self._resources.cpus_per_worker),
+                job=self._job,
             )
             run_tune(searcher, groups, scratch)
             if not private:
                 groups.send_home(patience_s=20.0)
+
+    def _job(self, trial: Trial) -> TrialJob:
+        return trial.job(
+            cache=str(self._cache),
+            threads=self._resources.cpus_per_worker,
+            checkpoints=self._checkpoints,
+            time_limit_s=self._resources.time_limit_s,
+        )
 
 
 def capacity(resources: Resources, available: dict[str, float]) -> int:
@@ -79,4 +101,4 @@ def capacity(resources: Resources, available: dict[str, float]) -> int:
             f"a trial of this study needs {asked} (resources: {resources.workers} workers); the cluster has {found}. "
             "Remedy: ask for less under `resources`, or join a larger cluster with `--address`"
         )
-    return min(slots, resources.max_concurrent or slots)
+    return slots if resources.max_concurrent == "auto" else min(slots, resources.max_concurrent)

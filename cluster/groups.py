@@ -23,10 +23,10 @@ from ray.util import remove_placement_group
 
 from cluster.board import Board
 from cluster.failures import worst
-from cluster.worker import RunTrial
 from cluster.worker import serve
 from orchestrator.errors import ClusterError
 from search_spaces.study import Resources
+from trainables.job import RunTrial
 
 RESTARTS = 2
 """Restarts of a group's workers by one Ray Train run; after that the slot starts a new run."""

@@ -19,6 +19,7 @@ from cluster.groups import HEAD_SHARE
 from cluster.groups import WorkerGroups
 from orchestrator.executor import Finish
 from orchestrator.queue import TrialQueue
+from orchestrator.records import Execution
 from orchestrator.trials import Trial
 from trainables.job import TrialJob
 
@@ -118,7 +119,8 @@ class QueueSearcher(Searcher):
         elif collected.outcome.cause == "worker_lost" and running.attempts < ATTEMPTS:
             self._again.append(_Running(trial=running.trial, attempts=running.attempts + 1))
         else:
-            self._finish(running.trial, collected.outcome, collected.started_at, running.attempts)
+            execution = Execution(started_at=collected.started_at, attempts=running.attempts)
+            self._finish(running.trial, collected.outcome, execution)
 
     def _fail(self, error: Exception) -> None:
         self.failure = error

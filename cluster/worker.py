@@ -7,7 +7,6 @@ import itertools
 import os
 import traceback
 import uuid
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +15,15 @@ import ray.train
 from ray.train.collective import broadcast_from_rank_zero
 from ray.util import get_current_placement_group
 
+from orchestrator.checkpoints import Checkpoints
+from orchestrator.checkpoints import StoredLink
 from trainables.job import Cause
 from trainables.job import CurvePoint
-from trainables.job import Report
+from trainables.job import Link
+from trainables.job import RunTrial
 from trainables.job import TrialJob
 from trainables.job import TrialOutcome
 
-RunTrial = Callable[[TrialJob, Report], TrialOutcome]
-"""What a worker calls with each trial; `trainables.trial.run_trial` unless another one is given."""
 LAST_LINES = 30
 """Lines of a traceback that are kept."""
 
@@ -44,28 +44,32 @@ def serve(settings: dict[str, Any]) -> None:
         job = ray.get(board.take.remote(slot, token, index))
         if job is None:
             return
-        outcome = attempt(run_trial, job, _reporter(board, job.trial_id) if rank == 0 else _silent)
+        outcome = attempt(run_trial, job, BoardLink(board, job))
         ray.get(board.settle.remote(slot, token, rank, outcome))
         del job, outcome
         gc.collect()  # nothing of one trial is left in memory when the next one starts
 
 
-def _reporter(board: Any, trial_id: str) -> Report:
-    return lambda point: board.report.remote(trial_id, point)
+class BoardLink(StoredLink):
+    """The link of a trial that runs in a worker group: its curve goes to the board."""
+
+    def __init__(self, board: Any, job: TrialJob) -> None:
+        super().__init__(Checkpoints(job.checkpoints) if job.checkpoints else None, job.trial_id)
+        self._board = board
+
+    def report(self, point: CurvePoint) -> None:
+        """Send the point on its way; nothing waits for it."""
+        self._board.report.remote(self._trial_id, point)
 
 
-def _silent(point: CurvePoint) -> None:
-    """Every rank reaches the same points; rank 0 reports them."""
-
-
-def attempt(run_trial: RunTrial, job: TrialJob, report: Report) -> TrialOutcome:
+def attempt(run_trial: RunTrial, job: TrialJob, link: Link) -> TrialOutcome:
     """Run one trial; what it raises becomes a failed outcome.
 
     `run_trial` promises not to raise, and a broken promise must not take the group, and the trials after this one,
     with it.
     """
     try:
-        return run_trial(job, report)
+        return run_trial(job, link)
     except Exception as error:  # the workers' one boundary
         lines = traceback.format_exc().strip().splitlines()[-LAST_LINES:]
         cause: Cause = "out_of_memory" if isinstance(error, MemoryError) else "trainable_error"

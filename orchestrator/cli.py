@@ -92,7 +92,8 @@ def run(
     opened = composition.open_store(store, loaded)
     experiment = composition.experiment(loaded, cells, cache_folder())
     try:
-        runner, prepare = composition.engine(executor, address, loaded, cache_folder())
+        checkpoints = opened.checkpoints_uri(loaded.study)
+        runner, prepare = composition.engine(executor, address, loaded, cache_folder(), checkpoints)
         experiment = replace(experiment, prepare=prepare)
         summary = run_study(experiment, opened, runner, composition.display(quiet), retry_failed=retry_failed)
     except KeyboardInterrupt:

@@ -140,11 +140,11 @@ def prepare(configs: Sequence[TrialConfig], cache_folder: Path, progress: Progre
     prepare_here(configs, cache_folder, progress)
 
 
-def engine(kind: str, address: str, study: Study, cache_folder: Path) -> tuple[Executor, Prepare]:
+def engine(kind: str, address: str, study: Study, cache_folder: Path, checkpoints: str) -> tuple[Executor, Prepare]:
     """Return what runs trials and what prepares them: `inline`, or `ray` at an address.
 
     Address `any` joins a running cluster, and starts a private one if there is none. On a running cluster
-    preparation is a task there; otherwise it needs no Ray.
+    preparation is a task there; otherwise it needs no Ray. `checkpoints`: folder or URI.
     """
 
     def prepare_here(configs: Sequence[TrialConfig], progress: Progress) -> None:
@@ -154,7 +154,10 @@ def engine(kind: str, address: str, study: Study, cache_folder: Path) -> tuple[E
         from orchestrator.inline import InlineExecutor
         from trainables.trial import run_trial
 
-        return InlineExecutor(run_trial=run_trial, resources=study.resources, cache=cache_folder), prepare_here
+        local = InlineExecutor(
+            run_trial=run_trial, resources=study.resources, cache=cache_folder, checkpoints=checkpoints
+        )
+        return local, prepare_here
     from cluster.executor import RayExecutor
     from cluster.preparation import prepare_remote
 
@@ -163,7 +166,7 @@ def engine(kind: str, address: str, study: Study, cache_folder: Path) -> tuple[E
     def prepare_there(configs: Sequence[TrialConfig], progress: Progress) -> None:
         prepare_remote(configs, cache_folder, progress, address=where, resources=study.resources)
 
-    runner = RayExecutor(address=where, resources=study.resources, cache=cache_folder)
+    runner = RayExecutor(address=where, resources=study.resources, cache=cache_folder, checkpoints=checkpoints)
     return runner, prepare_here if where == "local" else prepare_there
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Protocol
 
 from orchestrator.queue import TrialQueue
-from orchestrator.records import Record
+from orchestrator.records import Execution
 from orchestrator.trials import Trial
 from trainables.job import TrialOutcome
 
@@ -14,8 +13,8 @@ from trainables.job import TrialOutcome
 class Finish(Protocol):
     """Called once for each trial that ended, in the driver, from one thread: stores the record and tells the queue."""
 
-    def __call__(self, trial: Trial, outcome: TrialOutcome, started_at: datetime, attempts: int) -> Record:
-        """Record `outcome`. `started_at` is aware; `attempts` counts executions, 1 where nothing was lost."""
+    def __call__(self, trial: Trial, outcome: TrialOutcome, execution: Execution) -> None:
+        """Record `outcome`; a paused trial goes back to the queue instead."""
         ...
 
 

@@ -30,6 +30,10 @@ class Folder:
             ) from error
         self._local = isinstance(self._files, fs.LocalFileSystem)
 
+    def uri_of(self, path: str) -> str:
+        """Return what opens the folder at `path` from any working folder."""
+        return self._at(path) if self._local else f"{self.uri.rstrip('/')}/{path}"
+
     def names(self, folder: str) -> list[str]:
         """Return the sorted names of the files in `folder` (not below it); empty if there is no such folder."""
         return sorted(info.base_name for info in self._listed(folder) if info.type == fs.FileType.File)

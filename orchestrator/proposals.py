@@ -49,7 +49,7 @@ class Proposer:
 
     space: Space
     config: TrialConfig
-    sampler: Literal["tpe", "random"]
+    sampler: Literal["tpe", "random", "cmaes", "grid"]
     mode: Literal["max", "min"]
     seeds: tuple[int, ...]
     """The search seeds; with the index of the batch they seed all draws, so that cells start alike."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from typing import Literal
@@ -19,8 +20,8 @@ from trainables.config import IDENTITY_VERSION
 from trainables.job import Cause
 from trainables.job import TrialOutcome
 
-RECORD_VERSION: Literal[1] = 1
-"""Raised when a column changes its meaning; files of every earlier version stay readable."""
+RECORD_VERSION: Literal[2] = 2
+"""Raised when a column is added or changes its meaning; files of every earlier version stay readable."""
 
 _TIME = pa.timestamp("us", tz="UTC")
 _TEXTS = pa.map_(pa.string(), pa.string())
@@ -53,6 +54,10 @@ RECORD_SCHEMA = pa.schema(
         pa.field("device_seconds", pa.float64(), nullable=False),
         pa.field("teacher_passes", pa.int64(), nullable=False),
         pa.field("attempts", pa.int32(), nullable=False),
+        pa.field("lost_seconds", pa.float64()),
+        pa.field("queued_seconds", pa.float64()),
+        pa.field("samples_seen", pa.int64()),
+        pa.field("peak_memory_mb", pa.float64()),
         pa.field("num_workers", pa.int32(), nullable=False),
         pa.field("device", pa.string(), nullable=False),
         pa.field("data_digest", pa.string(), nullable=False),
@@ -67,6 +72,9 @@ RECORD_SCHEMA = pa.schema(
         pa.field("finished_at", _TIME, nullable=False),
     ]
 )
+
+LATER_COLUMNS = frozenset({"lost_seconds", "queued_seconds", "samples_seen", "peak_memory_mb"})
+"""Columns that version 1 does not have."""
 
 CURVE_SCHEMA = pa.schema(
     [
@@ -101,12 +109,26 @@ class Provenance(BaseModel):
     host: str = Field("", description="Name of the driver's machine.")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execution:
+    """How the engine got a trial to its end."""
+
+    started_at: datetime
+    """When its last attempt began; aware."""
+    attempts: int = 1
+    """Executions, 1 where nothing was lost."""
+    lost_seconds: float = 0.0
+    """Of attempts that ended without an outcome of the trial's own."""
+    queued_seconds: float = 0.0
+    """From when it was offered until it began."""
+
+
 class Record(BaseModel):
     """One trial's record; the fields are the columns of `RECORD_SCHEMA`, in its order."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    record_version: Literal[1] = RECORD_VERSION
+    record_version: Literal[1, 2] = RECORD_VERSION
     trial_id: str = Field(description="Hash of what the trial computes.")
     study: str
     source_study: str = Field("", description="Study that ran the trial, where it was another one; else empty.")
@@ -118,7 +140,7 @@ class Record(BaseModel):
     phase: Phase
     proposal: int | None = Field(description="Index in the cell's search; None in the confirm phase.")
     seed: int
-    status: Literal["completed", "failed"]
+    status: Literal["completed", "failed", "stopped"] = Field(description="`stopped`: by a rule of the search.")
     cause: Cause = "none"
     error: str = ""
     task: str
@@ -132,6 +154,10 @@ class Record(BaseModel):
     device_seconds: float = Field(description="Seconds times devices.")
     teacher_passes: int
     attempts: int = Field(description="Executions that this record took; 1 where nothing was lost.")
+    lost_seconds: float | None = Field(None, description="Seconds of attempts that were lost; version 1 has none.")
+    queued_seconds: float | None = Field(None, description="From when it could have run until a group took it.")
+    samples_seen: int | None = Field(None, description="Training examples, over all workers, repeats counted.")
+    peak_memory_mb: float | None = Field(None, description="Greatest memory of the first worker, in MB.")
     num_workers: int
     device: str
     data_digest: str
@@ -158,11 +184,10 @@ class Record(BaseModel):
 def make_record(
     trial: Trial,
     outcome: TrialOutcome,
+    execution: Execution,
     *,
     provenance: Provenance,
-    started_at: datetime,
     finished_at: datetime,
-    attempts: int,
 ) -> Record:
     """Return the record of `trial`, which ended as `outcome`. Times are aware and kept in UTC."""
     return Record(
@@ -179,7 +204,11 @@ def make_record(
         seconds=outcome.seconds,
         device_seconds=outcome.device_seconds,
         teacher_passes=outcome.teacher_passes,
-        attempts=attempts,
+        attempts=execution.attempts,
+        lost_seconds=execution.lost_seconds,
+        queued_seconds=execution.queued_seconds,
+        samples_seen=outcome.samples_seen,
+        peak_memory_mb=outcome.peak_memory_mb,
         num_workers=outcome.num_workers,
         device=outcome.device,
         data_digest=trial.data_digest,
@@ -187,7 +216,7 @@ def make_record(
         student_digest=trial.student_digest,
         identity_version=IDENTITY_VERSION,
         **provenance.model_dump(),
-        started_at=started_at,
+        started_at=execution.started_at,
         finished_at=finished_at,
     )
 
@@ -218,6 +247,13 @@ def adopted(record: Record, trial: Trial) -> Record:
 def record_table(records: list[Record]) -> pa.Table:
     """Return one row a record, in `RECORD_SCHEMA`."""
     return pa.Table.from_pylist([record.model_dump() for record in records], schema=RECORD_SCHEMA)
+
+
+def with_later_columns(table: pa.Table) -> pa.Table:
+    """Return a table of records of any version with the columns that came after it, null: nobody measured them."""
+    for name in LATER_COLUMNS - set(table.column_names):
+        table = table.append_column(RECORD_SCHEMA.field(name), pa.nulls(len(table), RECORD_SCHEMA.field(name).type))
+    return table
 
 
 def records_of(table: pa.Table) -> list[Record]:

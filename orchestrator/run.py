@@ -14,6 +14,7 @@ from orchestrator.executor import Executor
 from orchestrator.inputs import Inputs
 from orchestrator.plan import study_content
 from orchestrator.queue import TrialQueue
+from orchestrator.records import Execution
 from orchestrator.records import Provenance
 from orchestrator.records import Record
 from orchestrator.records import adopted
@@ -117,22 +118,20 @@ class _Run:
         self._display = display
         self._written = -1
 
-    def finish(self, trial: Trial, outcome: TrialOutcome, started_at: datetime, attempts: int) -> Record:
+    def finish(self, trial: Trial, outcome: TrialOutcome, execution: Execution) -> None:
         """Record a trial's outcome and let it decide what runs next."""
         record = make_record(
             trial,
             outcome,
+            execution,
             provenance=self._experiment.provenance,
-            started_at=started_at,
             finished_at=datetime.now(UTC),
-            attempts=attempts,
         )
         self._store.write(record, outcome.curve, outcome.predictions)
         self._queue.record(record)
         self.ran += 1
         self.write_plan()  # before the trials that this record decided can start
         self._display.finished(record, self._queue)
-        return record
 
     def write_plan(self) -> None:
         """Write study.json if the plan has grown since it was last written."""

@@ -148,6 +148,10 @@ class Store:
         merged = {name: self._table(study, name).compact() for name in ("curves", "predictions", "trials")}
         return merged["trials"]
 
+    def checkpoints_uri(self, study: str) -> str:
+        """Return the folder or URI of the study's checkpoints, an absolute one where it is local."""
+        return self._folder.uri_of(f"{_at(study)}/checkpoints")
+
     def _no_study(self, name: str) -> str:
         return f"store {self.uri!r}: no study {name!r}; studies in the store: {', '.join(self.studies()) or 'none'}"
 

@@ -18,6 +18,7 @@ from orchestrator.folder import Folder
 from orchestrator.records import RECORD_SCHEMA
 from orchestrator.records import RECORD_VERSION
 from orchestrator.records import records_of
+from orchestrator.records import with_later_columns
 
 _SUFFIX = ".parquet"
 
@@ -107,6 +108,7 @@ def _in_schema(table: pa.Table, schema: pa.Schema) -> pa.Table:
     """Return `table` in `schema`; of a record, the version is looked at before any other column."""
     if schema is RECORD_SCHEMA:
         _check_version(table)
+        table = with_later_columns(table)
     missing = [name for name in schema.names if name not in table.column_names]
     if missing:
         raise StoreError(f"it has no column {', '.join(missing)}")

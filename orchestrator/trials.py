@@ -44,7 +44,16 @@ class Trial:
     teacher_digest: str
     student_digest: str
 
-    def job(self, *, cache: str, threads: int = 1) -> TrialJob:
+    pause_after: int | None = None
+    """Evaluation after which the trial pauses, because a rung is to be decided; no part of its identity."""
+    floors: tuple[tuple[int, float], ...] = ()
+    """See `TrialJob.floors`; no part of its identity."""
+    target: tuple[str, Literal["max", "min"]] = ("accuracy", "max")
+    """See `TrialJob.target`."""
+
+    def job(
+        self, *, cache: str, threads: int = 1, checkpoints: str = "", time_limit_s: float | None = None
+    ) -> TrialJob:
         """Return what a worker needs to run this trial. Per-example predictions are kept in the confirm phase."""
         return TrialJob(
             trial_id=self.id,
@@ -54,6 +63,11 @@ class Trial:
             cache=cache,
             threads=threads,
             keep_predictions=self.phase == "confirm",
+            checkpoints=checkpoints,
+            pause_after=self.pause_after,
+            floors=self.floors,
+            target=self.target,
+            time_limit_s=time_limit_s,
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 from typing import Any
 from typing import Literal
+from typing import Self
 
 from pydantic import BeforeValidator
 from pydantic import Field
@@ -90,12 +91,51 @@ class Arms(Frozen):
     )
 
 
+class Halving(Frozen):
+    """Keep the best share of a batch at each rung (successive halving, Jamieson and Talwalkar 2016)."""
+
+    grace: Whole = Field(1, ge=1, description="Evaluation at which the first rung is decided.")
+    reduction: Whole = Field(3, ge=2, description="One in so many goes on; rungs are that many times further apart.")
+
+
+class Median(Frozen):
+    """Stop what is worse than the median of the earlier batches of its cell (Golovin et al. 2017)."""
+
+    grace: Whole = Field(1, ge=1, description="Evaluation at which a trial may be stopped first.")
+    least: Whole = Field(3, ge=1, description="Completed settings of earlier batches that the rule needs.")
+
+
+class Stop(Frozen):
+    """The stopping rule of a search: exactly one of these, or nothing."""
+
+    halving: Halving | None = Field(None, description="Within a batch, when its rung is complete: reproducible.")
+    median: Median | None = Field(None, description="By the earlier batches of the cell: reproducible.")
+    asynchronous_halving: Halving | None = Field(
+        None, description="ASHA: among all trials of the cell, as they come in. Not reproducible."
+    )
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> Self:
+        if len(self.model_fields_set) != 1 or None in (getattr(self, name) for name in self.model_fields_set):
+            raise PydanticCustomError("rule", "one of halving, median and asynchronous_halving")
+        return self
+
+
 class Search(Frozen):
     """The budget each cell gets to find its setting; equal for all cells."""
 
     trials: Whole = Field(1, ge=1, le=10_000, description="Settings tried in each cell.")
     batch: Whole = Field(4, ge=1, description="Settings proposed at a time; 4, or trials if fewer, unless given.")
-    sampler: Literal["tpe", "random"] = Field("tpe", description="How Optuna proposes.")
+    sampler: Literal["tpe", "random", "cmaes", "grid"] = Field(
+        "tpe", description="How Optuna proposes; `cmaes` needs numbers without `when`, `grid` finite domains."
+    )
+    stop: Stop | None = Field(None, description="Rule by which settings are given up early; none if absent.")
+    warm_start: Name | None = Field(
+        None, description="Study of the same store whose completed settings every cell learns from first."
+    )
+    device_seconds: Annotated[Number, Field(gt=0)] | None = Field(
+        None, description="Budget of each cell besides `trials`: no batch starts once its search has taken so long."
+    )
     space: dict[str, Domain] = Field({}, description="Dotted path -> domain.")
 
     @model_validator(mode="before")
@@ -121,8 +161,23 @@ class Resources(Frozen):
     workers: Whole = Field(1, ge=1, description="Ray Train workers of a trial.")
     cpus_per_worker: Whole = Field(1, ge=1, description="CPU threads of a worker.")
     gpus_per_worker: Number = Field(0.0, ge=0, description="GPUs of a worker; a share below 1, or a whole number.")
-    max_concurrent: Annotated[int, Field(strict=True, ge=1)] | None = Field(
-        None, description="Trials at once; as many as the cluster holds unless given."
+    custom: dict[Name, Annotated[Number, Field(gt=0)]] = Field(
+        {}, description="Ray's custom resources of a worker: name -> amount."
+    )
+    max_concurrent: Annotated[int, Field(strict=True, ge=1)] | Literal["auto"] = Field(
+        "auto", description="Trials at once; `auto` is as many as the cluster holds."
+    )
+    time_limit_s: Annotated[Number, Field(gt=0)] | None = Field(
+        None, description="Seconds after which a trial is ended and recorded as `time_limit`."
+    )
+    trials_per_group: Annotated[int, Field(strict=True, ge=1)] | None = Field(
+        None, description="Trials after which a worker group is started anew; 1 is what `--cold` does."
+    )
+    memory_limit_mb: Annotated[Number, Field(gt=0)] | None = Field(
+        None, description="Resident memory of a worker beyond which its group is started anew after the trial."
+    )
+    retry_out_of_memory: Annotated[bool, Field(strict=True)] = Field(
+        False, description="Whether a trial that ran out of memory gets one more attempt, in a new worker group."
     )
 
 

@@ -1,6 +1,6 @@
 """What goes into a trial and what comes out: the seam between the engine and the science. Imports no torch.
 
-`trainables.trial.run_trial(job, report)` is the only entry point. Inside a Ray Train worker every rank calls it
+`trainables.trial.run_trial(job, link)` is the only entry point. Inside a Ray Train worker every rank calls it
 with the same job (the process group tells it its rank); without one it runs alone. It never raises for what a
 trial did: a failure is an outcome with a named cause.
 """
@@ -11,10 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from dataclasses import field
 from typing import Literal
+from typing import Protocol
 
 from trainables.config import TrialConfig
 
-Status = Literal["completed", "failed"]
+Status = Literal["completed", "failed", "stopped", "paused"]
+"""`stopped`: by a rule of the search, with the curve so far. `paused`: at a rung, to go on from its checkpoint."""
 Cause = Literal[
     "none",
     "trainable_error",  # the trial raised
@@ -23,6 +25,11 @@ Cause = Literal[
     "worker_lost",  # process or node died
     "time_limit",
     "missing_data",
+    # the reasons of a stopped trial
+    "halving",
+    "median",
+    "asynchronous_halving",
+    "cancelled",
 ]
 
 
@@ -41,6 +48,16 @@ class TrialJob:
     threads: int = 1
     """CPU threads of this worker; fixed by the study, because it changes float sums."""
     keep_predictions: bool = False
+    checkpoints: str = ""
+    """Folder or URI of the study's checkpoints; empty where none are kept."""
+    pause_after: int | None = None
+    """Evaluation on val, counted from 1, after which the trial pauses; None runs to the end."""
+    floors: tuple[tuple[int, float], ...] = ()
+    """(evaluation, value): the trial stops (`median`) where its best target so far is worse than the value."""
+    target: tuple[str, Literal["max", "min"]] = ("accuracy", "max")
+    """Metric on val that `floors` are about, and whether more is better."""
+    time_limit_s: float | None = None
+    """Seconds of training, earlier attempts included, after which the trial fails with `time_limit`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,9 +101,60 @@ class TrialOutcome:
     """seconds x number of devices (GPUs, or CPU workers where there is none)."""
     teacher_passes: int = 0
     """Forward passes of the teacher inside the trial; 0 where features came from the cache."""
+    samples_seen: int = 0
+    """Training examples that went through the student, over all workers, repeats counted."""
+    peak_memory_mb: float = 0.0
+    """Greatest memory of rank 0: of its device where that is a GPU, else resident memory of its process."""
     device: str = "cpu"
     num_workers: int = 1
 
 
-Report = Callable[[CurvePoint], None]
-"""Called on rank 0 after each evaluation on val."""
+class Link(Protocol):
+    """What a running trial knows of the engine: where its curve goes, whether to stop, and its checkpoint.
+
+    `report`, `stop_requested` and `save` are called on rank 0 only, `load` on every rank.
+    """
+
+    def report(self, point: CurvePoint) -> None:
+        """Hand in a point of the curve on val as soon as it is known."""
+        ...
+
+    def stop_requested(self) -> bool:
+        """Return whether the trial is to end as `stopped` (`cancelled`); asked after each evaluation."""
+        ...
+
+    def load(self) -> bytes | None:
+        """Return the checkpoint that an earlier attempt saved; None where there is none."""
+        ...
+
+    def save(self, content: bytes) -> None:
+        """Keep `content` as the checkpoint, in place of an earlier one, whole or not at all."""
+        ...
+
+
+@dataclass(slots=True)
+class Alone:
+    """A link without an engine: nothing is listened to, and the checkpoint is kept in memory."""
+
+    points: list[CurvePoint] = field(default_factory=list)
+    checkpoint: bytes | None = None
+
+    def report(self, point: CurvePoint) -> None:
+        """Keep the point in `points`."""
+        self.points.append(point)
+
+    def stop_requested(self) -> bool:
+        """Never."""
+        return False
+
+    def load(self) -> bytes | None:
+        """Return what was saved last."""
+        return self.checkpoint
+
+    def save(self, content: bytes) -> None:
+        """Keep `content`."""
+        self.checkpoint = content
+
+
+RunTrial = Callable[[TrialJob, Link], TrialOutcome]
+"""The type of `trainables.trial.run_trial`, and of what stands in for it."""

@@ -19,8 +19,8 @@ from trainables.errors import MissingData
 from trainables.errors import NonFinite
 from trainables.job import Cause
 from trainables.job import CurvePoint
+from trainables.job import Link
 from trainables.job import Prediction
-from trainables.job import Report
 from trainables.job import TrialJob
 from trainables.job import TrialOutcome
 from trainables.students.presets import PRESETS
@@ -40,7 +40,7 @@ from trainables.vision.regions import open_regions
 TRACEBACK_LINES = 12
 
 
-def run_trial(job: TrialJob, report: Report) -> TrialOutcome:
+def run_trial(job: TrialJob, link: Link) -> TrialOutcome:
     """Run one trial on this worker; the outcome of rank 0 is the trial's.
 
     Never raises for what the trial did: an exception becomes a failed outcome with a named cause. `prepare` must
@@ -51,7 +51,7 @@ def run_trial(job: TrialJob, report: Report) -> TrialOutcome:
     ranks = current_ranks()
     device = current_device()
     try:
-        metrics, curve, predictions = _run(job, report, ranks, device)
+        metrics, curve, predictions = _run(job, link, ranks, device)
         cause, error = _judge(job, metrics)
     except Exception as raised:  # the boundary: whatever a trial raises becomes a row, and its siblings go on
         metrics, curve, predictions = {}, (), ()
@@ -97,7 +97,7 @@ def _last_lines(raised: BaseException) -> str:
 
 
 def _run(
-    job: TrialJob, report: Report, ranks: Ranks, device: torch.device
+    job: TrialJob, link: Link, ranks: Ranks, device: torch.device
 ) -> tuple[dict[str, float], tuple[CurvePoint, ...], tuple[Prediction, ...]]:
     config, cache = job.config, Path(job.cache)
     whole = load_split(config.task.name, config.task.data, "train", cache)
@@ -121,7 +121,7 @@ def _run(
         device=device,
         ranks=ranks,
         targets_of=targets_of,
-        report=report,
+        link=link,
     )
     if not ranks.is_first:
         return {}, (), ()

@@ -18,6 +18,7 @@ import pytest
 
 from orchestrator.executor import Executor
 from orchestrator.queue import TrialQueue
+from orchestrator.records import Execution
 from orchestrator.records import Provenance
 from orchestrator.records import Record
 from orchestrator.records import make_record
@@ -44,21 +45,13 @@ class Ledger:
     outcomes: dict[str, TrialOutcome] = field(default_factory=dict)
     threads: set[int] = field(default_factory=set)
 
-    def finish(self, trial: Trial, outcome: TrialOutcome, started_at: datetime, attempts: int) -> Record:
+    def finish(self, trial: Trial, outcome: TrialOutcome, execution: Execution) -> None:
         """Keep what came, and tell the queue."""
-        record = make_record(
-            trial,
-            outcome,
-            provenance=Provenance(),
-            started_at=started_at,
-            finished_at=datetime.now(UTC),
-            attempts=attempts,
-        )
+        record = make_record(trial, outcome, execution, provenance=Provenance(), finished_at=datetime.now(UTC))
         self.threads.add(threading.get_ident())
         self.records.append(record)
         self.outcomes[trial.id] = outcome
         self.queue.record(record)
-        return record
 
 
 class ExecutorContract(ABC):

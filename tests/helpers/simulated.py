@@ -17,6 +17,7 @@ from typing import Any
 
 from orchestrator.inputs import Inputs
 from orchestrator.queue import TrialQueue
+from orchestrator.records import Execution
 from orchestrator.records import Provenance
 from orchestrator.records import Record
 from orchestrator.records import make_record
@@ -26,9 +27,10 @@ from search_spaces.design import cells
 from search_spaces.study import Study
 from trainables.config import TrialConfig
 from trainables.config import canonical
+from trainables.job import Alone
 from trainables.job import CurvePoint
+from trainables.job import Link
 from trainables.job import Prediction
-from trainables.job import Report
 from trainables.job import TrialJob
 from trainables.job import TrialOutcome
 
@@ -54,7 +56,7 @@ class SimulatedTrainable:
     non_finite_for: tuple[int, ...] = ()
     """Seeds whose trials become NaN."""
 
-    def __call__(self, job: TrialJob, report: Report) -> TrialOutcome:
+    def __call__(self, job: TrialJob, link: Link) -> TrialOutcome:
         """Run one trial."""
         if self.ledger:
             with (Path(self.ledger) / job.trial_id).open("a") as marks:
@@ -64,7 +66,7 @@ class SimulatedTrainable:
             raise RuntimeError(f"seed {job.seed} raises on purpose")
         if job.seed in self.non_finite_for:
             return TrialOutcome(status="failed", cause="non_finite", error="loss is nan at step 3", seconds=0.1)
-        return _outcome(job, report)
+        return _outcome(job, link)
 
 
 def accuracy(config: TrialConfig, seed: int, split: str) -> float:
@@ -134,8 +136,8 @@ def make_queue(study: Study, records: Sequence[Record] = (), **options: Any) -> 
 def run_one(trial: Trial, trainable: SimulatedTrainable | None = None) -> Record:
     """Return the record of one trial, run here."""
     now = datetime(2026, 11, 23, 12, tzinfo=UTC)
-    outcome = (trainable or SimulatedTrainable())(trial.job(cache="cache"), lambda point: None)
-    return make_record(trial, outcome, provenance=Provenance(), started_at=now, finished_at=now, attempts=1)
+    outcome = (trainable or SimulatedTrainable())(trial.job(cache="cache"), Alone())
+    return make_record(trial, outcome, Execution(started_at=now), provenance=Provenance(), finished_at=now)
 
 
 def run_all(queue: TrialQueue) -> list[Record]:
@@ -147,7 +149,7 @@ def run_all(queue: TrialQueue) -> list[Record]:
     return records
 
 
-def _outcome(job: TrialJob, report: Report) -> TrialOutcome:
+def _outcome(job: TrialJob, link: Link) -> TrialOutcome:
     metrics = {f"{split}/accuracy": accuracy(job.config, job.seed, split) for split in job.evaluate}
     final = accuracy(job.config, job.seed, "val")
     curve = tuple(
@@ -155,7 +157,7 @@ def _outcome(job: TrialJob, report: Report) -> TrialOutcome:
         for step in (1, 2, 4)
     )
     for point in curve:
-        report(point)
+        link.report(point)
     predictions = tuple(
         Prediction(split=split, example_id=f"{split}-{index}", prediction="yes", score=float(index % 2))
         for split in job.evaluate

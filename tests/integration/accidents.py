@@ -14,7 +14,7 @@ from tests.helpers.simulated import SimulatedTrainable
 from tests.helpers.simulated import make_queue
 from tests.helpers.simulated import make_study
 from tests.helpers.simulated import run_all
-from trainables.job import Report
+from trainables.job import Link
 from trainables.job import TrialJob
 from trainables.job import TrialOutcome
 
@@ -36,7 +36,7 @@ class Accidents:
     killed_once: int = -1
     killed_always: int = -1
 
-    def __call__(self, job: TrialJob, report: Report) -> TrialOutcome:
+    def __call__(self, job: TrialJob, link: Link) -> TrialOutcome:
         """Run one trial; the process that ran it is the outcome's device."""
         if job.config.student.dropout == 0.2 and job.seed in (self.killed_once, self.killed_always):
             first = not (Path(self.simulated.ledger) / job.trial_id).exists()
@@ -44,7 +44,7 @@ class Accidents:
                 with (Path(self.simulated.ledger) / job.trial_id).open("a") as marks:
                     marks.write("x")
                 os.kill(os.getpid(), signal.SIGKILL)
-        return replace(self.simulated(job, report), device=str(os.getpid()))
+        return replace(self.simulated(job, link), device=str(os.getpid()))
 
 
 def only(ledger: Ledger, arm: str, seed: int) -> Record:

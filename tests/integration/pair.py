@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from dataclasses import replace
 
 from tests.helpers.simulated import SimulatedTrainable
-from trainables.job import Report
+from trainables.job import Link
 from trainables.job import TrialJob
 from trainables.job import TrialOutcome
 
@@ -22,7 +22,7 @@ class PairAccidents:
     killed_once: int
     raises: int
 
-    def __call__(self, job: TrialJob, report: Report) -> TrialOutcome:
+    def __call__(self, job: TrialJob, link: Link) -> TrialOutcome:
         """Sum 1 and 2 over the process group; the sum is the outcome's device."""
         import torch
         import torch.distributed
@@ -37,4 +37,4 @@ class PairAccidents:
                 os.kill(os.getpid(), signal.SIGKILL)
         total = torch.tensor([rank + 1.0])
         torch.distributed.all_reduce(total)
-        return replace(SimulatedTrainable()(job, report), device=f"total {total.item():g}")
+        return replace(SimulatedTrainable()(job, link), device=f"total {total.item():g}")

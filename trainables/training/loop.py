@@ -17,7 +17,7 @@ from trainables.config import OptimConfig
 from trainables.distillation.outputs import TeacherTargets
 from trainables.errors import NonFinite
 from trainables.job import CurvePoint
-from trainables.job import Report
+from trainables.job import Link
 from trainables.training.devices import to_device
 from trainables.training.evaluation import evaluate
 from trainables.training.inputs import SplitInputs
@@ -42,7 +42,7 @@ def train(
     device: torch.device,
     ranks: Ranks,
     targets_of: TargetsOf | None,
-    report: Report,
+    link: Link,
 ) -> tuple[CurvePoint, ...]:
     """Train `step_module` in place and leave the student at its best weights by val accuracy.
 
@@ -58,7 +58,7 @@ def train(
     evaluated = evaluation_steps(steps, optim.evaluations)
     optimizer = _optimizer(step_module, optim)
     wrapped = DistributedDataParallel(step_module) if ranks.world > 1 else step_module
-    keeper = _Keeper(step_module, val_inputs, device, report)
+    keeper = _Keeper(step_module, val_inputs, device, link)
     losses: list[dict[str, float]] = []
     step_module.train()
     for step, indices in enumerate(batch_indices(len(train_inputs), optim.batch_size, steps, seed)):
@@ -88,13 +88,11 @@ def train(
 class _Keeper:
     """Evaluates on val, writes the curve and remembers the best weights."""
 
-    def __init__(
-        self, step_module: TrainingStep, val_inputs: SplitInputs, device: torch.device, report: Report
-    ) -> None:
+    def __init__(self, step_module: TrainingStep, val_inputs: SplitInputs, device: torch.device, link: Link) -> None:
         self.student = step_module.student
         self.val_inputs = val_inputs
         self.device = device
-        self.report = report
+        self.link = link
         self.curve: list[CurvePoint] = []
         self.best = -math.inf
         self.weights: dict[str, torch.Tensor] = {}
@@ -107,7 +105,7 @@ class _Keeper:
         if accuracy > self.best:
             self.best = accuracy
             self.weights = copy.deepcopy(self.student.state_dict())
-        self.report(self._add(step, "val", "accuracy", accuracy))
+        self.link.report(self._add(step, "val", "accuracy", accuracy))
 
     def restore(self) -> None:
         self.student.load_state_dict(self.weights)

@@ -10,7 +10,7 @@ from tests.torch_cpu.training.conftest import CLIP_TD
 from tests.torch_cpu.training.conftest import smoke
 from trainables.config import TrialConfig
 from trainables.data.metrics import METRICS
-from trainables.job import CurvePoint
+from trainables.job import Alone
 from trainables.job import TrialJob
 from trainables.job import TrialOutcome
 from trainables.trial import run_trial
@@ -22,12 +22,11 @@ def run(config: TrialConfig, cache: Path, seed: int = 1, splits: tuple[str, ...]
     job = TrialJob(
         trial_id="t", config=config, seed=seed, evaluate=splits, cache=str(cache), threads=1, keep_predictions=True
     )
-    return run_trial(job, lambda point: None)
+    return run_trial(job, Alone())
 
 
 @pytest.mark.parametrize("task", ["snli_ve", "vqa", "vcr"])
 def test_every_task_trains_with_distillation_and_is_evaluated(task: str, cache: Path) -> None:
-    points: list[CurvePoint] = []
     job = TrialJob(
         trial_id="t",
         config=smoke(task, distillation=CLIP_TD),
@@ -36,13 +35,14 @@ def test_every_task_trains_with_distillation_and_is_evaluated(task: str, cache: 
         cache=str(cache),
         keep_predictions=True,
     )
-    outcome = run_trial(job, points.append)
+    link = Alone()
+    outcome = run_trial(job, link)
 
     assert outcome.status == "completed", outcome.error
     assert {"val/accuracy", "test/accuracy", "test_style/accuracy"} <= outcome.metrics.keys()
     assert all(0 <= value <= 1 for name, value in outcome.metrics.items() if "accuracy" in name)
     assert {name.split("/")[1] for name in outcome.metrics if "accuracy" in name} <= set(METRICS)
-    assert [point.split for point in points] == ["val", "val"]
+    assert [point.split for point in link.points] == ["val", "val"]
     assert {"loss", "task", "image", "text", "tokens"} <= {p.metric for p in outcome.curve if p.split == "train"}
     assert {p.split for p in outcome.predictions} == {"val", "test", "test_style"}
 

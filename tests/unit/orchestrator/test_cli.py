@@ -45,11 +45,14 @@ class Command:
         """Run `ablate` with `arguments`."""
         return CliRunner().invoke(ablate, list(arguments))
 
-    def engine(self, kind: str, address: str, study: Study, cache_folder: Path) -> tuple[Any, Any]:
+    def engine(self, kind: str, address: str, study: Study, cache_folder: Path, checkpoints: str) -> tuple[Any, Any]:
         """Stand in for Ray and torch."""
         self.asked = {"kind": kind, "address": address}
         run_trial = SimulatedTrainable(**self.accidents)
-        return InlineExecutor(run_trial=run_trial, resources=study.resources, cache=cache_folder), lambda c, p: None
+        local = InlineExecutor(
+            run_trial=run_trial, resources=study.resources, cache=cache_folder, checkpoints=checkpoints
+        )
+        return local, lambda c, p: None
 
 
 @pytest.fixture
