@@ -115,6 +115,7 @@ def planned_queue(study: Study, cells: Sequence[Cell], store: Store, cache_folde
     """
     from orchestrator.inputs import UNKNOWN
     from orchestrator.queue import TrialQueue
+    from orchestrator.recorded import Recorded
     from trainables.errors import MissingData
 
     planned = experiment(study, cells, cache_folder)
@@ -122,7 +123,7 @@ def planned_queue(study: Study, cells: Sequence[Cell], store: Store, cache_folde
         return planned.queue(store, adopt=False), ""
     except MissingData as error:
         unknown = replace(planned.inputs, digests=lambda config: (UNKNOWN, UNKNOWN, UNKNOWN))
-        return TrialQueue(study, cells, [], unknown), str(error)
+        return TrialQueue(study, cells, Recorded(), unknown), str(error)
 
 
 def experiment(study: Study, cells: Sequence[Cell], cache_folder: Path) -> Experiment:

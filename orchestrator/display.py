@@ -118,7 +118,7 @@ class Pace:
 
 def opening(queue: TrialQueue) -> str:
     """Return one line on what is planned, recorded, taken from other studies, and owed."""
-    owed, taken = queue.owed(), len(queue.taken)
+    owed, taken = queue.owed(), queue.num_taken
     done = sum(trial.id in queue.known for trial in queue.trials()) - taken
     borrowed = f", {taken} taken from other studies" if taken else ""
     return f"{queue.study.study}: {len(queue.cells)} cells, {done} trials recorded{borrowed}, {owed} owed"
@@ -131,6 +131,8 @@ def describe(record: Record, queue: TrialQueue) -> str:
     metric = queue.study.target.metric
     value = record.metrics.get(metric)
     result = f"{metric} {value:.4f}" if value is not None else record.status
-    if not record.completed:
+    if record.status == "failed":
         result = f"failed: {record.cause}"
+    elif record.status == "stopped":
+        result += f", stopped by {record.cause}"
     return f"{place} seed {record.seed}: {result} in {record.seconds:.1f} s"

@@ -15,5 +15,9 @@ class ClusterError(OrchestratorError):
     """No cluster, or not the resources that the study asks for."""
 
 
+class BudgetError(OrchestratorError):
+    """A budget that cannot be read."""
+
+
 class UnknownStudyError(OrchestratorError):
     """A study that is neither shipped, nor a file, nor in the store."""

@@ -15,7 +15,7 @@ from orchestrator.display import Clock
 from orchestrator.display import Pace
 from orchestrator.display import opening
 from orchestrator.durations import duration
-from orchestrator.queue import CellProgress
+from orchestrator.progress import CellProgress
 from orchestrator.queue import TrialQueue
 from orchestrator.records import Record
 
@@ -58,7 +58,7 @@ class LiveDisplay:
     def finished(self, record: Record, queue: TrialQueue) -> None:
         """Draw the cells again; a failure is printed as well."""
         self._pace.tick()
-        if not record.completed:
+        if record.status == "failed":
             reason = record.error.strip().splitlines()[-1] if record.error.strip() else ""
             self.say(f"failed: {record.cell} {record.phase} seed {record.seed}: {record.cause} {reason}")
         self._draw(queue)

@@ -10,11 +10,11 @@ from rich.text import Text
 
 from orchestrator.costs import Cost
 from orchestrator.durations import duration
-from orchestrator.queue import CellProgress
+from orchestrator.progress import CellProgress
 from orchestrator.queue import TrialQueue
 from orchestrator.records import Record
-from orchestrator.run import Summary
 from orchestrator.standing import Standing
+from orchestrator.summary import Summary
 
 FAILURES_SHOWN = 20
 WIDTH = 160
@@ -35,7 +35,7 @@ def print_plan(out: Console, queue: TrialQueue, cost: Cost, *, missing: str = ""
     `missing` says which data is not here; then trials have no ids yet.
     """
     out.print(_cells(queue.progress(), ""))
-    taken, owed = len(queue.taken), queue.owed()
+    taken, owed = queue.num_taken, queue.owed()
     recorded = len({trial.id for trial in queue.trials()} & queue.known.keys()) - taken
     out.print(f"{len(queue.cells)} cells, {recorded} trials recorded, {taken} taken from other studies, {owed} owed")
     if missing:

@@ -41,6 +41,9 @@ class Setting:
     parameters: dict[str, Any]
     value: float | None
     """Mean target over the search seeds; None where a seed failed."""
+    state: Literal["completed", "stopped", "failed"] = "completed"
+    intermediate: tuple[tuple[int, float], ...] = ()
+    """(evaluation, best target so far) of a setting that a rule has stopped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +57,9 @@ class Proposer:
     seeds: tuple[int, ...]
     """The search seeds; with the index of the batch they seed all draws, so that cells start alike."""
 
-    def propose(self, batch: int, size: int, earlier: Sequence[Setting]) -> list[dict[str, Any]]:
+    def propose(
+        self, batch: int, size: int, earlier: Sequence[Setting], warm: Sequence[Setting] = ()
+    ) -> list[dict[str, Any]]:
         """Return `size` settings (dotted path -> value) for batch number `batch`, given all earlier settings."""
         if self.sampler == "random" or len(earlier) < INITIAL_TRIALS:
             return initial_settings(self.space, self.config, seeds=self.seeds, batch=batch, size=size)

@@ -5,43 +5,36 @@ Whatever the order in which records arrive and however many trials run at once, 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections import deque
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from orchestrator.cell_trials import CellTrials
-from orchestrator.cell_trials import State
-from orchestrator.cell_trials import target_value
+from orchestrator.claims import Claims
+from orchestrator.claims import SoleDriver
+from orchestrator.endings import Ending
+from orchestrator.endings import Result
+from orchestrator.endings import curve_values
+from orchestrator.endings import result_of
 from orchestrator.inputs import Inputs
 from orchestrator.plan import PlannedCell
 from orchestrator.plan import planned
+from orchestrator.progress import CellProgress
+from orchestrator.recorded import Recorded
+from orchestrator.recorded import search_history
 from orchestrator.records import Record
 from orchestrator.trials import Trial
 from search_spaces.design import Cell
 from search_spaces.study import Study
+from trainables.job import CurvePoint
 
 Lookup = Callable[[Trial], Record | None]
 """Gives the record of a trial that was run elsewhere, so that it is not run again."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CellProgress:
-    """How far one cell is; counts are trials."""
-
-    cell: str
-    cell_id: str
-    arm: str
-    state: State
-    search_done: int
-    search_total: int
-    confirm_done: int
-    confirm_total: int
-    failed: int
-    running: int
-    best: float | None
-    """Best mean target of the search so far; of the confirm trials where nothing is searched."""
+Write = Callable[[Ending], Record]
+"""Records how a trial ended."""
+CLAIMED_AT_ONCE = 4
 
 
 def _nowhere(trial: Trial) -> Record | None:
@@ -55,52 +48,116 @@ class TrialQueue:
         self,
         study: Study,
         cells: Sequence[Cell],
-        records: Iterable[Record],
+        recorded: Recorded,
         inputs: Inputs,
         *,
         lookup: Lookup = _nowhere,
+        claims: Claims | None = None,
         retry_failed: bool = False,
     ) -> None:
-        """Start from what is recorded. `retry_failed` owes failed trials again."""
-        earlier = list(records)
+        """Start from what is recorded. `retry_failed` owes failed trials again; without `claims` all is granted."""
         self.study = study
-        self.known = {record.trial_id: record for record in earlier if record.completed or not retry_failed}
-        """Trial id -> record, of every trial that is not owed."""
-        self.taken: list[Record] = []
-        """Records found by `lookup`."""
+        self.known: dict[str, Result] = {}
+        """Trial id -> how it ended, of every trial that is not owed."""
+        self.num_taken = 0
+        """Trials found by `lookup`."""
         self.version = 0
         """Grows whenever the plan changes: trials were added, or a cell came to its end."""
+        self.closed = False
+        """Whether nothing more is started, although it may be owed."""
+        for record in recorded.records:
+            if record.status != "failed" or not retry_failed:
+                self.known[record.trial_id] = result_of(record, study.target.metric)
+        self.curves: dict[str, Sequence[float]] = dict(recorded.curves)
+        """Trial id -> target on val at each evaluation so far, where the study has a stopping rule."""
         self._lookup = lookup
+        self._claims = claims or SoleDriver()
         self._ready: deque[Trial] = deque()
-        self._seen: set[str] = set()
+        self._mine: deque[Trial] = deque()
+        self._elsewhere: dict[str, Trial] = {}
         self._running: dict[str, Trial] = {}
-        self.cells = [CellTrials(study, cell, inputs, earlier) for cell in cells]
-        self._open = list(self.cells)
-        self._advance()
+        self._pending: set[str] = set()
+        """Ids of the trials in the four above."""
+        self._paused: dict[str, Ending] = {}
+        """What the trials that have paused at a rung have cost so far."""
+        self._live: dict[str, dict[int, float]] = defaultdict(dict)
+        self._cancelled: set[str] = set()
+        self._cells_of: dict[str, list[CellTrials]] = defaultdict(list)
+        history = search_history(recorded, study.target.metric)
+        self.cells = [CellTrials(study, cell, inputs, history) for cell in cells]
+        self._num_open = len(self.cells)
+        self._advance(self.cells)
 
     @property
     def done(self) -> bool:
-        """Whether every trial has its record."""
-        return not self._open and not self._running and not self._ready
+        """Whether every trial has its record, or nothing more is to be started and nothing runs."""
+        return not self._running and (self.closed or not (self._num_open or self._pending))
+
+    @property
+    def waits(self) -> bool:
+        """Whether other drivers run what this one would."""
+        return bool(self._elsewhere) and not self.closed
+
+    @property
+    def observes(self) -> bool:
+        """Whether `observe` is to be told the curves of running trials."""
+        stop = self.study.search.stop
+        return stop is not None and stop.asynchronous_halving is not None
+
+    @property
+    def num_running(self) -> int:
+        """How many trials were given out and have not come back."""
+        return len(self._running)
 
     def next(self) -> Trial | None:
         """Return a trial that may start now and count it as running; None while nothing is ready."""
-        if not self._ready:
+        if self.closed:
             return None
-        trial = self._ready.popleft()
+        while not self._mine:
+            if not self._claim():
+                return None
+        trial = self._mine.popleft()
         self._running[trial.id] = trial
         return trial
 
-    def record(self, record: Record) -> None:
-        """Take the record of a trial that ended; it may decide further trials."""
-        self._running.pop(record.trial_id, None)
-        self.known[record.trial_id] = record
-        self._advance()
+    def close(self) -> None:
+        """Start nothing more; what runs comes to its end."""
+        self.closed = True
+
+    def observe(self, trial: Trial, point: CurvePoint) -> bool:
+        """Take a point of a running trial's curve; return whether the trial is to be cancelled (ASHA)."""
+        if f"{point.split}/{point.metric}" != self.study.target.metric or trial.phase != "search":
+            return False
+        live = self._live[trial.id]
+        live[point.step] = point.value
+        self.curves[trial.id] = tuple(live[step] for step in sorted(live))
+        cells = self._cells_of[trial.id]
+        if not all(cell.search.falls_behind(trial, self.curves) for cell in cells):
+            return False
+        self._cancelled.add(trial.id)
+        return True
+
+    def end(self, ending: Ending, write: Write) -> None:
+        """Take what came of a running trial, and let `write` record it and the trials that a rule stops for it."""
+        waiting = deque(self._ended(ending))
+        while waiting:
+            ended = waiting.popleft()
+            waiting += self.record(write(ended), ended.outcome.curve)
+
+    def record(self, record: Record, curve: Sequence[CurvePoint] = ()) -> list[Ending]:
+        """Take a record; it may decide further trials. Return the trials that it stops, to be recorded as well."""
+        self._forget(record.trial_id)
+        self.known[record.trial_id] = result_of(record, self.study.target.metric)
+        self._keep_curve(record.trial_id, tuple(curve))
+        cells = self._cells_of[record.trial_id]
+        stopped = self._advance(cells)
+        self._claims.release([record.trial_id, *(cell.id for cell in cells if cell.state != "search")])
+        return stopped
 
     def owed(self) -> int:
         """Return how many trials are still to run; duplicates among undecided settings are not foreseen."""
         undecided = sum(cell.undecided_search + cell.undecided_confirm for cell in self.cells)
-        return len(self._ready) + len(self._running) + undecided
+        return len(self._pending | self._paused.keys()) + undecided
 
     def trials(self) -> list[Trial]:
         """Return every trial decided so far, recorded or not, each once."""
@@ -114,26 +171,86 @@ class TrialQueue:
         """Return each cell with its place in the study and its trials as far as they are decided."""
         return [planned(cell, self.study) for cell in self.cells]
 
-    def _advance(self) -> None:
-        for cell in self._open:
-            while new := cell.advance(self.known):
-                self.version += 1
-                for trial in new:
-                    self._enter(trial)
-        still_open = [cell for cell in self._open if cell.state not in ("done", "failed")]
-        self.version += len(still_open) < len(self._open)
-        self._open = still_open
+    def _ended(self, ending: Ending) -> list[Ending]:
+        """Return what is to be recorded now."""
+        trial = ending.trial
+        ending = ending.after(self._paused.pop(trial.id, None))
+        if ending.outcome.status == "paused":
+            self._forget(trial.id)
+            self._paused[trial.id] = ending
+            self._keep_curve(trial.id, ending.outcome.curve)
+            return self._advance(self._cells_of[trial.id])
+        if trial.id in self._cancelled and ending.outcome.status == "stopped":
+            return [ending.stopped("asynchronous_halving", self.study.target.metric, self.study.target.mode)]
+        return [ending]
 
-    def _enter(self, trial: Trial) -> None:
-        if trial.id in self.known or trial.id in self._seen:
-            return
-        found = self._lookup(trial)
+    def _keep_curve(self, trial_id: str, curve: tuple[CurvePoint, ...]) -> None:
+        values = curve_values(curve, self.study.target.metric) if self.study.search.stop else ()
+        if len(values) >= len(self.curves.get(trial_id, ())) and values:
+            self.curves[trial_id] = values
+
+    def _forget(self, trial_id: str) -> None:
+        self._running.pop(trial_id, None)
+        self._elsewhere.pop(trial_id, None)
+        self._pending.discard(trial_id)
+
+    def _advance(self, cells: Iterable[CellTrials]) -> list[Ending]:
+        stopped: list[Ending] = []
+        for cell in list(cells):
+            if cell.state in ("done", "failed"):
+                continue
+            before = (cell.state, len(cell.proposed))
+            step = cell.advance(self.known, self.curves)
+            while sum(self._enter(trial, cell) for trial in step.run):  # a record that was found may decide more
+                step = cell.advance(self.known, self.curves)
+            lost = (trial for trial in step.stop if trial.id in self._paused and trial.id not in self._pending)
+            stopped += [self._stop(trial) for trial in lost]
+            self.version += (cell.state, len(cell.proposed)) != before
+            self._num_open -= cell.state in ("done", "failed")
+        return stopped
+
+    def _stop(self, trial: Trial) -> Ending:
+        ending = self._paused.pop(trial.id)
+        return ending.stopped("halving", self.study.target.metric, self.study.target.mode)
+
+    def _enter(self, trial: Trial, cell: CellTrials) -> bool:
+        """Make a trial ready unless it is already under way; return whether its record was found instead."""
+        if cell not in self._cells_of[trial.id]:
+            self._cells_of[trial.id].append(cell)
+        if trial.id in self._pending:
+            return False
+        found = self._lookup(trial) if trial.id not in self._paused else None
         if found is not None:
-            self.known[trial.id] = found
-            self.taken.append(found)
-            return
-        self._seen.add(trial.id)
+            self.known[trial.id] = result_of(found, self.study.target.metric)
+            self.num_taken += 1
+            return True
+        self._pending.add(trial.id)
         self._ready.append(trial)
+        return False
+
+    def _claim(self) -> bool:
+        """Claim some of what is ready; return whether anything was there to be claimed."""
+        if not self._ready and self._elsewhere and self._claims.is_due():
+            self._ready += self._elsewhere.values()
+            self._elsewhere.clear()
+        if not self._ready:
+            return False
+        block = [self._ready.popleft() for _ in range(min(CLAIMED_AT_ONCE, len(self._ready)))]
+        granted = self._claims.claim({self._key(trial) for trial in block})
+        recorded = {record.trial_id: record for record in self._claims.recorded(block)}
+        for trial in block:
+            if trial.id in recorded:
+                self.record(recorded[trial.id])
+            elif self._key(trial) in granted:
+                self._mine.append(trial)
+            else:
+                self._elsewhere[trial.id] = trial
+        return True
+
+    def _key(self, trial: Trial) -> str:
+        """Return what is claimed for a trial: its cell's search as a whole, where batches are decided at rungs."""
+        stop = self.study.search.stop
+        return trial.cell_id if trial.phase == "search" and stop is not None else trial.id
 
     def _progress(self, cell: CellTrials) -> CellProgress:
         search = [trial for proposed in cell.proposed for trial in proposed.trials]
@@ -147,15 +264,20 @@ class TrialQueue:
             search_total=cell.budget * len(self.study.seeds.search),
             confirm_done=sum(trial.id in self.known for trial in cell.confirm),
             confirm_total=0 if cell.state == "failed" else len(self.study.seeds.confirm),
-            failed=sum(trial in self.known and not self.known[trial].completed for trial in ids),
+            failed=sum(self._status(trial) == "failed" for trial in ids),
+            stopped=sum(self._status(trial) == "stopped" for trial in ids),
             running=sum(trial in self._running for trial in ids),
             best=self._best(cell),
         )
 
     def _best(self, cell: CellTrials) -> float | None:
-        best = cell.best(self.known)
+        best = cell.best(self.known, self.curves)
         if best is not None:
             return best.value
-        found = [target_value(self.known.get(trial.id), self.study.target.metric) for trial in cell.confirm]
-        values = [value for value in found if value is not None]
+        found = [self.known.get(trial.id) for trial in cell.confirm]
+        values = [result.value for result in found if result is not None and result.value is not None]
         return sum(values) / len(values) if values else None
+
+    def _status(self, trial_id: str) -> str:
+        result = self.known.get(trial_id)
+        return "" if result is None else result.status

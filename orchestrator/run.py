@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import time
 from collections.abc import Callable
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from datetime import datetime
 
+from orchestrator.budget import Spending
+from orchestrator.claims import Claims
 from orchestrator.display import Display
+from orchestrator.endings import Ending
 from orchestrator.executor import Executor
 from orchestrator.inputs import Inputs
 from orchestrator.plan import study_content
 from orchestrator.queue import TrialQueue
+from orchestrator.recorded import Recorded
 from orchestrator.records import Execution
 from orchestrator.records import Provenance
 from orchestrator.records import Record
 from orchestrator.records import adopted
 from orchestrator.records import make_record
 from orchestrator.store import Store
+from orchestrator.summary import Summary
+from orchestrator.summary import summarise
 from orchestrator.trials import Trial
 from orchestrator.trials import with_parameters
 from search_spaces.design import Cell
@@ -30,28 +36,8 @@ from trainables.job import TrialOutcome
 Progress = Callable[[str, int, int], None]
 Prepare = Callable[[Sequence[TrialConfig], Progress], None]
 """Makes ready what trials of these configurations read; told where to report (stage, done, total)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Summary:
-    """How a run ended; counts are trials."""
-
-    study: str
-    recorded: int
-    """Recorded before this run."""
-    taken: int
-    """Taken from other studies of the store."""
-    ran: int
-    failed: dict[str, int]
-    """Cell -> failed trials among all of the present plan."""
-    causes: dict[str, int]
-    cells_without_result: tuple[str, ...]
-    """Cells whose search has no completed setting: they have nothing to confirm."""
-
-    @property
-    def num_failed(self) -> int:
-        """Failed trials of the present plan."""
-        return sum(self.failed.values())
+SHARE_FOR_PLAN = 0.02
+"""Of a run's time, at most, goes into writing the plan anew: it grows with the study, and is derived anyway."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,34 +51,57 @@ class Experiment:
     prepare: Prepare = lambda configs, progress: None
     """Nothing, unless an engine says what."""
 
-    def queue(self, store: Store, *, adopt: bool, retry_failed: bool = False) -> TrialQueue:
+    def queue(
+        self, store: Store, *, adopt: bool, retry_failed: bool = False, claims: Claims | None = None
+    ) -> TrialQueue:
         """Return the queue of what `store` lacks; `adopt` writes trials of other studies as this study's own."""
         return TrialQueue(
             self.study,
             self.cells,
-            store.records(self.study.study),
+            self._recorded(store),
             self.inputs,
             lookup=lambda trial: _lookup(store, trial, write=adopt),
+            claims=claims,
             retry_failed=retry_failed,
+        )
+
+    def _recorded(self, store: Store) -> Recorded:
+        study = self.study
+        return Recorded(
+            records=store.records(study.study),
+            curves=store.curve_values(study.study, study.target.metric) if study.search.stop else {},
+            warm=store.records(study.search.warm_start) if study.search.warm_start else (),
         )
 
 
 def run_study(
-    experiment: Experiment, store: Store, executor: Executor, display: Display, *, retry_failed: bool = False
+    experiment: Experiment,
+    store: Store,
+    executor: Executor,
+    display: Display,
+    *,
+    retry_failed: bool = False,
+    claims: Claims | None = None,
+    budget: float | None = None,
 ) -> Summary:
     """Run what the study owes and return how it ended.
 
-    What was recorded stays recorded however the run ends: the same call goes on where this one stopped.
+    What was recorded stays recorded however the run ends: the same call goes on where this one stopped. `budget`:
+    device seconds after which nothing more is started.
     """
-    queue = experiment.queue(store, adopt=True, retry_failed=retry_failed)
-    run = _Run(experiment, store, queue, display)
+    queue = experiment.queue(store, adopt=True, retry_failed=retry_failed, claims=claims)
+    run = _Run(experiment, store, queue, display, budget)
     with display:
         if not queue.done:
             experiment.prepare(owed_configs(queue), display.preparing)
         run.write_plan()
         display.start(queue)
-        executor.run(queue, run.finish)
-    return _summary(queue, run)
+        try:
+            run.start_within_budget()
+            executor.run(queue, run.finish)
+        finally:
+            run.write_plan()
+    return run.summary()
 
 
 def owed_configs(queue: TrialQueue) -> list[TrialConfig]:
@@ -109,36 +118,82 @@ def owed_configs(queue: TrialQueue) -> list[TrialConfig]:
 
 
 class _Run:
-    def __init__(self, experiment: Experiment, store: Store, queue: TrialQueue, display: Display) -> None:
-        self.recorded = sum(trial.id in queue.known for trial in queue.trials()) - len(queue.taken)
-        self.ran = 0
+    def __init__(
+        self, experiment: Experiment, store: Store, queue: TrialQueue, display: Display, budget: float | None
+    ) -> None:
+        self._recorded = sum(trial.id in queue.known for trial in queue.trials()) - queue.num_taken
+        self._ran = self._stopped = 0
         self._experiment = experiment
         self._store = store
+        self._checkpoints = store.checkpoints(experiment.study.study)
         self._queue = queue
         self._display = display
+        self._spending = Spending(limit=budget, typical=_typical(store, experiment.study.study) if budget else 0.0)
         self._written = -1
+        self._plan_due = 0.0
+
+    def start_within_budget(self) -> None:
+        """Start nothing where not even one trial fits."""
+        if not self._spending.allows(0):
+            self._queue.close()
 
     def finish(self, trial: Trial, outcome: TrialOutcome, execution: Execution) -> None:
         """Record a trial's outcome and let it decide what runs next."""
-        record = make_record(
-            trial,
-            outcome,
-            execution,
-            provenance=self._experiment.provenance,
-            finished_at=datetime.now(UTC),
-        )
-        self._store.write(record, outcome.curve, outcome.predictions)
-        self._queue.record(record)
-        self.ran += 1
-        self.write_plan()  # before the trials that this record decided can start
-        self._display.finished(record, self._queue)
+        records: list[Record] = []
+
+        def write(ending: Ending) -> Record:
+            records.append(self._record(ending))
+            return records[-1]
+
+        self._queue.end(Ending(trial=trial, outcome=outcome, execution=execution), write)
+        for record in records:
+            self._display.finished(record, self._queue)
+        if not self._spending.allows(self._queue.num_running):
+            self._queue.close()
+        if time.monotonic() >= self._plan_due:
+            self.write_plan()
 
     def write_plan(self) -> None:
         """Write study.json if the plan has grown since it was last written."""
-        if self._written != self._queue.version:
-            self._written = self._queue.version
-            study = self._experiment.study
-            self._store.write_study(study.study, study_content(study, self._queue.plan()))
+        if self._written == self._queue.version:
+            return
+        started = time.monotonic()
+        study = self._experiment.study
+        self._store.write_study(study.study, study_content(study, self._queue.plan()))
+        self._written = self._queue.version
+        now = time.monotonic()
+        self._plan_due = now + (now - started) / SHARE_FOR_PLAN
+
+    def summary(self) -> Summary:
+        """Return how the run ended."""
+        return summarise(
+            self._queue,
+            recorded=self._recorded,
+            ran=self._ran,
+            stopped=self._stopped,
+            spent=self._spending.spent,
+        )
+
+    def _record(self, ending: Ending) -> Record:
+        record = make_record(
+            ending.trial,
+            ending.outcome,
+            ending.execution,
+            provenance=self._experiment.provenance,
+            finished_at=datetime.now(UTC),
+        )
+        self._store.write(record, ending.outcome.curve, ending.outcome.predictions)
+        self._checkpoints.remove(record.trial_id)
+        self._ran += 1
+        self._stopped += record.status == "stopped"
+        self._spending.add(record.phase if record.completed else record.status, record.device_seconds)
+        self._spending.lose(ending.execution.lost_seconds * record.num_workers)
+        return record
+
+
+def _typical(store: Store, study: str) -> float:
+    seconds = [record.device_seconds for record in store.records(study)] if study in store.studies() else []
+    return sum(seconds) / len(seconds) if seconds else 0.0
 
 
 def _lookup(store: Store, trial: Trial, *, write: bool) -> Record | None:
@@ -149,21 +204,3 @@ def _lookup(store: Store, trial: Trial, *, write: bool) -> Record | None:
     if write:
         store.adopt(record, found.study)
     return record
-
-
-def _summary(queue: TrialQueue, run: _Run) -> Summary:
-    failed = [
-        (cell, queue.known[trial])
-        for cell in queue.cells
-        for trial in {trial.id for trial in cell.trials}
-        if trial in queue.known and not queue.known[trial].completed
-    ]
-    return Summary(
-        study=queue.study.study,
-        recorded=run.recorded,
-        taken=len(queue.taken),
-        ran=run.ran,
-        failed=dict(Counter(cell.cell.name for cell, _ in failed)),
-        causes=dict(Counter(record.cause for _, record in failed)),
-        cells_without_result=tuple(cell.cell.name for cell in queue.cells if cell.state == "failed"),
-    )

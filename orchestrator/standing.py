@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from orchestrator.errors import StoreError
 from orchestrator.plan import PlannedCell
-from orchestrator.queue import CellProgress
+from orchestrator.progress import CellProgress
 from orchestrator.records import Record
 from orchestrator.records import records_of
 from orchestrator.store import Store
@@ -44,7 +44,7 @@ def standing(store: Store, study: str) -> Standing:
         metric=metric,
         mode=mode,
         cells=[_progress(cell, by_cell.get(cell.name, {}), metric, mode) for cell in plan],
-        failed=[record for record in records if not record.completed],
+        failed=[record for record in records if record.status == "failed"],
         num_superseded=sum(record.trial_id not in held for record in store.records(study)),
         problems=tuple(store.problems),
     )
@@ -68,7 +68,8 @@ def _progress(cell: PlannedCell, records: Mapping[str, Record], metric: str, mod
         search_total=cell.search_total,
         confirm_done=recorded.count("confirm"),
         confirm_total=cell.confirm_total,
-        failed=sum(not record.completed for record in records.values()),
+        failed=sum(record.status == "failed" for record in records.values()),
+        stopped=sum(record.status == "stopped" for record in records.values()),
         running=0,
         best=_best(cell, records, metric, mode),
     )

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import ValidationError
 
+from orchestrator.checkpoints import Checkpoints
 from orchestrator.errors import StoreError
 from orchestrator.folder import Folder
 from orchestrator.plan import PLAN_VERSION
@@ -147,6 +148,20 @@ class Store:
             raise StoreError(self._no_study(study))
         merged = {name: self._table(study, name).compact() for name in ("curves", "predictions", "trials")}
         return merged["trials"]
+
+    def curve_values(self, study: str, metric: str) -> dict[str, tuple[float, ...]]:
+        """Return trial id -> values of `metric` (`split/name`) along its curve, by step, of the recorded trials."""
+        split, name = metric.split("/", 1)
+        table = self.curves(study)
+        rows = table.filter(pc.and_(pc.equal(table["split"], split), pc.equal(table["metric"], name)))
+        found: dict[str, list[float]] = {}
+        for row in rows.sort_by([("trial_id", "ascending"), ("step", "ascending")]).to_pylist():
+            found.setdefault(row["trial_id"], []).append(row["value"])
+        return {trial: tuple(values) for trial, values in found.items()}
+
+    def checkpoints(self, study: str) -> Checkpoints:
+        """Return the checkpoints of the study's unfinished trials."""
+        return Checkpoints(self.checkpoints_uri(study))
 
     def checkpoints_uri(self, study: str) -> str:
         """Return the folder or URI of the study's checkpoints, an absolute one where it is local."""

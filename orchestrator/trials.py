@@ -82,29 +82,27 @@ def config_content(config: TrialConfig) -> dict[str, Any]:
     return canonical(config).model_dump(mode="json", exclude_defaults=True)
 
 
-def trial_id(
+def trial_ids(
     config: TrialConfig,
-    seed: int,
+    seeds: Sequence[int],
     evaluate: Sequence[str],
     data_digest: str,
     teacher_digest: str,
     student_digest: str,
-) -> str:
-    """Return the identity of what a trial computes: not when, where, or under which study.
+) -> tuple[str, ...]:
+    """Return the identity of what a trial computes, for each seed: not when, where, or under which study.
 
     Fields at their defaults are left out, so that a new field at its old meaning changes no id.
     """
-    return content_hash(
-        {
-            "config": config_content(config),
-            "seed": seed,
-            "evaluate": sorted(evaluate),
-            "data": data_digest,
-            "teacher": teacher_digest,
-            "student": student_digest,
-            "identity_version": IDENTITY_VERSION,
-        }
-    )
+    content = {
+        "config": config_content(config),
+        "evaluate": sorted(evaluate),
+        "data": data_digest,
+        "teacher": teacher_digest,
+        "student": student_digest,
+        "identity_version": IDENTITY_VERSION,
+    }
+    return tuple(content_hash({**content, "seed": seed}) for seed in seeds)
 
 
 def with_parameters(config: TrialConfig, parameters: Mapping[str, Any]) -> TrialConfig:

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from orchestrator.records import RECORD_VERSION
 from orchestrator.records import Record
 from orchestrator.records import record_table
-from orchestrator.trials import trial_id
+from orchestrator.trials import trial_ids
 from tests.helpers.simulated import make_queue
 from tests.helpers.simulated import make_study
 from tests.helpers.simulated import run_all
@@ -36,7 +36,9 @@ CONFIGS: dict[str, dict[str, Any]] = {
 def ids() -> dict[str, str]:
     """Return name -> trial id of `CONFIGS` with seed 3, evaluated on val and test."""
     return {
-        name: trial_id(TrialConfig.model_validate(config), 3, ("val", "test"), "data-digest", "teacher-digest", "")
+        name: trial_ids(
+            TrialConfig.model_validate(config), (3,), ("val", "test"), "data-digest", "teacher-digest", ""
+        )[0]
         for name, config in CONFIGS.items()
     }
 

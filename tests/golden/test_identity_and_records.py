@@ -11,7 +11,7 @@ import pytest
 
 from orchestrator.records import RECORD_VERSION
 from orchestrator.store import Store
-from orchestrator.trials import trial_id
+from orchestrator.trials import trial_ids
 from tests.golden.how_made import FOLDER
 from tests.golden.how_made import IDS
 from tests.golden.how_made import ids
@@ -45,5 +45,5 @@ def test_records_of_every_version_are_read(golden: Path, tmp_path: Path, monkeyp
         monkeypatch.setattr("orchestrator.trials.IDENTITY_VERSION", record.identity_version)
         config = TrialConfig.model_validate_json(record.config)
         digests = (record.data_digest, record.teacher_digest, record.student_digest)
-        again = trial_id(config, record.seed, record.evaluate, *digests)
+        (again,) = trial_ids(config, (record.seed,), record.evaluate, *digests)
         assert again == record.trial_id

@@ -17,6 +17,7 @@ from typing import Any
 
 from orchestrator.inputs import Inputs
 from orchestrator.queue import TrialQueue
+from orchestrator.recorded import Recorded
 from orchestrator.records import Execution
 from orchestrator.records import Provenance
 from orchestrator.records import Record
@@ -130,7 +131,8 @@ def make_experiment(study: Study, inputs: Inputs | None = None) -> Experiment:
 def make_queue(study: Study, records: Sequence[Record] = (), **options: Any) -> TrialQueue:
     """Return the queue of a study."""
     inputs = options.pop("inputs", None) or make_inputs()
-    return TrialQueue(study, cells(study, TrialConfig, canonical), records, inputs, **options)
+    recorded = Recorded(records=records, curves=options.pop("curves", {}))
+    return TrialQueue(study, cells(study, TrialConfig, canonical), recorded, inputs, **options)
 
 
 def run_one(trial: Trial, trainable: SimulatedTrainable | None = None) -> Record:

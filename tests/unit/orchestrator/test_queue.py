@@ -167,7 +167,7 @@ def test_settings_are_taken_from_records_rather_than_proposed_again(records: lis
     assert trial is not None
     cell = next(cell for cell in queue.cells if cell.cell.name == trial.cell)
     other = {**trial.parameters, "optim.lr": 0.00123}
-    moved = cell._trial("search", trial.proposal, trial.seed, other)
+    (moved,) = cell.search.maker.trials("search", (trial.seed,), other, trial.proposal)
     again = make_queue(STUDY, [run_one(moved)])
     assert again.cells[0].proposed[0].parameters == other
 
@@ -250,14 +250,19 @@ def test_one_trial_in_two_cells_is_run_once_and_stands_in_both() -> None:
 def test_trials_of_other_studies_are_taken(records: list[Record]) -> None:
     known = {record.trial_id: record for record in records if record.phase == "search"}
 
+    taken: list[Record] = []
+
     def lookup(trial: Trial) -> Record | None:
-        return adopted(known[trial.id], trial) if trial.id in known else None
+        if trial.id not in known:
+            return None
+        taken.append(adopted(known[trial.id], trial))
+        return taken[-1]
 
     other = make_study(study="second")
     queue = make_queue(other, lookup=lookup)
     assert queue.owed() == CELLS * CONFIRM
-    assert len(queue.taken) == CELLS * SEARCH
-    assert {(record.study, record.source_study) for record in queue.taken} == {("second", "simulated")}
+    assert queue.num_taken == len(taken) == CELLS * SEARCH
+    assert {(record.study, record.source_study) for record in taken} == {("second", "simulated")}
 
 
 def test_progress_and_plan_tell_where_a_study_stands() -> None:

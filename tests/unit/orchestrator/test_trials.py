@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.trials import trial_id
+from orchestrator.trials import trial_ids
 from orchestrator.trials import with_parameters
 from trainables.config import IDENTITY_VERSION
 from trainables.config import TaskConfig
@@ -13,8 +13,14 @@ NAIVE = with_parameters(PLAIN, {"distillation.terms.image": 1.0})
 
 
 def _id(config: TrialConfig = PLAIN, **changes: object) -> str:
-    known = {"seed": 1, "evaluate": ("val", "test"), "data_digest": "d", "teacher_digest": "t", "student_digest": "s"}
-    return trial_id(config, **{**known, **changes})  # type: ignore[arg-type]
+    known = {
+        "seeds": (1,),
+        "evaluate": ("val", "test"),
+        "data_digest": "d",
+        "teacher_digest": "t",
+        "student_digest": "s",
+    }
+    return trial_ids(config, **{**known, **changes})[0]  # type: ignore[arg-type]
 
 
 def test_id_is_twenty_hex_digits() -> None:
@@ -38,7 +44,7 @@ def test_id_does_not_depend_on_the_order_of_splits() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"seed": 2}, {"evaluate": ("val",)}, {"data_digest": "e"}, {"teacher_digest": "u"}, {"student_digest": "v"}],
+    [{"seeds": (2,)}, {"evaluate": ("val",)}, {"data_digest": "e"}, {"teacher_digest": "u"}, {"student_digest": "v"}],
     ids=lambda change: next(iter(change)),
 )
 def test_id_depends_on_everything_that_is_computed(change: dict[str, object]) -> None:
