@@ -56,6 +56,8 @@ def ablate() -> None:
 )
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
 @click.option("--retry-failed", is_flag=True, help="Run failed trials again.")
+@click.option("--budget", metavar="TIME", help="Start nothing more once so much device time is spent: 20gpu-h, 90min.")
+@click.option("--cold", is_flag=True, help="A new worker group for every trial.")
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
 @boundary
 def run(
@@ -66,6 +68,8 @@ def run(
     address: str,
     dry_run: bool,
     retry_failed: bool,
+    budget: str | None,
+    cold: bool,
     quiet: bool,
 ) -> None:
     """Run what STUDY owes, and print its table. The same command goes on where it stopped.
@@ -76,8 +80,10 @@ def run(
     ablate run quickstart
     ablate run my_study.yaml search.trials=8 "seeds.confirm=[1,2,3]"
     ablate run quickstart --executor inline
+    ablate run my_study.yaml --budget 20gpu-h
     """
     from orchestrator import composition
+    from orchestrator.budget import device_seconds
 
     if dry_run:
         _print_plan(study, overrides, store)
@@ -88,14 +94,16 @@ def run(
     from orchestrator.run import run_study
     from trainables.cache import cache_folder
 
-    loaded, cells = composition.load(study, overrides)
+    limit = device_seconds(budget) if budget else None
+    loaded, cells = composition.load(study, [*overrides, *(["resources.trials_per_group=1"] if cold else [])])
     opened = composition.open_store(store, loaded)
     experiment = composition.experiment(loaded, cells, cache_folder())
     try:
         checkpoints = opened.checkpoints_uri(loaded.study)
         runner, prepare = composition.engine(executor, address, loaded, cache_folder(), checkpoints)
         experiment = replace(experiment, prepare=prepare)
-        summary = run_study(experiment, opened, runner, composition.display(quiet), retry_failed=retry_failed)
+        shown = composition.display(quiet)
+        summary = run_study(experiment, opened, runner, shown, retry_failed=retry_failed, budget=limit)
     except KeyboardInterrupt:
         _interrupted(opened.uri)
     click.echo(composition.effects_table(opened, summary.study))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Iterable
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from orchestrator.cell_trials import CellTrials
 from orchestrator.records import Record
@@ -21,30 +22,36 @@ class Cost:
 
     device_seconds: float
     """Sum over the trials with an estimate."""
+    low: float
+    """The same, if every trial were as short as the shortest tenth of its like."""
+    high: float
+    """The same, if every trial were as long as the longest tenth of its like."""
     num_unknown: int
     """Trials without one: nothing like them is recorded yet."""
 
 
 def expected_cost(cells: Sequence[CellTrials], known: Iterable[str], records: Iterable[Record]) -> Cost:
     """Return the cost of every trial that is not in `known`, each like the recorded trials of its key."""
-    typical = _means(records)
+    typical = _typical(records)
     done = set(known)
-    total, unknown = 0.0, 0
+    totals, unknown = np.zeros(3), 0
     for cell in cells:
         for key, count in _owed(cell, done).items():
             if key in typical:
-                total += count * typical[key]
+                totals += count * typical[key]
             else:
                 unknown += count
-    return Cost(device_seconds=total, num_unknown=unknown)
+    mean, low, high = totals.tolist()
+    return Cost(device_seconds=mean, low=low, high=high, num_unknown=unknown)
 
 
-def _means(records: Iterable[Record]) -> dict[Key, float]:
+def _typical(records: Iterable[Record]) -> dict[Key, np.ndarray]:
+    """Return mean, first and last decile of the device seconds of like trials; stopped ones count as they were."""
     seconds: dict[Key, list[float]] = defaultdict(list)
     for record in records:
-        if record.completed:
+        if record.status != "failed":
             seconds[record.task, record.data_fraction, record.phase].append(record.device_seconds)
-    return {key: math.fsum(values) / len(values) for key, values in seconds.items()}
+    return {key: np.array([np.mean(values), *np.quantile(values, (0.1, 0.9))]) for key, values in seconds.items()}
 
 
 def _owed(cell: CellTrials, done: set[str]) -> dict[Key, int]:

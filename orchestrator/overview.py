@@ -66,6 +66,13 @@ def print_summary(out: Console, summary: Summary, uri: str) -> None:
         f"{summary.study}: {summary.ran} trials run, {summary.recorded} recorded before{taken}, "
         f"{summary.num_failed} failed; records in {uri}"
     )
+    if summary.stopped:
+        out.print(f"{summary.stopped} of the trials run were stopped early by a rule of the search")
+    if summary.spent:
+        parts = (f"{kind} {duration(seconds)}" for kind, seconds in summary.spent.items())
+        out.print(f"device time of this run: {', '.join(parts)}")
+    if summary.owed:
+        out.print(f"{summary.owed} trials are still owed: the budget is spent; the same command goes on")
     for cell, count in summary.failed.items():
         out.print(f"failed: {cell}: {count} trials; `ablate status {summary.study}` says why")
     for cell in summary.cells_without_result:
@@ -89,14 +96,23 @@ def failure(record: Record) -> str:
 def _cells(cells: Sequence[CellProgress], metric: str) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("cell", no_wrap=True)
-    for name in ("search", "confirm", "failed", *([f"best {metric}"] if metric else [])):
+    stops = any(cell.stopped for cell in cells)
+    for name in (
+        "search",
+        "confirm",
+        *(["stopped"] if stops else []),
+        "failed",
+        *([f"best {metric}"] if metric else []),
+    ):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
     for cell in cells:
         best = [Text("" if cell.best is None else f"{cell.best:.4f}")] if metric else []
         search = Text(f"{cell.search_done}/{cell.search_total}")
         confirm = Text(f"{cell.confirm_done}/{cell.confirm_total}")
-        table.add_row(Text(cell.cell), search, confirm, Text(str(cell.failed or "")), *best, Text(cell.state))
+        stopped = [Text(str(cell.stopped or ""))] if stops else []
+        failed = Text(str(cell.failed or ""))
+        table.add_row(Text(cell.cell), search, confirm, *stopped, failed, *best, Text(cell.state))
     return table
 
 
@@ -104,4 +120,5 @@ def _cost(cost: Cost) -> str:
     if not cost.device_seconds:
         return "Expected cost: unknown, because no such trial is recorded yet"
     unknown = f", and {cost.num_unknown} trials like none that is recorded" if cost.num_unknown else ""
-    return f"Expected cost: {duration(cost.device_seconds)} of one device{unknown}"
+    between = f" ({duration(cost.low)} to {duration(cost.high)})" if cost.high > cost.low else ""
+    return f"Expected cost: {duration(cost.device_seconds)} of one device{between}{unknown}"

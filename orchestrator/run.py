@@ -11,6 +11,7 @@ from datetime import datetime
 
 from orchestrator.budget import Spending
 from orchestrator.claims import Claims
+from orchestrator.claims import SoleDriver
 from orchestrator.display import Display
 from orchestrator.endings import Ending
 from orchestrator.executor import Executor
@@ -36,6 +37,8 @@ from trainables.job import TrialOutcome
 Progress = Callable[[str, int, int], None]
 Prepare = Callable[[Sequence[TrialConfig], Progress], None]
 """Makes ready what trials of these configurations read; told where to report (stage, done, total)."""
+COMPACTED_AFTER = 1000
+"""Trials of a run after which their small files are merged."""
 SHARE_FOR_PLAN = 0.02
 """Of a run's time, at most, goes into writing the plan anew: it grows with the study, and is derived anyway."""
 
@@ -89,8 +92,9 @@ def run_study(
     What was recorded stays recorded however the run ends: the same call goes on where this one stopped. `budget`:
     device seconds after which nothing more is started.
     """
+    claims = claims or SoleDriver()
     queue = experiment.queue(store, adopt=True, retry_failed=retry_failed, claims=claims)
-    run = _Run(experiment, store, queue, display, budget)
+    run = _Run(experiment, store, queue, display, claims, budget)
     with display:
         if not queue.done:
             experiment.prepare(owed_configs(queue), display.preparing)
@@ -119,7 +123,13 @@ def owed_configs(queue: TrialQueue) -> list[TrialConfig]:
 
 class _Run:
     def __init__(
-        self, experiment: Experiment, store: Store, queue: TrialQueue, display: Display, budget: float | None
+        self,
+        experiment: Experiment,
+        store: Store,
+        queue: TrialQueue,
+        display: Display,
+        claims: Claims,
+        budget: float | None,
     ) -> None:
         self._recorded = sum(trial.id in queue.known for trial in queue.trials()) - queue.num_taken
         self._ran = self._stopped = 0
@@ -129,6 +139,8 @@ class _Run:
         self._queue = queue
         self._display = display
         self._spending = Spending(limit=budget, typical=_typical(store, experiment.study.study) if budget else 0.0)
+        self._claims = claims
+        self._compact_at = COMPACTED_AFTER
         self._written = -1
         self._plan_due = 0.0
 
@@ -152,6 +164,18 @@ class _Run:
             self._queue.close()
         if time.monotonic() >= self._plan_due:
             self.write_plan()
+        if self._ran >= self._compact_at:
+            self._compact_at += COMPACTED_AFTER
+            self._compact()
+
+    def _compact(self) -> None:
+        study = self._experiment.study.study
+        key = f"compaction of {study}"
+        if self._claims.claim({key}):
+            try:
+                self._store.compact(study)
+            finally:
+                self._claims.release({key})
 
     def write_plan(self) -> None:
         """Write study.json if the plan has grown since it was last written."""

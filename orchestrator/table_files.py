@@ -7,6 +7,7 @@ Compaction puts the merged file in place before it removes small ones. So no rea
 from __future__ import annotations
 
 from collections.abc import Collection
+from collections.abc import Iterable
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -46,12 +47,7 @@ class TableFiles:
 
     def read(self) -> pa.Table:
         """Return all rows in the table's schema, in order of trial id, a trial's rows in the order written."""
-        small = [self._table(path) for path in self._paths()]
-        rows = pa.concat_tables([self._schema.empty_table(), *(table for table in small if table is not None)])
-        merged = self._table(self._merged)
-        if merged is not None:
-            rows = pa.concat_tables([rows, merged.filter(pc.invert(is_in(merged, rows["trial_id"].to_pylist())))])
-        return rows.sort_by("trial_id")
+        return self._with_merged(self._readable().values())
 
     def rows_of(self, trial_id: str) -> pa.Table:
         """Return the rows of one trial."""
@@ -63,15 +59,27 @@ class TableFiles:
 
     def compact(self) -> int:
         """Merge the small files that can be read; return how many. Raises StoreError if the merged file cannot."""
-        readable = [path for path in self._paths() if self._table(path) is not None]
+        readable = self._readable()
         if not readable:
             return 0
         if self._folder.exists(self._merged) and self._table(self._merged) is None:
             raise StoreError(f"{self._folder.uri}: {self._problems[-1]}; move that file away to compact the rest")
-        self._folder.write(self._merged, _as_parquet(self.read()))
+        self._folder.write(self._merged, _as_parquet(self._with_merged(readable.values())))
         for path in readable:
             self._folder.remove(path)
         return len(readable)
+
+    def _readable(self) -> dict[str, pa.Table]:
+        """Return the small files that can be read, by path."""
+        small = {path: self._table(path) for path in self._paths()}
+        return {path: table for path, table in small.items() if table is not None}
+
+    def _with_merged(self, small: Iterable[pa.Table]) -> pa.Table:
+        rows = pa.concat_tables([self._schema.empty_table(), *small])
+        merged = self._table(self._merged)
+        if merged is not None:
+            rows = pa.concat_tables([rows, merged.filter(pc.invert(is_in(merged, rows["trial_id"].to_pylist())))])
+        return rows.sort_by("trial_id")
 
     def _paths(self) -> list[str]:
         names = self._folder.names(self._small)
