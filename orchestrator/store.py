@@ -147,6 +147,7 @@ class Store:
         if study not in self.studies():
             raise StoreError(self._no_study(study))
         merged = {name: self._table(study, name).compact() for name in ("curves", "predictions", "trials")}
+        pa.default_memory_pool().release_unused()
         return merged["trials"]
 
     def curve_values(self, study: str, metric: str) -> dict[str, tuple[float, ...]]:

@@ -22,6 +22,8 @@ from orchestrator.records import records_of
 from orchestrator.records import with_later_columns
 
 _SUFFIX = ".parquet"
+_CHECKED_AT_ONCE = 500
+"""Rows, so that checking a merged file takes no more memory than its table."""
 
 
 class TableFiles:
@@ -122,7 +124,8 @@ def _in_schema(table: pa.Table, schema: pa.Schema) -> pa.Table:
         raise StoreError(f"it has no column {', '.join(missing)}")
     table = table.select(schema.names).cast(schema)
     if schema is RECORD_SCHEMA:
-        records_of(table)
+        for start in range(0, len(table), _CHECKED_AT_ONCE):
+            records_of(table.slice(start, _CHECKED_AT_ONCE))
     return table
 
 
