@@ -17,3 +17,7 @@ class UnreadableData(DataError):
 
 class NonFinite(Exception):
     """A loss or a metric became NaN or infinite: a result of the trial, not a fault of the code."""
+
+
+class TimeLimit(Exception):
+    """A trial took longer than its study allows."""

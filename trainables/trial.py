@@ -6,6 +6,8 @@ import math
 import random
 import time
 import traceback
+from dataclasses import dataclass
+from dataclasses import field
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +19,12 @@ from trainables.data.subsets import subset
 from trainables.distillation.objective import Objective
 from trainables.errors import MissingData
 from trainables.errors import NonFinite
+from trainables.errors import TimeLimit
 from trainables.job import Cause
 from trainables.job import CurvePoint
 from trainables.job import Link
 from trainables.job import Prediction
+from trainables.job import Status
 from trainables.job import TrialJob
 from trainables.job import TrialOutcome
 from trainables.students.presets import PRESETS
@@ -41,7 +45,7 @@ TRACEBACK_LINES = 12
 
 
 def run_trial(job: TrialJob, link: Link) -> TrialOutcome:
-    """Run one trial on this worker; the outcome of rank 0 is the trial's.
+    """Run one trial on this worker, from its checkpoint if it has one; the outcome of rank 0 is the trial's.
 
     Never raises for what the trial did: an exception becomes a failed outcome with a named cause. `prepare` must
     have run for the job's configuration.
@@ -51,31 +55,47 @@ def run_trial(job: TrialJob, link: Link) -> TrialOutcome:
     ranks = current_ranks()
     device = current_device()
     try:
-        metrics, curve, predictions = _run(job, link, ranks, device)
-        cause, error = _judge(job, metrics)
+        ran = _run(job, link, ranks, device)
     except Exception as raised:  # the boundary: whatever a trial raises becomes a row, and its siblings go on
-        metrics, curve, predictions = {}, (), ()
-        cause, error = cause_of(raised), _last_lines(raised)
-    seconds = time.perf_counter() - started
+        ran = _Ran(status="failed", cause=cause_of(raised), error=_last_lines(raised))
+    seconds = ran.seconds_before + time.perf_counter() - started
     return TrialOutcome(
-        status="completed" if cause == "none" else "failed",
-        cause=cause,
-        error=error,
-        metrics=metrics,
-        curve=curve,
-        predictions=predictions if job.keep_predictions else (),
+        status=ran.status,
+        cause=ran.cause,
+        error=ran.error,
+        metrics=ran.metrics,
+        curve=ran.curve,
+        predictions=ran.predictions if job.keep_predictions else (),
         seconds=seconds,
         device_seconds=seconds * ranks.world,
         teacher_passes=0,
+        samples_seen=ran.samples_seen,
+        peak_memory_mb=ran.peak_memory_mb,
         device=torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         num_workers=ranks.world,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ran:
+    status: Status
+    cause: Cause = "none"
+    error: str = ""
+    metrics: dict[str, float] = field(default_factory=dict)
+    curve: tuple[CurvePoint, ...] = ()
+    predictions: tuple[Prediction, ...] = ()
+    seconds_before: float = 0.0
+    """Spent by earlier attempts that this one went on from."""
+    samples_seen: int = 0
+    peak_memory_mb: float = 0.0
 
 
 def cause_of(raised: BaseException) -> Cause:
     """The named cause of an exception that a trial raised."""
     if isinstance(raised, NonFinite):
         return "non_finite"
+    if isinstance(raised, TimeLimit):
+        return "time_limit"
     if isinstance(raised, MissingData):
         return "missing_data"
     if isinstance(raised, MemoryError | torch.cuda.OutOfMemoryError) or "can't allocate memory" in str(raised):
@@ -96,9 +116,7 @@ def _last_lines(raised: BaseException) -> str:
     return "\n".join(lines[-TRACEBACK_LINES:])
 
 
-def _run(
-    job: TrialJob, link: Link, ranks: Ranks, device: torch.device
-) -> tuple[dict[str, float], tuple[CurvePoint, ...], tuple[Prediction, ...]]:
+def _run(job: TrialJob, link: Link, ranks: Ranks, device: torch.device) -> _Ran:
     config, cache = job.config, Path(job.cache)
     whole = load_split(config.task.name, config.task.data, "train", cache)
     part = subset(whole, config.task.data_fraction, job.seed)
@@ -112,23 +130,28 @@ def _run(
     step_module = TrainingStep(config.task.name, student, objective).to(device)
     _seed_everything(job.seed, 1 + ranks.rank)  # other dropout on each rank
     val = _inputs(job, load_split(config.task.name, config.task.data, "val", cache))
-    curve = train(
-        step_module,
-        inputs,
-        val,
-        config.optim,
-        seed=job.seed,
-        device=device,
-        ranks=ranks,
-        targets_of=targets_of,
-        link=link,
+    ended = train(job, step_module, inputs, val, device=device, ranks=ranks, targets_of=targets_of, link=link)
+    metrics: dict[str, float] = {}
+    predictions: tuple[Prediction, ...] = ()
+    cause, error = ended.cause, ""
+    if ranks.is_first and ended.status != "paused":
+        metrics = {f"val/{job.target[0]}": ended.best}
+        if ended.status == "completed":
+            metrics, predictions = _final(job, student, device)
+            cause, error = _judge(job, metrics)
+        metrics["train/examples"] = float(len(part.examples))
+        metrics["train/steps"] = float(ended.steps)
+    return _Ran(
+        status=ended.status if not error else "failed",
+        cause=cause,
+        error=error,
+        metrics=metrics,
+        curve=ended.curve,
+        predictions=predictions,
+        seconds_before=ended.seconds_before,
+        samples_seen=ended.samples_seen,
+        peak_memory_mb=ended.peak_memory_mb,
     )
-    if not ranks.is_first:
-        return {}, (), ()
-    metrics, predictions = _final(job, student, device)
-    metrics["train/examples"] = float(len(part.examples))
-    metrics["train/steps"] = float(curve[-1].step)
-    return metrics, curve, predictions
 
 
 def _inputs(job: TrialJob, split: TaskSplit) -> SplitInputs:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import math
-import time
 from collections.abc import Callable
 from collections.abc import Iterator
 
@@ -16,13 +14,13 @@ from torch.nn.parallel import DistributedDataParallel
 from trainables.config import OptimConfig
 from trainables.distillation.outputs import TeacherTargets
 from trainables.errors import NonFinite
-from trainables.job import CurvePoint
 from trainables.job import Link
+from trainables.job import TrialJob
+from trainables.training.course import Course
+from trainables.training.course import Ended
 from trainables.training.devices import to_device
-from trainables.training.evaluation import evaluate
 from trainables.training.inputs import SplitInputs
 from trainables.training.order import batch_indices
-from trainables.training.order import evaluation_steps
 from trainables.training.order import learning_rate
 from trainables.training.order import num_steps
 from trainables.training.ranks import Ranks
@@ -33,35 +31,39 @@ TargetsOf = Callable[[np.ndarray], TeacherTargets]
 
 
 def train(
+    job: TrialJob,
     step_module: TrainingStep,
     train_inputs: SplitInputs,
     val_inputs: SplitInputs,
-    optim: OptimConfig,
     *,
-    seed: int,
     device: torch.device,
     ranks: Ranks,
     targets_of: TargetsOf | None,
     link: Link,
-) -> tuple[CurvePoint, ...]:
-    """Train `step_module` in place and leave the student at its best weights by val accuracy.
+) -> Ended:
+    """Train `step_module` in place, from the checkpoint if there is one, and say how it ended.
 
-    Returns the curve (on rank 0; empty elsewhere). Ties keep the earlier weights.
+    After the last step the student has its best weights by val; ties keep the earlier weights.
 
     Raises:
         NonFinite: loss or gradient norm became NaN or infinite.
+        TimeLimit: the job's time is up.
         ValueError: the batch size is not a multiple of the number of workers.
     """
+    optim = job.config.optim
     if optim.batch_size % ranks.world:
         raise ValueError(f"optim.batch_size={optim.batch_size} is not a multiple of {ranks.world} workers")
     steps = num_steps(optim, len(train_inputs))
-    evaluated = evaluation_steps(steps, optim.evaluations)
     optimizer = _optimizer(step_module, optim)
     wrapped = DistributedDataParallel(step_module) if ranks.world > 1 else step_module
-    keeper = _Keeper(step_module, val_inputs, device, link)
-    losses: list[dict[str, float]] = []
+    course = Course(job, step_module, optimizer, val_inputs, steps=steps, device=device, ranks=ranks, link=link)
+    first, ended = course.resume()
+    if ended is not None:
+        return ended
     step_module.train()
-    for step, indices in enumerate(batch_indices(len(train_inputs), optim.batch_size, steps, seed)):
+    for step, indices in enumerate(batch_indices(len(train_inputs), optim.batch_size, steps, job.seed)):
+        if step < first:  # drawn and left: an index costs a millionth of a step
+            continue
         _set_rate(optimizer, optim.lr * learning_rate(step, steps, optim.warmup_fraction))
         share = indices[ranks.rank :: ranks.world]
         batch = to_device(train_inputs.batch(share), device)
@@ -76,45 +78,11 @@ def train(
                 f"gradient norm is {float(norm)} at step {step + 1} of {steps} (loss {float(loss.detach()):.4g})"
             )
         optimizer.step()
-        losses.append({"loss": float(loss.detach()), **{name: float(value) for name, value in parts.items()}})
-        if step + 1 in evaluated and ranks.is_first:
-            keeper.evaluate(step + 1, losses)
-            losses = []
-    if ranks.is_first:
-        keeper.restore()
-    return tuple(keeper.curve)
-
-
-class _Keeper:
-    """Evaluates on val, writes the curve and remembers the best weights."""
-
-    def __init__(self, step_module: TrainingStep, val_inputs: SplitInputs, device: torch.device, link: Link) -> None:
-        self.student = step_module.student
-        self.val_inputs = val_inputs
-        self.device = device
-        self.link = link
-        self.curve: list[CurvePoint] = []
-        self.best = -math.inf
-        self.weights: dict[str, torch.Tensor] = {}
-        self.started = time.perf_counter()
-
-    def evaluate(self, step: int, losses: list[dict[str, float]]) -> None:
-        for name in losses[0]:
-            self._add(step, "train", name, sum(row[name] for row in losses) / len(losses))
-        accuracy = evaluate(self.student, self.val_inputs, self.device).metrics["accuracy"]
-        if accuracy > self.best:
-            self.best = accuracy
-            self.weights = copy.deepcopy(self.student.state_dict())
-        self.link.report(self._add(step, "val", "accuracy", accuracy))
-
-    def restore(self) -> None:
-        self.student.load_state_dict(self.weights)
-
-    def _add(self, step: int, split: str, metric: str, value: float) -> CurvePoint:
-        seconds = time.perf_counter() - self.started
-        point = CurvePoint(step=step, split=split, metric=metric, value=value, seconds=seconds)
-        self.curve.append(point)
-        return point
+        losses = {"loss": float(loss.detach()), **{name: float(value) for name, value in parts.items()}}
+        ended = course.after(step + 1, losses)
+        if ended is not None:
+            return ended
+    raise AssertionError("the last step is an evaluation, which ends the course")
 
 
 def _optimizer(module: torch.nn.Module, optim: OptimConfig) -> torch.optim.Optimizer:

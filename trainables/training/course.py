@@ -1,0 +1,195 @@
+"""The course of one trial: its evaluations, checkpoints, and what ends it before its last step."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from trainables.errors import TimeLimit
+from trainables.job import Cause
+from trainables.job import CurvePoint
+from trainables.job import Link
+from trainables.job import TrialJob
+from trainables.training.checkpoint import Checkpoint
+from trainables.training.checkpoint import dumped
+from trainables.training.checkpoint import generator_states
+from trainables.training.checkpoint import loaded
+from trainables.training.checkpoint import set_generators
+from trainables.training.evaluation import evaluate
+from trainables.training.inputs import SplitInputs
+from trainables.training.memory import MemoryPeak
+from trainables.training.order import evaluation_steps
+from trainables.training.ranks import Ranks
+from trainables.training.step import TrainingStep
+
+CLOCK_STRIDE = 16
+"""Steps between two looks at the time limit: workers agree on it, which costs a message."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """How a course ended."""
+
+    status: Literal["completed", "stopped", "paused"]
+    cause: Cause = "none"
+    curve: tuple[CurvePoint, ...] = ()
+    """On rank 0; empty elsewhere."""
+    best: float
+    """Best target on val."""
+    steps: int
+    seconds_before: float
+    """Spent by earlier attempts that this one went on from."""
+    samples_seen: int
+    """In all of them."""
+    peak_memory_mb: float
+
+
+class Course:
+    """Told of every step; every rank has one, and all agree on how it ends."""
+
+    def __init__(
+        self,
+        job: TrialJob,
+        module: TrainingStep,
+        optimizer: torch.optim.Optimizer,
+        val: SplitInputs,
+        *,
+        steps: int,
+        device: torch.device,
+        ranks: Ranks,
+        link: Link,
+    ) -> None:
+        self._job = job
+        self._module = module
+        self._optimizer = optimizer
+        self._val = val
+        self._steps = steps
+        self._at = sorted(evaluation_steps(steps, job.config.optim.evaluations))
+        self._device = device
+        self._ranks = ranks
+        self._link = link
+        self._metric, mode = job.target
+        self._sign = 1.0 if mode == "max" else -1.0
+        self._curve: list[CurvePoint] = []
+        self._best = -math.inf
+        self._best_weights: dict[str, torch.Tensor] = {}
+        self._losses: list[dict[str, float]] = []
+        self._samples_seen = 0
+        self._memory = MemoryPeak(device)
+        self._spent_before = 0.0
+        self._started = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """Spent on this trial so far, lost attempts not counted."""
+        return self._spent_before + time.perf_counter() - self._started
+
+    def resume(self) -> tuple[int, Ended | None]:
+        """Take up the checkpoint, if there is one; return how many steps it has done, and the end if that was it."""
+        found = loaded(self._link.load(), trial_id=self._job.trial_id, world=self._ranks.world)
+        # A rank that cannot read it would start anew while the others go on.
+        steps = self._ranks.gathered(None if found is None else found.step)
+        if found is None or len(set(steps)) > 1 or found.step not in self._at:
+            return 0, None
+        self._module.load_state_dict(found.module)
+        self._optimizer.load_state_dict(found.optimizer)
+        self._best, self._best_weights, self._curve = found.best, found.best_weights, found.curve
+        self._spent_before, self._samples_seen = found.seconds, found.samples_seen
+        set_generators(found.generators[self._ranks.rank], self._device)
+        return found.step, self._end_if_due(self._at.index(found.step) + 1, cancelled=False)
+
+    def after(self, step: int, losses: dict[str, float]) -> Ended | None:
+        """Count a finished step with its losses; evaluate, save and decide where it is time; return the end."""
+        self._losses.append(losses)
+        self._samples_seen += self._job.config.optim.batch_size
+        if step % CLOCK_STRIDE == 0:
+            self._check_time(step)
+        if step not in self._at:
+            return None
+        number = self._at.index(step) + 1
+        if self._ranks.is_first:
+            self._evaluate(step)
+        self._losses = []
+        self._memory.look()
+        if step == self._steps:
+            return self._finish()
+        self._save(step)
+        return self._end_if_due(number, cancelled=self._ranks.is_first and self._link.stop_requested())
+
+    def _check_time(self, step: int) -> None:
+        limit = self._job.time_limit_s
+        if limit is not None and self._ranks.agreed(self.seconds > limit):
+            raise TimeLimit(f"{self.seconds:.0f} s at step {step} of {self._steps}; the limit is {limit:g} s")
+
+    def _end_if_due(self, number: int, *, cancelled: bool) -> Ended | None:
+        """End the course after evaluation `number`, counted from 1, where a rule or the engine says so."""
+        floor = dict(self._job.floors).get(number)
+        status: Literal["stopped", "paused"] | None = None
+        cause: Cause = "none"
+        if cancelled:
+            status, cause = "stopped", "cancelled"
+        elif floor is not None and self._best < self._sign * floor:
+            status, cause = "stopped", "median"
+        elif self._job.pause_after is not None and number >= self._job.pause_after and number < len(self._at):
+            status = "paused"
+        status, cause = self._ranks.agreed((status, cause))
+        return None if status is None else self._ending(status, cause, self._at[number - 1])
+
+    def _finish(self) -> Ended:
+        if self._ranks.is_first:
+            self._module.student.load_state_dict(self._best_weights)
+        return self._ending("completed", "none", self._steps)
+
+    def _ending(self, status: Literal["completed", "stopped", "paused"], cause: Cause, steps: int) -> Ended:
+        return Ended(
+            status=status,
+            cause=cause,
+            curve=tuple(self._curve),
+            best=self._sign * self._best,
+            steps=steps,
+            seconds_before=self._spent_before,
+            samples_seen=self._samples_seen,
+            peak_memory_mb=self._memory.mb,
+        )
+
+    def _evaluate(self, step: int) -> None:
+        for name in self._losses[0]:
+            self._add(step, "train", name, sum(row[name] for row in self._losses) / len(self._losses))
+        metrics = evaluate(self._module.student, self._val, self._device).metrics
+        for name in dict.fromkeys(("accuracy", self._metric)):
+            self._link.report(self._add(step, "val", name, float(metrics[name])))
+        value = self._sign * float(metrics[self._metric])
+        if value > self._best:
+            self._best = value
+            self._best_weights = copy.deepcopy(self._module.student.state_dict())
+
+    def _save(self, step: int) -> None:
+        generators = self._ranks.gathered(generator_states(self._device))
+        if self._ranks.is_first:
+            self._link.save(
+                dumped(
+                    Checkpoint(
+                        trial_id=self._job.trial_id,
+                        world=self._ranks.world,
+                        step=step,
+                        module=self._module.state_dict(),
+                        optimizer=self._optimizer.state_dict(),
+                        best=self._best,
+                        best_weights=self._best_weights,
+                        curve=self._curve,
+                        generators=generators,
+                        seconds=self.seconds,
+                        samples_seen=self._samples_seen,
+                    )
+                )
+            )
+
+    def _add(self, step: int, split: str, metric: str, value: float) -> CurvePoint:
+        point = CurvePoint(step=step, split=split, metric=metric, value=value, seconds=self.seconds)
+        self._curve.append(point)
+        return point
