@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections import deque
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from dataclasses import field
 from datetime import UTC
@@ -29,16 +30,33 @@ class GroupReplaced(Exception):
 class Collected:
     """A trial that ended, as the driver gets it."""
 
+    trial_id: str
     outcome: TrialOutcome
     started_at: datetime
     """When a group took it (UTC); when it was offered if none did."""
+    queued_seconds: float
+    """From the offer until then."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class News:
+    """What happened since the driver asked last."""
+
+    points: tuple[tuple[str, CurvePoint], ...] = ()
+    """(Trial id, point) of running trials, in order, where the board keeps them for the driver."""
+    ended: tuple[Collected, ...] = ()
+    trouble: str = ""
+    """Why the run cannot go on, e.g. a full disk; empty if it can."""
 
 
 @dataclass(slots=True, kw_only=True)
 class _Ticket:
     job: TrialJob
+    offered_at: datetime
     started_at: datetime
     group: str | None = None
+    slot: int | None = None
+    cancelled: bool = False
     points: list[CurvePoint] = field(default_factory=list)
     settled: dict[int, TrialOutcome] = field(default_factory=dict)
     """Rank -> what it reported, in order of arrival."""
@@ -52,6 +70,14 @@ class _Group:
     pids: dict[int, int] = field(default_factory=dict)
     reservation: Any = None
     """Ray's placement group of the workers."""
+    workers: list[Any] = field(default_factory=list)
+    """Actor handles of the workers, by which a group that hangs is ended."""
+    memory_mb: float = 0.0
+    """Greatest resident memory of a worker after its last trial."""
+    busy: bool = False
+    """Whether some rank has still to hand in its outcome: a rank that is done early must wait for the others."""
+    retired: bool = False
+    """Whether it takes no further trial, so that its slot starts a new one."""
     orders: list[str] = field(default_factory=list)
     """Trials in the order in which every rank gets them."""
 
@@ -59,9 +85,28 @@ class _Group:
 class Board:
     """Hands out trials to groups in order, and every trial of a group to all its ranks in the same order."""
 
-    def __init__(self, *, grace_s: float = 15.0) -> None:
-        """`grace_s`: how long ranks may still work on a trial that another rank has failed."""
+    def __init__(
+        self,
+        *,
+        grace_s: float = 15.0,
+        trials_per_group: int | None = None,
+        memory_limit_mb: float | None = None,
+        keep_points: bool = False,
+    ) -> None:
+        """Nothing is started yet.
+
+        `grace_s`: how long ranks may still work on a trial that another rank has failed, or that is beyond its time.
+        `trials_per_group`, `memory_limit_mb`: when a group is retired. `keep_points`: whether news has points.
+        """
         self._grace_s = grace_s
+        self._trials_per_group = trials_per_group
+        self._memory_limit_mb = memory_limit_mb
+        self._keep_points = keep_points
+        self._points: list[tuple[str, CurvePoint]] = []
+        self._ended: list[str] = []
+        self._trouble = ""
+        self._news: Counter[int] = Counter()
+        """Slot -> how often there was news of it."""
         self._changed = asyncio.Condition()
         self._tickets: dict[str, _Ticket] = {}
         self._queue: deque[str] = deque()
@@ -76,17 +121,22 @@ class Board:
     async def offer(self, job: TrialJob) -> None:
         """Let the next free group take the trial. A trial that is on the board already stays as it is."""
         if job.trial_id not in self._tickets:
-            self._tickets[job.trial_id] = _Ticket(job=job, started_at=datetime.now(UTC))
+            now = datetime.now(UTC)
+            self._tickets[job.trial_id] = _Ticket(job=job, offered_at=now, started_at=now)
             self._queue.append(job.trial_id)
             await self._wake()
 
-    async def collect(self, trial_id: str) -> Collected | None:
-        """Return and forget an ended trial; None if it has not ended."""
-        ticket = self._tickets.get(trial_id)
-        if ticket is None or ticket.outcome is None:
-            return None
-        del self._tickets[trial_id]
-        return Collected(outcome=ticket.outcome, started_at=ticket.started_at)
+    async def cancel(self, trial_id: str) -> None:
+        """Ask a running trial to stop at its next evaluation; its group stays as it is."""
+        if trial_id in self._tickets:
+            self._tickets[trial_id].cancelled = True
+
+    async def news(self) -> News:
+        """Return what happened since the last call, and forget the trials that ended."""
+        ended = tuple(self._collected(trial_id, self._tickets.pop(trial_id)) for trial_id in self._ended)
+        points = tuple(self._points)
+        self._ended, self._points = [], []
+        return News(points=points, ended=ended, trouble=self._trouble)
 
     async def close(self) -> None:
         """Send every idle worker home and let go of everyone who waits."""
@@ -103,29 +153,28 @@ class Board:
 
     # Tune's side
 
-    async def watch(self, trial_id: str, seen: int) -> tuple[tuple[CurvePoint, ...], bool]:
-        """Wait for curve points beyond the first `seen`, or the end; return them and whether it has ended."""
-        ticket = self._tickets.get(trial_id)
-        if ticket is None:
-            return (), True
+    async def news_of(self, slot: int, seen: int) -> tuple[int, bool]:
+        """Wait until there was news of the slot more than `seen` times; return how often, and whether that was all."""
         async with self._changed:
-            await self._changed.wait_for(
-                lambda: self.closed or ticket.outcome is not None or len(ticket.points) > seen
-            )
-        return tuple(ticket.points[seen:]), self.closed or ticket.outcome is not None
+            await self._changed.wait_for(lambda: self.closed or self._news[slot] > seen)
+        return self._news[slot], self.closed
 
     # the groups' side
 
-    async def join(self, slot: int, token: str, *, size: int, rank: int, pid: int, reservation: Any = None) -> None:
+    async def join(
+        self, slot: int, token: str, *, size: int, rank: int, pid: int, reservation: Any = None, worker: Any = None
+    ) -> None:
         """Announce a worker. The first one of a new group ends what the slot's earlier group was doing."""
         if slot not in self._groups or self._groups[slot].token != token:
             await self.lose(slot, "worker_lost", "its worker group was replaced")
             self._groups[slot] = _Group(token=token, size=size, reservation=reservation)
         self._groups[slot].pids[rank] = pid
+        if worker is not None:
+            self._groups[slot].workers.append(worker)
         await self._wake()
 
     async def take(self, slot: int, token: str, index: int) -> TrialJob | None:
-        """Wait for the group's trial number `index`; None when there will be no more.
+        """Wait for the group's trial number `index`; None when there will be no more for this group.
 
         Raises GroupReplaced for a group that is no longer the slot's.
         """
@@ -135,6 +184,8 @@ class Board:
                 return None
             group = self._group(slot, token)
             if index == len(group.orders):
+                if group.retired:
+                    return None
                 self._assign(slot, group)
             return self._tickets[group.orders[index]].job
 
@@ -143,10 +194,23 @@ class Board:
         ticket = self._tickets.get(trial_id)
         if ticket is not None and ticket.outcome is None:
             ticket.points.append(point)
-            await self._wake()
+            if self._keep_points:
+                self._points.append((trial_id, point))
+                await self._tell(ticket)
 
-    async def settle(self, slot: int, token: str, rank: int, outcome: TrialOutcome) -> None:
-        """Hand in one rank's outcome. The trial ends when all ranks have done so.
+    async def is_cancelled(self, trial_id: str) -> bool:
+        """Return whether the trial is to stop."""
+        return trial_id in self._tickets and self._tickets[trial_id].cancelled
+
+    async def complain(self, trouble: str) -> None:
+        """Say why the run cannot go on."""
+        self._trouble = self._trouble or trouble
+        for slot in self._groups:
+            self._news[slot] += 1
+        await self._wake()
+
+    async def settle(self, slot: int, token: str, rank: int, outcome: TrialOutcome, memory_mb: float = 0.0) -> None:
+        """Hand in one rank's outcome, and the resident memory it is left with. The trial ends when all ranks have.
 
         A rank that failed while the others do not come back within the grace period ends it too, and the group
         with it: its other ranks wait for one that has left.
@@ -154,12 +218,11 @@ class Board:
         group = self._group(slot, token)
         ticket = self._tickets[group.orders[-1]]
         ticket.settled[rank] = outcome
+        group.memory_mb = max(group.memory_mb, memory_mb)
         if len(ticket.settled) == group.size:
             await self._conclude(slot, group, ticket)
         elif outcome.status == "failed":
-            timer = asyncio.create_task(self._conclude_later(slot, group, ticket))
-            self._timers.add(timer)
-            timer.add_done_callback(self._timers.discard)
+            self._later(self._conclude_later(slot, group, ticket))
 
     async def lose(self, slot: int, cause: Cause, message: str) -> None:
         """Record that the slot's group is gone: the trial it was working on ends with `cause`."""
@@ -168,14 +231,34 @@ class Board:
             return
         for ticket in self._tickets.values():
             if ticket.group == group.token and ticket.outcome is None:
-                ticket.outcome = TrialOutcome(
-                    status="failed", cause=cause, error=message, curve=tuple(ticket.points), num_workers=group.size
-                )
+                await self._end(ticket, _lost(ticket, group, cause, message))
         await self._wake()
 
     async def _wake(self) -> None:
         async with self._changed:
             self._changed.notify_all()
+
+    async def _tell(self, ticket: _Ticket) -> None:
+        """Wake the lane of the ticket's slot."""
+        if ticket.slot is not None:
+            self._news[ticket.slot] += 1
+        await self._wake()
+
+    async def _end(self, ticket: _Ticket, outcome: TrialOutcome) -> None:
+        if ticket.outcome is not None:  # others may have come first while this one waited
+            return
+        ticket.outcome = outcome
+        self._ended.append(ticket.job.trial_id)
+        await self._tell(ticket)
+
+    def _collected(self, trial_id: str, ticket: _Ticket) -> Collected:
+        assert ticket.outcome is not None
+        return Collected(
+            trial_id=trial_id,
+            outcome=ticket.outcome,
+            started_at=ticket.started_at,
+            queued_seconds=(ticket.started_at - ticket.offered_at).total_seconds(),
+        )
 
     def _group(self, slot: int, token: str) -> _Group:
         group = self._groups.get(slot)
@@ -187,25 +270,71 @@ class Board:
         group = self._groups.get(slot)
         if self.closed or group is None or group.token != token:
             return True
-        return index < len(group.orders) or bool(self._queue)
+        return index < len(group.orders) or (not group.busy and (group.retired or bool(self._queue)))
 
     def _assign(self, slot: int, group: _Group) -> None:
         trial_id = self._queue.popleft()
         ticket = self._tickets[trial_id]
-        ticket.group, ticket.started_at = group.token, datetime.now(UTC)
+        ticket.group, ticket.slot, ticket.started_at = group.token, slot, datetime.now(UTC)
         group.orders.append(trial_id)
+        group.busy = True
         self.taken[slot] += 1
+        if ticket.job.time_limit_s is not None:
+            self._later(self._end_hung(slot, group, ticket, ticket.job.time_limit_s))
+
+    def _later(self, call: Coroutine[Any, Any, None]) -> None:
+        timer = asyncio.create_task(call)
+        self._timers.add(timer)
+        timer.add_done_callback(self._timers.discard)
 
     async def _conclude_later(self, slot: int, group: _Group, ticket: _Ticket) -> None:
         await asyncio.sleep(self._grace_s)
         if ticket.outcome is None:
             await self._conclude(slot, group, ticket)
 
+    async def _end_hung(self, slot: int, group: _Group, ticket: _Ticket, limit_s: float) -> None:
+        """End a trial that did not end itself by its time limit, and with it the group that it holds up."""
+        await asyncio.sleep(1.1 * limit_s + self._grace_s)
+        if ticket.outcome is not None or self._groups.get(slot) is not group:
+            return
+        message = f"it did not end by its time limit of {limit_s:g} s, and was ended with its worker group"
+        await self.lose(slot, "time_limit", message)
+        for worker in group.workers:
+            end_worker(worker)
+
     async def _conclude(self, slot: int, group: _Group, ticket: _Ticket) -> None:
         failures = [outcome for outcome in ticket.settled.values() if outcome.status == "failed"]
         agreed = len(ticket.settled) == group.size and len({o.cause for o in ticket.settled.values()}) == 1
         # The first failure is the reason; those after it are often only its echo in the other ranks.
-        ticket.outcome = failures[0] if failures and not agreed else ticket.settled[0]
+        outcome = failures[0] if failures and not agreed else ticket.settled[0]
+        group.busy, group.retired = False, self._is_worn(group, outcome)
         if not agreed and self._groups.get(slot) is group:
             del self._groups[slot]  # its ranks are out of step
-        await self._wake()
+        await self._end(ticket, outcome)
+
+    def _is_worn(self, group: _Group, outcome: TrialOutcome) -> bool:
+        """Return whether the group's next trial is better off in new processes."""
+        limit = self._memory_limit_mb
+        return (
+            outcome.cause == "out_of_memory"
+            or (self._trials_per_group is not None and len(group.orders) >= self._trials_per_group)
+            or (limit is not None and group.memory_mb > limit)
+        )
+
+
+def _lost(ticket: _Ticket, group: _Group, cause: Cause, message: str) -> TrialOutcome:
+    return TrialOutcome(
+        status="failed",
+        cause=cause,
+        error=message,
+        curve=tuple(ticket.points),
+        seconds=(datetime.now(UTC) - ticket.started_at).total_seconds(),
+        num_workers=group.size,
+    )
+
+
+def end_worker(worker: Any) -> None:
+    """End the process of a worker, given its actor handle; its Train run starts it anew."""
+    import ray
+
+    ray.kill(worker, no_restart=True)

@@ -9,6 +9,8 @@ from pathlib import Path
 import ray
 
 from cluster.groups import WorkerGroups
+from cluster.groups import num_slots
+from cluster.groups import per_worker
 from cluster.session import connect
 from cluster.tune_adapter import QueueSearcher
 from cluster.tune_adapter import run_tune
@@ -62,6 +64,7 @@ class RayExecutor:
                     resources=self._resources,
                     scratch=scratch,
                     private=private,
+                    keep_points=queue.observes,
                     run_trial=self._run_trial,
                 )
             )
@@ -69,10 +72,12 @@ class RayExecutor:
                 queue=queue,
                 finish=finish,
                 groups=groups,
-                slots=slots,
                 job=self._job,
             )
-            run_tune(searcher, groups, scratch)
+            try:
+                run_tune(searcher, groups, scratch)
+            except ray.exceptions.RayError as error:
+                raise ClusterError(f"the cluster was lost: {error}. Remedy: the same command goes on") from error
             if not private:
                 groups.send_home(patience_s=20.0)
 
@@ -90,15 +95,13 @@ def capacity(resources: Resources, available: dict[str, float]) -> int:
 
     Raises ClusterError if not even one does.
     """
-    needed = {"CPU": float(resources.workers * resources.cpus_per_worker)}
-    if resources.gpus_per_worker:
-        needed["GPU"] = resources.workers * resources.gpus_per_worker
-    slots = min(int(available.get(name, 0.0) / amount + 1e-9) for name, amount in needed.items())
+    slots = num_slots(resources, available)
     if slots < 1:
+        needed = {name: resources.workers * amount for name, amount in per_worker(resources).items()}
         asked = ", ".join(f"{amount:g} {name}" for name, amount in needed.items())
         found = ", ".join(f"{available.get(name, 0.0):g} {name}" for name in needed)
         raise ClusterError(
             f"a trial of this study needs {asked} (resources: {resources.workers} workers); the cluster has {found}. "
             "Remedy: ask for less under `resources`, or join a larger cluster with `--address`"
         )
-    return slots if resources.max_concurrent == "auto" else min(slots, resources.max_concurrent)
+    return slots

@@ -1,4 +1,4 @@
-"""What Ray's exceptions mean for a trial: the one place where they are translated."""
+"""What exceptions of Ray and Ray Train mean for a trial, and what is done: the one place of their translation."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ MEANINGS: dict[str, Meaning] = {
     "ActorHandleNotFoundError": "worker_lost",
     "ActorPlacementGroupRemoved": "worker_lost",
     "AsyncioActorExit": "worker_lost",
-    "NodeDiedError": "worker_lost",
+    "NodeDiedError": "preempted",
     "OutOfDiskError": "worker_lost",
     "TaskCancelledError": "worker_lost",
     "TaskPlacementGroupRemoved": "worker_lost",
@@ -52,6 +52,24 @@ MEANINGS: dict[str, Meaning] = {
     "RayChannelTimeoutError": "worker_lost",
     "RayDirectTransportError": "worker_lost",
     # the cluster cannot do what is asked of it, however often it is tried
+    # of Ray Train
+    "RayTrainError": "worker_lost",
+    "TrainingFailedError": "worker_lost",
+    "WorkerGroupError": "worker_lost",
+    "NCCLHangError": "worker_lost",
+    "ControllerError": "worker_lost",
+    "WorkerHealthCheckTimeoutError": "worker_lost",
+    "WorkerHealthCheckFailedError": "worker_lost",
+    "WorkerGroupStartupTimeoutError": "worker_lost",
+    "WorkerGroupStartupFailedError": "worker_lost",
+    "CheckpointManagerInitializationError": "worker_lost",
+    "CollectiveTimeoutError": "worker_lost",
+    "BroadcastCollectiveTimeoutError": "worker_lost",
+    "PreemptionError": "preempted",
+    "UserExceptionWithTraceback": "trainable_error",
+    "SessionMisuseError": "trainable_error",
+    # nowhere to run
+    "InsufficientClusterResourcesError": "no_cluster",
     "ActorAlreadyExistsError": "no_cluster",
     "ActorUnschedulableError": "no_cluster",
     "AuthenticationError": "no_cluster",
@@ -60,15 +78,35 @@ MEANINGS: dict[str, Meaning] = {
 }
 """Exception class by name, because releases of Ray differ in which of them exist."""
 
+Policy = Literal["retry", "retry_preempted", "retry_once", "record"]
+
+POLICIES: dict[Cause, Policy] = {
+    "worker_lost": "retry",
+    "preempted": "retry_preempted",
+    "out_of_memory": "retry_once",
+}
+"""What is done with a trial that ended with a cause: tried again from its checkpoint, or recorded.
+
+`retry`: a few times, as what kills a process may be the trial. `retry_preempted`: many times, as it is not.
+`retry_once`: in a new worker group, if the study allows. All other causes are recorded. Where there is no cluster to
+run on (`no_cluster`) the study stops, and nothing is recorded.
+"""
+
+
+def policy_of(cause: Cause) -> Policy:
+    """Return what is done with a trial that ended with `cause`."""
+    return POLICIES.get(cause, "record")
+
 
 def meaning_of(error: BaseException) -> Meaning:
     """Return what `error`, or the Ray exception that it carries, means for the trial that met it."""
     error = _innermost(error)
     if isinstance(error, MemoryError):
         return "out_of_memory"
-    if not isinstance(error, ray_exceptions.RayError):
-        return "trainable_error"
-    return next(MEANINGS[base.__name__] for base in type(error).__mro__ if base.__name__ in MEANINGS)
+    if isinstance(error, ray_exceptions.ActorDiedError) and error.preempted:
+        return "preempted"
+    named = (MEANINGS[base.__name__] for base in type(error).__mro__ if base.__name__ in MEANINGS)
+    return next(named, "trainable_error")
 
 
 def cause_of(error: BaseException) -> Cause:
@@ -82,7 +120,7 @@ def worst(errors: dict[int, Exception]) -> tuple[Cause, BaseException]:
 
     A worker that died outranks one that raised: what the survivors raise is the echo of a lost peer.
     """
-    order: tuple[Cause, ...] = ("out_of_memory", "worker_lost")
+    order: tuple[Cause, ...] = ("out_of_memory", "preempted", "worker_lost")
     ranked = sorted(errors, key=lambda rank: _position(order, cause_of(errors[rank])))
     return cause_of(errors[ranked[0]]), _innermost(errors[ranked[0]])
 

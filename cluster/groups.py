@@ -11,6 +11,7 @@ import os
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -45,15 +46,22 @@ class WorkerGroups:
         resources: Resources,
         scratch: str,
         private: bool = False,
+        keep_points: bool = False,
         run_trial: RunTrial | None = None,
     ) -> None:
         """Neither blocks nor starts a group.
 
         `scratch`: absolute path of a folder for Ray Train's files. `private`: whether the cluster ends with this
-        session anyway. `run_trial`: picklable.
+        session anyway. `keep_points`: whether the driver is told the curves of running trials. `run_trial`: picklable.
         """
-        self.board = ray.remote(num_cpus=0, resources=HEAD_SHARE, max_concurrency=1000)(GroupHost).remote()
-        self._slots = slots
+        host = ray.remote(num_cpus=0, resources=HEAD_SHARE, max_concurrency=1000)(GroupHost)
+        self.board = host.remote(
+            trials_per_group=resources.trials_per_group,
+            memory_limit_mb=resources.memory_limit_mb,
+            keep_points=keep_points,
+        )
+        self.slots = slots
+        self.retries_out_of_memory = resources.retry_out_of_memory
         self._settings = {"board": self.board, "folder": os.getcwd(), "run_trial": run_trial}
         self._resources = resources
         self._scratch = scratch
@@ -61,7 +69,7 @@ class WorkerGroups:
         self._checked_at = 0.0
 
     def __enter__(self) -> WorkerGroups:
-        self._started = self.board.start.remote(self._slots, self._settings, self._resources, self._scratch)
+        self._started = self._start(range(self.slots))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -73,15 +81,25 @@ class WorkerGroups:
             for reservation in reservations:  # these do not: Ray keeps them until the driver leaves (ray#54305)
                 remove_placement_group(reservation)
 
-    def check(self) -> None:
-        """Raise ClusterError if no group is left that could take a trial."""
+    def check(self, owed: Callable[[], int]) -> None:
+        """Raise ClusterError if no group is left that could take a trial; use what the cluster has gained.
+
+        `owed`: how many trials are still to run, asked only when the cluster has grown.
+        """
         if time.monotonic() - self._checked_at < CHECK_S:
             return
         self._checked_at = time.monotonic()
         ray.get(self._started)
+        room = 0 if self._private else num_slots(self._resources, ray.cluster_resources())
+        if room > self.slots and (slots := min(room, owed())) > self.slots:
+            self._started = self._start(range(self.slots, slots))
+            self.slots = slots
         failures = ray.get(self.board.failures.remote())
-        if len(failures) == self._slots:
+        if len(failures) == self.slots:
             raise ClusterError(f"no worker group could be kept running; slot 0 ended with: {failures[0]}")
+
+    def _start(self, slots: range) -> Any:
+        return self.board.start.remote(slots, self._settings, self._resources, self._scratch)
 
     def send_home(self, patience_s: float) -> None:
         """Let the groups come to their ends by themselves, so that they leave nothing behind on a shared cluster."""
@@ -95,19 +113,20 @@ class GroupHost(Board):
     the driver. Killing this actor ends every run and its workers at once.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, **options: Any) -> None:
+        """`options`: those of the board."""
+        super().__init__(**options)
         self._threads: list[threading.Thread] = []
         self._failures: dict[int, str] = {}
 
-    async def start(self, slots: int, settings: dict[str, Any], resources: Resources, scratch: str) -> None:
-        """Start the groups of `slots` slots in the background."""
+    async def start(self, slots: range, settings: dict[str, Any], resources: Resources, scratch: str) -> None:
+        """Start the groups of these slots in the background."""
         loop = asyncio.get_running_loop()
-        for slot in range(slots):
+        for slot in slots:
             arguments = (loop, {**settings, "slot": slot}, resources, scratch)
-            self._threads.append(threading.Thread(target=self._keep, args=arguments, daemon=True))
-        for thread in self._threads:
+            thread = threading.Thread(target=self._keep, args=arguments, daemon=True)
             thread.start()
+            self._threads.append(thread)
 
     async def failures(self) -> dict[int, str]:
         """Return why slots were given up, by slot."""
@@ -170,9 +189,23 @@ class LossTeller(UserCallback):
 
 def scaling(resources: Resources) -> ScalingConfig:
     """Return what Ray Train is to reserve for one group."""
-    per_worker: dict[str, float] = {"CPU": resources.cpus_per_worker}
-    if resources.gpus_per_worker:
-        per_worker["GPU"] = resources.gpus_per_worker
     return ScalingConfig(
-        num_workers=resources.workers, use_gpu=resources.gpus_per_worker > 0, resources_per_worker=per_worker
+        num_workers=resources.workers,
+        use_gpu=resources.gpus_per_worker > 0,
+        resources_per_worker=per_worker(resources),
     )
+
+
+def per_worker(resources: Resources) -> dict[str, float]:
+    """Return what one worker occupies, under Ray's names."""
+    gpus = {"GPU": float(resources.gpus_per_worker)} if resources.gpus_per_worker else {}
+    return {"CPU": float(resources.cpus_per_worker), **gpus, **resources.custom}
+
+
+def num_slots(resources: Resources, available: dict[str, float]) -> int:
+    """Return how many trials fit at once into a cluster with `available` (Ray's names of resources)."""
+    needed = per_worker(resources)
+    # Several workers may share a node, so only the sums count here; Ray finds the places.
+    fitting = [int(available.get(name, 0.0) / (resources.workers * amount) + 1e-9) for name, amount in needed.items()]
+    slots = min(fitting)
+    return slots if resources.max_concurrent == "auto" else min(slots, resources.max_concurrent)

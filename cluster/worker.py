@@ -17,12 +17,14 @@ from ray.util import get_current_placement_group
 
 from orchestrator.checkpoints import Checkpoints
 from orchestrator.checkpoints import StoredLink
+from orchestrator.errors import StoreError
 from trainables.job import Cause
 from trainables.job import CurvePoint
 from trainables.job import Link
 from trainables.job import RunTrial
 from trainables.job import TrialJob
 from trainables.job import TrialOutcome
+from trainables.processes import resident_mb
 
 LAST_LINES = 30
 """Lines of a traceback that are kept."""
@@ -36,7 +38,13 @@ def serve(settings: dict[str, Any]) -> None:
     context = ray.train.get_context()
     rank, size = context.get_world_rank(), context.get_world_size()
     token = broadcast_from_rank_zero(uuid.uuid4().hex)
-    seat = {"size": size, "rank": rank, "pid": os.getpid(), "reservation": get_current_placement_group()}
+    seat = {
+        "size": size,
+        "rank": rank,
+        "pid": os.getpid(),
+        "reservation": get_current_placement_group(),
+        "worker": ray.get_runtime_context().current_actor,
+    }
     ray.get(board.join.remote(slot, token, **seat))
 
     gc.freeze()  # modules stay; looking through them after each trial would take a tenth of a second
@@ -45,9 +53,9 @@ def serve(settings: dict[str, Any]) -> None:
         if job is None:
             return
         outcome = attempt(run_trial, job, BoardLink(board, job))
-        ray.get(board.settle.remote(slot, token, rank, outcome))
-        del job, outcome
         gc.collect()  # nothing of one trial is left in memory when the next one starts
+        ray.get(board.settle.remote(slot, token, rank, outcome, resident_mb()))
+        del job, outcome
 
 
 class BoardLink(StoredLink):
@@ -60,6 +68,17 @@ class BoardLink(StoredLink):
     def report(self, point: CurvePoint) -> None:
         """Send the point on its way; nothing waits for it."""
         self._board.report.remote(self._trial_id, point)
+
+    def stop_requested(self) -> bool:
+        """Ask the board."""
+        return bool(ray.get(self._board.is_cancelled.remote(self._trial_id)))
+
+    def save(self, content: bytes) -> None:
+        """Keep the checkpoint; where that fails it is the run that ends, and not the trial that failed."""
+        try:
+            super().save(content)
+        except StoreError as error:
+            self._board.complain.remote(str(error))
 
 
 def attempt(run_trial: RunTrial, job: TrialJob, link: Link) -> TrialOutcome:

@@ -22,7 +22,8 @@ Cause = Literal[
     "trainable_error",  # the trial raised
     "non_finite",  # loss or target became NaN or infinite: a result, not a crash
     "out_of_memory",  # device or host memory
-    "worker_lost",  # process or node died
+    "worker_lost",  # process died
+    "preempted",  # node was lost or taken away
     "time_limit",
     "missing_data",
     # the reasons of a stopped trial

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
 
-_STATUS = Path("/proc/self/status")
-_MB = 1024.0
+from trainables.processes import resident_mb
+
+_BYTES_PER_MB = 1024.0**2
 
 
 class MemoryPeak:
@@ -25,15 +24,6 @@ class MemoryPeak:
     def look(self) -> None:
         """Take the present memory into account."""
         if self._device.type == "cuda":
-            self.mb = torch.cuda.max_memory_allocated(self._device) / _MB**2
+            self.mb = torch.cuda.max_memory_allocated(self._device) / _BYTES_PER_MB
         else:
             self.mb = max(self.mb, resident_mb())
-
-
-def resident_mb() -> float:
-    """Resident memory of this process in MB; 0 where the system does not tell."""
-    try:
-        lines = _STATUS.read_text().splitlines()
-    except OSError:
-        return 0.0
-    return next((float(line.split()[1]) / _MB for line in lines if line.startswith("VmRSS:")), 0.0)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -24,6 +25,11 @@ def job(trial_id: str) -> TrialJob:
 
 def play(scene: Coroutine[Any, Any, None]) -> None:
     asyncio.run(asyncio.wait_for(scene, timeout=2))
+
+
+async def ended(board: Board) -> dict[str, TrialOutcome]:
+    """What the board says has ended since it was asked last."""
+    return {collected.trial_id: collected.outcome for collected in (await board.news()).ended}
 
 
 async def start(board: Board, *trial_ids: str) -> None:
@@ -51,8 +57,31 @@ def test_every_rank_gets_the_same_trials_in_the_same_order() -> None:
         for rank in (0, 1):
             await board.join(0, "a", size=2, rank=rank, pid=10 + rank)
         await start(board, "t1", "t2")
-        taken = [await board.take(0, "a", index) for index in (0, 1) for _ in (0, 1)]
+        taken = []
+        for index in (0, 1):
+            taken += [await board.take(0, "a", index) for _ in (0, 1)]
+            for rank in (0, 1):
+                await board.settle(0, "a", rank, COMPLETED)
         assert [order.trial_id for order in taken if order is not None] == ["t1", "t1", "t2", "t2"]
+
+    play(scene())
+
+
+def test_a_rank_that_is_done_early_waits_for_the_others() -> None:
+    async def scene() -> None:
+        board = Board()
+        for rank in (0, 1):
+            await board.join(0, "a", size=2, rank=rank, pid=10 + rank)
+        await start(board, "t1", "t2")
+        await board.take(0, "a", 0)
+        await board.settle(0, "a", 0, COMPLETED)
+        early = asyncio.create_task(board.take(0, "a", 1))
+        await asyncio.sleep(0.01)
+        assert not early.done()
+        await board.settle(0, "a", 1, TrialOutcome(status="completed"))
+        following = await early
+        assert following is not None and following.trial_id == "t2"
+        assert await ended(board) == {"t1": COMPLETED}
 
     play(scene())
 
@@ -64,11 +93,10 @@ def test_a_trial_ends_when_all_ranks_have_reported_with_the_outcome_of_rank_zero
         await start(board, "t1")
         await board.take(0, "a", 0)
         await board.settle(0, "a", 1, TrialOutcome(status="completed"))
-        assert await board.collect("t1") is None
+        assert await ended(board) == {}
         await board.settle(0, "a", 0, COMPLETED)
-        collected = await board.collect("t1")
-        assert collected is not None and collected.outcome == COMPLETED
-        assert await board.collect("t1") is None
+        assert await ended(board) == {"t1": COMPLETED}
+        assert await ended(board) == {}
 
     play(scene())
 
@@ -81,8 +109,7 @@ def test_the_first_failure_of_a_rank_is_the_cause_and_its_group_is_given_up() ->
         await board.take(0, "a", 0)
         await board.settle(0, "a", 1, FAILED)
         await board.settle(0, "a", 0, ECHO)
-        collected = await board.collect("t1")
-        assert collected is not None and collected.outcome.cause == "out_of_memory"
+        assert (await ended(board))["t1"].cause == "out_of_memory"
         with pytest.raises(GroupReplaced):
             await board.take(0, "a", 1)
 
@@ -96,10 +123,8 @@ def test_a_rank_that_fails_alone_ends_the_trial_after_the_grace_period() -> None
         await start(board, "t1")
         await board.take(0, "a", 0)
         await board.settle(0, "a", 1, FAILED)
-        points, ended = await board.watch("t1", 0)
-        assert (points, ended) == ((), True)
-        collected = await board.collect("t1")
-        assert collected is not None and collected.outcome == FAILED
+        await board.news_of(0, 0)
+        assert await ended(board) == {"t1": FAILED}
 
     play(scene())
 
@@ -126,8 +151,7 @@ def test_a_lost_group_ends_its_trial_and_leaves_the_waiting_one() -> None:
         await start(board, "t1", "t2")
         await board.take(0, "a", 0)
         await board.lose(0, "worker_lost", "killed")
-        collected = await board.collect("t1")
-        assert collected is not None and collected.outcome.cause == "worker_lost"
+        assert (await ended(board))["t1"].cause == "worker_lost"
         await board.join(0, "b", size=1, rank=0, pid=12)
         taken = await board.take(0, "b", 0)
         assert taken is not None and taken.trial_id == "t2"
@@ -142,8 +166,7 @@ def test_a_new_group_in_a_slot_ends_what_the_old_one_was_doing() -> None:
         await start(board, "t1")
         await board.take(0, "a", 0)
         await board.join(0, "b", size=1, rank=0, pid=11)
-        collected = await board.collect("t1")
-        assert collected is not None and collected.outcome.cause == "worker_lost"
+        assert (await ended(board))["t1"].cause == "worker_lost"
         assert await board.pids() == {0: {0: 11}}
         with pytest.raises(GroupReplaced):
             await board.settle(0, "a", 0, COMPLETED)
@@ -151,31 +174,116 @@ def test_a_new_group_in_a_slot_ends_what_the_old_one_was_doing() -> None:
     play(scene())
 
 
-def test_watching_gives_each_point_once_and_then_the_end() -> None:
+def test_news_has_each_point_once_and_then_the_end() -> None:
     async def scene() -> None:
-        board = Board()
+        board = Board(keep_points=True)
         point = CurvePoint(step=1, split="val", metric="accuracy", value=0.5, seconds=0.1)
         await board.join(0, "a", size=1, rank=0, pid=10)
         await start(board, "t1")
         await board.take(0, "a", 0)
         await board.report("t1", point)
-        assert await board.watch("t1", 0) == ((point,), False)
+        assert await board.news_of(0, 0) == (1, False)
+        assert (await board.news()).points == (("t1", point),)
         await board.settle(0, "a", 0, COMPLETED)
-        assert await board.watch("t1", 1) == ((), True)
+        assert await board.news_of(0, 1) == (2, False)
+        news = await board.news()
+        assert news.points == ()
+        assert [collected.trial_id for collected in news.ended] == ["t1"]
 
     play(scene())
 
 
-def test_closing_sends_idle_workers_home_and_lets_watchers_go() -> None:
+def test_closing_sends_idle_workers_home_and_lets_lanes_go() -> None:
     async def scene() -> None:
         board = Board()
         await board.join(0, "a", size=1, rank=0, pid=10)
         await start(board, "t1")
         await board.take(0, "a", 0)
-        waiting = asyncio.gather(board.take(0, "a", 1), board.watch("t1", 0))
+        waiting = asyncio.gather(board.take(0, "a", 1), board.news_of(0, 0))
         await asyncio.sleep(0)
         await board.close()
-        assert await waiting == [None, ((), True)]
+        assert await waiting == [None, (0, True)]
+
+    play(scene())
+
+
+def test_a_cancelled_trial_is_told_and_its_group_takes_the_next() -> None:
+    async def scene() -> None:
+        board = Board()
+        await board.join(0, "a", size=1, rank=0, pid=10)
+        await start(board, "t1", "t2")
+        await board.take(0, "a", 0)
+        assert not await board.is_cancelled("t1")
+        await board.cancel("t1")
+        assert await board.is_cancelled("t1")
+        await board.settle(0, "a", 0, TrialOutcome(status="stopped", cause="cancelled"))
+        following = await board.take(0, "a", 1)
+        assert following is not None and following.trial_id == "t2"
+        assert not await board.is_cancelled("t2")
+
+    play(scene())
+
+
+@pytest.mark.parametrize("worn", ["trials", "memory", "out_of_memory"])
+def test_a_worn_group_is_sent_home_and_the_next_takes_over(worn: str) -> None:
+    async def scene() -> None:
+        board = Board(
+            trials_per_group=1 if worn == "trials" else None, memory_limit_mb=100.0 if worn == "memory" else None
+        )
+        await board.join(0, "a", size=1, rank=0, pid=10)
+        await start(board, "t1", "t2")
+        await board.take(0, "a", 0)
+        await board.settle(0, "a", 0, FAILED if worn == "out_of_memory" else COMPLETED, 101.0)
+        assert await board.take(0, "a", 1) is None
+        await board.lose(0, "worker_lost", "its workers ended by themselves")
+        await board.join(0, "b", size=1, rank=0, pid=11)
+        following = await board.take(0, "b", 0)
+        assert following is not None and following.trial_id == "t2"
+        assert list(await ended(board)) == ["t1"]
+
+    play(scene())
+
+
+def test_a_trial_that_hangs_beyond_its_time_is_ended_with_its_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    killed: list[str] = []
+    monkeypatch.setattr("cluster.board.end_worker", killed.append)
+
+    async def scene() -> None:
+        board = Board(grace_s=0.01)
+        await board.join(0, "a", size=1, rank=0, pid=10, worker="its handle")
+        await board.offer(replace(job("t1"), time_limit_s=0.01))
+        await board.take(0, "a", 0)
+        await board.news_of(0, 0)
+        assert (await ended(board))["t1"].cause == "time_limit"
+        await asyncio.sleep(0)
+        assert killed == ["its handle"]
+
+    play(scene())
+
+
+def test_what_a_lost_attempt_has_cost_is_told() -> None:
+    async def scene() -> None:
+        board = Board()
+        await start(board, "t1")
+        await asyncio.sleep(0.02)
+        await board.join(0, "a", size=1, rank=0, pid=10)
+        await board.take(0, "a", 0)
+        await asyncio.sleep(0.02)
+        await board.lose(0, "worker_lost", "killed")
+        (collected,) = (await board.news()).ended
+        assert 0.015 < collected.queued_seconds < 1
+        assert 0.015 < collected.outcome.seconds < 1
+
+    play(scene())
+
+
+def test_trouble_reaches_the_driver() -> None:
+    async def scene() -> None:
+        board = Board()
+        await board.join(0, "a", size=1, rank=0, pid=10)
+        await board.complain("no space left on device")
+        assert await board.news_of(0, 0) == (1, False)
+        assert (await board.news()).trouble == "no space left on device"
 
     play(scene())
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib
 import inspect
 from typing import get_args
 
@@ -10,24 +11,47 @@ from trainables.job import Cause
 ray_exceptions = pytest.importorskip("ray.exceptions")
 
 from cluster.failures import MEANINGS  # noqa: E402
+from cluster.failures import POLICIES  # noqa: E402
 from cluster.failures import cause_of  # noqa: E402
 from cluster.failures import meaning_of  # noqa: E402
+from cluster.failures import policy_of  # noqa: E402
 from cluster.failures import worst  # noqa: E402
 
 
-def _exceptions() -> set[str]:
-    found = inspect.getmembers(ray_exceptions, inspect.isclass)
-    return {name for name, found_class in found if issubclass(found_class, ray_exceptions.RayError)}
+def _exceptions(module: str, base: type[Exception]) -> set[str]:
+    found = inspect.getmembers(importlib.import_module(module), inspect.isclass)
+    return {name for name, found_class in found if issubclass(found_class, base)}
 
 
-def test_every_exception_of_ray_has_a_row() -> None:
-    names = _exceptions()
-    assert "ActorDiedError" in names
+@pytest.mark.parametrize(
+    ("module", "known"),
+    [
+        ("ray.exceptions", "ActorDiedError"),
+        ("ray.train", "WorkerGroupError"),
+        ("ray.train.error", "SessionMisuseError"),
+        ("ray.train.v2.api.exceptions", "PreemptionError"),
+        ("ray.train.v2._internal.exceptions", "WorkerGroupStartupTimeoutError"),
+    ],
+)
+def test_every_exception_has_a_row(module: str, known: str) -> None:
+    names = _exceptions(module, ray_exceptions.RayError if module == "ray.exceptions" else Exception)
+    assert known in names
     assert names <= set(MEANINGS)
 
 
 def test_every_row_names_a_cause() -> None:
     assert set(MEANINGS.values()) <= {*get_args(Cause), "no_cluster"}
+
+
+def test_only_losses_are_tried_again() -> None:
+    again = {cause for cause in get_args(Cause) if policy_of(cause) != "record"}
+    assert again == {"worker_lost", "preempted", "out_of_memory"}
+    assert set(POLICIES) <= set(get_args(Cause))
+
+
+def test_a_lost_node_is_told_from_a_lost_process() -> None:
+    assert meaning_of(ray_exceptions.NodeDiedError("gone")) == "preempted"
+    assert meaning_of(ray_exceptions.WorkerCrashedError()) == "worker_lost"
 
 
 def test_a_dead_worker_behind_a_failed_health_check_is_a_lost_worker() -> None:
@@ -51,7 +75,7 @@ def test_a_subclass_that_is_not_listed_has_the_meaning_of_its_base() -> None:
     class NewInNextRelease(ray_exceptions.NodeDiedError):
         pass
 
-    assert meaning_of(NewInNextRelease("gone")) == "worker_lost"
+    assert meaning_of(NewInNextRelease("gone")) == "preempted"
 
 
 def test_a_lost_peer_outranks_the_echo_in_the_survivors() -> None:

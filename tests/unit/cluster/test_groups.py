@@ -13,7 +13,7 @@ from trainables.job import TrialJob
 
 async def _settled(host: groups.GroupHost) -> dict[int, str]:
     """Start one slot and wait until it is given up."""
-    await host.start(1, {}, Resources(), "/scratch")
+    await host.start(range(1), {}, Resources(), "/scratch")
     for _ in range(200):
         await asyncio.sleep(0.005)
         if not host._threads[0].is_alive():
