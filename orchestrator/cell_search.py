@@ -27,6 +27,7 @@ from orchestrator.stopping import rungs
 from orchestrator.trial_maker import TrialMaker
 from orchestrator.trials import Trial
 from search_spaces.design import Cell
+from search_spaces.space import grid
 from search_spaces.study import Study
 from trainables.config import TrialConfig
 
@@ -76,7 +77,10 @@ class CellSearch:
     @property
     def budget(self) -> int:
         """Settings that the search tries at most; a cell with nothing to search has none."""
-        return self.study.search.trials if self.cell.space else 0
+        if not self.cell.space:
+            return 0
+        most = self.study.search.trials
+        return min(most, len(grid(self.cell.space, self.config))) if self.study.search.sampler == "grid" else most
 
     def advance(self, known: Known, curves: Curves) -> Step:
         """Return what the search wants now, given what is known; nothing, once it is `done`."""

@@ -25,6 +25,7 @@ from search_spaces.domains import QUniform
 from search_spaces.domains import RandInt
 from search_spaces.space import Space
 from search_spaces.space import draw
+from search_spaces.space import grid
 from trainables.config import TrialConfig
 
 if TYPE_CHECKING:
@@ -40,8 +41,9 @@ class Setting:
 
     parameters: dict[str, Any]
     value: float | None
-    """Mean target over the search seeds; None where a seed failed."""
+    """Mean target over the search seeds of a completed setting; None otherwise."""
     state: Literal["completed", "stopped", "failed"] = "completed"
+    """`failed` where a seed failed or was not finite."""
     intermediate: tuple[tuple[int, float], ...] = ()
     """(evaluation, best target so far) of a setting that a rule has stopped."""
 
@@ -60,27 +62,71 @@ class Proposer:
     def propose(
         self, batch: int, size: int, earlier: Sequence[Setting], warm: Sequence[Setting] = ()
     ) -> list[dict[str, Any]]:
-        """Return `size` settings (dotted path -> value) for batch number `batch`, given all earlier settings."""
-        if self.sampler == "random" or len(earlier) < INITIAL_TRIALS:
+        """Return `size` settings (dotted path -> value) for batch number `batch`, given all earlier settings.
+
+        A grid that comes to its end gives fewer. `warm`: completed settings of another study to learn from; those
+        that are none of this space are left out.
+        """
+        if self.sampler == "grid":
+            return grid(self.space, self.config)[batch * size : (batch + 1) * size]
+        warm = [setting for setting in warm if self._is_possible(setting)]
+        if self.sampler == "random" or len(warm) + len(earlier) < INITIAL_TRIALS:
             return initial_settings(self.space, self.config, seeds=self.seeds, batch=batch, size=size)
         import optuna  # a second of imports, which a short search does not need
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            asked = optuna.create_study(
-                sampler=self._sampler(batch), direction="maximize" if self.mode == "max" else "minimize"
-            )
-            for setting in earlier:
-                asked.add_trial(_told(setting, self.space))
+            if self.sampler == "cmaes":
+                return self._replayed(size, earlier, warm)
+            asked = self._study(self._tpe(batch), [*warm, *earlier])
             return [self._ask(asked.ask()) for _ in range(size)]
 
-    def _sampler(self, batch: int) -> optuna.samplers.BaseSampler:
+    def _is_possible(self, setting: Setting) -> bool:
+        """Return whether a setting could have been proposed here."""
+        given = setting.parameters
+        active = draw(self.space, self.config, lambda path, domain: given.get(path))
+        return active == given and all(domain.contains(given[path]) for path, domain in self.space if path in given)
+
+    def _study(self, sampler: optuna.samplers.BaseSampler, settings: Sequence[Setting]) -> optuna.Study:
         import optuna
 
-        seed = int(content_hash(["proposals", list(self.seeds), batch])[:8], 16)
+        study = optuna.create_study(sampler=sampler, direction="maximize" if self.mode == "max" else "minimize")
+        for setting in settings:
+            study.add_trial(told(setting, self.space))
+        return study
+
+    def _replayed(self, size: int, earlier: Sequence[Setting], warm: Sequence[Setting]) -> list[dict[str, Any]]:
+        """Return the next settings of CMA-ES, whose state is that of having asked for and seen all the earlier ones.
+
+        It starts from the distribution that the initial settings suggest (Nomura et al. 2021).
+        """
+        import optuna
+
+        num_initial = 0 if len(warm) >= INITIAL_TRIALS else -(-(INITIAL_TRIALS - len(warm)) // size) * size
+        first = [*warm, *earlier[:num_initial]]
+        source = [told(setting, self.space) for setting in first if setting.state == "completed"]
+        enough = len(source) >= INITIAL_TRIALS  # it looks at the best tenth
+        sampler = optuna.samplers.CmaEsSampler(seed=self._seed("cmaes"), source_trials=source if enough else None)
+        study = self._study(sampler, first)
+        rest = earlier[num_initial:]
+        for start in range(0, len(rest), size):
+            asked = [study.ask() for _ in rest[start : start + size]]
+            for trial, setting in zip(asked, rest[start : start + size], strict=True):
+                self._ask(trial)
+                _tell(study, trial, setting)
+        return [self._ask(study.ask()) for _ in range(size)]
+
+    def _seed(self, *content: object) -> int:
+        return int(content_hash(["proposals", list(self.seeds), *content])[:8], 16)
+
+    def _tpe(self, batch: int) -> optuna.samplers.BaseSampler:
+        import optuna
+
         conditional = any(domain.when for _, domain in self.space)
-        return optuna.samplers.TPESampler(seed=seed, multivariate=True, constant_liar=True, group=conditional)
+        return optuna.samplers.TPESampler(
+            seed=self._seed(batch), multivariate=True, constant_liar=True, group=conditional
+        )
 
     def _ask(self, trial: optuna.Trial) -> dict[str, Any]:
         return draw(self.space, self.config, lambda path, domain: _suggested(trial, path, domain))
@@ -113,15 +159,28 @@ def _to_optuna(value: Any, domain: Domain) -> Any:
     return domain.choice.index(value) if isinstance(domain, Choice) else value
 
 
-def _told(setting: Setting, space: Space) -> optuna.trial.FrozenTrial:
-    from optuna.trial import TrialState
+def told(setting: Setting, space: Space) -> optuna.trial.FrozenTrial:
+    """Return a setting as Optuna is told of it: complete, pruned with its curve so far, or failed."""
     from optuna.trial import create_trial
 
     domains = {path: domain for path, domain in space if path in setting.parameters}
-    completed = setting.value is not None
     return create_trial(
-        state=TrialState.COMPLETE if completed else TrialState.FAIL,
-        value=setting.value,
+        state=_state(setting),
+        value=setting.value if setting.state == "completed" else None,
         params={path: _to_optuna(setting.parameters[path], domain) for path, domain in domains.items()},
         distributions={path: distribution(domain) for path, domain in domains.items()},
+        intermediate_values=dict(setting.intermediate),
     )
+
+
+def _tell(study: optuna.Study, trial: optuna.Trial, setting: Setting) -> None:
+    for evaluation, value in setting.intermediate:
+        trial.report(value, evaluation)
+    study.tell(trial, setting.value if setting.state == "completed" else None, state=_state(setting))
+
+
+def _state(setting: Setting) -> optuna.trial.TrialState:
+    from optuna.trial import TrialState
+
+    states = {"completed": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "failed": TrialState.FAIL}
+    return states[setting.state]

@@ -20,6 +20,7 @@ from search_spaces.design import Cell
 from search_spaces.design import cells
 from search_spaces.document import Document
 from search_spaces.errors import Mistake
+from search_spaces.search_checks import search_mistakes
 from search_spaces.study import Study
 from search_spaces.wording import Place
 from search_spaces.wording import one_of
@@ -54,6 +55,7 @@ class Consistency:
             return
         yield from self._identical(arms, built)
         yield from self._unused(study, built)
+        yield from search_mistakes(self.document, study, built)
 
     def _factors(self, study: Study, base: BaseModel) -> Iterator[Mistake]:
         owners: dict[str, str] = {}
@@ -105,13 +107,15 @@ class Consistency:
                 reported.add((place, path))
 
     def _identical(self, arms: tuple[Arm, ...], built: tuple[Cell, ...]) -> Iterator[Mistake]:
-        conditions = list(dict.fromkeys(cell.condition for cell in built))
-        groups = [[cell for cell in built if cell.condition == condition] for condition in conditions]
+        alike: dict[tuple[str, str, str], list[Cell]] = {}
+        for cell in built:  # compared by content, as comparing each with each would take the square of their number
+            content = (repr(cell.condition), cell.config.model_dump_json(), repr(cell.space))
+            alike.setdefault(content, []).append(cell)
         places = {arm.name: arm_place(arm) for arm in arms}
         reported: set[tuple[str, str]] = set()
-        for group in groups:
+        for group in alike.values():
             for first, second in combinations(group, 2):
-                if (first.config, first.space) != (second.config, second.space) or (first.arm, second.arm) in reported:
+                if (first.arm, second.arm) in reported:
                     continue
                 reported.add((first.arm, second.arm))
                 where = f" under {second.name.partition('|')[2]}" if second.condition else ""

@@ -61,6 +61,10 @@ def _options(value: Any) -> Any:
 class _Domain(Frozen):
     when: When = Field({}, description="Search only where these hold: {path: value | {not: value} | {in: [...]}}.")
 
+    def values(self) -> tuple[Any, ...] | None:
+        """All values, in order; None where there are infinitely many."""
+        return None
+
 
 class Uniform(_Domain):
     """A real number, low <= x <= high, uniform."""
@@ -126,6 +130,11 @@ class QUniform(_Domain):
     def step(self) -> float:
         return self.quniform[2]
 
+    def values(self) -> tuple[Any, ...]:
+        """All multiples, in order."""
+        count = round((self.high - self.low) / self.step) + 1
+        return tuple(float(f"{self.low + index * self.step:.6g}") for index in range(count))
+
     def probes(self) -> tuple[Any, ...]:
         return (self.low, self.high)
 
@@ -150,6 +159,10 @@ class RandInt(_Domain):
     def high(self) -> int:
         return self.randint[1] - 1
 
+    def values(self) -> tuple[Any, ...]:
+        """All whole numbers, in order."""
+        return tuple(range(self.low, self.high + 1))
+
     def probes(self) -> tuple[Any, ...]:
         return (self.low, self.high)
 
@@ -172,6 +185,10 @@ class LogRandInt(_Domain):
     def high(self) -> int:
         return self.lograndint[1] - 1
 
+    def values(self) -> tuple[Any, ...]:
+        """All whole numbers, in order."""
+        return tuple(range(self.low, self.high + 1))
+
     def probes(self) -> tuple[Any, ...]:
         return (self.low, self.high)
 
@@ -183,6 +200,10 @@ class Choice(_Domain):
     """One of the listed values."""
 
     choice: Annotated[tuple[Any, ...], BeforeValidator(_options)] = Field(description="One of the listed values.")
+
+    def values(self) -> tuple[Any, ...]:
+        """The options, as listed."""
+        return self.choice
 
     def probes(self) -> tuple[Any, ...]:
         return self.choice

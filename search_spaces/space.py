@@ -46,6 +46,21 @@ def draw(space: Space, config: BaseModel, suggest: Callable[[str, Domain], Any])
     return chosen
 
 
+def grid(space: Space, config: BaseModel) -> list[dict[str, Any]]:
+    """Every setting of a space of finite domains, the last parameter varying fastest."""
+    settings: list[dict[str, Any]] = [{}]
+    for path, domain in space:
+        values = domain.values() or ()
+        settings = [
+            extended
+            for chosen in settings
+            for extended in (
+                [{**chosen, path: value} for value in values] if is_active(domain, chosen, config) else [chosen]
+            )
+        ]
+    return settings
+
+
 def _settings(space: Space, config: BaseModel, thorough: str) -> Iterator[dict[str, Any]]:
     """Settings that stand for the space: all options of choices and of `thorough`, the high end of other domains."""
 

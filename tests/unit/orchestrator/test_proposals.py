@@ -8,6 +8,7 @@ import pytest
 from orchestrator.proposals import INITIAL_TRIALS
 from orchestrator.proposals import Proposer
 from orchestrator.proposals import Setting
+from orchestrator.proposals import told
 from search_spaces.domains import Choice
 from search_spaces.domains import Domain
 from search_spaces.domains import LogRandInt
@@ -37,7 +38,8 @@ def _searched(proposer: Proposer, batches: int, failing: bool = False) -> list[S
         for index, parameters in enumerate(proposer.propose(batch, 4, found[: batch * 4])):
             away = abs(math.log10(parameters["optim.lr"]) + 3)
             value = None if failing and index == 0 else (-away if proposer.mode == "max" else away)
-            found.append(Setting(parameters=parameters, value=value))
+            state: Any = "failed" if value is None else "completed"
+            found.append(Setting(parameters=parameters, value=value, state=state))
     return found
 
 
@@ -82,3 +84,84 @@ def test_real_numbers_have_six_significant_digits() -> None:
     for setting in _searched(_proposer(), 5):
         lr = setting.parameters["optim.lr"]
         assert lr == float(f"{lr:.6g}")
+
+
+NUMBERS = tuple((path, domain) for path, domain in SPACE if not domain.when and not isinstance(domain, Choice))
+FINITE: tuple[tuple[str, Domain], ...] = (
+    ("distillation.weighting.schedule", Choice(choice=("constant", "warmup"))),
+    ("student.dropout", QUniform(quniform=(0.0, 0.2, 0.1), when={"distillation.weighting.schedule": "warmup"})),
+    ("optim.epochs", RandInt(randint=(1, 3))),
+)
+
+
+def test_cmaes_is_a_function_of_the_earlier_results_and_closes_in_on_the_best() -> None:
+    first, second = (_searched(_proposer(sampler="cmaes", space=NUMBERS), 12) for _ in range(2))
+    assert first == second
+
+    def away(settings: list[Setting]) -> float:
+        return sum(abs(math.log10(setting.parameters["optim.lr"]) + 3) for setting in settings) / len(settings)
+
+    assert away(first[-8:]) < 0.5 * away(first[:12])
+
+
+def test_cmaes_learns_from_values() -> None:
+    proposer = _proposer(sampler="cmaes", space=NUMBERS)
+    earlier = _searched(proposer, 5)
+    reversed_values = [Setting(parameters=s.parameters, value=-(s.value or 0.0)) for s in earlier]
+    assert proposer.propose(5, 4, earlier) != proposer.propose(5, 4, reversed_values)
+
+
+def test_a_grid_has_every_setting_once_in_batches_and_then_ends() -> None:
+    proposer = _proposer(sampler="grid", space=FINITE)
+    settings = [setting for batch in range(3) for setting in proposer.propose(batch, 3, [])]
+    assert len(settings) == 2 + 3 * 2
+    assert len({repr(setting) for setting in settings}) == len(settings)
+    assert all(
+        ("student.dropout" in setting) == (setting["distillation.weighting.schedule"] == "warmup")
+        for setting in settings
+    )
+    assert proposer.propose(3, 3, []) == []
+
+
+def test_optuna_is_told_what_a_rule_stopped_as_pruned_and_what_failed_as_failed() -> None:
+    from optuna.trial import TrialState
+
+    space = (("optim.lr", LogUniform(loguniform=(1e-5, 1e-2))),)
+    parameters = {"optim.lr": 1e-3}
+    curve = ((1, 0.25), (2, 0.5))
+    stopped = told(Setting(parameters=parameters, value=None, state="stopped", intermediate=curve), space)
+    assert (stopped.state, stopped.intermediate_values) == (TrialState.PRUNED, {1: 0.25, 2: 0.5})
+    assert told(Setting(parameters=parameters, value=None, state="failed"), space).state == TrialState.FAIL
+    complete = told(Setting(parameters=parameters, value=0.5), space)
+    assert (complete.state, complete.value, complete.params) == (TrialState.COMPLETE, 0.5, parameters)
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "cmaes"])
+def test_what_was_stopped_or_failed_is_no_obstacle(sampler: str) -> None:
+    proposer = _proposer(sampler=sampler, space=NUMBERS)
+    earlier = [
+        Setting(parameters=s.parameters, value=None, state="stopped", intermediate=((1, 0.1),))
+        if index % 3 == 0
+        else Setting(parameters=s.parameters, value=None, state="failed")
+        if index % 3 == 1
+        else s
+        for index, s in enumerate(_searched(proposer, 5))
+    ]
+    assert len(proposer.propose(5, 4, earlier)) == 4
+
+
+def test_ties_are_told_as_they_are() -> None:
+    tied = [Setting(parameters=s.parameters, value=0.5) for s in _searched(_proposer(), 3)]
+    assert len(_proposer().propose(3, 4, tied)) == 4
+
+
+def test_a_warm_start_takes_the_place_of_the_initial_settings() -> None:
+    warm = _searched(_proposer(), 3)
+    assert _proposer().propose(0, 4, [], warm) != _proposer().propose(0, 4, [])
+    assert _proposer().propose(0, 4, [], warm) == _proposer().propose(0, 4, [], warm)
+
+
+@pytest.mark.parametrize("change", [{"optim.lr": 1.0}, {"optim.batch_size": 8}], ids=["outside", "unknown"])
+def test_settings_that_are_none_of_this_space_are_not_learned_from(change: dict[str, Any]) -> None:
+    warm = [Setting(parameters={**s.parameters, **change}, value=s.value) for s in _searched(_proposer(), 3)]
+    assert _proposer().propose(0, 4, [], warm) == _proposer().propose(0, 4, [])

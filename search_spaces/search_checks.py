@@ -1,0 +1,73 @@
+"""Does a study's search suit its cells: the sampler their spaces, the stopping rule their batches?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from collections.abc import Sequence
+from math import prod
+
+from search_spaces.configuration import leaves
+from search_spaces.configuration import value_at
+from search_spaces.design import Cell
+from search_spaces.document import Document
+from search_spaces.domains import Choice
+from search_spaces.errors import Mistake
+from search_spaces.space import grid
+from search_spaces.study import Study
+
+EVALUATIONS = "optim.evaluations"
+"""How often a trial is evaluated: what rungs are counted in."""
+MOST_OF_A_GRID = 100_000
+
+
+def search_mistakes(document: Document, study: Study, cells: Sequence[Cell]) -> Iterator[Mistake]:
+    """All mistakes of the search of a study whose cells are sound."""
+    if study.search.warm_start == study.study:
+        yield document.mistake(("search", "warm_start"), "the study itself", "another study of the store")
+    yield from _stop(document, study, cells)
+    searched = [cell for cell in cells if cell.space]
+    if study.search.sampler == "cmaes":
+        yield from _cmaes(document, searched)
+    if study.search.sampler == "grid":
+        yield from _grid(document, study, searched)
+
+
+def _cmaes(document: Document, cells: Sequence[Cell]) -> Iterator[Mistake]:
+    expected = "tpe or random; cmaes needs two numbers or more in every cell that is searched, and no choice or when"
+    for cell in cells:
+        unsuited = [path for path, domain in cell.space if isinstance(domain, Choice) or domain.when]
+        if unsuited or len(cell.space) < 2:
+            what = f"{unsuited[0]} is searched" if unsuited else f"only {cell.space[0][0]} is searched"
+            yield document.mistake(("search", "sampler"), f"cmaes, though {what} in {cell.name}", expected)
+            return
+
+
+def _grid(document: Document, study: Study, cells: Sequence[Cell]) -> Iterator[Mistake]:
+    infinite = [path for path, domain in study.search.space.items() if domain.values() is None]
+    for path in infinite:
+        place = ("search", "space", path)
+        yield document.mistake(place, "a domain without end", "choice, randint, lograndint or quniform, for a grid")
+    if infinite:
+        return
+    for cell in cells:
+        most = prod(len(domain.values() or ()) for _, domain in cell.space)
+        size = len(grid(cell.space, cell.config)) if most <= MOST_OF_A_GRID else most
+        if size > study.search.trials:
+            found = f"{study.search.trials}, which leaves out a part of the grid in {cell.name}"
+            yield document.mistake(("search", "trials"), found, f"at least {size}, or a smaller grid")
+            return
+
+
+def _stop(document: Document, study: Study, cells: Sequence[Cell]) -> Iterator[Mistake]:
+    stop = study.search.stop
+    if stop is None:
+        return
+    name, rule = next((name, rule) for name, rule in stop if rule is not None)
+    if stop.halving is not None and study.search.batch < 2:
+        yield document.mistake(("search", "batch"), "1", "2 or more: halving compares the settings of a batch")
+    if not cells or EVALUATIONS not in leaves(type(cells[0].config)):
+        return
+    least = min(value_at(cell.config, EVALUATIONS) for cell in cells)
+    if rule.grace >= least:
+        expected = f"below {least}, the number of evaluations of a trial ({EVALUATIONS})"
+        yield document.mistake(("search", "stop", name, "grace"), str(rule.grace), expected)
