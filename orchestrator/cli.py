@@ -91,6 +91,7 @@ def run(
     from orchestrator.overview import console
     from orchestrator.overview import print_problems
     from orchestrator.overview import print_summary
+    from orchestrator.owner import this_owner
     from orchestrator.run import run_study
     from trainables.cache import cache_folder
 
@@ -103,7 +104,10 @@ def run(
         runner, prepare = composition.engine(executor, address, loaded, cache_folder(), checkpoints)
         experiment = replace(experiment, prepare=prepare)
         shown = composition.display(quiet)
-        summary = run_study(experiment, opened, runner, shown, retry_failed=retry_failed, budget=limit)
+        with opened.leases(loaded.study, this_owner()) as claims:
+            summary = run_study(
+                experiment, opened, runner, shown, retry_failed=retry_failed, claims=claims, budget=limit
+            )
     except KeyboardInterrupt:
         _interrupted(opened.uri)
     click.echo(composition.effects_table(opened, summary.study))
@@ -255,11 +259,17 @@ def compact(study: str, store: str | None) -> None:
     ablate compact quickstart
     """
     from orchestrator import composition
+    from orchestrator.errors import StoreError
     from orchestrator.overview import console
     from orchestrator.overview import print_problems
+    from orchestrator.owner import this_owner
+    from orchestrator.store import compaction_key
 
     name, opened = composition.find_study(study, store)
-    click.echo(f"{opened.compact(name)} trials compacted")
+    with opened.leases(name, this_owner()) as claims:
+        if not claims.claim({compaction_key(name)}):
+            raise StoreError(f"store {opened.uri!r}: a run of {name!r} is compacting it just now; try again later")
+        click.echo(f"{opened.compact(name)} trials compacted")
     print_problems(console(stderr=True), opened.problems)
 
 

@@ -31,8 +31,15 @@ class Folder:
         self._local = isinstance(self._files, fs.LocalFileSystem)
 
     def uri_of(self, path: str) -> str:
-        """Return what opens the folder at `path` from any working folder."""
-        return self._at(path) if self._local else f"{self.uri.rstrip('/')}/{path}"
+        """Return what opens the folder at `path` from any working folder; options behind a `?` stay there."""
+        if self._local:
+            return self._at(path)
+        place, mark, options = self.uri.partition("?")
+        return f"{place.rstrip('/')}/{path}{mark}{options}"
+
+    def inside(self, path: str) -> Folder:
+        """Return the folder at `path`."""
+        return Folder(self.uri_of(path))
 
     def names(self, folder: str) -> list[str]:
         """Return the sorted names of the files in `folder` (not below it); empty if there is no such folder."""
@@ -54,11 +61,14 @@ class Folder:
         except FileNotFoundError:
             return None
 
-    def write(self, path: str, content: bytes | pa.Buffer) -> None:
-        """Write the file at `path` whole or not at all, over one that is there."""
+    def write(self, path: str, content: bytes | pa.Buffer, *, durable: bool = True) -> None:
+        """Write the file at `path` whole or not at all, over one that is there.
+
+        `durable`: whether it must survive a power cut from the moment this returns.
+        """
         try:
             if self._local:
-                self._write_and_rename(Path(self._at(path)), content)
+                self._write_and_rename(Path(self._at(path)), content, durable)
             else:  # one put: object storage shows an object only when its upload is complete
                 with self._files.open_output_stream(self._at(path)) as file:
                     file.write(content)
@@ -79,14 +89,15 @@ class Folder:
         listed = self._files.get_file_info(fs.FileSelector(self._at(folder), allow_not_found=True))
         return [info for info in listed if not info.base_name.startswith(_UNFINISHED)]
 
-    def _write_and_rename(self, target: Path, content: bytes | pa.Buffer) -> None:
+    def _write_and_rename(self, target: Path, content: bytes | pa.Buffer, durable: bool) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         unfinished = target.with_name(f"{_UNFINISHED}{uuid.uuid4().hex}")
         try:
             with unfinished.open("wb") as file:
                 file.write(content)
                 file.flush()
-                os.fsync(file.fileno())
+                if durable:
+                    os.fsync(file.fileno())
             unfinished.replace(target)
         finally:
             unfinished.unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import traceback
 from datetime import UTC
 from datetime import datetime
@@ -17,6 +18,7 @@ from trainables.job import TrialJob
 from trainables.job import TrialOutcome
 
 TRACEBACK_LINES = 12
+WAIT_S = 0.2
 
 
 class InlineExecutor:
@@ -31,7 +33,11 @@ class InlineExecutor:
 
     def run(self, queue: TrialQueue, finish: Finish) -> None:
         """Run the queue's trials one after another."""
-        while (trial := queue.next()) is not None:
+        while not queue.done:
+            trial = queue.next()
+            if trial is None:
+                time.sleep(WAIT_S)  # another driver runs what is left
+                continue
             started_at = datetime.now(UTC)
             job = trial.job(
                 cache=str(self._cache),

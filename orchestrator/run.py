@@ -25,6 +25,7 @@ from orchestrator.records import Record
 from orchestrator.records import adopted
 from orchestrator.records import make_record
 from orchestrator.store import Store
+from orchestrator.store import compaction_key
 from orchestrator.summary import Summary
 from orchestrator.summary import summarise
 from orchestrator.trials import Trial
@@ -170,7 +171,7 @@ class _Run:
 
     def _compact(self) -> None:
         study = self._experiment.study.study
-        key = f"compaction of {study}"
+        key = compaction_key(study)
         if self._claims.claim({key}):
             try:
                 self._store.compact(study)

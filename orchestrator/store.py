@@ -5,6 +5,8 @@ studies/<study>/trials/<trial_id>.parquet       one record; written last, so tha
 studies/<study>/curves/<trial_id>.parquet
 studies/<study>/predictions/<trial_id>.parquet
 studies/<study>/compacted/<table>.parquet       many trials in one file, written by `compact`
+studies/<study>/checkpoints/<trial_id>.checkpoint   of a trial that has not ended
+studies/<study>/leases/<owner>.json             what a driver that runs the study has claimed
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ from pydantic import ValidationError
 from orchestrator.checkpoints import Checkpoints
 from orchestrator.errors import StoreError
 from orchestrator.folder import Folder
+from orchestrator.leases import Leases
+from orchestrator.owner import Owner
 from orchestrator.plan import PLAN_VERSION
 from orchestrator.plan import PlannedCell
 from orchestrator.plan import placed
@@ -60,7 +64,7 @@ class Store:
 
     def studies(self) -> list[str]:
         """Return the names of the studies that have something in the store."""
-        return self._folder.folders("studies")
+        return [name for name in self._folder.folders("studies") if self._has_something(name)]
 
     def write_study(self, name: str, content: dict[str, Any]) -> None:
         """Write the resolved study, over what is there."""
@@ -160,6 +164,19 @@ class Store:
             found.setdefault(row["trial_id"], []).append(row["value"])
         return {trial: tuple(values) for trial, values in found.items()}
 
+    def records_of(self, study: str, trial_ids: Sequence[str]) -> list[Record]:
+        """Return what is recorded of these trials of the study."""
+        table = self._table(study, "trials")
+        return [record for trial in trial_ids for record in records_of(table.rows_of(trial))]
+
+    def leases(self, study: str, owner: Owner) -> Leases:
+        """Return a driver's claims on the trials of the study."""
+        return Leases(
+            self._folder.inside(f"{_at(study)}/leases"),
+            owner,
+            lambda trials: self.records_of(study, [trial.id for trial in trials]),
+        )
+
     def checkpoints(self, study: str) -> Checkpoints:
         """Return the checkpoints of the study's unfinished trials."""
         return Checkpoints(self.checkpoints_uri(study))
@@ -167,6 +184,10 @@ class Store:
     def checkpoints_uri(self, study: str) -> str:
         """Return the folder or URI of the study's checkpoints, an absolute one where it is local."""
         return self._folder.uri_of(f"{_at(study)}/checkpoints")
+
+    def _has_something(self, name: str) -> bool:
+        """Return whether there is more of a study than what its drivers leave while they begin."""
+        return bool(set(self._folder.folders(f"studies/{name}")) - {"leases"} or self._folder.names(f"studies/{name}"))
 
     def _no_study(self, name: str) -> str:
         return f"store {self.uri!r}: no study {name!r}; studies in the store: {', '.join(self.studies()) or 'none'}"
@@ -191,6 +212,11 @@ class Store:
             for trial in self._table(study, "trials").ids():
                 places.setdefault(trial, []).append(study)
         return places
+
+
+def compaction_key(study: str) -> str:
+    """Return what a driver claims before it compacts the study."""
+    return f"compaction of {study}"
 
 
 def _rows(trial_id: str, rows: Sequence[CurvePoint] | Sequence[Prediction], schema: pa.Schema) -> pa.Table:
