@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ def initial_settings(
     space: Space, config: TrialConfig, *, seeds: Sequence[int], batch: int, size: int
 ) -> list[dict[str, Any]]:
     """Return `size` settings (dotted path -> value) for batch number `batch`."""
-    shares = {path: _shares(path, seeds, batch, size) for path, _ in space}
+    shares = {path: _shares(path, tuple(seeds), batch, size) for path, _ in space}
 
     def setting(index: int) -> dict[str, Any]:
         return draw(space, config, lambda path, domain: value_at_share(domain, float(shares[path][index])))
@@ -63,7 +64,8 @@ def rounded(value: float, low: float, high: float) -> float:
     return min(max(float(f"{value:.{SIGNIFICANT_DIGITS}g}"), low), high)
 
 
-def _shares(path: str, seeds: Sequence[int], batch: int, size: int) -> np.ndarray:
+@cache
+def _shares(path: str, seeds: tuple[int, ...], batch: int, size: int) -> np.ndarray:
     """Return `size` shares in [0, 1), shape (size,): one in each of as many equal strata, in random order."""
     seed = int(content_hash(["initial settings", path, list(seeds), batch]), 16)
     rng = np.random.default_rng(seed)

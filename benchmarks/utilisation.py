@@ -1,0 +1,102 @@
+"""How busy the slots are in a study of 8 cells with unequal trials, beside the same study run cell after cell.
+
+    python benchmarks/utilisation.py              # some four minutes on two cores
+    python benchmarks/utilisation.py --quick      # a minute
+
+Trials sleep: 0.5 s with a tenth of the data to 1.6 s with all of it. Utilisation is the sum of the trials' lengths over
+slots times the time from the first trial's start to the last one's end; 1 cannot be reached where the last trials are
+not equally long. The last line is one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from cluster.executor import RayExecutor
+from cluster.session import connect
+from orchestrator.display import QuietDisplay
+from orchestrator.inputs import Inputs
+from orchestrator.records import Provenance
+from orchestrator.records import Record
+from orchestrator.run import Experiment
+from orchestrator.run import run_study
+from orchestrator.store import Store
+from search_spaces.design import Cell
+from search_spaces.design import cells
+from search_spaces.study import Study
+from trainables.config import TrialConfig
+from trainables.config import canonical
+from trainables.simulated import SimulatedTrainable
+
+SLOTS = 2
+FRACTIONS = (0.1, 0.3, 0.6, 1.0)
+
+
+def study(quick: bool) -> Study:
+    """Return the study: two arms under four fractions."""
+    return Study.model_validate(
+        {
+            "study": "utilisation",
+            "question": "Are the slots busy?",
+            "base": {},
+            "arms": {"listed": {"plain": {}, "distilled": {"distillation.terms.image": 1.0}}},
+            "conditions": {"task.data_fraction": list(FRACTIONS)},
+            "search": {
+                "trials": 3 if quick else 6,
+                "batch": 3,
+                "space": {"optim.lr": {"loguniform": [1e-5, 1e-2]}},
+            },
+            "seeds": {"search": [0], "confirm": [1, 2, 3] if quick else [1, 2, 3, 4, 5, 6]},
+            "resources": {"max_concurrent": SLOTS},
+        }
+    )
+
+
+def run(of: Study, some: tuple[Cell, ...], uri: str) -> list[Record]:
+    """Run these cells; return the records."""
+    inputs = Inputs(splits=lambda config: ("train", "val", "test"), digests=lambda config: ("simulated", "", ""))
+    experiment = Experiment(study=of, cells=some, inputs=inputs, provenance=Provenance(host="utilisation"))
+    run_trial = SimulatedTrainable(seconds=1.6, sleeps=True)
+    executor = RayExecutor(address="local", resources=of.resources, cache=Path(uri), run_trial=run_trial)
+    store = Store.open(uri)
+    summary = run_study(experiment, store, executor, QuietDisplay())
+    assert summary.ran and not summary.num_failed
+    return store.records(of.study)
+
+
+def utilisation(records: list[Record]) -> tuple[float, float]:
+    """Return (busy slot-seconds, seconds from the first start to the last end)."""
+    start = min(record.started_at for record in records)
+    end = max(record.finished_at for record in records)
+    return sum(record.seconds for record in records), (end - start).total_seconds()
+
+
+def main() -> None:
+    """Run both and compare."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="a smaller study")
+    of = study(parser.parse_args().quick)
+    every = cells(of, TrialConfig, canonical)
+    with connect("local", num_cpus=SLOTS), tempfile.TemporaryDirectory() as folder:
+        busy, span = utilisation(run(of, every, f"{folder}/together"))
+        one_by_one = [utilisation(run(of, (cell,), f"{folder}/{n}")) for n, cell in enumerate(every)]
+    apart = sum(span for _, span in one_by_one)
+    figures: dict[str, Any] = {
+        "benchmark": "utilisation",
+        "cells": len(every),
+        "slots": SLOTS,
+        "together": round(busy / (SLOTS * span), 4),
+        "cell_after_cell": round(sum(busy for busy, _ in one_by_one) / (SLOTS * apart), 4),
+        "seconds_together": round(span, 1),
+        "seconds_cell_after_cell_without_starts": round(apart, 1),
+        "ratio": round(apart / span, 3),
+    }
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()

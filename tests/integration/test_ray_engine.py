@@ -1,0 +1,116 @@
+"""What the engine does with trials that pause, are cancelled, hang, or run out of memory; on real Ray."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.display import QuietDisplay
+from orchestrator.executor import Executor
+from orchestrator.inline import InlineExecutor
+from orchestrator.records import Record
+from orchestrator.run import run_study
+from orchestrator.store import Store
+from search_spaces.study import Resources
+from search_spaces.study import Study
+from tests.helpers.simulated import make_experiment
+from tests.helpers.simulated import make_study
+from tests.integration.troubled import Troubled
+from trainables.simulated import SimulatedTrainable
+
+pytestmark = pytest.mark.ray
+
+SPACE = {"optim.lr": {"loguniform": [1e-5, 1e-2]}}
+ARMS = {"listed": {"plain": {}, "distilled": {"distillation.terms.image": 1.0}}}
+
+
+def study(stop: dict[str, Any] | None = None, **changes: Any) -> Study:
+    search: dict[str, Any] = {"trials": 8, "batch": 4, "sampler": "random", "space": SPACE}
+    if stop is not None:
+        search["stop"] = stop
+    sections = {"arms": ARMS, "conditions": {}, "search": search, "seeds": {"search": [0], "confirm": [1, 2]}}
+    return make_study(**{**sections, **changes})
+
+
+def run(of: Study, executor: Executor, store: Store) -> list[Record]:
+    run_study(make_experiment(of), store, executor, QuietDisplay())
+    return store.records(of.study)
+
+
+def on_ray(of: Study, store: Store, run_trial: Any, **resources: Any) -> list[Record]:
+    from cluster.executor import RayExecutor
+
+    executor = RayExecutor(
+        address="local",
+        resources=Resources(**{"max_concurrent": 2, **resources}),
+        cache=Path("/nowhere"),
+        checkpoints=store.checkpoints_uri(of.study),
+        run_trial=run_trial,
+    )
+    return run(of, executor, store)
+
+
+def told(records: Sequence[Record]) -> dict[str, tuple[Any, ...]]:
+    return {record.trial_id: (record.status, record.cause, record.metrics) for record in records}
+
+
+def test_halving_on_ray_gives_the_records_of_a_plain_loop(ray_cluster: None, tmp_path: Path) -> None:
+    of = study({"halving": {"grace": 1, "reduction": 2}})
+    store = Store.open(str(tmp_path / "ray"))
+    records = on_ray(of, store, SimulatedTrainable())
+    assert {record.status for record in records if record.phase == "confirm"} == {"completed"}
+
+    inline = InlineExecutor(run_trial=SimulatedTrainable(), resources=of.resources, cache=tmp_path)
+    assert told(records) == told(run(of, inline, Store.open(str(tmp_path / "inline"))))
+    search = [record for record in records if record.phase == "search"]
+    assert sum(record.status == "stopped" for record in search) == 12
+    assert store.checkpoints(of.study).trials() == []
+
+
+def test_asynchronous_halving_cancels_trials_and_their_groups_go_on(ray_cluster: None, tmp_path: Path) -> None:
+    of = study({"asynchronous_halving": {"grace": 1, "reduction": 2}})
+    run_trial = SimulatedTrainable(seconds=0.8, sleeps=True)
+    records = on_ray(of, Store.open(str(tmp_path)), run_trial, max_concurrent=1)
+    assert sum(record.status == "completed" for record in records if record.phase == "confirm") == 4
+
+    stopped = [record for record in records if record.status == "stopped"]
+    assert stopped
+    assert {record.cause for record in stopped} == {"asynchronous_halving"}
+    starts = sorted(record.started_at for record in records)
+    for record in stopped:  # the group takes its next trial within a second
+        following = [start for start in starts if start > record.started_at]
+        assert not following or (following[0] - record.finished_at).total_seconds() < 1.0
+
+
+@pytest.fixture(scope="module")
+def troubled(ray_cluster: None, tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, int], Record]:
+    """One arm whose confirm trials meet with trouble, by seed; groups are renewed after every second trial."""
+    folder = tmp_path_factory.mktemp("troubled")
+    of = study(arms={"listed": {"plain": {}}}, seeds={"search": [0], "confirm": [1, 2, 3, 4]}, search={})
+    run_trial = Troubled(marks=str(folder), hangs=1, out_of_memory_once=2, out_of_memory=3)
+    store = Store.open(str(folder / "store"))
+    limits = {"time_limit_s": 1.0, "retry_out_of_memory": True, "trials_per_group": 2, "max_concurrent": 1}
+    return {(record.phase, record.seed): record for record in on_ray(of, store, run_trial, **limits)}
+
+
+@pytest.mark.slow
+def test_a_trial_that_hangs_is_ended_by_its_time_limit_and_the_others_go_on(
+    troubled: dict[tuple[str, int], Record],
+) -> None:
+    assert troubled["confirm", 4].completed
+    hung = troubled["confirm", 1]
+    assert (hung.status, hung.cause, hung.attempts) == ("failed", "time_limit", 1)
+    assert "time limit of 1 s" in hung.error
+
+
+@pytest.mark.slow
+def test_a_trial_out_of_memory_gets_one_more_attempt_in_a_new_group(troubled: dict[tuple[str, int], Record]) -> None:
+    again = troubled["confirm", 2]
+    assert (again.status, again.attempts) == ("completed", 2)
+    lost = troubled["confirm", 3]
+    assert (lost.status, lost.cause, lost.attempts) == ("failed", "out_of_memory", 2)
+    assert lost.lost_seconds is not None
+    assert again.device != troubled["confirm", 4].device
