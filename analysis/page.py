@@ -67,7 +67,7 @@ def study_page(results: Results, study: str) -> Page:
         legend=legend(effects, plan),
         shortfall=shortfall(effects),
         figures=study_figures(results, study),
-        failures=[_failure(row) for row in current if row["status"] != "completed"],
+        failures=[_failure(row) for row in current if row["status"] == "failed"],
         cost=_cost(trials),
         reproduce=_reproduce(trials, plan),
         confirm=trial_grid(current, "confirm", plan.headline, plan),
@@ -93,12 +93,15 @@ def _cost(trials: Sequence[Row]) -> list[tuple[str, str]]:
     for (_, phase), seconds in device_seconds(trials).items():
         spent[phase] = spent.get(phase, 0.0) + seconds
     unique = {row["trial_id"]: row for row in trials}.values()
+    stopped = sum(row["status"] == "stopped" for row in unique)
     passes = sum(row["teacher_passes"] for row in unique if not row["source_study"])
     return [
         ("Trials recorded", str(len(unique))),
+        *([("Of these, stopped early", str(stopped))] if stopped else []),
         *((f"Device time, {phase}", duration(seconds)) for phase, seconds in spent.items()),
         ("Teacher passes inside trials", str(passes)),
         ("Attempts beyond the first", str(sum(row["attempts"] - 1 for row in unique))),
+        ("Time of attempts that were lost", duration(sum(row["lost_seconds"] or 0.0 for row in unique))),
         ("Devices", ", ".join(sorted({row["device"] for row in unique})) or numbers.ABSENT),
     ]
 
@@ -115,6 +118,7 @@ def _reproduce(trials: Sequence[Row], plan: StudyPlan) -> list[tuple[str, str]]:
         ("Teacher", _several({row["teacher_digest"] for row in trials})),
         ("Student's start", _several({row["student_digest"] for row in trials})),
         ("Confirm seeds", ", ".join(map(str, plan.seeds.confirm))),
+        *([("Stopping rule of the search", plan.search.stopping_rule)] if plan.search.stopping_rule else []),
         ("Host", _several({row["host"] for row in trials})),
         ("Run", f"{_minute(min(times))} to {_minute(max(times))} UTC" if times else numbers.ABSENT),
     ]

@@ -37,6 +37,21 @@ class Comparisons(_Read):
     alpha: float = 0.05
 
 
+class Search(_Read):
+    """How the search of each cell gave settings up."""
+
+    stop: dict[str, Any] | None = None
+
+    @property
+    def stopping_rule(self) -> str:
+        """The rule, and whether it is reproducible; empty where there was none."""
+        rules = [name for name, rule in (self.stop or {}).items() if rule is not None]
+        if not rules:
+            return ""
+        name = rules[0].replace("_", " ")
+        return f"{name}; not reproducible, it depends on who came first" if "asynchronous" in name else name
+
+
 class Seeds(_Read):
     """Seeds of the two phases."""
 
@@ -69,6 +84,7 @@ class StudyPlan(_Read):
     question: str = ""
     target: Target
     seeds: Seeds
+    search: Search = Search()
     comparisons: Comparisons = Comparisons()
     evaluate: tuple[str, ...] = ("val",)
     cells: tuple[PlannedCell, ...]

@@ -35,7 +35,7 @@ def _trial(row: Row, metric: str) -> tuple[str, ...]:
         condition_heading(row["condition"]),
         str(row["seed"]),
         _setting(row),
-        row["status"] if row["status"] == "completed" else f"failed: {row['cause']}",
+        row["status"] if row["status"] == "completed" else f"{row['status']}: {row['cause']}",
         numbers.ABSENT if value is None else f"{value:.4f}",
         duration(row["seconds"]),
         row["trial_id"],

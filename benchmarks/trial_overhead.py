@@ -4,9 +4,9 @@
     python benchmarks/trial_overhead.py --quick      # 16 trials a side, two of plain Train, two minutes
 
 A trial reports three times and ends. Sides: ours with one worker and with two workers (gloo) a trial; plain Ray Tune
-whose trials start a TorchTrainer of their own (`--train-trials` of them, as each takes many seconds); plain Ray Tune with
-reused actors; Optuna's ask and tell in one process. The first trial, start-up included, is told apart from the further
-ones. One slot each. The last line is one JSON object.
+whose trials start a TorchTrainer of their own (`--train-trials` of them, as each takes many seconds); plain Ray Tune
+with reused actors; Optuna's ask and tell in one process. The first trial, start-up included, is told apart from the
+further ones. One slot each. The last line is one JSON object.
 """
 
 from __future__ import annotations

@@ -3,9 +3,9 @@
     python benchmarks/utilisation.py              # some four minutes on two cores
     python benchmarks/utilisation.py --quick      # a minute
 
-Trials sleep: 0.5 s with a tenth of the data to 1.6 s with all of it. Utilisation is the sum of the trials' lengths over
-slots times the time from the first trial's start to the last one's end; 1 cannot be reached where the last trials are
-not equally long. The last line is one JSON object.
+Trials sleep: 0.5 s with a tenth of the data to 1.6 s with all of it. Utilisation is the sum of the trials' lengths
+over slots times the time from the first trial's start to the last one's end; 1 cannot be reached where the last trials
+are not equally long. The last line is one JSON object.
 """
 
 from __future__ import annotations

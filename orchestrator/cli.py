@@ -282,12 +282,15 @@ def _print_plan(source: str, overrides: tuple[str, ...], uri: str | None) -> Non
     from orchestrator.overview import console
     from orchestrator.overview import print_plan
     from trainables.cache import cache_folder
+    from trainables.config import IDENTITY_VERSION
 
     study, cells = composition.load(source, overrides)
     store = composition.open_store(uri, study)
     queue, missing = composition.planned_queue(study, cells, store, cache_folder())
     records = [record for name in store.studies() for record in store.records(name)]
-    print_plan(console(), queue, expected_cost(queue.cells, queue.known, records), missing=missing)
+    outdated = sum(record.study == study.study and record.identity_version != IDENTITY_VERSION for record in records)
+    cost = expected_cost(queue.cells, queue.known, records)
+    print_plan(console(), queue, cost, missing=missing, outdated=outdated)
 
 
 def _interrupted(uri: str) -> NoReturn:

@@ -29,15 +29,20 @@ def console(*, stderr: bool = False) -> Console:
     return Console(stderr=stderr, highlight=False, markup=False, width=WIDTH, soft_wrap=True)
 
 
-def print_plan(out: Console, queue: TrialQueue, cost: Cost, *, missing: str = "") -> None:
+def print_plan(out: Console, queue: TrialQueue, cost: Cost, *, missing: str = "", outdated: int = 0) -> None:
     """Print cells, trials, what is recorded or taken, what is owed, and what that is expected to cost.
 
-    `missing` says which data is not here; then trials have no ids yet.
+    `missing` says which data is not here; then trials have no ids yet. `outdated`: trials recorded by code of another
+    identity version.
     """
     out.print(_cells(queue.progress(), ""))
     taken, owed = queue.num_taken, queue.owed()
     recorded = len({trial.id for trial in queue.trials()} & queue.known.keys()) - taken
     out.print(f"{len(queue.cells)} cells, {recorded} trials recorded, {taken} taken from other studies, {owed} owed")
+    if queue.observes:
+        out.print("asynchronous_halving depends on which trial comes first: another run may stop other trials")
+    if outdated:
+        out.print(f"{outdated} trials of this study were recorded by other code, whose results may differ: owed again")
     if missing:
         out.print(f"The trials have no ids yet, so that what is recorded cannot be told:\n{missing}")
     if owed:

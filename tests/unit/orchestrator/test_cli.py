@@ -13,10 +13,13 @@ from orchestrator import composition
 from orchestrator.cli import ablate
 from orchestrator.errors import ClusterError
 from orchestrator.inline import InlineExecutor
+from orchestrator.owner import this_owner
 from orchestrator.store import Store
+from orchestrator.store import compaction_key
 from search_spaces.study import Study
 from tests.helpers.simulated import SimulatedTrainable
 from tests.helpers.simulated import make_inputs
+from trainables.config import IDENTITY_VERSION
 from trainables.errors import MissingData
 
 STUDY = """
@@ -264,3 +267,39 @@ def test_data_is_built_and_shown(command: Command, monkeypatch: pytest.MonkeyPat
     assert command("data", "build", "mini_smoke").exit_code == 0
     assert built == ["snli_ve mini_smoke", "vqa mini_smoke", "vcr mini_smoke"]
     assert "mini-1234  1 files  1.0 MiB" in command("data", "show").stdout
+
+
+def test_the_plan_tells_records_of_other_code(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert command("run", "little.yaml").exit_code == 0
+    assert "recorded by other code" not in command("plan", "little.yaml").output
+    monkeypatch.setattr("orchestrator.trials.IDENTITY_VERSION", IDENTITY_VERSION + 1)
+    monkeypatch.setattr("trainables.config.IDENTITY_VERSION", IDENTITY_VERSION + 1)
+    told = command("plan", "little.yaml").output
+    assert "trials of this study were recorded by other code" in told
+    assert "0 trials recorded" in told
+
+
+def test_a_budget_stops_in_time_and_the_same_command_goes_on(command: Command) -> None:
+    first = command("run", "little.yaml", "--budget", "0.35s")
+    assert first.exit_code == 0, first.output
+    assert "still owed: the budget is spent" in first.output
+    assert ": 3 trials run" in first.output
+    assert "still owed" not in command("run", "little.yaml").output
+
+
+@pytest.mark.parametrize("text", ["much", "0h", "-3h", "3 days"])
+def test_a_budget_that_cannot_be_read_is_a_mistake(text: str, command: Command) -> None:
+    result = command("run", "little.yaml", "--budget", text)
+    assert result.exit_code == 2
+    assert "--budget" in result.output
+
+
+def test_two_runs_do_not_compact_at_once(command: Command) -> None:
+    assert command("run", "little.yaml").exit_code == 0
+    store = Store.open(str(command.folder / "ablate-results"))
+    with store.leases("little", this_owner()) as claims:
+        assert claims.claim({compaction_key("little")})
+        told = command("compact", "little")
+    assert told.exit_code == 2
+    assert "compacting it just now" in told.output
+    assert command("compact", "little").exit_code == 0
