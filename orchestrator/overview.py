@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -15,8 +16,14 @@ from orchestrator.queue import TrialQueue
 from orchestrator.records import Record
 from orchestrator.standing import Standing
 from orchestrator.summary import Summary
+from search_spaces.arms import RESOLUTION
+from search_spaces.fractional import achieved_resolution
+from search_spaces.fractional import columns
+from search_spaces.fractional import confounded
+from search_spaces.study import Study
 
 FAILURES_SHOWN = 20
+CONFOUNDED_SHOWN = 12
 WIDTH = 160
 """Columns where the output is not a terminal."""
 
@@ -39,6 +46,8 @@ def print_plan(out: Console, queue: TrialQueue, cost: Cost, *, missing: str = ""
     taken, owed = queue.num_taken, queue.owed()
     recorded = len({trial.id for trial in queue.trials()} & queue.known.keys()) - taken
     out.print(f"{len(queue.cells)} cells, {recorded} trials recorded, {taken} taken from other studies, {owed} owed")
+    for line in _design(queue.study):
+        out.print(line)
     if queue.observes:
         out.print("asynchronous_halving depends on which trial comes first: another run may stop other trials")
     if outdated:
@@ -119,6 +128,21 @@ def _cells(cells: Sequence[CellProgress], metric: str) -> Table:
         failed = Text(str(cell.failed or ""))
         table.add_row(Text(cell.cell), search, confirm, *stopped, failed, *best, Text(cell.state))
     return table
+
+
+def _design(study: Study) -> Iterator[str]:
+    """Say what a fractional design confounds."""
+    if study.arms.design != "fractional":
+        return
+    of = columns(len(study.arms.factors), study.arms.resolution or RESOLUTION)
+    resolution = achieved_resolution(of)
+    told = f"resolution {resolution}" if resolution else "a full factorial"
+    yield f"fractional design: {1 << max(of).bit_length()} of {1 << len(of)} combinations, {told}"
+    groups = confounded(of, list(study.arms.factors))
+    for group in groups[:CONFOUNDED_SHOWN]:
+        yield f"confounded, so that only their sum is told: {', '.join(group)}"
+    if len(groups) > CONFOUNDED_SHOWN:
+        yield f"... and {len(groups) - CONFOUNDED_SHOWN} more groups"
 
 
 def _cost(cost: Cost) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from search_spaces import fractional
 from search_spaces.configuration import flatten
 from search_spaces.configuration import value_at
 from search_spaces.study import Arms
@@ -94,6 +95,13 @@ def _factorial(factors: tuple[tuple[Level, ...], ...]) -> Iterator[Arm]:
             yield _arm(level for level in combination if level is not None)
 
 
+def _fractional(factors: tuple[tuple[Level, ...], ...], resolution: int) -> Iterator[Arm]:
+    of = fractional.columns(len(factors), resolution)
+    for run in fractional.runs(of):
+        if any(run):
+            yield _arm(factor[0] for factor, is_other in zip(factors, run, strict=True) if is_other)
+
+
 _DESIGNS = {
     "add_one": _one_at_a_time,
     "leave_one_out": _one_at_a_time,
@@ -105,16 +113,21 @@ FORMS = {
     "leave_one_out": ("without", "levels", "values"),
     "ladder": ("with", "without", "levels", "values"),
     "factorial": ("with", "without", "levels", "values"),
+    "fractional": ("with", "without", "levels", "values"),
 }
 """The forms of a factor that each design understands."""
+RESOLUTION = 4
+"""Of a fractional design that names none."""
 
 
 def build_arms(arms: Arms, base: BaseModel) -> tuple[Arm, ...]:
     """All arms in order: the base and the design's, listed ones, controls (whose changes `load` has filled in)."""
     built: list[Arm] = []
+    factors = tuple(levels(name, factor, base) for name, factor in arms.factors.items())
     if arms.design in _DESIGNS:
-        factors = tuple(levels(name, factor, base) for name, factor in arms.factors.items())
         built += [Arm(name=arms.base, changes={}), *_DESIGNS[arms.design](factors)]
+    elif arms.design == "fractional":
+        built += [Arm(name=arms.base, changes={}), *_fractional(factors, arms.resolution or RESOLUTION)]
     elif not arms.listed:
         built.append(Arm(name=arms.base, changes={}))
     for name, changes in arms.listed.items():

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic import ValidationError
 
+from search_spaces.arms import RESOLUTION
 from search_spaces.arms import Arm
 from search_spaces.arms import build_arms
 from search_spaces.arms import levels
@@ -20,6 +21,8 @@ from search_spaces.design import Cell
 from search_spaces.design import cells
 from search_spaces.document import Document
 from search_spaces.errors import Mistake
+from search_spaces.fractional import columns
+from search_spaces.fractional import runs
 from search_spaces.search_checks import search_mistakes
 from search_spaces.study import Study
 from search_spaces.wording import Place
@@ -64,15 +67,21 @@ class Consistency:
             changed = levels(name, factor, base)
             if not changed:
                 yield self.document.mistake(place, "what the base has already", "a change of the base")
+            if study.arms.design == "fractional" and len(changed) > 1:
+                found = f"{len(changed)} alternatives to the base"
+                yield self.document.mistake(place, found, "one: a fractional design has two levels a factor")
             for path in dict.fromkeys(path for level in changed for path in level.changes):
                 owner = owners.setdefault(path, name)
-                if owner != name and study.arms.design in ("ladder", "factorial"):
+                if owner != name and study.arms.design in ("ladder", "factorial", "fractional"):
                     expected = "changes that do not overlap, or one factor with both as its levels"
                     yield self.document.mistake(place, f"{path}, which the factor {owner} changes too", expected)
 
     def _size(self, study: Study, base: BaseModel) -> Iterator[Mistake]:
         factors = [len(levels(name, factor, base)) for name, factor in study.arms.factors.items()]
-        designed = prod(n + 1 for n in factors) if study.arms.design == "factorial" else sum(factors) + 1
+        designed = _num_designed(study, factors)
+        if study.arms.resolution is not None and study.arms.design != "fractional":
+            found = f"{study.arms.resolution}"
+            yield self.document.mistake(("arms", "resolution"), found, "left out, or a fractional design")
         arms = designed + len(study.arms.listed) + len(study.arms.controls)
         count = arms * prod(len(values) for values in study.conditions.values())
         if count > MOST_CELLS:
@@ -130,6 +139,15 @@ class Consistency:
                 found = "a parameter that no cell uses"
                 expected = "one that can be active and change a result in some arm, or left out"
                 yield self.document.mistake(("search", "space", path), found, expected)
+
+
+def _num_designed(study: Study, num_levels: list[int]) -> int:
+    """The number of arms that the design makes of factors with so many alternatives each."""
+    if study.arms.design == "factorial":
+        return prod(count + 1 for count in num_levels)
+    if study.arms.design == "fractional":
+        return sum(1 for _ in runs(columns(len(num_levels), study.arms.resolution or RESOLUTION)))
+    return sum(num_levels) + 1
 
 
 def arm_place(arm: Arm, path: str | None = None) -> Place:

@@ -24,7 +24,7 @@ Changes = dict[str, Any]
 Levels = Annotated[tuple[Any, ...], Field(min_length=1)]
 Split = Literal["val", "test", "test_style", "test_priors", "test_shortcuts", "test_shifted"]
 Seed = Annotated[Whole, Field(ge=0, lt=2**32)]
-DESIGNS = ("listed", "add_one", "leave_one_out", "ladder", "factorial")
+DESIGNS = ("listed", "add_one", "leave_one_out", "ladder", "factorial", "fractional")
 
 
 class Target(Frozen):
@@ -75,8 +75,11 @@ def _names_as_mapping(value: Any) -> Any:
 class Arms(Frozen):
     """What is compared."""
 
-    design: Literal["listed", "add_one", "leave_one_out", "ladder", "factorial"] = Field(
+    design: Literal["listed", "add_one", "leave_one_out", "ladder", "factorial", "fractional"] = Field(
         "listed", description="The rule that turns factors into arms."
+    )
+    resolution: Literal[3, 4, 5] | None = Field(
+        None, description="Of a fractional design; 4 unless given: main effects are clear of two-factor interactions."
     )
     base: Name = Field("base", description="Name of the arm that is the base unchanged.")
     factors: dict[Name, Factor] = Field({}, description="Parts of the method that the design varies.")
