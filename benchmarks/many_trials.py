@@ -95,7 +95,13 @@ def plain_tune(num_trials: int, folder: str, limit_s: float) -> dict[str, Any]:
         tune_config=tune.TuneConfig(
             num_samples=num_trials, reuse_actors=True, max_concurrent_trials=SLOTS, time_budget_s=limit_s
         ),
-        run_config=tune.RunConfig(storage_path=folder, name="plain", verbose=0, callbacks=[Ticking()]),
+        run_config=tune.RunConfig(
+            storage_path=folder,
+            name="plain",
+            verbose=0,
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+            callbacks=[Ticking()],
+        ),
     )
     tuner.fit()
     ray.shutdown()

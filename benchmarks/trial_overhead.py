@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import os
 import tempfile
 import time
 from collections.abc import Callable
@@ -77,6 +78,7 @@ def ours_two_workers(num_trials: int, folder: str) -> list[float]:
 
 
 def _tuned(trainable: Any, num_trials: int, folder: str, **options: Any) -> list[float]:
+    os.environ["RAY_AIR_NEW_OUTPUT"] = "0"
     import ray
     from ray import tune
 
@@ -91,7 +93,13 @@ def _tuned(trainable: Any, num_trials: int, folder: str, **options: Any) -> list
         trainable,
         param_space={"x": tune.uniform(0, 1)},
         tune_config=tune.TuneConfig(num_samples=num_trials, max_concurrent_trials=1, **options),
-        run_config=tune.RunConfig(storage_path=folder, name="plain", verbose=0, callbacks=[Ticking()]),
+        run_config=tune.RunConfig(
+            storage_path=folder,
+            name="plain",
+            verbose=0,
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+            callbacks=[Ticking()],
+        ),
     )
     results = tuner.fit()
     assert not results.errors, results.errors

@@ -18,8 +18,8 @@ def columns(num_factors: int, resolution: int) -> tuple[int, ...]:
     """Columns of the smallest design of at least this resolution that the search finds.
 
     Resolution R: no effect of p factors is confounded with one of fewer than R - p. That is, no fewer than R columns
-    add up to 0. The search takes each smallest number that keeps this (a lexicode, Conway and Sloane 1986); 1, 2, 4 ...
-    are always among them, so all runs differ.
+    add up to 0. The search takes each smallest number that keeps this (a lexicode, Conway and Sloane 1986). 1, 2, 4
+    and so on are always among them, so all runs differ.
     """
     found: list[int] = []
     reached = {0}  # sums of up to R - 2 columns: what a further one must not be
