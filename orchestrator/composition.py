@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
+from typing import Any
 
 from orchestrator.errors import OrchestratorError
 from orchestrator.errors import UnknownStudyError
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from orchestrator.run import Experiment
     from orchestrator.run import Prepare
     from orchestrator.run import Progress
+    from orchestrator.simulation import SimulatedStudy
     from orchestrator.store import Store
     from search_spaces.design import Cell
     from search_spaces.study import Study
@@ -190,6 +193,16 @@ def effects_table(store: Store, study: str) -> str:
     from analysis.tables import effects_table as table_of
 
     return table_of(store.uri, study)
+
+
+def powers(studies: Sequence[SimulatedStudy], true_effects: Mapping[str, float]) -> tuple[list[dict[str, Any]], float]:
+    """Return what simulated studies said of each arm, and the share with a claim where there is no effect."""
+    from dataclasses import asdict
+
+    from analysis.power import powers as counted
+
+    found, wrong = counted(((study.records, study.content) for study in studies), true_effects)
+    return [{**asdict(power), "share": power.share, "interval": power.interval} for power in found], wrong
 
 
 def _running_cluster() -> str:
