@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from trainables.config import TrialConfig
+from trainables.job import Alone
+from trainables.job import TrialJob
+from trainables.simulated import Effect
+from trainables.simulated import SimulatedTrainable
+
+CONFIG = TrialConfig()
+RUN = SimulatedTrainable(seconds=8.0, effects=(Effect(where=(("teacher.control", "shuffled"),), size=-0.1),))
+
+
+@dataclass(slots=True)
+class Stops(Alone):
+    """A link that asks for the end after the second evaluation."""
+
+    def stop_requested(self) -> bool:
+        return len(self.points) == 2
+
+
+def _job(config: TrialConfig = CONFIG, seed: int = 1, **changes: Any) -> TrialJob:
+    return TrialJob(trial_id="t", config=config, seed=seed, evaluate=("val", "test"), cache="", **changes)
+
+
+def _with(path: str, value: Any) -> TrialConfig:
+    group, name = path.split(".")
+    section = getattr(CONFIG, group).model_copy(update={name: value})
+    return CONFIG.model_copy(update={group: section})
+
+
+def test_a_trial_repeats_itself_and_another_salt_does_not() -> None:
+    first = RUN(_job(), Alone())
+    assert first.status == "completed"
+    assert first == RUN(_job(), Alone())
+    assert first.metrics != replace(RUN, salt="b")(_job(), Alone()).metrics
+
+
+def test_effects_are_exact_between_the_means() -> None:
+    assert RUN.mean(_with("teacher.control", "shuffled")) - RUN.mean(CONFIG) == pytest.approx(-0.1)
+    assert RUN.mean(_with("optim.lr", 5e-3)) - RUN.mean(CONFIG) == pytest.approx(-0.05)
+    assert RUN.mean(_with("task.data_fraction", 0.1)) - RUN.mean(CONFIG) == pytest.approx(-0.05)
+
+
+def test_paired_differences_have_the_stated_noise() -> None:
+    other = _with("teacher.control", "shuffled")
+    seeds = range(400)
+    levels = [RUN.target(CONFIG, seed, "test") for seed in seeds]
+    differences = [RUN.target(other, seed, "test") - level for seed, level in zip(seeds, levels, strict=True)]
+    assert statistics.stdev(differences) == pytest.approx(RUN.own_sd * 2**0.5, rel=0.15)
+    assert statistics.stdev(levels) == pytest.approx((RUN.own_sd**2 + RUN.shared_sd**2) ** 0.5, rel=0.15)
+    assert statistics.fmean(differences) == pytest.approx(-0.1, abs=0.002)
+
+
+def test_pausing_at_every_evaluation_changes_nothing() -> None:
+    link = Alone()
+    for evaluation in (1, 2, 3):
+        paused = RUN(_job(pause_after=evaluation), link)
+        assert (paused.status, len(paused.curve), len(link.points)) == ("paused", evaluation, evaluation)
+        assert RUN(_job(pause_after=evaluation), link) == paused
+    assert RUN(_job(), link) == RUN(_job(), Alone())
+    assert len(link.points) == 4
+
+
+def test_it_stops_below_a_floor_when_asked_and_at_its_limit() -> None:
+    assert RUN(_job(floors=((2, 0.9),)), Alone()).cause == "median"
+    assert RUN(_job(floors=((2, 0.1),)), Alone()).status == "completed"
+    asked = RUN(_job(), Stops())
+    assert (asked.status, asked.cause, len(asked.curve)) == ("stopped", "cancelled", 2)
+    late = RUN(_job(time_limit_s=5.0), Alone())
+    assert (late.status, late.cause) == ("failed", "time_limit")
+
+
+@pytest.mark.parametrize("content", [b"", b"nothing", b'["other", 2]', b"3"])
+def test_a_checkpoint_of_something_else_is_as_good_as_none(content: bytes) -> None:
+    assert RUN(_job(), Alone(checkpoint=content)) == RUN(_job(), Alone())
+
+
+def test_lengths_follow_the_data() -> None:
+    assert RUN(_job(), Alone()).seconds == 8.0
+    assert RUN(_job(_with("task.data_fraction", 0.2)), Alone()).seconds == pytest.approx(8.0 * 0.4)
