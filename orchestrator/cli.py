@@ -15,6 +15,7 @@ from orchestrator.boundary import EXIT_INTERRUPTED
 from orchestrator.boundary import EXIT_MISTAKE
 from orchestrator.boundary import boundary
 from orchestrator.data_commands import data
+from orchestrator.simulate_command import simulate
 
 _STORE = click.option(
     "--store", metavar="URI", help="Folder or URI of the records [ABLATE_STORE, or the study's own]."
@@ -35,6 +36,7 @@ def ablate() -> None:
     ablate run quickstart                 run a shipped study on this machine
     ablate check my_study.yaml            every mistake in a study file
     ablate plan my_study.yaml             what it would run, and what that costs
+    ablate simulate my_study.yaml         what it would find
     ablate query quickstart               effects with intervals
     ablate report quickstart -o out.html  one page with everything
     """
@@ -256,6 +258,7 @@ def compact(study: str, store: str | None) -> None:
 
 
 ablate.add_command(data)
+ablate.add_command(simulate)
 
 
 def _print_plan(source: str, overrides: tuple[str, ...], uri: str | None) -> None:

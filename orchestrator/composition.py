@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
+from typing import Any
 
 from orchestrator.errors import OrchestratorError
 from orchestrator.errors import UnknownStudyError
 
 if TYPE_CHECKING:
+    from analysis.power import Tally
     from orchestrator.display import Display
     from orchestrator.executor import Executor
     from orchestrator.inputs import Inputs
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from search_spaces.design import Cell
     from search_spaces.study import Study
     from trainables.config import TrialConfig
+    from trainables.job import RunTrial
 
 DEFAULT_STORE = "ablate-results"
 
@@ -168,6 +172,45 @@ def engine(kind: str, address: str, study: Study, cache_folder: Path, checkpoint
 
     runner = RayExecutor(address=where, resources=study.resources, cache=cache_folder, checkpoints=checkpoints)
     return runner, prepare_here if where == "local" else prepare_there
+
+
+def simulated_engine(kind: str, address: str, study: Study, checkpoints: str, trainable: RunTrial) -> Executor:
+    """Return what runs `trainable`: `inline`, or `ray` at an address as of `engine`; nothing is to be prepared."""
+    if kind == "inline":
+        from orchestrator.inline import InlineExecutor
+
+        here = Path()
+        return InlineExecutor(run_trial=trainable, resources=study.resources, cache=here, checkpoints=checkpoints)
+    from cluster.executor import RayExecutor
+
+    return RayExecutor(
+        address=_running_cluster() if address == "any" else address,
+        resources=study.resources,
+        cache=Path(),
+        checkpoints=checkpoints,
+        run_trial=trainable,
+    )
+
+
+def tally(stored: Mapping[str, Any], sizes: Mapping[str, float]) -> Tally:
+    """Return what judges simulated studies; `stored` as in study.json, `sizes`: arm -> what it adds."""
+    from analysis.power import Tally
+
+    return Tally(stored, sizes)
+
+
+def power_table(judged: Tally) -> str:
+    """Return what the judged studies found, as text."""
+    from analysis.power_table import power_table as table_of
+
+    return table_of(judged)
+
+
+def power_values(judged: Tally) -> dict[str, Any]:
+    """Return what the judged studies found, as JSON values."""
+    from analysis.power_table import power_values as values_of
+
+    return values_of(judged)
 
 
 def display(quiet: bool) -> Display:
