@@ -77,8 +77,8 @@ def _notes(tally: Tally) -> list[str]:
     if null:
         low, high = tally.any_false.interval
         notes.append(
-            f"At least one false positive (found, with true effect 0): {_percent(tally.any_false.value)} of the studies "
-            f"(95 % interval {_percent(low)} to {_percent(high)}); the study allows {_percent(tally.alpha)}."
+            f"At least one false positive (found, with true effect 0): {_percent(tally.any_false.value)} of the "
+            f"studies (95 % interval {_percent(low)} to {_percent(high)}); the study allows {_percent(tally.alpha)}."
         )
     return notes
 
