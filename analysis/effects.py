@@ -78,6 +78,13 @@ def effects_view(records: pa.Table, plan: StudyPlan) -> pa.Table:
     return _with_condition_columns(rows, plan)
 
 
+def primary_rows(records: pa.Table, plan: StudyPlan) -> list[dict[str, Any]]:
+    """Return the rows of `effects_view` that answer the study: family `pooled`, headline metric."""
+    observations = observe(records, plan)
+    comparer = _comparer(observations, plan, plan.headline)
+    return _family_rows([comparer.pooled(arm) for arm in plan.arms], plan, observations, plan.headline)
+
+
 def _metrics(observations: Observations, plan: StudyPlan) -> list[str]:
     """Headline first, whether or not it was seen, so that an incomplete study says what is missing."""
     return [plan.headline, *(metric for metric in observations.metrics if metric != plan.headline)]
@@ -184,4 +191,13 @@ def _with_condition_columns(rows: list[dict[str, Any]], plan: StudyPlan) -> pa.T
     return table
 
 
-__all__ = ["ALL_CONDITIONS", "EFFECT_SCHEMA", "NOT_ENOUGH", "NO_DIFFERENCE", "REFERENCE", "effects_view", "verdict"]
+__all__ = [
+    "ALL_CONDITIONS",
+    "EFFECT_SCHEMA",
+    "NOT_ENOUGH",
+    "NO_DIFFERENCE",
+    "REFERENCE",
+    "effects_view",
+    "primary_rows",
+    "verdict",
+]

@@ -1,83 +1,137 @@
-"""How often a design finds effects of known size: counted over simulated studies."""
+"""What a design finds: the decisions of many simulated studies, beside what was true in them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
-from analysis.effects import effects_view
+from analysis.effects import NO_DIFFERENCE
+from analysis.effects import NOT_ENOUGH
+from analysis.effects import primary_rows
 from analysis.plan import read_plan
+from analysis.statistics import binomial_interval
 
-FOUND = ("better", "worse")
-NO_EFFECT = 1e-12
+Row = Mapping[str, Any]
+"""One row of the view `effects`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Power:
-    """What simulated studies said of one arm, compared with the reference over all conditions."""
+class Share:
+    """In how many of the studies something happened."""
 
-    arm: str
-    true_effect: float
-    num_studies: int
-    num_found: int
-    """Studies whose corrected verdict was a difference: of the right sign, where there is one."""
-    num_enough: int
-    """Studies with seeds enough for any verdict."""
-    mean_estimate: float
-    mean_width: float
-    """Of the intervals."""
+    count: int
+    studies: int
 
     @property
-    def share(self) -> float:
-        """Share of studies that found a difference: the power, or the error rate where there is no effect."""
-        return self.num_found / self.num_studies
+    def value(self) -> float:
+        """The share itself."""
+        return self.count / self.studies
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The exact 95 % interval of the share (Clopper and Pearson 1934)."""
-        from scipy.stats import binomtest  # a second of imports
-
-        found = binomtest(self.num_found, self.num_studies).proportion_ci(0.95)
-        return float(found.low), float(found.high)
+        """Its 95 % interval, from the number of studies alone."""
+        return binomial_interval(self.count, self.studies)
 
 
-def powers(
-    studies: Iterable[tuple[pa.Table, Mapping[str, Any]]], true_effects: Mapping[str, float]
-) -> tuple[list[Power], float]:
-    """Return what `studies` (records and study.json each) said of every arm but the reference.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArmPower:
+    """What the studies decided on one arm against the reference arm: primary comparison, corrected."""
 
-    The second value is the share of studies that claimed a difference where there is none, in any arm.
-    """
-    rows: dict[str, list[dict[str, Any]]] = {}
-    wrong, count = 0, 0
-    for records, content in studies:
-        found = _headline(records, content)
-        for row in found:
-            rows.setdefault(row["arm"], []).append(row)
-        count += 1
-        wrong += any(row["verdict"] in FOUND and abs(true_effects[row["arm"]]) < NO_EFFECT for row in found)
-    return [_power(arm, of_arm, true_effects[arm]) for arm, of_arm in rows.items()], wrong / count
+    arm: str
+    is_control: bool
+    true_effect: float
+    """Arm minus reference, each at its best setting."""
+    found: Share
+    """Decided as different with the right sign; where nothing is true, with any sign: a false positive."""
+    wrong_sign: Share
+    """Decided as different with the wrong sign; none where nothing is true."""
+    not_enough: Share
+    """Not decided, for want of seeds."""
+    covered: Share
+    """The interval of the difference, as it is printed, held the true effect."""
+    mean_estimate: float | None
+    mean_width: float | None
+    """Of the interval of the difference."""
+
+    @property
+    def bias(self) -> float | None:
+        """Mean estimate less true effect."""
+        return None if self.mean_estimate is None else self.mean_estimate - self.true_effect
 
 
-def _headline(records: pa.Table, content: Mapping[str, Any]) -> list[dict[str, Any]]:
-    effects = effects_view(records, read_plan(content)).to_pylist()
-    return [row for row in effects if row["is_headline"] and row["family"] == "pooled" and not row["is_reference"]]
+class Tally:
+    """Collects the primary comparisons of simulated studies of one design."""
+
+    def __init__(self, stored: Mapping[str, Any], sizes: Mapping[str, float]) -> None:
+        """`stored`: as in study.json. `sizes`: arm -> what was added to its target."""
+        self._plan = read_plan(stored)
+        self._sizes = sizes
+        self._rows: dict[str, list[Row]] = {arm: [] for arm in self._plan.arms if arm != self._plan.reference}
+        self.studies = 0
+        self._any_false = 0
+
+    def add(self, confirm: pa.Table) -> None:
+        """Judge one study by its confirm records (in `RECORD_SCHEMA`), as `ablate report` would."""
+        rows = [row for row in primary_rows(confirm, self._plan) if not row["is_reference"]]
+        for row in rows:
+            self._rows[row["arm"]].append(row)
+        self.studies += 1
+        self._any_false += any(_decided(row) and not self._true(row["arm"]) for row in rows)
+
+    @property
+    def any_false(self) -> Share:
+        """Studies that saw a difference of at least one arm that has none (family-wise error)."""
+        return Share(count=self._any_false, studies=self.studies)
+
+    @property
+    def alpha(self) -> float:
+        """What the study allows it to be at most."""
+        return self._plan.comparisons.alpha
+
+    @property
+    def reference(self) -> str:
+        """The arm that all others are compared with."""
+        return self._plan.reference or ""
+
+    @property
+    def headline(self) -> str:
+        """The metric of the comparisons."""
+        return self._plan.headline
+
+    def arms(self) -> list[ArmPower]:
+        """Return one row an arm, but for the reference, in the study's order."""
+        return [self._power(arm, rows) for arm, rows in self._rows.items()]
+
+    def _true(self, arm: str) -> float:
+        return self._sizes[arm] - self._sizes[self.reference]
+
+    def _power(self, arm: str, rows: Sequence[Row]) -> ArmPower:
+        true = self._true(arm)
+        decided = [row for row in rows if _decided(row)]
+        right = [row for row in decided if not true or (row["difference"] > 0) == (true > 0)]
+        measured = [row for row in rows if row["diff_ci_low"] is not None]
+        estimates = [row["difference"] for row in rows if row["difference"] is not None]
+        widths = [row["diff_ci_high"] - row["diff_ci_low"] for row in measured]
+        return ArmPower(
+            arm=arm,
+            is_control=arm in self._plan.controls,
+            true_effect=true,
+            found=self._share(len(right)),
+            wrong_sign=self._share(len(decided) - len(right)),
+            not_enough=self._share(sum(row["verdict"] == NOT_ENOUGH for row in rows)),
+            covered=self._share(sum(row["diff_ci_low"] <= true <= row["diff_ci_high"] for row in measured)),
+            mean_estimate=float(np.mean(estimates)) if estimates else None,
+            mean_width=float(np.mean(widths)) if widths else None,
+        )
+
+    def _share(self, count: int) -> Share:
+        return Share(count=count, studies=self.studies)
 
 
-def _power(arm: str, rows: list[dict[str, Any]], true_effect: float) -> Power:
-    measured = [row for row in rows if row["difference"] is not None]
-    widths = [row["diff_ci_high"] - row["diff_ci_low"] for row in measured if row["diff_ci_low"] is not None]
-    right = [row for row in measured if abs(true_effect) < NO_EFFECT or row["difference"] * true_effect > 0]
-    return Power(
-        arm=arm,
-        true_effect=true_effect,
-        num_studies=len(rows),
-        num_found=sum(row["verdict"] in FOUND for row in right),
-        num_enough=sum(row["verdict"] != "not enough seeds" for row in rows),
-        mean_estimate=sum(row["difference"] for row in measured) / max(1, len(measured)),
-        mean_width=sum(widths) / max(1, len(widths)),
-    )
+def _decided(row: Row) -> bool:
+    return row["verdict"] not in (NOT_ENOUGH, NO_DIFFERENCE)

@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.special import betaincinv
 from scipy.special import stdtrit
 
 EXACT_LIMIT = 20
@@ -30,6 +31,16 @@ def t_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float
     standard_error = float(np.std(values, ddof=1)) / math.sqrt(n)
     half = float(stdtrit(n - 1, 0.5 + confidence / 2)) * standard_error
     return mean - half, mean + half
+
+
+def binomial_interval(hits: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Interval of a share of which `hits` of `trials` were seen, never too narrow (Clopper and Pearson 1934)."""
+    if not 0 <= hits <= trials or not trials:
+        raise ValueError(f"binomial_interval: hits={hits}, trials={trials}; wanted 0 <= hits <= trials, trials > 0")
+    tail = (1 - confidence) / 2
+    low = float(betaincinv(hits, trials - hits + 1, tail)) if hits else 0.0
+    high = float(betaincinv(hits + 1, trials - hits, 1 - tail)) if hits < trials else 1.0
+    return low, high
 
 
 def sign_flip_p_value(differences: Sequence[float], rng: np.random.Generator) -> float | None:

@@ -19,6 +19,7 @@ from orchestrator.errors import OrchestratorError
 from orchestrator.errors import UnknownStudyError
 
 if TYPE_CHECKING:
+    from analysis.power import Tally
     from orchestrator.display import Display
     from orchestrator.executor import Executor
     from orchestrator.inputs import Inputs
@@ -26,11 +27,11 @@ if TYPE_CHECKING:
     from orchestrator.run import Experiment
     from orchestrator.run import Prepare
     from orchestrator.run import Progress
-    from orchestrator.simulation import SimulatedStudy
     from orchestrator.store import Store
     from search_spaces.design import Cell
     from search_spaces.study import Study
     from trainables.config import TrialConfig
+    from trainables.job import RunTrial
 
 DEFAULT_STORE = "ablate-results"
 
@@ -174,6 +175,45 @@ def engine(kind: str, address: str, study: Study, cache_folder: Path, checkpoint
     return runner, prepare_here if where == "local" else prepare_there
 
 
+def simulated_engine(kind: str, address: str, study: Study, checkpoints: str, trainable: RunTrial) -> Executor:
+    """Return what runs `trainable`: `inline`, or `ray` at an address as of `engine`; nothing is to be prepared."""
+    if kind == "inline":
+        from orchestrator.inline import InlineExecutor
+
+        here = Path()
+        return InlineExecutor(run_trial=trainable, resources=study.resources, cache=here, checkpoints=checkpoints)
+    from cluster.executor import RayExecutor
+
+    return RayExecutor(
+        address=_running_cluster() if address == "any" else address,
+        resources=study.resources,
+        cache=Path(),
+        checkpoints=checkpoints,
+        run_trial=trainable,
+    )
+
+
+def tally(stored: Mapping[str, Any], sizes: Mapping[str, float]) -> Tally:
+    """Return what judges simulated studies; `stored` as in study.json, `sizes`: arm -> what it adds."""
+    from analysis.power import Tally
+
+    return Tally(stored, sizes)
+
+
+def power_table(judged: Tally) -> str:
+    """Return what the judged studies found, as text."""
+    from analysis.power_table import power_table as table_of
+
+    return table_of(judged)
+
+
+def power_values(judged: Tally) -> dict[str, Any]:
+    """Return what the judged studies found, as JSON values."""
+    from analysis.power_table import power_values as values_of
+
+    return values_of(judged)
+
+
 def display(quiet: bool) -> Display:
     """Return what a person sees on standard error: a drawing on a terminal, lines elsewhere, nothing if quiet."""
     from rich.console import Console
@@ -193,16 +233,6 @@ def effects_table(store: Store, study: str) -> str:
     from analysis.tables import effects_table as table_of
 
     return table_of(store.uri, study)
-
-
-def powers(studies: Sequence[SimulatedStudy], true_effects: Mapping[str, float]) -> tuple[list[dict[str, Any]], float]:
-    """Return what simulated studies said of each arm, and the share with a claim where there is no effect."""
-    from dataclasses import asdict
-
-    from analysis.power import powers as counted
-
-    found, wrong = counted(((study.records, study.content) for study in studies), true_effects)
-    return [{**asdict(power), "share": power.share, "interval": power.interval} for power in found], wrong
 
 
 def _running_cluster() -> str:

@@ -1,10 +1,11 @@
-"""`ablate simulate`: how often a design would find an effect of a given size, and at what price."""
+"""`ablate simulate`: what a design would find, before anything is run."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from collections.abc import Sequence
+from dataclasses import asdict
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -13,124 +14,150 @@ import click
 from orchestrator.boundary import boundary
 
 if TYPE_CHECKING:
-    from orchestrator.simulation import SimulatedStudy
+    from orchestrator.assumptions import Assumptions
+    from orchestrator.simulation import MeanCost
+    from orchestrator.simulation import SimulatedRun
+    from search_spaces.design import Cell
+    from search_spaces.study import Study
+    from trainables.simulated import SimulatedTrainable
+
+DEFAULT_SLOTS = 4
+"""Where neither the option nor the study says how many trials run at once."""
+_POSITIVE = click.FloatRange(min=0.0)
 
 
 @click.command()
 @click.argument("study")
 @click.argument("overrides", nargs=-1)
+@click.option("--effect", "effects", metavar="NAME=SIZE", multiple=True, help="What is true; may be repeated.")
+@click.option("--studies", type=click.IntRange(min=1), default=200, show_default=True, help="How many are simulated.")
 @click.option(
-    "--effect",
-    "effects",
-    multiple=True,
-    metavar="NAME=SIZE",
-    help="What a factor, arm or control is worth.",
-)
-@click.option("--studies", default=200, show_default=True, type=click.IntRange(2), help="Simulated studies.")
-@click.option(
-    "--noise", default=0.005, show_default=True, type=click.FloatRange(0.0), help="SD of a trial's own noise."
+    "--noise", type=_POSITIVE, default=0.01, show_default=True, help="Standard deviation of a trial's own noise."
 )
 @click.option(
-    "--hours", default=1.0, show_default=True, type=click.FloatRange(0.0), help="Of a trial with all the data."
+    "--search-loss",
+    type=_POSITIVE,
+    default=0.02,
+    show_default=True,
+    help="What the worst value of a searched number loses.",
 )
-@click.option("--slots", default=4, show_default=True, type=click.IntRange(1), help="Trials at once.")
-@click.option("--seed", default=0, show_default=True, help="Of all noise.")
+@click.option(
+    "--seconds", type=_POSITIVE, default=60.0, show_default=True, help="Length of a trial with all the data."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same answer.")
+@click.option("--slots", type=click.IntRange(min=1), help="Trials at once [resources.max_concurrent, else 4].")
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@click.option(
+    "--engine",
+    type=click.Choice(["clock", "inline", "ray"]),
+    default="clock",
+    show_default=True,
+    help="clock: in memory, on a fake clock. inline, ray: one study, recorded in the store, to try an engine.",
+)
+@click.option("--address", envvar="ABLATE_ADDRESS", default="local", show_default=True, help="Of the engine ray.")
+@click.option("--store", metavar="URI", help="Of the engines inline and ray [ABLATE_STORE, or the study's own].")
+@click.option("--sleep", is_flag=True, help="With the engines inline and ray: trials take their time.")
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
 @boundary
-def simulate(
-    study: str,
-    overrides: tuple[str, ...],
-    effects: tuple[str, ...],
-    studies: int,
-    noise: float,
-    hours: float,
-    slots: int,
-    seed: int,
-    form: str,
-    quiet: bool,
-) -> None:
-    """Say how often STUDY would find effects of a given size, before it costs anything.
+def simulate(study: str, overrides: tuple[str, ...], **options: Any) -> None:
+    """Say how often STUDY would find effects of a known size, and what it would cost: nothing is trained.
 
-    The whole study is run many times with simulated trials on a fake clock: its search, stopping rule, seeds and
-    statistics are the real ones. A factor that the base has (`without`) is worth SIZE to every arm that keeps it;
-    other factors, arms and controls are worth it to the arms that have them. Without effects it tells the error rate.
+    Queue, search, stopping and analysis are the real ones; trials are simulated. NAME=SIZE says what is true, in
+    units of the target. A factor's SIZE is what the part is worth: arms without the part lose SIZE (`without`), arms
+    with it gain SIZE (`with`), and so does every other level than the base's (`levels`, `values`). The SIZE of one
+    level (without_x, with_x, x=level), of an arm or of a control is added to it as it stands. All else is 0; without
+    any --effect, what is found is found in error.
 
     \b
     ablate simulate quickstart --effect clip_td=0.02
-    ablate simulate my_study.yaml --effect selection=0.02 "seeds.confirm=[1,2,3,4,5,6,7,8]"
+    ablate simulate my_study.yaml search.trials=8 --effect selection=0.02 --effect confidence=0.01
+    ablate simulate quickstart --engine inline --store simulated-results
     """
     from orchestrator import composition
-    from orchestrator.simulation import many
-    from orchestrator.simulation import named_effects
-    from orchestrator.simulation import true_effects
-    from trainables.simulated import SimulatedTrainable
+    from orchestrator.assumptions import Assumptions
+    from orchestrator.assumptions import read_effects
+    from orchestrator.assumptions import trainable_for
 
+    assumed = Assumptions(
+        effects=read_effects(options["effects"]),
+        noise=options["noise"],
+        search_loss=options["search_loss"],
+        seconds=options["seconds"],
+    )
     loaded, cells = composition.load(study, overrides)
-    sizes = dict(_sizes(effects))
-    run_trial = SimulatedTrainable(effects=named_effects(loaded, sizes), own_sd=noise, seconds=3600.0 * hours)
-    played: list[SimulatedStudy] = []
-    _play(many(loaded, cells, run_trial, slots=slots, count=studies, salt=str(seed)), played, studies, quiet)
-    told = composition.powers(played, true_effects(cells, run_trial))
-    if form == "json":
-        click.echo(json.dumps({"powers": told[0], "false_positive_share": told[1], "cost": _cost(played)}))
+    trainable = trainable_for(loaded, cells, assumed)
+    if options["engine"] == "clock":
+        _simulate_many(loaded, cells, trainable, assumed, options)
     else:
-        _print(told, _cost(played), slots)
+        salted = replace(trainable, sleeps=options["sleep"], salt=str(options["seed"]))
+        _run_one(loaded, cells, salted, options)
 
 
-def _sizes(effects: Sequence[str]) -> Iterator[tuple[str, float]]:
-    for effect in effects:
-        name, mark, size = effect.rpartition("=")
-        try:
-            yield name, float(size)
-        except ValueError:
-            mark = ""
-        if not mark:
-            raise click.UsageError(f"--effect {effect!r}: should be NAME=SIZE, such as selection=0.02")
+def _simulate_many(
+    study: Study, cells: tuple[Cell, ...], trainable: SimulatedTrainable, assumed: Assumptions, options: Any
+) -> None:
+    from orchestrator import composition
+    from orchestrator.assumptions import arm_sizes
+    from orchestrator.simulation import mean_cost
+    from orchestrator.simulation import planned_content
+    from orchestrator.simulation import simulate as simulated
+
+    slots = options["slots"] or _slots(study)
+    judged = composition.tally(planned_content(study, cells, trainable), arm_sizes(study, assumed.effects))
+    runs: list[SimulatedRun] = []
+    some = simulated(study, cells, trainable, studies=options["studies"], seed=options["seed"], slots=slots)
+    for run in _shown(some, options["studies"], options["quiet"]):
+        judged.add(run.confirmed)
+        runs.append(run)
+    cost = mean_cost(runs)
+    if options["form"] == "json":
+        values = {"study": study.study, "seed": options["seed"], "slots": slots, "assumed": asdict(assumed)}
+        click.echo(json.dumps({**values, **composition.power_values(judged), "mean_cost": asdict(cost)}, indent=2))
+    else:
+        click.echo(composition.power_table(judged), nl=False)
+        click.echo(_cost_text(cost, slots, assumed))
 
 
-def _play(studies: Iterator[SimulatedStudy], played: list[SimulatedStudy], count: int, quiet: bool) -> None:
+def _run_one(study: Study, cells: tuple[Cell, ...], trainable: SimulatedTrainable, options: Any) -> None:
+    from orchestrator import composition
+    from orchestrator.overview import console
+    from orchestrator.overview import print_summary
+    from orchestrator.run import run_study
+    from orchestrator.simulation import simulated_experiment
+
+    experiment = simulated_experiment(study, cells, trainable)
+    store = composition.open_store(options["store"], study)
+    checkpoints = store.checkpoints_uri(experiment.study.study)
+    engine = composition.simulated_engine(
+        options["engine"], options["address"], experiment.study, checkpoints, trainable
+    )
+    summary = run_study(experiment, store, engine, composition.display(options["quiet"]))
+    click.echo(composition.effects_table(store, summary.study))
+    print_summary(console(), summary, store.uri)
+
+
+def _slots(study: Study) -> int:
+    at_once = study.resources.max_concurrent
+    return DEFAULT_SLOTS if at_once == "auto" else at_once
+
+
+def _shown(runs: Iterator[SimulatedRun], total: int, quiet: bool) -> Iterator[SimulatedRun]:
+    """Draw a bar on standard error, where that is a terminal."""
     from rich.console import Console
     from rich.progress import track
 
-    console = Console(stderr=True, quiet=quiet)
-    played += track(studies, description="simulated studies", total=count, console=console, transient=True)
+    console = Console(stderr=True)
+    hidden = quiet or not console.is_terminal
+    return iter(track(runs, "simulated studies", total=total, console=console, disable=hidden, transient=True))
 
 
-def _cost(played: Sequence[SimulatedStudy]) -> dict[str, float]:
-    """Return means over the studies."""
-    kinds = ("search", "confirm", "stopped")
-    return {
-        **{kind: sum(study.counts.get(kind, 0) for study in played) / len(played) for kind in kinds},
-        "device_hours": sum(study.device_seconds for study in played) / len(played) / 3600,
-        "makespan_hours": sum(study.makespan for study in played) / len(played) / 3600,
-        "utilisation": sum(study.utilisation for study in played) / len(played),
-    }
+def _cost_text(cost: MeanCost, slots: int, assumed: Assumptions) -> str:
+    from orchestrator.durations import duration
 
-
-def _print(told: tuple[list[dict[str, Any]], float], cost: dict[str, float], slots: int) -> None:
-    from rich.table import Table
-
-    from orchestrator.overview import console
-
-    table = Table(box=None, pad_edge=False)
-    for name in ("arm", "true effect", "found in", "95 % interval", "mean estimate", "interval's width"):
-        table.add_column(name, justify="left" if name == "arm" else "right")
-    for row in told[0]:
-        low, high = row["interval"]
-        table.add_row(
-            row["arm"],
-            f"{row['true_effect']:+.4f}",
-            f"{row['share']:.1%}" if row["num_enough"] else "never: not enough seeds",
-            f"{low:.1%} to {high:.1%}",
-            f"{row['mean_estimate']:+.4f}",
-            f"{row['mean_width']:.4f}",
-        )
-    out = console()
-    out.print(table)
-    out.print(f"a difference was claimed where there is none, in any arm: {told[1]:.1%} of the studies")
-    trials = f"{cost['search']:.0f} search, {cost['confirm']:.0f} confirm, {cost['stopped']:.0f} stopped early"
-    out.print(f"trials a study: {trials}; device time {cost['device_hours']:.1f} h")
-    out.print(
-        f"on {slots} slots: {cost['makespan_hours']:.1f} h, which are busy {cost['utilisation']:.0%} of the time"
+    stopped = f" ({cost.stopped:.1f} of them stopped early)" if cost.stopped else ""
+    failed = f", {cost.failed:.1f} failed" if cost.failed else ""
+    return (
+        f"A study: {cost.search:.1f} search trials{stopped}, {cost.confirm:.1f} confirm trials{failed}; "
+        f"{cost.device_hours:.2f} device hours where a trial with all the data takes {assumed.seconds:g} s; "
+        f"{duration(cost.makespan_s)} on {slots} slots, {100 * cost.utilisation:.1f} % of their time in use."
     )

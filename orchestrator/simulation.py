@@ -1,26 +1,22 @@
-"""A whole study on a fake clock: real proposals, stopping and records, simulated trials, nothing on a disk."""
+"""Simulated studies: the queue, the search and the records are real, the trials are not."""
 
 from __future__ import annotations
 
-import heapq
-import itertools
+import math
 from collections import Counter
+from collections.abc import Callable
 from collections.abc import Iterator
-from collections.abc import Mapping
 from collections.abc import Sequence
+from dataclasses import asdict
 from dataclasses import dataclass
 from dataclasses import replace
-from datetime import UTC
-from datetime import datetime
-from datetime import timedelta
-from math import fsum
-from typing import Any
 
 import pyarrow as pa
 
 from orchestrator.endings import Ending
-from orchestrator.errors import OrchestratorError
+from orchestrator.fake_clock import ClockExecutor
 from orchestrator.inputs import Inputs
+from orchestrator.plan import placed
 from orchestrator.plan import study_content
 from orchestrator.queue import TrialQueue
 from orchestrator.recorded import Recorded
@@ -29,129 +25,137 @@ from orchestrator.records import Provenance
 from orchestrator.records import Record
 from orchestrator.records import make_record
 from orchestrator.records import record_table
-from search_spaces.arms import build_arms
-from search_spaces.arms import levels
-from search_spaces.configuration import replaced
-from search_spaces.configuration import value_at
+from orchestrator.run import Experiment
+from orchestrator.trials import Trial
+from orchestrator.trials import content_hash
 from search_spaces.design import Cell
 from search_spaces.study import Study
-from search_spaces.wording import one_of
 from trainables.config import TrialConfig
-from trainables.config import canonical
-from trainables.job import Alone
-from trainables.simulated import Effect
+from trainables.data.splits import splits_of
+from trainables.job import TrialOutcome
 from trainables.simulated import SimulatedTrainable
 
-EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
-DIGESTS = ("simulated", "simulated", "simulated")
-"""Of data, teacher and student: no simulated trial can pass for a real one."""
-SPLITS = ("train", "val", "test")
-
-
-class SimulationError(OrchestratorError):
-    """An effect of something that the study does not have."""
+PREFIX = "simulated-"
+"""Of the names of simulated studies, and of the digests of their data."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SimulatedStudy:
-    """One study that was run to its end."""
+class SimulatedRun:
+    """One simulated study, run to its end."""
 
-    records: pa.Table
-    """In `RECORD_SCHEMA`."""
-    content: Mapping[str, Any]
-    """What its study.json would hold."""
-    counts: Mapping[str, int]
-    """Trials by `search`, `confirm` and `stopped`."""
+    confirmed: pa.Table
+    """Confirm records at their places, in `RECORD_SCHEMA`."""
+    search: int
+    """Trials; those that a rule stopped are among them."""
+    stopped: int
+    confirm: int
+    failed: int
+    """Of either phase."""
     device_seconds: float
-    makespan: float
-    """Seconds from the first start to the last end, on `slots` slots that start trials at once."""
+    makespan_s: float
     utilisation: float
-    """Share of the slots' time that trials took."""
+    """Share of the slots' time in which they were occupied."""
 
 
-def simulate(study: Study, cells: Sequence[Cell], run_trial: SimulatedTrainable, *, slots: int) -> SimulatedStudy:
-    """Run `study` once, `slots` trials at a time."""
-    inputs = Inputs(splits=lambda config: SPLITS, digests=lambda config: DIGESTS)
-    queue = TrialQueue(study, cells, Recorded(), inputs)
-    records: list[Record] = []
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeanCost:
+    """What one of the simulated studies takes, on average."""
 
-    def write(ending: Ending) -> Record:
-        end = ending.execution.started_at + timedelta(seconds=ending.outcome.seconds)
-        records.append(
-            make_record(ending.trial, ending.outcome, ending.execution, provenance=Provenance(), finished_at=end)
-        )
-        return records[-1]
+    search: float
+    """Trials; those that a rule stopped are among them."""
+    stopped: float
+    confirm: float
+    failed: float
+    device_hours: float
+    makespan_s: float
+    utilisation: float
 
-    now, busy, links = 0.0, 0.0, dict[str, Alone]()
-    spent: Counter[str] = Counter()
-    running: list[tuple[float, int, Ending]] = []
-    numbers = itertools.count()
-    while not queue.done:
-        while len(running) < slots and (trial := queue.next()) is not None:
-            outcome = run_trial(trial.job(cache=""), links.setdefault(trial.id, Alone()))
-            length = outcome.seconds - spent[trial.id]  # what was paid up to a pause is not paid again
-            spent[trial.id] = outcome.seconds  # type: ignore[assignment]
-            execution = Execution(started_at=EPOCH + timedelta(seconds=now))
-            ending = Ending(trial=trial, outcome=outcome, execution=execution)
-            heapq.heappush(running, (now + length, next(numbers), ending))
-            busy += length
-        now, _, ending = heapq.heappop(running)
-        queue.end(ending, write)
-    counts: Counter[str] = Counter(record.phase if record.completed else record.status for record in records)
-    return SimulatedStudy(
-        records=record_table(records),
-        content=study_content(study, queue.plan()),
-        counts=counts,
-        device_seconds=fsum(record.device_seconds for record in records),
-        makespan=now,
-        utilisation=busy / (slots * now) if now else 1.0,
+
+def mean_cost(runs: Sequence[SimulatedRun]) -> MeanCost:
+    """Return the means over `runs`, of which there must be one."""
+
+    def mean(value: Callable[[SimulatedRun], float]) -> float:
+        return math.fsum(map(value, runs)) / len(runs)
+
+    return MeanCost(
+        search=mean(lambda run: run.search),
+        stopped=mean(lambda run: run.stopped),
+        confirm=mean(lambda run: run.confirm),
+        failed=mean(lambda run: run.failed),
+        device_hours=mean(lambda run: run.device_seconds) / 3600,
+        makespan_s=mean(lambda run: run.makespan_s),
+        utilisation=mean(lambda run: run.utilisation),
     )
 
 
-def named_effects(study: Study, sizes: Mapping[str, float]) -> tuple[Effect, ...]:
-    """Return what the named factors, arms and controls are worth.
+def simulated_experiment(study: Study, cells: Sequence[Cell], trainable: SimulatedTrainable) -> Experiment:
+    """Return what `run_study` takes, for an executor that runs `trainable`.
 
-    A factor that the base has (`without`) is worth its size to every arm that keeps it; other factors, arms and
-    controls are worth it to the arms that have them, the base to the arm that agrees with it in all that varies.
-    Raises SimulationError for a name that the study does not have.
+    Neither the study's name nor any trial's identity can be that of a real one.
     """
-    base = TrialConfig.model_validate(study.base)
-    factors = {name: levels(name, factor, base) for name, factor in study.arms.factors.items()}
-    arms = {arm.name: arm.changes for arm in build_arms(study.arms, base)}
-    found: list[Effect] = []
-    for name, size in sizes.items():
-        if name in factors:
-            sign = -1.0 if study.arms.factors[name].without is not None else 1.0
-            found += [Effect(where=_kept(base, level.changes), size=sign * size) for level in factors[name]]
-        elif name in arms:
-            varied = {path: value_at(base, path) for changes in arms.values() for path in changes}
-            found.append(Effect(where=_kept(base, arms[name] or varied), size=size))
-        else:
-            expected = one_of(name, dict.fromkeys([*factors, *arms]))
-            raise SimulationError(f"--effect {name}={size:g}: found {name}; should be {expected}")
-    return tuple(found)
+    return Experiment(
+        study=study.model_copy(update={"study": PREFIX + study.study}),
+        cells=cells,
+        inputs=_inputs(trainable),
+        provenance=Provenance(host="simulated"),
+    )
 
 
-def true_effects(cells: Sequence[Cell], run_trial: SimulatedTrainable) -> dict[str, float]:
-    """Return arm -> by how much its mean over the conditions differs from the reference's, at equal settings."""
-    plain = replace(run_trial, optima=())
-    means: dict[str, list[float]] = {}
-    for cell in cells:
-        means.setdefault(cell.arm, []).append(plain.mean(TrialConfig.model_validate(cell.config)))
-    reference = next(cell.arm for cell in cells if cell.is_reference)
-    level = fsum(means[reference]) / len(means[reference])
-    return {arm: fsum(found) / len(found) - level for arm, found in means.items()}
+def simulate(
+    study: Study, cells: Sequence[Cell], trainable: SimulatedTrainable, *, studies: int, seed: int, slots: int
+) -> Iterator[SimulatedRun]:
+    """Run the study so many times, each with noise of its own; the same `seed` gives the same runs."""
+    for number in range(studies):
+        salted = replace(trainable, salt=f"{trainable.salt}/{seed}/{number}")
+        yield _run(simulated_experiment(study, cells, salted), salted, slots)
 
 
-def many(
-    study: Study, cells: Sequence[Cell], run_trial: SimulatedTrainable, *, slots: int, count: int, salt: str
-) -> Iterator[SimulatedStudy]:
-    """Run the study `count` times, each time with noise of its own."""
-    for number in range(count):
-        yield simulate(study, cells, replace(run_trial, salt=f"{salt} {number}"), slots=slots)
+def planned_content(study: Study, cells: Sequence[Cell], trainable: SimulatedTrainable) -> dict[str, object]:
+    """Return what study.json holds of the simulated study, but for the trials, which differ from run to run."""
+    experiment = simulated_experiment(study, cells, trainable)
+    content = study_content(experiment.study, _queue(experiment).plan())
+    return {**content, "cells": [{**cell, "trials": None} for cell in content["cells"]]}
 
 
-def _kept(base: TrialConfig, changes: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
-    """Return those of `changes` that are still there when what has no effect is removed."""
-    config = canonical(replaced(base, changes))
-    return tuple((path, value) for path, value in changes.items() if value_at(config, path) == value)
+def _run(experiment: Experiment, trainable: SimulatedTrainable, slots: int) -> SimulatedRun:
+    queue = _queue(experiment)
+    clock = ClockExecutor(run_trial=trainable, slots=slots, time_limit_s=experiment.study.resources.time_limit_s)
+    records: list[Record] = []
+
+    def write(ended: Ending) -> Record:
+        made = make_record(
+            ended.trial, ended.outcome, ended.execution, provenance=experiment.provenance, finished_at=clock.now()
+        )
+        records.append(made)
+        return made
+
+    def finish(trial: Trial, outcome: TrialOutcome, execution: Execution) -> None:
+        queue.end(Ending(trial=trial, outcome=outcome, execution=execution), write)
+
+    clock.run(queue, finish)
+    confirmed = {trial.id for cell in queue.cells for trial in cell.confirm}
+    table = record_table([record for record in records if record.trial_id in confirmed])
+    phases, endings = Counter(record.phase for record in records), Counter(record.status for record in records)
+    return SimulatedRun(
+        confirmed=placed(table, queue.plan()),
+        search=phases["search"],
+        stopped=endings["stopped"],
+        confirm=phases["confirm"],
+        failed=endings["failed"],
+        device_seconds=sum(record.device_seconds for record in records),
+        makespan_s=clock.now_s,
+        utilisation=clock.utilisation,
+    )
+
+
+def _queue(experiment: Experiment) -> TrialQueue:
+    return TrialQueue(experiment.study, experiment.cells, Recorded(), experiment.inputs)
+
+
+def _inputs(trainable: SimulatedTrainable) -> Inputs:
+    digest = PREFIX + content_hash(asdict(trainable))
+
+    def splits(config: TrialConfig) -> tuple[str, ...]:
+        return tuple(splits_of(config.task.name, config.task.data))
+
+    return Inputs(splits=splits, digests=lambda config: (digest, "", ""))

@@ -1,11 +1,13 @@
-"""A trainable that trains nothing: closed-form learning curves with known effects, for load tests and for planning.
+"""A trainable that trains nothing: closed-form learning curves with known effects, to plan studies and test engines.
 
 The target of a trial, on every split, is
 
-    base + effects + data_gain * log10(data_fraction) - sum over optima (log10(value / best))^2 * loss + noise,
+    base + effects + data_gain * log10(data_fraction) - sum over optima of loss * (distance / width)^2 + noise,
 
-its curve after evaluation e of E is that, less `gap` * (1 - e / E)^2. Noise has a part that all arms of a seed share
-and a part of the trial's own. Everything is a function of configuration and seed, so that a trial repeats itself.
+where the distance of a searched number from its best value is taken in powers of ten, or in its own unit. Its curve
+after evaluation e of E is the target on val, less `gap` * (1 - e / E)^2, with noise of its own that is gone at the
+end. The noise of the target has a part that all arms share under one seed and one task with its data fraction, and
+a part of the trial's own. Everything is a function of configuration and seed, so that a trial repeats itself.
 """
 
 from __future__ import annotations
@@ -16,8 +18,10 @@ import math
 import time
 from dataclasses import dataclass
 from dataclasses import replace
+from functools import lru_cache
 from statistics import NormalDist
 from typing import Any
+from typing import Literal
 
 from trainables.config import TrialConfig
 from trainables.job import Cause
@@ -42,11 +46,30 @@ class Effect:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Optimum:
-    """Where a positive number is best, and what is lost a power of ten away from there."""
+    """Where a number is best, and what is lost `width` away from there."""
 
     path: str
     best: float
     loss: float
+    width: float = 1.0
+    scale: Literal["log", "linear"] = "log"
+    """`log`: distances are in powers of ten, of positive numbers."""
+
+    def lost(self, value: float) -> float:
+        """Return what is lost at `value`."""
+        distance = math.log10(value / self.best) if self.scale == "log" else value - self.best
+        return self.loss * (distance / self.width) ** 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Level:
+    """What the configurations of one arm have, whatever is searched in it."""
+
+    where: tuple[tuple[str, Any], ...]
+    """(Dotted path, value): the fields that tell the arm's configurations from all others."""
+    size: float
+    optima: tuple[Optimum, ...] = ()
+    """Of what is searched in this arm, in place of the trainable's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,64 +78,102 @@ class SimulatedTrainable:
 
     base: float = 0.5
     effects: tuple[Effect, ...] = ()
+    """All that fit are added."""
+    levels: tuple[Level, ...] = ()
+    """The first that fits is added, and no other."""
     optima: tuple[Optimum, ...] = (Optimum(path="optim.lr", best=5e-4, loss=0.05),)
     data_gain: float = 0.05
     shared_sd: float = 0.02
-    """Standard deviation of what all arms of a seed share."""
+    """Standard deviation of what all arms share under one seed, task and data fraction."""
     own_sd: float = 0.005
     """Standard deviation of what is a trial's own; on each split anew."""
+    curve_sd: float = 0.0
+    """Standard deviation of an evaluation early in training, over that of the trial; it shrinks to 0 at the end."""
     gap: float = 0.2
     """By which the target falls short before training."""
     seconds: float = 0.0
     """A trial's length with all the data; it is written down, and slept where `sleeps`."""
+    task_lengths: tuple[tuple[str, float], ...] = (("vcr", 4.0),)
+    """(Task, length of its trials in those of the others): a question of VCR has four candidates."""
+    uneven: float = 0.0
+    """Standard deviation of the logarithm of a trial's length."""
     sleeps: bool = False
+    workers: int = 1
+    """Of a trial; each counts as one device."""
+    raises_for: tuple[int, ...] = ()
+    """Seeds whose trials raise at the first evaluation."""
+    non_finite_for: tuple[int, ...] = ()
+    """Seeds whose trials become NaN at the first evaluation."""
     salt: str = ""
     """Another one gives other noise."""
 
     def __call__(self, job: TrialJob, link: Link) -> TrialOutcome:
         """Run one trial, from its checkpoint if there is one."""
         evaluations = job.config.optim.evaluations
-        each = self.length(job.config) / evaluations
+        points = self._points(job)
         done = self._resumed(job, link)
-        curve = [self._point(job, number) for number in range(1, done + 1)]
-        status, cause = self._verdict(job, link, curve, cancelled=False) if done else ("completed", "none")
-        while status == "completed" and len(curve) < evaluations:
-            if self.sleeps:
-                time.sleep(each)
-            curve.append(self._point(job, len(curve) + 1))
-            link.report(curve[-1])
-            if len(curve) < evaluations:
-                link.save(json.dumps([job.trial_id, len(curve)]).encode())
-                status, cause = self._verdict(job, link, curve, cancelled=link.stop_requested())
-        return self._outcome(job, tuple(curve), status, cause, each * len(curve))
+        status, cause = self._verdict(job, points[:done], cancelled=False) if done else ("completed", "none")
+        while status == "completed" and done < evaluations:
+            self._train(job)
+            done += 1
+            if not math.isfinite(points[done - 1].value):
+                return self._outcome(job, points[:done], "failed", "non_finite")
+            link.report(points[done - 1])
+            if done < evaluations:
+                link.save(json.dumps([job.trial_id, done]).encode())
+                status, cause = self._verdict(job, points[:done], cancelled=link.stop_requested())
+        return self._outcome(job, points[:done], status, cause)
 
-    def length(self, config: TrialConfig) -> float:
+    def length(self, config: TrialConfig, seed: int) -> float:
         """Return the seconds of a trial: a quarter of it does not depend on the data."""
-        return self.seconds * (0.25 + 0.75 * config.task.data_fraction)
+        spread = math.exp(self.uneven * self._normal("length", _key(config), seed)) if self.uneven else 1.0
+        task = dict(self.task_lengths).get(config.task.name, 1.0)
+        return self.seconds * task * spread * (0.25 + 0.75 * config.task.data_fraction)
 
     def target(self, config: TrialConfig, seed: int, split: str) -> float:
         """Return the target of a trial that ran to its end."""
-        shared = self.shared_sd * self._normal("shared", seed)
-        own = self.own_sd * self._normal("own", config.model_dump_json(), seed, split)
+        shared = self.shared_sd * self._normal("shared", seed, config.task.name, config.task.data_fraction)
+        own = self.own_sd * self._normal("own", _key(config), seed, split)
         return self.mean(config) + shared + own
 
     def mean(self, config: TrialConfig) -> float:
         """Return the target without noise."""
-        effects = (effect.size for effect in self.effects if _has(config, effect))
-        lost = (o.loss * math.log10(_value(config, o.path) / o.best) ** 2 for o in self.optima)
-        return (
-            self.base + math.fsum(effects) + self.data_gain * math.log10(config.task.data_fraction) - math.fsum(lost)
+        level = next((level for level in self.levels if _has(config, level.where)), None)
+        optima = self.optima if level is None else level.optima
+        sizes = [level.size if level else 0.0, *(effect.size for effect in self.effects if _has(config, effect.where))]
+        lost = math.fsum(optimum.lost(_value(config, optimum.path)) for optimum in optima)
+        return self.base + math.fsum(sizes) + self.data_gain * math.log10(config.task.data_fraction) - lost
+
+    def _points(self, job: TrialJob) -> tuple[CurvePoint, ...]:
+        """Return the whole curve, which depends on nothing that happens to the trial."""
+        evaluations = job.config.optim.evaluations
+        end = math.nan if job.seed in self.non_finite_for else self.target(job.config, job.seed, "val")
+        length = self.length(job.config, job.seed)
+        return tuple(
+            CurvePoint(
+                step=round(STEPS * number / evaluations),
+                split="val",
+                metric=job.target[0],
+                value=end + self._short(job, number),
+                seconds=length * number / evaluations,
+            )
+            for number in range(1, evaluations + 1)
         )
 
-    def _point(self, job: TrialJob, number: int) -> CurvePoint:
-        evaluations = job.config.optim.evaluations
-        short = self.gap * (1 - number / evaluations) ** 2
-        value = self.target(job.config, job.seed, "val") - (short if job.target[1] == "max" else -short)
-        seconds = self.length(job.config) * number / evaluations
-        step = round(STEPS * number / evaluations)
-        return CurvePoint(step=step, split="val", metric=job.target[0], value=value, seconds=seconds)
+    def _short(self, job: TrialJob, number: int) -> float:
+        """Return by what the target after an evaluation differs from that at the end."""
+        left = 1 - number / job.config.optim.evaluations
+        spread = self.curve_sd * left
+        noise = spread * self._normal("curve", _key(job.config), job.seed, number) if spread else 0.0
+        return noise - (self.gap if job.target[1] == "max" else -self.gap) * left**2
 
-    def _verdict(self, job: TrialJob, link: Link, curve: list[CurvePoint], *, cancelled: bool) -> tuple[Status, Cause]:
+    def _train(self, job: TrialJob) -> None:
+        if job.seed in self.raises_for:
+            raise RuntimeError(f"seed {job.seed} raises on purpose")
+        if self.sleeps:
+            time.sleep(self.length(job.config, job.seed) / job.config.optim.evaluations)
+
+    def _verdict(self, job: TrialJob, curve: tuple[CurvePoint, ...], *, cancelled: bool) -> tuple[Status, Cause]:
         number = len(curve)
         sign = 1.0 if job.target[1] == "max" else -1.0
         best = max(sign * point.value for point in curve)
@@ -126,16 +187,17 @@ class SimulatedTrainable:
         pauses = job.pause_after is not None and job.pause_after <= number < job.config.optim.evaluations
         return ("paused", "none") if pauses else ("completed", "none")
 
-    def _outcome(
-        self, job: TrialJob, curve: tuple[CurvePoint, ...], status: Status, cause: Cause, seconds: float
-    ) -> TrialOutcome:
+    def _outcome(self, job: TrialJob, curve: tuple[CurvePoint, ...], status: Status, cause: Cause) -> TrialOutcome:
+        seconds = curve[-1].seconds
+        errors = {"time_limit": f"{seconds:g} s; the limit is {job.time_limit_s} s", "non_finite": "the target is nan"}
         outcome = TrialOutcome(
             status=status,
             cause=cause,
-            error="" if status != "failed" else f"{seconds:g} s; the limit is {job.time_limit_s} s",
+            error=errors.get(cause, ""),
             curve=curve,
             seconds=seconds,
-            device_seconds=seconds,
+            device_seconds=seconds * self.workers,
+            num_workers=self.workers,
             samples_seen=curve[-1].step * job.config.optim.batch_size,
             device="simulated",
         )
@@ -163,8 +225,14 @@ class SimulatedTrainable:
         return NormalDist().inv_cdf((int.from_bytes(digest[:6], "big") + 0.5) / 2**48)
 
 
-def _has(config: TrialConfig, effect: Effect) -> bool:
-    return all(_value(config, path) == value for path, value in effect.where)
+def _has(config: TrialConfig, where: tuple[tuple[str, Any], ...]) -> bool:
+    return all(_value(config, path) == value for path, value in where)
+
+
+@lru_cache(maxsize=256)
+def _key(config: TrialConfig) -> str:
+    """Return the configuration as text; a trial asks for it at every draw."""
+    return config.model_dump_json()
 
 
 def _value(config: TrialConfig, path: str) -> Any:

@@ -66,6 +66,14 @@ def test_shipped_study_plans_without_ray_and_torch(study: str, tmp_path: Path) -
     assert not loaded & {"ray", "torch"}
 
 
+def test_simulating_loads_neither_ray_nor_torch(tmp_path: Path) -> None:
+    status, loaded, output = _run(tmp_path, "simulate", "quickstart", "--studies", "1")
+
+    assert status == 0, output
+    assert "in 1 simulated studies" in output
+    assert not loaded & {"ray", "torch"}
+
+
 def test_a_study_that_is_not_there_ends_with_status_2_and_names_the_nearest(tmp_path: Path) -> None:
     status, _, output = _run(tmp_path, "check", "quickstat")
 

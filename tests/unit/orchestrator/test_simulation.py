@@ -1,21 +1,27 @@
 from __future__ import annotations
 
-import json
-import statistics
+import math
+from statistics import NormalDist
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
-from click.testing import Result
+from scipy.stats import nct
+from scipy.stats import t
 
-from orchestrator.cli import ablate
-from orchestrator.simulation import SimulatedStudy
-from orchestrator.simulation import SimulationError
-from orchestrator.simulation import many
-from orchestrator.simulation import named_effects
+from analysis.power import ArmPower
+from analysis.power import Tally
+from analysis.statistics import binomial_interval
+from orchestrator.assumptions import Assumptions
+from orchestrator.assumptions import arm_sizes
+from orchestrator.assumptions import trainable_for
+from orchestrator.display import QuietDisplay
+from orchestrator.inline import InlineExecutor
+from orchestrator.run import run_study
+from orchestrator.simulation import mean_cost
+from orchestrator.simulation import planned_content
 from orchestrator.simulation import simulate
-from orchestrator.simulation import true_effects
-from search_spaces.design import Cell
+from orchestrator.simulation import simulated_experiment
+from orchestrator.store import Store
 from search_spaces.design import cells
 from search_spaces.study import Study
 from tests.helpers.simulated import make_study
@@ -23,99 +29,176 @@ from trainables.config import TrialConfig
 from trainables.config import canonical
 from trainables.simulated import SimulatedTrainable
 
-TERMS = {"distillation": {"terms": {"image": 1.0, "text": 1.0, "tokens": 1.0}}}
-LEFT_OUT = {
-    "design": "leave_one_out",
-    "factors": {"tokens": {"without": {"distillation.terms.tokens": 0.0}}},
-    "controls": {"shuffled": {"teacher.control": "shuffled"}},
-}
-LR = {"optim.lr": {"loguniform": [1e-4, 1e-3]}}
+NOISE = 0.01
+SURE = 1 - 1e-4
+"""Of the bands that shares must lie in: seeds are fixed, so that a test that passes keeps passing."""
 
 
-def _study(**changes: Any) -> tuple[Study, tuple[Cell, ...]]:
-    search = {"trials": 4, "batch": 4, "sampler": "random", "space": LR}
-    seeds = {"search": [0], "confirm": list(range(1, 9))}
-    study = make_study(
-        **{"base": TERMS, "arms": LEFT_OUT, "conditions": {}, "search": search, "seeds": seeds, **changes}
-    )
-    return study, cells(study, TrialConfig, canonical)
+def _study(num_seeds: int, *, arms: int = 2, **changes: Any) -> Study:
+    """Return a study of arms without search: what differs between them are effects and noise alone."""
+    listed = {"plain": {}} | {f"arm{n}": {"distillation.terms.image": float(n)} for n in range(1, arms)}
+    plain: dict[str, Any] = {
+        "arms": {"listed": listed},
+        "conditions": {},
+        "search": {},
+        "seeds": {"search": [0], "confirm": list(range(1, num_seeds + 1))},
+        "evaluate": ["val", "test"],
+    }
+    return make_study(**{**plain, **changes})
 
 
-def _command(*arguments: str) -> Result:
-    return CliRunner().invoke(ablate, ["simulate", "quickstart", "--quiet", *arguments])
+def _judged(study: Study, effects: dict[str, float], studies: int) -> Tally:
+    built = cells(study, TrialConfig, canonical)
+    trainable = trainable_for(study, built, Assumptions(effects=effects, noise=NOISE))
+    tally = Tally(planned_content(study, built, trainable), arm_sizes(study, effects))
+    for run in simulate(study, built, trainable, studies=studies, seed=1, slots=2):
+        tally.add(run.confirmed)
+    return tally
 
 
-def test_a_simulated_study_has_all_its_trials_and_repeats_itself() -> None:
-    study, built = _study()
-    first = simulate(study, built, SimulatedTrainable(seconds=60.0), slots=2)
-    assert first.counts == {"search": 12, "confirm": 24}
-    assert first.records.equals(simulate(study, built, SimulatedTrainable(seconds=60.0), slots=2).records)
+def _only(tally: Tally) -> ArmPower:
+    (arm,) = tally.arms()
+    return arm
 
 
-def test_the_fake_clock_keeps_the_slots_busy_and_pays_no_pause_twice() -> None:
-    study, built = _study(
-        search={"trials": 8, "batch": 8, "space": LR, "stop": {"halving": {"grace": 1, "reduction": 2}}}
-    )
-    one = simulate(study, built, SimulatedTrainable(seconds=60.0), slots=1)
-    assert one.makespan == pytest.approx(one.device_seconds)
-    assert one.utilisation == pytest.approx(1.0)
-    assert one.counts["stopped"] == 3 * 6
-    two = simulate(study, built, SimulatedTrainable(seconds=60.0), slots=2)
-    assert two.makespan < 0.6 * one.makespan
-    assert two.records["metrics"].equals(one.records["metrics"])
+@pytest.mark.parametrize("size", [0.012, -0.02])
+def test_power_of_six_pairs_is_the_chance_that_all_have_the_right_sign(size: float) -> None:
+    # The exact sign-flip test of six pairs falls to 2/64 only where all differences have one sign.
+    expected = NormalDist().cdf(abs(size) / (NOISE * math.sqrt(2))) ** 6
+
+    found = _only(_judged(_study(6), {"arm1": size}, 300))
+
+    low, high = binomial_interval(found.found.count, 300, SURE)
+    assert low < expected < high
+    assert found.mean_estimate == pytest.approx(size, abs=4 * NOISE * math.sqrt(2 / 6 / 300))
+    assert found.wrong_sign.count == found.not_enough.count == 0
 
 
-def test_effects_belong_to_the_arms_that_have_what_is_named() -> None:
-    study, built = _study()
-    run = SimulatedTrainable(effects=named_effects(study, {"tokens": 0.03, "shuffled": -0.1}))
-    assert true_effects(built, run) == pytest.approx({"base": 0.0, "without_tokens": -0.03, "shuffled": -0.1})
-    base = SimulatedTrainable(effects=named_effects(study, {"base": 0.02}))
-    assert true_effects(built, base) == pytest.approx({"base": 0.0, "without_tokens": -0.02, "shuffled": -0.02})
-    with pytest.raises(SimulationError, match="tokens"):
-        named_effects(study, {"token": 0.03})
+def test_power_of_twelve_pairs_is_close_to_that_of_the_paired_t_test() -> None:
+    size, n = 0.012, 12
+    shift, limit = size / (NOISE * math.sqrt(2)) * math.sqrt(n), t.ppf(0.975, n - 1)
+    expected = nct.sf(limit, n - 1, shift) + nct.cdf(-limit, n - 1, shift)
+
+    found = _only(_judged(_study(n), {"arm1": size}, 200))
+
+    low, high = binomial_interval(found.found.count, 200, SURE)
+    assert low < expected < high
+    low, high = binomial_interval(found.covered.count, 200, SURE)
+    assert low < 0.95 < high
 
 
-def test_a_known_effect_is_recovered() -> None:
-    from orchestrator import composition
+def test_without_effects_a_single_comparison_errs_as_often_as_its_test_can() -> None:
+    tally = _judged(_study(10), {}, 300)
 
-    study, built = _study()
-    run = SimulatedTrainable(effects=named_effects(study, {"tokens": 0.02}), own_sd=0.005)
-    played = list(many(study, built, run, slots=4, count=60, salt="recovered"))
-    told, wrong = composition.powers(played, true_effects(built, run))
-    by_arm = {row["arm"]: row for row in told}
-    # SD of a difference 0.005 sqrt 2, of its mean over 8 seeds 0.0025, plus what search makes of the learning rate
-    assert by_arm["without_tokens"]["mean_estimate"] == pytest.approx(-0.02, abs=0.002)
-    assert by_arm["without_tokens"]["share"] > 0.95
-    assert wrong <= 0.15
+    low, high = binomial_interval(tally.any_false.count, 300, SURE)
+    assert low < 25 / 512 < high  # the largest attainable level of ten pairs below 0.05
+    assert tally.any_false.count == _only(tally).found.count
 
 
-def test_without_effects_the_error_rate_is_what_the_study_allows() -> None:
-    """Two comparisons by Holm at 0.05: more than 14 wrong studies of 120 have a chance of one in a thousand."""
-    from orchestrator import composition
+@pytest.mark.slow
+def test_without_effects_the_family_errs_no_more_often_than_the_study_allows() -> None:
+    tally = _judged(_study(9, arms=4), {}, 150)
 
-    study, built = _study(search={})
-    run = SimulatedTrainable()
-    played: list[SimulatedStudy] = list(many(study, built, run, slots=4, count=120, salt="null"))
-    _, wrong = composition.powers(played, true_effects(built, run))
-    assert wrong * 120 <= 14
-    widths = {study.makespan for study in played}
-    assert statistics.fmean(widths) == 0.0
+    assert len(tally.arms()) == 3
+    assert binomial_interval(tally.any_false.count, 150, SURE)[0] <= tally.alpha
 
 
-def test_the_command_tells_power_errors_and_cost() -> None:
-    result = _command("--effect", "clip_td=0.05", "--studies", "4", "--format", "json")
-    assert result.exit_code == 0, result.output
-    told = json.loads(result.output)
-    assert {row["arm"] for row in told["powers"]} == {"naive_distillation", "clip_td", "shuffled_teacher"}
-    assert {row["arm"]: row["share"] for row in told["powers"]}["clip_td"] == 1.0
-    assert told["cost"]["search"] + told["cost"]["confirm"] == 144
-    shown = _command("--effect", "clip_td=0.05", "--studies", "4")
-    assert "true effect" in shown.output
-    assert "device time" in shown.output
+def test_too_few_seeds_find_nothing_and_say_so() -> None:
+    found = _only(_judged(_study(4), {"arm1": 1.0}, 5))
+
+    assert (found.found.count, found.not_enough.count) == (0, 5)
 
 
-@pytest.mark.parametrize("effect", ["clip_td", "clip_td=much", "clip=0.1"])
-def test_an_effect_that_cannot_be_read_is_a_mistake(effect: str) -> None:
-    result = _command("--effect", effect, "--studies", "2")
-    assert result.exit_code == 2
-    assert effect.partition("=")[0] in result.output
+def test_the_same_seed_gives_the_same_studies_and_another_gives_others() -> None:
+    study = make_study()
+    built = cells(study, TrialConfig, canonical)
+    trainable = trainable_for(study, built, Assumptions(effects={"naive": 0.05}))
+
+    first, again, other = (list(simulate(study, built, trainable, studies=2, seed=s, slots=3)) for s in (7, 7, 8))
+
+    assert first == again
+    assert first[0].confirmed != first[1].confirmed
+    assert first[0].confirmed != other[0].confirmed
+
+
+def test_a_study_costs_what_its_trials_cost() -> None:
+    study = make_study()
+    built = cells(study, TrialConfig, canonical)
+    trainable = trainable_for(study, built, Assumptions(effects={}, seconds=100.0, uneven=0.0))
+
+    cost = mean_cost(list(simulate(study, built, trainable, studies=2, seed=0, slots=2)))
+
+    assert (cost.search, cost.confirm, cost.failed, cost.stopped) == (24, 18, 0, 0)
+    short, long = 100 * (0.25 + 0.75 * 0.05), 100.0
+    assert cost.device_hours == pytest.approx((12 + 9) * (short + long) / 3600)
+    assert cost.makespan_s * 2 * cost.utilisation == pytest.approx(3600 * cost.device_hours)
+
+
+@pytest.mark.parametrize(
+    "stop",
+    [
+        None,
+        {"halving": {"grace": 1, "reduction": 2}},
+        {"median": {"grace": 1, "least": 2}},
+        {"asynchronous_halving": {"grace": 1, "reduction": 2}},
+    ],
+)
+def test_a_stopping_rule_saves_what_its_trials_did_not_run(stop: dict[str, Any] | None) -> None:
+    space = {"optim.lr": {"loguniform": [1e-5, 1e-2]}}
+    search = {"trials": 12, "batch": 4, "sampler": "random", "space": space}
+    study = _study(6, search=search if stop is None else {**search, "stop": stop})
+    built = cells(study, TrialConfig, canonical)
+    trainable = trainable_for(study, built, Assumptions(effects={}, seconds=60.0, uneven=0.0))
+
+    (run,) = simulate(study, built, trainable, studies=1, seed=0, slots=3)
+
+    assert (run.search, run.confirm, run.failed) == (24, 12, 0)
+    assert run.utilisation * run.makespan_s * 3 == pytest.approx(run.device_seconds)
+    if stop is None:
+        assert (run.stopped, run.device_seconds) == (0, pytest.approx(36 * 60.0))
+    elif "halving" in stop:  # of each batch of four, two go on at a quarter of their length and one at a half
+        assert run.stopped == 6 * 3
+        assert run.device_seconds == pytest.approx(6 * (15 + 15 + 30 + 60) + 12 * 60)
+    else:
+        assert run.stopped > 0
+        assert (36 - run.stopped) * 60.0 < run.device_seconds < 36 * 60.0
+
+
+def test_failing_seeds_are_counted_and_leave_the_rest_alone() -> None:
+    study = _study(8)
+    built = cells(study, TrialConfig, canonical)
+    trainable = SimulatedTrainable(non_finite_for=(3,))
+
+    (run,) = simulate(study, built, trainable, studies=1, seed=0, slots=2)
+
+    assert (run.failed, run.confirm) == (2, 16)
+    tally = Tally(planned_content(study, built, trainable), arm_sizes(study, {}))
+    tally.add(run.confirmed)
+    assert _only(tally).not_enough.count == 0
+
+
+def test_a_recorded_simulation_cannot_be_taken_for_the_real_study(tmp_path: Any) -> None:
+    study = make_study()
+    experiment = simulated_experiment(study, cells(study, TrialConfig, canonical), SimulatedTrainable())
+    store = Store.open(str(tmp_path))
+    executor = InlineExecutor(run_trial=SimulatedTrainable(), resources=study.resources, cache=tmp_path)
+
+    summary = run_study(experiment, store, executor, QuietDisplay())
+
+    assert (summary.ran, summary.num_failed) == (42, 0)
+    assert store.studies() == ["simulated-simulated"]
+    records = store.records(summary.study)
+    assert {record.device for record in records} == {"simulated"}
+    assert all(record.data_digest.startswith("simulated-") for record in records)
+
+
+def test_other_assumptions_are_other_trials() -> None:
+    study = make_study()
+    built = cells(study, TrialConfig, canonical)
+
+    digests = {
+        simulated_experiment(study, built, run).inputs.digests(TrialConfig())
+        for run in (SimulatedTrainable(), SimulatedTrainable(own_sd=0.5), SimulatedTrainable(salt="other"))
+    }
+
+    assert len(digests) == 3

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+import pickle
 import statistics
 from dataclasses import dataclass
 from dataclasses import replace
@@ -11,6 +13,8 @@ from trainables.config import TrialConfig
 from trainables.job import Alone
 from trainables.job import TrialJob
 from trainables.simulated import Effect
+from trainables.simulated import Level
+from trainables.simulated import Optimum
 from trainables.simulated import SimulatedTrainable
 
 CONFIG = TrialConfig()
@@ -85,3 +89,51 @@ def test_a_checkpoint_of_something_else_is_as_good_as_none(content: bytes) -> No
 def test_lengths_follow_the_data() -> None:
     assert RUN(_job(), Alone()).seconds == 8.0
     assert RUN(_job(_with("task.data_fraction", 0.2)), Alone()).seconds == pytest.approx(8.0 * 0.4)
+    assert RUN(_job(_with("task.name", "vcr")), Alone()).seconds == 4 * 8.0
+    uneven = replace(RUN, uneven=0.3)
+    logs = [math.log(uneven.length(CONFIG, seed) / 8.0) for seed in range(400)]
+    assert statistics.stdev(logs) == pytest.approx(0.3, rel=0.15)
+
+
+def test_of_the_levels_only_the_first_that_fits_counts_and_brings_its_optima() -> None:
+    shuffled = _with("teacher.control", "shuffled")
+    optimum = Optimum(path="optim.weight_decay", best=0.02, loss=0.04, width=0.02, scale="linear")
+    levels = (Level(where=(("teacher.control", "shuffled"),), size=0.3), Level(where=(), size=0.1, optima=(optimum,)))
+    run = SimulatedTrainable(levels=levels)
+
+    assert run.mean(shuffled) == pytest.approx(run.base + 0.3)
+    assert run.mean(CONFIG) == pytest.approx(run.base + 0.1 - 0.04 * 0.5**2)
+
+
+def test_arms_share_noise_within_a_seed_and_a_data_fraction_only() -> None:
+    run = SimulatedTrainable(own_sd=0.0)
+    parts = {seed: run.target(CONFIG, seed, "val") - run.mean(CONFIG) for seed in (1, 2)}
+    other, less = _with("teacher.control", "shuffled"), _with("task.data_fraction", 0.1)
+
+    assert run.target(other, 1, "val") - run.mean(other) == pytest.approx(parts[1])
+    assert run.target(less, 1, "val") - run.mean(less) != pytest.approx(parts[1])
+    assert parts[1] != pytest.approx(parts[2])
+
+
+def test_noise_of_the_curve_is_gone_at_its_end() -> None:
+    smooth, rough = (replace(RUN, curve_sd=sd)(_job(), Alone()) for sd in (0.0, 0.05))
+
+    assert rough.metrics == smooth.metrics
+    assert rough.curve[0] != smooth.curve[0]
+    assert rough.curve[-1] == smooth.curve[-1]
+
+
+def test_seeds_that_are_to_fail_fail() -> None:
+    run = replace(RUN, raises_for=(3,), non_finite_for=(4,))
+
+    assert run(_job(seed=1), Alone()).status == "completed"
+    with pytest.raises(RuntimeError, match="seed 3"):
+        run(_job(seed=3), Alone())
+    failed = run(_job(seed=4), Alone())
+    assert (failed.status, failed.cause, len(failed.curve), failed.metrics) == ("failed", "non_finite", 1, {})
+
+
+def test_it_can_be_sent_to_a_worker() -> None:
+    run = replace(RUN, levels=(Level(where=(("teacher.control", "none"),), size=0.1),))
+
+    assert pickle.loads(pickle.dumps(run))(_job(), Alone()) == run(_job(), Alone())
