@@ -74,7 +74,7 @@ class Experiment:
         return Recorded(
             records=store.records(study.study),
             curves=store.curve_values(study.study, study.target.metric) if study.search.stop else {},
-            warm=store.records(study.search.warm_start) if study.search.warm_start else (),
+            warm=store.known_records(study.search.warm_start) if study.search.warm_start else (),
         )
 
 

@@ -112,6 +112,12 @@ class Store:
         """Return every record of the study, in order of trial id."""
         return records_of(self._table(study, "trials").read())
 
+    def known_records(self, study: str) -> list[Record]:
+        """Return every record of a study that must be there; raises StoreError if it is not."""
+        if study not in self.studies():
+            raise StoreError(self._no_study(study))
+        return self.records(study)
+
     def table(self, study: str, *, current: bool = True) -> pa.Table:
         """Return the records as a table in `RECORD_SCHEMA`, in order of trial id.
 

@@ -143,6 +143,8 @@ class Consistency:
 
 def _num_designed(study: Study, num_levels: list[int]) -> int:
     """The number of arms that the design makes of factors with so many alternatives each."""
+    if study.arms.design == "listed":
+        return 0 if study.arms.listed else 1
     if study.arms.design == "factorial":
         return prod(count + 1 for count in num_levels)
     if study.arms.design == "fractional":

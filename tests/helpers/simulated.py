@@ -131,7 +131,7 @@ def make_experiment(study: Study, inputs: Inputs | None = None) -> Experiment:
 def make_queue(study: Study, records: Sequence[Record] = (), **options: Any) -> TrialQueue:
     """Return the queue of a study."""
     inputs = options.pop("inputs", None) or make_inputs()
-    recorded = Recorded(records=records, curves=options.pop("curves", {}))
+    recorded = Recorded(records=records, curves=options.pop("curves", {}), warm=options.pop("warm", ()))
     return TrialQueue(study, cells(study, TrialConfig, canonical), recorded, inputs, **options)
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.claims import SoleDriver
 from orchestrator.inputs import evaluated
 from orchestrator.records import Record
 from orchestrator.records import adopted
@@ -296,3 +297,80 @@ def test_queue_of_a_searched_study_needs_no_optuna_before_there_is_something_to_
         "assert 'optuna' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_warm_start_learns_from_the_cell_of_the_same_arm_and_condition_only(records: list[Record]) -> None:
+    tpe = _search(sampler="tpe", trials=4, batch=4)
+    cold = make_queue(make_study(search=tpe, study="second"))
+    enough = [r.model_copy(update={"proposal": n}) for n in range(12) for r in records if r.phase == "search"]
+    study = make_study(search={**tpe, "warm_start": "simulated"}, study="second")
+    warm = make_queue(study, warm=enough)
+    others = make_queue(study, warm=[r.model_copy(update={"arm": "another"}) for r in enough])
+
+    def first(queue: Any) -> list[Any]:
+        return [cell.proposed[0].parameters for cell in queue.cells]
+
+    assert first(others) == first(cold)
+    assert first(warm) != first(cold)
+
+
+def test_a_cell_that_has_spent_its_device_seconds_starts_no_batch() -> None:
+    study = make_study(search=_search(trials=4, batch=2, device_seconds=0.15), conditions={})
+    queue = make_queue(study)
+    found = run_all(queue)
+    assert queue.done
+    assert {len(cell.proposed) for cell in queue.cells} == {2}
+    assert sum(record.phase == "confirm" for record in found) == 3 * CONFIRM
+
+
+def test_a_grid_that_is_smaller_than_the_budget_ends_the_search() -> None:
+    grid = {"trials": 9, "batch": 4, "sampler": "grid", "space": {"optim.epochs": {"randint": [1, 7]}}}
+    queue = make_queue(make_study(search=grid, conditions={}, arms={"listed": {"plain": {}}}))
+    found = run_all(queue)
+    assert [r.parameter_values()["optim.epochs"] for r in found if r.phase == "search"] == [1, 2, 3, 4, 5, 6]
+    assert queue.progress()[0].search_total == 6
+    assert queue.owed() == 0
+
+
+def test_what_others_run_is_waited_for_and_taken_from_their_records(records: list[Record]) -> None:
+    by_id = {record.trial_id: record for record in records}
+
+    class Shared(SoleDriver):
+        """Another driver holds the first trial that is asked for, and records it in the end."""
+
+        theirs: str = ""
+        recorded_there = False
+
+        def claim(self, keys: Any) -> set[str]:
+            self.theirs = self.theirs or min(keys)
+            return set(keys) - {self.theirs}
+
+        def recorded(self, trials: Any) -> list[Record]:
+            return [by_id[trial.id] for trial in trials if trial.id == self.theirs and self.recorded_there]
+
+        def is_due(self) -> bool:
+            return True
+
+    claims = Shared()
+    queue = make_queue(STUDY, claims=claims)
+    ran: list[str] = []
+
+    def step() -> bool:
+        trial = queue.next()
+        if trial is None:
+            return False
+        ran.append(trial.id)
+        queue.record(run_one(trial))
+        return True
+
+    claims.is_due = lambda: False  # type: ignore[method-assign]
+    while step():
+        pass
+    assert queue.waits and not queue.done
+    claims.recorded_there = True
+    claims.is_due = lambda: True  # type: ignore[method-assign]
+    while step():
+        pass
+    assert queue.done
+    assert claims.theirs not in ran
+    assert len(ran) == ALL - 1

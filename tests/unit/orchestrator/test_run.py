@@ -10,14 +10,15 @@ import pytest
 
 from orchestrator.display import PlainDisplay
 from orchestrator.display import QuietDisplay
+from orchestrator.errors import StoreError
 from orchestrator.executor import Finish
 from orchestrator.inline import InlineExecutor
 from orchestrator.queue import TrialQueue
-from orchestrator.run import Summary
 from orchestrator.run import owed_configs
 from orchestrator.run import run_study
 from orchestrator.standing import standing
 from orchestrator.store import Store
+from orchestrator.summary import Summary
 from search_spaces.study import Study
 from tests.helpers.simulated import SimulatedTrainable
 from tests.helpers.simulated import executions
@@ -25,6 +26,7 @@ from tests.helpers.simulated import make_experiment
 from tests.helpers.simulated import make_queue
 from tests.helpers.simulated import make_study
 from trainables.config import TrialConfig
+from trainables.simulated import SimulatedTrainable as Simulated
 
 SPACE = make_study().model_dump(mode="json")["search"]["space"]
 STUDY = make_study(
@@ -179,3 +181,28 @@ def test_the_plain_display_writes_one_line_a_trial(store: Store, ledger: Path) -
     assert "val/accuracy" in lines[1]
     assert sum("failed: trainable_error" in line for line in lines) == 3
     assert lines[-1].endswith("[0 owed]")
+
+
+def test_a_warm_start_from_a_study_that_is_not_there_is_told(store: Store, ledger: Path) -> None:
+    search = {**STUDY.model_dump(mode="json")["search"], "warm_start": "pilot"}
+    with pytest.raises(StoreError, match="no study 'pilot'"):
+        run_study(make_experiment(make_study(search=search)), store, _executor(ledger), QuietDisplay())
+
+
+def test_a_paused_trial_is_recorded_once_and_leaves_no_checkpoint(store: Store, tmp_path: Path) -> None:
+    stop = {"halving": {"grace": 1, "reduction": 2}}
+    study = make_study(search={**STUDY.model_dump(mode="json")["search"], "stop": stop}, conditions={})
+    uri = store.checkpoints_uri(study.study)
+    run_trial = Simulated(seconds=8.0)
+    executor = InlineExecutor(run_trial=run_trial, resources=study.resources, cache=tmp_path, checkpoints=uri)
+    summary = run_study(make_experiment(study), store, executor, QuietDisplay())
+
+    records = store.records(study.study)
+    assert summary.ran == len(records)
+    stopped = [record for record in records if record.status == "stopped"]
+    assert summary.stopped == len(stopped) > 0
+    # what ran up to a rung and on is counted once
+    assert {record.seconds for record in stopped} <= {2.0, 4.0}
+    assert {record.seconds for record in records if record.completed} == {8.0}
+    assert store.checkpoints(study.study).trials() == []
+    assert set(summary.spent) == {"search", "confirm", "stopped"}

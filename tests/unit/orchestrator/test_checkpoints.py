@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from orchestrator.checkpoints import Checkpoints
+from orchestrator.checkpoints import link
+from orchestrator.errors import StoreError
+from orchestrator.store import Store
+
+
+def test_a_checkpoint_is_replaced_found_and_removed(tmp_path: Path) -> None:
+    checkpoints = Store.open(str(tmp_path)).checkpoints("little")
+    assert checkpoints.load("t") is None
+    assert checkpoints.trials() == []
+    checkpoints.save("t", b"one")
+    checkpoints.save("t", b"two")
+    assert checkpoints.load("t") == b"two"
+    assert checkpoints.trials() == ["t"]
+    checkpoints.remove("t")
+    checkpoints.remove("t")
+    assert checkpoints.load("t") is None
+
+
+def test_a_link_keeps_its_trials_checkpoint_from_any_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    uri = Store.open("store").checkpoints_uri("little")
+    monkeypatch.chdir("/")
+    link(uri, "t").save(b"state")
+    assert link(uri, "t").load() == b"state"
+    assert link(uri, "u").load() is None
+    assert Checkpoints(uri).trials() == ["t"]
+
+
+def test_without_a_place_nothing_is_kept() -> None:
+    nowhere = link("", "t")
+    nowhere.save(b"state")
+    assert nowhere.load() is None
+    assert not nowhere.stop_requested()
+
+
+def test_options_of_a_uri_stay_behind_its_path() -> None:
+    store = Store.open("s3://bucket/results?region=eu-west-1&endpoint_override=127.0.0.1:9")
+    expected = "s3://bucket/results/studies/little/checkpoints?region=eu-west-1&endpoint_override=127.0.0.1:9"
+    assert store.checkpoints_uri("little") == expected
+
+
+def test_a_checkpoint_that_cannot_be_written_is_the_stores_error(tmp_path: Path) -> None:
+    (tmp_path / "studies").write_text("a file where a folder should be")
+    with pytest.raises(StoreError, match="cannot write"):
+        Store.open(str(tmp_path)).checkpoints("little").save("t", b"state")
