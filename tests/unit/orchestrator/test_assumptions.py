@@ -106,6 +106,26 @@ def test_whatever_setting_is_searched_an_arm_has_its_size(source: str) -> None:
             assert run.mean(trial) == pytest.approx(plain + sizes[cell.arm])
 
 
+def test_a_part_counts_only_in_the_arms_that_have_it_though_the_base_comes_out_with_its_value() -> None:
+    # Without tokens the selection has no effect, and the base's configuration gets the default score: the added one.
+    study = load("""
+        study: late
+        question: q
+        base: {distillation: {selection: {score: random}}}
+        arms:
+          design: ladder
+          factors:
+            tokens: {with: {distillation.terms.tokens: 1.0}}
+            selection: {with: {distillation.selection.score: visual_semantic}}
+        """)
+    built = cells(study, TrialConfig, canonical)
+    run = trainable_for(study, built, Assumptions(effects={"selection": 0.02}))
+
+    gains = {cell.arm: run.mean(TrialConfig.model_validate(cell.config)) - run.base for cell in built}
+
+    assert gains == pytest.approx({"base": 0.0, "with_tokens": 0.0, "with_tokens+with_selection": 0.02})
+
+
 def test_the_worst_value_of_a_searched_number_loses_what_is_said() -> None:
     study = load(LEAVE_ONE_OUT)
     built = cells(study, TrialConfig, canonical)
