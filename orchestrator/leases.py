@@ -17,6 +17,8 @@ it hold, and has withdrawn nothing since. If a's write ended before b's last rea
 that a smaller id wants or that is held, and withdrew. If not, b wrote `wanted` before a did, hence before a read;
 so a found a trial that a greater id wants, or that is held, and did not hold.
 
+`held` only spares others the waiting: a driver that is alone writes it with its next claim or renewal.
+
 **Somebody gets on.** Of those who want a trial that nobody holds, the one with the smallest id withdraws for none of
 the others, all of whom withdraw or hold when they have read its file. Waiting is bounded: a driver that died in
 between is waited for no longer than that, and its trial is free again when its lease ends.
@@ -163,9 +165,10 @@ class Leases:
         return {trial for trial in asked if self.still_held(trial)}
 
     def release(self, trial_ids: Iterable[str]) -> None:
-        """Let others have the trials."""
+        """Let others have the trials; they see it with the next claim or renewal."""
         gone = set(trial_ids)
-        self._change(lambda claims: {trial: claim for trial, claim in claims.items() if trial not in gone})
+        with self._writing:
+            self._claims = {trial: claim for trial, claim in self._claims.items() if trial not in gone}
 
     def still_held(self, trial_id: str) -> bool:
         """Return whether the trial is this driver's: False as soon as its lease is lost. Reads no file."""
@@ -191,7 +194,12 @@ class Leases:
 
     def _settle(self) -> None:
         others = {owner: lease.claims for owner, lease in self._others().items()}
-        self._change(lambda claims: settled(self._owner.id, claims, others))
+        with self._writing:
+            claims = settled(self._owner.id, self._claims, others)
+            if others:
+                self._change(lambda _: claims)
+            else:  # nobody waits to be told; the next write does
+                self._claims = claims
         if "wanted" in self._claims.values():
             self._wait(_PAUSE_S)
 
