@@ -64,6 +64,8 @@ class Folder:
         except FileNotFoundError:
             return None
         except OSError as error:
+            if not self.exists(path):  # removed between look-up and read
+                return None
             raise StoreError(f"store {self.uri!r}: cannot read {path}: {error}") from error
 
     def write(self, path: str, content: bytes | pa.Buffer, *, durable: bool = True) -> None:

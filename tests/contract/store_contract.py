@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from abc import ABC
 from abc import abstractmethod
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -119,24 +120,24 @@ class StoreContract(ABC):
         assert len(again.records("simulated")) == len(records)
 
     def test_readers_during_compaction_see_every_row_once(self, store: Store, records: list[Record]) -> None:
-        seen: list[int] = []
         reader = Store.open(store.uri)
         stop = threading.Event()
 
-        def read() -> None:
+        def read() -> set[int]:
+            seen = set()
             while not stop.is_set():
                 ids = [record.trial_id for record in reader.records("simulated")]
-                seen.append(len(ids) if len(ids) == len(set(ids)) else -1)
+                seen.add(len(ids) if len(ids) == len(set(ids)) else -1)
+            return seen
 
-        thread = threading.Thread(target=read)
-        thread.start()
-        for _ in range(4):
-            store.compact("simulated")
-            for record in records[:3]:
-                store.write(record)
-        stop.set()
-        thread.join()
-        assert set(seen) == {len(records)}
+        with ThreadPoolExecutor(1) as pool:
+            reading = pool.submit(read)
+            for _ in range(4):
+                store.compact("simulated")
+                for record in records[:3]:
+                    store.write(record)
+            stop.set()
+        assert reading.result() == {len(records)}
         assert reader.problems == []
 
     def test_checkpoints_are_found_from_the_uri_that_the_store_names(self, store: Store) -> None:

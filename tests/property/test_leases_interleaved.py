@@ -25,6 +25,7 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 SKEW_S = int(SKEW.total_seconds())
 CLAIM_STEPS = 12
 """More steps than a claim without rivals has."""
+RUN_STEPS = 8
 ENOUGH = 20_000
 """Steps within which every trial must be run, once drivers are let alone."""
 
@@ -177,7 +178,8 @@ class Driver:
     def _run(self, leases: Leases, trial: str) -> None:
         if trial not in self._world.recorded:  # looked up after the claim, as `Leases` says
             self.running.add(trial)
-            self._step()
+            for _ in range(RUN_STEPS):
+                self._step()
             if leases.still_held(trial):
                 self._world.record(trial)
             self.running.discard(trial)
@@ -234,10 +236,10 @@ class World:
 skew = st.integers(-(SKEW_S // 2), SKEW_S // 2)
 order = st.permutations(TRIALS).map(tuple)
 drivers = st.lists(st.tuples(skew, order), min_size=2, max_size=3)
-burst = st.tuples(st.integers(0, 2), st.integers(1, 25))
+burst = st.tuples(st.integers(0, 2), st.integers(1, 30))
 """A driver, and how many steps it does before another one has its turn: few changes at any place find most."""
-passing = st.integers(1, 100)
-"""Seconds that pass while everybody stands still."""
+passing = st.one_of(st.integers(1, 100), st.integers(50, 80))
+"""Seconds that pass while everybody stands still: a lease lasts 60."""
 
 
 def _world(drivers: list[tuple[int, tuple[str, ...]]]) -> World:
