@@ -264,7 +264,7 @@ def _let_alone(world: World, rng: Any) -> None:
 
 @pytest.mark.slow
 @given(drivers, st.lists(burst, min_size=4, max_size=30), st.randoms(use_true_random=False))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_every_trial_is_run_once_whatever_the_order_of_steps(
     drivers: list[tuple[int, tuple[str, ...]]], bursts: list[tuple[int, int]], rng: Any
 ) -> None:
@@ -285,7 +285,7 @@ def test_every_trial_is_run_once_whatever_the_order_of_steps(
     st.lists(st.one_of(burst, burst, passing, st.just("kill")), max_size=30),
     st.randoms(use_true_random=False),
 )
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=250, deadline=None)
 def test_no_trial_is_held_twice_though_drivers_die_and_sleep_past_their_leases(
     drivers: list[tuple[int, tuple[str, ...]]], events: list[tuple[int, int] | int | str], rng: Any
 ) -> None:

@@ -210,7 +210,8 @@ def test_others_are_told_in_words(site: Site) -> None:
     with site.driver("a") as one, site.driver("b") as other:
         one.claim(["t"])
         assert other.others() == {"t": "host-a, process 7, until 00:01:00 UTC"}
-        assert one.others() == {}
+        assert other.claim(["t"]) == set()
+        assert one.others() == {}, "what was withdrawn is not wanted any more"
 
 
 def test_a_file_that_a_power_failure_left_empty_claims_nothing(site: Site) -> None:
