@@ -31,7 +31,6 @@ from typing import Any
 import psutil
 
 from orchestrator.inputs import Inputs
-from orchestrator.owner import this_owner
 from orchestrator.records import Provenance
 from orchestrator.run import Experiment
 from orchestrator.store import Store
@@ -101,7 +100,7 @@ def drive(address: str, uri: str, marks: str) -> None:
         checkpoints=store.checkpoints_uri(STUDY.study),
         run_trial=Marked(marks=marks),
     )
-    with store.leases(STUDY.study, this_owner()) as claims:
+    with store.claims(STUDY.study) as claims:
         summary = run_study(experiment(), store, executor, QuietDisplay(), claims=claims)
     sys.exit(1 if summary.num_failed or summary.owed else 0)
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Sequence
+from types import TracebackType
 from typing import Protocol
 
+from orchestrator.leases import Leases
 from orchestrator.records import Record
 from orchestrator.trials import Trial
 
@@ -47,3 +51,51 @@ class SoleDriver:
     def is_due(self) -> bool:
         """Nobody else runs anything."""
         return False
+
+
+class StudyClaims:
+    """This driver's claims by leases in the store; a context, to be entered before the records are read."""
+
+    LOOK_AGAIN_S = 2.0
+    """How often it is looked whether other drivers have recorded what they held."""
+
+    def __init__(
+        self,
+        leases: Leases,
+        find: Callable[[Sequence[str]], list[Record]],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`find` gives what the store has of trials by now, whoever wrote it."""
+        self._leases = leases
+        self._find = find
+        self._clock = clock
+        self._look_at = 0.0
+
+    def __enter__(self) -> StudyClaims:
+        self._leases.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._leases.__exit__(kind, error, trace)
+
+    def claim(self, keys: Iterable[str]) -> set[str]:
+        """Return those of `keys` that no other live driver claims."""
+        return self._leases.claim(keys)
+
+    def release(self, keys: Iterable[str]) -> None:
+        """Let others have the keys."""
+        self._leases.release(keys)
+
+    def recorded(self, trials: Sequence[Trial]) -> list[Record]:
+        """Look after the claim: another driver may have recorded a trial and released it just before."""
+        return self._find([trial.id for trial in trials])
+
+    def is_due(self) -> bool:
+        """Return whether it is time to look again, every few seconds."""
+        now = self._clock()
+        if now < self._look_at:
+            return False
+        self._look_at = now + self.LOOK_AGAIN_S
+        return True

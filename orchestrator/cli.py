@@ -93,7 +93,6 @@ def run(
     from orchestrator.overview import console
     from orchestrator.overview import print_problems
     from orchestrator.overview import print_summary
-    from orchestrator.owner import this_owner
     from orchestrator.run import run_study
     from trainables.cache import cache_folder
 
@@ -106,7 +105,7 @@ def run(
         runner, prepare = composition.engine(executor, address, loaded, cache_folder(), checkpoints)
         experiment = replace(experiment, prepare=prepare)
         shown = composition.display(quiet)
-        with opened.leases(loaded.study, this_owner()) as claims:
+        with opened.claims(loaded.study) as claims:
             summary = run_study(
                 experiment, opened, runner, shown, retry_failed=retry_failed, claims=claims, budget=limit
             )
@@ -264,11 +263,10 @@ def compact(study: str, store: str | None) -> None:
     from orchestrator.errors import StoreError
     from orchestrator.overview import console
     from orchestrator.overview import print_problems
-    from orchestrator.owner import this_owner
     from orchestrator.store import compaction_key
 
     name, opened = composition.find_study(study, store)
-    with opened.leases(name, this_owner()) as claims:
+    with opened.claims(name) as claims:
         if not claims.claim({compaction_key(name)}):
             raise StoreError(f"store {opened.uri!r}: a run of {name!r} is compacting it just now; try again later")
         click.echo(f"{opened.compact(name)} trials compacted")

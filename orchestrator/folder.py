@@ -14,6 +14,8 @@ from orchestrator.errors import StoreError
 _UNFINISHED = ".unfinished-"
 """Prefix of files that are being written; readers do not see them."""
 
+_READS = 100
+
 
 class Folder:
     """Files below one root, each written whole or not at all."""
@@ -31,15 +33,11 @@ class Folder:
         self._local = isinstance(self._files, fs.LocalFileSystem)
 
     def uri_of(self, path: str) -> str:
-        """Return what opens the folder at `path` from any working folder; options behind a `?` stay there."""
+        """Return what opens the folder at `path` from any working folder."""
         if self._local:
             return self._at(path)
-        place, mark, options = self.uri.partition("?")
-        return f"{place.rstrip('/')}/{path}{mark}{options}"
-
-    def inside(self, path: str) -> Folder:
-        """Return the folder at `path`."""
-        return Folder(self.uri_of(path))
+        folder, mark, query = self.uri.partition("?")  # s3://bucket/path?endpoint_override=host
+        return f"{folder.rstrip('/')}/{path}{mark}{query}"
 
     def names(self, folder: str) -> list[str]:
         """Return the sorted names of the files in `folder` (not below it); empty if there is no such folder."""
@@ -53,22 +51,36 @@ class Folder:
         """Return whether there is a file at `path`."""
         return self._files.get_file_info(self._at(path)).type == fs.FileType.File
 
+    def stamp(self, path: str) -> tuple[int, int] | None:
+        """Return what tells one version of the file from the next, by time and size; None if there is none."""
+        info = self._files.get_file_info(self._at(path))
+        return (info.mtime_ns or 0, info.size) if info.type == fs.FileType.File else None
+
     def read(self, path: str) -> pa.Buffer | None:
         """Return the whole file, or None if there is none."""
         try:
-            with self._files.open_input_file(self._at(path)) as file:
-                return file.read_buffer()
+            for _ in range(_READS):
+                with self._files.open_input_file(self._at(path)) as file:
+                    content = file.read_buffer()
+                # On object storage the length is asked first: of a file replaced since, only that much was read.
+                if self._local or content.size == self._files.get_file_info(self._at(path)).size:
+                    return content
+            raise OSError(f"it was replaced during each of {_READS} tries to read it")
         except FileNotFoundError:
             return None
+        except OSError as error:
+            if not self.exists(path):  # removed between look-up and read
+                return None
+            raise StoreError(f"store {self.uri!r}: cannot read {path}: {error}") from error
 
     def write(self, path: str, content: bytes | pa.Buffer, *, durable: bool = True) -> None:
         """Write the file at `path` whole or not at all, over one that is there.
 
-        `durable`: whether it must survive a power cut from the moment this returns.
+        On a disk the file outlasts a power failure, unless `durable` is false: then it may be found empty after one.
         """
         try:
             if self._local:
-                self._write_and_rename(Path(self._at(path)), content, durable)
+                self._write_and_rename(Path(self._at(path)), content, durable=durable)
             else:  # one put: object storage shows an object only when its upload is complete
                 with self._files.open_output_stream(self._at(path)) as file:
                     file.write(content)
@@ -81,15 +93,20 @@ class Folder:
             self._files.delete_file(self._at(path))
         except FileNotFoundError:
             pass
+        except OSError as error:
+            raise StoreError(f"store {self.uri!r}: cannot remove {path}: {error}") from error
 
     def _at(self, path: str) -> str:
         return f"{self._root}/{path}"
 
     def _listed(self, folder: str) -> list[fs.FileInfo]:
-        listed = self._files.get_file_info(fs.FileSelector(self._at(folder), allow_not_found=True))
+        try:
+            listed = self._files.get_file_info(fs.FileSelector(self._at(folder), allow_not_found=True))
+        except OSError as error:
+            raise StoreError(f"store {self.uri!r}: cannot list {folder}: {error}") from error
         return [info for info in listed if not info.base_name.startswith(_UNFINISHED)]
 
-    def _write_and_rename(self, target: Path, content: bytes | pa.Buffer, durable: bool) -> None:
+    def _write_and_rename(self, target: Path, content: bytes | pa.Buffer, *, durable: bool) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         unfinished = target.with_name(f"{_UNFINISHED}{uuid.uuid4().hex}")
         try:

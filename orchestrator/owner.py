@@ -1,55 +1,88 @@
-"""Who holds a lease: one process on one boot of one machine."""
+"""The owner of a lease: one process on one machine, told apart from every other one, dead ones included."""
 
 from __future__ import annotations
 
 import os
-import platform
+import socket
 import uuid
-from dataclasses import dataclass
 from pathlib import Path
 
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-_START_TIME_FIELD = 19
-"""Of /proc/<pid>/stat, counted behind the name, which may hold spaces."""
+from pydantic import BaseModel
+from pydantic import ConfigDict
+
+_PROC = Path("/proc")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Owner:
-    """A driver."""
+class Owner(BaseModel):
+    """A process that claims trials."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str
+    """Never used again, not even by the same process after it lost its lease. A smaller one goes first."""
     host: str
-    boot: str
-    """Of the host; empty where the system does not tell."""
+    """For people."""
+    machine: str
+    """Boot and namespaces within which process numbers mean something; empty where that cannot be told."""
     pid: int
     started: str
-    """Start time of the process in the system's ticks, because process ids are used again."""
+    """When the process started, as the machine counts: a process number is given away again."""
 
-    def __str__(self) -> str:
-        return f"process {self.pid} on {self.host}"
-
-    def is_gone(self) -> bool:
-        """Return whether the process has certainly ended; only its own host can know."""
-        if not self.boot or self.host != platform.node():
-            return False
-        return self.boot != _boot() or self.started != _start_time(self.pid)
-
-
-def this_owner() -> Owner:
-    """Return an owner for this process; each call gives another id."""
-    pid = os.getpid()
-    return Owner(id=uuid.uuid4().hex, host=platform.node(), boot=_boot(), pid=pid, started=_start_time(pid))
+    @classmethod
+    def here(cls) -> Owner:
+        """Return this process as a new owner."""
+        pid = os.getpid()
+        status = _status(pid)
+        return cls(
+            id=uuid.uuid4().hex[:16],
+            host=socket.gethostname(),
+            machine=_machine(),
+            pid=pid,
+            started=status[1] if status else "",
+        )
 
 
-def _boot() -> str:
+def is_gone(owner: Owner) -> bool:
+    """Return whether the owner's process has certainly ended; False where this machine cannot tell."""
+    if not owner.machine or not owner.started or (owner.host, owner.machine) != (socket.gethostname(), _machine()):
+        return False
+    status = _status(owner.pid)
+    if status is None:
+        return not _is_there(owner.pid)
+    state, started = status
+    return started != owner.started or state in "ZX"  # killed, and not yet fetched by its parent
+
+
+def _is_there(pid: int) -> bool:
+    """Return whether there is such a process: some machines hide the files of other people's processes."""
     try:
-        return _BOOT_ID.read_text().strip()
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass
+    return True
+
+
+def _status(pid: int) -> tuple[str, str] | None:
+    """Return the state of a process (one letter) and when it started (clock ticks since boot); None if unreadable."""
+    try:
+        text = (_PROC / str(pid) / "stat").read_text(errors="replace")
+    except OSError:
+        return None
+    behind_name = text.rpartition(")")[2].split()  # the name may hold blanks and brackets
+    return behind_name[0], behind_name[19]
+
+
+def _machine() -> str:
+    """Return the boot, and the namespaces of processes and of time: two containers share a boot, not their numbers."""
+    try:
+        boot = (_PROC / "sys/kernel/random/boot_id").read_text().strip()
+        spaces = [os.readlink(_PROC / "self/ns" / name) for name in ("pid", "time") if _has_space(name)]
     except OSError:
         return ""
+    return " ".join([boot, *spaces])
 
 
-def _start_time(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[_START_TIME_FIELD]
-    except (OSError, IndexError):
-        return ""
+def _has_space(name: str) -> bool:
+    return (_PROC / "self/ns" / name).is_symlink()

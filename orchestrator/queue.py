@@ -82,6 +82,8 @@ class TrialQueue:
         """What the trials that have paused at a rung have cost so far."""
         self._live: dict[str, dict[int, float]] = defaultdict(dict)
         self._cancelled: set[str] = set()
+        self._seen = {(record.trial_id, record.finished_at) for record in recorded.records if not record.completed}
+        """Records of failed and stopped trials: one may be owed again, and its record is there all the same."""
         self._cells_of: dict[str, list[CellTrials]] = defaultdict(list)
         history = search_history(recorded, study.target.metric)
         self.cells = [CellTrials(study, cell, inputs, history) for cell in cells]
@@ -237,7 +239,7 @@ class TrialQueue:
             return False
         block = [self._ready.popleft() for _ in range(min(CLAIMED_AT_ONCE, len(self._ready)))]
         granted = self._claims.claim({self._key(trial) for trial in block})
-        recorded = {record.trial_id: record for record in self._claims.recorded(block)}
+        recorded = {record.trial_id: record for record in self._claims.recorded(block) if self._is_new(record)}
         for trial in block:
             if trial.id in recorded:
                 self.record(recorded[trial.id])
@@ -246,6 +248,13 @@ class TrialQueue:
             else:
                 self._elsewhere[trial.id] = trial
         return True
+
+    def _is_new(self, record: Record) -> bool:
+        """Return whether a record is not one that was looked at before and found not to do."""
+        key = (record.trial_id, record.finished_at)
+        is_new = key not in self._seen
+        self._seen.add(key)
+        return is_new
 
     def _key(self, trial: Trial) -> str:
         """Return what is claimed for a trial: its cell's search as a whole, where batches are decided at rungs."""

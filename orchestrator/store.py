@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 from pydantic import ValidationError
 
 from orchestrator.checkpoints import Checkpoints
+from orchestrator.claims import StudyClaims
 from orchestrator.errors import StoreError
 from orchestrator.folder import Folder
 from orchestrator.leases import Leases
@@ -49,6 +50,7 @@ class Store:
         """Read and write below `folder`; use `Store.open` for a path or URI."""
         self._folder = folder
         self._places: dict[str, list[str]] | None = None
+        self._merged_seen: dict[str, tuple[object, set[str]]] = {}
         self.problems: list[str] = []
         """Files that were found and skipped, each with its name and the reason; they are never removed."""
 
@@ -170,18 +172,27 @@ class Store:
             found.setdefault(row["trial_id"], []).append(row["value"])
         return {trial: tuple(values) for trial, values in found.items()}
 
-    def records_of(self, study: str, trial_ids: Sequence[str]) -> list[Record]:
-        """Return what is recorded of these trials of the study."""
+    def new_records(self, study: str, trial_ids: Sequence[str]) -> list[Record]:
+        """Return what is recorded of these trials of the study by now; cheap to ask again and again."""
         table = self._table(study, "trials")
-        return [record for trial in trial_ids for record in records_of(table.rows_of(trial))]
+        merged = self._merged_ids(study)
+        return [
+            record
+            for trial in trial_ids
+            if trial in merged or table.has_small(trial)
+            for record in records_of(table.rows_of(trial))
+        ]
 
-    def leases(self, study: str, owner: Owner) -> Leases:
-        """Return a driver's claims on the trials of the study."""
-        return Leases(
-            self._folder.inside(f"{_at(study)}/leases"),
-            owner,
-            lambda trials: self.records_of(study, [trial.id for trial in trials]),
-        )
+    def claims(self, study: str) -> StudyClaims:
+        """Return this process's claims on the trials of the study."""
+        return StudyClaims(Leases(self._folder, study, Owner.here()), lambda ids: self.new_records(study, ids))
+
+    def _merged_ids(self, study: str) -> set[str]:
+        """Return the trials of the merged file, read again only when it was replaced."""
+        stamp = self._folder.stamp(f"{_at(study)}/compacted/trials.parquet")
+        if self._merged_seen.get(study, (None, set()))[0] != stamp:
+            self._merged_seen[study] = (stamp, self._table(study, "trials").merged_ids())
+        return self._merged_seen[study][1] if stamp is not None else set()
 
     def checkpoints(self, study: str) -> Checkpoints:
         """Return the checkpoints of the study's unfinished trials."""

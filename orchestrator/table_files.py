@@ -44,8 +44,16 @@ class TableFiles:
     def ids(self) -> set[str]:
         """Return the ids of all trials that have a file or a merged row."""
         small = {_trial(path) for path in self._paths()}
+        return small | self.merged_ids()
+
+    def merged_ids(self) -> set[str]:
+        """Return the ids of the trials in the merged file."""
         merged = self._table(self._merged)
-        return small | (set() if merged is None else set(merged["trial_id"].to_pylist()))
+        return set() if merged is None else set(merged["trial_id"].to_pylist())
+
+    def has_small(self, trial_id: str) -> bool:
+        """Return whether the trial has a file of its own."""
+        return self._folder.exists(f"{self._small}/{trial_id}{_SUFFIX}")
 
     def read(self) -> pa.Table:
         """Return all rows in the table's schema, in order of trial id, a trial's rows in the order written."""

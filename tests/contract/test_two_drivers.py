@@ -9,7 +9,6 @@ import pytest
 
 from orchestrator.display import QuietDisplay
 from orchestrator.inline import InlineExecutor
-from orchestrator.owner import this_owner
 from orchestrator.run import run_study
 from orchestrator.store import Store
 from tests.helpers.simulated import SimulatedTrainable
@@ -29,7 +28,7 @@ def drive(uri: str, marks: str) -> None:
     store = Store.open(uri)
     run_trial = SimulatedTrainable(ledger=marks, seconds=0.02)
     executor = InlineExecutor(run_trial=run_trial, resources=STUDY.resources, cache=Path(marks))
-    with store.leases(STUDY.study, this_owner()) as claims:
+    with store.claims(STUDY.study) as claims:
         summary = run_study(make_experiment(STUDY), store, executor, QuietDisplay(), claims=claims)
     assert summary.num_failed == 0
 

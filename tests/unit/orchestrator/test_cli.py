@@ -13,7 +13,6 @@ from orchestrator import composition
 from orchestrator.cli import ablate
 from orchestrator.errors import ClusterError
 from orchestrator.inline import InlineExecutor
-from orchestrator.owner import this_owner
 from orchestrator.store import Store
 from orchestrator.store import compaction_key
 from search_spaces.study import Study
@@ -32,7 +31,7 @@ search: {trials: 2, batch: 2, space: {optim.lr: {loguniform: [1.0e-5, 1.0e-2]}}}
 seeds: {search: [0], confirm: [1, 2]}
 evaluate: [val, test]
 """
-COMMANDS = ["run", "check", "plan", "status", "query", "report", "schema", "compact", "data"]
+COMMANDS = ["run", "check", "plan", "status", "query", "report", "schema", "simulate", "compact", "data"]
 
 
 class Command:
@@ -297,7 +296,7 @@ def test_a_budget_that_cannot_be_read_is_a_mistake(text: str, command: Command) 
 def test_two_runs_do_not_compact_at_once(command: Command) -> None:
     assert command("run", "little.yaml").exit_code == 0
     store = Store.open(str(command.folder / "ablate-results"))
-    with store.leases("little", this_owner()) as claims:
+    with store.claims("little") as claims:
         assert claims.claim({compaction_key("little")})
         told = command("compact", "little")
     assert told.exit_code == 2

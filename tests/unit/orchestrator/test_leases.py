@@ -1,136 +1,289 @@
 from __future__ import annotations
 
-import json
-import multiprocessing
 import os
-import random
-import signal
-import time
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC
+from datetime import datetime
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from orchestrator.errors import StoreError
 from orchestrator.folder import Folder
-from orchestrator.leases import EXPIRY_S
+from orchestrator.leases import LIFETIME
+from orchestrator.leases import SKEW
+from orchestrator.leases import Lease
 from orchestrator.leases import Leases
+from orchestrator.leases import settled
 from orchestrator.owner import Owner
-from orchestrator.owner import this_owner
-from orchestrator.store import Store
+from orchestrator.owner import is_gone
 
-KEYS = [f"trial-{number}" for number in range(60)]
-
-
-def _leases(folder: Path, owner: Owner | None = None, now: float = 1000.0) -> Leases:
-    return Leases(Folder(str(folder)), owner or _owner("m"), lambda trials: [], clock=lambda: now)
+SECOND = timedelta(seconds=1)
+START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def _owner(name: str) -> Owner:
-    return Owner(id=name, host="another host", boot="b", pid=1, started="1")
+class Moments(Folder):
+    """A folder of one driver; tests say what happens just after its writes and reads."""
+
+    def __init__(self, uri: str) -> None:
+        super().__init__(uri)
+        self.after_write: Callable[[str], None] = lambda path: None
+        self.after_read: Callable[[str], None] = lambda path: None
+
+    def write(self, path: str, content: Any, *, durable: bool = True) -> None:
+        super().write(path, content, durable=durable)
+        self.after_write(path)
+
+    def read(self, path: str) -> Any:
+        content = super().read(path)
+        self.after_read(path)
+        return content
 
 
-def test_a_driver_gets_what_no_other_one_holds(tmp_path: Path) -> None:
-    first, second = _leases(tmp_path, _owner("a")), _leases(tmp_path, _owner("b"))
-    assert first.claim(["x", "y"]) == {"x", "y"}
-    assert second.claim(["y", "z"]) == {"z"}
-    assert first.claim(["x", "z"]) == {"x"}
-    assert second.others() == {"x": _owner("a"), "y": _owner("a")}
+class Site:
+    """Drivers on one folder, each with its own clock and none with a heartbeat that matters."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.now = START
+        self.gone: set[str] = set()
+
+    def driver(self, name: str, skew: timedelta = timedelta()) -> Leases:
+        """A driver called `name`, whose clock is ahead by `skew`."""
+        return Leases(
+            Moments(str(self.path)),
+            "study",
+            Owner(id=name, host=f"host-{name}", machine="m", pid=7, started=name),
+            clock=lambda: self.now + skew,
+            ended=lambda owner: owner.started in self.gone,
+            wait=lambda seconds: None,
+            renewed_every_s=3600.0,
+        )
+
+    def files(self) -> list[str]:
+        """What lies in the folder."""
+        return Folder(str(self.path)).names("studies/study/leases")
 
 
-def test_what_is_released_is_free_once_it_is_written(tmp_path: Path) -> None:
-    first, second = _leases(tmp_path, _owner("a")), _leases(tmp_path, _owner("b"))
-    first.claim(["x", "y"])
-    first.release(["x"])
-    first.claim(["w"])
-    assert second.claim(["x", "y"]) == {"x"}
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
 
 
-def test_claims_expire_when_their_driver_shows_no_sign_of_life(tmp_path: Path) -> None:
-    _leases(tmp_path, _owner("a")).claim(["x"])
-    assert _leases(tmp_path, _owner("b"), now=1000.0 + EXPIRY_S - 1).claim(["x"]) == set()
-    assert _leases(tmp_path, _owner("c"), now=1000.0 + EXPIRY_S + 1).claim(["x"]) == {"x"}
+def _moments(leases: Leases) -> Moments:
+    folder = leases._folder
+    assert isinstance(folder, Moments)
+    return folder
 
 
-def test_a_driver_that_has_ended_on_this_machine_holds_nothing(tmp_path: Path) -> None:
-    here = this_owner()
-    gone = Owner(id="a", host=here.host, boot=here.boot, pid=here.pid, started="another start")
-    _leases(tmp_path, gone).claim(["x"])
-    assert not here.is_gone()
-    assert gone.is_gone()
-    assert _leases(tmp_path, here).claim(["x"]) == {"x"}
+@pytest.mark.parametrize(
+    ("claims", "others", "expected"),
+    [
+        ({"t": "wanted"}, {}, {"t": "held"}),
+        ({"t": "wanted"}, {"a": {"u": "held"}}, {"t": "held"}),
+        ({"t": "wanted"}, {"z": {"t": "held"}}, {}),
+        ({"t": "wanted"}, {"a": {"t": "held"}}, {}),
+        ({"t": "wanted"}, {"a": {"t": "wanted"}}, {}),
+        ({"t": "wanted"}, {"z": {"t": "wanted"}}, {"t": "wanted"}),
+        ({"t": "wanted"}, {"z": {"t": "wanted"}, "a": {"t": "wanted"}}, {}),
+        ({"t": "wanted"}, {"y": {"t": "wanted"}, "z": {"t": "held"}}, {}),
+        ({"t": "held"}, {"a": {"t": "wanted"}}, {"t": "held"}),
+        ({"t": "wanted", "u": "wanted", "v": "held"}, {"a": {"t": "held"}}, {"u": "held", "v": "held"}),
+    ],
+)
+def test_claims_are_settled_by_rank(claims: Any, others: Any, expected: Any) -> None:
+    assert settled("m", claims, others) == expected
 
 
-def test_the_last_driver_leaves_nothing_behind_and_the_others_a_sign(tmp_path: Path) -> None:
-    folder = tmp_path / "leases"
-    with _leases(folder, _owner("a")):
-        assert len(list(folder.iterdir())) == 1
-    assert list(folder.iterdir()) == []
-    with _leases(folder, _owner("a")) as first:
-        with _leases(folder, _owner("b")) as second:
-            second.claim(["x"])
-        assert len(list(folder.iterdir())) == 2
-        assert first.claim(["x"]) == {"x"}
-        assert first._has_company
-    with _leases(folder, _owner("c")) as third:
-        assert not third._has_company
-    assert list(folder.iterdir()) == []
+def test_a_lease_that_is_not_renewed_ends_first_for_its_owner_and_later_for_others(site: Site) -> None:
+    with site.driver("a") as one, site.driver("b") as other:
+        assert one.claim(["t"]) == {"t"}
+        site.now += LIFETIME - SECOND
+        assert one.still_held("t")
+        other.renew()
+        site.now += SECOND
+        assert not one.still_held("t")
+        assert other.claim(["t"]) == set()
+        site.now += SKEW - SECOND
+        assert other.claim(["t"]) == set()
+        site.now += SECOND
+        assert other.claim(["t"]) == {"t"}
+        assert one.claim(["t"]) == set()
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b'{"owner": 3}', b"\xff"])
-def test_a_file_that_is_no_lease_is_no_obstacle(content: bytes, tmp_path: Path) -> None:
-    (tmp_path / "other.json").write_bytes(content)
-    assert _leases(tmp_path).claim(["x"]) == {"x"}
+def test_a_renewed_lease_goes_on(site: Site) -> None:
+    with site.driver("a") as one, site.driver("b") as other:
+        one.claim(["t"])
+        for _ in range(10):
+            site.now += LIFETIME - SECOND
+            one.renew()
+            other.renew()
+        assert one.still_held("t")
+        assert other.claim(["t", "u"]) == {"u"}
 
 
-def test_a_lease_says_who_and_until_when(tmp_path: Path) -> None:
-    _leases(tmp_path, _owner("a")).claim(["x"])
-    content = json.loads((tmp_path / "a.json").read_text())
-    assert content["held"] == ["x"]
-    assert content["expires_at"] == 1000.0 + EXPIRY_S
-    assert str(_owner("a")) == "process 1 on another host"
+def test_clocks_that_differ_by_less_than_the_skew_do_no_harm(site: Site) -> None:
+    with site.driver("a") as behind, site.driver("b", skew=SKEW - SECOND) as ahead:
+        behind.claim(["t"])
+        for _ in range(int(LIFETIME / SECOND) + 20):
+            site.now += SECOND
+            ahead.claim(["t"])
+            assert not (ahead.still_held("t") and behind.still_held("t"))
+        assert ahead.still_held("t")
 
 
-def test_leases_of_a_store_lie_beside_the_study(tmp_path: Path) -> None:
-    store = Store.open(str(tmp_path))
-    with store.leases("little", this_owner()) as claims:
-        assert claims.claim(["x"]) == {"x"}
-        assert len(list((tmp_path / "studies" / "little" / "leases").iterdir())) == 1
-        assert store.studies() == []
+def test_an_owner_that_was_suspended_while_it_renewed_gives_up_what_it_held(site: Site) -> None:
+    with site.driver("a") as one, site.driver("b") as other:
+        one.claim(["t"])
+
+        def sleep(path: str) -> None:
+            _moments(one).after_write = lambda path: None
+            site.now += LIFETIME + SKEW
+
+        _moments(one).after_write = sleep
+        one.renew()
+        assert not one.still_held("t")
+        other.renew()
+        assert other.claim(["t"]) == {"t"}
+        assert one.claim(["t", "u"]) == {"u"}
 
 
-def _drive(folder: str, seed: int, dies_after: int) -> None:
-    """Claim all keys in an order of one's own, leaving a mark for each; die by SIGKILL after some."""
-    rng = random.Random(seed)
-    marks = Path(folder) / "marks"
-    with Leases(Folder(f"{folder}/leases"), this_owner(), lambda trials: []) as leases:
-        open_keys = rng.sample(KEYS, len(KEYS))
-        while open_keys:
-            block, open_keys = open_keys[:3], open_keys[3:]
-            for key in leases.claim(block):
-                if not (marks / key).exists():  # as a record would say
-                    with (marks / key).open("x") as mark:  # raises where two come to this point
-                        mark.write(f"{seed}\n")
-            if dies_after and len(list(marks.iterdir())) >= dies_after:
-                os.kill(os.getpid(), signal.SIGKILL)
+def test_an_owner_that_lost_its_lease_is_another_owner_from_then_on(site: Site) -> None:
+    with site.driver("a") as one:
+        before = site.files()
+        site.now += LIFETIME
+        one.renew()
+        assert len(site.files()) == len(before)
+        assert not set(site.files()) & set(before), "whoever took the lease as ended may still remove its file"
+    assert site.files() == []
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("dies_after", [0, 20])
-def test_two_processes_never_get_the_same_key_even_if_one_is_killed(dies_after: int, tmp_path: Path) -> None:
-    (tmp_path / "marks").mkdir()
-    context = multiprocessing.get_context("spawn")
-    drivers = [
-        context.Process(target=_drive, args=(str(tmp_path), seed, dies_after if seed == 1 else 0)) for seed in (1, 2)
-    ]
-    started = time.monotonic()
-    for driver in drivers:
-        driver.start()
-    for driver in drivers:
-        driver.join(60)
-    assert drivers[1].exitcode == 0
-    assert drivers[0].exitcode == (-signal.SIGKILL if dies_after else 0)
-    marks = {mark.name: mark.read_text().split() for mark in (tmp_path / "marks").iterdir()}
-    assert len(marks) > len(KEYS) / 2
-    assert all(len(seeds) == 1 for seeds in marks.values())
-    # Whatever one of them held, a third gets at once: nobody waits for the lease of a dead process to expire.
-    assert Leases(Folder(str(tmp_path / "leases")), this_owner(), lambda trials: []).claim(KEYS) == set(KEYS)
-    assert time.monotonic() - started < EXPIRY_S
+def test_an_owner_that_renews_while_it_is_read_is_not_taken_as_ended(site: Site) -> None:
+    with site.driver("a") as one, site.driver("b") as other:
+        one.claim(["t"])
+        site.now += LIFETIME - SECOND
+        other.renew()
+
+        def renew_then_sleep(path: str) -> None:
+            _moments(other).after_read = lambda path: None
+            one.renew()
+            site.now += SKEW + 2 * SECOND
+
+        _moments(other).after_read = renew_then_sleep
+        other.claim(["t"])
+        assert one.still_held("t")
+        assert not other.still_held("t")
+
+
+def test_a_smaller_owner_waits_for_a_greater_one_that_wants_the_same(site: Site) -> None:
+    with site.driver("a") as small, site.driver("b") as great:
+        answers: dict[str, set[str]] = {}
+
+        def come_between(path: str) -> None:
+            _moments(great).after_write = lambda path: None
+            answers["a"] = small.claim(["t"])
+
+        _moments(great).after_write = come_between
+        answers["b"] = great.claim(["t"])
+        assert answers == {"a": set(), "b": {"t"}}, "it is asked again later, and nobody has waited forever"
+        great.release(["t"])
+        great.renew()
+        assert small.claim(["t"]) == {"t"}
+
+
+def test_the_lease_of_a_process_that_is_gone_ends_at_once_and_its_files_go(site: Site) -> None:
+    with site.driver("b") as other:
+        dead = site.driver("a").__enter__()
+        dead.claim(["t"])
+        assert other.claim(["t"]) == set()
+        assert len(site.files()) == 4
+        site.gone.add("a")
+        assert other.claim(["t"]) == {"t"}
+        assert site.files() == ["b.json", "b.owner"]
+
+
+def test_others_are_told_in_words(site: Site) -> None:
+    with site.driver("a") as one, site.driver("b") as other:
+        one.claim(["t"])
+        assert other.others() == {"t": "host-a, process 7, until 00:01:00 UTC"}
+        assert other.claim(["t"]) == set()
+        assert one.others() == {}, "what was withdrawn is not wanted any more"
+
+
+def test_a_file_that_a_power_failure_left_empty_claims_nothing(site: Site) -> None:
+    leases = site.path / "studies" / "study" / "leases"
+    with site.driver("b") as one:
+        for name, content in {"c": b"", "d": b"\0" * 200}.items():
+            (leases / f"{name}.json").write_bytes(content)
+            (leases / f"{name}.owner").write_bytes(b"")
+        assert one.claim(["t"]) == {"t"}
+        assert site.files() == ["b.json", "b.owner"]
+
+
+def test_a_lease_of_another_version_is_refused_by_name(site: Site) -> None:
+    other = Lease(owner=Owner.here(), expires_at=START + LIFETIME, claims={})
+    with site.driver("b") as one:
+        newer = other.model_dump_json().replace('"lease_version":1', '"lease_version":2')
+        (site.path / "studies" / "study" / "leases" / "c.json").write_text(newer)
+        with pytest.raises(StoreError, match=r"c\.json is not a lease that this program reads"):
+            one.claim(["t"])
+        assert not one.still_held("t")
+
+
+def test_a_claim_that_cannot_be_written_is_not_held(site: Site) -> None:
+    with site.driver("a") as one, site.driver("b") as other:
+
+        def full(path: str) -> None:
+            raise StoreError("no space left")
+
+        _moments(one).after_write = full
+        with pytest.raises(StoreError):
+            one.claim(["t"])
+        assert not one.still_held("t")
+        _moments(one).after_write = lambda path: None
+        one.renew()
+        assert other.claim(["t"]) == {"t"}
+
+
+def test_the_heartbeat_renews_the_lease(tmp_path: Path) -> None:
+    renewed: list[str] = []
+    folder = Moments(str(tmp_path))
+    folder.after_write = renewed.append
+    with Leases(folder, "study", Owner.here(), renewed_every_s=0.001):
+        while len(renewed) < 5:
+            pass
+    assert folder.names("studies/study/leases") == []
+
+
+def test_this_process_is_there_and_one_that_started_at_another_time_is_gone() -> None:
+    here = Owner.here()
+    assert here.pid == os.getpid()
+    assert here.id != Owner.here().id
+    assert not is_gone(here)
+    if here.started:
+        assert is_gone(here.model_copy(update={"started": "1"}))
+    for elsewhere in ({"machine": "another"}, {"host": "another"}, {"machine": ""}):
+        assert not is_gone(here.model_copy(update={"started": "1", **elsewhere}))
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self/stat").exists(), reason="this machine does not tell of its processes in /proc"
+)
+def test_a_killed_process_is_gone_even_before_its_parent_fetches_it() -> None:
+    command = "from orchestrator.owner import Owner; print(Owner.here().model_dump_json(), flush=True); input()"
+    child = subprocess.Popen(
+        [sys.executable, "-c", command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=Path(__file__).parents[3]
+    )
+    assert child.stdout is not None
+    owner = Owner.model_validate_json(child.stdout.readline())
+    assert not is_gone(owner)
+    child.kill()
+    assert child.stdout.read() == b""  # its end of the pipe is closed: it is dead, and a zombie
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert is_gone(owner)
+    child.communicate()
+    assert is_gone(owner)
