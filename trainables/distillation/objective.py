@@ -19,6 +19,7 @@ from trainables.distillation.outputs import TeacherTargets
 from trainables.distillation.schedule import multiplier
 from trainables.distillation.terms import TERMS
 from trainables.distillation.terms import Term
+from trainables.distillation.terms import TokensTerm
 from trainables.distillation.terms import initial_projection
 from trainables.distillation.weighting import example_weights
 
@@ -40,6 +41,11 @@ class Objective(nn.Module):
     def distils(self) -> bool:
         """False if no term is switched on: then no teacher is needed."""
         return bool(self.terms)
+
+    @property
+    def generators(self) -> dict[str, torch.Generator]:
+        """What terms draw from during training, by the term's name."""
+        return {term.name: term.generator for term in self.terms if isinstance(term, TokensTerm)}
 
     def forward(
         self,

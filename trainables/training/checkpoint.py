@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from dataclasses import asdict
 from dataclasses import dataclass
 from typing import Any
@@ -32,7 +33,7 @@ class Checkpoint:
     """Of the student."""
     curve: list[CurvePoint]
     generators: list[dict[str, torch.Tensor]]
-    """Of each rank: device type -> state of torch's global generator."""
+    """Of each rank: name -> state of a generator, see `generator_states`."""
     seconds: float
     """Spent so far, lost attempts not counted."""
     samples_seen: int
@@ -64,16 +65,20 @@ def loaded(content: bytes | None, *, trial_id: str, world: int) -> Checkpoint | 
         return None
 
 
-def generator_states(device: torch.device) -> dict[str, torch.Tensor]:
-    """Return the states of the global generators that a trial on `device` draws from."""
-    states = {"cpu": torch.get_rng_state()}
+def generator_states(device: torch.device, of_terms: Mapping[str, torch.Generator]) -> dict[str, torch.Tensor]:
+    """Return the states of the global generators that a trial on `device` draws from, and of its objective's."""
+    states = {"cpu": torch.get_rng_state(), **{f"term {name}": of.get_state() for name, of in of_terms.items()}}
     if device.type == "cuda":
         states["cuda"] = torch.cuda.get_rng_state(device)
     return states
 
 
-def set_generators(states: dict[str, torch.Tensor], device: torch.device) -> None:
-    """Set the global generators to `states`."""
+def set_generators(
+    states: dict[str, torch.Tensor], device: torch.device, of_terms: Mapping[str, torch.Generator]
+) -> None:
+    """Set the generators to `states`."""
     torch.set_rng_state(states["cpu"])
+    for name, generator in of_terms.items():
+        generator.set_state(states[f"term {name}"])
     if device.type == "cuda" and "cuda" in states:
         torch.cuda.set_rng_state(states["cuda"], device)

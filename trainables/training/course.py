@@ -100,7 +100,7 @@ class Course:
         self._optimizer.load_state_dict(found.optimizer)
         self._best, self._best_weights, self._curve = found.best, found.best_weights, found.curve
         self._spent_before, self._samples_seen = found.seconds, found.samples_seen
-        set_generators(found.generators[self._ranks.rank], self._device)
+        set_generators(found.generators[self._ranks.rank], self._device, self._module.objective.generators)
         return found.step, self._end_if_due(self._at.index(found.step) + 1, cancelled=False)
 
     def after(self, step: int, losses: dict[str, float]) -> Ended | None:
@@ -169,7 +169,7 @@ class Course:
             self._best_weights = copy.deepcopy(self._module.student.state_dict())
 
     def _save(self, step: int) -> None:
-        generators = self._ranks.gathered(generator_states(self._device))
+        generators = self._ranks.gathered(generator_states(self._device, self._module.objective.generators))
         if self._ranks.is_first:
             self._link.save(
                 dumped(

@@ -25,7 +25,9 @@ from trainables.trial import run_trial
 pytestmark = pytest.mark.slow
 
 EVALUATIONS = 3
-DISTILLED = {"distillation": CLIP_TD, "optim": {"min_steps": 6, "evaluations": EVALUATIONS}}
+SAMPLED = {**CLIP_TD, "selection": {"draw": "sampled"}}
+"""All terms, and words that are drawn afresh at every step."""
+DISTILLED = {"distillation": SAMPLED, "optim": {"min_steps": 6, "evaluations": EVALUATIONS}}
 
 
 class PowerCut(Exception):
