@@ -12,6 +12,8 @@ from pyarrow import fs
 from tests.contract.lease_contract import LeaseContract
 from tests.contract.store_contract import StoreContract
 
+pytestmark = pytest.mark.slow
+
 _numbers = itertools.count()
 
 

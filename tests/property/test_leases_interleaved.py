@@ -20,6 +20,8 @@ from orchestrator.leases import SKEW
 from orchestrator.leases import Leases
 from orchestrator.owner import Owner
 
+pytestmark = pytest.mark.slow
+
 TRIALS = ("t1", "t2", "t3")
 START = datetime(2026, 1, 1, tzinfo=UTC)
 SKEW_S = int(SKEW.total_seconds())

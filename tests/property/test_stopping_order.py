@@ -6,6 +6,7 @@ import random
 from functools import cache
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -17,6 +18,8 @@ from tests.helpers.segments import EVALUATIONS
 from tests.helpers.segments import Segments
 from tests.helpers.simulated import make_queue
 from tests.helpers.simulated import make_study
+
+pytestmark = pytest.mark.slow
 
 SPACE = make_study().model_dump(mode="json")["search"]["space"]
 RULES: dict[str, dict[str, Any]] = {

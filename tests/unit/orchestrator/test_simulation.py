@@ -29,6 +29,8 @@ from trainables.config import TrialConfig
 from trainables.config import canonical
 from trainables.simulated import SimulatedTrainable
 
+pytestmark = pytest.mark.slow
+
 NOISE = 0.01
 SURE = 1 - 1e-4
 """Of the bands that shares must lie in: seeds are fixed, so that a test that passes keeps passing."""
