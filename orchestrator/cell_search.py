@@ -68,6 +68,10 @@ class CellSearch:
     """Settings that were run are taken from here, not proposed again."""
     warm: Sequence[Setting] = ()
     """Settings of another study to learn from."""
+    seeds: tuple[int, ...]
+    """Search seeds that every setting is run with."""
+    judges_base: bool = False
+    """Whether a cell with nothing to search is run once all the same, to be compared with others."""
     proposed: list[Proposed] = field(default_factory=list)
     done: bool = False
     _batch_start: int = 0
@@ -78,7 +82,7 @@ class CellSearch:
     def budget(self) -> int:
         """Settings that the search tries at most; a cell with nothing to search has none."""
         if not self.cell.space:
-            return 0
+            return int(self.judges_base)
         most = self.study.search.trials
         return min(most, len(grid(self.cell.space, self.config))) if self.study.search.sampler == "grid" else most
 
@@ -91,6 +95,14 @@ class CellSearch:
             if self._exhausted(known) or not self._propose_batch(known, curves):
                 self.done = True
         return Step()
+
+    def extend(self, seeds: tuple[int, ...]) -> None:
+        """Run every setting with `seeds`, which begin with those it was run with so far."""
+        new = seeds[len(self.seeds) :]
+        self.seeds, self.done = seeds, False
+        for number, setting in enumerate(self.proposed):
+            more = self.maker.trials("search", new, setting.parameters, number)
+            self.proposed[number] = replace(setting, trials=setting.trials + more)
 
     def best(self, known: Known, curves: Curves) -> Setting | None:
         """Return the setting with the best mean target, the earliest of equals; None if none is complete."""
@@ -176,7 +188,7 @@ class CellSearch:
         floors = self._floors(known, curves)
         settings = self._batch(start // size, earlier)[: self.budget - start]
         for number, parameters in enumerate(settings, start):
-            trials = self.maker.trials("search", self.study.seeds.search, parameters, number)
+            trials = self.maker.trials("search", self.seeds, parameters, number)
             if floors:
                 trials = tuple(replace(trial, floors=floors) for trial in trials)
             self.proposed.append(Proposed(parameters=parameters, trials=trials))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Annotated
 from typing import Any
 from typing import Literal
@@ -18,13 +19,14 @@ from search_spaces.frozen import Frozen
 from search_spaces.frozen import Name
 from search_spaces.frozen import Number
 from search_spaces.frozen import Whole
+from search_spaces.spending import Spending
 
 Changes = dict[str, Any]
 """Dotted path in the trial configuration -> the value it gets."""
 Levels = Annotated[tuple[Any, ...], Field(min_length=1)]
 Split = Literal["val", "test", "test_style", "test_priors", "test_shortcuts", "test_shifted"]
 Seed = Annotated[Whole, Field(ge=0, lt=2**32)]
-DESIGNS = ("listed", "add_one", "leave_one_out", "ladder", "factorial", "fractional")
+DESIGNS = ("listed", "add_one", "leave_one_out", "ladder", "factorial", "fractional", "path")
 
 
 class Target(Frozen):
@@ -75,11 +77,14 @@ def _names_as_mapping(value: Any) -> Any:
 class Arms(Frozen):
     """What is compared."""
 
-    design: Literal["listed", "add_one", "leave_one_out", "ladder", "factorial", "fractional"] = Field(
+    design: Literal["listed", "add_one", "leave_one_out", "ladder", "factorial", "fractional", "path"] = Field(
         "listed", description="The rule that turns factors into arms."
     )
     resolution: Literal[3, 4, 5] | None = Field(
         None, description="Of a fractional design; 4 unless given: main effects are clear of two-factor interactions."
+    )
+    order: Literal["greedy", "racing"] | None = Field(
+        None, description="Of a path: `greedy` unless given; `racing` gives up changes that fall behind, seed by seed."
     )
     base: Name = Field("base", description="Name of the arm that is the base unchanged.")
     factors: dict[Name, Factor] = Field({}, description="Parts of the method that the design varies.")
@@ -149,6 +154,17 @@ class Search(Frozen):
         return value
 
 
+class Sequential(Frozen):
+    """Looks at the comparisons before all confirm seeds are run; what is clear then gets no more of them."""
+
+    looks: Annotated[tuple[Annotated[Whole, Field(ge=2)], ...], Field(min_length=1)] = Field(
+        description="Numbers of confirm seeds after which comparisons are looked at, besides all of them."
+    )
+    spending: Spending = Field(
+        "pocock", description="How alpha is spent: about equally, or little at first (`obrien_fleming`)."
+    )
+
+
 class Seeds(Frozen):
     """Seeds of search, and the replicates that the answer rests on."""
 
@@ -156,6 +172,14 @@ class Seeds(Frozen):
     confirm: tuple[Seed, ...] = Field(
         (1, 2, 3, 4, 5, 6), min_length=1, description="Seeds of the best setting; six or more to claim a difference."
     )
+    sequential: Sequential | None = Field(
+        None, description="Stop adding confirm seeds to comparisons that are clear; all are run if absent."
+    )
+
+    @property
+    def looks(self) -> tuple[int, ...]:
+        """Numbers of confirm seeds at which comparisons are looked at; the last is all of them."""
+        return (*(self.sequential.looks if self.sequential else ()), len(self.confirm))
 
 
 class Resources(Frozen):
@@ -210,3 +234,13 @@ class Study(Frozen):
     resources: Resources = Field(Resources(), description="What one trial occupies.")
     storage: Annotated[str, Field(min_length=1)] = Field("ablate-results", description="Folder or URI of the records.")
     comparisons: Comparisons = Field(Comparisons(), description="How effects are judged.")
+
+    @property
+    def headline(self) -> str:
+        """The metric of the main table: the target's name on test, or the target itself if test is not evaluated."""
+        return headline(self.target.metric, self.evaluate)
+
+
+def headline(target: str, evaluate: Collection[str]) -> str:
+    """Metric that a study with this target and these splits is judged by."""
+    return f"test/{target.partition('/')[2]}" if "test" in evaluate else target

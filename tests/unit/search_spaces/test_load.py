@@ -39,6 +39,54 @@ SINGLE_MISTAKES = {
         "4",
         "at most search.trials (2)",
     ),
+    "order without a path": ("arms: {order: racing}", "arms.order", "racing", "the design path"),
+    "path of one step": (
+        "arms: {design: path, factors: {student.dropout: [0.2]}}",
+        "arms.factors",
+        "one factor",
+        "two or more",
+    ),
+    "path with two levels a factor": (
+        "arms: {design: path, factors: {distillation.distance: [l1, mse], student.dropout: [0.2]}}",
+        "arms.factors.distillation.distance",
+        "2 alternatives",
+        "one",
+    ),
+    "race with one seed": (
+        "arms: {design: path, order: racing, factors: {distillation.distance: [l1], student.dropout: [0.2]}}\n"
+        "seeds: {search: [0]}",
+        "seeds.search",
+        "one seed",
+        "two or more",
+    ),
+    "looks that fall": (
+        "arms: {listed: {a: {}, b: {student.dropout: 0.2}}}\n"
+        "seeds: {confirm: [1, 2, 3, 4, 5, 6, 7, 8], sequential: {looks: [7, 6]}}",
+        "seeds.sequential.looks",
+        "7, 6",
+        "rising",
+    ),
+    "a look beyond the end": (
+        "arms: {listed: {a: {}, b: {student.dropout: 0.2}}}\n"
+        "seeds: {confirm: [1, 2, 3, 4, 5, 6, 7, 8], sequential: {looks: [8]}}",
+        "seeds.sequential.looks",
+        "8",
+        "below 8",
+    ),
+    "a look that can decide nothing": (
+        "arms: {listed: {a: {}, b: {student.dropout: 0.2}}}\n"
+        "seeds: {confirm: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12], sequential: {looks: [5]}}",
+        "seeds.sequential.looks[0]",
+        "5 seeds",
+        "at least 7",
+    ),
+    "looks of a path": (
+        "arms: {design: path, factors: {distillation.distance: [l1], student.dropout: [0.2]}}\n"
+        "seeds: {sequential: {looks: [3]}}",
+        "seeds.sequential",
+        "design path",
+        "left out",
+    ),
     "two stopping rules": (
         "search: {trials: 4, stop: {median: {}, halving: {}}, space: {optim.lr: {uniform: [1e-5, 1e-3]}}}",
         "search.stop",
