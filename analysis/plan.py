@@ -85,6 +85,8 @@ class PlannedCell(_Read):
     is_control: bool = False
     condition: dict[str, Any] = {}
     state: str = ""
+    front: tuple[int, ...] = ()
+    """Proposals on the Pareto front of target and cost."""
     confirm_total: int | None = None
     """Confirm trials planned; None from a writer that kept no count."""
     trials: tuple[str, ...] | None = None
@@ -151,6 +153,11 @@ class StudyPlan(_Read):
         if any(cell.trials is None for cell in self.cells):
             return None
         return frozenset(trial for cell in self.cells for trial in cell.trials or ())
+
+    @property
+    def fronts(self) -> frozenset[tuple[str, int]]:
+        """(Cell id, proposal) of every setting on a Pareto front."""
+        return frozenset((cell.cell_id, proposal) for cell in self.cells for proposal in cell.front)
 
     @property
     def headline(self) -> str:

@@ -51,6 +51,8 @@ class CellTrials:
         self.state: State = "search"
         self.config = TrialConfig.model_validate(cell.config)
         self.id = cell_id(study, cell)
+        self.front: tuple[int, ...] = ()
+        """Proposals that trade target for cost best, once the search is done."""
         self._best: Setting | None = None
         self._maker = TrialMaker(study, cell, inputs, self.id)
         self.search = CellSearch(
@@ -148,6 +150,7 @@ class CellTrials:
         return self.search.best(known, curves)
 
     def _end_search(self, known: Known, curves: Curves) -> None:
+        self.front = self.search.front(known, curves)
         self._best = self.best(known, curves) if self.budget else Setting(parameters={}, value=None)
         if self._best is None:
             self.state = "failed"
@@ -174,6 +177,8 @@ def cell_id(study: Study, cell: Cell) -> str:
     # Left out where absent, so that searches that were recorded before these keys existed keep their identity.
     if study.search.stop is not None:
         content["stop"] = study.search.stop.model_dump(mode="json", exclude_none=True)
+    if study.search.cost is not None:
+        content["cost"] = study.search.cost.model_dump(mode="json")
     if study.search.warm_start is not None:
         content["warm_start"] = study.search.warm_start
     return content_hash(content)

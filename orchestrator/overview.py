@@ -66,6 +66,8 @@ def print_status(out: Console, standing: Standing) -> None:
     done = sum(cell.search_done + cell.confirm_done for cell in standing.cells)
     total = sum(cell.search_total + cell.confirm_total for cell in standing.cells)
     out.print(f"{standing.study}: {done} of {total} trials recorded, {len(standing.failed)} failed")
+    for cell, front in standing.fronts.items():
+        out.print(f"front of {cell} ({standing.metric}): {'; '.join(front)}")
     if standing.num_superseded:
         out.print(f"{standing.num_superseded} further records are of arms or settings that the study no longer holds")
     for record in standing.failed[:FAILURES_SHOWN]:

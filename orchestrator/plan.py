@@ -51,6 +51,7 @@ class PlannedCell(_Frozen):
     state: State
     search_total: int
     confirm_total: int
+    front: tuple[int, ...] = Field((), description="Proposals on the Pareto front of target and cost.")
     trials: tuple[str, ...] = Field(description="Trial ids; one that was proposed twice occurs twice.")
     places: tuple[PlannedTrial, ...] = Field(description="Where each of these trials stands.")
 
@@ -73,6 +74,7 @@ def planned(cell: CellTrials) -> PlannedCell:
         state=cell.state,
         search_total=cell.search_total,
         confirm_total=cell.confirm_total,
+        front=cell.front,
         trials=tuple(place.trial_id for place in places),
         places=places,
     )

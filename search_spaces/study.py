@@ -129,6 +129,17 @@ class Stop(Frozen):
         return self
 
 
+class Cost(Frozen):
+    """What a searched number costs, so that a search can weigh it against the target."""
+
+    path: str = Field(description="Dotted path of a searched number, such as task.data_fraction.")
+    weight: Annotated[Number, Field(gt=0)] | None = Field(
+        None,
+        description="Of the target, what one unit costs; without it both are optimised and the Pareto front recorded.",
+    )
+    scale: Literal["linear", "log"] = Field("linear", description="`log`: a unit is a power of ten.")
+
+
 class Search(Frozen):
     """The budget each cell gets to find its setting; equal for all cells."""
 
@@ -144,6 +155,7 @@ class Search(Frozen):
     device_seconds: Annotated[Number, Field(gt=0)] | None = Field(
         None, description="Budget of each cell besides `trials`: no batch starts once its search has taken so long."
     )
+    cost: Cost | None = Field(None, description="What a searched number costs; nothing does if absent.")
     space: dict[str, Domain] = Field({}, description="Dotted path -> domain.")
 
     @model_validator(mode="before")

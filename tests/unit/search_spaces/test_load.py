@@ -39,6 +39,44 @@ SINGLE_MISTAKES = {
         "4",
         "at most search.trials (2)",
     ),
+    "data without its price": (
+        "search: {trials: 4, space: {task.data_fraction: {uniform: [0.01, 1.0]}}}",
+        "search.space.task.data_fraction",
+        "best share of data",
+        "search.cost",
+    ),
+    "price of what is not searched": (
+        "search: {trials: 4, space: {optim.lr: {uniform: [1e-5, 1e-3]}}, cost: {path: task.data_fraction}}",
+        "search.cost.path",
+        "not searched",
+        "optim.lr",
+    ),
+    "price of a word": (
+        "search: {trials: 4, space: {optim.precision: {choice: [float32, bfloat16]}}, cost: {path: optim.precision}}",
+        "search.cost.path",
+        "no numbers",
+        "a searched number",
+    ),
+    "logarithm of nothing": (
+        "search: {trials: 4, space: {student.dropout: {uniform: [0.0, 0.3]}}, "
+        "cost: {path: student.dropout, scale: log}}",
+        "search.cost.scale",
+        "not above 0",
+        "linear",
+    ),
+    "stop beside a price": (
+        "search: {trials: 4, stop: {median: {}}, space: {optim.lr: {uniform: [1e-5, 1e-3]}}, cost: {path: optim.lr}}",
+        "search.stop",
+        "search.cost",
+        "left out",
+    ),
+    "cmaes of two targets": (
+        "search: {trials: 4, sampler: cmaes, cost: {path: optim.lr}, "
+        "space: {optim.lr: {uniform: [1e-5, 1e-3]}, student.dropout: {uniform: [0.0, 0.3]}}}",
+        "search.sampler",
+        "two targets",
+        "search.cost.weight",
+    ),
     "order without a path": ("arms: {order: racing}", "arms.order", "racing", "the design path"),
     "path of one step": (
         "arms: {design: path, factors: {student.dropout: [0.2]}}",
