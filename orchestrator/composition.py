@@ -53,14 +53,13 @@ def mistakes() -> tuple[type[Exception], ...]:
 
 def load(source: str, overrides: Sequence[str] = ()) -> tuple[Study, tuple[Cell, ...]]:
     """Return a study and its cells; raises StudyError with every mistake in it."""
-    from search_spaces.design import cells
     from search_spaces.load import load_study
     from trainables.config import CONTROLS
     from trainables.config import TrialConfig
     from trainables.config import canonical
     from trainables.data.metrics import METRICS
 
-    study = load_study(
+    return load_study(
         source,
         config_type=TrialConfig,
         controls=CONTROLS,
@@ -68,7 +67,6 @@ def load(source: str, overrides: Sequence[str] = ()) -> tuple[Study, tuple[Cell,
         overrides=tuple(overrides),
         metrics=METRICS,
     )
-    return study, cells(study, TrialConfig, canonical)
 
 
 def open_store(uri: str | None, study: Study | None = None) -> Store:

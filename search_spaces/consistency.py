@@ -18,7 +18,7 @@ from search_spaces.arms import build_arms
 from search_spaces.arms import levels
 from search_spaces.arms import reference
 from search_spaces.design import Cell
-from search_spaces.design import cells
+from search_spaces.design import cells_of
 from search_spaces.document import Document
 from search_spaces.errors import Mistake
 from search_spaces.fractional import columns
@@ -38,29 +38,25 @@ class Consistency:
     """Checks of a study as a whole."""
 
     document: Document
-    config_type: type[BaseModel]
     canonical: Callable[[Any], Any]
 
-    def check(self, study: Study, base: BaseModel) -> Iterator[Mistake]:
-        """All mistakes between sections."""
+    def check(self, study: Study, base: BaseModel) -> tuple[tuple[Cell, ...], list[Mistake]]:
+        """The study's cells, and all mistakes between its sections; no cells where there are mistakes."""
         found = [*self._factors(study, base), *self._size(study, base)]
-        yield from found
         if found:
-            return
+            return (), found
         arms = build_arms(study.arms, base)
         found = [*self._names(study, arms), *self._collisions(study, arms)]
-        yield from found
         if found:
-            return
+            return (), found
         try:
-            built = cells(study, self.config_type, self.canonical)
+            built = cells_of(study, arms, base, self.canonical)
         except ValidationError as error:
-            yield from (self.document.mistake(("base",), "a combination", phrase(d)) for d in error.errors())
-            return
-        yield from self._identical(arms, built)
-        yield from self._unused(study, built)
-        yield from search_mistakes(self.document, study, built)
-        yield from sequential_mistakes(self.document, study, len(arms))
+            return (), [self.document.mistake(("base",), "a combination", phrase(d)) for d in error.errors()]
+        found = [*self._identical(arms, built), *self._unused(study, built)]
+        found += search_mistakes(self.document, study, built)
+        found += sequential_mistakes(self.document, study, len(arms))
+        return built, found
 
     def _factors(self, study: Study, base: BaseModel) -> Iterator[Mistake]:
         owners: dict[str, str] = {}

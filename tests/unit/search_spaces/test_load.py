@@ -461,4 +461,5 @@ def test_a_bare_name_that_is_a_file_here_asks_for_its_path(tmp_path: Path, monke
     monkeypatch.chdir(tmp_path)
     with pytest.raises(StudyError, match=r"\./mine\.yaml"):
         load_study("mine", config_type=TrialConfig, controls=CONTROLS, canonical=canonical)
-    assert load_study("./mine.yaml", config_type=TrialConfig, controls=CONTROLS, canonical=canonical).study == "tiny"
+    study, _ = load_study("./mine.yaml", config_type=TrialConfig, controls=CONTROLS, canonical=canonical)
+    assert study.study == "tiny"
