@@ -8,9 +8,8 @@ from pathlib import Path
 
 import ray
 
+from cluster.capacity import shape_of
 from cluster.groups import WorkerGroups
-from cluster.groups import num_slots
-from cluster.groups import per_worker
 from cluster.session import connect
 from cluster.tune_adapter import QueueSearcher
 from cluster.tune_adapter import run_tune
@@ -57,11 +56,11 @@ class RayExecutor:
             private = stack.enter_context(connect(self._address))
             folder = tempfile.TemporaryDirectory(prefix="ablate-", ignore_cleanup_errors=True)
             scratch = stack.enter_context(folder)
-            slots = min(capacity(self._resources, ray.cluster_resources()), max(1, queue.owed()))
             groups = stack.enter_context(
                 WorkerGroups(
-                    slots=slots,
+                    shapes=[shape_of(self._resources)],
                     resources=self._resources,
+                    owed=queue.owed,
                     scratch=scratch,
                     private=private,
                     keep_points=queue.observes,
@@ -88,20 +87,3 @@ class RayExecutor:
             checkpoints=self._checkpoints,
             time_limit_s=self._resources.time_limit_s,
         )
-
-
-def capacity(resources: Resources, available: dict[str, float]) -> int:
-    """Return how many trials fit at once into a cluster with `available` (Ray's names of resources).
-
-    Raises ClusterError if not even one does.
-    """
-    slots = num_slots(resources, available)
-    if slots < 1:
-        needed = {name: resources.workers * amount for name, amount in per_worker(resources).items()}
-        asked = ", ".join(f"{amount:g} {name}" for name, amount in needed.items())
-        found = ", ".join(f"{available.get(name, 0.0):g} {name}" for name in needed)
-        raise ClusterError(
-            f"a trial of this study needs {asked} (resources: {resources.workers} workers); the cluster has {found}. "
-            "Remedy: ask for less under `resources`, or join a larger cluster with `--address`"
-        )
-    return slots

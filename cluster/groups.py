@@ -12,6 +12,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -23,7 +24,11 @@ from ray.train import UserCallback
 from ray.util import remove_placement_group
 
 from cluster.board import Board
+from cluster.capacity import Shape
+from cluster.capacity import capacity
+from cluster.capacity import require
 from cluster.failures import worst
+from cluster.session import machines
 from cluster.worker import serve
 from orchestrator.errors import ClusterError
 from search_spaces.study import Resources
@@ -42,31 +47,36 @@ class WorkerGroups:
     def __init__(
         self,
         *,
-        slots: int,
+        shapes: Sequence[Shape],
         resources: Resources,
+        owed: Callable[[], int],
         scratch: str,
         private: bool = False,
         keep_points: bool = False,
         run_trial: RunTrial | None = None,
     ) -> None:
-        """Neither blocks nor starts a group.
+        """Neither blocks nor starts a group. Raises ClusterError if the cluster can never hold a group of some shape.
 
-        `scratch`: absolute path of a folder for Ray Train's files. `private`: whether the cluster ends with this
-        session anyway. `keep_points`: whether the driver is told the curves of running trials. `run_trial`: picklable.
+        `shapes`: those that trials of the study have. `owed`: tells how many trials are still to run. `scratch`:
+        absolute path of a folder for Ray Train's files. `private`: whether the cluster ends with this session anyway.
+        `keep_points`: whether the driver is told the curves of running trials. `run_trial`: picklable.
         """
+        require(shapes, *machines())
         host = ray.remote(num_cpus=0, resources=HEAD_SHARE, max_concurrency=1000)(GroupHost)
         self.board = host.remote(
             trials_per_group=resources.trials_per_group,
             memory_limit_mb=resources.memory_limit_mb,
             keep_points=keep_points,
         )
-        self.slots = slots
         self.retries_out_of_memory = resources.retry_out_of_memory
         self._settings = {"board": self.board, "folder": os.getcwd(), "run_trial": run_trial}
-        self._resources = resources
+        self._shapes = shapes
+        self._most = resources.max_concurrent
+        self._owed = owed
         self._scratch = scratch
         self._private = private
         self._checked_at = 0.0
+        self.slots = min(self._room(), max(1, owed()))
 
     def __enter__(self) -> WorkerGroups:
         self._started = self._start(range(self.slots))
@@ -81,25 +91,27 @@ class WorkerGroups:
             for reservation in reservations:  # these do not: Ray keeps them until the driver leaves (ray#54305)
                 remove_placement_group(reservation)
 
-    def check(self, owed: Callable[[], int]) -> None:
-        """Raise ClusterError if no group is left that could take a trial; use what the cluster has gained.
-
-        `owed`: how many trials are still to run, asked only when the cluster has grown.
-        """
+    def check(self) -> None:
+        """Raise ClusterError if no group is left that could take a trial; use what the cluster has gained."""
         if time.monotonic() - self._checked_at < CHECK_S:
             return
         self._checked_at = time.monotonic()
         ray.get(self._started)
-        room = 0 if self._private else num_slots(self._resources, ray.cluster_resources())
-        if room > self.slots and (slots := min(room, owed())) > self.slots:
+        room = 0 if self._private else self._room()
+        if room > self.slots and (slots := min(room, self._owed())) > self.slots:
             self._started = self._start(range(self.slots, slots))
             self.slots = slots
         failures = ray.get(self.board.failures.remote())
         if len(failures) == self.slots:
             raise ClusterError(f"no worker group could be kept running; slot 0 ended with: {failures[0]}")
 
+    def _room(self) -> int:
+        """Return how many groups the cluster and the study allow."""
+        slots = capacity(self._shapes, *machines())
+        return slots if self._most == "auto" else min(slots, self._most)
+
     def _start(self, slots: range) -> Any:
-        return self.board.start.remote(slots, self._settings, self._resources, self._scratch)
+        return self.board.start.remote(slots, self._settings, self._shapes[0], self._scratch)
 
     def send_home(self, patience_s: float) -> None:
         """Let the groups come to their ends by themselves, so that they leave nothing behind on a shared cluster."""
@@ -119,11 +131,11 @@ class GroupHost(Board):
         self._threads: list[threading.Thread] = []
         self._failures: dict[int, str] = {}
 
-    async def start(self, slots: range, settings: dict[str, Any], resources: Resources, scratch: str) -> None:
+    async def start(self, slots: range, settings: dict[str, Any], shape: Shape, scratch: str) -> None:
         """Start the groups of these slots in the background."""
         loop = asyncio.get_running_loop()
         for slot in slots:
-            arguments = (loop, {**settings, "slot": slot}, resources, scratch)
+            arguments = (loop, {**settings, "slot": slot}, shape, scratch)
             thread = threading.Thread(target=self._keep, args=arguments, daemon=True)
             thread.start()
             self._threads.append(thread)
@@ -139,15 +151,13 @@ class GroupHost(Board):
         while time.monotonic() < until and any(thread.is_alive() for thread in self._threads):
             await asyncio.sleep(0.05)
 
-    def _keep(
-        self, loop: asyncio.AbstractEventLoop, settings: dict[str, Any], resources: Resources, scratch: str
-    ) -> None:
+    def _keep(self, loop: asyncio.AbstractEventLoop, settings: dict[str, Any], shape: Shape, scratch: str) -> None:
         """Keep a Ray Train run going in one slot as long as each run gets to a trial before it ends."""
         slot, before = settings["slot"], -1
         while not self.closed and self.taken[slot] > before:
             before = self.taken[slot]
             try:
-                train(settings, resources, scratch)
+                train(settings, shape, scratch)
             except Exception as error:  # the slot's boundary: whatever ended the run is kept for the driver
                 self._failures[slot] = f"{type(error).__name__}: {error}"
             else:
@@ -157,14 +167,14 @@ class GroupHost(Board):
                 del self._failures[slot]
 
 
-def train(settings: dict[str, Any], resources: Resources, scratch: str) -> None:
+def train(settings: dict[str, Any], shape: Shape, scratch: str) -> None:
     """Run one group until the board sends it home. Raises what Ray Train raises."""
     from ray.train.torch import TorchTrainer  # imports torch
 
     TorchTrainer(
         serve,
         train_loop_config=settings,
-        scaling_config=scaling(resources),
+        scaling_config=scaling(shape),
         run_config=RunConfig(
             name=f"slot-{settings['slot']}-{uuid.uuid4().hex[:8]}",  # a name that was used before would be resumed
             storage_path=scratch,
@@ -187,25 +197,7 @@ class LossTeller(UserCallback):
         self._board.lose.remote(self._slot, cause, f"{type(error).__name__}: {error}")
 
 
-def scaling(resources: Resources) -> ScalingConfig:
+def scaling(shape: Shape) -> ScalingConfig:
     """Return what Ray Train is to reserve for one group."""
-    return ScalingConfig(
-        num_workers=resources.workers,
-        use_gpu=resources.gpus_per_worker > 0,
-        resources_per_worker=per_worker(resources),
-    )
-
-
-def per_worker(resources: Resources) -> dict[str, float]:
-    """Return what one worker occupies, under Ray's names."""
-    gpus = {"GPU": float(resources.gpus_per_worker)} if resources.gpus_per_worker else {}
-    return {"CPU": float(resources.cpus_per_worker), **gpus, **resources.custom}
-
-
-def num_slots(resources: Resources, available: dict[str, float]) -> int:
-    """Return how many trials fit at once into a cluster with `available` (Ray's names of resources)."""
-    needed = per_worker(resources)
-    # Several workers may share a node, so only the sums count here; Ray finds the places.
-    fitting = [int(available.get(name, 0.0) / (resources.workers * amount) + 1e-9) for name, amount in needed.items()]
-    slots = min(fitting)
-    return slots if resources.max_concurrent == "auto" else min(slots, resources.max_concurrent)
+    each = dict(shape.each)
+    return ScalingConfig(num_workers=shape.workers, use_gpu="GPU" in each, resources_per_worker=each)

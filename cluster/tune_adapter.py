@@ -114,7 +114,7 @@ class QueueSearcher(Searcher):
 
     def _pump(self) -> None:
         """Offer what may run; close the board when there is nothing left to wait for."""
-        self._groups.check(self._queue.owed)
+        self._groups.check()
         most = self._groups.slots + min(self._groups.slots, AHEAD)
         while len(self._running) < most and (running := self._next()) is not None:
             self._running[running.trial.id] = running
