@@ -11,6 +11,8 @@ from search_spaces.study import Resources
 
 ROUNDING = 1e-9
 """Three times a share of 0.1 is a little more than 0.3."""
+ENDLESS = 1000.0
+"""What is reckoned with where an autoscaler has no limit."""
 Amounts = Mapping[str, float]
 """Ray's name of a resource -> amount."""
 
@@ -68,6 +70,13 @@ def capacity(shapes: Sequence[Shape], nodes: Sequence[Amounts], largest: Amounts
     here = sum(room.fill(shape) for shape in sorted(alone, key=lambda shape: -alone[shape]))
     ever = max(_in_sum(largest or {}, shape) for shape in shapes)
     return max(here, min(ever, here + max(1, here)))
+
+
+def with_growth(nodes: Sequence[Amounts], largest: Amounts | None) -> Sequence[Amounts]:
+    """Return the machines, and one that stands for all that an autoscaler can add to them."""
+    there = {name: sum(node.get(name, 0.0) for node in nodes) for name in largest or {}}
+    more = {name: min(most - there[name], ENDLESS) for name, most in (largest or {}).items() if most > there[name]}
+    return [*nodes, more] if more else nodes
 
 
 def require(shapes: Sequence[Shape], nodes: Sequence[Amounts], largest: Amounts | None = None) -> None:

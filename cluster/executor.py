@@ -8,6 +8,7 @@ from pathlib import Path
 
 import ray
 
+from cluster.capacity import Shape
 from cluster.capacity import shape_of
 from cluster.groups import WorkerGroups
 from cluster.session import connect
@@ -58,7 +59,7 @@ class RayExecutor:
             scratch = stack.enter_context(folder)
             groups = stack.enter_context(
                 WorkerGroups(
-                    shapes=[shape_of(self._resources)],
+                    shapes=self._shapes(queue),
                     resources=self._resources,
                     owed=queue.owed,
                     scratch=scratch,
@@ -71,7 +72,7 @@ class RayExecutor:
                 queue=queue,
                 finish=finish,
                 groups=groups,
-                job=self._job,
+                order=self._order,
             )
             try:
                 run_tune(searcher, groups, scratch)
@@ -80,10 +81,18 @@ class RayExecutor:
             if not private:
                 groups.send_home(patience_s=20.0)
 
-    def _job(self, trial: Trial) -> TrialJob:
-        return trial.job(
+    def _shapes(self, queue: TrialQueue) -> list[Shape]:
+        """Return what trials that may still run occupy, each shape once."""
+        cells = [cell for cell in queue.cells if cell.state != "done"] or queue.cells
+        possible = [self._resources.possible(cell.config, dict(cell.cell.space)) for cell in cells]
+        return list(dict.fromkeys(shape_of(resources) for found in possible for resources in found))
+
+    def _order(self, trial: Trial) -> tuple[TrialJob, Shape]:
+        resources = self._resources.of(trial.config)
+        job = trial.job(
             cache=str(self._cache),
-            threads=self._resources.cpus_per_worker,
+            threads=resources.cpus_per_worker,
             checkpoints=self._checkpoints,
-            time_limit_s=self._resources.time_limit_s,
+            time_limit_s=resources.time_limit_s,
         )
+        return job, shape_of(resources)
