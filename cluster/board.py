@@ -10,76 +10,26 @@ import asyncio
 from collections import Counter
 from collections import deque
 from collections.abc import Coroutine
-from dataclasses import dataclass
-from dataclasses import field
 from datetime import UTC
 from datetime import datetime
 from typing import Any
 
+from cluster.capacity import Shape
+from cluster.placement import Premises
+from cluster.placement import Seating
+from cluster.tickets import Collected
+from cluster.tickets import Group
+from cluster.tickets import GroupReplaced
+from cluster.tickets import News
+from cluster.tickets import Ticket
+from cluster.tickets import lost
 from trainables.job import Cause
 from trainables.job import CurvePoint
 from trainables.job import TrialJob
 from trainables.job import TrialOutcome
 
-
-class GroupReplaced(Exception):
-    """A worker asked on behalf of a group that the board has given up: its process must end."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Collected:
-    """A trial that ended, as the driver gets it."""
-
-    trial_id: str
-    outcome: TrialOutcome
-    started_at: datetime
-    """When a group took it (UTC); when it was offered if none did."""
-    queued_seconds: float
-    """From the offer until then."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class News:
-    """What happened since the driver asked last."""
-
-    points: tuple[tuple[str, CurvePoint], ...] = ()
-    """(Trial id, point) of running trials, in order, where the board keeps them for the driver."""
-    ended: tuple[Collected, ...] = ()
-    trouble: str = ""
-    """Why the run cannot go on, e.g. a full disk; empty if it can."""
-
-
-@dataclass(slots=True, kw_only=True)
-class _Ticket:
-    job: TrialJob
-    offered_at: datetime
-    started_at: datetime
-    group: str | None = None
-    slot: int | None = None
-    cancelled: bool = False
-    points: list[CurvePoint] = field(default_factory=list)
-    settled: dict[int, TrialOutcome] = field(default_factory=dict)
-    """Rank -> what it reported, in order of arrival."""
-    outcome: TrialOutcome | None = None
-
-
-@dataclass(slots=True, kw_only=True)
-class _Group:
-    token: str
-    size: int
-    pids: dict[int, int] = field(default_factory=dict)
-    reservation: Any = None
-    """Ray's placement group of the workers."""
-    workers: list[Any] = field(default_factory=list)
-    """Actor handles of the workers, by which a group that hangs is ended."""
-    memory_mb: float = 0.0
-    """Greatest resident memory of a worker after its last trial."""
-    busy: bool = False
-    """Whether some rank has still to hand in its outcome: a rank that is done early must wait for the others."""
-    retired: bool = False
-    """Whether it takes no further trial, so that its slot starts a new one."""
-    orders: list[str] = field(default_factory=list)
-    """Trials in the order in which every rank gets them."""
+ANY = Shape(workers=1, each=())
+"""Of trials and groups of which no more needs to be known."""
 
 
 class Board:
@@ -92,38 +42,44 @@ class Board:
         trials_per_group: int | None = None,
         memory_limit_mb: float | None = None,
         keep_points: bool = False,
+        only: Shape | None = ANY,
     ) -> None:
         """Nothing is started yet.
 
         `grace_s`: how long ranks may still work on a trial that another rank has failed, or that is beyond its time.
         `trials_per_group`, `memory_limit_mb`: when a group is retired. `keep_points`: whether news has points.
+        `only`: the shape of all trials, so that every slot has a group of it from the start; None if they differ.
         """
         self._grace_s = grace_s
         self._trials_per_group = trials_per_group
         self._memory_limit_mb = memory_limit_mb
         self._keep_points = keep_points
+        self._seating = Seating(only)
         self._points: list[tuple[str, CurvePoint]] = []
         self._ended: list[str] = []
         self._trouble = ""
         self._news: Counter[int] = Counter()
         """Slot -> how often there was news of it."""
         self._changed = asyncio.Condition()
-        self._tickets: dict[str, _Ticket] = {}
+        self._tickets: dict[str, Ticket] = {}
         self._queue: deque[str] = deque()
-        self._groups: dict[int, _Group] = {}
+        self._groups: dict[int, Group] = {}
         self._timers: set[asyncio.Task[None]] = set()
         self.closed = False
         self.taken: Counter[int] = Counter()
         """Slot -> how many trials its groups have taken so far."""
+        self.given_up: dict[int, str] = {}
+        """Slot -> why it starts no more groups."""
 
     # the driver's side
 
-    async def offer(self, job: TrialJob) -> None:
-        """Let the next free group take the trial. A trial that is on the board already stays as it is."""
+    async def offer(self, job: TrialJob, shape: Shape = ANY) -> None:
+        """Let the next free group of `shape` take the trial. A trial that is on the board already stays as it is."""
         if job.trial_id not in self._tickets:
             now = datetime.now(UTC)
-            self._tickets[job.trial_id] = _Ticket(job=job, offered_at=now, started_at=now)
+            self._tickets[job.trial_id] = Ticket(job=job, shape=shape, offered_at=now, started_at=now)
             self._queue.append(job.trial_id)
+            self._rearrange()
             await self._wake()
 
     async def cancel(self, trial_id: str) -> None:
@@ -137,6 +93,12 @@ class Board:
         points = tuple(self._points)
         self._ended, self._points = [], []
         return News(points=points, ended=ended, trouble=self._trouble)
+
+    async def resize(self, premises: Premises) -> None:
+        """Take note of how many groups there may be, and on which machines."""
+        self._seating.premises = premises
+        self._rearrange()
+        await self._wake()
 
     async def close(self) -> None:
         """Send every idle worker home and let go of everyone who waits."""
@@ -159,6 +121,33 @@ class Board:
             await self._changed.wait_for(lambda: self.closed or self._news[slot] > seen)
         return self._news[slot], self.closed
 
+    # the slots' side
+
+    async def turn(self, slot: int) -> Shape | None:
+        """Wait until a slot without a group is to start one, and return its shape; None if none is to start any more.
+
+        Where all trials have one shape there is nothing to wait for.
+        """
+        async with self._changed:
+            self._seating.vacate(slot)
+            self._rearrange()
+            await self._changed.wait_for(lambda: self.closed or self._seating.start is not None)
+            shape = None if self.closed else self._seating.occupy(slot)
+            self._rearrange()
+            self._changed.notify_all()
+            return shape
+
+    async def made_room(self, slot: int) -> bool:
+        """Return whether the slot's last group ended for the sake of another."""
+        return self._seating.is_leaving(slot)
+
+    async def give_up(self, slot: int, reason: str) -> None:
+        """Take note that a slot starts no more groups."""
+        self.given_up[slot] = reason
+        self._seating.give_up(slot)
+        self._rearrange()
+        await self._wake()
+
     # the groups' side
 
     async def join(
@@ -167,7 +156,9 @@ class Board:
         """Announce a worker. The first one of a new group ends what the slot's earlier group was doing."""
         if slot not in self._groups or self._groups[slot].token != token:
             await self.lose(slot, "worker_lost", "its worker group was replaced")
-            self._groups[slot] = _Group(token=token, size=size, reservation=reservation)
+            self._groups[slot] = Group(
+                token=token, shape=self._seating.shape_of(slot), size=size, reservation=reservation
+            )
         self._groups[slot].pids[rank] = pid
         if worker is not None:
             self._groups[slot].workers.append(worker)
@@ -184,9 +175,11 @@ class Board:
                 return None
             group = self._group(slot, token)
             if index == len(group.orders):
-                if group.retired:
+                if self._is_leaving(slot):
                     return None
                 self._assign(slot, group)
+                if self._rearrange():
+                    self._changed.notify_all()
             return self._tickets[group.orders[index]].job
 
     async def report(self, trial_id: str, point: CurvePoint) -> None:
@@ -231,27 +224,28 @@ class Board:
             return
         for ticket in self._tickets.values():
             if ticket.group == group.token and ticket.outcome is None:
-                await self._end(ticket, _lost(ticket, group, cause, message))
+                await self._end(ticket, lost(ticket, group, cause, message))
+        self._rearrange()
         await self._wake()
 
     async def _wake(self) -> None:
         async with self._changed:
             self._changed.notify_all()
 
-    async def _tell(self, ticket: _Ticket) -> None:
+    async def _tell(self, ticket: Ticket) -> None:
         """Wake the lane of the ticket's slot."""
         if ticket.slot is not None:
             self._news[ticket.slot] += 1
         await self._wake()
 
-    async def _end(self, ticket: _Ticket, outcome: TrialOutcome) -> None:
+    async def _end(self, ticket: Ticket, outcome: TrialOutcome) -> None:
         if ticket.outcome is not None:  # others may have come first while this one waited
             return
         ticket.outcome = outcome
         self._ended.append(ticket.job.trial_id)
         await self._tell(ticket)
 
-    def _collected(self, trial_id: str, ticket: _Ticket) -> Collected:
+    def _collected(self, trial_id: str, ticket: Ticket) -> Collected:
         assert ticket.outcome is not None
         return Collected(
             trial_id=trial_id,
@@ -260,7 +254,7 @@ class Board:
             queued_seconds=(ticket.started_at - ticket.offered_at).total_seconds(),
         )
 
-    def _group(self, slot: int, token: str) -> _Group:
+    def _group(self, slot: int, token: str) -> Group:
         group = self._groups.get(slot)
         if group is None or group.token != token:
             raise GroupReplaced(f"slot {slot} has another worker group by now")
@@ -270,10 +264,28 @@ class Board:
         group = self._groups.get(slot)
         if self.closed or group is None or group.token != token:
             return True
-        return index < len(group.orders) or (not group.busy and (group.retired or bool(self._queue)))
+        if index < len(group.orders):
+            return True
+        return not group.busy and (self._is_leaving(slot) or self._next_for(group) is not None)
 
-    def _assign(self, slot: int, group: _Group) -> None:
-        trial_id = self._queue.popleft()
+    def _is_leaving(self, slot: int) -> bool:
+        return self._groups[slot].retired or self._seating.is_leaving(slot)
+
+    def _next_for(self, group: Group) -> str | None:
+        """Return the oldest waiting trial of the group's shape."""
+        return next((trial_id for trial_id in self._queue if self._tickets[trial_id].shape == group.shape), None)
+
+    def _rearrange(self) -> bool:
+        """Look anew which groups there should be, before anything is awaited; return whether others than before."""
+        waiting = [self._tickets[trial_id].shape for trial_id in self._queue]
+        busy = {slot for slot, group in self._groups.items() if group.busy}
+        worn = {slot for slot, group in self._groups.items() if group.retired}
+        return self._seating.rearrange(waiting, busy, worn)
+
+    def _assign(self, slot: int, group: Group) -> None:
+        trial_id = self._next_for(group)
+        assert trial_id is not None
+        self._queue.remove(trial_id)
         ticket = self._tickets[trial_id]
         ticket.group, ticket.slot, ticket.started_at = group.token, slot, datetime.now(UTC)
         group.orders.append(trial_id)
@@ -287,12 +299,12 @@ class Board:
         self._timers.add(timer)
         timer.add_done_callback(self._timers.discard)
 
-    async def _conclude_later(self, slot: int, group: _Group, ticket: _Ticket) -> None:
+    async def _conclude_later(self, slot: int, group: Group, ticket: Ticket) -> None:
         await asyncio.sleep(self._grace_s)
         if ticket.outcome is None:
             await self._conclude(slot, group, ticket)
 
-    async def _end_hung(self, slot: int, group: _Group, ticket: _Ticket, limit_s: float) -> None:
+    async def _end_hung(self, slot: int, group: Group, ticket: Ticket, limit_s: float) -> None:
         """End a trial that did not end itself by its time limit, and with it the group that it holds up."""
         await asyncio.sleep(1.1 * limit_s + self._grace_s)
         if ticket.outcome is not None or self._groups.get(slot) is not group:
@@ -302,7 +314,7 @@ class Board:
         for worker in group.workers:
             end_worker(worker)
 
-    async def _conclude(self, slot: int, group: _Group, ticket: _Ticket) -> None:
+    async def _conclude(self, slot: int, group: Group, ticket: Ticket) -> None:
         failures = [outcome for outcome in ticket.settled.values() if outcome.status == "failed"]
         agreed = len(ticket.settled) == group.size and len({o.cause for o in ticket.settled.values()}) == 1
         # The first failure is the reason; those after it are often only its echo in the other ranks.
@@ -310,9 +322,10 @@ class Board:
         group.busy, group.retired = False, self._is_worn(group, outcome)
         if not agreed and self._groups.get(slot) is group:
             del self._groups[slot]  # its ranks are out of step
+        self._rearrange()
         await self._end(ticket, outcome)
 
-    def _is_worn(self, group: _Group, outcome: TrialOutcome) -> bool:
+    def _is_worn(self, group: Group, outcome: TrialOutcome) -> bool:
         """Return whether the group's next trial is better off in new processes."""
         limit = self._memory_limit_mb
         return (
@@ -320,17 +333,6 @@ class Board:
             or (self._trials_per_group is not None and len(group.orders) >= self._trials_per_group)
             or (limit is not None and group.memory_mb > limit)
         )
-
-
-def _lost(ticket: _Ticket, group: _Group, cause: Cause, message: str) -> TrialOutcome:
-    return TrialOutcome(
-        status="failed",
-        cause=cause,
-        error=message,
-        curve=tuple(ticket.points),
-        seconds=(datetime.now(UTC) - ticket.started_at).total_seconds(),
-        num_workers=group.size,
-    )
 
 
 def end_worker(worker: Any) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import ray
 
+from cluster.capacity import Shape
+from cluster.capacity import shape_of
 from cluster.groups import WorkerGroups
-from cluster.groups import num_slots
-from cluster.groups import per_worker
 from cluster.session import connect
 from cluster.tune_adapter import QueueSearcher
 from cluster.tune_adapter import run_tune
@@ -57,11 +57,11 @@ class RayExecutor:
             private = stack.enter_context(connect(self._address))
             folder = tempfile.TemporaryDirectory(prefix="ablate-", ignore_cleanup_errors=True)
             scratch = stack.enter_context(folder)
-            slots = min(capacity(self._resources, ray.cluster_resources()), max(1, queue.owed()))
             groups = stack.enter_context(
                 WorkerGroups(
-                    slots=slots,
+                    shapes=self._shapes(queue),
                     resources=self._resources,
+                    owed=queue.owed,
                     scratch=scratch,
                     private=private,
                     keep_points=queue.observes,
@@ -72,7 +72,7 @@ class RayExecutor:
                 queue=queue,
                 finish=finish,
                 groups=groups,
-                job=self._job,
+                order=self._order,
             )
             try:
                 run_tune(searcher, groups, scratch)
@@ -81,27 +81,18 @@ class RayExecutor:
             if not private:
                 groups.send_home(patience_s=20.0)
 
-    def _job(self, trial: Trial) -> TrialJob:
-        return trial.job(
+    def _shapes(self, queue: TrialQueue) -> list[Shape]:
+        """Return what trials that may still run occupy, each shape once."""
+        cells = [cell for cell in queue.cells if cell.state != "done"] or queue.cells
+        possible = [self._resources.possible(cell.config, dict(cell.cell.space)) for cell in cells]
+        return list(dict.fromkeys(shape_of(resources) for found in possible for resources in found))
+
+    def _order(self, trial: Trial) -> tuple[TrialJob, Shape]:
+        resources = self._resources.of(trial.config)
+        job = trial.job(
             cache=str(self._cache),
-            threads=self._resources.cpus_per_worker,
+            threads=resources.cpus_per_worker,
             checkpoints=self._checkpoints,
-            time_limit_s=self._resources.time_limit_s,
+            time_limit_s=resources.time_limit_s,
         )
-
-
-def capacity(resources: Resources, available: dict[str, float]) -> int:
-    """Return how many trials fit at once into a cluster with `available` (Ray's names of resources).
-
-    Raises ClusterError if not even one does.
-    """
-    slots = num_slots(resources, available)
-    if slots < 1:
-        needed = {name: resources.workers * amount for name, amount in per_worker(resources).items()}
-        asked = ", ".join(f"{amount:g} {name}" for name, amount in needed.items())
-        found = ", ".join(f"{available.get(name, 0.0):g} {name}" for name in needed)
-        raise ClusterError(
-            f"a trial of this study needs {asked} (resources: {resources.workers} workers); the cluster has {found}. "
-            "Remedy: ask for less under `resources`, or join a larger cluster with `--address`"
-        )
-    return slots
+        return job, shape_of(resources)

@@ -12,8 +12,11 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from collections.abc import Coroutine
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
+from typing import TypeVar
 
 import ray
 from ray.train import FailureConfig
@@ -23,7 +26,13 @@ from ray.train import UserCallback
 from ray.util import remove_placement_group
 
 from cluster.board import Board
+from cluster.capacity import Shape
+from cluster.capacity import capacity
+from cluster.capacity import require
+from cluster.capacity import with_growth
 from cluster.failures import worst
+from cluster.placement import Premises
+from cluster.session import machines
 from cluster.worker import serve
 from orchestrator.errors import ClusterError
 from search_spaces.study import Resources
@@ -34,6 +43,7 @@ RESTARTS = 2
 HEAD_SHARE = {"node:__internal_head__": 0.001}
 """Where the small actors are: beside the driver, and on no CPU, because the worker groups may hold them all."""
 CHECK_S = 1.0
+Answer = TypeVar("Answer")
 
 
 class WorkerGroups:
@@ -42,31 +52,38 @@ class WorkerGroups:
     def __init__(
         self,
         *,
-        slots: int,
+        shapes: Sequence[Shape],
         resources: Resources,
+        owed: Callable[[], int],
         scratch: str,
         private: bool = False,
         keep_points: bool = False,
         run_trial: RunTrial | None = None,
     ) -> None:
-        """Neither blocks nor starts a group.
+        """Neither blocks nor starts a group. Raises ClusterError if the cluster can never hold a group of some shape.
 
-        `scratch`: absolute path of a folder for Ray Train's files. `private`: whether the cluster ends with this
-        session anyway. `keep_points`: whether the driver is told the curves of running trials. `run_trial`: picklable.
+        `shapes`: those that trials of the study have. `owed`: tells how many trials are still to run. `scratch`:
+        absolute path of a folder for Ray Train's files. `private`: whether the cluster ends with this session anyway.
+        `keep_points`: whether the driver is told the curves of running trials. `run_trial`: picklable.
         """
+        self._machines = machines()
+        require(shapes, *self._machines)
         host = ray.remote(num_cpus=0, resources=HEAD_SHARE, max_concurrency=1000)(GroupHost)
         self.board = host.remote(
             trials_per_group=resources.trials_per_group,
             memory_limit_mb=resources.memory_limit_mb,
             keep_points=keep_points,
+            only=None if resources.where else shapes[0],
         )
-        self.slots = slots
         self.retries_out_of_memory = resources.retry_out_of_memory
         self._settings = {"board": self.board, "folder": os.getcwd(), "run_trial": run_trial}
-        self._resources = resources
+        self._shapes = shapes
+        self._most = resources.max_concurrent
+        self._owed = owed
         self._scratch = scratch
         self._private = private
         self._checked_at = 0.0
+        self.slots = min(self._room(), max(1, owed()))
 
     def __enter__(self) -> WorkerGroups:
         self._started = self._start(range(self.slots))
@@ -81,25 +98,36 @@ class WorkerGroups:
             for reservation in reservations:  # these do not: Ray keeps them until the driver leaves (ray#54305)
                 remove_placement_group(reservation)
 
-    def check(self, owed: Callable[[], int]) -> None:
-        """Raise ClusterError if no group is left that could take a trial; use what the cluster has gained.
-
-        `owed`: how many trials are still to run, asked only when the cluster has grown.
-        """
+    def check(self) -> None:
+        """Raise ClusterError if no group is left that could take a trial; use what the cluster has gained."""
         if time.monotonic() - self._checked_at < CHECK_S:
             return
         self._checked_at = time.monotonic()
         ray.get(self._started)
-        room = 0 if self._private else num_slots(self._resources, ray.cluster_resources())
-        if room > self.slots and (slots := min(room, owed())) > self.slots:
-            self._started = self._start(range(self.slots, slots))
-            self.slots = slots
+        if not self._private:
+            self._follow()
         failures = ray.get(self.board.failures.remote())
         if len(failures) == self.slots:
             raise ClusterError(f"no worker group could be kept running; slot 0 ended with: {failures[0]}")
 
+    def _follow(self) -> None:
+        """Adapt to machines that came or went."""
+        before, self._machines = self._machines, machines()
+        if self._machines == before:
+            return
+        slots = self.slots
+        if (room := self._room()) > slots:
+            self.slots = max(slots, min(room, self._owed()))
+        self._started = self._start(range(slots, self.slots))
+
+    def _room(self) -> int:
+        """Return how many groups the cluster and the study allow."""
+        slots = capacity(self._shapes, *self._machines)
+        return slots if self._most == "auto" else min(slots, self._most)
+
     def _start(self, slots: range) -> Any:
-        return self.board.start.remote(slots, self._settings, self._resources, self._scratch)
+        premises = Premises(slots=self.slots, nodes=with_growth(*self._machines))
+        return self.board.start.remote(slots, self._settings, premises, self._scratch)
 
     def send_home(self, patience_s: float) -> None:
         """Let the groups come to their ends by themselves, so that they leave nothing behind on a shared cluster."""
@@ -117,20 +145,20 @@ class GroupHost(Board):
         """`options`: those of the board."""
         super().__init__(**options)
         self._threads: list[threading.Thread] = []
-        self._failures: dict[int, str] = {}
 
-    async def start(self, slots: range, settings: dict[str, Any], resources: Resources, scratch: str) -> None:
-        """Start the groups of these slots in the background."""
+    async def start(self, slots: range, settings: dict[str, Any], premises: Premises, scratch: str) -> None:
+        """Start the groups of these slots in the background; `premises` are those of all slots."""
+        await self.resize(premises)
         loop = asyncio.get_running_loop()
         for slot in slots:
-            arguments = (loop, {**settings, "slot": slot}, resources, scratch)
+            arguments = (loop, {**settings, "slot": slot}, scratch)
             thread = threading.Thread(target=self._keep, args=arguments, daemon=True)
             thread.start()
             self._threads.append(thread)
 
     async def failures(self) -> dict[int, str]:
         """Return why slots were given up, by slot."""
-        return self._failures
+        return self.given_up
 
     async def finish(self, patience_s: float) -> None:
         """Close the board and wait until all groups have ended, at most `patience_s`."""
@@ -139,32 +167,33 @@ class GroupHost(Board):
         while time.monotonic() < until and any(thread.is_alive() for thread in self._threads):
             await asyncio.sleep(0.05)
 
-    def _keep(
-        self, loop: asyncio.AbstractEventLoop, settings: dict[str, Any], resources: Resources, scratch: str
-    ) -> None:
-        """Keep a Ray Train run going in one slot as long as each run gets to a trial before it ends."""
-        slot, before = settings["slot"], -1
-        while not self.closed and self.taken[slot] > before:
-            before = self.taken[slot]
+    def _keep(self, loop: asyncio.AbstractEventLoop, settings: dict[str, Any], scratch: str) -> None:
+        """Keep a Ray Train run going in one slot as long as each run gets to a trial, or makes room for another."""
+
+        def ask(call: Coroutine[Any, Any, Answer]) -> Answer:
+            return asyncio.run_coroutine_threadsafe(call, loop).result()
+
+        slot = settings["slot"]
+        while (shape := ask(self.turn(slot))) is not None:
+            before, reason = self.taken[slot], "its workers ended by themselves"
             try:
-                train(settings, resources, scratch)
+                train(settings, shape, scratch)
             except Exception as error:  # the slot's boundary: whatever ended the run is kept for the driver
-                self._failures[slot] = f"{type(error).__name__}: {error}"
-            else:
-                self._failures[slot] = "its workers ended by themselves"
-            asyncio.run_coroutine_threadsafe(self.lose(slot, "worker_lost", self._failures[slot]), loop).result()
-            if self.taken[slot] > before:
-                del self._failures[slot]
+                reason = f"{type(error).__name__}: {error}"
+            ask(self.lose(slot, "worker_lost", reason))
+            if self.taken[slot] == before and not ask(self.made_room(slot)):
+                ask(self.give_up(slot, reason))
+                return
 
 
-def train(settings: dict[str, Any], resources: Resources, scratch: str) -> None:
+def train(settings: dict[str, Any], shape: Shape, scratch: str) -> None:
     """Run one group until the board sends it home. Raises what Ray Train raises."""
     from ray.train.torch import TorchTrainer  # imports torch
 
     TorchTrainer(
         serve,
         train_loop_config=settings,
-        scaling_config=scaling(resources),
+        scaling_config=scaling(shape),
         run_config=RunConfig(
             name=f"slot-{settings['slot']}-{uuid.uuid4().hex[:8]}",  # a name that was used before would be resumed
             storage_path=scratch,
@@ -187,25 +216,7 @@ class LossTeller(UserCallback):
         self._board.lose.remote(self._slot, cause, f"{type(error).__name__}: {error}")
 
 
-def scaling(resources: Resources) -> ScalingConfig:
+def scaling(shape: Shape) -> ScalingConfig:
     """Return what Ray Train is to reserve for one group."""
-    return ScalingConfig(
-        num_workers=resources.workers,
-        use_gpu=resources.gpus_per_worker > 0,
-        resources_per_worker=per_worker(resources),
-    )
-
-
-def per_worker(resources: Resources) -> dict[str, float]:
-    """Return what one worker occupies, under Ray's names."""
-    gpus = {"GPU": float(resources.gpus_per_worker)} if resources.gpus_per_worker else {}
-    return {"CPU": float(resources.cpus_per_worker), **gpus, **resources.custom}
-
-
-def num_slots(resources: Resources, available: dict[str, float]) -> int:
-    """Return how many trials fit at once into a cluster with `available` (Ray's names of resources)."""
-    needed = per_worker(resources)
-    # Several workers may share a node, so only the sums count here; Ray finds the places.
-    fitting = [int(available.get(name, 0.0) / (resources.workers * amount) + 1e-9) for name, amount in needed.items()]
-    slots = min(fitting)
-    return slots if resources.max_concurrent == "auto" else min(slots, resources.max_concurrent)
+    each = dict(shape.each)
+    return ScalingConfig(num_workers=shape.workers, use_gpu="GPU" in each, resources_per_worker=each)

@@ -58,6 +58,12 @@ def connect(address: str, *, num_cpus: int | None = None) -> Iterator[bool]:
         ray.shutdown()
 
 
+def machines() -> tuple[list[dict[str, float]], dict[str, float] | None]:
+    """Return what each machine of the cluster has, and what its autoscaler can bring it to; None without one."""
+    alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return alive, ray._private.state.state.get_max_resources_from_cluster_config()  # Ray Train asks the same
+
+
 def _initialise(address: str, num_cpus: int | None) -> None:
     _set_environment(ENVIRONMENT)
     for name in ("ray", "ray.tune", "ray.train", "ray.data"):

@@ -16,11 +16,12 @@ import ray
 from ray import tune
 from ray.tune.search import Searcher
 
-from cluster.board import Collected
+from cluster.capacity import Shape
 from cluster.failures import policy_of
 from cluster.groups import HEAD_SHARE
 from cluster.groups import WorkerGroups
 from cluster.lane import Lane
+from cluster.tickets import Collected
 from orchestrator.errors import StoreError
 from orchestrator.executor import Finish
 from orchestrator.queue import TrialQueue
@@ -34,6 +35,9 @@ LIVES = 3
 """How often the actor of a lane may die without bringing any news."""
 AHEAD = 4
 """Trials offered beyond the slots, at most, so that a group need not wait for the driver."""
+
+
+Order = tuple[TrialJob, Shape]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,14 +57,15 @@ class QueueSearcher(Searcher):
     """
 
     def __init__(
-        self, *, queue: TrialQueue, finish: Finish, groups: WorkerGroups, job: Callable[[Trial], TrialJob]
+        self, *, queue: TrialQueue, finish: Finish, groups: WorkerGroups, order: Callable[[Trial], Order]
     ) -> None:
+        """`order`: gives what a worker group is told to run a trial, and the shape that the group must have."""
         super().__init__()
         self.failure: BaseException | None = None
         self._queue = queue
         self._finish = finish
         self._groups = groups
-        self._job = job
+        self._order = order
         self._again: deque[_Running] = deque()
         self._running: dict[str, _Running] = {}
         self._lanes: dict[str, int] = {}
@@ -114,11 +119,11 @@ class QueueSearcher(Searcher):
 
     def _pump(self) -> None:
         """Offer what may run; close the board when there is nothing left to wait for."""
-        self._groups.check(self._queue.owed)
+        self._groups.check()
         most = self._groups.slots + min(self._groups.slots, AHEAD)
         while len(self._running) < most and (running := self._next()) is not None:
             self._running[running.trial.id] = running
-            self._groups.board.offer.remote(self._job(running.trial))
+            self._groups.board.offer.remote(*self._order(running.trial))
         if self._running:
             return
         if self._queue.done:

@@ -39,11 +39,12 @@ class InlineExecutor:
                 time.sleep(WAIT_S)  # another driver runs what is left
                 continue
             started_at = datetime.now(UTC)
+            resources = self._resources.of(trial.config)
             job = trial.job(
                 cache=str(self._cache),
-                threads=self._resources.cpus_per_worker,
+                threads=resources.cpus_per_worker,
                 checkpoints=self._checkpoints,
-                time_limit_s=self._resources.time_limit_s,
+                time_limit_s=resources.time_limit_s,
             )
             finish(trial, self._outcome(job), Execution(started_at=started_at))
 

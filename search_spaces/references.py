@@ -54,6 +54,7 @@ class References:
         for position, path in enumerate(study.search.space):
             yield from self._parameter(study, path, tuple(study.search.space)[:position])
         yield from self._numbers(study)
+        yield from self._resources(study)
         yield from self._splits(study)
 
     def _path(self, place: Place, path: str) -> Iterator[Mistake]:
@@ -183,11 +184,23 @@ class References:
     def _numbers(self, study: Study) -> Iterator[Mistake]:
         if "search" not in self.unsound:
             yield from self._budget(study.search)
-        gpus = study.resources.gpus_per_worker
-        if gpus > 1 and gpus != int(gpus):
-            yield self.document.mistake(("resources", "gpus_per_worker"), shown(gpus), "below 1 or a whole number")
         for phase in ("search", "confirm") if "seeds" not in self.unsound else ():
             yield from self._seeds(study, phase)
+
+    def _resources(self, study: Study) -> Iterator[Mistake]:
+        resources = study.resources
+        yield from self._gpus(("resources",), resources.gpus_per_worker)
+        for index, entry in enumerate(resources.where):
+            place = ("resources", "where", index)
+            yield from self._gpus(place, entry.gpus_per_worker or 0)
+            for path, requirement in entry.when.items():
+                here = (*place, "when", path)
+                unknown = list(self._path(here, path))
+                yield from unknown or self._requirement(here, path, requirement, study.search.space.get(path))
+
+    def _gpus(self, place: Place, gpus: float) -> Iterator[Mistake]:
+        if gpus > 1 and gpus != int(gpus):
+            yield self.document.mistake((*place, "gpus_per_worker"), shown(gpus), "below 1 or a whole number")
 
     def _budget(self, search: Search) -> Iterator[Mistake]:
         if search.batch > search.trials:

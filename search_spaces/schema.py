@@ -12,6 +12,7 @@ from pydantic.json_schema import models_json_schema
 from search_spaces.configuration import groups
 from search_spaces.configuration import leaves
 from search_spaces.domains import DOMAINS
+from search_spaces.study import ResourcesWhere
 from search_spaces.study import Study
 
 Schema = dict[str, Any]
@@ -64,8 +65,8 @@ def _several(path: str, field: Schema) -> Schema:
 
 
 def _patch_domains(definitions: Schema, fields: Schema) -> None:
-    for domain in DOMAINS.values():
-        definitions[domain.__name__]["properties"]["when"]["propertyNames"] = {"$ref": "#/$defs/Field"}
+    for name in (ResourcesWhere.__name__, *(domain.__name__ for domain in DOMAINS.values())):
+        definitions[name]["properties"]["when"]["propertyNames"] = {"$ref": "#/$defs/Field"}
     space = definitions["Search"]["properties"]["space"]
     domains = space.pop("additionalProperties")
     definitions["Domain"] = domains

@@ -8,18 +8,22 @@ from typing import Any
 from typing import Literal
 from typing import Self
 
+from pydantic import BaseModel
 from pydantic import BeforeValidator
 from pydantic import Field
 from pydantic import model_serializer
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
+from search_spaces.configuration import value_at
 from search_spaces.domains import Domain
 from search_spaces.frozen import Frozen
 from search_spaces.frozen import Name
 from search_spaces.frozen import Number
 from search_spaces.frozen import Whole
 from search_spaces.spending import Spending
+from search_spaces.when import When
+from search_spaces.when import holds
 
 Changes = dict[str, Any]
 """Dotted path in the trial configuration -> the value it gets."""
@@ -194,6 +198,20 @@ class Seeds(Frozen):
         return (*(self.sequential.looks if self.sequential else ()), len(self.confirm))
 
 
+class ResourcesWhere(Frozen):
+    """What trials of some configurations occupy instead; what is left out is as for the others."""
+
+    when: Annotated[When, Field(min_length=1)] = Field(description="Requirements that a trial's configuration meets.")
+    workers: Annotated[Whole, Field(ge=1)] | None = Field(None, description="Ray Train workers of a trial.")
+    cpus_per_worker: Annotated[Whole, Field(ge=1)] | None = Field(None, description="CPU threads of a worker.")
+    gpus_per_worker: Annotated[Number, Field(ge=0)] | None = Field(
+        None, description="GPUs of a worker; a share below 1, or a whole number."
+    )
+    custom: dict[Name, Annotated[Number, Field(gt=0)]] | None = Field(
+        None, description="Ray's custom resources of a worker, in place of all that the others have."
+    )
+
+
 class Resources(Frozen):
     """What one trial occupies."""
 
@@ -202,6 +220,9 @@ class Resources(Frozen):
     gpus_per_worker: Number = Field(0.0, ge=0, description="GPUs of a worker; a share below 1, or a whole number.")
     custom: dict[Name, Annotated[Number, Field(gt=0)]] = Field(
         {}, description="Ray's custom resources of a worker: name -> amount."
+    )
+    where: tuple[ResourcesWhere, ...] = Field(
+        (), description="Exceptions by configuration: the first whose `when` holds counts."
     )
     max_concurrent: Annotated[int, Field(strict=True, ge=1)] | Literal["auto"] = Field(
         "auto", description="Trials at once; `auto` is as many as the cluster holds."
@@ -218,6 +239,25 @@ class Resources(Frozen):
     retry_out_of_memory: Annotated[bool, Field(strict=True)] = Field(
         False, description="Whether a trial that ran out of memory gets one more attempt, in a new worker group."
     )
+
+    def of(self, config: BaseModel) -> Resources:
+        """What a trial of this configuration occupies."""
+        return self.possible(config)[0]
+
+    def possible(self, config: BaseModel, searched: Collection[str] = ()) -> tuple[Resources, ...]:
+        """What trials of this configuration may occupy, whatever values the `searched` paths get."""
+        found: list[Resources] = []
+        for entry in self.where:
+            fixed = {path: needed for path, needed in entry.when.items() if path not in searched}
+            if holds(fixed, lambda path: value_at(config, path)):
+                found.append(self._with(entry))
+                if len(fixed) == len(entry.when):
+                    return tuple(found)
+        return (*found, self._with(None))
+
+    def _with(self, entry: ResourcesWhere | None) -> Resources:
+        changes = entry.model_dump(exclude={"when"}, exclude_none=True) if entry else {}
+        return self.model_copy(update={**changes, "where": ()})
 
 
 class Comparisons(Frozen):

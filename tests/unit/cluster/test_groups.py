@@ -6,14 +6,18 @@ from typing import Any
 import pytest
 
 from cluster import groups
+from cluster.capacity import Shape
+from cluster.capacity import shape_of
 from search_spaces.study import Resources
 from trainables.config import TrialConfig
 from trainables.job import TrialJob
 
+PLAIN = shape_of(Resources())
+
 
 async def _settled(host: groups.GroupHost) -> dict[int, str]:
     """Start one slot and wait until it is given up."""
-    await host.start(range(1), {}, Resources(), "/scratch")
+    await host.start(range(1), {}, PLAIN, "/scratch")
     for _ in range(200):
         await asyncio.sleep(0.005)
         if not host._threads[0].is_alive():
@@ -22,7 +26,7 @@ async def _settled(host: groups.GroupHost) -> dict[int, str]:
 
 
 def test_a_slot_whose_group_never_takes_a_trial_is_given_up_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(settings: dict[str, Any], resources: Resources, scratch: str) -> None:
+    def fail(settings: dict[str, Any], shape: Shape, scratch: str) -> None:
         raise ModuleNotFoundError("No module named 'trainables'")
 
     monkeypatch.setattr(groups, "train", fail)
@@ -38,7 +42,7 @@ def test_a_slot_is_kept_as_long_as_each_run_takes_a_trial(monkeypatch: pytest.Mo
             job = TrialJob(trial_id=name, config=TrialConfig(), seed=0, evaluate=("val",), cache="/cache")
             await host.offer(job)
 
-        def take_one_and_die(settings: dict[str, Any], resources: Resources, scratch: str) -> None:
+        def take_one_and_die(settings: dict[str, Any], shape: Shape, scratch: str) -> None:
             runs.append(settings["slot"])
             if len(runs) <= 2:
                 host.taken[0] += 1
@@ -52,6 +56,6 @@ def test_a_slot_is_kept_as_long_as_each_run_takes_a_trial(monkeypatch: pytest.Mo
 
 
 def test_a_group_reserves_what_the_study_asks_for() -> None:
-    scaling = groups.scaling(Resources(workers=2, cpus_per_worker=3, gpus_per_worker=0.5))
+    scaling = groups.scaling(shape_of(Resources(workers=2, cpus_per_worker=3, gpus_per_worker=0.5)))
     assert scaling.total_resources == {"CPU": 6.0, "GPU": 1.0}
-    assert groups.scaling(Resources()).total_resources == {"CPU": 1.0}
+    assert groups.scaling(PLAIN).total_resources == {"CPU": 1.0}

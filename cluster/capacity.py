@@ -1,0 +1,130 @@
+"""What trials occupy, and how many of them fit into a cluster: workers are counted machine by machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from orchestrator.errors import ClusterError
+from search_spaces.study import Resources
+
+ROUNDING = 1e-9
+"""Three times a share of 0.1 is a little more than 0.3."""
+ENDLESS = 1000.0
+"""What is reckoned with where an autoscaler has no limit."""
+Amounts = Mapping[str, float]
+"""Ray's name of a resource -> amount."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """What the group of one trial occupies."""
+
+    workers: int
+    each: tuple[tuple[str, float], ...]
+    """(Ray's name of a resource, amount) of one worker, which needs all of it on one machine."""
+
+
+def shape_of(resources: Resources) -> Shape:
+    """Return what one trial with these resources occupies."""
+    gpus = [("GPU", float(resources.gpus_per_worker))] if resources.gpus_per_worker else []
+    each = [("CPU", float(resources.cpus_per_worker)), *gpus, *sorted(resources.custom.items())]
+    return Shape(workers=resources.workers, each=tuple(each))
+
+
+class Room:
+    """What is left on each machine while groups find their places there, first fit."""
+
+    def __init__(self, nodes: Sequence[Amounts]) -> None:
+        """`nodes`: what each machine has."""
+        self._machines = [_Machine(amounts=node, gpus=(1.0,) * int(node.get("GPU", 0.0))) for node in nodes]
+
+    def place(self, shape: Shape) -> bool:
+        """Take what a group needs, and return True; or nothing and False, where it does not fit."""
+        machines, left = list(self._machines), shape.workers
+        for index, machine in enumerate(machines):
+            while left and (rest := machine.less(shape)) is not None:
+                machines[index] = machine = rest
+                left -= 1
+        if not left:
+            self._machines = machines
+        return not left
+
+    def fill(self, shape: Shape) -> int:
+        """Place as many groups as fit; return how many."""
+        count = 0
+        while self.place(shape):
+            count += 1
+        return count
+
+
+def capacity(shapes: Sequence[Shape], nodes: Sequence[Amounts], largest: Amounts | None = None) -> int:
+    """Return how many groups of these shapes may be up at once.
+
+    `nodes`: what each machine has. `largest`: what an autoscaler can bring the cluster to, if there is one: then
+    groups are asked for beyond what fits now, as many again, because an autoscaler follows demand.
+    """
+    alone = {shape: Room(nodes).fill(shape) for shape in shapes}
+    room = Room(nodes)
+    here = sum(room.fill(shape) for shape in sorted(alone, key=lambda shape: -alone[shape]))
+    ever = max(_in_sum(largest or {}, shape) for shape in shapes)
+    return max(here, min(ever, here + max(1, here)))
+
+
+def with_growth(nodes: Sequence[Amounts], largest: Amounts | None) -> Sequence[Amounts]:
+    """Return the machines, and one that stands for all that an autoscaler can add to them."""
+    there = {name: sum(node.get(name, 0.0) for node in nodes) for name in largest or {}}
+    more = {name: min(most - there[name], ENDLESS) for name, most in (largest or {}).items() if most > there[name]}
+    return [*nodes, more] if more else nodes
+
+
+def require(shapes: Sequence[Shape], nodes: Sequence[Amounts], largest: Amounts | None = None) -> None:
+    """Raise ClusterError, with the numbers, if there is a shape of which not even one group fits, now or ever."""
+    for shape in shapes:
+        if not Room(nodes).place(shape) and _in_sum(largest or {}, shape) < 1:
+            raise ClusterError(_too_large(shape, nodes, largest))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Machine:
+    amounts: Amounts
+    gpus: tuple[float, ...]
+    """What is left of each device: a share of a GPU is a share of one device."""
+
+    def less(self, shape: Shape) -> _Machine | None:
+        """Return what is left beside one more worker; None where it does not fit."""
+        amounts, gpus = dict(self.amounts), list(self.gpus)
+        for name, amount in shape.each:
+            if name == "GPU":
+                share, count = (amount, 1) if amount < 1 else (1.0, round(amount))
+                free = [device for device, left in enumerate(gpus) if left >= share - ROUNDING][:count]
+                if len(free) < count:
+                    return None
+                for device in free:
+                    gpus[device] -= share
+            elif amounts.get(name, 0.0) < amount - ROUNDING:
+                return None
+            else:
+                amounts[name] -= amount
+        return _Machine(amounts=amounts, gpus=tuple(gpus))
+
+
+def _in_sum(total: Amounts, shape: Shape) -> int:
+    workers = min(int(total.get(name, 0.0) / amount + ROUNDING) for name, amount in shape.each)
+    return workers // shape.workers
+
+
+def _too_large(shape: Shape, nodes: Sequence[Amounts], largest: Amounts | None) -> str:
+    asked = ", ".join(f"{shape.workers * amount:g} {name}" for name, amount in shape.each)
+    each = ", ".join(f"{amount:g} {name}" for name, amount in shape.each)
+    found = ", ".join(f"{sum(node.get(name, 0.0) for node in nodes):g} {name}" for name, _ in shape.each)
+    grows = ""
+    if largest is not None:
+        grows = " and grows to " + ", ".join(f"{largest.get(name, 0.0):g} {name}" for name, _ in shape.each)
+    machines = "1 machine" if len(nodes) == 1 else f"{len(nodes)} machines"
+    return (
+        f"a trial of this study needs {asked} (resources: {shape.workers} workers, each with {each} on one "
+        f"machine); the cluster has {found} on {machines}{grows}. "
+        "Remedy: ask for less under `resources`, or join a larger cluster with `--address`"
+    )

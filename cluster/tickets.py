@@ -1,0 +1,94 @@
+"""What the board keeps of a trial and of a worker group, and what it tells the driver."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from dataclasses import field
+from datetime import UTC
+from datetime import datetime
+from typing import Any
+
+from cluster.capacity import Shape
+from trainables.job import Cause
+from trainables.job import CurvePoint
+from trainables.job import TrialJob
+from trainables.job import TrialOutcome
+
+
+class GroupReplaced(Exception):
+    """A worker asked on behalf of a group that the board has given up: its process must end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collected:
+    """A trial that ended, as the driver gets it."""
+
+    trial_id: str
+    outcome: TrialOutcome
+    started_at: datetime
+    """When a group took it (UTC); when it was offered if none did."""
+    queued_seconds: float
+    """From the offer until then."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class News:
+    """What happened since the driver asked last."""
+
+    points: tuple[tuple[str, CurvePoint], ...] = ()
+    """(Trial id, point) of running trials, in order of arrival, where the board keeps them for the driver."""
+    ended: tuple[Collected, ...] = ()
+    trouble: str = ""
+    """Why the run cannot go on, e.g. a full disk; empty if it can."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Ticket:
+    """A trial on the board."""
+
+    job: TrialJob
+    shape: Shape
+    """Of the group that it needs."""
+    offered_at: datetime
+    started_at: datetime
+    group: str | None = None
+    slot: int | None = None
+    cancelled: bool = False
+    points: list[CurvePoint] = field(default_factory=list)
+    settled: dict[int, TrialOutcome] = field(default_factory=dict)
+    """Rank -> what it reported, in order of arrival."""
+    outcome: TrialOutcome | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Group:
+    """The workers of a slot that are up."""
+
+    token: str
+    shape: Shape
+    size: int
+    pids: dict[int, int] = field(default_factory=dict)
+    reservation: Any = None
+    """Ray's placement group of the workers."""
+    workers: list[Any] = field(default_factory=list)
+    """Actor handles of the workers, by which a group that hangs is ended."""
+    memory_mb: float = 0.0
+    """Greatest resident memory of a worker after its last trial."""
+    busy: bool = False
+    """Whether some rank has still to hand in its outcome: a rank that is done early must wait for the others."""
+    retired: bool = False
+    """Whether it takes no further trial, so that its slot starts a new one."""
+    orders: list[str] = field(default_factory=list)
+    """Trials in the order in which every rank gets them."""
+
+
+def lost(ticket: Ticket, group: Group, cause: Cause, message: str) -> TrialOutcome:
+    """Return what is recorded of a trial whose group has gone."""
+    return TrialOutcome(
+        status="failed",
+        cause=cause,
+        error=message,
+        curve=tuple(ticket.points),
+        seconds=(datetime.now(UTC) - ticket.started_at).total_seconds(),
+        num_workers=group.size,
+    )

@@ -1,0 +1,79 @@
+"""Trials that evaluate, hang and leave memory behind, and a queue that watches them; imported by Ray's workers."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+
+from orchestrator.queue import TrialQueue
+from orchestrator.recorded import Recorded
+from orchestrator.trials import Trial
+from search_spaces.design import cells
+from search_spaces.study import Study
+from tests.helpers.simulated import make_inputs
+from tests.helpers.simulated import make_study
+from trainables.config import TrialConfig
+from trainables.config import canonical
+from trainables.job import CurvePoint
+from trainables.job import Link
+from trainables.job import TrialJob
+from trainables.job import TrialOutcome
+
+EVALUATIONS = 4
+LEAK_MB = 500
+LEFT_BEHIND: list[bytes] = []
+"""What trials of this process left in memory."""
+
+
+def plain_study(seeds: int) -> Study:
+    """Return a study of one cell that searches nothing: one trial a seed, and none waits for another."""
+    confirm = list(range(1, seeds + 1))
+    arms = {"listed": {"plain": {}}}
+    return make_study(arms=arms, conditions={}, search={}, seeds={"search": [0], "confirm": confirm})
+
+
+class WatchingQueue(TrialQueue):
+    """A queue that asks for every point and cancels nothing."""
+
+    def __init__(self, study: Study) -> None:
+        super().__init__(study, cells(study, TrialConfig, canonical), Recorded(), make_inputs())
+        self.seen: list[tuple[int, CurvePoint]] = []
+        """(Seed of the trial, point), in order of arrival."""
+
+    @property
+    def observes(self) -> bool:
+        """Always."""
+        return True
+
+    def observe(self, trial: Trial, point: CurvePoint) -> bool:
+        """See `TrialQueue`."""
+        self.seen.append((trial.seed, point))
+        return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restless:
+    """Evaluates some times; the process that ran it is the outcome's device."""
+
+    hangs: int = -1
+    """Seed that never comes back."""
+    leaks: int = -1
+    """Seed that leaves memory behind."""
+
+    def __call__(self, job: TrialJob, link: Link) -> TrialOutcome:
+        """Run one trial."""
+        curve = tuple(
+            CurvePoint(step=step, split="val", metric="accuracy", value=step / 100, seconds=0.1 * step)
+            for step in range(1, EVALUATIONS + 1)
+        )
+        for point in curve:
+            link.report(point)
+            link.stop_requested()  # as every trial asks after each evaluation
+        if job.seed == self.hangs:
+            time.sleep(3600)
+        if job.seed == self.leaks:
+            LEFT_BEHIND.append(b"x" * (LEAK_MB << 20))
+        return TrialOutcome(
+            status="completed", metrics={"val/accuracy": 0.5}, curve=curve, seconds=0.1, device=str(os.getpid())
+        )

@@ -1,0 +1,70 @@
+"""What becomes of worker groups: renewed, hung, watched, and refused where they never fit; on real Ray."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from orchestrator.errors import ClusterError
+from orchestrator.records import Record
+from search_spaces.study import Resources
+from tests.contract.executor_contract import Ledger
+from tests.integration.restless import EVALUATIONS
+from tests.integration.restless import LEAK_MB
+from tests.integration.restless import Restless
+from tests.integration.restless import WatchingQueue
+from tests.integration.restless import plain_study
+
+pytestmark = pytest.mark.ray
+HANGS, LEAKS = 4, 3
+
+
+def run(resources: Resources, seeds: int = 5) -> Ledger:
+    from cluster.executor import RayExecutor
+
+    ledger = Ledger(queue=WatchingQueue(plain_study(seeds)))
+    trainable = Restless(hangs=HANGS, leaks=LEAKS)
+    executor = RayExecutor(address="local", resources=resources, cache=Path("/nowhere"), run_trial=trainable)
+    executor.run(ledger.queue, ledger.finish)
+    return ledger
+
+
+@pytest.fixture(scope="module")
+def ledger(ray_cluster: None) -> Ledger:
+    """One slot; the third trial leaves memory behind and the fourth hangs."""
+    limits = {"trials_per_group": 2, "memory_limit_mb": LEAK_MB + 200.0, "time_limit_s": 2.0}
+    return run(Resources(max_concurrent=1, **limits))
+
+
+def of(ledger: Ledger, seed: int) -> Record:
+    (record,) = [record for record in ledger.records if record.seed == seed]
+    return record
+
+
+@pytest.mark.slow
+def test_a_group_is_renewed_after_its_trials_and_after_memory_left_behind(ledger: Ledger) -> None:
+    assert {record.seed for record in ledger.records if record.completed} == {1, 2, LEAKS, 5}
+    one, two, three, five = (of(ledger, seed).device for seed in (1, 2, LEAKS, 5))
+    assert one == two
+    assert len({two, three, five}) == 3
+
+
+@pytest.mark.slow
+def test_a_trial_that_hangs_is_recorded_with_its_curve_so_far(ledger: Ledger) -> None:
+    hung = of(ledger, HANGS)
+    assert (hung.status, hung.cause, hung.attempts) == ("failed", "time_limit", 1)
+    assert len(ledger.outcomes[hung.trial_id].curve) == EVALUATIONS
+
+
+@pytest.mark.slow
+def test_a_rule_sees_every_point_of_a_trial_once_and_in_order(ledger: Ledger) -> None:
+    assert isinstance(ledger.queue, WatchingQueue)
+    for number in (1, 2, LEAKS, HANGS, 5):
+        steps = [point.step for seed, point in ledger.queue.seen if seed == number]
+        assert steps == list(range(1, EVALUATIONS + 1))
+
+
+def test_a_study_that_never_fits_is_refused_at_once_with_the_numbers(ray_cluster: None) -> None:
+    with pytest.raises(ClusterError, match=r"needs 10 CPU .*each with 5 CPU on one machine.*has 4 CPU on 1 machine"):
+        run(Resources(workers=2, cpus_per_worker=5))

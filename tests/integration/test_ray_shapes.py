@@ -1,0 +1,80 @@
+"""Trials of one study that need different resources; on real Ray."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from orchestrator.errors import ClusterError
+from orchestrator.records import Record
+from search_spaces.study import Study
+from tests.contract.executor_contract import Ledger
+from tests.helpers.simulated import make_queue
+from tests.helpers.simulated import make_study
+from tests.helpers.simulated import run_all
+from tests.integration.accidents import metrics
+from tests.integration.sized import Sized
+
+pytestmark = pytest.mark.ray
+ALL_DATA = {"task.data_fraction": 1.0}
+
+
+def study(**for_all_data: int) -> Study:
+    """Two conditions, each with a search of four and six confirm trials."""
+    return make_study(
+        arms={"listed": {"plain": {}}},
+        search={"trials": 4, "batch": 2, "space": {"optim.lr": {"loguniform": [1e-5, 1e-2]}}},
+        seeds={"search": [0], "confirm": [1, 2, 3, 4, 5, 6]},
+        resources={"where": [{"when": ALL_DATA, **for_all_data}]},
+    )
+
+
+def run(of: Study) -> Ledger:
+    from cluster.executor import RayExecutor
+
+    ledger = Ledger(queue=make_queue(of))
+    executor = RayExecutor(address="local", resources=of.resources, cache=Path("/nowhere"), run_trial=Sized())
+    executor.run(ledger.queue, ledger.finish)
+    return ledger
+
+
+@pytest.fixture(scope="module")
+def ledger(ray_cluster: None) -> Ledger:
+    """The study after a run in which trials with all the data have two workers with a thread each, the others one."""
+    return run(study(workers=2))
+
+
+def under(ledger: Ledger, *, all_data: bool) -> list[Record]:
+    return [record for record in ledger.records if record.cell.endswith("=1.0") is all_data]
+
+
+def test_every_trial_is_completed_as_in_a_plain_loop(ledger: Ledger) -> None:
+    assert ledger.queue.done
+    assert metrics(ledger.records) == metrics(run_all(make_queue(study(workers=2))))
+
+
+def test_trials_have_the_workers_that_their_configuration_asks_for(ledger: Ledger) -> None:
+    assert [record.num_workers for record in under(ledger, all_data=False)] == [1] * 10
+    assert [record.num_workers for record in under(ledger, all_data=True)] == [2] * 10
+
+
+def test_groups_are_used_again_within_a_shape_and_never_across(ledger: Ledger) -> None:
+    small, large = ({r.device for r in under(ledger, all_data=all_data)} for all_data in (False, True))
+    assert len(small) < 10
+    assert len(large) < 10
+    assert not small & large
+
+
+@pytest.mark.slow
+def test_trials_that_need_the_whole_cluster_take_turns_with_small_ones(ray_cluster: None) -> None:
+    of = study(cpus_per_worker=4)
+    ledger = run(of)
+    assert len(metrics(ledger.records)) == len(ledger.records) == 20
+    assert {r.device.partition(" with ")[2] for r in under(ledger, all_data=True)} == {"4"}
+    assert {r.device.partition(" with ")[2] for r in under(ledger, all_data=False)} == {"1"}
+
+
+def test_a_study_of_which_one_shape_never_fits_is_refused_at_once_with_the_numbers(ray_cluster: None) -> None:
+    with pytest.raises(ClusterError, match=r"needs 9 CPU \(resources: 9 workers.*the cluster has 4 CPU on 1 machine"):
+        run(study(workers=9))
