@@ -45,14 +45,14 @@ class RayExecutor:
         self._checkpoints = checkpoints
         self._run_trial = run_trial
 
-    def run(self, queue: TrialQueue, finish: Finish) -> None:
-        """Run the queue's trials, as many at once as the cluster holds.
+    def run(self, queue: TrialQueue, finish: Finish) -> float:
+        """Run the queue's trials, as many at once as the cluster holds; return what the worker groups have held.
 
         Raises ClusterError if there is no cluster, or none that holds one trial, and KeyboardInterrupt after
         everything was shut down.
         """
         if queue.done:
-            return
+            return 0.0
         with ExitStack() as stack:
             private = stack.enter_context(connect(self._address))
             folder = tempfile.TemporaryDirectory(prefix="ablate-", ignore_cleanup_errors=True)
@@ -76,10 +76,12 @@ class RayExecutor:
             )
             try:
                 run_tune(searcher, groups, scratch)
+                held = groups.held()
             except ray.exceptions.RayError as error:
                 raise ClusterError(f"the cluster was lost: {error}. Remedy: the same command goes on") from error
             if not private:
                 groups.send_home(patience_s=20.0)
+            return held
 
     def _shapes(self, queue: TrialQueue) -> list[Shape]:
         """Return what trials that may still run occupy, each shape once."""

@@ -129,6 +129,10 @@ class WorkerGroups:
         premises = Premises(slots=self.slots, nodes=with_growth(*self._machines))
         return self.board.start.remote(slots, self._settings, premises, self._scratch)
 
+    def held(self) -> float:
+        """Return the device seconds of all groups so far, from when a slot began to start one."""
+        return float(ray.get(self.board.held.remote()))
+
     def send_home(self, patience_s: float) -> None:
         """Let the groups come to their ends by themselves, so that they leave nothing behind on a shared cluster."""
         ray.get(self.board.finish.remote(patience_s))
@@ -145,6 +149,9 @@ class GroupHost(Board):
         """`options`: those of the board."""
         super().__init__(**options)
         self._threads: list[threading.Thread] = []
+        self._up: dict[int, tuple[float, int]] = {}
+        """Slot -> when it began to start its group, and how many workers that has."""
+        self._held = 0.0
 
     async def start(self, slots: range, settings: dict[str, Any], premises: Premises, scratch: str) -> None:
         """Start the groups of these slots in the background; `premises` are those of all slots."""
@@ -159,6 +166,11 @@ class GroupHost(Board):
     async def failures(self) -> dict[int, str]:
         """Return why slots were given up, by slot."""
         return self.given_up
+
+    async def held(self) -> float:
+        """Return the device seconds of all groups so far."""
+        now = time.monotonic()
+        return self._held + sum((now - began) * workers for began, workers in list(self._up.values()))
 
     async def finish(self, patience_s: float) -> None:
         """Close the board and wait until all groups have ended, at most `patience_s`."""
@@ -176,10 +188,13 @@ class GroupHost(Board):
         slot = settings["slot"]
         while (shape := ask(self.turn(slot))) is not None:
             before, reason = self.taken[slot], "its workers ended by themselves"
+            self._up[slot] = (time.monotonic(), shape.workers)
             try:
                 train(settings, shape, scratch)
             except Exception as error:  # the slot's boundary: whatever ended the run is kept for the driver
                 reason = f"{type(error).__name__}: {error}"
+            began, workers = self._up.pop(slot)
+            self._held += (time.monotonic() - began) * workers
             ask(self.lose(slot, "worker_lost", reason))
             if self.taken[slot] == before and not ask(self.made_room(slot)):
                 ask(self.give_up(slot, reason))

@@ -11,6 +11,9 @@ from typing import Any
 import ray
 from ray import tune
 
+LIFE = 1000
+"""Steps after which another actor takes the lane over: Tune keeps every step's result as long as its actor lives."""
+
 
 class Lane(tune.Trainable):
     """Reports to Tune whenever the board has news of one slot, until the board closes."""
@@ -20,13 +23,10 @@ class Lane(tune.Trainable):
         self._board = board
         self._slot = config["slot"]
         self._seen = 0
-
-    def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Serve another slot with the same actor."""
-        self._slot, self._seen = new_config["slot"], 0
-        return True
+        self._left = LIFE - self._slot * LIFE // 7 % (LIFE // 2)  # lanes that began together end one by one
 
     def step(self) -> dict[str, Any]:
         """Wait for news; the driver asks the board what it is."""
         self._seen, closed = ray.get(self._board.news_of.remote(self._slot, self._seen))
-        return {"slot": self._slot, "done": closed}
+        self._left -= 1
+        return {"slot": self._slot, "done": closed or not self._left}

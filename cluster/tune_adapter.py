@@ -183,7 +183,7 @@ def run_tune(searcher: QueueSearcher, groups: WorkerGroups, scratch: str) -> Non
     )
     tuner = tune.Tuner(
         trainable,
-        tune_config=tune.TuneConfig(search_alg=searcher, num_samples=-1, reuse_actors=True),
+        tune_config=tune.TuneConfig(search_alg=searcher, num_samples=-1),
         run_config=tune.RunConfig(
             name="study",
             storage_path=scratch,

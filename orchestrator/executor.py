@@ -21,8 +21,10 @@ class Finish(Protocol):
 class Executor(Protocol):
     """Runs trials until the queue is done."""
 
-    def run(self, queue: TrialQueue, finish: Finish) -> None:
+    def run(self, queue: TrialQueue, finish: Finish) -> float:
         """Take trials from `queue.next()` until `queue.done`; call `finish` for each.
+
+        Return the device seconds that were held for it, used or not.
 
         `queue.next()` gives None while nothing is ready: only a call of `finish` changes that. A failed trial is
         an outcome, never an exception. Raises ClusterError when there is nowhere to run, KeyboardInterrupt after a

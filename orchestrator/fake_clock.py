@@ -80,8 +80,8 @@ class ClockExecutor:
         """Return the time on the fake clock."""
         return START + timedelta(seconds=self.now_s)
 
-    def run(self, queue: TrialQueue, finish: Finish) -> None:
-        """Run the queue's trials to the end."""
+    def run(self, queue: TrialQueue, finish: Finish) -> float:
+        """Run the queue's trials to the end; return the seconds of all slots, busy or not."""
         self._fill(queue)
         while self._events:
             self.now_s, _, running = heapq.heappop(self._events)
@@ -93,6 +93,7 @@ class ClockExecutor:
             finish(running.trial, running.outcome, execution)
             self._fill(queue)
         assert queue.done, "the queue owes trials and gives none"
+        return self._slots * self.now_s
 
     def _fill(self, queue: TrialQueue) -> None:
         while len(self._events) < self._slots and (trial := queue.next()) is not None:

@@ -31,8 +31,9 @@ class InlineExecutor:
         self._cache = cache
         self._checkpoints = checkpoints
 
-    def run(self, queue: TrialQueue, finish: Finish) -> None:
-        """Run the queue's trials one after another."""
+    def run(self, queue: TrialQueue, finish: Finish) -> float:
+        """Run the queue's trials one after another; return the seconds that it took."""
+        began = time.monotonic()
         while not queue.done:
             trial = queue.next()
             if trial is None:
@@ -47,6 +48,7 @@ class InlineExecutor:
                 time_limit_s=resources.time_limit_s,
             )
             finish(trial, self._outcome(job), Execution(started_at=started_at))
+        return time.monotonic() - began
 
     def _outcome(self, job: TrialJob) -> TrialOutcome:
         try:

@@ -88,7 +88,8 @@ def print_summary(out: Console, summary: Summary, uri: str) -> None:
         out.print(f"{summary.stopped} of the trials run were stopped early by a rule of the search")
     if summary.spent:
         parts = (f"{kind} {duration(seconds)}" for kind, seconds in summary.spent.items())
-        out.print(f"device time of this run: {', '.join(parts)}")
+        overhead = f"overhead {duration(summary.overhead)} ({100 * summary.utilisation:.0f} % went into trials)"
+        out.print(f"device time of this run: {', '.join(parts)}; {overhead}")
     if summary.owed:
         out.print(f"{summary.owed} trials are still owed: the budget is spent; the same command goes on")
     for cell, count in summary.failed.items():

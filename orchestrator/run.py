@@ -108,10 +108,10 @@ def run_study(
         display.start(queue)
         try:
             run.start_within_budget()
-            executor.run(queue, run.finish)
+            held = executor.run(queue, run.finish)
         finally:
             run.write_plan()
-    return run.summary()
+    return run.summary(held)
 
 
 def owed_configs(queue: TrialQueue) -> list[TrialConfig]:
@@ -194,14 +194,15 @@ class _Run:
         now = time.monotonic()
         self._plan_due = now + (now - started) / SHARE_FOR_PLAN
 
-    def summary(self) -> Summary:
-        """Return how the run ended."""
+    def summary(self, held: float) -> Summary:
+        """Return how the run ended, which has held so many device seconds."""
         return summarise(
             self._queue,
             recorded=self._recorded,
             ran=self._ran,
             stopped=self._stopped,
             spent=self._spending.spent,
+            held=held,
         )
 
     def _record(self, ending: Ending) -> Record:
