@@ -86,9 +86,8 @@ def legend(effects: Effects, plan: StudyPlan) -> str:
     correction = plan.comparisons.correction
     corrected = "no correction for the number of comparisons" if correction == "none" else "Holm-corrected"
     judged = f"sign-flip test, {corrected}, alpha {plan.comparisons.alpha:g}"
-    return "; ".join(
-        [f"mean ± half of its 95 % interval, below it the difference to {plan.reference}", *marks, judged]
-    )
+    mean = f"mean ± half of its 95 % interval, below it the difference to {plan.reference}"
+    return "; ".join([mean, *marks, judged, *_looks(plan)])
 
 
 def shortfall(effects: Effects) -> list[str]:
@@ -98,6 +97,16 @@ def shortfall(effects: Effects) -> list[str]:
         for row in headline_rows(effects, "pooled")
         if row["failed"] or row["missing"]
     ]
+
+
+def _looks(plan: StudyPlan) -> list[str]:
+    """Say when comparisons could end before all seeds were run."""
+    sequential = plan.seeds.sequential
+    if sequential is None:
+        return []
+    *before, last = plan.seeds.looks
+    when = f"{', '.join(map(str, before))} or {last}"
+    return [f"p-values corrected for looks after {when} seeds ({sequential.spending}), intervals not"]
 
 
 def _condition_grid(

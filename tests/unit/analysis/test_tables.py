@@ -80,6 +80,15 @@ def test_the_legend_explains_exactly_the_marks_that_occur() -> None:
     assert "▲ better" in many and "not enough seeds" not in many
 
 
+def test_the_legend_says_when_comparisons_could_end() -> None:
+    study = StudyResults(confirm=tuple(range(1, 13)), proposals=1)
+    stored = study.stored()
+    seeds = {**stored["seeds"], "sequential": {"looks": [9], "spending": "pocock"}}
+    plan = read_plan({**stored, "seeds": seeds})
+    text = legend(effects_view(study.table(), plan).to_pylist(), plan)
+    assert "p-values corrected for looks after 9 or 12 seeds (pocock), intervals not" in text
+
+
 def test_a_complete_study_has_no_shortfall_and_the_reference_no_difference() -> None:
     study = StudyResults(conditions={}, proposals=1)
     plan = read_plan(study.stored())
