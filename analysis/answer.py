@@ -9,11 +9,10 @@ from typing import Any
 from analysis import numbers
 from analysis.effects import NO_DIFFERENCE
 from analysis.effects import NOT_ENOUGH
+from analysis.effects import SHOWN
 from analysis.grids import Effects
 from analysis.grids import headline_rows
 from analysis.plan import StudyPlan
-
-SHOWN = ("better", "worse", "higher", "lower")
 
 Row = Mapping[str, Any]
 

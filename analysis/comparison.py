@@ -93,6 +93,8 @@ class Comparer:
     """Conditions that have the metric."""
     seeds: tuple[int, ...]
     """Planned confirm seeds."""
+    planned: Mapping[tuple[str, str], int]
+    """(Arm, condition) -> confirm trials planned."""
 
     def in_condition(self, arm: str, condition: str) -> Comparison:
         """Pair `arm` with the reference by seed in one condition."""
@@ -139,7 +141,7 @@ class Comparer:
             reference=tuple(other[unit] for unit in pairs),
             differences=tuple(own[unit] - other[unit] for unit in pairs),
             strata=len({stratum for stratum, _ in own}),
-            planned=len(self.seeds) * len(conditions),
+            planned=sum(self.planned.get((arm, label), 0) for label in conditions),
             completed=sum(len(self._of(arm, label)) for label in conditions),
             failed=sum(len(self.observations.failed.get((arm, label), ())) for label in conditions),
         )

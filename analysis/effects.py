@@ -15,8 +15,8 @@ from analysis.observations import Observations
 from analysis.observations import observe
 from analysis.plan import StudyPlan
 from analysis.statistics import holm
-from analysis.statistics import pairs_needed
 from analysis.trials import typed_column
+from search_spaces.spending import pairs_needed
 
 EFFECT_SCHEMA = pa.schema(
     [
@@ -58,6 +58,8 @@ EFFECT_SCHEMA = pa.schema(
 REFERENCE = "reference"
 NOT_ENOUGH = "not enough seeds"
 NO_DIFFERENCE = "no difference shown"
+SHOWN = ("better", "worse", "higher", "lower")
+"""Verdicts that show a difference."""
 
 
 def effects_view(records: pa.Table, plan: StudyPlan) -> pa.Table:
@@ -80,7 +82,11 @@ def effects_view(records: pa.Table, plan: StudyPlan) -> pa.Table:
 
 def primary_rows(records: pa.Table, plan: StudyPlan) -> list[dict[str, Any]]:
     """Return the rows of `effects_view` that answer the study: family `pooled`, headline metric."""
-    observations = observe(records, plan)
+    return pooled_rows(observe(records, plan), plan)
+
+
+def pooled_rows(observations: Observations, plan: StudyPlan) -> list[dict[str, Any]]:
+    """Return the primary comparisons of what was observed."""
     comparer = _comparer(observations, plan, plan.headline)
     return _family_rows([comparer.pooled(arm) for arm in plan.arms], plan, observations, plan.headline)
 
@@ -97,6 +103,7 @@ def _comparer(observations: Observations, plan: StudyPlan, metric: str) -> Compa
         reference=plan.reference or "",
         conditions=observations.conditions(metric, plan),
         seeds=plan.seeds.confirm,
+        planned=plan.confirm_planned,
     )
 
 
@@ -104,18 +111,23 @@ def _family_rows(
     family: Sequence[Comparison], plan: StudyPlan, observations: Observations, metric: str
 ) -> list[dict[str, Any]]:
     compared = [item for item in family if item.arm != plan.reference]
-    p_values = [item.p_value for item in compared]
+    p_values = [_over_looks(item.p_value, plan.spent(item.arm)) for item in compared]
     corrects = plan.comparisons.correction == "holm"
     corrected = dict(zip(map(id, compared), holm(p_values) if corrects else p_values, strict=True))
     size = len(compared) if corrects else 1
     return [_row(item, plan, observations, metric, corrected.get(id(item)), max(size, 1)) for item in family]
 
 
+def _over_looks(p_value: float | None, spent: float) -> float | None:
+    """Return the p-value of a comparison that may end at several looks; see `analysis.sequential`."""
+    return None if p_value is None else min(1.0, p_value / spent)
+
+
 def _row(
     item: Comparison, plan: StudyPlan, observations: Observations, metric: str, p_corrected: float | None, size: int
 ) -> dict[str, Any]:
     is_reference = item.arm == plan.reference
-    needed = pairs_needed(size, plan.comparisons.alpha)
+    needed = pairs_needed(size, plan.comparisons.alpha * plan.spent(item.arm))
     low, high = item.interval or (None, None)
     diff_low, diff_high = item.difference_interval or (None, None)
     return {
@@ -197,7 +209,9 @@ __all__ = [
     "NOT_ENOUGH",
     "NO_DIFFERENCE",
     "REFERENCE",
+    "SHOWN",
     "effects_view",
+    "pooled_rows",
     "primary_rows",
     "verdict",
 ]

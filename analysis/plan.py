@@ -11,6 +11,9 @@ from pydantic import ConfigDict
 from pydantic import ValidationError
 
 from analysis.errors import AnalysisError
+from search_spaces.spending import Spending
+from search_spaces.spending import spent_at
+from search_spaces.study import headline
 
 
 class _Read(BaseModel):
@@ -52,11 +55,24 @@ class Search(_Read):
         return f"{name}; not reproducible, it depends on who came first" if "asynchronous" in name else name
 
 
+class Sequential(_Read):
+    """Looks at the comparisons before all confirm seeds were run."""
+
+    looks: tuple[int, ...]
+    spending: Spending = "pocock"
+
+
 class Seeds(_Read):
     """Seeds of the two phases."""
 
     search: tuple[int, ...] = ()
     confirm: tuple[int, ...] = ()
+    sequential: Sequential | None = None
+
+    @property
+    def looks(self) -> tuple[int, ...]:
+        """Numbers of confirm seeds at which comparisons are looked at; the last is all of them."""
+        return (*(self.sequential.looks if self.sequential else ()), len(self.confirm))
 
 
 class PlannedCell(_Read):
@@ -68,6 +84,11 @@ class PlannedCell(_Read):
     is_reference: bool = False
     is_control: bool = False
     condition: dict[str, Any] = {}
+    state: str = ""
+    front: tuple[int, ...] = ()
+    """Proposals on the Pareto front of target and cost."""
+    confirm_total: int | None = None
+    """Confirm trials planned; None from a writer that kept no count."""
     trials: tuple[str, ...] | None = None
     """Ids of the trials that the present plan holds, as far as they are known; None from a writer that kept none."""
 
@@ -90,14 +111,31 @@ class StudyPlan(_Read):
     cells: tuple[PlannedCell, ...]
 
     @property
+    def confirm_planned(self) -> dict[tuple[str, str], int]:
+        """(Arm, condition label) -> confirm trials planned; a cell whose search failed owes them all the same."""
+        counts = {(cell.arm, cell.label): cell.confirm_total or None for cell in self.cells}
+        return {place: len(self.seeds.confirm) if count is None else count for place, count in counts.items()}
+
+    def spent(self, arm: str) -> float:
+        """Return the share of alpha that the look may spend at which the arm stands; 1 where there is one look."""
+        looks, alpha = self.seeds.looks, self.comparisons.alpha
+        sequential = self.seeds.sequential
+        if sequential is None:
+            return 1.0
+        planned = max((count for (name, _), count in self.confirm_planned.items() if name == arm), default=looks[-1])
+        at = next((number for number, seeds in enumerate(looks) if seeds >= planned), len(looks) - 1)
+        return spent_at(looks, sequential.spending, alpha)[at] / alpha
+
+    @property
     def reference(self) -> str | None:
         """Name of the arm that all others are compared with."""
         return next((cell.arm for cell in self.cells if cell.is_reference), None)
 
     @property
     def arms(self) -> tuple[str, ...]:
-        """Arms in the study's order."""
-        return tuple(dict.fromkeys(cell.arm for cell in self.cells))
+        """Arms that are compared, in the study's order: not those that a path only tries, which are not confirmed."""
+        tried = {cell.arm for cell in self.cells if cell.confirm_total == 0 and cell.state != "failed"}
+        return tuple(dict.fromkeys(cell.arm for cell in self.cells if cell.arm not in tried))
 
     @property
     def controls(self) -> frozenset[str]:
@@ -117,9 +155,14 @@ class StudyPlan(_Read):
         return frozenset(trial for cell in self.cells for trial in cell.trials or ())
 
     @property
+    def fronts(self) -> frozenset[tuple[str, int]]:
+        """(Cell id, proposal) of every setting on a Pareto front."""
+        return frozenset((cell.cell_id, proposal) for cell in self.cells for proposal in cell.front)
+
+    @property
     def headline(self) -> str:
         """The metric of the main table: the target's name on test, or the target itself if test is not evaluated."""
-        return f"test/{self.target.name}" if "test" in self.evaluate else self.target.metric
+        return headline(self.target.metric, self.evaluate)
 
 
 def read_plan(stored: Mapping[str, Any]) -> StudyPlan:

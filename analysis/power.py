@@ -13,6 +13,7 @@ import pyarrow as pa
 from analysis.effects import NO_DIFFERENCE
 from analysis.effects import NOT_ENOUGH
 from analysis.effects import primary_rows
+from analysis.plan import StudyPlan
 from analysis.plan import read_plan
 from analysis.statistics import binomial_interval
 
@@ -67,21 +68,31 @@ class ArmPower:
 class Tally:
     """Collects the primary comparisons of simulated studies of one design."""
 
-    def __init__(self, stored: Mapping[str, Any], sizes: Mapping[str, float]) -> None:
-        """`stored`: as in study.json. `sizes`: arm -> what was added to its target."""
-        self._plan = read_plan(stored)
+    def __init__(self, sizes: Mapping[str, float]) -> None:
+        """`sizes`: arm -> what was added to its target."""
         self._sizes = sizes
-        self._rows: dict[str, list[Row]] = {arm: [] for arm in self._plan.arms if arm != self._plan.reference}
+        self._plan: StudyPlan | None = None
+        self._rows: dict[str, list[Row]] = {}
         self.studies = 0
         self._any_false = 0
 
-    def add(self, confirm: pa.Table) -> None:
-        """Judge one study by its confirm records (in `RECORD_SCHEMA`), as `ablate report` would."""
+    def add(self, stored: Mapping[str, Any], confirm: pa.Table) -> None:
+        """Judge one study by its confirm records (in `RECORD_SCHEMA`), as `ablate report` would.
+
+        `stored`: as in its study.json.
+        """
+        self._plan = read_plan(stored)
         rows = [row for row in primary_rows(confirm, self._plan) if not row["is_reference"]]
         for row in rows:
-            self._rows[row["arm"]].append(row)
+            self._rows.setdefault(row["arm"], []).append(row)
         self.studies += 1
         self._any_false += any(_decided(row) and not self._true(row["arm"]) for row in rows)
+
+    @property
+    def plan(self) -> StudyPlan:
+        """Of the study that was added last."""
+        assert self._plan is not None, "no study was added"
+        return self._plan
 
     @property
     def any_false(self) -> Share:
@@ -91,17 +102,17 @@ class Tally:
     @property
     def alpha(self) -> float:
         """What the study allows it to be at most."""
-        return self._plan.comparisons.alpha
+        return self.plan.comparisons.alpha
 
     @property
     def reference(self) -> str:
         """The arm that all others are compared with."""
-        return self._plan.reference or ""
+        return self.plan.reference or ""
 
     @property
     def headline(self) -> str:
         """The metric of the comparisons."""
-        return self._plan.headline
+        return self.plan.headline
 
     def arms(self) -> list[ArmPower]:
         """Return one row an arm, but for the reference, in the study's order."""
@@ -119,7 +130,7 @@ class Tally:
         widths = [row["diff_ci_high"] - row["diff_ci_low"] for row in measured]
         return ArmPower(
             arm=arm,
-            is_control=arm in self._plan.controls,
+            is_control=arm in self.plan.controls,
             true_effect=true,
             found=self._share(len(right)),
             wrong_sign=self._share(len(decided) - len(right)),

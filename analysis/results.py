@@ -13,6 +13,7 @@ from analysis.effects import effects_view
 from analysis.errors import AnalysisError
 from analysis.plan import StudyPlan
 from analysis.plan import read_plan
+from analysis.trials import Fronts
 from analysis.trials import trials_view
 from orchestrator.errors import StoreError
 from orchestrator.records import CURVE_SCHEMA
@@ -47,7 +48,10 @@ class Results:
     def trials(self) -> pa.Table:
         """One row a trial: `analysis.trials.trials_view`."""
         empty = trials_view(RECORD_SCHEMA.empty_table(), None)
-        return _joined([empty, *(trials_view(table, self._current(study)) for study, table in self.records.items())])
+        views = (
+            trials_view(table, self._current(study), self._fronts(study)) for study, table in self.records.items()
+        )
+        return _joined([empty, *views])
 
     @cached_property
     def effects(self) -> pa.Table:
@@ -76,6 +80,9 @@ class Results:
 
     def _current(self, study: str) -> frozenset[str] | None:
         return self.plans[study].current if study in self.plans else None
+
+    def _fronts(self, study: str) -> Fronts:
+        return self.plans[study].fronts if study in self.plans else ()
 
     def _read_plan(self, study: str) -> None:
         try:

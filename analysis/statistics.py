@@ -89,18 +89,3 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
         greatest = max(greatest, min(1.0, (size - rank) * p))
         adjusted[position] = greatest
     return adjusted
-
-
-def pairs_needed(comparisons: int, alpha: float) -> int:
-    """Least number of pairs with which the exact test can fall to `alpha` after correction for `comparisons`.
-
-    The smallest two-sided p-value of n pairs is 2^(1-n); Holm's first step multiplies it by the number of comparisons.
-    """
-    if comparisons < 1 or not 0 < alpha < 1:
-        raise ValueError(
-            f"pairs_needed: comparisons={comparisons}, alpha={alpha}; wanted comparisons >= 1, alpha in (0, 1)"
-        )
-    pairs = 1
-    while comparisons * 2.0 ** (1 - pairs) > alpha:
-        pairs += 1
-    return pairs

@@ -18,15 +18,25 @@ COUNTS = "counts"
 """Column that says whether the study's present plan holds the trial; effects are computed of such trials only."""
 
 
-def trials_view(records: pa.Table, current: Collection[str] | None) -> pa.Table:
-    """Return `records` (in `RECORD_SCHEMA`) with `counts` behind the id and the maps flattened behind the rest.
+ON_FRONT = "on_front"
+"""Column that says whether a search trial's setting is on the Pareto front of its cell."""
+
+Fronts = Collection[tuple[str, int]]
+"""(Cell id, proposal) of the settings on Pareto fronts."""
+
+
+def trials_view(records: pa.Table, current: Collection[str] | None, fronts: Fronts = ()) -> pa.Table:
+    """Return `records` (in `RECORD_SCHEMA`) with `counts` and `on_front` behind the id and the maps behind the rest.
 
     `current`: ids of the trials that the study's plan holds now; None counts all. A condition or searched
     parameter is a column named by its dotted path, a metric one named `split/name`; absent values are null.
     """
     counts = [current is None or trial in current for trial in records["trial_id"].to_pylist()]
     columns: dict[str, Any] = {name: records[name] for name in RECORD_SCHEMA.names if name not in FLATTENED}
+    places = zip(records["cell_id"].to_pylist(), records["proposal"].to_pylist(), strict=True)
+    on_front = [count and place in fronts for count, place in zip(counts, places, strict=True)]
     columns = _insert_after(columns, "trial_id", COUNTS, pa.array(counts, pa.bool_()))
+    columns = _insert_after(columns, COUNTS, ON_FRONT, pa.array(on_front, pa.bool_()))
     columns.update(_varied_columns(records))
     columns.update(_metric_columns(records))
     return pa.table(columns)

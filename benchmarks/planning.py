@@ -22,7 +22,6 @@ import yaml
 from orchestrator.inputs import Inputs
 from orchestrator.queue import TrialQueue
 from orchestrator.recorded import Recorded
-from search_spaces.design import cells
 from search_spaces.load import load_study
 from trainables.config import CONTROLS
 from trainables.config import TrialConfig
@@ -59,10 +58,9 @@ def planned(num_trials: int, searched: bool) -> dict[str, Any]:
         path = Path(folder) / "planned.yaml"
         path.write_text(yaml.safe_dump(study(num_trials, searched)))
         started = time.perf_counter()
-        loaded = load_study(
+        loaded, built = load_study(
             str(path), config_type=TrialConfig, controls=CONTROLS, canonical=canonical, metrics=METRICS
         )
-        built = cells(loaded, TrialConfig, canonical)
         checked = time.perf_counter()
         queue = TrialQueue(loaded, built, Recorded(), inputs)
         owed = queue.owed()

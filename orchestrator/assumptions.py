@@ -100,6 +100,11 @@ def trainable_for(study: Study, cells: Sequence[Cell], assumed: Assumptions) -> 
 
     Each searched number has its best value at `BEST_SHARE` of its domain, the same for all arms.
     """
+    if study.arms.design == "path":
+        raise AssumptionError(
+            f"{study.study}: arms.design: a path finds its arms as it goes, so that they cannot be given sizes "
+            "beforehand; simulate the same factors as a ladder or a factorial"
+        )
     return SimulatedTrainable(
         levels=_levels(cells, arm_sizes(study, assumed.effects), assumed.search_loss),
         optima=(),

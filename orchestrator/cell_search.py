@@ -26,6 +26,7 @@ from orchestrator.stopping import median_floors
 from orchestrator.stopping import rungs
 from orchestrator.trial_maker import TrialMaker
 from orchestrator.trials import Trial
+from search_spaces.configuration import value_at
 from search_spaces.design import Cell
 from search_spaces.space import grid
 from search_spaces.study import Study
@@ -68,6 +69,10 @@ class CellSearch:
     """Settings that were run are taken from here, not proposed again."""
     warm: Sequence[Setting] = ()
     """Settings of another study to learn from."""
+    seeds: tuple[int, ...]
+    """Search seeds that every setting is run with."""
+    judges_base: bool = False
+    """Whether a cell with nothing to search is run once all the same, to be compared with others."""
     proposed: list[Proposed] = field(default_factory=list)
     done: bool = False
     _batch_start: int = 0
@@ -78,7 +83,7 @@ class CellSearch:
     def budget(self) -> int:
         """Settings that the search tries at most; a cell with nothing to search has none."""
         if not self.cell.space:
-            return 0
+            return int(self.judges_base)
         most = self.study.search.trials
         return min(most, len(grid(self.cell.space, self.config))) if self.study.search.sampler == "grid" else most
 
@@ -92,11 +97,47 @@ class CellSearch:
                 self.done = True
         return Step()
 
+    def extend(self, seeds: tuple[int, ...]) -> None:
+        """Run every setting with `seeds`, which begin with those it was run with so far."""
+        new = seeds[len(self.seeds) :]
+        self.seeds, self.done = seeds, False
+        for number, setting in enumerate(self.proposed):
+            more = self.maker.trials("search", new, setting.parameters, number)
+            self.proposed[number] = replace(setting, trials=setting.trials + more)
+
     def best(self, known: Known, curves: Curves) -> Setting | None:
         """Return the setting with the best mean target, the earliest of equals; None if none is complete."""
-        complete = [found for found in self._settings(known, curves) if found.state == "completed"]
+        proposer = self._proposer()
         sign = -1.0 if self.study.target.mode == "max" else 1.0
-        return min(complete, key=lambda setting: sign * (setting.value or 0.0), default=None)
+
+        def rank(setting: Setting) -> list[float]:
+            target, *cost = proposer.targets(setting)
+            return [sign * target, *cost]
+
+        return min(self._complete(known, curves), key=rank, default=None)
+
+    def front(self, known: Known, curves: Curves) -> tuple[int, ...]:
+        """Return the settings that none is at least as good as in both target and cost, and better in one.
+
+        They are numbers of proposals, the cheapest first; none where the study does not trade target for cost.
+        """
+        cost = self.study.search.cost
+        if cost is None or cost.weight is not None:
+            return ()
+        sign = 1.0 if self.study.target.mode == "max" else -1.0
+        found = {
+            number: (setting.cost, -sign * setting.value)
+            for number, setting in enumerate(self._settings(known, curves))
+            if setting.state == "completed" and setting.value is not None
+        }
+        front: list[int] = []
+        for number in sorted(found, key=lambda number: (*found[number], number)):
+            if not front or found[number][1] < found[front[-1]][1]:
+                front.append(number)
+        return tuple(front)
+
+    def _complete(self, known: Known, curves: Curves) -> list[Setting]:
+        return [found for found in self._settings(known, curves) if found.state == "completed"]
 
     def is_settled(self, trial: Trial, known: Known) -> bool:
         """Return whether the trial has a result that counts here: one that was stopped counts in its own cell only."""
@@ -176,7 +217,7 @@ class CellSearch:
         floors = self._floors(known, curves)
         settings = self._batch(start // size, earlier)[: self.budget - start]
         for number, parameters in enumerate(settings, start):
-            trials = self.maker.trials("search", self.study.seeds.search, parameters, number)
+            trials = self.maker.trials("search", self.seeds, parameters, number)
             if floors:
                 trials = tuple(replace(trial, floors=floors) for trial in trials)
             self.proposed.append(Proposed(parameters=parameters, trials=trials))
@@ -191,7 +232,8 @@ class CellSearch:
         complete = [parameters for parameters in wanted if parameters is not None]
         if len(complete) == len(wanted):
             return complete
-        proposed = self._proposer().propose(batch, size, earlier, self.warm)
+        warm = [replace(setting, cost=self._cost(setting.parameters)) for setting in self.warm]
+        proposed = self._proposer().propose(batch, size, earlier, warm)
         return [new if kept is None else kept for kept, new in zip(recorded, proposed, strict=False)]
 
     def _recorded(self, proposal: int) -> dict[str, Any] | None:
@@ -208,8 +250,16 @@ class CellSearch:
             config=self.config,
             sampler=self.study.search.sampler,
             mode=self.study.target.mode,
+            trades=self.study.search.cost is not None and self.study.search.cost.weight is None,
             seeds=self.study.seeds.search,
         )
+
+    def _cost(self, parameters: Mapping[str, Any]) -> float:
+        cost = self.study.search.cost
+        if cost is None:
+            return 0.0
+        value = float(parameters[cost.path] if cost.path in parameters else value_at(self.config, cost.path))
+        return (cost.weight or 1.0) * (math.log10(value) if cost.scale == "log" else value)
 
     def _floors(self, known: Known, curves: Curves) -> tuple[tuple[int, float], ...]:
         rule = self.study.search.stop.median if self.study.search.stop else None
@@ -235,4 +285,9 @@ class CellSearch:
             )
         found = [result.value for result in results if result is not None and result.value is not None]
         mean = math.fsum(found) / len(found) if len(found) == len(results) else None
-        return Setting(parameters=setting.parameters, value=mean, state="failed" if mean is None else "completed")
+        return Setting(
+            parameters=setting.parameters,
+            value=mean,
+            state="failed" if mean is None else "completed",
+            cost=self._cost(setting.parameters),
+        )

@@ -302,6 +302,11 @@ def _interrupted(uri: str) -> NoReturn:
 def _size(study: Any, cells: Any) -> str:
     searched = sum(bool(cell.space) for cell in cells) * study.search.trials * len(study.seeds.search)
     confirmed = len(cells) * len(study.seeds.confirm)
+    if study.arms.design == "path":
+        return f"{len(cells)} cells to start with, {len(study.arms.factors)} rounds; `ablate plan` counts the trials"
+    if study.seeds.sequential:
+        least = len(cells) * study.seeds.looks[0]
+        return f"{len(cells)} cells, {searched} search trials, {least} to {confirmed} confirm trials"
     return f"{len(cells)} cells, {searched} search trials, {confirmed} confirm trials"
 
 

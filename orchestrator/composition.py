@@ -20,6 +20,7 @@ from orchestrator.errors import UnknownStudyError
 
 if TYPE_CHECKING:
     from analysis.power import Tally
+    from orchestrator.decisions import Judge
     from orchestrator.display import Display
     from orchestrator.executor import Executor
     from orchestrator.inputs import Inputs
@@ -52,14 +53,13 @@ def mistakes() -> tuple[type[Exception], ...]:
 
 def load(source: str, overrides: Sequence[str] = ()) -> tuple[Study, tuple[Cell, ...]]:
     """Return a study and its cells; raises StudyError with every mistake in it."""
-    from search_spaces.design import cells
     from search_spaces.load import load_study
     from trainables.config import CONTROLS
     from trainables.config import TrialConfig
     from trainables.config import canonical
     from trainables.data.metrics import METRICS
 
-    study = load_study(
+    return load_study(
         source,
         config_type=TrialConfig,
         controls=CONTROLS,
@@ -67,7 +67,6 @@ def load(source: str, overrides: Sequence[str] = ()) -> tuple[Study, tuple[Cell,
         overrides=tuple(overrides),
         metrics=METRICS,
     )
-    return study, cells(study, TrialConfig, canonical)
 
 
 def open_store(uri: str | None, study: Study | None = None) -> Store:
@@ -127,7 +126,7 @@ def planned_queue(study: Study, cells: Sequence[Cell], store: Store, cache_folde
         return planned.queue(store, adopt=False), ""
     except MissingData as error:
         unknown = replace(planned.inputs, digests=lambda config: (UNKNOWN, UNKNOWN, UNKNOWN))
-        return TrialQueue(study, cells, Recorded(), unknown), str(error)
+        return TrialQueue(study, cells, Recorded(), unknown, judge=judge(study)), str(error)
 
 
 def experiment(study: Study, cells: Sequence[Cell], cache_folder: Path) -> Experiment:
@@ -135,7 +134,18 @@ def experiment(study: Study, cells: Sequence[Cell], cache_folder: Path) -> Exper
     from orchestrator.provenance import provenance
     from orchestrator.run import Experiment
 
-    return Experiment(study=study, cells=cells, inputs=inputs(cache_folder), provenance=provenance())
+    return Experiment(
+        study=study, cells=cells, inputs=inputs(cache_folder), provenance=provenance(), judge=judge(study)
+    )
+
+
+def judge(study: Study) -> Judge | None:
+    """Return what says which comparisons are clear, where a study with sequential seeds asks for it."""
+    if study.seeds.sequential is None:
+        return None
+    from analysis.sequential import clear_arms
+
+    return clear_arms
 
 
 def prepare(configs: Sequence[TrialConfig], cache_folder: Path, progress: Progress) -> None:
@@ -193,11 +203,11 @@ def simulated_engine(kind: str, address: str, study: Study, checkpoints: str, tr
     )
 
 
-def tally(stored: Mapping[str, Any], sizes: Mapping[str, float]) -> Tally:
-    """Return what judges simulated studies; `stored` as in study.json, `sizes`: arm -> what it adds."""
+def tally(sizes: Mapping[str, float]) -> Tally:
+    """Return what judges simulated studies; `sizes`: arm -> what it adds."""
     from analysis.power import Tally
 
-    return Tally(stored, sizes)
+    return Tally(sizes)
 
 
 def power_table(judged: Tally) -> str:

@@ -12,6 +12,7 @@ from orchestrator.records import Record
 from orchestrator.stopping import Mode
 from orchestrator.stopping import best_so_far
 from orchestrator.trials import Trial
+from search_spaces.study import Study
 from trainables.job import Cause
 from trainables.job import CurvePoint
 from trainables.job import TrialOutcome
@@ -26,6 +27,8 @@ class Result:
     cell_id: str
     value: float | None
     """Target of a completed trial, where it is finite."""
+    headline: float | None
+    """What the study is judged by, likewise; search trials have none where that is on test."""
     device_seconds: float
 
     @property
@@ -34,16 +37,21 @@ class Result:
         return self.status == "completed"
 
 
-def result_of(record: Record, metric: str) -> Result:
-    """Return what is remembered of `record` in a study with the target `metric`."""
-    value = record.metrics.get(metric) if record.completed else None
+def result_of(record: Record, study: Study) -> Result:
+    """Return what is remembered of `record` in a study."""
     return Result(
         status=record.status,
         cause=record.cause,
         cell_id=record.cell_id,
-        value=value if value is not None and math.isfinite(value) else None,
+        value=_finite(record, study.target.metric),
+        headline=_finite(record, study.headline),
         device_seconds=record.device_seconds,
     )
+
+
+def _finite(record: Record, metric: str) -> float | None:
+    value = record.metrics.get(metric) if record.completed else None
+    return value if value is not None and math.isfinite(value) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

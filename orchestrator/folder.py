@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import uuid
 from pathlib import Path
@@ -15,6 +16,7 @@ _UNFINISHED = ".unfinished-"
 """Prefix of files that are being written; readers do not see them."""
 
 _READS = 100
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Folder:
@@ -85,7 +87,8 @@ class Folder:
                 with self._files.open_output_stream(self._at(path)) as file:
                     file.write(content)
         except OSError as error:
-            raise StoreError(f"store {self.uri!r}: cannot write {path}: {error}") from error
+            remedy = "; make room there, and the same command goes on" if error.errno in _FULL else ""
+            raise StoreError(f"store {self.uri!r}: cannot write {path}: {error}{remedy}") from error
 
     def remove(self, path: str) -> None:
         """Remove the file at `path`, if it is there."""

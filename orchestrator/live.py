@@ -11,6 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from orchestrator.cell_trials import ENDED
 from orchestrator.display import Clock
 from orchestrator.display import Pace
 from orchestrator.display import opening
@@ -19,7 +20,7 @@ from orchestrator.progress import CellProgress
 from orchestrator.queue import TrialQueue
 from orchestrator.records import Record
 
-_COLOURS = {"search": "cyan", "confirm": "blue", "done": "green", "failed": "red"}
+_COLOURS = {"search": "cyan", "waiting": "yellow", "confirm": "blue", "done": "green", "failed": "red", "left": "dim"}
 SPARE_LINES = 6
 """Of a terminal's height, kept free of cells."""
 
@@ -86,7 +87,7 @@ class LiveDisplay:
 
 def _most_telling(cells: list[CellProgress], count: int) -> list[CellProgress]:
     """Return `count` cells in the study's order, running and unfinished ones first in line."""
-    ranked = sorted(range(len(cells)), key=lambda i: (cells[i].running == 0, cells[i].state in ("done", "failed"), i))
+    ranked = sorted(range(len(cells)), key=lambda i: (cells[i].running == 0, cells[i].state in ENDED, i))
     return [cells[i] for i in sorted(ranked[:count])]
 
 

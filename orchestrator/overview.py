@@ -46,6 +46,8 @@ def print_plan(out: Console, queue: TrialQueue, cost: Cost, *, missing: str = ""
     taken, owed = queue.num_taken, queue.owed()
     recorded = len({trial.id for trial in queue.trials()} & queue.known.keys()) - taken
     out.print(f"{len(queue.cells)} cells, {recorded} trials recorded, {taken} taken from other studies, {owed} owed")
+    if more := queue.may_follow():
+        out.print(f"and {more} confirm trials more, as long as comparisons are not clear (seeds.sequential)")
     for line in _design(queue.study):
         out.print(line)
     if queue.observes:
@@ -64,6 +66,8 @@ def print_status(out: Console, standing: Standing) -> None:
     done = sum(cell.search_done + cell.confirm_done for cell in standing.cells)
     total = sum(cell.search_total + cell.confirm_total for cell in standing.cells)
     out.print(f"{standing.study}: {done} of {total} trials recorded, {len(standing.failed)} failed")
+    for cell, front in standing.fronts.items():
+        out.print(f"front of {cell} ({standing.metric}): {'; '.join(front)}")
     if standing.num_superseded:
         out.print(f"{standing.num_superseded} further records are of arms or settings that the study no longer holds")
     for record in standing.failed[:FAILURES_SHOWN]:
@@ -131,7 +135,10 @@ def _cells(cells: Sequence[CellProgress], metric: str) -> Table:
 
 
 def _design(study: Study) -> Iterator[str]:
-    """Say what a fractional design confounds."""
+    """Say what a path has still to find, and what a fractional design confounds."""
+    if study.arms.design == "path":
+        order = "the best of those that a race leaves" if study.arms.order == "racing" else "the best"
+        yield f"path: each round tries the changes that are left and takes {order}, by {study.target.metric}"
     if study.arms.design != "fractional":
         return
     of = columns(len(study.arms.factors), study.arms.resolution or RESOLUTION)

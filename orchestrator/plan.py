@@ -51,11 +51,12 @@ class PlannedCell(_Frozen):
     state: State
     search_total: int
     confirm_total: int
+    front: tuple[int, ...] = Field((), description="Proposals on the Pareto front of target and cost.")
     trials: tuple[str, ...] = Field(description="Trial ids; one that was proposed twice occurs twice.")
     places: tuple[PlannedTrial, ...] = Field(description="Where each of these trials stands.")
 
 
-def planned(cell: CellTrials, study: Study) -> PlannedCell:
+def planned(cell: CellTrials) -> PlannedCell:
     """Return the plan of one cell."""
     searched = [trial for proposed in cell.proposed for trial in proposed.trials]
     numbers = [number for number, proposed in enumerate(cell.proposed) for _ in proposed.trials]
@@ -71,8 +72,9 @@ def planned(cell: CellTrials, study: Study) -> PlannedCell:
         is_control=cell.cell.is_control,
         condition=dict(cell.cell.condition),
         state=cell.state,
-        search_total=cell.budget * len(study.seeds.search),
-        confirm_total=0 if cell.state == "failed" else len(study.seeds.confirm),
+        search_total=cell.search_total,
+        confirm_total=cell.confirm_total,
+        front=cell.front,
         trials=tuple(place.trial_id for place in places),
         places=places,
     )

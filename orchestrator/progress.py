@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
+from orchestrator.cell_search import Curves
+from orchestrator.cell_search import Known
+from orchestrator.cell_trials import CellTrials
 from orchestrator.cell_trials import State
 
 
@@ -24,3 +28,33 @@ class CellProgress:
     running: int
     best: float | None
     """Best mean target of the search so far; of the confirm trials where nothing is searched."""
+
+
+def cell_progress(cell: CellTrials, known: Known, curves: Curves, running: Collection[str]) -> CellProgress:
+    """Return how far a cell is, given what is known and the ids of the trials that run."""
+    search = [trial for proposed in cell.proposed for trial in proposed.trials]
+    ids = {trial.id for trial in cell.trials}
+    endings = [known[trial].status for trial in ids if trial in known]
+    return CellProgress(
+        cell=cell.cell.name,
+        cell_id=cell.id,
+        arm=cell.cell.arm,
+        state=cell.state,
+        search_done=sum(trial.id in known for trial in search),
+        search_total=cell.search_total,
+        confirm_done=sum(trial.id in known for trial in cell.confirm),
+        confirm_total=cell.confirm_total,
+        failed=endings.count("failed"),
+        stopped=endings.count("stopped"),
+        running=sum(trial in running for trial in ids),
+        best=_best(cell, known, curves),
+    )
+
+
+def _best(cell: CellTrials, known: Known, curves: Curves) -> float | None:
+    best = cell.best(known, curves)
+    if best is not None:
+        return best.value
+    found = [known[trial.id].value for trial in cell.confirm if trial.id in known]
+    values = [value for value in found if value is not None]
+    return sum(values) / len(values) if values else None

@@ -46,6 +46,8 @@ class Setting:
     """`failed` where a seed failed or was not finite."""
     intermediate: tuple[tuple[int, float], ...] = ()
     """(evaluation, best target so far) of a setting that a rule has stopped."""
+    cost: float = 0.0
+    """In units of the target; where both are optimised, in its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +58,8 @@ class Proposer:
     config: TrialConfig
     sampler: Literal["tpe", "random", "cmaes", "grid"]
     mode: Literal["max", "min"]
+    trades: bool = False
+    """Whether the cost is a second target, instead of being taken off the first."""
     seeds: tuple[int, ...]
     """The search seeds; with the index of the batch they seed all draws, so that cells start alike."""
 
@@ -91,10 +95,19 @@ class Proposer:
     def _study(self, sampler: optuna.samplers.BaseSampler, settings: Sequence[Setting]) -> optuna.Study:
         import optuna
 
-        study = optuna.create_study(sampler=sampler, direction="maximize" if self.mode == "max" else "minimize")
+        target: Literal["maximize", "minimize"] = "maximize" if self.mode == "max" else "minimize"
+        study = optuna.create_study(sampler=sampler, directions=[target, "minimize"] if self.trades else [target])
         for setting in settings:
-            study.add_trial(told(setting, self.space))
+            study.add_trial(told(setting, self.space, self.targets(setting)))
         return study
+
+    def targets(self, setting: Setting) -> list[float]:
+        """Return what is optimised: the target less its cost, or both; nothing unless the setting is completed."""
+        if setting.state != "completed" or setting.value is None:
+            return []
+        if self.trades:
+            return [setting.value, setting.cost]
+        return [setting.value - setting.cost if self.mode == "max" else setting.value + setting.cost]
 
     def _replayed(self, size: int, earlier: Sequence[Setting], warm: Sequence[Setting]) -> list[dict[str, Any]]:
         """Return the next settings of CMA-ES, whose state is that of having asked for and seen all the earlier ones.
@@ -105,7 +118,9 @@ class Proposer:
 
         num_initial = 0 if len(warm) >= INITIAL_TRIALS else -(-(INITIAL_TRIALS - len(warm)) // size) * size
         first = [*warm, *earlier[:num_initial]]
-        source = [told(setting, self.space) for setting in first if setting.state == "completed"]
+        source = [
+            told(setting, self.space, self.targets(setting)) for setting in first if setting.state == "completed"
+        ]
         enough = len(source) >= INITIAL_TRIALS  # it looks at the best tenth
         sampler = optuna.samplers.CmaEsSampler(seed=self._seed("cmaes"), source_trials=source if enough else None)
         study = self._study(sampler, first)
@@ -114,7 +129,7 @@ class Proposer:
             asked = [study.ask() for _ in rest[start : start + size]]
             for trial, setting in zip(asked, rest[start : start + size], strict=True):
                 self._ask(trial)
-                _tell(study, trial, setting)
+                _tell(study, trial, setting, self.targets(setting))
         return [self._ask(study.ask()) for _ in range(size)]
 
     def _seed(self, *content: object) -> int:
@@ -159,24 +174,24 @@ def _to_optuna(value: Any, domain: Domain) -> Any:
     return domain.choice.index(value) if isinstance(domain, Choice) else value
 
 
-def told(setting: Setting, space: Space) -> optuna.trial.FrozenTrial:
-    """Return a setting as Optuna is told of it: complete, pruned with its curve so far, or failed."""
+def told(setting: Setting, space: Space, values: Sequence[float]) -> optuna.trial.FrozenTrial:
+    """Return a setting as Optuna is told of it: complete with `values`, pruned with its curve so far, or failed."""
     from optuna.trial import create_trial
 
     domains = {path: domain for path, domain in space if path in setting.parameters}
     return create_trial(
         state=_state(setting),
-        value=setting.value if setting.state == "completed" else None,
+        values=list(values) or None,
         params={path: _to_optuna(setting.parameters[path], domain) for path, domain in domains.items()},
         distributions={path: distribution(domain) for path, domain in domains.items()},
         intermediate_values=dict(setting.intermediate),
     )
 
 
-def _tell(study: optuna.Study, trial: optuna.Trial, setting: Setting) -> None:
+def _tell(study: optuna.Study, trial: optuna.Trial, setting: Setting, values: Sequence[float]) -> None:
     for evaluation, value in setting.intermediate:
         trial.report(value, evaluation)
-    study.tell(trial, setting.value if setting.state == "completed" else None, state=_state(setting))
+    study.tell(trial, list(values) or None, state=_state(setting))
 
 
 def _state(setting: Setting) -> optuna.trial.TrialState:

@@ -5,24 +5,36 @@ Whatever the order in which records arrive and however many trials run at once, 
 
 from __future__ import annotations
 
+import gc
 from collections import defaultdict
 from collections import deque
 from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Sequence
+from contextlib import contextmanager
+from functools import partial
 
 from orchestrator.cell_trials import CellTrials
 from orchestrator.claims import Claims
 from orchestrator.claims import SoleDriver
+from orchestrator.decisions import Decisions
+from orchestrator.decisions import EachAlone
+from orchestrator.decisions import Judge
+from orchestrator.decisions import Make
 from orchestrator.endings import Ending
 from orchestrator.endings import Result
 from orchestrator.endings import curve_values
 from orchestrator.endings import result_of
 from orchestrator.inputs import Inputs
+from orchestrator.looks import Looks
+from orchestrator.path import Path
 from orchestrator.plan import PlannedCell
 from orchestrator.plan import planned
 from orchestrator.progress import CellProgress
+from orchestrator.progress import cell_progress
 from orchestrator.recorded import Recorded
+from orchestrator.recorded import SearchHistory
 from orchestrator.recorded import search_history
 from orchestrator.records import Record
 from orchestrator.trials import Trial
@@ -35,6 +47,35 @@ Lookup = Callable[[Trial], Record | None]
 Write = Callable[[Ending], Record]
 """Records how a trial ended."""
 CLAIMED_AT_ONCE = 4
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """A plan of many trials is no garbage, and looking for some takes a third of the time to make it."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _make(
+    study: Study, inputs: Inputs, history: SearchHistory, cell: Cell, race: tuple[int, ...] | None
+) -> CellTrials:
+    return CellTrials(
+        study, cell, inputs, history, confirm_seeds=study.seeds.confirm[: study.seeds.looks[0]], race=race
+    )
+
+
+def _decisions(study: Study, make: Make, judge: Judge | None) -> Decisions:
+    if study.arms.design == "path":
+        return Path(study, make)
+    if study.seeds.sequential is None:
+        return EachAlone(make)
+    assert judge is not None, "a study with sequential seeds needs a judge"
+    return Looks(study, make, judge)
 
 
 def _nowhere(trial: Trial) -> Record | None:
@@ -53,9 +94,13 @@ class TrialQueue:
         *,
         lookup: Lookup = _nowhere,
         claims: Claims | None = None,
+        judge: Judge | None = None,
         retry_failed: bool = False,
     ) -> None:
-        """Start from what is recorded. `retry_failed` owes failed trials again; without `claims` all is granted."""
+        """Start from what is recorded. `retry_failed` owes failed trials again; without `claims` all is granted.
+
+        `judge`: needed where the study has sequential seeds.
+        """
         self.study = study
         self.known: dict[str, Result] = {}
         """Trial id -> how it ended, of every trial that is not owed."""
@@ -67,7 +112,7 @@ class TrialQueue:
         """Whether nothing more is started, although it may be owed."""
         for record in recorded.records:
             if record.status != "failed" or not retry_failed:
-                self.known[record.trial_id] = result_of(record, study.target.metric)
+                self.known[record.trial_id] = result_of(record, study)
         self.curves: dict[str, Sequence[float]] = dict(recorded.curves)
         """Trial id -> target on val at each evaluation so far, where the study has a stopping rule."""
         self._lookup = lookup
@@ -86,14 +131,16 @@ class TrialQueue:
         """Records of failed and stopped trials: one may be owed again, and its record is there all the same."""
         self._cells_of: dict[str, list[CellTrials]] = defaultdict(list)
         history = search_history(recorded, study.target.metric)
-        self.cells = [CellTrials(study, cell, inputs, history) for cell in cells]
-        self._num_open = len(self.cells)
-        self._advance(self.cells)
+        self._decisions = _decisions(study, partial(_make, study, inputs, history), judge)
+        self.cells = self._decisions.begin(cells)
+        self._open = set(self.cells)
+        with _no_collection():
+            self._advance(self.cells)
 
     @property
     def done(self) -> bool:
         """Whether every trial has its record, or nothing more is to be started and nothing runs."""
-        return not self._running and (self.closed or not (self._num_open or self._pending))
+        return not self._running and (self.closed or not (self._open or self._pending))
 
     @property
     def waits(self) -> bool:
@@ -149,7 +196,7 @@ class TrialQueue:
     def record(self, record: Record, curve: Sequence[CurvePoint] = ()) -> list[Ending]:
         """Take a record; it may decide further trials. Return the trials that it stops, to be recorded as well."""
         self._forget(record.trial_id)
-        self.known[record.trial_id] = result_of(record, self.study.target.metric)
+        self.known[record.trial_id] = result_of(record, self.study)
         self._keep_curve(record.trial_id, tuple(curve))
         cells = self._cells_of[record.trial_id]
         stopped = self._advance(cells)
@@ -158,8 +205,12 @@ class TrialQueue:
 
     def owed(self) -> int:
         """Return how many trials are still to run; duplicates among undecided settings are not foreseen."""
-        undecided = sum(cell.undecided_search + cell.undecided_confirm for cell in self.cells)
-        return len(self._pending | self._paused.keys()) + undecided
+        undecided = sum(cell.undecided_search + cell.undecided_confirm for cell in self._open)
+        return len(self._pending | self._paused.keys()) + undecided + self._decisions.undecided()
+
+    def may_follow(self) -> int:
+        """Return how many confirm trials are owed besides, unless comparisons become clear before."""
+        return self._decisions.may_follow() if isinstance(self._decisions, Looks) else 0
 
     def trials(self) -> list[Trial]:
         """Return every trial decided so far, recorded or not, each once."""
@@ -167,11 +218,11 @@ class TrialQueue:
 
     def progress(self) -> list[CellProgress]:
         """Return how far each cell is, in the study's order."""
-        return [self._progress(cell) for cell in self.cells]
+        return [cell_progress(cell, self.known, self.curves, self._running) for cell in self.cells]
 
     def plan(self) -> list[PlannedCell]:
         """Return each cell with its place in the study and its trials as far as they are decided."""
-        return [planned(cell, self.study) for cell in self.cells]
+        return [planned(cell) for cell in self.cells]
 
     def _ended(self, ending: Ending) -> list[Ending]:
         """Return what is to be recorded now."""
@@ -197,19 +248,36 @@ class TrialQueue:
         self._pending.discard(trial_id)
 
     def _advance(self, cells: Iterable[CellTrials]) -> list[Ending]:
+        """Bring cells forward, and those that are decided with them; return the trials that this stops."""
         stopped: list[Ending] = []
-        for cell in list(cells):
-            if cell.state in ("done", "failed"):
-                continue
-            before = (cell.state, len(cell.proposed))
-            step = cell.advance(self.known, self.curves)
-            while sum(self._enter(trial, cell) for trial in step.run):  # a record that was found may decide more
-                step = cell.advance(self.known, self.curves)
-            lost = (trial for trial in step.stop if trial.id in self._paused and trial.id not in self._pending)
-            stopped += [self._stop(trial) for trial in lost]
-            self.version += (cell.state, len(cell.proposed)) != before
-            self._num_open -= cell.state in ("done", "failed")
+        changed = list(cells)
+        while changed:
+            advanced = [cell for cell in changed if not cell.has_ended]
+            for cell in advanced:
+                stopped += self._advance_one(cell)
+            changed = self._decide(advanced)
+            self._open.difference_update(cell for cell in (*advanced, *changed) if cell.has_ended)
+            self.version += bool(changed)
         return stopped
+
+    def _advance_one(self, cell: CellTrials) -> list[Ending]:
+        before = (cell.state, len(cell.proposed))
+        step = cell.advance(self.known, self.curves)
+        while sum(self._enter(trial, cell) for trial in step.run):  # a record that was found may decide more
+            step = cell.advance(self.known, self.curves)
+        self.version += (cell.state, len(cell.proposed)) != before
+        lost = (trial for trial in step.stop if trial.id in self._paused and trial.id not in self._pending)
+        return [self._stop(trial) for trial in lost]
+
+    def _decide(self, advanced: Sequence[CellTrials]) -> list[CellTrials]:
+        """Decide what waits for results of several cells; return the cells that this has changed or made."""
+        changed = self._decisions.decide(advanced, self.known)
+        if changed and isinstance(self._decisions, Path):
+            present = set(self.cells)
+            new = [cell for cell in changed if cell not in present]
+            self._open.update(new)
+            self.cells = self._decisions.order([*self.cells, *new])
+        return changed
 
     def _stop(self, trial: Trial) -> Ending:
         ending = self._paused.pop(trial.id)
@@ -223,7 +291,7 @@ class TrialQueue:
             return False
         found = self._lookup(trial) if trial.id not in self._paused else None
         if found is not None:
-            self.known[trial.id] = result_of(found, self.study.target.metric)
+            self.known[trial.id] = result_of(found, self.study)
             self.num_taken += 1
             return True
         self._pending.add(trial.id)
@@ -260,33 +328,3 @@ class TrialQueue:
         """Return what is claimed for a trial: its cell's search as a whole, where batches are decided at rungs."""
         stop = self.study.search.stop
         return trial.cell_id if trial.phase == "search" and stop is not None else trial.id
-
-    def _progress(self, cell: CellTrials) -> CellProgress:
-        search = [trial for proposed in cell.proposed for trial in proposed.trials]
-        ids = {trial.id for trial in cell.trials}
-        return CellProgress(
-            cell=cell.cell.name,
-            cell_id=cell.id,
-            arm=cell.cell.arm,
-            state=cell.state,
-            search_done=sum(trial.id in self.known for trial in search),
-            search_total=cell.budget * len(self.study.seeds.search),
-            confirm_done=sum(trial.id in self.known for trial in cell.confirm),
-            confirm_total=0 if cell.state == "failed" else len(self.study.seeds.confirm),
-            failed=sum(self._status(trial) == "failed" for trial in ids),
-            stopped=sum(self._status(trial) == "stopped" for trial in ids),
-            running=sum(trial in self._running for trial in ids),
-            best=self._best(cell),
-        )
-
-    def _best(self, cell: CellTrials) -> float | None:
-        best = cell.best(self.known, self.curves)
-        if best is not None:
-            return best.value
-        found = [self.known.get(trial.id) for trial in cell.confirm]
-        values = [result.value for result in found if result is not None and result.value is not None]
-        return sum(values) / len(values) if values else None
-
-    def _status(self, trial_id: str) -> str:
-        result = self.known.get(trial_id)
-        return "" if result is None else result.status

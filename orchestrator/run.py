@@ -12,10 +12,12 @@ from datetime import datetime
 from orchestrator.budget import Spending
 from orchestrator.claims import Claims
 from orchestrator.claims import SoleDriver
+from orchestrator.decisions import Judge
 from orchestrator.display import Display
 from orchestrator.endings import Ending
 from orchestrator.executor import Executor
 from orchestrator.inputs import Inputs
+from orchestrator.path import path_configs
 from orchestrator.plan import study_content
 from orchestrator.queue import TrialQueue
 from orchestrator.recorded import Recorded
@@ -54,6 +56,8 @@ class Experiment:
     provenance: Provenance
     prepare: Prepare = lambda configs, progress: None
     """Nothing, unless an engine says what."""
+    judge: Judge | None = None
+    """Needed where the study has sequential seeds."""
 
     def queue(
         self, store: Store, *, adopt: bool, retry_failed: bool = False, claims: Claims | None = None
@@ -66,6 +70,7 @@ class Experiment:
             self.inputs,
             lookup=lambda trial: _lookup(store, trial, write=adopt),
             claims=claims,
+            judge=self.judge,
             retry_failed=retry_failed,
         )
 
@@ -111,9 +116,9 @@ def run_study(
 
 def owed_configs(queue: TrialQueue) -> list[TrialConfig]:
     """Return every configuration that the unfinished cells may run, as far as preparation can tell them apart."""
-    configs: dict[TrialConfig, None] = {}
+    configs: dict[TrialConfig, None] = dict.fromkeys(path_configs(queue.study))
     for cell in queue.cells:
-        if cell.state in ("done", "failed"):
+        if cell.has_ended:
             continue
         configs[with_parameters(cell.config, {})] = None
         for path, domain in cell.cell.space:

@@ -99,15 +99,22 @@ def _simulate_many(
     from orchestrator import composition
     from orchestrator.assumptions import arm_sizes
     from orchestrator.simulation import mean_cost
-    from orchestrator.simulation import planned_content
     from orchestrator.simulation import simulate as simulated
 
     slots = options["slots"] or _slots(study)
-    judged = composition.tally(planned_content(study, cells, trainable), arm_sizes(study, assumed.effects))
+    judged = composition.tally(arm_sizes(study, assumed.effects))
     runs: list[SimulatedRun] = []
-    some = simulated(study, cells, trainable, studies=options["studies"], seed=options["seed"], slots=slots)
+    some = simulated(
+        study,
+        cells,
+        trainable,
+        studies=options["studies"],
+        seed=options["seed"],
+        slots=slots,
+        judge=composition.judge(study),
+    )
     for run in _shown(some, options["studies"], options["quiet"]):
-        judged.add(run.confirmed)
+        judged.add(run.planned, run.confirmed)
         runs.append(run)
     cost = mean_cost(runs)
     if options["form"] == "json":
@@ -125,7 +132,7 @@ def _run_one(study: Study, cells: tuple[Cell, ...], trainable: SimulatedTrainabl
     from orchestrator.run import run_study
     from orchestrator.simulation import simulated_experiment
 
-    experiment = simulated_experiment(study, cells, trainable)
+    experiment = simulated_experiment(study, cells, trainable, composition.judge(study))
     store = composition.open_store(options["store"], study)
     checkpoints = store.checkpoints_uri(experiment.study.study)
     engine = composition.simulated_engine(

@@ -10,9 +10,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from dataclasses import dataclass
 from dataclasses import replace
+from typing import Any
 
 import pyarrow as pa
 
+from orchestrator.decisions import Judge
 from orchestrator.endings import Ending
 from orchestrator.fake_clock import ClockExecutor
 from orchestrator.inputs import Inputs
@@ -45,6 +47,8 @@ class SimulatedRun:
 
     confirmed: pa.Table
     """Confirm records at their places, in `RECORD_SCHEMA`."""
+    planned: dict[str, Any]
+    """What study.json holds, but for the trials."""
     search: int
     """Trials; those that a rule stopped are among them."""
     stopped: int
@@ -88,7 +92,9 @@ def mean_cost(runs: Sequence[SimulatedRun]) -> MeanCost:
     )
 
 
-def simulated_experiment(study: Study, cells: Sequence[Cell], trainable: SimulatedTrainable) -> Experiment:
+def simulated_experiment(
+    study: Study, cells: Sequence[Cell], trainable: SimulatedTrainable, judge: Judge | None = None
+) -> Experiment:
     """Return what `run_study` takes, for an executor that runs `trainable`.
 
     Neither the study's name nor any trial's identity can be that of a real one.
@@ -98,23 +104,24 @@ def simulated_experiment(study: Study, cells: Sequence[Cell], trainable: Simulat
         cells=cells,
         inputs=_inputs(trainable),
         provenance=Provenance(host="simulated"),
+        judge=judge,
     )
 
 
 def simulate(
-    study: Study, cells: Sequence[Cell], trainable: SimulatedTrainable, *, studies: int, seed: int, slots: int
+    study: Study,
+    cells: Sequence[Cell],
+    trainable: SimulatedTrainable,
+    *,
+    studies: int,
+    seed: int,
+    slots: int,
+    judge: Judge | None = None,
 ) -> Iterator[SimulatedRun]:
     """Run the study so many times, each with noise of its own; the same `seed` gives the same runs."""
     for number in range(studies):
         salted = replace(trainable, salt=f"{trainable.salt}/{seed}/{number}")
-        yield _run(simulated_experiment(study, cells, salted), salted, slots)
-
-
-def planned_content(study: Study, cells: Sequence[Cell], trainable: SimulatedTrainable) -> dict[str, object]:
-    """Return what study.json holds of the simulated study, but for the trials, which differ from run to run."""
-    experiment = simulated_experiment(study, cells, trainable)
-    content = study_content(experiment.study, _queue(experiment).plan())
-    return {**content, "cells": [{**cell, "trials": None} for cell in content["cells"]]}
+        yield _run(simulated_experiment(study, cells, salted, judge), salted, slots)
 
 
 def _run(experiment: Experiment, trainable: SimulatedTrainable, slots: int) -> SimulatedRun:
@@ -135,9 +142,11 @@ def _run(experiment: Experiment, trainable: SimulatedTrainable, slots: int) -> S
     clock.run(queue, finish)
     confirmed = {trial.id for cell in queue.cells for trial in cell.confirm}
     table = record_table([record for record in records if record.trial_id in confirmed])
+    plan = queue.plan()
     phases, endings = Counter(record.phase for record in records), Counter(record.status for record in records)
     return SimulatedRun(
-        confirmed=placed(table, queue.plan()),
+        confirmed=placed(table, plan),
+        planned=_without_trials(study_content(experiment.study, plan)),
         search=phases["search"],
         stopped=endings["stopped"],
         confirm=phases["confirm"],
@@ -148,8 +157,12 @@ def _run(experiment: Experiment, trainable: SimulatedTrainable, slots: int) -> S
     )
 
 
+def _without_trials(content: dict[str, Any]) -> dict[str, Any]:
+    return {**content, "cells": [{**cell, "trials": None, "places": ()} for cell in content["cells"]]}
+
+
 def _queue(experiment: Experiment) -> TrialQueue:
-    return TrialQueue(experiment.study, experiment.cells, Recorded(), experiment.inputs)
+    return TrialQueue(experiment.study, experiment.cells, Recorded(), experiment.inputs, judge=experiment.judge)
 
 
 def _inputs(trainable: SimulatedTrainable) -> Inputs:

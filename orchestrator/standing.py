@@ -24,6 +24,8 @@ class Standing:
     cells: Sequence[CellProgress]
     failed: Sequence[Record]
     """Failed trials of the present plan."""
+    fronts: Mapping[str, Sequence[str]]
+    """Cell -> its Pareto front, one text a setting, the cheapest first."""
     num_superseded: int
     """Records that the present plan no longer holds."""
     problems: Sequence[str]
@@ -45,6 +47,7 @@ def standing(store: Store, study: str) -> Standing:
         mode=mode,
         cells=[_progress(cell, by_cell.get(cell.name, {}), metric, mode) for cell in plan],
         failed=[record for record in records if record.status == "failed"],
+        fronts={cell.name: _front(cell, by_cell.get(cell.name, {}), metric) for cell in plan if cell.front},
         num_superseded=sum(record.trial_id not in held for record in store.records(study)),
         problems=tuple(store.problems),
     )
@@ -84,6 +87,18 @@ def _best(cell: PlannedCell, records: Mapping[str, Record], metric: str, mode: s
             settings.setdefault(place.proposal, []).append(record.metrics.get(metric) if record else None)
     means = [mean for values in settings.values() if (mean := _mean(values)) is not None]
     return (max if mode == "max" else min)(means, default=None)
+
+
+def _front(cell: PlannedCell, records: Mapping[str, Record], metric: str) -> list[str]:
+    return [
+        f"{_mean([record.metrics.get(metric) for record in records.values() if record.proposal == proposal]):.4f} at "
+        + ", ".join(f"{path}={value}" for path, value in _parameters(cell, proposal).items())
+        for proposal in cell.front
+    ]
+
+
+def _parameters(cell: PlannedCell, proposal: int) -> Mapping[str, str]:
+    return next(place.parameters for place in cell.places if place.proposal == proposal)
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

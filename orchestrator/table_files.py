@@ -103,7 +103,9 @@ class TableFiles:
         if content is None:
             return None
         try:
-            table = _in_schema(pq.read_table(pa.BufferReader(content)), self._schema)
+            # The file is in memory already: threads and read-ahead would take three times as long as reading it.
+            table = pq.read_table(pa.BufferReader(content), use_threads=False, pre_buffer=False)
+            table = _in_schema(table, self._schema)
             if path != self._merged and set(table["trial_id"].to_pylist()) - {_trial(path)}:
                 raise StoreError("it holds another trial than its name says")
         except (pa.ArrowException, StoreError, ValidationError, OSError) as error:

@@ -16,6 +16,8 @@ from trainables.config import TrialConfig
 from trainables.config import canonical
 from trainables.job import TrialJob
 
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
+
 Phase = Literal["search", "confirm"]
 
 
@@ -73,13 +75,7 @@ class Trial:
 
 def content_hash(content: Any) -> str:
     """Return the first 20 hex digits of the SHA-256 of `content` as JSON with sorted keys."""
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:20]
-
-
-def config_content(config: TrialConfig) -> dict[str, Any]:
-    """Return what is not at its default in the canonical form of `config`."""
-    return canonical(config).model_dump(mode="json", exclude_defaults=True)
+    return hashlib.sha256(_ENCODER.encode(content).encode()).hexdigest()[:20]
 
 
 def trial_ids(
@@ -92,10 +88,11 @@ def trial_ids(
 ) -> tuple[str, ...]:
     """Return the identity of what a trial computes, for each seed: not when, where, or under which study.
 
-    Fields at their defaults are left out, so that a new field at its old meaning changes no id.
+    `config`: in canonical form, so that two spellings of one computation have one identity. Fields at their defaults
+    are left out, so that a new field at its old meaning changes no id.
     """
     content = {
-        "config": config_content(config),
+        "config": config.model_dump(mode="json", exclude_defaults=True),
         "evaluate": sorted(evaluate),
         "data": data_digest,
         "teacher": teacher_digest,

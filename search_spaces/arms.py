@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -102,11 +103,28 @@ def _fractional(factors: tuple[tuple[Level, ...], ...], resolution: int) -> Iter
             yield _arm(factor[0] for factor, is_other in zip(factors, run, strict=True) if is_other)
 
 
+def path_steps(arms: Arms, base: BaseModel) -> tuple[Level, ...]:
+    """The changes of a path design, one a factor, in the order of the file."""
+    return tuple(levels(name, factor, base)[0] for name, factor in arms.factors.items())
+
+
+def path_arm(steps: Iterable[Level], taken: Collection[str]) -> Arm:
+    """The arm of a path with the changes of the factors `taken`, whatever the order in which they were taken."""
+    return _arm(level for level in steps if level.factor in taken)
+
+
+def _path(factors: tuple[tuple[Level, ...], ...]) -> Iterator[Arm]:
+    """Where a path can go first, and where it ends; the arms between are decided by results."""
+    yield from _one_at_a_time(factors)
+    yield _arm(factor[0] for factor in factors)
+
+
 _DESIGNS = {
     "add_one": _one_at_a_time,
     "leave_one_out": _one_at_a_time,
     "ladder": _ladder,
     "factorial": _factorial,
+    "path": _path,
 }
 FORMS = {
     "add_one": ("with", "levels", "values"),
@@ -114,6 +132,7 @@ FORMS = {
     "ladder": ("with", "without", "levels", "values"),
     "factorial": ("with", "without", "levels", "values"),
     "fractional": ("with", "without", "levels", "values"),
+    "path": ("with", "without", "levels", "values"),
 }
 """The forms of a factor that each design understands."""
 RESOLUTION = 4

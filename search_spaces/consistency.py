@@ -18,12 +18,13 @@ from search_spaces.arms import build_arms
 from search_spaces.arms import levels
 from search_spaces.arms import reference
 from search_spaces.design import Cell
-from search_spaces.design import cells
+from search_spaces.design import cells_of
 from search_spaces.document import Document
 from search_spaces.errors import Mistake
 from search_spaces.fractional import columns
 from search_spaces.fractional import runs
 from search_spaces.search_checks import search_mistakes
+from search_spaces.seed_checks import sequential_mistakes
 from search_spaces.study import Study
 from search_spaces.wording import Place
 from search_spaces.wording import one_of
@@ -37,28 +38,25 @@ class Consistency:
     """Checks of a study as a whole."""
 
     document: Document
-    config_type: type[BaseModel]
     canonical: Callable[[Any], Any]
 
-    def check(self, study: Study, base: BaseModel) -> Iterator[Mistake]:
-        """All mistakes between sections."""
+    def check(self, study: Study, base: BaseModel) -> tuple[tuple[Cell, ...], list[Mistake]]:
+        """The study's cells, and all mistakes between its sections; no cells where there are mistakes."""
         found = [*self._factors(study, base), *self._size(study, base)]
-        yield from found
         if found:
-            return
+            return (), found
         arms = build_arms(study.arms, base)
         found = [*self._names(study, arms), *self._collisions(study, arms)]
-        yield from found
         if found:
-            return
+            return (), found
         try:
-            built = cells(study, self.config_type, self.canonical)
+            built = cells_of(study, arms, base, self.canonical)
         except ValidationError as error:
-            yield from (self.document.mistake(("base",), "a combination", phrase(d)) for d in error.errors())
-            return
-        yield from self._identical(arms, built)
-        yield from self._unused(study, built)
-        yield from search_mistakes(self.document, study, built)
+            return (), [self.document.mistake(("base",), "a combination", phrase(d)) for d in error.errors()]
+        found = [*self._identical(arms, built), *self._unused(study, built)]
+        found += search_mistakes(self.document, study, built)
+        found += sequential_mistakes(self.document, study, len(arms))
+        return built, found
 
     def _factors(self, study: Study, base: BaseModel) -> Iterator[Mistake]:
         owners: dict[str, str] = {}
@@ -67,12 +65,14 @@ class Consistency:
             changed = levels(name, factor, base)
             if not changed:
                 yield self.document.mistake(place, "what the base has already", "a change of the base")
-            if study.arms.design == "fractional" and len(changed) > 1:
+            if study.arms.design in ("fractional", "path") and len(changed) > 1:
                 found = f"{len(changed)} alternatives to the base"
-                yield self.document.mistake(place, found, "one: a fractional design has two levels a factor")
+                yield self.document.mistake(
+                    place, found, f"one: in a {study.arms.design} design a factor has two levels"
+                )
             for path in dict.fromkeys(path for level in changed for path in level.changes):
                 owner = owners.setdefault(path, name)
-                if owner != name and study.arms.design in ("ladder", "factorial", "fractional"):
+                if owner != name and study.arms.design in ("ladder", "factorial", "fractional", "path"):
                     expected = "changes that do not overlap, or one factor with both as its levels"
                     yield self.document.mistake(place, f"{path}, which the factor {owner} changes too", expected)
 
@@ -82,11 +82,26 @@ class Consistency:
         if study.arms.resolution is not None and study.arms.design != "fractional":
             found = f"{study.arms.resolution}"
             yield self.document.mistake(("arms", "resolution"), found, "left out, or a fractional design")
+        yield from self._path(study)
         arms = designed + len(study.arms.listed) + len(study.arms.controls)
         count = arms * prod(len(values) for values in study.conditions.values())
         if count > MOST_CELLS:
             place = ("arms",) if arms > MOST_CELLS else ("conditions",)
             yield self.document.mistake(place, f"{count} cells", f"at most {MOST_CELLS} cells")
+
+    def _path(self, study: Study) -> Iterator[Mistake]:
+        if study.arms.design != "path":
+            if study.arms.order is not None:
+                yield self.document.mistake(("arms", "order"), study.arms.order, "left out, or the design path")
+            return
+        if len(study.arms.factors) == 1:
+            yield self.document.mistake(("arms", "factors"), "one factor", "two or more: a path orders them")
+        if study.arms.order == "racing" and study.search.space:
+            expected = "greedy, or no search.space: a race compares changes seed by seed, at one setting each"
+            yield self.document.mistake(("arms", "order"), "racing beside a search", expected)
+        if study.arms.order == "racing" and len(study.seeds.search) == 1:
+            expected = "two or more: a race gives up what has fallen behind before all seeds are run"
+            yield self.document.mistake(("seeds", "search"), "one seed", expected)
 
     def _names(self, study: Study, arms: tuple[Arm, ...]) -> Iterator[Mistake]:
         names = [arm.name for arm in arms]
@@ -145,6 +160,8 @@ def _num_designed(study: Study, num_levels: list[int]) -> int:
     """The number of arms that the design makes of factors with so many alternatives each."""
     if study.arms.design == "listed":
         return 0 if study.arms.listed else 1
+    if study.arms.design == "path":
+        return 1 + len(num_levels) * (len(num_levels) + 1) // 2
     if study.arms.design == "factorial":
         return prod(count + 1 for count in num_levels)
     if study.arms.design == "fractional":

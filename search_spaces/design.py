@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
@@ -52,9 +53,16 @@ def cell_name(arm: str, condition: Condition) -> str:
 
 
 def cells(study: Study, config_type: type[BaseModel], canonical: Callable[[Any], Any]) -> tuple[Cell, ...]:
-    """The cells of a study, all arms of one combination of conditions beside each other."""
+    """The cells of a study, all arms of one combination of conditions beside each other.
+
+    Of a path design, those that are known from the start.
+    """
     base = config_type.model_validate(study.base)
-    arms = build_arms(study.arms, base)
+    return cells_of(study, build_arms(study.arms, base), base, canonical)
+
+
+def cells_of(study: Study, arms: Sequence[Arm], base: BaseModel, canonical: Callable[[Any], Any]) -> tuple[Cell, ...]:
+    """The cells of some arms."""
     build = partial(_cell, study, base, canonical)
     return tuple(build(arm, condition) for condition in combinations(study.conditions) for arm in arms)
 

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from search_spaces.consistency import Consistency
+from search_spaces.design import Cell
 from search_spaces.document import read_document
 from search_spaces.draft import draft
 from search_spaces.draft import section
@@ -36,8 +37,8 @@ def load_study(
     canonical: Callable[[Any], Any],
     overrides: Sequence[str] = (),
     metrics: Collection[str] = (),
-) -> Study:
-    """The study at a path, or the shipped study of a bare name, with ``a.b=value`` overrides applied.
+) -> tuple[Study, tuple[Cell, ...]]:
+    """The study at a path, or the shipped study of a bare name, with ``a.b=value`` overrides applied; and its cells.
 
     `config_type` is the trial configuration that dotted paths address, `controls` are the named controls, and
     `canonical` removes from a configuration what has no effect. `metrics` are known metrics' names without their
@@ -56,12 +57,13 @@ def load_study(
     )
     mistakes += references.check(sketch.study)
     study = _with_controls(sketch.study, controls)
+    built: tuple[Cell, ...] = ()
     if sketch.base is not None and not _TOGETHER.intersection(map(section, mistakes)):
-        whole = Consistency(document=document, config_type=config_type, canonical=canonical)
-        mistakes += whole.check(study, sketch.base)
+        built, found = Consistency(document=document, canonical=canonical).check(study, sketch.base)
+        mistakes += found
     if mistakes:
         raise StudyError(_in_order(mistakes))
-    return study
+    return study, built
 
 
 def _with_controls(study: Study, controls: Controls) -> Study:

@@ -14,9 +14,11 @@ from search_spaces.domains import Choice
 from search_spaces.errors import Mistake
 from search_spaces.space import grid
 from search_spaces.study import Study
+from search_spaces.wording import one_of
 
 EVALUATIONS = "optim.evaluations"
 """How often a trial is evaluated: what rungs are counted in."""
+DATA_FRACTION = "task.data_fraction"
 MOST_OF_A_GRID = 100_000
 
 
@@ -25,11 +27,35 @@ def search_mistakes(document: Document, study: Study, cells: Sequence[Cell]) -> 
     if study.search.warm_start == study.study:
         yield document.mistake(("search", "warm_start"), "the study itself", "another study of the store")
     yield from _stop(document, study, cells)
+    yield from _cost(document, study)
     searched = [cell for cell in cells if cell.space]
     if study.search.sampler == "cmaes":
         yield from _cmaes(document, searched)
     if study.search.sampler == "grid":
         yield from _grid(document, study, searched)
+
+
+def _cost(document: Document, study: Study) -> Iterator[Mistake]:
+    space, cost, place = study.search.space, study.search.cost, ("search", "cost")
+    if cost is None:
+        if DATA_FRACTION in space:
+            expected = "a condition, or searched with search.cost: more data is better, and the search must weigh it"
+            yield document.mistake(("search", "space", DATA_FRACTION), "a search for the best share of data", expected)
+        return
+    if cost.path not in space:
+        yield document.mistake((*place, "path"), f"{cost.path}, which is not searched", one_of(cost.path, space))
+        return
+    values = space[cost.path].probes()
+    if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
+        yield document.mistake((*place, "path"), f"{cost.path}, whose values are no numbers", "a searched number")
+    elif cost.scale == "log" and min(values) <= 0:
+        yield document.mistake((*place, "scale"), "log of values that are not above 0", "linear")
+    if study.search.stop is not None:
+        expected = "left out: a stopping rule compares curves, which do not hold the cost"
+        yield document.mistake(("search", "stop"), "a stopping rule beside search.cost", expected)
+    if cost.weight is None and study.search.sampler == "cmaes":
+        expected = "tpe, random or grid, or search.cost.weight: cmaes has one target only"
+        yield document.mistake(("search", "sampler"), "cmaes, for two targets", expected)
 
 
 def _cmaes(document: Document, cells: Sequence[Cell]) -> Iterator[Mistake]:

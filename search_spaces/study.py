@@ -21,6 +21,7 @@ from search_spaces.frozen import Frozen
 from search_spaces.frozen import Name
 from search_spaces.frozen import Number
 from search_spaces.frozen import Whole
+from search_spaces.spending import Spending
 from search_spaces.when import When
 from search_spaces.when import holds
 
@@ -29,7 +30,7 @@ Changes = dict[str, Any]
 Levels = Annotated[tuple[Any, ...], Field(min_length=1)]
 Split = Literal["val", "test", "test_style", "test_priors", "test_shortcuts", "test_shifted"]
 Seed = Annotated[Whole, Field(ge=0, lt=2**32)]
-DESIGNS = ("listed", "add_one", "leave_one_out", "ladder", "factorial", "fractional")
+DESIGNS = ("listed", "add_one", "leave_one_out", "ladder", "factorial", "fractional", "path")
 
 
 class Target(Frozen):
@@ -80,11 +81,14 @@ def _names_as_mapping(value: Any) -> Any:
 class Arms(Frozen):
     """What is compared."""
 
-    design: Literal["listed", "add_one", "leave_one_out", "ladder", "factorial", "fractional"] = Field(
+    design: Literal["listed", "add_one", "leave_one_out", "ladder", "factorial", "fractional", "path"] = Field(
         "listed", description="The rule that turns factors into arms."
     )
     resolution: Literal[3, 4, 5] | None = Field(
         None, description="Of a fractional design; 4 unless given: main effects are clear of two-factor interactions."
+    )
+    order: Literal["greedy", "racing"] | None = Field(
+        None, description="Of a path: `greedy` unless given; `racing` gives up changes that fall behind, seed by seed."
     )
     base: Name = Field("base", description="Name of the arm that is the base unchanged.")
     factors: dict[Name, Factor] = Field({}, description="Parts of the method that the design varies.")
@@ -129,6 +133,17 @@ class Stop(Frozen):
         return self
 
 
+class Cost(Frozen):
+    """What a searched number costs, so that a search can weigh it against the target."""
+
+    path: str = Field(description="Dotted path of a searched number, such as task.data_fraction.")
+    weight: Annotated[Number, Field(gt=0)] | None = Field(
+        None,
+        description="Of the target, what one unit costs; without it both are optimised and the Pareto front recorded.",
+    )
+    scale: Literal["linear", "log"] = Field("linear", description="`log`: a unit is a power of ten.")
+
+
 class Search(Frozen):
     """The budget each cell gets to find its setting; equal for all cells."""
 
@@ -144,6 +159,7 @@ class Search(Frozen):
     device_seconds: Annotated[Number, Field(gt=0)] | None = Field(
         None, description="Budget of each cell besides `trials`: no batch starts once its search has taken so long."
     )
+    cost: Cost | None = Field(None, description="What a searched number costs; nothing does if absent.")
     space: dict[str, Domain] = Field({}, description="Dotted path -> domain.")
 
     @model_validator(mode="before")
@@ -154,6 +170,17 @@ class Search(Frozen):
         return value
 
 
+class Sequential(Frozen):
+    """Looks at the comparisons before all confirm seeds are run; what is clear then gets no more of them."""
+
+    looks: Annotated[tuple[Annotated[Whole, Field(ge=2)], ...], Field(min_length=1)] = Field(
+        description="Numbers of confirm seeds after which comparisons are looked at, besides all of them."
+    )
+    spending: Spending = Field(
+        "pocock", description="How alpha is spent: about equally, or little at first (`obrien_fleming`)."
+    )
+
+
 class Seeds(Frozen):
     """Seeds of search, and the replicates that the answer rests on."""
 
@@ -161,6 +188,14 @@ class Seeds(Frozen):
     confirm: tuple[Seed, ...] = Field(
         (1, 2, 3, 4, 5, 6), min_length=1, description="Seeds of the best setting; six or more to claim a difference."
     )
+    sequential: Sequential | None = Field(
+        None, description="Stop adding confirm seeds to comparisons that are clear; all are run if absent."
+    )
+
+    @property
+    def looks(self) -> tuple[int, ...]:
+        """Numbers of confirm seeds at which comparisons are looked at; the last is all of them."""
+        return (*(self.sequential.looks if self.sequential else ()), len(self.confirm))
 
 
 class ResourcesWhere(Frozen):
@@ -251,3 +286,13 @@ class Study(Frozen):
     resources: Resources = Field(Resources(), description="What one trial occupies.")
     storage: Annotated[str, Field(min_length=1)] = Field("ablate-results", description="Folder or URI of the records.")
     comparisons: Comparisons = Field(Comparisons(), description="How effects are judged.")
+
+    @property
+    def headline(self) -> str:
+        """The metric of the main table: the target's name on test, or the target itself if test is not evaluated."""
+        return headline(self.target.metric, self.evaluate)
+
+
+def headline(target: str, evaluate: Collection[str]) -> str:
+    """Metric that a study with this target and these splits is judged by."""
+    return f"test/{target.partition('/')[2]}" if "test" in evaluate else target

@@ -163,7 +163,7 @@ def canonical(config: TrialConfig) -> TrialConfig:
     """
     terms = config.distillation.terms
     if terms.image == terms.text == terms.tokens == 0:
-        return config.model_copy(update={"teacher": TeacherConfig(), "distillation": DistillationConfig()})
+        return config.model_copy(update=_WITHOUT_DISTILLATION)
     distillation = config.distillation.model_copy(
         update={
             "selection": _canonical_selection(config.distillation),
@@ -171,6 +171,9 @@ def canonical(config: TrialConfig) -> TrialConfig:
         }
     )
     return config.model_copy(update={"distillation": distillation})
+
+
+_WITHOUT_DISTILLATION = {"teacher": TeacherConfig(), "distillation": DistillationConfig()}
 
 
 def _canonical_selection(distillation: DistillationConfig) -> SelectionConfig:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from trainables.job import Cause
+
 
 class DataError(Exception):
     """The data set cannot be used as it is."""
@@ -21,3 +23,11 @@ class NonFinite(Exception):
 
 class TimeLimit(Exception):
     """A trial took longer than its study allows."""
+
+
+class ElsewhereError(Exception):
+    """What made the first worker of a trial fail, on the workers that would wait for it in vain."""
+
+    def __init__(self, cause: Cause, message: str) -> None:
+        super().__init__(message)
+        self.cause: Cause = cause

@@ -13,13 +13,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from trainables.causes import cause_of
 from trainables.data.examples import TaskSplit
 from trainables.data.load import load_split
 from trainables.data.subsets import subset
 from trainables.distillation.objective import Objective
-from trainables.errors import MissingData
-from trainables.errors import NonFinite
-from trainables.errors import TimeLimit
 from trainables.job import Cause
 from trainables.job import CurvePoint
 from trainables.job import Link
@@ -88,19 +86,6 @@ class _Ran:
     """Spent by earlier attempts that this one went on from."""
     samples_seen: int = 0
     peak_memory_mb: float = 0.0
-
-
-def cause_of(raised: BaseException) -> Cause:
-    """The named cause of an exception that a trial raised."""
-    if isinstance(raised, NonFinite):
-        return "non_finite"
-    if isinstance(raised, TimeLimit):
-        return "time_limit"
-    if isinstance(raised, MissingData):
-        return "missing_data"
-    if isinstance(raised, MemoryError | torch.cuda.OutOfMemoryError) or "can't allocate memory" in str(raised):
-        return "out_of_memory"
-    return "trainable_error"
 
 
 def _judge(job: TrialJob, metrics: dict[str, float]) -> tuple[Cause, str]:

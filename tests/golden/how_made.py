@@ -20,6 +20,7 @@ from tests.helpers.simulated import make_queue
 from tests.helpers.simulated import make_study
 from tests.helpers.simulated import run_all
 from trainables.config import TrialConfig
+from trainables.config import canonical
 
 FOLDER = Path(__file__).parent
 IDS = FOLDER / "trial_ids.json"
@@ -37,7 +38,7 @@ def ids() -> dict[str, str]:
     """Return name -> trial id of `CONFIGS` with seed 3, evaluated on val and test."""
     return {
         name: trial_ids(
-            TrialConfig.model_validate(config), (3,), ("val", "test"), "data-digest", "teacher-digest", ""
+            canonical(TrialConfig.model_validate(config)), (3,), ("val", "test"), "data-digest", "teacher-digest", ""
         )[0]
         for name, config in CONFIGS.items()
     }

@@ -29,7 +29,7 @@ def load(text: str, *overrides: str, metrics: tuple[str, ...] = ()) -> Study:
     with TemporaryDirectory() as folder:
         path = Path(folder, "tiny.yaml")
         path.write_text(textwrap.dedent(text), encoding="utf-8")
-        return load_study(
+        study, _ = load_study(
             path,
             config_type=TrialConfig,
             controls=CONTROLS,
@@ -37,6 +37,7 @@ def load(text: str, *overrides: str, metrics: tuple[str, ...] = ()) -> Study:
             overrides=overrides,
             metrics=metrics,
         )
+        return study
 
 
 def mistakes(text: str, *overrides: str, metrics: tuple[str, ...] = ()) -> tuple[Mistake, ...]:

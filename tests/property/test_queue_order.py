@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from analysis.sequential import clear_arms
 from orchestrator.queue import TrialQueue
 from orchestrator.records import Record
 from tests.helpers.simulated import SimulatedTrainable
@@ -19,6 +20,25 @@ from tests.helpers.simulated import run_all
 from tests.helpers.simulated import run_one
 
 SPACE = make_study().model_dump(mode="json")["search"]["space"]
+
+
+PATH = {
+    "design": "path",
+    "factors": {
+        "text": {"with": {"distillation.terms.text": 1.0}},
+        "tokens": {"with": {"distillation.terms.tokens": 1.0}},
+        "image": {"with": {"distillation.terms.image": 1.0}},
+    },
+}
+NONE = {"trials": 1, "batch": 1, "sampler": "random", "space": {}}
+RACE_SEEDS = {"search": [20, 21, 22, 23, 24, 25], "confirm": [1, 2]}
+LOOK_SEEDS = {"search": [0], "confirm": list(range(1, 15)), "sequential": {"looks": [9, 11]}}
+TOGETHER: dict[str, dict[str, Any]] = {
+    "path": {"arms": PATH, "search": NONE},
+    "race": {"arms": {**PATH, "order": "racing"}, "search": NONE, "seeds": RACE_SEEDS},
+    "looks": {"seeds": LOOK_SEEDS},
+}
+"""Studies in which cells wait for each other."""
 
 
 def _study(sampler: str = "random", **changes: Any) -> Any:
@@ -66,6 +86,31 @@ def test_any_interruptions_give_the_same_trials_and_run_none_twice(
 
     assert len(records) == len({record.trial_id for record in records})
     assert {record.trial_id for record in records} == _undisturbed("random")
+
+
+@cache
+def _undisturbed_together(name: str) -> frozenset[str]:
+    return frozenset(record.trial_id for record in run_all(make_queue(_study(**TOGETHER[name]), judge=clear_arms)))
+
+
+@given(
+    st.sampled_from(sorted(TOGETHER)),
+    st.integers(1, 8),
+    st.lists(st.integers(1, 30), max_size=3),
+    st.randoms(use_true_random=False),
+)
+@settings(max_examples=40, deadline=None)
+def test_decisions_over_several_cells_are_the_same_in_any_order_and_after_any_interruption(
+    name: str, slots: int, stops: list[int], rng: random.Random
+) -> None:
+    records: list[Record] = []
+    for stop in [*stops, None]:
+        queue = make_queue(_study(**TOGETHER[name]), rng.sample(records, len(records)), judge=clear_arms)
+        records += _run_in_disorder(queue, slots, rng, stop)
+
+    assert len(records) == len({record.trial_id for record in records})
+    assert {record.trial_id for record in records} == _undisturbed_together(name)
+    assert queue.owed() == queue.may_follow() == 0
 
 
 @given(st.sets(st.integers(10, 1000), min_size=1, max_size=4))

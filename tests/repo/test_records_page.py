@@ -9,11 +9,11 @@ import pyarrow as pa
 import pytest
 
 from analysis.effects import EFFECT_SCHEMA
-from analysis.statistics import pairs_needed
 from analysis.trials import trials_view
 from orchestrator.records import CURVE_SCHEMA
 from orchestrator.records import PREDICTION_SCHEMA
 from orchestrator.records import RECORD_SCHEMA
+from search_spaces.spending import pairs_needed
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 STUDY = pa.field("study", pa.string())

@@ -18,7 +18,8 @@ from tests.helpers.sources import modules
 ALLOWED: dict[str, set[str]] = {
     "search_spaces": {"pydantic", "pydantic_core", "yaml", "numpy"},
     "orchestrator": {
-        "search_spaces", "trainables", "optuna", "pyarrow", "pydantic", "click", "rich", "numpy", "yaml", "filelock",
+        "search_spaces", "trainables", "optuna", "pyarrow", "pydantic", "click", "rich", "numpy", "scipy", "yaml",
+        "filelock",
     },
     "trainables": {
         "torch", "torchvision", "open_clip", "transformers", "tokenizers", "timm", "safetensors", "numpy", "pyarrow",

@@ -16,6 +16,10 @@ FORMAT = 1
 """Raised when the content changes its meaning; a checkpoint of another format is as good as none."""
 
 
+GeneratorStates = dict[str, torch.Tensor]
+"""Name -> state, of one worker."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Checkpoint:
     """The state of a trial after an evaluation."""
@@ -32,7 +36,7 @@ class Checkpoint:
     best_weights: dict[str, torch.Tensor]
     """Of the student."""
     curve: list[CurvePoint]
-    generators: list[dict[str, torch.Tensor]]
+    generators: list[GeneratorStates]
     """Of each rank: name -> state of a generator, see `generator_states`."""
     seconds: float
     """Spent so far, lost attempts not counted."""

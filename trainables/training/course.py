@@ -16,6 +16,7 @@ from trainables.job import CurvePoint
 from trainables.job import Link
 from trainables.job import TrialJob
 from trainables.training.checkpoint import Checkpoint
+from trainables.training.checkpoint import GeneratorStates
 from trainables.training.checkpoint import dumped
 from trainables.training.checkpoint import generator_states
 from trainables.training.checkpoint import loaded
@@ -29,6 +30,10 @@ from trainables.training.step import TrainingStep
 
 CLOCK_STRIDE = 16
 """Steps between two looks at the time limit: workers agree on it, which costs a message."""
+
+
+Due = tuple[Literal["stopped", "paused"] | None, Cause]
+"""How a course ends early, and why; None where it goes on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +106,8 @@ class Course:
         self._best, self._best_weights, self._curve = found.best, found.best_weights, found.curve
         self._spent_before, self._samples_seen = found.seconds, found.samples_seen
         set_generators(found.generators[self._ranks.rank], self._device, self._module.objective.generators)
-        return found.step, self._end_if_due(self._at.index(found.step) + 1, cancelled=False)
+        number = self._at.index(found.step) + 1
+        return found.step, self._ended(*self._ranks.agreed(self._due(number, cancelled=False)), number)
 
     def after(self, step: int, losses: dict[str, float]) -> Ended | None:
         """Count a finished step with its losses; evaluate, save and decide where it is time; return the end."""
@@ -112,32 +118,35 @@ class Course:
         if step not in self._at:
             return None
         number = self._at.index(step) + 1
-        if self._ranks.is_first:
-            self._evaluate(step)
+        self._ranks.on_first(lambda: self._evaluate(step))
         self._losses = []
         self._memory.look()
         if step == self._steps:
             return self._finish()
-        self._save(step)
-        return self._end_if_due(number, cancelled=self._ranks.is_first and self._link.stop_requested())
+        generators = self._ranks.gathered(generator_states(self._device, self._module.objective.generators))
+        return self._ended(*self._ranks.on_first(lambda: self._save_and_decide(step, number, generators)), number)
 
     def _check_time(self, step: int) -> None:
         limit = self._job.time_limit_s
         if limit is not None and self._ranks.agreed(self.seconds > limit):
             raise TimeLimit(f"{self.seconds:.0f} s at step {step} of {self._steps}; the limit is {limit:g} s")
 
-    def _end_if_due(self, number: int, *, cancelled: bool) -> Ended | None:
-        """End the course after evaluation `number`, counted from 1, where a rule or the engine says so."""
+    def _save_and_decide(self, step: int, number: int, generators: list[GeneratorStates]) -> Due:
+        self._save(step, generators)
+        return self._due(number, cancelled=self._link.stop_requested())
+
+    def _due(self, number: int, *, cancelled: bool) -> Due:
+        """Return whether a rule or the engine ends the course after evaluation `number`, counted from 1."""
         floor = dict(self._job.floors).get(number)
-        status: Literal["stopped", "paused"] | None = None
-        cause: Cause = "none"
         if cancelled:
-            status, cause = "stopped", "cancelled"
-        elif floor is not None and self._best < self._sign * floor:
-            status, cause = "stopped", "median"
-        elif self._job.pause_after is not None and number >= self._job.pause_after and number < len(self._at):
-            status = "paused"
-        status, cause = self._ranks.agreed((status, cause))
+            return "stopped", "cancelled"
+        if floor is not None and self._best < self._sign * floor:
+            return "stopped", "median"
+        if self._job.pause_after is not None and self._job.pause_after <= number < len(self._at):
+            return "paused", "none"
+        return None, "none"
+
+    def _ended(self, status: Literal["stopped", "paused"] | None, cause: Cause, number: int) -> Ended | None:
         return None if status is None else self._ending(status, cause, self._at[number - 1])
 
     def _finish(self) -> Ended:
@@ -168,26 +177,24 @@ class Course:
             self._best = value
             self._best_weights = copy.deepcopy(self._module.student.state_dict())
 
-    def _save(self, step: int) -> None:
-        generators = self._ranks.gathered(generator_states(self._device, self._module.objective.generators))
-        if self._ranks.is_first:
-            self._link.save(
-                dumped(
-                    Checkpoint(
-                        trial_id=self._job.trial_id,
-                        world=self._ranks.world,
-                        step=step,
-                        module=self._module.state_dict(),
-                        optimizer=self._optimizer.state_dict(),
-                        best=self._best,
-                        best_weights=self._best_weights,
-                        curve=self._curve,
-                        generators=generators,
-                        seconds=self.seconds,
-                        samples_seen=self._samples_seen,
-                    )
+    def _save(self, step: int, generators: list[GeneratorStates]) -> None:
+        self._link.save(
+            dumped(
+                Checkpoint(
+                    trial_id=self._job.trial_id,
+                    world=self._ranks.world,
+                    step=step,
+                    module=self._module.state_dict(),
+                    optimizer=self._optimizer.state_dict(),
+                    best=self._best,
+                    best_weights=self._best_weights,
+                    curve=self._curve,
+                    generators=generators,
+                    seconds=self.seconds,
+                    samples_seen=self._samples_seen,
                 )
             )
+        )
 
     def _add(self, step: int, split: str, metric: str, value: float) -> CurvePoint:
         point = CurvePoint(step=step, split=split, metric=metric, value=value, seconds=self.seconds)

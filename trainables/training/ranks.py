@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
+from typing import cast
 
 import torch.distributed
+
+from trainables.causes import cause_of
+from trainables.errors import ElsewhereError
 
 T = TypeVar("T")
 
@@ -37,6 +42,25 @@ class Ranks:
         holder = [value]
         torch.distributed.broadcast_object_list(holder, src=0)
         return holder[0]
+
+    def on_first(self, call: Callable[[], T]) -> T:
+        """Return what `call` gives on rank 0; all ranks must call it, and all raise where it raises."""
+        if self.world == 1:
+            return call()
+        value: T | None = None
+        raised: Exception | None = None
+        if self.is_first:
+            try:
+                value = call()
+            except Exception as error:
+                raised = error
+        told = None if raised is None else (cause_of(raised), f"{type(raised).__name__} on rank 0: {raised}")
+        value, failed = self.agreed((value, told))
+        if raised is not None:
+            raise raised
+        if failed is not None:
+            raise ElsewhereError(*failed)
+        return cast("T", value)
 
 
 def current_ranks() -> Ranks:

@@ -21,9 +21,11 @@ def _judged(sizes: dict[str, float], **changes: Any) -> Tally:
     """Return the tally of studies with large effects and little noise, so that every decision is certain."""
     stored = StudyResults(**changes).stored()
     cells = [{**cell, "trials": None} for cell in stored["cells"]]
-    tally = Tally({**stored, "cells": cells}, sizes)
+    tally = Tally(sizes)
     for number in range(STUDIES):
-        tally.add(StudyResults(effect=EFFECT, noise=0.001, random_seed=number, **changes).table())
+        tally.add(
+            {**stored, "cells": cells}, StudyResults(effect=EFFECT, noise=0.001, random_seed=number, **changes).table()
+        )
     return tally
 
 

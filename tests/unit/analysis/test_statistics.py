@@ -11,9 +11,9 @@ from scipy import stats
 from analysis.statistics import DRAWS
 from analysis.statistics import EXACT_LIMIT
 from analysis.statistics import holm
-from analysis.statistics import pairs_needed
 from analysis.statistics import sign_flip_p_value
 from analysis.statistics import t_interval
+from search_spaces.spending import pairs_needed
 
 
 def rng(seed: int = 0) -> np.random.Generator:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from datetime import UTC
 from datetime import datetime
@@ -287,3 +288,39 @@ def test_a_killed_process_is_gone_even_before_its_parent_fetches_it() -> None:
     assert is_gone(owner)
     child.communicate()
     assert is_gone(owner)
+
+
+def test_a_driver_that_has_only_begun_to_appear_is_not_taken_for_one_that_has_ended(site: Site) -> None:
+    slow, quick = site.driver("a"), site.driver("b")
+    begun, go_on, claimed, over = (threading.Event() for _ in range(4))
+    held: list[bool] = []
+
+    def pause_once(path: str) -> None:
+        if not begun.is_set():
+            begun.set()
+            assert go_on.wait(30)
+
+    def appear() -> None:
+        with slow:
+            slow.claim({"t"})
+            claimed.set()
+            assert over.wait(30)
+            held.append(slow.still_held("t"))
+
+    def let_it_appear(path: str) -> None:
+        if "/a." in path:
+            go_on.set()
+            assert claimed.wait(30)
+
+    _moments(slow).after_write = pause_once
+    thread = threading.Thread(target=appear)
+    thread.start()
+    assert begun.wait(30)
+    with quick:
+        _moments(quick).after_read = let_it_appear
+        quick.others()
+        granted = quick.claim({"t"})
+        over.set()
+        thread.join(30)
+    assert held == [True]
+    assert granted == set()

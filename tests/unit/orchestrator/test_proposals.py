@@ -129,10 +129,10 @@ def test_optuna_is_told_what_a_rule_stopped_as_pruned_and_what_failed_as_failed(
     space = (("optim.lr", LogUniform(loguniform=(1e-5, 1e-2))),)
     parameters = {"optim.lr": 1e-3}
     curve = ((1, 0.25), (2, 0.5))
-    stopped = told(Setting(parameters=parameters, value=None, state="stopped", intermediate=curve), space)
+    stopped = told(Setting(parameters=parameters, value=None, state="stopped", intermediate=curve), space, [])
     assert (stopped.state, stopped.intermediate_values) == (TrialState.PRUNED, {1: 0.25, 2: 0.5})
-    assert told(Setting(parameters=parameters, value=None, state="failed"), space).state == TrialState.FAIL
-    complete = told(Setting(parameters=parameters, value=0.5), space)
+    assert told(Setting(parameters=parameters, value=None, state="failed"), space, []).state == TrialState.FAIL
+    complete = told(Setting(parameters=parameters, value=0.5), space, [0.5])
     assert (complete.state, complete.value, complete.params) == (TrialState.COMPLETE, 0.5, parameters)
 
 

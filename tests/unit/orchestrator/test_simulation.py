@@ -10,6 +10,7 @@ from scipy.stats import t
 
 from analysis.power import ArmPower
 from analysis.power import Tally
+from analysis.sequential import clear_arms
 from analysis.statistics import binomial_interval
 from orchestrator.assumptions import Assumptions
 from orchestrator.assumptions import arm_sizes
@@ -18,7 +19,6 @@ from orchestrator.display import QuietDisplay
 from orchestrator.inline import InlineExecutor
 from orchestrator.run import run_study
 from orchestrator.simulation import mean_cost
-from orchestrator.simulation import planned_content
 from orchestrator.simulation import simulate
 from orchestrator.simulation import simulated_experiment
 from orchestrator.store import Store
@@ -52,9 +52,9 @@ def _study(num_seeds: int, *, arms: int = 2, **changes: Any) -> Study:
 def _judged(study: Study, effects: dict[str, float], studies: int) -> Tally:
     built = cells(study, TrialConfig, canonical)
     trainable = trainable_for(study, built, Assumptions(effects=effects, noise=NOISE))
-    tally = Tally(planned_content(study, built, trainable), arm_sizes(study, effects))
-    for run in simulate(study, built, trainable, studies=studies, seed=1, slots=2):
-        tally.add(run.confirmed)
+    tally = Tally(arm_sizes(study, effects))
+    for run in simulate(study, built, trainable, studies=studies, seed=1, slots=2, judge=clear_arms):
+        tally.add(run.planned, run.confirmed)
     return tally
 
 
@@ -166,6 +166,28 @@ def test_a_stopping_rule_saves_what_its_trials_did_not_run(stop: dict[str, Any] 
         assert (36 - run.stopped) * 60.0 < run.device_seconds < 36 * 60.0
 
 
+@pytest.mark.parametrize("spending", ["pocock", "obrien_fleming"])
+def test_looking_on_the_way_keeps_the_error_of_the_whole_family(spending: str) -> None:
+    sequential = {"looks": [12, 16, 20], "spending": spending}
+    study = _study(24, arms=4, seeds={"search": [0], "confirm": list(range(1, 25)), "sequential": sequential})
+    low, _ = binomial_interval(_judged(study, {}, 300).any_false.count, 300, SURE)
+    assert low <= 0.05
+
+
+def test_looking_on_the_way_finds_a_large_effect_with_fewer_trials_and_the_right_sign() -> None:
+    seeds = {"search": [0], "confirm": list(range(1, 25)), "sequential": {"looks": [10, 16]}}
+    study = _study(24, seeds=seeds)
+    built = cells(study, TrialConfig, canonical)
+    trainable = trainable_for(study, built, Assumptions(effects={"arm1": 0.03}, noise=NOISE))
+    tally = Tally(arm_sizes(study, {"arm1": 0.03}))
+    trials = []
+    for run in simulate(study, built, trainable, studies=40, seed=3, slots=2, judge=clear_arms):
+        tally.add(run.planned, run.confirmed)
+        trials.append(run.confirm)
+    assert _only(tally).found.count == 40
+    assert sum(trials) / 40 < 0.6 * 48
+
+
 def test_failing_seeds_are_counted_and_leave_the_rest_alone() -> None:
     study = _study(8)
     built = cells(study, TrialConfig, canonical)
@@ -174,8 +196,8 @@ def test_failing_seeds_are_counted_and_leave_the_rest_alone() -> None:
     (run,) = simulate(study, built, trainable, studies=1, seed=0, slots=2)
 
     assert (run.failed, run.confirm) == (2, 16)
-    tally = Tally(planned_content(study, built, trainable), arm_sizes(study, {}))
-    tally.add(run.confirmed)
+    tally = Tally(arm_sizes(study, {}))
+    tally.add(run.planned, run.confirmed)
     assert _only(tally).not_enough.count == 0
 
 

@@ -7,6 +7,7 @@ from orchestrator.trials import with_parameters
 from trainables.config import IDENTITY_VERSION
 from trainables.config import TaskConfig
 from trainables.config import TrialConfig
+from trainables.config import canonical
 
 PLAIN = TrialConfig()
 NAIVE = with_parameters(PLAIN, {"distillation.terms.image": 1.0})
@@ -20,7 +21,7 @@ def _id(config: TrialConfig = PLAIN, **changes: object) -> str:
         "teacher_digest": "t",
         "student_digest": "s",
     }
-    return trial_ids(config, **{**known, **changes})[0]  # type: ignore[arg-type]
+    return trial_ids(canonical(config), **{**known, **changes})[0]  # type: ignore[arg-type]
 
 
 def test_id_is_twenty_hex_digits() -> None:

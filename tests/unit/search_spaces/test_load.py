@@ -39,6 +39,92 @@ SINGLE_MISTAKES = {
         "4",
         "at most search.trials (2)",
     ),
+    "data without its price": (
+        "search: {trials: 4, space: {task.data_fraction: {uniform: [0.01, 1.0]}}}",
+        "search.space.task.data_fraction",
+        "best share of data",
+        "search.cost",
+    ),
+    "price of what is not searched": (
+        "search: {trials: 4, space: {optim.lr: {uniform: [1e-5, 1e-3]}}, cost: {path: task.data_fraction}}",
+        "search.cost.path",
+        "not searched",
+        "optim.lr",
+    ),
+    "price of a word": (
+        "search: {trials: 4, space: {optim.precision: {choice: [float32, bfloat16]}}, cost: {path: optim.precision}}",
+        "search.cost.path",
+        "no numbers",
+        "a searched number",
+    ),
+    "logarithm of nothing": (
+        "search: {trials: 4, space: {student.dropout: {uniform: [0.0, 0.3]}}, "
+        "cost: {path: student.dropout, scale: log}}",
+        "search.cost.scale",
+        "not above 0",
+        "linear",
+    ),
+    "stop beside a price": (
+        "search: {trials: 4, stop: {median: {}}, space: {optim.lr: {uniform: [1e-5, 1e-3]}}, cost: {path: optim.lr}}",
+        "search.stop",
+        "search.cost",
+        "left out",
+    ),
+    "cmaes of two targets": (
+        "search: {trials: 4, sampler: cmaes, cost: {path: optim.lr}, "
+        "space: {optim.lr: {uniform: [1e-5, 1e-3]}, student.dropout: {uniform: [0.0, 0.3]}}}",
+        "search.sampler",
+        "two targets",
+        "search.cost.weight",
+    ),
+    "order without a path": ("arms: {order: racing}", "arms.order", "racing", "the design path"),
+    "path of one step": (
+        "arms: {design: path, factors: {student.dropout: [0.2]}}",
+        "arms.factors",
+        "one factor",
+        "two or more",
+    ),
+    "path with two levels a factor": (
+        "arms: {design: path, factors: {distillation.distance: [l1, mse], student.dropout: [0.2]}}",
+        "arms.factors.distillation.distance",
+        "2 alternatives",
+        "one",
+    ),
+    "race with one seed": (
+        "arms: {design: path, order: racing, factors: {distillation.distance: [l1], student.dropout: [0.2]}}\n"
+        "seeds: {search: [0]}",
+        "seeds.search",
+        "one seed",
+        "two or more",
+    ),
+    "looks that fall": (
+        "arms: {listed: {a: {}, b: {student.dropout: 0.2}}}\n"
+        "seeds: {confirm: [1, 2, 3, 4, 5, 6, 7, 8], sequential: {looks: [7, 6]}}",
+        "seeds.sequential.looks",
+        "7, 6",
+        "rising",
+    ),
+    "a look beyond the end": (
+        "arms: {listed: {a: {}, b: {student.dropout: 0.2}}}\n"
+        "seeds: {confirm: [1, 2, 3, 4, 5, 6, 7, 8], sequential: {looks: [8]}}",
+        "seeds.sequential.looks",
+        "8",
+        "below 8",
+    ),
+    "a look that can decide nothing": (
+        "arms: {listed: {a: {}, b: {student.dropout: 0.2}}}\n"
+        "seeds: {confirm: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12], sequential: {looks: [5]}}",
+        "seeds.sequential.looks[0]",
+        "5 seeds",
+        "at least 7",
+    ),
+    "looks of a path": (
+        "arms: {design: path, factors: {distillation.distance: [l1], student.dropout: [0.2]}}\n"
+        "seeds: {sequential: {looks: [3]}}",
+        "seeds.sequential",
+        "design path",
+        "left out",
+    ),
     "two stopping rules": (
         "search: {trials: 4, stop: {median: {}, halving: {}}, space: {optim.lr: {uniform: [1e-5, 1e-3]}}}",
         "search.stop",
@@ -375,4 +461,5 @@ def test_a_bare_name_that_is_a_file_here_asks_for_its_path(tmp_path: Path, monke
     monkeypatch.chdir(tmp_path)
     with pytest.raises(StudyError, match=r"\./mine\.yaml"):
         load_study("mine", config_type=TrialConfig, controls=CONTROLS, canonical=canonical)
-    assert load_study("./mine.yaml", config_type=TrialConfig, controls=CONTROLS, canonical=canonical).study == "tiny"
+    study, _ = load_study("./mine.yaml", config_type=TrialConfig, controls=CONTROLS, canonical=canonical)
+    assert study.study == "tiny"

@@ -16,7 +16,8 @@ from trainables.config import canonical
 
 
 def study(name: str) -> Study:
-    return load_study(name, config_type=TrialConfig, controls=CONTROLS, canonical=canonical)
+    study, _ = load_study(name, config_type=TrialConfig, controls=CONTROLS, canonical=canonical)
+    return study
 
 
 def test_the_shipped_studies_are_the_quickstart_and_one_a_task() -> None:

@@ -1,0 +1,33 @@
+"""Sequential seeds: which comparisons are clear at a look.
+
+A p-value at a look that may spend the part a of alpha counts as p * alpha / a. That is a p-value for whatever look a
+comparison ends at, because the parts add up to alpha; so Holm's correction and every verdict stay as they are, and a
+comparison that is clear at a look stays so when the others have gone on (docs/statistics.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from analysis.effects import SHOWN
+from analysis.effects import pooled_rows
+from analysis.observations import Observations
+from analysis.plan import read_plan
+
+
+def clear_arms(stored: Mapping[str, Any], values: Mapping[str, Mapping[int, float]]) -> frozenset[str]:
+    """Return the arms for which the primary comparison shows a difference.
+
+    `stored`: as in study.json. `values`: cell id -> confirm seed -> headline value.
+    """
+    plan = read_plan(stored)
+    places = {cell.cell_id: (cell.arm, cell.label) for cell in plan.cells}
+    tasks = {cell.label: str(cell.condition.get("task.name", "")) for cell in plan.cells}
+    observations = Observations(
+        values={plan.headline: {places[cell]: found for cell, found in values.items()}},
+        failed={},
+        tasks=tasks,
+        observed=frozenset(tasks),
+    )
+    return frozenset(row["arm"] for row in pooled_rows(observations, plan) if row["verdict"] in SHOWN)

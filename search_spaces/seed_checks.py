@@ -1,0 +1,38 @@
+"""Do a study's sequential seeds hold together: are there seeds for each look, and can each look decide anything?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+from search_spaces.document import Document
+from search_spaces.errors import Mistake
+from search_spaces.spending import pairs_needed
+from search_spaces.spending import spent_at
+from search_spaces.study import Study
+
+
+def sequential_mistakes(document: Document, study: Study, num_arms: int) -> Iterator[Mistake]:
+    """All mistakes of the looks of a study with so many arms, the reference among them."""
+    if study.seeds.sequential is None:
+        return
+    place = ("seeds", "sequential")
+    if study.arms.design == "path":
+        expected = "left out: a path confirms its arms one after another"
+        yield document.mistake(place, "looks in the design path", expected)
+        return
+    looks = study.seeds.looks
+    if any(later <= earlier for earlier, later in pairwise(looks)):
+        expected = f"rising numbers of seeds below {looks[-1]}, the number of seeds.confirm"
+        yield document.mistake((*place, "looks"), ", ".join(map(str, looks[:-1])), expected)
+        return
+    compared = num_arms - 1 if study.comparisons.correction == "holm" else 1
+    tasks = len(study.conditions.get("task.name", ("one",)))
+    parts = spent_at(looks, study.seeds.sequential.spending, study.comparisons.alpha)
+    for index, (seeds, alpha) in enumerate(zip(looks, parts, strict=True)):
+        needed = pairs_needed(compared, alpha)
+        if seeds * tasks < needed:
+            what = f"{seeds} seeds, which can decide nothing with the {alpha:.2g} of alpha that is spent there"
+            here = (*place, "looks", index) if index < len(looks) - 1 else ("seeds", "confirm")
+            expected = f"at least {-(-needed // tasks)}, for {compared} comparisons, or another spending"
+            yield document.mistake(here, what, expected)

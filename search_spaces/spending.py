@@ -1,0 +1,48 @@
+"""How the error probability of comparisons is spent over looks at them, and the pairs that it takes to reach it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+from statistics import NormalDist
+from typing import Literal
+
+Spending = Literal["pocock", "obrien_fleming"]
+LEAST_SHARE = 1e-9
+"""Of alpha, at every look: a look too early to decide anything is one all the same."""
+
+
+def spent_at(looks: Sequence[int], spending: Spending, alpha: float) -> tuple[float, ...]:
+    """Error probability that may be spent at each look, summing to `alpha` (Lan and DeMets 1983).
+
+    `looks`: seeds at each look, rising; the last is all of them. With t the share of the seeds, up to t may be spent
+    alpha * log(1 + (e - 1) t) (`pocock`, about equally at all looks), or 2 - 2 Phi(z / sqrt(t)) with z the quantile of
+    1 - alpha / 2 (`obrien_fleming`, little at first). As each look is held to its own part, the sum bounds the error
+    whatever the dependence between looks.
+    """
+    normal = NormalDist()
+    upto = [0.0]
+    for seeds in looks:
+        share = seeds / looks[-1]
+        if spending == "pocock":
+            upto.append(alpha * math.log(1 + (math.e - 1) * share))
+        else:
+            upto.append(2 - 2 * normal.cdf(normal.inv_cdf(1 - alpha / 2) / math.sqrt(share)))
+    parts = [max(later - earlier, LEAST_SHARE * alpha) for earlier, later in pairwise(upto)]
+    return tuple(part * alpha / sum(parts) for part in parts)
+
+
+def pairs_needed(comparisons: int, alpha: float) -> int:
+    """Least number of pairs with which the exact test can fall to `alpha` after correction for `comparisons`.
+
+    The smallest two-sided p-value of n pairs is 2^(1-n); Holm's first step multiplies it by the number of comparisons.
+    """
+    if comparisons < 1 or not 0 < alpha < 1:
+        raise ValueError(
+            f"pairs_needed: comparisons={comparisons}, alpha={alpha}; wanted comparisons >= 1, alpha in (0, 1)"
+        )
+    pairs = 1
+    while comparisons * 2.0 ** (1 - pairs) > alpha:
+        pairs += 1
+    return pairs

@@ -1,0 +1,96 @@
+"""Two workers a trial: what is cut goes on, and both end in the same way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.torch_cpu.training.conftest import CLIP_TD
+from tests.torch_cpu.training.conftest import smoke
+from tests.torch_cpu.training.pair import Scene
+from tests.torch_cpu.training.pair import play
+from trainables.job import TrialJob
+from trainables.job import TrialOutcome
+
+pytestmark = pytest.mark.slow
+
+SAMPLED = {**CLIP_TD, "selection": {"draw": "sampled"}}
+"""All terms, and words that are drawn afresh at every step."""
+STEPS, EVALUATIONS = 6, 3
+ENDS = {
+    "under a floor": ("stopped", "median"),
+    "asked to stop": ("stopped", "cancelled"),
+    "paused": ("paused", "none"),
+    "paused at once": ("paused", "none"),
+    "first worker cannot report": ("failed", "out_of_memory"),
+    "first worker cannot save": ("failed", "out_of_memory"),
+    "first worker cannot ask": ("failed", "out_of_memory"),
+}
+
+Outcomes = dict[str, Sequence[TrialOutcome]]
+
+
+def result(outcome: TrialOutcome) -> tuple[Any, ...]:
+    """All that must not depend on when and how often the trial was cut."""
+    curve = [(point.step, point.split, point.metric, point.value) for point in outcome.curve]
+    return outcome.status, outcome.cause, outcome.metrics, curve, outcome.predictions, outcome.samples_seen
+
+
+@pytest.fixture(scope="module")
+def outcomes(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
+    """Outcomes of both workers by scene, all played by the same two processes."""
+
+    def job(**changes: Any) -> TrialJob:
+        config = smoke(distillation=SAMPLED, optim={"min_steps": STEPS, "evaluations": EVALUATIONS})
+        given: dict[str, Any] = {"evaluate": ("val", "test"), "cache": str(cache), "keep_predictions": True}
+        return TrialJob(trial_id="t", config=config, seed=1, **{**given, **changes})
+
+    scenes = {
+        "undisturbed": Scene(job=job()),
+        "resumed": Scene(job=job(), resumes="undisturbed"),
+        "found by one worker only": Scene(job=job(), resumes="undisturbed", found_by=(0,)),
+        "under a floor": Scene(job=job(floors=((2, 1.1),))),
+        "asked to stop": Scene(job=job(), stop_after=1),
+        "paused": Scene(job=job(pause_after=2)),
+        "paused at once": Scene(job=job(pause_after=1), resumes="undisturbed"),
+        "first worker cannot report": Scene(job=job(), raises_in="report"),
+        "first worker cannot save": Scene(job=job(), raises_in="save"),
+        "first worker cannot ask": Scene(job=job(), raises_in="stop_requested"),
+        "afterwards": Scene(job=job()),
+    }
+    return play(scenes, tmp_path_factory.mktemp("pair"))
+
+
+def test_a_resumed_trial_of_two_workers_is_bit_equal(outcomes: Outcomes) -> None:
+    undisturbed, resumed = outcomes["undisturbed"][0], outcomes["resumed"][0]
+
+    assert undisturbed.status == "completed", undisturbed.error
+    assert undisturbed.num_workers == 2
+    assert result(resumed) == result(undisturbed)
+    assert resumed.curve[0] == undisturbed.curve[0]  # from the checkpoint, its seconds included
+
+
+def test_two_workers_start_anew_together_where_one_finds_no_checkpoint(outcomes: Outcomes) -> None:
+    undisturbed, anew = outcomes["undisturbed"][0], outcomes["found by one worker only"][0]
+
+    assert result(anew) == result(undisturbed)
+    assert anew.curve[0].seconds != undisturbed.curve[0].seconds
+
+
+@pytest.mark.parametrize("scene", ENDS)
+def test_both_workers_end_in_the_same_way(scene: str, outcomes: Outcomes) -> None:
+    assert [(found.status, found.cause) for found in outcomes[scene]] == [ENDS[scene], ENDS[scene]]
+
+
+def test_two_workers_see_the_samples_once_between_them(outcomes: Outcomes) -> None:
+    undisturbed = outcomes["undisturbed"][0]
+
+    assert undisturbed.samples_seen == undisturbed.metrics["train/steps"] * 16
+    assert undisturbed.device_seconds == 2 * undisturbed.seconds
+
+
+def test_the_two_workers_are_as_before_after_every_kind_of_end(outcomes: Outcomes) -> None:
+    assert result(outcomes["afterwards"][0]) == result(outcomes["undisturbed"][0])
