@@ -83,7 +83,8 @@ class WorkerGroups:
         self._scratch = scratch
         self._private = private
         self._checked_at = 0.0
-        self.slots = min(self._room(), max(1, owed()))
+        self._space = self._room()
+        self.slots = min(self._space, max(1, owed()))
 
     def __enter__(self) -> WorkerGroups:
         self._started = self._start(range(self.slots))
@@ -111,14 +112,15 @@ class WorkerGroups:
             raise ClusterError(f"no worker group could be kept running; slot 0 ended with: {failures[0]}")
 
     def _follow(self) -> None:
-        """Adapt to machines that came or went."""
+        """Adapt to machines that came or went, and to trials that were added."""
         before, self._machines = self._machines, machines()
-        if self._machines == before:
-            return
+        if before != self._machines:
+            self._space = self._room()
         slots = self.slots
-        if (room := self._room()) > slots:
-            self.slots = max(slots, min(room, self._owed()))
-        self._started = self._start(range(slots, self.slots))
+        if self._space > slots:
+            self.slots = max(slots, min(self._space, self._owed()))
+        if before != self._machines or self.slots > slots:
+            self._started = self._start(range(slots, self.slots))
 
     def _room(self) -> int:
         """Return how many groups the cluster and the study allow."""
