@@ -37,6 +37,7 @@ from cluster.worker import serve
 from orchestrator.errors import ClusterError
 from search_spaces.study import Resources
 from trainables.job import RunTrial
+from trainables.job import TrialJob
 
 RESTARTS = 2
 """Restarts of a group's workers by one Ray Train run; after that the slot starts a new run."""
@@ -62,9 +63,9 @@ class WorkerGroups:
     ) -> None:
         """Neither blocks nor starts a group. Raises ClusterError if the cluster can never hold a group of some shape.
 
-        `shapes`: those that trials of the study have. `owed`: tells how many trials are still to run. `scratch`:
-        absolute path of a folder for Ray Train's files. `private`: whether the cluster ends with this session anyway.
-        `keep_points`: whether the driver is told the curves of running trials. `run_trial`: picklable.
+        `shapes`: those that trials of the study have, as far as is known. `owed`: tells how many trials are still to
+        run. `scratch`: absolute path of a folder for Ray Train's files. `private`: whether the cluster ends with this
+        session anyway. `keep_points`: whether the driver is told the curves of running trials. `run_trial`: picklable.
         """
         self._machines = machines()
         require(shapes, *self._machines)
@@ -77,7 +78,7 @@ class WorkerGroups:
         )
         self.retries_out_of_memory = resources.retry_out_of_memory
         self._settings = {"board": self.board, "folder": os.getcwd(), "run_trial": run_trial}
-        self._shapes = shapes
+        self._shapes = list(shapes)
         self._most = resources.max_concurrent
         self._owed = owed
         self._scratch = scratch
@@ -98,6 +99,14 @@ class WorkerGroups:
             ray.kill(self.board)  # every process of a slot belongs to this actor and ends with it
             for reservation in reservations:  # these do not: Ray keeps them until the driver leaves (ray#54305)
                 remove_placement_group(reservation)
+
+    def offer(self, job: TrialJob, shape: Shape) -> None:
+        """Let a group of `shape` take the trial. Raises ClusterError if the cluster can never hold one."""
+        if shape not in self._shapes:  # of a cell that was decided during the run
+            require([shape], *self._machines)
+            self._shapes.append(shape)
+            self._space = self._room()
+        self.board.offer.remote(job, shape)
 
     def check(self) -> None:
         """Raise ClusterError if no group is left that could take a trial; use what the cluster has gained."""

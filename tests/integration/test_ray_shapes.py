@@ -15,6 +15,7 @@ from tests.helpers.simulated import make_study
 from tests.helpers.simulated import run_all
 from tests.integration.accidents import metrics
 from tests.integration.sized import Sized
+from trainables.config import TrialConfig
 
 pytestmark = pytest.mark.ray
 ALL_DATA = {"task.data_fraction": 1.0}
@@ -87,3 +88,21 @@ def test_trials_that_need_the_whole_cluster_take_turns_with_small_ones(ray_clust
 def test_a_study_of_which_one_shape_never_fits_is_refused_at_once_with_the_numbers(ray_cluster: None) -> None:
     with pytest.raises(ClusterError, match=r"needs 9 CPU \(resources: 9 workers.*the cluster has 4 CPU on 1 machine"):
         run(study(workers=9), Sized())
+
+
+def test_a_shape_that_comes_up_during_the_run_and_never_fits_is_refused_when_it_comes(ray_cluster: None) -> None:
+    import ray
+
+    from cluster.capacity import shape_of
+    from cluster.groups import WorkerGroups
+
+    resources = study(workers=2).resources
+    known = shape_of(resources.of(TrialConfig()))
+    groups = WorkerGroups(shapes=[known], resources=resources, owed=lambda: 2, scratch="/nowhere")
+    trial = make_queue(study(workers=2)).trials()[0]
+    try:
+        groups.offer(trial.job(cache="/nowhere"), shape_of(resources.model_copy(update={"workers": 4})))
+        with pytest.raises(ClusterError, match=r"needs 5 CPU .*the cluster has 4 CPU"):
+            groups.offer(trial.job(cache="/nowhere"), shape_of(resources.model_copy(update={"workers": 5})))
+    finally:
+        ray.kill(groups.board)
