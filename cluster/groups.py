@@ -37,6 +37,7 @@ from cluster.worker import serve
 from orchestrator.errors import ClusterError
 from search_spaces.study import Resources
 from trainables.job import RunTrial
+from trainables.job import TrialJob
 
 RESTARTS = 2
 """Restarts of a group's workers by one Ray Train run; after that the slot starts a new run."""
@@ -62,9 +63,9 @@ class WorkerGroups:
     ) -> None:
         """Neither blocks nor starts a group. Raises ClusterError if the cluster can never hold a group of some shape.
 
-        `shapes`: those that trials of the study have. `owed`: tells how many trials are still to run. `scratch`:
-        absolute path of a folder for Ray Train's files. `private`: whether the cluster ends with this session anyway.
-        `keep_points`: whether the driver is told the curves of running trials. `run_trial`: picklable.
+        `shapes`: those that trials of the study have, as far as is known. `owed`: tells how many trials are still to
+        run. `scratch`: absolute path of a folder for Ray Train's files. `private`: whether the cluster ends with this
+        session anyway. `keep_points`: whether the driver is told the curves of running trials. `run_trial`: picklable.
         """
         self._machines = machines()
         require(shapes, *self._machines)
@@ -77,13 +78,14 @@ class WorkerGroups:
         )
         self.retries_out_of_memory = resources.retry_out_of_memory
         self._settings = {"board": self.board, "folder": os.getcwd(), "run_trial": run_trial}
-        self._shapes = shapes
+        self._shapes = list(shapes)
         self._most = resources.max_concurrent
         self._owed = owed
         self._scratch = scratch
         self._private = private
         self._checked_at = 0.0
-        self.slots = min(self._room(), max(1, owed()))
+        self._space = self._room()
+        self.slots = min(self._space, max(1, owed()))
 
     def __enter__(self) -> WorkerGroups:
         self._started = self._start(range(self.slots))
@@ -98,6 +100,14 @@ class WorkerGroups:
             for reservation in reservations:  # these do not: Ray keeps them until the driver leaves (ray#54305)
                 remove_placement_group(reservation)
 
+    def offer(self, job: TrialJob, shape: Shape) -> None:
+        """Let a group of `shape` take the trial. Raises ClusterError if the cluster can never hold one."""
+        if shape not in self._shapes:  # of a cell that was decided during the run
+            require([shape], *self._machines)
+            self._shapes.append(shape)
+            self._space = self._room()
+        self.board.offer.remote(job, shape)
+
     def check(self) -> None:
         """Raise ClusterError if no group is left that could take a trial; use what the cluster has gained."""
         if time.monotonic() - self._checked_at < CHECK_S:
@@ -111,14 +121,15 @@ class WorkerGroups:
             raise ClusterError(f"no worker group could be kept running; slot 0 ended with: {failures[0]}")
 
     def _follow(self) -> None:
-        """Adapt to machines that came or went."""
+        """Adapt to machines that came or went, and to trials that were added."""
         before, self._machines = self._machines, machines()
-        if self._machines == before:
-            return
+        if before != self._machines:
+            self._space = self._room()
         slots = self.slots
-        if (room := self._room()) > slots:
-            self.slots = max(slots, min(room, self._owed()))
-        self._started = self._start(range(slots, self.slots))
+        if self._space > slots:
+            self.slots = max(slots, min(self._space, self._owed()))
+        if before != self._machines or self.slots > slots:
+            self._started = self._start(range(slots, self.slots))
 
     def _room(self) -> int:
         """Return how many groups the cluster and the study allow."""

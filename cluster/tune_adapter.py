@@ -123,7 +123,7 @@ class QueueSearcher(Searcher):
         most = self._groups.slots + min(self._groups.slots, AHEAD)
         while len(self._running) < most and (running := self._next()) is not None:
             self._running[running.trial.id] = running
-            self._groups.board.offer.remote(*self._order(running.trial))
+            self._groups.offer(*self._order(running.trial))
         if self._running:
             return
         if self._queue.done:

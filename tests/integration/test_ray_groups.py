@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -68,3 +69,32 @@ def test_a_rule_sees_every_point_of_a_trial_once_and_in_order(ledger: Ledger) ->
 def test_a_study_that_never_fits_is_refused_at_once_with_the_numbers(ray_cluster: None) -> None:
     with pytest.raises(ClusterError, match=r"needs 10 CPU .*each with 5 CPU on one machine.*has 4 CPU on 1 machine"):
         run(Resources(workers=2, cpus_per_worker=5))
+
+
+@pytest.fixture
+def autoscaler(ray_cluster: None) -> Iterator[None]:
+    """What an autoscaler of at most three machines, each with eight CPUs and a GPU, writes down; it starts none."""
+    from ray import _raylet
+    from ray.core.generated.autoscaler_pb2 import ClusterConfig
+    from ray.experimental import internal_kv
+
+    config = ClusterConfig()
+    config.node_group_configs.add(name="large", max_count=3, resources={"CPU": 8, "GPU": 1})
+    key = _raylet.GCS_AUTOSCALER_CLUSTER_CONFIG_KEY.encode()
+    space = _raylet.GCS_AUTOSCALER_STATE_NAMESPACE.encode()
+    internal_kv._internal_kv_put(key, config.SerializeToString(), overwrite=True, namespace=space)
+    yield
+    internal_kv._internal_kv_del(key, namespace=space)
+
+
+def test_what_an_autoscaler_can_add_is_reckoned_with_and_is_the_limit(autoscaler: None) -> None:
+    from cluster.capacity import capacity
+    from cluster.capacity import require
+    from cluster.capacity import shape_of
+    from cluster.session import machines
+
+    on_gpus, on_many = (shape_of(Resources(workers=workers, gpus_per_worker=1)) for workers in (3, 4))
+    require([on_gpus], *machines())
+    assert capacity([on_gpus], *machines()) == 1
+    with pytest.raises(ClusterError, match=r"needs 4 CPU, 4 GPU .* has 4 CPU, 0 GPU on 1 machine and grows to 24 CPU"):
+        require([on_many], *machines())

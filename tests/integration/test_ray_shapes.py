@@ -15,9 +15,12 @@ from tests.helpers.simulated import make_study
 from tests.helpers.simulated import run_all
 from tests.integration.accidents import metrics
 from tests.integration.sized import Sized
+from trainables.config import TrialConfig
 
 pytestmark = pytest.mark.ray
 ALL_DATA = {"task.data_fraction": 1.0}
+LOST = 3
+"""Confirm seed of the trial that loses a worker."""
 
 
 def study(**for_all_data: int) -> Study:
@@ -30,19 +33,20 @@ def study(**for_all_data: int) -> Study:
     )
 
 
-def run(of: Study) -> Ledger:
+def run(of: Study, trainable: Sized) -> Ledger:
     from cluster.executor import RayExecutor
 
     ledger = Ledger(queue=make_queue(of))
-    executor = RayExecutor(address="local", resources=of.resources, cache=Path("/nowhere"), run_trial=Sized())
+    executor = RayExecutor(address="local", resources=of.resources, cache=Path("/nowhere"), run_trial=trainable)
     executor.run(ledger.queue, ledger.finish)
     return ledger
 
 
 @pytest.fixture(scope="module")
-def ledger(ray_cluster: None) -> Ledger:
-    """The study after a run in which trials with all the data have two workers with a thread each, the others one."""
-    return run(study(workers=2))
+def ledger(ray_cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Ledger:
+    """The study after a run in which trials with all the data have two workers, and one of them loses one of these."""
+    marks = str(tmp_path_factory.mktemp("marks"))
+    return run(study(workers=2), Sized(marks=marks, killed_once=LOST))
 
 
 def under(ledger: Ledger, *, all_data: bool) -> list[Record]:
@@ -66,10 +70,16 @@ def test_groups_are_used_again_within_a_shape_and_never_across(ledger: Ledger) -
     assert not small & large
 
 
+def test_a_trial_that_lost_a_worker_is_run_again_by_a_group_of_its_shape(ledger: Ledger) -> None:
+    assert {r.seed: r.attempts for r in ledger.records if r.attempts > 1} == {LOST: 2}
+    (record,) = [r for r in ledger.records if r.attempts > 1]
+    assert record.num_workers == 2
+
+
 @pytest.mark.slow
 def test_trials_that_need_the_whole_cluster_take_turns_with_small_ones(ray_cluster: None) -> None:
     of = study(cpus_per_worker=4)
-    ledger = run(of)
+    ledger = run(of, Sized())
     assert len(metrics(ledger.records)) == len(ledger.records) == 20
     assert {r.device.partition(" with ")[2] for r in under(ledger, all_data=True)} == {"4"}
     assert {r.device.partition(" with ")[2] for r in under(ledger, all_data=False)} == {"1"}
@@ -77,4 +87,22 @@ def test_trials_that_need_the_whole_cluster_take_turns_with_small_ones(ray_clust
 
 def test_a_study_of_which_one_shape_never_fits_is_refused_at_once_with_the_numbers(ray_cluster: None) -> None:
     with pytest.raises(ClusterError, match=r"needs 9 CPU \(resources: 9 workers.*the cluster has 4 CPU on 1 machine"):
-        run(study(workers=9))
+        run(study(workers=9), Sized())
+
+
+def test_a_shape_that_comes_up_during_the_run_and_never_fits_is_refused_when_it_comes(ray_cluster: None) -> None:
+    import ray
+
+    from cluster.capacity import shape_of
+    from cluster.groups import WorkerGroups
+
+    resources = study(workers=2).resources
+    known = shape_of(resources.of(TrialConfig()))
+    groups = WorkerGroups(shapes=[known], resources=resources, owed=lambda: 2, scratch="/nowhere")
+    trial = make_queue(study(workers=2)).trials()[0]
+    try:
+        groups.offer(trial.job(cache="/nowhere"), shape_of(resources.model_copy(update={"workers": 4})))
+        with pytest.raises(ClusterError, match=r"needs 5 CPU .*the cluster has 4 CPU"):
+            groups.offer(trial.job(cache="/nowhere"), shape_of(resources.model_copy(update={"workers": 5})))
+    finally:
+        ray.kill(groups.board)
