@@ -1,4 +1,4 @@
-"""An answer as bytes: a text table, CSV, JSON or Parquet."""
+"""An answer as bytes: a text table, CSV, JSON, JSON lines, Parquet, Markdown or LaTeX."""
 
 from __future__ import annotations
 
@@ -16,7 +16,17 @@ import pyarrow.parquet as pq
 
 from analysis.errors import QueryError
 
-Format = Literal["table", "csv", "json", "parquet"]
+Format = Literal["table", "csv", "json", "jsonl", "parquet", "markdown", "latex"]
+_IN_LATEX = str.maketrans(
+    {
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+        **{sign: f"\\{sign}" for sign in "&%$#_{}"},
+    }
+)
 FORMATS: tuple[str, ...] = get_args(Format)
 
 
@@ -28,6 +38,12 @@ def render(answer: pa.Table, format: Format) -> bytes:
         return _csv(answer).encode()
     if format == "json":
         return f"{json.dumps(_rows(answer), indent=1, ensure_ascii=False)}\n".encode()
+    if format == "jsonl":
+        return "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in _rows(answer)).encode()
+    if format == "markdown":
+        return _markdown(answer).encode()
+    if format == "latex":
+        return _latex(answer).encode()
     if format == "parquet":
         return _parquet(answer)
     raise QueryError(f"format {format!r}: not known; one of {', '.join(FORMATS)}")
@@ -35,12 +51,34 @@ def render(answer: pa.Table, format: Format) -> bytes:
 
 def text_table(answer: pa.Table) -> str:
     """Return aligned columns; numbers to the right with six significant digits, absent values as `-`."""
-    header = [_one_line(name) for name in answer.column_names]
-    rows = [[_cell(value) for value in row.values()] for row in _positional_rows(answer)]
+    header, rows, right = _texts(answer)
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    right = [_is_number(field.type) for field in answer.schema]
     lines = [_line(row, widths, right) for row in [header, ["-" * width for width in widths], *rows]]
     return "\n".join(lines) + f"\n({len(rows)} row{'s' * (len(rows) != 1)})\n"
+
+
+def _texts(answer: pa.Table) -> tuple[list[str], list[list[str]], list[bool]]:
+    """Return header, cells, and which columns are numbers."""
+    header = [_one_line(name) for name in answer.column_names]
+    rows = [[_cell(value) for value in row.values()] for row in _positional_rows(answer)]
+    return header, rows, [_is_number(field.type) for field in answer.schema]
+
+
+def _markdown(answer: pa.Table) -> str:
+    header, rows, numbers = _texts(answer)
+    rule = ["---:" if number else "---" for number in numbers]
+    escaped = [[cell.replace("\\", "\\\\").replace("|", "\\|") for cell in row] for row in [header, *rows]]
+    return "".join(f"| {' | '.join(row)} |\n" for row in [escaped[0], rule, *escaped[1:]])
+
+
+def _latex(answer: pa.Table) -> str:
+    """A `tabular` for the package booktabs."""
+    header, rows, numbers = _texts(answer)
+    columns = "".join("r" if number else "l" for number in numbers)
+    lines = [" & ".join(cell.translate(_IN_LATEX) for cell in row) + " \\\\" for row in [header, *rows]]
+    body = "\n".join(lines[1:])
+    rules = f"\\toprule\n{lines[0]}\n\\midrule\n{body}\n\\bottomrule"
+    return f"\\begin{{tabular}}{{{columns}}}\n{rules}\n\\end{{tabular}}\n"
 
 
 def _line(row: list[str], widths: list[int], right: list[bool]) -> str:

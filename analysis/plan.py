@@ -87,6 +87,8 @@ class PlannedCell(_Read):
     state: str = ""
     front: tuple[int, ...] = ()
     """Proposals on the Pareto front of target and cost."""
+    search_total: int | None = None
+    """Search trials planned; None from a writer that kept no count."""
     confirm_total: int | None = None
     """Confirm trials planned; None from a writer that kept no count."""
     trials: tuple[str, ...] | None = None

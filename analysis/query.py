@@ -11,44 +11,70 @@ import pyarrow as pa
 from analysis.errors import QueryError
 from analysis.formats import Format
 from analysis.formats import render
+from analysis.named_queries import named_queries
+from analysis.named_queries import sql_of
 from analysis.results import Results
 from analysis.results import load
 
 if TYPE_CHECKING:
     import duckdb
 
-DEFAULT_SQL = """
-select arm, condition, metric, n, mean, ci_low, ci_high, difference, diff_ci_low, diff_ci_high, p_corrected, verdict
-from effects
-where is_headline
-"""
-"""What `ablate query STUDY` asks without SQL: the effects on the headline metric, the primary comparisons first."""
+DEFAULT = "effects"
+"""The named query that `ablate query STUDY` asks without SQL."""
 
 _SETTINGS = (
     "set enable_external_access = false",  # no file, no network, no extension
     "set python_enable_replacements = false",  # a table is a view, never a variable of this program
     "set lock_configuration = true",  # last: nothing below can be changed back
 )
-_VIEWS = ("trials", "curves", "predictions", "effects")
+_TABLES = {
+    "studies": "studies_table",
+    "trials": "trials",
+    "curves": "curves",
+    "cells": "cells",
+    "effects": "effects",
+    "predictions": "predictions",
+}
+"""View -> attribute of `Results`."""
+DERIVED = {
+    "failures": """
+        select study, cell, arm, phase, proposal, seed, cause, regexp_extract(trim(error), '[^\\n]*$') as error,
+            attempts, seconds, host, trial_id
+        from trials where counts and status = 'failed'""",
+    "costs": """
+        select study, arm, phase, status, count(*) as trials, sum(seconds) as seconds,
+            sum(device_seconds) as device_seconds, sum(lost_seconds) as lost_seconds,
+            sum(queued_seconds) as queued_seconds, sum(teacher_passes)::bigint as teacher_passes,
+            sum(samples_seen)::bigint as samples_seen
+        from trials where source_study = '' group by study, arm, phase, status""",
+}
+"""View -> its definition over `trials`. What another study has paid is no cost of this one."""
+VIEWS = (*_TABLES, *DERIVED)
 
 
 def run_query(uri: str, studies: Sequence[str] | str | None, sql: str | None, format: Format = "table") -> bytes:
-    """Answer `sql` (`DEFAULT_SQL` if None) over the studies in the store at `uri` as the bytes of `format`.
+    """Answer `sql` over the studies in the store at `uri` as the bytes of `format`.
 
-    Text formats are UTF-8. Raises `QueryError` for SQL that is wrong or refused, `AnalysisError` for an unknown
-    study.
+    `sql`: a statement, or the name of a query that comes with the program; `DEFAULT` if None. Text formats are UTF-8.
+    Raises `QueryError` for SQL that is wrong or refused, `AnalysisError` for an unknown study.
     """
-    return render(ask(load(uri, studies), sql or DEFAULT_SQL), format)
+    asked = sql or DEFAULT
+    return render(ask(load(uri, studies), sql_of(asked) if asked in named_queries() else asked), format)
 
 
 def ask(results: Results, sql: str) -> pa.Table:
-    """Answer one reading statement over the views `trials`, `curves`, `predictions` and `effects`."""
+    """Answer one reading statement over the views of `VIEWS`."""
     import duckdb  # half a second that `import analysis` should not cost
 
-    views = {name: getattr(results, name) for name in _VIEWS if name == "effects" or name in sql.lower()}
+    asked = {name for name in VIEWS if name in sql.lower()} or {"effects"}
+    derived = {name: text for name, text in DERIVED.items() if name in asked}
+    needed = asked | ({"trials"} if derived else set())
+    views = {name: getattr(results, attribute) for name, attribute in _TABLES.items() if name in needed}
     with duckdb.connect(":memory:", config={"threads": 2, "memory_limit": "1GB"}) as connection:
         for name, table in views.items():
             connection.register(name, table)
+        for name, definition in derived.items():
+            connection.execute(f"create view {name} as {definition}")
         for setting in _SETTINGS:
             connection.execute(setting)
         try:
@@ -72,7 +98,7 @@ def _only_statement(connection: duckdb.DuckDBPyConnection, sql: str) -> duckdb.S
 
 def _refusal(message: str, sql: str, views: Mapping[str, pa.Table]) -> str:
     columns = "\n".join(f"  {name}: {', '.join(map(_quoted, table.column_names))}" for name, table in views.items())
-    others = ", ".join(name for name in _VIEWS if name not in views)
+    others = ", ".join(name for name in VIEWS if name not in views)
     also = f"\nOther views: {others}." if others else ""
     quoting = "Column names with `/` or `.` need double quotes."
     return f"SQL: {message.strip()}\nViews and their columns:\n{columns}{also}\n{quoting}"

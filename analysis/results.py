@@ -1,4 +1,4 @@
-"""The four views of a store's studies as Arrow tables: trials, curves, predictions, effects."""
+"""The views of a store's studies as Arrow tables."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ from functools import cached_property
 
 import pyarrow as pa
 
+from analysis.cells import CELL_SCHEMA
+from analysis.cells import STUDY_SCHEMA
+from analysis.cells import cells_view
+from analysis.cells import studies_view
 from analysis.effects import EFFECT_SCHEMA
 from analysis.effects import effects_view
 from analysis.errors import AnalysisError
@@ -56,8 +60,17 @@ class Results:
     @cached_property
     def effects(self) -> pa.Table:
         """One row a comparison: `analysis.effects.effects_view`. Studies without a readable plan have none."""
-        tables = [effects_view(self.records[study], plan) for study, plan in self.plans.items()]
-        return _joined([EFFECT_SCHEMA.empty_table(), *tables])
+        return self._of_plans(effects_view, EFFECT_SCHEMA)
+
+    @cached_property
+    def studies_table(self) -> pa.Table:
+        """One row a study that has a readable plan: `analysis.cells.studies_view`."""
+        return self._of_plans(studies_view, STUDY_SCHEMA)
+
+    @cached_property
+    def cells(self) -> pa.Table:
+        """One row a planned cell: `analysis.cells.cells_view`."""
+        return self._of_plans(cells_view, CELL_SCHEMA)
 
     @cached_property
     def curves(self) -> pa.Table:
@@ -68,6 +81,10 @@ class Results:
     def predictions(self) -> pa.Table:
         """One row an evaluated example of a confirm trial, with its study in front."""
         return self._of_each_study(self._store.predictions, PREDICTION_SCHEMA)
+
+    def _of_plans(self, view: Callable[[pa.Table, StudyPlan], pa.Table], schema: pa.Schema) -> pa.Table:
+        tables = [view(self.records[study], plan) for study, plan in self.plans.items()]
+        return _joined([schema.empty_table(), *tables])
 
     def _of_each_study(self, read: Callable[[str], pa.Table], schema: pa.Schema) -> pa.Table:
         tables = {study: read(study) for study in self.studies} or {"": schema.empty_table()}

@@ -180,34 +180,48 @@ def status(study: str, store: str | None) -> None:
 
 
 @ablate.command()
-@click.argument("study")
-@click.argument("sql", required=False)
+@click.argument("words", metavar="[STUDY]... [SQL]", nargs=-1)
 @_STORE
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["table", "csv", "json", "parquet"]),
+    type=click.Choice(["table", "csv", "json", "jsonl", "parquet", "markdown", "latex"]),
     default="table",
     show_default=True,
     help="Form of the answer.",
 )
 @click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="Write the answer to this file.")
+@click.option("--list", "listed", is_flag=True, help="Print the named queries and stop.")
 @boundary
-def query(study: str, sql: str | None, store: str | None, form: Any, output: Path | None) -> None:
-    """Answer SQL over the views trials, curves, predictions and effects; without SQL, the effects on the target.
+def query(words: tuple[str, ...], store: str | None, form: Any, output: Path | None, listed: bool) -> None:
+    """Answer SQL over the views of some studies, of all in the store if none is given; without SQL, the effects.
+
+    SQL is a statement in quotes, or behind a study the name of a query that comes with the program (--list). Views:
+    studies, trials, curves, cells, effects, predictions, failures, costs.
 
     \b
     ablate query quickstart
+    ablate query quickstart best
     ablate query quickstart "select arm, avg(seconds) from trials group by arm"
-    ablate query quickstart --format csv -o effects.csv
+    ablate query "select study, completed, failed from studies"
+    ablate query quickstart --format latex -o effects.tex
     """
+    from analysis.named_queries import named_queries
     from analysis.query import run_query
     from orchestrator import composition
 
-    name, opened = composition.find_study(study, store)
+    if listed:
+        for name, answers in named_queries().items():
+            click.echo(f"{name:<10} {answers}")
+        return
     if form == "parquet" and output is None and sys.stdout.isatty():
         raise click.UsageError("Parquet is not for a terminal: give a file with --output.")
-    answer = run_query(opened.uri, name, sql, form)
+    words = tuple(word for word in words if word.strip())
+    is_sql = bool(words) and (" " in words[-1].strip() or (len(words) > 1 and words[-1] in named_queries()))
+    names, sql = (words[:-1], words[-1]) if is_sql else (words, None)
+    found = [composition.find_study(name, store) for name in names]
+    uri = found[0][1].uri if found else composition.open_store(store).uri
+    answer = run_query(uri, [name for name, _ in found] or None, sql, form)
     if output is not None:
         output.write_bytes(answer)
     else:

@@ -6,6 +6,7 @@ from typing import Any
 
 import altair as alt
 
+from analysis.effects import SHOWN
 from analysis.figures.drawing import INK
 from analysis.figures.drawing import arm_colour
 from analysis.figures.drawing import colour_scale
@@ -14,9 +15,6 @@ from analysis.grids import Effects
 from analysis.grids import condition_heading
 from analysis.grids import headline_rows
 from analysis.plan import StudyPlan
-
-SHOWN = ("better", "worse", "higher", "lower")
-"""Verdicts that are drawn as a filled point: a difference was shown."""
 
 
 def forest(effects: Effects, plan: StudyPlan) -> Any | None:
@@ -29,7 +27,7 @@ def forest(effects: Effects, plan: StudyPlan) -> Any | None:
             "difference": row["difference"],
             "low": row["difference"] if row["diff_ci_low"] is None else row["diff_ci_low"],
             "high": row["difference"] if row["diff_ci_high"] is None else row["diff_ci_high"],
-            "shown": row["verdict"] in SHOWN,
+            "shown": row["verdict"] in SHOWN,  # drawn as a filled point
         }
         for family in ("pooled", "cells")
         for row in headline_rows(effects, family)

@@ -8,16 +8,26 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from analysis.cells import CELL_SCHEMA
+from analysis.cells import STUDY_SCHEMA
 from analysis.effects import EFFECT_SCHEMA
+from analysis.query import DERIVED
+from analysis.query import ask
+from analysis.results import Results
 from analysis.trials import trials_view
 from orchestrator.records import CURVE_SCHEMA
 from orchestrator.records import PREDICTION_SCHEMA
 from orchestrator.records import RECORD_SCHEMA
+from orchestrator.store import Store
 from search_spaces.spending import pairs_needed
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 STUDY = pa.field("study", pa.string())
+EMPTY = Results(Store.open("nowhere"), ())
 VIEWS = {
+    "studies": list(STUDY_SCHEMA),
+    "cells": list(CELL_SCHEMA),
+    **{view: list(ask(EMPTY, f"select * from {view}").schema) for view in DERIVED},
     "trials": list(trials_view(RECORD_SCHEMA.empty_table(), None).schema),
     "curves": [STUDY, *CURVE_SCHEMA],
     "predictions": [STUDY, *PREDICTION_SCHEMA],

@@ -69,5 +69,23 @@ def test_control_characters_do_not_reach_the_terminal() -> None:
 
 
 def test_an_unknown_format_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(QueryError, match=r"xml.*table, csv, json, parquet"):
+    with pytest.raises(QueryError, match=r"xml.*table, csv, json, jsonl, parquet, markdown, latex"):
         render(ANSWER, "xml")  # type: ignore[arg-type]
+
+
+def test_json_lines_are_one_object_a_line() -> None:
+    lines = render(ANSWER, "jsonl").decode().splitlines()
+    assert [json.loads(line) for line in lines] == json.loads(render(ANSWER, "json"))
+
+
+def test_markdown_aligns_numbers_and_keeps_a_bar_inside_its_cell() -> None:
+    answer = pa.table({"a|b": ["x | y", "\\"], "n": [1, 2]})
+    assert render(answer, "markdown").decode() == ("| a\\|b | n |\n| --- | ---: |\n| x \\| y | 1 |\n| \\\\ | 2 |\n")
+
+
+def test_latex_is_a_booktabs_table_in_which_nothing_is_a_command() -> None:
+    answer = pa.table({"arm": ["a_b & 5 % \\input{x}"], "mean": [0.5]})
+    text = render(answer, "latex").decode()
+    assert text.startswith("\\begin{tabular}{lr}\n\\toprule\narm & mean \\\\\n\\midrule\n")
+    assert r"a\_b \& 5 \% \textbackslash{}input\{x\} & 0.5 \\" in text
+    assert text.endswith("\\bottomrule\n\\end{tabular}\n")

@@ -234,6 +234,24 @@ def test_query_answers_in_the_form_asked_for(form: str, command: Command) -> Non
     assert (json.loads(result.stdout) == [{"n": 8}]) if form == "json" else result.stdout.split() == ["n", "8"]
 
 
+def test_named_queries_are_listed_and_asked_by_name(command: Command) -> None:
+    command("run", "little.yaml", "-q")
+    listed = command("query", "--list")
+    assert listed.exit_code == 0
+    assert {"best", "costs", "owed"} <= {line.split()[0] for line in listed.stdout.splitlines()}
+    best = command("query", "little", "best", "--format", "jsonl")
+    assert best.exit_code == 0, best.output
+    assert all(json.loads(line)["n"] >= 1 for line in best.stdout.splitlines())
+
+
+def test_a_query_without_a_study_reads_all_of_the_store(command: Command) -> None:
+    command("run", "little.yaml", "-q")
+    command("run", "little.yaml", "study=twin", "-q")
+    result = command("query", "select study, completed from studies order by study", "--format", "json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout) == [{"study": "little", "completed": 8}, {"study": "twin", "completed": 8}]
+
+
 def test_wrong_sql_is_status_2(command: Command) -> None:
     command("run", "little.yaml", "-q")
     result = command("query", "little", "select nothing from nowhere")

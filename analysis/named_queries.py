@@ -1,0 +1,19 @@
+"""The queries that come with the program: files of SQL whose first line says what they answer."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+_FOLDER = files("analysis") / "queries"
+_SUFFIX = ".sql"
+
+
+def named_queries() -> dict[str, str]:
+    """Return name -> what the query answers, sorted by name."""
+    names = sorted(file.name.removesuffix(_SUFFIX) for file in _FOLDER.iterdir() if file.name.endswith(_SUFFIX))
+    return {name: sql_of(name).partition("\n")[0].removeprefix("--").strip() for name in names}
+
+
+def sql_of(name: str) -> str:
+    """Return the SQL of a named query; raises FileNotFoundError if there is none of that name."""
+    return (_FOLDER / f"{name}{_SUFFIX}").read_text(encoding="utf-8")
