@@ -11,6 +11,7 @@ import os
 import threading
 import time
 import uuid
+from collections import defaultdict
 from collections.abc import Callable
 from collections.abc import Coroutine
 from collections.abc import Sequence
@@ -162,7 +163,8 @@ class GroupHost(Board):
         self._threads: list[threading.Thread] = []
         self._up: dict[int, tuple[float, int]] = {}
         """Slot -> when it began to start its group, and how many workers that has."""
-        self._held = 0.0
+        self._held: defaultdict[int, float] = defaultdict(float)
+        """Slot -> device seconds of its earlier groups; each slot's thread counts its own."""
 
     async def start(self, slots: range, settings: dict[str, Any], premises: Premises, scratch: str) -> None:
         """Start the groups of these slots in the background; `premises` are those of all slots."""
@@ -181,7 +183,9 @@ class GroupHost(Board):
     async def held(self) -> float:
         """Return the device seconds of all groups so far."""
         now = time.monotonic()
-        return self._held + sum((now - began) * workers for began, workers in list(self._up.values()))
+        return sum(self._held.copy().values()) + sum(
+            (now - began) * workers for began, workers in list(self._up.values())
+        )
 
     async def finish(self, patience_s: float) -> None:
         """Close the board and wait until all groups have ended, at most `patience_s`."""
@@ -205,7 +209,7 @@ class GroupHost(Board):
             except Exception as error:  # the slot's boundary: whatever ended the run is kept for the driver
                 reason = f"{type(error).__name__}: {error}"
             began, workers = self._up.pop(slot)
-            self._held += (time.monotonic() - began) * workers
+            self._held[slot] += (time.monotonic() - began) * workers
             ask(self.lose(slot, "worker_lost", reason))
             if self.taken[slot] == before and not ask(self.made_room(slot)):
                 ask(self.give_up(slot, reason))
