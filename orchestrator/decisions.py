@@ -33,6 +33,14 @@ class Decisions(Protocol):
         """Return how many trials are sure to follow from decisions to come."""
         ...
 
+    def may_follow(self) -> int:
+        """Return how many trials follow besides, unless decisions spare them."""
+        ...
+
+    def order(self, cells: Sequence[CellTrials]) -> list[CellTrials]:
+        """Return all cells in the order in which they are shown."""
+        ...
+
 
 class EachAlone:
     """Nothing to decide: a cell is done when it is confirmed."""
@@ -54,3 +62,11 @@ class EachAlone:
     def undecided(self) -> int:
         """None."""
         return 0
+
+    def may_follow(self) -> int:
+        """None."""
+        return 0
+
+    def order(self, cells: Sequence[CellTrials]) -> list[CellTrials]:
+        """As they are."""
+        return list(cells)

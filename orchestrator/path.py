@@ -13,6 +13,7 @@ from itertools import combinations
 
 from orchestrator.cell_search import Known
 from orchestrator.cell_trials import CellTrials
+from orchestrator.decisions import EachAlone
 from orchestrator.decisions import Make
 from orchestrator.racing import survivors
 from search_spaces.arms import path_arm
@@ -25,12 +26,12 @@ from trainables.config import TrialConfig
 from trainables.config import canonical
 
 
-class Path:
+class Path(EachAlone):
     """Decides a path's rounds when they are complete."""
 
     def __init__(self, study: Study, make: Make) -> None:
+        super().__init__(make)
         self._study = study
-        self._make = make
         self._base = TrialConfig.model_validate(study.base)
         self._steps = path_steps(study.arms, self._base)
         self._factors = tuple(step.factor for step in self._steps)

@@ -133,7 +133,7 @@ class TrialQueue:
         history = search_history(recorded, study.target.metric)
         self._decisions = _decisions(study, partial(_make, study, inputs, history), judge)
         self.cells = self._decisions.begin(cells)
-        self._open = set(self.cells)
+        self._present, self._open = set(self.cells), set(self.cells)
         with _no_collection():
             self._advance(self.cells)
 
@@ -210,7 +210,7 @@ class TrialQueue:
 
     def may_follow(self) -> int:
         """Return how many confirm trials are owed besides, unless comparisons become clear before."""
-        return self._decisions.may_follow() if isinstance(self._decisions, Looks) else 0
+        return self._decisions.may_follow()
 
     def trials(self) -> list[Trial]:
         """Return every trial decided so far, recorded or not, each once."""
@@ -272,9 +272,9 @@ class TrialQueue:
     def _decide(self, advanced: Sequence[CellTrials]) -> list[CellTrials]:
         """Decide what waits for results of several cells; return the cells that this has changed or made."""
         changed = self._decisions.decide(advanced, self.known)
-        if changed and isinstance(self._decisions, Path):
-            present = set(self.cells)
-            new = [cell for cell in changed if cell not in present]
+        new = [cell for cell in changed if cell not in self._present]
+        if new:
+            self._present.update(new)
             self._open.update(new)
             self.cells = self._decisions.order([*self.cells, *new])
         return changed

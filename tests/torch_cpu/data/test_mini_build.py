@@ -24,6 +24,8 @@ from trainables.data.mini.spec import preset
 from trainables.data.mini.sprites import sprite_picture
 from trainables.data.splits import splits_of
 
+pytestmark = pytest.mark.slow
+
 SMOKE = preset("mini_smoke")
 
 

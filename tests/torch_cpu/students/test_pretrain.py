@@ -25,6 +25,8 @@ from trainables.vision.regions import RegionFeatures
 from trainables.vision.regions import build_regions
 from trainables.vision.regions import open_regions
 
+pytestmark = pytest.mark.slow
+
 COUNT = 12
 
 

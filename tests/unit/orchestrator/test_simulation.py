@@ -168,9 +168,9 @@ def test_a_stopping_rule_saves_what_its_trials_did_not_run(stop: dict[str, Any] 
 
 @pytest.mark.parametrize("spending", ["pocock", "obrien_fleming"])
 def test_looking_on_the_way_keeps_the_error_of_the_whole_family(spending: str) -> None:
-    sequential = {"looks": [12, 16, 20], "spending": spending}
-    study = _study(24, arms=4, seeds={"search": [0], "confirm": list(range(1, 25)), "sequential": sequential})
-    low, _ = binomial_interval(_judged(study, {}, 300).any_false.count, 300, SURE)
+    sequential = {"looks": [10, 13], "spending": spending}
+    study = _study(16, arms=3, seeds={"search": [0], "confirm": list(range(1, 17)), "sequential": sequential})
+    low, _ = binomial_interval(_judged(study, {}, 200).any_false.count, 200, SURE)
     assert low <= 0.05
 
 
