@@ -57,6 +57,7 @@ def test_shipped_studies_check_without_ray_and_torch(tmp_path: Path) -> None:
     assert not loaded & {"ray", "torch"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("study", SHIPPED)
 def test_shipped_study_plans_without_ray_and_torch(study: str, tmp_path: Path) -> None:
     status, loaded, output = _run(tmp_path, "plan", study)

@@ -11,6 +11,8 @@ from trainables.config import TeacherConfig
 from trainables.teachers.errors import TeacherError
 from trainables.teachers.openclip import load_teacher
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def checkpoint(small_models: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
