@@ -87,8 +87,13 @@ def primary_rows(records: pa.Table, plan: StudyPlan) -> list[dict[str, Any]]:
 
 def pooled_rows(observations: Observations, plan: StudyPlan) -> list[dict[str, Any]]:
     """Return the primary comparisons of what was observed."""
+    return _family_rows(pooled_comparisons(observations, plan), plan, observations, plan.headline)
+
+
+def pooled_comparisons(observations: Observations, plan: StudyPlan) -> list[Comparison]:
+    """Return each arm's comparison with the reference over all conditions, on the headline metric."""
     comparer = _comparer(observations, plan, plan.headline)
-    return _family_rows([comparer.pooled(arm) for arm in plan.arms], plan, observations, plan.headline)
+    return [comparer.pooled(arm) for arm in plan.arms]
 
 
 def _metrics(observations: Observations, plan: StudyPlan) -> list[str]:
@@ -211,6 +216,7 @@ __all__ = [
     "REFERENCE",
     "SHOWN",
     "effects_view",
+    "pooled_comparisons",
     "pooled_rows",
     "primary_rows",
     "verdict",

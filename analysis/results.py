@@ -43,6 +43,12 @@ class Results:
         """What was found and left out, each with its name and the reason."""
         return tuple(dict.fromkeys([*self._problems, *self._store.problems]))
 
+    def plan(self, study: str) -> StudyPlan:
+        """Return the plan of one of the studies; raises AnalysisError where it has none that can be read."""
+        if study not in self.plans:
+            raise AnalysisError("\n".join(self.problems) or f"study {study!r}: not among {', '.join(self.studies)}")
+        return self.plans[study]
+
     @cached_property
     def records(self) -> dict[str, pa.Table]:
         """Study -> every stored record, in `RECORD_SCHEMA`, also those that the present plan no longer holds."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from typing import Literal
 
-from analysis.errors import AnalysisError
 from analysis.grids import Grid
 from analysis.grids import condition_grids
 from analysis.grids import legend
@@ -30,9 +29,7 @@ def effects_table(uri: str, study: str, *, style: Style = "plain", width: int = 
 
 def results_table(results: Results, study: str, *, style: Style = "plain", width: int = 120) -> str:
     """Return the result table of `study`, one of `results`."""
-    plan = results.plans.get(study)
-    if plan is None:
-        raise AnalysisError("\n".join(results.problems) or f"study {study!r}: not among {', '.join(results.studies)}")
+    plan = results.plan(study)
     effects = [row for row in results.effects.to_pylist() if row["study"] == study]
     grids = [pooled_grid(effects, plan), *condition_grids(effects, plan, _WIDE if style == "markdown" else 4)]
     notes = [legend(effects, plan), *shortfall(effects)]

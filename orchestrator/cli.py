@@ -17,6 +17,7 @@ from orchestrator.boundary import boundary
 from orchestrator.data_commands import data
 from orchestrator.simulate_command import simulate
 
+_FORMS = ("table", "csv", "json", "jsonl", "markdown", "latex")
 _STORE = click.option(
     "--store", metavar="URI", help="Folder or URI of the records [ABLATE_STORE, or the study's own]."
 )
@@ -38,6 +39,7 @@ def ablate() -> None:
     ablate plan my_study.yaml             what it would run, and what that costs
     ablate simulate my_study.yaml         how often it would find an effect
     ablate query quickstart               effects with intervals
+    ablate power quickstart --effect 0.01 how many seeds such a difference takes
     ablate report quickstart -o out.html  one page with everything
     """
 
@@ -185,7 +187,7 @@ def status(study: str, store: str | None) -> None:
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["table", "csv", "json", "jsonl", "parquet", "markdown", "latex"]),
+    type=click.Choice([*_FORMS, "parquet"]),
     default="table",
     show_default=True,
     help="Form of the answer.",
@@ -226,6 +228,39 @@ def query(words: tuple[str, ...], store: str | None, form: Any, output: Path | N
         output.write_bytes(answer)
     else:
         click.echo(answer, nl=form != "parquet" and not answer.endswith(b"\n"))
+
+
+@ablate.command()
+@click.argument("study")
+@_STORE
+@click.option("--effect", type=click.FloatRange(min=0, min_open=True), required=True, help="True difference to find.")
+@click.option(
+    "--power",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.8,
+    show_default=True,
+    help="Probability of finding it.",
+)
+@click.option("--format", "form", type=click.Choice(_FORMS), default="table", show_default=True)
+@boundary
+def power(study: str, store: str | None, effect: float, power: float, form: Any) -> None:
+    """Say how many confirm seeds STUDY needs to find a difference of a stated size, from what it has recorded.
+
+    Before anything is recorded, `ablate simulate` answers with an assumed scatter.
+
+    \b
+    ablate power quickstart --effect 0.01
+    ablate power quickstart --effect 0.005 --power 0.9
+    """
+    from analysis.formats import render
+    from analysis.results import load
+    from analysis.seeds_needed import seeds_needed
+    from orchestrator import composition
+
+    name, opened = composition.find_study(study, store)
+    results = load(opened.uri, name)
+    needed = seeds_needed(results.records[name], results.plan(name), effect=effect, power=power)
+    click.echo(render(needed, form), nl=False)
 
 
 @ablate.command()

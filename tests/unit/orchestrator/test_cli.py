@@ -31,7 +31,7 @@ search: {trials: 2, batch: 2, space: {optim.lr: {loguniform: [1.0e-5, 1.0e-2]}}}
 seeds: {search: [0], confirm: [1, 2]}
 evaluate: [val, test]
 """
-COMMANDS = ["run", "check", "plan", "status", "query", "report", "schema", "simulate", "compact", "data"]
+COMMANDS = ["run", "check", "plan", "status", "query", "power", "report", "schema", "simulate", "compact", "data"]
 
 
 class Command:
@@ -250,6 +250,13 @@ def test_a_query_without_a_study_reads_all_of_the_store(command: Command) -> Non
     result = command("query", "select study, completed from studies order by study", "--format", "json")
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout) == [{"study": "little", "completed": 8}, {"study": "twin", "completed": 8}]
+
+
+def test_power_says_how_many_seeds_are_missing(command: Command) -> None:
+    command("run", "little.yaml", "-q")
+    result = command("power", "little", "--effect", "0.01", "--format", "json")
+    assert result.exit_code == 0, result.output
+    assert all(row["n_pairs"] >= 2 and row["pairs"] >= 6 for row in json.loads(result.stdout))
 
 
 def test_wrong_sql_is_status_2(command: Command) -> None:
