@@ -264,6 +264,34 @@ def power(study: str, store: str | None, effect: float, power: float, form: Any)
 
 
 @ablate.command()
+@click.argument("first")
+@click.argument("second")
+@_STORE
+@click.option("--other-store", metavar="URI", help="Where SECOND is, if that is another store.")
+@click.option("--format", "form", type=click.Choice(_FORMS), default="table", show_default=True)
+@boundary
+def compare(first: str, second: str, store: str | None, other_store: str | None, form: Any) -> None:
+    """Compare two runs of a question, arm by arm: SECOND minus FIRST, paired by task and seed.
+
+    \b
+    ablate compare quickstart quickstart_new_teacher
+    ablate compare quickstart quickstart --other-store s3://bucket/before
+    """
+    from analysis.compare import compared
+    from analysis.compare import differences_of_origin
+    from analysis.formats import render
+    from analysis.results import load
+    from orchestrator import composition
+
+    found = composition.find_study(first, store), composition.find_study(second, other_store or store)
+    both = load(found[0][1].uri, found[0][0]), load(found[1][1].uri, found[1][0])
+    names = (found[0][0], found[1][0])
+    click.echo(render(compared(*both, names), form), nl=False)
+    for line in differences_of_origin(*both, names) if form == "table" else ():
+        click.echo(line)
+
+
+@ablate.command()
 @click.argument("study")
 @_STORE
 @click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="File [STUDY.html].")

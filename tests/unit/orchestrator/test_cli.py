@@ -31,7 +31,20 @@ search: {trials: 2, batch: 2, space: {optim.lr: {loguniform: [1.0e-5, 1.0e-2]}}}
 seeds: {search: [0], confirm: [1, 2]}
 evaluate: [val, test]
 """
-COMMANDS = ["run", "check", "plan", "status", "query", "power", "report", "schema", "simulate", "compact", "data"]
+COMMANDS = [
+    "run",
+    "check",
+    "plan",
+    "status",
+    "query",
+    "power",
+    "compare",
+    "report",
+    "schema",
+    "simulate",
+    "compact",
+    "data",
+]
 
 
 class Command:
@@ -257,6 +270,14 @@ def test_power_says_how_many_seeds_are_missing(command: Command) -> None:
     result = command("power", "little", "--effect", "0.01", "--format", "json")
     assert result.exit_code == 0, result.output
     assert all(row["n_pairs"] >= 2 and row["pairs"] >= 6 for row in json.loads(result.stdout))
+
+
+def test_two_runs_are_compared_arm_by_arm(command: Command) -> None:
+    command("run", "little.yaml", "-q")
+    command("run", "little.yaml", "study=twin", "search.space.optim.lr={loguniform: [9e-3, 1e-2]}", "-q")
+    result = command("compare", "little", "twin", "--format", "json")
+    assert result.exit_code == 0, result.output
+    assert all(row["difference"] < 0 for row in json.loads(result.stdout))
 
 
 def test_wrong_sql_is_status_2(command: Command) -> None:

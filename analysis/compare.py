@@ -1,0 +1,116 @@
+"""Two runs of one question, arm by arm: another commit, another teacher, another search."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+from analysis.comparison import Comparer
+from analysis.comparison import Comparison
+from analysis.errors import AnalysisError
+from analysis.observations import Observations
+from analysis.observations import observe
+from analysis.results import Results
+from analysis.statistics import holm
+from analysis.trials import decoded
+
+FIRST, SECOND = "first", "second"
+COMPARED_SCHEMA = pa.schema(
+    [
+        pa.field("arm", pa.string(), nullable=False),
+        pa.field("metric", pa.string(), nullable=False),
+        pa.field("first_mean", pa.float64()),
+        pa.field("second_mean", pa.float64()),
+        pa.field("n_pairs", pa.int64(), nullable=False),
+        pa.field("difference", pa.float64()),
+        pa.field("diff_ci_low", pa.float64()),
+        pa.field("diff_ci_high", pa.float64()),
+        pa.field("p_value", pa.float64()),
+        pa.field("p_corrected", pa.float64()),
+    ]
+)
+ORIGINS = ("commit", "identity_version", "data_digest", "teacher_digest", "student_digest", "device")
+"""Columns of a record that say what two runs may have done differently."""
+
+
+def compared(first: Results, second: Results, studies: tuple[str, str]) -> pa.Table:
+    """Return one row an arm that both studies have, second minus first, in `COMPARED_SCHEMA`.
+
+    Pairs are blocks of task and seed, as in the primary comparisons, over the conditions that both studies have.
+    P-values are Holm-corrected over the arms. Raises AnalysisError where the studies have no arm, condition or
+    headline metric in common.
+    """
+    plans = first.plan(studies[0]), second.plan(studies[1])
+    if plans[0].headline != plans[1].headline:
+        judged = " and ".join(f"{plan.study} by {plan.headline}" for plan in plans)
+        raise AnalysisError(f"the studies are not judged alike: {judged}")
+    arms = [arm for arm in plans[0].arms if arm in plans[1].arms]
+    conditions = [label for label in plans[0].conditions if label in plans[1].conditions]
+    if not arms or not conditions:
+        what = "arm" if not arms else "condition"
+        raise AnalysisError(f"{studies[0]} and {studies[1]} have no {what} in common")
+    observed = observe(first.records[studies[0]], plans[0]), observe(second.records[studies[1]], plans[1])
+    seeds = tuple(seed for seed in plans[0].seeds.confirm if seed in plans[1].seeds.confirm)
+    found = [_pooled(arm, plans[0].headline, observed, conditions, seeds) for arm in arms]
+    corrected = holm([item.p_value for item in found])
+    rows = [
+        {
+            "arm": arm,
+            "metric": plans[0].headline,
+            "first_mean": item.reference_mean,
+            "second_mean": None if item.difference is None else (item.reference_mean or 0.0) + item.difference,
+            "n_pairs": len(item.differences),
+            "difference": item.difference,
+            "diff_ci_low": (item.difference_interval or (None, None))[0],
+            "diff_ci_high": (item.difference_interval or (None, None))[1],
+            "p_value": item.p_value,
+            "p_corrected": p_value,
+        }
+        for arm, item, p_value in zip(arms, found, corrected, strict=True)
+    ]
+    return pa.Table.from_pylist(rows, schema=COMPARED_SCHEMA)
+
+
+def differences_of_origin(first: Results, second: Results, studies: tuple[str, str]) -> list[str]:
+    """Say in which commits, data, teachers, students, devices and package versions the two runs differ."""
+    rows = [decoded(results.records[study]) for results, study in zip((first, second), studies, strict=True)]
+    said = []
+    for column in ORIGINS:
+        found = [sorted({str(row[column]) for row in mine}) for mine in rows]
+        if found[0] != found[1]:
+            said.append(f"{column}: {_listed(found[0])} in {studies[0]}, {_listed(found[1])} in {studies[1]}")
+    versions = [{pair for row in mine for pair in row["versions"].items()} for mine in rows]
+    for package in sorted({name for name, _ in versions[0] ^ versions[1]}):
+        found = [sorted(version for name, version in mine if name == package) for mine in versions]
+        said.append(f"{package}: {_listed(found[0])} in {studies[0]}, {_listed(found[1])} in {studies[1]}")
+    return said
+
+
+def _pooled(
+    arm: str,
+    metric: str,
+    observed: tuple[Observations, Observations],
+    conditions: Sequence[str],
+    seeds: tuple[int, ...],
+) -> Comparison:
+    values = {
+        (name, label): mine.of(metric, (arm, label))
+        for name, mine in zip((FIRST, SECOND), observed, strict=True)
+        for label in conditions
+    }
+    both = Observations(
+        values={metric: values},
+        failed={},
+        tasks={**observed[1].tasks, **observed[0].tasks},
+        observed=observed[0].observed | observed[1].observed,
+    )
+    comparer = Comparer(
+        observations=both, metric=metric, reference=FIRST, conditions=tuple(conditions), seeds=seeds, planned={}
+    )
+    return comparer.pooled(SECOND)
+
+
+def _listed(values: Sequence[str]) -> str:
+    shown = [value[:12] or "none" for value in values]
+    return ", ".join(shown) or "none"
