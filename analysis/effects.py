@@ -14,7 +14,7 @@ from analysis.errors import AnalysisError
 from analysis.observations import Observations
 from analysis.observations import observe
 from analysis.plan import StudyPlan
-from analysis.statistics import holm
+from analysis.statistics import corrected
 from analysis.trials import typed_column
 from search_spaces.spending import pairs_needed
 
@@ -117,10 +117,9 @@ def _family_rows(
 ) -> list[dict[str, Any]]:
     compared = [item for item in family if item.arm != plan.reference]
     p_values = [_over_looks(item.p_value, plan.spent(item.arm)) for item in compared]
-    corrects = plan.comparisons.correction == "holm"
-    corrected = dict(zip(map(id, compared), holm(p_values) if corrects else p_values, strict=True))
-    size = len(compared) if corrects else 1
-    return [_row(item, plan, observations, metric, corrected.get(id(item)), max(size, 1)) for item in family]
+    adjusted = dict(zip(map(id, compared), corrected(p_values, plan.comparisons.correction), strict=True))
+    size = 1 if plan.comparisons.correction == "none" else len(compared)
+    return [_row(item, plan, observations, metric, adjusted.get(id(item)), max(size, 1)) for item in family]
 
 
 def _over_looks(p_value: float | None, spent: float) -> float | None:
@@ -132,7 +131,9 @@ def _row(
     item: Comparison, plan: StudyPlan, observations: Observations, metric: str, p_corrected: float | None, size: int
 ) -> dict[str, Any]:
     is_reference = item.arm == plan.reference
-    needed = pairs_needed(size, plan.comparisons.alpha * plan.spent(item.arm))
+    # Under Benjamini and Hochberg all comparisons may pass together, each with its p-value at alpha.
+    hardest = size if plan.comparisons.correction == "holm" else 1
+    needed = pairs_needed(hardest, plan.comparisons.alpha * plan.spent(item.arm))
     low, high = item.interval or (None, None)
     diff_low, diff_high = item.difference_interval or (None, None)
     return {

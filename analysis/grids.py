@@ -26,6 +26,12 @@ MARKS: Mapping[str, str] = {
 }
 """Sign of each verdict in a grid's cells."""
 
+_CORRECTED = {
+    "holm": "Holm-corrected",
+    "benjamini_hochberg": "corrected for the share of false findings (Benjamini and Hochberg)",
+    "none": "no correction for the number of comparisons",
+}
+
 Effects = Sequence[Mapping[str, Any]]
 """Rows of the view `effects`."""
 
@@ -83,8 +89,7 @@ def legend(effects: Effects, plan: StudyPlan) -> str:
     if NOT_ENOUGH in found:
         short = [row for row in effects if row["is_headline"] and row["verdict"] == NOT_ENOUGH]
         marks[-1] += f" (these comparisons need {max(row['pairs_needed'] for row in short)} pairs to show anything)"
-    correction = plan.comparisons.correction
-    corrected = "no correction for the number of comparisons" if correction == "none" else "Holm-corrected"
+    corrected = _CORRECTED[plan.comparisons.correction]
     judged = f"sign-flip test, {corrected}, alpha {plan.comparisons.alpha:g}"
     mean = f"mean ± half of its 95 % interval, below it the difference to {plan.reference}"
     return "; ".join([mean, *marks, judged, *_looks(plan)])

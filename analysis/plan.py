@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from analysis.errors import AnalysisError
 from search_spaces.spending import Spending
 from search_spaces.spending import spent_at
+from search_spaces.study import Correction
 from search_spaces.study import headline
 
 
@@ -36,7 +37,7 @@ class Target(_Read):
 class Comparisons(_Read):
     """How p-values are judged."""
 
-    correction: Literal["holm", "none"] = "holm"
+    correction: Correction = "holm"
     alpha: float = 0.05
 
 

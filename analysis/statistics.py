@@ -12,6 +12,8 @@ import numpy as np
 from scipy.special import betaincinv
 from scipy.special import stdtrit
 
+from search_spaces.study import Correction
+
 EXACT_LIMIT = 20
 """Up to this many pairs every sign pattern is counted; beyond, patterns are drawn."""
 
@@ -89,3 +91,24 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
         greatest = max(greatest, min(1.0, (size - rank) * p))
         adjusted[position] = greatest
     return adjusted
+
+
+def benjamini_hochberg(p_values: Sequence[float | None]) -> list[float | None]:
+    """Benjamini and Hochberg's step-up adjusted p-values, in the order given (1995): false discovery rate.
+
+    With p sorted upwards, adjusted p_(i) = min over j >= i of min(1, m p_(j) / j). A None counts as a p-value of 1 and
+    stays None.
+    """
+    from scipy.stats import false_discovery_control  # half a second of imports, which few studies need
+
+    if not p_values:
+        return []
+    adjusted = false_discovery_control([1.0 if p is None else p for p in p_values], method="bh")
+    return [None if p is None else float(value) for p, value in zip(p_values, adjusted, strict=True)]
+
+
+def corrected(p_values: Sequence[float | None], correction: Correction) -> list[float | None]:
+    """Return the p-values after a study's correction."""
+    if correction == "holm":
+        return holm(p_values)
+    return benjamini_hochberg(p_values) if correction == "benjamini_hochberg" else list(p_values)

@@ -21,6 +21,10 @@ def sequential_mistakes(document: Document, study: Study, num_arms: int) -> Iter
         expected = "left out: a path confirms its arms one after another"
         yield document.mistake(place, "looks in the design path", expected)
         return
+    if study.comparisons.correction == "benjamini_hochberg":
+        expected = "holm or none: what is clear at a look would not stay so when others have gone on"
+        yield document.mistake(("comparisons", "correction"), "benjamini_hochberg beside looks", expected)
+        return
     looks = study.seeds.looks
     if any(later <= earlier for earlier, later in pairwise(looks)):
         expected = f"rising numbers of seeds below {looks[-1]}, the number of seeds.confirm"

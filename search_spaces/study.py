@@ -260,10 +260,16 @@ class Resources(Frozen):
         return self.model_copy(update={**changes, "where": ()})
 
 
+Correction = Literal["holm", "benjamini_hochberg", "none"]
+
+
 class Comparisons(Frozen):
     """How effects are judged."""
 
-    correction: Literal["holm", "none"] = Field("holm", description="Correction for the number of comparisons.")
+    correction: Correction = Field(
+        "holm",
+        description="For the number of comparisons: `benjamini_hochberg` bounds the share of false findings only.",
+    )
     alpha: Number = Field(0.05, gt=0, lt=1, description="Error probability of the whole family of comparisons.")
 
 

@@ -6,10 +6,14 @@ import itertools
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 
 from analysis.statistics import DRAWS
 from analysis.statistics import EXACT_LIMIT
+from analysis.statistics import benjamini_hochberg
+from analysis.statistics import corrected
 from analysis.statistics import holm
 from analysis.statistics import sign_flip_p_value
 from analysis.statistics import t_interval
@@ -94,6 +98,24 @@ def test_holm_equals_the_formula_written_out() -> None:
 def test_holm_counts_planned_comparisons_without_data() -> None:
     assert holm([0.01, None, None]) == [pytest.approx(0.03), None, None]
     assert holm([]) == []
+
+
+def test_benjamini_hochberg_equals_the_formula_written_out() -> None:
+    # sorted .005 .01 .03 .04, times 4/1 4/2 4/3 4/4: .02 .02 .04 .04, made monotone from the end
+    assert benjamini_hochberg([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.02, 0.04, 0.04, 0.02])
+
+
+def test_benjamini_hochberg_counts_planned_comparisons_without_data() -> None:
+    assert benjamini_hochberg([0.01, None, None]) == [pytest.approx(0.03), None, None]
+    assert benjamini_hochberg([]) == []
+
+
+@given(st.lists(st.floats(0, 1), max_size=12))
+def test_holm_is_never_laxer_than_benjamini_hochberg_and_that_never_than_none(p_values: list[float]) -> None:
+    strict, lax = corrected(p_values, "holm"), corrected(p_values, "benjamini_hochberg")
+    for none, bh, fwer in zip(corrected(p_values, "none"), lax, strict, strict=True):
+        assert none is not None and bh is not None and fwer is not None
+        assert none - 1e-12 <= bh <= fwer + 1e-12
 
 
 def test_holm_never_exceeds_one() -> None:
