@@ -23,11 +23,11 @@ LOST = 3
 """Confirm seed of the trial that loses a worker."""
 
 
-def study(confirm: int = 6, **for_all_data: int) -> Study:
-    """Two conditions, each with a search of four trials and some confirm trials."""
+def study(search: int = 4, confirm: int = 6, **for_all_data: int) -> Study:
+    """Two conditions, each with so many search trials, in batches of two, and confirm trials."""
     return make_study(
         arms={"listed": {"plain": {}}},
-        search={"trials": 4, "batch": 2, "space": {"optim.lr": {"loguniform": [1e-5, 1e-2]}}},
+        search={"trials": search, "batch": 2, "space": {"optim.lr": {"loguniform": [1e-5, 1e-2]}}},
         seeds={"search": [0], "confirm": list(range(1, confirm + 1))},
         resources={"where": [{"when": ALL_DATA, **for_all_data}]},
     )
@@ -78,9 +78,9 @@ def test_a_trial_that_lost_a_worker_is_run_again_by_a_group_of_its_shape(ledger:
 
 @pytest.mark.slow
 def test_trials_that_need_the_whole_cluster_take_turns_with_small_ones(ray_cluster: None) -> None:
-    of = study(confirm=2, cpus_per_worker=4)  # each turn is a new group
+    of = study(search=2, confirm=2, cpus_per_worker=4)  # each turn is a new group
     ledger = run(of, Sized())
-    assert len(metrics(ledger.records)) == len(ledger.records) == 12
+    assert len(metrics(ledger.records)) == len(ledger.records) == 8
     assert {r.device.partition(" with ")[2] for r in under(ledger, all_data=True)} == {"4"}
     assert {r.device.partition(" with ")[2] for r in under(ledger, all_data=False)} == {"1"}
 
