@@ -272,6 +272,17 @@ def test_power_says_how_many_seeds_are_missing(command: Command) -> None:
     assert all(row["n_pairs"] >= 2 and row["pairs"] >= 6 for row in json.loads(result.stdout))
 
 
+def test_a_study_with_looks_stops_when_its_answer_is_clear(command: Command) -> None:
+    looks = ["seeds.confirm=[1,2,3,4,5,6,7,8,9,10,11,12]", "seeds.sequential={looks: [8]}"]
+    planned = command("plan", "little.yaml", *looks)
+    assert "and 8 confirm trials more, as long as comparisons are not clear" in planned.stdout
+    ran = command("run", "little.yaml", *looks, "-q")
+    assert ran.exit_code == 0, ran.output
+    assert "p-values corrected for looks after 8 or 12 seeds" in ran.stdout
+    counted = command("query", "little", "select arm, n from cells order by arm", "--format", "json")
+    assert json.loads(counted.stdout) == [{"arm": "naive", "n": 8}, {"arm": "plain", "n": 8}]
+
+
 def test_two_runs_are_compared_arm_by_arm(command: Command) -> None:
     command("run", "little.yaml", "-q")
     command("run", "little.yaml", "study=twin", "search.space.optim.lr={loguniform: [9e-3, 1e-2]}", "-q")
