@@ -72,10 +72,11 @@ def effects_view(records: pa.Table, plan: StudyPlan) -> pa.Table:
         raise AnalysisError(f"study {plan.study!r}: study.json: cells: none is of the reference arm; one must be")
     observations = observe(records, plan)
     rows: list[dict[str, Any]] = []
+    arms = plan.arms
     for metric in _metrics(observations, plan):
         comparer = _comparer(observations, plan, metric)
-        rows += _family_rows([comparer.pooled(arm) for arm in plan.arms], plan, observations, metric)
-        cells = [comparer.in_condition(arm, label) for label in comparer.conditions for arm in plan.arms]
+        rows += _family_rows([comparer.pooled(arm) for arm in arms], plan, observations, metric)
+        cells = [comparer.in_condition(arm, label) for label in comparer.conditions for arm in arms]
         rows += _family_rows(cells, plan, observations, metric)
     return _with_condition_columns(rows, plan)
 

@@ -107,37 +107,31 @@ class CellSearch:
 
     def best(self, known: Known, curves: Curves) -> Setting | None:
         """Return the setting with the best mean target, the earliest of equals; None if none is complete."""
-        proposer = self._proposer()
-        sign = -1.0 if self.study.target.mode == "max" else 1.0
-
-        def rank(setting: Setting) -> list[float]:
-            target, *cost = proposer.targets(setting)
-            return [sign * target, *cost]
-
-        return min(self._complete(known, curves), key=rank, default=None)
+        ranked = self._ranked(known, curves)
+        number = min(ranked, key=lambda number: ranked[number], default=None)
+        return None if number is None else self._setting(number, self.proposed[number], known, curves)
 
     def front(self, known: Known, curves: Curves) -> tuple[int, ...]:
         """Return the settings that none is at least as good as in both target and cost, and better in one.
 
         They are numbers of proposals, the cheapest first; none where the study does not trade target for cost.
         """
-        cost = self.study.search.cost
-        if cost is None or cost.weight is not None:
+        if not self.study.search.trades:
             return ()
-        sign = 1.0 if self.study.target.mode == "max" else -1.0
-        found = {
-            number: (setting.cost, -sign * setting.value)
-            for number, setting in enumerate(self._settings(known, curves))
-            if setting.state == "completed" and setting.value is not None
-        }
+        ranked = self._ranked(known, curves)
         front: list[int] = []
-        for number in sorted(found, key=lambda number: (*found[number], number)):
-            if not front or found[number][1] < found[front[-1]][1]:
+        for number in sorted(ranked, key=lambda number: ranked[number][::-1]):
+            if not front or ranked[number][0] < ranked[front[-1]][0]:
                 front.append(number)
         return tuple(front)
 
-    def _complete(self, known: Known, curves: Curves) -> list[Setting]:
-        return [found for found in self._settings(known, curves) if found.state == "completed"]
+    def _ranked(self, known: Known, curves: Curves) -> dict[int, list[float]]:
+        """Return what is optimised of each completed setting, by its number: less is better."""
+        proposer = self._proposer()
+        sign = -1.0 if self.study.target.mode == "max" else 1.0
+        settings = enumerate(self._settings(known, curves))
+        found = {number: proposer.targets(setting) for number, setting in settings if setting.state == "completed"}
+        return {number: [sign * target, *cost] for number, (target, *cost) in found.items()}
 
     def is_settled(self, trial: Trial, known: Known) -> bool:
         """Return whether the trial has a result that counts here: one that was stopped counts in its own cell only."""
@@ -250,7 +244,7 @@ class CellSearch:
             config=self.config,
             sampler=self.study.search.sampler,
             mode=self.study.target.mode,
-            trades=self.study.search.cost is not None and self.study.search.cost.weight is None,
+            trades=self.study.search.trades,
             seeds=self.study.seeds.search,
         )
 

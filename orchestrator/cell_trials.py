@@ -23,13 +23,11 @@ from trainables.config import TrialConfig
 
 State = Literal["search", "waiting", "confirm", "done", "failed", "left"]
 """`waiting`: for a decision over several cells. `left`: searched, and not taken up by the path of its study."""
-
-
 ENDED = ("done", "failed", "left")
 
 
 class CellTrials:
-    """What one cell has to run. `advance` is the only method that changes it."""
+    """What one cell has to run. Records bring it forward (`advance`); while it waits, its study's decisions do."""
 
     def __init__(
         self,

@@ -41,8 +41,8 @@ class Path(EachAlone):
         """Factors in the order of the path, as far as it is decided."""
         self._round: dict[str, list[CellTrials]] = {}
         """Factor that is tried -> its cells."""
-        races = study.arms.order == "racing"
-        self._race = study.seeds.search[:1] if races else study.seeds.search
+        self._races = study.arms.order == "racing"
+        self._race = self._first_seeds()
 
     def begin(self, cells: Sequence[Cell]) -> list[CellTrials]:
         """Return the cells that are known from the start, the candidates of the first round among them."""
@@ -81,6 +81,9 @@ class Path(EachAlone):
         last = len(self._steps) + 1  # listed arms and controls
         return sorted(cells, key=lambda cell: (conditions[cell.cell.condition], self._place.get(cell.cell.arm, last)))
 
+    def _first_seeds(self) -> tuple[int, ...]:
+        return self._study.seeds.search[: 1 if self._races else None]
+
     def _candidates(self) -> list[CellTrials]:
         return [cell for cells in self._round.values() for cell in cells]
 
@@ -90,7 +93,7 @@ class Path(EachAlone):
         values = {factor: _blocks(cells, known) for factor, cells in self._round.items()}
         sound = {factor: found for factor, found in values.items() if all(map(math.isfinite, found))}
         seeds = self._study.seeds.search
-        left = survivors(sound, self._study.target.mode) if self._study.arms.order == "racing" else frozenset(sound)
+        left = survivors(sound, self._study.target.mode) if self._races else frozenset(sound)
         if len(self._race) < len(seeds) and len(left) > 1:
             self._race = seeds[: len(self._race) + 1]
             for factor, cells in self._round.items():
@@ -123,8 +126,7 @@ class Path(EachAlone):
         rest = [factor for factor in self._factors if factor not in self.taken]
         if len(rest) < 2:  # all changes together: a cell that is known from the start
             return []
-        races = self._study.arms.order == "racing"
-        self._race = self._study.seeds.search[:1] if races else self._study.seeds.search
+        self._race = self._first_seeds()
         for factor in rest:
             arm = path_arm(self._steps, (*self.taken, factor))
             self._place[arm.name] = len(self.taken) + 1

@@ -53,7 +53,7 @@ def _cost(document: Document, study: Study) -> Iterator[Mistake]:
     if study.search.stop is not None:
         expected = "left out: a stopping rule compares curves, which do not hold the cost"
         yield document.mistake(("search", "stop"), "a stopping rule beside search.cost", expected)
-    if cost.weight is None and study.search.sampler == "cmaes":
+    if study.search.trades and study.search.sampler == "cmaes":
         expected = "tpe, random or grid, or search.cost.weight: cmaes has one target only"
         yield document.mistake(("search", "sampler"), "cmaes, for two targets", expected)
 

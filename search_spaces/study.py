@@ -162,6 +162,11 @@ class Search(Frozen):
     cost: Cost | None = Field(None, description="What a searched number costs; nothing does if absent.")
     space: dict[str, Domain] = Field({}, description="Dotted path -> domain.")
 
+    @property
+    def trades(self) -> bool:
+        """Whether the cost is a second target, instead of being taken off the first."""
+        return self.cost is not None and self.cost.weight is None
+
     @model_validator(mode="before")
     @classmethod
     def _batch_within_trials(cls, value: Any) -> Any:

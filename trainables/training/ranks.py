@@ -52,7 +52,7 @@ class Ranks:
         if self.is_first:
             try:
                 value = call()
-            except Exception as error:
+            except Exception as error:  # whatever it is, the others wait to be told; it is raised again below
                 raised = error
         told = None if raised is None else (cause_of(raised), f"{type(raised).__name__} on rank 0: {raised}")
         value, failed = self.agreed((value, told))
