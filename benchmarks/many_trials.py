@@ -5,7 +5,8 @@
 
 Both sides run trials of three reports and no work on two slots. Ours records every trial in Parquet; plain Tune keeps
 its state and result files. Printed for each number: trials a second, over all and over the first and last tenth, the
-driver's memory, and bytes and files a trial. Start-up is left out: time counts from the first ended trial to the last.
+driver's memory after the first tenth and at the end, bytes and files a trial, and what a restart takes that finds
+everything recorded. Start-up is left out: time counts from the first ended trial to the last.
 Plain Tune is stopped after `--tune-limit` seconds, and its rate is that of what it did. The last line is one JSON
 object.
 """
@@ -25,29 +26,55 @@ from typing import Any
 SLOTS = 2
 REPORTS = 3
 
+Side = Callable[[int, str, float], dict[str, Any]]
+"""(Number of trials, folder, limit in seconds) -> figures."""
+
 
 def ours(num_trials: int, folder: str, limit_s: float) -> dict[str, Any]:
     """Run a study of `num_trials` confirm trials; return its figures."""
-    from cluster.executor import RayExecutor
     from orchestrator.display import QuietDisplay
-    from orchestrator.inputs import Inputs
     from orchestrator.queue import TrialQueue
-    from orchestrator.records import Provenance
     from orchestrator.records import Record
-    from orchestrator.run import Experiment
     from orchestrator.run import run_study
     from orchestrator.store import Store
-    from search_spaces.design import cells
-    from search_spaces.study import Study
-    from trainables.config import TrialConfig
-    from trainables.config import canonical
-    from trainables.simulated import SimulatedTrainable
 
     clock = Clock(num_trials)
 
     class Display(QuietDisplay):
         def finished(self, record: Record, queue: TrialQueue) -> None:
             clock.tick()
+
+    experiment, executor = _many(num_trials, folder)
+    store = Store.open(folder)
+    summary = run_study(experiment, store, executor, Display())
+    assert summary.ran == num_trials and not summary.num_failed
+    store.compact("many")
+    return {**clock.figures(), **_size(Path(folder), num_trials)}
+
+
+def resumed(num_trials: int, folder: str, limit_s: float) -> dict[str, Any]:
+    """Run the study again, of which everything is recorded; return how long that took and its memory."""
+    from orchestrator.display import QuietDisplay
+    from orchestrator.run import run_study
+    from orchestrator.store import Store
+    from trainables.processes import resident_mb
+
+    experiment, executor = _many(num_trials, folder)
+    started = time.perf_counter()
+    assert run_study(experiment, Store.open(folder), executor, QuietDisplay()).ran == 0
+    return {"resume_s": round(time.perf_counter() - started, 2), "resume_mb": round(resident_mb())}
+
+
+def _many(num_trials: int, folder: str) -> tuple[Any, Any]:
+    from cluster.executor import RayExecutor
+    from orchestrator.inputs import Inputs
+    from orchestrator.records import Provenance
+    from orchestrator.run import Experiment
+    from search_spaces.design import cells
+    from search_spaces.study import Study
+    from trainables.config import TrialConfig
+    from trainables.config import canonical
+    from trainables.simulated import SimulatedTrainable
 
     study = Study.model_validate(
         {
@@ -62,17 +89,10 @@ def ours(num_trials: int, folder: str, limit_s: float) -> dict[str, Any]:
     inputs = Inputs(splits=lambda config: ("train", "val", "test"), digests=lambda config: ("simulated", "", ""))
     built = cells(study, TrialConfig, canonical)
     experiment = Experiment(study=study, cells=built, inputs=inputs, provenance=Provenance(host="many"))
-    store = Store.open(folder)
     executor = RayExecutor(
         address="local", resources=study.resources, cache=Path(folder), run_trial=SimulatedTrainable()
     )
-    summary = run_study(experiment, store, executor, Display())
-    assert summary.ran == num_trials and not summary.num_failed
-    store.compact("many")
-    again = time.perf_counter()
-    repeated = run_study(experiment, Store.open(folder), executor, QuietDisplay())
-    assert repeated.ran == 0
-    return {**clock.figures(), **_size(Path(folder), num_trials), "resume_s": round(time.perf_counter() - again, 2)}
+    return experiment, executor
 
 
 def plain_tune(num_trials: int, folder: str, limit_s: float) -> dict[str, Any]:
@@ -138,22 +158,26 @@ class Clock:
 
     def tick(self) -> None:
         """Count an ended trial."""
+        from trainables.processes import resident_mb
+
+        self._memory_mb = resident_mb()
         if self.count % self._every == 0:
             self._marks.append(time.perf_counter())
         self.count += 1
         self._last = time.perf_counter()
+        if self.count == self._every:
+            self._first_memory_mb = self._memory_mb
 
     def figures(self) -> dict[str, Any]:
-        """Return trials a second and this process's memory."""
-        from trainables.processes import resident_mb
-
+        """Return trials a second, and this process's memory after the first tenth of the trials and after the last."""
         tenths = [later - earlier for earlier, later in zip(self._marks, [*self._marks[1:], self._last], strict=True)]
         return {
             "trials": self.count,
             "per_s": round((self.count - 1) / (self._last - self._marks[0]), 2),
             "per_s_first_tenth": round(self._every / tenths[0], 2),
             "per_s_last_tenth": round(self._every / tenths[-1 if self.count % self._every == 0 else -2], 2),
-            "driver_mb": round(resident_mb()),
+            "driver_mb_first_tenth": round(self._first_memory_mb),
+            "driver_mb": round(self._memory_mb),
         }
 
 
@@ -162,20 +186,19 @@ def _size(folder: Path, num_trials: int) -> dict[str, Any]:
     return {"bytes_a_trial": round(sum(files) / num_trials), "files_a_trial": round(len(files) / num_trials, 3)}
 
 
-def measured(side: Callable[[int, str, float], dict[str, Any]], num_trials: int, limit_s: float) -> dict[str, Any]:
+def measured(side: Side, num_trials: int, folder: str, limit_s: float) -> dict[str, Any]:
     """Run one side in a process of its own, so that each starts alike."""
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        queue: Any = multiprocessing.get_context("spawn").Queue()
-        process = multiprocessing.get_context("spawn").Process(
-            target=_put, args=(queue, side, num_trials, folder, limit_s)
-        )
-        process.start()
-        found: dict[str, Any] = queue.get(timeout=6 * 3600)
-        process.join()
-        return found
+    queue: Any = multiprocessing.get_context("spawn").Queue()
+    process = multiprocessing.get_context("spawn").Process(
+        target=_put, args=(queue, side, num_trials, folder, limit_s)
+    )
+    process.start()
+    found: dict[str, Any] = queue.get(timeout=6 * 3600)
+    process.join()
+    return found
 
 
-def _put(queue: Any, side: Callable[[int, str, float], dict[str, Any]], *arguments: Any) -> None:
+def _put(queue: Any, side: Side, *arguments: Any) -> None:
     try:
         queue.put(side(*arguments))
     except BaseException as error:
@@ -189,16 +212,19 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="small numbers")
     parser.add_argument("--trials", type=int, nargs="*", help="numbers of trials, multiples of ten")
     parser.add_argument("--tune-limit", type=float, default=1800.0, help="seconds after which plain Tune is stopped")
+    parser.add_argument("--ours-only", action="store_true", help="leave plain Tune out")
     options = parser.parse_args()
     sizes = options.trials or ([60, 200] if options.quick else [200, 1000, 10_000])
     found = []
     for size in sizes:
-        row = {
-            "trials": size,
-            "ours": measured(ours, size, options.tune_limit),
-            "plain_tune": measured(plain_tune, size, options.tune_limit),
-        }
-        row["ratio"] = round(row["ours"].get("per_s", 0.0) / row["plain_tune"].get("per_s", float("nan")), 2)
+        row: dict[str, Any] = {"trials": size}
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+            row["ours"] = measured(ours, size, folder, options.tune_limit)
+            row["ours"] |= measured(resumed, size, folder, options.tune_limit)
+        if not options.ours_only:
+            with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+                row["plain_tune"] = measured(plain_tune, size, folder, options.tune_limit)
+            row["ratio"] = round(row["ours"].get("per_s", 0.0) / row["plain_tune"].get("per_s", float("nan")), 2)
         print(json.dumps(row), flush=True)
         found.append(row)
     print(json.dumps({"benchmark": "many_trials", "rows": found}))

@@ -2,12 +2,16 @@
 
 Readers look at the small files first and at the merged file afterwards, and a small file outweighs a merged row.
 Compaction puts the merged file in place before it removes small ones. So no reader sees a row missing or twice.
+
+Rows of a small file are checked one by one before they count. A merged file holds only such rows, under checksums: of
+it the version and the columns are looked at, and its pages are compared with their checksums.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from collections.abc import Iterable
+from collections.abc import Iterator
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -22,8 +26,8 @@ from orchestrator.records import records_of
 from orchestrator.records import with_later_columns
 
 _SUFFIX = ".parquet"
-_CHECKED_AT_ONCE = 500
-"""Rows, so that checking a merged file takes no more memory than its table."""
+_MERGED_AT_ONCE = 500
+"""Rows of the merged file that are in memory while it is written anew."""
 
 
 class TableFiles:
@@ -72,12 +76,34 @@ class TableFiles:
         readable = self._readable()
         if not readable:
             return 0
-        if self._folder.exists(self._merged) and self._table(self._merged) is None:
-            raise StoreError(f"{self._folder.uri}: {self._problems[-1]}; move that file away to compact the rest")
-        self._folder.write(self._merged, _as_parquet(self._with_merged(readable.values())))
+        self._folder.write(self._merged, self._merged_with(pa.concat_tables(readable.values())))
         for path in readable:
             self._folder.remove(path)
         return len(readable)
+
+    def _merged_with(self, rows: pa.Table) -> pa.Buffer:
+        """Return the merged file as it is with `rows`: what it holds goes through memory a few rows at a time."""
+        sink = pa.BufferOutputStream()
+        with pq.ParquetWriter(sink, self._schema, compression="zstd", write_page_checksum=True) as writer:
+            try:
+                for kept in self._merged_batches(rows["trial_id"].to_pylist()):
+                    writer.write_table(kept)
+            except (pa.ArrowException, StoreError, OSError) as error:
+                self._skip(self._merged, str(error).splitlines()[0])
+                remedy = "move that file away to compact the rest"
+                raise StoreError(f"{self._folder.uri}: {self._problems[-1]}; {remedy}") from error
+            writer.write_table(rows.sort_by("trial_id"))
+        return sink.getvalue()
+
+    def _merged_batches(self, replaced: Collection[str]) -> Iterator[pa.Table]:
+        """Yield the rows of the merged file that are not of the trials `replaced`."""
+        content = self._folder.read(self._merged)
+        if content is None:
+            return
+        file = _opened(content)
+        for batch in file.iter_batches(_MERGED_AT_ONCE, use_threads=False):
+            table = _in_schema(pa.Table.from_batches([batch]), self._schema)
+            yield table.filter(pc.invert(is_in(table, replaced)))
 
     def _readable(self) -> dict[str, pa.Table]:
         """Return the small files that can be read, by path."""
@@ -103,11 +129,9 @@ class TableFiles:
         if content is None:
             return None
         try:
-            # The file is in memory already: threads and read-ahead would take three times as long as reading it.
-            table = pq.read_table(pa.BufferReader(content), use_threads=False, pre_buffer=False)
-            table = _in_schema(table, self._schema)
-            if path != self._merged and set(table["trial_id"].to_pylist()) - {_trial(path)}:
-                raise StoreError("it holds another trial than its name says")
+            table = _in_schema(_opened(content).read(use_threads=False), self._schema)
+            if path != self._merged:
+                _check_rows(table, _trial(path))
         except (pa.ArrowException, StoreError, ValidationError, OSError) as error:
             self._skip(path, str(error).splitlines()[0])
             return None
@@ -132,11 +156,14 @@ def _in_schema(table: pa.Table, schema: pa.Schema) -> pa.Table:
     missing = [name for name in schema.names if name not in table.column_names]
     if missing:
         raise StoreError(f"it has no column {', '.join(missing)}")
-    table = table.select(schema.names).cast(schema)
-    if schema is RECORD_SCHEMA:
-        for start in range(0, len(table), _CHECKED_AT_ONCE):
-            records_of(table.slice(start, _CHECKED_AT_ONCE))
-    return table
+    return table.select(schema.names).cast(schema)
+
+
+def _check_rows(table: pa.Table, trial_id: str) -> None:
+    if set(table["trial_id"].to_pylist()) - {trial_id}:
+        raise StoreError("it holds another trial than its name says")
+    if table.schema.equals(RECORD_SCHEMA):
+        records_of(table)
 
 
 def _check_version(table: pa.Table) -> None:
@@ -145,6 +172,11 @@ def _check_version(table: pa.Table) -> None:
     newest = pc.max(table["record_version"]).as_py() or 0
     if newest > RECORD_VERSION:
         raise StoreError(f"record_version {newest} is newer than this program reads ({RECORD_VERSION}); update it")
+
+
+def _opened(content: pa.Buffer) -> pq.ParquetFile:
+    # The file is in memory already: read-ahead would take three times as long as reading it.
+    return pq.ParquetFile(pa.BufferReader(content), pre_buffer=False, page_checksum_verification=True)
 
 
 def _as_parquet(table: pa.Table) -> pa.Buffer:
