@@ -40,7 +40,7 @@ from trainables.job import TrialOutcome
 Progress = Callable[[str, int, int], None]
 Prepare = Callable[[Sequence[TrialConfig], Progress], None]
 """Makes ready what trials of these configurations read; told where to report (stage, done, total)."""
-COMPACTED_AFTER = 1000
+COMPACTED_AFTER = 500
 """Trials of a run after which their small files are merged."""
 SHARE_FOR_PLAN = 0.02
 """Of a run's time, at most, goes into writing the plan anew: it grows with the study, and is derived anyway."""

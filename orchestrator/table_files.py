@@ -10,8 +10,8 @@ it the version and the columns are looked at, and its pages are compared with th
 from __future__ import annotations
 
 from collections.abc import Collection
-from collections.abc import Iterable
-from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -26,8 +26,20 @@ from orchestrator.records import records_of
 from orchestrator.records import with_later_columns
 
 _SUFFIX = ".parquet"
-_MERGED_AT_ONCE = 500
-"""Rows of the merged file that are in memory while it is written anew."""
+_FILES_AT_ONCE = 4
+"""Small files that are read side by side: on object storage most of the time is waiting."""
+_COMBINED = 100
+"""Small files whose rows are put together before more are read."""
+_ROW_GROUP = 1000
+"""Rows of the merged file that are read or written together."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Small:
+    """What the small files hold that can be read."""
+
+    trials: tuple[str, ...]
+    rows: pa.Table
 
 
 class TableFiles:
@@ -61,7 +73,7 @@ class TableFiles:
 
     def read(self) -> pa.Table:
         """Return all rows in the table's schema, in order of trial id, a trial's rows in the order written."""
-        return self._with_merged(self._readable().values())
+        return self._with_merged(self._readable())
 
     def rows_of(self, trial_id: str) -> pa.Table:
         """Return the rows of one trial."""
@@ -72,49 +84,54 @@ class TableFiles:
         return self._schema.empty_table() if merged is None else merged.filter(is_in(merged, [trial_id]))
 
     def compact(self) -> int:
-        """Merge the small files that can be read; return how many. Raises StoreError if the merged file cannot."""
-        readable = self._readable()
-        if not readable:
-            return 0
-        self._folder.write(self._merged, self._merged_with(pa.concat_tables(readable.values())))
-        for path in readable:
-            self._folder.remove(path)
-        return len(readable)
+        """Merge the small files that can be read; return how many. Raises StoreError if the merged file cannot.
 
-    def _merged_with(self, rows: pa.Table) -> pa.Buffer:
-        """Return the merged file as it is with `rows`: what it holds goes through memory a few rows at a time."""
+        What is merged already goes through memory a few rows at a time: it does not matter how large the study is.
+        """
+        small = self._readable()
+        if not small.trials:
+            return 0
         sink = pa.BufferOutputStream()
         with pq.ParquetWriter(sink, self._schema, compression="zstd", write_page_checksum=True) as writer:
-            try:
-                for kept in self._merged_batches(rows["trial_id"].to_pylist()):
-                    writer.write_table(kept)
-            except (pa.ArrowException, StoreError, OSError) as error:
-                self._skip(self._merged, str(error).splitlines()[0])
-                remedy = "move that file away to compact the rest"
-                raise StoreError(f"{self._folder.uri}: {self._problems[-1]}; {remedy}") from error
-            writer.write_table(rows.sort_by("trial_id"))
-        return sink.getvalue()
+            writer.write_table(small.rows, _ROW_GROUP)
+            self._copy_merged(writer, replaced=small.trials)
+        self._folder.write(self._merged, sink.getvalue())
+        for trial in small.trials:
+            self._folder.remove(f"{self._small}/{trial}{_SUFFIX}")
+        return len(small.trials)
 
-    def _merged_batches(self, replaced: Collection[str]) -> Iterator[pa.Table]:
-        """Yield the rows of the merged file that are not of the trials `replaced`."""
+    def _copy_merged(self, writer: pq.ParquetWriter, replaced: Collection[str]) -> None:
         content = self._folder.read(self._merged)
         if content is None:
             return
-        file = _opened(content)
-        for batch in file.iter_batches(_MERGED_AT_ONCE, use_threads=False):
-            table = _in_schema(pa.Table.from_batches([batch]), self._schema)
-            yield table.filter(pc.invert(is_in(table, replaced)))
+        try:
+            for batch in _opened(content).iter_batches(_ROW_GROUP, use_threads=False):
+                table = _in_schema(pa.Table.from_batches([batch]), self._schema)
+                writer.write_table(table.filter(pc.invert(is_in(table, replaced))))
+        except (pa.ArrowException, StoreError, OSError) as error:
+            self._skip(self._merged, str(error).splitlines()[0])
+            remedy = "move that file away to compact the rest"
+            raise StoreError(f"{self._folder.uri}: {self._problems[-1]}; {remedy}") from error
 
-    def _readable(self) -> dict[str, pa.Table]:
-        """Return the small files that can be read, by path."""
-        small = {path: self._table(path) for path in self._paths()}
-        return {path: table for path, table in small.items() if table is not None}
+    def _readable(self) -> _Small:
+        """Return the small files that can be read."""
+        paths = self._paths()
+        trials: list[str] = []
+        rows = [self._schema.empty_table()]
+        with ThreadPoolExecutor(_FILES_AT_ONCE) as pool:
+            for start in range(0, len(paths), _COMBINED):
+                some = paths[start : start + _COMBINED]
+                found = dict(zip(some, pool.map(self._table, some), strict=True))
+                known = {path: table for path, table in found.items() if table is not None}
+                trials += map(_trial, known)
+                # A table of one row takes twenty times the memory of the row.
+                rows.append(pa.concat_tables([self._schema.empty_table(), *known.values()]).combine_chunks())
+        return _Small(trials=tuple(trials), rows=pa.concat_tables(rows))
 
-    def _with_merged(self, small: Iterable[pa.Table]) -> pa.Table:
-        rows = pa.concat_tables([self._schema.empty_table(), *small])
-        merged = self._table(self._merged)
+    def _with_merged(self, small: _Small) -> pa.Table:
+        rows, merged = small.rows, self._table(self._merged)
         if merged is not None:
-            rows = pa.concat_tables([rows, merged.filter(pc.invert(is_in(merged, rows["trial_id"].to_pylist())))])
+            rows = pa.concat_tables([rows, merged.filter(pc.invert(is_in(merged, small.trials)))])
         return rows.sort_by("trial_id")
 
     def _paths(self) -> list[str]:
@@ -152,6 +169,9 @@ def _in_schema(table: pa.Table, schema: pa.Schema) -> pa.Table:
     """Return `table` in `schema`; of a record, the version is looked at before any other column."""
     if schema is RECORD_SCHEMA:
         _check_version(table)
+    if table.schema.equals(schema):
+        return table
+    if schema is RECORD_SCHEMA:
         table = with_later_columns(table)
     missing = [name for name in schema.names if name not in table.column_names]
     if missing:
