@@ -96,11 +96,13 @@ def run(
     from orchestrator.overview import print_problems
     from orchestrator.overview import print_summary
     from orchestrator.run import run_study
+    from orchestrator.sinks.sinks import open_sinks
     from trainables.cache import cache_folder
 
     limit = device_seconds(budget) if budget else None
     loaded, cells = composition.load(study, [*overrides, *(["resources.trials_per_group=1"] if cold else [])])
     opened = composition.open_store(store, loaded)
+    sinks = open_sinks(loaded)
     experiment = composition.experiment(loaded, cells, cache_folder())
     try:
         checkpoints = opened.checkpoints_uri(loaded.study)
@@ -109,7 +111,14 @@ def run(
         shown = composition.display(quiet)
         with opened.claims(loaded.study) as claims:
             summary = run_study(
-                experiment, opened, runner, shown, retry_failed=retry_failed, claims=claims, budget=limit
+                experiment,
+                opened,
+                runner,
+                shown,
+                retry_failed=retry_failed,
+                claims=claims,
+                budget=limit,
+                sinks=sinks,
             )
     except KeyboardInterrupt:
         _interrupted(opened.uri)
@@ -308,6 +317,27 @@ def report(study: str, store: str | None, output: Path | None) -> None:
 
     name, opened = composition.find_study(study, store)
     click.echo(str(write_report(opened.uri, name, output or Path(f"{name}.html"))))
+
+
+@ablate.command()
+@click.argument("study")
+@_STORE
+@click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="SQLite file [STUDY.optuna.db].")
+@boundary
+def export(study: str, store: str | None, output: Path | None) -> None:
+    """Write the searches of STUDY as Optuna studies, one a cell, which optuna-dashboard opens.
+
+    \b
+    ablate export quickstart
+    ablate export quickstart -o searches.db && optuna-dashboard sqlite:///searches.db
+    """
+    from orchestrator import composition
+    from orchestrator.optuna_export import export_searches
+
+    name, opened = composition.find_study(study, store)
+    target = output or Path(f"{name}.optuna.db")
+    count = export_searches(opened, name, target)
+    click.echo(f"{target}: {count} cells; open it: optuna-dashboard sqlite:///{target}")
 
 
 @ablate.command()

@@ -6,6 +6,8 @@ may hold one and the same trial. So the place columns of a study's table come fr
 
 from __future__ import annotations
 
+import io
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -83,12 +85,24 @@ def planned(cell: CellTrials) -> PlannedCell:
 def study_content(study: Study, cells: Sequence[PlannedCell]) -> dict[str, Any]:
     """Return what study.json holds: the resolved study, the name of its reference arm, and the plan."""
     reference = next((cell.arm for cell in cells if cell.is_reference), "")
-    return {
-        "plan_version": PLAN_VERSION,
-        **study.model_dump(mode="json"),
-        "reference": reference,
-        "cells": [cell.model_dump(mode="json") for cell in cells],
-    }
+    return {**_heading(study, reference), "cells": [cell.model_dump(mode="json") for cell in cells]}
+
+
+def study_text(study: Study, cells: Sequence[CellTrials]) -> bytes:
+    """Return `study_content` of these cells as JSON; only one cell's plan is in memory beside the text."""
+    reference = next((cell.cell.arm for cell in cells if cell.cell.is_reference), "")
+    heading = json.dumps(_heading(study, reference), indent=2).removesuffix("\n}")
+    text = io.BytesIO()
+    text.write(f'{heading},\n  "cells": ['.encode())
+    for number, cell in enumerate(cells):
+        text.write(b",\n" if number else b"\n")
+        text.write(planned(cell).model_dump_json().encode())
+    text.write(b"\n  ]\n}\n")
+    return text.getvalue()
+
+
+def _heading(study: Study, reference: str) -> dict[str, Any]:
+    return {"plan_version": PLAN_VERSION, **study.model_dump(mode="json"), "reference": reference}
 
 
 def placed(table: pa.Table, cells: Sequence[PlannedCell]) -> pa.Table:

@@ -18,7 +18,7 @@ from orchestrator.endings import Ending
 from orchestrator.executor import Executor
 from orchestrator.inputs import Inputs
 from orchestrator.path import path_configs
-from orchestrator.plan import study_content
+from orchestrator.plan import study_text
 from orchestrator.queue import TrialQueue
 from orchestrator.recorded import Recorded
 from orchestrator.records import Execution
@@ -26,6 +26,7 @@ from orchestrator.records import Provenance
 from orchestrator.records import Record
 from orchestrator.records import adopted
 from orchestrator.records import make_record
+from orchestrator.sinks.sinks import Sinks
 from orchestrator.store import Store
 from orchestrator.store import compaction_key
 from orchestrator.summary import Summary
@@ -92,15 +93,16 @@ def run_study(
     retry_failed: bool = False,
     claims: Claims | None = None,
     budget: float | None = None,
+    sinks: Sinks | None = None,
 ) -> Summary:
     """Run what the study owes and return how it ended.
 
     What was recorded stays recorded however the run ends: the same call goes on where this one stopped. `budget`:
-    device seconds after which nothing more is started.
+    device seconds after which nothing more is started. `sinks`: where each trial that this run ends is copied to.
     """
     claims = claims or SoleDriver()
     queue = experiment.queue(store, adopt=True, retry_failed=retry_failed, claims=claims)
-    run = _Run(experiment, store, queue, display, claims, budget)
+    run = _Run(experiment, store, queue, display, claims, budget, sinks or Sinks())
     with display:
         if not queue.done:
             experiment.prepare(owed_configs(queue), display.preparing)
@@ -136,7 +138,9 @@ class _Run:
         display: Display,
         claims: Claims,
         budget: float | None,
+        sinks: Sinks,
     ) -> None:
+        self._sinks = sinks
         self._recorded = sum(trial.id in queue.known for trial in queue.trials()) - queue.num_taken
         self._ran = self._stopped = 0
         self._experiment = experiment
@@ -189,7 +193,7 @@ class _Run:
             return
         started = time.monotonic()
         study = self._experiment.study
-        self._store.write_study(study.study, study_content(study, self._queue.plan()))
+        self._store.write_study(study.study, study_text(study, self._queue.cells))
         self._written = self._queue.version
         now = time.monotonic()
         self._plan_due = now + (now - started) / SHARE_FOR_PLAN
@@ -215,6 +219,7 @@ class _Run:
         )
         self._store.write(record, ending.outcome.curve, ending.outcome.predictions)
         self._checkpoints.remove(record.trial_id)
+        self._sinks.put(record, ending.outcome.curve, self._display.say)
         self._ran += 1
         self._stopped += record.status == "stopped"
         self._spending.add(record.phase if record.completed else record.status, record.device_seconds)

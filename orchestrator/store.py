@@ -68,9 +68,10 @@ class Store:
         """Return the names of the studies that have something in the store."""
         return [name for name in self._folder.folders("studies") if self._has_something(name)]
 
-    def write_study(self, name: str, content: dict[str, Any]) -> None:
-        """Write the resolved study, over what is there."""
-        self._folder.write(f"{_at(name)}/study.json", json.dumps(content, indent=2).encode())
+    def write_study(self, name: str, content: dict[str, Any] | bytes) -> None:
+        """Write the resolved study, as values or as JSON, over what is there."""
+        text = content if isinstance(content, bytes) else json.dumps(content, indent=2).encode()
+        self._folder.write(f"{_at(name)}/study.json", text)
 
     def study(self, name: str) -> dict[str, Any]:
         """Return what `write_study` wrote; raises StoreError if the study is not in the store."""

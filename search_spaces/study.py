@@ -278,6 +278,16 @@ class Comparisons(Frozen):
     alpha: Number = Field(0.05, gt=0, lt=1, description="Error probability of the whole family of comparisons.")
 
 
+class Sinks(Frozen):
+    """Where trials are copied to as they end; the records stay the truth."""
+
+    tensorboard: Annotated[str, Field(min_length=1)] | None = Field(None, description="Folder of event files.")
+    mlflow: Annotated[str, Field(min_length=1)] | None = Field(None, description="Tracking URI.")
+    wandb: Annotated[str, Field(min_length=1)] | None = Field(
+        None, description="Folder of offline runs of Weights & Biases."
+    )
+
+
 class Study(Frozen):
     """One question, one file, one target."""
 
@@ -297,6 +307,7 @@ class Study(Frozen):
     resources: Resources = Field(Resources(), description="What one trial occupies.")
     storage: Annotated[str, Field(min_length=1)] = Field("ablate-results", description="Folder or URI of the records.")
     comparisons: Comparisons = Field(Comparisons(), description="How effects are judged.")
+    sinks: Sinks | None = Field(None, description="Where trials are copied to besides the records.")
 
     @property
     def headline(self) -> str:

@@ -40,6 +40,7 @@ COMMANDS = [
     "power",
     "compare",
     "report",
+    "export",
     "schema",
     "simulate",
     "compact",

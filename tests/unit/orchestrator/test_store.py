@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import threading
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from orchestrator.errors import StoreError
 from orchestrator.plan import study_content
+from orchestrator.plan import study_text
 from orchestrator.records import CURVE_SCHEMA
 from orchestrator.records import PREDICTION_SCHEMA
 from orchestrator.records import RECORD_SCHEMA
@@ -185,6 +187,12 @@ def test_a_curve_without_its_record_does_not_exist(store: Store, records: list[R
     (_trials(store) / f"{records[0].trial_id}.parquet").unlink()  # as if killed before the record was written
 
     assert set(store.curves("simulated")["trial_id"].to_pylist()) == {records[1].trial_id}
+
+
+def test_the_plan_as_text_is_the_plan_as_values() -> None:
+    queue = make_queue(STUDY)
+
+    assert json.loads(study_text(STUDY, queue.cells)) == study_content(STUDY, queue.plan())
 
 
 def test_an_unfinished_file_is_not_seen(store: Store, records: list[Record]) -> None:

@@ -1,0 +1,47 @@
+"""Weights & Biases: one run a trial, written offline; `wandb sync` sends them, WANDB_MODE=online does at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+
+import wandb
+
+from orchestrator.records import Record
+from orchestrator.sinks.sinks import given
+from orchestrator.sinks.sinks import tags
+from orchestrator.sinks.sinks import title
+from trainables.job import CurvePoint
+
+_EXIT = {"completed": 0, "stopped": 0, "failed": 1}
+
+
+class WandbSink:
+    """Runs below a folder, in the project that has the study's name."""
+
+    def __init__(self, place: str, study: str) -> None:
+        self._folder = Path(place).expanduser()
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._project = study
+
+    def put(self, record: Record, curve: Sequence[CurvePoint]) -> None:
+        """Write the trial's parameters, tags, curves by step, and final metrics as its summary."""
+        run = wandb.init(
+            project=self._project,
+            dir=str(self._folder),
+            mode="online" if os.environ.get("WANDB_MODE") == "online" else "offline",
+            id=record.trial_id,
+            name=title(record),
+            group=record.cell[:128],
+            job_type=record.phase,
+            config={**given(record), "tags": tags(record)},
+            reinit="create_new",
+            settings=wandb.Settings(silent=True, console="off", x_disable_meta=True, x_disable_stats=True),
+        )
+        ordered = sorted(curve, key=lambda point: point.step)
+        for step, points in groupby(ordered, key=lambda point: point.step):
+            run.log({f"curve/{point.split}/{point.metric}": point.value for point in points}, step=step)
+        run.summary.update(record.metrics)
+        run.finish(exit_code=_EXIT[record.status])

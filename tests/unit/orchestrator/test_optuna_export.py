@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import optuna
+import pytest
+
+from orchestrator.optuna_export import ExportError
+from orchestrator.optuna_export import export_searches
+from orchestrator.plan import study_content
+from orchestrator.store import Store
+from tests.helpers.simulated import make_queue
+from tests.helpers.simulated import make_study
+from tests.helpers.simulated import run_all
+from trainables.job import CurvePoint
+
+
+def test_the_search_of_each_cell_is_an_optuna_study_with_its_trials(tmp_path: Path) -> None:
+    study = make_study()
+    queue = make_queue(study)
+    records = run_all(queue)
+    store = Store.open(str(tmp_path / "store"))
+    store.write_study("simulated", study_content(study, queue.plan()))
+    for record in records:
+        store.write(record, [CurvePoint(step=7, split="val", metric="accuracy", value=0.25, seconds=1.0)])
+    searched = [record for record in records if record.phase == "search"]
+
+    count = export_searches(store, "simulated", tmp_path / "searches.db")
+
+    storage = f"sqlite:///{tmp_path / 'searches.db'}"
+    found = {name: optuna.load_study(study_name=name, storage=storage) for name in optuna.get_all_study_names(storage)}
+    assert count == len(found) == len({record.cell for record in searched})
+    for name, made in found.items():
+        own = [record for record in searched if f"simulated/{record.cell}" == name]
+        values = {trial.user_attrs["trial_id"]: (trial.value, trial.params) for trial in made.trials}
+        assert values == {r.trial_id: (r.metrics["val/accuracy"], r.parameter_values()) for r in own}
+        assert {tuple(trial.intermediate_values.items()) for trial in made.trials} == {((1, 0.25),)}
+        assert made.best_value == max(record.metrics["val/accuracy"] for record in own)
+
+    with pytest.raises(ExportError, match="there already"):
+        export_searches(store, "simulated", tmp_path / "searches.db")
