@@ -40,5 +40,5 @@ $(STAMP): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer with venv found on PATH; name one: make PYTHON=/path/to/python" >&2; exit 2; }
 	@echo "Setting up $(VENV): 2.5 GB, some minutes the first time"
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[mini,sinks,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[mini,sinks,frames,dev]'
 	touch $@

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from analysis.errors import AnalysisError
+from analysis.errors import IncomparableError
 from analysis.errors import QueryError
 from analysis.results import Results
 from analysis.results import load
 
-__all__ = ["load", "Results", "AnalysisError", "QueryError"]
+__all__ = ["load", "Results", "AnalysisError", "IncomparableError", "QueryError"]

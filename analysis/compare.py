@@ -9,6 +9,7 @@ import pyarrow as pa
 from analysis.comparison import Comparer
 from analysis.comparison import Comparison
 from analysis.errors import AnalysisError
+from analysis.mixing import mixtures_of_two
 from analysis.observations import Observations
 from analysis.observations import observe
 from analysis.results import Results
@@ -41,15 +42,17 @@ def compared(first: Results, second: Results, studies: tuple[str, str]) -> pa.Ta
     P-values are Holm-corrected over the arms. Raises AnalysisError where the studies have no arm, condition or
     headline metric in common.
     """
-    plans = first.plan(studies[0]), second.plan(studies[1])
-    if plans[0].headline != plans[1].headline:
-        judged = " and ".join(f"{plan.study} by {plan.headline}" for plan in plans)
-        raise AnalysisError(f"the studies are not judged alike: {judged}")
+    plans = first.comparable(studies[0]), second.comparable(studies[1])
+    judged = [f"{plan.headline} ({plan.target.mode})" for plan in plans]
+    if judged[0] != judged[1]:
+        told = " and ".join(f"{plan.study} by {how}" for plan, how in zip(plans, judged, strict=True))
+        raise AnalysisError(f"the studies are not judged alike: {told}")
     arms = [arm for arm in plans[0].arms if arm in plans[1].arms]
     conditions = [label for label in plans[0].conditions if label in plans[1].conditions]
     if not arms or not conditions:
         what = "arm" if not arms else "condition"
         raise AnalysisError(f"{studies[0]} and {studies[1]} have no {what} in common")
+    first.told(mixtures_of_two((first.records[studies[0]], second.records[studies[1]]), plans))
     observed = observe(first.records[studies[0]], plans[0]), observe(second.records[studies[1]], plans[1])
     seeds = tuple(seed for seed in plans[0].seeds.confirm if seed in plans[1].seeds.confirm)
     found = [_pooled(arm, plans[0].headline, observed, conditions, seeds) for arm in arms]

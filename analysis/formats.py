@@ -51,21 +51,21 @@ def render(answer: pa.Table, format: Format) -> bytes:
 
 def text_table(answer: pa.Table) -> str:
     """Return aligned columns; numbers to the right with six significant digits, absent values as `-`."""
-    header, rows, right = _texts(answer)
+    header, rows, right = text_cells(answer)
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     lines = [_line(row, widths, right) for row in [header, ["-" * width for width in widths], *rows]]
     return "\n".join(lines) + f"\n({len(rows)} row{'s' * (len(rows) != 1)})\n"
 
 
-def _texts(answer: pa.Table) -> tuple[list[str], list[list[str]], list[bool]]:
-    """Return header, cells, and which columns are numbers."""
+def text_cells(answer: pa.Table) -> tuple[list[str], list[list[str]], list[bool]]:
+    """Return header, cells as text, and which columns are numbers."""
     header = [_one_line(name) for name in answer.column_names]
     rows = [[_cell(value) for value in row.values()] for row in _positional_rows(answer)]
     return header, rows, [_is_number(field.type) for field in answer.schema]
 
 
 def _markdown(answer: pa.Table) -> str:
-    header, rows, numbers = _texts(answer)
+    header, rows, numbers = text_cells(answer)
     rule = ["---:" if number else "---" for number in numbers]
     escaped = [[cell.replace("\\", "\\\\").replace("|", "\\|") for cell in row] for row in [header, *rows]]
     return "".join(f"| {' | '.join(row)} |\n" for row in [escaped[0], rule, *escaped[1:]])
@@ -73,7 +73,7 @@ def _markdown(answer: pa.Table) -> str:
 
 def _latex(answer: pa.Table) -> str:
     """A `tabular` for the package booktabs."""
-    header, rows, numbers = _texts(answer)
+    header, rows, numbers = text_cells(answer)
     columns = "".join("r" if number else "l" for number in numbers)
     lines = [" & ".join(cell.translate(_IN_LATEX) for cell in row) + " \\\\" for row in [header, *rows]]
     body = "\n".join(lines[1:])

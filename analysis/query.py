@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -52,14 +53,29 @@ DERIVED = {
 VIEWS = (*_TABLES, *DERIVED)
 
 
-def run_query(uri: str, studies: Sequence[str] | str | None, sql: str | None, format: Format = "table") -> bytes:
+def run_query(
+    uri: str,
+    studies: Sequence[str] | str | None,
+    sql: str | None,
+    format: Format = "table",
+    *,
+    mixed: bool = False,
+    say: Callable[[str], None] = lambda problem: None,
+) -> bytes:
     """Answer `sql` over the studies in the store at `uri` as the bytes of `format`.
 
     `sql`: a statement, or the name of a query that comes with the program; `DEFAULT` if None. Text formats are UTF-8.
-    Raises `QueryError` for SQL that is wrong or refused, `AnalysisError` for an unknown study.
+    `mixed` as in `analysis.load`. `say` is told what was left out, or mixed.
+
+    Raises `QueryError` for SQL that is wrong or refused, `IncomparableError` for
+    comparisons of unlike trials, `AnalysisError` for an unknown study.
     """
     asked = sql or DEFAULT
-    return render(ask(load(uri, studies), sql_of(asked) if asked in named_queries() else asked), format)
+    results = load(uri, studies, mixed=mixed)
+    answer = ask(results, sql_of(asked) if asked in named_queries() else asked)
+    for problem in results.problems:
+        say(problem)
+    return render(answer, format)
 
 
 def ask(results: Results, sql: str) -> pa.Table:

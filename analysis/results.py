@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Sequence
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -15,6 +16,8 @@ from analysis.cells import studies_view
 from analysis.effects import EFFECT_SCHEMA
 from analysis.effects import effects_view
 from analysis.errors import AnalysisError
+from analysis.mixing import mixtures
+from analysis.mixing import refuse
 from analysis.plan import StudyPlan
 from analysis.plan import read_plan
 from analysis.trials import Fronts
@@ -25,13 +28,18 @@ from orchestrator.records import PREDICTION_SCHEMA
 from orchestrator.records import RECORD_SCHEMA
 from orchestrator.store import Store
 
+if TYPE_CHECKING:
+    import pandas
+    import polars
+
 
 class Results:
     """Views of the chosen studies, each read when first asked for."""
 
-    def __init__(self, store: Store, studies: Sequence[str]) -> None:
+    def __init__(self, store: Store, studies: Sequence[str], *, mixed: bool = False) -> None:
         """Read `studies` from `store`; use `load` for a URI."""
         self._store = store
+        self._mixed = mixed
         self.studies = tuple(studies)
         self._problems: list[str] = []
         self.plans: dict[str, StudyPlan] = {}
@@ -48,6 +56,45 @@ class Results:
         if study not in self.plans:
             raise AnalysisError("\n".join(self.problems) or f"study {study!r}: not among {', '.join(self.studies)}")
         return self.plans[study]
+
+    def comparable(self, study: str) -> StudyPlan:
+        """Return the plan of a study whose trials may be compared.
+
+        Raises `IncomparableError` where they saw other data or are other things, unless the results were loaded as
+        mixed: then `problems` says it.
+        """
+        plan = self.plan(study)
+        self.told(mixtures(self.records[study], plan))
+        return plan
+
+    def told(self, mixtures: Sequence[str]) -> None:
+        """Refuse what would be mixed, or note it where the results were loaded as mixed."""
+        if not self._mixed:
+            refuse(mixtures)
+        self._problems += mixtures
+
+    def arrow(self, asked: str) -> pa.Table:
+        """Return a view, given by its name, or the answer to a SQL statement over the views, as an Arrow table."""
+        from analysis.query import VIEWS
+        from analysis.query import ask
+
+        return ask(self, f"select * from {asked}" if asked in VIEWS else asked)
+
+    def pandas(self, asked: str) -> pandas.DataFrame:
+        """Return what `arrow` does, as a pandas data frame."""
+        return self.arrow(asked).to_pandas()
+
+    def polars(self, asked: str) -> polars.DataFrame:
+        """Return what `arrow` does, as a polars data frame."""
+        import polars
+
+        return polars.DataFrame(self.arrow(asked))
+
+    def _repr_html_(self) -> str:
+        """Return the studies and their primary comparisons, for a notebook."""
+        from analysis.notebook import page_of
+
+        return page_of(self)
 
     @cached_property
     def records(self) -> dict[str, pa.Table]:
@@ -66,6 +113,8 @@ class Results:
     @cached_property
     def effects(self) -> pa.Table:
         """One row a comparison: `analysis.effects.effects_view`. Studies without a readable plan have none."""
+        for study in self.plans:
+            self.comparable(study)
         return self._of_plans(effects_view, EFFECT_SCHEMA)
 
     @cached_property
@@ -114,8 +163,10 @@ class Results:
             self._problems.append(str(error))
 
 
-def load(uri: str, studies: Sequence[str] | str | None = None) -> Results:
+def load(uri: str, studies: Sequence[str] | str | None = None, *, mixed: bool = False) -> Results:
     """Open the results of `studies` (names; all in the store if None) in the store at `uri`, a path or URI.
+
+    `mixed`: compare also trials that saw other data or are of another version, and say so in `problems`.
 
     Raises `AnalysisError` if the store holds nothing or lacks a study that was asked for.
     """
@@ -128,7 +179,7 @@ def load(uri: str, studies: Sequence[str] | str | None = None) -> Results:
             f"store {uri!r}: no results of {', '.join(map(repr, unknown)) or 'any study'}; studies in the store: "
             f"{', '.join(known) or 'none'}. `ablate run STUDY` makes them; --store names another store."
         )
-    return Results(store, asked)
+    return Results(store, asked, mixed=mixed)
 
 
 def _joined(tables: list[pa.Table]) -> pa.Table:

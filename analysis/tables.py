@@ -29,7 +29,7 @@ def effects_table(uri: str, study: str, *, style: Style = "plain", width: int = 
 
 def results_table(results: Results, study: str, *, style: Style = "plain", width: int = 120) -> str:
     """Return the result table of `study`, one of `results`."""
-    plan = results.plan(study)
+    plan = results.comparable(study)
     effects = [row for row in results.effects.to_pylist() if row["study"] == study]
     grids = [pooled_grid(effects, plan), *condition_grids(effects, plan, _WIDE if style == "markdown" else 4)]
     notes = [legend(effects, plan), *shortfall(effects)]

@@ -5,7 +5,7 @@
 
 Both sides run trials of three reports and no work on two slots. Ours records every trial in Parquet; plain Tune keeps
 its state and result files. Printed for each number: trials a second, over all and over the first and last tenth, the
-driver's memory after the first tenth and at the end, bytes and files a trial, and what a restart takes that finds
+driver's memory after each tenth, bytes and files a trial, and what a restart takes that finds
 everything recorded. Start-up is left out: time counts from the first ended trial to the last.
 Plain Tune is stopped after `--tune-limit` seconds, and its rate is that of what it did. The last line is one JSON
 object.
@@ -155,29 +155,28 @@ class Clock:
         self.count = 0
         self._every = max(1, num_trials // 10)
         self._marks: list[float] = []
+        self._memory_mb: list[int] = []
 
     def tick(self) -> None:
         """Count an ended trial."""
         from trainables.processes import resident_mb
 
-        self._memory_mb = resident_mb()
         if self.count % self._every == 0:
             self._marks.append(time.perf_counter())
         self.count += 1
         self._last = time.perf_counter()
-        if self.count == self._every:
-            self._first_memory_mb = self._memory_mb
+        if self.count % self._every == 0:
+            self._memory_mb.append(round(resident_mb()))
 
     def figures(self) -> dict[str, Any]:
-        """Return trials a second, and this process's memory after the first tenth of the trials and after the last."""
+        """Return trials a second, and this process's memory after each tenth of the trials."""
         tenths = [later - earlier for earlier, later in zip(self._marks, [*self._marks[1:], self._last], strict=True)]
         return {
             "trials": self.count,
             "per_s": round((self.count - 1) / (self._last - self._marks[0]), 2),
             "per_s_first_tenth": round(self._every / tenths[0], 2),
             "per_s_last_tenth": round(self._every / tenths[-1 if self.count % self._every == 0 else -2], 2),
-            "driver_mb_first_tenth": round(self._first_memory_mb),
-            "driver_mb": round(self._memory_mb),
+            "driver_mb_by_tenth": self._memory_mb,
         }
 
 

@@ -21,6 +21,9 @@ _FORMS = ("table", "csv", "json", "jsonl", "markdown", "latex")
 _STORE = click.option(
     "--store", metavar="URI", help="Folder or URI of the records [ABLATE_STORE, or the study's own]."
 )
+_MIXED = click.option(
+    "--mixed", is_flag=True, help="Compare also trials that saw other data or are of another version, and say so."
+)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -202,9 +205,12 @@ def status(study: str, store: str | None) -> None:
     help="Form of the answer.",
 )
 @click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="Write the answer to this file.")
+@_MIXED
 @click.option("--list", "listed", is_flag=True, help="Print the named queries and stop.")
 @boundary
-def query(words: tuple[str, ...], store: str | None, form: Any, output: Path | None, listed: bool) -> None:
+def query(
+    words: tuple[str, ...], store: str | None, form: Any, output: Path | None, mixed: bool, listed: bool
+) -> None:
     """Answer SQL over the views of some studies, of all in the store if none is given; without SQL, the effects.
 
     SQL is a statement in quotes, or behind a study the name of a query that comes with the program (--list). Views:
@@ -232,7 +238,7 @@ def query(words: tuple[str, ...], store: str | None, form: Any, output: Path | N
     names, sql = (words[:-1], words[-1]) if is_sql else (words, None)
     found = [composition.find_study(name, store) for name in names]
     uri = found[0][1].uri if found else composition.open_store(store).uri
-    answer = run_query(uri, [name for name, _ in found] or None, sql, form)
+    answer = run_query(uri, [name for name, _ in found] or None, sql, form, mixed=mixed, say=_warn)
     if output is not None:
         output.write_bytes(answer)
     else:
@@ -251,8 +257,9 @@ def query(words: tuple[str, ...], store: str | None, form: Any, output: Path | N
     help="Probability of finding it.",
 )
 @click.option("--format", "form", type=click.Choice(_FORMS), default="table", show_default=True)
+@_MIXED
 @boundary
-def power(study: str, store: str | None, effect: float, power: float, form: Any) -> None:
+def power(study: str, store: str | None, effect: float, power: float, form: Any, mixed: bool) -> None:
     """Say how many confirm seeds STUDY needs to find a difference of a stated size, from what it has recorded.
 
     Before anything is recorded, `ablate simulate` answers with an assumed scatter.
@@ -267,8 +274,8 @@ def power(study: str, store: str | None, effect: float, power: float, form: Any)
     from orchestrator import composition
 
     name, opened = composition.find_study(study, store)
-    results = load(opened.uri, name)
-    needed = seeds_needed(results.records[name], results.plan(name), effect=effect, power=power)
+    results = load(opened.uri, name, mixed=mixed)
+    needed = seeds_needed(results.records[name], results.comparable(name), effect=effect, power=power)
     click.echo(render(needed, form), nl=False)
 
 
@@ -278,8 +285,9 @@ def power(study: str, store: str | None, effect: float, power: float, form: Any)
 @_STORE
 @click.option("--other-store", metavar="URI", help="Where SECOND is, if that is another store.")
 @click.option("--format", "form", type=click.Choice(_FORMS), default="table", show_default=True)
+@_MIXED
 @boundary
-def compare(first: str, second: str, store: str | None, other_store: str | None, form: Any) -> None:
+def compare(first: str, second: str, store: str | None, other_store: str | None, form: Any, mixed: bool) -> None:
     """Compare two runs of a question, arm by arm: SECOND minus FIRST, paired by task and seed.
 
     \b
@@ -293,9 +301,11 @@ def compare(first: str, second: str, store: str | None, other_store: str | None,
     from orchestrator import composition
 
     found = composition.find_study(first, store), composition.find_study(second, other_store or store)
-    both = load(found[0][1].uri, found[0][0]), load(found[1][1].uri, found[1][0])
     names = (found[0][0], found[1][0])
+    both = load(found[0][1].uri, names[0], mixed=mixed), load(found[1][1].uri, names[1], mixed=mixed)
     click.echo(render(compared(*both, names), form), nl=False)
+    for problem in dict.fromkeys([*both[0].problems, *both[1].problems]):
+        _warn(problem)
     for line in differences_of_origin(*both, names) if form == "table" else ():
         click.echo(line)
 
@@ -399,6 +409,10 @@ def _print_plan(source: str, overrides: tuple[str, ...], uri: str | None) -> Non
     outdated = sum(record.study == study.study and record.identity_version != IDENTITY_VERSION for record in records)
     cost = expected_cost(queue.cells, queue.known, records)
     print_plan(console(), queue, cost, missing=missing, outdated=outdated)
+
+
+def _warn(text: str) -> None:
+    click.echo(text, err=True)
 
 
 def _interrupted(uri: str) -> NoReturn:

@@ -239,10 +239,14 @@ def display(quiet: bool) -> Display:
 
 
 def effects_table(store: Store, study: str) -> str:
-    """Return the study's result table as text for standard output."""
+    """Return the study's result table as text for standard output, or why its trials cannot be compared."""
+    from analysis.errors import IncomparableError
     from analysis.tables import effects_table as table_of
 
-    return table_of(store.uri, study)
+    try:
+        return table_of(store.uri, study)
+    except IncomparableError as error:
+        return f"{error}\n"
 
 
 def _running_cluster() -> str:
