@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 from jinja2 import Environment
@@ -15,6 +16,16 @@ from analysis.page import Page
 from analysis.page import study_page
 from analysis.results import Results
 from analysis.results import load
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Live:
+    """What a served page knows of its server."""
+
+    version: str
+    """Of the records that the page shows; the server tells the present one at `version`."""
+    every: float
+    """Seconds between two looks."""
 
 
 def write_report(uri: str, study: str, path: Path | None = None) -> Path:
@@ -33,14 +44,17 @@ def write_report(uri: str, study: str, path: Path | None = None) -> Path:
     return target
 
 
-def render_report(results: Results, study: str) -> str:
-    """Return the report of `study`, one of `results`, as HTML. All text from records is escaped."""
+def render_report(results: Results, study: str, *, live: Live | None = None) -> str:
+    """Return the report of `study`, one of `results`, as HTML. All text from records is escaped.
+
+    `live`: of a page that is served; it then looks for news and loads itself again.
+    """
     if study not in results.plans:
         raise AnalysisError("\n".join(results.problems) or f"study {study!r}: not among {', '.join(results.studies)}")
-    return render_page(study_page(results, study))
+    return render_page(study_page(results, study), live)
 
 
-def render_page(page: Page) -> str:
+def render_page(page: Page, live: Live | None = None) -> str:
     """Place `page` in the template."""
     environment = Environment(
         loader=PackageLoader("analysis", package_path=""),
@@ -49,7 +63,7 @@ def render_page(page: Page) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("report.html.jinja").render(page=page)
+    return environment.get_template("report.html.jinja").render(page=page, live=live)
 
 
 def _write_whole(target: Path, page: str) -> None:

@@ -44,6 +44,7 @@ def ablate() -> None:
     ablate query quickstart               effects with intervals
     ablate power quickstart --effect 0.01 how many seeds such a difference takes
     ablate report quickstart -o out.html  one page with everything
+    ablate watch quickstart               follow a running study
     """
 
 
@@ -348,6 +349,43 @@ def export(study: str, store: str | None, output: Path | None) -> None:
     target = output or Path(f"{name}.optuna.db")
     count = export_searches(opened, name, target)
     click.echo(f"{target}: {count} cells; open it: optuna-dashboard sqlite:///{target}")
+
+
+@ablate.command()
+@click.argument("study")
+@_STORE
+@click.option("--every", type=click.FloatRange(min=0.2), default=2.0, show_default=True, help="Seconds between looks.")
+@click.option("--serve", is_flag=True, help="Serve the report of what is recorded so far, on this machine only.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, show_default=True, help="0 takes a free one.")
+@boundary
+def watch(study: str, store: str | None, every: float, serve: bool, port: int) -> None:
+    """Follow a running STUDY, whoever runs it, from any machine that reaches the store.
+
+    In the terminal until the study has ended; with --serve as its report in a browser, which loads itself again when
+    something is recorded. Ctrl-C ends the watching, never the study.
+
+    \b
+    ablate watch quickstart
+    ablate watch quickstart --store s3://bucket/results --serve --port 8899
+    """
+    from orchestrator import composition
+    from orchestrator.overview import console
+    from orchestrator.watch import watch as follow
+
+    name, opened = composition.find_study(study, store)
+    served = composition.serve_report(opened, name, port=port, every=every) if serve else None
+    try:
+        if served is not None:
+            click.echo(f"{served.url} shows {name} until Ctrl-C")
+        follow(opened, name, console(), every=every)
+        if served is not None:
+            click.echo(f"{name} has ended; the page stays until Ctrl-C")
+            served.wait()
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
+    finally:
+        if served is not None:
+            served.close()
 
 
 @ablate.command()

@@ -19,6 +19,7 @@ from orchestrator.errors import OrchestratorError
 from orchestrator.errors import UnknownStudyError
 
 if TYPE_CHECKING:
+    from analysis.live_page import ServedPage
     from analysis.power import Tally
     from orchestrator.decisions import Judge
     from orchestrator.display import Display
@@ -236,6 +237,14 @@ def display(quiet: bool) -> Display:
     if quiet:
         return QuietDisplay()
     return LiveDisplay(console) if console.is_terminal else PlainDisplay(sys.stderr)
+
+
+def serve_report(store: Store, study: str, *, port: int, every: float) -> ServedPage:
+    """Serve the live report of `study` on loopback; raises `AnalysisError` where the port is taken."""
+    from analysis.live_page import LivePage
+    from analysis.live_page import ServedPage
+
+    return ServedPage(LivePage(store.uri, study, lambda: store.version(study), every=every), port)
 
 
 def effects_table(store: Store, study: str) -> str:

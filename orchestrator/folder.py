@@ -53,6 +53,11 @@ class Folder:
         """Return whether there is a file at `path`."""
         return self._files.get_file_info(self._at(path)).type == fs.FileType.File
 
+    def stamps(self, folder: str) -> list[tuple[str, int, int]]:
+        """Return name, time and size of each file in `folder`, sorted: what tells one state of it from the next."""
+        found = (info for info in self._listed(folder) if info.type == fs.FileType.File)
+        return sorted((info.base_name, info.mtime_ns or 0, info.size) for info in found)
+
     def stamp(self, path: str) -> tuple[int, int] | None:
         """Return what tells one version of the file from the next, by time and size; None if there is none."""
         info = self._files.get_file_info(self._at(path))

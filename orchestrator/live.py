@@ -77,7 +77,7 @@ class LiveDisplay:
         for name in ("cell", "search", "confirm", "failed", f"best {queue.study.target.metric}", ""):
             table.add_column(name, justify="left" if name in ("cell", "") else "right")
         cells = queue.progress()
-        shown = _most_telling(cells, max(3, self._console.height - SPARE_LINES))
+        shown = most_telling(cells, max(3, self._console.height - SPARE_LINES))
         for cell in shown:
             table.add_row(*_row(cell))
         if len(shown) < len(cells):
@@ -85,7 +85,7 @@ class LiveDisplay:
         return table
 
 
-def _most_telling(cells: list[CellProgress], count: int) -> list[CellProgress]:
+def most_telling(cells: list[CellProgress], count: int) -> list[CellProgress]:
     """Return `count` cells in the study's order, running and unfinished ones first in line."""
     ranked = sorted(range(len(cells)), key=lambda i: (cells[i].running == 0, cells[i].state in ENDED, i))
     return [cells[i] for i in sorted(ranked[:count])]

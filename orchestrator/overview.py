@@ -42,7 +42,7 @@ def print_plan(out: Console, queue: TrialQueue, cost: Cost, *, missing: str = ""
     `missing` says which data is not here; then trials have no ids yet. `outdated`: trials recorded by code of another
     identity version.
     """
-    out.print(_cells(queue.progress(), ""))
+    out.print(cells_table(queue.progress(), ""))
     taken, owed = queue.num_taken, queue.owed()
     recorded = len({trial.id for trial in queue.trials()} & queue.known.keys()) - taken
     out.print(f"{len(queue.cells)} cells, {recorded} trials recorded, {taken} taken from other studies, {owed} owed")
@@ -62,10 +62,8 @@ def print_plan(out: Console, queue: TrialQueue, cost: Cost, *, missing: str = ""
 
 def print_status(out: Console, standing: Standing) -> None:
     """Print how far each cell is, which trials failed and why, and what in the store could not be read."""
-    out.print(_cells(standing.cells, standing.metric))
-    done = sum(cell.search_done + cell.confirm_done for cell in standing.cells)
-    total = sum(cell.search_total + cell.confirm_total for cell in standing.cells)
-    out.print(f"{standing.study}: {done} of {total} trials recorded, {len(standing.failed)} failed")
+    out.print(cells_table(standing.cells, standing.metric))
+    out.print(recorded(standing))
     for cell, front in standing.fronts.items():
         out.print(f"front of {cell} ({standing.metric}): {'; '.join(front)}")
     if standing.num_superseded:
@@ -105,6 +103,13 @@ def print_problems(out: Console, problems: Sequence[str]) -> None:
         out.print(f"problem: {problem}")
 
 
+def recorded(standing: Standing) -> str:
+    """Return one line on how many trials of the study are recorded and failed."""
+    done = sum(cell.search_done + cell.confirm_done for cell in standing.cells)
+    total = sum(cell.search_total + cell.confirm_total for cell in standing.cells)
+    return f"{standing.study}: {done} of {total} trials recorded, {len(standing.failed)} failed"
+
+
 def failure(record: Record) -> str:
     """Return one line on a failed trial."""
     lines = record.error.strip().splitlines()
@@ -112,7 +117,8 @@ def failure(record: Record) -> str:
     return f"failed: {record.cell} {record.phase} seed {record.seed} ({record.cause}){reason}"
 
 
-def _cells(cells: Sequence[CellProgress], metric: str) -> Table:
+def cells_table(cells: Sequence[CellProgress], metric: str) -> Table:
+    """Return one row a cell: what is recorded of its search and of its confirm seeds, and its best target."""
     table = Table(box=None, pad_edge=False)
     table.add_column("cell", no_wrap=True)
     stops = any(cell.stopped for cell in cells)

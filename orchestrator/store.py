@@ -11,6 +11,7 @@ studies/<study>/leases/<owner>.json             what a driver that runs the stud
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -194,6 +195,12 @@ class Store:
         if self._merged_seen.get(study, (None, set()))[0] != stamp:
             self._merged_seen[study] = (stamp, self._table(study, "trials").merged_ids())
         return self._merged_seen[study][1] if stamp is not None else set()
+
+    def version(self, study: str) -> str:
+        """Return a text that changes whenever something of the study is written; cheap to ask again and again."""
+        at = _at(study)
+        seen = [self._folder.stamps(folder) for folder in (at, f"{at}/trials", f"{at}/compacted")]
+        return hashlib.sha256(json.dumps(seen).encode()).hexdigest()
 
     def checkpoints(self, study: str) -> Checkpoints:
         """Return the checkpoints of the study's unfinished trials."""

@@ -97,11 +97,8 @@ def test_no_two_modules_import_each_other() -> None:
 
 def test_every_foreign_import_is_a_declared_dependency() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    listed = [
-        *project["dependencies"],
-        *project["optional-dependencies"]["mini"],
-        *project["optional-dependencies"]["sinks"],
-    ]
+    extras = project["optional-dependencies"]
+    listed = [*project["dependencies"], *extras["mini"], *extras["sinks"], *extras["frames"]]
     declared = {_normal(re.split(r"[\[<>=~! ]", line)[0]) for line in listed}
     distributions = importlib.metadata.packages_distributions()
     foreign = {_top(found.target) for module in modules() for found in imports(module)}

@@ -41,6 +41,7 @@ COMMANDS = [
     "compare",
     "report",
     "export",
+    "watch",
     "schema",
     "simulate",
     "compact",
