@@ -97,6 +97,13 @@ def pooled_comparisons(observations: Observations, plan: StudyPlan) -> list[Comp
     return [comparer.pooled(arm) for arm in plan.arms]
 
 
+def headline_comparisons(observations: Observations, plan: StudyPlan) -> list[Comparison]:
+    """Return each arm's comparison with the reference on the headline metric, over all conditions and in each."""
+    comparer = _comparer(observations, plan, plan.headline)
+    cells = [comparer.in_condition(arm, label) for label in comparer.conditions for arm in plan.arms]
+    return [*(comparer.pooled(arm) for arm in plan.arms), *cells]
+
+
 def _metrics(observations: Observations, plan: StudyPlan) -> list[str]:
     """Headline first, whether or not it was seen, so that an incomplete study says what is missing."""
     return [plan.headline, *(metric for metric in observations.metrics if metric != plan.headline)]
@@ -218,6 +225,7 @@ __all__ = [
     "REFERENCE",
     "SHOWN",
     "effects_view",
+    "headline_comparisons",
     "pooled_comparisons",
     "pooled_rows",
     "primary_rows",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from http.server import ThreadingHTTPServer
@@ -100,7 +101,8 @@ def _answering(page: LivePage) -> type[BaseHTTPRequestHandler]:
             self.send_header("Content-Length", str(len(content)))
             self.send_header("Cache-Control", "no-store")
             self.end_headers()
-            self.wfile.write(content)
+            with suppress(ConnectionError):  # the browser has loaded the page anew, or left
+                self.wfile.write(content)
 
         def log_message(self, format: str, *args: object) -> None:
             """Leave the terminal alone."""

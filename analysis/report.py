@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
 import tempfile
 from dataclasses import dataclass
+from functools import cache
+from importlib import resources
 from pathlib import Path
 
 from jinja2 import Environment
@@ -17,6 +21,17 @@ from analysis.page import study_page
 from analysis.results import Results
 from analysis.results import load
 
+SECTIONS = (
+    ("results", "Results"),
+    ("pictures", "Pictures"),
+    ("failed", "Failures"),
+    ("cost", "Cost"),
+    ("reproduce", "Reproduce"),
+    ("search", "Search"),
+    ("trials", "Trials"),
+)
+"""Id of a heading of the page -> what its link is called."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Live:
@@ -28,13 +43,13 @@ class Live:
     """Seconds between two looks."""
 
 
-def write_report(uri: str, study: str, path: Path | None = None) -> Path:
+def write_report(uri: str, study: str, path: Path | None = None, *, mixed: bool = False) -> Path:
     """Write the report of `study` in the store at `uri` to `path`, and return where it is.
 
     Without `path`: `<study>.html` in the current folder. The file is written whole or not at all. Raises
     `AnalysisError` without such a study or where the file cannot be written.
     """
-    page = render_report(load(uri, study), study)
+    page = render_report(load(uri, study, mixed=mixed), study)
     target = Path(f"{study}.html") if path is None else Path(path)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -63,7 +78,32 @@ def render_page(page: Page, live: Live | None = None) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("report.html.jinja").render(page=page, live=live)
+    return environment.get_template("report.html.jinja").render(
+        page=page, live=live, sections=SECTIONS, scripts=_scripts()
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Script:
+    text: str
+    """Safe inside a script element."""
+    digest: str
+    """As a content security policy names it."""
+
+
+@cache
+def _scripts() -> tuple[_Script, ...]:
+    """Return Vega's libraries and the page's own script."""
+    import vl_convert
+
+    own = resources.files("analysis").joinpath("report.js").read_text(encoding="utf-8")
+    return tuple(map(_script, (vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"), own)))
+
+
+def _script(text: str) -> _Script:
+    inside = text.replace("</script", "<\\/script").replace("<!--", "<\\!--")
+    digest = base64.b64encode(hashlib.sha256(inside.encode()).digest()).decode()
+    return _Script(text=inside, digest=f"sha256-{digest}")
 
 
 def _write_whole(target: Path, page: str) -> None:

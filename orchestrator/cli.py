@@ -44,6 +44,7 @@ def ablate() -> None:
     ablate query quickstart               effects with intervals
     ablate power quickstart --effect 0.01 how many seeds such a difference takes
     ablate report quickstart -o out.html  one page with everything
+    ablate figures quickstart             its pictures as files, with their data
     ablate watch quickstart               follow a running study
     """
 
@@ -315,8 +316,9 @@ def compare(first: str, second: str, store: str | None, other_store: str | None,
 @click.argument("study")
 @_STORE
 @click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="File [STUDY.html].")
+@_MIXED
 @boundary
-def report(study: str, store: str | None, output: Path | None) -> None:
+def report(study: str, store: str | None, output: Path | None, mixed: bool) -> None:
     """Write one HTML page with the answer, tables, figures and costs; it needs no network.
 
     \b
@@ -327,7 +329,7 @@ def report(study: str, store: str | None, output: Path | None) -> None:
     from orchestrator import composition
 
     name, opened = composition.find_study(study, store)
-    click.echo(str(write_report(opened.uri, name, output or Path(f"{name}.html"))))
+    click.echo(str(write_report(opened.uri, name, output or Path(f"{name}.html"), mixed=mixed)))
 
 
 @ablate.command()
@@ -349,6 +351,36 @@ def export(study: str, store: str | None, output: Path | None) -> None:
     target = output or Path(f"{name}.optuna.db")
     count = export_searches(opened, name, target)
     click.echo(f"{target}: {count} cells; open it: optuna-dashboard sqlite:///{target}")
+
+
+@ablate.command()
+@click.argument("study")
+@_STORE
+@click.option("--output", "-o", type=click.Path(file_okay=False, path_type=Path), help="Folder [STUDY-figures].")
+@click.option(
+    "--kind",
+    "kinds",
+    multiple=True,
+    type=click.Choice(["svg", "png", "pdf", "json", "csv"]),
+    default=["svg", "csv"],
+    show_default=True,
+    help="Picture, Vega-Lite specification (json) or data (csv); may be given several times.",
+)
+@_MIXED
+@boundary
+def figures(study: str, store: str | None, output: Path | None, kinds: tuple[Any, ...], mixed: bool) -> None:
+    """Write the pictures of STUDY as files, with their data.
+
+    \b
+    ablate figures quickstart
+    ablate figures quickstart --kind pdf --kind csv -o paper/figures
+    """
+    from analysis.figures import write_figures
+    from orchestrator import composition
+
+    name, opened = composition.find_study(study, store)
+    for path in write_figures(opened.uri, name, output or Path(f"{name}-figures"), kinds, mixed=mixed):
+        click.echo(str(path))
 
 
 @ablate.command()

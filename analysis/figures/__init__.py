@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from typing import Literal
+from typing import get_args
 
 from analysis.figures.cost import cost
+from analysis.figures.drawing import pdf
 from analysis.figures.drawing import png
+from analysis.figures.drawing import rows_of
+from analysis.figures.drawing import specification
 from analysis.figures.drawing import svg
 from analysis.figures.forest import forest
 from analysis.figures.learning import learning_curves
+from analysis.figures.learning import search_curves
 from analysis.figures.low_shot import low_shot
+from analysis.figures.search import parallel_coordinates
+from analysis.figures.search import slices
 from analysis.figures.shift import shift_gap
+from analysis.figures.trade_off import trade_off
 from analysis.results import Results
 from analysis.results import load
+from analysis.trials import decoded
+
+Kind = Literal["svg", "png", "pdf", "json", "csv"]
+KINDS: tuple[str, ...] = get_args(Kind)
+"""What a figure can be written as: a picture, its Vega-Lite specification (json), or its data (csv)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,71 +42,134 @@ class Figure:
     name: str
     title: str
     caption: str
-    chart: Any
-    """An Altair chart."""
+    specification: dict[str, Any]
+    """Vega-Lite with its data, for a page."""
+    exploratory: bool = False
+    """Whether it shows the search: validation data, in none of the results."""
 
     def svg(self) -> str:
         """Return it as SVG that takes its text colour from the page around it."""
-        return svg(self.chart, self.name)
+        return svg(self.specification, self.name)
 
     def png(self, scale: float = 2.0) -> bytes:
         """Return it as PNG on white, `scale` pixels for each of the SVG's."""
-        return png(self.chart, scale)
+        return png(self.specification, scale)
+
+    def csv(self) -> str:
+        """Return the data it shows."""
+        rows = rows_of(self.specification)
+        file = io.StringIO()
+        columns = list(dict.fromkeys(name for row in rows for name in row))
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        return file.getvalue()
+
+    def content(self, kind: Kind) -> bytes:
+        """Return it as the bytes of a file of `kind`."""
+        if kind == "png":
+            return self.png()
+        if kind == "pdf":
+            return pdf(self.specification)
+        texts = {"svg": self.svg, "csv": self.csv, "json": lambda: json.dumps(self.specification, indent=1)}
+        return texts[kind]().encode()
 
 
 def study_figures(results: Results, study: str) -> list[Figure]:
-    """Return the figures that the records of `study` allow: low-shot curves, effects, shift, learning, cost."""
-    plan, records = results.plans[study], results.records[study]
+    """Return the figures that the records of `study` allow, the confirmed ones first."""
+    plan, records = results.comparable(study), results.records[study]
     effects = [row for row in results.effects.to_pylist() if row["study"] == study]
-    trials = [row for row in results.trials.to_pylist() if row["study"] == study]
-    current = [row for row in trials if row["counts"]]
+    trials = decoded(records)
+    current = [row for row in trials if plan.current is None or row["trial_id"] in plan.current]
     curves = [row for row in results.curves.to_pylist() if row["study"] == study]
+    metric = plan.target.metric
     drawn = [
-        (
-            "low_shot",
-            "Accuracy against labelled data" if plan.target.name == "accuracy" else "Low-shot curves",
-            "Mean over confirm seeds with its 95 % interval; small points are seeds. Arms are set side by side for "
-            "legibility. Axes do not start at zero.",
-            low_shot(effects, records, plan),
+        _figure(
+            name="low_shot",
+            title="Accuracy against labelled data" if plan.target.name == "accuracy" else "Low-shot curves",
+            caption="Mean over confirm seeds with its 95 % interval; small points are seeds. Arms are set side by "
+            "side for legibility. Axes do not start at zero.",
+            chart=low_shot(effects, records, plan),
         ),
-        (
-            "effects",
-            "Effects",
-            "Paired difference with its 95 % interval. Filled: a difference was shown after correction; hollow: none "
-            "was shown, or there are too few seeds to show one.",
-            forest(effects, plan),
+        _figure(
+            name="effects",
+            title="Effects",
+            caption="Paired difference with its 95 % interval; small points are pairs. Filled: a difference was shown "
+            "after correction; hollow: none was shown, or there are too few seeds to show one.",
+            chart=forest(effects, records, plan),
         ),
-        (
-            "shift",
-            "Under shift",
-            "Shifted test minus test, taken inside each trial; mean and 95 % interval over seeds.",
-            shift_gap(records, plan),
+        _figure(
+            name="shift",
+            title="Under shift",
+            caption="Shifted test minus test, taken inside each trial; mean and 95 % interval over seeds, which are "
+            "the small points.",
+            chart=shift_gap(records, plan),
         ),
-        (
-            "learning",
-            "Training",
-            "Mean over confirm seeds on validation data.",
-            learning_curves(curves, current, plan),
+        _figure(
+            name="trade_off",
+            title="Accuracy against cost",
+            caption="A large point is the mean of the confirm seeds, which are the small ones. A trial's cost "
+            "depends on what else its machine did.",
+            chart=trade_off(current, plan),
         ),
-        ("cost", "Cost", "Device time of all recorded trials, failed ones included.", cost(trials, plan)),
+        _figure(
+            name="learning",
+            title="Training",
+            caption="Mean over confirm seeds on validation data; thin lines are seeds.",
+            chart=learning_curves(curves, current, plan),
+        ),
+        _figure(
+            name="cost",
+            title="Cost",
+            caption="Device time of all recorded trials, failed ones included.",
+            chart=cost(trials, plan),
+        ),
+        _figure(
+            name="search_slices",
+            title="Each parameter against the target",
+            caption=f"One point a search trial: its {metric}. Hollow: stopped early, at what it had reached.",
+            chart=slices(current, plan),
+            exploratory=True,
+        ),
+        _figure(
+            name="search_parallel",
+            title="All parameters side by side",
+            caption=f"One line a completed search trial, coloured by its {metric}.",
+            chart=parallel_coordinates(current, plan),
+            exploratory=True,
+        ),
+        _figure(
+            name="search_learning",
+            title="Training during the search",
+            caption="One line a search trial on validation data; a cross ends a line where the trial was stopped.",
+            chart=search_curves(curves, current, plan),
+            exploratory=True,
+        ),
     ]
-    return [
-        Figure(name=name, title=title, caption=caption, chart=chart)
-        for name, title, caption, chart in drawn
-        if chart is not None
-    ]
+    return [figure for figure in drawn if figure is not None]
 
 
-def write_figures(uri: str, study: str, folder: Path, kinds: Sequence[str] = ("svg", "png")) -> list[Path]:
+def _figure(*, name: str, title: str, caption: str, chart: Any | None, exploratory: bool = False) -> Figure | None:
+    """Return the figure of an Altair chart; None where there was nothing to draw."""
+    if chart is None:
+        return None
+    drawn = specification(chart)
+    return Figure(name=name, title=title, caption=caption, specification=drawn, exploratory=exploratory)
+
+
+def write_figures(
+    uri: str, study: str, folder: Path, kinds: Sequence[Kind] = ("svg", "png"), *, mixed: bool = False
+) -> list[Path]:
     """Write each figure of `study` into `folder` as `<name>.<kind>`; return the files."""
+    figures = study_figures(load(uri, study, mixed=mixed), study)
     folder.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
-    for figure in study_figures(load(uri, study), study):
+    for figure in figures:
         for kind in kinds:
             path = folder / f"{figure.name}.{kind}"
-            path.write_bytes(figure.png() if kind == "png" else figure.svg().encode())
+            path.write_bytes(figure.content(kind))
             written.append(path)
     return written
 
 
-__all__ = ["Figure", "study_figures", "write_figures"]
+__all__ = ["KINDS", "Figure", "Kind", "study_figures", "write_figures"]

@@ -45,6 +45,7 @@ def cost(trials: Sequence[Mapping[str, Any]], plan: StudyPlan) -> Any | None:
         .encode(
             x=alt.X("sum(minutes):Q", title="device minutes (seconds of a trial x its devices)"),
             y=alt.Y("arm:N", sort=list(plan.arms), title=None, axis=alt.Axis(labelLimit=240)),
+            tooltip=["arm:N", "phase:N", "minutes:Q"],
             color=alt.Color("phase:N", scale=scale, title=None, legend=alt.Legend(orient="bottom")),
         )
         .properties(width=420, height=24 * len(plan.arms))

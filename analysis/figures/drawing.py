@@ -1,8 +1,10 @@
-"""How figures look, and how they become SVG and PNG without a network."""
+"""How figures look, and how they become SVG, PNG and PDF without a network."""
 
 from __future__ import annotations
 
+import json
 import re
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,11 +26,17 @@ _FONT = "Arial, Helvetica, Liberation Sans, sans-serif"
 _PADDING = {"left": 30, "right": 12, "top": 4, "bottom": 4}
 
 Rows = Sequence[dict[str, Any]]
+_DIGITS = 6
+"""Significant digits of a chart's data: more than any picture shows, and a third of the page."""
 
 
 def data(rows: Rows) -> alt.InlineData:
-    """Return `rows` as a chart's data."""
-    return alt.InlineData(values=list(rows))
+    """Return `rows` as a chart's data, with as many digits as a picture can show."""
+    return alt.InlineData(values=[{name: _rounded(value) for name, value in row.items()} for row in rows])
+
+
+def _rounded(value: Any) -> Any:
+    return float(f"{value:.{_DIGITS}g}") if isinstance(value, float) else value
 
 
 def colour_scale(plan: StudyPlan) -> alt.Scale:
@@ -51,32 +59,72 @@ def arm_shape(plan: StudyPlan, *, legend: bool = True) -> alt.Shape:
     return alt.Shape("arm:N", scale=scale, title=None, legend=alt.Legend(orient="bottom") if legend else None)
 
 
-def themed(chart: Any, background: str) -> Any:
-    """Return `chart` with the colours and sizes that all figures share."""
+def side_by_side(panels: Sequence[Any], columns: int) -> Any:
+    """Return the panels as one chart; where scripts run, a click on an arm in the legend leaves the others pale."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Automatically deduplicated")  # the panels share it on purpose
+        return alt.concat(*panels, columns=columns).add_params(chosen_arm())
+
+
+def chosen_arm() -> Any:
+    """Return the choice of arms in the legend; all until one is clicked."""
+    return alt.selection_point(name="chosen", fields=["arm"], bind="legend")
+
+
+def pale_unless_chosen(opacity: float = 1.0) -> Any:
+    """Return the opacity of marks whose arm may be left out by `chosen_arm`."""
+    return alt.condition(chosen_arm(), alt.value(opacity), alt.value(0.1))
+
+
+def specification(chart: Any) -> dict[str, Any]:
+    """Return `chart` as Vega-Lite with its data, which takes its text colour from the page around it."""
+    drawn: dict[str, Any] = chart.to_dict(validate=False)  # what is drawn here is drawn in the tests
+    return {**drawn, "config": _config("transparent")}
+
+
+def _config(background: str) -> dict[str, Any]:
+    """Return the colours and sizes that all figures share."""
     ink = {"labelColor": INK, "titleColor": INK}
     lines = {"domainColor": INK, "tickColor": INK, "gridColor": INK, "gridOpacity": 0.12}
-    return (
-        chart.configure(background=background, font=_FONT, padding=_PADDING)
-        .configure_axis(**ink, **lines, titleFontWeight="normal")
-        .configure_legend(**ink, labelLimit=260, columns=4, columnPadding=28, symbolOpacity=1)
-        .configure_header(**ink, labelFontWeight="bold", labelLimit=320)
-        .configure_title(color=INK, fontSize=12, anchor="start")
-        .configure_view(stroke=None)
-    )
+    return {
+        "background": background,
+        "font": _FONT,
+        "padding": _PADDING,
+        "axis": {**ink, **lines, "titleFontWeight": "normal"},
+        "legend": {**ink, "labelLimit": 260, "columns": 4, "columnPadding": 28, "symbolOpacity": 1},
+        "header": {**ink, "labelFontWeight": "bold", "labelLimit": 320},
+        "title": {"color": INK, "fontSize": 12, "anchor": "start"},
+        "view": {"stroke": None},
+    }
 
 
-def svg(chart: Any, name: str) -> str:
-    """Return `chart` as SVG to stand inline in a page; `name` makes its ids differ from other figures'."""
+def svg(drawn: dict[str, Any], name: str) -> str:
+    """Return a specification as SVG to stand inline in a page; `name` makes its ids differ from other figures'."""
     import vl_convert
 
-    drawn = str(vl_convert.vegalite_to_svg(themed(chart, "transparent").to_json()))
-    drawn = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', drawn)
-    return re.sub(r"url\(#([^)]+)\)", rf"url(#{name}-\1)", drawn)
+    text = str(vl_convert.vegalite_to_svg(drawn))
+    text = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', text)
+    return re.sub(r"url\(#([^)]+)\)", rf"url(#{name}-\1)", text)
 
 
-def png(chart: Any, scale: float = 2.0) -> bytes:
-    """Return `chart` as PNG on white."""
+def pdf(drawn: dict[str, Any]) -> bytes:
+    """Return a specification as PDF on white."""
     import vl_convert
 
-    spec = themed(chart, "white").to_json().replace(INK, "#222222")
-    return bytes(vl_convert.vegalite_to_png(spec, scale=scale))
+    return bytes(vl_convert.vegalite_to_pdf(_on_paper(drawn)))
+
+
+def png(drawn: dict[str, Any], scale: float = 2.0) -> bytes:
+    """Return a specification as PNG on white."""
+    import vl_convert
+
+    return bytes(vl_convert.vegalite_to_png(_on_paper(drawn), scale=scale))
+
+
+def rows_of(drawn: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the data of a specification, all its data sets one after the other."""
+    return [row for rows in drawn.get("datasets", {}).values() for row in rows]
+
+
+def _on_paper(drawn: dict[str, Any]) -> str:
+    return json.dumps({**drawn, "config": _config("white")}).replace(INK, "#222222")

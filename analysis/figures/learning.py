@@ -1,4 +1,4 @@
-"""Learning curves: the target on val during training, of the confirm trials."""
+"""Learning curves: the target on val during training, of the confirm trials and of the search."""
 
 from __future__ import annotations
 
@@ -12,43 +12,92 @@ import numpy as np
 from analysis.figures.drawing import arm_colour
 from analysis.figures.drawing import arm_shape
 from analysis.figures.drawing import data
+from analysis.figures.drawing import pale_unless_chosen
+from analysis.figures.drawing import side_by_side
 from analysis.grids import condition_heading
 from analysis.plan import StudyPlan
 
+Row = Mapping[str, Any]
 
-def learning_curves(
-    curves: Sequence[Mapping[str, Any]], trials: Sequence[Mapping[str, Any]], plan: StudyPlan
-) -> Any | None:
-    """Return one panel a condition: mean over seeds at each step; None where no curve was recorded.
 
-    `curves`: rows of the view `curves`; `trials`: rows of the view `trials` that count.
+def learning_curves(curves: Sequence[Row], trials: Sequence[Row], plan: StudyPlan) -> Any | None:
+    """Return one panel a condition: mean over seeds at each step, and each seed; None where no curve was recorded.
+
+    `curves`: rows of the view `curves`; `trials`: rows of `analysis.trials.decoded` that the plan holds.
     """
-    headings = {cell.name: condition_heading(cell.condition) for cell in plan.cells}
-    places = {row["trial_id"]: (row["arm"], headings.get(row["cell"])) for row in trials if row["phase"] == "confirm"}
-    split, _, name = plan.target.metric.partition("/")
-    values: dict[tuple[str, str, int], list[float]] = {}
-    for point in curves:
-        arm, panel = places.get(point["trial_id"], (None, None))
-        if arm is not None and panel is not None and (point["split"], point["metric"]) == (split, name):
-            values.setdefault((panel, arm, point["step"]), []).append(point["value"])
-    rows = [
-        {"panel": panel, "arm": arm, "step": step, "value": float(np.mean(found))}
-        for (panel, arm, step), found in sorted(values.items())
-        if np.isfinite(found).all()
+    points = _points(curves, trials, plan, "confirm")
+    if not points:
+        return None
+    places = dict.fromkeys((point["panel"], point["arm"], point["step"]) for point in points)
+    by_place: dict[tuple[str, str, int], list[float]] = {place: [] for place in places}
+    for point in points:
+        by_place[point["panel"], point["arm"], point["step"]].append(point["value"])
+    means = [
+        {"panel": panel, "arm": arm, "step": step, "value": float(np.mean(values)), "kind": "mean"}
+        for (panel, arm, step), values in sorted(by_place.items())
     ]
-    return _drawn(rows, list(dict.fromkeys(headings.values())), plan) if rows else None
+    return _drawn([*means, *points], plan)
 
 
-def _drawn(rows: list[dict[str, Any]], order: list[str], plan: StudyPlan) -> Any:
+def search_curves(curves: Sequence[Row], trials: Sequence[Row], plan: StudyPlan) -> Any | None:
+    """Return one panel a condition: a line a search trial, with a cross where a rule stopped it; None without any."""
+    points = _points(curves, trials, plan, "search")
+    stopped = {row["trial_id"][:8] for row in trials if row["status"] == "stopped"}
+    last: dict[str, dict[str, Any]] = {}
+    for point in points:
+        if point["trial"] in stopped and point["step"] >= last.get(point["trial"], point)["step"]:
+            last[point["trial"]] = point
+    return _drawn([*points, *({**point, "kind": "stopped"} for point in last.values())], plan) if points else None
+
+
+def _points(curves: Sequence[Row], trials: Sequence[Row], plan: StudyPlan, phase: str) -> list[dict[str, Any]]:
+    headings = {cell.cell_id: condition_heading(cell.condition) for cell in plan.cells}
+    places = {row["trial_id"]: row for row in trials if row["phase"] == phase and row["cell_id"] in headings}
+    split, _, name = plan.target.metric.partition("/")
+    return [
+        {
+            "panel": headings[row["cell_id"]],
+            "arm": row["arm"],
+            "trial": point["trial_id"][:8],
+            "seed": row["seed"],
+            "step": point["step"],
+            "value": point["value"],
+            "kind": "trial",
+        }
+        for point in curves
+        if (point["split"], point["metric"]) == (split, name)
+        and np.isfinite(point["value"])
+        and (row := places.get(point["trial_id"])) is not None
+    ]
+
+
+def _drawn(rows: list[dict[str, Any]], plan: StudyPlan) -> Any:
+    order = dict.fromkeys(condition_heading(cell.condition) for cell in plan.cells)
     panels = [name for name in order if any(row["panel"] == name for row in rows)]
     charts = [_panel([row for row in rows if row["panel"] == name], name, plan) for name in panels]
-    return alt.concat(*charts, columns=min(4, len(charts)))
+    return side_by_side([*charts], columns=min(4, len(charts)))
 
 
 def _panel(rows: list[dict[str, Any]], title: str, plan: StudyPlan) -> Any:
     x = alt.X("step:Q", title="step", axis=alt.Axis(tickCount=4, grid=False))
     y = alt.Y("value:Q", scale=alt.Scale(zero=False), title=plan.target.metric)
-    base = alt.Chart(data(rows)).encode(x=x, y=y, color=arm_colour(plan))
-    return alt.layer(
-        base.mark_line(strokeWidth=1.5), base.mark_point(filled=True, size=35).encode(shape=arm_shape(plan))
-    ).properties(width=170, height=140, title=title)
+    details = ["arm:N", "seed:Q", "step:Q", "value:Q", "trial:N"]
+    base = alt.Chart(data(rows)).encode(x=x, y=y, color=arm_colour(plan), tooltip=details)
+    means = base.transform_filter("datum.kind == 'mean'")
+    kinds = {row["kind"] for row in rows}
+    lines = (
+        base.transform_filter("datum.kind == 'trial'")
+        .mark_line(strokeWidth=0.7)
+        .encode(detail="trial:N", opacity=pale_unless_chosen(0.25 if "mean" in kinds else 0.6))
+    )
+    crosses = (
+        base.transform_filter("datum.kind == 'stopped'")
+        .mark_point(shape="M-0.5,-0.5L0.5,0.5M-0.5,0.5L0.5,-0.5", size=40, strokeWidth=1.3)
+        .encode(opacity=pale_unless_chosen())
+    )
+    thick = [
+        means.mark_line(strokeWidth=1.6).encode(opacity=pale_unless_chosen()),
+        means.mark_point(filled=True, size=35).encode(shape=arm_shape(plan), opacity=pale_unless_chosen()),
+    ]
+    layers = [lines, *(thick if "mean" in kinds else []), *([crosses] if "stopped" in kinds else [])]
+    return alt.layer(*layers).properties(width=170, height=140, title=title)

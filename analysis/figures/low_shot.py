@@ -11,6 +11,8 @@ import pyarrow as pa
 from analysis.figures.drawing import arm_colour
 from analysis.figures.drawing import arm_shape
 from analysis.figures.drawing import data
+from analysis.figures.drawing import pale_unless_chosen
+from analysis.figures.drawing import side_by_side
 from analysis.grids import Effects
 from analysis.grids import condition_heading
 from analysis.grids import headline_rows
@@ -35,7 +37,7 @@ def low_shot(effects: Effects, records: pa.Table, plan: StudyPlan) -> Any | None
     panels = [
         _panel([point for point in points if point["panel"] == name], name, plan, fractions) for name in headings
     ]
-    return alt.concat(*panels, columns=3)
+    return side_by_side([*panels], columns=3)
 
 
 def _points(
@@ -50,13 +52,14 @@ def _points(
         shift = plan.arms.index(row["arm"]) - (len(plan.arms) - 1) / 2
         place = {
             "arm": row["arm"],
+            "data_fraction": condition[FRACTION],
             "panel": condition_heading(condition, (FRACTION,)) if len(condition) > 1 else plan.headline,
             "x": condition[FRACTION] * (1 + _SPREAD * shift),
         }
         ends = {end: row["mean"] if row[end] is None else row[end] for end in ("ci_low", "ci_high")}
         points.append({**place, **ends, "kind": "mean", "value": row["mean"]})
         seeds = observations.of(plan.headline, (row["arm"], row["condition"]))
-        points += [{**place, "kind": "seed", "value": value} for value in seeds.values()]
+        points += [{**place, "kind": "seed", "seed": seed, "value": value} for seed, value in seeds.items()]
     return points
 
 
@@ -72,10 +75,14 @@ def _panel(points: list[dict[str, Any]], title: str, plan: StudyPlan, fractions:
     colour = arm_colour(plan)
     base = alt.Chart(data(points))
     means = base.transform_filter("datum.kind == 'mean'")
-    seeds = base.transform_filter("datum.kind == 'seed'").mark_point(filled=True, size=12, opacity=0.45)
+    seeds = base.transform_filter("datum.kind == 'seed'").mark_point(filled=True, size=12)
+    pale, full = pale_unless_chosen(0.45), pale_unless_chosen()
+    details = ["arm:N", "data_fraction:Q", "value:Q", "ci_low:Q", "ci_high:Q"]
     return alt.layer(
-        seeds.encode(x=x, y=y, color=colour),
-        means.mark_line(strokeWidth=1.5, opacity=0.8).encode(x=x, y=y, color=colour),
-        means.mark_rule(strokeWidth=1.5).encode(x=x, y=low, y2="ci_high:Q", color=colour),
-        means.mark_point(filled=True, size=55, opacity=1).encode(x=x, y=y, color=colour, shape=arm_shape(plan)),
+        seeds.encode(x=x, y=y, color=colour, opacity=pale, tooltip=["arm:N", "data_fraction:Q", "seed:Q", "value:Q"]),
+        means.mark_line(strokeWidth=1.5).encode(x=x, y=y, color=colour, opacity=pale_unless_chosen(0.8)),
+        means.mark_rule(strokeWidth=1.5).encode(x=x, y=low, y2="ci_high:Q", color=colour, opacity=full),
+        means.mark_point(filled=True, size=55).encode(
+            x=x, y=y, color=colour, shape=arm_shape(plan), opacity=full, tooltip=details
+        ),
     ).properties(width=250, height=200, title=title)

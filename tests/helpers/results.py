@@ -20,6 +20,7 @@ import pyarrow as pa
 from orchestrator.plan import PlannedCell
 from orchestrator.plan import PlannedTrial
 from orchestrator.records import Record
+from orchestrator.records import as_json
 from orchestrator.records import record_table
 from orchestrator.store import Store
 from orchestrator.trials import content_hash
@@ -93,6 +94,8 @@ class StudyResults:
     seed_noise: float = 0.05
     """Standard deviation of the level that all arms share under one seed."""
     random_seed: int = 0
+    setting: Callable[[int], Mapping[str, Any]] = lambda proposal: {"optim.lr": 1e-4 * (1 + proposal)}
+    """Searched parameters of a proposal."""
 
     def combinations(self) -> list[dict[str, Any]]:
         """Conditions of the study, in order."""
@@ -152,11 +155,12 @@ class StudyResults:
         return store
 
     def _search(self, arm: str, condition: dict[str, Any], proposal: int, value: float) -> Record:
-        parameters = {"optim.lr": json.dumps(1e-4 * (1 + proposal))}
-        return self._record(arm, condition, "search", 0, proposal, parameters, {"val/accuracy": value})
+        return self._record(
+            arm, condition, "search", 0, proposal, as_json(self.setting(proposal)), {"val/accuracy": value}
+        )
 
     def _confirm(self, arm: str, condition: dict[str, Any], seed: int, value: float) -> Record:
-        parameters = {"optim.lr": json.dumps(1e-4 * self.proposals)}
+        parameters = as_json(self.setting(self.proposals - 1))
         metrics = {
             "val/accuracy": value + 0.01,
             "test/accuracy": value,

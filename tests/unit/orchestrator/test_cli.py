@@ -42,6 +42,7 @@ COMMANDS = [
     "report",
     "export",
     "watch",
+    "figures",
     "schema",
     "simulate",
     "compact",

@@ -1,0 +1,177 @@
+"""The search, one picture a view of it: each parameter against the target, and all parameters side by side.
+
+Exploratory: search trials only, judged on validation data.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+
+from analysis.figures.drawing import INK
+from analysis.figures.drawing import arm_colour
+from analysis.figures.drawing import arm_shape
+from analysis.figures.drawing import colour_scale
+from analysis.figures.drawing import data
+from analysis.figures.drawing import pale_unless_chosen
+from analysis.figures.drawing import side_by_side
+from analysis.plan import StudyPlan
+
+_WIDE = 20.0
+"""Numbers whose greatest is so many times their least are drawn on a logarithmic axis."""
+_MOST_AXES = 8
+
+Row = Mapping[str, Any]
+
+
+def slices(trials: Sequence[Row], plan: StudyPlan) -> Any | None:
+    """Return one panel a searched parameter: its value against the target; None without a search.
+
+    `trials`: rows of `analysis.trials.decoded` that the plan holds. Stopped settings are hollow, at their last value.
+    """
+    rows = _searched(trials, plan)
+    panels = [_slice(path, [row for row in rows if path in row["parameters"]], plan) for path in _paths(rows)]
+    return side_by_side([*panels], columns=3) if panels else None
+
+
+def parallel_coordinates(trials: Sequence[Row], plan: StudyPlan) -> Any | None:
+    """Return a line a completed setting over all its parameters to the target; None with fewer than two parameters.
+
+    Each axis runs from the least to the greatest value found, logarithmic where the slice is; categories in order.
+    """
+    rows = [row for row in _searched(trials, plan) if row["state"] == "completed"]
+    axes = [*_paths(rows)[: _MOST_AXES - 1], plan.target.metric]
+    if len(axes) < 3 or not rows:
+        return None
+    scales = {axis: _Axis([value for row in rows if (value := _at(row, axis, plan)) is not None]) for axis in axes}
+    points = [
+        {
+            "trial": row["trial"],
+            "arm": row["arm"],
+            "axis": _short(axis),
+            "place": scales[axis].place(value),
+            "value": str(value) if isinstance(value, str) else value,
+            "target": row["target"],
+        }
+        for row in rows
+        for axis in axes
+        if (value := _at(row, axis, plan)) is not None
+    ]
+    ends = [
+        {"axis": _short(axis), "place": place, "label": label}
+        for axis in axes
+        for place, label in scales[axis].labels()
+    ]
+    x = alt.X("axis:N", sort=[_short(axis) for axis in axes], title=None, axis=alt.Axis(labelAngle=0, labelLimit=130))
+    y = alt.Y("place:Q", axis=None, scale=alt.Scale(domain=[-0.05, 1.05], nice=False))
+    colour = alt.Color("target:Q", title=plan.target.metric, scale=alt.Scale(scheme="viridis"))
+    details = [alt.Tooltip(name) for name in ("arm:N", "target:Q", "trial:N")]
+    lines = alt.Chart(data(points)).mark_line(strokeWidth=1.2, opacity=0.55)
+    words = alt.Chart(data(ends)).mark_text(align="left", dx=5, fontSize=10, color=INK)
+    return alt.layer(
+        alt.Chart(data(ends)).mark_line(color=INK, opacity=0.5, strokeWidth=1).encode(x=x, y=y, detail="axis:N"),
+        lines.encode(x=x, y=y, color=colour, detail="trial:N", tooltip=details),
+        words.encode(x=x, y=y, text="label:N"),
+    ).properties(width=110 * len(axes), height=240)
+
+
+def _searched(trials: Sequence[Row], plan: StudyPlan) -> list[dict[str, Any]]:
+    return [
+        {
+            "arm": row["arm"],
+            "trial": row["trial_id"][:8],
+            "parameters": row["parameters"],
+            "target": row["metrics"][plan.target.metric],
+            "state": row["status"],
+        }
+        for row in trials
+        if row["phase"] == "search" and math.isfinite(row["metrics"].get(plan.target.metric, math.nan))
+    ]
+
+
+def _paths(rows: Sequence[Row]) -> list[str]:
+    """Parameters that took more than one value, in the order met."""
+    found: dict[str, set[str]] = {}
+    for row in rows:
+        for path, value in row["parameters"].items():
+            found.setdefault(path, set()).add(str(value))
+    return [path for path, values in found.items() if len(values) > 1]
+
+
+def _slice(path: str, rows: Sequence[Row], plan: StudyPlan) -> Any:
+    values = [row["parameters"][path] for row in rows]
+    numeric = all(_is_number(value) for value in values)
+    points = [
+        {
+            "arm": row["arm"],
+            "value": row["parameters"][path] if numeric else str(row["parameters"][path]),
+            "target": row["target"],
+            "state": row["state"],
+            "trial": row["trial"],
+        }
+        for row in rows
+    ]
+    is_log = numeric and _is_wide(values)
+    scale = alt.Scale(type="log", nice=False, padding=8) if is_log else alt.Scale(zero=False, nice=False, padding=8)
+    x = alt.X("value:Q", title=_short(path), scale=scale, axis=alt.Axis(tickCount=4, grid=False, format="~g"))
+    category = alt.X("value:N", title=_short(path), axis=alt.Axis(labelAngle=0, labelLimit=70))
+    filled = alt.condition("datum.state == 'stopped'", alt.value(0), alt.value(0.75))
+    return (
+        alt.Chart(data(points))
+        .mark_point(size=26, strokeWidth=1.2)
+        .encode(
+            x=x if numeric else category,
+            y=alt.Y("target:Q", scale=alt.Scale(zero=False), title=plan.target.metric),
+            color=arm_colour(plan),
+            fill=alt.Fill("arm:N", scale=colour_scale(plan), title=None, legend=alt.Legend(orient="bottom")),
+            fillOpacity=filled,
+            shape=arm_shape(plan),
+            opacity=pale_unless_chosen(),
+            tooltip=["arm:N", f"value:{'Q' if numeric else 'N'}", "target:Q", "state:N", "trial:N"],
+        )
+        .properties(width=200, height=150)
+    )
+
+
+class _Axis:
+    """Values of one axis of the parallel coordinates, placed in [0, 1]."""
+
+    def __init__(self, values: Sequence[Any]) -> None:
+        self._numeric = all(_is_number(value) for value in values)
+        self._order = [] if self._numeric else sorted({str(value) for value in values})
+        self._log = self._numeric and _is_wide(values)
+        self._low: float = min(values) if self._numeric else 0
+        self._high: float = max(values) if self._numeric else len(self._order) - 1
+
+    def place(self, value: Any) -> float:
+        """Return where `value` stands; the middle where all are equal."""
+        found, low, high = (value if self._numeric else self._order.index(str(value))), self._low, self._high
+        if self._log:
+            found, low, high = math.log(found), math.log(low), math.log(high)
+        return 0.5 if high == low else (found - low) / (high - low)
+
+    def labels(self) -> list[tuple[float, str]]:
+        """Return place and text of what is written along the axis."""
+        if self._numeric:
+            return [(self.place(value), f"{value:.3g}") for value in (self._low, self._high)]
+        return [(self.place(value), value) for value in self._order]
+
+
+def _at(row: Row, axis: str, plan: StudyPlan) -> Any:
+    return row["target"] if axis == plan.target.metric else row["parameters"].get(axis)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _is_wide(values: Sequence[float]) -> bool:
+    return min(values) > 0 and max(values) / min(values) >= _WIDE
+
+
+def _short(path: str) -> str:
+    return path if "/" in path else path.rpartition(".")[2] or path
