@@ -78,6 +78,11 @@ def data_digest(task: str, data: str, cache: Path) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
+def stored_folder(task: str, data: str, cache: Path) -> Path:
+    """Return where the examples of these files are stored, or would be (`trainables.data.convert`)."""
+    return cache / "examples" / data_digest(task, data, cache)[:16]
+
+
 def file_digests(paths: Iterable[Path], cache: Path) -> list[str]:
     """Return the SHA-256 of each file; a file whose size and modification time are known is not read again."""
     memory = cache / "file_digests.json"

@@ -2,7 +2,9 @@
 
 The layouts are those of the real distributions. Where a folder has no labelled test file (VCR and VQA keep theirs
 to themselves), the official validation file serves as `test`, and `val` is carved out of train by a hash of the
-image, so that search never sees what confirm reports. Files of shifted tests (`test_*`) are found by their names.
+image, so that search never sees what confirm reports. Shifted tests (`test_*`) are files found by their names, or
+made of the test by a rule or a list of ids. Unlabelled files are `blind_*` splits: predicted for a leaderboard, never
+scored.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from typing import Literal
 from trainables.data.mini.spec import PRESETS
 from trainables.data.mini.spec import preset
 from trainables.data.reading import lines
+from trainables.data.shortcuts import Rule
 from trainables.errors import MissingData
 
 Part = Literal["all", "carved", "rest"]
@@ -35,6 +38,8 @@ class Layout:
 
     required: tuple[str, ...]
     """Files and folders that must be there."""
+    pictures: tuple[str, ...]
+    """Folders of pictures, which may be missing where tar shards or region features are in the image folder."""
     image_folder: str
     remedy: str
     files_of: Callable[[str], tuple[str, ...]]
@@ -54,27 +59,71 @@ def _vqa_files(split: str) -> tuple[str, ...]:
     return (f"v2_OpenEnded_mscoco_{subset}_questions.json", f"v2_mscoco_{subset}_annotations.json")
 
 
+def _vqa_cp_files(split: str) -> tuple[str, ...]:
+    return (f"vqacp_v2_{split}_questions.json", f"vqacp_v2_{split}_annotations.json")
+
+
 LAYOUTS = {
     "vcr": Layout(
-        required=("train.jsonl", "val.jsonl", "vcr1images"),
+        required=("train.jsonl", "val.jsonl"),
+        pictures=("vcr1images",),
         image_folder="vcr1images",
         remedy="VCR 1.0, annotations and images: visualcommonsense.com, page Download",
         files_of=_vcr_files,
     ),
     "snli_ve": Layout(
-        required=("snli_ve_train.jsonl", "snli_ve_dev.jsonl", "snli_ve_test.jsonl", "flickr30k_images"),
+        required=("snli_ve_train.jsonl", "snli_ve_dev.jsonl", "snli_ve_test.jsonl"),
+        pictures=("flickr30k_images",),
         image_folder="flickr30k_images",
         remedy="annotations: made by the scripts of the SNLI-VE repository (necla-ml/SNLI-VE) from SNLI 1.0; "
         "images: Flickr30k, on request from its authors at the University of Illinois",
         files_of=_snli_ve_files,
     ),
     "vqa": Layout(
-        required=(*_vqa_files("train"), *_vqa_files("val"), "train2014", "val2014"),
+        required=(*_vqa_files("train"), *_vqa_files("val")),
+        pictures=("train2014", "val2014"),
         image_folder=".",
         remedy="VQA v2, balanced real images: visualqa.org, page Download; images: cocodataset.org (2014)",
         files_of=_vqa_files,
     ),
 }
+VQA_CP = Layout(
+    required=(*_vqa_cp_files("train"), *_vqa_cp_files("test")),
+    pictures=("train2014", "val2014"),
+    image_folder=".",
+    remedy="VQA-CP v2: the files vqacp_v2_{train,test}_{questions,annotations}.json; images: cocodataset.org (2014)",
+    files_of=_vqa_cp_files,
+)
+"""VQA with other answer priors in test than in train: a data set of its own, with the questions of VQA v2."""
+
+RULES: dict[str, Rule] = {"test_shortcuts": "any", "test_rule_singular": "singular", "test_rule_plural": "plural"}
+"""Shifted tests of VCR that are made while the test is read, unless a file holds them."""
+_PUBLISHED = {
+    "test_rule_singular": "val_rule_singular.jsonl",
+    "test_rule_plural": "val_rule_plural.jsonl",
+    "test_adv_top1": "val_adv_rmtop1.jsonl",
+    "test_keep_top1": "val_adv_keeptop1.jsonl",
+    "test_keep_top3": "val_adv_keeptop3.jsonl",
+    "test_keep_top5": "val_adv_keeptop5.jsonl",
+}
+"""Shifted test of VCR -> name of its published file."""
+_LISTED = {
+    "vcr": {},
+    "snli_ve": {"test_hypothesis_hard": "hypothesis_hard_test.json"},
+    "vqa": {"test_counterexamples": "counterexamples.json", "test_counterexamples_hard": "hard.json"},
+}
+"""Task -> shifted test -> file with the ids of the test's rows that belong to it. VQA's are those of VQA-CE."""
+BLIND = {
+    "vcr": {"blind_test": ("test.jsonl",)},
+    "snli_ve": {},
+    "vqa": {
+        "blind_dev": ("v2_OpenEnded_mscoco_test-dev2015_questions.json",),
+        "blind_test": ("v2_OpenEnded_mscoco_test2015_questions.json",),
+    },
+}
+"""Task -> split without labels -> its files. `blind_test` of VQA is what its server calls test-std."""
+BLIND_IMAGES = "test2015"
+"""Folder of the pictures of VQA's blind splits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,27 +132,51 @@ class Source:
 
     files: tuple[Path, ...]
     part: Part = "all"
-    without_shortcuts: bool = False
-    """The rows are edited by the shortcut rules of `trainables.data.shortcuts` while they are read."""
+    rule: Rule | None = None
+    """The rows are edited by this rule of `trainables.data.shortcuts` while they are read; others are left out."""
+    only: Path | None = None
+    """JSON list of row ids; rows with other ids are left out."""
+    blind: bool = False
+    """The rows have no labels."""
+
+
+def layout_of(task: str, folder: Path) -> Layout:
+    """Return the layout of `folder`: the task's own, or that of VQA-CP where its files are."""
+    return VQA_CP if task == "vqa" and (folder / VQA_CP.required[0]).exists() else LAYOUTS[task]
 
 
 def splits_of(task: str, data: str) -> tuple[str, ...]:
-    """Return the names of the splits that `data` has for `task`, shifted tests last.
+    """Return the names of the splits that `data` has for `task`: shifted tests behind test, blind ones last.
 
     For a folder that is not there: the splits that the real distribution gives.
     """
     if data in PRESETS:
         sizes = preset(data).sizes
         return tuple(split for split, size in sizes.items() if getattr(size, _SIZE_OF[task]))
-    found = set(_shifted_files(task, Path(data)))
-    if task == "vcr":
-        found.add("test_shortcuts")
+    folder = Path(data).expanduser()
+    found = set(_shifted(task, folder))
     order = [split for split in _SHIFTED_ORDER if split in found]
-    return ("train", "val", "test", *order, *sorted(found - set(order)))
+    return ("train", "val", "test", *order, *sorted(found - set(order)), *_blind(task, folder))
+
+
+def _shifted(task: str, folder: Path) -> list[str]:
+    """Return the shifted tests of a real data set: by rule, by file, by list."""
+    made = list(RULES) if task == "vcr" else []
+    if task == "vcr":
+        made += [split for split, name in _PUBLISHED.items() if (folder / name).exists()]
+    listed = [split for split, name in _LISTED[task].items() if (folder / name).exists()]
+    return sorted({*made, *listed, *_shifted_files(task, folder)})
+
+
+def _blind(task: str, folder: Path) -> list[str]:
+    there = [split for split, names in BLIND[task].items() if all((folder / name).exists() for name in names)]
+    if task == "vcr":
+        return there if there and not _has_labels(task, (folder / "test.jsonl",)) else []
+    return there if (folder / BLIND_IMAGES).exists() else []
 
 
 def _shifted_files(task: str, folder: Path) -> list[str]:
-    """Return the names of the shifted tests that `folder` has files of."""
+    """Return the names of the shifted tests that `folder` has files of under the task's own names."""
     start, end = LAYOUTS[task].files_of("*")[-1].split("*")
     names = (path.name.removeprefix(start).removesuffix(end) for path in folder.glob(f"{start}test_*{end}"))
     return sorted(names)
@@ -119,42 +192,67 @@ def task_folder(task: str, data: str, cache: Path) -> Path:
         from trainables.data.mini.build import benchmark_folder
 
         return benchmark_folder(data, cache) / task
-    folder, layout = Path(data).expanduser().absolute(), LAYOUTS[task]
-    missing = [name for name in layout.required if not (folder / name).exists()]
+    folder = Path(data).expanduser().absolute()
+    missing = missing_files(task, folder)
     if missing:
         listed = "\n".join(f"  {folder / name}" for name in missing)
         raise MissingData(
-            f"task.data: {task} is not complete in {folder}; missing:\n{listed}\nHow to get it: {layout.remedy}."
+            f"task.data: {task} is not complete in {folder}; missing:\n{listed}\n"
+            f"How to get it: {layout_of(task, folder).remedy}."
         )
     return folder
 
 
+def missing_files(task: str, folder: Path) -> list[str]:
+    """Return what `folder` lacks of `task`, relative to it."""
+    layout = layout_of(task, folder)
+    images = folder / layout.image_folder
+    replaced = (images / "regions").is_dir() or next(images.glob("*.tar"), None) is not None
+    needed = layout.required if replaced else (*layout.required, *layout.pictures)
+    return [name for name in needed if not (folder / name).exists()]
+
+
 def data_files(task: str, folder: Path) -> list[Path]:
     """Return every annotation file in `folder` that some split is read from, sorted; slices included."""
-    layout = LAYOUTS[task]
+    layout = layout_of(task, folder)
     names = {name for split in ("train", "val", "test") for name in layout.files_of(split)}
     names |= {name for split in _shifted_files(task, folder) for name in layout.files_of(split)}
+    names |= {*_LISTED[task].values(), *(_PUBLISHED.values() if task == "vcr" else ())}
+    names |= {name for split in _blind(task, folder) for name in BLIND[task][split]}
     paths = [folder / name for name in names] + sorted((folder / "slices").glob("*.json"))
     return sorted(path for path in paths if path.is_file())
 
 
 def source(task: str, folder: Path, split: str) -> Source:
     """Return where `split` is read from. Raises `MissingData` for a split that the folder does not have."""
+    layout = layout_of(task, folder)
 
     def files(name: str) -> tuple[Path, ...]:
-        return tuple(folder / file for file in LAYOUTS[task].files_of(name))
+        return tuple(folder / file for file in layout.files_of(name))
 
     labelled = _has_labels(task, files("test"))
-    if split in ("train", "val") and not labelled:
+    carved = layout is VQA_CP or not labelled
+    test = files("test" if labelled else "val")
+    if split in ("train", "val") and carved:
         return Source(files=files("train"), part="carved" if split == "val" else "rest")
-    if split == "test" and not labelled:
-        return Source(files=files("val"))
-    if task == "vcr" and split == "test_shortcuts" and not files(split)[0].exists():
-        return Source(files=files("test" if labelled else "val"), without_shortcuts=True)
-    for path in files(split):
+    if split == "test":
+        return _there(task, split, Source(files=test))
+    if split in BLIND[task]:
+        return _there(task, split, Source(files=tuple(folder / name for name in BLIND[task][split]), blind=True))
+    if split in _LISTED[task]:
+        return _there(task, split, Source(files=test, only=folder / _LISTED[task][split]))
+    if task == "vcr" and split in _PUBLISHED and (folder / _PUBLISHED[split]).exists():
+        return Source(files=(folder / _PUBLISHED[split],))
+    if task == "vcr" and split in RULES and not files(split)[0].exists():
+        return Source(files=test, rule=RULES[split])
+    return _there(task, split, Source(files=files(split)))
+
+
+def _there(task: str, split: str, origin: Source) -> Source:
+    for path in (*origin.files, *([origin.only] if origin.only else [])):
         if not path.exists():
             raise MissingData(f"split {split!r} of {task}: {path} is not there; remove the split or add the file.")
-    return Source(files=files(split))
+    return origin
 
 
 def _has_labels(task: str, test: tuple[Path, ...]) -> bool:
