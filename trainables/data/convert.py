@@ -48,11 +48,11 @@ def check(
     found = []
     for split in splits or splits_of(task, data):
         inspection = Inspection(task=task, folder=folder, split=split)
-        for seen in inspection.stream():
-            _tell(progress, split, inspection.num_examples)
-            del seen
+        total = inspection.expected()
+        for _ in inspection.stream():
+            _tell(progress, inspection, total)
         _judge(inspection, most_unreadable)
-        progress(f"{split}", inspection.num_examples, inspection.num_examples)
+        progress(split, inspection.num_examples, inspection.num_examples)
         found.append(inspection)
     return found
 
@@ -85,6 +85,7 @@ def prepare_examples(
 def _store(inspection: Inspection, target: Path, progress: Progress, most_unreadable: float) -> None:
     target.mkdir(exist_ok=True)
     number, anew = 0, (target / WHOLE).exists()  # an interrupted preparation left no WHOLE: its files are kept
+    total = inspection.expected()
     examples: list[Example] = []
     boxes: list[tuple[str, Boxes]] = []
 
@@ -102,7 +103,7 @@ def _store(inspection: Inspection, target: Path, progress: Progress, most_unread
             boxes.append((seen.example.image, seen.boxes))
         if len(examples) == PER_FILE:
             write()
-        _tell(progress, inspection.split, inspection.num_examples)
+        _tell(progress, inspection, total)
     if examples:
         write()
     _judge(inspection, most_unreadable)
@@ -116,7 +117,8 @@ def _judge(inspection: Inspection, most_unreadable: float) -> None:
         refuse(rows, most_unreadable)
 
 
-def _tell(progress: Progress, split: str, done: int) -> None:
-    """The number of examples is known at the end only."""
+def _tell(progress: Progress, inspection: Inspection, total: int) -> None:
+    """Show where a stream stands; its end is shown once it is there, because `total` is only expected."""
+    done = inspection.num_examples
     if done % _EVERY == 0:
-        progress(split, done, done)
+        progress(inspection.split, done, max(total, done + 1))

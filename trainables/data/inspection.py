@@ -69,6 +69,13 @@ class Inspection:
     rows: list[BadRows] = field(default_factory=list)
     """One a file that was read."""
 
+    def expected(self) -> int:
+        """Return about how many examples there are, from a look at the bytes of the last file: for a progress bar."""
+        origin = source(self.task, self.folder, self.split)
+        if self.task != "vqa":
+            return _count(origin.files[-1], b"\n") * (1 if self.task == "snli_ve" else 5 if origin.blind else 2)
+        return _count(origin.files[-1], b'"question_id"')
+
     @property
     def num_bad(self) -> int:
         """Rows that cannot be read."""
@@ -117,3 +124,22 @@ class Inspection:
         if whole is not example and num_boxes:
             self.findings.add(NO_BOX, f"{example.id} names a box beyond the {num_boxes} of {example.image}")
         return whole
+
+
+def described(inspection: Inspection) -> list[str]:
+    """Return what a person is told of a split: counts, and each kind of problem with its first places."""
+    lines = [
+        f"{inspection.split}: {inspection.num_examples:,} examples, {inspection.num_images:,} images, "
+        f"{inspection.num_bad:,} unreadable rows"
+    ]
+    for rows in inspection.rows:
+        lines += [f"  {rows.path}, line {number}: {reason}" for number, reason in rows.reasons[:NUM_NAMED]]
+    for kind, count in inspection.findings.counts.items():
+        lines.append(f"  {kind}: {count:,}")
+        lines += [f"    {where}" for where in inspection.findings.named[kind]]
+    return lines
+
+
+def _count(path: Path, mark: bytes) -> int:
+    with path.open("rb") as file:
+        return sum(block.count(mark) for block in iter(lambda: file.read(1 << 24), b""))

@@ -203,6 +203,19 @@ def task_folder(task: str, data: str, cache: Path) -> Path:
     return folder
 
 
+def task_of(data: str) -> str:
+    """Return the task whose annotation files lie in the folder `data`. Raises `MissingData` unless it is one."""
+    folder = Path(data).expanduser().absolute()
+    found = [task for task in LAYOUTS if all((folder / name).exists() for name in layout_of(task, folder).required)]
+    if len(found) != 1:
+        known = "\n".join(f"  {task}: {', '.join(layout.required)}" for task, layout in LAYOUTS.items())
+        raise MissingData(
+            f"{folder}: the annotation files of {' and '.join(found) or 'no task'} are here; a task is told by\n"
+            f"{known}\nName the task, or complete the folder."
+        )
+    return found[0]
+
+
 def missing_files(task: str, folder: Path) -> list[str]:
     """Return what `folder` lacks of `task`, relative to it."""
     layout = layout_of(task, folder)

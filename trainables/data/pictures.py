@@ -26,9 +26,7 @@ class Pictures:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        shards = sorted(folder.glob("*.tar"))
-        stamps = tuple((path, path.stat().st_mtime_ns, path.stat().st_size) for path in shards)
-        self._members = _index(stamps)
+        self._members = _index(folder, folder.stat().st_mtime_ns) if folder.is_dir() else {}
 
     def __contains__(self, name: str) -> bool:
         return self._member(name) is not None or (self.folder / name).is_file()
@@ -49,11 +47,11 @@ class Pictures:
 
 
 @lru_cache(maxsize=4)
-def _index(shards: tuple[tuple[Path, int, int], ...]) -> dict[str, _Member]:
+def _index(folder: Path, _: int) -> dict[str, _Member]:
     """Return name -> place of the regular members of all shards, by whole name, and by last name if it is unique."""
     found: dict[str, _Member] = {}
     last: dict[str, list[_Member]] = {}
-    for path, _, _ in shards:
+    for path in sorted(folder.glob("*.tar")):
         for name, member in _members(path):
             found[name] = member
             last.setdefault(name.rpartition("/")[2], []).append(member)

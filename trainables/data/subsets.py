@@ -34,6 +34,11 @@ def subset(split: TaskSplit, fraction: float, seed: int) -> TaskSplit:
     return replace(split, examples=taken)
 
 
+def subset_ids(split: TaskSplit, fraction: float, seed: int) -> list[str]:
+    """Return the row ids (annot_id, pairID, question_id) of the subset that `subset` gives, in the files' order."""
+    return list(dict.fromkeys(example.group for example in subset(split, fraction, seed).examples))
+
+
 def _pairs(examples: Sequence[Example]) -> list[tuple[str, str]]:
     if isinstance(examples, StoredExamples):
         return examples.strata()
