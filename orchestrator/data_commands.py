@@ -116,7 +116,6 @@ def prepare(
     ablate data prepare /data/vqa --regions /features/train2014.tsv --regions /features/val2014.tsv
     """
     from orchestrator import composition
-    from trainables.cache import cache_folder
     from trainables.data.convert import prepare_examples
 
     found = _inspect(prepare_examples, folder, task, most_unreadable, quiet)
@@ -124,7 +123,7 @@ def prepare(
         from trainables.vision.conversion import convert_regions
 
         with composition.display(quiet) as display:
-            report = convert_regions(found, folder, cache_folder(), regions, display.preparing, names=names)
+            report = convert_regions(found, regions, display.preparing, names=names)
         for line in report.lines():
             click.echo(line)
 

@@ -64,7 +64,8 @@ class Inspection:
     folder: Path
     split: str
     num_examples: int = 0
-    num_images: int = 0
+    num_boxes: dict[str, int] = field(default_factory=dict)
+    """image -> number of its boxes, in order of appearance."""
     findings: Findings = field(default_factory=Findings)
     rows: list[BadRows] = field(default_factory=list)
     """One a file that was read."""
@@ -77,6 +78,11 @@ class Inspection:
         return _count(origin.files[-1], b'"question_id"')
 
     @property
+    def num_images(self) -> int:
+        """Distinct images."""
+        return len(self.num_boxes)
+
+    @property
     def num_bad(self) -> int:
         """Rows that cannot be read."""
         return sum(len(found.reasons) for found in self.rows)
@@ -86,16 +92,14 @@ class Inspection:
         origin = source(self.task, self.folder, self.split)
         pictures = Pictures(self.folder / layout_of(self.task, self.folder).image_folder)
         classes = classes_of(self.task, self.folder)
-        num_boxes: dict[str, int] = {}
         with collected_rows() as self.rows:
             for example in read_examples(self.task, self.folder, self.split, origin, classes):
                 boxes = None
-                if example.image not in num_boxes:
+                if example.image not in self.num_boxes:
                     boxes = self._boxes(pictures, example.image)
-                    num_boxes[example.image] = len(boxes)
-                    self.num_images += 1
+                    self.num_boxes[example.image] = len(boxes)
                 self.num_examples += 1
-                yield Seen(example=self._fitted(example, num_boxes[example.image]), boxes=boxes)
+                yield Seen(example=self._fitted(example, self.num_boxes[example.image]), boxes=boxes)
 
     def _boxes(self, pictures: Pictures, image: str) -> Boxes:
         if image not in pictures:

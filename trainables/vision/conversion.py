@@ -27,7 +27,6 @@ from trainables.data.inspection import NUM_NAMED
 from trainables.data.inspection import Findings
 from trainables.data.inspection import Inspection
 from trainables.data.layout import layout_of
-from trainables.data.load import load_split
 from trainables.data.pictures import Pictures
 from trainables.errors import UnreadableData
 from trainables.vision.feature_files import ImageRegions
@@ -72,8 +71,6 @@ class RegionReport:
 
 def convert_regions(
     found: Sequence[Inspection],
-    data: str,
-    cache: Path,
     sources: Sequence[Path],
     progress: Progress,
     *,
@@ -87,8 +84,7 @@ def convert_regions(
     """
     task, folder = found[0].task, found[0].folder
     image_folder = folder / layout_of(task, folder).image_folder
-    splits = (load_split(task, data, inspection.split, cache) for inspection in found)
-    images = list(dict.fromkeys(example.image for split in splits for example in split.examples))
+    images = list(dict.fromkeys(image for inspection in found for image in inspection.num_boxes))
     target = image_folder / FOLDER
     target.mkdir(parents=True, exist_ok=True)
     with FileLock(target / "convert.lock"):

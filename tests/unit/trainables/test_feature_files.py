@@ -173,7 +173,7 @@ def vqa_features(path: Path, numbers: range) -> Path:
 
 def convert(folder: Path, task: str, sources: list[Path], progress: Callable[[str, int, int], None] = quiet) -> Any:
     found = check(task, str(folder), folder / "cache", quiet)
-    return convert_regions(found, str(folder), folder / "cache", sources, progress)
+    return convert_regions(found, sources, progress)
 
 
 @pytest.fixture
