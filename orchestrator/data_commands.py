@@ -95,13 +95,13 @@ def check(folder: str, task: str | None, most_unreadable: float, quiet: bool) ->
 @_UNREADABLE
 @click.option(
     "--regions",
-    type=click.Path(exists=True, path_type=Path),
+    type=click.Path(path_type=Path),
     multiple=True,
     help="Region features: a UNITER-style LMDB, a bottom-up or LXMERT .tsv, or a folder of .npz. May be repeated.",
 )
 @click.option(
     "--names",
-    type=click.Path(exists=True, path_type=Path),
+    type=click.Path(path_type=Path),
     help="JSON object from the features' keys to image paths, where neither name nor number tells.",
 )
 @_QUIET
@@ -133,7 +133,7 @@ def prepare(
 @_TASK
 @click.option(
     "--scores",
-    type=click.Path(exists=True, path_type=Path),
+    type=click.Path(path_type=Path),
     help="VCR's per-token losses (shortcut_scores.jsonl) [our own text-only scorer, fitted on train].",
 )
 @_QUIET

@@ -66,6 +66,8 @@ def make_shifts(task: str, folder: Path, progress: Progress, scores: Path | None
             "vqa: no shifted test is made here. VQA-CP v2 is a data set of its own (its folder is task.data); VQA-CE "
             "is read from counterexamples.json and hard.json (cdancette/detect-shortcuts) in the data folder."
         )
+    if scores and not scores.is_file():
+        raise MissingData(f"{scores} is not there; without it, losses come from our own text-only scorer.")
     inputs = [*source(task, folder, "train").files, *source(task, folder, "test").files]
     inputs += [scores] if scores else []
     digest = _digest(task, [*inputs, *_dev(task, folder)])

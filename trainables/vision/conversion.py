@@ -28,6 +28,7 @@ from trainables.data.inspection import Findings
 from trainables.data.inspection import Inspection
 from trainables.data.layout import layout_of
 from trainables.data.pictures import Pictures
+from trainables.errors import MissingData
 from trainables.errors import UnreadableData
 from trainables.vision.feature_files import ImageRegions
 from trainables.vision.feature_files import read_features
@@ -79,9 +80,13 @@ def convert_regions(
     """Convert what `sources` have of the images of a data set whose splits were inspected; go on where it stopped.
 
     Raises:
+        MissingData: a source is not there.
         UnreadableData: a source is of no known format, too many of its entries are unreadable, or its features are
             not as wide as the ones before.
     """
+    missing = [str(source) for source in sources if not source.exists()]
+    if missing:
+        raise MissingData(f"region features: {', '.join(missing)} is not there")
     task, folder = found[0].task, found[0].folder
     image_folder = folder / layout_of(task, folder).image_folder
     images = list(dict.fromkeys(image for inspection in found for image in inspection.num_boxes))

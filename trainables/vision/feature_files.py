@@ -209,5 +209,5 @@ def read_names(path: Path | None) -> dict[str, str]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         return {str(key): str(image) for key, image in content.items()}
-    except (ValueError, AttributeError) as error:
+    except (OSError, ValueError, AttributeError) as error:
         raise UnreadableData(f"{path}: {error}; expected an object of feature key -> image path.") from error
