@@ -23,6 +23,7 @@ from trainables.data.pictures import Pictures
 from trainables.data.reading import BadRows
 from trainables.data.reading import collected_rows
 from trainables.errors import UnreadableData
+from trainables.vision.region_shards import converted_images
 
 NUM_NAMED = 5
 """Problems of a kind that are named; all are counted."""
@@ -70,6 +71,9 @@ class Inspection:
     rows: list[BadRows] = field(default_factory=list)
     """One a file that was read."""
 
+    _converted: frozenset[str] = frozenset()
+    """Images with converted region features, which need no picture."""
+
     def expected(self) -> int:
         """Return about how many examples there are, from a look at the bytes of the last file: for a progress bar."""
         origin = source(self.task, self.folder, self.split)
@@ -90,7 +94,9 @@ class Inspection:
     def stream(self) -> Iterator[Seen]:
         """Yield the examples in the order of the files."""
         origin = source(self.task, self.folder, self.split)
-        pictures = Pictures(self.folder / layout_of(self.task, self.folder).image_folder)
+        image_folder = self.folder / layout_of(self.task, self.folder).image_folder
+        pictures = Pictures(image_folder)
+        self._converted = converted_images(image_folder)
         classes = classes_of(self.task, self.folder)
         with collected_rows() as self.rows:
             for example in read_examples(self.task, self.folder, self.split, origin, classes):
@@ -102,7 +108,7 @@ class Inspection:
                 yield Seen(example=self._fitted(example, self.num_boxes[example.image]), boxes=boxes)
 
     def _boxes(self, pictures: Pictures, image: str) -> Boxes:
-        if image not in pictures:
+        if image not in pictures and image not in self._converted:
             self.findings.add(MISSING_IMAGE, image)
         metadata = self._metadata(pictures, image)
         if metadata is None:

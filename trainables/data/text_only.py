@@ -24,7 +24,7 @@ Row = dict[str, Any]
 
 NUM_FEATURES = 2**20
 EPOCHS = 3
-_BLOCK = 20_000
+_BLOCK = 5_000
 _LABELS = {"answer": "answer_label", "rationale": "rationale_label"}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -11,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from trainables.data.answers import accuracy_of_count
 from trainables.data.answers import counted
 from trainables.data.answers import normalised
+from trainables.data.entries import entries
 from trainables.data.examples import Candidate
 from trainables.data.examples import Example
 from trainables.data.examples import Text
@@ -29,7 +28,6 @@ from trainables.data.reading import Row
 from trainables.data.reading import listed_ids
 from trainables.data.reading import read_rows
 from trainables.data.tokens import plain_text
-from trainables.errors import UnreadableData
 
 LEAST_QUESTIONS = 9
 """An answer is an output class if it is the most frequent answer of so many questions of train and val together."""
@@ -136,16 +134,4 @@ def _counted_vocabulary(paths: tuple[tuple[Path, int], ...]) -> tuple[str, ...]:
 
 
 def _read_entries(path: Path, field: str, make: Callable[[Row], list[Made]]) -> Iterator[Made]:
-    return read_rows(path, enumerate(_entries(path, field), start=1), make)
-
-
-def _entries(path: Path, field: str) -> list[Any]:
-    """Return the entries of a file: under `field`, or the bare list that VQA-CP uses."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        entries = content if isinstance(content, list) else content[field]
-    except (ValueError, KeyError, TypeError) as error:
-        raise UnreadableData(f"{path}: {field}: {type(error).__name__}: {error}; get the file again.") from error
-    if not isinstance(entries, list):
-        raise UnreadableData(f"{path}: {field}: found {type(entries).__name__}, expected a list; get the file again.")
-    return entries
+    return read_rows(path, enumerate(entries(path, field), start=1), make)

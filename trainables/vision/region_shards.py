@@ -76,6 +76,16 @@ def read_shards(folder: Path) -> list[Shard]:
     return found
 
 
+def converted_images(image_folder: Path) -> frozenset[str]:
+    """Return the images whose features lie beside the pictures, none unless a conversion came to its end."""
+    folder = image_folder / FOLDER
+    return (
+        frozenset(i for shard in read_shards(folder) for i in shard.images)
+        if (folder / WHOLE).is_file()
+        else frozenset()
+    )
+
+
 def image_rows(features: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return (N + 1, F) features and (N + 1, 7) boxes: the whole image, then its N regions.
 

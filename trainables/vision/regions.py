@@ -102,7 +102,7 @@ class RegionFeatures:
 
     def num_regions(self, image: str) -> int:
         """Number of rows of an image, the whole image included."""
-        shard, position = self.places[self.keys[image]]
+        shard, position = self._place(image)
         starts = self.shards[shard].starts
         return int(starts[position + 1] - starts[position])
 
@@ -123,8 +123,13 @@ class RegionFeatures:
         """(N, F) float32: the trunk's pooled features of whole images."""
         return np.stack([self._rows(image)[0][0] for image in images]).astype(np.float32)
 
+    def _place(self, image: str) -> tuple[int, int]:
+        if image not in self.keys:
+            raise MissingData(f"{image}: no region features were computed or converted; its picture was not there")
+        return self.places[self.keys[image]]
+
     def _rows(self, image: str) -> tuple[np.ndarray, np.ndarray]:
-        number, position = self.places[self.keys[image]]
+        number, position = self._place(image)
         shard = self.shards[number]
         part = slice(int(shard.starts[position]), int(shard.starts[position + 1]))
         return shard.features[part], shard.boxes[part]
@@ -212,6 +217,15 @@ def build_regions(split: TaskSplit, cache: Path, progress: Progress) -> None:
         block = keys_left[start : start + SHARD]
         _write_shard(folder, {key: missing[key] for key in block}, split, progress, start, len(keys_left))
     write_atomically(paths_file, json.dumps(keys | found))
+
+
+def pictured(split: TaskSplit, cache: Path) -> bool:
+    """Return whether all images of a split are there: as pictures, or in a detector's converted features."""
+    if (Path(split.image_folder) / FOLDER / WHOLE).is_file():
+        keys = open_regions(cache, split.image_folder).keys
+        return all(example.image in keys for example in split.examples)
+    pictures = Pictures(Path(split.image_folder))
+    return all(example.image in pictures for example in split.examples)
 
 
 def _all_converted(split: TaskSplit, regions: RegionFeatures) -> None:
