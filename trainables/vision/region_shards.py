@@ -79,11 +79,9 @@ def read_shards(folder: Path) -> list[Shard]:
 def converted_images(image_folder: Path) -> frozenset[str]:
     """Return the images whose features lie beside the pictures, none unless a conversion came to its end."""
     folder = image_folder / FOLDER
-    return (
-        frozenset(i for shard in read_shards(folder) for i in shard.images)
-        if (folder / WHOLE).is_file()
-        else frozenset()
-    )
+    if not (folder / WHOLE).is_file():
+        return frozenset()
+    return frozenset(image for shard in read_shards(folder) for image in shard.images)
 
 
 def image_rows(features: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
