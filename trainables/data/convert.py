@@ -84,6 +84,8 @@ def prepare_examples(
 
 def _store(inspection: Inspection, target: Path, progress: Progress, most_unreadable: float) -> None:
     target.mkdir(exist_ok=True)
+    for unfinished in target.glob(".*.arrow.*"):  # of a preparation that was killed: the lock says that it is gone
+        unfinished.unlink()
     number, anew = 0, (target / WHOLE).exists()  # an interrupted preparation left no WHOLE: its files are kept
     total = inspection.expected()
     examples: list[Example] = []

@@ -94,6 +94,8 @@ def convert_regions(
     target.mkdir(parents=True, exist_ok=True)
     with FileLock(target / "convert.lock"):
         (target / WHOLE).unlink(missing_ok=True)
+        for unfinished in target.glob(".*.arrow.*"):  # of a conversion that was killed: the lock says that it is gone
+            unfinished.unlink()
         conversion = _Conversion(
             target=target,
             pictures=Pictures(image_folder),

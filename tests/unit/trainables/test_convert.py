@@ -176,3 +176,33 @@ def test_checking_and_preparing_load_no_torch() -> None:
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert ran.stdout.strip() == "False"
+
+
+_PREPARE = """
+import sys, time
+from pathlib import Path
+from trainables.data import convert
+convert.PER_FILE, convert._EVERY = 50, 25
+def progress(what, done, total):
+    print(done, flush=True)
+    time.sleep(float(sys.argv[3]))
+convert.prepare_examples("vcr", sys.argv[1], Path(sys.argv[2]), progress, splits=["train"])
+"""
+
+
+def test_a_preparation_killed_outright_leaves_only_whole_files_and_the_next_one_ends_it(tmp_path: Path) -> None:
+    folder, cache = make_vcr(tmp_path / "data", train=200), tmp_path / "cache"
+    read = load("vcr", folder, "train", tmp_path / "empty")
+    command = [sys.executable, "-c", _PREPARE, str(folder), str(cache)]
+    with subprocess.Popen([*command, "0.05"], stdout=subprocess.PIPE, text=True) as first:
+        assert first.stdout is not None
+        while int(first.stdout.readline()) < 125:
+            pass
+        first.kill()
+    (target,) = (cache / "examples").glob("*/train")
+    kept = {path: path.stat().st_mtime_ns for path in target.glob("examples-*.arrow")}
+    assert 2 <= len(kept) < 8 and not (target / "whole.json").exists()
+    subprocess.run([*command, "0"], check=True, stdout=subprocess.DEVNULL)
+
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    assert tuple(load("vcr", folder, "train", cache).examples) == tuple(read.examples)
