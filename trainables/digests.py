@@ -13,12 +13,12 @@ from pathlib import Path
 from trainables.config import StudentConfig
 from trainables.config import TrialConfig
 from trainables.config import canonical
-from trainables.data.layout import data_files
 from trainables.data.layout import layout_of
 from trainables.data.layout import task_folder
 from trainables.data.mini.spec import PRESETS
 from trainables.data.mini.spec import preset
 from trainables.data.mini.spec import spec_digest
+from trainables.data.sources import data_files
 from trainables.students.presets import checkpoint_path
 
 CONVERTED = "regions/whole.json"

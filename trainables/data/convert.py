@@ -17,10 +17,10 @@ from trainables.cache import write_atomically
 from trainables.data.boxes import Boxes
 from trainables.data.examples import Example
 from trainables.data.inspection import Inspection
-from trainables.data.layout import splits_of
 from trainables.data.layout import task_folder
 from trainables.data.reading import MOST_UNREADABLE
 from trainables.data.reading import refuse
+from trainables.data.sources import splits_of
 from trainables.data.stored import PER_FILE
 from trainables.data.stored import WHOLE
 from trainables.data.stored import is_written

@@ -15,13 +15,13 @@ from trainables.data.boxes import Metadata
 from trainables.data.boxes import read_metadata
 from trainables.data.examples import Example
 from trainables.data.layout import layout_of
-from trainables.data.layout import source
 from trainables.data.load import classes_of
 from trainables.data.load import fitted
 from trainables.data.load import read_examples
 from trainables.data.pictures import Pictures
 from trainables.data.reading import BadRows
 from trainables.data.reading import collected_rows
+from trainables.data.sources import source
 from trainables.errors import UnreadableData
 from trainables.vision.region_shards import converted_images
 

@@ -1,6 +1,6 @@
 """Shifted tests of real data sets, made from their files and written beside them. Imports no torch.
 
-Each file has the name under which it is published or read (`trainables.data.layout`), so that a study can list the
+Each file has the name under which it is published or read (`trainables.data.sources`), so that a study can list the
 split. What was made of the same files by the same recipe is left alone.
 """
 
@@ -19,7 +19,6 @@ from typing import Any
 from typing import TextIO
 
 from trainables.cache import write_atomically
-from trainables.data.layout import source
 from trainables.data.masking import top_kept
 from trainables.data.masking import top_masked
 from trainables.data.reading import lines
@@ -27,6 +26,7 @@ from trainables.data.reading import read_rows
 from trainables.data.shortcuts import plural
 from trainables.data.shortcuts import singular
 from trainables.data.snli_ve import read_snli_ve
+from trainables.data.sources import source
 from trainables.data.text_only import ChoiceScorer
 from trainables.data.text_only import HypothesisClassifier
 from trainables.errors import MissingData

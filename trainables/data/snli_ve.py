@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from trainables.data.examples import Candidate
 from trainables.data.examples import Example
 from trainables.data.examples import Text
-from trainables.data.layout import Source
 from trainables.data.reading import Row
 from trainables.data.reading import lines
 from trainables.data.reading import listed_ids
 from trainables.data.reading import read_rows
+from trainables.data.sources import Source
 from trainables.data.tokens import plain_text
 
 CLASSES = ("contradiction", "neutral", "entailment")

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 
 from trainables.data.examples import Candidate
 from trainables.data.examples import Example
-from trainables.data.layout import Source
-from trainables.data.layout import is_carved
 from trainables.data.reading import Row
 from trainables.data.reading import lines
 from trainables.data.reading import read_rows
 from trainables.data.shortcuts import shortcuts_removed
+from trainables.data.sources import Source
+from trainables.data.sources import is_carved
 from trainables.data.tokens import joined
 from trainables.data.tokens import tagged_text
 

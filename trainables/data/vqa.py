@@ -18,15 +18,15 @@ from trainables.data.entries import entries
 from trainables.data.examples import Candidate
 from trainables.data.examples import Example
 from trainables.data.examples import Text
-from trainables.data.layout import BLIND_IMAGES
 from trainables.data.layout import VQA_CP
-from trainables.data.layout import Source
-from trainables.data.layout import is_carved
 from trainables.data.layout import layout_of
 from trainables.data.reading import Made
 from trainables.data.reading import Row
 from trainables.data.reading import listed_ids
 from trainables.data.reading import read_rows
+from trainables.data.sources import BLIND_IMAGES
+from trainables.data.sources import Source
+from trainables.data.sources import is_carved
 from trainables.data.tokens import plain_text
 
 LEAST_QUESTIONS = 9

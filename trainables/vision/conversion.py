@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Sequence
@@ -33,6 +32,8 @@ from trainables.errors import UnreadableData
 from trainables.vision.feature_files import ImageRegions
 from trainables.vision.feature_files import read_features
 from trainables.vision.feature_files import read_names
+from trainables.vision.matching import ImageFinder
+from trainables.vision.matching import by_object
 from trainables.vision.region_shards import FOLDER
 from trainables.vision.region_shards import PER_SHARD
 from trainables.vision.region_shards import WHOLE
@@ -49,7 +50,6 @@ OUTSIDE = "region empty or outside its image"
 NO_FEATURES = "image without features"
 POOR_MATCH = "object that no region overlaps by half"
 MOST_UNREADABLE = 0.01
-_NUMBER = re.compile(r"(\d+)\D*$")
 _SLACK = 0.01
 
 
@@ -99,7 +99,7 @@ def convert_regions(
         conversion = _Conversion(
             target=target,
             pictures=Pictures(image_folder),
-            finder=_Finder(images, read_names(names), by_number=task != "vcr"),
+            finder=ImageFinder(images, read_names(names), by_number=task != "vcr"),
             objects=task == "vcr",
             report=RegionReport(num_images=len(images)),
         )
@@ -124,7 +124,7 @@ def _name(source: Path) -> str:
 class _Conversion:
     target: Path
     pictures: Pictures
-    finder: _Finder
+    finder: ImageFinder
     objects: bool
     """Whether the first regions have to be the image's objects."""
     report: RegionReport
@@ -216,22 +216,6 @@ class _Conversion:
         return "\n".join(self.report.findings.named[kind])
 
 
-def by_object(boxes_N4: np.ndarray, objects_O4: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the order of regions in which region i is the one that overlaps object i most, and the overlaps (O,).
-
-    Behind the O regions of the objects (one may stand for several) come those that stand for none. Overlap is
-    intersection over union.
-    """
-    low = np.maximum(objects_O4[:, None, :2], boxes_N4[None, :, :2])
-    high = np.minimum(objects_O4[:, None, 2:], boxes_N4[None, :, 2:])
-    shared = (high - low).clip(0).prod(axis=2)
-    areas = [(boxes[:, 2:] - boxes[:, :2]).clip(0).prod(axis=1) for boxes in (objects_O4, boxes_N4)]
-    overlap = shared / (areas[0][:, None] + areas[1][None, :] - shared).clip(1e-9)
-    best = overlap.argmax(axis=1)
-    rest = [place for place in range(len(boxes_N4)) if place not in set(best.tolist())]
-    return np.concatenate([best, np.array(rest, dtype=best.dtype)]), overlap.max(axis=1)
-
-
 def _relative(metadata: Metadata) -> np.ndarray:
     size = [metadata.width, metadata.height]
     return np.asarray(metadata.boxes, dtype=np.float32) / np.array([*size, *size], dtype=np.float32)
@@ -241,32 +225,3 @@ def _outside(boxes_N4: np.ndarray) -> list[int]:
     inside = (boxes_N4 >= -_SLACK).all(axis=1) & (boxes_N4 <= 1 + _SLACK).all(axis=1)
     whole = inside & (boxes_N4[:, :2] < boxes_N4[:, 2:]).all(axis=1)
     return [int(place) for place in np.flatnonzero(~whole)]
-
-
-class _Finder:
-    """From a feature file's key to the data set's image."""
-
-    def __init__(self, images: Sequence[str], names: dict[str, str], *, by_number: bool) -> None:
-        """`by_number`: an image is known by the number that its name ends in."""
-        self._names = names
-        self._known = set(images)
-        self._stems = _unique((Path(image).stem.lower(), image) for image in images)
-        numbers = ((_NUMBER.search(Path(image).stem), image) for image in images)
-        self._numbers = _unique((str(int(found[1])), image) for found, image in numbers if found and by_number)
-
-    def image(self, key: str) -> str | None:
-        if key in self._names:
-            return self._names[key] if self._names[key] in self._known else None
-        if key in self._known:
-            return key
-        stem = Path(key).stem.lower() if "." in key else key.lower()
-        number = _NUMBER.search(stem)
-        return self._stems.get(stem) or (self._numbers.get(str(int(number[1]))) if number else None)
-
-
-def _unique(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Return the pairs whose key occurs once."""
-    found: dict[str, str | None] = {}
-    for key, image in pairs:
-        found[key] = image if found.get(key, image) == image else None
-    return {key: image for key, image in found.items() if image is not None}

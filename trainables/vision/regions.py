@@ -31,20 +31,23 @@ from trainables.cache import write_atomically
 from trainables.data.examples import TaskSplit
 from trainables.data.pictures import Pictures
 from trainables.errors import MissingData
+from trainables.vision.pooling import GRID
+from trainables.vision.pooling import MAX_REGIONS
+from trainables.vision.pooling import Box
+from trainables.vision.pooling import pooled
+from trainables.vision.pooling import positions
+from trainables.vision.pooling import relative_boxes
 from trainables.vision.region_shards import FOLDER
 from trainables.vision.region_shards import WHOLE
 from trainables.vision.region_shards import read_shards
 
 REGION_WIDTH = 1280
 IMAGE_SIZE = 224
-GRID = 4
-MAX_REGIONS = 36
 SHARD = 1000
 """Images a shard: what an interruption may cost."""
 BATCH = 4  # larger activations miss a CPU's cache: twice as fast as 32
 REGIONS_VERSION = 1
 
-Box = tuple[float, float, float, float]
 Progress = Callable[[str, int, int], None]
 
 
@@ -277,45 +280,10 @@ def _encode(images: Sequence[str], split: TaskSplit) -> list[tuple[np.ndarray, n
     files = Pictures(Path(split.image_folder))
     for image in images:
         with Image.open(io.BytesIO(files.read(image))) as picture:
-            boxes.append(_boxes(split.boxes.get(image, ()), picture.width, picture.height))
+            boxes.append(relative_boxes(split.boxes.get(image, ()), picture.width, picture.height))
             small = picture.convert("RGB").resize((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.BICUBIC)
             pixels.append(np.asarray(small, dtype=np.float32) / 255)
     with torch.inference_mode():
         inputs = torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2)  # channels last in memory
         maps = imagenet_trunk()((inputs - PIXEL_MEAN) / PIXEL_STD).numpy()
-    return [(_pool(one, places), _positions(places)) for one, places in zip(maps, boxes, strict=True)]
-
-
-def _boxes(boxes: Sequence[Box], width: int, height: int) -> np.ndarray:
-    """(R, 4) boxes relative to the image, the whole image first, a grid where there are none."""
-    whole = np.array([[0.0, 0.0, 1.0, 1.0]])
-    if boxes:
-        parts = np.asarray(boxes[: MAX_REGIONS - 1], dtype=float) / [width, height, width, height]
-    else:
-        y, x = np.divmod(np.arange(GRID * GRID), GRID)
-        parts = np.stack([x, y, x + 1, y + 1], axis=1) / GRID
-    return np.concatenate([whole, parts.clip(0, 1)])
-
-
-def _positions(boxes_R4: np.ndarray) -> np.ndarray:
-    """(R, 7): corners, width, height, area, relative to the image (UNITER)."""
-    sizes = boxes_R4[:, 2:] - boxes_R4[:, :2]
-    return np.concatenate([boxes_R4, sizes, sizes.prod(axis=1, keepdims=True)], axis=1)
-
-
-def _pool(map_FHW: np.ndarray, boxes_R4: np.ndarray) -> np.ndarray:
-    """(R, F) mean of the map over each box, cells weighted by the area they share with it."""
-    height, width = map_FHW.shape[1:]
-    rows = _overlap(boxes_R4[:, 1] * height, boxes_R4[:, 3] * height, height)
-    columns = _overlap(boxes_R4[:, 0] * width, boxes_R4[:, 2] * width, width)
-    weights = rows[:, :, None] * columns[:, None, :]
-    weights /= weights.sum(axis=(1, 2), keepdims=True).clip(1e-6)
-    return np.tensordot(weights, map_FHW, axes=([1, 2], [1, 2]))
-
-
-def _overlap(low: np.ndarray, high: np.ndarray, count: int) -> np.ndarray:
-    """(R, count) length that [low, high) shares with each unit cell; at least a sliver, so that none is empty."""
-    cells = np.arange(count)
-    high = np.maximum(high, low + 1e-3)
-    shared: np.ndarray = np.minimum(high[:, None], cells + 1) - np.maximum(low[:, None], cells)
-    return shared.clip(0)
+    return [(pooled(one, places), positions(places)) for one, places in zip(maps, boxes, strict=True)]

@@ -27,9 +27,9 @@ from trainables.digests import stored_folder
 from trainables.errors import MissingData
 from trainables.errors import UnreadableData
 from trainables.vision import conversion
-from trainables.vision.conversion import by_object
 from trainables.vision.conversion import convert_regions
 from trainables.vision.feature_files import read_features
+from trainables.vision.matching import by_object
 from trainables.vision.regions import build_regions
 from trainables.vision.regions import open_regions
 

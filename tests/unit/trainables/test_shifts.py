@@ -17,11 +17,11 @@ from tests.unit.trainables.real_layouts import vcr_row
 from tests.unit.trainables.real_layouts import write_json
 from tests.unit.trainables.real_layouts import write_lines
 from trainables.data.examples import TaskSplit
-from trainables.data.layout import is_carved
 from trainables.data.load import load_split
 from trainables.data.masking import top_kept
 from trainables.data.masking import top_masked
 from trainables.data.shifts import make_shifts
+from trainables.data.sources import is_carved
 from trainables.data.splits import splits_of
 from trainables.data.text_only import ChoiceScorer
 from trainables.errors import MissingData
