@@ -45,7 +45,7 @@ def mistakes() -> tuple[type[Exception], ...]:
     """
     named = (
         ("search_spaces.errors", "StudyError"),
-        ("trainables.errors", "MissingData"),
+        ("trainables.errors", "DataError"),
         ("analysis.errors", "AnalysisError"),
     )
     reached = [getattr(sys.modules[module], name) for module, name in named if module in sys.modules]

@@ -1,25 +1,44 @@
-"""`ablate data`: the bundled benchmark."""
+"""`ablate data`: the bundled benchmark, and real data sets: check, prepare, shift, share."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import click
 
 from orchestrator.boundary import boundary
 
+_QUIET = click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
+_OUT = click.option("--out", "-o", required=True, type=click.Path(path_type=Path), help="What to write.")
+_TASK = click.option(
+    "--task", type=click.Choice(["vcr", "snli_ve", "vqa"]), help="Task of the files [found by their names]."
+)
+_UNREADABLE = click.option(
+    "--most-unreadable", default=0.01, show_default=True, help="Share of a file's rows that may be unreadable."
+)
+
 
 @click.group()
 def data() -> None:
-    """Build and show the bundled benchmark.
+    """Build and show the bundled benchmark; check and prepare real data sets.
 
     \b
     ablate data build mini
     ablate data show
+    ablate data check FOLDER              every row and reference, without training anything
+    ablate data prepare FOLDER            store it for fast reading; with --regions, region features too
+    ablate data shift FOLDER              shifted tests made of the files
+    ablate data subset FOLDER --fraction 0.01 --seed 1 -o ids.txt
+    ablate data submission STUDY --trial ID -o test.csv
+    ablate data easy-vqa -o FOLDER        a published data set that comes as a Python package
     """
 
 
 @data.command()
 @click.argument("name", type=click.Choice(["mini", "mini_smoke"]), default="mini")
-@click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
+@_QUIET
 @boundary
 def build(name: str, quiet: bool) -> None:
     """Generate the benchmark, align its teacher and compute features, once.
@@ -50,3 +69,179 @@ def show() -> None:
     click.echo(str(cache_folder()))
     for name, num_files, num_bytes in folders(cache_folder()):
         click.echo(f"  {name}  {num_files} files  {num_bytes / 2**20:.1f} MiB")
+
+
+@data.command()
+@click.argument("folder")
+@_TASK
+@_UNREADABLE
+@_QUIET
+@boundary
+def check(folder: str, task: str | None, most_unreadable: float, quiet: bool) -> None:
+    """Read every row of a real data set's FOLDER and tell what is wrong with it; write nothing.
+
+    \b
+    ablate data check /data/vcr
+    ablate data check /data/flickr --task snli_ve
+    """
+    from trainables.data.convert import check
+
+    _inspect(check, folder, task, most_unreadable, quiet)
+
+
+@data.command()
+@click.argument("folder")
+@_TASK
+@_UNREADABLE
+@click.option(
+    "--regions",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="Region features: a UNITER-style LMDB, a bottom-up or LXMERT .tsv, or a folder of .npz. May be repeated.",
+)
+@click.option(
+    "--names",
+    type=click.Path(path_type=Path),
+    help="JSON object from the features' keys to image paths, where neither name nor number tells.",
+)
+@_QUIET
+@boundary
+def prepare(
+    folder: str, task: str | None, most_unreadable: float, regions: tuple[Path, ...], names: Path | None, quiet: bool
+) -> None:
+    """Check a real data set's FOLDER and store it as memory-mapped Arrow files, once; interrupted, it goes on.
+
+    \b
+    ablate data prepare /data/vcr
+    ablate data prepare /data/vqa --regions /features/train2014.tsv --regions /features/val2014.tsv
+    """
+    from orchestrator import composition
+    from trainables.data.convert import prepare_examples
+
+    found = _inspect(prepare_examples, folder, task, most_unreadable, quiet)
+    if regions:
+        from trainables.vision.conversion import convert_regions
+
+        with composition.display(quiet) as display:
+            report = convert_regions(found, regions, display.preparing, names=names)
+        for line in report.lines():
+            click.echo(line)
+
+
+@data.command()
+@click.argument("folder")
+@_TASK
+@click.option(
+    "--scores",
+    type=click.Path(path_type=Path),
+    help="VCR's per-token losses (shortcut_scores.jsonl) [our own text-only scorer, fitted on train].",
+)
+@_QUIET
+@boundary
+def shift(folder: str, task: str | None, scores: Path | None, quiet: bool) -> None:
+    """Write the shifted tests that can be made of a real data set's FOLDER beside its files.
+
+    \b
+    ablate data shift /data/vcr
+    ablate data shift /data/snli_ve
+    """
+    from orchestrator import composition
+    from trainables.cache import cache_folder
+    from trainables.data.layout import task_folder
+    from trainables.data.shifts import PUBLISHED_COUNTS
+    from trainables.data.shifts import make_shifts
+
+    name = _task(folder, task)
+    with composition.display(quiet) as display:
+        made = make_shifts(name, task_folder(name, folder, cache_folder()), display.preparing, scores)
+    for item in made:
+        published = PUBLISHED_COUNTS.get(item.file)
+        note = f"  (published: {published:,} of 26,534)" if published else ""
+        click.echo(f"{item.file}  {item.num_items:,} of {item.of:,}{note}")
+
+
+@data.command()
+@click.argument("folder")
+@_TASK
+@click.option("--fraction", type=float, required=True, help="Share of the train split, in (0, 1].")
+@click.option("--seed", type=int, required=True, help="Seed of the trials that train on the subset.")
+@_OUT
+@boundary
+def subset(folder: str, task: str | None, fraction: float, seed: int, out: Path) -> None:
+    """Write the row ids of the low-shot subset that a trial with this fraction and seed trains on, one a line.
+
+    FOLDER is a real data set's folder, or `mini` with --task.
+
+    \b
+    ablate data subset /data/vcr --fraction 0.01 --seed 1 -o ids.txt
+    """
+    from trainables.cache import cache_folder
+    from trainables.cache import write_atomically
+    from trainables.data.load import load_split
+    from trainables.data.subsets import subset_ids
+
+    ids = subset_ids(load_split(_task(folder, task), folder, "train", cache_folder()), fraction, seed)
+    write_atomically(out, "".join(f"{name}\n" for name in ids))
+    click.echo(f"{len(ids):,} ids in {out}")
+
+
+@data.command()
+@click.argument("study")
+@click.option("--trial", required=True, help="Id of a confirm trial, or its beginning.")
+@click.option("--split", default="blind_test", show_default=True, type=click.Choice(["blind_test", "blind_dev"]))
+@click.option("--store", metavar="URI", help="Folder or URI of the records [ABLATE_STORE, or the study's own].")
+@_OUT
+@boundary
+def submission(study: str, trial: str, split: str, store: str | None, out: Path) -> None:
+    """Write a leaderboard's file from what a trial of STUDY predicted on a blind split: CSV for VCR, JSON for VQA.
+
+    \b
+    ablate data submission my_study --trial 3f9a -o vcr_test.csv
+    """
+    from orchestrator import composition
+    from orchestrator.predicted import predicted
+    from trainables.cache import write_atomically
+    from trainables.data.submission import submission
+
+    name, opened = composition.find_study(study, store)
+    task, said = predicted(opened, name, trial, split)
+    write_atomically(out, submission(task, said))
+    click.echo(f"{len(said):,} predictions in {out}")
+
+
+@data.command("easy-vqa")
+@_OUT
+@boundary
+def easy_vqa(out: Path) -> None:
+    """Write easy-VQA (Victor Zhou, MIT licence) from its Python package in the files of VQA v2.
+
+    \b
+    ablate data easy-vqa -o easy_vqa
+    """
+    from trainables.data.easy_vqa import package_data
+    from trainables.data.easy_vqa import write_easy_vqa
+
+    counts = write_easy_vqa(package_data(), out)
+    click.echo(f"easy-VQA in {out}: " + ", ".join(f"{count:,} {part} questions" for part, count in counts.items()))
+
+
+def _inspect(
+    run: Callable[..., list[Any]], folder: str, task: str | None, most_unreadable: float, quiet: bool
+) -> list[Any]:
+    from orchestrator import composition
+    from trainables.cache import cache_folder
+    from trainables.data.inspection import described
+
+    name = _task(folder, task)
+    with composition.display(quiet) as display:
+        found = run(name, folder, cache_folder(), display.preparing, most_unreadable=most_unreadable)
+    for inspection in found:
+        for line in described(inspection):
+            click.echo(line)
+    return found
+
+
+def _task(folder: str, task: str | None) -> str:
+    from trainables.data.layout import task_of
+
+    return task or task_of(folder)

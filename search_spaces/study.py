@@ -28,7 +28,25 @@ from search_spaces.when import holds
 Changes = dict[str, Any]
 """Dotted path in the trial configuration -> the value it gets."""
 Levels = Annotated[tuple[Any, ...], Field(min_length=1)]
-Split = Literal["val", "test", "test_style", "test_priors", "test_shortcuts", "test_shifted"]
+Split = Literal[
+    "val",
+    "test",
+    "test_style",
+    "test_priors",
+    "test_shortcuts",
+    "test_rule_singular",
+    "test_rule_plural",
+    "test_adv_top1",
+    "test_keep_top1",
+    "test_keep_top3",
+    "test_keep_top5",
+    "test_hypothesis_hard",
+    "test_counterexamples",
+    "test_counterexamples_hard",
+    "test_shifted",
+    "blind_dev",
+    "blind_test",
+]
 Seed = Annotated[Whole, Field(ge=0, lt=2**32)]
 DESIGNS = ("listed", "add_one", "leave_one_out", "ladder", "factorial", "fractional", "path")
 

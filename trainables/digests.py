@@ -13,13 +13,16 @@ from pathlib import Path
 from trainables.config import StudentConfig
 from trainables.config import TrialConfig
 from trainables.config import canonical
-from trainables.data.layout import data_files
+from trainables.data.layout import layout_of
 from trainables.data.layout import task_folder
 from trainables.data.mini.spec import PRESETS
 from trainables.data.mini.spec import preset
 from trainables.data.mini.spec import spec_digest
+from trainables.data.sources import data_files
 from trainables.students.presets import checkpoint_path
 
+CONVERTED = "regions/whole.json"
+"""File below the image folder that says that region features were converted, and which."""
 READER_VERSION = 1
 """Raised when the readers make different examples of the same files."""
 
@@ -67,15 +70,36 @@ def _teacher(config: TrialConfig, cache: Path) -> str:
 def data_digest(task: str, data: str, cache: Path) -> str:
     """Return the digest of one task's data: of its recipe (bundled) or of its annotation files' bytes (real).
 
-    Pictures of a real data set are not read: the annotation files say which ones are meant.
+    Pictures of a real data set are not read: the annotation files say which ones are meant. Region features that were
+    converted for it (`ablate data prepare --regions`) count.
     """
+    content = _content(task, data, cache)
+    if data not in PRESETS and (regions := _regions(task, task_folder(task, data, cache))):
+        content["regions"] = regions
+    return _hash(content)
+
+
+def _content(task: str, data: str, cache: Path) -> dict[str, object]:
     content: dict[str, object] = {"task": task, "reader": READER_VERSION}
     if data in PRESETS:
-        content["spec"] = spec_digest(preset(data))
-    else:
-        files = data_files(task, task_folder(task, data, cache))
-        content["files"] = dict(zip((path.name for path in files), file_digests(files, cache), strict=True))
+        return content | {"spec": spec_digest(preset(data))}
+    files = data_files(task, task_folder(task, data, cache))
+    return content | {"files": dict(zip((path.name for path in files), file_digests(files, cache), strict=True))}
+
+
+def _regions(task: str, folder: Path) -> str:
+    """Return the digest of the region features that lie beside the pictures, empty where there are none."""
+    whole = folder / layout_of(task, folder).image_folder / CONVERTED
+    return str(json.loads(whole.read_text(encoding="utf-8"))["digest"]) if whole.is_file() else ""
+
+
+def _hash(content: dict[str, object]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def stored_folder(task: str, data: str, cache: Path) -> Path:
+    """Return where the examples of these files are stored, or would be (`trainables.data.convert`)."""
+    return cache / "examples" / _hash(_content(task, data, cache))[:16]
 
 
 def file_digests(paths: Iterable[Path], cache: Path) -> list[str]:

@@ -34,8 +34,8 @@ class TeacherNeed:
 def prepare(configs: Sequence[TrialConfig], cache: Path, progress: Progress) -> None:
     """Make all that these configurations read from `cache`; what is there already is left alone.
 
-    Safe to call from several processes at once: one works, the others wait. Killed at any moment, it goes on where
-    it was.
+    A blind split without its pictures is left out: few studies predict it. Safe to call from several processes at
+    once: one works, the others wait. Killed at any moment, it goes on where it was.
 
     Raises:
         MissingData: a real data set is not where its configuration says.
@@ -44,12 +44,14 @@ def prepare(configs: Sequence[TrialConfig], cache: Path, progress: Progress) -> 
     from trainables.data.splits import splits_of
     from trainables.teachers.feature_cache import build_features
     from trainables.vision.regions import build_regions
+    from trainables.vision.regions import pictured
 
     cache.mkdir(parents=True, exist_ok=True)
     with _alone(cache, progress):
         for task, data in tasks_of(configs):
-            for name in splits_of(task, data):
-                build_regions(load_split(task, data, name, cache), cache, progress)
+            for split in (load_split(task, data, name, cache) for name in splits_of(task, data)):
+                if split.labelled or pictured(split, cache):
+                    build_regions(split, cache, progress)
         for need in teacher_needs(configs):
             split = load_split(need.task, need.data, "train", cache)
             build_features(need.teacher, split, cache, progress, words=need.words)

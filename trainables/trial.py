@@ -36,7 +36,6 @@ from trainables.training.loop import train
 from trainables.training.ranks import Ranks
 from trainables.training.ranks import current_ranks
 from trainables.training.step import TrainingStep
-from trainables.vision.regions import REGION_WIDTH
 from trainables.vision.regions import open_regions
 
 TRACEBACK_LINES = 12
@@ -108,7 +107,7 @@ def _run(job: TrialJob, link: Link, ranks: Ranks, device: torch.device) -> _Ran:
     inputs = _inputs(job, part)
     _seed_everything(job.seed, 0)  # the same initial weights on all ranks
     student = build_student(
-        config.student, task=config.task.name, num_classes=len(part.classes), region_width=REGION_WIDTH
+        config.student, task=config.task.name, num_classes=len(part.classes), region_width=inputs.regions.width
     )
     targets_of, teacher_width = _targets(job, part)
     objective = Objective(config.distillation, student.width, teacher_width, seed=job.seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -50,10 +51,12 @@ class TaskSplit:
 
     task: str
     split: str
-    examples: tuple[Example, ...]
+    examples: Sequence[Example]
     image_folder: str
     """Absolute path."""
     boxes: dict[str, tuple[tuple[float, float, float, float], ...]]
     """image -> boxes (x1, y1, x2, y2) in pixels; an image without boxes is cut into a grid when features are read."""
     classes: tuple[str, ...]
     """Answer strings of the output classes (SNLI-VE 3, VQA vocabulary); empty for VCR."""
+    labelled: bool = True
+    """Whether the examples have targets; those of a blind split, which a leaderboard scores, have none."""

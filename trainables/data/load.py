@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
-from trainables.data.boxes import Boxes
 from trainables.data.boxes import read_boxes
 from trainables.data.examples import Candidate
 from trainables.data.examples import Example
 from trainables.data.examples import TaskSplit
 from trainables.data.examples import Text
-from trainables.data.layout import LAYOUTS
-from trainables.data.layout import Source
-from trainables.data.layout import data_files
-from trainables.data.layout import source
+from trainables.data.layout import layout_of
 from trainables.data.layout import task_folder
 from trainables.data.mini.spec import PRESETS
 from trainables.data.slices import read_slices
 from trainables.data.snli_ve import CLASSES
 from trainables.data.snli_ve import read_snli_ve
+from trainables.data.sources import Source
+from trainables.data.sources import data_files
+from trainables.data.sources import source
+from trainables.data.stored import WHOLE
+from trainables.data.stored import read_stored
 from trainables.data.vcr import read_vcr
 from trainables.data.vqa import read_vqa
 from trainables.data.vqa import vocabulary
+from trainables.digests import stored_folder
 
 Progress = Callable[[str, int, int], None]
 
@@ -39,7 +42,16 @@ def load_split(task: str, data: str, split: str, cache: Path) -> TaskSplit:
     folder = prepare_folder(task, data, cache)
     origin = source(task, folder, split)
     stamps = tuple((path.stat().st_mtime_ns, path.stat().st_size) for path in data_files(task, folder))
-    return _read(task, folder, split, origin, stamps)
+    stored = _stored(task, data, split, cache)
+    return _read(task, folder, split, origin, stamps, stored)
+
+
+def _stored(task: str, data: str, split: str, cache: Path) -> Path | None:
+    """Return where the split's examples are stored, None where `ablate data prepare` has not stored them."""
+    if data in PRESETS or not (cache / "examples").is_dir():
+        return None
+    folder = stored_folder(task, data, cache) / split
+    return folder if (folder / WHOLE).is_file() else None
 
 
 def prepare_folder(task: str, data: str, cache: Path, progress: Progress | None = None) -> Path:
@@ -52,36 +64,55 @@ def prepare_folder(task: str, data: str, cache: Path, progress: Progress | None 
 
 
 @lru_cache(maxsize=24)
-def _read(task: str, folder: Path, split: str, origin: Source, stamps: tuple[tuple[int, int], ...]) -> TaskSplit:
-    slices = read_slices(folder, split)
-    classes: tuple[str, ...] = ()
-    if task == "vcr":
-        examples = read_vcr(origin, slices)
-    elif task == "snli_ve":
-        examples, classes = read_snli_ve(origin, slices), CLASSES
+def _read(
+    task: str,
+    folder: Path,
+    split: str,
+    origin: Source,
+    stamps: tuple[tuple[int, int], ...],
+    stored: Path | None,
+) -> TaskSplit:
+    classes = classes_of(task, folder)
+    image_folder = folder / layout_of(task, folder).image_folder
+    examples: Sequence[Example]
+    if stored:
+        examples, boxes = read_stored(stored)
     else:
-        classes = vocabulary(folder)
-        examples = read_vqa(origin, slices, classes)
-    image_folder = folder / LAYOUTS[task].image_folder
-    boxes = read_boxes(image_folder, (example.image for example in examples))
+        examples = tuple(read_examples(task, folder, split, origin, classes))
+        boxes = read_boxes(image_folder, (example.image for example in examples))
+        if task == "vcr":
+            examples = tuple(fitted(example, len(boxes.get(example.image, ()))) for example in examples)
     return TaskSplit(
         task=task,
         split=split,
-        examples=tuple(_with_known_boxes(examples, boxes) if task == "vcr" else examples),
+        examples=examples,
         image_folder=str(image_folder.resolve()),
         boxes=boxes,
         classes=classes,
+        labelled=not origin.blind,
     )
 
 
-def _with_known_boxes(examples: Iterable[Example], boxes: dict[str, Boxes]) -> Iterable[Example]:
-    """Yield the examples without references to boxes that their image does not have."""
-    for example in examples:
-        count = len(boxes.get(example.image, ()))
-        if all(_fits(text, count) for text in _texts(example)):
-            yield example
-        else:
-            yield replace(example, candidates=tuple(_cut(candidate, count) for candidate in example.candidates))
+def classes_of(task: str, folder: Path) -> tuple[str, ...]:
+    """Return the output classes of a task: none in VCR, three in SNLI-VE, the vocabulary in VQA."""
+    if task == "vcr":
+        return ()
+    return CLASSES if task == "snli_ve" else vocabulary(folder)
+
+
+def read_examples(task: str, folder: Path, split: str, origin: Source, classes: tuple[str, ...]) -> Iterator[Example]:
+    """Yield the examples of a split as its files give them, one row after the other."""
+    slices = read_slices(folder, split)
+    if task == "vcr":
+        return read_vcr(origin, slices)
+    return read_snli_ve(origin, slices) if task == "snli_ve" else read_vqa(origin, slices, classes)
+
+
+def fitted(example: Example, num_boxes: int) -> Example:
+    """Return `example` without references to boxes that its image does not have."""
+    if all(_fits(text, num_boxes) for text in _texts(example)):
+        return example
+    return replace(example, candidates=tuple(_cut(candidate, num_boxes) for candidate in example.candidates))
 
 
 def _texts(example: Example) -> list[Text]:

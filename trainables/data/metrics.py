@@ -35,10 +35,14 @@ def score(split: TaskSplit, probabilities: np.ndarray | Sequence[np.ndarray]) ->
     - VCR: Q->AR, the share of annotations with both answer and rationale right (not the product of the two
       rates), for all and for each slice; `accuracy_q_a` and `accuracy_qa_r` are the two modes.
 
+    A blind split has the count alone, and no score.
+
     Raises ValueError if there is not one row an example, NonFinite if a probability is not a number.
     """
     if len(probabilities) != len(split.examples):
         raise ValueError(f"{split.task} {split.split}: {len(probabilities)} rows for {len(split.examples)} examples")
+    if not split.labelled:
+        return {"n": float(len(split.examples))}, np.full(len(split.examples), np.nan)
     scores = np.array([_score(example, row) for example, row in zip(split.examples, probabilities, strict=True)])
     parts = _vcr_parts(split, scores) if split.task == "vcr" else _parts(split, scores)
     return _summary(parts), scores

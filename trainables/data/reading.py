@@ -7,6 +7,10 @@ import logging
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 from typing import TypeVar
@@ -20,6 +24,7 @@ MOST_UNREADABLE = 0.01
 """Share of a file's rows that may be unreadable."""
 _NUM_NAMED = 5
 _LOG = logging.getLogger(__name__)
+_COLLECTED: ContextVar[list[BadRows] | None] = ContextVar("collected", default=None)
 
 
 def lines(path: Path) -> Iterator[tuple[int, Any]]:
@@ -33,36 +38,84 @@ def lines(path: Path) -> Iterator[tuple[int, Any]]:
                     yield number, error
 
 
-def read_rows(path: Path, numbered: Iterable[tuple[int, Any]], make: Callable[[Row], list[Made]]) -> list[Made]:
-    """Return everything that `make` makes of the rows of `path`.
+def listed_ids(path: Path | None) -> frozenset[str] | None:
+    """Return the row ids that a file lists as a JSON array, None without a file. Raises `UnreadableData`."""
+    if path is None:
+        return None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UnreadableData(f"{path}: {error}; expected a list of ids.") from error
+    if not isinstance(content, list):
+        raise UnreadableData(f"{path}: found {type(content).__name__}, expected a list of ids.")
+    return frozenset(map(str, content))
+
+
+def read_rows(path: Path, numbered: Iterable[tuple[int, Any]], make: Callable[[Row], list[Made]]) -> Iterator[Made]:
+    """Yield everything that `make` makes of the rows of `path`, one row after the other.
 
     A row that is no JSON object, lacks a field or holds an impossible value is left out and named in the log
-    (file, line or entry, reason). Raises `UnreadableData` if they are more than 1 %.
+    (file, line or entry, reason). Raises `UnreadableData` behind the last row if they are more than 1 %.
     """
-    made: list[Made] = []
-    problems: list[str] = []
-    count = 0
+    found = BadRows(path=path)
+    yield from good_rows(numbered, make, found)
+    collected = _COLLECTED.get()
+    if collected is None:
+        refuse(found)
+    else:
+        collected.append(found)
+
+
+@contextmanager
+def collected_rows() -> Iterator[list[BadRows]]:
+    """Let `read_rows` hand its bad rows to the list given instead of judging them."""
+    found: list[BadRows] = []
+    token = _COLLECTED.set(found)
+    try:
+        yield found
+    finally:
+        _COLLECTED.reset(token)
+
+
+@dataclass(slots=True, kw_only=True)
+class BadRows:
+    """The rows of one file that cannot be read."""
+
+    path: Path
+    count: int = 0
+    """Rows that were looked at, good and bad."""
+    reasons: list[tuple[int, str]] = field(default_factory=list)
+    """(line or entry, counted from 1; what is wrong with it)."""
+
+
+def good_rows(
+    numbered: Iterable[tuple[int, Any]], make: Callable[[Row], Iterable[Made]], found: BadRows
+) -> Iterator[Made]:
+    """Yield what `make` makes of each row; a row that it cannot read goes into `found` instead."""
     for number, row in numbered:
-        count += 1
+        found.count += 1
         try:
             if isinstance(row, Exception):
                 raise row
-            made += make(row)
+            made = list(make(row))
         except (KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
-            problems.append(f"{path}, line {number}: {_reason(error)}")
-    _report(path, problems, count)
-    return made
+            found.reasons.append((number, _reason(error)))
+            continue
+        yield from made
 
 
 def _reason(error: Exception) -> str:
     return f"field {error} is missing" if isinstance(error, KeyError) else f"{type(error).__name__}: {error}"
 
 
-def _report(path: Path, problems: list[str], count: int) -> None:
-    if not problems:
+def refuse(found: BadRows, most: float = MOST_UNREADABLE) -> None:
+    """Raise `UnreadableData` if more than the share `most` of a file's rows are bad; name fewer in the log."""
+    if not found.reasons:
         return
-    named = "\n".join(problems[:_NUM_NAMED])
-    summary = f"{path}: {len(problems)} of {count} rows cannot be read:\n{named}"
-    if len(problems) > MOST_UNREADABLE * count:
-        raise UnreadableData(f"{summary}\nAt most 1 % may be left out: get the file again, or remove these rows.")
+    named = "\n".join(f"{found.path}, line {number}: {reason}" for number, reason in found.reasons[:_NUM_NAMED])
+    summary = f"{found.path}: {len(found.reasons)} of {found.count} rows cannot be read:\n{named}"
+    if len(found.reasons) > most * found.count:
+        raise UnreadableData(
+            f"{summary}\nAt most {most:.3g} of the rows may be left out: get the file again, or remove these rows."
+        )
     _LOG.warning("%s; left out", summary)

@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
+from typing import Literal
 
+Rule = Literal["any", "singular", "plural"]
 Token = str | list[int]
 Row = dict[str, Any]
 
@@ -19,9 +21,11 @@ _SHE = frozenset({"she", "her", "hers"})
 _SUBJECTS = frozenset({"he", "she"})
 
 
-def shortcuts_removed(row: Row) -> Row | None:
-    """Return `row` edited by the rule that applies to its question, None if neither does."""
-    return singular(row) or plural(row)
+def shortcuts_removed(row: Row, rule: Rule = "any") -> Row | None:
+    """Return `row` edited by `rule`, or by the one that applies to its question; None if the rule does not apply."""
+    if rule == "any":
+        return singular(row) or plural(row)
+    return singular(row) if rule == "singular" else plural(row)
 
 
 def singular(row: Row) -> Row | None:

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from collections.abc import Mapping
-from pathlib import Path
 
 from trainables.data.examples import Candidate
 from trainables.data.examples import Example
 from trainables.data.examples import Text
-from trainables.data.layout import Source
 from trainables.data.reading import Row
 from trainables.data.reading import lines
+from trainables.data.reading import listed_ids
 from trainables.data.reading import read_rows
+from trainables.data.sources import Source
 from trainables.data.tokens import plain_text
 
 CLASSES = ("contradiction", "neutral", "entailment")
 """Order of the output classes. Published codes disagree on the order, so files are read by the labels' names."""
 
 
-def read_snli_ve(source: Source, slices: Mapping[str, tuple[str, ...]]) -> list[Example]:
-    """Return the examples of one file; pairs without a majority label (`-`) are left out, as the authors do."""
-    return [example for path in source.files for example in _read(path, slices)]
-
-
-def _read(path: Path, slices: Mapping[str, tuple[str, ...]]) -> list[Example]:
-    return read_rows(path, lines(path), lambda row: _examples(row, slices))
+def read_snli_ve(source: Source, slices: Mapping[str, tuple[str, ...]]) -> Iterator[Example]:
+    """Yield the examples of one file; pairs without a majority label (`-`) are left out, as the authors do."""
+    only = listed_ids(source.only)
+    for path in source.files:
+        for example in read_rows(path, lines(path), lambda row: _examples(row, slices)):
+            if only is None or example.id in only:
+                yield example
 
 
 def _examples(row: Row, slices: Mapping[str, tuple[str, ...]]) -> list[Example]:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
+from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import replace
 
+from trainables.data.examples import Example
 from trainables.data.examples import TaskSplit
+from trainables.data.stored import StoredExamples
 
 
 def subset(split: TaskSplit, fraction: float, seed: int) -> TaskSplit:
@@ -19,18 +23,33 @@ def subset(split: TaskSplit, fraction: float, seed: int) -> TaskSplit:
         raise ValueError(f"data_fraction is {fraction}, expected a number in (0, 1]")
     if fraction == 1:
         return split
+    examples = split.examples
+    pairs = _pairs(examples)
     kept: set[str] = set()
-    for groups in _strata(split).values():
+    for groups in _strata(pairs).values():
         ranked = sorted(groups, key=lambda group: _rank(seed, group))
         kept.update(ranked[: max(1, round(fraction * len(ranked)))])
-    return replace(split, examples=tuple(example for example in split.examples if example.group in kept))
+    places = [place for place, (group, _) in enumerate(pairs) if group in kept]
+    taken = examples.taken(places) if isinstance(examples, StoredExamples) else tuple(examples[i] for i in places)
+    return replace(split, examples=taken)
 
 
-def _strata(split: TaskSplit) -> dict[tuple[str, ...], list[str]]:
+def subset_ids(split: TaskSplit, fraction: float, seed: int) -> list[str]:
+    """Return the row ids (annot_id, pairID, question_id) of the subset that `subset` gives, in the files' order."""
+    return list(dict.fromkeys(example.group for example in subset(split, fraction, seed).examples))
+
+
+def _pairs(examples: Sequence[Example]) -> list[tuple[str, str]]:
+    if isinstance(examples, StoredExamples):
+        return examples.strata()
+    return [(example.group, example.stratum) for example in examples]
+
+
+def _strata(pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, ...], list[str]]:
     """Return the groups of each stratum; a group of several strata belongs to their combination."""
     strata_of: dict[str, set[str]] = defaultdict(set)
-    for example in split.examples:
-        strata_of[example.group].add(example.stratum)
+    for name, stratum in pairs:
+        strata_of[name].add(stratum)
     groups: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for group, strata in strata_of.items():
         groups[tuple(sorted(strata))].append(group)

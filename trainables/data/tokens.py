@@ -8,6 +8,10 @@ from typing import Any
 from trainables.data.examples import Text
 
 PERSON = "person"
+MASK = "[MASK]"
+"""A token that a shifted test hides, in VCR's files and for a BERT tokenizer alike."""
+MASKED_TAGS = 10_000
+"""A hidden tag is written as this number plus the tag."""
 NEUTRAL_NAMES = (
     "alex",
     "sam",
@@ -36,7 +40,8 @@ def plain_text(text: str) -> str:
 def tagged_text(tokens: Sequence[Any], objects: Sequence[str]) -> Text:
     """Return VCR tokens as one text: words, and lists of 0-based tags into `objects`.
 
-    A person's tag becomes a neutral name, another tag its class name; each keeps a reference to its box.
+    A person's tag becomes a neutral name, another tag its class name; each keeps a reference to its box. A hidden word
+    or tag stays `[MASK]`.
     Raises ValueError for a tag outside `objects` and for a token of another form.
     """
     text = ""
@@ -51,15 +56,20 @@ def tagged_text(tokens: Sequence[Any], objects: Sequence[str]) -> Text:
 
 
 def _pieces(token: Any, objects: Sequence[str]) -> list[tuple[str, int | None]]:
+    if token == MASK:
+        return [(MASK, None)]
     if isinstance(token, str):
         return [(word, None) for word in token.lower().split()]
     if not isinstance(token, list):
         raise ValueError(f"token {token!r} is neither a word nor a list of tags")
     pieces: list[tuple[str, int | None]] = []
     for tag in token:
+        pieces += [("and", None)] if pieces else []
+        if isinstance(tag, int) and 0 <= tag - MASKED_TAGS < len(objects):
+            pieces.append((MASK, None))
+            continue
         if not isinstance(tag, int) or not 0 <= tag < len(objects):
             raise ValueError(f"tag {tag!r} is not one of the {len(objects)} objects")
-        pieces += [("and", None)] if pieces else []
         pieces.append((NEUTRAL_NAMES[tag % len(NEUTRAL_NAMES)] if objects[tag] == PERSON else objects[tag], tag))
     return pieces
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from collections.abc import Mapping
-from pathlib import Path
 
 from trainables.data.examples import Candidate
 from trainables.data.examples import Example
-from trainables.data.layout import Source
-from trainables.data.layout import is_carved
 from trainables.data.reading import Row
 from trainables.data.reading import lines
 from trainables.data.reading import read_rows
 from trainables.data.shortcuts import shortcuts_removed
+from trainables.data.sources import Source
+from trainables.data.sources import is_carved
 from trainables.data.tokens import joined
 from trainables.data.tokens import tagged_text
 
@@ -22,42 +22,56 @@ ANSWER, RATIONALE = "qa", "qar"
 _SEGMENTS = {ANSWER: 2, RATIONALE: 3}
 
 
-def read_vcr(source: Source, slices: Mapping[str, tuple[str, ...]]) -> list[Example]:
-    """Return two examples an annotation, ids `<annot_id>/qa` and `<annot_id>/qar`, one group."""
-    return [example for path in source.files for example in _read(path, source, slices)]
+def read_vcr(source: Source, slices: Mapping[str, tuple[str, ...]]) -> Iterator[Example]:
+    """Yield two examples an annotation, ids `<annot_id>/qa` and `<annot_id>/qar`, one group.
 
-
-def _read(path: Path, source: Source, slices: Mapping[str, tuple[str, ...]]) -> list[Example]:
-    return read_rows(path, lines(path), lambda row: _examples(row, source, slices))
+    Of a blind source five: the rationale is asked behind each of the four answers, ids `<annot_id>/qar/0` to `/3`.
+    """
+    for path in source.files:
+        yield from read_rows(path, lines(path), lambda row: _examples(row, source, slices))
 
 
 def _examples(row: Row, source: Source, slices: Mapping[str, tuple[str, ...]]) -> list[Example]:
     if source.part != "all" and is_carved(row["img_fn"]) != (source.part == "carved"):
         return []
-    if source.without_shortcuts:
-        edited = shortcuts_removed(row)
+    if source.rule:
+        edited = shortcuts_removed(row, source.rule)
         if edited is None:
             return []
         row = edited
-    return [_example(row, mode, slices.get(str(row["annot_id"]), ())) for mode in (ANSWER, RATIONALE)]
+    if source.blind:
+        return [_example(row, ANSWER), *(_example(row, RATIONALE, behind=i) for i in range(NUM_CHOICES))]
+    named = slices.get(str(row["annot_id"]), ())
+    answer = _example(row, ANSWER, label="answer_label", slices=named)
+    right = answer.targets[0][0]
+    return [answer, _example(row, RATIONALE, label="rationale_label", behind=right, named="qar", slices=named)]
 
 
-def _example(row: Row, mode: str, slices: tuple[str, ...]) -> Example:
+def _example(
+    row: Row,
+    mode: str,
+    *,
+    label: str | None = None,
+    behind: int | None = None,
+    named: str = "",
+    slices: tuple[str, ...] = (),
+) -> Example:
+    """Return one question. `behind`: answer that a rationale is asked for; `label`: field of the right choice."""
     objects = row["objects"]
     query = tagged_text(row["question"], objects)
-    if mode == RATIONALE:
-        query = joined(query, tagged_text(row["answer_choices"][_label(row, "answer_label")], objects))
+    if behind is not None:
+        query = joined(query, tagged_text(row["answer_choices"][behind], objects))
     choices = row["answer_choices" if mode == ANSWER else "rationale_choices"]
     if len(choices) != NUM_CHOICES:
         raise ValueError(f"{len(choices)} choices, expected {NUM_CHOICES}")
     return Example(
-        id=f"{row['annot_id']}/{mode}",
+        id=f"{row['annot_id']}/{named or (mode if behind is None else f'{mode}/{behind}')}",
         image=row["img_fn"],
         candidates=tuple(
             Candidate(query=query, response=tagged_text(choice, objects), response_segment=_SEGMENTS[mode])
             for choice in choices
         ),
-        targets=((_label(row, "answer_label" if mode == ANSWER else "rationale_label"), 1.0),),
+        targets=((_label(row, label), 1.0),) if label else (),
         stratum=mode,
         group=str(row["annot_id"]),
         slices=slices,

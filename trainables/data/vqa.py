@@ -2,62 +2,92 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from trainables.data.answers import accuracy_of_count
 from trainables.data.answers import counted
 from trainables.data.answers import normalised
+from trainables.data.entries import entries
 from trainables.data.examples import Candidate
 from trainables.data.examples import Example
 from trainables.data.examples import Text
-from trainables.data.layout import LAYOUTS
-from trainables.data.layout import Source
-from trainables.data.layout import is_carved
+from trainables.data.layout import VQA_CP
+from trainables.data.layout import layout_of
 from trainables.data.reading import Made
 from trainables.data.reading import Row
+from trainables.data.reading import listed_ids
 from trainables.data.reading import read_rows
+from trainables.data.sources import BLIND_IMAGES
+from trainables.data.sources import Source
+from trainables.data.sources import is_carved
 from trainables.data.tokens import plain_text
-from trainables.errors import UnreadableData
 
 LEAST_QUESTIONS = 9
 """An answer is an output class if it is the most frequent answer of so many questions of train and val together."""
 
 
-def read_vqa(source: Source, slices: Mapping[str, tuple[str, ...]], classes: Sequence[str]) -> list[Example]:
-    """Return one example a question, with the official accuracy of each class as its soft target.
+def read_vqa(source: Source, slices: Mapping[str, tuple[str, ...]], classes: Sequence[str]) -> Iterator[Example]:
+    """Yield one example a question, with the official accuracy of each class as its soft target.
 
     A question none of whose answers is a class has no targets: it stays, and no answer to it scores.
     """
+    if source.blind:
+        yield from _read_blind(source.files[0])
+        return
     questions_path, annotations_path = source.files
-    subset = _subset(annotations_path)
     asked = dict(_read_entries(questions_path, "questions", lambda row: [(row["question_id"], row["question"])]))
-    lookup = _Lookup(classes)
+    lookup, only = _Lookup(classes), listed_ids(source.only)
 
     def make(row: Row) -> list[Example]:
-        image = f"{subset}/COCO_{subset}_{int(row['image_id']):012d}.jpg"
+        image = _image(row, annotations_path)
         if source.part != "all" and is_carved(image) != (source.part == "carved"):
+            return []
+        if only is not None and str(row["question_id"]) not in only:
             return []
         return [_example(row, asked[row["question_id"]], image, lookup, slices)]
 
-    return _read_entries(annotations_path, "annotations", make)
+    yield from _read_entries(annotations_path, "annotations", make)
+
+
+def _read_blind(path: Path) -> Iterator[Example]:
+    """Yield the questions of a file without answers."""
+
+    def make(row: Row) -> list[Example]:
+        image = f"{BLIND_IMAGES}/COCO_{BLIND_IMAGES}_{int(row['image_id']):012d}.jpg"
+        return [_question(str(row["question_id"]), row["question"], image)]
+
+    return _read_entries(path, "questions", make)
+
+
+def _image(row: Row, path: Path) -> str:
+    """Return the image of an entry. VQA-CP mixes both halves of VQA v2, and says for each entry which one it is of."""
+    if path.name.startswith("vqacp_"):
+        subset = row["coco_split"]
+        if subset not in ("train2014", "val2014"):
+            raise ValueError(f"coco_split is {subset!r}, expected train2014 or val2014")
+    else:
+        subset = path.name.removeprefix("v2_mscoco_").removesuffix("_annotations.json")
+    return f"{subset}/COCO_{subset}_{int(row['image_id']):012d}.jpg"
+
+
+def _question(name: str, question: str, image: str) -> Example:
+    asked = Candidate(query=Text(text=plain_text(question)))
+    return Example(id=name, image=image, candidates=(asked,), targets=(), stratum="", group=name)
 
 
 def _example(row: Row, question: str, image: str, lookup: _Lookup, slices: Mapping[str, tuple[str, ...]]) -> Example:
     name = str(row["question_id"])
-    return Example(
-        id=name,
-        image=image,
-        candidates=(Candidate(query=Text(text=plain_text(question))),),
+    return replace(
+        _question(name, question, image),
         targets=lookup.targets([answer["answer"] for answer in row["answers"]]),
         stratum=row["answer_type"],
-        group=name,
         slices=slices.get(name, ()),
     )
 
@@ -87,9 +117,11 @@ def vocabulary(folder: Path) -> tuple[str, ...]:
     """Return the answers that are output classes, sorted, by the rule of `LEAST_QUESTIONS`.
 
     Counted over the official train and val files, also where the official val file serves as `test`: the
-    published vocabularies are made so.
+    published vocabularies are made so. Those of VQA-CP are counted over its train file alone.
     """
-    paths = [folder / LAYOUTS["vqa"].files_of(split)[-1] for split in ("train", "val")]
+    layout = layout_of("vqa", folder)
+    splits = ("train",) if layout is VQA_CP else ("train", "val")
+    paths = [folder / layout.files_of(split)[-1] for split in splits]
     return _counted_vocabulary(tuple((path, path.stat().st_mtime_ns) for path in paths))
 
 
@@ -101,21 +133,5 @@ def _counted_vocabulary(paths: tuple[tuple[Path, int], ...]) -> tuple[str, ...]:
     return tuple(sorted(answer for answer, count in counts.items() if count >= LEAST_QUESTIONS))
 
 
-def _read_entries(path: Path, field: str, make: Callable[[Row], list[Made]]) -> list[Made]:
-    return read_rows(path, enumerate(_entries(path, field), start=1), make)
-
-
-def _entries(path: Path, field: str) -> list[Any]:
-    """Return the entries of a file: under `field`, or the bare list that VQA-CP uses."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        entries = content if isinstance(content, list) else content[field]
-    except (ValueError, KeyError, TypeError) as error:
-        raise UnreadableData(f"{path}: {field}: {type(error).__name__}: {error}; get the file again.") from error
-    if not isinstance(entries, list):
-        raise UnreadableData(f"{path}: {field}: found {type(entries).__name__}, expected a list; get the file again.")
-    return entries
-
-
-def _subset(annotations_path: Path) -> str:
-    return annotations_path.name.removeprefix("v2_mscoco_").removesuffix("_annotations.json")
+def _read_entries(path: Path, field: str, make: Callable[[Row], list[Made]]) -> Iterator[Made]:
+    return read_rows(path, enumerate(entries(path, field), start=1), make)

@@ -10,6 +10,7 @@ Dimensions: N examples, D joint width.
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ from trainables.config import TeacherConfig
 from trainables.data.examples import Candidate
 from trainables.data.examples import Example
 from trainables.data.examples import TaskSplit
+from trainables.data.pictures import Pictures
 from trainables.teachers.digest import teacher_digest
 from trainables.teachers.feature_table import FeatureTable
 from trainables.teachers.words import Passage
@@ -175,20 +177,20 @@ def _write_pictures(
         images = [work.pictures[key] for key in keys]
         if keys == [BLANK]:
             rows = teacher.encode_blank()
-        elif teacher.reads_region_trunk:
+        elif teacher.reads_region_trunk and regions.of_trunk:
             rows = teacher.encode_pooled(torch.from_numpy(regions.whole_images(images)))
         else:
-            rows = _encode_files(teacher, [Path(split.image_folder) / image for image in images])
+            rows = _encode_files(teacher, Path(split.image_folder), images)
         FeatureTable(folder / "images").add(keys, [row[None] for row in rows.numpy()])
         progress("teacher: images", done, len(work.pictures))
 
 
-def _encode_files(teacher: Any, paths: Sequence[Path]) -> Any:
+def _encode_files(teacher: Any, folder: Path, images: Sequence[str]) -> Any:
     from PIL import Image
 
-    pictures = []
-    for path in paths:
-        with Image.open(path) as picture:
+    files, pictures = Pictures(folder), []
+    for image in images:
+        with Image.open(io.BytesIO(files.read(image))) as picture:
             pictures.append(picture.convert("RGB"))
     return teacher.encode_images(pictures)
 

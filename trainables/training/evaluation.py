@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from trainables.data.examples import TaskSplit
 from trainables.data.metrics import score
+from trainables.data.submission import written
 from trainables.job import Prediction
 from trainables.students.heads import probabilities
 from trainables.students.student import Student
@@ -43,10 +45,17 @@ def evaluate(student: Student, inputs: SplitInputs, device: torch.device) -> Eva
     split = inputs.split
     probabilities_NK = predict(student, inputs, device)
     metrics, scores = score(split, probabilities_NK)
-    names = split.classes or tuple(str(i) for i in range(inputs.num_candidates))
-    best = probabilities_NK.argmax(axis=1)
+    said = _said(split, probabilities_NK)
     predictions = tuple(
-        Prediction(split=split.split, example_id=e.id, prediction=names[k], score=float(value))
-        for e, k, value in zip(split.examples, best, scores, strict=True)
+        Prediction(split=split.split, example_id=e.id, prediction=prediction, score=float(value))
+        for e, prediction, value in zip(split.examples, said, scores, strict=True)
     )
     return Evaluation(metrics=metrics, predictions=predictions)
+
+
+def _said(split: TaskSplit, probabilities_NK: np.ndarray) -> list[str]:
+    """Return the best class or candidate of each example; of a blind split's candidates all probabilities."""
+    if not split.labelled and not split.classes:
+        return [written(row) for row in probabilities_NK]
+    names = split.classes or tuple(str(i) for i in range(probabilities_NK.shape[1]))
+    return [names[k] for k in probabilities_NK.argmax(axis=1)]

@@ -6,13 +6,15 @@ or a 4 x 4 grid of cells for an image without boxes. F = 1280 features.
 
 Below `<cache>/regions/<digest>/`, one folder a build: `features.npy` (rows x F, float16), `boxes.npy` (rows x 7,
 float32), `starts.npy` (images + 1, int64), `keys.json`; and `paths-*.json`, image path -> key, one an image folder.
-A key is the digest of the image's bytes and boxes, so that a picture shared by tasks is read once.
+A key is the digest of the image's bytes and boxes, so that a picture shared by tasks is read once. Features of a
+detector that were converted for a data set (`trainables.vision.region_shards`) are read instead where they are there.
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
+import io
 import json
 import os
 import tempfile
@@ -21,22 +23,31 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from trainables.cache import write_atomically
 from trainables.data.examples import TaskSplit
+from trainables.data.pictures import Pictures
+from trainables.errors import MissingData
+from trainables.vision.pooling import GRID
+from trainables.vision.pooling import MAX_REGIONS
+from trainables.vision.pooling import Box
+from trainables.vision.pooling import pooled
+from trainables.vision.pooling import positions
+from trainables.vision.pooling import relative_boxes
+from trainables.vision.region_shards import FOLDER
+from trainables.vision.region_shards import WHOLE
+from trainables.vision.region_shards import read_shards
 
 REGION_WIDTH = 1280
 IMAGE_SIZE = 224
-GRID = 4
-MAX_REGIONS = 36
 SHARD = 1000
 """Images a shard: what an interruption may cost."""
 BATCH = 4  # larger activations miss a CPU's cache: twice as fast as 32
 REGIONS_VERSION = 1
 
-Box = tuple[float, float, float, float]
 Progress = Callable[[str, int, int], None]
 
 
@@ -52,6 +63,25 @@ def regions_folder(cache: Path) -> Path:
     return cache / "regions" / regions_digest()
 
 
+class Rows(Protocol):
+    """Regions of some images, one after the other; memory-mapped. R rows, F features."""
+
+    @property
+    def features(self) -> np.ndarray:
+        """(R, F) float16."""
+        ...
+
+    @property
+    def boxes(self) -> np.ndarray:
+        """(R, 7) float32."""
+        ...
+
+    @property
+    def starts(self) -> np.ndarray:
+        """(images + 1,) first row of each image."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Shard:
     features: np.ndarray
@@ -63,20 +93,19 @@ class _Shard:
 class RegionFeatures:
     """Reads region features by image path."""
 
-    shards: tuple[_Shard, ...]
+    shards: tuple[Rows, ...]
     places: dict[str, tuple[int, int]]
     """key -> (shard, position)."""
     keys: dict[str, str]
     """image path -> key."""
-
-    @property
-    def width(self) -> int:
-        """Feature width F."""
-        return REGION_WIDTH
+    width: int = REGION_WIDTH
+    """Feature width F."""
+    of_trunk: bool = True
+    """Whether they are the bundled trunk's, and not a detector's that were converted."""
 
     def num_regions(self, image: str) -> int:
         """Number of rows of an image, the whole image included."""
-        shard, position = self.places[self.keys[image]]
+        shard, position = self._place(image)
         starts = self.shards[shard].starts
         return int(starts[position + 1] - starts[position])
 
@@ -84,7 +113,7 @@ class RegionFeatures:
         """Padded features (N, R, F) float16, boxes (N, R, 7) float32 and mask (N, R) of N images."""
         rows = [self._rows(image) for image in images]
         longest = max(len(features) for features, _ in rows)
-        features_NRF = np.zeros((len(rows), longest, REGION_WIDTH), dtype=np.float16)
+        features_NRF = np.zeros((len(rows), longest, self.width), dtype=np.float16)
         boxes_NR7 = np.zeros((len(rows), longest, 7), dtype=np.float32)
         mask_NR = np.zeros((len(rows), longest), dtype=bool)
         for i, (features, boxes) in enumerate(rows):
@@ -97,23 +126,48 @@ class RegionFeatures:
         """(N, F) float32: the trunk's pooled features of whole images."""
         return np.stack([self._rows(image)[0][0] for image in images]).astype(np.float32)
 
+    def _place(self, image: str) -> tuple[int, int]:
+        if image not in self.keys:
+            raise MissingData(f"{image}: no region features were computed or converted; its picture was not there")
+        return self.places[self.keys[image]]
+
     def _rows(self, image: str) -> tuple[np.ndarray, np.ndarray]:
-        number, position = self.places[self.keys[image]]
+        number, position = self._place(image)
         shard = self.shards[number]
         part = slice(int(shard.starts[position]), int(shard.starts[position + 1]))
         return shard.features[part], shard.boxes[part]
 
 
 def open_regions(cache: Path, image_folder: str) -> RegionFeatures:
-    """Open the features of one image folder.
+    """Open the features of one image folder: a detector's, if they were converted, else the trunk's.
 
     Raises:
         FileNotFoundError: they were not built (`build_regions`).
     """
+    whole = Path(image_folder) / FOLDER / WHOLE
+    if whole.is_file():
+        return _open_converted(whole, whole.stat().st_mtime_ns)
     folder = regions_folder(cache)
     keys = json.loads(_paths_file(folder, image_folder).read_text())
     shards, places = _open_shards(folder, tuple(_shard_folders(folder)))
     return RegionFeatures(shards=shards, places=places, keys=keys)
+
+
+@functools.lru_cache(maxsize=2)
+def _open_converted(whole: Path, _: int) -> RegionFeatures:
+    facts = json.loads(whole.read_text(encoding="utf-8"))
+    shards = read_shards(whole.parent)
+    keys = {image: _digest(facts["digest"], image) for shard in shards for image in shard.images}
+    places = {
+        keys[image]: (number, position)
+        for number, shard in enumerate(shards)
+        for position, image in enumerate(shard.images)
+    }
+    return RegionFeatures(shards=tuple(shards), places=places, keys=keys, width=facts["width"], of_trunk=False)
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("|".join(parts).encode()).hexdigest()[:20]
 
 
 @functools.lru_cache(maxsize=2)
@@ -142,7 +196,14 @@ def _paths_file(folder: Path, image_folder: str) -> Path:
 
 
 def build_regions(split: TaskSplit, cache: Path, progress: Progress) -> None:
-    """Compute what is missing of the region features of a split's images; what exists is left alone."""
+    """Compute what is missing of the region features of a split's images; what exists is left alone.
+
+    Raises:
+        MissingData: a detector's features were converted for the data set, and images of the split are not in them.
+    """
+    if (Path(split.image_folder) / FOLDER / WHOLE).is_file():
+        _all_converted(split, open_regions(cache, split.image_folder))
+        return
     folder = regions_folder(cache)
     folder.mkdir(parents=True, exist_ok=True)
     paths_file = _paths_file(folder, split.image_folder)
@@ -150,7 +211,8 @@ def build_regions(split: TaskSplit, cache: Path, progress: Progress) -> None:
     wanted = [image for image in dict.fromkeys(e.image for e in split.examples) if image not in keys]
     if not wanted:
         return
-    found = {image: _key(Path(split.image_folder) / image, split.boxes.get(image, ())) for image in wanted}
+    pictures = Pictures(Path(split.image_folder))
+    found = {image: _key(pictures.read(image), split.boxes.get(image, ())) for image in wanted}
     _, places = _open_shards(folder, tuple(_shard_folders(folder)))
     missing = {key: image for image, key in found.items() if key not in places}
     keys_left = list(missing)
@@ -160,8 +222,27 @@ def build_regions(split: TaskSplit, cache: Path, progress: Progress) -> None:
     write_atomically(paths_file, json.dumps(keys | found))
 
 
-def _key(path: Path, boxes: Sequence[Box]) -> str:
-    digest = hashlib.sha256(path.read_bytes())
+def pictured(split: TaskSplit, cache: Path) -> bool:
+    """Return whether all images of a split are there: as pictures, or in a detector's converted features."""
+    if (Path(split.image_folder) / FOLDER / WHOLE).is_file():
+        keys = open_regions(cache, split.image_folder).keys
+        return all(example.image in keys for example in split.examples)
+    pictures = Pictures(Path(split.image_folder))
+    return all(example.image in pictures for example in split.examples)
+
+
+def _all_converted(split: TaskSplit, regions: RegionFeatures) -> None:
+    missing = sorted({example.image for example in split.examples} - regions.keys.keys())
+    if missing:
+        raise MissingData(
+            f"{split.task} {split.split}: {len(missing)} images have no region features in "
+            f"{Path(split.image_folder) / FOLDER}, such as {missing[0]}. Convert the features that have them "
+            "(ablate data prepare --regions), or remove that folder to use the bundled trunk."
+        )
+
+
+def _key(content: bytes, boxes: Sequence[Box]) -> str:
+    digest = hashlib.sha256(content)
     digest.update(json.dumps([list(map(float, box)) for box in boxes]).encode())
     return digest.hexdigest()[:20]
 
@@ -196,47 +277,13 @@ def _encode(images: Sequence[str], split: TaskSplit) -> list[tuple[np.ndarray, n
     from trainables.vision.trunk import imagenet_trunk
 
     pixels, boxes = [], []
+    files = Pictures(Path(split.image_folder))
     for image in images:
-        with Image.open(Path(split.image_folder) / image) as picture:
-            boxes.append(_boxes(split.boxes.get(image, ()), picture.width, picture.height))
+        with Image.open(io.BytesIO(files.read(image))) as picture:
+            boxes.append(relative_boxes(split.boxes.get(image, ()), picture.width, picture.height))
             small = picture.convert("RGB").resize((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.BICUBIC)
             pixels.append(np.asarray(small, dtype=np.float32) / 255)
     with torch.inference_mode():
         inputs = torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2)  # channels last in memory
         maps = imagenet_trunk()((inputs - PIXEL_MEAN) / PIXEL_STD).numpy()
-    return [(_pool(one, places), _positions(places)) for one, places in zip(maps, boxes, strict=True)]
-
-
-def _boxes(boxes: Sequence[Box], width: int, height: int) -> np.ndarray:
-    """(R, 4) boxes relative to the image, the whole image first, a grid where there are none."""
-    whole = np.array([[0.0, 0.0, 1.0, 1.0]])
-    if boxes:
-        parts = np.asarray(boxes[: MAX_REGIONS - 1], dtype=float) / [width, height, width, height]
-    else:
-        y, x = np.divmod(np.arange(GRID * GRID), GRID)
-        parts = np.stack([x, y, x + 1, y + 1], axis=1) / GRID
-    return np.concatenate([whole, parts.clip(0, 1)])
-
-
-def _positions(boxes_R4: np.ndarray) -> np.ndarray:
-    """(R, 7): corners, width, height, area, relative to the image (UNITER)."""
-    sizes = boxes_R4[:, 2:] - boxes_R4[:, :2]
-    return np.concatenate([boxes_R4, sizes, sizes.prod(axis=1, keepdims=True)], axis=1)
-
-
-def _pool(map_FHW: np.ndarray, boxes_R4: np.ndarray) -> np.ndarray:
-    """(R, F) mean of the map over each box, cells weighted by the area they share with it."""
-    height, width = map_FHW.shape[1:]
-    rows = _overlap(boxes_R4[:, 1] * height, boxes_R4[:, 3] * height, height)
-    columns = _overlap(boxes_R4[:, 0] * width, boxes_R4[:, 2] * width, width)
-    weights = rows[:, :, None] * columns[:, None, :]
-    weights /= weights.sum(axis=(1, 2), keepdims=True).clip(1e-6)
-    return np.tensordot(weights, map_FHW, axes=([1, 2], [1, 2]))
-
-
-def _overlap(low: np.ndarray, high: np.ndarray, count: int) -> np.ndarray:
-    """(R, count) length that [low, high) shares with each unit cell; at least a sliver, so that none is empty."""
-    cells = np.arange(count)
-    high = np.maximum(high, low + 1e-3)
-    shared: np.ndarray = np.minimum(high[:, None], cells + 1) - np.maximum(low[:, None], cells)
-    return shared.clip(0)
+    return [(pooled(one, places), positions(places)) for one, places in zip(maps, boxes, strict=True)]

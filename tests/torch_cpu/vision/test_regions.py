@@ -12,7 +12,9 @@ from trainables.data.examples import Candidate
 from trainables.data.examples import Example
 from trainables.data.examples import TaskSplit
 from trainables.data.examples import Text
-from trainables.vision import regions as regions_module
+from trainables.vision.pooling import pooled
+from trainables.vision.pooling import positions
+from trainables.vision.pooling import relative_boxes
 from trainables.vision.regions import REGION_WIDTH
 from trainables.vision.regions import build_regions
 from trainables.vision.regions import open_regions
@@ -52,22 +54,22 @@ def test_a_box_takes_the_area_weighted_mean_of_its_cells() -> None:
     cells = np.arange(16, dtype=np.float32).reshape(1, 4, 4)
     boxes = np.array([[0.0, 0.0, 1.0, 1.0], [0.25, 0.0, 0.5, 0.25], [0.0, 0.0, 0.375, 0.25]])
 
-    pooled = regions_module._pool(cells, boxes)[:, 0]
-    np.testing.assert_allclose(pooled, [7.5, 1.0, (0 * 1 + 1 * 0.5) / 1.5], rtol=1e-6)
+    means = pooled(cells, boxes)[:, 0]
+    np.testing.assert_allclose(means, [7.5, 1.0, (0 * 1 + 1 * 0.5) / 1.5], rtol=1e-6)
 
 
 def test_a_box_without_area_still_has_a_finite_feature() -> None:
-    pooled = regions_module._pool(np.ones((2, 7, 7)), np.array([[0.5, 0.5, 0.5, 0.5], [1.0, 1.0, 1.0, 1.0]]))
+    means = pooled(np.ones((2, 7, 7)), np.array([[0.5, 0.5, 0.5, 0.5], [1.0, 1.0, 1.0, 1.0]]))
 
-    assert np.isfinite(pooled).all()
+    assert np.isfinite(means).all()
 
 
 def test_an_image_without_boxes_is_cut_into_a_grid() -> None:
-    boxes = regions_module._boxes((), 100, 50)
+    boxes = relative_boxes((), 100, 50)
 
     assert boxes.shape == (17, 4)
     np.testing.assert_allclose(boxes[1:, 2:].max(axis=0), [1, 1])
-    np.testing.assert_allclose(regions_module._positions(boxes)[1:, 6].sum(), 1.0)
+    np.testing.assert_allclose(positions(boxes)[1:, 6].sum(), 1.0)
 
 
 def test_regions_are_built_once_and_read_in_any_order(pictures: Path, tmp_path: Path) -> None:

@@ -87,3 +87,27 @@ def make_vqa(folder: Path) -> Path:
     write_vqa(folder, "train2014", cats)
     write_vqa(folder, "val2014", [vqa_entry(1000 + i, 900 + i, ["dog"] * 10) for i in range(9)])
     return folder
+
+
+def write_vqa_questions(folder: Path, subset: str, rows: list[Row]) -> None:
+    """Questions without answers, as the official test files hold them."""
+    content = {"info": {}, "task_type": "Open-Ended", "data_type": "mscoco", "data_subtype": subset, "questions": rows}
+    write_json(folder / f"v2_OpenEnded_mscoco_{subset}_questions.json", content)
+    (folder / "test2015").mkdir(exist_ok=True)
+
+
+def make_vqa_cp(folder: Path, *, train: int = 60, test: int = 4) -> Path:
+    """VQA-CP v2: bare lists, and both halves of VQA v2 in each file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for split, count, first in (("train", train, 0), ("test", test, 5000)):
+        halves = [{"coco_split": "val2014" if i % 2 else "train2014"} for i in range(count)]
+        entries = [vqa_entry(first + i, first + i, ["cat"] * 10) | half for i, half in enumerate(halves)]
+        asked = [
+            {key: entry[key] for key in ("question_id", "image_id", "coco_split")} | {"question": "What is it?"}
+            for entry in entries
+        ]
+        write_json(folder / f"vqacp_v2_{split}_questions.json", asked)
+        write_json(folder / f"vqacp_v2_{split}_annotations.json", entries)
+    for name in ("train2014", "val2014"):
+        (folder / name).mkdir(exist_ok=True)
+    return folder

@@ -17,8 +17,8 @@ from tests.unit.trainables.real_layouts import write_json
 from tests.unit.trainables.real_layouts import write_lines
 from tests.unit.trainables.real_layouts import write_vqa
 from trainables.data.examples import TaskSplit
-from trainables.data.layout import is_carved
 from trainables.data.load import load_split
+from trainables.data.sources import is_carved
 from trainables.errors import MissingData
 from trainables.errors import UnreadableData
 

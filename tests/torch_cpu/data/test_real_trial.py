@@ -1,0 +1,73 @@
+"""A trial on files in VCR's own format, with a detector's region features, up to the leaderboard's file."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+
+import numpy as np
+import pytest
+
+from tests.unit.trainables.real_layouts import make_vcr
+from trainables.config import OptimConfig
+from trainables.config import StudentConfig
+from trainables.config import TaskConfig
+from trainables.config import TrialConfig
+from trainables.data.convert import prepare_examples
+from trainables.data.splits import splits_of
+from trainables.data.submission import submission
+from trainables.job import Alone
+from trainables.job import TrialJob
+from trainables.job import TrialOutcome
+from trainables.prepare import prepare
+from trainables.trial import run_trial
+from trainables.vision.conversion import convert_regions
+
+WIDTH = 24
+EVALUATE = ("val", "test", "test_rule_singular", "blind_test")
+
+
+def quiet(what: str, done: int, total: int) -> None:
+    pass
+
+
+@pytest.fixture(scope="module")
+def outcome(tmp_path_factory: pytest.TempPathFactory) -> TrialOutcome:
+    folder, cache = tmp_path_factory.mktemp("vcr"), tmp_path_factory.mktemp("cache")
+    make_vcr(folder, train=120)
+    rng = np.random.default_rng(0)
+    (folder / "features").mkdir()
+    for stem in [f"{i}@0" for i in range(120)] + ["a@0"]:
+        boxes = np.array([[0, 0, 0.5, 0.5], [0.1, 0.1, 0.9, 0.9], [0.5, 0, 1, 1]], np.float32)
+        np.savez(folder / "features" / f"{stem}.npz", features=rng.normal(size=(3, WIDTH)), norm_bb=boxes)
+    found = prepare_examples("vcr", str(folder), cache, quiet)
+    convert_regions(found, [folder / "features"], quiet)
+    config = TrialConfig(
+        task=TaskConfig(name="vcr", data=str(folder), data_fraction=0.5),
+        student=StudentConfig(init="scratch"),
+        optim=OptimConfig(batch_size=4, epochs=1, min_steps=2, max_steps=2, evaluations=1),
+    )
+    prepare([config], cache, quiet)
+    assert set(EVALUATE) <= set(splits_of("vcr", str(folder)))
+    job = TrialJob(
+        trial_id="real", config=config, seed=1, evaluate=EVALUATE, cache=str(cache), threads=1, keep_predictions=True
+    )
+    return run_trial(job, Alone())
+
+
+def test_a_trial_on_prepared_files_scores_every_split_but_the_blind_one(outcome: TrialOutcome) -> None:
+    assert outcome.status == "completed", outcome.error
+    assert {"val/accuracy", "test/accuracy_q_a", "test_rule_singular/accuracy"} <= outcome.metrics.keys()
+    assert {name for name in outcome.metrics if name.startswith("blind")} == {"blind_test/n"}
+    assert outcome.metrics["test_rule_singular/n"] == 1  # one of the two questions names one person
+
+
+def test_what_it_predicts_on_the_blind_split_is_a_submission(outcome: TrialOutcome) -> None:
+    said = {p.example_id: p for p in outcome.predictions if p.split == "blind_test"}
+    (row,) = csv.DictReader(io.StringIO(submission("vcr", {name: p.prediction for name, p in said.items()})))
+
+    assert len(said) == 5 and all(math.isnan(p.score) for p in said.values())
+    assert row["annot_id"] == "test-0"
+    assert sum(float(row[f"answer_{j}"]) for j in range(4)) == pytest.approx(1, abs=1e-4)
+    assert sum(float(row[f"rationale_conditioned_on_a2_{j}"]) for j in range(4)) == pytest.approx(1, abs=1e-4)

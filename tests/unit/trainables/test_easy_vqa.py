@@ -1,0 +1,55 @@
+"""easy-VQA through the reader of VQA v2: from files of the package's form, and from the package."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.unit.trainables.real_layouts import write_json
+from trainables.data.easy_vqa import package_data
+from trainables.data.easy_vqa import write_easy_vqa
+from trainables.data.load import load_split
+from trainables.data.metrics import score
+
+
+def make_package_data(folder: Path) -> Path:
+    asked = {
+        "train": [["what shape is this?", "circle", 0], ["is a circle here?", "yes", 0]] * 12,
+        "test": [["what shape is this?", "circle", 0], ["is a circle here?", "no", 0]],
+    }
+    for part, triples in asked.items():
+        write_json(folder / part / "questions.json", triples)
+        (folder / part / "images").mkdir()
+        Image.new("RGB", (8, 8), (200, 10, 10)).save(folder / part / "images" / "0.png")
+    return folder
+
+
+def test_the_parts_become_train_and_val_of_vqa(tmp_path: Path) -> None:
+    counts = write_easy_vqa(make_package_data(tmp_path / "package"), tmp_path / "vqa")
+    split = load_split("vqa", str(tmp_path / "vqa"), "test", tmp_path / "cache")
+
+    assert counts == {"train": 24, "test": 2}
+    assert split.classes == ("circle", "yes")  # given to nine questions or more
+    assert [(e.id, e.stratum, e.targets) for e in split.examples] == [
+        ("1000000", "other", ((0, 1.0),)),
+        ("1000001", "yes/no", ()),
+    ]
+    picture = tmp_path / "vqa" / split.examples[0].image
+    assert Image.open(io.BytesIO(picture.read_bytes())).size == (8, 8)
+
+
+@pytest.mark.slow
+def test_the_package_gives_all_questions_and_thirteen_classes(tmp_path: Path) -> None:
+    counts = write_easy_vqa(package_data(), tmp_path / "vqa")
+    splits = {name: load_split("vqa", str(tmp_path / "vqa"), name, tmp_path) for name in ("train", "val", "test")}
+    test = splits["test"]
+
+    assert counts == {"train": 38_575, "test": 9_673}
+    assert len(splits["train"].examples) + len(splits["val"].examples) == 38_575
+    assert len(test.classes) == 13
+    right = np.eye(13)[[example.targets[0][0] for example in test.examples]]
+    assert score(test, right)[0]["accuracy"] == 1.0  # every answer is a class

@@ -1,0 +1,278 @@
+"""Region features from files in the formats that people have, written by hand; converted, resumed, and read."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lmdb
+import msgpack
+import numpy as np
+import pytest
+
+from tests.unit.trainables.real_layouts import make_vcr
+from tests.unit.trainables.real_layouts import make_vqa
+from tests.unit.trainables.real_layouts import vcr_row
+from tests.unit.trainables.real_layouts import write_json
+from tests.unit.trainables.real_layouts import write_lines
+from trainables.data.convert import check
+from trainables.data.load import load_split
+from trainables.digests import data_digest
+from trainables.digests import stored_folder
+from trainables.errors import MissingData
+from trainables.errors import UnreadableData
+from trainables.vision import conversion
+from trainables.vision.conversion import convert_regions
+from trainables.vision.feature_files import read_features
+from trainables.vision.matching import by_object
+from trainables.vision.regions import build_regions
+from trainables.vision.regions import open_regions
+
+WIDTH = 6
+BOXES = np.array([[0.0, 0.0, 0.5, 0.5], [0.25, 0.25, 1.0, 1.0]], dtype=np.float32)
+
+
+def quiet(what: str, done: int, total: int) -> None:
+    pass
+
+
+def features_of(seed: int, count: int = 2) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(count, WIDTH)).astype(np.float32)
+
+
+def packed(values: np.ndarray) -> dict[bytes, Any]:
+    """An array as msgpack-numpy writes it."""
+    return {b"nd": True, b"type": values.dtype.str, b"kind": b"", b"shape": values.shape, b"data": values.tobytes()}
+
+
+def uniter(features: np.ndarray, boxes: np.ndarray = BOXES) -> dict[str, Any]:
+    sizes = boxes[:, 2:] - boxes[:, :2]
+    norm_bb = np.concatenate([boxes, sizes], axis=1).astype(np.float16)
+    return {"features": features.astype(np.float16), "norm_bb": norm_bb, "conf": np.ones(len(boxes), np.float16)}
+
+
+def write_lmdb(path: Path, entries: dict[str, bytes]) -> Path:
+    with lmdb.open(str(path), map_size=1 << 22) as env, env.begin(write=True) as view:
+        view.put(b"__keys__", json.dumps(list(entries)).encode())
+        for key, value in entries.items():
+            view.put(key.encode(), value)
+    return path
+
+
+def as_msgpack(fields: dict[str, Any]) -> bytes:
+    content: bytes = msgpack.packb({name: packed(values) for name, values in fields.items()}, use_bin_type=True)
+    return content
+
+
+def as_npz(**fields: Any) -> bytes:
+    out = io.BytesIO()
+    np.savez_compressed(out, **fields)
+    return out.getvalue()
+
+
+def tsv_row(key: object, features: np.ndarray, *, lxmert: bool, size: tuple[int, int] = (200, 100)) -> str:
+    width, height = size
+    pixels = (BOXES * np.array([width, height, width, height])).astype("<f4")
+    coded = [base64.b64encode(values.tobytes()).decode() for values in (pixels, features.astype("<f4"))]
+    if lxmert:
+        filler = [base64.b64encode(np.zeros(len(BOXES), "<i8").tobytes()).decode()] * 4
+        return "\t".join([str(key), str(height), str(width), *filler, str(len(BOXES)), *coded])
+    return "\t".join([str(key), str(width), str(height), str(len(BOXES)), *coded])
+
+
+def values(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    found = {}
+    for entry in read_features(path):
+        assert not isinstance(entry.found, str), entry.found
+        found[entry.found.key] = (entry.found.features, entry.found.boxes)
+    return found
+
+
+def check_read(path: Path, key: str) -> None:
+    (found,) = values(path).items()
+    assert found[0] == key
+    np.testing.assert_allclose(found[1][0], features_of(1), atol=2e-3)
+    np.testing.assert_allclose(found[1][1], BOXES, atol=1e-3)
+
+
+def test_uniters_lmdb_is_read_plain_and_compressed(tmp_path: Path) -> None:
+    key = "coco_val2014_000000000900.npz"
+    check_read(write_lmdb(tmp_path / "plain", {key: as_msgpack(uniter(features_of(1)))}), key)
+    check_read(write_lmdb(tmp_path / "small", {key: as_npz(**uniter(features_of(1)))}), key)
+
+
+@pytest.mark.parametrize("lxmert", [False, True])
+def test_tsv_of_bottom_up_attention_and_of_lxmert_is_read(tmp_path: Path, lxmert: bool) -> None:
+    path = tmp_path / "features.tsv"
+    path.write_text(tsv_row("COCO_val2014_000000000900", features_of(1), lxmert=lxmert) + "\n")
+
+    check_read(path, "COCO_val2014_000000000900")
+
+
+def test_npz_with_features_across_and_boxes_in_pixels_is_read(tmp_path: Path) -> None:
+    pixels = BOXES * np.array([200, 100, 200, 100], np.float32)
+    content = as_npz(x=features_of(1).T, bbox=pixels, num_bbox=2, image_w=200, image_h=100)
+    (tmp_path / "900.npz").write_bytes(content)
+
+    check_read(tmp_path, "900")
+
+
+class Evil:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (pytest.fail, ("a pickle was executed",))
+
+
+def evil_array() -> np.ndarray:
+    return np.array([Evil()], dtype=object)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (as_npz(features=evil_array(), norm_bb=BOXES), "allow_pickle=False"),
+        (pickle.dumps({"features": 1}), "ValueError"),
+        (msgpack.packb({"features": packed(features_of(1)) | {b"type": "O"}, "norm_bb": packed(BOXES)}), "'O'"),
+        (msgpack.packb({"features": packed(features_of(1)) | {b"shape": (9, 9)}, "norm_bb": packed(BOXES)}), "shape"),
+        (msgpack.packb({"features": msgpack.ExtType(5, b"x"), "norm_bb": packed(BOXES)}), "extension type 5"),
+        (as_msgpack(uniter(np.full((2, WIDTH), np.nan))), "not a finite number"),
+        (as_msgpack(uniter(features_of(1, 3))), "for 2 boxes"),
+        (as_msgpack({"features": features_of(1)}), "KeyError"),
+        (b"", "incomplete input"),
+    ],
+    ids=range(9),
+)
+def test_damaged_and_hostile_entries_are_named_and_nothing_in_them_runs(
+    tmp_path: Path, content: bytes, reason: str
+) -> None:
+    (entry,) = read_features(write_lmdb(tmp_path / "features", {"evil": content}))
+
+    assert isinstance(entry.found, str)
+    assert entry.found.startswith("evil: ") and reason in entry.found
+
+
+def test_a_tsv_row_with_other_columns_is_named_and_an_unknown_format_refused(tmp_path: Path) -> None:
+    path = tmp_path / "features.tsv"
+    path.write_text("900\t1\t2\n" + tsv_row(7, features_of(1), lxmert=False) + "\n")
+    first, second = read_features(path)
+
+    assert isinstance(first.found, str) and "3 columns, expected 6 (bottom-up) or 10 (LXMERT)" in first.found
+    assert not isinstance(second.found, str) and second.found.key == "7"
+    with pytest.raises(UnreadableData, match=r"expected a folder with data\.mdb"):
+        read_features(tmp_path / "features.h5")
+
+
+def vqa_features(path: Path, numbers: range) -> Path:
+    path.write_text("".join(tsv_row(i, features_of(i), lxmert=False) + "\n" for i in numbers))
+    return path
+
+
+def convert(folder: Path, task: str, sources: list[Path], progress: Callable[[str, int, int], None] = quiet) -> Any:
+    found = check(task, str(folder), folder / "cache", quiet)
+    return convert_regions(found, sources, progress)
+
+
+@pytest.fixture
+def vqa(tmp_path: Path) -> Path:
+    return make_vqa(tmp_path / "vqa")  # images 0 to 39 of train2014, 900 to 908 of val2014
+
+
+def test_converted_features_are_what_training_reads(vqa: Path, tmp_path: Path) -> None:
+    before = data_digest("vqa", str(vqa), tmp_path)
+    stored = stored_folder("vqa", str(vqa), tmp_path)
+    sources = [vqa_features(tmp_path / "train.tsv", range(40)), vqa_features(tmp_path / "val.tsv", range(900, 911))]
+    report = convert(vqa, "vqa", sources)
+    split = load_split("vqa", str(vqa), "test", tmp_path)
+    build_regions(split, tmp_path, quiet)  # nothing is left to compute: no picture is there
+    regions = open_regions(tmp_path, split.image_folder)
+    features, boxes, mask = regions.read([split.examples[3].image])
+
+    assert (report.num_images, report.num_converted) == (49, 49)
+    again = check("vqa", str(vqa), tmp_path, quiet)
+    assert [found.findings.counts for found in again] == [{}, {}, {}]  # no picture is missing now
+    assert report.findings.counts == {"entry of no image of the data set": 2}
+    assert (regions.width, regions.of_trunk, mask.tolist()) == (WIDTH, False, [[True] * 3])
+    np.testing.assert_allclose(features[0, 1:], features_of(903), atol=2e-3)
+    np.testing.assert_allclose(features[0, 0], features_of(903).mean(axis=0), atol=2e-3)
+    np.testing.assert_allclose(boxes[0, :, :4], [[0, 0, 1, 1], *BOXES], atol=1e-3)
+    np.testing.assert_allclose(boxes[0, :, 6], [1, 0.25, 0.5625], atol=1e-3)
+    assert not regions.shards[0].features.flags.writeable  # the mapped file itself, not a copy
+    assert data_digest("vqa", str(vqa), tmp_path) != before  # a trial's identity says what it saw
+    assert stored_folder("vqa", str(vqa), tmp_path) == stored  # its texts stay where they are
+
+
+def test_an_interrupted_conversion_goes_on_behind_its_last_whole_shard(
+    vqa: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conversion, "PER_SHARD", 10)
+    sources = [vqa_features(tmp_path / "train.tsv", range(40)), vqa_features(tmp_path / "val.tsv", range(900, 909))]
+    seen: list[int] = []
+
+    def killed(what: str, done: int, total: int) -> None:
+        seen.append(done)
+        if len(seen) == 25:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        convert(vqa, "vqa", sources, killed)
+    shards = {path: path.stat().st_mtime_ns for path in (vqa / "regions").glob("regions-*.arrow")}
+    assert len(shards) == 2
+    assert not (vqa / "regions" / "whole.json").exists()
+
+    later: list[str] = []
+    report = convert(vqa, "vqa", sources, lambda what, done, total: later.append(what))
+    assert later.count("regions: train.tsv") == 20 + 1  # the images behind the second shard, and the end
+    assert {path: path.stat().st_mtime_ns for path in shards} == shards
+    assert (report.num_converted, report.findings.counts) == (49, {})
+    features, _, _ = open_regions(tmp_path, str(vqa)).read(["train2014/COCO_train2014_000000000022.jpg"])
+    np.testing.assert_allclose(features[0, 1:], features_of(22), atol=2e-3)
+
+
+def test_images_without_features_are_named_where_they_are_needed(vqa: Path, tmp_path: Path) -> None:
+    report = convert(vqa, "vqa", [vqa_features(tmp_path / "train.tsv", range(40))])
+    split = load_split("vqa", str(vqa), "test", tmp_path)
+
+    assert report.findings.counts == {"image without features": 9}
+    with pytest.raises(MissingData, match=r"vqa test: 9 images have no region features.*000000000900\.jpg"):
+        build_regions(split, tmp_path, quiet)
+
+
+def test_too_many_unreadable_entries_and_features_of_another_width_are_refused(vqa: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged.tsv"
+    damaged.write_text("x\ty\n" + tsv_row(1, features_of(1), lxmert=False) + "\n")
+    with pytest.raises(UnreadableData, match=r"1 of 2 entries are unreadable(.|\n)*2 columns"):
+        convert(vqa, "vqa", [damaged])
+    other = tmp_path / "other.tsv"
+    other.write_text(tsv_row(2, np.ones((2, 9)), lxmert=False) + "\n")
+    with pytest.raises(UnreadableData, match=r"2: 9 features a region, 6 in the images before"):
+        convert(vqa, "vqa", [vqa_features(tmp_path / "one.tsv", range(1)), other])
+
+
+def test_a_region_stands_at_the_number_of_the_object_that_it_overlaps_most() -> None:
+    regions = np.array([[0.5, 0.5, 1, 1], [0, 0, 0.4, 0.4], [0.2, 0, 0.3, 1]], dtype=np.float32)
+    objects = np.array([[0, 0, 0.5, 0.4], [0.5, 0.5, 1, 1], [0.6, 0.6, 1, 1]], dtype=np.float32)
+    order, overlap = by_object(regions, objects)
+
+    assert order.tolist() == [1, 0, 0, 2]
+    np.testing.assert_allclose(overlap, [0.8, 1.0, 0.64], atol=1e-6)
+
+
+def test_tags_of_vcr_name_the_regions_of_their_objects(tmp_path: Path) -> None:
+    folder = make_vcr(tmp_path / "vcr", train=1)
+    write_lines(folder / "train.jsonl", [vcr_row("train-0")])
+    size = {"width": 100, "height": 100}
+    objects = [[25, 25, 100, 100, 0.9], [0, 0, 50, 50, 0.9], [0, 90, 10, 100, 0.9]]
+    write_json(folder / "vcr1images/film/a@0.json", {"boxes": objects, **size})
+    write_lmdb(tmp_path / "features", {"a@0": as_msgpack(uniter(features_of(1)))})
+    report = convert(folder, "vcr", [tmp_path / "features"])
+    split = load_split("vcr", str(folder), "test", tmp_path)
+    features, _, _ = open_regions(tmp_path, split.image_folder).read(["film/a@0.jpg"])
+
+    assert report.findings.counts == {"object that no region overlaps by half": 1}
+    np.testing.assert_allclose(features[0, 1:3], features_of(1)[::-1], atol=2e-3)  # objects 0 and 1
+    tags = split.examples[0].candidates[0].query.references
+    assert [box for _, _, box in tags] == [0, 1]

@@ -1,0 +1,126 @@
+"""`ablate data prepare`: check every row and reference of a data set, and store its examples for fast reading.
+
+Streamed, so that a split never lies in memory as a whole. Killed at any moment, the next preparation keeps the files
+that are whole. Imports no torch.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from collections.abc import Sequence
+from pathlib import Path
+
+from filelock import FileLock
+
+from trainables.cache import write_atomically
+from trainables.data.boxes import Boxes
+from trainables.data.examples import Example
+from trainables.data.inspection import Inspection
+from trainables.data.layout import task_folder
+from trainables.data.reading import MOST_UNREADABLE
+from trainables.data.reading import refuse
+from trainables.data.sources import splits_of
+from trainables.data.stored import PER_FILE
+from trainables.data.stored import WHOLE
+from trainables.data.stored import is_written
+from trainables.data.stored import write_examples
+from trainables.digests import stored_folder
+
+Progress = Callable[[str, int, int], None]
+_EVERY = 1000
+
+
+def check(
+    task: str,
+    data: str,
+    cache: Path,
+    progress: Progress,
+    *,
+    splits: Sequence[str] = (),
+    most_unreadable: float = MOST_UNREADABLE,
+) -> list[Inspection]:
+    """Read every row of the splits (of all, if none is named) and return what is wrong; write nothing.
+
+    Raises `MissingData` if files are missing, `UnreadableData` if a file has too large a share of bad rows.
+    """
+    folder = task_folder(task, data, cache)
+    found = []
+    for split in splits or splits_of(task, data):
+        inspection = Inspection(task=task, folder=folder, split=split)
+        total = inspection.expected()
+        for _ in inspection.stream():
+            _tell(progress, inspection, total)
+        _judge(inspection, most_unreadable)
+        progress(split, inspection.num_examples, inspection.num_examples)
+        found.append(inspection)
+    return found
+
+
+def prepare_examples(
+    task: str,
+    data: str,
+    cache: Path,
+    progress: Progress,
+    *,
+    splits: Sequence[str] = (),
+    most_unreadable: float = MOST_UNREADABLE,
+) -> list[Inspection]:
+    """Store the examples of the splits (of all, if none is named) and return what is wrong with them.
+
+    Raises as `check`.
+    """
+    folder = task_folder(task, data, cache)
+    target = stored_folder(task, data, cache)
+    target.mkdir(parents=True, exist_ok=True)
+    found = []
+    with FileLock(target / "prepare.lock"):
+        for split in splits or splits_of(task, data):
+            inspection = Inspection(task=task, folder=folder, split=split)
+            _store(inspection, target / split, progress, most_unreadable)
+            found.append(inspection)
+    return found
+
+
+def _store(inspection: Inspection, target: Path, progress: Progress, most_unreadable: float) -> None:
+    target.mkdir(exist_ok=True)
+    for unfinished in target.glob(".*.arrow.*"):  # of a preparation that was killed: the lock says that it is gone
+        unfinished.unlink()
+    number, anew = 0, (target / WHOLE).exists()  # an interrupted preparation left no WHOLE: its files are kept
+    total = inspection.expected()
+    examples: list[Example] = []
+    boxes: list[tuple[str, Boxes]] = []
+
+    def write() -> None:
+        nonlocal number
+        if anew or not is_written(target, number):
+            write_examples(target, number, examples, boxes)
+        number += 1
+        examples.clear()
+        boxes.clear()
+
+    for seen in inspection.stream():
+        examples.append(seen.example)
+        if seen.boxes is not None:
+            boxes.append((seen.example.image, seen.boxes))
+        if len(examples) == PER_FILE:
+            write()
+        _tell(progress, inspection, total)
+    if examples:
+        write()
+    _judge(inspection, most_unreadable)
+    facts = {"num_files": number, "num_examples": inspection.num_examples, "num_images": inspection.num_images}
+    write_atomically(target / WHOLE, json.dumps(facts) + "\n")
+    progress(inspection.split, inspection.num_examples, inspection.num_examples)
+
+
+def _judge(inspection: Inspection, most_unreadable: float) -> None:
+    for rows in inspection.rows:
+        refuse(rows, most_unreadable)
+
+
+def _tell(progress: Progress, inspection: Inspection, total: int) -> None:
+    """Show where a stream stands; its end is shown once it is there, because `total` is only expected."""
+    done = inspection.num_examples
+    if done % _EVERY == 0:
+        progress(inspection.split, done, max(total, done + 1))

@@ -1,0 +1,155 @@
+"""One pass over a split's files: the examples as trials read them, and everything that is wrong with them.
+
+Streamed: of the rows nothing is kept but counts and the first few names of each kind of problem. Imports no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from dataclasses import field
+from pathlib import Path
+
+from trainables.data.boxes import Boxes
+from trainables.data.boxes import Metadata
+from trainables.data.boxes import read_metadata
+from trainables.data.examples import Example
+from trainables.data.layout import layout_of
+from trainables.data.load import classes_of
+from trainables.data.load import fitted
+from trainables.data.load import read_examples
+from trainables.data.pictures import Pictures
+from trainables.data.reading import BadRows
+from trainables.data.reading import collected_rows
+from trainables.data.sources import source
+from trainables.errors import UnreadableData
+from trainables.vision.region_shards import converted_images
+
+NUM_NAMED = 5
+"""Problems of a kind that are named; all are counted."""
+MISSING_IMAGE = "image missing"
+NO_METADATA = "metadata missing"
+BAD_METADATA = "metadata unreadable"
+OUTSIDE = "box empty or outside its image"
+NO_BOX = "tag without a box in the metadata"
+
+
+@dataclass(slots=True)
+class Findings:
+    """Problems of one split, by kind."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    named: dict[str, list[str]] = field(default_factory=dict)
+
+    def add(self, kind: str, where: str) -> None:
+        """Count a problem, and keep where it is if it is one of the first of its kind."""
+        self.counts[kind] = self.counts.get(kind, 0) + 1
+        named = self.named.setdefault(kind, [])
+        if len(named) < NUM_NAMED:
+            named.append(where)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """An example, and the boxes of its image if no earlier example had that image."""
+
+    example: Example
+    boxes: Boxes | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Inspection:
+    """What is known of a split when `stream` has come to its end."""
+
+    task: str
+    folder: Path
+    split: str
+    num_examples: int = 0
+    num_boxes: dict[str, int] = field(default_factory=dict)
+    """image -> number of its boxes, in order of appearance."""
+    findings: Findings = field(default_factory=Findings)
+    rows: list[BadRows] = field(default_factory=list)
+    """One a file that was read."""
+
+    _converted: frozenset[str] = frozenset()
+    """Images with converted region features, which need no picture."""
+
+    def expected(self) -> int:
+        """Return about how many examples there are, from a look at the bytes of the last file: for a progress bar."""
+        origin = source(self.task, self.folder, self.split)
+        if self.task != "vqa":
+            return _count(origin.files[-1], b"\n") * (1 if self.task == "snli_ve" else 5 if origin.blind else 2)
+        return _count(origin.files[-1], b'"question_id"')
+
+    @property
+    def num_images(self) -> int:
+        """Distinct images."""
+        return len(self.num_boxes)
+
+    @property
+    def num_bad(self) -> int:
+        """Rows that cannot be read."""
+        return sum(len(found.reasons) for found in self.rows)
+
+    def stream(self) -> Iterator[Seen]:
+        """Yield the examples in the order of the files."""
+        origin = source(self.task, self.folder, self.split)
+        image_folder = self.folder / layout_of(self.task, self.folder).image_folder
+        pictures = Pictures(image_folder)
+        self._converted = converted_images(image_folder)
+        classes = classes_of(self.task, self.folder)
+        with collected_rows() as self.rows:
+            for example in read_examples(self.task, self.folder, self.split, origin, classes):
+                boxes = None
+                if example.image not in self.num_boxes:
+                    boxes = self._boxes(pictures, example.image)
+                    self.num_boxes[example.image] = len(boxes)
+                self.num_examples += 1
+                yield Seen(example=self._fitted(example, self.num_boxes[example.image]), boxes=boxes)
+
+    def _boxes(self, pictures: Pictures, image: str) -> Boxes:
+        if image not in pictures and image not in self._converted:
+            self.findings.add(MISSING_IMAGE, image)
+        metadata = self._metadata(pictures, image)
+        if metadata is None:
+            return ()
+        for number in metadata.outside():
+            self.findings.add(OUTSIDE, f"{image}, box {number}: {metadata.boxes[number]}")
+        return metadata.boxes
+
+    def _metadata(self, pictures: Pictures, image: str) -> Metadata | None:
+        try:
+            found = read_metadata(pictures, image)
+        except UnreadableData as error:
+            self.findings.add(BAD_METADATA, str(error))
+            return None
+        if found is None and self.task == "vcr":
+            self.findings.add(NO_METADATA, image)
+        return found
+
+    def _fitted(self, example: Example, num_boxes: int) -> Example:
+        if self.task != "vcr":
+            return example
+        whole = fitted(example, num_boxes)
+        if whole is not example and num_boxes:
+            self.findings.add(NO_BOX, f"{example.id} names a box beyond the {num_boxes} of {example.image}")
+        return whole
+
+
+def described(inspection: Inspection) -> list[str]:
+    """Return what a person is told of a split: counts, and each kind of problem with its first places."""
+    lines = [
+        f"{inspection.split}: {inspection.num_examples:,} examples, {inspection.num_images:,} images, "
+        f"{inspection.num_bad:,} unreadable rows"
+    ]
+    for rows in inspection.rows:
+        lines += [f"  {rows.path}, line {number}: {reason}" for number, reason in rows.reasons[:NUM_NAMED]]
+    for kind, count in inspection.findings.counts.items():
+        lines.append(f"  {kind}: {count:,}")
+        lines += [f"    {where}" for where in inspection.findings.named[kind]]
+    return lines
+
+
+def _count(path: Path, mark: bytes) -> int:
+    with path.open("rb") as file:
+        return sum(block.count(mark) for block in iter(lambda: file.read(1 << 24), b""))

@@ -1,0 +1,227 @@
+"""`ablate data prepare --regions`: from the feature files that people have to the shards that training reads.
+
+Each image of the data set is looked up by the file's key: in a table of names if one is given, by name, or by the
+number at its end (COCO's and Flickr's ids). In VCR the first regions are put in the order of the image's own objects,
+matched by overlap, because questions name objects by number.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass
+from dataclasses import field
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock
+
+from trainables.cache import write_atomically
+from trainables.data.boxes import Metadata
+from trainables.data.boxes import read_metadata
+from trainables.data.inspection import NUM_NAMED
+from trainables.data.inspection import Findings
+from trainables.data.inspection import Inspection
+from trainables.data.layout import layout_of
+from trainables.data.pictures import Pictures
+from trainables.errors import MissingData
+from trainables.errors import UnreadableData
+from trainables.vision.feature_files import ImageRegions
+from trainables.vision.feature_files import read_features
+from trainables.vision.feature_files import read_names
+from trainables.vision.matching import ImageFinder
+from trainables.vision.matching import by_object
+from trainables.vision.region_shards import FOLDER
+from trainables.vision.region_shards import PER_SHARD
+from trainables.vision.region_shards import WHOLE
+from trainables.vision.region_shards import Shard
+from trainables.vision.region_shards import image_rows
+from trainables.vision.region_shards import read_shards
+from trainables.vision.region_shards import write_shard
+
+Progress = Callable[[str, int, int], None]
+UNREADABLE = "entry unreadable"
+OTHER_IMAGE = "entry of no image of the data set"
+TWICE = "image a second time"
+OUTSIDE = "region empty or outside its image"
+NO_FEATURES = "image without features"
+POOR_MATCH = "object that no region overlaps by half"
+MOST_UNREADABLE = 0.01
+_SLACK = 0.01
+
+
+@dataclass(slots=True, kw_only=True)
+class RegionReport:
+    """What became of the feature files."""
+
+    num_images: int = 0
+    num_converted: int = 0
+    findings: Findings = field(default_factory=Findings)
+
+    def lines(self) -> list[str]:
+        """Return what a person is told."""
+        told = [f"regions: {self.num_converted:,} of {self.num_images:,} images"]
+        for kind, count in self.findings.counts.items():
+            told.append(f"  {kind}: {count:,}")
+            told += [f"    {where}" for where in self.findings.named[kind][:NUM_NAMED]]
+        return told
+
+
+def convert_regions(
+    found: Sequence[Inspection],
+    sources: Sequence[Path],
+    progress: Progress,
+    *,
+    names: Path | None = None,
+) -> RegionReport:
+    """Convert what `sources` have of the images of a data set whose splits were inspected; go on where it stopped.
+
+    Raises:
+        MissingData: a source is not there.
+        UnreadableData: a source is of no known format, too many of its entries are unreadable, or its features are
+            not as wide as the ones before.
+    """
+    missing = [str(source) for source in sources if not source.exists()]
+    if missing:
+        raise MissingData(f"region features: {', '.join(missing)} is not there")
+    task, folder = found[0].task, found[0].folder
+    image_folder = folder / layout_of(task, folder).image_folder
+    images = list(dict.fromkeys(image for inspection in found for image in inspection.num_boxes))
+    target = image_folder / FOLDER
+    target.mkdir(parents=True, exist_ok=True)
+    with FileLock(target / "convert.lock"):
+        (target / WHOLE).unlink(missing_ok=True)
+        for unfinished in target.glob(".*.arrow.*"):  # of a conversion that was killed: the lock says that it is gone
+            unfinished.unlink()
+        conversion = _Conversion(
+            target=target,
+            pictures=Pictures(image_folder),
+            finder=ImageFinder(images, read_names(names), by_number=task != "vcr"),
+            objects=task == "vcr",
+            report=RegionReport(num_images=len(images)),
+        )
+        conversion.resume(read_shards(target))
+        for source in _left(sources, conversion.source):
+            conversion.convert(source, progress)
+        return conversion.finish(images)
+
+
+def _left(sources: Sequence[Path], begun: str) -> Sequence[Path]:
+    """Return the sources from the one on in which an earlier conversion stopped."""
+    names = [_name(source) for source in sources]
+    return sources[names.index(begun) :] if begun in names else sources
+
+
+def _name(source: Path) -> str:
+    stat = (source / "data.mdb" if (source / "data.mdb").is_file() else source).stat()
+    return f"{source.name}|{stat.st_size if not source.is_dir() else 0}"
+
+
+@dataclass(slots=True, kw_only=True)
+class _Conversion:
+    target: Path
+    pictures: Pictures
+    finder: ImageFinder
+    objects: bool
+    """Whether the first regions have to be the image's objects."""
+    report: RegionReport
+    source: str = ""
+    position: int = 0
+    width: int = 0
+    done: set[str] = field(default_factory=set)
+    number: int = 0
+    """Of the next shard."""
+    images: list[str] = field(default_factory=list)
+    rows: list[tuple[np.ndarray, np.ndarray]] = field(default_factory=list)
+
+    def resume(self, shards: Sequence[Shard]) -> None:
+        for shard in shards:
+            self.done.update(shard.images)
+            self.width = shard.features.shape[1]
+            self.source, self.position = shard.source, shard.position
+        self.number = len(shards)
+
+    def convert(self, source: Path, progress: Progress) -> None:
+        start = self.position if self.source == _name(source) else 0
+        self.source, count, bad = _name(source), 0, 0
+        for entry in read_features(source, start):
+            count += 1
+            self.position = entry.position
+            if isinstance(entry.found, str):
+                bad += 1
+                self.report.findings.add(UNREADABLE, f"{source.name}: {entry.found}")
+            else:
+                self._add(entry.found)
+            progress(f"regions: {source.name}", min(entry.position, entry.total - 1), entry.total)
+        if bad > MOST_UNREADABLE * count:
+            raise UnreadableData(f"{source}: {bad} of {count} entries are unreadable:\n" + self._named(UNREADABLE))
+        self._write()
+        progress(f"regions: {source.name}", 1, 1)
+
+    def finish(self, images: Iterable[str]) -> RegionReport:
+        for image in images:
+            if image not in self.done:
+                self.report.findings.add(NO_FEATURES, image)
+        self.report.num_converted = len(self.done)
+        digest = hashlib.sha256()
+        for number in range(self.number):
+            with (self.target / f"regions-{number:04d}.arrow").open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+        facts = {"digest": digest.hexdigest(), "width": self.width, "num_images": len(self.done)}
+        write_atomically(self.target / WHOLE, json.dumps(facts) + "\n")
+        return self.report
+
+    def _add(self, found: ImageRegions) -> None:
+        image = self.finder.image(found.key)
+        if image is None:
+            self.report.findings.add(OTHER_IMAGE, found.key)
+            return
+        if image in self.done:
+            self.report.findings.add(TWICE, found.key)
+            return
+        if self.width not in (0, found.features.shape[1]):
+            raise UnreadableData(
+                f"{found.key}: {found.features.shape[1]} features a region, {self.width} in the images before; "
+                "convert features of one detector only, into an empty folder."
+            )
+        self.width = found.features.shape[1]
+        self.done.add(image)
+        self.images.append(image)
+        self.rows.append(image_rows(*self._ordered(image, found)))
+        if len(self.images) == PER_SHARD:
+            self._write()
+
+    def _ordered(self, image: str, found: ImageRegions) -> tuple[np.ndarray, np.ndarray]:
+        for number in _outside(found.boxes):
+            self.report.findings.add(OUTSIDE, f"{image}, region {number}: {found.boxes[number].tolist()}")
+        metadata = read_metadata(self.pictures, image) if self.objects else None
+        if metadata is None or not metadata.boxes or not metadata.width or not metadata.height:
+            return found.features, found.boxes
+        order, overlap = by_object(found.boxes, _relative(metadata))
+        for number in np.flatnonzero(overlap < 0.5).tolist():
+            self.report.findings.add(POOR_MATCH, f"{image}, object {number}: overlap {overlap[number]:.2f}")
+        return found.features[order], found.boxes[order]
+
+    def _write(self) -> None:
+        if self.images:
+            write_shard(self.target, self.number, self.images, self.rows, source=self.source, position=self.position)
+            self.number += 1
+            self.images.clear()
+            self.rows.clear()
+
+    def _named(self, kind: str) -> str:
+        return "\n".join(self.report.findings.named[kind])
+
+
+def _relative(metadata: Metadata) -> np.ndarray:
+    size = [metadata.width, metadata.height]
+    return np.asarray(metadata.boxes, dtype=np.float32) / np.array([*size, *size], dtype=np.float32)
+
+
+def _outside(boxes_N4: np.ndarray) -> list[int]:
+    inside = (boxes_N4 >= -_SLACK).all(axis=1) & (boxes_N4 <= 1 + _SLACK).all(axis=1)
+    whole = inside & (boxes_N4[:, :2] < boxes_N4[:, 2:]).all(axis=1)
+    return [int(place) for place in np.flatnonzero(~whole)]

@@ -1,0 +1,130 @@
+"""Region features of a detector, converted once into memory-mapped Arrow files beside the pictures they are of.
+
+Below `<image folder>/regions/`: `regions-0000.arrow`, ... of `PER_SHARD` images each, and `whole.json` once every
+source is converted. A file has one row a region: `features` (F float16) and `box` (7 float32: corners, width, height,
+area, relative to the image). Its schema says which image begins at which row, and where in which source the file
+ends, so that an interrupted conversion goes on there. Row 0 of an image stands for the whole image: the mean of its
+regions.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from trainables.errors import UnreadableData
+
+FOLDER = "regions"
+WHOLE = "whole.json"
+PER_SHARD = 1000
+_FACTS = b"ablate"
+"""Key of the schema's metadata under which a file's facts are."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shard:
+    """One file of region features, memory-mapped. R rows, F features."""
+
+    images: tuple[str, ...]
+    starts: np.ndarray
+    """(images + 1,) first row of each image."""
+    features: np.ndarray
+    """(R, F) float16."""
+    boxes: np.ndarray
+    """(R, 7) float32."""
+    source: str
+    """Name of the feature file that the last image is from."""
+    position: int
+    """Where the next entry of that source begins."""
+
+
+def write_shard(
+    folder: Path,
+    number: int,
+    images: Sequence[str],
+    rows: Sequence[tuple[np.ndarray, np.ndarray]],
+    *,
+    source: str,
+    position: int,
+) -> None:
+    """Write a file whole: `rows` are the (features, boxes) of each image, as `image_rows` gives them."""
+    starts = np.cumsum([0, *(len(features) for features, _ in rows)]).tolist()
+    width = rows[0][0].shape[1] if rows else 1
+    features = np.concatenate([features for features, _ in rows]) if rows else np.zeros((0, width), np.float16)
+    boxes = np.concatenate([boxes for _, boxes in rows]) if rows else np.zeros((0, 7), np.float32)
+    facts = {"images": list(images), "starts": starts, "source": source, "position": position}
+    batch = pa.RecordBatch.from_arrays([_fixed(features, np.float16), _fixed(boxes, np.float32)], ["features", "box"])
+    batch = batch.replace_schema_metadata({_FACTS: json.dumps(facts).encode()})
+    path = folder / _name(number)
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    with pa.OSFile(str(scratch), "wb") as file, pa.ipc.new_file(file, batch.schema) as writer:
+        writer.write_batch(batch)
+    os.replace(scratch, path)
+
+
+def read_shards(folder: Path) -> list[Shard]:
+    """Return the files that are there, in their order."""
+    found: list[Shard] = []
+    while (path := folder / _name(len(found))).is_file():
+        found.append(_open(path))
+    return found
+
+
+def converted_images(image_folder: Path) -> frozenset[str]:
+    """Return the images whose features lie beside the pictures, none unless a conversion came to its end."""
+    folder = image_folder / FOLDER
+    if not (folder / WHOLE).is_file():
+        return frozenset()
+    return frozenset(image for shard in read_shards(folder) for image in shard.images)
+
+
+def image_rows(features: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return (N + 1, F) features and (N + 1, 7) boxes: the whole image, then its N regions.
+
+    `boxes`: (N, 4) corners relative to the image.
+    """
+    whole = features.astype(np.float32).mean(axis=0, keepdims=True)
+    corners = np.concatenate([[[0.0, 0.0, 1.0, 1.0]], boxes]).clip(0, 1)
+    sizes = corners[:, 2:] - corners[:, :2]
+    placed = np.concatenate([corners, sizes, sizes.prod(axis=1, keepdims=True)], axis=1)
+    return np.concatenate([whole, features]).astype(np.float16), placed.astype(np.float32)
+
+
+def _name(number: int) -> str:
+    return f"regions-{number:04d}.arrow"
+
+
+def _fixed(values: np.ndarray, dtype: type) -> pa.FixedSizeListArray:
+    flat: np.ndarray = np.ascontiguousarray(values, dtype=dtype).reshape(-1)
+    return pa.FixedSizeListArray.from_arrays(pa.array(flat), values.shape[1])
+
+
+def _open(path: Path) -> Shard:
+    try:
+        table = pa.ipc.open_file(pa.memory_map(str(path)))
+        facts = json.loads(table.schema.metadata[_FACTS])
+        batch = table.get_batch(0)
+        features, boxes = (_mapped(batch[name]) for name in ("features", "box"))
+        starts = np.asarray(facts["starts"], dtype=np.int64)
+    except (pa.ArrowInvalid, KeyError, TypeError, ValueError) as error:
+        raise UnreadableData(f"{path}: {error}; remove the folder and convert the features again.") from error
+    return Shard(
+        images=tuple(facts["images"]),
+        starts=starts,
+        features=features,
+        boxes=boxes,
+        source=facts["source"],
+        position=facts["position"],
+    )
+
+
+def _mapped(column: pa.FixedSizeListArray) -> np.ndarray:
+    """Return the column as an array on the mapped file: nothing is copied."""
+    flat: np.ndarray = column.flatten().to_numpy(zero_copy_only=True)
+    return flat.reshape(len(column), column.type.list_size)
