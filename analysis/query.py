@@ -33,6 +33,10 @@ _TABLES = {
     "curves": "curves",
     "cells": "cells",
     "effects": "effects",
+    "contrasts": "contrasts",
+    "disagreements": "disagreements",
+    "importance": "importance",
+    "budgets": "budgets",
     "predictions": "predictions",
 }
 """View -> attribute of `Results`."""
