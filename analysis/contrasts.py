@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from analysis import summaries
 from analysis.bootstrap import FEW
 from analysis.bootstrap import bootstrap_interval
 from analysis.bootstrap import over_all
@@ -27,6 +26,9 @@ from analysis.observations import Observations
 from analysis.observations import observe
 from analysis.paired_tests import wilcoxon_p_value
 from analysis.plan import StudyPlan
+from analysis.summaries import interquartile_mean
+from analysis.summaries import mean
+from analysis.summaries import median
 
 CONTRAST_SCHEMA = pa.schema(
     [
@@ -136,17 +138,17 @@ def _sizes(contrast: Contrast) -> dict[str, Any]:
         return {"n_pairs": 0}
     low, high = contrast.interval or (None, None)
     rng = np.random.default_rng(SEED)
-    bca = bootstrap_interval(contrast.by_task(), over_all(summaries.mean), rng, method="bca")
+    bca = bootstrap_interval(contrast.by_task(), over_all(mean), rng, method="bca")
     bca_low, bca_high = bca or (None, None)
     return {
         "n_pairs": values.size,
-        "difference": float(summaries.mean(values)),
+        "difference": float(mean(values)),
         "diff_ci_low": low,
         "diff_ci_high": high,
         "bca_ci_low": bca_low,
         "bca_ci_high": bca_high,
-        "median_difference": float(summaries.median(values)),
-        "iqm_difference": float(summaries.interquartile_mean(values)),
+        "median_difference": float(median(values)),
+        "iqm_difference": float(interquartile_mean(values)),
     }
 
 
