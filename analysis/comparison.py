@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -125,6 +126,20 @@ class Comparer:
                     blocks[task, seed] = float(np.mean([part[seed] for part in parts]))
         return blocks
 
+    def counts(self, arms: Sequence[str], condition: str | None = None) -> dict[str, int]:
+        """Return how many confirm trials of `arms` are planned, completed with a finite value, failed, and missing."""
+        labels = self.conditions if condition is None else (condition,)
+        places = [(arm, label) for arm in arms for label in labels]
+        planned = sum(self.planned.get(place, 0) for place in places)
+        completed = sum(len(self.of(*place)) for place in places)
+        failed = sum(len(self.observations.failed.get(place, ())) for place in places)
+        return {
+            "planned": planned,
+            "completed": completed,
+            "failed": failed,
+            "missing": planned - completed - failed,
+        }
+
     def _compare(
         self,
         family: Family,
@@ -147,6 +162,12 @@ class Comparer:
             completed=sum(len(self.of(arm, label)) for label in conditions),
             failed=sum(len(self.observations.failed.get((arm, label), ())) for label in conditions),
         )
+
+
+def by_task(values: Mapping[Unit, float]) -> list[np.ndarray]:
+    """Return the values of each task, or condition."""
+    tasks = dict.fromkeys(task for task, _ in values)
+    return [np.array([value for (task, _), value in values.items() if task == wanted]) for wanted in tasks]
 
 
 def _mean(values: tuple[float, ...]) -> float | None:

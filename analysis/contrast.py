@@ -14,6 +14,7 @@ from analysis.comparison import ALL_CONDITIONS
 from analysis.comparison import Comparer
 from analysis.comparison import Family
 from analysis.comparison import Unit
+from analysis.comparison import by_task
 from analysis.effects import over_looks
 from analysis.factors import Term
 from analysis.plan import StudyPlan
@@ -42,6 +43,8 @@ class Contrast:
     """Confirm trials planned, of all its arms."""
     completed: int
     failed: int
+    missing: int
+    """Planned and neither completed with a finite value nor failed."""
 
     @property
     def units(self) -> tuple[Unit, ...]:
@@ -55,11 +58,11 @@ class Contrast:
 
     def by_task(self) -> list[np.ndarray]:
         """Return the differences of each task."""
-        return _by_task({unit: self._difference(unit) for unit in self.units})
+        return by_task({unit: self._difference(unit) for unit in self.units})
 
     def sides(self) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """Return the values of two arms, by task, in units that both have."""
-        first, second = (_by_task({unit: found[unit] for unit in self.units}) for found in self.values.values())
+        first, second = (by_task({unit: found[unit] for unit in self.units}) for found in self.values.values())
         return first, second
 
     @property
@@ -71,11 +74,6 @@ class Contrast:
     def p_value(self) -> float | None:
         """Sign-flip p-value, not corrected."""
         return sign_flip_p_value(self.differences, np.random.default_rng(SEED))
-
-    @property
-    def missing(self) -> int:
-        """Trials planned and neither completed with a finite value nor failed."""
-        return self.planned - self.completed - self.failed
 
     def _difference(self, unit: Unit) -> float:
         return sum(weight * self.values[arm][unit] for arm, weight in self.term.weights.items())
@@ -151,7 +149,6 @@ def _contrast(
     comparer: Comparer, term: Term, values: Mapping[str, Mapping[Unit, float]], condition: str | None
 ) -> Contrast:
     conditions = comparer.conditions if condition is None else (condition,)
-    places = [(arm, label) for arm in term.weights for label in conditions]
     tasks = 1 if condition else len({comparer.observations.tasks[label] for label in conditions})
     return Contrast(
         term=term,
@@ -160,12 +157,5 @@ def _contrast(
         metric=comparer.metric,
         values={arm: values[arm] for arm in term.weights},
         planned_pairs=tasks * len(comparer.seeds),
-        planned=sum(comparer.planned.get(place, 0) for place in places),
-        completed=sum(len(comparer.of(*place)) for place in places),
-        failed=sum(len(comparer.observations.failed.get(place, ())) for place in places),
+        **comparer.counts(tuple(term.weights), condition),
     )
-
-
-def _by_task(values: Mapping[Unit, float]) -> list[np.ndarray]:
-    tasks = dict.fromkeys(task for task, _ in values)
-    return [np.array([value for (task, _), value in values.items() if task == wanted]) for wanted in tasks]

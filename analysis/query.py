@@ -34,6 +34,7 @@ _TABLES = {
     "cells": "cells",
     "effects": "effects",
     "contrasts": "contrasts",
+    "profiles": "profiles",
     "disagreements": "disagreements",
     "importance": "importance",
     "budgets": "budgets",

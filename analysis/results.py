@@ -25,6 +25,8 @@ from analysis.importance import IMPORTANCE_SCHEMA
 from analysis.importance import importance_view
 from analysis.plan import StudyPlan
 from analysis.plan import read_plan
+from analysis.profiles import PROFILE_SCHEMA
+from analysis.profiles import profiles_view
 from analysis.trials import Fronts
 from analysis.trials import trials_view
 from orchestrator.errors import StoreError
@@ -99,6 +101,11 @@ class Results:
     def budgets(self) -> pa.Table:
         """One row a cell and number of settings: `analysis.budgets.budgets_view`."""
         return self._of_plans(budgets_view, BUDGET_SCHEMA)
+
+    @cached_property
+    def profiles(self) -> pa.Table:
+        """One row an arm and bar: `analysis.profiles.profiles_view`."""
+        return self._of_plans(profiles_view, PROFILE_SCHEMA)
 
     @cached_property
     def studies_table(self) -> pa.Table:

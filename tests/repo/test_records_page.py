@@ -15,6 +15,7 @@ from analysis.contrasts import CONTRAST_SCHEMA
 from analysis.disagreements import DISAGREEMENT_SCHEMA
 from analysis.effects import EFFECT_SCHEMA
 from analysis.importance import IMPORTANCE_SCHEMA
+from analysis.profiles import PROFILE_SCHEMA
 from analysis.query import DERIVED
 from analysis.query import ask
 from analysis.results import Results
@@ -37,6 +38,7 @@ VIEWS = {
     "predictions": [STUDY, *PREDICTION_SCHEMA],
     "effects": list(EFFECT_SCHEMA),
     "contrasts": list(CONTRAST_SCHEMA),
+    "profiles": list(PROFILE_SCHEMA),
     "disagreements": list(DISAGREEMENT_SCHEMA),
     "importance": list(IMPORTANCE_SCHEMA),
     "budgets": list(BUDGET_SCHEMA),
