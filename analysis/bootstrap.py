@@ -20,7 +20,7 @@ Statistic = Callable[..., np.ndarray]
 """Takes the strata as arrays of shape (..., seeds) and `axis`, and returns an array of shape (...)."""
 
 RESAMPLES = 2_000
-FEW = 10
+FEW = 20
 """Below so many values a bootstrap interval is too narrow to be taken at its word (docs/statistics.md has numbers)."""
 
 

@@ -148,14 +148,22 @@ def _pairs(arms: Sequence[str]) -> Iterator[Term]:
 def _contrast(
     comparer: Comparer, term: Term, values: Mapping[str, Mapping[Unit, float]], condition: str | None
 ) -> Contrast:
-    conditions = comparer.conditions if condition is None else (condition,)
-    tasks = 1 if condition else len({comparer.observations.tasks[label] for label in conditions})
     return Contrast(
         term=term,
         family="cells" if condition else "pooled",
         condition=condition or ALL_CONDITIONS,
         metric=comparer.metric,
         values={arm: values[arm] for arm in term.weights},
-        planned_pairs=tasks * len(comparer.seeds),
+        planned_pairs=_planned_pairs(comparer, tuple(term.weights), condition),
         **comparer.counts(tuple(term.weights), condition),
     )
+
+
+def _planned_pairs(comparer: Comparer, arms: Sequence[str], condition: str | None) -> int:
+    """Seeds, or blocks, that all `arms` were to have: an arm that was clear at a look gets no more."""
+    fewest: dict[str, int] = {}
+    for label in comparer.conditions if condition is None else (condition,):
+        task = comparer.observations.tasks[label]
+        seeds = min(comparer.planned.get((arm, label), 0) for arm in arms)
+        fewest[task] = min(seeds, fewest.get(task, seeds))
+    return sum(fewest.values())

@@ -113,7 +113,7 @@ def test_failed_and_missing_trials_are_counted_and_said() -> None:
 
     assert (row["planned"], row["completed"], row["failed"], row["missing"]) == (48, 44, 2, 2)
     assert row["n_pairs"] == 10
-    assert row["note"] == "2 of 12 blocks left out: an arm has no value there"
+    assert row["note"].startswith("2 of 12 blocks left out: an arm has no value there")
 
 
 def test_intervals_of_few_pairs_say_so_and_no_pair_gives_no_number(rows: list[dict[str, Any]]) -> None:
