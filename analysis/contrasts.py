@@ -84,6 +84,9 @@ def contrasts_view(records: pa.Table, plan: StudyPlan) -> pa.Table:
         cells = [item for label in comparer.conditions for item in contrasts(comparer, plan, factors, label)]
         for family in (contrasts(comparer, plan, factors), cells):
             rows += [_row(item, observations, plan) for item in judged(family, plan)]
+    fractions = {cell.label: cell.condition.get("task.data_fraction") for cell in plan.cells}
+    for row in rows:
+        row["data_fraction"] = fractions.get(row["condition"])
     return pa.Table.from_pylist(rows, schema=CONTRAST_SCHEMA)
 
 
@@ -101,7 +104,6 @@ def _row(item: Judged, observations: Observations, plan: StudyPlan) -> dict[str,
     contrast = item.contrast
     of_arms = contrast.term.kind == "arms"
     arm, other = tuple(contrast.term.weights) if of_arms else (None, None)
-    fractions = {cell.label: cell.condition.get("task.data_fraction") for cell in plan.cells}
     return {
         "study": plan.study,
         "kind": contrast.term.kind,
@@ -112,7 +114,6 @@ def _row(item: Judged, observations: Observations, plan: StudyPlan) -> dict[str,
         "aliases": contrast.term.aliases,
         "condition": contrast.condition,
         "task": observations.tasks.get(contrast.condition) or None,
-        "data_fraction": fractions.get(contrast.condition),
         "metric": contrast.metric,
         "split": contrast.metric.partition("/")[0],
         "is_headline": contrast.metric == plan.headline,

@@ -135,3 +135,17 @@ def test_a_comparison_that_ended_at_a_look_pays_for_it() -> None:
     key = ("clip_td - no_distillation", "all conditions")
     assert looked[key]["p_value"] == once[key]["p_value"]
     assert looked[key]["p_corrected"] > once[key]["p_corrected"]
+
+
+def test_seeds_that_an_arm_was_spared_at_a_look_are_not_left_out() -> None:
+    stored = STUDY.stored()
+    cells = [{**cell, "confirm_total": 3 if cell["arm"] == "clip_td" else 6} for cell in stored["cells"]]
+
+    def keep(record: Record) -> Record | None:
+        spared = record.arm == "clip_td" and record.phase == "confirm" and record.seed > 3
+        return None if spared else record
+
+    row = headline(rows_of(STUDY, keep, cells=cells))["clip_td - no_distillation", "all conditions"]
+
+    assert row["n_pairs"] == 6 and row["missing"] == 0
+    assert "left out" not in row["note"]
