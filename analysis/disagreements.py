@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import reduce
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -40,8 +42,22 @@ DISAGREEMENT_SCHEMA = pa.schema(
     ]
 )
 
-Scores = Mapping[int, Mapping[str, float]]
-"""Seed -> example id -> score."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scored:
+    """Scores of one trial, each of shape (examples,)."""
+
+    examples: np.ndarray
+    """Numbers of the examples, rising."""
+    scores: np.ndarray
+
+    def of(self, examples: np.ndarray) -> np.ndarray:
+        """Return the scores of `examples`, all of which it has."""
+        return self.scores[np.searchsorted(self.examples, examples)]
+
+
+Scores = Mapping[int, Scored]
+"""Confirm seed -> scores."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,14 +141,13 @@ def _soft(paired: Paired) -> str:
 
 def _paired(arm: Scores, reference: Scores) -> Paired:
     seeds = tuple(sorted(arm.keys() & reference.keys()))
-    sides = [side[seed] for side in (arm, reference) for seed in seeds]
-    examples = sorted(set.intersection(*map(set, sides))) if sides else []
+    every = [side[seed].examples for side in (arm, reference) for seed in seeds]
+    examples = reduce(np.intersect1d, every) if every else np.array([], dtype=np.int64)
     tables = [
-        np.array([[side[seed][example] for example in examples] for seed in seeds], dtype=np.float64)
+        np.array([side[seed].of(examples) for seed in seeds]).reshape(len(seeds), len(examples))
         for side in (arm, reference)
     ]
-    shape = (len(seeds), len(examples))
-    return Paired(seeds=seeds, arm=tables[0].reshape(shape), reference=tables[1].reshape(shape))
+    return Paired(seeds=seeds, arm=tables[0], reference=tables[1])
 
 
 Places = Mapping[tuple[str, str, int], tuple[str, str]]
@@ -159,7 +174,7 @@ def _counts(places: Places, arm: str, label: str, plan: StudyPlan) -> dict[str, 
     return {"planned": planned, "failed": failed, "missing": planned - len(statuses)}
 
 
-def _of(places: Places, kept: Mapping[str, Any], arm: str, label: str) -> Scores:
+def _of(places: Places, kept: Mapping[str, Scored], arm: str, label: str) -> Scores:
     return {
         seed: kept[trial]
         for (name, condition, seed), (trial, status) in places.items()
@@ -167,10 +182,16 @@ def _of(places: Places, kept: Mapping[str, Any], arm: str, label: str) -> Scores
     }
 
 
-def _scores(predictions: pa.Table) -> dict[str, dict[str, float]]:
-    """Return trial id -> example id -> score."""
-    columns = (predictions[name].to_pylist() for name in ("trial_id", "example_id", "score"))
-    found: dict[str, dict[str, float]] = {}
-    for trial, example, score in zip(*columns, strict=True):
-        found.setdefault(trial, {})[example] = score
-    return found
+def _scores(predictions: pa.Table) -> dict[str, Scored]:
+    """Return trial id -> its scores; a number stands for the same example in every trial."""
+    trials = predictions["trial_id"].combine_chunks().dictionary_encode()
+    codes = trials.indices.to_numpy()
+    examples = predictions["example_id"].combine_chunks().dictionary_encode().indices.to_numpy()
+    scores = predictions["score"].to_numpy()
+    order = np.lexsort((examples, codes))
+    bounds = np.searchsorted(codes[order], np.arange(len(trials.dictionary) + 1))
+    parts = [order[start:end] for start, end in pairwise(bounds)]
+    return {
+        trial: Scored(examples=examples[part], scores=scores[part])
+        for trial, part in zip(trials.dictionary.to_pylist(), parts, strict=True)
+    }
