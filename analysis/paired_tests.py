@@ -58,8 +58,9 @@ def mixed_bootstrap_interval(
 
 
 def _mixed(differences: np.ndarray, rng: np.random.Generator, resamples: int) -> np.ndarray:
-    """Means of resamples, shape (resamples,): how often each seed and each example was drawn are its weights."""
+    """Means of resamples, shape (resamples,): the drawn seeds are averaged for each example, then examples drawn."""
     seeds, examples = differences.shape
-    by_seed = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples)
-    by_example = rng.multinomial(examples, np.full(examples, 1 / examples), size=resamples)
-    return np.einsum("rs,re,se->r", by_seed, by_example, differences, optimize=True) / (seeds * examples)
+    times_drawn = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples)
+    of_examples = times_drawn @ differences / seeds
+    drawn = rng.integers(0, examples, size=(resamples, examples))
+    return np.take_along_axis(of_examples, drawn, axis=1).mean(axis=1)
