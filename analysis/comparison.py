@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -98,8 +99,8 @@ class Comparer:
 
     def in_condition(self, arm: str, condition: str) -> Comparison:
         """Pair `arm` with the reference by seed in one condition."""
-        own = {(condition, seed): value for seed, value in self._of(arm, condition).items()}
-        other = {(condition, seed): value for seed, value in self._of(self.reference, condition).items()}
+        own = {(condition, seed): value for seed, value in self.of(arm, condition).items()}
+        other = {(condition, seed): value for seed, value in self.of(self.reference, condition).items()}
         return self._compare("cells", arm, condition, own, other, (condition,))
 
     def pooled(self, arm: str) -> Comparison:
@@ -108,20 +109,36 @@ class Comparer:
         Inside a block the conditions of the task are averaged: their low-shot subsets are nested and their values
         share a seed, so they are no replicates of each other. A block counts when all its conditions have values.
         """
-        own, other = self._blocks(arm), self._blocks(self.reference)
+        own, other = self.blocks(arm), self.blocks(self.reference)
         return self._compare("pooled", arm, ALL_CONDITIONS, own, other, self.conditions)
 
-    def _of(self, arm: str, condition: str) -> Mapping[int, float]:
+    def of(self, arm: str, condition: str) -> Mapping[int, float]:
+        """Return seed -> value of `arm` in one condition."""
         return self.observations.of(self.metric, (arm, condition))
 
-    def _blocks(self, arm: str) -> dict[Unit, float]:
+    def blocks(self, arm: str) -> dict[Unit, float]:
+        """Return the mean over conditions of each block of `arm` that has all of them."""
         blocks: dict[Unit, float] = {}
         for task in dict.fromkeys(self.observations.tasks[condition] for condition in self.conditions):
-            parts = [self._of(arm, label) for label in self.conditions if self.observations.tasks[label] == task]
+            parts = [self.of(arm, label) for label in self.conditions if self.observations.tasks[label] == task]
             for seed in self.seeds:
                 if all(seed in part for part in parts):
                     blocks[task, seed] = float(np.mean([part[seed] for part in parts]))
         return blocks
+
+    def counts(self, arms: Sequence[str], condition: str | None = None) -> dict[str, int]:
+        """Return how many confirm trials of `arms` are planned, completed with a finite value, failed, and missing."""
+        labels = self.conditions if condition is None else (condition,)
+        places = [(arm, label) for arm in arms for label in labels]
+        planned = sum(self.planned.get(place, 0) for place in places)
+        completed = sum(len(self.of(*place)) for place in places)
+        failed = sum(len(self.observations.failed.get(place, ())) for place in places)
+        return {
+            "planned": planned,
+            "completed": completed,
+            "failed": failed,
+            "missing": planned - completed - failed,
+        }
 
     def _compare(
         self,
@@ -142,9 +159,15 @@ class Comparer:
             differences=tuple(own[unit] - other[unit] for unit in pairs),
             strata=len({stratum for stratum, _ in own}),
             planned=sum(self.planned.get((arm, label), 0) for label in conditions),
-            completed=sum(len(self._of(arm, label)) for label in conditions),
+            completed=sum(len(self.of(arm, label)) for label in conditions),
             failed=sum(len(self.observations.failed.get((arm, label), ())) for label in conditions),
         )
+
+
+def by_task(values: Mapping[Unit, float]) -> list[np.ndarray]:
+    """Return the values of each task, or condition."""
+    tasks = dict.fromkeys(task for task, _ in values)
+    return [np.array([value for (task, _), value in values.items() if task == wanted]) for wanted in tasks]
 
 
 def _mean(values: tuple[float, ...]) -> float | None:

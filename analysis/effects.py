@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -74,7 +75,7 @@ def effects_view(records: pa.Table, plan: StudyPlan) -> pa.Table:
     rows: list[dict[str, Any]] = []
     arms = plan.arms
     for metric in _metrics(observations, plan):
-        comparer = _comparer(observations, plan, metric)
+        comparer = comparer_of(observations, plan, metric)
         rows += _family_rows([comparer.pooled(arm) for arm in arms], plan, observations, metric)
         cells = [comparer.in_condition(arm, label) for label in comparer.conditions for arm in arms]
         rows += _family_rows(cells, plan, observations, metric)
@@ -93,13 +94,13 @@ def pooled_rows(observations: Observations, plan: StudyPlan) -> list[dict[str, A
 
 def pooled_comparisons(observations: Observations, plan: StudyPlan) -> list[Comparison]:
     """Return each arm's comparison with the reference over all conditions, on the headline metric."""
-    comparer = _comparer(observations, plan, plan.headline)
+    comparer = comparer_of(observations, plan, plan.headline)
     return [comparer.pooled(arm) for arm in plan.arms]
 
 
 def headline_comparisons(observations: Observations, plan: StudyPlan) -> list[Comparison]:
     """Return each arm's comparison with the reference on the headline metric, over all conditions and in each."""
-    comparer = _comparer(observations, plan, plan.headline)
+    comparer = comparer_of(observations, plan, plan.headline)
     cells = [comparer.in_condition(arm, label) for label in comparer.conditions for arm in plan.arms]
     return [*(comparer.pooled(arm) for arm in plan.arms), *cells]
 
@@ -109,7 +110,8 @@ def _metrics(observations: Observations, plan: StudyPlan) -> list[str]:
     return [plan.headline, *(metric for metric in observations.metrics if metric != plan.headline)]
 
 
-def _comparer(observations: Observations, plan: StudyPlan, metric: str) -> Comparer:
+def comparer_of(observations: Observations, plan: StudyPlan, metric: str) -> Comparer:
+    """Return what pairs the arms of a study for one metric."""
     return Comparer(
         observations=observations,
         metric=metric,
@@ -124,13 +126,13 @@ def _family_rows(
     family: Sequence[Comparison], plan: StudyPlan, observations: Observations, metric: str
 ) -> list[dict[str, Any]]:
     compared = [item for item in family if item.arm != plan.reference]
-    p_values = [_over_looks(item.p_value, plan.spent(item.arm)) for item in compared]
+    p_values = [over_looks(item.p_value, plan.spent(item.arm)) for item in compared]
     adjusted = dict(zip(map(id, compared), corrected(p_values, plan.comparisons.correction), strict=True))
     size = 1 if plan.comparisons.correction == "none" else len(compared)
     return [_row(item, plan, observations, metric, adjusted.get(id(item)), max(size, 1)) for item in family]
 
 
-def _over_looks(p_value: float | None, spent: float) -> float | None:
+def over_looks(p_value: float | None, spent: float) -> float | None:
     """Return the p-value of a comparison that may end at several looks; see `analysis.sequential`."""
     return None if p_value is None else min(1.0, p_value / spent)
 
@@ -170,7 +172,7 @@ def _row(
         "p_corrected": p_corrected,
         "comparisons": size,
         "pairs_needed": needed,
-        "verdict": REFERENCE if is_reference else verdict(item, p_corrected, needed, plan, metric),
+        "verdict": REFERENCE if is_reference else verdict(item.differences, p_corrected, needed, plan, metric),
         "planned": item.planned,
         "completed": item.completed,
         "failed": item.failed,
@@ -184,17 +186,17 @@ def _relative(item: Comparison) -> float | None:
     return item.difference / abs(item.reference_mean)
 
 
-def verdict(item: Comparison, p_corrected: float | None, needed: int, plan: StudyPlan, metric: str) -> str:
-    """Say what a comparison shows, never more than its pairs can carry.
+def verdict(differences: Sequence[float], p_corrected: float | None, needed: int, plan: StudyPlan, metric: str) -> str:
+    """Say what paired differences show, never more than its pairs can carry.
 
     `better` and `worse` for the target's metric and its variants (`accuracy`, `accuracy_yes_no`); for metrics whose
     good direction the study does not state, `higher` and `lower`.
     """
-    if len(item.differences) < needed or p_corrected is None or item.difference is None:
+    if len(differences) < needed or p_corrected is None:
         return NOT_ENOUGH
     if p_corrected > plan.comparisons.alpha:
         return NO_DIFFERENCE
-    rises = item.difference > 0
+    rises = math.fsum(differences) > 0
     if not _is_target(metric, plan):
         return "higher" if rises else "lower"
     return "better" if rises == (plan.target.mode == "max") else "worse"
@@ -224,8 +226,10 @@ __all__ = [
     "NO_DIFFERENCE",
     "REFERENCE",
     "SHOWN",
+    "comparer_of",
     "effects_view",
     "headline_comparisons",
+    "over_looks",
     "pooled_comparisons",
     "pooled_rows",
     "primary_rows",

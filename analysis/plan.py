@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 from pydantic import ConfigDict
+from pydantic import Field
 from pydantic import ValidationError
 
 from analysis.errors import AnalysisError
@@ -42,9 +43,12 @@ class Comparisons(_Read):
 
 
 class Search(_Read):
-    """How the search of each cell gave settings up."""
+    """How the search of each cell went."""
 
     stop: dict[str, Any] | None = None
+    sampler: str = ""
+    space: dict[str, Any] = {}
+    """Dotted path -> domain, as in the study file."""
 
     @property
     def stopping_rule(self) -> str:
@@ -74,6 +78,15 @@ class Seeds(_Read):
     def looks(self) -> tuple[int, ...]:
         """Numbers of confirm seeds at which comparisons are looked at; the last is all of them."""
         return (*(self.sequential.looks if self.sequential else ()), len(self.confirm))
+
+
+class Designed(_Read):
+    """The rule that made the arms."""
+
+    design: str = "listed"
+    base: str = "base"
+    factors: dict[str, Any] = {}
+    """Name -> factor, as in the study file."""
 
 
 class PlannedCell(_Read):
@@ -108,6 +121,7 @@ class StudyPlan(_Read):
     question: str = ""
     target: Target
     seeds: Seeds
+    designed: Designed = Field(Designed(), validation_alias="arms")
     search: Search = Search()
     comparisons: Comparisons = Comparisons()
     evaluate: tuple[str, ...] = ("val",)

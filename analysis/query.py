@@ -34,6 +34,11 @@ _TABLES = {
     "curves": "curves",
     "cells": "cells",
     "effects": "effects",
+    "contrasts": "contrasts",
+    "profiles": "profiles",
+    "disagreements": "disagreements",
+    "importance": "importance",
+    "budgets": "budgets",
     "predictions": "predictions",
 }
 """View -> attribute of `Results`."""

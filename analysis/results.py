@@ -9,17 +9,27 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from analysis.budgets import BUDGET_SCHEMA
+from analysis.budgets import budgets_view
 from analysis.cells import CELL_SCHEMA
 from analysis.cells import STUDY_SCHEMA
 from analysis.cells import cells_view
 from analysis.cells import studies_view
+from analysis.contrasts import CONTRAST_SCHEMA
+from analysis.contrasts import contrasts_view
+from analysis.disagreements import DISAGREEMENT_SCHEMA
+from analysis.disagreements import disagreements_view
 from analysis.effects import EFFECT_SCHEMA
 from analysis.effects import effects_view
 from analysis.errors import AnalysisError
+from analysis.importance import IMPORTANCE_SCHEMA
+from analysis.importance import importance_view
 from analysis.mixing import mixtures
 from analysis.mixing import refuse
 from analysis.plan import StudyPlan
 from analysis.plan import read_plan
+from analysis.profiles import PROFILE_SCHEMA
+from analysis.profiles import profiles_view
 from analysis.trials import Fronts
 from analysis.trials import trials_view
 from orchestrator.errors import StoreError
@@ -113,9 +123,36 @@ class Results:
     @cached_property
     def effects(self) -> pa.Table:
         """One row a comparison: `analysis.effects.effects_view`. Studies without a readable plan have none."""
-        for study in self.plans:
-            self.comparable(study)
-        return self._of_plans(effects_view, EFFECT_SCHEMA)
+        return self._of_comparable(effects_view, EFFECT_SCHEMA)
+
+    @cached_property
+    def contrasts(self) -> pa.Table:
+        """One row a pair of arms, main effect or interaction: `analysis.contrasts.contrasts_view`."""
+        return self._of_comparable(contrasts_view, CONTRAST_SCHEMA)
+
+    @cached_property
+    def disagreements(self) -> pa.Table:
+        """Arms against the reference, example by example: `analysis.disagreements.disagreements_view`."""
+        tables = [
+            disagreements_view(self.records[study], self._store.predictions(study), self.comparable(study))
+            for study in self.plans
+        ]
+        return _joined([DISAGREEMENT_SCHEMA.empty_table(), *tables])
+
+    @cached_property
+    def importance(self) -> pa.Table:
+        """One row a cell, searched parameter and evaluator: `analysis.importance.importance_view`."""
+        return self._of_plans(importance_view, IMPORTANCE_SCHEMA)
+
+    @cached_property
+    def budgets(self) -> pa.Table:
+        """One row a cell and number of settings: `analysis.budgets.budgets_view`."""
+        return self._of_plans(budgets_view, BUDGET_SCHEMA)
+
+    @cached_property
+    def profiles(self) -> pa.Table:
+        """One row an arm and bar: `analysis.profiles.profiles_view`."""
+        return self._of_comparable(profiles_view, PROFILE_SCHEMA)
 
     @cached_property
     def studies_table(self) -> pa.Table:
@@ -136,6 +173,11 @@ class Results:
     def predictions(self) -> pa.Table:
         """One row an evaluated example of a confirm trial, with its study in front."""
         return self._of_each_study(self._store.predictions, PREDICTION_SCHEMA)
+
+    def _of_comparable(self, view: Callable[[pa.Table, StudyPlan], pa.Table], schema: pa.Schema) -> pa.Table:
+        for study in self.plans:
+            self.comparable(study)
+        return self._of_plans(view, schema)
 
     def _of_plans(self, view: Callable[[pa.Table, StudyPlan], pa.Table], schema: pa.Schema) -> pa.Table:
         tables = [view(self.records[study], plan) for study, plan in self.plans.items()]

@@ -48,7 +48,8 @@ def spelled(value: Any) -> str:
     return json.dumps(value)
 
 
-def _named_levels(name: str, factor: Factor) -> Iterator[tuple[str, dict[str, Any]]]:
+def named_levels(name: str, factor: Factor) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The label and the changes of each level that a factor names, whether or not the base is at it."""
     if factor.without is not None:
         yield f"without_{name}", factor.without
     if factor.with_ is not None:
@@ -63,7 +64,7 @@ def levels(name: str, factor: Factor, base: BaseModel) -> tuple[Level, ...]:
     """The levels of a factor that differ from the base's."""
     every = (
         Level(factor=name, label=label, changes=flatten(type(base), changes))
-        for label, changes in _named_levels(name, factor)
+        for label, changes in named_levels(name, factor)
     )
     return tuple(
         level for level in every if any(value_at(base, path) != value for path, value in level.changes.items())

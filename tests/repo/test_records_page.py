@@ -8,9 +8,14 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from analysis.budgets import BUDGET_SCHEMA
 from analysis.cells import CELL_SCHEMA
 from analysis.cells import STUDY_SCHEMA
+from analysis.contrasts import CONTRAST_SCHEMA
+from analysis.disagreements import DISAGREEMENT_SCHEMA
 from analysis.effects import EFFECT_SCHEMA
+from analysis.importance import IMPORTANCE_SCHEMA
+from analysis.profiles import PROFILE_SCHEMA
 from analysis.query import DERIVED
 from analysis.query import ask
 from analysis.results import Results
@@ -32,6 +37,11 @@ VIEWS = {
     "curves": [STUDY, *CURVE_SCHEMA],
     "predictions": [STUDY, *PREDICTION_SCHEMA],
     "effects": list(EFFECT_SCHEMA),
+    "contrasts": list(CONTRAST_SCHEMA),
+    "profiles": list(PROFILE_SCHEMA),
+    "disagreements": list(DISAGREEMENT_SCHEMA),
+    "importance": list(IMPORTANCE_SCHEMA),
+    "budgets": list(BUDGET_SCHEMA),
 }
 
 

@@ -30,7 +30,7 @@ ALLOWED: dict[str, set[str]] = {
     "cluster": {"search_spaces", "orchestrator", "trainables", "ray", "pydantic", "pyarrow", "numpy"},
     "analysis": {
         "search_spaces", "orchestrator", "duckdb", "numpy", "scipy", "pyarrow", "pydantic", "altair", "vl_convert",
-        "jinja2", "rich", "click", "pandas", "polars",
+        "jinja2", "rich", "click", "statsmodels", "optuna", "pandas", "polars",
     },
 }  # fmt: skip
 """Room -> top-level modules beside the standard library and the room itself."""

@@ -124,7 +124,10 @@ def test_a_wrong_column_is_answered_with_the_right_ones(results: Results) -> Non
     message = str(caught.value)
     assert "acuracy" in message
     assert '"test/accuracy"' in message
-    assert "Other views: studies, curves, cells, effects, predictions, failures, costs" in message
+    assert (
+        "Other views: studies, curves, cells, effects, contrasts, profiles, disagreements, importance, budgets, "
+        in message
+    )
 
 
 def test_parquet_is_a_parquet_file(store_uri: str) -> None:

@@ -48,6 +48,16 @@ def test_the_known_effects_come_back_through_store_and_views(uri: str) -> None:
         assert (row["n_pairs"], row["failed"], row["missing"]) == (7, 2, 0)
 
 
+def test_kept_predictions_are_compared_example_by_example(uri: str) -> None:
+    """The simulated trainable predicts the same for every arm, so no two models disagree."""
+    rows = ask(analysis.load(uri), "select * from disagreements").to_pylist()
+
+    assert len(rows) == 2 * 2 * (1 + 7)  # arms, fractions, all seeds and each that is completed
+    for row in rows:
+        assert (row["split"], row["examples"], row["difference"], row["failed"]) == ("test", 3, 0.0, 2)
+        assert row["p_mcnemar"] == (None if row["seed"] is None else 1.0)
+
+
 def test_every_record_counts_and_every_view_has_its_rows(uri: str) -> None:
     results = analysis.load(uri)
 

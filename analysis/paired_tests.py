@@ -1,0 +1,66 @@
+"""Paired tests beside the sign-flip test: by ranks of seeds, by examples, and by both sources of chance at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+DISCORDANT_LIMIT = 1_000
+"""Up to so many discordant examples McNemar's test is exact; beyond, chi-squared with continuity correction."""
+
+_AT_ONCE = 4_000_000  # numbers drawn at a time
+
+
+def wilcoxon_p_value(differences: Sequence[float]) -> float | None:
+    """Are differences symmetric about zero, by their ranks? Two-sided signed-rank test (Wilcoxon 1945), by scipy.
+
+    Zeros are left out; exact for up to 50 differences of distinct sizes, by the normal distribution otherwise. 1 where
+    all are zero, None without differences. One odd seed weighs less than in the sign-flip test of the sum.
+    """
+    from scipy.stats import wilcoxon
+
+    values = np.asarray(differences, dtype=np.float64)
+    if values.size == 0:
+        return None
+    return float(wilcoxon(values).pvalue) if np.any(values) else 1.0
+
+
+def mcnemar_p_value(only_first: int, only_second: int) -> float:
+    """Do two models err on different numbers of the same examples? McNemar's test (1947), by statsmodels.
+
+    Of the examples that only one gets right, `only_first` and `only_second`, each is as likely either if the models
+    are equally good: a binomial test, or (|b - c| - 1)^2 / (b + c) on chi-squared with one degree of freedom.
+    It sees one trial a side, so it says nothing about another seed.
+    """
+    from statsmodels.stats.contingency_tables import mcnemar
+
+    exact = only_first + only_second <= DISCORDANT_LIMIT
+    return min(1.0, float(mcnemar([[0, only_first], [only_second, 0]], exact=exact).pvalue))
+
+
+def mixed_bootstrap_interval(
+    differences: np.ndarray, rng: np.random.Generator, *, confidence: float = 0.95, resamples: int = 1_000
+) -> tuple[float, float] | None:
+    """How large is the difference, for other seeds and other examples? Percentile interval of the mean.
+
+    `differences`: shape (seeds, examples), of one example's scores under one seed, so that both arms are paired by
+    both. Seeds and examples are drawn with replacement, independently (the pigeonhole bootstrap, Owen 2007, which errs
+    to the wide side). None for fewer than two seeds or examples.
+    """
+    seeds, examples = differences.shape
+    if min(seeds, examples) < 2:
+        return None
+    step = max(1, _AT_ONCE // examples)
+    means = [_mixed(differences, rng, min(step, resamples - start)) for start in range(0, resamples, step)]
+    low, high = np.quantile(np.concatenate(means), [(1 - confidence) / 2, (1 + confidence) / 2])
+    return float(low), float(high)
+
+
+def _mixed(differences: np.ndarray, rng: np.random.Generator, resamples: int) -> np.ndarray:
+    """Means of resamples, shape (resamples,): the drawn seeds are averaged for each example, then examples drawn."""
+    seeds, examples = differences.shape
+    times_drawn = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples)
+    of_examples = times_drawn @ differences / seeds
+    drawn = rng.integers(0, examples, size=(resamples, examples))
+    return np.take_along_axis(of_examples, drawn, axis=1).mean(axis=1)

@@ -1,0 +1,130 @@
+"""Arms against the reference, example by example."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import analysis
+from analysis.disagreements import disagreements_view
+from analysis.paired_tests import mixed_bootstrap_interval
+from analysis.plan import StudyPlan
+from analysis.plan import read_plan
+from analysis.query import ask
+from orchestrator.records import PREDICTION_SCHEMA
+from orchestrator.records import Record
+from orchestrator.store import Store
+from tests.helpers.results import StudyResults
+from tests.helpers.results import as_failed
+from trainables.job import Prediction
+
+STUDY = StudyResults(arms=("base", "better"), conditions={}, confirm=(1, 2, 3), control="")
+EXAMPLES = 200
+
+
+def scores(record: Record) -> np.ndarray:
+    """The reference gets 60 % right; the other arm the same and half of the rest."""
+    rng = np.random.default_rng(record.seed)
+    right = rng.uniform(size=EXAMPLES) < 0.6
+    return right | (rng.uniform(size=EXAMPLES) < 0.5) if record.arm == "better" else right
+
+
+def rows_of(
+    by_trial: Mapping[str, np.ndarray], keep: Any = lambda record: record, plan: StudyPlan | None = None
+) -> list[dict[str, Any]]:
+    import pyarrow as pa
+
+    rows = [
+        {"trial_id": trial, "split": split, "example_id": f"e{number}", "prediction": "yes", "score": float(score)}
+        for trial, found in by_trial.items()
+        for split, flip in (("test", False), ("val", True))
+        for number, score in enumerate(1 - found.astype(float) if flip else found)
+    ]
+    predictions = pa.Table.from_pylist(rows, schema=PREDICTION_SCHEMA)
+    return list(disagreements_view(STUDY.table(keep), predictions, plan or read_plan(STUDY.stored())).to_pylist())
+
+
+CONFIRMED = [record for record in STUDY.records() if record.phase == "confirm"]
+KEPT = {record.trial_id: scores(record) for record in CONFIRMED}
+
+
+def of(arm: str, seed: int) -> np.ndarray:
+    return next(KEPT[record.trial_id] for record in CONFIRMED if (record.arm, record.seed) == (arm, seed))
+
+
+def test_a_seed_is_tested_by_the_examples_that_only_one_arm_gets_right() -> None:
+    rows = rows_of(KEPT)
+
+    assert [row["seed"] for row in rows] == [None, 1, 2, 3]
+    for row in rows[1:]:
+        mine, other = of("better", row["seed"]), of("base", row["seed"])
+        assert row["only_arm"] == np.sum(mine & ~other) and row["only_reference"] == np.sum(other & ~mine) == 0
+        assert row["p_mcnemar"] == pytest.approx(stats.binomtest(0, row["only_arm"]).pvalue)
+        assert row["difference"] == pytest.approx(mine.mean() - other.mean())
+
+
+def test_the_row_over_all_seeds_has_the_interval_over_seeds_and_examples() -> None:
+    row = rows_of(KEPT)[0]
+    differences = np.array([of("better", s).astype(float) - of("base", s) for s in (1, 2, 3)])
+
+    expected = mixed_bootstrap_interval(differences, np.random.default_rng(20260))
+
+    assert (row["mixed_ci_low"], row["mixed_ci_high"]) == pytest.approx(expected)
+    assert row["mixed_ci_low"] < 0.2 < row["mixed_ci_high"]
+    assert (row["n_pairs"], row["examples"], row["p_mcnemar"]) == (3, EXAMPLES, None)
+    assert row["note"] == "an interval of 3 seeds is too narrow"
+
+
+def test_only_examples_that_every_trial_has_are_compared() -> None:
+    shorter = {trial: found[: EXAMPLES - 7 * number] for number, (trial, found) in enumerate(KEPT.items())}
+
+    rows = rows_of(shorter)
+
+    assert {row["examples"] for row in rows} == {EXAMPLES - 7 * 5}
+    for row in rows[1:]:
+        mine, other = (of(arm, row["seed"])[: EXAMPLES - 35].astype(float) for arm in ("better", "base"))
+        assert row["difference"] == pytest.approx(np.mean(mine - other))
+
+
+def test_soft_scores_have_a_difference_and_no_test_of_right_against_wrong() -> None:
+    rows = rows_of({trial: found * 0.3 for trial, found in KEPT.items()})
+
+    assert {row["p_mcnemar"] for row in rows} == {None}
+    assert all("scores between 0 and 1" in row["note"] for row in rows)
+    assert rows[0]["difference"] > 0
+
+
+def test_failed_missing_and_silent_trials_are_counted() -> None:
+    def keep(record: Record) -> Record | None:
+        if record.phase == "confirm" and record.arm == "better" and record.seed < 3:
+            return as_failed(record) if record.seed == 1 else None
+        return record
+
+    rows = rows_of(KEPT, keep)
+    assert [row["seed"] for row in rows] == [None, 3]
+    assert (rows[0]["planned"], rows[0]["failed"], rows[0]["missing"], rows[0]["n_pairs"]) == (6, 1, 1, 1)
+
+    (row,) = rows_of({})
+    assert row["n_pairs"] == 0 and row["difference"] is None and "no seed" in row["note"]
+
+
+def test_predictions_are_read_only_by_a_query_that_asks_for_them(tmp_path: Path) -> None:
+    store = Store.open(str(tmp_path))
+    store.write_study(STUDY.study, STUDY.stored())
+    for record in CONFIRMED:
+        kept = [
+            Prediction(split="test", example_id=f"e{number}", prediction="yes", score=float(score))
+            for number, score in enumerate(KEPT[record.trial_id])
+        ]
+        store.write(record, predictions=kept)
+    results = analysis.load(str(tmp_path))
+
+    ask(results, "select * from contrasts")
+    assert "disagreements" not in results.__dict__
+    rows = ask(results, "select arm, seed, p_mcnemar from disagreements where seed is not null").to_pylist()
+    assert len(rows) == 3 and all(row["p_mcnemar"] < 0.001 for row in rows)

@@ -1,0 +1,70 @@
+"""Paired tests by ranks and by examples, against scipy, statsmodels and the truth of simulations."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from analysis.paired_tests import mcnemar_p_value
+from analysis.paired_tests import mixed_bootstrap_interval
+from analysis.paired_tests import wilcoxon_p_value
+
+
+def test_wilcoxon_is_scipys_and_exact_for_few_pairs() -> None:
+    differences = [0.01, 0.02, 0.03, 0.04, 0.05, 0.06]
+
+    assert wilcoxon_p_value(differences) == stats.wilcoxon(differences).pvalue == 2 / 2**6
+    assert wilcoxon_p_value([0.0, 0.0]) == 1.0
+    assert wilcoxon_p_value([]) is None
+
+
+@pytest.mark.parametrize(("one", "other"), [(0, 6), (3, 9), (10, 10), (40, 25)])
+def test_mcnemars_exact_p_value_is_the_binomial_tests(one: int, other: int) -> None:
+    assert mcnemar_p_value(one, other) == pytest.approx(stats.binomtest(one, one + other).pvalue)
+
+
+def test_mcnemars_test_of_many_examples_is_chi_squared_with_continuity_correction() -> None:
+    assert mcnemar_p_value(600, 700) == pytest.approx(stats.chi2.sf((100 - 1) ** 2 / 1300, 1))
+
+
+def test_models_that_never_disagree_do_not_differ() -> None:
+    assert mcnemar_p_value(0, 0) == 1.0
+
+
+def study(rng: np.random.Generator, effect: float, by_seed: float, by_example: float) -> np.ndarray:
+    seeds, examples = rng.normal(0, by_seed, (12, 1)), rng.normal(0, by_example, (1, 60))
+    return effect + seeds + examples + rng.normal(0, 0.3, (12, 60))
+
+
+@pytest.mark.parametrize(("by_seed", "by_example"), [(0.5, 0.1), (0.05, 1.0), (0.3, 0.8)])
+def test_the_mixed_interval_covers_whichever_of_seeds_and_examples_varies(by_seed: float, by_example: float) -> None:
+    rng = np.random.default_rng(4)
+    studies = 200
+    covered = 0
+    for _ in range(studies):
+        low, high = mixed_bootstrap_interval(study(rng, 0.2, by_seed, by_example), rng, resamples=400) or (1, 0)
+        covered += low <= 0.2 <= high
+
+    assert covered >= stats.binom.ppf(0.0001, studies, 0.91)  # 12 seeds: percentile intervals are a little narrow
+
+
+def test_the_mixed_interval_is_wider_than_one_that_takes_the_test_examples_for_all_there_are() -> None:
+    rng = np.random.default_rng(0)
+    differences = study(rng, 0.0, 0.05, 1.0)
+    by_seed = differences.mean(axis=1)
+
+    low, high = mixed_bootstrap_interval(differences, rng) or (0, 0)
+
+    assert high - low > 3 * 3.92 * by_seed.std(ddof=1) / math.sqrt(len(by_seed))
+
+
+def test_the_mixed_interval_is_a_function_of_its_generator_and_needs_two_of_each() -> None:
+    differences = study(np.random.default_rng(1), 0.0, 0.2, 0.2)
+
+    first, again = (mixed_bootstrap_interval(differences, np.random.default_rng(7)) for _ in range(2))
+    assert first == again is not None
+    assert mixed_bootstrap_interval(differences[:1], np.random.default_rng(7)) is None
+    assert mixed_bootstrap_interval(differences[:, :1], np.random.default_rng(7)) is None
