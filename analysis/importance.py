@@ -28,7 +28,8 @@ LEAST = 20
 """Completed settings without which nothing is said: PED-ANOVA then has five in its best quarter."""
 TOP = 0.25
 """PED-ANOVA asks what it takes to be among this best share of the settings."""
-FANOVA, PED_ANOVA = "fanova", "ped_anova"
+FANOVA, PED_ANOVA = EVALUATORS = "fanova", "ped_anova"
+"""The first takes half a second a cell, the second a hundredth of that."""
 _SEED = 20260
 
 IMPORTANCE_SCHEMA = pa.schema(
@@ -50,27 +51,31 @@ IMPORTANCE_SCHEMA = pa.schema(
 )
 
 
-def importance_view(records: pa.Table, plan: StudyPlan) -> pa.Table:
+def importance_view(records: pa.Table, plan: StudyPlan, evaluators: Sequence[str] = EVALUATORS) -> pa.Table:
     """Return the importance of each searched parameter in each cell of a study, from its records.
 
     Exploratory: it rests on search trials, on validation data. A setting counts once, with its mean over search seeds.
     """
     space: dict[str, Domain] = TypeAdapter(dict[str, Domain]).validate_python(plan.search.space)
     settings = searched(records, plan)
-    rows = [row for cell in plan.cells for row in _cell_rows(cell, settings[cell.cell_id], space, plan)]
+    rows = [row for cell in plan.cells for row in _cell_rows(cell, settings[cell.cell_id], space, plan, evaluators)]
     return pa.Table.from_pylist(rows, schema=IMPORTANCE_SCHEMA)
 
 
 def _cell_rows(
-    cell: PlannedCell, settings: Sequence[Searched], space: Mapping[str, Domain], plan: StudyPlan
+    cell: PlannedCell,
+    settings: Sequence[Searched],
+    space: Mapping[str, Domain],
+    plan: StudyPlan,
+    evaluators: Sequence[str],
 ) -> list[dict[str, Any]]:
     completed = [setting for setting in settings if setting.state == "completed"]
     tried = {path for setting in settings for path in setting.parameters}
     paths = [path for path in space if path in tried] or sorted(tried)
-    found = importances(completed, space, plan.target.mode) if tried <= set(space) else {}
+    found = importances(completed, space, plan.target.mode, evaluators) if tried <= set(space) else {}
     place = {"study": plan.study, "cell": cell.name, "arm": cell.arm, "condition": cell.label}
     rows = []
-    for evaluator in (FANOVA, PED_ANOVA):
+    for evaluator in evaluators:
         for path in paths:
             having = [setting for setting in completed if path in setting.parameters]
             value = found.get(evaluator, {}).get(path)
@@ -89,7 +94,9 @@ def _cell_rows(
     return rows
 
 
-def importances(completed: Sequence[Searched], space: Mapping[str, Domain], mode: str) -> dict[str, dict[str, float]]:
+def importances(
+    completed: Sequence[Searched], space: Mapping[str, Domain], mode: str, evaluators: Sequence[str] = EVALUATORS
+) -> dict[str, dict[str, float]]:
     """Return evaluator -> parameter -> importance; parameters are left out of which too little is known.
 
     `fanova`: how much of the variance of the target over the search space a parameter explains alone, by a random
@@ -108,20 +115,31 @@ def importances(completed: Sequence[Searched], space: Mapping[str, Domain], mode
     enough = [path for path in space if sum(path in setting.parameters for setting in completed) >= LEAST]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        forest = {path: _fanova(study, path, completed, FanovaImportanceEvaluator(seed=_SEED)) for path in enough}
-        by_density = PedAnovaImportanceEvaluator(target_quantile=TOP).evaluate(study)
-    total = sum(by_density.values()) or 1.0
-    return {FANOVA: forest, PED_ANOVA: {path: by_density.get(path, 0.0) / total for path in enough}}
+        found: dict[str, dict[str, float]] = {}
+        if FANOVA in evaluators:
+            found[FANOVA] = _fanova(study, enough, completed, FanovaImportanceEvaluator(seed=_SEED))
+        if PED_ANOVA in evaluators:
+            by_density = PedAnovaImportanceEvaluator(target_quantile=TOP).evaluate(study)
+            total = sum(by_density.values()) or 1.0
+            found[PED_ANOVA] = {path: by_density.get(path, 0.0) / total for path in enough}
+    return found
 
 
 def _fanova(
-    study: optuna.Study, path: str, completed: Sequence[Searched], evaluator: optuna.importance.BaseImportanceEvaluator
-) -> float:
-    having = [setting for setting in completed if path in setting.parameters]
-    if np.ptp([setting.value or 0.0 for setting in having]) == 0:
-        return 0.0
+    study: optuna.Study,
+    paths: Sequence[str],
+    completed: Sequence[Searched],
+    evaluator: optuna.importance.BaseImportanceEvaluator,
+) -> dict[str, float]:
+    """Grow one forest for the parameters that all settings have, and one more for each conditional one."""
     common = set.intersection(*(set(setting.parameters) for setting in completed))
-    return float(evaluator.evaluate(study, params=sorted({*common, path}))[path])
+    found = evaluator.evaluate(study, params=sorted(common)) if common else {}
+    for path in paths:
+        if path not in common:
+            having = [setting.value or 0.0 for setting in completed if path in setting.parameters]
+            varied = np.ptp(having) > 0
+            found[path] = evaluator.evaluate(study, params=sorted({*common, path}))[path] if varied else 0.0
+    return {path: float(found[path]) for path in paths}
 
 
 def _study(completed: Sequence[Searched], space: Mapping[str, Domain], mode: str) -> optuna.Study:

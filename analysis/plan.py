@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 from typing import Literal
 
@@ -164,7 +165,7 @@ class StudyPlan(_Read):
         """Labels of the conditions in the study's order."""
         return tuple(dict.fromkeys(cell.label for cell in self.cells))
 
-    @property
+    @cached_property
     def current(self) -> frozenset[str] | None:
         """Ids of all trials in the present plan; None if the stored study names none."""
         if any(cell.trials is None for cell in self.cells):

@@ -88,18 +88,25 @@ function give(name, text, type) {
   URL.revokeObjectURL(link.href);
 }
 
-function withData(figure, specification) {
+async function specificationOf(figure) {
+  const packed = Uint8Array.from(atob(figure.querySelector("script").textContent), (sign) => sign.charCodeAt(0));
+  return new Response(new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"))).json();
+}
+
+function withData(figure) {
   const line = document.createElement("p");
   line.className = "data";
   const kinds = [
-    ["data as CSV", "csv", "text/csv", () => asCsv(specification)],
-    ["specification as JSON", "vl.json", "application/json", () => JSON.stringify(specification, null, 1)],
+    ["data as CSV", "csv", "text/csv", asCsv],
+    ["specification as JSON", "vl.json", "application/json", (specification) => JSON.stringify(specification, null, 1)],
   ];
   kinds.forEach(([label, ending, type, make], i) => {
     const button = document.createElement("button");
     button.type = "button";
     button.textContent = label;
-    button.addEventListener("click", () => give(`${figure.id}.${ending}`, make(), type));
+    button.addEventListener("click", async () =>
+      give(`${figure.id}.${ending}`, make(await specificationOf(figure)), type),
+    );
     line.append(i ? ", " : "", button);
   });
   figure.append(line);
@@ -107,7 +114,8 @@ function withData(figure, specification) {
 
 // The drawing that is there stays until the one that answers the pointer is complete. Expressions are interpreted, not
 // compiled, so that the page's policy need not allow code that is made from text.
-async function enliven(figure, specification) {
+async function enliven(figure) {
+  const specification = await specificationOf(figure);
   const place = document.createElement("div"), drawing = figure.querySelector(".drawing");
   place.hidden = true;
   drawing.after(place);
@@ -123,12 +131,12 @@ const seen = new IntersectionObserver(
       .filter((entry) => entry.isIntersecting)
       .forEach(({ target }) => {
         seen.unobserve(target);
-        enliven(target, JSON.parse(target.querySelector("script").textContent));
+        enliven(target);
       }),
   { rootMargin: "200px" },
 );
 document.querySelectorAll("figure").forEach((figure) => {
-  withData(figure, JSON.parse(figure.querySelector("script").textContent));
+  withData(figure);
   seen.observe(figure);
 });
 document.documentElement.dataset.ready = "";

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
+import json
 import os
 import tempfile
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment
 from jinja2 import PackageLoader
@@ -78,6 +81,7 @@ def render_page(page: Page, live: Live | None = None) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["packed"] = _packed
     return environment.get_template("report.html.jinja").render(
         page=page, live=live, sections=SECTIONS, scripts=_scripts()
     )
@@ -98,6 +102,12 @@ def _scripts() -> tuple[_Script, ...]:
 
     own = resources.files("analysis").joinpath("report.js").read_text(encoding="utf-8")
     return tuple(map(_script, (vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"), own)))
+
+
+def _packed(specification: dict[str, Any]) -> str:
+    """Return a specification as gzip in base64, an eighth of its text."""
+    text = json.dumps(specification, separators=(",", ":"), ensure_ascii=False)
+    return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
 
 
 def _script(text: str) -> _Script:

@@ -18,7 +18,10 @@ from analysis.figures.drawing import png
 from analysis.figures.drawing import rows_of
 from analysis.figures.drawing import specification
 from analysis.figures.drawing import svg
+from analysis.figures.drawing import unchecked
 from analysis.figures.forest import forest
+from analysis.figures.heat_map import heat_maps
+from analysis.figures.importance import importances
 from analysis.figures.learning import learning_curves
 from analysis.figures.learning import search_curves
 from analysis.figures.low_shot import low_shot
@@ -26,6 +29,8 @@ from analysis.figures.search import parallel_coordinates
 from analysis.figures.search import slices
 from analysis.figures.shift import shift_gap
 from analysis.figures.trade_off import trade_off
+from analysis.importance import PED_ANOVA
+from analysis.importance import importance_view
 from analysis.results import Results
 from analysis.results import load
 from analysis.trials import decoded
@@ -77,6 +82,11 @@ class Figure:
 
 def study_figures(results: Results, study: str) -> list[Figure]:
     """Return the figures that the records of `study` allow, the confirmed ones first."""
+    with unchecked():
+        return _study_figures(results, study)
+
+
+def _study_figures(results: Results, study: str) -> list[Figure]:
     plan, records = results.comparable(study), results.records[study]
     effects = [row for row in results.effects.to_pylist() if row["study"] == study]
     trials = decoded(records)
@@ -97,6 +107,13 @@ def study_figures(results: Results, study: str) -> list[Figure]:
             caption="Paired difference with its 95 % interval; small points are pairs. Filled: a difference was shown "
             "after correction; hollow: none was shown, or there are too few seeds to show one.",
             chart=forest(effects, records, plan),
+        ),
+        _figure(
+            name="factors",
+            title="Factors, two at a time",
+            caption="Mean of the arms at two levels, over all conditions and seeds. Whether a factor or interaction "
+            "shows an effect, `ablate query STUDY factors` says.",
+            chart=heat_maps(effects, plan),
         ),
         _figure(
             name="shift",
@@ -136,6 +153,14 @@ def study_figures(results: Results, study: str) -> list[Figure]:
             title="All parameters side by side",
             caption=f"One line a completed search trial, coloured by its {metric}.",
             chart=parallel_coordinates(current, plan),
+            exploratory=True,
+        ),
+        _figure(
+            name="search_importance",
+            title="Which parameters mattered",
+            caption="One point a cell with settings enough. Importance says how much the target varied with a "
+            "parameter in the space that was searched, nothing about other spaces.",
+            chart=importances(importance_view(records, plan, (PED_ANOVA,)).to_pylist(), plan),
             exploratory=True,
         ),
         _figure(

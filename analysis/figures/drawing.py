@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 import warnings
+from collections.abc import Iterator
 from collections.abc import Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import altair as alt
@@ -26,7 +28,7 @@ _FONT = "Arial, Helvetica, Liberation Sans, sans-serif"
 _PADDING = {"left": 30, "right": 12, "top": 4, "bottom": 4}
 
 Rows = Sequence[dict[str, Any]]
-_DIGITS = 6
+_DIGITS = 5
 """Significant digits of a chart's data: more than any picture shows, and a third of the page."""
 
 
@@ -88,6 +90,7 @@ def _config(background: str) -> dict[str, Any]:
     lines = {"domainColor": INK, "tickColor": INK, "gridColor": INK, "gridOpacity": 0.12}
     return {
         "background": background,
+        "aria": False,  # of each mark: two thirds of a drawing, and nobody listens to a thousand points
         "font": _FONT,
         "padding": _PADDING,
         "axis": {**ink, **lines, "titleFontWeight": "normal"},
@@ -102,7 +105,7 @@ def svg(drawn: dict[str, Any], name: str) -> str:
     """Return a specification as SVG to stand inline in a page; `name` makes its ids differ from other figures'."""
     import vl_convert
 
-    text = str(vl_convert.vegalite_to_svg(drawn))
+    text = re.sub(r"(\.\d\d)\d+", r"\1", str(vl_convert.vegalite_to_svg(drawn)))  # hundredths of a pixel are enough
     text = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', text)
     return re.sub(r"url\(#([^)]+)\)", rf"url(#{name}-\1)", text)
 
@@ -119,6 +122,15 @@ def png(drawn: dict[str, Any], scale: float = 2.0) -> bytes:
     import vl_convert
 
     return bytes(vl_convert.vegalite_to_png(_on_paper(drawn), scale=scale))
+
+
+@contextmanager
+def unchecked() -> Iterator[None]:
+    """Make charts without holding each of their parts to Vega-Lite's schema, which takes longer than all the rest."""
+    from altair.utils.schemapi import debug_mode
+
+    with debug_mode(False):
+        yield
 
 
 def rows_of(drawn: dict[str, Any]) -> list[dict[str, Any]]:

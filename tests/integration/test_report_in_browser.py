@@ -30,9 +30,9 @@ HOSTILE = "<script>document.title = 'taken'</script>"
 STUDY = StudyResults(
     question=f"Does it help? {HOSTILE}",
     effect={"clip_td": 0.03},
-    proposals=6,
+    proposals=24,
     setting=lambda proposal: {
-        "optim.lr": 10 ** (-5 + 0.5 * proposal),
+        "optim.lr": 10 ** (-5 + 0.125 * proposal),
         "distillation.selection.ratio": 0.1 + 0.13 * (5 * proposal % 6),
         "distillation.weighting.schedule": ("cosine", "linear")[proposal % 2],
     },

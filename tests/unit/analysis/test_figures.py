@@ -24,8 +24,15 @@ from analysis.figures.search import slices
 from analysis.figures.shift import shift_gap
 from analysis.plan import read_plan
 from analysis.trials import decoded
+from orchestrator.plan import study_text
 from orchestrator.records import Record
+from orchestrator.store import Store
 from tests.helpers.results import StudyResults
+from tests.helpers.simulated import NAIVE_EFFECT
+from tests.helpers.simulated import TOKENS_EFFECT
+from tests.helpers.simulated import make_queue
+from tests.helpers.simulated import make_study
+from tests.helpers.simulated import run_all
 from tests.unit.analysis.conftest import HOSTILE
 
 
@@ -131,3 +138,21 @@ def test_search_pictures_hold_search_trials_only_and_say_which_were_stopped() ->
 
 def _stopped(record: Record) -> Record:
     return record.model_copy(update={"status": "stopped", "cause": "halving"})
+
+
+def test_heat_maps_of_a_factorial_design_hold_the_known_effects(tmp_path: Path) -> None:
+    factors = {
+        "image": {"with": {"distillation.terms.image": 1.0}},
+        "tokens": {"with": {"distillation.terms.tokens": 1.0}},
+    }
+    study = make_study(arms={"design": "factorial", "factors": factors})
+    queue = make_queue(study)
+    store = Store.open(str(tmp_path))
+    for record in run_all(queue):
+        store.write(record)
+    store.write_study("simulated", study_text(study, queue.cells))
+
+    drawn = {figure.name: figure for figure in study_figures(analysis.load(str(tmp_path)), "simulated")}
+    cells = {(row["first"], row["second"]): row["mean"] for row in rows_of(drawn["factors"].specification)}
+    assert cells["with_image", "base"] - cells["base", "base"] == pytest.approx(NAIVE_EFFECT, abs=0.01)
+    assert cells["base", "with_tokens"] - cells["base", "base"] == pytest.approx(TOKENS_EFFECT, abs=0.01)

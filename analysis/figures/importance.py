@@ -1,0 +1,57 @@
+"""Importance of the searched parameters, cell by cell. Exploratory: search trials only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+
+from analysis.figures.drawing import arm_colour
+from analysis.figures.drawing import arm_shape
+from analysis.figures.drawing import data
+from analysis.figures.drawing import pale_unless_chosen
+from analysis.figures.drawing import side_by_side
+from analysis.plan import StudyPlan
+
+_NAMES = {"fanova": "fANOVA", "ped_anova": "PED-ANOVA"}
+
+
+def importances(rows: Sequence[Mapping[str, Any]], plan: StudyPlan) -> Any | None:
+    """Return one panel an evaluator, a point a cell; None where no cell has settings enough.
+
+    `rows`: of the view `importance`.
+    """
+    points = [
+        {
+            "arm": row["arm"],
+            "condition": row["condition"],
+            "parameter": row["parameter"].rpartition(".")[2],
+            "evaluator": row["evaluator"],
+            "importance": row["importance"],
+            "settings": row["settings"],
+        }
+        for row in rows
+        if row["importance"] is not None
+    ]
+    evaluators = dict.fromkeys(point["evaluator"] for point in points)
+    panels = [_panel([point for point in points if point["evaluator"] == name], name, plan) for name in evaluators]
+    return side_by_side(panels, columns=2) if panels else None
+
+
+def _panel(points: list[dict[str, Any]], evaluator: str, plan: StudyPlan) -> Any:
+    parameters = list(dict.fromkeys(point["parameter"] for point in points))
+    return (
+        alt.Chart(data(points))
+        .mark_point(filled=True, size=38)
+        .encode(
+            x=alt.X("importance:Q", title="share of the importance", scale=alt.Scale(domain=[0, 1])),
+            y=alt.Y("parameter:N", title=None, sort=parameters, axis=alt.Axis(labelLimit=200)),
+            color=arm_colour(plan),
+            shape=arm_shape(plan),
+            opacity=pale_unless_chosen(0.75),
+            tooltip=["arm:N", "condition:N", "parameter:N", "importance:Q", "settings:Q"],
+        )
+        .properties(width=300, height=26 * len(parameters), title=_NAMES.get(evaluator, evaluator))
+    )
