@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -96,6 +97,10 @@ class Comparer:
     """Planned confirm seeds."""
     planned: Mapping[tuple[str, str], int]
     """(Arm, condition) -> confirm trials planned."""
+
+    def against(self, reference: str) -> Comparer:
+        """Return the same with another reference arm."""
+        return replace(self, reference=reference)
 
     def in_condition(self, arm: str, condition: str) -> Comparison:
         """Pair `arm` with the reference by seed in one condition."""

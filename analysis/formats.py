@@ -49,6 +49,18 @@ def render(answer: pa.Table, format: Format) -> bytes:
     raise QueryError(f"format {format!r}: not known; one of {', '.join(FORMATS)}")
 
 
+def in_latex(text: str) -> str:
+    """Return text as LaTeX sets it, character by character."""
+    return text.translate(_IN_LATEX)
+
+
+def in_markdown(text: str) -> str:
+    """Return text without what Markdown or HTML would read as markup."""
+    for sign in "\\`*_|<>[]":
+        text = text.replace(sign, f"\\{sign}")
+    return text
+
+
 def text_table(answer: pa.Table) -> str:
     """Return aligned columns; numbers to the right with six significant digits, absent values as `-`."""
     header, rows, right = text_cells(answer)
@@ -75,7 +87,7 @@ def _latex(answer: pa.Table) -> str:
     """A `tabular` for the package booktabs."""
     header, rows, numbers = text_cells(answer)
     columns = "".join("r" if number else "l" for number in numbers)
-    lines = [" & ".join(cell.translate(_IN_LATEX) for cell in row) + " \\\\" for row in [header, *rows]]
+    lines = [" & ".join(map(in_latex, row)) + " \\\\" for row in [header, *rows]]
     body = "\n".join(lines[1:])
     rules = f"\\toprule\n{lines[0]}\n\\midrule\n{body}\n\\bottomrule"
     return f"\\begin{{tabular}}{{{columns}}}\n{rules}\n\\end{{tabular}}\n"

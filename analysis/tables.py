@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from typing import Literal
 
+from analysis.formats import in_markdown
 from analysis.grids import Grid
 from analysis.grids import condition_grids
 from analysis.grids import legend
@@ -65,18 +66,11 @@ def _colour(text: str) -> str:
 
 
 def _markdown(grids: list[Grid], notes: list[str]) -> str:
-    parts = [f"**{_escaped(grid.title)}**\n\n{_markdown_grid(grid)}" for grid in grids]
-    return "\n\n".join([*parts, *map(_escaped, notes)]) + "\n"
+    parts = [f"**{in_markdown(grid.title)}**\n\n{_markdown_grid(grid)}" for grid in grids]
+    return "\n\n".join([*parts, *map(in_markdown, notes)]) + "\n"
 
 
 def _markdown_grid(grid: Grid) -> str:
     rule = ["---", *["---:"] * (len(grid.columns) - 1)]
-    rows = [list(map(_escaped, grid.columns)), rule, *(list(map(_escaped, row)) for row in grid.rows)]
+    rows = [list(map(in_markdown, grid.columns)), rule, *(list(map(in_markdown, row)) for row in grid.rows)]
     return "\n".join(f"| {' | '.join(row)} |".replace("\n", "<br>") for row in rows)
-
-
-def _escaped(text: str) -> str:
-    """Names may hold what Markdown or HTML would read as markup."""
-    for sign in "\\`*_|<>[]":
-        text = text.replace(sign, f"\\{sign}")
-    return text

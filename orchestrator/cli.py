@@ -44,6 +44,7 @@ def ablate() -> None:
     ablate query quickstart               effects with intervals
     ablate power quickstart --effect 0.01 how many seeds such a difference takes
     ablate report quickstart -o out.html  one page with everything
+    ablate table quickstart               the table of a paper, as Markdown, LaTeX, HTML or CSV
     ablate figures quickstart             its pictures as files, with their data
     ablate watch quickstart               follow a running study
     """
@@ -352,6 +353,44 @@ def export(study: str, store: str | None, output: Path | None) -> None:
     target = output or Path(f"{name}.optuna.db")
     count = export_searches(opened, name, target)
     click.echo(f"{target}: {count} cells; open it: optuna-dashboard sqlite:///{target}")
+
+
+@ablate.command()
+@click.argument("study")
+@_STORE
+@click.option("--metric", help="Split and name, such as test_style/accuracy [the study's headline].")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["markdown", "latex", "html", "csv"]),
+    default="markdown",
+    show_default=True,
+    help="LaTeX is for the package booktabs.",
+)
+@click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="Write the table to this file.")
+@_MIXED
+@boundary
+def table(study: str, store: str | None, metric: str | None, form: Any, output: Path | None, mixed: bool) -> None:
+    """Print the ablation table of STUDY as papers do: arms by rows, tasks and data fractions by columns.
+
+    \b
+    ablate table quickstart
+    ablate table quickstart --format latex -o table.tex
+    """
+    from analysis.paper_forms import written
+    from analysis.paper_table import paper_table
+    from analysis.results import load
+    from orchestrator import composition
+
+    name, opened = composition.find_study(study, store)
+    results = load(opened.uri, name, mixed=mixed)
+    text = written(paper_table(results, name, metric), form)
+    for problem in results.problems:
+        _warn(problem)
+    if output is not None:
+        output.write_text(text, encoding="utf-8")
+    else:
+        click.echo(text, nl=False)
 
 
 @ablate.command()

@@ -43,6 +43,7 @@ COMMANDS = [
     "export",
     "watch",
     "figures",
+    "table",
     "schema",
     "simulate",
     "compact",
