@@ -52,13 +52,14 @@ def refuse(said: Iterable[str]) -> None:
 def _compared(records: pa.Table, plan: StudyPlan) -> list[Row]:
     """Return the completed confirm trials of the plan, each with its condition's label."""
     labels = {cell.cell_id: cell.label for cell in plan.cells}
+    current = plan.current
     columns = ["trial_id", "cell_id", "arm", "phase", "status", *SHARED]
     return [
         {**row, "condition": labels[row["cell_id"]]}
         for row in records.select(columns).to_pylist()
         if (row["phase"], row["status"]) == ("confirm", "completed")
         and row["cell_id"] in labels
-        and (plan.current is None or row["trial_id"] in plan.current)
+        and (current is None or row["trial_id"] in current)
     ]
 
 

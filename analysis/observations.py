@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from analysis.plan import StudyPlan
+
+_OBSERVED = ("cell_id", "seed", "status", "task", "metrics")
+"""Columns that are read of a record."""
 
 Place = tuple[str, str]
 """(arm, condition label): one cell of the study."""
@@ -53,7 +59,7 @@ def observe(records: pa.Table, plan: StudyPlan) -> Observations:
     Left out: search trials, trials that the plan no longer holds, seeds that it does not confirm with, and values
     that are not finite.
     """
-    rows = [row for row in records.to_pylist() if _counts(row, plan)]
+    rows = _counting(records, plan).to_pylist()
     labels = {cell.cell_id: (cell.arm, cell.label) for cell in plan.cells}
     values: dict[str, dict[Place, dict[int, float]]] = {}
     failed: dict[Place, set[int]] = {}
@@ -72,10 +78,20 @@ def observe(records: pa.Table, plan: StudyPlan) -> Observations:
     )
 
 
-def _counts(row: Mapping[str, Any], plan: StudyPlan) -> bool:
-    in_plan = plan.current is None or row["trial_id"] in plan.current
-    known_cell = any(cell.cell_id == row["cell_id"] for cell in plan.cells)
-    return in_plan and known_cell and row["phase"] == "confirm" and row["seed"] in plan.seeds.confirm
+def _counting(records: pa.Table, plan: StudyPlan) -> pa.Table:
+    """Return what is observed of the records: the confirm trials that the plan holds."""
+    current = plan.current
+    wanted = [
+        pc.equal(records["phase"], "confirm"),
+        _among(records["cell_id"], [cell.cell_id for cell in plan.cells]),
+        _among(records["seed"], plan.seeds.confirm),
+        *([] if current is None else [_among(records["trial_id"], current)]),
+    ]
+    return records.select(_OBSERVED).filter(reduce(pc.and_, wanted))
+
+
+def _among(column: pa.ChunkedArray, values: Collection[Any]) -> pa.ChunkedArray:
+    return pc.is_in(column, value_set=pa.array(list(values), column.type))
 
 
 def _tasks(rows: list[dict[str, Any]], plan: StudyPlan, labels: Mapping[str, Place]) -> dict[str, str]:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Collection
 from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from orchestrator.records import RECORD_SCHEMA
 
@@ -16,7 +19,6 @@ FLATTENED = ("condition", "parameters", "metrics")
 
 COUNTS = "counts"
 """Column that says whether the study's present plan holds the trial; effects are computed of such trials only."""
-
 
 ON_FRONT = "on_front"
 """Column that says whether a search trial's setting is on the Pareto front of its cell."""
@@ -32,14 +34,15 @@ def trials_view(records: pa.Table, current: Collection[str] | None, fronts: Fron
     parameter is a column named by its dotted path, a metric one named `split/name`; absent values are null.
     """
     counts = [current is None or trial in current for trial in records["trial_id"].to_pylist()]
-    columns: dict[str, Any] = {name: records[name] for name in RECORD_SCHEMA.names if name not in FLATTENED}
     places = zip(records["cell_id"].to_pylist(), records["proposal"].to_pylist(), strict=True)
     on_front = [count and place in fronts for count, place in zip(counts, places, strict=True)]
-    columns = _insert_after(columns, "trial_id", COUNTS, pa.array(counts, pa.bool_()))
-    columns = _insert_after(columns, COUNTS, ON_FRONT, pa.array(on_front, pa.bool_()))
-    columns.update(_varied_columns(records))
-    columns.update(_metric_columns(records))
-    return pa.table(columns)
+    columns: dict[str, Any] = {}
+    for name in RECORD_SCHEMA.names:
+        if name not in FLATTENED:
+            columns[name] = records[name]
+        if name == "trial_id":
+            columns |= {COUNTS: pa.array(counts, pa.bool_()), ON_FRONT: pa.array(on_front, pa.bool_())}
+    return pa.table({**columns, **_varied_columns(records), **_metric_columns(records)})
 
 
 def decoded(records: pa.Table) -> list[dict[str, Any]]:
@@ -59,14 +62,14 @@ def decoded(records: pa.Table) -> list[dict[str, Any]]:
 def typed_column(values: Iterable[Any]) -> pa.Array:
     """Return JSON values as one Arrow column: bool, int64 or double where all fit, text otherwise."""
     items = list(values)
-    known = [item for item in items if item is not None]
-    if not known:
+    kinds = {type(item) for item in items} - {type(None)}
+    if not kinds:
         return pa.nulls(len(items))
-    if all(isinstance(item, bool) for item in known):
+    if kinds == {bool}:
         return pa.array(items, pa.bool_())
-    if all(isinstance(item, int) and not isinstance(item, bool) for item in known):
+    if kinds == {int}:
         return pa.array(items, pa.int64())
-    if all(isinstance(item, int | float) and not isinstance(item, bool) for item in known):
+    if kinds <= {int, float}:
         return pa.array([None if item is None else float(item) for item in items], pa.float64())
     return pa.array([_as_text(item) for item in items], pa.string())
 
@@ -80,26 +83,54 @@ def _as_text(value: Any) -> str | None:
 
 
 def _varied_columns(records: pa.Table) -> dict[str, pa.Array]:
-    conditions, parameters = _maps(records, "condition"), _maps(records, "parameters")
-    rows = [{**given, **searched} for given, searched in zip(conditions, parameters, strict=True)]
-    paths = dict.fromkeys(path for row in rows for path in row)
-    return {path: typed_column(json.loads(row[path]) if path in row else None for row in rows) for path in paths}
+    """Columns in the order in which rows name them, a row's conditions first; a searched value outweighs them."""
+    maps = [_keys(records, name) for name in ("condition", "parameters")]
+    firsts: dict[str, tuple[int, int, int]] = {}
+    for which, found in enumerate(maps):
+        for path, (first, *_) in found.items():
+            row, place = first
+            firsts[path] = min(firsts.get(path, (row, which, place)), (row, which, place))
+    columns = {}
+    for path in sorted(firsts, key=firsts.__getitem__):
+        values: list[Any] = [None] * len(records)
+        for found in maps:
+            if path in found:
+                _, rows, texts = found[path]
+                for row, value in zip(rows, _read_all(texts), strict=True):
+                    values[row] = value
+        columns[path] = typed_column(values)
+    return columns
+
+
+def _read_all(texts: Sequence[str]) -> list[Any]:
+    """Return many JSON values, read as one list: a tenth of the time."""
+    return list(json.loads(f"[{','.join(texts)}]"))
 
 
 def _metric_columns(records: pa.Table) -> dict[str, pa.Array]:
-    rows = _maps(records, "metrics")
-    names = sorted({name for row in rows for name in row})
-    return {name: pa.array([row.get(name) for row in rows], pa.float64()) for name in names}
+    columns = {}
+    for name, (_, rows, values) in sorted(_keys(records, "metrics").items()):
+        column: list[float | None] = [None] * len(records)
+        for row, value in zip(rows, values, strict=True):
+            column[row] = value
+        columns[name] = pa.array(column, pa.float64())
+    return columns
 
 
-def _maps(records: pa.Table, column: str) -> list[dict[str, Any]]:
-    return [dict(row) for row in records[column].to_pylist()]
-
-
-def _insert_after(columns: dict[str, Any], name: str, new: str, values: pa.Array) -> dict[str, Any]:
-    placed: dict[str, Any] = {}
-    for key, column in columns.items():
-        placed[key] = column
-        if key == name:
-            placed[new] = values
-    return placed
+def _keys(records: pa.Table, column: str) -> dict[str, tuple[tuple[int, int], list[int], list[Any]]]:
+    """Return key -> (row and place of its first mention, rows that have it, their values) of a map column."""
+    maps = records[column].combine_chunks()
+    if isinstance(maps, pa.ChunkedArray):  # without rows there is no chunk to combine
+        maps = maps.chunk(0) if maps.num_chunks else pa.array([], maps.type)
+    offsets = maps.offsets.to_numpy()
+    start, end = int(offsets[0]), int(offsets[-1])
+    keys = maps.keys.slice(start, end - start).dictionary_encode()
+    values = maps.items.slice(start, end - start)
+    rows = np.repeat(np.arange(len(maps)), np.diff(offsets))
+    found = {}
+    for code, key in enumerate(keys.dictionary.to_pylist()):
+        at = np.flatnonzero(keys.indices.to_numpy() == code)
+        first = int(at[0])
+        place = (int(rows[first]), first)
+        found[key] = (place, rows[at].tolist(), pc.take(values, pa.array(at)).to_pylist())
+    return found
