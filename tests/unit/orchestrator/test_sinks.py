@@ -78,8 +78,23 @@ def test_wandb_writes_a_run_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     [written] = tmp_path.rglob("*.wandb")
     assert RECORD.trial_id in written.name
-    content = written.read_bytes()
+    content = _payload(written.read_bytes())
     assert all(word in content for word in (b"curve/val/accuracy", b"test/accuracy", b"optim.lr"))
+
+
+def _payload(log: bytes) -> bytes:
+    """Return what the chunks of a log of LevelDB's form hold: a record may be cut by the end of a block of 32 KiB."""
+    block, heading = 32 * 1024, 7
+    found, at = b"", heading
+    while at < len(log):
+        left = block - at % block
+        if left < heading:
+            at += left
+            continue
+        length = int.from_bytes(log[at + 4 : at + 6], "little")
+        found += log[at + heading : at + heading + length]
+        at += heading + length
+    return found
 
 
 def test_a_sink_that_fails_is_named_once_and_left(tmp_path: Path) -> None:
