@@ -93,6 +93,20 @@ class WeightingConfig(Frozen):
     max_weight: float = Field(5.0, gt=0, description="w_max of `clipped_ratio`.")
 
 
+class AdaptationConfig(Frozen):
+    """Adaptive fine-tuning on the matched pairs of the low-shot subset (paper.md 1.3(5))."""
+
+    of: Literal["none", "teacher", "student"] = Field(
+        "none",
+        description="Who is adapted: the teacher's heads beforehand (AF-T), or the student in a first stage (AF-S).",
+    )
+    steps: int = Field(100, ge=1, description="Steps of the teacher's adaptation.")
+    rate: float = Field(1e-3, gt=0, description="Learning rate of the teacher's adaptation.")
+    share: float = Field(
+        0.2, gt=0, lt=1, description="Share of the trial's steps, its first, in which the student adapts."
+    )
+
+
 class DistillationConfig(Frozen):
     """The distillation part of the objective."""
 
@@ -102,6 +116,7 @@ class DistillationConfig(Frozen):
     )
     selection: SelectionConfig = SelectionConfig()
     weighting: WeightingConfig = WeightingConfig()
+    adaptation: AdaptationConfig = AdaptationConfig()
 
 
 class OptimConfig(Frozen):
@@ -113,8 +128,14 @@ class OptimConfig(Frozen):
     epochs: int = Field(8, ge=1, description="Passes over the subset, within the two bounds below.")
     min_steps: int = Field(120, ge=1, description="Least number of steps (low-shot subsets are repeated).")
     max_steps: int = Field(1600, ge=1, description="Greatest number of steps.")
+    steps_factor: float = Field(
+        1.0, gt=0, description="Factor of the number of steps that epochs and bounds give (longer training)."
+    )
     warmup_fraction: float = Field(0.1, ge=0, lt=1, description="Share of the steps spent warming up.")
     grad_clip: float = Field(2.0, gt=0, description="Greatest gradient norm.")
+    label_smoothing: float = Field(
+        0.0, ge=0, lt=1, description="Share of each target that is spread evenly over the classes."
+    )
     evaluations: int = Field(4, ge=1, description="Evaluations on val, evenly spread; the best is kept.")
     precision: Literal["float32", "bfloat16"] = Field("float32", description="Autocast precision.")
 
@@ -151,6 +172,10 @@ CONTROLS: dict[str, dict[str, Any]] = {
     "untrained_teacher": {"teacher.control": "untrained"},
     "blank_image": {"teacher.control": "blank_image"},
     "text_only": {"task.inputs": "text"},
+    "adapted_teacher": {"distillation.adaptation.of": "teacher"},
+    "adapted_student": {"distillation.adaptation.of": "student"},
+    "label_smoothing": {**_NO_TERMS, "optim.label_smoothing": 0.1},
+    "longer_training": {**_NO_TERMS, "optim.steps_factor": 1.5},
 }
 """Named arms that a study may list: what each changes in the base configuration."""
 
@@ -168,6 +193,7 @@ def canonical(config: TrialConfig) -> TrialConfig:
         update={
             "selection": _canonical_selection(config.distillation),
             "weighting": _canonical_weighting(config.distillation.weighting),
+            "adaptation": _canonical_adaptation(config.distillation.adaptation),
         }
     )
     return config.model_copy(update={"distillation": distillation})
@@ -203,3 +229,13 @@ def _canonical_weighting(weighting: WeightingConfig) -> WeightingConfig:
     if weighting.confidence != "clipped_ratio":
         update["max_weight"] = default.max_weight
     return weighting.model_copy(update=update)
+
+
+def _canonical_adaptation(adaptation: AdaptationConfig) -> AdaptationConfig:
+    default = AdaptationConfig()
+    update: dict[str, Any] = {}
+    if adaptation.of != "teacher":
+        update |= {"steps": default.steps, "rate": default.rate}
+    if adaptation.of != "student":
+        update["share"] = default.share
+    return adaptation.model_copy(update=update)

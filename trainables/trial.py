@@ -8,6 +8,7 @@ import time
 import traceback
 from dataclasses import dataclass
 from dataclasses import field
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -111,7 +112,9 @@ def _run(job: TrialJob, link: Link, ranks: Ranks, device: torch.device) -> _Ran:
     )
     targets_of, teacher_width = _targets(job, part)
     objective = Objective(config.distillation, student.width, teacher_width, seed=job.seed)
-    step_module = TrainingStep(config.task.name, student, objective).to(device)
+    step_module = TrainingStep(config.task.name, student, objective, label_smoothing=config.optim.label_smoothing).to(
+        device
+    )
     _seed_everything(job.seed, 1 + ranks.rank)  # other dropout on each rank
     val = _inputs(job, load_split(config.task.name, config.task.data, "val", cache))
     ended = train(job, step_module, inputs, val, device=device, ranks=ranks, targets_of=targets_of, link=link)
@@ -150,11 +153,15 @@ def _targets(job: TrialJob, part: TaskSplit) -> tuple[TargetsOf | None, int]:
     terms = config.distillation.terms
     if terms.image == terms.text == terms.tokens == 0:
         return None, 1
+    from trainables.teachers.adaptation import adapted_heads
     from trainables.teachers.confidence import teacher_confidence
     from trainables.teachers.feature_cache import open_features
     from trainables.training.targets import TargetTable
 
     features = open_features(config.teacher, Path(job.cache), part)
+    adaptation = config.distillation.adaptation
+    if adaptation.of == "teacher":
+        features = replace(features, heads=adapted_heads(part, features, adaptation, seed=job.seed))
     confidence = teacher_confidence(part, features, seed=job.seed)
     shuffle_seed = job.seed if config.teacher.control == "shuffled" else None
     table = TargetTable(part, features, confidence, config.distillation, shuffle_seed=shuffle_seed)

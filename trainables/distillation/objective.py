@@ -2,25 +2,26 @@
 
     L = L_task + m(progress) * mean_B( w_B * sum over terms of weight * term_B )
 
-m is the schedule, w_B the confidence weight of an example. Dimensions: B batch.
+m is the schedule, w_B the confidence weight of an example. While a student adapts (AF-S, the first share of the
+steps), a contrast over matched pairs stands in the task loss's place. Dimensions: B batch.
 """
 
 from __future__ import annotations
-
-import hashlib
 
 import torch
 from torch import Tensor
 from torch import nn
 
 from trainables.config import DistillationConfig
+from trainables.distillation.contrast import StudentContrast
 from trainables.distillation.outputs import StudentOutputs
 from trainables.distillation.outputs import TeacherTargets
+from trainables.distillation.projection import initial_projection
+from trainables.distillation.projection import stream
 from trainables.distillation.schedule import multiplier
 from trainables.distillation.terms import TERMS
 from trainables.distillation.terms import Term
 from trainables.distillation.terms import TokensTerm
-from trainables.distillation.terms import initial_projection
 from trainables.distillation.weighting import example_weights
 
 
@@ -36,6 +37,10 @@ class Objective(nn.Module):
         self.weighting = config.weighting
         self.terms = build_terms(config, student_width, teacher_width, seed)
         self.projections = nn.ModuleDict({term.name: term.projection for term in self.terms})
+        self.adaptation_share = 0.0
+        if self.distils and config.adaptation.of == "student":
+            self.adaptation_share = config.adaptation.share
+            self.contrast = StudentContrast(student_width, teacher_width, seed=seed)
 
     @property
     def distils(self) -> bool:
@@ -55,12 +60,14 @@ class Objective(nn.Module):
         *,
         progress: float,
         student_confidence_B: Tensor | None = None,
+        matched_B: Tensor | None = None,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the scalar to minimise, and each term's unweighted batch mean by name, detached.
 
         `task_loss`: scalar, already averaged over the batch. `progress`: share of the steps done, in [0, 1].
         `student_confidence_B`: the student's probability of the ground truth, for the weightings that need it; it
-        receives no gradient. Raises ValueError where terms are on and the targets are None.
+        receives no gradient. `matched_B`: bool, examples whose text is true of their picture; None where all are.
+        Raises ValueError where terms are on and the targets are None.
         """
         if not self.distils:
             return task_loss, {}
@@ -70,7 +77,13 @@ class Objective(nn.Module):
         strength_B = example_weights(self.weighting, targets, student_confidence_B)
         summed_B = torch.stack([weight * value_B for weight, value_B in values.values()]).sum(0)
         distillation = multiplier(self.weighting.schedule, progress) * (strength_B * summed_B).mean()
-        return task_loss + distillation, {name: value_B.detach().mean() for name, (_, value_B) in values.items()}
+        parts = {name: value_B.detach().mean() for name, (_, value_B) in values.items()}
+        if progress >= self.adaptation_share:
+            return task_loss + distillation, parts
+        everyone_B = torch.ones(len(strength_B), dtype=torch.bool, device=strength_B.device)
+        contrast = self.contrast(student, targets, everyone_B if matched_B is None else matched_B)
+        # The head has no part in this stage, but workers wait for a gradient of each of its parameters.
+        return contrast + distillation + 0.0 * task_loss, parts
 
     def _names(self) -> str:
         return ", ".join(term.name for term in self.terms)
@@ -85,9 +98,3 @@ def build_terms(config: DistillationConfig, student_width: int, teacher_width: i
             projection = initial_projection(student_width, teacher_width, generator)
             terms.append(kind.build(config, projection, generator))
     return terms
-
-
-def stream(seed: int, name: str) -> torch.Generator:
-    """Return a CPU generator for `name` that is independent of the streams of other names and seeds."""
-    digest = hashlib.sha256(f"distillation/{name}/{seed}".encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)

@@ -97,16 +97,3 @@ class TokensTerm(Term):
 
 TERMS: tuple[type[Term], ...] = (ImageTerm, TextTerm, TokensTerm)
 """All terms, in the order of `distillation.terms`."""
-
-
-def initial_projection(student_width: int, teacher_width: int, generator: torch.Generator) -> nn.Linear:
-    """Return a linear map S -> T on the CPU with Xavier-uniform weights from `generator` and bias 0.
-
-    The global random state is not touched: with and without a term, the rest of the trial draws the same numbers.
-    """
-    with torch.device("meta"):  # nn.Linear's own initial values would come from the global random state
-        projection = nn.Linear(student_width, teacher_width)
-    projection = projection.to_empty(device="cpu")
-    nn.init.xavier_uniform_(projection.weight, generator=generator)
-    nn.init.zeros_(projection.bias)
-    return projection

@@ -51,14 +51,16 @@ def starting_logit(task: str, num_classes: int) -> float:
     return 0.0 if task == "vcr" else -math.log(max(1, num_classes - 1))
 
 
-def task_loss(task: str, logits: torch.Tensor, targets_BK: torch.Tensor) -> torch.Tensor:
-    """Mean task loss over the batch.
+def task_loss(task: str, logits: torch.Tensor, targets_BK: torch.Tensor, smoothing: float = 0.0) -> torch.Tensor:
+    """Mean task loss over the batch, with label smoothing (1 - e) y + e / K over the K outputs (arXiv 1512.00567).
 
     VCR: cross-entropy match / no match on each of the C sequences, logits (B * C, 2), targets_BK over candidates.
     SNLI-VE and VQA: binary cross-entropy against soft targets, mean over classes times K (UNITER).
     """
     if task == "vcr":
-        return F.cross_entropy(logits, targets_BK.reshape(-1).round().long())
+        return F.cross_entropy(logits, targets_BK.reshape(-1).round().long(), label_smoothing=smoothing)
+    if smoothing:
+        targets_BK = (1 - smoothing) * targets_BK + smoothing / targets_BK.shape[1]
     return F.binary_cross_entropy_with_logits(logits, targets_BK) * targets_BK.shape[1]
 
 

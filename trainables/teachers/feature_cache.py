@@ -46,6 +46,14 @@ BLANK = "blank"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TeacherHeads:
+    """Maps (D, D) of the joint space, one a side, that make of the cached embeddings those of other heads."""
+
+    image: np.ndarray
+    text: np.ndarray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TeacherFeatures:
     """Reads the features of one teacher, for the images of one folder."""
 
@@ -58,23 +66,37 @@ class TeacherFeatures:
     blank: bool
     width: int
     logit_scale: float
+    heads: TeacherHeads | None = None
+    """Of an adapted teacher; None for the teacher as it is."""
 
     def image(self, images: Sequence[str]) -> np.ndarray:
         """(N, D) image embeddings by image path."""
-        return self.images.single([BLANK if self.blank else self.picture_keys[image] for image in images])
+        found = self.images.single([BLANK if self.blank else self.picture_keys[image] for image in images])
+        return found if self.heads is None else _mapped(found, self.heads.image)
 
     def text(self, texts: Sequence[str]) -> np.ndarray:
         """(N, D) sentence embeddings."""
-        return self.texts.single(texts)
+        found = self.texts.single(texts)
+        return found if self.heads is None else _mapped(found, self.heads.text)
 
     def words(self, texts: Sequence[str], kind: str) -> list[np.ndarray]:
         """One (words, D) array a text: `contextual` states, or each word `isolated`."""
+        found = self._words(texts, kind)
+        return found if self.heads is None else [_mapped(rows, self.heads.text) for rows in found]
+
+    def _words(self, texts: Sequence[str], kind: str) -> list[np.ndarray]:
         if kind == "contextual":
             return self.states.rows(texts)
         found = dict.fromkeys(word for text in texts for word in words_of(text))
         vectors = dict(zip(found, self.isolated.single(list(found)), strict=True)) if found else {}
         empty = np.zeros((0, self.width), dtype=np.float16)
         return [np.stack([vectors[w] for w in words]) if (words := words_of(text)) else empty for text in texts]
+
+
+def _mapped(rows_ND: np.ndarray, head_DD: np.ndarray) -> np.ndarray:
+    mapped = rows_ND.astype(np.float32) @ head_DD.T
+    length = np.linalg.norm(mapped, axis=-1, keepdims=True)
+    return (mapped / np.maximum(length, 1e-12)).astype(rows_ND.dtype)
 
 
 def features_folder(config: TeacherConfig, cache: Path) -> Path:

@@ -11,9 +11,9 @@ from trainables.config import OptimConfig
 
 
 def num_steps(optim: OptimConfig, num_examples: int) -> int:
-    """Steps of a trial: `epochs` passes, raised to `min_steps` and cut at `max_steps`."""
+    """Steps of a trial: `epochs` passes, raised to `min_steps` and cut at `max_steps`, times `steps_factor`."""
     steps = optim.epochs * math.ceil(num_examples / optim.batch_size)
-    return min(max(steps, optim.min_steps), optim.max_steps)
+    return max(1, round(optim.steps_factor * min(max(steps, optim.min_steps), optim.max_steps)))
 
 
 def batch_indices(num_examples: int, batch_size: int, steps: int, seed: int) -> Iterator[np.ndarray]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from trainables.data.pairs import matched_class
 from trainables.distillation.confidence import truth_probability
 from trainables.distillation.objective import Objective
 from trainables.distillation.outputs import StudentOutputs
@@ -22,9 +23,10 @@ from trainables.training.inputs import Batch
 class TrainingStep(nn.Module):
     """Student and objective; the student alone is kept afterwards."""
 
-    def __init__(self, task: str, student: Student, objective: Objective) -> None:
+    def __init__(self, task: str, student: Student, objective: Objective, *, label_smoothing: float = 0.0) -> None:
         super().__init__()
         self.task = task
+        self.label_smoothing = label_smoothing
         self.student = student
         self.objective = objective
 
@@ -33,7 +35,7 @@ class TrainingStep(nn.Module):
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """The scalar to minimise, and its parts by name, detached."""
         states = self.student(batch.inputs)
-        loss = task_loss(self.task, states.logits, batch.targets_BK)
+        loss = task_loss(self.task, states.logits, batch.targets_BK, self.label_smoothing)
         outputs, confidence_B = None, None
         if self.objective.distils:
             outputs = distilled_outputs(states, batch, num_words=targets.word_mask_BN.shape[1] if targets else 1)
@@ -41,8 +43,20 @@ class TrainingStep(nn.Module):
                 num_candidates = len(batch.words) // len(batch.indices)
                 truth = probabilities(self.task, states.logits.detach().float(), num_candidates)
                 confidence_B = truth_probability(truth, batch.targets_BK)
-        total, parts = self.objective(loss, outputs, targets, progress=progress, student_confidence_B=confidence_B)
+        total, parts = self.objective(
+            loss,
+            outputs,
+            targets,
+            progress=progress,
+            student_confidence_B=confidence_B,
+            matched_B=_matched(self.task, batch.targets_BK),
+        )
         return total, {"task": loss.detach(), **parts}
+
+
+def _matched(task: str, targets_BK: torch.Tensor) -> torch.Tensor | None:
+    matched = matched_class(task)
+    return None if matched is None else targets_BK.argmax(dim=-1) == matched
 
 
 def distilled_outputs(states: StudentStates, batch: Batch, *, num_words: int) -> StudentOutputs:

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from search_spaces.configuration import flatten
+from search_spaces.configuration import replaced
 from tests.torch_cpu.training.conftest import CLIP_TD
 from tests.torch_cpu.training.conftest import smoke
+from trainables.config import CONTROLS
 from trainables.config import TrialConfig
 from trainables.data.metrics import METRICS
 from trainables.job import Alone
@@ -111,3 +114,15 @@ def test_blanked_inputs_change_what_the_student_can_know(cache: Path) -> None:
 
     assert predictions("text") != predictions("both")
     assert predictions("image") != predictions("both")
+
+
+@pytest.mark.parametrize("task", ["snli_ve", "vqa", "vcr"])
+@pytest.mark.parametrize("preset", ["adapted_teacher", "adapted_student", "label_smoothing", "longer_training"])
+def test_presets_of_adaptation_and_of_the_loss_train_on_every_task(preset: str, task: str, cache: Path) -> None:
+    base = smoke(task, distillation=CLIP_TD)
+    outcome = run(replaced(base, flatten(TrialConfig, CONTROLS[preset])), cache)
+    other = run(base if preset.startswith("adapted") else smoke(task), cache)
+
+    assert outcome.status == "completed", outcome.error
+    assert outcome.metrics["train/steps"] == other.metrics["train/steps"] * (1.5 if preset == "longer_training" else 1)
+    assert [p.value for p in outcome.curve] != [p.value for p in other.curve]

@@ -1,0 +1,63 @@
+"""InfoNCE between two sides of matched pairs, and its form for a fused student (docs/method.md, "Adaptation").
+
+Dimensions: B batch, D width of both sides, S student width, T teacher width.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch import nn
+from torch.nn import functional as F
+
+from trainables.distillation.distance import unit_length
+from trainables.distillation.outputs import StudentOutputs
+from trainables.distillation.outputs import TeacherTargets
+from trainables.distillation.projection import initial_projection
+from trainables.distillation.projection import stream
+
+SCALE = 1 / 0.07
+"""Inverse temperature of the student's contrast: where CLIP's training starts (arXiv 2103.00020)."""
+ALIKE = 1 - 1e-4
+"""Keys with a greater cosine are taken as one: two examples of a picture are not each other's negatives."""
+
+
+def alike(features_BD: Tensor) -> Tensor:
+    """Return (B, B) bool, true where two different rows are one: the same picture, or the same sentence."""
+    unit = unit_length(features_BD)
+    return (unit @ unit.T > ALIKE) & ~torch.eye(len(unit), dtype=torch.bool, device=unit.device)
+
+
+def info_nce(queries_BD: Tensor, keys_KD: Tensor, scale: float, hidden_BB: Tensor) -> Tensor:
+    """Return (B,) the cross-entropy of finding the own key among all, -log softmax(scale * cos) (arXiv 1807.03748).
+
+    Key i is query i's own; the K - B keys behind them are nobody's. `hidden_BB`: pairs that count neither for nor
+    against, as a sentence of another example does that is true of the same picture.
+    """
+    B, K = len(queries_BD), len(keys_KD)
+    logits_BK = scale * unit_length(queries_BD) @ unit_length(keys_KD).T
+    logits_BK = logits_BK.masked_fill(F.pad(hidden_BB, (0, K - B)), torch.finfo(logits_BK.dtype).min)
+    return F.cross_entropy(logits_BK, torch.arange(B, device=logits_BK.device), reduction="none")
+
+
+class StudentContrast(nn.Module):
+    """The contrast of AF-S: 1/2 [InfoNCE(P_v h_image, sentences) + InfoNCE(P_t h_cls, images)] over matched pairs.
+
+    A fused student has no encoding of one side alone that could be contrasted with the other, so each of its states
+    is set against the teacher's embeddings of the *other* modality in the batch (as CLIP-KD's interactive contrast
+    does for two towers). The projections exist in training only.
+    """
+
+    def __init__(self, student_width: int, teacher_width: int, *, seed: int) -> None:
+        super().__init__()
+        self.image = initial_projection(student_width, teacher_width, stream(seed, "contrast image"))
+        self.text = initial_projection(student_width, teacher_width, stream(seed, "contrast text"))
+
+    def forward(self, student: StudentOutputs, targets: TeacherTargets, matched_B: Tensor) -> Tensor:
+        """Return the mean over matched rows, a scalar; 0 in a batch without any. Unmatched rows are keys only."""
+        image_BT, text_BT = targets.image_BT.detach(), targets.text_BT.detach()
+        images, texts = alike(image_BT), alike(text_BT)
+        image_B = info_nce(self.image(student.h_image), text_BT, SCALE, texts | (images & matched_B))
+        text_B = info_nce(self.text(student.h_cls), image_BT, SCALE, images | (texts & matched_B))
+        chosen_B = matched_B.to(image_B.dtype)
+        return (chosen_B * (image_B + text_B) / 2).sum() / chosen_B.sum().clamp_min(1)
