@@ -167,7 +167,7 @@ def _row(
         "difference": item.difference,
         "diff_ci_low": diff_low,
         "diff_ci_high": diff_high,
-        "relative_gain": _relative(item),
+        "relative_gain": relative_gain(item),
         "p_value": item.p_value,
         "p_corrected": p_corrected,
         "comparisons": size,
@@ -180,7 +180,8 @@ def _row(
     }
 
 
-def _relative(item: Comparison) -> float | None:
+def relative_gain(item: Comparison) -> float | None:
+    """Return the difference as a share of the reference mean over the pairs, as papers count it; or None."""
     if item.difference is None or not item.reference_mean:
         return None
     return item.difference / abs(item.reference_mean)
@@ -233,5 +234,6 @@ __all__ = [
     "pooled_comparisons",
     "pooled_rows",
     "primary_rows",
+    "relative_gain",
     "verdict",
 ]

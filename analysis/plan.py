@@ -36,11 +36,21 @@ class Target(_Read):
         return self.metric.partition("/")[2]
 
 
+class Claim(_Read):
+    """One comparison that the study declares."""
+
+    arm: str
+    against: str
+    where: dict[str, tuple[Any, ...]] = {}
+    splits: tuple[str, ...] = ()
+
+
 class Comparisons(_Read):
     """How p-values are judged."""
 
     correction: Correction = "holm"
     alpha: float = 0.05
+    claims: dict[str, Claim] = {}
 
 
 class Search(_Read):

@@ -34,6 +34,7 @@ _TABLES = {
     "curves": "curves",
     "cells": "cells",
     "effects": "effects",
+    "claims": "claims",
     "contrasts": "contrasts",
     "profiles": "profiles",
     "disagreements": "disagreements",

@@ -15,6 +15,8 @@ from analysis.cells import CELL_SCHEMA
 from analysis.cells import STUDY_SCHEMA
 from analysis.cells import cells_view
 from analysis.cells import studies_view
+from analysis.claims import CLAIM_SCHEMA
+from analysis.claims import claims_view
 from analysis.contrasts import CONTRAST_SCHEMA
 from analysis.contrasts import contrasts_view
 from analysis.disagreements import DISAGREEMENT_SCHEMA
@@ -124,6 +126,11 @@ class Results:
     def effects(self) -> pa.Table:
         """One row a comparison: `analysis.effects.effects_view`. Studies without a readable plan have none."""
         return self._of_comparable(effects_view, EFFECT_SCHEMA)
+
+    @cached_property
+    def claims(self) -> pa.Table:
+        """One row a declared comparison: `analysis.claims.claims_view`."""
+        return self._of_comparable(claims_view, CLAIM_SCHEMA)
 
     @cached_property
     def contrasts(self) -> pa.Table:

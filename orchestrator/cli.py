@@ -217,8 +217,8 @@ def query(
     """Answer SQL over the views of some studies, of all in the store if none is given; without SQL, the effects.
 
     SQL is a statement in quotes, or behind a study the name of a query that comes with the program (--list). Views:
-    studies, trials, curves, cells, effects, contrasts, profiles, disagreements, importance, budgets, predictions,
-    failures, costs.
+    studies, trials, curves, cells, effects, claims, contrasts, profiles, disagreements, importance, budgets,
+    predictions, failures, costs.
 
     \b
     ablate query quickstart

@@ -17,6 +17,7 @@ from search_spaces.arms import Arm
 from search_spaces.arms import build_arms
 from search_spaces.arms import levels
 from search_spaces.arms import reference
+from search_spaces.claim_checks import claim_mistakes
 from search_spaces.design import Cell
 from search_spaces.design import cells_of
 from search_spaces.document import Document
@@ -55,6 +56,7 @@ class Consistency:
             return (), [self.document.mistake(("base",), "a combination", phrase(d)) for d in error.errors()]
         found = [*self._identical(arms, built), *self._unused(study, built)]
         found += search_mistakes(self.document, study, built)
+        found += claim_mistakes(self.document, study, [arm.name for arm in arms])
         found += sequential_mistakes(self.document, study, len(arms))
         return built, found
 

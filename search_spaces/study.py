@@ -286,6 +286,19 @@ class Resources(Frozen):
 Correction = Literal["holm", "benjamini_hochberg", "none"]
 
 
+class Claim(Frozen):
+    """A comparison that is declared before the study runs: one arm against another, where the study says."""
+
+    arm: Name = Field(description="The arm that is claimed to differ.")
+    against: Name = Field(description="The arm that it is compared with.")
+    where: dict[str, Levels] = Field(
+        {}, description="Dotted path of a condition -> those of its values that count; all where a path is left out."
+    )
+    splits: tuple[Split, ...] = Field(
+        (), description="Splits whose mean is compared; `test_shifted` is all shifted ones, the headline's if absent."
+    )
+
+
 class Comparisons(Frozen):
     """How effects are judged."""
 
@@ -294,6 +307,9 @@ class Comparisons(Frozen):
         description="For the number of comparisons: `benjamini_hochberg` bounds the share of false findings only.",
     )
     alpha: Number = Field(0.05, gt=0, lt=1, description="Error probability of the whole family of comparisons.")
+    claims: dict[Name, Claim] = Field(
+        {}, description="Name -> a comparison declared beforehand; they are one family, corrected among themselves."
+    )
 
 
 class Sinks(Frozen):

@@ -137,7 +137,7 @@ class OptimConfig(Frozen):
         0.0, ge=0, lt=1, description="Share of each target that is spread evenly over the classes."
     )
     evaluations: int = Field(4, ge=1, description="Evaluations on val, evenly spread; the best is kept.")
-    precision: Literal["float32", "bfloat16"] = Field("float32", description="Autocast precision.")
+    precision: Literal["float32", "bfloat16"] = Field("float32", description="Autocast precision, in evaluation too.")
 
 
 class TrialConfig(Frozen):

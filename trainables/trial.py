@@ -173,7 +173,7 @@ def _final(job: TrialJob, student: Student, device: torch.device) -> tuple[dict[
     predictions: list[Prediction] = []
     for name in job.evaluate:
         split = load_split(job.config.task.name, job.config.task.data, name, Path(job.cache))
-        evaluation = evaluate(student, _inputs(job, split), device)
+        evaluation = evaluate(student, _inputs(job, split), device, job.config.optim)
         metrics.update({f"{name}/{metric}": float(value) for metric, value in evaluation.metrics.items()})
         predictions.extend(evaluation.predictions)
     return metrics, tuple(predictions)

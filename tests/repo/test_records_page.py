@@ -11,6 +11,7 @@ import pytest
 from analysis.budgets import BUDGET_SCHEMA
 from analysis.cells import CELL_SCHEMA
 from analysis.cells import STUDY_SCHEMA
+from analysis.claims import CLAIM_SCHEMA
 from analysis.contrasts import CONTRAST_SCHEMA
 from analysis.disagreements import DISAGREEMENT_SCHEMA
 from analysis.effects import EFFECT_SCHEMA
@@ -37,6 +38,7 @@ VIEWS = {
     "curves": [STUDY, *CURVE_SCHEMA],
     "predictions": [STUDY, *PREDICTION_SCHEMA],
     "effects": list(EFFECT_SCHEMA),
+    "claims": list(CLAIM_SCHEMA),
     "contrasts": list(CONTRAST_SCHEMA),
     "profiles": list(PROFILE_SCHEMA),
     "disagreements": list(DISAGREEMENT_SCHEMA),

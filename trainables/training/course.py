@@ -169,7 +169,7 @@ class Course:
     def _evaluate(self, step: int) -> None:
         for name in self._losses[0]:
             self._add(step, "train", name, sum(row[name] for row in self._losses) / len(self._losses))
-        metrics = evaluate(self._module.student, self._val, self._device).metrics
+        metrics = evaluate(self._module.student, self._val, self._device, self._job.config.optim).metrics
         for name in dict.fromkeys(("accuracy", self._metric)):
             self._link.report(self._add(step, "val", name, float(metrics[name])))
         value = self._sign * float(metrics[self._metric])

@@ -15,6 +15,11 @@ def current_device() -> torch.device:
     return torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")
 
 
+def precision(name: str, device: torch.device) -> torch.autocast:
+    """The context in which a student computes: `float32`, or `bfloat16` where that loses little (autocast)."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=name == "bfloat16")
+
+
 def to_device(value: T, device: torch.device) -> T:
     """A copy of a dataclass of tensors, nested ones included, on `device`; the value itself on the CPU."""
     if device.type == "cpu":

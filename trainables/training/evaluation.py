@@ -7,12 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from trainables.config import OptimConfig
 from trainables.data.examples import TaskSplit
 from trainables.data.metrics import score
 from trainables.data.submission import written
 from trainables.job import Prediction
 from trainables.students.heads import probabilities
 from trainables.students.student import Student
+from trainables.training.devices import precision
 from trainables.training.devices import to_device
 from trainables.training.inputs import SplitInputs
 
@@ -28,22 +30,24 @@ class Evaluation:
 
 
 @torch.inference_mode()
-def predict(student: Student, inputs: SplitInputs, device: torch.device) -> np.ndarray:
-    """(N, K) probabilities over classes, or candidates in VCR; the student is left in its mode."""
+def predict(student: Student, inputs: SplitInputs, device: torch.device, optim: OptimConfig) -> np.ndarray:
+    """(N, K) probabilities over classes, or candidates in VCR, in the trial's precision; the mode is left as it is."""
     mode = student.training
     student.eval()
-    rows = []
+    rows, places = [], []
     for batch in inputs.batches(max(1, EVALUATION_BATCH // inputs.num_candidates)):
-        logits = student(to_device(batch, device).inputs).logits.float()
-        rows.append(probabilities(inputs.split.task, logits, inputs.num_candidates).cpu())
+        with precision(optim.precision, device):
+            logits = student(to_device(batch, device).inputs).logits
+        rows.append(probabilities(inputs.split.task, logits.float(), inputs.num_candidates).cpu())
+        places.append(batch.indices)
     student.train(mode)
-    return torch.cat(rows).numpy()
+    return torch.cat(rows).numpy()[np.argsort(np.concatenate(places))]
 
 
-def evaluate(student: Student, inputs: SplitInputs, device: torch.device) -> Evaluation:
+def evaluate(student: Student, inputs: SplitInputs, device: torch.device, optim: OptimConfig) -> Evaluation:
     """Metrics under plain names (`accuracy`, ...), and one prediction an example."""
     split = inputs.split
-    probabilities_NK = predict(student, inputs, device)
+    probabilities_NK = predict(student, inputs, device, optim)
     metrics, scores = score(split, probabilities_NK)
     said = _said(split, probabilities_NK)
     predictions = tuple(

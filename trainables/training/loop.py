@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections.abc import Callable
-from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -18,6 +16,7 @@ from trainables.job import Link
 from trainables.job import TrialJob
 from trainables.training.course import Course
 from trainables.training.course import Ended
+from trainables.training.devices import precision
 from trainables.training.devices import to_device
 from trainables.training.inputs import SplitInputs
 from trainables.training.order import batch_indices
@@ -68,7 +67,7 @@ def train(
         share = indices[ranks.rank :: ranks.world]
         batch = to_device(train_inputs.batch(share), device)
         targets = to_device(targets_of(share), device) if targets_of else None
-        with _precision(optim, device):
+        with precision(optim.precision, device):
             loss, parts = wrapped(batch, targets, step / steps)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -96,9 +95,3 @@ def _optimizer(module: torch.nn.Module, optim: OptimConfig) -> torch.optim.Optim
 def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
     for group in optimizer.param_groups:
         group["lr"] = rate
-
-
-@contextlib.contextmanager
-def _precision(optim: OptimConfig, device: torch.device) -> Iterator[None]:
-    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=optim.precision == "bfloat16"):
-        yield

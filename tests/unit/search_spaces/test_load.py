@@ -31,6 +31,41 @@ SINGLE_MISTAKES = {
     "seed twice": ("seeds: {confirm: [1, 2, 1]}", "seeds.confirm[2]", "seed 1", "of its own"),
     "seed of both phases": ("seeds: {search: [3], confirm: [3]}", "seeds.confirm[0]", "seed 3", "not seen"),
     "negative seed": ("seeds: {confirm: [-1]}", "seeds.confirm[0]", "-1", "greater than or equal to 0"),
+    "claim of an unknown arm": (
+        "comparisons: {claims: {gain: {arm: bse, against: base}}}",
+        "comparisons.claims.gain.arm",
+        "an unknown arm bse",
+        "base",
+    ),
+    "claim of an arm against itself": (
+        "comparisons: {claims: {gain: {arm: base, against: base}}}",
+        "comparisons.claims.gain.against",
+        "the arm itself",
+        "another arm",
+    ),
+    "claim about what is no condition": (
+        "arms: {controls: [no_distillation]}\n"
+        "conditions: {task.data_fraction: [0.1, 1.0]}\n"
+        "comparisons: {claims: {gain: {arm: base, against: no_distillation, where: {task.name: [vqa]}}}}",
+        "comparisons.claims.gain.where.task.name",
+        "task.name, which is no condition",
+        "task.data_fraction",
+    ),
+    "claim about a level that does not occur": (
+        "arms: {controls: [no_distillation]}\n"
+        "conditions: {task.data_fraction: [0.1, 1.0]}\n"
+        "comparisons: {claims: {gain: {arm: base, against: no_distillation, where: {task.data_fraction: [0.2]}}}}",
+        "comparisons.claims.gain.where.task.data_fraction[0]",
+        "0.2",
+        "0.1",
+    ),
+    "claim on a split that is not evaluated": (
+        "arms: {controls: [no_distillation]}\n"
+        "comparisons: {claims: {gain: {arm: base, against: no_distillation, splits: [test_style]}}}",
+        "comparisons.claims.gain.splits[0]",
+        "test_style, which is not evaluated",
+        "test",
+    ),
     "no seeds": ("seeds: {confirm: []}", "seeds.confirm", "[]", "at least one entry"),
     "GPU share": ("resources: {gpus_per_worker: 1.5}", "resources.gpus_per_worker", "1.5", "whole number"),
     "large batch": (

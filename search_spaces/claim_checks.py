@@ -1,0 +1,37 @@
+"""Do a study's claims name arms, conditions and splits that it has?"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from collections.abc import Iterator
+
+from search_spaces.document import Document
+from search_spaces.errors import Mistake
+from search_spaces.study import Study
+from search_spaces.wording import one_of
+from search_spaces.wording import shown
+
+
+def claim_mistakes(document: Document, study: Study, arms: Collection[str]) -> Iterator[Mistake]:
+    """All mistakes of the claims of a study with these arms."""
+    for name, claim in study.comparisons.claims.items():
+        place = ("comparisons", "claims", name)
+        for role, arm in (("arm", claim.arm), ("against", claim.against)):
+            if arm not in arms:
+                yield document.mistake((*place, role), f"an unknown arm {arm}", one_of(arm, arms))
+        if claim.arm == claim.against:
+            yield document.mistake((*place, "against"), f"{claim.arm}, the arm itself", "another arm")
+        for path, values in claim.where.items():
+            here = (*place, "where", path)
+            if path not in study.conditions:
+                found = f"{path}, which is no condition"
+                yield document.mistake(here, found, one_of(path, study.conditions) if study.conditions else "left out")
+                continue
+            for index, value in enumerate(values):
+                if value not in study.conditions[path]:
+                    yield document.mistake((*here, index), shown(value), one_of(value, study.conditions[path]))
+        for index, split in enumerate(claim.splits):
+            shifted = split.startswith("test_") and "test_shifted" in study.evaluate
+            if split not in study.evaluate and not shifted:
+                found = f"{split}, which is not evaluated"
+                yield document.mistake((*place, "splits", index), found, one_of(split, study.evaluate))
