@@ -17,7 +17,7 @@ from analysis.observations import Observations
 from analysis.observations import observe
 from analysis.plan import StudyPlan
 from analysis.statistics import corrected
-from analysis.trials import typed_column
+from orchestrator.flat_trials import typed_column
 from search_spaces.spending import pairs_needed
 
 EFFECT_SCHEMA = pa.schema(
