@@ -5,6 +5,7 @@ Dimensions: N examples, C candidates an example, B batch, L tokens, R regions, F
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -22,6 +23,8 @@ from trainables.students.tokens import encode
 from trainables.vision.regions import RegionFeatures
 
 EMPTY = Candidate(query=Text(text=""))
+KEPT = 10_000
+"""Examples of a split whose texts stay encoded for the next trial; more would crowd the memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +41,29 @@ class Batch:
     """Soft targets over classes (or candidates)."""
 
 
+class _Same:
+    """A split as a key: the very object, which `load_split` gives again to the next trial of this process."""
+
+    def __init__(self, split: TaskSplit) -> None:
+        self.split = split
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.split is self.split
+
+    def __hash__(self) -> int:
+        return id(self.split)
+
+
+@functools.lru_cache(maxsize=24)
+def _tokens(same: _Same, max_tokens: int, shown: str) -> TokenArrays:
+    return _read(same.split, max_tokens, shown)
+
+
+def _read(split: TaskSplit, max_tokens: int, shown: str) -> TokenArrays:
+    candidates = [c for example in split.examples for c in example.candidates]
+    return encode([EMPTY] * len(candidates) if shown == "image" else candidates, max_tokens)
+
+
 class SplitInputs:
     """The encoded texts of a split and the way to its images."""
 
@@ -47,8 +73,11 @@ class SplitInputs:
         self.regions = regions
         self.shown = shown
         self.num_candidates = len(split.examples[0].candidates)
-        candidates = [c for example in split.examples for c in example.candidates]
-        self.tokens = encode([EMPTY] * len(candidates) if shown == "image" else candidates, max_tokens)
+        self.tokens = (
+            _tokens(_Same(split), max_tokens, shown)
+            if len(split.examples) <= KEPT
+            else _read(split, max_tokens, shown)
+        )
 
     def __len__(self) -> int:
         return len(self.split.examples)

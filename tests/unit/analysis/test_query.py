@@ -125,7 +125,7 @@ def test_a_wrong_column_is_answered_with_the_right_ones(results: Results) -> Non
     assert "acuracy" in message
     assert '"test/accuracy"' in message
     assert (
-        "Other views: studies, curves, cells, effects, claims, contrasts, profiles, disagreements, importance, budgets, "
+        "Other views: studies, curves, cells, effects, claims, contrasts, profiles, disagreements, importance, "
         in message
     )
 

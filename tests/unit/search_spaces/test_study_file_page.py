@@ -31,7 +31,7 @@ def starting(mark: str) -> list[str]:
 
 def test_the_page_has_snippets_of_all_kinds() -> None:
     assert [len(starting(mark)) for mark in ("# yaml-language-server", "# fragment", "# mistaken")] == [1, 13, 1]
-    assert len(SNIPPETS) == 14
+    assert len(SNIPPETS) == 15
 
 
 @pytest.mark.parametrize("snippet", starting("# yaml-language-server"))
