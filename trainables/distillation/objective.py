@@ -78,11 +78,13 @@ class Objective(nn.Module):
         summed_B = torch.stack([weight * value_B for weight, value_B in values.values()]).sum(0)
         distillation = multiplier(self.weighting.schedule, progress) * (strength_B * summed_B).mean()
         parts = {name: value_B.detach().mean() for name, (_, value_B) in values.items()}
-        if progress >= self.adaptation_share:
+        if not self.adaptation_share:
             return task_loss + distillation, parts
+        # Workers wait for a gradient of every parameter, be it zero, in each stage.
+        if progress >= self.adaptation_share:
+            return task_loss + distillation + 0.0 * sum(p.sum() for p in self.contrast.parameters()), parts
         everyone_B = torch.ones(len(strength_B), dtype=torch.bool, device=strength_B.device)
         contrast = self.contrast(student, targets, everyone_B if matched_B is None else matched_B)
-        # The head has no part in this stage, but workers wait for a gradient of each of its parameters.
         return contrast + distillation + 0.0 * task_loss, parts
 
     def _names(self) -> str:

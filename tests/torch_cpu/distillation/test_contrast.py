@@ -105,8 +105,8 @@ def test_the_adapting_stage_has_no_task_loss_and_the_rest_of_the_trial_has_no_co
     contrast = objective.contrast(student, targets, torch.ones(4, dtype=torch.bool))
     torch.testing.assert_close(first, contrast + without - TASK_LOSS)
     torch.testing.assert_close(later, without)
-    assert float(torch.autograd.grad(first, TASK_LOSS)[0]) == 0
-    assert math.isfinite(float(first))
+    assert torch.autograd.grad(first, TASK_LOSS)[0].item() == 0
+    assert math.isfinite(first.item())
 
 
 def test_without_an_adapting_stage_there_are_no_further_parameters():
