@@ -118,6 +118,16 @@ class DistillationConfig(Frozen):
     weighting: WeightingConfig = WeightingConfig()
     adaptation: AdaptationConfig = AdaptationConfig()
 
+    @property
+    def distils(self) -> bool:
+        """Whether any part of the objective needs a teacher."""
+        return any(weight > 0 for _, weight in self.terms)
+
+    @property
+    def reads_words(self) -> bool:
+        """Whether any part of the objective needs per-word features of the teacher."""
+        return self.terms.tokens > 0
+
 
 class OptimConfig(Frozen):
     """AdamW with linear warm-up and linear decay."""
@@ -186,8 +196,7 @@ def canonical(config: TrialConfig) -> TrialConfig:
     Distillation off: teacher, selection, weighting and distance do not matter. Tokens term off: selection does
     not matter. Score `all` or `random`: the fields that only shape the prior do not matter.
     """
-    terms = config.distillation.terms
-    if terms.image == terms.text == terms.tokens == 0:
+    if not config.distillation.distils:
         return config.model_copy(update=_WITHOUT_DISTILLATION)
     distillation = config.distillation.model_copy(
         update={

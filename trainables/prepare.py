@@ -81,14 +81,13 @@ def teacher_needs(configs: Iterable[TrialConfig]) -> list[TeacherNeed]:
     """Distinct teacher features; the shuffled control permutes targets, and so shares the teacher's own."""
     words: dict[tuple[str, str, TeacherConfig], bool] = {}
     for config in map(canonical, configs):
-        terms = config.distillation.terms
-        if terms.image == terms.text == terms.tokens == 0:
+        if not config.distillation.distils:
             continue
         teacher = config.teacher
         if teacher.control == "shuffled":
             teacher = teacher.model_copy(update={"control": "none"})
         key = (config.task.name, config.task.data, teacher)
-        words[key] = words.get(key, False) or terms.tokens > 0
+        words[key] = words.get(key, False) or config.distillation.reads_words
     return [
         TeacherNeed(task=task, data=data, teacher=teacher, words=needed)
         for (task, data, teacher), needed in words.items()

@@ -150,8 +150,7 @@ def _inputs(job: TrialJob, split: TaskSplit) -> SplitInputs:
 def _targets(job: TrialJob, part: TaskSplit) -> tuple[TargetsOf | None, int]:
     """Teacher targets of the training examples and the teacher's width; (None, 1) without distillation."""
     config = job.config
-    terms = config.distillation.terms
-    if terms.image == terms.text == terms.tokens == 0:
+    if not config.distillation.distils:
         return None, 1
     from trainables.teachers.adaptation import adapted_heads
     from trainables.teachers.confidence import teacher_confidence

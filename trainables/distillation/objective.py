@@ -34,6 +34,8 @@ class Objective(nn.Module):
 
     def __init__(self, config: DistillationConfig, student_width: int, teacher_width: int, *, seed: int) -> None:
         super().__init__()
+        self.distils = config.distils
+        """False if nothing needs a teacher: then no targets are read."""
         self.weighting = config.weighting
         self.terms = build_terms(config, student_width, teacher_width, seed)
         self.projections = nn.ModuleDict({term.name: term.projection for term in self.terms})
@@ -41,11 +43,6 @@ class Objective(nn.Module):
         if self.distils and config.adaptation.of == "student":
             self.adaptation_share = config.adaptation.share
             self.contrast = StudentContrast(student_width, teacher_width, seed=seed)
-
-    @property
-    def distils(self) -> bool:
-        """False if no term is switched on: then no teacher is needed."""
-        return bool(self.terms)
 
     @property
     def generators(self) -> dict[str, torch.Generator]:

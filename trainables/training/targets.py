@@ -37,7 +37,7 @@ class TargetTable:
         texts = [teacher_text(distilled_candidate(example)) for example in examples]
         self.images_NT = features.image([example.image for example in examples])
         self.texts_NT = features.text(texts)
-        self.needs_words = config.terms.tokens > 0
+        self.needs_words = config.reads_words
         if self.needs_words:
             self.words = _pad(features.words(texts, config.selection.features))
             self.isolated = _pad(features.words(texts, "isolated"))
