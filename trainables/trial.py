@@ -111,7 +111,9 @@ def _run(job: TrialJob, link: Link, ranks: Ranks, device: torch.device) -> _Ran:
         config.student, task=config.task.name, num_classes=len(part.classes), region_width=inputs.regions.width
     )
     targets_of, teacher_width = _targets(job, part)
-    objective = Objective(config.distillation, student.width, teacher_width, seed=job.seed)
+    objective = Objective(
+        config.distillation, student.width, teacher_width, num_examples=len(part.examples), seed=job.seed
+    )
     step_module = TrainingStep(config.task.name, student, objective, label_smoothing=config.optim.label_smoothing).to(
         device
     )
