@@ -106,9 +106,7 @@ def ask(results: Results, sql: str) -> pa.Table:
             raise QueryError(_refusal(str(error), sql, views)) from error
 
 
-def _register(
-    connection: duckdb.DuckDBPyConnection, name: str, parts: Sequence[pa.Table | ds.Dataset]
-) -> None:
+def _register(connection: duckdb.DuckDBPyConnection, name: str, parts: Sequence[pa.Table | ds.Dataset]) -> None:
     """Make a view of parts whose columns may differ: one that a part lacks is null there, differing types are text."""
     if len(parts) == 1:
         connection.register(name, parts[0])

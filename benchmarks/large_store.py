@@ -99,7 +99,9 @@ class _Written:
             phase="search" if searched else "confirm",
             proposal=position if searched else None,
             seed=0 if searched else position - SEARCHED + 1,
-            parameters=dict(zip(PARAMETER_NAMES, self._values[trial * PARAMETERS : (trial + 1) * PARAMETERS], strict=True)),
+            parameters=dict(
+                zip(PARAMETER_NAMES, self._values[trial * PARAMETERS : (trial + 1) * PARAMETERS], strict=True)
+            ),
         )
 
     def _records(self) -> pa.Table:

@@ -470,10 +470,10 @@ def schema() -> None:
     import json
 
     from search_spaces.schema import json_schema
-    from trainables.config import CONTROLS
+    from trainables.arms import ARMS
     from trainables.config import TrialConfig
 
-    click.echo(json.dumps(json_schema(TrialConfig, controls=tuple(CONTROLS)), indent=2))
+    click.echo(json.dumps(json_schema(TrialConfig, controls=tuple(ARMS)), indent=2))
 
 
 @ablate.command()

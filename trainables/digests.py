@@ -12,7 +12,6 @@ from pathlib import Path
 
 from trainables.config import StudentConfig
 from trainables.config import TrialConfig
-from trainables.config import canonical
 from trainables.data.layout import layout_of
 from trainables.data.layout import task_folder
 from trainables.data.mini.spec import PRESETS
@@ -43,12 +42,10 @@ def digests(config: TrialConfig, cache: Path) -> Digests:
 
     The bundled benchmark need not have been generated yet. Raises `MissingData` if a real data set is not there.
     """
-    distillation = canonical(config).distillation.terms
-    distilled = bool(distillation.image or distillation.text or distillation.tokens)
     data = data_digest(config.task.name, config.task.data, cache)
     return Digests(
         data=data,
-        teacher=_teacher(config, cache) if distilled else "",
+        teacher=_teacher(config, cache) if config.distillation.distils else "",
         student=student_digest(config.student, cache),
     )
 

@@ -70,8 +70,8 @@ class Segments:
 
     def _write(self, ending: Ending) -> Record:
         record = make_record(ending.trial, ending.outcome, ending.execution, provenance=Provenance(), finished_at=NOW)
-        assert record.trial_id not in self.records or not self.records(record.trial_id).completed
-        self.records(record.trial_id) = record
+        assert record.trial_id not in self.records or not self.records[record.trial_id].completed
+        self.records[record.trial_id] = record
         self.curves[record.trial_id] = curve_values(ending.outcome.curve, "val/accuracy")
         return record
 
