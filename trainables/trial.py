@@ -30,6 +30,7 @@ from trainables.students.presets import PRESETS
 from trainables.students.student import Student
 from trainables.students.student import build_student
 from trainables.training.devices import current_device
+from trainables.training.evaluation import Evaluation
 from trainables.training.evaluation import evaluate
 from trainables.training.inputs import SplitInputs
 from trainables.training.loop import TargetsOf
@@ -124,7 +125,7 @@ def _run(job: TrialJob, link: Link, ranks: Ranks, device: torch.device) -> _Ran:
     if ranks.is_first and ended.status != "paused":
         metrics = {f"val/{job.target[0]}": ended.best}
         if ended.status == "completed":
-            metrics, predictions = _final(job, student, device)
+            metrics, predictions = _final(job, student, device, ended.val)
             cause, error = _judge(job, metrics)
         metrics["train/examples"] = float(len(part.examples))
         metrics["train/steps"] = float(ended.steps)
@@ -168,15 +169,22 @@ def _targets(job: TrialJob, part: TaskSplit) -> tuple[TargetsOf | None, int]:
     return table, features.width
 
 
-def _final(job: TrialJob, student: Student, device: torch.device) -> tuple[dict[str, float], tuple[Prediction, ...]]:
+def _final(
+    job: TrialJob, student: Student, device: torch.device, val: Evaluation | None
+) -> tuple[dict[str, float], tuple[Prediction, ...]]:
+    """Metrics and predictions of the splits to evaluate; `val` is val's where the course has just made it."""
     metrics: dict[str, float] = {}
     predictions: list[Prediction] = []
     for name in job.evaluate:
-        split = load_split(job.config.task.name, job.config.task.data, name, Path(job.cache))
-        evaluation = evaluate(student, _inputs(job, split), device, job.config.optim)
+        evaluation = val if name == "val" and val else _evaluated(job, student, device, name)
         metrics.update({f"{name}/{metric}": float(value) for metric, value in evaluation.metrics.items()})
         predictions.extend(evaluation.predictions)
     return metrics, tuple(predictions)
+
+
+def _evaluated(job: TrialJob, student: Student, device: torch.device, name: str) -> Evaluation:
+    split = load_split(job.config.task.name, job.config.task.data, name, Path(job.cache))
+    return evaluate(student, _inputs(job, split), device, job.config.optim)
 
 
 def _seed_everything(seed: int, stream: int) -> None:
