@@ -155,7 +155,7 @@ def _targets(job: TrialJob, part: TaskSplit) -> tuple[TargetsOf | None, int]:
     if terms.image == terms.text == terms.tokens == 0:
         return None, 1
     from trainables.teachers.adaptation import adapted_heads
-    from trainables.teachers.confidence import teacher_confidence
+    from trainables.teachers.confidence_store import stored_confidence
     from trainables.teachers.feature_cache import open_features
     from trainables.training.targets import TargetTable
 
@@ -163,7 +163,7 @@ def _targets(job: TrialJob, part: TaskSplit) -> tuple[TargetsOf | None, int]:
     adaptation = config.distillation.adaptation
     if adaptation.of == "teacher":
         features = replace(features, heads=adapted_heads(part, features, adaptation, seed=job.seed))
-    confidence = teacher_confidence(part, features, seed=job.seed)
+    confidence = stored_confidence(part, features, seed=job.seed)
     shuffle_seed = job.seed if config.teacher.control == "shuffled" else None
     table = TargetTable(part, features, confidence, config.distillation, shuffle_seed=shuffle_seed)
     return table, features.width
