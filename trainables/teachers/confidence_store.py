@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 from dataclasses import asdict
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +41,8 @@ def stored_confidence(split: TaskSplit, features: TeacherFeatures, *, seed: int)
 
 def _key(split: TaskSplit, features: TeacherFeatures, seed: int) -> str:
     settings = [IDENTITY_VERSION, FOLDS, PENALTY, ITERATIONS, torch.__version__, torch.get_num_threads(), seed]
-    digest = hashlib.sha256(json.dumps([*settings, split.task, split.classes, features.blank]).encode())
+    kept = [field.name for field in fields(TeacherConfidence)]
+    digest = hashlib.sha256(json.dumps([*settings, kept, split.task, split.classes, features.blank]).encode())
     if features.heads is not None:
         digest.update(features.heads.image.tobytes() + features.heads.text.tobytes())
     for example in split.examples:
