@@ -26,6 +26,7 @@ from trainables.students.published import type_name
 PUBLISHED_NORM_EPS = 1e-12
 """Of BERT, UNITER, VILLA and VL-BERT alike; students that start from ours keep torch's 1e-5."""
 _REGIONS = "encoder.region_embedding."
+_FROZEN_WORDS = "encoder.text_embedding.project."
 _FREE = ("head.", "encoder.patch_embedding.", "encoder.trunk.")
 """Parts that may start fresh: the task's head, and what reads pictures; with a published checkpoint _REGIONS too."""
 
@@ -84,7 +85,7 @@ class LoadReport:
 
     def explained(self) -> str:
         """Return the first fault, what was found and the remedy."""
-        name = self.faults[0]
+        name = next((name for name in self.faults if name.startswith(_FROZEN_WORDS)), self.faults[0])
         misfit = next((misfit for misfit in self.misfits if misfit.target == name), None)
         said = f"wanted {misfit.wanted}, found {misfit.found}" if misfit else "in one of the two alone"
         return f"{len(self.faults)} tensors differ, first {name!r}: {said}{_remedy(name, misfit)}"
@@ -96,7 +97,7 @@ def _remedy(name: str, misfit: Misfit | None) -> str:
             f". Its vocabulary has {misfit.found[0]:,} words, the student's {misfit.wanted[0]:,}: give the vocab.txt "
             "it was trained with as student.vocabulary (UNITER and VILLA base: that of bert-base-cased)"
         )
-    if name.startswith("encoder.text_embedding.project"):
+    if name.startswith(_FROZEN_WORDS):
         return ". Presets with MiniLM's frozen words take no published checkpoint; use a *_base or *_large preset"
     return ". Wanted a checkpoint of the preset's size"
 

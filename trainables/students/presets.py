@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 from typing import Literal
 
-from trainables.config import StudentConfig
+if TYPE_CHECKING:
+    from trainables.config import StudentConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,9 +8,13 @@ import torch
 from torch import nn
 
 from trainables.config import StudentConfig
+from trainables.students.checkpoint import existing_checkpoint
+from trainables.students.checkpoint import read_tensors
 from trainables.students.heads import ClassifierHead
 from trainables.students.heads import num_outputs
 from trainables.students.heads import starting_logit
+from trainables.students.loading import LoadReport
+from trainables.students.loading import fitted
 from trainables.students.loading import load_student
 from trainables.students.presets import PRESETS
 from trainables.students.single_stream import SingleStream
@@ -88,6 +92,20 @@ def empty_student(
     return Student(
         encoder, ClassifierHead(preset.width, num_outputs(task, num_classes), starting_logit(task, num_classes))
     )
+
+
+def checked(config: StudentConfig, region_width: int) -> LoadReport:
+    """What of the checkpoint `config.init` becomes what of a student that has no weights yet; nothing is trained.
+
+    Raises:
+        CheckpointError: absent, unreadable or of no known layout.
+        VocabularyError: as `build_student`.
+    """
+    path = existing_checkpoint(config.preset, config.init)
+    with torch.device("meta"):
+        student = empty_student(config, task="vcr", num_classes=0, region_width=region_width)
+    report, _ = fitted(path, read_tensors(path), {name: tuple(p.shape) for name, p in student.state_dict().items()})
+    return report
 
 
 def _trunk(config: StudentConfig) -> Trunk | None:

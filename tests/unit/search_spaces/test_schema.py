@@ -13,8 +13,9 @@ from search_spaces.shipped import shipped
 from tests.helpers.study_text import HEAD
 from trainables.config import CONTROLS
 from trainables.config import TrialConfig
+from trainables.recipes import RECIPES
 
-SCHEMA = json_schema(TrialConfig, controls=tuple(CONTROLS))
+SCHEMA = json_schema(TrialConfig, controls=tuple(CONTROLS), recipes=tuple(RECIPES))
 VALIDATOR = Draft202012Validator(SCHEMA)
 
 
