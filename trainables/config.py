@@ -37,10 +37,20 @@ class TaskConfig(Frozen):
 class StudentConfig(Frozen):
     """The trained model: a single-stream cross-modal transformer."""
 
-    preset: Literal["uniter_tiny", "uniter_small", "uniter_base"] = Field("uniter_tiny", description="Size.")
-    init: str = Field(
-        "pretrained", description="`pretrained` (shipped checkpoint, uniter_tiny), `scratch`, or a checkpoint's path."
+    preset: Literal["uniter_tiny", "uniter_small", "uniter_base", "uniter_large", "clip_vil_tiny", "clip_vil_base"] = (
+        Field("uniter_tiny", description="Size; `clip_vil_*`: with a visual trunk that is fine-tuned.")
     )
+    init: str = Field(
+        "pretrained", description="`pretrained` (shipped checkpoint, *_tiny), `scratch`, or a checkpoint's path."
+    )
+    vocabulary: str | None = Field(
+        None, description="WordPiece vocabulary (vocab.txt) that the student reads; none: BERT's uncased one."
+    )
+    visual_input: Literal["regions", "patches", "both"] = Field(
+        "regions", description="What of the image enters: region features, patches of the whole picture, or both."
+    )
+    trunk_model: str = Field("RN50", description="open_clip model whose visual trunk clip_vil_base has.")
+    trunk_checkpoint: str | None = Field(None, description="Local checkpoint of that open_clip model.")
     dropout: float = Field(0.1, ge=0, lt=1, description="Dropout rate in the transformer.")
 
 
@@ -59,6 +69,8 @@ class OptimConfig(Frozen):
     """AdamW with linear warm-up and linear decay."""
 
     lr: float = Field(5e-4, gt=0, description="Peak learning rate.")
+    head_lr_factor: float = Field(1.0, gt=0, description="Factor of the rate for the head, pooler excepted.")
+    trunk_lr_factor: float = Field(0.1, gt=0, description="Factor of the rate for the student's visual trunk, if any.")
     weight_decay: float = Field(0.01, ge=0, description="Decoupled weight decay.")
     batch_size: int = Field(64, ge=1, description="Examples a step, over all workers.")
     epochs: int = Field(8, ge=1, description="Passes over the subset, within the two bounds below.")
@@ -119,7 +131,20 @@ CONTROLS: dict[str, dict[str, Any]] = {
 def canonical(config: TrialConfig) -> TrialConfig:
     """Return `config` with every field that cannot affect the result set to its default.
 
-    Without distillation the teacher does not matter either; for the rest see `canonical_distillation`.
+    Without distillation the teacher does not matter; for the rest see `canonical_distillation`. A student without a
+    trunk of its own: the trunk's fields do not matter.
     """
+    config = _canonical_trunk(config)
     teacher = config.teacher if config.distillation.distils else TeacherConfig()
     return config.model_copy(update={"teacher": teacher, "distillation": canonical_distillation(config.distillation)})
+
+
+def _canonical_trunk(config: TrialConfig) -> TrialConfig:
+    student, default = config.student, StudentConfig()
+    if student.preset != "clip_vil_base":
+        update = {"trunk_model": default.trunk_model, "trunk_checkpoint": default.trunk_checkpoint}
+        config = config.model_copy(update={"student": student.model_copy(update=update)})
+    if not student.preset.startswith("clip_vil"):
+        rate = {"trunk_lr_factor": OptimConfig().trunk_lr_factor}
+        config = config.model_copy(update={"optim": config.optim.model_copy(update=rate)})
+    return config

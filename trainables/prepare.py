@@ -1,4 +1,4 @@
-"""Everything that is computed once, before any trial: benchmark, teacher, region features, teacher features."""
+"""Everything computed once, before any trial: benchmark, teacher, region features, pixels, teacher features."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from filelock import Timeout
 from trainables.config import TeacherConfig
 from trainables.config import TrialConfig
 from trainables.config import canonical
+from trainables.students.presets import sees_pictures
 
 Progress = Callable[[str, int, int], None]
 """What is done, how much of it, out of how much."""
@@ -45,15 +46,19 @@ def prepare(configs: Sequence[TrialConfig], cache: Path, progress: Progress) -> 
     from trainables.data.load import load_split
     from trainables.data.splits import splits_of
     from trainables.teachers.feature_cache import build_features
+    from trainables.vision.pixels import build_pixels
     from trainables.vision.regions import build_regions
     from trainables.vision.regions import pictured
 
     cache.mkdir(parents=True, exist_ok=True)
     with _alone(cache, progress):
+        with_pixels = set(tasks_of(config for config in configs if sees_pictures(config.student)))
         for task, data in tasks_of(configs):
             for split in (load_split(task, data, name, cache) for name in splits_of(task, data)):
                 if split.labelled or pictured(split, cache):
                     build_regions(split, cache, progress)
+                    if (task, data) in with_pixels:
+                        build_pixels(split, cache, progress)
         for need in teacher_needs(configs):
             split = load_split(need.task, need.data, "train", cache)
             build_features(need.teacher, split, cache, progress, words=need.words, left_out=need.left_out)

@@ -27,6 +27,7 @@ from trainables.job import Status
 from trainables.job import TrialJob
 from trainables.job import TrialOutcome
 from trainables.students.presets import PRESETS
+from trainables.students.presets import sees_pictures
 from trainables.students.student import Student
 from trainables.students.student import build_student
 from trainables.training.devices import current_device
@@ -38,6 +39,7 @@ from trainables.training.loop import train
 from trainables.training.ranks import Ranks
 from trainables.training.ranks import current_ranks
 from trainables.training.step import TrainingStep
+from trainables.vision.pixels import open_pixels
 from trainables.vision.regions import open_regions
 
 TRACEBACK_LINES = 12
@@ -146,8 +148,15 @@ def _run(job: TrialJob, link: Link, ranks: Ranks, device: torch.device) -> _Ran:
 
 def _inputs(job: TrialJob, split: TaskSplit) -> SplitInputs:
     regions = open_regions(Path(job.cache), split.image_folder)
-    max_tokens = PRESETS[job.config.student.preset].max_tokens
-    return SplitInputs(split, regions, max_tokens=max_tokens, shown=job.config.task.inputs)
+    student = job.config.student
+    return SplitInputs(
+        split,
+        regions,
+        max_tokens=PRESETS[student.preset].max_tokens,
+        shown=job.config.task.inputs,
+        vocabulary=student.vocabulary,
+        pixels=open_pixels(Path(job.cache), split.image_folder) if sees_pictures(student) else None,
+    )
 
 
 def _targets(job: TrialJob, part: TaskSplit) -> tuple[TargetsOf | None, int]:

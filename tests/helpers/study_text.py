@@ -15,6 +15,7 @@ from search_spaces.study import Study
 from trainables.arms import ARMS
 from trainables.config import TrialConfig
 from trainables.config import canonical
+from trainables.recipes import RECIPES
 
 HEAD = """\
 study: tiny
@@ -36,6 +37,7 @@ def load(text: str, *overrides: str, metrics: tuple[str, ...] = ()) -> Study:
             canonical=canonical,
             overrides=overrides,
             metrics=metrics,
+            recipes=RECIPES,
         )
         return study
 

@@ -13,8 +13,9 @@ from search_spaces.shipped import shipped
 from tests.helpers.study_text import HEAD
 from trainables.arms import ARMS
 from trainables.config import TrialConfig
+from trainables.recipes import RECIPES
 
-SCHEMA = json_schema(TrialConfig, controls=tuple(ARMS))
+SCHEMA = json_schema(TrialConfig, controls=tuple(ARMS), recipes=tuple(RECIPES))
 VALIDATOR = Draft202012Validator(SCHEMA)
 
 
