@@ -16,6 +16,7 @@ from orchestrator.boundary import EXIT_MISTAKE
 from orchestrator.boundary import boundary
 from orchestrator.data_commands import data
 from orchestrator.simulate_command import simulate
+from orchestrator.student_commands import student
 
 _FORMS = ("table", "csv", "json", "jsonl", "markdown", "latex")
 _STORE = click.option(
@@ -470,10 +471,11 @@ def schema() -> None:
     import json
 
     from search_spaces.schema import json_schema
-    from trainables.config import CONTROLS
+    from trainables.arms import ARMS
     from trainables.config import TrialConfig
+    from trainables.recipes import RECIPES
 
-    click.echo(json.dumps(json_schema(TrialConfig, controls=tuple(CONTROLS)), indent=2))
+    click.echo(json.dumps(json_schema(TrialConfig, controls=tuple(ARMS), recipes=tuple(RECIPES)), indent=2))
 
 
 @ablate.command()
@@ -503,6 +505,7 @@ def compact(study: str, store: str | None) -> None:
 
 ablate.add_command(data)
 ablate.add_command(simulate)
+ablate.add_command(student)
 
 
 def _print_plan(source: str, overrides: tuple[str, ...], uri: str | None) -> None:

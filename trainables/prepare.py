@@ -1,4 +1,4 @@
-"""Everything that is computed once, before any trial: benchmark, teacher, region features, teacher features."""
+"""Everything computed once, before any trial: benchmark, teacher, region features, pixels, teacher features."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from filelock import Timeout
 from trainables.config import TeacherConfig
 from trainables.config import TrialConfig
 from trainables.config import canonical
+from trainables.students.presets import sees_pictures
 
 Progress = Callable[[str, int, int], None]
 """What is done, how much of it, out of how much."""
@@ -29,6 +30,8 @@ class TeacherNeed:
     data: str
     teacher: TeacherConfig
     words: bool
+    left_out: bool
+    """Texts without each of their words."""
 
 
 def prepare(configs: Sequence[TrialConfig], cache: Path, progress: Progress) -> None:
@@ -43,18 +46,22 @@ def prepare(configs: Sequence[TrialConfig], cache: Path, progress: Progress) -> 
     from trainables.data.load import load_split
     from trainables.data.splits import splits_of
     from trainables.teachers.feature_cache import build_features
+    from trainables.vision.pixels import build_pixels
     from trainables.vision.regions import build_regions
     from trainables.vision.regions import pictured
 
     cache.mkdir(parents=True, exist_ok=True)
     with _alone(cache, progress):
+        with_pixels = set(tasks_of(config for config in configs if sees_pictures(config.student)))
         for task, data in tasks_of(configs):
             for split in (load_split(task, data, name, cache) for name in splits_of(task, data)):
                 if split.labelled or pictured(split, cache):
                     build_regions(split, cache, progress)
+                    if (task, data) in with_pixels:
+                        build_pixels(split, cache, progress)
         for need in teacher_needs(configs):
             split = load_split(need.task, need.data, "train", cache)
-            build_features(need.teacher, split, cache, progress, words=need.words)
+            build_features(need.teacher, split, cache, progress, words=need.words, left_out=need.left_out)
 
 
 @contextmanager
@@ -79,17 +86,17 @@ def tasks_of(configs: Iterable[TrialConfig]) -> list[tuple[str, str]]:
 
 def teacher_needs(configs: Iterable[TrialConfig]) -> list[TeacherNeed]:
     """Distinct teacher features; the shuffled control permutes targets, and so shares the teacher's own."""
-    words: dict[tuple[str, str, TeacherConfig], bool] = {}
+    needs: dict[tuple[str, str, TeacherConfig], tuple[bool, bool]] = {}
     for config in map(canonical, configs):
-        terms = config.distillation.terms
-        if terms.image == terms.text == terms.tokens == 0:
+        if not config.distillation.distils:
             continue
         teacher = config.teacher
         if teacher.control == "shuffled":
             teacher = teacher.model_copy(update={"control": "none"})
         key = (config.task.name, config.task.data, teacher)
-        words[key] = words.get(key, False) or terms.tokens > 0
+        words, left_out = needs.get(key, (False, False))
+        needs[key] = (words or config.distillation.reads_words, left_out or config.distillation.reads_left_out)
     return [
-        TeacherNeed(task=task, data=data, teacher=teacher, words=needed)
-        for (task, data, teacher), needed in words.items()
+        TeacherNeed(task=task, data=data, teacher=teacher, words=words, left_out=left_out)
+        for (task, data, teacher), (words, left_out) in needs.items()
     ]

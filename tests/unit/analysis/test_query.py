@@ -126,7 +126,7 @@ def test_a_wrong_column_is_answered_with_the_right_ones(results: Results) -> Non
     assert '"test/accuracy"' in message
     assert (
         "Other views: studies, curves, cells, effects, claims, contrasts, profiles, disagreements, importance, "
-        "budgets, " in message
+        in message
     )
 
 

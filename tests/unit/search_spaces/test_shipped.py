@@ -20,8 +20,9 @@ def study(name: str) -> Study:
     return study
 
 
-def test_the_shipped_studies_are_the_quickstart_easy_vqa_and_one_a_task() -> None:
-    assert set(shipped()) == {"quickstart", "easy_vqa", "clip_td_vcr", "clip_td_snli_ve", "clip_td_vqa"}
+def test_the_shipped_studies_are_two_on_the_bundled_benchmark_easy_vqa_and_one_a_task() -> None:
+    bundled = {"quickstart", "mini_clip_td"}
+    assert set(shipped()) == bundled | {"easy_vqa", "clip_td_vcr", "clip_td_snli_ve", "clip_td_vqa"}
 
 
 @pytest.mark.parametrize("name", shipped())
