@@ -57,7 +57,7 @@ def study_page(results: Results, study: str) -> Page:
     """Gather what the report of `study` shows from its records."""
     plan = results.plans[study]
     effects = [row for row in results.effects.to_pylist() if row["study"] == study]
-    trials = decoded(results.records[study])
+    trials = decoded(results.records(study))
     current = [row for row in trials if plan.current is None or row["trial_id"] in plan.current]
     return Page(
         study=study,

@@ -58,7 +58,7 @@ def mistakes() -> tuple[type[Exception], ...]:
 def load(source: str, overrides: Sequence[str] = ()) -> tuple[Study, tuple[Cell, ...]]:
     """Return a study and its cells; raises StudyError with every mistake in it."""
     from search_spaces.load import load_study
-    from trainables.config import CONTROLS
+    from trainables.arms import ARMS
     from trainables.config import TrialConfig
     from trainables.config import canonical
     from trainables.data.metrics import METRICS
@@ -67,7 +67,7 @@ def load(source: str, overrides: Sequence[str] = ()) -> tuple[Study, tuple[Cell,
     return load_study(
         source,
         config_type=TrialConfig,
-        controls=CONTROLS,
+        controls=ARMS,
         canonical=canonical,
         overrides=tuple(overrides),
         metrics=METRICS,

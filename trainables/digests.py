@@ -43,12 +43,10 @@ def digests(config: TrialConfig, cache: Path) -> Digests:
 
     The bundled benchmark need not have been generated yet. Raises `MissingData` if a real data set is not there.
     """
-    distillation = canonical(config).distillation.terms
-    distilled = bool(distillation.image or distillation.text or distillation.tokens)
     data = data_digest(config.task.name, config.task.data, cache)
     return Digests(
         data=data,
-        teacher=_teacher(config, cache) if distilled else "",
+        teacher=_teacher(config, cache) if config.distillation.distils else "",
         student=student_digest(canonical(config).student, cache),
     )
 

@@ -30,6 +30,8 @@ class TeacherNeed:
     data: str
     teacher: TeacherConfig
     words: bool
+    left_out: bool
+    """Texts without each of their words."""
 
 
 def prepare(configs: Sequence[TrialConfig], cache: Path, progress: Progress) -> None:
@@ -59,7 +61,7 @@ def prepare(configs: Sequence[TrialConfig], cache: Path, progress: Progress) -> 
                         build_pixels(split, cache, progress)
         for need in teacher_needs(configs):
             split = load_split(need.task, need.data, "train", cache)
-            build_features(need.teacher, split, cache, progress, words=need.words)
+            build_features(need.teacher, split, cache, progress, words=need.words, left_out=need.left_out)
 
 
 @contextmanager
@@ -84,17 +86,17 @@ def tasks_of(configs: Iterable[TrialConfig]) -> list[tuple[str, str]]:
 
 def teacher_needs(configs: Iterable[TrialConfig]) -> list[TeacherNeed]:
     """Distinct teacher features; the shuffled control permutes targets, and so shares the teacher's own."""
-    words: dict[tuple[str, str, TeacherConfig], bool] = {}
+    needs: dict[tuple[str, str, TeacherConfig], tuple[bool, bool]] = {}
     for config in map(canonical, configs):
-        terms = config.distillation.terms
-        if terms.image == terms.text == terms.tokens == 0:
+        if not config.distillation.distils:
             continue
         teacher = config.teacher
         if teacher.control == "shuffled":
             teacher = teacher.model_copy(update={"control": "none"})
         key = (config.task.name, config.task.data, teacher)
-        words[key] = words.get(key, False) or terms.tokens > 0
+        words, left_out = needs.get(key, (False, False))
+        needs[key] = (words or config.distillation.reads_words, left_out or config.distillation.reads_left_out)
     return [
-        TeacherNeed(task=task, data=data, teacher=teacher, words=needed)
-        for (task, data, teacher), needed in words.items()
+        TeacherNeed(task=task, data=data, teacher=teacher, words=words, left_out=left_out)
+        for (task, data, teacher), (words, left_out) in needs.items()
     ]

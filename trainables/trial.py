@@ -113,7 +113,9 @@ def _run(job: TrialJob, link: Link, ranks: Ranks, device: torch.device) -> _Ran:
         config.student, task=config.task.name, num_classes=len(part.classes), region_width=inputs.regions.width
     )
     targets_of, teacher_width = _targets(job, part)
-    objective = Objective(config.distillation, student.width, teacher_width, seed=job.seed)
+    objective = Objective(
+        config.distillation, student.width, teacher_width, num_examples=len(part.examples), seed=job.seed
+    )
     step_module = TrainingStep(config.task.name, student, objective, label_smoothing=config.optim.label_smoothing).to(
         device
     )
@@ -159,8 +161,7 @@ def _inputs(job: TrialJob, split: TaskSplit) -> SplitInputs:
 def _targets(job: TrialJob, part: TaskSplit) -> tuple[TargetsOf | None, int]:
     """Teacher targets of the training examples and the teacher's width; (None, 1) without distillation."""
     config = job.config
-    terms = config.distillation.terms
-    if terms.image == terms.text == terms.tokens == 0:
+    if not config.distillation.distils:
         return None, 1
     from trainables.teachers.adaptation import adapted_heads
     from trainables.teachers.confidence import teacher_confidence

@@ -1,9 +1,9 @@
 """The teacher cache: what a frozen teacher makes of a split, computed once and read by every trial.
 
-`<cache>/teacher_features/<teacher digest>/` holds four tables of unit vectors (float16): `images` by the digest of the
-picture, `texts` by text, `words` (isolated) by word, `states` (contextual, one row a word) by text; and `teacher.json`
-with the joint width and the logit scale. Only what is missing is computed, a block at a time, so that work which is
-interrupted goes on.
+`<cache>/teacher_features/<teacher digest>/` holds five tables of unit vectors (float16): `images` by the digest of the
+picture, `texts` by text, `words` (isolated) by word, `states` (contextual, one row a word) by text, `left_out` (the
+text without that word, one row a word, where a selection asks for it) by text; and `teacher.json` with the joint width
+and the logit scale. Only what is missing is computed, a block at a time, so that work which is interrupted goes on.
 
 Dimensions: N examples, D joint width.
 """
@@ -33,6 +33,7 @@ from trainables.teachers.digest import teacher_digest
 from trainables.teachers.feature_table import FeatureTable
 from trainables.teachers.words import Passage
 from trainables.teachers.words import passage
+from trainables.teachers.words import without_each_word
 from trainables.teachers.words import words_of
 from trainables.vision.regions import RegionFeatures
 from trainables.vision.regions import open_regions
@@ -42,6 +43,8 @@ T = TypeVar("T")
 
 BLOCK = 2048
 """Texts or images a shard."""
+LEFT_OUT_BLOCK = 256
+"""Texts a shard where each is read once for every word."""
 BLANK = "blank"
 
 
@@ -61,6 +64,7 @@ class TeacherFeatures:
     texts: FeatureTable
     isolated: FeatureTable
     states: FeatureTable
+    left_out: FeatureTable
     picture_keys: dict[str, str]
     """Image path -> digest of the picture."""
     blank: bool
@@ -83,6 +87,14 @@ class TeacherFeatures:
         """One (words, D) array a text: `contextual` states, or each word `isolated`."""
         found = self._words(texts, kind)
         return found if self.heads is None else [_mapped(rows, self.heads.text) for rows in found]
+
+    def changes_without(self, texts: Sequence[str]) -> list[np.ndarray]:
+        """One (words,) array a text: 1 - cos(sentence, sentence without the word)."""
+        sentences = self.text(texts).astype(np.float32)
+        rows = self.left_out.rows(texts)
+        if self.heads is not None:
+            rows = [_mapped(row, self.heads.text) for row in rows]
+        return [1 - row.astype(np.float32) @ sentence for row, sentence in zip(rows, sentences, strict=True)]
 
     def _words(self, texts: Sequence[str], kind: str) -> list[np.ndarray]:
         if kind == "contextual":
@@ -124,6 +136,7 @@ def open_features(config: TeacherConfig, cache: Path, split: TaskSplit) -> Teach
         texts=FeatureTable(folder / "texts"),
         isolated=FeatureTable(folder / "words"),
         states=FeatureTable(folder / "states"),
+        left_out=FeatureTable(folder / "left_out"),
         picture_keys=open_regions(cache, split.image_folder).keys,
         blank=config.control == "blank_image",
         width=facts["width"],
@@ -131,15 +144,24 @@ def open_features(config: TeacherConfig, cache: Path, split: TaskSplit) -> Teach
     )
 
 
-def build_features(config: TeacherConfig, split: TaskSplit, cache: Path, progress: Progress, *, words: bool) -> None:
+def build_features(
+    config: TeacherConfig,
+    split: TaskSplit,
+    cache: Path,
+    progress: Progress,
+    *,
+    words: bool,
+    left_out: bool = False,
+) -> None:
     """Compute what is missing of a teacher's features of a split; the teacher is loaded only if something is.
 
-    `words`: per-word features too. The region features of the split must be there (`build_regions`).
+    `words`: per-word features too. `left_out`: texts without each of their words too. The region features of the
+    split must be there (`build_regions`).
     """
     folder = features_folder(config, cache)
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_suffix(".lock")):
-        work = _missing(config, split, open_regions(cache, split.image_folder), folder, words)
+        work = _missing(config, split, open_regions(cache, split.image_folder), folder, words, left_out)
         if not work.any and (folder / "teacher.json").exists():
             return
         from trainables.teachers.openclip import load_teacher
@@ -149,6 +171,7 @@ def build_features(config: TeacherConfig, split: TaskSplit, cache: Path, progres
         _write_texts(teacher, work.texts, folder, progress, words=False)
         _write_texts(teacher, work.states, folder, progress, words=True)
         _write_words(teacher, work.words, folder, progress)
+        _write_left_out(teacher, work.left_out, folder, progress)
         facts = {"width": int(teacher.encode_texts(["a"]).shape[1]), "logit_scale": teacher.logit_scale}
         made = json.dumps(facts | {"teacher": config.model_dump()}, indent=2)
         write_atomically(folder / "teacher.json", made + "\n")
@@ -163,15 +186,18 @@ class _Work:
     texts: list[Passage]
     states: list[Passage]
     words: list[str]
+    left_out: list[Passage]
 
     @property
     def any(self) -> bool:
-        return bool(self.pictures or self.texts or self.states or self.words)
+        return bool(self.pictures or self.texts or self.states or self.words or self.left_out)
 
 
-def _missing(config: TeacherConfig, split: TaskSplit, regions: RegionFeatures, folder: Path, words: bool) -> _Work:
+def _missing(
+    config: TeacherConfig, split: TaskSplit, regions: RegionFeatures, folder: Path, words: bool, left_out: bool
+) -> _Work:
     passages = {p.text: p for e in split.examples for p in map(passage, e.candidates)}
-    distilled = [passage(distilled_candidate(e)).text for e in split.examples] if words else []
+    distilled = [passage(distilled_candidate(e)).text for e in split.examples] if words or left_out else []
     pictures = {regions.keys[e.image]: e.image for e in split.examples}
     if config.control == "blank_image":
         pictures = {BLANK: ""}
@@ -179,8 +205,9 @@ def _missing(config: TeacherConfig, split: TaskSplit, regions: RegionFeatures, f
     return _Work(
         pictures={key: pictures[key] for key in images},
         texts=[passages[text] for text in FeatureTable(folder / "texts").missing(passages)],
-        states=[passages[text] for text in FeatureTable(folder / "states").missing(distilled)],
+        states=[passages[text] for text in FeatureTable(folder / "states").missing(distilled if words else [])],
         words=FeatureTable(folder / "words").missing(word for text in distilled for word in words_of(text)),
+        left_out=[passages[text] for text in FeatureTable(folder / "left_out").missing(distilled if left_out else [])],
     )
 
 
@@ -235,8 +262,17 @@ def _write_words(teacher: Any, words: list[str], folder: Path, progress: Progres
         progress("teacher: words alone", done, len(words))
 
 
-def _blocks(values: list[T]) -> Iterator[tuple[list[T], int]]:
-    """Blocks of BLOCK, each with the number of values done after it."""
-    for start in range(0, len(values), BLOCK):
-        block = values[start : start + BLOCK]
+def _write_left_out(teacher: Any, passages: list[Passage], folder: Path, progress: Progress) -> None:
+    for block, done in _blocks(passages, LEFT_OUT_BLOCK):
+        shorter = [without_each_word(whole) for whole in block]
+        flat = teacher.encode_texts([text for texts in shorter for text in texts]).numpy()
+        ends = np.cumsum([len(texts) for texts in shorter])
+        FeatureTable(folder / "left_out").add([p.text for p in block], np.split(flat, ends[:-1]))
+        progress("teacher: sentences with a word left out", done, len(passages))
+
+
+def _blocks(values: list[T], size: int = BLOCK) -> Iterator[tuple[list[T], int]]:
+    """Blocks of `size`, each with the number of values done after it."""
+    for start in range(0, len(values), size):
+        block = values[start : start + size]
         yield block, start + len(block)

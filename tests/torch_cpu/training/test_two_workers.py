@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,10 @@ def outcomes(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
         given: dict[str, Any] = {"evaluate": ("val", "test"), "cache": str(cache), "keep_predictions": True}
         return TrialJob(trial_id="t", config=config, seed=1, **{**given, **changes})
 
+    adapting = smoke(
+        distillation={**CLIP_TD, "adaptation": {"of": "student", "share": 0.5}},
+        optim={"min_steps": STEPS, "evaluations": EVALUATIONS},
+    )
     scenes = {
         "undisturbed": Scene(job=job()),
         "resumed": Scene(job=job(), resumes="undisturbed"),
@@ -60,6 +65,7 @@ def outcomes(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
         "first worker cannot save": Scene(job=job(), raises_in="save"),
         "first worker cannot ask": Scene(job=job(), raises_in="stop_requested"),
         "afterwards": Scene(job=job()),
+        "adapting first": Scene(job=replace(job(), config=adapting)),
     }
     return play(scenes, tmp_path_factory.mktemp("pair"))
 
@@ -71,6 +77,14 @@ def test_a_resumed_trial_of_two_workers_is_bit_equal(outcomes: Outcomes) -> None
     assert undisturbed.num_workers == 2
     assert result(resumed) == result(undisturbed)
     assert resumed.curve[0] == undisturbed.curve[0]  # from the checkpoint, its seconds included
+
+
+def test_two_workers_go_through_the_stage_in_which_a_student_adapts(outcomes: Outcomes) -> None:
+    adapted = outcomes["adapting first"][0]
+
+    assert adapted.status == "completed", adapted.error
+    assert adapted.num_workers == 2
+    assert result(adapted)[3] != result(outcomes["undisturbed"][0])[3]
 
 
 def test_two_workers_start_anew_together_where_one_finds_no_checkpoint(outcomes: Outcomes) -> None:

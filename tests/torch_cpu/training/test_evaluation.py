@@ -1,0 +1,66 @@
+"""Evaluation goes through a split by the length of its texts; what comes out is in the split's order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from trainables.config import OptimConfig
+from trainables.config import StudentConfig
+from trainables.data.load import load_split
+from trainables.students.heads import probabilities
+from trainables.students.student import Student
+from trainables.students.student import build_student
+from trainables.training.evaluation import predict
+from trainables.training.inputs import SplitInputs
+from trainables.vision.regions import open_regions
+
+pytestmark = pytest.mark.slow
+CPU = torch.device("cpu")
+
+
+def parts(task: str, cache: Path, shown: str = "both") -> tuple[SplitInputs, Student]:
+    split = load_split(task, "mini_smoke", "val", cache)
+    inputs = SplitInputs(split, open_regions(cache, split.image_folder), max_tokens=64, shown=shown)
+    torch.manual_seed(3)
+    student = build_student(StudentConfig(), task=task, num_classes=len(split.classes), region_width=1280)
+    return inputs, student
+
+
+@pytest.mark.parametrize("task", ["snli_ve", "vqa", "vcr"])
+def test_each_row_is_what_its_example_gives_alone(task: str, cache: Path) -> None:
+    inputs, student = parts(task, cache)
+    together = predict(student, inputs, CPU, OptimConfig())
+    alone = [inputs.batch(np.array([i])) for i in range(len(inputs))]
+    student.eval()
+    with torch.inference_mode():
+        rows = [probabilities(task, student(one.inputs).logits, inputs.num_candidates) for one in alone]
+
+    assert np.allclose(together, torch.cat(rows).numpy(), atol=1e-5)
+
+
+def test_batches_hold_every_example_once_and_rise_in_length(cache: Path) -> None:
+    inputs, _ = parts("vcr", cache)
+    batches = list(inputs.batches(7))
+    lengths = [batch.inputs.ids_BL.shape[1] for batch in batches]
+
+    assert sorted(np.concatenate([batch.indices for batch in batches])) == list(range(len(inputs)))
+    assert lengths == sorted(lengths)
+
+
+def test_a_split_that_is_read_again_keeps_its_encoded_texts_and_another_view_of_it_does_not(cache: Path) -> None:
+    first, again, blanked = (parts("snli_ve", cache, shown)[0] for shown in ("both", "both", "image"))
+
+    assert again.tokens is first.tokens
+    assert blanked.tokens is not first.tokens
+
+
+def test_bfloat16_is_the_precision_of_evaluation_too(cache: Path) -> None:
+    inputs, student = parts("snli_ve", cache)
+    exact, rounded = (predict(student, inputs, CPU, OptimConfig(precision=p)) for p in ("float32", "bfloat16"))
+
+    assert not np.array_equal(exact, rounded)
+    assert np.allclose(exact, rounded, atol=0.05)
