@@ -17,10 +17,18 @@ from trainables.arms import ARMS
 from trainables.config import CONTROLS
 from trainables.config import TermWeights
 from trainables.config import TrialConfig
+from trainables.data.load import load_split
 from trainables.job import Alone
 from trainables.job import TrialJob
 from trainables.job import TrialOutcome
 from trainables.prepare import prepare
+from trainables.students.tokens import teacher_text
+from trainables.teachers.feature_cache import distilled_candidate
+from trainables.teachers.feature_cache import open_features
+from trainables.teachers.openclip import load_teacher
+from trainables.teachers.words import passage
+from trainables.teachers.words import without_each_word
+from trainables.teachers.words import words_of
 from trainables.trial import run_trial
 
 pytestmark = pytest.mark.slow
@@ -79,6 +87,23 @@ def test_shuffled_targets_carry_their_relevance_and_probabilities_with_them(whol
     assert all(math.isfinite(value) for value in shuffled.values())
     assert plain["logits"] != shuffled["logits"]
     assert plain["tokens"] != shuffled["tokens"]
+
+
+def test_the_change_without_a_word_is_that_of_the_teacher_at_work(whole_cache: Path) -> None:
+    config = smoke("vcr", distillation=LEFT_OUT)
+    split = load_split("vcr", config.task.data, "train", whole_cache)
+    features = open_features(config.teacher, whole_cache, split)
+    teacher = load_teacher(config.teacher, whole_cache, lambda what, done, total: None)
+    candidates = [distilled_candidate(example) for example in split.examples[:3]]
+    for candidate, found in zip(
+        candidates, features.changes_without(list(map(teacher_text, candidates))), strict=True
+    ):
+        whole = passage(candidate)
+        sentence_D = teacher.encode_texts([whole])[0]
+        expected = [1 - float(row @ sentence_D) for row in teacher.encode_texts(without_each_word(whole))]
+        assert found.tolist() == pytest.approx(expected, abs=2e-3)  # features are stored in half precision
+        assert len(found) == len(words_of(whole.text)) > 1
+        assert max(found) > 0.01
 
 
 def test_the_memory_of_crd_goes_on_bit_for_bit_after_a_cut(whole_cache: Path) -> None:
