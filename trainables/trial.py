@@ -173,7 +173,9 @@ def _targets(job: TrialJob, part: TaskSplit) -> tuple[TargetsOf | None, int]:
     adaptation = config.distillation.adaptation
     if adaptation.of == "teacher":
         features = replace(features, heads=adapted_heads(part, features, adaptation, seed=job.seed))
-    confidence = stored_confidence(part, features, seed=job.seed)
+    confidence = stored_confidence(
+        part, features, seed=job.seed, probabilities=config.distillation.reads_probabilities
+    )
     shuffle_seed = job.seed if config.teacher.control == "shuffled" else None
     table = TargetTable(part, features, confidence, config.distillation, shuffle_seed=shuffle_seed)
     return table, features.width

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch import nn
 from torch.nn import functional as F
 
+from trainables.distillation.distance import full_precision
 from trainables.distillation.distance import unit_length
 from trainables.distillation.outputs import StudentOutputs
 from trainables.distillation.outputs import TeacherTargets
@@ -25,7 +26,9 @@ ALIKE = 1 - 1e-4
 def alike(features_BD: Tensor) -> Tensor:
     """Return (B, B) bool, true where two different rows are one: the same picture, or the same sentence."""
     unit = unit_length(features_BD)
-    return (unit @ unit.T > ALIKE) & ~torch.eye(len(unit), dtype=torch.bool, device=unit.device)
+    with full_precision(unit):
+        cosines_BB = unit @ unit.T
+    return (cosines_BB > ALIKE) & ~torch.eye(len(unit), dtype=torch.bool, device=unit.device)
 
 
 def info_nce(queries_BD: Tensor, keys_KD: Tensor, scale: float, hidden_BB: Tensor) -> Tensor:
@@ -35,7 +38,8 @@ def info_nce(queries_BD: Tensor, keys_KD: Tensor, scale: float, hidden_BB: Tenso
     against, as a sentence of another example does that is true of the same picture.
     """
     B, K = len(queries_BD), len(keys_KD)
-    logits_BK = scale * unit_length(queries_BD) @ unit_length(keys_KD).T
+    with full_precision(queries_BD):
+        logits_BK = scale * unit_length(queries_BD) @ unit_length(keys_KD).T
     logits_BK = logits_BK.masked_fill(F.pad(hidden_BB, (0, K - B)), torch.finfo(logits_BK.dtype).min)
     return F.cross_entropy(logits_BK, torch.arange(B, device=logits_BK.device), reduction="none")
 

@@ -11,6 +11,7 @@ import json
 import os
 from dataclasses import asdict
 from dataclasses import fields
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,20 +29,28 @@ from trainables.teachers.confidence import teacher_confidence
 from trainables.teachers.feature_cache import TeacherFeatures
 
 
-def stored_confidence(split: TaskSplit, features: TeacherFeatures, *, seed: int) -> TeacherConfidence:
-    """Return what `teacher_confidence` gives, bit for bit, from disk where an earlier trial has computed it."""
-    path = features.images.folder.parent / "confidence" / f"{_key(split, features, seed)}.npz"
+def stored_confidence(
+    split: TaskSplit, features: TeacherFeatures, *, seed: int, probabilities: bool
+) -> TeacherConfidence:
+    """Return what `teacher_confidence` gives, bit for bit, from disk where an earlier trial has computed it.
+
+    `probabilities`: those of every class too, which take gigabytes for VQA v2; else their array has no columns.
+    """
+    key = _key(split, features, seed, probabilities)
+    path = features.images.folder.parent / "confidence" / f"{key}.npz"
     if path.is_file():
         with np.load(path) as arrays:
             return TeacherConfidence(**arrays)
     confidence = teacher_confidence(split, features, seed=seed)
+    if not probabilities:
+        confidence = replace(confidence, probabilities=confidence.probabilities[:, :0])
     _write(path, confidence)
     return confidence
 
 
-def _key(split: TaskSplit, features: TeacherFeatures, seed: int) -> str:
+def _key(split: TaskSplit, features: TeacherFeatures, seed: int, probabilities: bool) -> str:
     settings = [IDENTITY_VERSION, FOLDS, PENALTY, ITERATIONS, torch.__version__, torch.get_num_threads(), seed]
-    kept = [field.name for field in fields(TeacherConfidence)]
+    kept = [field.name for field in fields(TeacherConfidence)] + ["of every class"] * probabilities
     digest = hashlib.sha256(json.dumps([*settings, kept, split.task, split.classes, features.blank]).encode())
     if features.heads is not None:
         digest.update(features.heads.image.tobytes() + features.heads.text.tobytes())

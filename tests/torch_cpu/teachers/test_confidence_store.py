@@ -46,7 +46,7 @@ def features(tmp_path: Path, split: TaskSplit) -> TeacherFeatures:
     rng = np.random.default_rng(0)
     for table, names in (("images", NAMES), ("texts", [e.candidates[0].query.text for e in split.examples])):
         FeatureTable(tmp_path / table).add(names, list(rng.normal(size=(len(names), 1, WIDTH))))
-    tables = {name: FeatureTable(tmp_path / name) for name in ("images", "texts", "isolated", "states")}
+    tables = {name: FeatureTable(tmp_path / name) for name in ("images", "texts", "isolated", "states", "left_out")}
     keys = {name: name for name in NAMES}
     return TeacherFeatures(**tables, picture_keys=keys, blank=False, width=WIDTH, logit_scale=10.0)
 
@@ -57,7 +57,7 @@ def stored_files(features: TeacherFeatures) -> list[Path]:
 
 def test_what_is_read_again_is_what_was_computed(split: TaskSplit, features: TeacherFeatures) -> None:
     computed = asdict(teacher_confidence(split, features, seed=1))
-    first, again = (asdict(stored_confidence(split, features, seed=1)) for _ in range(2))
+    first, again = (asdict(stored_confidence(split, features, seed=1, probabilities=True)) for _ in range(2))
 
     assert len(stored_files(features)) == 1
     for name, values in computed.items():
@@ -71,10 +71,22 @@ def test_another_seed_truth_subset_or_head_of_the_teacher_has_a_file_of_its_own(
 ) -> None:
     swapped = replace(split.examples[0], targets=((1, 1.0),))
     turned = TeacherHeads(image=np.eye(WIDTH)[::-1], text=np.eye(WIDTH))
-    stored_confidence(split, features, seed=1)
-    stored_confidence(split, features, seed=2)
-    stored_confidence(replace(split, examples=(swapped, *split.examples[1:])), features, seed=1)
-    stored_confidence(replace(split, examples=split.examples[:15]), features, seed=1)
-    stored_confidence(split, replace(features, heads=turned), seed=1)
+    stored_confidence(split, features, seed=1, probabilities=False)
+    stored_confidence(split, features, seed=2, probabilities=False)
+    stored_confidence(replace(split, examples=(swapped, *split.examples[1:])), features, seed=1, probabilities=False)
+    stored_confidence(replace(split, examples=split.examples[:15]), features, seed=1, probabilities=False)
+    stored_confidence(split, replace(features, heads=turned), seed=1, probabilities=False)
 
     assert len(stored_files(features)) == 5
+
+
+def test_probabilities_of_every_class_are_kept_only_where_they_are_wanted(
+    split: TaskSplit, features: TeacherFeatures
+) -> None:
+    without, again = (stored_confidence(split, features, seed=1, probabilities=False) for _ in range(2))
+    whole = stored_confidence(split, features, seed=1, probabilities=True)
+
+    assert without.probabilities.shape == again.probabilities.shape == (len(NAMES), 0)
+    assert whole.probabilities.shape == (len(NAMES), len(CLASSES))
+    assert np.array_equal(without.probability, whole.probability)
+    assert len(stored_files(features)) == 2
