@@ -23,6 +23,9 @@ from trainables.vision.pixels import PICTURE_SIZE
 class Trunk(nn.Module):
     """Pixels to a map of features, one vector a cell. I pictures, P x Q cells, F features."""
 
+    mean: torch.Tensor
+    std: torch.Tensor
+
     def __init__(self, layers: nn.Module, *, mean: Sequence[float], std: Sequence[float], size: int) -> None:
         """`layers` give (I, F, P, Q) of normalised pictures of `size` pixels.
 
