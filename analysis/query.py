@@ -130,7 +130,7 @@ def _only_statement(connection: duckdb.DuckDBPyConnection, sql: str) -> duckdb.S
     return statements[0]
 
 
-def _refusal(message: str, sql: str, views: Mapping[str, pa.Table | Sequence[pa.Table | ds.Dataset]]) -> str:
+def _refusal(message: str, sql: str, views: Mapping[str, pa.Table | list[pa.Table | ds.Dataset]]) -> str:
     columns = "\n".join(f"  {name}: {', '.join(map(_quoted, _columns_of(parts)))}" for name, parts in views.items())
     others = ", ".join(name for name in VIEWS if name not in views)
     also = f"\nOther views: {others}." if others else ""
@@ -138,7 +138,7 @@ def _refusal(message: str, sql: str, views: Mapping[str, pa.Table | Sequence[pa.
     return f"SQL: {message.strip()}\nViews and their columns:\n{columns}{also}\n{quoting}"
 
 
-def _columns_of(parts: pa.Table | Sequence[pa.Table | ds.Dataset]) -> list[str]:
+def _columns_of(parts: pa.Table | list[pa.Table | ds.Dataset]) -> list[str]:
     tables = parts if isinstance(parts, list) else [parts]
     return list(dict.fromkeys(name for table in tables for name in table.schema.names))
 

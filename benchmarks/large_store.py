@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from orchestrator.folder import Folder
 from orchestrator.plan import PlannedCell
@@ -32,6 +33,9 @@ TRIALS = ARMS * FRACTIONS * (SEARCHED + CONFIRMED)
 PARAMETERS, METRICS, POINTS = 30, 20, 20
 METRIC_NAMES = ("val/accuracy", "test/accuracy", *(f"test/m{number:02}" for number in range(METRICS - 2)))
 PARAMETER_NAMES = ("optim.lr", *(f"optim.p{number:02}" for number in range(PARAMETERS - 1)))
+DISTINCT = 4
+"""Studies whose values differ; the others repeat them under other names and trial ids."""
+_NAME, _PREFIX = "any", "ffff"
 _NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
@@ -42,35 +46,42 @@ def study_name(number: int) -> str:
 
 def fill(store: Store, num_studies: int) -> int:
     """Write so many studies, compacted; return the number of their trials."""
+    made = [_Study(seed) for seed in range(min(DISTINCT, num_studies))]
     for number in range(num_studies):
-        _Written(store, number).write()
+        made[number % DISTINCT].write(store, study_name(number), f"{number:04x}")
     return num_studies * TRIALS
 
 
-class _Written:
-    def __init__(self, store: Store, number: int) -> None:
-        self._store = store
-        self._name = study_name(number)
-        self._rng = np.random.default_rng(number)
-        self._cells = [(arm, cell // ARMS) for cell in range(ARMS * FRACTIONS) for arm in [cell % ARMS]]
-        self._ids = [f"{number:04x}{trial:016x}" for trial in range(TRIALS)]
+class _Study:
+    """Plan, records and curves of one study, written under any name."""
+
+    def __init__(self, seed: int) -> None:
+        self._rng = np.random.default_rng(seed)
+        self._cells = [(cell % ARMS, cell // ARMS) for cell in range(ARMS * FRACTIONS)]
+        self._ids = [f"{_PREFIX}{trial:016x}" for trial in range(TRIALS)]
         self._values = [repr(value) for value in self._rng.random(TRIALS * PARAMETERS).tolist()]
-
-    def write(self) -> None:
-        """Write plan, records and curves."""
         content = study_content(self._study(), [self._planned(cell) for cell in range(len(self._cells))])
-        self._store.write_study(self._name, json.dumps(content).encode())
-        for table, rows in (("trials", self._records()), ("curves", self._curves())):
-            self._files(table, SCHEMAS[table]).merge(rows, self._ids)
-        assert self._store.flatten(self._name)
+        self._plan = json.dumps(content).encode()
+        self._tables = {"trials": self._records(), "curves": self._curves()}
 
-    def _files(self, table: str, schema: pa.Schema) -> TableFiles:
-        return TableFiles(Folder(self._store.uri), f"studies/{self._name}", table, schema, [])
+    def write(self, store: Store, name: str, prefix: str) -> None:
+        """Write the study with its own name and trial ids."""
+        plan = self._plan.replace(f'"{_PREFIX}'.encode(), f'"{prefix}'.encode())
+        store.write_study(name, plan.replace(f'"{_NAME}"'.encode(), f'"{name}"'.encode()))
+        own = [prefix + trial.removeprefix(_PREFIX) for trial in self._ids]
+        for table, rows in self._tables.items():
+            rows = _replaced(
+                rows, "trial_id", pc.replace_substring(rows["trial_id"], _PREFIX, prefix, max_replacements=1)
+            )
+            if table == "trials":
+                rows = _replaced(rows, "study", _column(name, pa.string()))
+            TableFiles(Folder(store.uri), f"studies/{name}", table, SCHEMAS[table], []).merge(rows, own)
+        assert store.flatten(name)
 
     def _study(self) -> Study:
         return Study.model_validate(
             {
-                "study": self._name,
+                "study": _NAME,
                 "question": "How fast is the answer?",
                 "base": {},
                 "arms": {"listed": {f"arm{arm}": {"optim.weight_decay": 0.01 * arm} for arm in range(ARMS)}},
@@ -110,7 +121,7 @@ class _Written:
         searched = position < SEARCHED
         arm, fraction = cell % ARMS, cell // ARMS
         values: dict[str, Any] = {
-            "record_version": 2, "trial_id": self._ids, "study": self._name, "source_study": "",
+            "record_version": 2, "trial_id": self._ids, "study": _NAME, "source_study": "",
             "arm": [f"arm{number}" for number in arm], "is_reference": arm == 0, "is_control": False,
             "cell": [f"arm{a}|{f}" for a, f in zip(arm, fraction, strict=True)],
             "cell_id": [f"cell{number}" for number in cell],
@@ -148,6 +159,11 @@ class _Written:
                 "seconds": self._rng.random(rows),
             }
         ).cast(CURVE_SCHEMA)
+
+
+def _replaced(table: pa.Table, name: str, column: Any) -> pa.Table:
+    position = table.schema.get_field_index(name)
+    return table.set_column(position, table.schema.field(position), column)
 
 
 def _fraction(number: int) -> float:

@@ -31,6 +31,7 @@ from trainables.students.presets import sees_pictures
 from trainables.students.student import Student
 from trainables.students.student import build_student
 from trainables.training.devices import current_device
+from trainables.training.evaluation import Evaluation
 from trainables.training.evaluation import evaluate
 from trainables.training.inputs import SplitInputs
 from trainables.training.loop import TargetsOf
@@ -128,7 +129,7 @@ def _run(job: TrialJob, link: Link, ranks: Ranks, device: torch.device) -> _Ran:
     if ranks.is_first and ended.status != "paused":
         metrics = {f"val/{job.target[0]}": ended.best}
         if ended.status == "completed":
-            metrics, predictions = _final(job, student, device)
+            metrics, predictions = _final(job, student, device, ended.val)
             cause, error = _judge(job, metrics)
         metrics["train/examples"] = float(len(part.examples))
         metrics["train/steps"] = float(ended.steps)
@@ -164,7 +165,7 @@ def _targets(job: TrialJob, part: TaskSplit) -> tuple[TargetsOf | None, int]:
     if not config.distillation.distils:
         return None, 1
     from trainables.teachers.adaptation import adapted_heads
-    from trainables.teachers.confidence import teacher_confidence
+    from trainables.teachers.confidence_store import stored_confidence
     from trainables.teachers.feature_cache import open_features
     from trainables.training.targets import TargetTable
 
@@ -172,21 +173,28 @@ def _targets(job: TrialJob, part: TaskSplit) -> tuple[TargetsOf | None, int]:
     adaptation = config.distillation.adaptation
     if adaptation.of == "teacher":
         features = replace(features, heads=adapted_heads(part, features, adaptation, seed=job.seed))
-    confidence = teacher_confidence(part, features, seed=job.seed)
+    confidence = stored_confidence(part, features, seed=job.seed)
     shuffle_seed = job.seed if config.teacher.control == "shuffled" else None
     table = TargetTable(part, features, confidence, config.distillation, shuffle_seed=shuffle_seed)
     return table, features.width
 
 
-def _final(job: TrialJob, student: Student, device: torch.device) -> tuple[dict[str, float], tuple[Prediction, ...]]:
+def _final(
+    job: TrialJob, student: Student, device: torch.device, val: Evaluation | None
+) -> tuple[dict[str, float], tuple[Prediction, ...]]:
+    """Metrics and predictions of the splits to evaluate; `val` is val's where the course has just made it."""
     metrics: dict[str, float] = {}
     predictions: list[Prediction] = []
     for name in job.evaluate:
-        split = load_split(job.config.task.name, job.config.task.data, name, Path(job.cache))
-        evaluation = evaluate(student, _inputs(job, split), device, job.config.optim)
+        evaluation = val if name == "val" and val else _evaluated(job, student, device, name)
         metrics.update({f"{name}/{metric}": float(value) for metric, value in evaluation.metrics.items()})
         predictions.extend(evaluation.predictions)
     return metrics, tuple(predictions)
+
+
+def _evaluated(job: TrialJob, student: Student, device: torch.device, name: str) -> Evaluation:
+    split = load_split(job.config.task.name, job.config.task.data, name, Path(job.cache))
+    return evaluate(student, _inputs(job, split), device, job.config.optim)
 
 
 def _seed_everything(seed: int, stream: int) -> None:
