@@ -69,9 +69,9 @@ class OptimConfig(Frozen):
     """AdamW with linear warm-up and linear decay."""
 
     lr: float = Field(5e-4, gt=0, description="Peak learning rate.")
+    weight_decay: float = Field(0.01, ge=0, description="Decoupled weight decay.")
     head_lr_factor: float = Field(1.0, gt=0, description="Factor of the rate for the head, pooler excepted.")
     trunk_lr_factor: float = Field(0.1, gt=0, description="Factor of the rate for the student's visual trunk, if any.")
-    weight_decay: float = Field(0.01, ge=0, description="Decoupled weight decay.")
     batch_size: int = Field(64, ge=1, description="Examples a step, over all workers.")
     epochs: int = Field(8, ge=1, description="Passes over the subset, within the two bounds below.")
     min_steps: int = Field(120, ge=1, description="Least number of steps (low-shot subsets are repeated).")

@@ -67,6 +67,7 @@ def text_only(ids: list[int], segment: int = 0) -> StudentBatch:
     )
 
 
+@pytest.mark.slow  # imports transformers
 @torch.inference_mode()
 def test_on_text_alone_a_loaded_student_is_transformers_bert(tmp_path: Path, vocabulary: str) -> None:
     student, report = loaded(saved(bert_tensors(), tmp_path / "pytorch_model.bin"), vocabulary)
