@@ -6,6 +6,7 @@ from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+from typing import TypeAlias
 
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -21,7 +22,7 @@ from analysis.results import load
 if TYPE_CHECKING:
     import duckdb
 
-Part = pa.Table | ds.Dataset
+Part: TypeAlias = "pa.Table | ds.Dataset"
 """Rows of a view, in memory or in files of which only what is asked is read."""
 
 DEFAULT = "effects"
