@@ -131,8 +131,8 @@ CONTROLS: dict[str, dict[str, Any]] = {
 def canonical(config: TrialConfig) -> TrialConfig:
     """Return `config` with every field that cannot affect the result set to its default.
 
-    Without distillation the teacher does not matter; for the rest see `canonical_distillation`. A student without a
-    trunk of its own: the trunk's fields do not matter.
+    Without distillation the teacher does not matter either, and without a trunk of the student its fields do not; for
+    the rest see `canonical_distillation`.
     """
     config = _canonical_trunk(config)
     teacher = config.teacher if config.distillation.distils else TeacherConfig()

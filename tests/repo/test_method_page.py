@@ -8,8 +8,11 @@ from typing import get_args
 
 from pydantic import BaseModel
 
+from trainables.arms import ARMS
+from trainables.arms import METHODS
 from trainables.config import CONTROLS
 from trainables.config import DistillationConfig
+from trainables.config import TermWeights
 
 PAGE = Path(__file__).parents[2] / "docs" / "method.md"
 
@@ -53,6 +56,7 @@ def test_tables_of_formulas_name_every_choice_of_their_option():
         ("Distance", "distillation.distance"),
         ("Confidence", "distillation.weighting.confidence"),
         ("Schedule", "distillation.weighting.schedule"),
+        ("Weights of the task loss", "distillation.weighting.task"),
     ):
         choices = leaves(DistillationConfig, "distillation")[path][1]
         assert {quoted(row[0])[0] for row in table_under(heading)} == set(choices), path
@@ -60,3 +64,20 @@ def test_tables_of_formulas_name_every_choice_of_their_option():
 
 def test_every_control_is_explained():
     assert [quoted(row[0])[0] for row in table_under("Controls")] == list(CONTROLS)
+
+
+def test_every_term_has_its_formula():
+    listed = [row[0].strip("`") for heading in ("Terms", "Rivals") for row in table_under(heading)]
+    assert listed == list(TermWeights.model_fields)
+
+
+def test_every_named_arm_is_explained_and_a_method_with_the_weights_it_has():
+    rows = table_under("Named arms")
+    assert [quoted(row[0])[0] for row in rows] == [name for name in ARMS if name not in CONTROLS]
+    for name, changes in METHODS.items():
+        said = next(row[1] for row in rows if quoted(row[0])[0] == name)
+        weights = {
+            path.rpartition(".")[2]: value for path, value in changes.items() if ".terms." in path and value > 0
+        }
+        for term, weight in weights.items():
+            assert f"`{term}` {weight:g}" in said, name

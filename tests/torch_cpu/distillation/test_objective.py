@@ -11,6 +11,7 @@ from trainables.config import TermWeights
 from trainables.config import WeightingConfig
 from trainables.distillation.objective import Objective
 from trainables.distillation.terms import TERMS
+from trainables.distillation.weighting import task_weights
 
 ALL_TERMS = TermWeights(image=0.5, text=0.25, tokens=2.0)
 STUDENT_B = torch.tensor([0.5, 0.02, 0.9, 0.3], dtype=torch.float64)
@@ -73,6 +74,17 @@ def test_reported_means_are_unweighted_and_detached(make_student, make_targets):
     assert total.item() == TASK_LOSS.item()
     assert list(means) == ["image", "text", "tokens"]
     assert all(0 < value.item() < 2 and not value.requires_grad for value in means.values())
+
+
+def test_kdar_weighs_the_task_loss_example_by_example_without_any_term(make_student, make_targets):
+    losses_B = torch.tensor([0.7, 0.1, 2.0, 1.0], dtype=torch.float64)
+    objective, targets = objective_of(TermWeights(), weighting=WeightingConfig(task="kdar")), make_targets()
+    assert objective.distils
+    found = objective(losses_B, make_student(), targets, progress=0.5, student_confidence_B=STUDENT_B)
+    torch.testing.assert_close(found[0], (task_weights(targets, STUDENT_B) * losses_B).mean())
+    assert found[1] == {}
+    with pytest.raises(ValueError, match=r"distillation: weighting\.task"):
+        objective(losses_B, make_student(), None, progress=0.5, student_confidence_B=STUDENT_B)
 
 
 def test_total_is_linear_in_each_weight(make_student, make_targets):

@@ -40,6 +40,15 @@ def test_prior_logits_equal_the_formula_computed_word_by_word(make_targets, scor
         assert row[mask].tolist() == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.parametrize("score", ["leave_one_out", "keyword"])
+def test_a_relevance_known_before_training_is_standardised_over_the_words(make_targets, score):
+    targets = make_targets()
+    logits_BN = prior_logits(SelectionConfig(score=score, temperature=0.4), targets)
+    for row, known, mask in zip(logits_BN, targets.relevance_BN, targets.word_mask_BN, strict=True):
+        expected = [z / 0.4 for z in plain_standardised(known[mask].tolist())]
+        assert row[mask].tolist() == pytest.approx(expected, abs=1e-6)
+
+
 @pytest.mark.parametrize("score", ["random", "all"])
 def test_scores_without_relevance_have_a_flat_prior(make_targets, score):
     assert not prior_logits(SelectionConfig(score=score), make_targets()).any()

@@ -86,6 +86,14 @@ def test_two_examples_of_one_picture_and_a_sentence_without_words_equal_the_form
     check_against_formula(term_of(name), student, replace(targets, image_BT=image_BT))
 
 
+def test_a_sentence_or_a_picture_of_another_example_is_no_negative(make_student, make_targets):
+    targets = make_targets()
+    text_BT, image_BT = targets.text_BT.clone(), targets.image_BT.clone()
+    text_BT[1], image_BT[3] = text_BT[0], image_BT[2]
+    check_against_formula(term_of("clip_interactive"), make_student(), replace(targets, text_BT=text_BT))
+    check_against_formula(term_of("clip_interactive"), make_student(), replace(targets, image_BT=image_BT))
+
+
 @pytest.mark.parametrize("name", PLAIN)
 def test_values_and_gradients_are_finite_where_everything_is_zero_or_in_one_place(name, make_student, make_targets):
     still = make_student()

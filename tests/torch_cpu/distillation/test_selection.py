@@ -94,6 +94,14 @@ def test_number_of_selected_words_is_the_rounded_share_and_at_least_one(n, ratio
     assert num_selected(mask_BN, ratio).tolist() == [min(n, max(1, round(ratio * n)))]
 
 
+@pytest.mark.parametrize("score", ["visual", "keyword", "random"])
+@pytest.mark.parametrize("count", [1, 3, 100])
+def test_a_count_is_the_number_of_words_whatever_the_ratio(make_targets, score, count):
+    targets = make_targets(lengths=(7, 3, 0, 5))
+    chosen_BN = select(SelectionConfig(score=score, count=count, ratio=1.0), targets, generator()).chosen_BN
+    assert chosen_BN.sum(-1).tolist() == [min(count, n) for n in (7, 3, 0, 5)]
+
+
 def test_sampling_draws_pairs_as_often_as_drawing_one_word_after_another():
     logits = [0.0, 1.0, -0.5, 2.0]
     prior = torch.softmax(torch.tensor(logits, dtype=torch.float64), 0).tolist()

@@ -14,6 +14,7 @@ from trainables.config import WeightingConfig
 from trainables.distillation.weighting import STUDENT_CONFIDENCE
 from trainables.distillation.weighting import example_weights
 from trainables.distillation.weighting import mean_one
+from trainables.distillation.weighting import task_weights
 
 CONFIDENCES = get_args(WeightingConfig.model_fields["confidence"].annotation)
 STUDENT_B = torch.tensor([0.5, 0.02, 0.9, 0.3], dtype=torch.float64)
@@ -58,6 +59,30 @@ def test_weights_carry_no_gradient_to_student_or_teacher(make_targets, confidenc
     student_B = STUDENT_B.clone().requires_grad_()
     targets = make_targets(requires_grad=True)
     assert not example_weights(WeightingConfig(confidence=confidence), targets, student_B).requires_grad
+
+
+@pytest.mark.parametrize("normalise", [True, False])
+@pytest.mark.parametrize("confidence", CONFIDENCES)
+def test_uniform_weights_have_the_mean_of_those_they_stand_for(make_targets, confidence, normalise):
+    config, targets = WeightingConfig(confidence=confidence, normalise=normalise), make_targets()
+    spread_B = example_weights(config, targets, STUDENT_B)
+    uniform_B = example_weights(config.model_copy(update={"uniform": True}), targets, STUDENT_B)
+    assert uniform_B.tolist() == pytest.approx([spread_B.mean().item()] * 4)
+
+
+def test_kdar_weighs_the_task_by_the_ratio_of_the_surprises(make_targets):
+    targets = make_targets()
+    pairs = zip(targets.confidence_B.tolist(), STUDENT_B.tolist(), strict=True)
+    expected = [1 - math.exp(-math.log(teacher) / math.log(student)) for teacher, student in pairs]
+    assert task_weights(targets, STUDENT_B).tolist() == pytest.approx(expected)
+
+
+def test_kdar_weights_stay_in_the_unit_interval_at_the_ends_of_confidence(make_targets):
+    ends_B = torch.tensor([0.0, 0.0, 1.0, 1.0], dtype=torch.float64)
+    weights_B = task_weights(replace(make_targets(), confidence_B=ends_B), torch.tensor([0.0, 1.0, 0.0, 1.0]))
+    assert weights_B.tolist() == pytest.approx([1 - math.exp(-1), 1.0, 0.0, 0.0])
+    with pytest.raises(ValueError, match=r"weighting\.task='kdar'.*student_confidence_B"):
+        task_weights(make_targets(), None)
 
 
 @settings(max_examples=40, deadline=None)

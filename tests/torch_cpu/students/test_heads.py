@@ -8,9 +8,11 @@ import pytest
 import torch
 
 from trainables.students.heads import ClassifierHead
+from trainables.students.heads import log_odds
 from trainables.students.heads import probabilities
 from trainables.students.heads import starting_logit
 from trainables.students.heads import task_loss
+from trainables.students.heads import task_losses
 
 
 def test_soft_targets_cost_the_sum_over_classes_of_binary_cross_entropy() -> None:
@@ -42,6 +44,27 @@ def test_vcr_asks_match_or_not_of_each_candidate() -> None:
         for row, k in zip(logits.tolist(), (1, 0, 0, 0), strict=True)
     )
     torch.testing.assert_close(task_loss("vcr", logits, targets), torch.tensor(expected / 4))
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("task", ["vcr", "snli_ve", "vqa"])
+def test_losses_of_the_examples_have_the_mean_of_the_batch(task: str, smoothing: float) -> None:
+    draw = torch.Generator().manual_seed(0)
+    logits = torch.randn(12 if task == "vcr" else 3, 2 if task == "vcr" else 4, generator=draw)
+    targets = torch.eye(4)[[2, 0, 3]]
+
+    losses = task_losses(task, logits, targets, smoothing)
+    assert losses.shape == (3,)
+    torch.testing.assert_close(losses.mean(), task_loss(task, logits, targets, smoothing))
+    alone = [task_loss(task, part, y[None], smoothing) for part, y in zip(logits.chunk(3), targets, strict=True)]
+    torch.testing.assert_close(losses, torch.stack(alone))
+
+
+def test_log_odds_are_the_logits_or_how_much_more_each_candidate_matches_than_not() -> None:
+    logits = torch.tensor([[0.1, 0.9], [0.4, 0.2], [1.0, -1.0], [0.0, 0.0]])
+    assert torch.equal(log_odds("vqa", logits, 1), logits)
+    found = log_odds("vcr", logits, 4)
+    torch.testing.assert_close(found.sigmoid()[0], logits.softmax(-1)[:, 1])
 
 
 def test_vcr_ranks_candidates_by_the_match_logit() -> None:

@@ -119,6 +119,7 @@ def test_candidates_of_one_picture_share_its_rows(visual_input: str) -> None:
     torch.testing.assert_close(shared.logits, single.logits.repeat_interleave(4, dim=0), atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_bundled_trunk_gives_the_region_features_of_its_own_files() -> None:
     trained_on_files, looks = student(), student(preset="clip_vil_tiny")
     from trainables.vision.trunk import PIXEL_MEAN
@@ -186,7 +187,9 @@ def test_a_trunk_of_open_clip_learns_at_its_own_rate(
     trunk_files: dict[str, str], small_clip_vil: None, visual_input: str
 ) -> None:
     built = student(preset="clip_vil_base", init="scratch", visual_input=visual_input, **trunk_files)
-    step = TrainingStep("snli_ve", built, Objective(TrialConfig().distillation, built.width, 1, seed=0))
+    step = TrainingStep(
+        "snli_ve", built, Objective(TrialConfig().distillation, built.width, 1, num_examples=2, seed=0)
+    )
     optimizer = optimizer_of(step, OptimConfig(trunk_lr_factor=0.5, head_lr_factor=3.0))
     before = {name: value.clone() for name, value in built.encoder.trunk.named_parameters()}
     statistics = {name: value.clone() for name, value in built.encoder.trunk.named_buffers()}

@@ -15,6 +15,7 @@ from trainables.teachers.words import passage
 from trainables.teachers.words import positions_of_words
 from trainables.teachers.words import shorten
 from trainables.teachers.words import token_spans
+from trainables.teachers.words import without_each_word
 from trainables.teachers.words import words_of
 from trainables.torchvision_ops import declare_missing_ops
 
@@ -108,3 +109,23 @@ def test_a_passage_reads_what_the_student_counts_words_in():
     for response in (None, Text(text="a guitar .")):
         candidate = Candidate(query=Text(text="what is it ?"), response=response)
         assert passage(candidate).text == teacher_text(candidate)
+
+
+def test_each_word_is_left_out_once_wherever_it_stands() -> None:
+    whole = Passage(query="Is the, dog the one?", response="yes.")
+    found = without_each_word(whole)
+    assert [p.text for p in found] == [
+        "the, dog the one? yes.",
+        "Is , dog the one? yes.",
+        "Is the, the one? yes.",
+        "Is the, dog one? yes.",
+        "Is the, dog the ? yes.",
+        "Is the, dog the one? .",
+    ]
+    words = words_of(whole.text)
+    assert [words_of(p.text) for p in found] == [words[:i] + words[i + 1 :] for i in range(len(words))]
+
+
+def test_a_text_of_one_word_leaves_nothing_and_one_without_words_has_nothing_to_leave() -> None:
+    assert without_each_word(Passage(query="dog")) == [Passage(query="")]
+    assert without_each_word(Passage(query="?!")) == []

@@ -18,8 +18,12 @@ from trainables.job import TrialOutcome
 
 pytestmark = pytest.mark.slow
 
-SAMPLED = {**CLIP_TD, "selection": {"draw": "sampled"}}
-"""All terms, and words that are drawn afresh at every step."""
+SAMPLED = {
+    "terms": {**CLIP_TD["terms"], "crd": 0.8},
+    "selection": {"draw": "sampled"},
+    "crd": {"negatives": 5},
+}
+"""CLIP-TD's terms and one that remembers; words and negatives are drawn afresh at every step."""
 STEPS, EVALUATIONS = 6, 3
 ENDS = {
     "under a floor": ("stopped", "median"),
