@@ -6,6 +6,7 @@ from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+from typing import TypeAlias
 
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -20,6 +21,9 @@ from analysis.results import load
 
 if TYPE_CHECKING:
     import duckdb
+
+Part: TypeAlias = "pa.Table | ds.Dataset"
+"""Rows of a view, in memory or in files of which only what is asked is read."""
 
 DEFAULT = "effects"
 """The named query that `ablate query STUDY` asks without SQL."""
@@ -92,10 +96,10 @@ def ask(results: Results, sql: str) -> pa.Table:
     asked = {name for name in VIEWS if name in sql.lower()} or {"effects"}
     derived = {name: text for name, text in DERIVED.items() if name in asked}
     needed = asked | ({"trials"} if derived else set())
-    views = {name: getattr(results, attribute) for name, attribute in _TABLES.items() if name in needed}
+    views = {name: _parts(getattr(results, attribute)) for name, attribute in _TABLES.items() if name in needed}
     with duckdb.connect(":memory:", config={"threads": 2, "memory_limit": "1GB"}) as connection:
         for name, parts in views.items():
-            _register(connection, name, parts if isinstance(parts, list) else [parts])
+            _register(connection, name, parts)
         for name, definition in derived.items():
             connection.execute(f"create view {name} as {definition}")
         for setting in _SETTINGS:
@@ -106,7 +110,7 @@ def ask(results: Results, sql: str) -> pa.Table:
             raise QueryError(_refusal(str(error), sql, views)) from error
 
 
-def _register(connection: duckdb.DuckDBPyConnection, name: str, parts: Sequence[pa.Table | ds.Dataset]) -> None:
+def _register(connection: duckdb.DuckDBPyConnection, name: str, parts: Sequence[Part]) -> None:
     """Make a view of parts whose columns may differ: one that a part lacks is null there, differing types are text."""
     if len(parts) == 1:
         connection.register(name, parts[0])
@@ -130,17 +134,20 @@ def _only_statement(connection: duckdb.DuckDBPyConnection, sql: str) -> duckdb.S
     return statements[0]
 
 
-def _refusal(message: str, sql: str, views: Mapping[str, pa.Table | list[pa.Table | ds.Dataset]]) -> str:
-    columns = "\n".join(f"  {name}: {', '.join(map(_quoted, _columns_of(parts)))}" for name, parts in views.items())
+def _parts(view: Part | list[Part]) -> list[Part]:
+    return view if isinstance(view, list) else [view]
+
+
+def _names(parts: Sequence[Part]) -> list[str]:
+    return list(dict.fromkeys(name for part in parts for name in part.schema.names))
+
+
+def _refusal(message: str, sql: str, views: Mapping[str, Sequence[Part]]) -> str:
+    columns = "\n".join(f"  {name}: {', '.join(map(_quoted, _names(parts)))}" for name, parts in views.items())
     others = ", ".join(name for name in VIEWS if name not in views)
     also = f"\nOther views: {others}." if others else ""
     quoting = "Column names with `/` or `.` need double quotes."
     return f"SQL: {message.strip()}\nViews and their columns:\n{columns}{also}\n{quoting}"
-
-
-def _columns_of(parts: pa.Table | list[pa.Table | ds.Dataset]) -> list[str]:
-    tables = parts if isinstance(parts, list) else [parts]
-    return list(dict.fromkeys(name for table in tables for name in table.schema.names))
 
 
 def _quoted(name: str) -> str:
