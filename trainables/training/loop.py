@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from trainables.config import OptimConfig
@@ -18,6 +19,7 @@ from trainables.training.course import Course
 from trainables.training.course import Ended
 from trainables.training.devices import precision
 from trainables.training.devices import to_device
+from trainables.training.inputs import Batch
 from trainables.training.inputs import SplitInputs
 from trainables.training.order import batch_indices
 from trainables.training.order import learning_rate
@@ -53,7 +55,7 @@ def train(
     if optim.batch_size % ranks.world:
         raise ValueError(f"optim.batch_size={optim.batch_size} is not a multiple of {ranks.world} workers")
     steps = num_steps(optim, len(train_inputs))
-    optimizer = _optimizer(step_module, optim)
+    optimizer = build_optimizer(step_module, optim)
     wrapped = DistributedDataParallel(step_module) if ranks.world > 1 else step_module
     course = Course(job, step_module, optimizer, val_inputs, steps=steps, device=device, ranks=ranks, link=link)
     first, ended = course.resume()
@@ -67,24 +69,41 @@ def train(
         share = indices[ranks.rank :: ranks.world]
         batch = to_device(train_inputs.batch(share), device)
         targets = to_device(targets_of(share), device) if targets_of else None
-        with precision(optim.precision, device):
-            loss, parts = wrapped(batch, targets, step / steps)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(step_module.parameters(), optim.grad_clip)
-        if not math.isfinite(float(norm)):  # the same on all workers: gradients are averaged
-            raise NonFinite(
-                f"gradient norm is {float(norm)} at step {step + 1} of {steps} (loss {float(loss.detach()):.4g})"
-            )
-        optimizer.step()
-        losses = {"loss": float(loss.detach()), **{name: float(value) for name, value in parts.items()}}
+        losses, norm = take_step(wrapped, optimizer, batch, targets, progress=step / steps, optim=optim)
+        if not math.isfinite(norm):  # the same on all workers: gradients are averaged
+            raise NonFinite(f"gradient norm is {norm} at step {step + 1} of {steps} (loss {losses['loss']:.4g})")
         ended = course.after(step + 1, losses)
         if ended is not None:
             return ended
     raise AssertionError("the last step is an evaluation, which ends the course")
 
 
-def _optimizer(module: torch.nn.Module, optim: OptimConfig) -> torch.optim.Optimizer:
+def take_step(
+    module: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    batch: Batch,
+    targets: TeacherTargets | None,
+    *,
+    progress: float,
+    optim: OptimConfig,
+) -> tuple[dict[str, float], float]:
+    """Update the parameters of `module` (a `TrainingStep`, or DDP's of one) by one batch on its device.
+
+    Return the losses by name, and the norm of the gradient before it is cut.
+    """
+    with precision(optim.precision, batch.words.device):
+        loss, parts = module(batch, targets, progress)
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    norm = torch.nn.utils.clip_grad_norm_(module.parameters(), optim.grad_clip)
+    optimizer.step()
+    told = {"norm": norm, "loss": loss.detach(), **parts}
+    values = torch.stack([value.float() for value in told.values()]).tolist()  # a GPU is waited for once
+    losses = dict(zip(told, values, strict=True))
+    return losses, losses.pop("norm")
+
+
+def build_optimizer(module: torch.nn.Module, optim: OptimConfig) -> torch.optim.Optimizer:
     """AdamW with UNITER's betas; vectors (biases, norms) are not decayed."""
     decayed = [p for p in module.parameters() if p.requires_grad and p.dim() > 1]
     plain = [p for p in module.parameters() if p.requires_grad and p.dim() <= 1]
