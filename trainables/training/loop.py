@@ -7,8 +7,10 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from trainables.config import OptimConfig
 from trainables.distillation.outputs import TeacherTargets
 from trainables.errors import NonFinite
 from trainables.job import Link
@@ -17,6 +19,7 @@ from trainables.training.course import Course
 from trainables.training.course import Ended
 from trainables.training.devices import precision
 from trainables.training.devices import to_device
+from trainables.training.inputs import Batch
 from trainables.training.inputs import SplitInputs
 from trainables.training.optimizer import optimizer_of
 from trainables.training.optimizer import set_rate
@@ -68,18 +71,35 @@ def train(
         share = indices[ranks.rank :: ranks.world]
         batch = to_device(train_inputs.batch(share), device)
         targets = to_device(targets_of(share), device) if targets_of else None
-        with precision(optim.precision, device):
-            loss, parts = wrapped(batch, targets, step / steps)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(step_module.parameters(), optim.grad_clip)
-        if not math.isfinite(float(norm)):  # the same on all workers: gradients are averaged
-            raise NonFinite(
-                f"gradient norm is {float(norm)} at step {step + 1} of {steps} (loss {float(loss.detach()):.4g})"
-            )
-        optimizer.step()
-        losses = {"loss": float(loss.detach()), **{name: float(value) for name, value in parts.items()}}
+        losses, norm = take_step(wrapped, optimizer, batch, targets, progress=step / steps, optim=optim)
+        if not math.isfinite(norm):  # the same on all workers: gradients are averaged
+            raise NonFinite(f"gradient norm is {norm} at step {step + 1} of {steps} (loss {losses['loss']:.4g})")
         ended = course.after(step + 1, losses)
         if ended is not None:
             return ended
     raise AssertionError("the last step is an evaluation, which ends the course")
+
+
+def take_step(
+    module: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    batch: Batch,
+    targets: TeacherTargets | None,
+    *,
+    progress: float,
+    optim: OptimConfig,
+) -> tuple[dict[str, float], float]:
+    """Update the parameters of `module` (a `TrainingStep`, or DDP's of one) by one batch on its device.
+
+    Return the losses by name, and the norm of the gradient before it is cut.
+    """
+    with precision(optim.precision, batch.words.device):
+        loss, parts = module(batch, targets, progress)
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    norm = torch.nn.utils.clip_grad_norm_(module.parameters(), optim.grad_clip)
+    optimizer.step()
+    told = {"norm": norm, "loss": loss.detach(), **parts}
+    values = torch.stack([value.float() for value in told.values()]).tolist()  # a GPU is waited for once
+    losses = dict(zip(told, values, strict=True))
+    return losses, losses.pop("norm")
