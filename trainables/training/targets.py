@@ -85,7 +85,7 @@ def _derangement(count: int, seed: int) -> np.ndarray:
 
 def _pad(ragged: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     counts = np.array([len(row) for row in ragged])
-    padded = np.zeros((len(ragged), max(1, int(counts.max())), ragged[0].shape[1]), dtype=np.float16)
+    padded = np.zeros((len(ragged), max(1, int(counts.max())), ragged[0].shape[1]), dtype=ragged[0].dtype)
     for i, row in enumerate(ragged):
         padded[i, : len(row)] = row
     return padded, counts
