@@ -71,8 +71,8 @@ def prepare_remote(
         task = ray.remote(num_cpus=resources.cpus_per_worker, num_returns="streaming", **_place(resources))(_events)
         for event in task.remote(steps.data, list(configs), cache):
             progress(*ray.get(event))
-        plan = ray.remote(num_cpus=0, resources=HEAD_SHARE)(steps.blocks)
-        _compute(ray.get(plan.remote(list(configs), cache)), cache, progress, resources, steps)
+        plan = ray.remote(num_cpus=0, resources=HEAD_SHARE)(_call)
+        _compute(ray.get(plan.remote(steps.blocks, list(configs), cache)), cache, progress, resources, steps)
 
 
 def prepare_private(
@@ -123,20 +123,24 @@ def _compute(
     the first failure."""
     task = ray.remote(
         num_cpus=resources.cpus_per_worker, num_gpus=resources.gpus_per_worker, resources=dict(resources.custom)
-    )(steps.compute)
+    )(_call)
     count, waiting = BlockCount(blocks, progress), deque(blocks)
     running: dict[ray.ObjectRef[None], FeatureBlock] = {}
     try:
         while waiting or running:
             while waiting and len(running) < IN_FLIGHT:
                 block = waiting.popleft()
-                running[task.remote(block, cache)] = block
+                running[task.remote(steps.compute, block, cache)] = block
             for done in ray.wait(list(running))[0]:
                 ray.get(done)
                 count.add(running.pop(done))
     finally:
         for left in running:
             ray.cancel(left)
+
+
+def _call(step: Callable[..., Any], *arguments: Any) -> Any:
+    return step(*arguments)
 
 
 def _place(resources: Resources) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from orchestrator.boundary import EXIT_MISTAKE
 from orchestrator.boundary import boundary
 from orchestrator.data_commands import data
 from orchestrator.simulate_command import simulate
+from orchestrator.teacher_commands import teacher
 
 _FORMS = ("table", "csv", "json", "jsonl", "markdown", "latex")
 _STORE = click.option(
@@ -502,6 +503,7 @@ def compact(study: str, store: str | None) -> None:
 
 ablate.add_command(data)
 ablate.add_command(simulate)
+ablate.add_command(teacher)
 
 
 def _print_plan(source: str, overrides: tuple[str, ...], uri: str | None) -> None:

@@ -128,6 +128,13 @@ def planned_queue(study: Study, cells: Sequence[Cell], store: Store, cache_folde
         return unrecorded_queue(study, cells, cache_folder), str(error)
 
 
+def possible_configs(study: Study, cells: Sequence[Cell], cache_folder: Path) -> list[TrialConfig]:
+    """Return every configuration that a study may run, as far as preparation can tell them apart."""
+    from orchestrator.run import owed_configs
+
+    return owed_configs(unrecorded_queue(study, cells, cache_folder))
+
+
 def unrecorded_queue(study: Study, cells: Sequence[Cell], cache_folder: Path) -> TrialQueue:
     """Return the queue of all that a study may run, as if nothing were recorded; its trials have no identity."""
     from orchestrator.inputs import UNKNOWN

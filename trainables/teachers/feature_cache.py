@@ -32,6 +32,8 @@ from trainables.vision.regions import open_regions
 
 Table = Literal["images", "patches", "texts", "states", "words"]
 TABLES: tuple[Table, ...] = get_args(Table)
+FEATURES = "teacher_features"
+"""Folder of all teachers in the cache."""
 FACTS = "teacher.json"
 BLANK = "blank"
 """Name of the blank picture in the table of images."""
@@ -103,7 +105,7 @@ def _mapped(rows_ND: np.ndarray, head_DD: np.ndarray) -> np.ndarray:
 
 def features_folder(config: TeacherConfig, cache: Path) -> Path:
     """Where the features of a teacher lie; the shuffled control shares the teacher's own."""
-    return cache / "teacher_features" / teacher_digest(config, cache)[:16]
+    return cache / FEATURES / teacher_digest(config, cache)[:16]
 
 
 def distilled_candidate(example: Example) -> Candidate:

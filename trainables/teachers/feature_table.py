@@ -49,8 +49,8 @@ class _Shard:
 class FeatureTable:
     """All shards of one folder as one mapping from name to rows."""
 
-    def __init__(self, folder: Path, digest: str) -> None:
-        """`digest`: of the teacher whose features they must be. Raises TeacherError for a shard that is not whole."""
+    def __init__(self, folder: Path, digest: str | None) -> None:
+        """`digest`: of the teacher whose features they must be, None for whosever they are; raises TeacherError."""
         self.folder = folder
         self._digest = digest
         shards = [_open(part, digest) for part in shard_folders(folder)]
@@ -137,7 +137,7 @@ def shard_folders(folder: Path) -> list[Path]:
     return sorted(folder.glob(f"{SHARD_PREFIX}*"))
 
 
-def verify_shard(shard: Path, digest: str) -> None:
+def verify_shard(shard: Path, digest: str | None) -> None:
     """Read a shard whole. Raises TeacherError if its values are not those that were written."""
     _open(shard, digest)
     written = _facts(shard).get("values")
@@ -152,14 +152,14 @@ def sweep(folder: Path) -> None:
             shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _open(folder: Path, digest: str) -> _Shard:
+def _open(folder: Path, digest: str | None) -> _Shard:
     try:
-        found = _facts(folder).get("teacher", digest)
+        found = _facts(folder).get("teacher")
         keys, starts = np.load(folder / "keys.npy"), np.load(folder / "starts.npy")
         values = np.load(folder / "values.npy", mmap_mode="r")
     except (OSError, ValueError, EOFError) as error:
         raise _damaged(folder, str(error)) from error
-    if found != digest:
+    if digest and found not in (None, digest):
         raise TeacherError(f"{folder}: features of teacher {found}, wanted those of {digest}; remove this folder")
     if len(starts) != len(keys) + 1 or starts[-1] != len(values):
         raise _damaged(folder, f"{len(keys)} keys, {len(starts)} starts and {len(values)} rows do not fit")
