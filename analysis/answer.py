@@ -16,19 +16,23 @@ from analysis.plan import StudyPlan
 
 Row = Mapping[str, Any]
 
+MANY = 3
+"""Arms of one verdict that have a sentence each."""
+
 
 def answer(effects: Effects, plan: StudyPlan) -> list[str]:
     """Return sentences on the primary comparisons: each arm against the reference over all conditions.
 
     First what is incomplete, then the differences shown, then where none was shown and what the interval still
-    allows, then what cannot be told yet; last a warning where a control gained like an arm.
+    allows, then what cannot be told yet; last a warning where a control gained like an arm. More than `MANY` arms with
+    one verdict share a sentence.
     """
     rows = headline_rows(effects, "pooled")
     compared = [row for row in rows if not row["is_reference"]]
     sentences = [
         *_incomplete(rows),
-        *(_difference(row, plan) for row in compared if row["verdict"] in SHOWN),
-        *(_no_difference(row, plan) for row in compared if row["verdict"] == NO_DIFFERENCE),
+        *(said for verdict in SHOWN for said in _differences(_of(compared, verdict), plan)),
+        *_no_differences(_of(compared, NO_DIFFERENCE), plan),
         *_untold([row for row in compared if row["verdict"] == NOT_ENOUGH], plan),
         *_control_warning(compared),
     ]
@@ -41,6 +45,39 @@ def _incomplete(rows: Sequence[Row]) -> list[str]:
     if missing:
         return [f"Provisional: of {planned} planned confirm trials {missing} are missing and {failed} failed."]
     return [f"Of {planned} planned confirm trials {failed} failed and are left out."] if failed else []
+
+
+def _of(rows: Sequence[Row], verdict: str) -> list[Row]:
+    return [row for row in rows if row["verdict"] == verdict]
+
+
+def _differences(rows: Sequence[Row], plan: StudyPlan) -> list[str]:
+    if len(rows) <= MANY:
+        return [_difference(row, plan) for row in rows]
+    amounts = [_amount(row) for row in sorted(rows, key=lambda row: abs(row["difference"]))]
+    p_value = numbers.p_text(max(row["p_corrected"] for row in rows))
+    blocks = min(row["n_pairs"] for row in rows)
+    return [
+        f"{_named(rows)} are {rows[0]['verdict']} than {plan.reference} on {plan.headline}, by {amounts[0]} to "
+        f"{amounts[-1]} (corrected p {p_value} at most, {blocks} blocks of task and seed)."
+    ]
+
+
+def _no_differences(rows: Sequence[Row], plan: StudyPlan) -> list[str]:
+    if len(rows) <= MANY:
+        return [_no_difference(row, plan) for row in rows]
+    known = [row for row in rows if row["diff_ci_low"] is not None]
+    bounds = min(row["diff_ci_low"] for row in known), max(row["diff_ci_high"] for row in known)
+    p_value = numbers.p_text(min(row["p_corrected"] for row in rows))
+    return [
+        f"No difference to {plan.reference} was shown on {plan.headline} for {_named(rows)} (corrected p {p_value} at "
+        f"least, {min(row['n_pairs'] for row in rows)} blocks); the data allow differences from "
+        f"{numbers.interval(*bounds)}."
+    ]
+
+
+def _named(rows: Sequence[Row]) -> str:
+    return _listed([f"{row['arm']} (control)" if row["is_control"] else row["arm"] for row in rows])
 
 
 def _difference(row: Row, plan: StudyPlan) -> str:

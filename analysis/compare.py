@@ -52,8 +52,8 @@ def compared(first: Results, second: Results, studies: tuple[str, str]) -> pa.Ta
     if not arms or not conditions:
         what = "arm" if not arms else "condition"
         raise AnalysisError(f"{studies[0]} and {studies[1]} have no {what} in common")
-    first.told(mixtures_of_two((first.records[studies[0]], second.records[studies[1]]), plans))
-    observed = observe(first.records[studies[0]], plans[0]), observe(second.records[studies[1]], plans[1])
+    first.told(mixtures_of_two((first.observed(studies[0]), second.observed(studies[1])), plans))
+    observed = observe(first.observed(studies[0]), plans[0]), observe(second.observed(studies[1]), plans[1])
     seeds = tuple(seed for seed in plans[0].seeds.confirm if seed in plans[1].seeds.confirm)
     found = [_pooled(arm, plans[0].headline, observed, conditions, seeds) for arm in arms]
     corrected = holm([item.p_value for item in found])
@@ -77,7 +77,7 @@ def compared(first: Results, second: Results, studies: tuple[str, str]) -> pa.Ta
 
 def differences_of_origin(first: Results, second: Results, studies: tuple[str, str]) -> list[str]:
     """Say in which commits, data, teachers, students, devices and package versions the two runs differ."""
-    rows = [decoded(results.records[study]) for results, study in zip((first, second), studies, strict=True)]
+    rows = [decoded(results.records(study)) for results, study in zip((first, second), studies, strict=True)]
     said = []
     for column in ORIGINS:
         found = [sorted({str(row[column]) for row in mine}) for mine in rows]

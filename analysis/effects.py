@@ -11,12 +11,13 @@ import pyarrow as pa
 from analysis.comparison import ALL_CONDITIONS
 from analysis.comparison import Comparer
 from analysis.comparison import Comparison
+from analysis.comparison import p_values_of
 from analysis.errors import AnalysisError
 from analysis.observations import Observations
 from analysis.observations import observe
 from analysis.plan import StudyPlan
 from analysis.statistics import corrected
-from analysis.trials import typed_column
+from orchestrator.flat_trials import typed_column
 from search_spaces.spending import pairs_needed
 
 EFFECT_SCHEMA = pa.schema(
@@ -126,10 +127,13 @@ def _family_rows(
     family: Sequence[Comparison], plan: StudyPlan, observations: Observations, metric: str
 ) -> list[dict[str, Any]]:
     compared = [item for item in family if item.arm != plan.reference]
-    p_values = [over_looks(item.p_value, plan.spent(item.arm)) for item in compared]
-    adjusted = dict(zip(map(id, compared), corrected(p_values, plan.comparisons.correction), strict=True))
+    p_values = p_values_of(compared)
+    spent = [over_looks(p_value, plan.spent(item.arm)) for item, p_value in zip(compared, p_values, strict=True)]
+    both = zip(p_values, corrected(spent, plan.comparisons.correction), strict=True)
+    judged = dict(zip(map(id, compared), both, strict=True))
     size = 1 if plan.comparisons.correction == "none" else len(compared)
-    return [_row(item, plan, observations, metric, adjusted.get(id(item)), max(size, 1)) for item in family]
+    nothing = (None, None)
+    return [_row(item, plan, observations, metric, judged.get(id(item), nothing), max(size, 1)) for item in family]
 
 
 def over_looks(p_value: float | None, spent: float) -> float | None:
@@ -138,8 +142,14 @@ def over_looks(p_value: float | None, spent: float) -> float | None:
 
 
 def _row(
-    item: Comparison, plan: StudyPlan, observations: Observations, metric: str, p_corrected: float | None, size: int
+    item: Comparison,
+    plan: StudyPlan,
+    observations: Observations,
+    metric: str,
+    p_values: tuple[float | None, float | None],
+    size: int,
 ) -> dict[str, Any]:
+    p_value, p_corrected = p_values
     is_reference = item.arm == plan.reference
     # Under Benjamini and Hochberg all comparisons may pass together, each with its p-value at alpha.
     hardest = size if plan.comparisons.correction == "holm" else 1
@@ -168,7 +178,7 @@ def _row(
         "diff_ci_low": diff_low,
         "diff_ci_high": diff_high,
         "relative_gain": relative_gain(item),
-        "p_value": item.p_value,
+        "p_value": p_value,
         "p_corrected": p_corrected,
         "comparisons": size,
         "pairs_needed": needed,

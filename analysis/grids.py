@@ -38,7 +38,7 @@ Effects = Sequence[Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grid:
-    """A table of texts, each of one or two lines. The first column names the arm."""
+    """A table of texts, each of one or two lines. The first column names the arm, or the claim."""
 
     title: str
     columns: tuple[str, ...]
@@ -61,6 +61,27 @@ def pooled_grid(effects: Effects, plan: StudyPlan) -> Grid:
     title = f"{plan.headline} over {ALL_CONDITIONS}: difference to {plan.reference} (primary comparison)"
     columns = ("arm", "mean", "difference", "95 % interval", "p corrected", "blocks", "verdict")
     return Grid(title=title, columns=columns, rows=tuple(map(_pooled_row, headline_rows(effects, "pooled"))))
+
+
+def claims_grids(claims: Sequence[Mapping[str, Any]]) -> list[Grid]:
+    """The comparisons that the study declared (rows of the view `claims`), if there are any."""
+    if not claims:
+        return []
+    columns = ("claim", "arm", "against", "difference", "95 % interval", "p corrected", "blocks", "verdict")
+    rows = (
+        (
+            row["claim"],
+            row["arm"],
+            row["against"],
+            numbers.signed(row["difference"], _half(row)),
+            numbers.interval(row["diff_ci_low"], row["diff_ci_high"]),
+            numbers.p_text(row["p_corrected"]),
+            str(row["n_pairs"]),
+            row["verdict"],
+        )
+        for row in claims
+    )
+    return [Grid(title="Declared claims, corrected among themselves", columns=columns, rows=tuple(rows))]
 
 
 def condition_grids(effects: Effects, plan: StudyPlan, widest: int = 4) -> list[Grid]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
+from collections.abc import Iterable
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import reduce
@@ -13,9 +14,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from analysis.plan import StudyPlan
+from orchestrator.flat_trials import metric_columns
 
-_OBSERVED = ("cell_id", "seed", "status", "task", "metrics")
-"""Columns that are read of a record."""
+COMPARED = ("trial_id", "cell_id", "arm", "phase", "seed", "status", "task", "data_digest", "identity_version")
+"""Columns of a record that comparisons look at beside the metrics: what it is, and whether it may be compared."""
+
+_PLACE = ("cell_id", "seed", "status", "task")
 
 Place = tuple[str, str]
 """(arm, condition label): one cell of the study."""
@@ -54,28 +58,37 @@ class Observations:
 
 
 def observe(records: pa.Table, plan: StudyPlan) -> Observations:
-    """Return the observations in `records` (in `RECORD_SCHEMA`).
+    """Return the observations in `records` (in `RECORD_SCHEMA`, or in the view `trials`).
 
     Left out: search trials, trials that the plan no longer holds, seeds that it does not confirm with, and values
     that are not finite.
     """
-    rows = _counting(records, plan).to_pylist()
+    counting = _counting(records, plan)
+    rows = counting.select(_PLACE).to_pylist()
     labels = {cell.cell_id: (cell.arm, cell.label) for cell in plan.cells}
-    values: dict[str, dict[Place, dict[int, float]]] = {}
     failed: dict[Place, set[int]] = {}
     for row in rows:
-        place = labels[row["cell_id"]]
         if row["status"] != "completed":
-            failed.setdefault(place, set()).add(row["seed"])
-        for metric, value in row["metrics"] if row["status"] == "completed" else ():
-            if math.isfinite(value):
-                values.setdefault(metric, {}).setdefault(place, {})[row["seed"]] = value
+            failed.setdefault(labels[row["cell_id"]], set()).add(row["seed"])
+    places = [(labels[row["cell_id"]], row["seed"]) if row["status"] == "completed" else None for row in rows]
+    metrics = {name: _values(column.to_pylist(), places) for name, column in metric_columns(counting).items()}
     return Observations(
-        values=values,
+        values={name: values for name, values in metrics.items() if values},
         failed={place: frozenset(seeds) for place, seeds in failed.items()},
         tasks=_tasks(rows, plan, labels),
         observed=frozenset(labels[row["cell_id"]][1] for row in rows if row["status"] == "completed"),
     )
+
+
+def _values(
+    column: Iterable[float | None], places: Iterable[tuple[Place, int] | None]
+) -> dict[Place, dict[int, float]]:
+    """Return place -> seed -> value, of the finite values that have a place."""
+    found: dict[Place, dict[int, float]] = {}
+    for value, placed in zip(column, places, strict=True):
+        if placed is not None and value is not None and math.isfinite(value):
+            found.setdefault(placed[0], {})[placed[1]] = value
+    return found
 
 
 def _counting(records: pa.Table, plan: StudyPlan) -> pa.Table:
@@ -87,7 +100,7 @@ def _counting(records: pa.Table, plan: StudyPlan) -> pa.Table:
         _among(records["seed"], plan.seeds.confirm),
         *([] if current is None else [_among(records["trial_id"], current)]),
     ]
-    return records.select(_OBSERVED).filter(reduce(pc.and_, wanted))
+    return records.filter(reduce(pc.and_, wanted))
 
 
 def _among(column: pa.ChunkedArray, values: Collection[Any]) -> pa.ChunkedArray:

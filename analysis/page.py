@@ -14,6 +14,7 @@ from analysis.figures import Figure
 from analysis.figures import study_figures
 from analysis.figures.cost import device_seconds
 from analysis.grids import Grid
+from analysis.grids import claims_grids
 from analysis.grids import condition_grids
 from analysis.grids import condition_heading
 from analysis.grids import legend
@@ -57,13 +58,14 @@ def study_page(results: Results, study: str) -> Page:
     """Gather what the report of `study` shows from its records."""
     plan = results.plans[study]
     effects = [row for row in results.effects.to_pylist() if row["study"] == study]
-    trials = decoded(results.records[study])
+    claims = [row for row in results.claims.to_pylist() if row["study"] == study]
+    trials = decoded(results.records(study))
     current = [row for row in trials if plan.current is None or row["trial_id"] in plan.current]
     return Page(
         study=study,
         question=plan.question,
         answer=answer(effects, plan),
-        grids=[pooled_grid(effects, plan), *condition_grids(effects, plan)],
+        grids=[pooled_grid(effects, plan), *claims_grids(claims), *condition_grids(effects, plan)],
         legend=legend(effects, plan),
         shortfall=shortfall(effects),
         figures=study_figures(results, study),

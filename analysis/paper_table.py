@@ -98,7 +98,7 @@ def paper_table(results: Results, study: str, metric: str | None = None) -> Pape
         known = ", ".join(dict.fromkeys(row["metric"] for row in effects))
         raise AnalysisError(f"study {study!r}: no confirm trial has the metric {metric!r}; there are: {known}")
     labels, groups = _columns(plan, {condition for _, condition in rows})
-    observations = observe(results.records[study], plan)
+    observations = observe(results.observed(study), plan)
     return PaperTable(
         study=study,
         metric=metric,

@@ -154,23 +154,23 @@ class StudyPlan(_Read):
         at = next((number for number, seeds in enumerate(looks) if seeds >= planned), len(looks) - 1)
         return spent_at(looks, sequential.spending, alpha)[at] / alpha
 
-    @property
+    @cached_property
     def reference(self) -> str | None:
         """Name of the arm that all others are compared with."""
         return next((cell.arm for cell in self.cells if cell.is_reference), None)
 
-    @property
+    @cached_property
     def arms(self) -> tuple[str, ...]:
         """Arms that are compared, in the study's order: not those that a path only tries, which are not confirmed."""
         tried = {cell.arm for cell in self.cells if cell.confirm_total == 0 and cell.state != "failed"}
         return tuple(dict.fromkeys(cell.arm for cell in self.cells if cell.arm not in tried))
 
-    @property
+    @cached_property
     def controls(self) -> frozenset[str]:
         """Arms that are controls."""
         return frozenset(cell.arm for cell in self.cells if cell.is_control)
 
-    @property
+    @cached_property
     def conditions(self) -> tuple[str, ...]:
         """Labels of the conditions in the study's order."""
         return tuple(dict.fromkeys(cell.label for cell in self.cells))
@@ -187,22 +187,24 @@ class StudyPlan(_Read):
         """(Cell id, proposal) of every setting on a Pareto front."""
         return frozenset((cell.cell_id, proposal) for cell in self.cells for proposal in cell.front)
 
-    @property
+    @cached_property
     def headline(self) -> str:
         """The metric of the main table: the target's name on test, or the target itself if test is not evaluated."""
         return headline(self.target.metric, self.evaluate)
 
 
-def read_plan(stored: Mapping[str, Any]) -> StudyPlan:
-    """Read a stored study; raises `AnalysisError` naming the field that is missing or wrong."""
+def read_plan(stored: Mapping[str, Any] | bytes, name: str = "?") -> StudyPlan:
+    """Read a stored study, as values or as JSON; raises `AnalysisError` naming the field that is missing or wrong."""
     try:
+        if isinstance(stored, bytes):
+            return StudyPlan.model_validate_json(stored)  # what is not needed is skipped without being made
         return StudyPlan.model_validate(stored)
     except ValidationError as error:
         first = error.errors()[0]
-        path = ".".join(str(part) for part in first["loc"])
-        name = stored.get("study", "?")
+        path = ".".join(str(part) for part in first["loc"]) or "not a JSON object"
+        study = name if isinstance(stored, bytes) else stored.get("study", name)
         raise AnalysisError(
-            f"study.json of study {name!r}: {path}: {first['msg']}. Run `ablate run {name}` again to rewrite it; "
+            f"study.json of study {study!r}: {path}: {first['msg']}. Run `ablate run {study}` again to rewrite it; "
             "recorded trials are kept."
         ) from error
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.dataset as ds
 
 from analysis.errors import QueryError
 from analysis.formats import Format
@@ -30,7 +31,7 @@ _SETTINGS = (
 )
 _TABLES = {
     "studies": "studies_table",
-    "trials": "trials",
+    "trials": "parts_of_trials",
     "curves": "curves",
     "cells": "cells",
     "effects": "effects",
@@ -93,8 +94,8 @@ def ask(results: Results, sql: str) -> pa.Table:
     needed = asked | ({"trials"} if derived else set())
     views = {name: getattr(results, attribute) for name, attribute in _TABLES.items() if name in needed}
     with duckdb.connect(":memory:", config={"threads": 2, "memory_limit": "1GB"}) as connection:
-        for name, table in views.items():
-            connection.register(name, table)
+        for name, parts in views.items():
+            _register(connection, name, parts if isinstance(parts, list) else [parts])
         for name, definition in derived.items():
             connection.execute(f"create view {name} as {definition}")
         for setting in _SETTINGS:
@@ -103,6 +104,17 @@ def ask(results: Results, sql: str) -> pa.Table:
             return connection.sql(_only_statement(connection, sql)).to_arrow_table()
         except duckdb.Error as error:
             raise QueryError(_refusal(str(error), sql, views)) from error
+
+
+def _register(connection: duckdb.DuckDBPyConnection, name: str, parts: Sequence[pa.Table | ds.Dataset]) -> None:
+    """Make a view of parts whose columns may differ: one that a part lacks is null there, differing types are text."""
+    if len(parts) == 1:
+        connection.register(name, parts[0])
+        return
+    for number, part in enumerate(parts):
+        connection.register(f"{name}_{number}", part)
+    union = " union all by name ".join(f"select * from {name}_{number}" for number in range(len(parts)))
+    connection.execute(f"create view {name} as {union}")
 
 
 def _only_statement(connection: duckdb.DuckDBPyConnection, sql: str) -> duckdb.Statement:
@@ -118,12 +130,17 @@ def _only_statement(connection: duckdb.DuckDBPyConnection, sql: str) -> duckdb.S
     return statements[0]
 
 
-def _refusal(message: str, sql: str, views: Mapping[str, pa.Table]) -> str:
-    columns = "\n".join(f"  {name}: {', '.join(map(_quoted, table.column_names))}" for name, table in views.items())
+def _refusal(message: str, sql: str, views: Mapping[str, pa.Table | list[pa.Table | ds.Dataset]]) -> str:
+    columns = "\n".join(f"  {name}: {', '.join(map(_quoted, _columns_of(parts)))}" for name, parts in views.items())
     others = ", ".join(name for name in VIEWS if name not in views)
     also = f"\nOther views: {others}." if others else ""
     quoting = "Column names with `/` or `.` need double quotes."
     return f"SQL: {message.strip()}\nViews and their columns:\n{columns}{also}\n{quoting}"
+
+
+def _columns_of(parts: pa.Table | list[pa.Table | ds.Dataset]) -> list[str]:
+    tables = parts if isinstance(parts, list) else [parts]
+    return list(dict.fromkeys(name for table in tables for name in table.schema.names))
 
 
 def _quoted(name: str) -> str:

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.dataset as ds
 
 from analysis.budgets import BUDGET_SCHEMA
 from analysis.budgets import budgets_view
@@ -28,13 +29,15 @@ from analysis.importance import IMPORTANCE_SCHEMA
 from analysis.importance import importance_view
 from analysis.mixing import mixtures
 from analysis.mixing import refuse
+from analysis.observations import COMPARED
 from analysis.plan import StudyPlan
 from analysis.plan import read_plan
 from analysis.profiles import PROFILE_SCHEMA
 from analysis.profiles import profiles_view
-from analysis.trials import Fronts
-from analysis.trials import trials_view
 from orchestrator.errors import StoreError
+from orchestrator.flat_file import together
+from orchestrator.flat_trials import metrics_of
+from orchestrator.flat_trials import trials_view
 from orchestrator.records import CURVE_SCHEMA
 from orchestrator.records import PREDICTION_SCHEMA
 from orchestrator.records import RECORD_SCHEMA
@@ -54,13 +57,23 @@ class Results:
         self._mixed = mixed
         self.studies = tuple(studies)
         self._problems: list[str] = []
-        self.plans: dict[str, StudyPlan] = {}
+        self._records: dict[str, pa.Table] = {}
+        self._observed: dict[str, pa.Table] = {}
+
+    @cached_property
+    def plans(self) -> dict[str, StudyPlan]:
+        """Study -> its plan, of those that have one that can be read."""
+        found: dict[str, StudyPlan] = {}
         for study in self.studies:
-            self._read_plan(study)
+            try:
+                found[study] = read_plan(self._store.study_json(study), study)
+            except (StoreError, AnalysisError) as error:
+                self._problems.append(str(error))
+        return found
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What was found and left out, each with its name and the reason."""
+        """What was found and left out by what was asked so far, each with its name and the reason."""
         return tuple(dict.fromkeys([*self._problems, *self._store.problems]))
 
     def plan(self, study: str) -> StudyPlan:
@@ -76,7 +89,7 @@ class Results:
         mixed: then `problems` says it.
         """
         plan = self.plan(study)
-        self.told(mixtures(self.records[study], plan))
+        self.told(mixtures(self.observed(study), plan))
         return plan
 
     def told(self, mixtures: Sequence[str]) -> None:
@@ -108,19 +121,42 @@ class Results:
 
         return page_of(self)
 
-    @cached_property
-    def records(self) -> dict[str, pa.Table]:
-        """Study -> every stored record, in `RECORD_SCHEMA`, also those that the present plan no longer holds."""
-        return {study: self._store.table(study, current=False) for study in self.studies}
+    def records(self, study: str) -> pa.Table:
+        """Return every stored record, in `RECORD_SCHEMA`, also those that the present plan no longer holds."""
+        if study not in self._records:
+            self._records[study] = self._store.table(study, current=False)
+        return self._records[study]
+
+    def observed(self, study: str) -> pa.Table:
+        """Return what comparisons look at of `records`, in a fraction of the time: `COMPARED` and the metrics."""
+        if study not in self._observed:
+            self._observed[study] = self._read_observed(study)
+        return self._observed[study]
+
+    def _read_observed(self, study: str) -> pa.Table:
+        flat = self._store.flat(study)
+        if flat is None:
+            return self._store.table(study, current=False, columns=[*COMPARED, "metrics"])
+        columns = [*COMPARED, *metrics_of(flat.physical_schema)]
+        return flat.to_table(columns=columns, filter=ds.field("phase") == "confirm", use_threads=False)
 
     @cached_property
     def trials(self) -> pa.Table:
-        """One row a trial: `analysis.trials.trials_view`."""
+        """One row a trial: `orchestrator.flat_trials.trials_view`."""
+        return _joined([part if isinstance(part, pa.Table) else part.to_table() for part in self.parts_of_trials])
+
+    @cached_property
+    def parts_of_trials(self) -> list[pa.Table | ds.Dataset]:
+        """The view `trials` in parts that may differ in their columns; of a data set, only what is asked is read."""
         empty = trials_view(RECORD_SCHEMA.empty_table(), None)
-        views = (
-            trials_view(table, self._current(study), self._fronts(study)) for study, table in self.records.items()
-        )
-        return _joined([empty, *views])
+        flat = {study: found for study in self.studies if (found := self._store.flat(study)) is not None}
+        derived = [self._derived_trials(study) for study in self.studies if study not in flat]
+        return [empty, *together(list(flat.values())), *derived]
+
+    def _derived_trials(self, study: str) -> pa.Table:
+        plan = self.plans.get(study)
+        current, fronts = (plan.current, plan.fronts) if plan else (None, ())
+        return trials_view(self.records(study), current, fronts)
 
     @cached_property
     def effects(self) -> pa.Table:
@@ -141,7 +177,7 @@ class Results:
     def disagreements(self) -> pa.Table:
         """Arms against the reference, example by example: `analysis.disagreements.disagreements_view`."""
         tables = [
-            disagreements_view(self.records[study], self._store.predictions(study), self.comparable(study))
+            disagreements_view(self.records(study), self._store.predictions(study), self.comparable(study))
             for study in self.plans
         ]
         return _joined([DISAGREEMENT_SCHEMA.empty_table(), *tables])
@@ -182,12 +218,11 @@ class Results:
         return self._of_each_study(self._store.predictions, PREDICTION_SCHEMA)
 
     def _of_comparable(self, view: Callable[[pa.Table, StudyPlan], pa.Table], schema: pa.Schema) -> pa.Table:
-        for study in self.plans:
-            self.comparable(study)
-        return self._of_plans(view, schema)
+        plans = [(study, self.comparable(study)) for study in self.plans]
+        return _joined([schema.empty_table(), *(view(self.observed(study), plan) for study, plan in plans)])
 
     def _of_plans(self, view: Callable[[pa.Table, StudyPlan], pa.Table], schema: pa.Schema) -> pa.Table:
-        tables = [view(self.records[study], plan) for study, plan in self.plans.items()]
+        tables = [view(self.records(study), plan) for study, plan in self.plans.items()]
         return _joined([schema.empty_table(), *tables])
 
     def _of_each_study(self, read: Callable[[str], pa.Table], schema: pa.Schema) -> pa.Table:
@@ -198,18 +233,6 @@ class Results:
                 for study, table in tables.items()
             ]
         )
-
-    def _current(self, study: str) -> frozenset[str] | None:
-        return self.plans[study].current if study in self.plans else None
-
-    def _fronts(self, study: str) -> Fronts:
-        return self.plans[study].fronts if study in self.plans else ()
-
-    def _read_plan(self, study: str) -> None:
-        try:
-            self.plans[study] = read_plan(self._store.study(study))
-        except (StoreError, AnalysisError) as error:
-            self._problems.append(str(error))
 
 
 def load(uri: str, studies: Sequence[str] | str | None = None, *, mixed: bool = False) -> Results:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from analysis.formats import in_markdown
 from analysis.grids import Grid
+from analysis.grids import claims_grids
 from analysis.grids import condition_grids
 from analysis.grids import legend
 from analysis.grids import pooled_grid
@@ -32,7 +33,9 @@ def results_table(results: Results, study: str, *, style: Style = "plain", width
     """Return the result table of `study`, one of `results`."""
     plan = results.comparable(study)
     effects = [row for row in results.effects.to_pylist() if row["study"] == study]
-    grids = [pooled_grid(effects, plan), *condition_grids(effects, plan, _WIDE if style == "markdown" else 4)]
+    claims = [row for row in results.claims.to_pylist() if row["study"] == study]
+    widest = _WIDE if style == "markdown" else 4
+    grids = [pooled_grid(effects, plan), *claims_grids(claims), *condition_grids(effects, plan, widest)]
     notes = [legend(effects, plan), *shortfall(effects)]
     return _markdown(grids, notes) if style == "markdown" else _terminal(grids, notes, style, width)
 

@@ -16,6 +16,7 @@ from orchestrator.boundary import EXIT_MISTAKE
 from orchestrator.boundary import boundary
 from orchestrator.data_commands import data
 from orchestrator.simulate_command import simulate
+from orchestrator.student_commands import student
 from orchestrator.teacher_commands import teacher
 
 _FORMS = ("table", "csv", "json", "jsonl", "markdown", "latex")
@@ -280,7 +281,7 @@ def power(study: str, store: str | None, effect: float, power: float, form: Any,
 
     name, opened = composition.find_study(study, store)
     results = load(opened.uri, name, mixed=mixed)
-    needed = seeds_needed(results.records[name], results.comparable(name), effect=effect, power=power)
+    needed = seeds_needed(results.observed(name), results.comparable(name), effect=effect, power=power)
     click.echo(render(needed, form), nl=False)
 
 
@@ -471,10 +472,11 @@ def schema() -> None:
     import json
 
     from search_spaces.schema import json_schema
-    from trainables.config import CONTROLS
+    from trainables.arms import ARMS
     from trainables.config import TrialConfig
+    from trainables.recipes import RECIPES
 
-    click.echo(json.dumps(json_schema(TrialConfig, controls=tuple(CONTROLS)), indent=2))
+    click.echo(json.dumps(json_schema(TrialConfig, controls=tuple(ARMS), recipes=tuple(RECIPES)), indent=2))
 
 
 @ablate.command()
@@ -498,11 +500,13 @@ def compact(study: str, store: str | None) -> None:
         if not claims.claim({compaction_key(name)}):
             raise StoreError(f"store {opened.uri!r}: a run of {name!r} is compacting it just now; try again later")
         click.echo(f"{opened.compact(name)} trials compacted")
+        opened.flatten(name)
     print_problems(console(stderr=True), opened.problems)
 
 
 ablate.add_command(data)
 ablate.add_command(simulate)
+ablate.add_command(student)
 ablate.add_command(teacher)
 
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from search_spaces.design import Cell
     from search_spaces.study import Resources
     from search_spaces.study import Study
+    from trainables.config import StudentConfig
     from trainables.config import TrialConfig
     from trainables.job import RunTrial
 
@@ -49,6 +50,8 @@ def mistakes() -> tuple[type[Exception], ...]:
         ("trainables.errors", "DataError"),
         ("trainables.teachers.errors", "TeacherError"),
         ("analysis.errors", "AnalysisError"),
+        ("trainables.students.checkpoint", "CheckpointError"),
+        ("trainables.students.vocabulary", "VocabularyError"),
     )
     reached = [getattr(sys.modules[module], name) for module, name in named if module in sys.modules]
     return (OrchestratorError, *reached)
@@ -57,18 +60,20 @@ def mistakes() -> tuple[type[Exception], ...]:
 def load(source: str, overrides: Sequence[str] = ()) -> tuple[Study, tuple[Cell, ...]]:
     """Return a study and its cells; raises StudyError with every mistake in it."""
     from search_spaces.load import load_study
-    from trainables.config import CONTROLS
+    from trainables.arms import ARMS
     from trainables.config import TrialConfig
     from trainables.config import canonical
     from trainables.data.metrics import METRICS
+    from trainables.recipes import RECIPES
 
     return load_study(
         source,
         config_type=TrialConfig,
-        controls=CONTROLS,
+        controls=ARMS,
         canonical=canonical,
         overrides=tuple(overrides),
         metrics=METRICS,
+        recipes=RECIPES,
     )
 
 
@@ -169,6 +174,14 @@ def prepare(configs: Sequence[TrialConfig], cache_folder: Path, progress: Progre
     from trainables.prepare import prepare as prepare_here
 
     prepare_here(configs, cache_folder, progress)
+
+
+def student_report(student: StudentConfig, region_width: int) -> tuple[list[str], bool]:
+    """Return what of a checkpoint becomes what of a student, as lines, and whether a trial would refuse it."""
+    from trainables.students.student import checked
+
+    report = checked(student, region_width)
+    return list(report.lines()), bool(report.faults)
 
 
 def engine(kind: str, address: str, study: Study, cache_folder: Path, checkpoints: str) -> tuple[Executor, Prepare]:

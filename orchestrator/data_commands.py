@@ -211,8 +211,9 @@ def submission(study: str, trial: str, split: str, store: str | None, out: Path)
 
 @data.command("easy-vqa")
 @_OUT
+@click.option("--test-pictures", type=click.IntRange(1, 1000), help="Keep the first so many of test [all 1,000].")
 @boundary
-def easy_vqa(out: Path) -> None:
+def easy_vqa(out: Path, test_pictures: int | None) -> None:
     """Write easy-VQA (Victor Zhou, MIT licence) from its Python package in the files of VQA v2.
 
     \b
@@ -221,7 +222,7 @@ def easy_vqa(out: Path) -> None:
     from trainables.data.easy_vqa import package_data
     from trainables.data.easy_vqa import write_easy_vqa
 
-    counts = write_easy_vqa(package_data(), out)
+    counts = write_easy_vqa(package_data(), out, test_pictures=test_pictures)
     click.echo(f"easy-VQA in {out}: " + ", ".join(f"{count:,} {part} questions" for part, count in counts.items()))
 
 

@@ -8,6 +8,7 @@ import uuid
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.dataset as ds
 from pyarrow import fs
 
 from orchestrator.errors import StoreError
@@ -79,6 +80,10 @@ class Folder:
             if not self.exists(path):  # removed between look-up and read
                 return None
             raise StoreError(f"store {self.uri!r}: cannot read {path}: {error}") from error
+
+    def fragment(self, path: str, form: ds.FileFormat) -> ds.Fragment:
+        """Return the file at `path` as something of which parts can be read."""
+        return form.make_fragment(self._at(path), self._files)
 
     def write(self, path: str, content: bytes | pa.Buffer, *, durable: bool = True) -> None:
         """Write the file at `path` whole or not at all, over one that is there.

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Callable
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,7 +20,6 @@ from pydantic import Field
 
 from orchestrator.cell_trials import CellTrials
 from orchestrator.cell_trials import State
-from orchestrator.records import RECORD_SCHEMA
 from orchestrator.records import as_json
 from orchestrator.trials import Phase
 from orchestrator.trials import Trial
@@ -106,26 +107,33 @@ def _heading(study: Study, reference: str) -> dict[str, Any]:
 
 
 def placed(table: pa.Table, cells: Sequence[PlannedCell]) -> pa.Table:
-    """Return one row a planned trial that is in `table` (in RECORD_SCHEMA), with its place taken from the plan."""
+    """Return one row a planned trial that is in `table` (columns of RECORD_SCHEMA), its place taken from the plan."""
     rows = {trial: row for row, trial in enumerate(table["trial_id"].to_pylist())}
     places = [(cell, trial) for cell in cells for trial in cell.places if trial.trial_id in rows]
-    taken = table.take(pa.array([rows[trial.trial_id] for _, trial in places], pa.int64()))
-    for name, values in _columns(places).items():
-        field = RECORD_SCHEMA.field(name)
-        taken = taken.set_column(RECORD_SCHEMA.get_field_index(name), field, pa.array(values, field.type))
-    return taken
-
-
-def _columns(places: Sequence[tuple[PlannedCell, PlannedTrial]]) -> dict[str, list[Any]]:
-    of_cell = ("cell_id", "arm", "is_reference", "is_control")
-    of_trial = ("phase", "proposal", "seed")
-    return {
-        "cell": [cell.name for cell, _ in places],
-        **{name: [getattr(cell, name) for cell, _ in places] for name in of_cell},
-        **{name: [getattr(trial, name) for _, trial in places] for name in of_trial},
-        "condition": [list(as_json(cell.condition).items()) for cell, _ in places],
-        "parameters": [list(trial.parameters.items()) for _, trial in places],
+    kept = [name for name in table.column_names if name not in _PLACED]
+    taken = table.select(kept).take(pa.array([rows[trial.trial_id] for _, trial in places], pa.int64()))
+    columns = {
+        field.name: pa.array([_PLACED[field.name](*place) for place in places], field.type)
+        if field.name in _PLACED
+        else taken[field.name]
+        for field in table.schema
     }
+    return pa.table(columns, schema=table.schema)
+
+
+_PLACED: Mapping[str, Callable[[PlannedCell, PlannedTrial], Any]] = {
+    "cell": lambda cell, trial: cell.name,
+    "cell_id": lambda cell, trial: cell.cell_id,
+    "arm": lambda cell, trial: cell.arm,
+    "is_reference": lambda cell, trial: cell.is_reference,
+    "is_control": lambda cell, trial: cell.is_control,
+    "phase": lambda cell, trial: trial.phase,
+    "proposal": lambda cell, trial: trial.proposal,
+    "seed": lambda cell, trial: trial.seed,
+    "condition": lambda cell, trial: list(as_json(cell.condition).items()),
+    "parameters": lambda cell, trial: list(trial.parameters.items()),
+}
+"""Column that says where a record stands -> its value."""
 
 
 def _planned(trial: Trial, proposal: int | None) -> PlannedTrial:

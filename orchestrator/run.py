@@ -113,6 +113,7 @@ def run_study(
             held = executor.run(queue, run.finish)
         finally:
             run.write_plan()
+        run.settle()
     return run.summary(held)
 
 
@@ -178,12 +179,19 @@ class _Run:
             self._compact_at += COMPACTED_AFTER
             self._compact()
 
-    def _compact(self) -> None:
+    def settle(self) -> None:
+        """Leave a run of many trials as few files."""
+        if self._ran >= COMPACTED_AFTER:
+            self._compact(flatten=True)
+
+    def _compact(self, *, flatten: bool = False) -> None:
         study = self._experiment.study.study
         key = compaction_key(study)
         if self._claims.claim({key}):
             try:
                 self._store.compact(study)
+                if flatten:
+                    self._store.flatten(study)
             finally:
                 self._claims.release({key})
 

@@ -5,6 +5,7 @@ studies/<study>/trials/<trial_id>.parquet       one record; written last, so tha
 studies/<study>/curves/<trial_id>.parquet
 studies/<study>/predictions/<trial_id>.parquet
 studies/<study>/compacted/<table>.parquet       many trials in one file, written by `compact`
+studies/<study>/flat/trials.parquet             the view `trials` of a compacted study, written by `flatten`
 studies/<study>/checkpoints/<trial_id>.checkpoint   of a trial that has not ended
 studies/<study>/leases/<owner>.json             what a driver that runs the study has claimed
 """
@@ -19,11 +20,14 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset as ds
 from pydantic import ValidationError
 
 from orchestrator.checkpoints import Checkpoints
 from orchestrator.claims import StudyClaims
 from orchestrator.errors import StoreError
+from orchestrator.flat_file import FlatFile
+from orchestrator.flat_trials import trials_view
 from orchestrator.folder import Folder
 from orchestrator.leases import Leases
 from orchestrator.owner import Owner
@@ -76,15 +80,18 @@ class Store:
 
     def study(self, name: str) -> dict[str, Any]:
         """Return what `write_study` wrote; raises StoreError if the study is not in the store."""
-        path = f"{_at(name)}/study.json"
-        content = self._folder.read(path)
+        try:
+            return dict(json.loads(self.study_json(name)))
+        except (ValueError, TypeError) as error:
+            path, remedy = f"{_at(name)}/study.json", "`ablate run` writes it anew"
+            raise StoreError(f"store {self.uri!r}: {path} is not a JSON object ({error}); {remedy}") from error
+
+    def study_json(self, name: str) -> bytes:
+        """Return what `write_study` wrote as it was written; raises StoreError if the study is not in the store."""
+        content = self._folder.read(f"{_at(name)}/study.json")
         if content is None:
             raise StoreError(self._no_study(name))
-        try:
-            return dict(json.loads(content.to_pybytes()))
-        except (ValueError, TypeError) as error:
-            remedy = "`ablate run` writes it anew"
-            raise StoreError(f"store {self.uri!r}: {path} is not a JSON object ({error}); {remedy}") from error
+        return bytes(content.to_pybytes())
 
     def plan(self, study: str) -> list[PlannedCell] | None:
         """Return the study's present plan as far as it is decided; None if there is none that can be read."""
@@ -122,14 +129,14 @@ class Store:
             raise StoreError(self._no_study(study))
         return self.records(study)
 
-    def table(self, study: str, *, current: bool = True) -> pa.Table:
-        """Return the records as a table in `RECORD_SCHEMA`, in order of trial id.
+    def table(self, study: str, *, current: bool = True, columns: Sequence[str] | None = None) -> pa.Table:
+        """Return the records as a table in `RECORD_SCHEMA`, or in some of its columns, in order of trial id.
 
         Each record stands where the study's present plan places it. Records that the plan no longer holds (of an
         arm that was changed, of a setting that a longer search has replaced) are left out, unless `current` is
         false. Without a plan all records stand where they were written.
         """
-        table = self._table(study, "trials").read()
+        table = self._table(study, "trials").read(columns)
         cells = self.plan(study)
         if cells is None:
             return table
@@ -163,6 +170,22 @@ class Store:
         merged = {name: self._table(study, name).compact() for name in ("curves", "predictions", "trials")}
         pa.default_memory_pool().release_unused()
         return merged["trials"]
+
+    def flatten(self, study: str) -> bool:
+        """Write the view `trials` of a compacted study as one file; return whether that could be done."""
+        flat = FlatFile(self._folder, _at(study))
+        sources = flat.sources()
+        cells = self.plan(study)
+        if sources is None or cells is None:
+            return False
+        current = frozenset(trial for cell in cells for trial in cell.trials)
+        fronts = frozenset((cell.cell_id, proposal) for cell in cells for proposal in cell.front)
+        flat.write(trials_view(self.table(study, current=False), current, fronts), sources)
+        return True
+
+    def flat(self, study: str) -> ds.ParquetFileFragment | None:
+        """Return what `flatten` wrote; None unless it is what would be written now."""
+        return FlatFile(self._folder, _at(study)).fragment()
 
     def curve_values(self, study: str, metric: str) -> dict[str, tuple[float, ...]]:
         """Return trial id -> values of `metric` (`split/name`) along its curve, by step, of the recorded trials."""

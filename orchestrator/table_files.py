@@ -10,6 +10,7 @@ it the version and the columns are looked at, and its pages are compared with th
 from __future__ import annotations
 
 from collections.abc import Collection
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -31,7 +32,9 @@ _FILES_AT_ONCE = 4
 _COMBINED = 100
 """Small files whose rows are put together before more are read."""
 _ROW_GROUP = 1000
-"""Rows of the merged file that are read or written together."""
+"""Records of the merged file that are read or written together."""
+_ROW_GROUP_OF_POINTS = 50_000
+"""The same of curves and predictions, whose rows are small."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +53,7 @@ class TableFiles:
         self._small = f"{study}/{name}"
         self._merged = f"{study}/compacted/{name}{_SUFFIX}"
         self._schema = schema
+        self._row_group = _ROW_GROUP if schema is RECORD_SCHEMA else _ROW_GROUP_OF_POINTS
         self._problems = problems
 
     def put(self, trial_id: str, rows: pa.Table) -> None:
@@ -64,16 +68,19 @@ class TableFiles:
 
     def merged_ids(self) -> set[str]:
         """Return the ids of the trials in the merged file."""
-        merged = self._table(self._merged)
+        merged = self._table(self._merged, ["trial_id"])
         return set() if merged is None else set(merged["trial_id"].to_pylist())
 
     def has_small(self, trial_id: str) -> bool:
         """Return whether the trial has a file of its own."""
         return self._folder.exists(f"{self._small}/{trial_id}{_SUFFIX}")
 
-    def read(self) -> pa.Table:
-        """Return all rows in the table's schema, in order of trial id, a trial's rows in the order written."""
-        return self._with_merged(self._readable())
+    def read(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """Return all rows in the table's schema, in order of trial id, a trial's rows in the order written.
+
+        With `columns`, only these are read of what is merged.
+        """
+        return self._with_merged(self._readable(), columns or self._schema.names)
 
     def rows_of(self, trial_id: str) -> pa.Table:
         """Return the rows of one trial."""
@@ -89,24 +96,27 @@ class TableFiles:
         What is merged already goes through memory a few rows at a time: it does not matter how large the study is.
         """
         small = self._readable()
-        if not small.trials:
-            return 0
-        sink = pa.BufferOutputStream()
-        with pq.ParquetWriter(sink, self._schema, compression="zstd", write_page_checksum=True) as writer:
-            writer.write_table(small.rows, _ROW_GROUP)
-            self._copy_merged(writer, replaced=small.trials)
-        self._folder.write(self._merged, sink.getvalue())
+        if small.trials:
+            self.merge(small.rows, small.trials)
         for trial in small.trials:
             self._folder.remove(f"{self._small}/{trial}{_SUFFIX}")
         return len(small.trials)
+
+    def merge(self, rows: pa.Table, trials: Collection[str]) -> None:
+        """Put the rows of `trials` into the merged file, over those that it has of them."""
+        sink = pa.BufferOutputStream()
+        with pq.ParquetWriter(sink, self._schema, compression="zstd", write_page_checksum=True) as writer:
+            writer.write_table(rows, self._row_group)
+            self._copy_merged(writer, replaced=trials)
+        self._folder.write(self._merged, sink.getvalue())
 
     def _copy_merged(self, writer: pq.ParquetWriter, replaced: Collection[str]) -> None:
         content = self._folder.read(self._merged)
         if content is None:
             return
         try:
-            for batch in _opened(content).iter_batches(_ROW_GROUP, use_threads=False):
-                table = _in_schema(pa.Table.from_batches([batch]), self._schema)
+            for batch in _opened(content).iter_batches(self._row_group, use_threads=False):
+                table = _in_schema(pa.Table.from_batches([batch]), self._schema, self._schema.names)
                 writer.write_table(table.filter(pc.invert(is_in(table, replaced))))
         except (pa.ArrowException, StoreError, OSError) as error:
             self._skip(self._merged, str(error).splitlines()[0])
@@ -128,8 +138,8 @@ class TableFiles:
                 rows.append(pa.concat_tables([self._schema.empty_table(), *known.values()]).combine_chunks())
         return _Small(trials=tuple(trials), rows=pa.concat_tables(rows))
 
-    def _with_merged(self, small: _Small) -> pa.Table:
-        rows, merged = small.rows, self._table(self._merged)
+    def _with_merged(self, small: _Small, columns: Sequence[str]) -> pa.Table:
+        rows, merged = small.rows.select(columns), self._table(self._merged, columns)
         if merged is not None:
             rows = pa.concat_tables([rows, merged.filter(pc.invert(is_in(merged, small.trials)))])
         return rows.sort_by("trial_id")
@@ -141,12 +151,14 @@ class TableFiles:
                 self._skip(f"{self._small}/{name}", "not a file of this store")
         return [f"{self._small}/{name}" for name in names if name.endswith(_SUFFIX)]
 
-    def _table(self, path: str) -> pa.Table | None:
+    def _table(self, path: str, columns: Sequence[str] | None = None) -> pa.Table | None:
         content = self._folder.read(path)
         if content is None:
             return None
         try:
-            table = _in_schema(_opened(content).read(use_threads=False), self._schema)
+            read = None if columns is None else [*columns, "record_version"]
+            table = _opened(content).read(columns=read, use_threads=False)
+            table = _in_schema(table, self._schema, columns or self._schema.names)
             if path != self._merged:
                 _check_rows(table, _trial(path))
         except (pa.ArrowException, StoreError, ValidationError, OSError) as error:
@@ -165,18 +177,17 @@ def is_in(table: pa.Table, trial_ids: Collection[str]) -> pa.ChunkedArray:
     return pc.is_in(table["trial_id"], value_set=pa.array(sorted(set(trial_ids)), pa.string()))
 
 
-def _in_schema(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Return `table` in `schema`; of a record, the version is looked at before any other column."""
+def _in_schema(table: pa.Table, schema: pa.Schema, columns: Sequence[str]) -> pa.Table:
+    """Return `columns` of `table` in `schema`; of a record, the version is looked at before any other column."""
     if schema is RECORD_SCHEMA:
         _check_version(table)
-    if table.schema.equals(schema):
-        return table
-    if schema is RECORD_SCHEMA:
         table = with_later_columns(table)
-    missing = [name for name in schema.names if name not in table.column_names]
+    missing = [name for name in columns if name not in table.column_names]
     if missing:
         raise StoreError(f"it has no column {', '.join(missing)}")
-    return table.select(schema.names).cast(schema)
+    wanted = pa.schema([schema.field(name) for name in columns])
+    table = table.select(columns)
+    return table if table.schema.equals(wanted) else table.cast(wanted)
 
 
 def _check_rows(table: pa.Table, trial_id: str) -> None:

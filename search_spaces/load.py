@@ -7,6 +7,7 @@ from collections.abc import Collection
 from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import BaseModel
@@ -19,6 +20,8 @@ from search_spaces.draft import section
 from search_spaces.errors import Mistake
 from search_spaces.errors import StudyError
 from search_spaces.override import overridden
+from search_spaces.recipe import Recipes
+from search_spaces.recipe import with_recipe
 from search_spaces.references import References
 from search_spaces.shipped import display_name
 from search_spaces.shipped import find_study
@@ -37,15 +40,17 @@ def load_study(
     canonical: Callable[[Any], Any],
     overrides: Sequence[str] = (),
     metrics: Collection[str] = (),
+    recipes: Recipes = MappingProxyType({}),
 ) -> tuple[Study, tuple[Cell, ...]]:
     """The study at a path, or the shipped study of a bare name, with ``a.b=value`` overrides applied; and its cells.
 
     `config_type` is the trial configuration that dotted paths address, `controls` are the named controls, and
     `canonical` removes from a configuration what has no effect. `metrics` are known metrics' names without their
-    split; any passes where empty. Raises StudyError with every mistake at once.
+    split; any passes where empty. `recipes` are what `base.recipe` may name. Raises StudyError with every mistake at
+    once.
     """
     path = find_study(source)
-    document = overridden(read_document(path, display_name(path)), overrides)
+    document = with_recipe(overridden(read_document(path, display_name(path)), overrides), recipes)
     sketch = draft(document, config_type)
     mistakes = [*document.mistakes, *sketch.mistakes]
     references = References(

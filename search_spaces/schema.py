@@ -12,6 +12,7 @@ from pydantic.json_schema import models_json_schema
 from search_spaces.configuration import groups
 from search_spaces.configuration import leaves
 from search_spaces.domains import DOMAINS
+from search_spaces.recipe import KEY
 from search_spaces.study import ResourcesWhere
 from search_spaces.study import Study
 
@@ -26,8 +27,8 @@ class _Untitled(GenerateJsonSchema):
         return False
 
 
-def json_schema(config_type: type[BaseModel], controls: Collection[str] = ()) -> Schema:
-    """JSON Schema of a study over `config_type`: dotted paths, their values and named controls are completed too."""
+def json_schema(config_type: type[BaseModel], controls: Collection[str] = (), recipes: Collection[str] = ()) -> Schema:
+    """JSON Schema of a study over `config_type`: paths, values, named controls and recipes are completed."""
     _, combined = models_json_schema([(Study, "validation"), (config_type, "validation")], schema_generator=_Untitled)
     definitions: Schema = combined["$defs"]
     study = definitions.pop("Study")
@@ -36,6 +37,9 @@ def json_schema(config_type: type[BaseModel], controls: Collection[str] = ()) ->
     nested = {path: _field(config, path, definitions) for path in groups(config_type)}
     definitions["Field"] = {"enum": list(fields), "description": "Dotted path of a field of the trial configuration."}
     definitions["Changes"] = _closed({**fields, **nested})
+    if recipes:
+        described = "Published settings, by name, behind what the base says itself."
+        config["properties"] = {KEY: {"enum": list(recipes), "description": described}, **config["properties"]}
     study["properties"]["base"] |= {"$ref": f"#/$defs/{config_type.__name__}"}
     for key in ("type", "additionalProperties"):
         study["properties"]["base"].pop(key)

@@ -9,18 +9,18 @@ from __future__ import annotations
 from typing import Any
 from typing import Literal
 
-from pydantic import BaseModel
-from pydantic import ConfigDict
 from pydantic import Field
+
+from trainables.distillation.config import AdaptationConfig as AdaptationConfig
+from trainables.distillation.config import DistillationConfig as DistillationConfig
+from trainables.distillation.config import SelectionConfig as SelectionConfig
+from trainables.distillation.config import TermWeights as TermWeights
+from trainables.distillation.config import WeightingConfig as WeightingConfig
+from trainables.distillation.config import canonical_distillation
+from trainables.frozen import Frozen
 
 IDENTITY_VERSION = 3
 """Raised when code changes results; part of every trial's identity."""
-
-
-class Frozen(BaseModel):
-    """A frozen model that refuses unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
 
 class TaskConfig(Frozen):
@@ -37,10 +37,20 @@ class TaskConfig(Frozen):
 class StudentConfig(Frozen):
     """The trained model: a single-stream cross-modal transformer."""
 
-    preset: Literal["uniter_tiny", "uniter_small", "uniter_base"] = Field("uniter_tiny", description="Size.")
-    init: str = Field(
-        "pretrained", description="`pretrained` (shipped checkpoint, uniter_tiny), `scratch`, or a checkpoint's path."
+    preset: Literal["uniter_tiny", "uniter_small", "uniter_base", "uniter_large", "clip_vil_tiny", "clip_vil_base"] = (
+        Field("uniter_tiny", description="Size; `clip_vil_*`: with a visual trunk that is fine-tuned.")
     )
+    init: str = Field(
+        "pretrained", description="`pretrained` (shipped checkpoint, *_tiny), `scratch`, or a checkpoint's path."
+    )
+    vocabulary: str | None = Field(
+        None, description="WordPiece vocabulary (vocab.txt) that the student reads; none: BERT's uncased one."
+    )
+    visual_input: Literal["regions", "patches", "both"] = Field(
+        "regions", description="What of the image enters: region features, patches of the whole picture, or both."
+    )
+    trunk_model: str = Field("RN50", description="open_clip model whose visual trunk clip_vil_base has.")
+    trunk_checkpoint: str | None = Field(None, description="Local checkpoint of that open_clip model.")
     dropout: float = Field(0.1, ge=0, lt=1, description="Dropout rate in the transformer.")
 
 
@@ -58,74 +68,12 @@ class TeacherConfig(Frozen):
     )
 
 
-class TermWeights(Frozen):
-    """Weight of each distillation term in the objective; 0 switches a term off."""
-
-    image: float = Field(0.0, ge=0, description="Image embedding of the teacher (naive distillation).")
-    text: float = Field(0.0, ge=0, description="Sentence embedding of the teacher (naive distillation).")
-    tokens: float = Field(0.0, ge=0, description="Per-word features of the teacher on selected tokens.")
-
-
-class SelectionConfig(Frozen):
-    """Which tokens are distilled (paper.md 1.3(3))."""
-
-    score: Literal["visual", "semantic", "visual_semantic", "random", "all"] = Field(
-        "visual_semantic", description="Relevance by which tokens are selected."
-    )
-    ratio: float = Field(0.3, gt=0, le=1, description="Share of the words selected; at least one word.")
-    visual_share: float = Field(0.5, ge=0, le=1, description="Weight a of visual relevance in `visual_semantic`.")
-    temperature: float = Field(1.0, gt=0, description="Temperature tau of the prior's softmax.")
-    draw: Literal["top_k", "sampled"] = Field("top_k", description="Best k, or k drawn from the prior.")
-    weights: Literal["prior", "uniform"] = Field("prior", description="Weights of the selected tokens.")
-    features: Literal["isolated", "contextual"] = Field(
-        "contextual", description="Target of a token: the word encoded alone, or its state in the sentence."
-    )
-
-
-class WeightingConfig(Frozen):
-    """How strongly each example is distilled, and when (paper.md 1.3(4))."""
-
-    confidence: Literal["none", "teacher", "ratio", "sigmoid", "exp_ce", "clipped_ratio", "correct"] = Field(
-        "ratio", description="Weight of an example from teacher and student confidence: none or W1-W6."
-    )
-    schedule: Literal["constant", "linear", "cosine", "warmup"] = Field(
-        "constant", description="Course of the distillation weight over training."
-    )
-    normalise: bool = Field(True, description="Scale the weights to mean 1 in each batch.")
-    temperature: float = Field(0.1, gt=0, description="tau of `sigmoid`.")
-    max_weight: float = Field(5.0, gt=0, description="w_max of `clipped_ratio`.")
-
-
-class AdaptationConfig(Frozen):
-    """Adaptive fine-tuning on the matched pairs of the low-shot subset (paper.md 1.3(5))."""
-
-    of: Literal["none", "teacher", "student"] = Field(
-        "none",
-        description="Who is adapted: the teacher's heads beforehand (AF-T), or the student in a first stage (AF-S).",
-    )
-    steps: int = Field(100, ge=1, description="Steps of the teacher's adaptation.")
-    rate: float = Field(1e-3, gt=0, description="Learning rate of the teacher's adaptation.")
-    share: float = Field(
-        0.2, gt=0, lt=1, description="Share of the trial's steps, its first, in which the student adapts."
-    )
-
-
-class DistillationConfig(Frozen):
-    """The distillation part of the objective."""
-
-    terms: TermWeights = TermWeights()
-    distance: Literal["l1", "smooth_l1", "mse", "cosine"] = Field(
-        "cosine", description="Distance between projected student features and teacher features, both unit length."
-    )
-    selection: SelectionConfig = SelectionConfig()
-    weighting: WeightingConfig = WeightingConfig()
-    adaptation: AdaptationConfig = AdaptationConfig()
-
-
 class OptimConfig(Frozen):
     """AdamW with linear warm-up and linear decay."""
 
     lr: float = Field(5e-4, gt=0, description="Peak learning rate.")
+    head_lr_factor: float = Field(1.0, gt=0, description="Factor of the rate for the head, pooler excepted.")
+    trunk_lr_factor: float = Field(0.1, gt=0, description="Factor of the rate for the student's visual trunk, if any.")
     weight_decay: float = Field(0.01, ge=0, description="Decoupled weight decay.")
     batch_size: int = Field(64, ge=1, description="Examples a step, over all workers.")
     epochs: int = Field(8, ge=1, description="Passes over the subset, within the two bounds below.")
@@ -153,92 +101,53 @@ class TrialConfig(Frozen):
     optim: OptimConfig = OptimConfig()
 
 
-_NO_TERMS: dict[str, Any] = {
-    "distillation.terms.image": 0.0,
-    "distillation.terms.text": 0.0,
-    "distillation.terms.tokens": 0.0,
-}
-_NAIVE: dict[str, Any] = {
-    "distillation.terms.image": 1.0,
-    "distillation.terms.text": 1.0,
-    "distillation.terms.tokens": 0.0,
+def only(**weights: float) -> dict[str, Any]:
+    """Return changes that give the named terms these weights and switch all others off."""
+    return {f"distillation.terms.{name}": weights.get(name, 0.0) for name in TermWeights.model_fields}
+
+
+EVERY_EXAMPLE_ALIKE: dict[str, Any] = {
     "distillation.weighting.confidence": "none",
     "distillation.weighting.schedule": "constant",
+    "distillation.weighting.task": "none",
 }
+_NO_DISTILLATION = {**only(), "distillation.weighting.task": "none"}
 
 CONTROLS: dict[str, dict[str, Any]] = {
-    "no_distillation": _NO_TERMS,
-    "naive_distillation": _NAIVE,
+    "no_distillation": _NO_DISTILLATION,
+    "naive_distillation": {**only(image=1.0, text=1.0), **EVERY_EXAMPLE_ALIKE},
     "random_tokens": {"distillation.selection.score": "random"},
     "all_tokens": {"distillation.selection.score": "all"},
+    "uniform_weights": {"distillation.weighting.uniform": True},
     "shuffled_teacher": {"teacher.control": "shuffled"},
     "untrained_teacher": {"teacher.control": "untrained"},
     "blank_image": {"teacher.control": "blank_image"},
     "text_only": {"task.inputs": "text"},
     "adapted_teacher": {"distillation.adaptation.of": "teacher"},
     "adapted_student": {"distillation.adaptation.of": "student"},
-    "label_smoothing": {**_NO_TERMS, "optim.label_smoothing": 0.1},
-    "longer_training": {**_NO_TERMS, "optim.steps_factor": 1.5},
+    "label_smoothing": {**_NO_DISTILLATION, "optim.label_smoothing": 0.1},
+    "longer_training": {**_NO_DISTILLATION, "optim.steps_factor": 1.5},
 }
-"""Named arms that a study may list: what each changes in the base configuration."""
+"""Named controls that a study may list: what each changes in the base. Methods by name: `trainables.arms`."""
 
 
 def canonical(config: TrialConfig) -> TrialConfig:
     """Return `config` with every field that cannot affect the result set to its default.
 
-    Distillation off: teacher, selection, weighting and distance do not matter. Tokens term off: selection does
-    not matter. Score `all` or `random`: the fields that only shape the prior do not matter.
+    Without distillation the teacher does not matter either, and without a trunk of the student its fields do not; for
+    the rest see `canonical_distillation`.
     """
-    terms = config.distillation.terms
-    if terms.image == terms.text == terms.tokens == 0:
-        return config.model_copy(update=_WITHOUT_DISTILLATION)
-    distillation = config.distillation.model_copy(
-        update={
-            "selection": _canonical_selection(config.distillation),
-            "weighting": _canonical_weighting(config.distillation.weighting),
-            "adaptation": _canonical_adaptation(config.distillation.adaptation),
-        }
-    )
-    return config.model_copy(update={"distillation": distillation})
+    config = _canonical_trunk(config)
+    teacher = config.teacher if config.distillation.distils else TeacherConfig()
+    return config.model_copy(update={"teacher": teacher, "distillation": canonical_distillation(config.distillation)})
 
 
-_WITHOUT_DISTILLATION = {"teacher": TeacherConfig(), "distillation": DistillationConfig()}
-
-
-def _canonical_selection(distillation: DistillationConfig) -> SelectionConfig:
-    selection, default = distillation.selection, SelectionConfig()
-    if distillation.terms.tokens == 0:
-        return default
-    if selection.score == "all":  # every word is distilled: nothing is drawn
-        selection = selection.model_copy(update={"ratio": default.ratio, "draw": default.draw})
-    if selection.score in ("all", "random"):  # no relevance, so the prior is flat
-        selection = selection.model_copy(
-            update={"temperature": default.temperature, "draw": default.draw, "weights": default.weights}
-        )
-    if selection.score != "visual_semantic":
-        selection = selection.model_copy(update={"visual_share": default.visual_share})
-    if selection.draw == "top_k" and selection.weights == "uniform":  # ranks do not change with the temperature
-        selection = selection.model_copy(update={"temperature": default.temperature})
-    return selection
-
-
-def _canonical_weighting(weighting: WeightingConfig) -> WeightingConfig:
-    default = WeightingConfig()
-    update: dict[str, Any] = {}
-    if weighting.confidence == "none":
-        update["normalise"] = default.normalise
-    if weighting.confidence != "sigmoid":
-        update["temperature"] = default.temperature
-    if weighting.confidence != "clipped_ratio":
-        update["max_weight"] = default.max_weight
-    return weighting.model_copy(update=update)
-
-
-def _canonical_adaptation(adaptation: AdaptationConfig) -> AdaptationConfig:
-    default = AdaptationConfig()
-    update: dict[str, Any] = {}
-    if adaptation.of != "teacher":
-        update |= {"steps": default.steps, "rate": default.rate}
-    if adaptation.of != "student":
-        update["share"] = default.share
-    return adaptation.model_copy(update=update)
+def _canonical_trunk(config: TrialConfig) -> TrialConfig:
+    student, default = config.student, StudentConfig()
+    if student.preset != "clip_vil_base":
+        update = {"trunk_model": default.trunk_model, "trunk_checkpoint": default.trunk_checkpoint}
+        config = config.model_copy(update={"student": student.model_copy(update=update)})
+    if not student.preset.startswith("clip_vil"):
+        rate = {"trunk_lr_factor": OptimConfig().trunk_lr_factor}
+        config = config.model_copy(update={"optim": config.optim.model_copy(update=rate)})
+    return config

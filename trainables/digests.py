@@ -35,7 +35,7 @@ class Digests:
     teacher: str
     """Empty where nothing is distilled: then no teacher takes part."""
     student: str
-    """Of the checkpoint that the student starts from; empty from scratch, or where the file is missing."""
+    """Of the files that the student starts from: checkpoint, vocabulary, trunk. Empty where it starts from none."""
 
 
 def digests(config: TrialConfig, cache: Path) -> Digests:
@@ -43,22 +43,25 @@ def digests(config: TrialConfig, cache: Path) -> Digests:
 
     The bundled benchmark need not have been generated yet. Raises `MissingData` if a real data set is not there.
     """
-    distillation = canonical(config).distillation.terms
-    distilled = bool(distillation.image or distillation.text or distillation.tokens)
     data = data_digest(config.task.name, config.task.data, cache)
     return Digests(
         data=data,
-        teacher=_teacher(config, cache) if distilled else "",
-        student=student_digest(config.student, cache),
+        teacher=_teacher(config, cache) if config.distillation.distils else "",
+        student=student_digest(canonical(config).student, cache),
     )
 
 
 def student_digest(student: StudentConfig, cache: Path) -> str:
-    """Return the digest of the student's initial weights; a missing file is the trial's mistake, not the plan's."""
-    path = checkpoint_path(student.preset, student.init)
-    if student.init == "scratch" or not path.is_file():
-        return ""
-    return file_digests([path], cache)[0]
+    """Return the digest of the student's initial weights; a missing file is the trial's mistake, not the plan's.
+
+    A checkpoint alone has the digest of its bytes; a vocabulary and a trunk's checkpoint are added to it.
+    """
+    checkpoint = None if student.init == "scratch" else checkpoint_path(student.preset, student.init)
+    more = {"vocabulary": student.vocabulary, "trunk": student.trunk_checkpoint}
+    named = {name: Path(path).expanduser() for name, path in more.items() if path is not None}
+    found = {name: path for name, path in ({"init": checkpoint} | named).items() if path and path.is_file()}
+    digests_of = dict(zip(found, file_digests(found.values(), cache), strict=True))
+    return digests_of.get("init", "") if found.keys() <= {"init"} else _hash(dict(digests_of))
 
 
 def _teacher(config: TrialConfig, cache: Path) -> str:

@@ -1,4 +1,4 @@
-"""Everything that is computed once, before any trial: benchmark, teacher, region features, teacher features."""
+"""Everything computed once, before any trial: benchmark, teacher, region features, pixels, teacher features."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from filelock import Timeout
 from trainables.config import TeacherConfig
 from trainables.config import TrialConfig
 from trainables.config import canonical
+from trainables.students.presets import sees_pictures
 from trainables.teachers.digest import BUNDLED
 from trainables.teachers.feature_blocks import FeatureBlock
 from trainables.teachers.feature_blocks import Part
@@ -83,13 +84,17 @@ def feature_blocks(configs: Sequence[TrialConfig], cache: Path, *, patches: bool
 def _prepare_data(configs: Sequence[TrialConfig], cache: Path, progress: Progress) -> None:
     from trainables.data.load import load_split
     from trainables.data.splits import splits_of
+    from trainables.vision.pixels import build_pixels
     from trainables.vision.regions import build_regions
     from trainables.vision.regions import pictured
 
+    with_pixels = set(tasks_of(config for config in configs if sees_pictures(config.student)))
     for task, data in tasks_of(configs):
         for split in (load_split(task, data, name, cache) for name in splits_of(task, data)):
             if split.labelled or pictured(split, cache):
                 build_regions(split, cache, progress)
+                if (task, data) in with_pixels:
+                    build_pixels(split, cache, progress)
 
 
 def _align(blocks: Iterable[FeatureBlock], cache: Path, progress: Progress) -> None:
@@ -125,14 +130,14 @@ def teacher_needs(configs: Iterable[TrialConfig], *, patches: bool = False) -> l
     """Distinct teacher features; the shuffled control permutes targets, and so shares the teacher's own."""
     tables: dict[tuple[str, str, TeacherConfig], set[Table]] = {}
     for config in map(canonical, configs):
-        terms = config.distillation.terms
-        if terms.image == terms.text == terms.tokens == 0:
+        if not config.distillation.distils:
             continue
         teacher = config.teacher
         if teacher.control == "shuffled":
             teacher = teacher.model_copy(update={"control": "none"})
         wanted = tables.setdefault((config.task.name, config.task.data, teacher), {"images", "texts"})
-        wanted |= {"states", "words"} if terms.tokens > 0 else set()
+        wanted |= {"states", "words"} if config.distillation.reads_words else set()
+        wanted |= {"words", "left_out"} if config.distillation.reads_left_out else set()
         wanted |= {"patches"} if patches else set()
     return [
         TeacherNeed(task=task, data=data, teacher=teacher, tables=tuple(t for t in TABLES if t in wanted))

@@ -27,9 +27,11 @@ from trainables.job import Status
 from trainables.job import TrialJob
 from trainables.job import TrialOutcome
 from trainables.students.presets import PRESETS
+from trainables.students.presets import sees_pictures
 from trainables.students.student import Student
 from trainables.students.student import build_student
 from trainables.training.devices import current_device
+from trainables.training.evaluation import Evaluation
 from trainables.training.evaluation import evaluate
 from trainables.training.inputs import SplitInputs
 from trainables.training.loop import TargetsOf
@@ -37,6 +39,7 @@ from trainables.training.loop import train
 from trainables.training.ranks import Ranks
 from trainables.training.ranks import current_ranks
 from trainables.training.step import TrainingStep
+from trainables.vision.pixels import open_pixels
 from trainables.vision.regions import open_regions
 
 TRACEBACK_LINES = 12
@@ -111,7 +114,9 @@ def _run(job: TrialJob, link: Link, ranks: Ranks, device: torch.device) -> _Ran:
         config.student, task=config.task.name, num_classes=len(part.classes), region_width=inputs.regions.width
     )
     targets_of, teacher_width = _targets(job, part)
-    objective = Objective(config.distillation, student.width, teacher_width, seed=job.seed)
+    objective = Objective(
+        config.distillation, student.width, teacher_width, num_examples=len(part.examples), seed=job.seed
+    )
     step_module = TrainingStep(config.task.name, student, objective, label_smoothing=config.optim.label_smoothing).to(
         device
     )
@@ -124,7 +129,7 @@ def _run(job: TrialJob, link: Link, ranks: Ranks, device: torch.device) -> _Ran:
     if ranks.is_first and ended.status != "paused":
         metrics = {f"val/{job.target[0]}": ended.best}
         if ended.status == "completed":
-            metrics, predictions = _final(job, student, device)
+            metrics, predictions = _final(job, student, device, ended.val)
             cause, error = _judge(job, metrics)
         metrics["train/examples"] = float(len(part.examples))
         metrics["train/steps"] = float(ended.steps)
@@ -143,18 +148,24 @@ def _run(job: TrialJob, link: Link, ranks: Ranks, device: torch.device) -> _Ran:
 
 def _inputs(job: TrialJob, split: TaskSplit) -> SplitInputs:
     regions = open_regions(Path(job.cache), split.image_folder)
-    max_tokens = PRESETS[job.config.student.preset].max_tokens
-    return SplitInputs(split, regions, max_tokens=max_tokens, shown=job.config.task.inputs)
+    student = job.config.student
+    return SplitInputs(
+        split,
+        regions,
+        max_tokens=PRESETS[student.preset].max_tokens,
+        shown=job.config.task.inputs,
+        vocabulary=student.vocabulary,
+        pixels=open_pixels(Path(job.cache), split.image_folder) if sees_pictures(student) else None,
+    )
 
 
 def _targets(job: TrialJob, part: TaskSplit) -> tuple[TargetsOf | None, int]:
     """Teacher targets of the training examples and the teacher's width; (None, 1) without distillation."""
     config = job.config
-    terms = config.distillation.terms
-    if terms.image == terms.text == terms.tokens == 0:
+    if not config.distillation.distils:
         return None, 1
     from trainables.teachers.adaptation import adapted_heads
-    from trainables.teachers.confidence import teacher_confidence
+    from trainables.teachers.confidence_store import stored_confidence
     from trainables.teachers.feature_cache import open_features
     from trainables.training.targets import TargetTable
 
@@ -162,21 +173,28 @@ def _targets(job: TrialJob, part: TaskSplit) -> tuple[TargetsOf | None, int]:
     adaptation = config.distillation.adaptation
     if adaptation.of == "teacher":
         features = replace(features, heads=adapted_heads(part, features, adaptation, seed=job.seed))
-    confidence = teacher_confidence(part, features, seed=job.seed)
+    confidence = stored_confidence(part, features, seed=job.seed)
     shuffle_seed = job.seed if config.teacher.control == "shuffled" else None
     table = TargetTable(part, features, confidence, config.distillation, shuffle_seed=shuffle_seed)
     return table, features.width
 
 
-def _final(job: TrialJob, student: Student, device: torch.device) -> tuple[dict[str, float], tuple[Prediction, ...]]:
+def _final(
+    job: TrialJob, student: Student, device: torch.device, val: Evaluation | None
+) -> tuple[dict[str, float], tuple[Prediction, ...]]:
+    """Metrics and predictions of the splits to evaluate; `val` is val's where the course has just made it."""
     metrics: dict[str, float] = {}
     predictions: list[Prediction] = []
     for name in job.evaluate:
-        split = load_split(job.config.task.name, job.config.task.data, name, Path(job.cache))
-        evaluation = evaluate(student, _inputs(job, split), device, job.config.optim)
+        evaluation = val if name == "val" and val else _evaluated(job, student, device, name)
         metrics.update({f"{name}/{metric}": float(value) for metric, value in evaluation.metrics.items()})
         predictions.extend(evaluation.predictions)
     return metrics, tuple(predictions)
+
+
+def _evaluated(job: TrialJob, student: Student, device: torch.device, name: str) -> Evaluation:
+    split = load_split(job.config.task.name, job.config.task.data, name, Path(job.cache))
+    return evaluate(student, _inputs(job, split), device, job.config.optim)
 
 
 def _seed_everything(seed: int, stream: int) -> None:

@@ -87,7 +87,7 @@ def study_figures(results: Results, study: str) -> list[Figure]:
 
 
 def _study_figures(results: Results, study: str) -> list[Figure]:
-    plan, records = results.comparable(study), results.records[study]
+    plan, records = results.comparable(study), results.records(study)
     effects = [row for row in results.effects.to_pylist() if row["study"] == study]
     trials = decoded(records)
     current = [row for row in trials if plan.current is None or row["trial_id"] in plan.current]

@@ -119,6 +119,21 @@ class StoreContract(ABC):
         assert store.compact("simulated") == 1
         assert len(again.records("simulated")) == len(records)
 
+    def test_the_view_of_a_compacted_study_is_one_file_until_something_is_written(
+        self, store: Store, records: list[Record]
+    ) -> None:
+        store.write_study(STUDY.study, study_content(STUDY, make_queue(STUDY, records).plan()))
+        store.compact(STUDY.study)
+        assert store.flat(STUDY.study) is None
+
+        assert store.flatten(STUDY.study)
+
+        flat = store.flat(STUDY.study)
+        assert flat is not None
+        assert flat.to_table(columns=["trial_id"])["trial_id"].to_pylist() == sorted(r.trial_id for r in records)
+        store.write(records[0])
+        assert store.flat(STUDY.study) is None
+
     def test_readers_during_compaction_see_every_row_once(self, store: Store, records: list[Record]) -> None:
         reader = Store.open(store.uri)
         stop = threading.Event()

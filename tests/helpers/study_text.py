@@ -12,9 +12,10 @@ from search_spaces.errors import Mistake
 from search_spaces.errors import StudyError
 from search_spaces.load import load_study
 from search_spaces.study import Study
-from trainables.config import CONTROLS
+from trainables.arms import ARMS
 from trainables.config import TrialConfig
 from trainables.config import canonical
+from trainables.recipes import RECIPES
 
 HEAD = """\
 study: tiny
@@ -32,10 +33,11 @@ def load(text: str, *overrides: str, metrics: tuple[str, ...] = ()) -> Study:
         study, _ = load_study(
             path,
             config_type=TrialConfig,
-            controls=CONTROLS,
+            controls=ARMS,
             canonical=canonical,
             overrides=overrides,
             metrics=metrics,
+            recipes=RECIPES,
         )
         return study
 

@@ -20,7 +20,7 @@ from analysis.profiles import PROFILE_SCHEMA
 from analysis.query import DERIVED
 from analysis.query import ask
 from analysis.results import Results
-from analysis.trials import trials_view
+from orchestrator.flat_trials import trials_view
 from orchestrator.records import CURVE_SCHEMA
 from orchestrator.records import PREDICTION_SCHEMA
 from orchestrator.records import RECORD_SCHEMA

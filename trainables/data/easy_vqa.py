@@ -37,17 +37,21 @@ def package_data() -> Traversable:
         raise MissingData("easy-VQA: the package easy-vqa is not installed: pip install easy-vqa") from error
 
 
-def write_easy_vqa(data: Traversable, folder: Path) -> dict[str, int]:
+def write_easy_vqa(data: Traversable, folder: Path, *, test_pictures: int | None = None) -> dict[str, int]:
     """Write the parts of `data` below `folder`; return the number of questions of each.
 
     A picture keeps its bytes (PNG) under the name that VQA v2 gives it: another encoding would change its pixels.
+    `test_pictures`: keep only the first so many pictures of test, which were drawn independently; None keeps all.
     """
-    return {part: _write_part(data / part, part, folder) for part in _SUBSETS}
+    most = {"train": None, "test": test_pictures}
+    return {part: _write_part(data / part, part, folder, most[part]) for part in _SUBSETS}
 
 
-def _write_part(source: Traversable, part: str, folder: Path) -> int:
+def _write_part(source: Traversable, part: str, folder: Path, most: int | None) -> int:
     subset, first = _SUBSETS[part], _FIRST_ID[part]
     triples = json.loads((source / "questions.json").read_text(encoding="utf-8"))
+    if most is not None:
+        triples = [triple for triple in triples if triple[2] < most]
     pictures = folder / subset
     pictures.mkdir(parents=True, exist_ok=True)
     for image in sorted({image for _, _, image in triples}):

@@ -35,6 +35,11 @@ def unit_length(features: Tensor) -> Tensor:
     return features * torch.rsqrt(features.square().sum(-1, keepdim=True) + ZERO_LENGTH_SQUARED)
 
 
+def full_precision(like: Tensor) -> torch.autocast:
+    """Context in which products are not rounded to bfloat16, as relations within a batch would not survive it."""
+    return torch.autocast(like.device.type, enabled=False)
+
+
 def cosine(student: Tensor, teacher: Tensor) -> Tensor:
     """Return (...) one minus the cosine of the angle."""
     return 1 - (unit_length(student) * unit_length(teacher)).sum(-1)

@@ -1,9 +1,10 @@
 """What the student minimises: the one place where the task loss and the distillation terms are summed.
 
-    L = L_task + m(progress) * mean_B( w_B * sum over terms of weight * term_B )
+    L = mean_B( u_B * L_task_B ) + m(progress) * mean_B( w_B * sum over terms of weight * term_B )
 
-m is the schedule, w_B the confidence weight of an example. While a student adapts (AF-S, the first share of the
-steps), a contrast over matched pairs stands in the task loss's place. Dimensions: B batch.
+m is the schedule, w_B the confidence weight of an example, u_B its weight in the task loss (1 but for KDAR's). While
+a student adapts (AF-S, the first share of the steps), a contrast over matched pairs stands in the task loss's place.
+Dimensions: B batch.
 """
 
 from __future__ import annotations
@@ -16,26 +17,32 @@ from trainables.config import DistillationConfig
 from trainables.distillation.contrast import StudentContrast
 from trainables.distillation.outputs import StudentOutputs
 from trainables.distillation.outputs import TeacherTargets
-from trainables.distillation.projection import initial_projection
 from trainables.distillation.projection import stream
 from trainables.distillation.schedule import multiplier
+from trainables.distillation.term import Term
+from trainables.distillation.term import TermSizes
 from trainables.distillation.terms import TERMS
-from trainables.distillation.terms import Term
-from trainables.distillation.terms import TokensTerm
 from trainables.distillation.weighting import example_weights
+from trainables.distillation.weighting import task_weights
 
 
 class Objective(nn.Module):
-    """The objective of one trial; holds the train-only projections, and nothing of the student.
+    """The objective of one trial; holds what terms train or remember, and nothing of the student.
 
     A term with weight 0 does not exist: no parameters, no random numbers. Each term draws from a stream of its own
     (`seed` and the term's name), so adding one changes neither the others nor the rest of the trial.
     """
 
-    def __init__(self, config: DistillationConfig, student_width: int, teacher_width: int, *, seed: int) -> None:
+    def __init__(
+        self, config: DistillationConfig, student_width: int, teacher_width: int, *, num_examples: int, seed: int
+    ) -> None:
+        """`num_examples`: of the training subset."""
         super().__init__()
+        self.distils = config.distils
+        """False if nothing needs a teacher: then no targets are read."""
         self.weighting = config.weighting
-        self.terms = build_terms(config, student_width, teacher_width, seed)
+        sizes = TermSizes(student_width=student_width, teacher_width=teacher_width, num_examples=num_examples)
+        self.terms = build_terms(config, sizes, seed)
         self.projections = nn.ModuleDict({term.name: term.projection for term in self.terms})
         self.adaptation_share = 0.0
         if self.distils and config.adaptation.of == "student":
@@ -43,14 +50,14 @@ class Objective(nn.Module):
             self.contrast = StudentContrast(student_width, teacher_width, seed=seed)
 
     @property
-    def distils(self) -> bool:
-        """False if no term is switched on: then no teacher is needed."""
-        return bool(self.terms)
+    def weighs_task(self) -> bool:
+        """Whether the task loss is wanted example by example."""
+        return self.weighting.task != "none"
 
     @property
     def generators(self) -> dict[str, torch.Generator]:
         """What terms draw from during training, by the term's name."""
-        return {term.name: term.generator for term in self.terms if isinstance(term, TokensTerm)}
+        return {term.name: term.generator for term in self.terms if term.draws}
 
     def forward(
         self,
@@ -64,39 +71,44 @@ class Objective(nn.Module):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the scalar to minimise, and each term's unweighted batch mean by name, detached.
 
-        `task_loss`: scalar, already averaged over the batch. `progress`: share of the steps done, in [0, 1].
-        `student_confidence_B`: the student's probability of the ground truth, for the weightings that need it; it
-        receives no gradient. `matched_B`: bool, examples whose text is true of their picture; None where all are.
-        Raises ValueError where terms are on and the targets are None.
+        `task_loss`: scalar, already averaged over the batch; (B,) where `weighs_task`. `progress`: share of the steps
+        done, in [0, 1]. `student_confidence_B`: the student's probability of the ground truth, for the weightings
+        that need it; it receives no gradient. `matched_B`: bool, examples whose text is true of their picture; None
+        where all are. Raises ValueError where something distils and the targets are None.
         """
         if not self.distils:
             return task_loss, {}
         if targets is None:
-            raise ValueError(f"distillation.terms: {self._names()} need teacher targets, found None")
-        values = {term.name: (term.weight, term(student, targets)) for term in self.terms}
-        strength_B = example_weights(self.weighting, targets, student_confidence_B)
-        summed_B = torch.stack([weight * value_B for weight, value_B in values.values()]).sum(0)
-        distillation = multiplier(self.weighting.schedule, progress) * (strength_B * summed_B).mean()
-        parts = {name: value_B.detach().mean() for name, (_, value_B) in values.items()}
+            raise ValueError(f"distillation: {self._names()} need teacher targets, found None")
+        if self.weighs_task:
+            task_loss = (task_weights(targets, student_confidence_B) * task_loss).mean()
+        distillation, parts = self._distillation(student, targets, progress, student_confidence_B)
         if not self.adaptation_share:
             return task_loss + distillation, parts
         # Workers wait for a gradient of every parameter, be it zero, in each stage.
         if progress >= self.adaptation_share:
             return task_loss + distillation + 0.0 * sum(p.sum() for p in self.contrast.parameters()), parts
-        everyone_B = torch.ones(len(strength_B), dtype=torch.bool, device=strength_B.device)
+        everyone_B = torch.ones(len(targets.image_BT), dtype=torch.bool, device=targets.image_BT.device)
         contrast = self.contrast(student, targets, everyone_B if matched_B is None else matched_B)
         return contrast + distillation + 0.0 * task_loss, parts
 
+    def _distillation(
+        self, student: StudentOutputs, targets: TeacherTargets, progress: float, student_confidence_B: Tensor | None
+    ) -> tuple[Tensor | float, dict[str, Tensor]]:
+        if not self.terms:
+            return 0.0, {}
+        values = {term.name: (term.weight, term(student, targets)) for term in self.terms}
+        strength_B = example_weights(self.weighting, targets, student_confidence_B)
+        summed_B = torch.stack([weight * value_B for weight, value_B in values.values()]).sum(0)
+        distillation = multiplier(self.weighting.schedule, progress) * (strength_B * summed_B).mean()
+        return distillation, {name: value_B.detach().mean() for name, (_, value_B) in values.items()}
+
     def _names(self) -> str:
-        return ", ".join(term.name for term in self.terms)
+        weighted = ["weighting.task"] if self.weighs_task else []
+        return ", ".join([*(f"terms.{term.name}" for term in self.terms), *weighted])
 
 
-def build_terms(config: DistillationConfig, student_width: int, teacher_width: int, seed: int) -> list[Term]:
+def build_terms(config: DistillationConfig, sizes: TermSizes, seed: int) -> list[Term]:
     """Return the terms whose weight is above 0."""
-    terms: list[Term] = []
-    for kind in TERMS:
-        if getattr(config.terms, kind.name) > 0:
-            generator = stream(seed, kind.name)
-            projection = initial_projection(student_width, teacher_width, generator)
-            terms.append(kind.build(config, projection, generator))
-    return terms
+    kinds = [kind for kind in TERMS if getattr(config.terms, kind.name) > 0]
+    return [kind.build(config, sizes, stream(seed, kind.name)) for kind in kinds]

@@ -20,24 +20,34 @@ class StudentOutputs:
     """(B, S) state of the region that covers the whole image."""
     h_words: Tensor
     """(B, N, S) states averaged over the sub-tokens of each word; finite at padded words."""
-    logits: Tensor
-    """(B, K) scores of the task's head."""
+    logits_BK: Tensor
+    """Log-odds of each class, or that each candidate matches (`heads.log_odds`)."""
+    truth_BK: Tensor
+    """What the task wants: targets of the same examples, in [0, 1]."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TeacherTargets:
     """Frozen features of the teacher for the same examples, and how sure it was of the ground truth."""
 
+    indices_B: Tensor
+    """Positions of the examples in the training subset."""
     image_BT: Tensor
     """Image embedding."""
     text_BT: Tensor
     """Sentence embedding."""
+    logit_scale: float
+    """Factor of the teacher's cosines in its own contrastive softmax."""
     words_BNT: Tensor
     """Features that the student's words are drawn to (`distillation.selection.features`); finite at padding."""
     isolated_BNT: Tensor
     """Features of each word encoded alone: what relevance is computed from; finite at padding."""
+    relevance_BN: Tensor
+    """Relevance that is known before training (scores `leave_one_out` and `keyword`), else zeros."""
     word_mask_BN: Tensor
     """bool, true at words, false at padding."""
+    probabilities_BK: Tensor
+    """Of the classes or candidates; K is 0 where no term reads them."""
     confidence_B: Tensor
     """Probability of the ground truth, in [0, 1] (`confidence.truth_probability`)."""
     cross_entropy_B: Tensor

@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 
 import torch
+from torch import Tensor
 from torch import nn
+
+from trainables.distillation.outputs import StudentOutputs
 
 
 def stream(seed: int, name: str) -> torch.Generator:
@@ -25,3 +28,21 @@ def initial_projection(student_width: int, teacher_width: int, generator: torch.
     nn.init.xavier_uniform_(projection.weight, generator=generator)
     nn.init.zeros_(projection.bias)
     return projection
+
+
+class Sides(nn.Module):
+    """P_v and P_t: the two sides of a fused student in the teacher's space.
+
+    A dual encoder has an embedding of the image alone and one of the text alone. A fused student has neither: the
+    state of the whole-image region stands for its image side, the state of the first text position for its text side,
+    and each has seen the other modality.
+    """
+
+    def __init__(self, student_width: int, teacher_width: int, generator: torch.Generator) -> None:
+        super().__init__()
+        self.image = initial_projection(student_width, teacher_width, generator)
+        self.text = initial_projection(student_width, teacher_width, generator)
+
+    def forward(self, student: StudentOutputs) -> tuple[Tensor, Tensor]:
+        """Return (B, T) image sides and (B, T) text sides, of any length."""
+        return self.image(student.h_image), self.text(student.h_cls)

@@ -25,9 +25,14 @@ class Selection:
     """Shares q_i: 0 outside the selection, sum 1 in each example (0 in an example without words)."""
 
 
-def num_selected(mask_BN: Tensor, ratio: float) -> Tensor:
-    """Return (B,) k = max(1, round(ratio * n)) of n words, halves to the even number; 0 where there is no word."""
+def num_selected(mask_BN: Tensor, ratio: float, count: int = 0) -> Tensor:
+    """Return (B,) k = max(1, round(ratio * n)) of n words, halves to the even number; 0 where there is no word.
+
+    With a `count`, k = min(count, n).
+    """
     num_words_B = mask_BN.sum(-1)
+    if count:
+        return num_words_B.clamp_max(count)
     rounded_B = (ratio * num_words_B.double()).round().long().clamp_min(1)
     return torch.minimum(rounded_B, num_words_B)
 
@@ -70,7 +75,7 @@ def select(selection: SelectionConfig, targets: TeacherTargets, generator: torch
 def _chosen(selection: SelectionConfig, logits_BN: Tensor, mask_BN: Tensor, generator: torch.Generator) -> Tensor:
     if selection.score == "all":
         return mask_BN
-    k_B = num_selected(mask_BN, selection.ratio)
+    k_B = num_selected(mask_BN, selection.ratio, selection.count)
     if selection.score == "random" or selection.draw == "sampled":
         return sample(logits_BN, mask_BN, k_B, generator)
     return top_k(logits_BN, mask_BN, k_B)

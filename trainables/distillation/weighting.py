@@ -9,6 +9,8 @@ Dimensions: B batch. With c_T and c_S the probability that teacher and student g
     exp_ce         exp(-CE_T)                 W4, differs from W1 only where the target is soft (VQA)
     clipped_ratio  min(c_T / c_S, w_max)      W5
     correct        1 where teacher is right   W6
+
+KDAR (arXiv 2501.05690) weighs the task loss instead, by 1 - exp(-log c_T / log c_S).
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import torch
 from torch import Tensor
 
 from trainables.config import WeightingConfig
+from trainables.distillation.confidence import LEAST_PROBABILITY
 from trainables.distillation.outputs import TeacherTargets
 
 LEAST_DIVISOR = 1e-6
@@ -35,11 +38,29 @@ def example_weights(
 ) -> Tensor:
     """Return (B,) weights >= 0, without gradient; with `normalise` their mean is 1, or 0 if all are 0.
 
-    The mean is over the examples given, so with several workers over each worker's share of the batch.
-    Raises ValueError if the weighting needs `student_confidence_B` and it is None.
+    With `uniform` each example has the mean. It is over the examples given, so with several workers over each
+    worker's share of the batch. Raises ValueError if the weighting needs `student_confidence_B` and it is None.
     """
     weights_B = _raw_weights(weighting, targets, student_confidence_B).float()
-    return mean_one(weights_B) if weighting.normalise else weights_B
+    weights_B = mean_one(weights_B) if weighting.normalise else weights_B
+    return weights_B.mean().expand_as(weights_B) if weighting.uniform else weights_B
+
+
+@torch.no_grad()
+def task_weights(targets: TeacherTargets, student_confidence_B: Tensor | None) -> Tensor:
+    """Return (B,) KDAR's weights of the task loss, in [0, 1]: 1 - exp(-log c_T / log c_S), never normalised.
+
+    Near 0 where the teacher is much surer of the truth than the student, near 1 where the student is.
+    Raises ValueError if `student_confidence_B` is None.
+    """
+    if student_confidence_B is None:
+        raise _without_student("distillation.weighting.task='kdar'")
+    teacher_B, student_B = _surprise(targets.confidence_B), _surprise(student_confidence_B)
+    return -torch.expm1(-teacher_B / student_B.clamp_min(LEAST_DIVISOR))
+
+
+def _surprise(confidence_B: Tensor) -> Tensor:
+    return -confidence_B.clamp(LEAST_PROBABILITY, 1.0).log()
 
 
 def mean_one(weights_B: Tensor) -> Tensor:
@@ -59,10 +80,7 @@ def _raw_weights(weighting: WeightingConfig, targets: TeacherTargets, student_B:
         case "correct":
             return targets.correct_B
     if student_B is None:
-        raise ValueError(
-            f"distillation.weighting.confidence={weighting.confidence!r} compares teacher and student: "
-            "pass the student's probability of the ground truth as student_confidence_B, found None"
-        )
+        raise _without_student(f"distillation.weighting.confidence={weighting.confidence!r}")
     return _compared(weighting, targets.confidence_B, student_B)
 
 
@@ -74,3 +92,10 @@ def _compared(weighting: WeightingConfig, teacher_B: Tensor, student_B: Tensor) 
             return torch.sigmoid((teacher_B - student_B) / weighting.temperature)
         case _:
             return (teacher_B / student_B.clamp_min(LEAST_DIVISOR)).clamp_max(weighting.max_weight)
+
+
+def _without_student(option: str) -> ValueError:
+    return ValueError(
+        f"{option} compares teacher and student: "
+        "pass the student's probability of the ground truth as student_confidence_B, found None"
+    )

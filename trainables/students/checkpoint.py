@@ -1,8 +1,12 @@
-"""Student weights on disk: safetensors only, so that reading them executes nothing."""
+"""Student weights on disk. Ours are safetensors; published ones are read too, and reading executes nothing."""
 
 from __future__ import annotations
 
+import pickle
+import zipfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -11,6 +15,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from trainables.students.presets import checkpoint_path
+
+_WRAPPERS = ("state_dict", "model")
 
 
 class CheckpointError(ValueError):
@@ -23,27 +29,37 @@ def save_encoder(encoder: nn.Module, path: Path, metadata: dict[str, str]) -> No
     save_file(tensors, path, metadata=metadata)
 
 
-def load_encoder(encoder: nn.Module, preset: str, init: str) -> None:
-    """Fill `encoder` from the checkpoint that `init` means.
-
-    Raises:
-        CheckpointError: absent, unreadable, or other names or shapes than the encoder's.
-    """
+def existing_checkpoint(preset: str, init: str) -> Path:
+    """Return the file that `init` means. Raises CheckpointError where there is none."""
     path = checkpoint_path(preset, init)
     if not path.is_file():
         remedy = "use student.init=scratch or a checkpoint's path" if init == "pretrained" else "check student.init"
         raise CheckpointError(f"no student checkpoint at {path.name} for preset {preset!r} (init={init!r}): {remedy}")
-    try:
-        tensors = load_file(path)
-    except SafetensorError as error:
-        raise CheckpointError(f"{path}: not a safetensors file ({error})") from error
-    wanted = {name: tuple(value.shape) for name, value in encoder.state_dict().items()}
-    found = {name: tuple(value.shape) for name, value in tensors.items()}
-    wrong = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
-    if wrong:
-        first = wrong[0]
+    return path
+
+
+def read_tensors(path: Path) -> dict[str, torch.Tensor]:
+    """Return the tensors of a .safetensors file, or of what `torch.save` wrote (.pt, .bin, .model); memory-mapped.
+
+    A state dict inside a training checkpoint (`state_dict`, `model`) is found.
+
+    Raises:
+        CheckpointError: the file is neither, or holds more than tensors, numbers and text.
+    """
+    if path.suffix == ".safetensors":
+        try:
+            return load_file(path)
+        except SafetensorError as error:
+            raise CheckpointError(f"{path}: not a safetensors file ({error})") from error
+    try:  # files of the time before torch 1.6 are no zip archives and cannot be mapped
+        content: Any = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        first = next(iter(str(error).splitlines()), type(error).__name__)
         raise CheckpointError(
-            f"{path}: does not fit preset {preset!r}: {len(wrong)} tensors differ, first {first!r}: "
-            f"wanted {wanted.get(first)}, found {found.get(first)}"
-        )
-    encoder.load_state_dict({name: value.float() for name, value in tensors.items()})
+            f"{path}: cannot be read as weights alone ({first}); wanted a state dict, or save it as .safetensors"
+        ) from error
+    for wrapper in _WRAPPERS:
+        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
+            content = content[wrapper]
+    tensors = dict(content) if isinstance(content, Mapping) else {}
+    return {str(name): value for name, value in tensors.items() if isinstance(value, torch.Tensor)}

@@ -59,9 +59,27 @@ def task_loss(task: str, logits: torch.Tensor, targets_BK: torch.Tensor, smoothi
     """
     if task == "vcr":
         return F.cross_entropy(logits, targets_BK.reshape(-1).round().long(), label_smoothing=smoothing)
-    if smoothing:
-        targets_BK = (1 - smoothing) * targets_BK + smoothing / targets_BK.shape[1]
-    return F.binary_cross_entropy_with_logits(logits, targets_BK) * targets_BK.shape[1]
+    return F.binary_cross_entropy_with_logits(logits, _smoothed(targets_BK, smoothing)) * targets_BK.shape[1]
+
+
+def task_losses(task: str, logits: torch.Tensor, targets_BK: torch.Tensor, smoothing: float = 0.0) -> torch.Tensor:
+    """(B,) losses of the examples; their mean is `task_loss`."""
+    if task == "vcr":
+        classes = targets_BK.reshape(-1).round().long()
+        losses = F.cross_entropy(logits, classes, label_smoothing=smoothing, reduction="none")
+        return losses.view(targets_BK.shape).mean(-1)
+    return F.binary_cross_entropy_with_logits(logits, _smoothed(targets_BK, smoothing), reduction="none").sum(-1)
+
+
+def _smoothed(targets_BK: torch.Tensor, smoothing: float) -> torch.Tensor:
+    return (1 - smoothing) * targets_BK + smoothing / targets_BK.shape[1] if smoothing else targets_BK
+
+
+def log_odds(task: str, logits: torch.Tensor, num_candidates: int) -> torch.Tensor:
+    """(B, K) log-odds of each class: the logits themselves; (B, C) of a match with each candidate for VCR."""
+    if task == "vcr":
+        return (logits[:, MATCH] - logits[:, 1 - MATCH]).view(-1, num_candidates)
+    return logits
 
 
 def probabilities(task: str, logits: torch.Tensor, num_candidates: int) -> torch.Tensor:

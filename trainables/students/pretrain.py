@@ -44,11 +44,11 @@ from trainables.students.pretrain_scenes import captioned_scenes
 from trainables.students.pretrain_scenes import region_classes
 from trainables.students.single_stream import SingleStream
 from trainables.students.single_stream import StudentBatch
-from trainables.students.tokens import CLS
-from trainables.students.tokens import MASK
-from trainables.students.tokens import PAD
-from trainables.students.tokens import SEP
 from trainables.students.tokens import encode
+from trainables.students.vocabulary import CLS
+from trainables.students.vocabulary import MASK
+from trainables.students.vocabulary import PAD
+from trainables.students.vocabulary import SEP
 from trainables.students.word_vectors import WORD_WIDTH
 from trainables.training.order import batch_indices
 from trainables.training.order import learning_rate

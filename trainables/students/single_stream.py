@@ -1,6 +1,7 @@
-"""The student: one transformer over text tokens and image regions (UNITER, arXiv 1909.11740).
+"""The student: one transformer over text tokens and what is seen of an image (UNITER, arXiv 1909.11740).
 
-Dimensions: B sequences, L text tokens, R regions (the whole image first), F region feature width, S student width.
+Dimensions: B sequences, L text tokens, R regions (the whole image first), F region feature width, S student width,
+I pictures (sequences of one picture lie side by side), V rows seen, the whole image first.
 Post-norm blocks as in BERT. A token that names a region also carries that region's embedding, so that tags such as
 "[person 1]" are grounded (as VL-BERT does).
 """
@@ -13,14 +14,21 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from trainables.students.patches import PATCH_SIZE
+from trainables.students.patches import PatchEmbedding
+from trainables.students.patches import RawPatches
+from trainables.students.patches import region_means
 from trainables.students.presets import StudentPreset
+from trainables.students.trunks import Trunk
 from trainables.students.word_vectors import VOCABULARY_SIZE
 from trainables.students.word_vectors import WORD_WIDTH
 from trainables.students.word_vectors import minilm_word_vectors
+from trainables.vision.pixels import PICTURE_SIZE
 
 NUM_SEGMENTS = 4  # query, image, answer, rationale
 IMAGE_SEGMENT = 1
 BOX_WIDTH = 7
+RAW_GRID = (PICTURE_SIZE // PATCH_SIZE, PICTURE_SIZE // PATCH_SIZE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,18 +45,31 @@ class StudentBatch:
     boxes_BR7: torch.Tensor
     """x1, y1, x2, y2, width, height, area, all relative to the image."""
     region_mask_BR: torch.Tensor
+    pixels_I3HW: torch.Tensor | None = None
+    """uint8, for students that read pictures."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What a student sees of an image."""
+
+    named_BRS: torch.Tensor
+    """Regions that text may refer to."""
+    rows_BVS: torch.Tensor
+    """Rows of the sequence."""
+    mask_BV: torch.Tensor
 
 
 class TextEmbedding(nn.Module):
     """Word, position and segment vectors."""
 
-    def __init__(self, preset: StudentPreset, dropout: float) -> None:
+    def __init__(self, preset: StudentPreset, dropout: float, num_words: int) -> None:
         super().__init__()
         if preset.frozen_words:
             self.register_buffer("vectors", minilm_word_vectors(), persistent=False)
             self.project: nn.Module = nn.Linear(WORD_WIDTH, preset.width)
         else:
-            self.vectors = nn.Parameter(torch.randn(VOCABULARY_SIZE, preset.width) * 0.02)
+            self.vectors = nn.Parameter(torch.randn(num_words, preset.width) * 0.02)
             self.project = nn.Identity()
         self.positions = nn.Embedding(preset.max_tokens, preset.width)
         self.segments = nn.Embedding(NUM_SEGMENTS, preset.width)
@@ -79,10 +100,10 @@ class RegionEmbedding(nn.Module):
         self.norm = nn.LayerNorm(preset.width)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, batch: StudentBatch) -> torch.Tensor:
+    def forward(self, regions_BRF: torch.Tensor, boxes_BR7: torch.Tensor) -> torch.Tensor:
         """(B, R, S)."""
-        seen = self.features_norm(self.features(batch.regions_BRF))
-        placed = self.boxes_norm(self.boxes(batch.boxes_BR7))
+        seen = self.features_norm(self.features(regions_BRF))
+        placed = self.boxes_norm(self.boxes(boxes_BR7))
         return self.dropout(self.norm(seen + placed + self.segment))
 
 
@@ -113,26 +134,77 @@ class Block(nn.Module):
 
 
 class SingleStream(nn.Module):
-    """Cross-modal encoder: states of text tokens and of regions."""
+    """Cross-modal encoder: states of text tokens and of what is seen."""
 
-    def __init__(self, preset: StudentPreset, region_width: int, dropout: float) -> None:
+    def __init__(
+        self,
+        preset: StudentPreset,
+        region_width: int,
+        dropout: float,
+        *,
+        num_words: int = VOCABULARY_SIZE,
+        visual_input: str = "regions",
+        trunk: Trunk | None = None,
+    ) -> None:
+        """With a `trunk`, regions are means over its map and `region_width` does not matter."""
         super().__init__()
         self.width = preset.width
-        self.region_embedding = RegionEmbedding(preset, region_width, dropout)
-        self.text_embedding = TextEmbedding(preset, dropout)
+        if visual_input != "patches":
+            self.region_embedding = RegionEmbedding(preset, trunk.width if trunk else region_width, dropout)
+        self.text_embedding = TextEmbedding(preset, dropout, num_words)
         self.blocks = nn.ModuleList(Block(preset, dropout) for _ in range(preset.num_layers))
+        if visual_input != "regions":
+            features, grid = (trunk.width, trunk.grid) if trunk else (RawPatches.width, RAW_GRID)
+            self.patch_embedding = PatchEmbedding(features, grid, preset.width, dropout)
         self.apply(_initialise)
+        self.trunk: nn.Module | None = trunk or (RawPatches() if visual_input != "regions" else None)
+        self.visual_input = visual_input
+        self.has_trunk = trunk is not None
 
     def forward(self, batch: StudentBatch) -> tuple[torch.Tensor, torch.Tensor]:
-        """Text states (B, L, S), the first being h_cls, and region states (B, R, S), the first the whole image."""
-        regions_BRS = self.region_embedding(batch)
-        text_BLS = self.text_embedding(batch, regions_BRS)
-        states = torch.cat([text_BLS, regions_BRS], dim=1)
-        mask_B11T = torch.cat([batch.text_mask_BL, batch.region_mask_BR], dim=1)[:, None, None, :]
+        """Text states (B, L, S), the first being h_cls, and states seen (B, V, S), the first the whole image."""
+        seen = self._seen(batch)
+        text_BLS = self.text_embedding(batch, seen.named_BRS)
+        states = torch.cat([text_BLS, seen.rows_BVS], dim=1)
+        mask_B11T = torch.cat([batch.text_mask_BL, seen.mask_BV], dim=1)[:, None, None, :]
         for block in self.blocks:
             states = block(states, mask_B11T)
         length = batch.ids_BL.shape[1]
         return states[:, :length], states[:, length:]
+
+    def _seen(self, batch: StudentBatch) -> Seen:
+        if self.trunk is None:
+            return self._regions(batch, batch.regions_BRF)
+        assert batch.pixels_I3HW is not None, "a student that reads pictures was given none"
+        map_IPQF = self.trunk(batch.pixels_I3HW)
+        copies = len(batch.ids_BL) // len(batch.pixels_I3HW)
+        boxes_IR4 = batch.boxes_BR7[::copies, :, :4]
+        regions_BRF = batch.regions_BRF
+        if self.has_trunk and self.visual_input != "patches":
+            regions_BRF = region_means(map_IPQF, boxes_IR4).repeat_interleave(copies, dim=0)
+        if self.visual_input == "regions":
+            return self._regions(batch, regions_BRF)
+        patches_IPQS = self.patch_embedding(map_IPQF)
+        patches_BVS = patches_IPQS.flatten(1, 2).repeat_interleave(copies, dim=0)
+        if self.visual_input == "both":
+            regions = self._regions(batch, regions_BRF)
+            return _joined(regions.named_BRS, regions.rows_BVS, regions.mask_BV, patches_BVS)
+        named_BRS = region_means(patches_IPQS, boxes_IR4).repeat_interleave(copies, dim=0)
+        return _joined(named_BRS, named_BRS[:, :1], batch.region_mask_BR[:, :1], patches_BVS)
+
+    def _regions(self, batch: StudentBatch, regions_BRF: torch.Tensor) -> Seen:
+        regions_BRS = self.region_embedding(regions_BRF, batch.boxes_BR7)
+        return Seen(named_BRS=regions_BRS, rows_BVS=regions_BRS, mask_BV=batch.region_mask_BR)
+
+
+def _joined(named_BRS: torch.Tensor, rows_BVS: torch.Tensor, mask_BV: torch.Tensor, patches_BVS: torch.Tensor) -> Seen:
+    """All patches are seen, behind the rows given."""
+    everywhere = mask_BV.new_ones(patches_BVS.shape[:2])
+    return Seen(
+        named_BRS=named_BRS,
+        rows_BVS=torch.cat([rows_BVS, patches_BVS], dim=1),
+        mask_BV=torch.cat([mask_BV, everywhere], dim=1),
+    )
 
 
 def _initialise(module: nn.Module) -> None:

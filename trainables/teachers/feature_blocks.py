@@ -34,6 +34,7 @@ from trainables.teachers.feature_table import FeatureTable
 from trainables.teachers.feature_table import sweep
 from trainables.teachers.words import Passage
 from trainables.teachers.words import passage
+from trainables.teachers.words import without_each_word
 from trainables.teachers.words import words_of
 from trainables.vision.regions import open_regions
 
@@ -45,7 +46,14 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str, int, int], None]
 
-BLOCK_SIZE: dict[Table, int] = {"images": 512, "patches": 256, "texts": 2048, "states": 2048, "words": 2048}
+BLOCK_SIZE: dict[Table, int] = {
+    "images": 512,
+    "patches": 256,
+    "texts": 2048,
+    "states": 2048,
+    "words": 2048,
+    "left_out": 256,
+}
 """Names a shard: what an interruption may cost."""
 STAGES: dict[Table, str] = {
     "images": "teacher: images",
@@ -53,6 +61,7 @@ STAGES: dict[Table, str] = {
     "texts": "teacher: sentences",
     "states": "teacher: words in sentences",
     "words": "teacher: words alone",
+    "left_out": "teacher: sentences with a word left out",
 }
 
 
@@ -121,7 +130,7 @@ def _sources(table: Table, config: TeacherConfig, split: TaskSplit, cache: Path)
     if table == "texts":
         return {p.text: p for example in split.examples for p in map(passage, example.candidates)}
     distilled = {p.text: p for p in (passage(distilled_candidate(example)) for example in split.examples)}
-    return distilled if table == "states" else {word: word for text in distilled for word in words_of(text)}
+    return distilled if table != "words" else {word: word for text in distilled for word in words_of(text)}
 
 
 def compute_block(block: FeatureBlock, cache: Path) -> None:
@@ -234,6 +243,12 @@ def _word_rows(teacher: Teacher, block: FeatureBlock, _: Path) -> list[np.ndarra
     return [row[None] for row in teacher.isolated(block.sources).numpy()]
 
 
+def _left_out_rows(teacher: Teacher, block: FeatureBlock, _: Path) -> list[np.ndarray]:
+    shorter = [without_each_word(whole) for whole in _passages(block)]
+    rows = teacher.encode_texts([text for texts in shorter for text in texts])
+    return [part.numpy() for part in rows.split([len(texts) for texts in shorter])]
+
+
 def _passages(block: FeatureBlock) -> Sequence[Passage]:
     return block.sources
 
@@ -244,5 +259,6 @@ _ROWS: dict[Table, Callable[[Teacher, FeatureBlock, Path], list[np.ndarray]]] = 
     "texts": _text_rows,
     "states": _state_rows,
     "words": _word_rows,
+    "left_out": _left_out_rows,
 }
 """Table -> the rows of each name of a block."""

@@ -2,8 +2,9 @@
 
 `<cache>/teacher_features/<teacher digest>/` holds tables of unit vectors (float16, or float32 by `teacher.precision`):
 `images` and, where they are asked for, `patches` by the digest of the picture, `texts` by text, `words` (isolated) by
-word, `states` (contextual, one row a word) by text; and `teacher.json` with the joint width, the logit scale and the
-whole digest. This file reads them; `feature_blocks` computes what is missing.
+word, `states` (contextual, one row a word) by text, `left_out` (the text without that word, one row a word, where a
+selection asks for it) by text; and `teacher.json` with the joint width, the logit scale and the whole digest. This
+file reads them; `feature_blocks` computes what is missing.
 
 Dimensions: N examples, P patches, D joint width.
 """
@@ -30,7 +31,7 @@ from trainables.teachers.feature_table import FeatureTable
 from trainables.teachers.words import words_of
 from trainables.vision.regions import open_regions
 
-Table = Literal["images", "patches", "texts", "states", "words"]
+Table = Literal["images", "patches", "texts", "states", "words", "left_out"]
 TABLES: tuple[Table, ...] = get_args(Table)
 FEATURES = "teacher_features"
 """Folder of all teachers in the cache."""
@@ -55,6 +56,7 @@ class TeacherFeatures:
     texts: FeatureTable
     isolated: FeatureTable
     states: FeatureTable
+    left_out: FeatureTable
     patch_table: FeatureTable
     picture_keys: dict[str, str]
     """Image path -> digest of the picture."""
@@ -86,6 +88,14 @@ class TeacherFeatures:
         """One (words, D) array a text: `contextual` states, or each word `isolated`."""
         found = self._words(texts, kind)
         return found if self.heads is None else [_mapped(rows, self.heads.text) for rows in found]
+
+    def changes_without(self, texts: Sequence[str]) -> list[np.ndarray]:
+        """One (words,) array a text: 1 - cos(sentence, sentence without the word)."""
+        sentences = self.text(texts).astype(np.float32)
+        rows = self.left_out.rows(texts)
+        if self.heads is not None:
+            rows = [_mapped(row, self.heads.text) for row in rows]
+        return [1 - row.astype(np.float32) @ sentence for row, sentence in zip(rows, sentences, strict=True)]
 
     def _words(self, texts: Sequence[str], kind: str) -> list[np.ndarray]:
         if kind == "contextual":
@@ -129,6 +139,7 @@ def open_features(config: TeacherConfig, cache: Path, split: TaskSplit) -> Teach
         texts=table["texts"],
         isolated=table["words"],
         states=table["states"],
+        left_out=table["left_out"],
         patch_table=table["patches"],
         picture_keys=open_regions(cache, split.image_folder).keys,
         blank=config.control == "blank_image",

@@ -49,7 +49,7 @@ class _Shard:
 class FeatureTable:
     """All shards of one folder as one mapping from name to rows."""
 
-    def __init__(self, folder: Path, digest: str | None) -> None:
+    def __init__(self, folder: Path, digest: str | None = None) -> None:
         """`digest`: of the teacher whose features they must be, None for whosever they are; raises TeacherError."""
         self.folder = folder
         self._digest = digest

@@ -41,6 +41,16 @@ def passage(candidate: Candidate) -> Passage:
     return result
 
 
+def without_each_word(whole: Passage) -> list[Passage]:
+    """Return one passage for each word of `whole`, in the order of `words_of`: all of it but that word."""
+
+    def shorter(text: str) -> list[str]:
+        return [" ".join((text[: m.start()] + text[m.end() :]).split()) for m in WORD.finditer(text)]
+
+    queries = [Passage(query=query, response=whole.response) for query in shorter(whole.query)]
+    return queries + [Passage(query=whole.query, response=response) for response in shorter(whole.response)]
+
+
 def words_of(text: str) -> list[str]:
     """Return the words of a text in order, repeated words repeated."""
     return WORD.findall(text)

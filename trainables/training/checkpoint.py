@@ -12,7 +12,7 @@ import torch
 
 from trainables.job import CurvePoint
 
-FORMAT = 1
+FORMAT = 2
 """Raised when the content changes its meaning; a checkpoint of another format is as good as none."""
 
 

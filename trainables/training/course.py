@@ -21,6 +21,7 @@ from trainables.training.checkpoint import dumped
 from trainables.training.checkpoint import generator_states
 from trainables.training.checkpoint import loaded
 from trainables.training.checkpoint import set_generators
+from trainables.training.evaluation import Evaluation
 from trainables.training.evaluation import evaluate
 from trainables.training.inputs import SplitInputs
 from trainables.training.memory import MemoryPeak
@@ -46,6 +47,8 @@ class Ended:
     """On rank 0; empty elsewhere."""
     best: float
     """Best target on val."""
+    val: Evaluation | None = None
+    """Of the best weights; None where an earlier attempt made it, and on other ranks than 0."""
     steps: int
     seconds_before: float
     """Spent by earlier attempts that this one went on from."""
@@ -83,6 +86,7 @@ class Course:
         self._curve: list[CurvePoint] = []
         self._best = -math.inf
         self._best_weights: dict[str, torch.Tensor] = {}
+        self._best_evaluation: Evaluation | None = None
         self._losses: list[dict[str, float]] = []
         self._samples_seen = 0
         self._memory = MemoryPeak(device)
@@ -160,6 +164,7 @@ class Course:
             cause=cause,
             curve=tuple(self._curve),
             best=self._sign * self._best,
+            val=self._best_evaluation,
             steps=steps,
             seconds_before=self._spent_before,
             samples_seen=self._samples_seen,
@@ -169,12 +174,12 @@ class Course:
     def _evaluate(self, step: int) -> None:
         for name in self._losses[0]:
             self._add(step, "train", name, sum(row[name] for row in self._losses) / len(self._losses))
-        metrics = evaluate(self._module.student, self._val, self._device, self._job.config.optim).metrics
+        evaluation = evaluate(self._module.student, self._val, self._device, self._job.config.optim)
         for name in dict.fromkeys(("accuracy", self._metric)):
-            self._link.report(self._add(step, "val", name, float(metrics[name])))
-        value = self._sign * float(metrics[self._metric])
+            self._link.report(self._add(step, "val", name, float(evaluation.metrics[name])))
+        value = self._sign * float(evaluation.metrics[self._metric])
         if value > self._best:
-            self._best = value
+            self._best, self._best_evaluation = value, evaluation
             self._best_weights = copy.deepcopy(self._module.student.state_dict())
 
     def _save(self, step: int, generators: list[GeneratorStates]) -> None:

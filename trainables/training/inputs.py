@@ -17,9 +17,11 @@ from trainables.data.examples import TaskSplit
 from trainables.data.examples import Text
 from trainables.students.single_stream import BOX_WIDTH
 from trainables.students.single_stream import StudentBatch
-from trainables.students.tokens import PAD
 from trainables.students.tokens import TokenArrays
 from trainables.students.tokens import encode
+from trainables.students.vocabulary import PAD
+from trainables.vision.pixels import PICTURE_SIZE
+from trainables.vision.pixels import PixelRows
 from trainables.vision.regions import RegionFeatures
 
 EMPTY = Candidate(query=Text(text=""))
@@ -55,28 +57,41 @@ class _Same:
 
 
 @functools.lru_cache(maxsize=24)
-def _tokens(same: _Same, max_tokens: int, shown: str) -> TokenArrays:
-    return _read(same.split, max_tokens, shown)
+def _tokens(same: _Same, max_tokens: int, shown: str, vocabulary: str | None) -> TokenArrays:
+    return _read(same.split, max_tokens, shown, vocabulary)
 
 
-def _read(split: TaskSplit, max_tokens: int, shown: str) -> TokenArrays:
+def _read(split: TaskSplit, max_tokens: int, shown: str, vocabulary: str | None) -> TokenArrays:
     candidates = [c for example in split.examples for c in example.candidates]
-    return encode([EMPTY] * len(candidates) if shown == "image" else candidates, max_tokens)
+    return encode([EMPTY] * len(candidates) if shown == "image" else candidates, max_tokens, vocabulary)
 
 
 class SplitInputs:
     """The encoded texts of a split and the way to its images."""
 
-    def __init__(self, split: TaskSplit, regions: RegionFeatures, *, max_tokens: int, shown: str) -> None:
-        """`shown`: "both", or the only modality that the student may see ("text" or "image")."""
+    def __init__(
+        self,
+        split: TaskSplit,
+        regions: RegionFeatures,
+        *,
+        max_tokens: int,
+        shown: str,
+        vocabulary: str | None = None,
+        pixels: PixelRows | None = None,
+    ) -> None:
+        """`shown`: "both", or the only modality that the student may see ("text" or "image").
+
+        `vocabulary`: path, see `StudentConfig`. `pixels`: of a student that reads pictures itself.
+        """
         self.split = split
         self.regions = regions
+        self.pixels = pixels
         self.shown = shown
         self.num_candidates = len(split.examples[0].candidates)
         self.tokens = (
-            _tokens(_Same(split), max_tokens, shown)
+            _tokens(_Same(split), max_tokens, shown, vocabulary)
             if len(split.examples) <= KEPT
-            else _read(split, max_tokens, shown)
+            else _read(split, max_tokens, shown, vocabulary)
         )
 
     def __len__(self) -> int:
@@ -119,7 +134,15 @@ class SplitInputs:
             regions_BRF=self._repeat(features).float(),
             boxes_BR7=self._repeat(boxes),
             region_mask_BR=self._repeat(mask),
+            pixels_I3HW=self._pixels(indices),
         )
+
+    def _pixels(self, indices: np.ndarray) -> torch.Tensor | None:
+        if self.pixels is None:
+            return None
+        if self.shown == "text":  # a black picture, so that the graph stays the same
+            return torch.zeros(len(indices), 3, PICTURE_SIZE, PICTURE_SIZE, dtype=torch.uint8)
+        return torch.from_numpy(self.pixels.read([self.split.examples[i].image for i in indices]))
 
     def _regions(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         if self.shown == "text":  # one empty region, so that the graph stays the same

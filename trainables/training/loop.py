@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch.nn.parallel import DistributedDataParallel
 
-from trainables.config import OptimConfig
 from trainables.distillation.outputs import TeacherTargets
 from trainables.errors import NonFinite
 from trainables.job import Link
@@ -19,6 +18,8 @@ from trainables.training.course import Ended
 from trainables.training.devices import precision
 from trainables.training.devices import to_device
 from trainables.training.inputs import SplitInputs
+from trainables.training.optimizer import optimizer_of
+from trainables.training.optimizer import set_rate
 from trainables.training.order import batch_indices
 from trainables.training.order import learning_rate
 from trainables.training.order import num_steps
@@ -53,7 +54,7 @@ def train(
     if optim.batch_size % ranks.world:
         raise ValueError(f"optim.batch_size={optim.batch_size} is not a multiple of {ranks.world} workers")
     steps = num_steps(optim, len(train_inputs))
-    optimizer = _optimizer(step_module, optim)
+    optimizer = optimizer_of(step_module, optim)
     wrapped = DistributedDataParallel(step_module) if ranks.world > 1 else step_module
     course = Course(job, step_module, optimizer, val_inputs, steps=steps, device=device, ranks=ranks, link=link)
     first, ended = course.resume()
@@ -63,7 +64,7 @@ def train(
     for step, indices in enumerate(batch_indices(len(train_inputs), optim.batch_size, steps, job.seed)):
         if step < first:  # drawn and left: an index costs a millionth of a step
             continue
-        _set_rate(optimizer, optim.lr * learning_rate(step, steps, optim.warmup_fraction))
+        set_rate(optimizer, optim.lr * learning_rate(step, steps, optim.warmup_fraction))
         share = indices[ranks.rank :: ranks.world]
         batch = to_device(train_inputs.batch(share), device)
         targets = to_device(targets_of(share), device) if targets_of else None
@@ -82,16 +83,3 @@ def train(
         if ended is not None:
             return ended
     raise AssertionError("the last step is an evaluation, which ends the course")
-
-
-def _optimizer(module: torch.nn.Module, optim: OptimConfig) -> torch.optim.Optimizer:
-    """AdamW with UNITER's betas; vectors (biases, norms) are not decayed."""
-    decayed = [p for p in module.parameters() if p.requires_grad and p.dim() > 1]
-    plain = [p for p in module.parameters() if p.requires_grad and p.dim() <= 1]
-    groups = [{"params": decayed, "weight_decay": optim.weight_decay}, {"params": plain, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=optim.lr, betas=(0.9, 0.98), fused=True)
-
-
-def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    for group in optimizer.param_groups:
-        group["lr"] = rate

@@ -13,8 +13,10 @@ from trainables.distillation.confidence import truth_probability
 from trainables.distillation.objective import Objective
 from trainables.distillation.outputs import StudentOutputs
 from trainables.distillation.outputs import TeacherTargets
+from trainables.students.heads import log_odds
 from trainables.students.heads import probabilities
 from trainables.students.heads import task_loss
+from trainables.students.heads import task_losses
 from trainables.students.student import Student
 from trainables.students.student import StudentStates
 from trainables.training.inputs import Batch
@@ -35,10 +37,13 @@ class TrainingStep(nn.Module):
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """The scalar to minimise, and its parts by name, detached."""
         states = self.student(batch.inputs)
-        loss = task_loss(self.task, states.logits, batch.targets_BK, self.label_smoothing)
+        of_batch = task_losses if self.objective.weighs_task else task_loss
+        loss = of_batch(self.task, states.logits, batch.targets_BK, self.label_smoothing)
         outputs, confidence_B = None, None
         if self.objective.distils:
-            outputs = distilled_outputs(states, batch, num_words=targets.word_mask_BN.shape[1] if targets else 1)
+            outputs = distilled_outputs(
+                self.task, states, batch, num_words=targets.word_mask_BN.shape[1] if targets else 1
+            )
             with torch.no_grad():
                 num_candidates = len(batch.words) // len(batch.indices)
                 truth = probabilities(self.task, states.logits.detach().float(), num_candidates)
@@ -51,7 +56,7 @@ class TrainingStep(nn.Module):
             student_confidence_B=confidence_B,
             matched_B=_matched(self.task, batch.targets_BK),
         )
-        return total, {"task": loss.detach(), **parts}
+        return total, {"task": loss.detach().mean(), **parts}
 
 
 def _matched(task: str, targets_BK: torch.Tensor) -> torch.Tensor | None:
@@ -59,7 +64,7 @@ def _matched(task: str, targets_BK: torch.Tensor) -> torch.Tensor | None:
     return None if matched is None else targets_BK.argmax(dim=-1) == matched
 
 
-def distilled_outputs(states: StudentStates, batch: Batch, *, num_words: int) -> StudentOutputs:
+def distilled_outputs(task: str, states: StudentStates, batch: Batch, *, num_words: int) -> StudentOutputs:
     """The states that are distilled: those of the right candidate's sequence."""
     num_candidates = len(batch.words) // len(batch.indices)
     rows_B = torch.arange(len(batch.indices), device=batch.words.device) * num_candidates
@@ -70,7 +75,8 @@ def distilled_outputs(states: StudentStates, batch: Batch, *, num_words: int) ->
         h_cls=text_BLS[:, 0],
         h_image=states.regions_BRS[rows_B, 0],
         h_words=word_states(text_BLS, batch.words[rows_B], num_words),
-        logits=states.logits[rows_B],
+        logits_BK=log_odds(task, states.logits, num_candidates),
+        truth_BK=batch.targets_BK,
     )
 
 

@@ -12,6 +12,7 @@ import torch
 
 from trainables.config import DistillationConfig
 from trainables.data.examples import TaskSplit
+from trainables.data.keywords import keyword_scores
 from trainables.distillation.outputs import TeacherTargets
 from trainables.students.tokens import teacher_text
 from trainables.teachers.confidence import TeacherConfidence
@@ -37,11 +38,17 @@ class TargetTable:
         texts = [teacher_text(distilled_candidate(example)) for example in examples]
         self.images_NT = features.image([example.image for example in examples])
         self.texts_NT = features.text(texts)
-        self.needs_words = config.terms.tokens > 0
+        self.needs_words = config.reads_words
         if self.needs_words:
             self.words = _pad(features.words(texts, config.selection.features))
             self.isolated = _pad(features.words(texts, "isolated"))
-        self.confidence = confidence
+        scores = _known_relevance(texts, features, config)
+        self.relevance = _pad([row[:, None].astype(np.float32) for row in scores]) if scores else None
+        self.logit_scale = features.logit_scale
+        self.probabilities_NK = confidence.probabilities if config.reads_probabilities else None
+        self.probability_N = confidence.probability
+        self.cross_entropy_N = confidence.cross_entropy
+        self.correct_N = confidence.correct
         self.rows = np.arange(len(examples)) if shuffle_seed is None else _derangement(len(examples), shuffle_seed)
 
     def __call__(self, indices: np.ndarray) -> TeacherTargets:
@@ -49,19 +56,37 @@ class TargetTable:
         rows = self.rows[indices]
         empty = torch.zeros(len(rows), 1, self.images_NT.shape[1])
         words, isolated, mask = empty, empty, torch.zeros(len(rows), 1, dtype=torch.bool)
+        relevance = None
         if self.needs_words:
             words, mask = _of_words(self.words, rows, self.words[1][indices])
             isolated, _ = _of_words(self.isolated, rows, self.words[1][indices])
+        if self.relevance is not None:
+            relevance = _of_words(self.relevance, rows, self.words[1][indices])[0].squeeze(-1)
         return TeacherTargets(
+            indices_B=torch.from_numpy(np.asarray(indices, dtype=np.int64)),
             image_BT=_tensor(self.images_NT[rows]),
             text_BT=_tensor(self.texts_NT[rows]),
+            logit_scale=self.logit_scale,
             words_BNT=words,
             isolated_BNT=isolated,
+            relevance_BN=torch.zeros(mask.shape) if relevance is None else relevance,
             word_mask_BN=mask,
-            confidence_B=_tensor(self.confidence.probability[rows]),
-            cross_entropy_B=_tensor(self.confidence.cross_entropy[rows]),
-            correct_B=torch.from_numpy(self.confidence.correct[rows]),
+            probabilities_BK=empty[:, 0, :0]
+            if self.probabilities_NK is None
+            else _tensor(self.probabilities_NK[rows]),
+            confidence_B=_tensor(self.probability_N[rows]),
+            cross_entropy_B=_tensor(self.cross_entropy_N[rows]),
+            correct_B=torch.from_numpy(self.correct_N[rows]),
         )
+
+
+def _known_relevance(
+    texts: Sequence[str], features: TeacherFeatures, config: DistillationConfig
+) -> list[np.ndarray] | None:
+    """Return (W,) for each text the relevance of its words where training need not compute it, else None."""
+    if config.reads_left_out:
+        return features.changes_without(texts)
+    return keyword_scores(texts) if config.reads_keywords else None
 
 
 def _of_words(

@@ -24,7 +24,8 @@ def make_student():
             h_cls=states(batch),
             h_image=states(batch),
             h_words=states(batch, words),
-            logits=torch.randn(batch, 3, dtype=torch.float64, generator=draw),
+            logits_BK=torch.randn(batch, 3, dtype=torch.float64, generator=draw).requires_grad_(),
+            truth_BK=torch.rand(batch, 3, dtype=torch.float64, generator=draw),
         )
 
     return make
@@ -40,13 +41,18 @@ def make_targets():
             values = torch.randn(*shape, TEACHER_WIDTH, dtype=torch.float64, generator=draw)
             return values.requires_grad_(requires_grad)
 
+        mask_BN = torch.arange(words) < torch.tensor(lengths).unsqueeze(-1)
         confidence_B = torch.rand(batch, dtype=torch.float64, generator=draw) * 0.9 + 0.05
         return TeacherTargets(
+            indices_B=torch.arange(batch),
             image_BT=features(batch),
             text_BT=features(batch),
+            logit_scale=4.0,
             words_BNT=features(batch, words),
             isolated_BNT=features(batch, words),
-            word_mask_BN=torch.arange(words) < torch.tensor(lengths).unsqueeze(-1),
+            relevance_BN=mask_BN * torch.arange(1.0, words + 1, dtype=torch.float64).cos(),
+            word_mask_BN=mask_BN,
+            probabilities_BK=features(batch)[:, :3].softmax(-1),
             confidence_B=confidence_B.requires_grad_(requires_grad),
             cross_entropy_B=-confidence_B.detach().log() * 1.3,
             correct_B=confidence_B.detach() > 0.5,

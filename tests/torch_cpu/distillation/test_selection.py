@@ -72,10 +72,14 @@ def targets_of(lengths: list[int]) -> TeacherTargets:
     batch, words = len(lengths), max(1, *lengths)
     draw = generator(len(lengths))
     return TeacherTargets(
+        indices_B=torch.arange(batch),
         image_BT=torch.randn(batch, 4, generator=draw),
         text_BT=torch.randn(batch, 4, generator=draw),
         words_BNT=torch.randn(batch, words, 4, generator=draw),
         isolated_BNT=torch.randn(batch, words, 4, generator=draw),
+        logit_scale=4.0,
+        relevance_BN=torch.zeros(batch, words),
+        probabilities_BK=torch.zeros(batch, 0),
         word_mask_BN=torch.arange(words) < torch.tensor(lengths).unsqueeze(-1),
         confidence_B=torch.full((batch,), 0.5),
         cross_entropy_B=torch.full((batch,), 0.7),

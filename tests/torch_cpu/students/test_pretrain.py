@@ -17,8 +17,8 @@ from trainables.students.pretrain_scenes import CaptionedScenes
 from trainables.students.pretrain_scenes import captioned_scenes
 from trainables.students.pretrain_scenes import turned
 from trainables.students.student import build_student
-from trainables.students.tokens import MASK
-from trainables.students.tokens import tokenizer
+from trainables.students.vocabulary import MASK
+from trainables.students.vocabulary import tokenizer
 from trainables.students.word_vectors import minilm_word_vectors
 from trainables.vision.regions import REGION_WIDTH
 from trainables.vision.regions import RegionFeatures

@@ -11,8 +11,8 @@ from torch import nn
 
 from trainables.config import StudentConfig
 from trainables.students.checkpoint import CheckpointError
-from trainables.students.checkpoint import load_encoder
 from trainables.students.checkpoint import save_encoder
+from trainables.students.loading import load_student
 from trainables.students.presets import PRESETS
 from trainables.students.single_stream import SingleStream
 from trainables.students.single_stream import StudentBatch
@@ -88,7 +88,7 @@ def test_a_checkpoint_brings_the_encoder_back(encoder: SingleStream, tmp_path: P
     path = tmp_path / "encoder.safetensors"
     save_encoder(encoder, path, {"preset": "uniter_tiny"})
     other = SingleStream(TINY, REGION_WIDTH, 0.0).eval()
-    load_encoder(other, "uniter_tiny", str(path))
+    load_student(nn.ModuleDict({"encoder": other}), "uniter_tiny", str(path))
 
     for name, value in encoder.state_dict().items():
         torch.testing.assert_close(other.state_dict()[name], value, atol=1e-3, rtol=1e-3)
@@ -96,10 +96,11 @@ def test_a_checkpoint_brings_the_encoder_back(encoder: SingleStream, tmp_path: P
 
 def test_a_checkpoint_of_another_shape_is_refused_by_name(tmp_path: Path) -> None:
     path = tmp_path / "other.safetensors"
-    save_encoder(nn.Linear(2, 2), path, {})
+    save_encoder(SingleStream(TINY, REGION_WIDTH + 1, 0.0), path, {})
+    student = nn.ModuleDict({"encoder": SingleStream(TINY, REGION_WIDTH, 0.0)})
 
-    with pytest.raises(CheckpointError, match=r"other\.safetensors.*uniter_tiny.*tensors differ"):
-        load_encoder(SingleStream(TINY, REGION_WIDTH, 0.0), "uniter_tiny", str(path))
+    with pytest.raises(CheckpointError, match=r"other\.safetensors.*uniter_tiny.*1 tensors differ.*region_embedding"):
+        load_student(student, "uniter_tiny", str(path))
 
 
 def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
@@ -107,7 +108,7 @@ def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
     path.write_text("not tensors")
 
     with pytest.raises(CheckpointError, match="not a safetensors file"):
-        load_encoder(SingleStream(TINY, REGION_WIDTH, 0.0), "uniter_tiny", str(path))
+        load_student(nn.ModuleDict({"encoder": SingleStream(TINY, REGION_WIDTH, 0.0)}), "uniter_tiny", str(path))
 
 
 def test_a_preset_without_a_shipped_checkpoint_says_what_to_do() -> None:

@@ -68,3 +68,14 @@ def test_a_lone_reference_has_nothing_to_be_compared_with() -> None:
     assert sentences(StudyResults(arms=("base",))) == [
         "Only the reference arm base is planned: there is nothing to compare it with."
     ]
+
+
+def test_many_arms_of_one_verdict_share_a_sentence() -> None:
+    arms = ("no_distillation", *(f"arm_{i}" for i in range(4)), *(f"gain_{i}" for i in range(4)), "shuffled_teacher")
+    said = sentences(StudyResults(arms=arms, effect={f"gain_{i}": 0.04 + i / 100 for i in range(4)}))
+
+    assert len(said) == 2
+    assert said[0].startswith("gain_0, gain_1, gain_2 and gain_3 are better than no_distillation on test/accuracy, by")
+    assert "corrected p 0.0" in said[0] and "at most, 12 blocks" in said[0]
+    assert "no_distillation was shown on test/accuracy for arm_0, arm_1, arm_2, arm_3 and" in said[1]
+    assert "shuffled_teacher (control)" in said[1] and "the data allow differences from -" in said[1]

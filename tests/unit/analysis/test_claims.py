@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from analysis import load
 from analysis.claims import claims_view
 from analysis.contrasts import contrasts_view
+from analysis.page import study_page
 from analysis.plan import read_plan
 from analysis.statistics import holm
+from analysis.tables import results_table
 from orchestrator.records import Record
 from tests.helpers.results import StudyResults
 from tests.helpers.results import as_failed
@@ -107,3 +111,12 @@ def test_a_split_that_was_never_seen_says_not_enough_seeds() -> None:
 
 def test_a_study_without_claims_has_none() -> None:
     assert rows_of(StudyResults()) == {}
+
+
+def test_the_result_table_and_the_report_show_the_claims(tmp_path: Path) -> None:
+    study(gain={"arm": "clip_td", "against": "naive_distillation"}).write(str(tmp_path))
+    results = load(str(tmp_path))
+    for text in (results_table(results, "lowshot"), results_table(results, "lowshot", style="markdown")):
+        assert "Declared claims" in text
+        assert any("gain" in line and "better" in line for line in text.splitlines())
+    assert [grid.title for grid in study_page(results, "lowshot").grids][1].startswith("Declared claims")

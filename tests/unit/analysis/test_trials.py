@@ -8,8 +8,8 @@ import math
 import pyarrow as pa
 
 from analysis.trials import decoded
-from analysis.trials import trials_view
-from analysis.trials import typed_column
+from orchestrator.flat_trials import trials_view
+from orchestrator.flat_trials import typed_column
 from orchestrator.records import record_table
 from tests.helpers.results import make_record
 

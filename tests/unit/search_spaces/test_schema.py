@@ -11,10 +11,11 @@ from search_spaces.schema import json_schema
 from search_spaces.shipped import FOLDER
 from search_spaces.shipped import shipped
 from tests.helpers.study_text import HEAD
-from trainables.config import CONTROLS
+from trainables.arms import ARMS
 from trainables.config import TrialConfig
+from trainables.recipes import RECIPES
 
-SCHEMA = json_schema(TrialConfig, controls=tuple(CONTROLS))
+SCHEMA = json_schema(TrialConfig, controls=tuple(ARMS), recipes=tuple(RECIPES))
 VALIDATOR = Draft202012Validator(SCHEMA)
 
 

@@ -12,7 +12,7 @@ from search_spaces.errors import StudyError
 from search_spaces.load import load_study
 from search_spaces.study import Study
 from tests.helpers.study_text import load
-from trainables.config import CONTROLS
+from trainables.arms import ARMS
 from trainables.config import TrialConfig
 from trainables.config import canonical
 
@@ -50,7 +50,7 @@ def test_the_mistakes_on_the_page_are_the_ones_that_are_told(tmp_path: Path, mon
     (tmp_path / "lowshot.yaml").write_text(starting("# mistaken")[0])
     monkeypatch.chdir(tmp_path)
     with pytest.raises(StudyError) as caught:
-        load_study("lowshot.yaml", config_type=TrialConfig, controls=CONTROLS, canonical=canonical)
+        load_study("lowshot.yaml", config_type=TrialConfig, controls=ARMS, canonical=canonical)
     assert f"{caught.value}\n" == told
 
 
@@ -58,5 +58,5 @@ def test_the_page_names_every_key_design_domain_and_control() -> None:
     fields = [*Study.model_fields]
     for section in ("target", "arms", "search", "seeds", "resources", "comparisons"):
         fields += type(getattr(Study.model_validate(AROUND), section)).model_fields
-    assert [name for name in (*fields, *FORMS, "listed", *CONTROLS) if f"`{name}`" not in PAGE] == []
+    assert [name for name in (*fields, *FORMS, "listed", *ARMS) if f"`{name}`" not in PAGE] == []
     assert [name for name in DOMAINS if f"| `{name}: [" not in PAGE] == []

@@ -42,6 +42,17 @@ def test_the_parts_become_train_and_val_of_vqa(tmp_path: Path) -> None:
     assert Image.open(io.BytesIO(picture.read_bytes())).size == (8, 8)
 
 
+def test_the_first_pictures_of_test_are_kept_with_all_their_questions_and_train_stays_whole(tmp_path: Path) -> None:
+    data = make_package_data(tmp_path / "package")
+    asked = [["what shape is this?", "circle", 1], ["what shape is this?", "circle", 0], ["is it red?", "yes", 0]]
+    write_json(data / "test" / "questions.json", asked)
+
+    counts = write_easy_vqa(data, tmp_path / "vqa", test_pictures=1)
+
+    assert counts == {"train": 24, "test": 2}
+    assert [file.name for file in (tmp_path / "vqa" / "val2014").iterdir()] == ["COCO_val2014_000001000000.jpg"]
+
+
 @pytest.mark.slow
 def test_the_package_gives_all_questions_and_thirteen_classes(tmp_path: Path) -> None:
     counts = write_easy_vqa(package_data(), tmp_path / "vqa")

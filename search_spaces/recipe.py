@@ -1,0 +1,38 @@
+"""A base that names a recipe: published settings that stand behind what the base says itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from search_spaces.document import Document
+from search_spaces.wording import one_of
+from search_spaces.wording import shown
+
+KEY = "recipe"
+Recipes = Mapping[str, Mapping[str, Any]]
+
+
+def with_recipe(document: Document, recipes: Recipes) -> Document:
+    """`document` with the recipe of its base written out; an unknown name is among its mistakes.
+
+    What the base says itself wins, so a study is what its resolved base says, and no trial depends on a name.
+    """
+    base = document.value.get("base")
+    if not isinstance(base, dict) or KEY not in base:
+        return document
+    own = {name: value for name, value in base.items() if name != KEY}
+    name, mistakes = base[KEY], list(document.mistakes)
+    if not isinstance(name, str) or name not in recipes:
+        mistakes.append(document.mistake(("base", KEY), shown(name), one_of(name, recipes)))
+        return replace(document, value={**document.value, "base": own}, mistakes=mistakes)
+    return replace(document, value={**document.value, "base": _merged(recipes[name], own)})
+
+
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for name, value in above.items():
+        inner = merged.get(name)
+        merged[name] = _merged(inner, value) if isinstance(inner, Mapping) and isinstance(value, Mapping) else value
+    return merged

@@ -1,0 +1,83 @@
+"""A stored confidence is the computed one, and whatever decides its numbers decides its file."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from trainables.data.examples import Candidate
+from trainables.data.examples import Example
+from trainables.data.examples import TaskSplit
+from trainables.data.examples import Text
+from trainables.data.snli_ve import CLASSES
+from trainables.teachers.confidence import teacher_confidence
+from trainables.teachers.confidence_store import stored_confidence
+from trainables.teachers.feature_cache import TeacherFeatures
+from trainables.teachers.feature_cache import TeacherHeads
+from trainables.teachers.feature_table import FeatureTable
+
+WIDTH = 8
+NAMES = [f"{number}.png" for number in range(20)]
+
+
+def example(number: int) -> Example:
+    return Example(
+        id=str(number),
+        image=NAMES[number],
+        candidates=(Candidate(query=Text(text=f"statement {number}")),),
+        targets=((number % len(CLASSES), 1.0),),
+        stratum="",
+        group=str(number),
+    )
+
+
+@pytest.fixture
+def split() -> TaskSplit:
+    examples = tuple(example(number) for number in range(len(NAMES)))
+    return TaskSplit(task="snli_ve", split="train", examples=examples, image_folder="", boxes={}, classes=CLASSES)
+
+
+@pytest.fixture
+def features(tmp_path: Path, split: TaskSplit) -> TeacherFeatures:
+    rng = np.random.default_rng(0)
+    for table, names in (("images", NAMES), ("texts", [e.candidates[0].query.text for e in split.examples])):
+        FeatureTable(tmp_path / table).add(names, list(rng.normal(size=(len(names), 1, WIDTH))))
+    tables = {
+        name: FeatureTable(tmp_path / name)
+        for name in ("images", "texts", "isolated", "states", "left_out", "patch_table")
+    }
+    keys = {name: name for name in NAMES}
+    return TeacherFeatures(**tables, picture_keys=keys, blank=False, width=WIDTH, logit_scale=10.0)
+
+
+def stored_files(features: TeacherFeatures) -> list[Path]:
+    return list((features.images.folder.parent / "confidence").iterdir())
+
+
+def test_what_is_read_again_is_what_was_computed(split: TaskSplit, features: TeacherFeatures) -> None:
+    computed = asdict(teacher_confidence(split, features, seed=1))
+    first, again = (asdict(stored_confidence(split, features, seed=1)) for _ in range(2))
+
+    assert len(stored_files(features)) == 1
+    for name, values in computed.items():
+        assert values.dtype == again[name].dtype
+        assert np.array_equal(values, first[name])
+        assert np.array_equal(values, again[name])
+
+
+def test_another_seed_truth_subset_or_head_of_the_teacher_has_a_file_of_its_own(
+    split: TaskSplit, features: TeacherFeatures
+) -> None:
+    swapped = replace(split.examples[0], targets=((1, 1.0),))
+    turned = TeacherHeads(image=np.eye(WIDTH)[::-1], text=np.eye(WIDTH))
+    stored_confidence(split, features, seed=1)
+    stored_confidence(split, features, seed=2)
+    stored_confidence(replace(split, examples=(swapped, *split.examples[1:])), features, seed=1)
+    stored_confidence(replace(split, examples=split.examples[:15]), features, seed=1)
+    stored_confidence(split, replace(features, heads=turned), seed=1)
+
+    assert len(stored_files(features)) == 5

