@@ -48,6 +48,7 @@ COMMANDS = [
     "simulate",
     "compact",
     "data",
+    "student",
     "teacher",
 ]
 
