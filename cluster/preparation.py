@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +22,33 @@ from cluster.session import connect
 from orchestrator.errors import ClusterError
 from search_spaces.study import Resources
 from trainables.config import TrialConfig
+from trainables.prepare import feature_blocks
+from trainables.prepare import prepare_data
+from trainables.teachers.feature_blocks import BLOCK_SIZE
+from trainables.teachers.feature_blocks import BlockCount
+from trainables.teachers.feature_blocks import FeatureBlock
+from trainables.teachers.feature_blocks import compute_block
+from trainables.teachers.feature_blocks import compute_blocks
 
 Progress = Callable[[str, int, int], None]
 """Called with the name of a stage, how much of it is done, and how much there is."""
-Prepare = Callable[[Sequence[TrialConfig], Path, Progress], None]
+
+IN_FLIGHT = 256
+"""Blocks that Ray knows of at once; each is a few hundred kB of texts."""
+BLOCKS_A_PLACE = 4
+"""Without GPUs, a private cluster is started for the features only if every place gets so many blocks."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preparation:
+    """What is done on the cluster, as functions that can be pickled."""
+
+    data: Callable[[Sequence[TrialConfig], Path, Progress], None] = prepare_data
+    """What features are computed from."""
+    blocks: Callable[[Sequence[TrialConfig], Path], Sequence[FeatureBlock]] = feature_blocks
+    """Which features are missing."""
+    compute: Callable[[FeatureBlock, Path], None] = compute_block
+    """One block of them; may run twice, or at once with itself."""
 
 
 def prepare_remote(
@@ -31,36 +58,104 @@ def prepare_remote(
     *,
     address: str,
     resources: Resources,
-    prepare: Prepare | None = None,
+    steps: Preparation | None = None,
 ) -> None:
-    """Run `trainables.prepare.prepare` as one task on the cluster; `cache` must be a path that its nodes share.
+    """Prepare the data in one task on the cluster, then compute the teacher's features in as many as it has room for.
 
-    `progress` is called here. `prepare`: in place of the real one; picklable. Raises what it raises, and ClusterError
-    if the task is lost.
+    `cache` must be a path that its nodes share. A task has what a worker of a trial has (`resources`). `progress` is
+    called here. Killed at any moment, it goes on where it was. Raises what preparing raises, and ClusterError if tasks
+    are lost for good.
     """
-    task = ray.remote(num_cpus=resources.cpus_per_worker, num_returns="streaming", **_place(resources))(_events)
-    with connect(address):
-        try:
-            for event in task.remote(prepare, list(configs), cache):
-                progress(*ray.get(event))
-        except ray.exceptions.RayTaskError as error:
-            raise error.cause from None
-        except ray.exceptions.RayError as error:
-            raise ClusterError(f"preparing the data on the cluster failed ({meaning_of(error)}): {error}") from error
+    steps = steps or Preparation()
+    with _translated(), connect(address):
+        task = ray.remote(num_cpus=resources.cpus_per_worker, num_returns="streaming", **_place(resources))(_events)
+        for event in task.remote(steps.data, list(configs), cache):
+            progress(*ray.get(event))
+        plan = ray.remote(num_cpus=0, resources=HEAD_SHARE)(_call)
+        _compute(ray.get(plan.remote(steps.blocks, list(configs), cache)), cache, progress, resources, steps)
+
+
+def prepare_private(
+    configs: Sequence[TrialConfig],
+    cache: Path,
+    progress: Progress,
+    *,
+    resources: Resources,
+    steps: Preparation | None = None,
+) -> None:
+    """Prepare on this machine: features on a private cluster where that pays, else in this process.
+
+    Processes use many CPUs better than threads do, and with GPUs this process must not hold one. Raises as
+    `prepare_remote`.
+    """
+    steps = steps or Preparation()
+    steps.data(configs, cache, progress)
+    blocks = steps.blocks(configs, cache)
+    if not blocks:
+        return
+    if resources.gpus_per_worker or _pays(blocks, (os.cpu_count() or 1) // resources.cpus_per_worker):
+        with _translated(), connect("local"):
+            _compute(blocks, cache, progress, resources, steps)
+    else:
+        compute_blocks(blocks, cache, progress, steps.compute)
+
+
+def _pays(blocks: Sequence[FeatureBlock], places: int) -> bool:
+    whole = sum(len(block.names) / BLOCK_SIZE[block.table] for block in blocks)
+    return places > 1 and whole >= BLOCKS_A_PLACE * places
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """What a task raised as itself; what Ray raises as a ClusterError."""
+    try:
+        yield
+    except ray.exceptions.RayTaskError as error:
+        raise error.cause from None
+    except ray.exceptions.RayError as error:
+        raise ClusterError(f"preparing the data on the cluster failed ({meaning_of(error)}): {error}") from error
+
+
+def _compute(
+    blocks: Sequence[FeatureBlock], cache: Path, progress: Progress, resources: Resources, steps: Preparation
+) -> None:
+    """Compute blocks in tasks, a worker process keeping its teacher from one to the next; the rest is cancelled at
+    the first failure."""
+    task = ray.remote(
+        num_cpus=resources.cpus_per_worker, num_gpus=resources.gpus_per_worker, resources=dict(resources.custom)
+    )(_call)
+    count, waiting = BlockCount(blocks, progress), deque(blocks)
+    running: dict[ray.ObjectRef[None], FeatureBlock] = {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < IN_FLIGHT:
+                block = waiting.popleft()
+                running[task.remote(steps.compute, block, cache)] = block
+            for done in ray.wait(list(running))[0]:
+                ray.get(done)
+                count.add(running.pop(done))
+    finally:
+        for left in running:
+            ray.cancel(left)
+
+
+def _call(step: Callable[..., Any], *arguments: Any) -> Any:
+    return step(*arguments)
 
 
 def _place(resources: Resources) -> dict[str, Any]:
     return {"num_gpus": resources.gpus_per_worker} if resources.gpus_per_worker else {"resources": HEAD_SHARE}
 
 
-def _events(prepare: Prepare | None, configs: list[TrialConfig], cache: Path) -> Iterator[tuple[str, int, int]]:
+def _events(
+    prepare: Callable[[Sequence[TrialConfig], Path, Progress], None], configs: list[TrialConfig], cache: Path
+) -> Iterator[tuple[str, int, int]]:
     """Prepare in a thread, and yield the latest progress as often as somebody takes it."""
-    run = prepare or _prepare()
     events: queue.Queue[tuple[str, int, int] | BaseException | None] = queue.Queue()
 
     def work() -> None:
         try:
-            run(configs, cache, lambda *event: events.put(event))
+            prepare(configs, cache, lambda *event: events.put(event))
         except BaseException as error:  # raised where the driver can see it
             events.put(error)
         else:
@@ -71,9 +166,3 @@ def _events(prepare: Prepare | None, configs: list[TrialConfig], cache: Path) ->
         if isinstance(event, BaseException):
             raise event
         yield event
-
-
-def _prepare() -> Prepare:
-    from trainables.prepare import prepare
-
-    return prepare

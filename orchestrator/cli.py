@@ -17,6 +17,7 @@ from orchestrator.boundary import boundary
 from orchestrator.data_commands import data
 from orchestrator.simulate_command import simulate
 from orchestrator.student_commands import student
+from orchestrator.teacher_commands import teacher
 
 _FORMS = ("table", "csv", "json", "jsonl", "markdown", "latex")
 _STORE = click.option(
@@ -506,6 +507,7 @@ def compact(study: str, store: str | None) -> None:
 ablate.add_command(data)
 ablate.add_command(simulate)
 ablate.add_command(student)
+ablate.add_command(teacher)
 
 
 def _print_plan(source: str, overrides: tuple[str, ...], uri: str | None) -> None:

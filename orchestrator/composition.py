@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from orchestrator.run import Progress
     from orchestrator.store import Store
     from search_spaces.design import Cell
+    from search_spaces.study import Resources
     from search_spaces.study import Study
     from trainables.config import StudentConfig
     from trainables.config import TrialConfig
@@ -47,6 +48,7 @@ def mistakes() -> tuple[type[Exception], ...]:
     named = (
         ("search_spaces.errors", "StudyError"),
         ("trainables.errors", "DataError"),
+        ("trainables.teachers.errors", "TeacherError"),
         ("analysis.errors", "AnalysisError"),
         ("trainables.students.checkpoint", "CheckpointError"),
         ("trainables.students.vocabulary", "VocabularyError"),
@@ -122,17 +124,30 @@ def planned_queue(study: Study, cells: Sequence[Cell], store: Store, cache_folde
 
     Without the data a trial can be counted but has no identity, so nothing counts as recorded.
     """
-    from orchestrator.inputs import UNKNOWN
-    from orchestrator.queue import TrialQueue
-    from orchestrator.recorded import Recorded
     from trainables.errors import MissingData
 
     planned = experiment(study, cells, cache_folder)
     try:
         return planned.queue(store, adopt=False), ""
     except MissingData as error:
-        unknown = replace(planned.inputs, digests=lambda config: (UNKNOWN, UNKNOWN, UNKNOWN))
-        return TrialQueue(study, cells, Recorded(), unknown, judge=judge(study)), str(error)
+        return unrecorded_queue(study, cells, cache_folder), str(error)
+
+
+def possible_configs(study: Study, cells: Sequence[Cell], cache_folder: Path) -> list[TrialConfig]:
+    """Return every configuration that a study may run, as far as preparation can tell them apart."""
+    from orchestrator.run import owed_configs
+
+    return owed_configs(unrecorded_queue(study, cells, cache_folder))
+
+
+def unrecorded_queue(study: Study, cells: Sequence[Cell], cache_folder: Path) -> TrialQueue:
+    """Return the queue of all that a study may run, as if nothing were recorded; its trials have no identity."""
+    from orchestrator.inputs import UNKNOWN
+    from orchestrator.queue import TrialQueue
+    from orchestrator.recorded import Recorded
+
+    unknown = replace(inputs(cache_folder), digests=lambda config: (UNKNOWN, UNKNOWN, UNKNOWN))
+    return TrialQueue(study, cells, Recorded(), unknown, judge=judge(study))
 
 
 def experiment(study: Study, cells: Sequence[Cell], cache_folder: Path) -> Experiment:
@@ -172,8 +187,7 @@ def student_report(student: StudentConfig, region_width: int) -> tuple[list[str]
 def engine(kind: str, address: str, study: Study, cache_folder: Path, checkpoints: str) -> tuple[Executor, Prepare]:
     """Return what runs trials and what prepares them: `inline`, or `ray` at an address.
 
-    Address `any` joins a running cluster, and starts a private one if there is none. On a running cluster
-    preparation is a task there; otherwise it needs no Ray. `checkpoints`: folder or URI.
+    Address `any` joins a running cluster, and starts a private one if there is none. `checkpoints`: folder or URI.
     """
 
     def prepare_here(configs: Sequence[TrialConfig], progress: Progress) -> None:
@@ -188,15 +202,32 @@ def engine(kind: str, address: str, study: Study, cache_folder: Path, checkpoint
         )
         return local, prepare_here
     from cluster.executor import RayExecutor
-    from cluster.preparation import prepare_remote
 
     where = _running_cluster() if address == "any" else address
+    runner = RayExecutor(address=where, resources=study.resources, cache=cache_folder, checkpoints=checkpoints)
+    return runner, preparation(where, study.resources, cache_folder)
+
+
+def preparation(address: str, resources: Resources, cache_folder: Path, *, patches: bool = False) -> Prepare:
+    """Return what prepares on the Ray cluster at `address`; `patches`: patch features of the images too."""
+    from functools import partial
+
+    from cluster.preparation import Preparation
+    from cluster.preparation import prepare_private
+    from cluster.preparation import prepare_remote
+    from trainables.prepare import feature_blocks
+    from trainables.prepare import prepare_data
+
+    where = _running_cluster() if address == "any" else address
+    steps = Preparation(data=partial(prepare_data, patches=patches), blocks=partial(feature_blocks, patches=patches))
 
     def prepare_there(configs: Sequence[TrialConfig], progress: Progress) -> None:
-        prepare_remote(configs, cache_folder, progress, address=where, resources=study.resources)
+        if where == "local":
+            prepare_private(configs, cache_folder, progress, resources=resources, steps=steps)
+        else:
+            prepare_remote(configs, cache_folder, progress, address=where, resources=resources, steps=steps)
 
-    runner = RayExecutor(address=where, resources=study.resources, cache=cache_folder, checkpoints=checkpoints)
-    return runner, prepare_here if where == "local" else prepare_there
+    return prepare_there
 
 
 def simulated_engine(kind: str, address: str, study: Study, checkpoints: str, trainable: RunTrial) -> Executor:

@@ -63,6 +63,9 @@ class TeacherConfig(Frozen):
         "none",
         description="Control: targets permuted over examples, random weights, or every image blank.",
     )
+    precision: Literal["float16", "float32"] = Field(
+        "float16", description="Precision of its features in the teacher cache."
+    )
 
 
 class OptimConfig(Frozen):

@@ -17,6 +17,13 @@ from trainables.config import TeacherConfig
 from trainables.config import TrialConfig
 from trainables.config import canonical
 from trainables.students.presets import sees_pictures
+from trainables.teachers.digest import BUNDLED
+from trainables.teachers.feature_blocks import FeatureBlock
+from trainables.teachers.feature_blocks import Part
+from trainables.teachers.feature_blocks import compute_blocks
+from trainables.teachers.feature_blocks import missing_blocks
+from trainables.teachers.feature_cache import TABLES
+from trainables.teachers.feature_cache import Table
 
 Progress = Callable[[str, int, int], None]
 """What is done, how much of it, out of how much."""
@@ -29,44 +36,79 @@ class TeacherNeed:
     task: str
     data: str
     teacher: TeacherConfig
-    words: bool
-    left_out: bool
-    """Texts without each of their words."""
+    tables: tuple[Table, ...]
+    """In the order in which they are computed."""
 
 
-def prepare(configs: Sequence[TrialConfig], cache: Path, progress: Progress) -> None:
-    """Make all that these configurations read from `cache`; what is there already is left alone.
+def prepare(configs: Sequence[TrialConfig], cache: Path, progress: Progress, *, patches: bool = False) -> None:
+    """Make all that these configurations read from `cache`, in this process; what is there already is left alone.
 
     A blind split without its pictures is left out: few studies predict it. Safe to call from several processes at
-    once: one works, the others wait. Killed at any moment, it goes on where it was.
+    once: one works, the others wait. Killed at any moment, it goes on where it was. `patches`: patch features of the
+    images too, which no trial reads.
 
     Raises:
         MissingData: a real data set is not where its configuration says.
+        TeacherError: a teacher cannot be loaded, or its features are damaged.
+    """
+    with _alone(cache, progress):
+        _prepare_data(configs, cache, progress)
+        blocks = feature_blocks(configs, cache, patches=patches)
+        _align(blocks, cache, progress)
+        compute_blocks(blocks, cache, progress)
+
+
+def prepare_data(configs: Sequence[TrialConfig], cache: Path, progress: Progress, *, patches: bool = False) -> None:
+    """Make what teacher features are computed from: splits, region features, the bundled teacher if one is due.
+
+    After it, the blocks of `feature_blocks` may be computed anywhere (`compute_block`). Raises as `prepare`.
+    """
+    with _alone(cache, progress):
+        _prepare_data(configs, cache, progress)
+        _align(feature_blocks(configs, cache, patches=patches), cache, progress)
+
+
+def feature_blocks(configs: Sequence[TrialConfig], cache: Path, *, patches: bool = False) -> list[FeatureBlock]:
+    """What is missing of the teacher features that these configurations read, a teacher's blocks together.
+
+    The data must be prepared. Raises TeacherError for damaged features.
     """
     from trainables.data.load import load_split
+
+    parts: dict[TeacherConfig, list[Part]] = {}
+    for need in teacher_needs(configs, patches=patches):
+        parts.setdefault(need.teacher, []).append((load_split(need.task, need.data, "train", cache), need.tables))
+    return [block for teacher, found in parts.items() for block in missing_blocks(teacher, found, cache)]
+
+
+def _prepare_data(configs: Sequence[TrialConfig], cache: Path, progress: Progress) -> None:
+    from trainables.data.load import load_split
     from trainables.data.splits import splits_of
-    from trainables.teachers.feature_cache import build_features
     from trainables.vision.pixels import build_pixels
     from trainables.vision.regions import build_regions
     from trainables.vision.regions import pictured
 
-    cache.mkdir(parents=True, exist_ok=True)
-    with _alone(cache, progress):
-        with_pixels = set(tasks_of(config for config in configs if sees_pictures(config.student)))
-        for task, data in tasks_of(configs):
-            for split in (load_split(task, data, name, cache) for name in splits_of(task, data)):
-                if split.labelled or pictured(split, cache):
-                    build_regions(split, cache, progress)
-                    if (task, data) in with_pixels:
-                        build_pixels(split, cache, progress)
-        for need in teacher_needs(configs):
-            split = load_split(need.task, need.data, "train", cache)
-            build_features(need.teacher, split, cache, progress, words=need.words, left_out=need.left_out)
+    with_pixels = set(tasks_of(config for config in configs if sees_pictures(config.student)))
+    for task, data in tasks_of(configs):
+        for split in (load_split(task, data, name, cache) for name in splits_of(task, data)):
+            if split.labelled or pictured(split, cache):
+                build_regions(split, cache, progress)
+                if (task, data) in with_pixels:
+                    build_pixels(split, cache, progress)
+
+
+def _align(blocks: Iterable[FeatureBlock], cache: Path, progress: Progress) -> None:
+    """Align the bundled teacher, once, before several processes ask for it."""
+    if any(block.teacher.model == BUNDLED and block.teacher.control != "untrained" for block in blocks):
+        from trainables.teachers.mini_dual_encoder import align_mini_dual_encoder
+
+        align_mini_dual_encoder(cache, progress)
 
 
 @contextmanager
 def _alone(cache: Path, progress: Progress) -> Iterator[None]:
     """Hold the lock of the cache, saying so if another process has to finish first."""
+    cache.mkdir(parents=True, exist_ok=True)
     lock = FileLock(cache / "prepare.lock")
     try:
         lock.acquire(timeout=0)
@@ -84,19 +126,20 @@ def tasks_of(configs: Iterable[TrialConfig]) -> list[tuple[str, str]]:
     return list(dict.fromkeys((config.task.name, config.task.data) for config in configs))
 
 
-def teacher_needs(configs: Iterable[TrialConfig]) -> list[TeacherNeed]:
+def teacher_needs(configs: Iterable[TrialConfig], *, patches: bool = False) -> list[TeacherNeed]:
     """Distinct teacher features; the shuffled control permutes targets, and so shares the teacher's own."""
-    needs: dict[tuple[str, str, TeacherConfig], tuple[bool, bool]] = {}
+    tables: dict[tuple[str, str, TeacherConfig], set[Table]] = {}
     for config in map(canonical, configs):
         if not config.distillation.distils:
             continue
         teacher = config.teacher
         if teacher.control == "shuffled":
             teacher = teacher.model_copy(update={"control": "none"})
-        key = (config.task.name, config.task.data, teacher)
-        words, left_out = needs.get(key, (False, False))
-        needs[key] = (words or config.distillation.reads_words, left_out or config.distillation.reads_left_out)
+        wanted = tables.setdefault((config.task.name, config.task.data, teacher), {"images", "texts"})
+        wanted |= {"states", "words"} if config.distillation.reads_words else set()
+        wanted |= {"words", "left_out"} if config.distillation.reads_left_out else set()
+        wanted |= {"patches"} if patches else set()
     return [
-        TeacherNeed(task=task, data=data, teacher=teacher, words=words, left_out=left_out)
-        for (task, data, teacher), (words, left_out) in needs.items()
+        TeacherNeed(task=task, data=data, teacher=teacher, tables=tuple(t for t in TABLES if t in wanted))
+        for (task, data, teacher), wanted in tables.items()
     ]

@@ -1,19 +1,32 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from search_spaces.study import Resources
+from tests.helpers.small_teachers import pictured_snli_ve
+from tests.helpers.small_teachers import small_teacher
+from trainables.config import TaskConfig
 from trainables.config import TrialConfig
+from trainables.data.load import load_split
+from trainables.prepare import feature_blocks
+from trainables.students.tokens import teacher_text
+from trainables.teachers.feature_blocks import BLOCK_SIZE
+from trainables.teachers.feature_blocks import FeatureBlock
+from trainables.teachers.feature_blocks import compute_block
+from trainables.teachers.feature_cache import open_features
 
 pytestmark = pytest.mark.ray
 Progress = Callable[[str, int, int], None]
 
 
-def _prepare(configs: Sequence[TrialConfig], cache: Path, progress: Progress) -> None:
+def _touch(configs: Sequence[TrialConfig], cache: Path, progress: Progress) -> None:
     for done, config in enumerate(configs, start=1):
         (cache / config.task.name).touch()
         progress("features", done, len(configs))
@@ -23,7 +36,33 @@ def _without_data(configs: Sequence[TrialConfig], cache: Path, progress: Progres
     raise FileNotFoundError("data/vcr/train.jsonl is expected")
 
 
+def _nothing(configs: Sequence[TrialConfig], cache: Path) -> list[FeatureBlock]:
+    return []
+
+
+def _small_blocks(configs: Sequence[TrialConfig], cache: Path) -> list[FeatureBlock]:
+    BLOCK_SIZE.update(dict.fromkeys(BLOCK_SIZE, 3))
+    return feature_blocks(configs, cache)
+
+
+def _noted(log: Path, block: FeatureBlock, cache: Path) -> None:
+    """Compute a block and note in which process; the first to come loses its worker once."""
+    try:
+        (log / "killed").mkdir(exist_ok=False)
+        os.kill(os.getpid(), 9)
+    except FileExistsError:
+        pass
+    compute_block(block, cache)
+    with (log / "processes").open("a") as file:
+        file.write(f"{os.getpid()}\n")
+
+
+def _refused(block: FeatureBlock, cache: Path) -> None:
+    raise ValueError(f"{block.table}: no room on the disk")
+
+
 def test_preparation_runs_on_the_cluster_and_reports_here(ray_cluster: None, tmp_path: Path) -> None:
+    from cluster.preparation import Preparation
     from cluster.preparation import prepare_remote
 
     seen: list[tuple[str, int, int]] = []
@@ -34,17 +73,79 @@ def test_preparation_runs_on_the_cluster_and_reports_here(ray_cluster: None, tmp
         lambda *event: seen.append(event),
         address="local",
         resources=Resources(),
-        prepare=_prepare,
+        steps=Preparation(data=_touch, blocks=_nothing),
     )
     assert seen == [("features", 1, 2), ("features", 2, 2)]
     assert {path.name for path in tmp_path.iterdir()} == {"vqa", "vcr"}
 
 
 def test_what_preparation_raises_arrives_as_itself(ray_cluster: None, tmp_path: Path) -> None:
+    from cluster.preparation import Preparation
     from cluster.preparation import prepare_remote
 
     with pytest.raises(FileNotFoundError, match=r"data/vcr/train\.jsonl") as caught:
         prepare_remote(
-            [], tmp_path, lambda *event: None, address="local", resources=Resources(), prepare=_without_data
+            [],
+            tmp_path,
+            lambda *event: None,
+            address="local",
+            resources=Resources(),
+            steps=Preparation(data=_without_data, blocks=_nothing),
         )
     assert type(caught.value) is FileNotFoundError
+
+
+def test_features_are_computed_in_several_processes_and_a_lost_worker_costs_nothing(
+    ray_cluster: None, tmp_path: Path
+) -> None:
+    from cluster.preparation import Preparation
+    from cluster.preparation import prepare_remote
+
+    teacher = small_teacher(tmp_path / "teacher")
+    config = TrialConfig(
+        task=TaskConfig(name="snli_ve", data=str(pictured_snli_ve(tmp_path / "flickr"))),
+        teacher=teacher,
+        distillation={"terms": {"image": 1.0, "text": 1.0, "tokens": 1.0}},
+    )
+    cache, seen = tmp_path / "cache", list[tuple[str, int, int]]()
+    arguments = {"address": "local", "resources": Resources(cpus_per_worker=2)}  # two at once
+    steps = Preparation(blocks=_small_blocks, compute=partial(_noted, tmp_path))
+    prepare_remote([config], cache, lambda *event: seen.append(event), **arguments, steps=steps)
+
+    assert feature_blocks([config], cache) == []
+    processes = (tmp_path / "processes").read_text().split()
+    assert len(set(processes)) > 1 and (tmp_path / "killed").is_dir()
+    last = {stage: (done, total) for stage, done, total in seen if stage.startswith("teacher")}
+    assert last["teacher: sentences"] == (12, 12) and last["teacher: images"] == (5, 5)
+    assert all(done == total for done, total in last.values()) and len(last) == 4
+    split = load_split("snli_ve", config.task.data, "train", cache)
+    texts = [teacher_text(example.candidates[0]) for example in split.examples]
+    there = open_features(teacher, cache, split).text(texts)
+
+    def fail(block: FeatureBlock, folder: Path) -> None:
+        raise AssertionError("nothing is left to compute")
+
+    prepare_remote([config], cache, lambda *event: None, **arguments, steps=Preparation(compute=fail))
+    from trainables.teachers.openclip import load_teacher
+
+    np.testing.assert_allclose(there, load_teacher(teacher, cache).encode_texts(texts), atol=1e-3)
+
+
+def test_a_block_that_cannot_be_computed_ends_the_preparation_with_its_own_error(
+    ray_cluster: None, tmp_path: Path
+) -> None:
+    from cluster.preparation import Preparation
+    from cluster.preparation import prepare_remote
+
+    block = FeatureBlock(
+        teacher=TrialConfig().teacher, table="texts", names=("a",), sources=("a",), image_folder="none"
+    )
+    with pytest.raises(ValueError, match="texts: no room on the disk"):
+        prepare_remote(
+            [],
+            tmp_path,
+            lambda *event: None,
+            address="local",
+            resources=Resources(),
+            steps=Preparation(data=_touch, blocks=lambda configs, cache: [block] * 20, compute=_refused),
+        )

@@ -75,6 +75,15 @@ def test_simulating_loads_neither_ray_nor_torch(tmp_path: Path) -> None:
     assert not loaded & {"ray", "torch"}
 
 
+def test_showing_cached_teachers_loads_neither_ray_nor_torch_and_generates_nothing(tmp_path: Path) -> None:
+    status, loaded, output = _run(tmp_path, "teacher", "show", "quickstart")
+
+    assert status == 1, output
+    assert "no teacher's features in" in output and "quickstart: mini has not been generated yet" in output
+    assert not loaded & {"ray", "torch"}
+    assert not list((tmp_path / "cache").glob("mini*"))
+
+
 def test_a_study_that_is_not_there_ends_with_status_2_and_names_the_nearest(tmp_path: Path) -> None:
     status, _, output = _run(tmp_path, "check", "quickstat")
 

@@ -58,15 +58,30 @@ _SCALE = "logit_scale"
 def load_mini_dual_encoder(cache: Path, progress: Progress, recipe: AlignmentRecipe = RECIPE) -> Teacher:
     """Return the bundled teacher; on first use it is aligned (1-2 minutes on two cores) and kept in `cache`."""
     teacher = _towers()
-    folder = cache / "teachers" / recipe_digest(recipe)[:16]
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_suffix(".lock")):
-        if not folder.is_dir():
-            _write(folder, _aligned(teacher, recipe, progress), teacher, recipe)
+    folder = _align_once(teacher, cache, progress, recipe)
     from safetensors.torch import load_file
 
     _set_projections(teacher, load_file(folder / "projections.safetensors"))
     return teacher
+
+
+def align_mini_dual_encoder(cache: Path, progress: Progress, recipe: AlignmentRecipe = RECIPE) -> None:
+    """Align the bundled teacher, if `cache` has it not yet."""
+    if not _folder(cache, recipe).is_dir():
+        _align_once(_towers(), cache, progress, recipe)
+
+
+def _folder(cache: Path, recipe: AlignmentRecipe) -> Path:
+    return cache / "teachers" / recipe_digest(recipe)[:16]
+
+
+def _align_once(teacher: Teacher, cache: Path, progress: Progress, recipe: AlignmentRecipe) -> Path:
+    folder = _folder(cache, recipe)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_suffix(".lock")):
+        if not folder.is_dir():
+            _write(folder, _aligned(teacher, recipe, progress), teacher, recipe)
+    return folder
 
 
 def untrained_mini_dual_encoder() -> Teacher:

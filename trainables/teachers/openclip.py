@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import pickle
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,10 @@ from typing import Any
 import torch
 
 from trainables.config import TeacherConfig
+from trainables.teachers.archives import is_archive
+from trainables.teachers.archives import read_archive
 from trainables.teachers.digest import BUNDLED
+from trainables.teachers.digest import FOLDER_SCHEMA
 from trainables.teachers.errors import TeacherError
 from trainables.teachers.teacher import Teacher
 from trainables.torchvision_ops import declare_missing_ops
@@ -18,6 +23,17 @@ from trainables.torchvision_ops import declare_missing_ops
 Progress = Callable[[str, int, int], None]
 
 _UNTRAINED_SEED = 104_729
+_UNLOADABLE = (
+    OSError,
+    EOFError,
+    RuntimeError,
+    ValueError,
+    KeyError,
+    AttributeError,
+    pickle.UnpicklingError,
+    zipfile.BadZipFile,
+)
+"""What open_clip, torch and the reader of archives raise for a file that is no checkpoint of the model."""
 
 
 def load_teacher(config: TeacherConfig, cache: Path, progress: Progress = lambda *_: None) -> Teacher:
@@ -45,13 +61,11 @@ def _open_clip_teacher(config: TeacherConfig) -> Teacher:
     declare_missing_ops()
     import open_clip
 
-    if not config.model.startswith("local-dir:") and config.model not in open_clip.list_models():
+    if not config.model.startswith(FOLDER_SCHEMA) and config.model not in open_clip.list_models():
         raise TeacherError(_unknown_model(config.model, open_clip.list_models()))
     random = config.control == "untrained"
-    if not random and config.checkpoint is None and not config.model.startswith("local-dir:"):
-        raise TeacherError(
-            f"teacher.checkpoint: {config.model} has no weights; give the local path of its open_clip checkpoint"
-        )
+    if not random and config.checkpoint is None and not config.model.startswith(FOLDER_SCHEMA):
+        raise TeacherError(f"teacher.checkpoint: {config.model} has no weights; give the local path of its checkpoint")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(_UNTRAINED_SEED)
         model, preprocess = _create(config, random)
@@ -61,18 +75,77 @@ def _open_clip_teacher(config: TeacherConfig) -> Teacher:
 def _create(config: TeacherConfig, random: bool) -> tuple[Any, Any]:
     import open_clip
 
+    pixels = _published_preprocessing(config.model) if config.checkpoint is not None else {}
     try:
         model, _, preprocess = open_clip.create_model_and_transforms(
-            config.model, load_weights=not random, pretrained_text=False
+            config.model, load_weights=not random, pretrained_text=False, **pixels
         )
         if config.checkpoint is not None and not random:
-            open_clip.load_checkpoint(model, str(Path(config.checkpoint).expanduser()), weights_only=True)
-    except (OSError, EOFError, RuntimeError, ValueError, KeyError, AttributeError, pickle.UnpicklingError) as error:
+            _load(model, config.model, Path(config.checkpoint).expanduser())
+    except _UNLOADABLE as error:
+        if isinstance(error, TeacherError):
+            raise
         raise TeacherError(
             f"teacher.checkpoint: {config.checkpoint or config.model} cannot be loaded into {config.model}: "
-            f"{_first_line(error)}; wanted this model's open_clip weights, as .pt or .safetensors"
+            f"{_first_line(error)}; wanted this model's weights: open_clip's .pt or .safetensors, or OpenAI's archive"
         ) from error
     return model, preprocess
+
+
+def _load(model: Any, name: str, path: Path) -> None:
+    """Load a local checkpoint of open_clip, or a TorchScript archive as OpenAI's; nothing in it is executed."""
+    import open_clip
+    from open_clip.model import convert_to_custom_text_state_dict
+
+    if not is_archive(path):
+        _same_activation(model, name, path, _said_beside(path))
+        open_clip.load_checkpoint(model, str(path), weights_only=True)
+        return
+    archive = read_archive(path)
+    _same_activation(model, name, path, archive.quick_gelu)
+    plain = hasattr(model, "positional_embedding")
+    model.load_state_dict(archive.weights if plain else convert_to_custom_text_state_dict(archive.weights))
+
+
+def _said_beside(checkpoint: Path) -> bool | None:
+    """Whether `open_clip_config.json` beside a checkpoint asks for QuickGELU; None where there is none."""
+    path = checkpoint.parent / "open_clip_config.json"
+    if not path.is_file():
+        return None
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return bool(content.get("model_cfg", {}).get("quick_gelu", False))
+
+
+def _same_activation(model: Any, name: str, path: Path, wanted: bool | None) -> None:
+    """Refuse weights that were trained with the other activation: they load, and give wrong features."""
+    found = any(type(module).__name__ == "QuickGELU" for module in model.modules())
+    if wanted is None or found == wanted:
+        return
+    trained, has = ("QuickGELU", "GELU") if wanted else ("GELU", "QuickGELU")
+    remedy = f"{name}-quickgelu" if wanted else name.removesuffix("-quickgelu")
+    raise TeacherError(
+        f"teacher.model: {name} uses {has}, but {path} was trained with {trained}; wanted teacher.model: {remedy}"
+    )
+
+
+def _published_preprocessing(name: str) -> dict[str, Any]:
+    """Pixel statistics and resizing that all published weights of a model agree on, as open_clip's arguments.
+
+    A checkpoint does not say them, and open_clip's default is CLIP's; SigLIP, say, wants others. Where published
+    weights differ among themselves the default stays.
+    """
+    from open_clip.pretrained import get_pretrained_cfg
+    from open_clip.pretrained import list_pretrained_tags_by_model
+
+    published = [get_pretrained_cfg(name, tag) for tag in list_pretrained_tags_by_model(name)]
+    keys = {"image_mean": "mean", "image_std": "std", "image_interpolation": "interpolation"}
+    keys["image_resize_mode"] = "resize_mode"
+    agreed = {}
+    for argument, key in keys.items():
+        values = {json.dumps(found.get(key)) for found in published}
+        if len(values) == 1 and (value := json.loads(values.pop())) is not None:
+            agreed[argument] = value
+    return agreed
 
 
 def _unknown_model(name: str, known: list[str]) -> str:

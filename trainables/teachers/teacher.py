@@ -1,6 +1,6 @@
 """The frozen teacher: images, sentences and words to unit vectors of one joint space.
 
-Dimensions: B images or texts, N words, D joint width, F width of the image trunk.
+Dimensions: B images or texts, P patches, N words, D joint width, F width of the image trunk.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from torch import Tensor
 from torch import nn
 from torch.nn.functional import normalize
 
+from trainables.teachers.image_tower import read_patches
 from trainables.teachers.text_tower import read_tokens
 from trainables.teachers.words import Passage
 from trainables.teachers.words import cleaned_text
@@ -88,9 +89,21 @@ class Teacher(nn.Module):
         """Whether `encode_pooled` of an image's region features, row 0, is `encode_images` of it."""
         return self._region_trunk
 
+    @torch.no_grad()
+    def encode_patches(self, images: Sequence[Image.Image]) -> list[Tensor]:
+        """Return one (P, D) tensor of unit vectors an image, patches row by row (`read_patches`)."""
+        size = _IMAGE_BATCH.get(self.device.type, 32)
+        parts = [self._pixels(images[start : start + size]) for start in range(0, len(images), size)]
+        return [rows for part in parts for rows in normalize(read_patches(self.model, part), dim=-1).cpu()]
+
+    @property
+    def blank(self) -> Image.Image:
+        """The evenly grey picture of the control `blank_image`."""
+        return Image.new("RGB", (224, 224), _BLANK)
+
     def encode_blank(self) -> Tensor:
         """Return (1, D): the embedding of an evenly grey picture."""
-        return self.encode_images([Image.new("RGB", (224, 224), _BLANK)])
+        return self.encode_images([self.blank])
 
     @torch.no_grad()
     def encode_pooled(self, pooled_BF: Tensor) -> Tensor:
@@ -147,9 +160,11 @@ class Teacher(nn.Module):
         return torch.stack([self._isolated[word] for word in words])
 
     def _images(self, images: Sequence[Image.Image]) -> Tensor:
+        return normalize(self.model.encode_image(self._pixels(images)), dim=-1).cpu()
+
+    def _pixels(self, images: Sequence[Image.Image]) -> Tensor:
         pixels = torch.stack([self.preprocess(image.convert("RGB")) for image in images])
-        pixels = pixels.to(self.device).contiguous(memory_format=torch.channels_last)
-        return normalize(self.model.encode_image(pixels), dim=-1).cpu()
+        return pixels.to(self.device).contiguous(memory_format=torch.channels_last)
 
     def _texts(self, passages: Sequence[Passage], with_words: bool) -> list[tuple[Tensor, Tensor]]:
         fitted = [shorten(self.tokenizer, passage) for passage in passages]

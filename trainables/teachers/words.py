@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from typing import Any
 
 from trainables.data.examples import Candidate
@@ -56,13 +57,19 @@ def words_of(text: str) -> list[str]:
 
 
 def locate_words(words: Sequence[str], cleaned: str) -> list[Span | None]:
-    """Find each word in the cleaned text, in order and ignoring case; None for a word that cleaning changed."""
-    haystack, cursor = cleaned.lower(), 0
-    spans: list[Span | None] = []
-    for word in words:
-        start = haystack.find(word.lower(), cursor)
-        spans.append(None if start < 0 else (start, start + len(word)))
-        cursor = cursor if start < 0 else start + len(word)
+    """Find each word in the cleaned text, in order and ignoring case.
+
+    A word that cleaning changed is where as many words as changed stand between the same neighbours; None if cleaning
+    split, joined or removed words there.
+    """
+    matches = list(WORD.finditer(cleaned))
+    ours, theirs = [word.lower() for word in words], [match.group().lower() for match in matches]
+    if ours == theirs:
+        return [match.span() for match in matches]
+    spans: list[Span | None] = [None] * len(words)
+    for _, i, i_end, j, j_end in SequenceMatcher(None, ours, theirs, autojunk=False).get_opcodes():
+        if i_end - i == j_end - j:
+            spans[i:i_end] = [match.span() for match in matches[j:j_end]]
     return spans
 
 

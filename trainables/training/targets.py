@@ -43,7 +43,7 @@ class TargetTable:
             self.words = _pad(features.words(texts, config.selection.features))
             self.isolated = _pad(features.words(texts, "isolated"))
         scores = _known_relevance(texts, features, config)
-        self.relevance = _pad([row[:, None] for row in scores], np.float32) if scores else None
+        self.relevance = _pad([row[:, None].astype(np.float32) for row in scores]) if scores else None
         self.logit_scale = features.logit_scale
         self.probabilities_NK = confidence.probabilities if config.reads_probabilities else None
         self.probability_N = confidence.probability
@@ -108,9 +108,9 @@ def _derangement(count: int, seed: int) -> np.ndarray:
     return result
 
 
-def _pad(ragged: Sequence[np.ndarray], dtype: type[np.floating] = np.float16) -> tuple[np.ndarray, np.ndarray]:
+def _pad(ragged: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     counts = np.array([len(row) for row in ragged])
-    padded = np.zeros((len(ragged), max(1, int(counts.max())), ragged[0].shape[1]), dtype=dtype)
+    padded = np.zeros((len(ragged), max(1, int(counts.max())), ragged[0].shape[1]), dtype=ragged[0].dtype)
     for i, row in enumerate(ragged):
         padded[i, : len(row)] = row
     return padded, counts

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from tests.helpers.small_teachers import TEXT
+from tests.helpers.small_teachers import VISION
 from trainables.torchvision_ops import declare_missing_ops
 
-VISION = {"image_size": 32, "layers": 1, "width": 32, "head_width": 16, "patch_size": 16}
-TEXT = {"context_length": 24, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 2}
+TIMM = {"timm_model_name": "tf_efficientnet_lite0", "timm_pool": "avg", "timm_proj": "linear", "image_size": 64}
 
 
 @pytest.fixture(scope="session")
@@ -25,6 +26,9 @@ def small_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     class_token = causal | {"custom_text": True, "text_cfg": TEXT | {"context_length": 23, "embed_cls": True}}
     bert = causal | {"custom_text": True, "text_cfg": _small_bert(folder / "bert")}
     kinds = {"plain": causal, "custom": causal | {"custom_text": True}, "class_token": class_token, "bert": bert}
+    kinds["quick"] = causal | {"quick_gelu": True}
+    kinds["resnet"] = causal | {"vision_cfg": {"image_size": 64, "layers": [1, 1, 1, 1], "width": 16}}
+    kinds["averaged"] = causal | {"vision_cfg": TIMM}
     for kind, content in kinds.items():
         (folder / f"small-{kind}.json").write_text(json.dumps(content))
     open_clip.add_model_config(folder)

@@ -46,7 +46,10 @@ def features(tmp_path: Path, split: TaskSplit) -> TeacherFeatures:
     rng = np.random.default_rng(0)
     for table, names in (("images", NAMES), ("texts", [e.candidates[0].query.text for e in split.examples])):
         FeatureTable(tmp_path / table).add(names, list(rng.normal(size=(len(names), 1, WIDTH))))
-    tables = {name: FeatureTable(tmp_path / name) for name in ("images", "texts", "isolated", "states", "left_out")}
+    tables = {
+        name: FeatureTable(tmp_path / name)
+        for name in ("images", "texts", "isolated", "states", "left_out", "patch_table")
+    }
     keys = {name: name for name in NAMES}
     return TeacherFeatures(**tables, picture_keys=keys, blank=False, width=WIDTH, logit_scale=10.0)
 

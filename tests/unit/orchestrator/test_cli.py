@@ -49,6 +49,7 @@ COMMANDS = [
     "compact",
     "data",
     "student",
+    "teacher",
 ]
 
 

@@ -1,0 +1,130 @@
+"""Weights out of a TorchScript archive, the form in which OpenAI distributes CLIP, without running any of it.
+
+`torch.jit.load` would compile the archive's code and run what it says at loading. Here only tensors are read: the
+pickle of the modules is opened with an unpickler that knows tensors, and for which every module is a bare record of
+its attributes; anything else in it is refused. Seen with archives of torch 2; OpenAI's own are of torch 1.7, with the
+same layout (`data.pkl`, one file a storage below `data/`).
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import zipfile
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+SIZES_OF_OPENAI = ("input_resolution", "context_length", "vocab_size")
+"""Numbers that OpenAI's archives hold beside the weights."""
+_NO_WEIGHT = (*SIZES_OF_OPENAI, "attn_mask")
+_MODULE_PREFIX = "__torch__."
+_STORAGES = {
+    "HalfStorage": torch.float16,
+    "BFloat16Storage": torch.bfloat16,
+    "FloatStorage": torch.float32,
+    "DoubleStorage": torch.float64,
+    "LongStorage": torch.int64,
+    "IntStorage": torch.int32,
+    "BoolStorage": torch.bool,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Archive:
+    """What was read of a TorchScript archive."""
+
+    weights: dict[str, Tensor]
+    """As `state_dict` of the module names them."""
+    quick_gelu: bool
+    """Whether its modules use QuickGELU; always so in OpenAI's archives."""
+
+
+def is_archive(path: Path) -> bool:
+    """Whether a file is a TorchScript archive, and not a state dict."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as file:
+        return any(name.endswith("/constants.pkl") for name in file.namelist())
+
+
+def read_archive(path: Path) -> Archive:
+    """Read the tensors of a TorchScript archive.
+
+    Raises:
+        pickle.UnpicklingError: it holds something else than modules, tensors and plain values.
+        zipfile.BadZipFile: it is not whole.
+    """
+    with zipfile.ZipFile(path) as file:
+        reader = _Reader(file)
+        found = dict(_tensors(reader.load(), ""))
+    openai = all(name in found for name in SIZES_OF_OPENAI)
+    weights = {name: value for name, value in found.items() if name.rpartition(".")[2] not in _NO_WEIGHT}
+    return Archive(weights=weights, quick_gelu=openai or any("QuickGELU" in kind for kind in reader.module_kinds))
+
+
+class _Module:
+    """A module of the archive: its attributes, and no behaviour."""
+
+    def __init__(self) -> None:
+        self.attributes: dict[str, Any] = {}
+
+    def __setstate__(self, state: object) -> None:
+        self.attributes = state if isinstance(state, dict) else {}
+
+
+def _tensors(module: object, prefix: str) -> Iterator[tuple[str, Tensor]]:
+    for name, value in module.attributes.items() if isinstance(module, _Module) else ():
+        if isinstance(value, Tensor):
+            yield prefix + name, value
+        else:
+            yield from _tensors(value, f"{prefix}{name}.")
+
+
+class _Reader(pickle.Unpickler):
+    """Reads `data.pkl`; the storages that its tensors name are read once each."""
+
+    def __init__(self, file: zipfile.ZipFile) -> None:
+        self._file = file
+        self._root = next(name for name in file.namelist() if name.endswith("/data.pkl")).removesuffix("data.pkl")
+        self._storages: dict[str, Tensor] = {}
+        self.module_kinds: set[str] = set()
+        super().__init__(io.BytesIO(self._read("data.pkl")))
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Give a harmless stand-in for what a pickle of modules may name."""
+        if module.startswith(_MODULE_PREFIX):
+            self.module_kinds.add(name)
+            return _Module
+        if module == "torch" and name in _STORAGES:
+            return _STORAGES[name]
+        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
+            return _strided
+        if (module, name) == ("collections", "OrderedDict"):
+            return OrderedDict
+        if module == "torch.jit._pickle" and name.startswith("build_") and name.endswith("list"):
+            return list
+        raise pickle.UnpicklingError(f"{module}.{name} in a TorchScript archive; wanted modules and tensors only")
+
+    def persistent_load(self, pid: Any) -> Tensor:
+        """Read a storage as one flat tensor."""
+        _, dtype, key, _, _ = pid
+        if key not in self._storages:
+            content = bytearray(self._read(f"data/{key}"))
+            self._storages[key] = torch.frombuffer(content, dtype=dtype) if content else torch.empty(0, dtype=dtype)
+        return self._storages[key]
+
+    def _read(self, name: str) -> bytes:
+        entry = self._file.getinfo(self._root + name)
+        if entry.compress_type != zipfile.ZIP_STORED:
+            raise zipfile.BadZipFile(f"{entry.filename} is compressed, which PyTorch never does")
+        return self._file.read(entry)
+
+
+def _strided(storage: Tensor, offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_: object) -> Tensor:
+    return torch.as_strided(storage, size, stride, offset)

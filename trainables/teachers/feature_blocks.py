@@ -1,0 +1,264 @@
+"""What is missing of a teacher's features, cut into blocks that can be computed anywhere, in any order.
+
+A block is a value: it travels to another process or machine, which loads the teacher once and writes one shard, whole
+or not at all. So work that is killed goes on where it was, and two processes that compute the same block do no harm.
+Imports no torch before a block is computed.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import json
+from collections import Counter
+from collections.abc import Callable
+from collections.abc import Collection
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import Any
+
+from trainables.cache import write_atomically
+from trainables.config import TeacherConfig
+from trainables.data.examples import TaskSplit
+from trainables.teachers.digest import teacher_digest
+from trainables.teachers.feature_cache import BLANK
+from trainables.teachers.feature_cache import FACTS
+from trainables.teachers.feature_cache import TABLES
+from trainables.teachers.feature_cache import Table
+from trainables.teachers.feature_cache import distilled_candidate
+from trainables.teachers.feature_cache import features_folder
+from trainables.teachers.feature_cache import read_facts
+from trainables.teachers.feature_table import FeatureTable
+from trainables.teachers.feature_table import sweep
+from trainables.teachers.words import Passage
+from trainables.teachers.words import passage
+from trainables.teachers.words import without_each_word
+from trainables.teachers.words import words_of
+from trainables.vision.regions import open_regions
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL import Image
+
+    from trainables.teachers.teacher import Teacher
+
+Progress = Callable[[str, int, int], None]
+
+BLOCK_SIZE: dict[Table, int] = {
+    "images": 512,
+    "patches": 256,
+    "texts": 2048,
+    "states": 2048,
+    "words": 2048,
+    "left_out": 256,
+}
+"""Names a shard: what an interruption may cost."""
+STAGES: dict[Table, str] = {
+    "images": "teacher: images",
+    "patches": "teacher: patches of images",
+    "texts": "teacher: sentences",
+    "states": "teacher: words in sentences",
+    "words": "teacher: words alone",
+    "left_out": "teacher: sentences with a word left out",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureBlock:
+    """One shard to be: what is read, and under which names its features are kept."""
+
+    teacher: TeacherConfig
+    table: Table
+    names: tuple[str, ...]
+    sources: tuple[Any, ...]
+    """Image paths, passages or words, one a name."""
+    image_folder: str
+
+
+Part = tuple[TaskSplit, Collection[Table]]
+"""A split, and the tables that have to hold what it needs."""
+
+
+def missing_blocks(config: TeacherConfig, parts: Sequence[Part], cache: Path) -> list[FeatureBlock]:
+    """What a teacher's tables lack of some splits, in blocks, each name once; what killed writers left goes.
+
+    The region features of the splits must be there (`build_regions`), since they know the digests of the pictures.
+
+    Raises:
+        TeacherError: a shard is damaged, or of another teacher.
+    """
+    folder, digest = features_folder(config, cache), teacher_digest(config, cache)
+    blocks: list[FeatureBlock] = []
+    for table in TABLES:
+        sweep(folder / table)
+        stored, planned = FeatureTable(folder / table, digest), set[str]()
+        for split in (split for split, tables in parts if table in tables):
+            sources = _sources(table, config, split, cache)
+            names = [name for name in stored.missing(sources) if name not in planned]
+            planned.update(names)
+            if names:
+                blocks += _cut(config, split.image_folder, table, {name: sources[name] for name in names})
+    if parts and not blocks and not (folder / FACTS).exists():
+        blocks += _cut(config, parts[0][0].image_folder, "words", {})
+    return blocks
+
+
+def _cut(config: TeacherConfig, image_folder: str, table: Table, sources: dict[str, Any]) -> list[FeatureBlock]:
+    """Blocks of these names; without any, an empty one, whose computing writes the facts alone."""
+    names, size = list(sources), BLOCK_SIZE[table]
+    return [
+        FeatureBlock(
+            teacher=config,
+            table=table,
+            names=tuple(names[start : start + size]),
+            sources=tuple(sources[name] for name in names[start : start + size]),
+            image_folder=image_folder,
+        )
+        for start in range(0, max(1, len(names)), size)
+    ]
+
+
+def _sources(table: Table, config: TeacherConfig, split: TaskSplit, cache: Path) -> dict[str, Any]:
+    """Name in the table -> what the teacher reads, of all that the split needs."""
+    if table in ("images", "patches"):
+        if config.control == "blank_image":
+            return {BLANK: ""}
+        keys = open_regions(cache, split.image_folder).keys
+        return {keys[example.image]: example.image for example in split.examples}
+    if table == "texts":
+        return {p.text: p for example in split.examples for p in map(passage, example.candidates)}
+    distilled = {p.text: p for p in (passage(distilled_candidate(example)) for example in split.examples)}
+    return distilled if table != "words" else {word: word for text in distilled for word in words_of(text)}
+
+
+def compute_block(block: FeatureBlock, cache: Path) -> None:
+    """Compute a block's features and write its shard; the process keeps the teacher for its next block.
+
+    Raises:
+        TeacherError: the teacher cannot be loaded.
+    """
+    teacher = _loaded(block.teacher, cache)
+    folder, digest = features_folder(block.teacher, cache), teacher_digest(block.teacher, cache)
+    _write_facts(block.teacher, teacher, cache)
+    if block.names:
+        rows = _ROWS[block.table](teacher, block, cache)
+        FeatureTable(folder / block.table, digest).add(block.names, rows, block.teacher.precision)
+
+
+def compute_blocks(
+    blocks: Sequence[FeatureBlock],
+    cache: Path,
+    progress: Progress,
+    compute: Callable[[FeatureBlock, Path], None] = compute_block,
+) -> None:
+    """Compute blocks one after another in this process, which does not keep the teacher."""
+    count = BlockCount(blocks, progress)
+    for block in blocks:
+        compute(block, cache)
+        count.add(block)
+    _loaded.cache_clear()
+
+
+class BlockCount:
+    """Tells how far the blocks are, table by table, as they are computed."""
+
+    def __init__(self, blocks: Sequence[FeatureBlock], progress: Progress) -> None:
+        self._progress = progress
+        self._done: Counter[Table] = Counter()
+        self._total: Counter[Table] = Counter()
+        for block in blocks:
+            self._total[block.table] += len(block.names)
+
+    def add(self, block: FeatureBlock) -> None:
+        """Count a computed block."""
+        self._done[block.table] += len(block.names)
+        self._progress(STAGES[block.table], self._done[block.table], self._total[block.table])
+
+
+@functools.lru_cache(maxsize=1)
+def _loaded(config: TeacherConfig, cache: Path) -> Teacher:
+    from trainables.teachers.openclip import load_teacher
+    from trainables.training.devices import current_device
+
+    return load_teacher(config, cache).to(current_device())
+
+
+def _write_facts(config: TeacherConfig, teacher: Teacher, cache: Path) -> None:
+    folder = features_folder(config, cache)
+    if (folder / FACTS).exists():
+        read_facts(config, cache)
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    facts = {
+        "width": int(teacher.encode_texts(["a"]).shape[1]),
+        "logit_scale": teacher.logit_scale,
+        "digest": teacher_digest(config, cache),
+        "teacher": config.model_dump(),
+    }
+    write_atomically(folder / FACTS, json.dumps(facts, indent=2) + "\n")
+
+
+def _image_rows(teacher: Teacher, block: FeatureBlock, cache: Path) -> list[np.ndarray]:
+    """Of the region features where they determine the embedding to the precision asked for, else of the pictures."""
+    import torch
+
+    regions = open_regions(cache, block.image_folder)
+    if block.names == (BLANK,):
+        rows = teacher.encode_blank()
+    elif teacher.reads_region_trunk and regions.of_trunk and block.teacher.precision == "float16":
+        rows = teacher.encode_pooled(torch.from_numpy(regions.whole_images(block.sources)))
+    else:
+        rows = teacher.encode_images(_pictures(block))
+    return [row[None] for row in rows.numpy()]
+
+
+def _patch_rows(teacher: Teacher, block: FeatureBlock, _: Path) -> list[np.ndarray]:
+    pictures = [teacher.blank] if block.names == (BLANK,) else _pictures(block)
+    return [rows.numpy() for rows in teacher.encode_patches(pictures)]
+
+
+def _pictures(block: FeatureBlock) -> list[Image.Image]:
+    from PIL import Image
+
+    from trainables.data.pictures import Pictures
+
+    files, pictures = Pictures(Path(block.image_folder)), []
+    for image in block.sources:
+        with Image.open(io.BytesIO(files.read(image))) as picture:
+            pictures.append(picture.convert("RGB"))
+    return pictures
+
+
+def _text_rows(teacher: Teacher, block: FeatureBlock, _: Path) -> list[np.ndarray]:
+    return [row[None] for row in teacher.read(_passages(block), with_words=False).sentences_BD.numpy()]
+
+
+def _state_rows(teacher: Teacher, block: FeatureBlock, _: Path) -> list[np.ndarray]:
+    return [rows.numpy() for rows in teacher.read(_passages(block)).words]
+
+
+def _word_rows(teacher: Teacher, block: FeatureBlock, _: Path) -> list[np.ndarray]:
+    return [row[None] for row in teacher.isolated(block.sources).numpy()]
+
+
+def _left_out_rows(teacher: Teacher, block: FeatureBlock, _: Path) -> list[np.ndarray]:
+    shorter = [without_each_word(whole) for whole in _passages(block)]
+    rows = teacher.encode_texts([text for texts in shorter for text in texts])
+    return [part.numpy() for part in rows.split([len(texts) for texts in shorter])]
+
+
+def _passages(block: FeatureBlock) -> Sequence[Passage]:
+    return block.sources
+
+
+_ROWS: dict[Table, Callable[[Teacher, FeatureBlock, Path], list[np.ndarray]]] = {
+    "images": _image_rows,
+    "patches": _patch_rows,
+    "texts": _text_rows,
+    "states": _state_rows,
+    "words": _word_rows,
+    "left_out": _left_out_rows,
+}
+"""Table -> the rows of each name of a block."""
