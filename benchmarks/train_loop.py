@@ -138,7 +138,8 @@ def main() -> None:
     rate = {side: round(steps * optim.batch_size / median[side], 1) for side in sides}
     ratios = {f"ours_to_{side}": round(median[side] / median["ours"], 3) for side in sides if side != "ours"}
     share = round(median["loading"] / median["ours"], 4)
-    print(f"samples/s {rate}; spread of seconds { ({side: round(float(np.ptp(times)), 2) for side, times in spent.items()}) }")
+    spread = {side: round(float(np.ptp(times)), 2) for side, times in spent.items()}
+    print(f"samples/s {rate}; seconds between the fastest and the slowest round {spread}")
     print(
         json.dumps(
             {
