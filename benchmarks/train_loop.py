@@ -139,7 +139,7 @@ def main() -> None:
     ratios = {f"ours_to_{side}": round(median[side] / median["ours"], 3) for side in sides if side != "ours"}
     share = round(median["loading"] / median["ours"], 4)
     spread = {side: round(float(np.ptp(times)), 2) for side, times in spent.items()}
-    print(f"samples/s {rate}; spread of seconds {spread}")
+    print(f"samples/s {rate}; seconds between the fastest and the slowest round {spread}")
     print(
         json.dumps(
             {
