@@ -112,7 +112,7 @@ class RegionEmbedding(nn.Module):
 
 
 def _kernel(q: torch.Tensor) -> AbstractContextManager[None]:
-    """In bfloat16 on a CPU, torch 2.13 goes back through fused attention three times as slowly as through the plain."""
+    """In bfloat16 on a CPU, torch 2.13 goes back through fused attention three times as slowly as through plain."""
     slow = q.device.type == "cpu" and q.dtype == torch.bfloat16 and q.requires_grad
     return sdpa_kernel(SDPBackend.MATH) if slow else nullcontext()
 
