@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch import distributed
 
 from trainables.config import WeightingConfig
 from trainables.distillation.confidence import LEAST_PROBABILITY
@@ -38,12 +39,12 @@ def example_weights(
 ) -> Tensor:
     """Return (B,) weights >= 0, without gradient; with `normalise` their mean is 1, or 0 if all are 0.
 
-    With `uniform` each example has the mean. It is over the examples given, so with several workers over each
-    worker's share of the batch. Raises ValueError if the weighting needs `student_confidence_B` and it is None.
+    With `uniform` each example has the mean. It is over the batch of all workers, so that their number does not
+    change what is learned. Raises ValueError if the weighting needs `student_confidence_B` and it is None.
     """
     weights_B = _raw_weights(weighting, targets, student_confidence_B).float()
     weights_B = mean_one(weights_B) if weighting.normalise else weights_B
-    return weights_B.mean().expand_as(weights_B) if weighting.uniform else weights_B
+    return _over_workers(weights_B.mean()).expand_as(weights_B) if weighting.uniform else weights_B
 
 
 @torch.no_grad()
@@ -64,9 +65,17 @@ def _surprise(confidence_B: Tensor) -> Tensor:
 
 
 def mean_one(weights_B: Tensor) -> Tensor:
-    """Return the weights divided by their mean; a batch of zeros stays zeros."""
-    mean = weights_B.mean()
+    """Return the weights divided by their mean over all workers' equal shares; a batch of zeros stays zeros."""
+    mean = _over_workers(weights_B.mean())
     return torch.where(mean > LEAST_MEAN, weights_B / mean.clamp_min(LEAST_MEAN), weights_B)
+
+
+def _over_workers(mean: Tensor) -> Tensor:
+    if not distributed.is_available() or not distributed.is_initialized() or distributed.get_world_size() == 1:
+        return mean
+    total = mean.clone()
+    distributed.all_reduce(total)
+    return total / distributed.get_world_size()
 
 
 def _raw_weights(weighting: WeightingConfig, targets: TeacherTargets, student_B: Tensor | None) -> Tensor:
