@@ -57,11 +57,12 @@ BASE = Shape(preset="uniter_base", batch=8, words=(8, 24), regions=(11, 37), reg
 
 
 def made_step(shape: Shape, distillation: DistillationConfig, *, dropout: float = 0.0, seed: int = 0) -> TrainingStep:
-    """A student from scratch with its objective."""
+    """A student from scratch with its objective; the terms of `distillation` keep nothing of single examples."""
     torch.manual_seed(seed)
     encoder = SingleStream(PRESETS[shape.preset], shape.region_width, dropout)
     student = Student(encoder, ClassifierHead(encoder.width, num_outputs(shape.task, shape.num_classes), 0.0))
-    return TrainingStep(shape.task, student, Objective(distillation, encoder.width, shape.teacher_width, seed=seed))
+    objective = Objective(distillation, encoder.width, shape.teacher_width, num_examples=shape.batch, seed=seed)
+    return TrainingStep(shape.task, student, objective)
 
 
 def made_split(shape: Shape, count: int, rng: np.random.Generator) -> TaskSplit:
@@ -141,10 +142,14 @@ def made_targets(shape: Shape, rng: np.random.Generator, *, num_words: int) -> T
         return torch.nn.functional.normalize(torch.randn(*size, T, generator=generator), dim=-1)
 
     return TeacherTargets(
+        indices_B=torch.arange(B),
+        logit_scale=10.0,
         image_BT=unit(B),
         text_BT=unit(B),
         words_BNT=unit(B, num_words),
         isolated_BNT=unit(B, num_words),
+        relevance_BN=torch.zeros(B, num_words),
+        probabilities_BK=torch.zeros(B, 0),
         word_mask_BN=torch.ones(B, num_words, dtype=torch.bool),
         confidence_B=torch.rand(B, generator=generator),
         cross_entropy_B=torch.rand(B, generator=generator),

@@ -69,13 +69,17 @@ def made_table(shape: Shape, split: TaskSplit, folder: Path, rng: np.random.Gene
         texts=FeatureTable(folder / "texts"),
         isolated=FeatureTable(folder / "words"),
         states=FeatureTable(folder / "states"),
+        left_out=FeatureTable(folder / "left_out"),
+        patch_table=FeatureTable(folder / "patches"),
         picture_keys={image: image for image in images},
         blank=False,
         width=shape.teacher_width,
         logit_scale=10.0,
     )
     sure = rng.random(len(split.examples), np.float32)
-    confidence = TeacherConfidence(probability=sure, cross_entropy=-np.log(sure), correct=sure > 0.5)
+    confidence = TeacherConfidence(
+        probability=sure, cross_entropy=-np.log(sure), correct=sure > 0.5, probabilities=np.zeros((len(sure), 0), "f4")
+    )
     return TargetTable(split, features, confidence, CLIP_TD, shuffle_seed=None)
 
 

@@ -1,0 +1,39 @@
+"""The benchmarks of training run, and end with a line of JSON; what they measure is no matter of tests."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+
+pytestmark = pytest.mark.slow
+
+
+def last_line(script: str, *arguments: str) -> dict[str, object]:
+    ran = subprocess.run(
+        [sys.executable, str(ROOT / "benchmarks" / script), "--quick", *arguments],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert ran.returncode == 0, ran.stderr
+    told: dict[str, object] = json.loads(ran.stdout.splitlines()[-1])
+    return told
+
+
+def test_two_workers_give_the_losses_of_one_within_the_stated_tolerance() -> None:
+    assert last_line("ddp.py")["within"] is True
+
+
+def test_the_gpu_benchmark_runs_without_a_gpu_where_it_is_told_to() -> None:
+    told = last_line("gpu.py", "--device", "cpu", "--no-compile", "--steps", "1")
+
+    assert told["device"] == "cpu"
+    assert set(told["sides"]) == {"student", "clip_td"}  # type: ignore[call-overload]
