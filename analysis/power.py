@@ -54,7 +54,7 @@ class ArmPower:
     not_enough: Share
     """Not decided, for want of seeds."""
     covered: Share
-    """The interval of the difference, as it is printed, held the true effect."""
+    """The interval of the difference, as it is printed, held the true effect; of the studies that had the arm."""
     mean_estimate: float | None
     mean_width: float | None
     """Of the interval of the difference."""
@@ -135,7 +135,9 @@ class Tally:
             found=self._share(len(right)),
             wrong_sign=self._share(len(decided) - len(right)),
             not_enough=self._share(sum(row["verdict"] == NOT_ENOUGH for row in rows)),
-            covered=self._share(sum(row["diff_ci_low"] <= true <= row["diff_ci_high"] for row in measured)),
+            covered=Share(
+                count=sum(row["diff_ci_low"] <= true <= row["diff_ci_high"] for row in measured), studies=len(rows)
+            ),
             mean_estimate=float(np.mean(estimates)) if estimates else None,
             mean_width=float(np.mean(widths)) if widths else None,
         )

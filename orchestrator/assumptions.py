@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 from orchestrator.errors import OrchestratorError
@@ -14,21 +15,29 @@ from orchestrator.initial_settings import value_at_share
 from orchestrator.trials import with_parameters
 from search_spaces.arms import Arm
 from search_spaces.arms import build_arms
+from search_spaces.arms import path_arm
+from search_spaces.arms import path_steps
 from search_spaces.configuration import leaves
 from search_spaces.configuration import value_at
 from search_spaces.design import Cell
+from search_spaces.design import cells_of
 from search_spaces.domains import Choice
 from search_spaces.domains import Domain
 from search_spaces.domains import LogRandInt
 from search_spaces.domains import LogUniform
 from search_spaces.study import Study
 from trainables.config import TrialConfig
+from trainables.config import canonical
 from trainables.simulated import Level
 from trainables.simulated import Optimum
 from trainables.simulated import SimulatedTrainable
 
 BEST_SHARE = 0.6
 """Where in a searched domain the best value lies: off the middle, so that it is not found by symmetry."""
+
+
+MOST_STEPS = 8
+"""Changes of a path that is simulated: their combinations are 256."""
 
 
 class AssumptionError(OrchestratorError):
@@ -72,7 +81,7 @@ def arm_sizes(study: Study, effects: Mapping[str, float]) -> dict[str, float]:
     is not the base's, gain it. The size of one level (`without_x`, `with_x`, `x=level`) or of an arm or control is
     added as it stands. Raises AssumptionError for a name that is none of them.
     """
-    arms = build_arms(study.arms, TrialConfig.model_validate(study.base))
+    arms = (*build_arms(study.arms, TrialConfig.model_validate(study.base)), *_between(study))
     labels = {level.label for arm in arms for level in arm.levels}
     known = dict.fromkeys([*study.arms.factors, *sorted(labels), *(arm.name for arm in arms)])
     for name in effects:
@@ -83,6 +92,21 @@ def arm_sizes(study: Study, effects: Mapping[str, float]) -> dict[str, float]:
     return {
         arm.name: math.fsum(_share(study, arm, name, labels) * size for name, size in effects.items()) for arm in arms
     }
+
+
+def _between(study: Study) -> tuple[Arm, ...]:
+    """Return the arms that a path may come by, between one change and all of them; none in another design."""
+    if study.arms.design != "path":
+        return ()
+    steps = path_steps(study.arms, TrialConfig.model_validate(study.base))
+    if len(steps) > MOST_STEPS:
+        raise AssumptionError(
+            f"{study.study}: arms.factors: {len(steps)} changes may be ordered in too many ways to be given sizes; "
+            f"simulate at most {MOST_STEPS}"
+        )
+    names = [step.factor for step in steps]
+    taken = (chosen for count in range(2, len(names)) for chosen in combinations(names, count))
+    return tuple(path_arm(steps, chosen) for chosen in taken)
 
 
 def _share(study: Study, arm: Arm, name: str, labels: set[str]) -> float:
@@ -100,11 +124,8 @@ def trainable_for(study: Study, cells: Sequence[Cell], assumed: Assumptions) -> 
 
     Each searched number has its best value at `BEST_SHARE` of its domain, the same for all arms.
     """
-    if study.arms.design == "path":
-        raise AssumptionError(
-            f"{study.study}: arms.design: a path finds its arms as it goes, so that they cannot be given sizes "
-            "beforehand; simulate the same factors as a ladder or a factorial"
-        )
+    base = TrialConfig.model_validate(study.base)
+    cells = (*cells, *cells_of(study, _between(study), base, canonical))
     return SimulatedTrainable(
         levels=_levels(cells, arm_sizes(study, assumed.effects), assumed.search_loss),
         optima=(),

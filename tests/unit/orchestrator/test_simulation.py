@@ -226,3 +226,30 @@ def test_other_assumptions_are_other_trials() -> None:
     }
 
     assert len(digests) == 3
+
+
+def test_a_path_is_simulated_arm_by_arm_as_it_finds_them() -> None:
+    factors = {name: {"with": {f"distillation.terms.{name}": 1.0}} for name in ("image", "text", "tokens")}
+    study = Study.model_validate(
+        {
+            "study": "pathy",
+            "question": "Which change carries the gain?",
+            "base": {},
+            "arms": {"design": "path", "factors": factors},
+            "conditions": {"task.name": ["snli_ve", "vqa"]},
+            "seeds": {"search": [0, 7], "confirm": [1, 2, 3, 4, 5, 6]},
+        }
+    )
+    built = cells(study, TrialConfig, canonical)
+    effects = {"tokens": 0.04, "image": 0.015}
+    trainable = trainable_for(study, built, Assumptions(effects=effects, noise=NOISE))
+    tally = Tally(arm_sizes(study, effects))
+    for run in simulate(study, built, trainable, studies=10, seed=3, slots=4):
+        tally.add(run.planned, run.confirmed)
+    found = {arm.arm: arm for arm in tally.arms()}
+
+    assert found["with_tokens"].found.value == 1  # the greatest part is always taken first
+    assert found["with_image+with_tokens"].true_effect == pytest.approx(0.055)
+    assert found["with_image+with_tokens"].found.count >= 8
+    assert found["with_image+with_text+with_tokens"].found.value == 1
+    assert all(0 <= arm.covered.count <= arm.covered.studies <= 10 for arm in found.values())
