@@ -11,17 +11,16 @@ import pyarrow as pa
 
 from analysis.comparison import Comparer
 from analysis.comparison import Comparison
+from analysis.comparison import p_values_of
 from analysis.effects import comparer_of
+from analysis.effects import judged_columns
 from analysis.effects import over_looks
-from analysis.effects import relative_gain
-from analysis.effects import verdict
 from analysis.observations import Observations
 from analysis.observations import Place
 from analysis.observations import observe
 from analysis.plan import Claim
 from analysis.plan import StudyPlan
 from analysis.statistics import corrected
-from search_spaces.spending import pairs_needed
 
 CLAIM_SCHEMA = pa.schema(
     [
@@ -66,11 +65,13 @@ def claims_view(records: pa.Table, plan: StudyPlan) -> pa.Table:
         return CLAIM_SCHEMA.empty_table()
     observations = observe(records, plan)
     formed = {name: _comparison(claim, observations, plan) for name, claim in claims.items()}
-    p_values = [over_looks(item.p_value, plan.spent(item.arm)) for item in formed.values()]
-    adjusted = corrected(p_values, plan.comparisons.correction)
+    p_values = p_values_of(list(formed.values()))
+    spent = [over_looks(p, plan.spent(item.arm)) for p, item in zip(p_values, formed.values(), strict=True)]
+    adjusted = corrected(spent, plan.comparisons.correction)
+    size = 1 if plan.comparisons.correction == "none" else len(claims)
     rows = [
-        _row(name, claims[name], item, p_corrected, observations, plan)
-        for (name, item), p_corrected in zip(formed.items(), adjusted, strict=True)
+        _row(name, claims[name], item, observations, plan) | judged_columns(item, plan, plan.headline, both, size)
+        for (name, item), both in zip(formed.items(), zip(p_values, adjusted, strict=True), strict=True)
     ]
     return pa.Table.from_pylist(rows, schema=CLAIM_SCHEMA)
 
@@ -116,18 +117,7 @@ def _merged(metrics: list[str], observations: Observations) -> Mapping[Place, Ma
     return merged
 
 
-def _row(
-    name: str,
-    claim: Claim,
-    item: Comparison,
-    p_corrected: float | None,
-    observations: Observations,
-    plan: StudyPlan,
-) -> dict[str, Any]:
-    size = 1 if plan.comparisons.correction == "none" else len(plan.comparisons.claims)
-    hardest = size if plan.comparisons.correction == "holm" else 1
-    needed = pairs_needed(hardest, plan.comparisons.alpha * plan.spent(claim.arm))
-    low, high = item.difference_interval or (None, None)
+def _row(name: str, claim: Claim, item: Comparison, observations: Observations, plan: StudyPlan) -> dict[str, Any]:
     paired = [first + second for first, second in zip(item.differences, item.reference, strict=True)]
     return {
         "study": plan.study,
@@ -136,20 +126,6 @@ def _row(
         "against": claim.against,
         "conditions": [f"{path}={value}" for path, values in claim.where.items() for value in values],
         "metrics": metrics_of(claim, observations, plan),
-        "n_pairs": len(item.differences),
         "mean": float(np.mean(paired)) if paired else None,
         "against_mean": item.reference_mean,
-        "difference": item.difference,
-        "diff_ci_low": low,
-        "diff_ci_high": high,
-        "relative_gain": relative_gain(item),
-        "p_value": item.p_value,
-        "p_corrected": p_corrected,
-        "comparisons": size,
-        "pairs_needed": needed,
-        "verdict": verdict(item.differences, p_corrected, needed, plan, plan.headline),
-        "planned": item.planned,
-        "completed": item.completed,
-        "failed": item.failed,
-        "missing": item.missing,
     }

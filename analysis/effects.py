@@ -149,13 +149,9 @@ def _row(
     p_values: tuple[float | None, float | None],
     size: int,
 ) -> dict[str, Any]:
-    p_value, p_corrected = p_values
     is_reference = item.arm == plan.reference
-    # Under Benjamini and Hochberg all comparisons may pass together, each with its p-value at alpha.
-    hardest = size if plan.comparisons.correction == "holm" else 1
-    needed = pairs_needed(hardest, plan.comparisons.alpha * plan.spent(item.arm))
     low, high = item.interval or (None, None)
-    diff_low, diff_high = item.difference_interval or (None, None)
+    judged = judged_columns(item, plan, metric, p_values, size)
     return {
         "study": plan.study,
         "family": item.family,
@@ -173,16 +169,34 @@ def _row(
         "ci_high": high,
         "reference": plan.reference,
         "reference_mean": item.reference_mean,
+        **judged,
+        "verdict": REFERENCE if is_reference else judged["verdict"],
+    }
+
+
+def judged_columns(
+    item: Comparison, plan: StudyPlan, metric: str, p_values: tuple[float | None, float | None], size: int
+) -> dict[str, Any]:
+    """Return the columns that every judged comparison has: pairs, difference, p-values, verdict and counts of trials.
+
+    `p_values`: as it is, and corrected. `size`: comparisons corrected for.
+    """
+    p_value, p_corrected = p_values
+    # Under Benjamini and Hochberg all comparisons may pass together, each with its p-value at alpha.
+    hardest = size if plan.comparisons.correction == "holm" else 1
+    needed = pairs_needed(hardest, plan.comparisons.alpha * plan.spent(item.arm))
+    low, high = item.difference_interval or (None, None)
+    return {
         "n_pairs": len(item.differences),
         "difference": item.difference,
-        "diff_ci_low": diff_low,
-        "diff_ci_high": diff_high,
-        "relative_gain": relative_gain(item),
+        "diff_ci_low": low,
+        "diff_ci_high": high,
+        "relative_gain": _relative_gain(item),
         "p_value": p_value,
         "p_corrected": p_corrected,
         "comparisons": size,
         "pairs_needed": needed,
-        "verdict": REFERENCE if is_reference else verdict(item.differences, p_corrected, needed, plan, metric),
+        "verdict": verdict(item.differences, p_corrected, needed, plan, metric),
         "planned": item.planned,
         "completed": item.completed,
         "failed": item.failed,
@@ -190,7 +204,7 @@ def _row(
     }
 
 
-def relative_gain(item: Comparison) -> float | None:
+def _relative_gain(item: Comparison) -> float | None:
     """Return the difference as a share of the reference mean over the pairs, as papers count it; or None."""
     if item.difference is None or not item.reference_mean:
         return None
@@ -240,10 +254,10 @@ __all__ = [
     "comparer_of",
     "effects_view",
     "headline_comparisons",
+    "judged_columns",
     "over_looks",
     "pooled_comparisons",
     "pooled_rows",
     "primary_rows",
-    "relative_gain",
     "verdict",
 ]

@@ -200,7 +200,7 @@ def measured(side: Side, num_trials: int, folder: str, limit_s: float) -> dict[s
 def _put(queue: Any, side: Side, *arguments: Any) -> None:
     try:
         queue.put(side(*arguments))
-    except BaseException as error:
+    except BaseException as error:  # told to the process that waits for the answer
         queue.put({"error": repr(error)})
         raise
 

@@ -117,7 +117,7 @@ def _answer(answer: Callable[[str], int], place: str, queue: Any) -> None:
             wall, used = time.perf_counter(), time.process_time()
             rows = answer(place)
             times.append((time.perf_counter() - wall, time.process_time() - used))
-    except BaseException as error:
+    except BaseException as error:  # told to the process that waits for the answer
         queue.put({"error": repr(error)})
         raise
     best, cpu = min(times[1:])  # the first one imports
