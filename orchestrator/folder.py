@@ -66,20 +66,21 @@ class Folder:
 
     def read(self, path: str) -> pa.Buffer | None:
         """Return the whole file, or None if there is none."""
-        try:
-            for _ in range(_READS):
+        for _ in range(_READS):
+            try:
                 with self._files.open_input_file(self._at(path)) as file:
                     content = file.read_buffer()
                 # On object storage the length is asked first: of a file replaced since, only that much was read.
                 if self._local or content.size == self._files.get_file_info(self._at(path)).size:
                     return content
-            raise OSError(f"it was replaced during each of {_READS} tries to read it")
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            if not self.exists(path):  # removed between look-up and read
+                failure = OSError(f"it was replaced during each of {_READS} tries to read it")
+            except FileNotFoundError:
                 return None
-            raise StoreError(f"store {self.uri!r}: cannot read {path}: {error}") from error
+            except OSError as error:
+                if not self.exists(path):  # removed between look-up and read
+                    return None
+                failure = error  # if it was only removed and written again, the next try finds it
+        raise StoreError(f"store {self.uri!r}: cannot read {path}: {failure}") from failure
 
     def fragment(self, path: str, form: ds.FileFormat) -> ds.Fragment:
         """Return the file at `path` as something of which parts can be read."""
