@@ -33,11 +33,12 @@ class Folder:
                 f"store {uri!r}: not a folder that can be opened ({error}); "
                 f"give a local path, or a URI that begins with s3:// or gs://"
             ) from error
-        self._local = isinstance(self._files, fs.LocalFileSystem)
+        self.is_local = isinstance(self._files, fs.LocalFileSystem)
+        """Whether files are on a disk of this machine, or mounted."""
 
     def uri_of(self, path: str) -> str:
         """Return what opens the folder at `path` from any working folder."""
-        if self._local:
+        if self.is_local:
             return self._at(path)
         folder, mark, query = self.uri.partition("?")  # s3://bucket/path?endpoint_override=host
         return f"{folder.rstrip('/')}/{path}{mark}{query}"
@@ -71,7 +72,7 @@ class Folder:
                 with self._files.open_input_file(self._at(path)) as file:
                     content = file.read_buffer()
                 # On object storage the length is asked first: of a file replaced since, only that much was read.
-                if self._local or content.size == self._files.get_file_info(self._at(path)).size:
+                if self.is_local or content.size == self._files.get_file_info(self._at(path)).size:
                     return content
                 failure = OSError(f"it was replaced during each of {_READS} tries to read it")
             except FileNotFoundError:
@@ -92,7 +93,7 @@ class Folder:
         On a disk the file outlasts a power failure, unless `durable` is false: then it may be found empty after one.
         """
         try:
-            if self._local:
+            if self.is_local:
                 self._write_and_rename(Path(self._at(path)), content, durable=durable)
             else:  # one put: object storage shows an object only when its upload is complete
                 with self._files.open_output_stream(self._at(path)) as file:

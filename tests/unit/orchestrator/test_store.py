@@ -101,6 +101,34 @@ def test_foreign_files_are_named_skipped_and_kept(store: Store, records: list[Re
     }
 
 
+def test_a_value_that_no_record_has_hides_that_record_only(store: Store, records: list[Record]) -> None:
+    _filled(store, records)
+    path = _trials(store) / f"{records[1].trial_id}.parquet"
+    table = pq.read_table(path)
+    at = table.schema.get_field_index("status")
+    pq.write_table(table.set_column(at, table.schema.field(at), pa.array(["half done"])), path)
+
+    others = {record.trial_id for record in records} - {records[1].trial_id}
+    assert {record.trial_id for record in store.records("simulated")} == others
+    assert len(store.problems) == 1
+    assert path.name in store.problems[0]
+    assert store.find(records[1].trial_id) is None
+    assert store.compact("simulated") == len(records) - 1
+    assert path.exists()
+
+
+def test_a_damaged_byte_of_a_small_file_is_found(store: Store, records: list[Record]) -> None:
+    _filled(store, records[:2])
+    path = _trials(store) / f"{records[0].trial_id}.parquet"
+    content = path.read_bytes()
+    damaged = content.replace(records[0].trial_id.encode(), b"x" * len(records[0].trial_id), 1)
+    assert damaged != content
+    path.write_bytes(damaged)
+
+    assert store.records("simulated") == records[1:2]
+    assert "checksum" in store.problems[0].lower()
+
+
 def test_a_newer_record_is_refused_by_name_and_the_rest_is_read(store: Store, records: list[Record]) -> None:
     _filled(store, records[:2])
     newer = record_table([records[2]]).set_column(
