@@ -2,6 +2,7 @@
 
     python benchmarks/train_loop.py              # uniter_tiny, some minutes
     python benchmarks/train_loop.py --quick      # about a minute
+    python benchmarks/train_loop.py --bucketing 1   # batches as they are drawn
     python benchmarks/train_loop.py --clock cpu  # on a machine that others use too: this process's time alone
 
 All sides read the same memory-mapped features and tokens, make the same batches in the same order, and take the same
@@ -41,7 +42,6 @@ from trainables.torchvision_ops import declare_missing_ops
 from trainables.training.inputs import SplitInputs
 from trainables.training.loop import train
 from trainables.training.optimizer import optimizer_of
-from trainables.training.order import batch_indices
 from trainables.training.order import learning_rate
 from trainables.training.ranks import Ranks
 
@@ -63,7 +63,7 @@ def bare(inputs: SplitInputs, val: SplitInputs, optim: OptimConfig) -> None:
     """What one would write in a notebook."""
     module = made_step(TINY, PLAIN).train()
     student, optimizer = module.student, optimizer_of(module, optim)
-    for step, indices in enumerate(batch_indices(len(inputs), optim.batch_size, optim.max_steps, 0)):
+    for step, indices in enumerate(inputs.order(optim, optim.max_steps, 0)):
         for group in optimizer.param_groups:
             group["lr"] = optim.lr * learning_rate(step, optim.max_steps, optim.warmup_fraction)
         batch = inputs.batch(indices)
@@ -90,7 +90,7 @@ def trainer(inputs: SplitInputs, val: SplitInputs, optim: OptimConfig) -> None:
             return {"loss": loss}
 
     module = Module()
-    order = np.concatenate(list(batch_indices(len(inputs), optim.batch_size, optim.max_steps, 0)))
+    order = np.concatenate(list(inputs.order(optim, optim.max_steps, 0)))
     schedule = torch.optim.lr_scheduler.LambdaLR(
         made := optimizer_of(module, optim), lambda step: learning_rate(step, optim.max_steps, 0.1)
     )
@@ -115,7 +115,7 @@ def trainer(inputs: SplitInputs, val: SplitInputs, optim: OptimConfig) -> None:
 def loading(inputs: SplitInputs, optim: OptimConfig, clock: Callable[[], float]) -> float:
     """Seconds that making all batches takes."""
     started = clock()
-    for indices in batch_indices(len(inputs), optim.batch_size, optim.max_steps, 0):
+    for indices in inputs.order(optim, optim.max_steps, 0):
         inputs.batch(indices)
     return clock() - started
 
@@ -125,11 +125,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="60 steps, three rounds")
     parser.add_argument("--rounds", type=int, default=0)
+    parser.add_argument("--bucketing", type=int, default=16, help="see optim.bucketing")
     parser.add_argument("--clock", choices=CLOCKS, default="wall")
     options = parser.parse_args()
     steps, rounds = (60, options.rounds or 3) if options.quick else (300, options.rounds or 7)
     torch.set_num_threads(1)
-    optim = OptimConfig(batch_size=32, min_steps=steps, max_steps=steps, evaluations=1)
+    optim = OptimConfig(batch_size=32, bucketing=options.bucketing, min_steps=steps, max_steps=steps, evaluations=1)
     sides: dict[str, Side] = {"bare": bare, "ours": ours}
     if importlib.util.find_spec("accelerate"):
         sides["trainer"] = trainer
@@ -145,6 +146,7 @@ def main() -> None:
             {
                 "benchmark": "train_loop",
                 "clock": options.clock,
+                "bucketing": options.bucketing,
                 "samples_per_s": rate,
                 "ratios": ratios,
                 "bound": BOUND,

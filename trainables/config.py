@@ -76,6 +76,9 @@ class OptimConfig(Frozen):
     head_lr_factor: float = Field(1.0, gt=0, description="Factor of the rate for the head, pooler excepted.")
     trunk_lr_factor: float = Field(0.1, gt=0, description="Factor of the rate for the student's visual trunk, if any.")
     batch_size: int = Field(64, ge=1, description="Examples a step, over all workers.")
+    bucketing: int = Field(
+        1, ge=1, description="Batches that are drawn together and cut by length of text, so that less is padding."
+    )
     epochs: int = Field(8, ge=1, description="Passes over the subset, within the two bounds below.")
     min_steps: int = Field(120, ge=1, description="Least number of steps (low-shot subsets are repeated).")
     max_steps: int = Field(1600, ge=1, description="Greatest number of steps.")

@@ -23,6 +23,8 @@ class Selection:
     """bool, true at selected words."""
     weights_BN: Tensor
     """Shares q_i: 0 outside the selection, sum 1 in each example (0 in an example without words)."""
+    most: int
+    """No example has more words selected."""
 
 
 def num_selected(mask_BN: Tensor, ratio: float, count: int = 0) -> Tensor:
@@ -35,6 +37,13 @@ def num_selected(mask_BN: Tensor, ratio: float, count: int = 0) -> Tensor:
         return num_words_B.clamp_max(count)
     rounded_B = (ratio * num_words_B.double()).round().long().clamp_min(1)
     return torch.minimum(rounded_B, num_words_B)
+
+
+def most_selected(selection: SelectionConfig, num_words: int) -> int:
+    """Return the greatest k of texts of at most `num_words` words, without waiting for a device."""
+    if selection.score == "all":
+        return num_words
+    return min(num_words, selection.count or max(1, round(selection.ratio * num_words)))
 
 
 def top_k(scores_BN: Tensor, mask_BN: Tensor, k_B: Tensor) -> Tensor:
@@ -69,7 +78,7 @@ def select(selection: SelectionConfig, targets: TeacherTargets, generator: torch
     chosen_BN = _chosen(selection, logits_BN, mask_BN, generator)
     flat = selection.weights == "uniform"
     weights_BN = softmax_over(torch.zeros_like(logits_BN) if flat else logits_BN, chosen_BN)
-    return Selection(chosen_BN=chosen_BN, weights_BN=weights_BN)
+    return Selection(chosen_BN=chosen_BN, weights_BN=weights_BN, most=most_selected(selection, mask_BN.shape[1]))
 
 
 def _chosen(selection: SelectionConfig, logits_BN: Tensor, mask_BN: Tensor, generator: torch.Generator) -> Tensor:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from trainables.config import OptimConfig
 from trainables.data.examples import Candidate
 from trainables.data.examples import TaskSplit
 from trainables.data.examples import Text
@@ -20,6 +21,7 @@ from trainables.students.single_stream import StudentBatch
 from trainables.students.tokens import TokenArrays
 from trainables.students.tokens import encode
 from trainables.students.vocabulary import PAD
+from trainables.training.order import batch_indices
 from trainables.vision.pixels import PICTURE_SIZE
 from trainables.vision.pixels import PixelRows
 from trainables.vision.regions import RegionFeatures
@@ -113,10 +115,20 @@ class SplitInputs:
             targets_BK=self._targets(indices),
         )
 
+    @property
+    def lengths(self) -> np.ndarray:
+        """(N,) tokens of each example's longest candidate."""
+        lengths: np.ndarray = (self.tokens.ids != PAD).sum(axis=1).reshape(len(self), -1).max(axis=1)
+        return lengths
+
+    def order(self, optim: OptimConfig, steps: int, seed: int) -> Iterator[np.ndarray]:
+        """Yield the indices of each step's batch."""
+        lengths = self.lengths if optim.bucketing > 1 else None
+        return batch_indices(len(self), optim.batch_size, steps, seed, bucketing=optim.bucketing, lengths=lengths)
+
     def batches(self, size: int) -> Iterator[Batch]:
         """Every example once, those with texts of like length together: little of a batch is padding."""
-        lengths = (self.tokens.ids != PAD).sum(axis=1).reshape(len(self), -1).max(axis=1)
-        order = np.argsort(lengths, kind="stable")
+        order = np.argsort(self.lengths, kind="stable")
         for start in range(0, len(self), size):
             yield self.batch(order[start : start + size])
 

@@ -23,7 +23,6 @@ from trainables.training.inputs import Batch
 from trainables.training.inputs import SplitInputs
 from trainables.training.optimizer import optimizer_of
 from trainables.training.optimizer import set_rate
-from trainables.training.order import batch_indices
 from trainables.training.order import learning_rate
 from trainables.training.order import num_steps
 from trainables.training.ranks import Ranks
@@ -64,7 +63,7 @@ def train(
     if ended is not None:
         return ended
     step_module.train()
-    for step, indices in enumerate(batch_indices(len(train_inputs), optim.batch_size, steps, job.seed)):
+    for step, indices in enumerate(train_inputs.order(optim, steps, job.seed)):
         if step < first:  # drawn and left: an index costs a millionth of a step
             continue
         set_rate(optimizer, optim.lr * learning_rate(step, steps, optim.warmup_fraction))

@@ -16,18 +16,28 @@ def num_steps(optim: OptimConfig, num_examples: int) -> int:
     return max(1, round(optim.steps_factor * min(max(steps, optim.min_steps), optim.max_steps)))
 
 
-def batch_indices(num_examples: int, batch_size: int, steps: int, seed: int) -> Iterator[np.ndarray]:
+def batch_indices(
+    num_examples: int, batch_size: int, steps: int, seed: int, *, bucketing: int = 1, lengths: np.ndarray | None = None
+) -> Iterator[np.ndarray]:
     """Yield `steps` arrays of `batch_size` indices: permutations end to end, cut evenly.
+
+    With `bucketing` above 1, so many batches are drawn together, cut by the examples' `lengths` (required then) and
+    yielded in a random order: examples of like length share a batch, and the mean length does not drift.
 
     Every example is seen as often as any other, give or take one pass; the same for every arm with one seed.
     """
     rng = np.random.default_rng([seed, num_examples])
     waiting = np.empty(0, dtype=np.int64)
-    for _ in range(steps):
-        while len(waiting) < batch_size:
+    for step in range(0, steps, bucketing):
+        count = min(bucketing, steps - step)
+        while len(waiting) < count * batch_size:
             waiting = np.concatenate([waiting, rng.permutation(num_examples)])
-        yield waiting[:batch_size]
-        waiting = waiting[batch_size:]
+        drawn, waiting = waiting[: count * batch_size], waiting[count * batch_size :]
+        if lengths is None or bucketing == 1:
+            yield from drawn.reshape(count, batch_size)
+        else:
+            alike = drawn[np.argsort(lengths[drawn], kind="stable")].reshape(count, batch_size)
+            yield from alike[rng.permutation(count)]
 
 
 def learning_rate(step: int, steps: int, warmup_fraction: float) -> float:

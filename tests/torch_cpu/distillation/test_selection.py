@@ -66,6 +66,7 @@ def test_selected_counts_and_shares_are_right_for_every_configuration(
         assert selection.weights_BN[b].sum().item() == pytest.approx(1.0 if n else 0.0, abs=1e-6)
     assert not selection.chosen_BN[~targets.word_mask_BN].any()
     assert not selection.weights_BN[~selection.chosen_BN].any()
+    assert int(selection.chosen_BN.sum(-1).max()) <= selection.most <= targets.word_mask_BN.shape[1]
 
 
 def targets_of(lengths: list[int]) -> TeacherTargets:

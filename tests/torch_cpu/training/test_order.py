@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,6 +29,30 @@ def test_the_order_depends_on_the_seed_only() -> None:
 
     np.testing.assert_array_equal(first, np.concatenate(list(batch_indices(50, 8, 20, 3))))
     assert not np.array_equal(first, np.concatenate(list(batch_indices(50, 8, 20, 4))))
+
+
+@given(st.integers(1, 200), st.integers(1, 16), st.integers(1, 30), st.integers(2, 8), st.integers(0, 5))
+def test_bucketing_cuts_by_length_what_is_drawn_together(
+    examples: int, size: int, steps: int, bucketing: int, seed: int
+) -> None:
+    lengths = np.random.default_rng(seed).integers(1, 40, examples)
+    plain = list(batch_indices(examples, size, min(steps, bucketing), seed))
+    batches = list(batch_indices(examples, size, steps, seed, bucketing=bucketing, lengths=lengths))
+    counts = np.bincount(np.concatenate(batches), minlength=examples)
+    drawn = sorted((lengths[batch] for batch in batches[:bucketing]), key=lambda found: (found.min(), found.max()))
+
+    assert [len(batch) for batch in batches] == [size] * steps
+    assert counts.max() - counts.min() <= 1
+    assert sorted(np.concatenate(batches[:bucketing])) == sorted(np.concatenate(plain))
+    assert all(shorter.max() <= longer.min() for shorter, longer in itertools.pairwise(drawn))
+
+
+def test_bucketed_batches_come_in_no_order_of_length() -> None:
+    lengths = np.arange(400)
+    means = [lengths[b].mean() for b in batch_indices(400, 8, 50, 0, bucketing=50, lengths=lengths)]
+
+    assert means != sorted(means)
+    assert means != sorted(means, reverse=True)
 
 
 def test_steps_stay_within_their_bounds() -> None:

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow
 EVALUATIONS = 3
 SAMPLED = {**CLIP_TD, "selection": {"draw": "sampled"}}
 """All terms, and words that are drawn afresh at every step."""
-DISTILLED = {"distillation": SAMPLED, "optim": {"min_steps": 6, "evaluations": EVALUATIONS}}
+DISTILLED = {"distillation": SAMPLED, "optim": {"min_steps": 6, "evaluations": EVALUATIONS, "bucketing": 4}}
 
 
 class PowerCut(Exception):
