@@ -115,7 +115,7 @@ def stepping(shape: Shape, inputs: SplitInputs, distillation: DistillationConfig
 
     def step(indices: np.ndarray) -> Any:
         found = targets(indices) if targets else None
-        return take_step(module, optimizer, inputs.batch(indices), found, progress=0.5, optim=OPTIM)
+        return take_step(module, optimizer, [(inputs.batch(indices), found)], progress=0.5, optim=OPTIM)
 
     return step
 

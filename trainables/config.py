@@ -6,6 +6,7 @@ what has no effect, so that two spellings of the same computation are equal and 
 
 from __future__ import annotations
 
+from typing import Annotated
 from typing import Any
 from typing import Literal
 
@@ -68,9 +69,19 @@ class TeacherConfig(Frozen):
     )
 
 
-class OptimConfig(Frozen):
-    """AdamW with linear warm-up and linear decay."""
+class AdversarialConfig(Frozen):
+    """Adversarial training in embedding space (VILLA); `trainables.training.adversarial` has the formula."""
 
+    steps: int = Field(0, ge=0, description="Disturbed passes a modality; 0 trains as usual.")
+    text_rate: float = Field(1e-3, ge=0, description="Length of a step of the disturbance of word vectors; 0: none.")
+    image_rate: float = Field(0.0, ge=0, description="The same of region features.")
+    kl_weight: float = Field(1.5, ge=0, description="Weight of the divergence from the undisturbed prediction.")
+
+
+class OptimConfig(Frozen):
+    """How a student is trained: optimiser, schedule, batches and steps."""
+
+    optimizer: Literal["adamw", "sgd"] = Field("adamw", description="AdamW (betas .9, .98), or SGD with momentum .9.")
     lr: float = Field(5e-4, gt=0, description="Peak learning rate.")
     weight_decay: float = Field(0.01, ge=0, description="Decoupled weight decay.")
     head_lr_factor: float = Field(1.0, gt=0, description="Factor of the rate for the head, pooler excepted.")
@@ -85,6 +96,13 @@ class OptimConfig(Frozen):
     steps_factor: float = Field(
         1.0, gt=0, description="Factor of the number of steps that epochs and bounds give (longer training)."
     )
+    accumulation: int = Field(
+        1, ge=1, description="Parts of a worker's share of a batch that go through the student one after another."
+    )
+    drops: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
+        (), description="Shares of the steps at which the rate drops to a tenth; without any it falls linearly to 0."
+    )
+    adversarial: AdversarialConfig = AdversarialConfig()
     warmup_fraction: float = Field(0.1, ge=0, lt=1, description="Share of the steps spent warming up.")
     grad_clip: float = Field(2.0, gt=0, description="Greatest gradient norm.")
     label_smoothing: float = Field(
@@ -137,10 +155,13 @@ CONTROLS: dict[str, dict[str, Any]] = {
 def canonical(config: TrialConfig) -> TrialConfig:
     """Return `config` with every field that cannot affect the result set to its default.
 
-    Without distillation the teacher does not matter either, and without a trunk of the student its fields do not; for
-    the rest see `canonical_distillation`.
+    Without distillation the teacher does not matter either, without a trunk of the student its fields do not, nor how
+    inputs would be disturbed where they are not; for the rest see `canonical_distillation`.
     """
     config = _canonical_trunk(config)
+    if not config.optim.adversarial.steps:
+        optim = config.optim.model_copy(update={"adversarial": AdversarialConfig()})
+        config = config.model_copy(update={"optim": optim})
     teacher = config.teacher if config.distillation.distils else TeacherConfig()
     return config.model_copy(update={"teacher": teacher, "distillation": canonical_distillation(config.distillation)})
 

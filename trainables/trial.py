@@ -117,9 +117,7 @@ def _run(job: TrialJob, link: Link, ranks: Ranks, device: torch.device) -> _Ran:
     objective = Objective(
         config.distillation, student.width, teacher_width, num_examples=len(part.examples), seed=job.seed
     )
-    step_module = TrainingStep(config.task.name, student, objective, label_smoothing=config.optim.label_smoothing).to(
-        device
-    )
+    step_module = TrainingStep(config.task.name, student, objective, optim=config.optim).to(device)
     _seed_everything(job.seed, 1 + ranks.rank)  # other dropout on each rank
     val = _inputs(job, load_split(config.task.name, config.task.data, "val", cache))
     ended = train(job, step_module, inputs, val, device=device, ranks=ranks, targets_of=targets_of, link=link)

@@ -44,9 +44,10 @@ def test_every_recipe_is_listed_with_its_values() -> None:
 
 
 def test_the_base_on_the_page_is_a_base() -> None:
-    (text,) = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    text, fragment = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
     arms = {"design": "listed", "listed": {"a": {}, "b": {"distillation.terms.image": 1.0}}}
     study = {"study": "paged", "question": "?", **yaml.safe_load(text), "arms": arms}
     optim = {cell.config.optim for cell in cells_of(yaml.safe_dump(study)).values()}
 
     assert [(found.batch_size, found.head_lr_factor) for found in optim] == [(512, 10.0)]
+    assert OptimConfig.model_validate(yaml.safe_load(fragment)["optim"]).adversarial.steps == 3

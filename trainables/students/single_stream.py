@@ -51,6 +51,8 @@ class StudentBatch:
     region_mask_BR: torch.Tensor
     pixels_I3HW: torch.Tensor | None = None
     """uint8, for students that read pictures."""
+    nudge_BLS: torch.Tensor | None = None
+    """Added to the word vectors in adversarial training."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +86,8 @@ class TextEmbedding(nn.Module):
         """(B, L, S)."""
         length = batch.ids_BL.shape[1]
         words_BLS = self.project(F.embedding(batch.ids_BL, self.vectors))
+        if batch.nudge_BLS is not None:
+            words_BLS = words_BLS + batch.nudge_BLS
         named_BL1 = (batch.references_BL >= 0).unsqueeze(-1)
         rows_BLS = batch.references_BL.clamp_min(0).unsqueeze(-1).expand(-1, -1, regions_BRS.shape[-1])
         named_BLS = regions_BRS.gather(1, rows_BLS) * named_BL1

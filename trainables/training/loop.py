@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from contextlib import nullcontext
 
 import numpy as np
 import torch
@@ -50,11 +53,14 @@ def train(
     Raises:
         NonFinite: loss or gradient norm became NaN or infinite.
         TimeLimit: the job's time is up.
-        ValueError: the batch size is not a multiple of the number of workers.
+        ValueError: the batch size is not a multiple of the number of workers times `optim.accumulation`.
     """
     optim = job.config.optim
-    if optim.batch_size % ranks.world:
-        raise ValueError(f"optim.batch_size={optim.batch_size} is not a multiple of {ranks.world} workers")
+    if optim.batch_size % (ranks.world * optim.accumulation):
+        raise ValueError(
+            f"optim.batch_size={optim.batch_size} is not a multiple of {ranks.world} workers times "
+            f"optim.accumulation={optim.accumulation}"
+        )
     steps = num_steps(optim, len(train_inputs))
     optimizer = optimizer_of(step_module, optim)
     wrapped = DistributedDataParallel(step_module) if ranks.world > 1 else step_module
@@ -66,11 +72,16 @@ def train(
     for step, indices in enumerate(train_inputs.order(optim, steps, job.seed)):
         if step < first:  # drawn and left: an index costs a millionth of a step
             continue
-        set_rate(optimizer, optim.lr * learning_rate(step, steps, optim.warmup_fraction))
+        set_rate(optimizer, optim.lr * learning_rate(step, steps, optim.warmup_fraction, optim.drops))
         share = indices[ranks.rank :: ranks.world]
-        batch = to_device(train_inputs.batch(share), device)
-        targets = to_device(targets_of(share), device) if targets_of else None
-        losses, norm = take_step(wrapped, optimizer, batch, targets, progress=step / steps, optim=optim)
+        parts = [
+            (
+                to_device(train_inputs.batch(part), device),
+                to_device(targets_of(part), device) if targets_of else None,
+            )
+            for part in np.split(share, optim.accumulation)
+        ]
+        losses, norm = take_step(wrapped, optimizer, parts, progress=step / steps, optim=optim)
         if not math.isfinite(norm):  # the same on all workers: gradients are averaged
             raise NonFinite(f"gradient norm is {norm} at step {step + 1} of {steps} (loss {losses['loss']:.4g})")
         ended = course.after(step + 1, losses)
@@ -82,23 +93,35 @@ def train(
 def take_step(
     module: nn.Module,
     optimizer: torch.optim.Optimizer,
-    batch: Batch,
-    targets: TeacherTargets | None,
+    parts: Sequence[tuple[Batch, TeacherTargets | None]],
     *,
     progress: float,
     optim: OptimConfig,
 ) -> tuple[dict[str, float], float]:
     """Update the parameters of `module` (a `TrainingStep`, or DDP's of one) by one batch on its device.
 
-    Return the losses by name, and the norm of the gradient before it is cut.
+    The batch comes in one part or in several of equal size, each with its targets: gradients are averaged, but what is
+    normalised or compared within a batch is so within a part. Return the losses by name, averaged over the parts, and
+    the norm of the gradient before it is cut.
     """
-    with precision(optim.precision, batch.words.device):
-        loss, parts = module(batch, targets, progress)
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()
+    names: tuple[str, ...] = ()
+    told = []
+    for number, (batch, targets) in enumerate(parts, 1):
+        with _workers_apart(module, number < len(parts)):
+            with precision(optim.precision, batch.words.device):
+                loss, found = module(batch, targets, progress)
+            (loss / len(parts)).backward()
+        names = ("loss", *found)
+        told.append(torch.stack([value.float() for value in (loss.detach(), *found.values())]))
     norm = torch.nn.utils.clip_grad_norm_(module.parameters(), optim.grad_clip)
     optimizer.step()
-    told = {"norm": norm, "loss": loss.detach(), **parts}
-    values = torch.stack([value.float() for value in told.values()]).tolist()  # a GPU is waited for once
-    losses = dict(zip(told, values, strict=True))
-    return losses, losses.pop("norm")
+    values = torch.cat([torch.stack(told).mean(0), norm.float().view(1)]).tolist()  # a GPU is waited for once
+    return dict(zip(names, values[:-1], strict=True)), values[-1]
+
+
+def _workers_apart(module: nn.Module, apart: bool) -> AbstractContextManager[None]:
+    """Context in which workers do not exchange gradients: once, with the last part, is enough."""
+    if apart and isinstance(module, DistributedDataParallel):
+        return module.no_sync()
+    return nullcontext()

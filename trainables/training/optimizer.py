@@ -16,7 +16,7 @@ _TRUNK = "student.encoder.trunk."
 
 
 def optimizer_of(module: nn.Module, optim: OptimConfig) -> torch.optim.Optimizer:
-    """AdamW with UNITER's betas; vectors (biases, norms) are not decayed.
+    """AdamW with UNITER's betas, or SGD with VL-BERT's momentum; vectors (biases, norms) are not decayed.
 
     `module` is a `TrainingStep`; its head and visual trunk learn at `lr` times their factors, all else at `lr`.
     """
@@ -29,6 +29,8 @@ def optimizer_of(module: nn.Module, optim: OptimConfig) -> torch.optim.Optimizer
         {"params": parameters, "weight_decay": optim.weight_decay if decayed else 0.0, "factor": factor}
         for (factor, decayed), parameters in groups.items()
     ]
+    if optim.optimizer == "sgd":
+        return torch.optim.SGD(described, lr=optim.lr, momentum=0.9, fused=True)
     return torch.optim.AdamW(described, lr=optim.lr, betas=(0.9, 0.98), fused=True)
 
 

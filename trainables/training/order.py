@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -40,11 +41,16 @@ def batch_indices(
             yield from alike[rng.permutation(count)]
 
 
-def learning_rate(step: int, steps: int, warmup_fraction: float) -> float:
-    """Multiplier of the peak rate: linear rise over the warm-up, linear fall to 0."""
+def learning_rate(step: int, steps: int, warmup_fraction: float, drops: Sequence[float] = ()) -> float:
+    """Multiplier of the peak rate: linear rise over the warm-up, then linear fall to 0.
+
+    With `drops` (shares of the steps) the rate is held instead, and falls to a tenth at each of them.
+    """
     warmup = max(1, round(warmup_fraction * steps))
     if step < warmup:
         return (step + 1) / warmup
+    if drops:
+        return float(0.1 ** sum(step >= share * steps for share in drops))
     return max(0.0, (steps - step) / max(1, steps - warmup))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from trainables.config import OptimConfig
 from trainables.data.pairs import matched_class
 from trainables.distillation.confidence import truth_probability
 from trainables.distillation.objective import Objective
@@ -17,18 +18,21 @@ from trainables.students.heads import log_odds
 from trainables.students.heads import probabilities
 from trainables.students.heads import task_loss
 from trainables.students.heads import task_losses
+from trainables.students.single_stream import StudentBatch
 from trainables.students.student import Student
 from trainables.students.student import StudentStates
+from trainables.training.adversarial import adversarial_loss
 from trainables.training.inputs import Batch
 
 
 class TrainingStep(nn.Module):
     """Student and objective; the student alone is kept afterwards."""
 
-    def __init__(self, task: str, student: Student, objective: Objective, *, label_smoothing: float = 0.0) -> None:
+    def __init__(self, task: str, student: Student, objective: Objective, *, optim: OptimConfig | None = None) -> None:
+        """`optim`: of it the label smoothing and the adversarial training are the loss's."""
         super().__init__()
         self.task = task
-        self.label_smoothing = label_smoothing
+        self.optim = optim or OptimConfig()
         self.student = student
         self.objective = objective
 
@@ -38,7 +42,7 @@ class TrainingStep(nn.Module):
         """The scalar to minimise, and its parts by name, detached."""
         states = self.student(batch.inputs)
         of_batch = task_losses if self.objective.weighs_task else task_loss
-        loss = of_batch(self.task, states.logits, batch.targets_BK, self.label_smoothing)
+        loss = of_batch(self.task, states.logits, batch.targets_BK, self.optim.label_smoothing)
         outputs, confidence_B = None, None
         if self.objective.distils:
             outputs = distilled_outputs(
@@ -56,7 +60,23 @@ class TrainingStep(nn.Module):
             student_confidence_B=confidence_B,
             matched_B=_matched(self.task, batch.targets_BK),
         )
-        return total, {"task": loss.detach().mean(), **parts}
+        parts = {"task": loss.detach().mean(), **parts}
+        if self.optim.adversarial.steps:
+            disturbed = self._disturbed(batch, states)
+            total, parts = total + disturbed, {**parts, "adversarial": disturbed.detach()}
+        return total, parts
+
+    def _disturbed(self, batch: Batch, clean: StudentStates) -> torch.Tensor:
+        def odds(logits: torch.Tensor) -> torch.Tensor:
+            found = log_odds(self.task, logits, len(batch.words) // len(batch.indices))
+            return found.reshape(len(batch.words), -1)  # a candidate is a sequence, with one decision
+
+        def judged(inputs: StudentBatch) -> tuple[torch.Tensor, torch.Tensor]:
+            logits = self.student(inputs).logits
+            loss = task_loss(self.task, logits, batch.targets_BK, self.optim.label_smoothing)
+            return loss, odds(logits)
+
+        return adversarial_loss(self.optim.adversarial, judged, batch.inputs, odds(clean.logits), self.student.width)
 
 
 def _matched(task: str, targets_BK: torch.Tensor) -> torch.Tensor | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -80,3 +81,11 @@ def test_the_learning_rate_rises_to_one_and_falls(steps: int, warmup: float) -> 
     top = int(np.argmax(rates))
     assert rates[: top + 1] == sorted(rates[: top + 1])
     assert rates[top:] == sorted(rates[top:], reverse=True)
+
+
+def test_with_drops_the_rate_is_held_and_falls_to_a_tenth_at_each() -> None:
+    rates = [learning_rate(step, 20, 0.1, (0.7, 0.9)) for step in range(20)]
+
+    assert rates[:2] == [0.5, 1.0]
+    assert rates[2:14] == [1.0] * 12
+    assert rates[14:] == pytest.approx([0.1] * 4 + [0.01] * 2)

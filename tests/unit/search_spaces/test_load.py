@@ -482,7 +482,11 @@ def test_a_study_of_the_least_words_has_defaults() -> None:
     [
         ("quikstart", "quickstart?"),
         ("nowhere/quickstart.yaml", "quickstart?"),
-        ("zzz", "a shipped study (clip_td_snli_ve, clip_td_vcr, clip_td_vqa, easy_vqa, mini_clip_td, quickstart)"),
+        (
+            "zzz",
+            "a shipped study (clip_td_snli_ve, clip_td_vcr, clip_td_vqa, easy_vqa, mini_clip_td, mini_from_scratch, "
+            "quickstart)",
+        ),
     ],
 )
 def test_a_missing_study_lists_the_shipped_ones_and_the_nearest(source: str, remedy: str) -> None:

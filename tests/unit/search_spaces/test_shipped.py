@@ -20,8 +20,8 @@ def study(name: str) -> Study:
     return study
 
 
-def test_the_shipped_studies_are_two_on_the_bundled_benchmark_easy_vqa_and_one_a_task() -> None:
-    bundled = {"quickstart", "mini_clip_td"}
+def test_the_shipped_studies_are_three_on_the_bundled_benchmark_easy_vqa_and_one_a_task() -> None:
+    bundled = {"quickstart", "mini_clip_td", "mini_from_scratch"}
     assert set(shipped()) == bundled | {"easy_vqa", "clip_td_vcr", "clip_td_snli_ve", "clip_td_vqa"}
 
 
