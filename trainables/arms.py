@@ -18,6 +18,7 @@ SELECTIONS: dict[str, dict[str, Any]] = {
     "mixed_tokens": {"distillation.selection.score": "visual_semantic"},
     "leave_one_out_tokens": {"distillation.selection.score": "leave_one_out"},
     "keyword_tokens": {"distillation.selection.score": "keyword"},
+    "content_tokens": {"distillation.selection.score": "content"},
     "single_token": {"distillation.selection.count": 1},
     "sampled_tokens": {"distillation.selection.draw": "sampled"},
 }

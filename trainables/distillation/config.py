@@ -37,8 +37,8 @@ class TermWeights(Frozen):
 class SelectionConfig(Frozen):
     """Which tokens are distilled (paper.md 1.3(3))."""
 
-    score: Literal["visual", "semantic", "visual_semantic", "leave_one_out", "keyword", "random", "all"] = Field(
-        "visual_semantic", description="Relevance by which tokens are selected."
+    score: Literal["visual", "semantic", "visual_semantic", "leave_one_out", "keyword", "content", "random", "all"] = (
+        Field("visual_semantic", description="Relevance by which tokens are selected.")
     )
     ratio: float = Field(0.3, gt=0, le=1, description="Share of the words selected; at least one word.")
     count: int = Field(0, ge=0, description="Number of words selected, whatever the ratio; 0 leaves it to the ratio.")
@@ -162,9 +162,9 @@ class DistillationConfig(Frozen):
         return self.terms.tokens > 0 and self.selection.score == "leave_one_out"
 
     @property
-    def reads_keywords(self) -> bool:
-        """Whether any part of the objective needs keyword scores of the training texts."""
-        return self.terms.tokens > 0 and self.selection.score == "keyword"
+    def reads_texts(self) -> bool:
+        """Whether any part of the objective needs scores of the training texts that no teacher gives."""
+        return self.terms.tokens > 0 and self.selection.score in ("keyword", "content")
 
     @property
     def reads_probabilities(self) -> bool:

@@ -43,7 +43,7 @@ class TeacherTargets:
     isolated_BNT: Tensor
     """Features of each word encoded alone: what relevance is computed from; finite at padding."""
     relevance_BN: Tensor
-    """Relevance that is known before training (scores `leave_one_out` and `keyword`), else zeros."""
+    """Relevance that is known before training (scores `leave_one_out`, `keyword`, `content`), else zeros."""
     word_mask_BN: Tensor
     """bool, true at words, false at padding."""
     probabilities_BK: Tensor

@@ -42,12 +42,12 @@ def prior_logits(selection: SelectionConfig, targets: TeacherTargets) -> Tensor:
 
     logits_i = (a z(r_i^visual) + (1 - a) z(r_i^semantic)) / tau, z standardised within the example; a is 1 for the
     score `visual`, 0 for `semantic`, `visual_share` for `visual_semantic`. `random` and `all` have a flat prior;
-    `leave_one_out` and `keyword` are z(r_i) / tau of a relevance that is known before training.
+    `leave_one_out`, `keyword` and `content` are z(r_i) / tau of a relevance that is known before training.
     """
     mask_BN = targets.word_mask_BN
     if selection.score in ("random", "all"):
         return torch.zeros(mask_BN.shape, device=mask_BN.device)
-    if selection.score in ("leave_one_out", "keyword"):
+    if selection.score in ("leave_one_out", "keyword", "content"):
         return standardise(targets.relevance_BN, mask_BN) / selection.temperature
     share = {"visual": 1.0, "semantic": 0.0, "visual_semantic": selection.visual_share}[selection.score]
     visual_BN = standardise(cosine_relevance(targets.isolated_BNT, targets.image_BT), mask_BN)

@@ -12,6 +12,7 @@ import torch
 
 from trainables.config import DistillationConfig
 from trainables.data.examples import TaskSplit
+from trainables.data.keywords import content_scores
 from trainables.data.keywords import keyword_scores
 from trainables.distillation.outputs import TeacherTargets
 from trainables.students.tokens import teacher_text
@@ -86,7 +87,9 @@ def _known_relevance(
     """Return (W,) for each text the relevance of its words where training need not compute it, else None."""
     if config.reads_left_out:
         return features.changes_without(texts)
-    return keyword_scores(texts) if config.reads_keywords else None
+    if not config.reads_texts:
+        return None
+    return keyword_scores(texts) if config.selection.score == "keyword" else content_scores(texts)
 
 
 def _of_words(

@@ -40,7 +40,7 @@ def test_prior_logits_equal_the_formula_computed_word_by_word(make_targets, scor
         assert row[mask].tolist() == pytest.approx(expected, abs=1e-6)
 
 
-@pytest.mark.parametrize("score", ["leave_one_out", "keyword"])
+@pytest.mark.parametrize("score", ["leave_one_out", "keyword", "content"])
 def test_a_relevance_known_before_training_is_standardised_over_the_words(make_targets, score):
     targets = make_targets()
     logits_BN = prior_logits(SelectionConfig(score=score, temperature=0.4), targets)

@@ -71,7 +71,7 @@ def test_an_arm_by_name_trains_with_exactly_its_terms(name: str, whole_cache: Pa
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_every_term_trains_on_every_task(task: str, precision: str, whole_cache: Path) -> None:
     optim = {**TWO_STEPS, "precision": precision}
-    for score in ("leave_one_out", "keyword"):
+    for score in ("leave_one_out", "keyword", "content"):
         distillation = {**EVERY_TERM, "selection": {"score": score}}
         parts = train_parts(run(smoke(task, distillation=distillation, optim=optim), whole_cache))
         assert parts.keys() == {"loss", "task", *TermWeights.model_fields}

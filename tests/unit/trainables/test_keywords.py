@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from trainables.data.keywords import content_scores
 from trainables.data.keywords import keyword_scores
 from trainables.students.tokens import WORD
 
@@ -36,3 +37,12 @@ def test_every_word_has_a_score_above_zero_and_a_text_without_words_none() -> No
 def test_a_rare_word_outscores_a_common_one_and_a_repeated_word_a_single_one() -> None:
     first = keyword_scores(TEXTS)[0]
     assert first[1] > first[2] > first[3]
+
+
+def test_content_words_are_what_no_closed_class_has() -> None:
+    (found,) = content_scores(["The dog isn't under a small TABLE, and there are 2 of them."])
+    words = WORD.findall("The dog isn't under a small TABLE, and there are 2 of them.")
+
+    assert [word for word, score in zip(words, found, strict=True) if score] == ["dog", "small", "TABLE", "2"]
+    assert content_scores([]) == []
+    assert content_scores(["..."])[0].tolist() == []
