@@ -16,6 +16,9 @@ STAMP := $(VENV)/installed
 PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3 python; do \
 	"$$name" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' > /dev/null 2>&1 && echo "$$name" && break; \
 	done)
+PYTEST := $(BIN)/python -m pytest
+# A process a core; a file's tests stay together, for what they share. A Ray cluster wants the machine for itself.
+SIDE_BY_SIDE := -n logical --maxprocesses 8 --dist loadfile
 ROOMS := search_spaces orchestrator trainables cluster analysis
 
 .PHONY: demo test test-fast check
@@ -24,10 +27,11 @@ demo: $(STAMP)
 	$(BIN)/ablate run quickstart
 
 test: $(STAMP)
-	$(BIN)/python -m pytest --durations=15
+	$(PYTEST) -m "not ray" $(SIDE_BY_SIDE) --durations=15
+	$(PYTEST) -m ray --durations=15
 
 test-fast: $(STAMP)
-	$(BIN)/python -m pytest -q -m "not ray and not slow"
+	$(PYTEST) -q -m "not ray and not slow" $(SIDE_BY_SIDE)
 
 check: $(STAMP)
 	$(BIN)/ruff check .
