@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -12,8 +14,18 @@ def cache_folder() -> Path:
     return Path(named).expanduser().absolute() if named else Path.home() / ".cache" / "ablate"
 
 
-def write_atomically(path: Path, content: str) -> None:
-    """Write a text file so that readers, and a process that is killed meanwhile, leave the old or the new one."""
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Yield the path to write to: readers, and a process that is killed or fails, find the old `path` or the new one."""
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    scratch.write_text(content, encoding="utf-8")
-    os.replace(scratch, path)
+    try:
+        yield scratch
+        os.replace(scratch, path)
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def write_atomically(path: Path, content: str) -> None:
+    """Write a text file whole or not at all."""
+    with written_whole(path) as scratch:
+        scratch.write_text(content, encoding="utf-8")

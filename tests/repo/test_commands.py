@@ -14,7 +14,15 @@ import pytest
 from tests.helpers.sources import ROOT
 
 SHIPPED = sorted(path.stem for path in (ROOT / "search_spaces").glob("*.yaml"))
-EXPECTED = ["clip_td_snli_ve", "clip_td_vcr", "clip_td_vqa", "easy_vqa", "mini_clip_td", "mini_from_scratch", "quickstart"]
+EXPECTED = [
+    "clip_td_snli_ve",
+    "clip_td_vcr",
+    "clip_td_vqa",
+    "easy_vqa",
+    "mini_clip_td",
+    "mini_from_scratch",
+    "quickstart",
+]
 
 _REPORT_MODULES = """
 import json, sys

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from typing import TextIO
 
 from trainables.cache import write_atomically
+from trainables.cache import written_whole
 from trainables.data.masking import top_kept
 from trainables.data.masking import top_masked
 from trainables.data.reading import lines
@@ -164,21 +162,9 @@ def _vcr(folder: Path, progress: Progress, scores: Path | None) -> list[Shift]:
 
 def _rewrite(path: Path, rows: Iterable[Row | None], total: int) -> Shift:
     count = 0
-    with _whole(path) as file:
+    with written_whole(path) as scratch, scratch.open("w", encoding="utf-8") as file:
         for row in rows:
             if row is not None:
                 file.write(json.dumps(row) + "\n")
                 count += 1
     return Shift(file=path.name, num_items=count, of=total)
-
-
-@contextmanager
-def _whole(path: Path) -> Iterator[TextIO]:
-    """Write `path` through a file of another name, so that it is there whole or not at all."""
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with scratch.open("w", encoding="utf-8") as file:
-            yield file
-        os.replace(scratch, path)
-    finally:
-        scratch.unlink(missing_ok=True)

@@ -8,7 +8,6 @@ digest is that of the data set's files, so that a changed file is never read fro
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from collections.abc import Sequence
 from functools import cached_property
@@ -18,6 +17,7 @@ from typing import overload
 
 import pyarrow as pa
 
+from trainables.cache import written_whole
 from trainables.data.boxes import Boxes
 from trainables.data.examples import Candidate
 from trainables.data.examples import Example
@@ -155,10 +155,9 @@ def _text(text: str, references: list[int]) -> Text:
 
 
 def _write(path: Path, batch: pa.RecordBatch) -> None:
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    with pa.OSFile(str(scratch), "wb") as file, pa.ipc.new_file(file, batch.schema) as writer:
-        writer.write_batch(batch)
-    os.replace(scratch, path)
+    with written_whole(path) as scratch, pa.OSFile(str(scratch), "wb") as file:
+        with pa.ipc.new_file(file, batch.schema) as writer:
+            writer.write_batch(batch)
 
 
 def _open(path: Path) -> pa.Table:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import asdict
 from dataclasses import fields
 from dataclasses import replace
@@ -17,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from trainables.cache import written_whole
 from trainables.config import IDENTITY_VERSION
 from trainables.data.examples import Example
 from trainables.data.examples import TaskSplit
@@ -68,6 +68,5 @@ def _judged(example: Example, features: TeacherFeatures) -> str:
 def _write(path: Path, confidence: TeacherConfidence) -> None:
     """Write the file whole or not at all; two workers that fit the same probe write the same."""
     path.parent.mkdir(exist_ok=True)
-    scratch = path.with_name(f".{path.stem}.{os.getpid()}.npz")
-    np.savez(scratch, **asdict(confidence))
-    os.replace(scratch, path)
+    with written_whole(path) as scratch, scratch.open("wb") as file:
+        np.savez(file, **asdict(confidence))

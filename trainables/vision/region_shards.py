@@ -10,7 +10,6 @@ regions.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from trainables.cache import written_whole
 from trainables.errors import UnreadableData
 
 FOLDER = "regions"
@@ -61,11 +61,9 @@ def write_shard(
     facts = {"images": list(images), "starts": starts, "source": source, "position": position}
     batch = pa.RecordBatch.from_arrays([_fixed(features, np.float16), _fixed(boxes, np.float32)], ["features", "box"])
     batch = batch.replace_schema_metadata({_FACTS: json.dumps(facts).encode()})
-    path = folder / _name(number)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    with pa.OSFile(str(scratch), "wb") as file, pa.ipc.new_file(file, batch.schema) as writer:
-        writer.write_batch(batch)
-    os.replace(scratch, path)
+    with written_whole(folder / _name(number)) as scratch, pa.OSFile(str(scratch), "wb") as file:
+        with pa.ipc.new_file(file, batch.schema) as writer:
+            writer.write_batch(batch)
 
 
 def read_shards(folder: Path) -> list[Shard]:
