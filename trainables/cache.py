@@ -16,7 +16,7 @@ def cache_folder() -> Path:
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """Yield the path to write to: readers, and a process that is killed or fails, find the old `path` or the new one."""
+    """Yield where to write: readers find the old `path` or the new one, whoever is killed or fails meanwhile."""
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         yield scratch
