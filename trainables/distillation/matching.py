@@ -70,7 +70,7 @@ class TokensTerm(_OneProjection):
         selection = select(self.config.selection, targets, self.generator)
         if selection.most == selection.chosen_BN.shape[1]:
             return (selection.weights_BN * self.distance_to(targets.words_BNT, student.h_words)).sum(-1)
-        # The other words weigh nothing: a step is a tenth cheaper without their projections and distances.
+        # The other words weigh nothing: their projections and distances are left out.
         places_BK = selection.chosen_BN.int().argsort(dim=-1, descending=True, stable=True)[:, : selection.most]
         words_BKT, states_BKS = (_at(places_BK, of) for of in (targets.words_BNT, student.h_words))
         return (selection.weights_BN.gather(1, places_BK) * self.distance_to(words_BKT, states_BKS)).sum(-1)
