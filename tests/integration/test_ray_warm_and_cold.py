@@ -96,21 +96,16 @@ def run(cache: Path, arms: dict[str, Any], told: dict[str, tuple[Any, ...]], **r
 
 
 def test_a_trial_is_bit_equal_as_the_first_of_its_process_and_as_the_third_after_a_failed_one(runs: Runs) -> None:
-    (first,) = runs.alone
-    # On a crowded machine a trial may be lost while its group starts, and comes later than it was offered.
-    (failed,) = (record for record in runs.warm if record.arm == "diverging")
-    (third,) = (record for record in runs.warm if record.arm == "distilled")
+    (first,), (_, failed, third) = runs.alone, runs.warm
     assert first.status == "completed", first.error
     assert failed.status == "failed"
-    assert failed.started_at < third.started_at
     assert len({record.device for record in runs.warm}) == 1
     assert third.trial_id == first.trial_id
     assert runs.gave(third) == runs.gave(first)
 
 
 def test_cold_trials_are_bit_equal_to_warm_ones(runs: Runs) -> None:
-    cold, warm = ({record.trial_id: runs.gave(record) for record in found} for found in (runs.cold, runs.warm))
-    assert cold == warm
+    assert [runs.gave(record) for record in runs.cold] == [runs.gave(record) for record in runs.warm]
 
 
 def test_every_cold_trial_has_a_process_of_its_own(runs: Runs) -> None:
