@@ -62,7 +62,7 @@ def adversarial_loss(
                 clean_BK,
             )
         )
-    return torch.stack(found).sum()
+    return sum(found, clean_BK.new_zeros(()))
 
 
 def symmetric_divergence(first_BK: Tensor, second_BK: Tensor) -> Tensor:

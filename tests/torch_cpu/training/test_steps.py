@@ -95,7 +95,7 @@ def test_a_batch_in_two_parts_is_the_step_of_the_whole(optimizer: str, cache: Pa
             torch.testing.assert_close(value, whole.state_dict()[name], rtol=1e-3, atol=1e-6)
 
 
-def test_momentum_carries_on_where_no_gradient_is(cache: Path) -> None:
+def test_momentum_carries_on_where_no_gradient_is() -> None:
     module = torch.nn.Linear(1, 1)
     optimizer = optimizer_of(module, OptimConfig(optimizer="sgd", weight_decay=0.0))
     with torch.no_grad():
