@@ -79,9 +79,8 @@ def measured(
     spent = []
     for _ in range(WARM_UP + steps):
         started = time.perf_counter()
-        take_step(
-            module, optimizer, [(batch, targets)], progress=0.5, optim=optim
-        )  # hands over its losses: it has waited
+        # It hands over its losses: it has waited.
+        take_step(module, optimizer, [(batch, targets)], progress=0.5, optim=optim)
         spent.append(time.perf_counter() - started)
     memory = torch.cuda.max_memory_allocated(device) / 2**20 if device.type == "cuda" else 0.0
     quartiles = 1e3 * np.percentile(spent[WARM_UP:], [25, 50, 75])

@@ -183,7 +183,7 @@ def measured(side: Callable[[int, str], list[float]], num_trials: int) -> dict[s
 def _put(queue: Any, side: Callable[[int, str], list[float]], num_trials: int, folder: str) -> None:
     try:
         queue.put(side(num_trials, folder))
-    except BaseException as error:
+    except BaseException as error:  # told to the process that waits for the answer
         queue.put(repr(error))
 
 

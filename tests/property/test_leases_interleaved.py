@@ -55,7 +55,7 @@ class Turns:
                 work()
             except Killed:
                 pass
-            except BaseException as error:
+            except BaseException as error:  # of a thread: the test looks at them all
                 self.errors.append(error)
             finally:
                 del self._go[name]
