@@ -210,7 +210,7 @@ class Round:
     def num_records(self) -> int:
         """Return how many trials are recorded."""
         folder = self.folder / "store" / "studies" / STUDY.study / "trials"
-        return len(list(folder.glob("[!.]*.parquet"))) if folder.is_dir() else 0
+        return len(list(folder.glob("[!.]*.arrow.gz"))) if folder.is_dir() else 0
 
     def until(self, condition: Callable[[], bool]) -> None:
         """Wait; raises TimeoutError with the driver's last words."""

@@ -21,6 +21,7 @@ from cluster.tickets import Collected
 from cluster.tickets import Group
 from cluster.tickets import GroupReplaced
 from cluster.tickets import News
+from cluster.tickets import Order
 from cluster.tickets import Ticket
 from cluster.tickets import lost
 from trainables.job import Cause
@@ -73,14 +74,18 @@ class Board:
 
     # the driver's side
 
-    async def offer(self, job: TrialJob, shape: Shape = ANY) -> None:
-        """Let the next free group of `shape` take the trial. A trial that is on the board already stays as it is."""
-        if job.trial_id not in self._tickets:
-            now = datetime.now(UTC)
-            self._tickets[job.trial_id] = Ticket(job=job, shape=shape, offered_at=now, started_at=now)
-            self._queue.append(job.trial_id)
-            self._rearrange()
-            await self._wake()
+    async def offer(self, *orders: Order) -> None:
+        """Let the next free groups take the trials, in this order. One that is on the board already stays as it is.
+
+        Of two calls the second may be served first: Ray keeps no order of the calls of an actor with an event loop.
+        """
+        now = datetime.now(UTC)
+        for job, shape in orders:
+            if job.trial_id not in self._tickets:
+                self._tickets[job.trial_id] = Ticket(job=job, shape=shape, offered_at=now, started_at=now)
+                self._queue.append(job.trial_id)
+        self._rearrange()
+        await self._wake()
 
     async def cancel(self, trial_id: str) -> None:
         """Ask a running trial to stop at its next evaluation; its group stays as it is."""

@@ -34,11 +34,11 @@ from cluster.capacity import with_growth
 from cluster.failures import worst
 from cluster.placement import Premises
 from cluster.session import machines
+from cluster.tickets import Order
 from cluster.worker import serve
 from orchestrator.errors import ClusterError
 from search_spaces.study import Resources
 from trainables.job import RunTrial
-from trainables.job import TrialJob
 
 RESTARTS = 2
 """Restarts of a group's workers by one Ray Train run; after that the slot starts a new run."""
@@ -101,13 +101,15 @@ class WorkerGroups:
             for reservation in reservations:  # these do not: Ray keeps them until the driver leaves (ray#54305)
                 remove_placement_group(reservation)
 
-    def offer(self, job: TrialJob, shape: Shape) -> None:
-        """Let a group of `shape` take the trial. Raises ClusterError if the cluster can never hold one."""
-        if shape not in self._shapes:  # of a cell that was decided during the run
-            require([shape], *self._machines)
-            self._shapes.append(shape)
-            self._space = self._room()
-        self.board.offer.remote(job, shape)
+    def offer(self, orders: Sequence[Order]) -> None:
+        """Let groups take the trials, in this order. Raises ClusterError if the cluster can never hold a group."""
+        for _, shape in orders:
+            if shape not in self._shapes:  # of a cell that was decided during the run
+                require([shape], *self._machines)
+                self._shapes.append(shape)
+                self._space = self._room()
+        if orders:
+            self.board.offer.remote(*orders)
 
     def check(self) -> None:
         """Raise ClusterError if no group is left that could take a trial; use what the cluster has gained."""

@@ -14,6 +14,9 @@ from trainables.job import CurvePoint
 from trainables.job import TrialJob
 from trainables.job import TrialOutcome
 
+Order = tuple[TrialJob, Shape]
+"""What a worker group is told to run a trial, and the shape that the group must have."""
+
 
 class GroupReplaced(Exception):
     """A worker asked on behalf of a group that the board has given up: its process must end."""

@@ -16,18 +16,17 @@ import ray
 from ray import tune
 from ray.tune.search import Searcher
 
-from cluster.capacity import Shape
 from cluster.failures import policy_of
 from cluster.groups import HEAD_SHARE
 from cluster.groups import WorkerGroups
 from cluster.lane import Lane
 from cluster.tickets import Collected
+from cluster.tickets import Order
 from orchestrator.errors import StoreError
 from orchestrator.executor import Finish
 from orchestrator.queue import TrialQueue
 from orchestrator.records import Execution
 from orchestrator.trials import Trial
-from trainables.job import TrialJob
 
 MOST_ATTEMPTS = {"retry": 3, "retry_preempted": 20}
 """Executions of a trial by policy; the last loss is recorded."""
@@ -35,9 +34,6 @@ LIVES = 3
 """How often the actor of a lane may die without bringing any news."""
 AHEAD = 4
 """Trials offered beyond the slots, at most, so that a group need not wait for the driver."""
-
-
-Order = tuple[TrialJob, Shape]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +55,7 @@ class QueueSearcher(Searcher):
     def __init__(
         self, *, queue: TrialQueue, finish: Finish, groups: WorkerGroups, order: Callable[[Trial], Order]
     ) -> None:
-        """`order`: gives what a worker group is told to run a trial, and the shape that the group must have."""
+        """`order`: what a worker group is told to run a trial."""
         super().__init__()
         self.failure: BaseException | None = None
         self._queue = queue
@@ -121,9 +117,11 @@ class QueueSearcher(Searcher):
         """Offer what may run; close the board when there is nothing left to wait for."""
         self._groups.check()
         most = self._groups.slots + min(self._groups.slots, AHEAD)
+        orders: list[Order] = []
         while len(self._running) < most and (running := self._next()) is not None:
             self._running[running.trial.id] = running
-            self._groups.offer(*self._order(running.trial))
+            orders.append(self._order(running.trial))
+        self._groups.offer(orders)
         if self._running:
             return
         if self._queue.done:

@@ -96,7 +96,7 @@ class Folder:
             if self.is_local:
                 self._write_and_rename(Path(self._at(path)), content, durable=durable)
             else:  # one put: object storage shows an object only when its upload is complete
-                with self._files.open_output_stream(self._at(path)) as file:
+                with self._files.open_output_stream(self._at(path), compression=None) as file:  # whatever its name is
                     file.write(content)
         except OSError as error:
             remedy = "; make room there, and the same command goes on" if error.errno in _FULL else ""

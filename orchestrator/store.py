@@ -1,9 +1,9 @@
-"""The store: one Parquet file a trial, below one folder or URI. Nothing is changed but by compaction.
+"""The store: one Arrow file a trial, then Parquet, below one folder or URI. Nothing is changed but by compaction.
 
 studies/<study>/study.json                      the resolved study and its planned trials
-studies/<study>/trials/<trial_id>.parquet       one record; written last, so that it commits the two below
-studies/<study>/curves/<trial_id>.parquet
-studies/<study>/predictions/<trial_id>.parquet
+studies/<study>/trials/<trial_id>.arrow.gz      one record; written last, so that it commits the two below
+studies/<study>/curves/<trial_id>.arrow.gz
+studies/<study>/predictions/<trial_id>.arrow.gz
 studies/<study>/compacted/<table>.parquet       many trials in one file, written by `compact`
 studies/<study>/flat/trials.parquet             the view `trials` of a compacted study, written by `flatten`
 studies/<study>/checkpoints/<trial_id>.checkpoint   of a trial that has not ended

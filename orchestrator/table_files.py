@@ -1,4 +1,7 @@
-"""One table of one study as Parquet files: a small file a trial, and one merged file of compacted trials.
+"""One table of one study as files: a small Arrow file a trial, and one merged Parquet file of compacted trials.
+
+A small file is an Arrow stream under gzip's checksum: of one row, Parquet takes three times the space and eight times
+the time to read.
 
 Readers look at the small files first and at the merged file afterwards, and a small file outweighs a merged row.
 Compaction puts the merged file in place before it removes small ones. So no reader sees a row missing or twice.
@@ -9,6 +12,8 @@ it the version and the columns are looked at, and its pages are compared with th
 
 from __future__ import annotations
 
+import gzip
+import zlib
 from collections.abc import Collection
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -27,13 +32,14 @@ from orchestrator.records import RECORD_VERSION
 from orchestrator.records import records_of
 from orchestrator.records import with_later_columns
 
-_SUFFIX = ".parquet"
+_SUFFIX = ".arrow.gz"
+_EARLIER = ".parquet"
+"""Suffix of small files until November 2026; one of the same trial with the suffix of today outweighs it."""
+_UNREADABLE = (pa.ArrowException, StoreError, OSError, EOFError, zlib.error)
 _FILES_AT_ONCE = 4
 """Small files of object storage that are read side by side: most of the time is waiting. On a disk none of it is."""
 _COMBINED = 100
 """Small files whose rows are put together before more are read."""
-_FEW_ROWS = 100
-"""Of so few rows, dictionaries, statistics and compression take twice the space and three times the time to read."""
 _ROW_GROUP = 1000
 """Records of the merged file that are read or written together."""
 _ROW_GROUP_OF_POINTS = 50_000
@@ -54,7 +60,7 @@ class TableFiles:
     def __init__(self, folder: Folder, study: str, name: str, schema: pa.Schema, problems: list[str]) -> None:
         self._folder = folder
         self._small = f"{study}/{name}"
-        self._merged = f"{study}/compacted/{name}{_SUFFIX}"
+        self._merged = f"{study}/compacted/{name}.parquet"
         self._schema = schema
         self._row_group = _ROW_GROUP if schema is RECORD_SCHEMA else _ROW_GROUP_OF_POINTS
         self._problems = problems
@@ -62,12 +68,11 @@ class TableFiles:
     def put(self, trial_id: str, rows: pa.Table) -> None:
         """Write the rows of one trial, over those that are there; no rows leave no file."""
         if rows.num_rows:
-            self._folder.write(f"{self._small}/{trial_id}{_SUFFIX}", _as_parquet(rows))
+            self._folder.write(self._path(trial_id), _as_stream(rows))
 
     def ids(self) -> set[str]:
         """Return the ids of all trials that have a file or a merged row."""
-        small = {_trial(path) for path in self._paths()}
-        return small | self.merged_ids()
+        return set(self._paths()) | self.merged_ids()
 
     def merged_ids(self) -> set[str]:
         """Return the ids of the trials in the merged file."""
@@ -76,7 +81,7 @@ class TableFiles:
 
     def has_small(self, trial_id: str) -> bool:
         """Return whether the trial has a file of its own."""
-        return self._folder.exists(f"{self._small}/{trial_id}{_SUFFIX}")
+        return any(self._folder.exists(self._path(trial_id, suffix)) for suffix in (_SUFFIX, _EARLIER))
 
     def read(self, columns: Sequence[str] | None = None) -> pa.Table:
         """Return all rows in the table's schema, in order of trial id, a trial's rows in the order written.
@@ -87,10 +92,10 @@ class TableFiles:
 
     def rows_of(self, trial_id: str) -> pa.Table:
         """Return the rows of one trial."""
-        path = f"{self._small}/{trial_id}{_SUFFIX}"
-        small = self._table(path)
-        if small is not None and self._valid(small, path):
-            return small
+        for path in (self._path(trial_id), self._path(trial_id, _EARLIER)):
+            small = self._table(path)
+            if small is not None and self._valid(small, path):
+                return small
         merged = self._table(self._merged)
         return self._schema.empty_table() if merged is None else merged.filter(is_in(merged, [trial_id]))
 
@@ -102,8 +107,10 @@ class TableFiles:
         small = self._readable()
         if small.trials:
             self.merge(small.rows, small.trials)
-        for trial in small.trials:
-            self._folder.remove(f"{self._small}/{trial}{_SUFFIX}")
+        merged = set(small.trials)
+        for name in reversed(self._folder.names(self._small)):  # what is outweighed goes before what outweighs it
+            if _trial(name) in merged:
+                self._folder.remove(f"{self._small}/{name}")
         return len(small.trials)
 
     def merge(self, rows: pa.Table, trials: Collection[str]) -> None:
@@ -122,14 +129,14 @@ class TableFiles:
             for batch in _opened(content).iter_batches(self._row_group, use_threads=False):
                 table = _in_schema(pa.Table.from_batches([batch]), self._schema, self._schema.names)
                 writer.write_table(table.filter(pc.invert(is_in(table, replaced))))
-        except (pa.ArrowException, StoreError, OSError) as error:
+        except _UNREADABLE as error:
             self._skip(self._merged, str(error).splitlines()[0])
             remedy = "move that file away to compact the rest"
             raise StoreError(f"{self._folder.uri}: {self._problems[-1]}; {remedy}") from error
 
     def _readable(self) -> _Small:
         """Return the small files that can be read."""
-        paths = self._paths()
+        paths = list(self._paths().values())
         trials: list[str] = []
         rows = [self._schema.empty_table()]
         with ThreadPoolExecutor(_FILES_AT_ONCE) as pool:
@@ -167,24 +174,33 @@ class TableFiles:
             rows = pa.concat_tables([rows, merged.filter(pc.invert(is_in(merged, small.trials)))])
         return rows.sort_by("trial_id")
 
-    def _paths(self) -> list[str]:
-        names = self._folder.names(self._small)
-        for name in names:
-            if not name.endswith(_SUFFIX):
+    def _path(self, trial_id: str, suffix: str = _SUFFIX) -> str:
+        return f"{self._small}/{trial_id}{suffix}"
+
+    def _paths(self) -> dict[str, str]:
+        """Return trial id -> path of the small files, sorted; also says which files are none of this store."""
+        found: dict[str, str] = {}
+        for name in self._folder.names(self._small):
+            if name.endswith((_SUFFIX, _EARLIER)):
+                found.setdefault(_trial(name), f"{self._small}/{name}")  # "….arrow.gz" comes before "….parquet"
+            else:
                 self._skip(f"{self._small}/{name}", "not a file of this store")
-        return [f"{self._small}/{name}" for name in names if name.endswith(_SUFFIX)]
+        return found
 
     def _table(self, path: str, columns: Sequence[str] | None = None) -> pa.Table | None:
         content = self._folder.read(path)
         if content is None:
             return None
         try:
-            read = None if columns is None else [*columns, "record_version"]
-            table = _opened(content).read(columns=read, use_threads=False)
+            if path.endswith(_SUFFIX):
+                table = _from_stream(content)
+            else:
+                read = None if columns is None else [*columns, "record_version"]
+                table = _opened(content).read(columns=read, use_threads=False)
             table = _in_schema(table, self._schema, columns or self._schema.names)
             if path != self._merged and set(table["trial_id"].to_pylist()) - {_trial(path)}:
                 raise StoreError("it holds another trial than its name says")
-        except (pa.ArrowException, StoreError, OSError) as error:
+        except _UNREADABLE as error:
             self._skip(path, str(error).splitlines()[0])
             return None
         return table
@@ -219,7 +235,8 @@ def _in_schema(table: pa.Table, schema: pa.Schema, columns: Sequence[str]) -> pa
 def _check_version(table: pa.Table) -> None:
     if "record_version" not in table.column_names:
         raise StoreError("it has no column record_version, so it is not a record")
-    newest = pc.max(table["record_version"]).as_py() or 0
+    versions = table["record_version"]
+    newest = pc.max(versions).as_py() or 0 if len(versions) > 1 else max(versions.to_pylist(), default=0)
     if newest > RECORD_VERSION:
         raise StoreError(f"record_version {newest} is newer than this program reads ({RECORD_VERSION}); update it")
 
@@ -229,16 +246,18 @@ def _opened(content: pa.Buffer) -> pq.ParquetFile:
     return pq.ParquetFile(pa.BufferReader(content), pre_buffer=False, page_checksum_verification=True)
 
 
-def _as_parquet(table: pa.Table) -> pa.Buffer:
+def _as_stream(table: pa.Table) -> bytes:
     sink = pa.BufferOutputStream()
-    if table.num_rows <= _FEW_ROWS:
-        pq.write_table(
-            table, sink, compression="none", use_dictionary=False, write_statistics=False, write_page_checksum=True
-        )
-    else:
-        pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
-    return sink.getvalue()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return gzip.compress(sink.getvalue(), compresslevel=1, mtime=0)
+
+
+def _from_stream(content: pa.Buffer) -> pa.Table:
+    table = pa.ipc.open_stream(gzip.decompress(content)).read_all()
+    table.validate(full=True)  # a checksum tells damage, not malice
+    return table
 
 
 def _trial(path: str) -> str:
-    return path.rsplit("/", 1)[-1].removesuffix(_SUFFIX)
+    return path.rsplit("/", 1)[-1].removesuffix(_SUFFIX).removesuffix(_EARLIER)

@@ -31,7 +31,7 @@ def _run_until_killed(store: Path, ledger: Path, records: int) -> None:
     driver = subprocess.Popen(command)
     trials = store / "studies" / STUDY.study / "trials"
     deadline = time.monotonic() + 60
-    while not trials.is_dir() or len(list(trials.glob("*.parquet"))) <= records:
+    while not trials.is_dir() or len(list(trials.glob("*.arrow.gz"))) <= records:
         assert time.monotonic() < deadline
         assert driver.poll() is None, "the driver came to its end before it was killed"
         time.sleep(0.002)

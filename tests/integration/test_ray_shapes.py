@@ -101,8 +101,8 @@ def test_a_shape_that_comes_up_during_the_run_and_never_fits_is_refused_when_it_
     groups = WorkerGroups(shapes=[known], resources=resources, owed=lambda: 2, scratch="/nowhere")
     trial = make_queue(study(workers=2)).trials()[0]
     try:
-        groups.offer(trial.job(cache="/nowhere"), shape_of(resources.model_copy(update={"workers": 4})))
+        groups.offer([(trial.job(cache="/nowhere"), shape_of(resources.model_copy(update={"workers": 4})))])
         with pytest.raises(ClusterError, match=r"needs 5 CPU .*the cluster has 4 CPU"):
-            groups.offer(trial.job(cache="/nowhere"), shape_of(resources.model_copy(update={"workers": 5})))
+            groups.offer([(trial.job(cache="/nowhere"), shape_of(resources.model_copy(update={"workers": 5})))])
     finally:
         ray.kill(groups.board)

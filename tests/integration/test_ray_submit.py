@@ -82,7 +82,7 @@ NUM_TRIALS = 4  # two proposals and two confirm seeds
 def _records(machine: LoopbackMachine) -> dict[str, int]:
     """Return record file -> time of its last change."""
     folder = machine.home / "ablate-results" / "studies" / "launcher_smoke" / "trials"
-    return {path.name: path.stat().st_mtime_ns for path in folder.glob("*.parquet")}
+    return {path.name: path.stat().st_mtime_ns for path in folder.glob("*.arrow.gz")}
 
 
 def _num_clusters_started(machine: LoopbackMachine) -> int:

@@ -57,6 +57,8 @@ def outcomes(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
         distillation={**CLIP_TD, "adaptation": {"of": "student", "share": 0.5}},
         optim={"min_steps": STEPS, "evaluations": EVALUATIONS},
     )
+    plain = {"min_steps": STEPS, "evaluations": EVALUATIONS}
+    at_once, in_parts = (smoke(optim={**plain, "accumulation": parts}, student={"dropout": 0.0}) for parts in (1, 4))
     scenes = {
         "undisturbed": Scene(job=job()),
         "resumed": Scene(job=job(), resumes="undisturbed"),
@@ -70,6 +72,8 @@ def outcomes(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
         "first worker cannot ask": Scene(job=job(), raises_in="stop_requested"),
         "afterwards": Scene(job=job()),
         "adapting first": Scene(job=replace(job(), config=adapting)),
+        "whole batches": Scene(job=replace(job(), config=at_once)),
+        "batches in parts": Scene(job=replace(job(), config=in_parts)),
     }
     return play(scenes, tmp_path_factory.mktemp("pair"))
 
@@ -89,6 +93,19 @@ def test_two_workers_go_through_the_stage_in_which_a_student_adapts(outcomes: Ou
     assert adapted.status == "completed", adapted.error
     assert adapted.num_workers == 2
     assert result(adapted)[3] != result(outcomes["undisturbed"][0])[3]
+
+
+def test_batches_in_parts_teach_two_workers_what_whole_batches_do(outcomes: Outcomes) -> None:
+    whole, parts = (
+        {(point.step, point.split, point.metric): point.value for point in outcomes[scene][0].curve}
+        for scene in ("whole batches", "batches in parts")
+    )
+    losses = {at for at in whole if at[2] == "loss"}
+
+    assert outcomes["batches in parts"][0].status == "completed", outcomes["batches in parts"][0].error
+    assert len(losses) >= EVALUATIONS
+    assert whole.keys() == parts.keys()
+    assert {at: parts[at] for at in losses} == pytest.approx({at: whole[at] for at in losses}, rel=1e-4)
 
 
 def test_two_workers_start_anew_together_where_one_finds_no_checkpoint(outcomes: Outcomes) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from cluster.board import ANY
 from cluster.board import Board
 from cluster.board import GroupReplaced
 from trainables.config import TrialConfig
@@ -33,8 +34,7 @@ async def ended(board: Board) -> dict[str, TrialOutcome]:
 
 
 async def start(board: Board, *trial_ids: str) -> None:
-    for trial_id in trial_ids:
-        await board.offer(job(trial_id))
+    await board.offer(*((job(trial_id), ANY) for trial_id in trial_ids))
 
 
 def test_a_group_waits_for_a_trial() -> None:
@@ -44,7 +44,7 @@ def test_a_group_waits_for_a_trial() -> None:
         taking = asyncio.create_task(board.take(0, "a", 0))
         await asyncio.sleep(0.01)
         assert not taking.done()
-        await board.offer(job("t1"))
+        await board.offer((job("t1"), ANY))
         taken = await taking
         assert taken is not None and taken.trial_id == "t1"
 
@@ -251,7 +251,7 @@ def test_a_trial_that_hangs_beyond_its_time_is_ended_with_its_group(monkeypatch:
     async def scene() -> None:
         board = Board(grace_s=0.01)
         await board.join(0, "a", size=1, rank=0, pid=10, worker="its handle")
-        await board.offer(replace(job("t1"), time_limit_s=0.01))
+        await board.offer((replace(job("t1"), time_limit_s=0.01), ANY))
         await board.take(0, "a", 0)
         await board.news_of(0, 0)
         assert (await ended(board))["t1"].cause == "time_limit"

@@ -20,7 +20,7 @@ async def opened(cpus: float, slots: int, **trials: Shape) -> Board:
     board = Board(only=None)
     await board.resize(Premises(slots=slots, nodes=[{"CPU": cpus}]))
     for trial_id, shape in trials.items():
-        await board.offer(job(trial_id), shape)
+        await board.offer((job(trial_id), shape))
     return board
 
 
@@ -57,7 +57,7 @@ def test_a_slot_waits_until_something_waits_that_fits() -> None:
         waiting = asyncio.create_task(start(board, 0))
         await asyncio.sleep(0.01)
         assert not waiting.done()
-        await board.offer(job("t1"), ONE)
+        await board.offer((job("t1"), ONE))
         assert await waiting == ONE
 
     play(scene())
@@ -73,7 +73,7 @@ def test_an_idle_group_goes_home_for_a_trial_of_another_shape_and_its_slot_start
         await asyncio.sleep(0.01)
         assert not following.done()
 
-        await board.offer(job("t2"), TWO)
+        await board.offer((job("t2"), TWO))
         assert await following == ""
         await board.lose(0, "worker_lost", "its workers ended by themselves")
         assert await board.made_room(0)
@@ -109,7 +109,7 @@ def test_a_trial_that_was_lost_with_its_group_finds_another_of_its_shape() -> No
         await take(board, 0)
         await board.lose(0, "worker_lost", "killed")
         await board.news()
-        await board.offer(job("t1"), TWO)
+        await board.offer((job("t1"), TWO))
         await board.join(0, "again", size=2, rank=0, pid=1)
         taken = await board.take(0, "again", 0)
         assert taken is not None and taken.trial_id == "t1"
@@ -123,7 +123,7 @@ def test_a_slot_that_is_given_up_no_longer_counts() -> None:
         assert await start(board, 0) == ONE
         assert await take(board, 0) == "t1"
         await board.give_up(1, "it could not be started")
-        await board.offer(job("t2"), TWO)
+        await board.offer((job("t2"), TWO))
         await board.settle(0, "group-0", 0, FAILED)  # out of memory: its group is worn
         assert await take(board, 0, 1) == ""
         assert await start(board, 0) == TWO

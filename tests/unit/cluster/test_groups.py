@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from cluster import groups
+from cluster.board import ANY
 from cluster.capacity import Shape
 from cluster.capacity import shape_of
 from search_spaces.study import Resources
@@ -40,7 +41,7 @@ def test_a_slot_is_kept_as_long_as_each_run_takes_a_trial(monkeypatch: pytest.Mo
         host = groups.GroupHost()
         for name in ("t1", "t2"):
             job = TrialJob(trial_id=name, config=TrialConfig(), seed=0, evaluate=("val",), cache="/cache")
-            await host.offer(job)
+            await host.offer((job, ANY))
 
         def take_one_and_die(settings: dict[str, Any], shape: Shape, scratch: str) -> None:
             runs.append(settings["slot"])

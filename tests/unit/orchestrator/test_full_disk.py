@@ -1,4 +1,4 @@
-"""A store on a disk that is really full: a tmpfs of half a megabyte, mounted in a namespace of its own."""
+"""A store on a disk that is really full: a tmpfs of a quarter of a megabyte, mounted in a namespace of its own."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ seeds: {search: [0], confirm: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
 NUM_TRIALS = 40
 SCRIPT = """
 set -u
-mount -t tmpfs -o size=500k tmpfs "$1/disk"
+mount -t tmpfs -o size=250k tmpfs "$1/disk"
 "$2" -m orchestrator.cli simulate "$1/full.yaml" --engine inline --store "$1/disk/store" -q
 echo "first: $?"
 cp -r "$1/disk/store" "$1/when_full"

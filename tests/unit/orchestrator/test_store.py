@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import json
 import threading
 from pathlib import Path
@@ -45,6 +46,10 @@ def _trials(store: Store) -> Path:
     return Path(store.uri) / "studies" / "simulated" / "trials"
 
 
+def _small(store: Store, record: Record) -> Path:
+    return _trials(store) / f"{record.trial_id}.arrow.gz"
+
+
 def _filled(store: Store, records: list[Record]) -> Store:
     for record in records:
         store.write(record, CURVE, PREDICTIONS)
@@ -83,30 +88,32 @@ def test_foreign_files_are_named_skipped_and_kept(store: Store, records: list[Re
     _filled(store, records)
     (_trials(store) / "notes.txt").write_text("mine")
     (_trials(store) / "broken.parquet").write_bytes(b"PAR1 not really")
+    (_trials(store) / "torn.arrow.gz").write_bytes(_small(store, records[0]).read_bytes()[:-9])
+    (_trials(store) / "empty.arrow.gz").write_bytes(b"")
     pq.write_table(pa.table({"a": [1]}), _trials(store) / "other.parquet")
     pq.write_table(record_table([records[0]]), _trials(store) / "misnamed.parquet")
 
     assert len(store.records("simulated")) == len(records)
     told = "\n".join(store.problems)
-    assert len(store.problems) == 4
-    assert all(name in told for name in ("notes.txt", "broken.parquet", "other.parquet", "misnamed.parquet"))
+    foreign = {"notes.txt", "broken.parquet", "torn.arrow.gz", "empty.arrow.gz", "other.parquet", "misnamed.parquet"}
+    assert len(store.problems) == len(foreign)
+    assert all(name in told for name in foreign)
     assert "record_version" in told
 
     store.compact("simulated")
-    assert {path.name for path in _trials(store).iterdir()} == {
-        "notes.txt",
-        "broken.parquet",
-        "other.parquet",
-        "misnamed.parquet",
-    }
+    assert {path.name for path in _trials(store).iterdir()} == foreign
 
 
 def test_a_value_that_no_record_has_hides_that_record_only(store: Store, records: list[Record]) -> None:
     _filled(store, records)
-    path = _trials(store) / f"{records[1].trial_id}.parquet"
-    table = pq.read_table(path)
+    path = _small(store, records[1])
+    table = pa.ipc.open_stream(gzip.decompress(path.read_bytes())).read_all()
     at = table.schema.get_field_index("status")
-    pq.write_table(table.set_column(at, table.schema.field(at), pa.array(["half done"])), path)
+    table = table.set_column(at, table.schema.field(at), pa.array(["half done"]))
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    path.write_bytes(gzip.compress(sink.getvalue()))
 
     others = {record.trial_id for record in records} - {records[1].trial_id}
     assert {record.trial_id for record in store.records("simulated")} == others
@@ -117,16 +124,34 @@ def test_a_value_that_no_record_has_hides_that_record_only(store: Store, records
     assert path.exists()
 
 
-def test_a_damaged_byte_of_a_small_file_is_found(store: Store, records: list[Record]) -> None:
+def test_a_damaged_byte_of_a_small_file_is_found_wherever_it_is(store: Store, records: list[Record]) -> None:
     _filled(store, records[:2])
-    path = _trials(store) / f"{records[0].trial_id}.parquet"
+    path = _small(store, records[0])
     content = path.read_bytes()
-    damaged = content.replace(records[0].trial_id.encode(), b"x" * len(records[0].trial_id), 1)
-    assert damaged != content
-    path.write_bytes(damaged)
+    header = 10  # of gzip; its time and system say nothing about the record
+    for at in range(header, len(content), 97):
+        path.write_bytes(content[:at] + bytes([content[at] ^ 0x10]) + content[at + 1 :])
+        reader = Store.open(store.uri)
+        assert reader.records("simulated") == records[1:2]
+        assert path.name in reader.problems[0]
+    path.write_bytes(content)
+    assert len(Store.open(store.uri).records("simulated")) == 2
 
-    assert store.records("simulated") == records[1:2]
-    assert "checksum" in store.problems[0].lower()
+
+def test_a_small_file_of_an_earlier_version_is_read_and_compacted(store: Store, records: list[Record]) -> None:
+    _filled(store, records[2:])
+    earlier = [_trials(store) / f"{record.trial_id}.parquet" for record in records[:2]]
+    for path, record in zip(earlier, records[:2], strict=True):
+        pq.write_table(record_table([record]), path)
+    again = records[0].model_copy(update={"attempts": 2})
+    store.write(again)  # now there is a file of either version; the later one counts
+    expected = sorted([again, *records[1:]], key=lambda record: record.trial_id)
+
+    assert store.records("simulated") == expected
+    assert store.new_records("simulated", [records[0].trial_id, records[1].trial_id]) == [again, records[1]]
+    assert store.compact("simulated") == len(records)
+    assert list(_trials(store).iterdir()) == []
+    assert store.records("simulated") == expected
 
 
 def test_a_newer_record_is_refused_by_name_and_the_rest_is_read(store: Store, records: list[Record]) -> None:
@@ -212,7 +237,7 @@ def test_readers_during_compaction_see_every_row_once(store: Store, records: lis
 
 def test_a_curve_without_its_record_does_not_exist(store: Store, records: list[Record]) -> None:
     _filled(store, records[:2])
-    (_trials(store) / f"{records[0].trial_id}.parquet").unlink()  # as if killed before the record was written
+    _small(store, records[0]).unlink()  # as if killed before the record was written
 
     assert set(store.curves("simulated")["trial_id"].to_pylist()) == {records[1].trial_id}
 
