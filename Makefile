@@ -17,8 +17,9 @@ PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3 python; d
 	"$$name" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' > /dev/null 2>&1 && echo "$$name" && break; \
 	done)
 PYTEST := $(BIN)/python -m pytest
-# A process a core; a file's tests stay together, for what they share. A Ray cluster wants the machine for itself.
+# A process a core; a file's tests stay together, for what they share. Of Ray's clusters two get along, as each waits much.
 SIDE_BY_SIDE := -n logical --maxprocesses 8 --dist loadfile
+TWO_CLUSTERS := -n 2 --dist loadfile
 ROOMS := search_spaces orchestrator trainables cluster analysis
 
 .PHONY: demo test test-fast check
@@ -28,7 +29,7 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	$(PYTEST) -m "not ray" $(SIDE_BY_SIDE) --durations=15
-	$(PYTEST) -m ray --durations=15
+	$(PYTEST) -m ray $(TWO_CLUSTERS) --durations=15
 
 test-fast: $(STAMP)
 	$(PYTEST) -q -m "not ray and not slow" $(SIDE_BY_SIDE)

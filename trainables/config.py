@@ -158,20 +158,26 @@ def canonical(config: TrialConfig) -> TrialConfig:
     Without distillation the teacher does not matter either, without a trunk of the student its fields do not, nor how
     inputs would be disturbed where they are not; for the rest see `canonical_distillation`.
     """
-    config = _canonical_trunk(config)
-    if not config.optim.adversarial.steps:
-        optim = config.optim.model_copy(update={"adversarial": AdversarialConfig()})
-        config = config.model_copy(update={"optim": optim})
-    teacher = config.teacher if config.distillation.distils else TeacherConfig()
-    return config.model_copy(update={"teacher": teacher, "distillation": canonical_distillation(config.distillation)})
+    return config.changed(
+        student=_canonical_student(config.student),
+        teacher=config.teacher if config.distillation.distils else _DEFAULT.teacher,
+        distillation=canonical_distillation(config.distillation),
+        optim=_canonical_optim(config),
+    )
 
 
-def _canonical_trunk(config: TrialConfig) -> TrialConfig:
-    student, default = config.student, StudentConfig()
-    if student.preset != "clip_vil_base":
-        update = {"trunk_model": default.trunk_model, "trunk_checkpoint": default.trunk_checkpoint}
-        config = config.model_copy(update={"student": student.model_copy(update=update)})
-    if not student.preset.startswith("clip_vil"):
-        rate = {"trunk_lr_factor": OptimConfig().trunk_lr_factor}
-        config = config.model_copy(update={"optim": config.optim.model_copy(update=rate)})
-    return config
+_DEFAULT = TrialConfig()
+
+
+def _canonical_student(student: StudentConfig) -> StudentConfig:
+    if student.preset == "clip_vil_base":
+        return student
+    default = _DEFAULT.student
+    return student.changed(trunk_model=default.trunk_model, trunk_checkpoint=default.trunk_checkpoint)
+
+
+def _canonical_optim(config: TrialConfig) -> OptimConfig:
+    optim, default = config.optim, _DEFAULT.optim
+    if not config.student.preset.startswith("clip_vil"):
+        optim = optim.changed(trunk_lr_factor=default.trunk_lr_factor)
+    return optim if optim.adversarial.steps else optim.changed(adversarial=default.adversarial)

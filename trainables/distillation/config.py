@@ -144,7 +144,7 @@ class DistillationConfig(Frozen):
     @property
     def has_terms(self) -> bool:
         """Whether any term is on."""
-        return any(weight > 0 for _, weight in self.terms)
+        return any(vars(self.terms).values())
 
     @property
     def distils(self) -> bool:
@@ -178,10 +178,10 @@ def canonical_distillation(config: DistillationConfig) -> DistillationConfig:
     Nothing on: nothing matters. Tokens term off: selection does not matter; nor do the options of any other term that
     is off. Score `all` or `random`: the fields that only shape the prior do not matter.
     """
-    default = DistillationConfig()
+    default = _DEFAULT
     if not config.distils:
         return default
-    off = [name for name, weight in config.terms if weight == 0 and name in DistillationConfig.model_fields]
+    off = [name for name, weight in vars(config.terms).items() if weight == 0 and name in _WITH_OPTIONS]
     update: dict[str, Any] = {name: getattr(default, name) for name in off}
     terms = config.terms
     if terms.image == terms.text == terms.tokens == 0:
@@ -189,35 +189,37 @@ def canonical_distillation(config: DistillationConfig) -> DistillationConfig:
     update["selection"] = _canonical_selection(config)
     update["weighting"] = _canonical_weighting(config)
     update["adaptation"] = _canonical_adaptation(config.adaptation)
-    return config.model_copy(update=update)
+    return config.changed(**update)
+
+
+_DEFAULT = DistillationConfig()
+_WITH_OPTIONS = DistillationConfig.model_fields.keys() & TermWeights.model_fields.keys()
 
 
 def _canonical_selection(distillation: DistillationConfig) -> SelectionConfig:
-    selection, default = distillation.selection, SelectionConfig()
+    selection, default = distillation.selection, _DEFAULT.selection
     if distillation.terms.tokens == 0:
         return default
     if selection.score == "all":  # every word is distilled: nothing is drawn
-        selection = selection.model_copy(update={"ratio": default.ratio, "count": default.count, "draw": default.draw})
+        selection = selection.changed(ratio=default.ratio, count=default.count, draw=default.draw)
     if selection.count > 0:
-        selection = selection.model_copy(update={"ratio": default.ratio})
+        selection = selection.changed(ratio=default.ratio)
     if selection.score in ("all", "random"):  # no relevance, so the prior is flat
-        selection = selection.model_copy(
-            update={"temperature": default.temperature, "draw": default.draw, "weights": default.weights}
-        )
+        selection = selection.changed(temperature=default.temperature, draw=default.draw, weights=default.weights)
     if selection.score != "visual_semantic":
-        selection = selection.model_copy(update={"visual_share": default.visual_share})
+        selection = selection.changed(visual_share=default.visual_share)
     if selection.count == 1:  # the share of a single word is 1
-        selection = selection.model_copy(update={"weights": default.weights})
+        selection = selection.changed(weights=default.weights)
     flat = selection.weights == "uniform" or selection.count == 1
     if selection.draw == "top_k" and flat:  # ranks do not change with the temperature
-        selection = selection.model_copy(update={"temperature": default.temperature})
+        selection = selection.changed(temperature=default.temperature)
     return selection
 
 
 def _canonical_weighting(config: DistillationConfig) -> WeightingConfig:
-    weighting, default = config.weighting, WeightingConfig()
+    weighting, default = config.weighting, _DEFAULT.weighting
     if not config.has_terms:  # there is nothing to weigh but the task loss
-        return default.model_copy(update={"task": weighting.task})
+        return default.changed(task=weighting.task)
     update: dict[str, Any] = {}
     if weighting.confidence == "none":
         update |= {"normalise": default.normalise, "uniform": default.uniform}
@@ -225,14 +227,14 @@ def _canonical_weighting(config: DistillationConfig) -> WeightingConfig:
         update["temperature"] = default.temperature
     if weighting.confidence != "clipped_ratio":
         update["max_weight"] = default.max_weight
-    return weighting.model_copy(update=update)
+    return weighting.changed(**update)
 
 
 def _canonical_adaptation(adaptation: AdaptationConfig) -> AdaptationConfig:
-    default = AdaptationConfig()
+    default = _DEFAULT.adaptation
     update: dict[str, Any] = {}
     if adaptation.of != "teacher":
         update |= {"steps": default.steps, "rate": default.rate}
     if adaptation.of != "student":
         update["share"] = default.share
-    return adaptation.model_copy(update=update)
+    return adaptation.changed(**update)

@@ -12,12 +12,15 @@ Dimensions: N examples, P patches, D joint width.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from typing import Literal
 from typing import get_args
+from typing import overload
 
 import numpy as np
 
@@ -84,10 +87,16 @@ class TeacherFeatures:
         found = self.texts.single(texts)
         return found if self.heads is None else _mapped(found, self.heads.text)
 
-    def words(self, texts: Sequence[str], kind: str) -> list[np.ndarray]:
-        """One (words, D) array a text: `contextual` states, or each word `isolated`."""
-        found = self._words(texts, kind)
-        return found if self.heads is None else [_mapped(rows, self.heads.text) for rows in found]
+    def words(self, texts: Sequence[str], kind: str) -> Sequence[np.ndarray]:
+        """One (words, D) array a text, read when it is asked for: `contextual` states, or each word `isolated`."""
+        if kind == "contextual":
+            found, heads = self.states.rows(texts), self.heads
+            return found if heads is None else _Read(found, lambda rows: _mapped(rows, heads.text))
+        words = [words_of(text) for text in texts]
+        place = {word: number for number, word in enumerate(dict.fromkeys(chain.from_iterable(words)))}
+        vectors_VD = self._alone(list(place))
+        ids = [np.array([place[word] for word in group], dtype=np.int32) for group in words]
+        return _Read(ids, vectors_VD.__getitem__)
 
     def changes_without(self, texts: Sequence[str]) -> list[np.ndarray]:
         """One (words,) array a text: 1 - cos(sentence, sentence without the word)."""
@@ -97,14 +106,32 @@ class TeacherFeatures:
             rows = [_mapped(row, self.heads.text) for row in rows]
         return [1 - row.astype(np.float32) @ sentence for row, sentence in zip(rows, sentences, strict=True)]
 
-    def _words(self, texts: Sequence[str], kind: str) -> list[np.ndarray]:
-        if kind == "contextual":
-            return self.states.rows(texts)
-        found = dict.fromkeys(word for text in texts for word in words_of(text))
-        vectors = dict(zip(found, self.isolated.single(list(found)), strict=True)) if found else {}
-        precision = next((vector.dtype for vector in vectors.values()), np.dtype(np.float16))
-        empty = np.zeros((0, self.width), dtype=precision)
-        return [np.stack([vectors[w] for w in words]) if (words := words_of(text)) else empty for text in texts]
+    def _alone(self, words: Sequence[str]) -> np.ndarray:
+        """(V, D) embeddings of words encoded alone."""
+        if not words:
+            return np.zeros((0, self.width), dtype=np.float16)
+        found = self.isolated.single(words)
+        return found if self.heads is None else _mapped(found, self.heads.text)
+
+
+class _Read(Sequence[np.ndarray]):
+    """Arrays that are made when they are asked for, each of its own part."""
+
+    def __init__(self, parts: Sequence[np.ndarray], read: Callable[[np.ndarray], np.ndarray]) -> None:
+        self._parts = parts
+        self._read = read
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+    @overload
+    def __getitem__(self, index: int) -> np.ndarray: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[np.ndarray]: ...
+    def __getitem__(self, index: int | slice) -> np.ndarray | Sequence[np.ndarray]:
+        if isinstance(index, slice):
+            return _Read(self._parts[index], self._read)
+        return self._read(self._parts[index])
 
 
 def _mapped(rows_ND: np.ndarray, head_DD: np.ndarray) -> np.ndarray:

@@ -11,6 +11,9 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable
+from collections.abc import Iterator
+from concurrent.futures import Future
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -182,13 +185,29 @@ def _pooled(teacher: Teacher, drawn: list[Picture], progress: Progress) -> Tenso
     """(pictures, F) pooled features of the frozen image trunk."""
     parts = []
     trunk: Any = teacher.model.visual.trunk
-    for start in range(0, len(drawn), _PICTURES_AT_ONCE):
+    for start, batch in _painted(drawn):
         if start % 100 == 0:
             progress("teacher pictures", start, len(drawn))
-        batch = torch.stack([pixels(draw(picture)) for picture in drawn[start : start + _PICTURES_AT_ONCE]])
         parts.append(trunk(batch.contiguous(memory_format=torch.channels_last)))
     progress("teacher pictures", len(drawn), len(drawn))
     return torch.cat(parts)
+
+
+def _painted(drawn: list[Picture]) -> Iterator[tuple[int, Tensor]]:
+    """Give (place of the first, pixels) of a few pictures at a time; the next are drawn while these are looked at."""
+
+    def paint(start: int) -> tuple[int, Tensor]:
+        return start, torch.stack([pixels(draw(picture)) for picture in drawn[start : start + _PICTURES_AT_ONCE]])
+
+    with ThreadPoolExecutor(1) as painter:
+        waiting: Future[tuple[int, Tensor]] | None = None
+        for start in range(0, len(drawn), _PICTURES_AT_ONCE):
+            following = painter.submit(paint, start)
+            if waiting is not None:
+                yield waiting.result()
+            waiting = following
+        if waiting is not None:
+            yield waiting.result()
 
 
 @torch.no_grad()

@@ -19,6 +19,7 @@ from trainables.students.tokens import teacher_text
 from trainables.teachers.confidence import TeacherConfidence
 from trainables.teachers.feature_cache import TeacherFeatures
 from trainables.teachers.feature_cache import distilled_candidate
+from trainables.teachers.words import words_of
 
 
 class TargetTable:
@@ -41,10 +42,10 @@ class TargetTable:
         self.texts_NT = features.text(texts)
         self.needs_words = config.reads_words
         if self.needs_words:
-            self.words = _pad(features.words(texts, config.selection.features))
-            self.isolated = _pad(features.words(texts, "isolated"))
-        scores = _known_relevance(texts, features, config)
-        self.relevance = _pad([row[:, None].astype(np.float32) for row in scores]) if scores else None
+            self.counts_N = np.array([len(words_of(text)) for text in texts])
+            self.words = features.words(texts, config.selection.features)
+            self.isolated = features.words(texts, "isolated")
+        self.relevance = _known_relevance(texts, features, config)
         self.logit_scale = features.logit_scale
         self.probabilities_NK = confidence.probabilities if config.reads_probabilities else None
         self.probability_N = confidence.probability
@@ -59,10 +60,11 @@ class TargetTable:
         words, isolated, mask = empty, empty, torch.zeros(len(rows), 1, dtype=torch.bool)
         relevance = None
         if self.needs_words:
-            words, mask = _of_words(self.words, rows, self.words[1][indices])
-            isolated, _ = _of_words(self.isolated, rows, self.words[1][indices])
-        if self.relevance is not None:
-            relevance = _of_words(self.relevance, rows, self.words[1][indices])[0].squeeze(-1)
+            wanted = self.counts_N[indices]
+            mask = torch.from_numpy(np.arange(max(1, int(wanted.max()))) < wanted[:, None])
+            words = _of_words(self.words, rows, wanted)
+            isolated = _of_words(self.isolated, rows, wanted)
+            relevance = None if self.relevance is None else _of_words(self.relevance, rows, wanted)
         return TeacherTargets(
             indices_B=torch.from_numpy(np.asarray(indices, dtype=np.int64)),
             image_BT=_tensor(self.images_NT[rows]),
@@ -92,15 +94,14 @@ def _known_relevance(
     return keyword_scores(texts) if config.selection.score == "keyword" else content_scores(texts)
 
 
-def _of_words(
-    padded: tuple[np.ndarray, np.ndarray], rows: np.ndarray, wanted: np.ndarray
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Features (B, W, T) of the words of `rows` and the mask (B, W) of the `wanted` number of words of each."""
-    features_NWT, counts_N = padded
-    places = np.arange(max(1, int(wanted.max())))
-    mask = places < wanted[:, None]
-    source = np.where(mask, places % counts_N[rows][:, None].clip(1), 0)
-    return _tensor(features_NWT[rows[:, None], source]), torch.from_numpy(mask)
+def _of_words(features: Sequence[np.ndarray], rows: np.ndarray, wanted: np.ndarray) -> torch.Tensor:
+    """(B, W, ...) features of the words of `rows`, round and round until there are as many as `wanted`, then zeros."""
+    found = [features[row] for row in rows]
+    result = np.zeros((len(rows), max(1, int(wanted.max())), *found[0].shape[1:]), dtype=np.float32)
+    for place, (values, count) in enumerate(zip(found, wanted, strict=True)):
+        if len(values):
+            result[place, :count] = values if len(values) == count else values[np.arange(count) % len(values)]
+    return torch.from_numpy(result)
 
 
 def _derangement(count: int, seed: int) -> np.ndarray:
@@ -109,14 +110,6 @@ def _derangement(count: int, seed: int) -> np.ndarray:
     result = np.empty(count, dtype=np.int64)
     result[order] = np.roll(order, 1)
     return result
-
-
-def _pad(ragged: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    counts = np.array([len(row) for row in ragged])
-    padded = np.zeros((len(ragged), max(1, int(counts.max())), ragged[0].shape[1]), dtype=ragged[0].dtype)
-    for i, row in enumerate(ragged):
-        padded[i, : len(row)] = row
-    return padded, counts
 
 
 def _tensor(values: np.ndarray) -> torch.Tensor:
