@@ -20,6 +20,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -187,22 +188,8 @@ def _size(folder: Path, num_trials: int) -> dict[str, Any]:
 
 def measured(side: Side, num_trials: int, folder: str, limit_s: float) -> dict[str, Any]:
     """Run one side in a process of its own, so that each starts alike."""
-    queue: Any = multiprocessing.get_context("spawn").Queue()
-    process = multiprocessing.get_context("spawn").Process(
-        target=_put, args=(queue, side, num_trials, folder, limit_s)
-    )
-    process.start()
-    found: dict[str, Any] = queue.get(timeout=6 * 3600)
-    process.join()
-    return found
-
-
-def _put(queue: Any, side: Side, *arguments: Any) -> None:
-    try:
-        queue.put(side(*arguments))
-    except BaseException as error:  # told to the process that waits for the answer
-        queue.put({"error": repr(error)})
-        raise
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as apart:
+        return apart.submit(side, num_trials, folder, limit_s).result()
 
 
 def main() -> None:

@@ -22,6 +22,7 @@ import resource
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -99,30 +100,21 @@ def optuna_one(place: str) -> int:
 
 def timed(answer: Callable[[str], int], place: str) -> dict[str, Any]:
     """Return the best time of an answer in a process of its own."""
-    context = multiprocessing.get_context("spawn")
-    queue = context.Queue()
-    process = context.Process(target=_answer, args=(answer, place, queue))
-    process.start()
-    found: dict[str, Any] = queue.get(timeout=3600)
-    process.join()
-    return found
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as apart:
+        return apart.submit(_answer, answer, place).result()
 
 
-def _answer(answer: Callable[[str], int], place: str, queue: Any) -> None:
+def _answer(answer: Callable[[str], int], place: str) -> dict[str, Any]:
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])
     times = []
-    try:
-        began = time.perf_counter()
-        while len(times) < 2 or (len(times) <= TIMES and time.perf_counter() - began < LIMIT_S):
-            wall, used = time.perf_counter(), time.process_time()
-            rows = answer(place)
-            times.append((time.perf_counter() - wall, time.process_time() - used))
-    except BaseException as error:  # told to the process that waits for the answer
-        queue.put({"error": repr(error)})
-        raise
+    began = time.perf_counter()
+    while len(times) < 2 or (len(times) <= TIMES and time.perf_counter() - began < LIMIT_S):
+        wall, used = time.perf_counter(), time.process_time()
+        rows = answer(place)
+        times.append((time.perf_counter() - wall, time.process_time() - used))
     best, cpu = min(times[1:])  # the first one imports
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    queue.put({"s": round(best, 4), "cpu_s": round(cpu, 4), "rows": rows, "peak_mb": round(memory)})
+    return {"s": round(best, 4), "cpu_s": round(cpu, 4), "rows": rows, "peak_mb": round(memory)}
 
 
 def measured(store: str, num_rival: int, folder: str) -> dict[str, Any]:

@@ -18,6 +18,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -168,23 +169,10 @@ def optuna_alone(num_trials: int, folder: str) -> list[float]:
 def measured(side: Callable[[int, str], list[float]], num_trials: int) -> dict[str, Any]:
     """Run one side in a process of its own; return its figures."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        context = multiprocessing.get_context("spawn")
-        queue: Any = context.Queue()
-        process = context.Process(target=_put, args=(queue, side, num_trials, folder))
-        process.start()
-        ended = queue.get(timeout=3600)
-        process.join()
-    if isinstance(ended, str):
-        raise RuntimeError(f"{side.__name__}: {ended}")
+        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as apart:
+            ended = apart.submit(side, num_trials, folder).result()
     further = (ended[-1] - ended[0]) / (len(ended) - 1)
     return {"trials": len(ended), "first_s": round(ended[0], 3), "further_s": round(further, 5)}
-
-
-def _put(queue: Any, side: Callable[[int, str], list[float]], num_trials: int, folder: str) -> None:
-    try:
-        queue.put(side(num_trials, folder))
-    except BaseException as error:  # told to the process that waits for the answer
-        queue.put(repr(error))
 
 
 def main() -> None:

@@ -132,9 +132,9 @@ class TrialQueue:
         self._cells_of: dict[str, list[CellTrials]] = defaultdict(list)
         history = search_history(recorded, study.target.metric)
         self._decisions = _decisions(study, partial(_make, study, inputs, history), judge)
-        self.cells = self._decisions.begin(cells)
-        self._present, self._open = set(self.cells), set(self.cells)
         with _no_collection():
+            self.cells = self._decisions.begin(cells)
+            self._present, self._open = set(self.cells), set(self.cells)
             self._advance(self.cells)
 
     @property

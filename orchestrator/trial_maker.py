@@ -15,6 +15,7 @@ from orchestrator.trials import with_parameters
 from search_spaces.design import Cell
 from search_spaces.study import Study
 from trainables.config import TrialConfig
+from trainables.config import canonical
 
 
 class TrialMaker:
@@ -25,7 +26,9 @@ class TrialMaker:
         self._cell = cell
         self._inputs = inputs
         self._cell_id = cell_id
-        self._config = TrialConfig.model_validate(cell.config)
+        config = TrialConfig.model_validate(cell.config)
+        plain = canonical(config)
+        self._config = plain if plain == config else config  # `canonical` recognises its own parts at a glance
 
     def trials(
         self, phase: Phase, seeds: Sequence[int], parameters: Mapping[str, Any], proposal: int | None = None

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from collections.abc import Mapping
 from functools import cache
+from operator import attrgetter
 from typing import Annotated
 from typing import Any
 from typing import Literal
@@ -98,10 +99,12 @@ def flatten(config_type: type[BaseModel], changes: Mapping[str, Any]) -> dict[st
 
 def value_at(config: BaseModel, path: str) -> Any:
     """The value of the leaf at `path`."""
-    value: Any = config
-    for name in path.split("."):
-        value = getattr(value, name)
-    return value
+    return _getter(path)(config)
+
+
+@cache
+def _getter(path: str) -> attrgetter[Any]:
+    return attrgetter(path)
 
 
 def replaced(config: Config, changes: Mapping[str, Any]) -> Config:
@@ -122,7 +125,7 @@ def replaced(config: Config, changes: Mapping[str, Any]) -> Config:
 
 def _copied(config: Config, tree: Mapping[str, Any]) -> Config:
     update = {
-        name: _copied(getattr(config, name), value) if isinstance(getattr(config, name), BaseModel) else value
+        name: _copied(getattr(config, name), value) if isinstance(value, dict) else value
         for name, value in tree.items()
     }
     return config.model_copy(update=update)
