@@ -123,8 +123,9 @@ def _too_large(shape: Shape, nodes: Sequence[Amounts], largest: Amounts | None) 
     if largest is not None:
         grows = " and grows to " + ", ".join(f"{largest.get(name, 0.0):g} {name}" for name, _ in shape.each)
     machines = "1 machine" if len(nodes) == 1 else f"{len(nodes)} machines"
+    workers = "1 worker" if shape.workers == 1 else f"{shape.workers} workers, each"
     return (
-        f"a trial of this study needs {asked} (resources: {shape.workers} workers, each with {each} on one "
+        f"a trial of this study needs {asked} (resources: {workers} with {each} on one "
         f"machine); the cluster has {found} on {machines}{grows}. "
         "Remedy: ask for less under `resources`, or join a larger cluster with `--address`"
     )

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
 from contextlib import ExitStack
+from contextlib import contextmanager
 from pathlib import Path
 
 import ray
 
 from cluster.capacity import Shape
+from cluster.capacity import require
 from cluster.capacity import shape_of
 from cluster.groups import WorkerGroups
 from cluster.session import connect
+from cluster.session import machines
 from cluster.tune_adapter import QueueSearcher
 from cluster.tune_adapter import run_tune
 from orchestrator.errors import ClusterError
@@ -44,6 +48,22 @@ class RayExecutor:
         self._cache = cache
         self._checkpoints = checkpoints
         self._run_trial = run_trial
+        self._private: bool | None = None
+        """Whether the cluster that is open is private; None where none is."""
+
+    @contextmanager
+    def open(self, queue: TrialQueue) -> Iterator[None]:
+        """Connect to the cluster, if anything is to run. Raises ClusterError if there is none that holds them."""
+        if queue.done:
+            yield
+            return
+        with connect(self._address) as private:
+            require(self._shapes(queue), *machines())
+            self._private = private
+            try:
+                yield
+            finally:
+                self._private = None
 
     def run(self, queue: TrialQueue, finish: Finish) -> float:
         """Run the queue's trials, as many at once as the cluster holds; return what the worker groups have held.
@@ -54,7 +74,8 @@ class RayExecutor:
         if queue.done:
             return 0.0
         with ExitStack() as stack:
-            private = stack.enter_context(connect(self._address))
+            if self._private is None:
+                stack.enter_context(self.open(queue))
             folder = tempfile.TemporaryDirectory(prefix="ablate-", ignore_cleanup_errors=True)
             scratch = stack.enter_context(folder)
             groups = stack.enter_context(
@@ -63,7 +84,7 @@ class RayExecutor:
                     resources=self._resources,
                     owed=queue.owed,
                     scratch=scratch,
-                    private=private,
+                    private=bool(self._private),
                     keep_points=queue.observes,
                     run_trial=self._run_trial,
                 )
@@ -79,7 +100,7 @@ class RayExecutor:
                 held = groups.held()
             except ray.exceptions.RayError as error:
                 raise ClusterError(f"the cluster was lost: {error}. Remedy: the same command goes on") from error
-            if not private:
+            if not self._private:
                 groups.send_home(patience_s=20.0)
             return held
 

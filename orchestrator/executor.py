@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from orchestrator.queue import TrialQueue
@@ -20,6 +21,13 @@ class Finish(Protocol):
 
 class Executor(Protocol):
     """Runs trials until the queue is done."""
+
+    def open(self, queue: TrialQueue) -> AbstractContextManager[None]:
+        """Context in which the queue's trials are prepared and run.
+
+        Raises ClusterError, before anything is prepared, where there is nowhere to run or a trial can never fit.
+        """
+        ...
 
     def run(self, queue: TrialQueue, finish: Finish) -> float:
         """Take trials from `queue.next()` until `queue.done`; call `finish` for each.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import heapq
+from contextlib import AbstractContextManager
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC
 from datetime import datetime
@@ -79,6 +81,10 @@ class ClockExecutor:
     def now(self) -> datetime:
         """Return the time on the fake clock."""
         return START + timedelta(seconds=self.now_s)
+
+    def open(self, queue: TrialQueue) -> AbstractContextManager[None]:
+        """There is nothing to open."""
+        return nullcontext()
 
     def run(self, queue: TrialQueue, finish: Finish) -> float:
         """Run the queue's trials to the end; return the seconds of all slots, busy or not."""

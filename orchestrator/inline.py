@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 import traceback
+from contextlib import AbstractContextManager
+from contextlib import nullcontext
 from datetime import UTC
 from datetime import datetime
 from pathlib import Path
@@ -30,6 +32,10 @@ class InlineExecutor:
         self._resources = resources
         self._cache = cache
         self._checkpoints = checkpoints
+
+    def open(self, queue: TrialQueue) -> AbstractContextManager[None]:
+        """There is nothing to open."""
+        return nullcontext()
 
     def run(self, queue: TrialQueue, finish: Finish) -> float:
         """Run the queue's trials one after another; return the seconds that it took."""

@@ -104,15 +104,16 @@ def run_study(
     queue = experiment.queue(store, adopt=True, retry_failed=retry_failed, claims=claims)
     run = _Run(experiment, store, queue, display, claims, budget, sinks or Sinks())
     with display:
-        if not queue.done:
-            experiment.prepare(owed_configs(queue), display.preparing)
-        run.write_plan()
-        display.start(queue)
-        try:
-            run.start_within_budget()
-            held = executor.run(queue, run.finish)
-        finally:
+        with executor.open(queue):
+            if not queue.done:
+                experiment.prepare(owed_configs(queue), display.preparing)
             run.write_plan()
+            display.start(queue)
+            try:
+                run.start_within_budget()
+                held = executor.run(queue, run.finish)
+            finally:
+                run.write_plan()
         run.settle()
     return run.summary(held)
 

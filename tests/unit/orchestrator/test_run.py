@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from typing import NoReturn
 
 import pytest
 
 from orchestrator.display import PlainDisplay
 from orchestrator.display import QuietDisplay
+from orchestrator.errors import ClusterError
 from orchestrator.errors import StoreError
 from orchestrator.executor import Finish
 from orchestrator.inline import InlineExecutor
@@ -120,6 +122,19 @@ def test_an_interrupted_run_keeps_what_ran_and_goes_on(store: Store, ledger: Pat
     assert len(store.records(STUDY.study)) == 5
     assert _run(store, ledger).ran == ALL - 5
     assert set(executions(ledger).values()) == {1}
+
+
+def test_nothing_is_prepared_for_trials_that_can_never_run(store: Store, ledger: Path) -> None:
+    class TooSmall(InlineExecutor):
+        def open(self, queue: TrialQueue) -> NoReturn:
+            raise ClusterError("a trial of this study needs 64 CPU; the cluster has 2")
+
+    prepared: list[TrialConfig] = []
+    experiment = replace(make_experiment(STUDY), prepare=lambda configs, progress: prepared.extend(configs))
+    executor = TooSmall(run_trial=SimulatedTrainable(ledger=str(ledger)), resources=STUDY.resources, cache=ledger)
+    with pytest.raises(ClusterError, match="64 CPU"):
+        run_study(experiment, store, executor, QuietDisplay())
+    assert prepared == []
 
 
 def test_preparation_gets_every_configuration_that_is_owed(store: Store, ledger: Path) -> None:
