@@ -20,6 +20,8 @@ from analysis.plan import StudyPlan
 from analysis.plan import read_plan
 from search_spaces.study import Arms
 
+pytestmark = pytest.mark.slow
+
 STUDIES = 1000
 TASKS, FRACTIONS, SEEDS = ("snli_ve", "vqa"), (0.01, 0.05), (1, 2, 3, 4, 5, 6)
 FACTORS = {name: {"with": {f"distillation.terms.{name}": 1.0}} for name in ("image", "tokens")}

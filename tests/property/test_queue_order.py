@@ -6,6 +6,7 @@ import random
 from functools import cache
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -93,6 +94,7 @@ def _undisturbed_together(name: str) -> frozenset[str]:
     return frozenset(record.trial_id for record in run_all(make_queue(_study(**TOGETHER[name]), judge=clear_arms)))
 
 
+@pytest.mark.slow
 @given(
     st.sampled_from(sorted(TOGETHER)),
     st.integers(1, 8),
@@ -125,6 +127,7 @@ def test_further_confirm_seeds_owe_exactly_the_difference(seeds: set[int]) -> No
     assert len(rest) == len(seeds) * len(queue.cells)
 
 
+@pytest.mark.slow
 @given(st.sets(st.integers(0, 7), max_size=5), st.integers(1, 5), st.randoms(use_true_random=False))
 @settings(max_examples=25, deadline=None)
 def test_failures_do_not_make_the_order_matter(bad: set[int], slots: int, rng: random.Random) -> None:

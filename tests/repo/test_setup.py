@@ -8,6 +8,8 @@ import re
 import subprocess
 import tomllib
 
+import pytest
+
 from tests.helpers.sources import ROOT
 
 TARGETS = {"demo", "test", "test-fast", "check"}
@@ -31,6 +33,7 @@ def test_make_has_exactly_the_four_targets_and_tells_of_each() -> None:
     assert targets == documented == TARGETS
 
 
+@pytest.mark.slow
 def test_every_target_sets_itself_up() -> None:
     for target in sorted(TARGETS):
         command = ["make", "--dry-run", "--always-make", target]

@@ -73,7 +73,7 @@ def test_lengths_of_both_sides_do_not_matter(name):
     torch.testing.assert_close(stretched, DISTANCES[name](student, teacher), atol=1e-6, rtol=1e-6)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(width=st.integers(2, 600), seed=st.integers(0, 10_000), mix=st.floats(-1, 1))
 def test_distances_keep_their_documented_relations_at_every_width(width, seed, mix):
     teacher = vectors(width, seed=seed)

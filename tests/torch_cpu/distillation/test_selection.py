@@ -45,7 +45,7 @@ def test_top_k_selection_equals_a_sort_of_each_sentence(make_targets, score, wei
         assert selection.chosen_BN[b].tolist() == [share > 0 for share in selection.weights_BN[b].tolist()]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     lengths=st.lists(st.integers(0, 9), min_size=1, max_size=5),
     ratio=st.floats(0.01, 1),

@@ -85,7 +85,7 @@ def test_kdar_weights_stay_in_the_unit_interval_at_the_ends_of_confidence(make_t
         task_weights(make_targets(), None)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.floats(0, 5, width=32), min_size=1, max_size=20))
 def test_normalised_weights_have_mean_one_and_keep_their_proportions(values):
     weights_B = torch.tensor(values)

@@ -63,6 +63,7 @@ def found(teacher: TurnedTeacher, numbers: range, heads) -> float:
     return float(((images @ texts.T).argmax(axis=1) == np.arange(len(numbers))).mean())
 
 
+@pytest.mark.slow
 def test_adapted_heads_match_pictures_and_sentences_that_they_never_saw():
     teacher = TurnedTeacher()
     patient = AdaptationConfig(of="teacher", steps=400, rate=1e-2)  # a whole rotation is a long way from the identity
@@ -72,6 +73,7 @@ def test_adapted_heads_match_pictures_and_sentences_that_they_never_saw():
     assert found(teacher, range(300, 340), heads) > 0.7
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_heads_and_another_seed_others():
     split = split_of([statement(i, 2) for i in range(150)])  # more pairs than a batch, so that order matters
     first, again, other = (adapted_heads(split, TurnedTeacher(), CONFIG, seed=seed) for seed in (1, 1, 2))

@@ -78,6 +78,7 @@ def trial(teacher: TeacherConfig, data: Path) -> TrialConfig:
     return TrialConfig(task=TaskConfig(name="snli_ve", data=str(data)), teacher=teacher, distillation={"terms": terms})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float16", "float32"])
 def test_cached_features_are_the_live_teachers_to_the_stated_tolerance(model, data, cache, precision):
     teacher_config = model.model_copy(update={"precision": precision})

@@ -113,6 +113,7 @@ def test_a_study_without_claims_has_none() -> None:
     assert rows_of(StudyResults()) == {}
 
 
+@pytest.mark.slow
 def test_the_result_table_and_the_report_show_the_claims(tmp_path: Path) -> None:
     study(gain={"arm": "clip_td", "against": "naive_distillation"}).write(str(tmp_path))
     results = load(str(tmp_path))

@@ -41,6 +41,7 @@ def test_search_trials_and_trials_of_an_earlier_plan_mix_nothing(tmp_path: Path)
     assert analysis.load(str(tmp_path), "lowshot").effects.num_rows > 0
 
 
+@pytest.mark.slow
 def test_two_runs_on_other_data_are_not_compared_unless_asked_for(tmp_path: Path) -> None:
     places = [str(tmp_path / name) for name in ("first", "second")]
     StudyResults().write(places[0])

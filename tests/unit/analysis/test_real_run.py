@@ -68,6 +68,7 @@ def test_every_record_counts_and_every_view_has_its_rows(uri: str) -> None:
     assert set(results.effects["split"].to_pylist()) == {"val", "test", "test_style"}
 
 
+@pytest.mark.slow
 def test_table_and_report_say_what_failed(uri: str, tmp_path: Path) -> None:
     text = results_table(analysis.load(uri), "simulated")
     html = write_report(uri, "simulated", tmp_path / "page.html").read_text(encoding="utf-8")

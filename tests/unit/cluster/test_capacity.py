@@ -49,7 +49,7 @@ def test_a_trial_that_does_not_fit_is_refused_with_what_is_asked_and_what_is_the
 
 
 def test_a_worker_that_fits_on_no_machine_is_refused_although_the_sum_would_do() -> None:
-    with pytest.raises(ClusterError, match=r"each with 4 CPU on one machine.*has 6 CPU on 3 machines"):
+    with pytest.raises(ClusterError, match=r"1 worker with 4 CPU on one machine.*has 6 CPU on 3 machines"):
         at_once(Resources(cpus_per_worker=4), [{"CPU": 2.0}] * 3)
 
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
-from hypothesis import settings
 from hypothesis import strategies as st
 
 from cluster.capacity import Shape
@@ -98,7 +97,6 @@ def test_what_fits_nowhere_any_more_is_left_to_ray_once_nothing_else_can_go_on()
 
 
 @pytest.mark.parametrize("nodes", [[{"CPU": 4.0, "GPU": 1.0}], [{"CPU": 2.0}, {"CPU": 4.0, "GPU": 1.0}]])
-@settings(deadline=None)
 @given(trials=st.lists(st.sampled_from([A, B, WIDE, GPU]), max_size=12), slots=st.integers(1, 5), data=st.data())
 def test_every_trial_gets_its_turn_whatever_the_order_of_events(
     nodes: Sequence[dict[str, float]], trials: list[Shape], slots: int, data: st.DataObject

@@ -56,7 +56,7 @@ def test_a_batch_has_one_value_in_every_stratum(size: int) -> None:
 
 
 @given(st.sampled_from(DOMAINS), st.floats(0, 1, exclude_max=True))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_every_value_lies_in_its_domain(domain: Domain, share: float) -> None:
     assert domain.contains(value_at_share(domain, share))
 

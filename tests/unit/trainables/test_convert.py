@@ -190,6 +190,7 @@ convert.prepare_examples("vcr", sys.argv[1], Path(sys.argv[2]), progress, splits
 """
 
 
+@pytest.mark.slow
 def test_a_preparation_killed_outright_leaves_only_whole_files_and_the_next_one_ends_it(tmp_path: Path) -> None:
     folder, cache = make_vcr(tmp_path / "data", train=200), tmp_path / "cache"
     read = load("vcr", folder, "train", tmp_path / "empty")
