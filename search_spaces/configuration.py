@@ -102,9 +102,16 @@ def value_at(config: BaseModel, path: str) -> Any:
     return _getter(path)(config)
 
 
+def differing(one: Config, other: Config) -> list[str]:
+    """The paths of the leaves in which two configurations differ."""
+    paths = tuple(leaves(type(one)))
+    pairs = zip(paths, _getter(*paths)(one), _getter(*paths)(other), strict=True)
+    return [path for path, mine, theirs in pairs if mine != theirs]
+
+
 @cache
-def _getter(path: str) -> attrgetter[Any]:
-    return attrgetter(path)
+def _getter(*paths: str) -> attrgetter[Any]:
+    return attrgetter(*paths)
 
 
 def replaced(config: Config, changes: Mapping[str, Any]) -> Config:

@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from search_spaces.configuration import leaves
+from search_spaces.configuration import differing
 from search_spaces.configuration import replaced
 from search_spaces.configuration import value_at
 from search_spaces.domains import Choice
@@ -119,7 +119,7 @@ def reduced(config: BaseModel, space: Space, canonical: Canonical) -> BaseModel:
     values. For every setting, `canonical(replaced(reduced, setting)) == canonical(replaced(config, setting))`.
     """
     plain = canonical(config)
-    lost = [path for path in leaves(type(config)) if value_at(plain, path) != value_at(config, path)]
+    lost = differing(plain, config)
     if not lost or not space:
         return plain
     results = [canonical(replaced(config, s)) for s in islice(_settings(space, config, ""), MOST_SETTINGS)]
