@@ -42,7 +42,7 @@ Progress = Callable[[str, int, int], None]
 Prepare = Callable[[Sequence[TrialConfig], Progress], None]
 """Makes ready what trials of these configurations read; told where to report (stage, done, total)."""
 COMPACTED_AFTER = 500
-"""Trials of a run after which their small files are merged."""
+"""Trials of a run after which their small files are merged for the first time; later less and less often."""
 SHARE_FOR_PLAN = 0.02
 """Of a run's time, at most, goes into writing the plan anew: it grows with the study, and is derived anyway."""
 
@@ -177,7 +177,7 @@ class _Run:
         if time.monotonic() >= self._plan_due:
             self.write_plan()
         if self._ran >= self._compact_at:
-            self._compact_at += COMPACTED_AFTER
+            self._compact_at += max(COMPACTED_AFTER, self._ran // 4)  # what is merged is written anew each time
             self._compact()
 
     def settle(self) -> None:
