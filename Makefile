@@ -1,7 +1,7 @@
 # Four targets, each of which does all its own set-up in .venv:
 #
 #   make demo        set up, run the bundled quickstart study, print its table and where the report is
-#   make test        set up, run the whole suite (starts real Ray clusters; about a quarter of an hour on two cores)
+#   make test        set up, run the whole suite (starts real Ray clusters; about twenty minutes on two cores)
 #   make test-fast   set up, run the tests that need neither Ray nor patience (under a minute)
 #   make check       set up, lint, formatting, types, import rules
 
@@ -17,9 +17,8 @@ PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3 python; d
 	"$$name" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' > /dev/null 2>&1 && echo "$$name" && break; \
 	done)
 PYTEST := $(BIN)/python -m pytest
-# A process a core; a file's tests stay together, for what they share. Of Ray's clusters two get along, as each waits much.
+# A process a core; a file's tests stay together, for what they share. A Ray cluster wants the machine for itself.
 SIDE_BY_SIDE := -n logical --maxprocesses 8 --dist loadfile
-TWO_CLUSTERS := -n 2 --dist loadfile
 ROOMS := search_spaces orchestrator trainables cluster analysis
 
 .PHONY: demo test test-fast check
@@ -29,7 +28,7 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	$(PYTEST) -m "not ray" $(SIDE_BY_SIDE) --durations=15
-	$(PYTEST) -m ray $(TWO_CLUSTERS) --durations=15
+	$(PYTEST) -m ray --durations=15
 
 test-fast: $(STAMP)
 	$(PYTEST) -q -m "not ray and not slow" $(SIDE_BY_SIDE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -79,4 +80,7 @@ class TestLostWorkers:
     def test_the_cpus_are_given_back_on_a_cluster_that_stays(self, ledger: Ledger) -> None:
         import ray
 
+        until = time.monotonic() + 30  # the cluster hears of it when the workers' processes have ended
+        while ray.available_resources()["CPU"] < ray.cluster_resources()["CPU"] and time.monotonic() < until:
+            time.sleep(0.1)
         assert ray.available_resources()["CPU"] == ray.cluster_resources()["CPU"]
