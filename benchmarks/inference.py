@@ -66,15 +66,14 @@ def random_batch(size: int) -> Batch:
 def random_targets(size: int) -> TeacherTargets:
     """What a teacher might have said of the batch."""
     draw = torch.Generator().manual_seed(1)
-    words_BNT = torch.randn(size, NUM_WORDS, TEACHER_WIDTH, generator=draw)
     return TeacherTargets(
         indices_B=torch.arange(size),
         image_BT=torch.randn(size, TEACHER_WIDTH, generator=draw),
         text_BT=torch.randn(size, TEACHER_WIDTH, generator=draw),
         logit_scale=100.0,
-        words_BNT=words_BNT,
-        isolated_BNT=words_BNT,
-        relevance_BN=torch.zeros(size, NUM_WORDS),
+        words_BNT=torch.randn(size, NUM_WORDS, TEACHER_WIDTH, generator=draw),
+        prior_BN=torch.randn(size, NUM_WORDS, generator=draw),
+        visual_BN=torch.rand(size, NUM_WORDS, generator=draw),
         word_mask_BN=torch.ones(size, NUM_WORDS, dtype=torch.bool),
         probabilities_BK=torch.zeros(size, 0),
         confidence_B=torch.full((size,), 0.5),

@@ -110,6 +110,9 @@ class OptimConfig(Frozen):
     )
     evaluations: int = Field(4, ge=1, description="Evaluations on val, evenly spread; the best is kept.")
     precision: Literal["float32", "bfloat16"] = Field("float32", description="Autocast precision, in evaluation too.")
+    compiled: bool = Field(
+        False, description="Compile student and objective (torch.compile): on a GPU, for trials of thousands of steps."
+    )
 
 
 class TrialConfig(Frozen):

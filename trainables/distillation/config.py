@@ -157,6 +157,12 @@ class DistillationConfig(Frozen):
         return self.terms.tokens > 0 or self.terms.attention > 0
 
     @property
+    def reads_cosines(self) -> bool:
+        """Whether any part of the objective needs the cosines of words encoded alone with image or sentence."""
+        selects = self.selection.score in ("visual", "semantic", "visual_semantic")
+        return self.terms.attention > 0 or (self.terms.tokens > 0 and selects)
+
+    @property
     def reads_left_out(self) -> bool:
         """Whether any part of the objective needs the teacher's embeddings of texts without one of their words."""
         return self.terms.tokens > 0 and self.selection.score == "leave_one_out"

@@ -18,7 +18,6 @@ from trainables.distillation.outputs import StudentOutputs
 from trainables.distillation.outputs import TeacherTargets
 from trainables.distillation.projection import Sides
 from trainables.distillation.projection import initial_projection
-from trainables.distillation.relevance import cosine_relevance
 from trainables.distillation.selection import select
 from trainables.distillation.term import Term
 from trainables.distillation.term import TermSizes
@@ -133,7 +132,7 @@ class AttentionTerm(Term):
     def __call__(self, student: StudentOutputs, targets: TeacherTargets) -> Tensor:
         """Return (B,) mean squared differences over the words; 0 for an example without words."""
         mask_BN = targets.word_mask_BN
-        teacher_BN = cosine_relevance(targets.isolated_BNT, targets.image_BT).detach().square()
+        teacher_BN = targets.visual_BN.detach().square()
         states = student.h_words.to(torch.promote_types(student.h_words.dtype, torch.float32))
         student_BN = states.square().mean(-1)
         difference_BN = _unit_map(student_BN, mask_BN) - _unit_map(teacher_BN, mask_BN)

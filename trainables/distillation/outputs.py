@@ -39,11 +39,12 @@ class TeacherTargets:
     logit_scale: float
     """Factor of the teacher's cosines in its own contrastive softmax."""
     words_BNT: Tensor
-    """Features that the student's words are drawn to (`distillation.selection.features`); finite at padding."""
-    isolated_BNT: Tensor
-    """Features of each word encoded alone: what relevance is computed from; finite at padding."""
-    relevance_BN: Tensor
-    """Relevance that is known before training (scores `leave_one_out`, `keyword`, `content`), else zeros."""
+    """Features that the student's words are drawn to (`distillation.selection.features`), in the precision that they
+    are stored in; finite at padding; T is 0 where no term reads them."""
+    prior_BN: Tensor
+    """Logits of the prior by which words are selected (`relevance.prior_logits`)."""
+    visual_BN: Tensor
+    """Cosine of each word, encoded alone, with the image; zeros where nothing reads it."""
     word_mask_BN: Tensor
     """bool, true at words, false at padding."""
     probabilities_BK: Tensor

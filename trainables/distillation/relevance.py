@@ -8,15 +8,30 @@ state inside the sentence is not known to lie where images and sentences do.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
 from trainables.config import SelectionConfig
 from trainables.distillation.distance import unit_length
-from trainables.distillation.outputs import TeacherTargets
 
 LEAST_DEVIATION = 1e-6
 """Relevances that differ by less than this are taken as equal, so that rounding noise is not blown up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relevance:
+    """Relevances of the words of a batch; zeros where the score of the selection does not read them."""
+
+    visual_BN: Tensor
+    """Cosine with the image."""
+    semantic_BN: Tensor
+    """Cosine with the sentence."""
+    known_BN: Tensor
+    """By the scores `leave_one_out`, `keyword` or `content`."""
+    mask_BN: Tensor
+    """bool, true at words."""
 
 
 def cosine_relevance(words_BNT: Tensor, whole_BT: Tensor) -> Tensor:
@@ -37,21 +52,21 @@ def standardise(relevance_BN: Tensor, mask_BN: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def prior_logits(selection: SelectionConfig, targets: TeacherTargets) -> Tensor:
+def prior_logits(selection: SelectionConfig, relevance: Relevance) -> Tensor:
     """Return (B, N) the logits whose softmax over the words is the prior p_i.
 
     logits_i = (a z(r_i^visual) + (1 - a) z(r_i^semantic)) / tau, z standardised within the example; a is 1 for the
     score `visual`, 0 for `semantic`, `visual_share` for `visual_semantic`. `random` and `all` have a flat prior;
-    `leave_one_out`, `keyword` and `content` are z(r_i) / tau of a relevance that is known before training.
+    `leave_one_out`, `keyword` and `content` are z(r_i) / tau of the known relevance.
     """
-    mask_BN = targets.word_mask_BN
+    mask_BN = relevance.mask_BN
     if selection.score in ("random", "all"):
-        return torch.zeros(mask_BN.shape, device=mask_BN.device)
+        return torch.zeros(mask_BN.shape)
     if selection.score in ("leave_one_out", "keyword", "content"):
-        return standardise(targets.relevance_BN, mask_BN) / selection.temperature
+        return standardise(relevance.known_BN, mask_BN) / selection.temperature
     share = {"visual": 1.0, "semantic": 0.0, "visual_semantic": selection.visual_share}[selection.score]
-    visual_BN = standardise(cosine_relevance(targets.isolated_BNT, targets.image_BT), mask_BN)
-    semantic_BN = standardise(cosine_relevance(targets.isolated_BNT, targets.text_BT), mask_BN)
+    visual_BN = standardise(relevance.visual_BN, mask_BN)
+    semantic_BN = standardise(relevance.semantic_BN, mask_BN)
     return (share * visual_BN + (1 - share) * semantic_BN) / selection.temperature
 
 

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from trainables.config import SelectionConfig
 from trainables.distillation.outputs import TeacherTargets
-from trainables.distillation.relevance import prior_logits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,9 +71,8 @@ def softmax_over(logits_BN: Tensor, chosen_BN: Tensor) -> Tensor:
 
 @torch.no_grad()
 def select(selection: SelectionConfig, targets: TeacherTargets, generator: torch.Generator) -> Selection:
-    """Select words by the teacher's relevance; only `random` and `sampled` draw from the generator."""
-    mask_BN = targets.word_mask_BN
-    logits_BN = prior_logits(selection, targets)
+    """Select words by their prior; only `random` and `sampled` draw from the generator."""
+    mask_BN, logits_BN = targets.word_mask_BN, targets.prior_BN
     chosen_BN = _chosen(selection, logits_BN, mask_BN, generator)
     flat = selection.weights == "uniform"
     weights_BN = softmax_over(torch.zeros_like(logits_BN) if flat else logits_BN, chosen_BN)

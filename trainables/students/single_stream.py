@@ -46,6 +46,7 @@ class StudentBatch:
     text_mask_BL: torch.Tensor
     """True where there is a token."""
     regions_BRF: torch.Tensor
+    """In the precision that they are stored in."""
     boxes_BR7: torch.Tensor
     """x1, y1, x2, y2, width, height, area, all relative to the image."""
     region_mask_BR: torch.Tensor
@@ -110,7 +111,7 @@ class RegionEmbedding(nn.Module):
 
     def forward(self, regions_BRF: torch.Tensor, boxes_BR7: torch.Tensor) -> torch.Tensor:
         """(B, R, S)."""
-        seen = self.features_norm(self.features(regions_BRF))
+        seen = self.features_norm(self.features(regions_BRF.to(boxes_BR7.dtype)))
         placed = self.boxes_norm(self.boxes(boxes_BR7))
         return self.dropout(self.norm(seen + placed + self.segment))
 

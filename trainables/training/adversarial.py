@@ -41,7 +41,7 @@ def adversarial_loss(
     """
     found = []
     if config.text_rate:
-        start = inputs.regions_BRF.new_zeros(*inputs.ids_BL.shape, width)
+        start = inputs.boxes_BR7.new_zeros(*inputs.ids_BL.shape, width)
         found.append(
             _climbed(config, config.text_rate, judged, lambda d: replace(inputs, nudge_BLS=d), start, clean_BK)
         )
@@ -51,7 +51,7 @@ def adversarial_loss(
                 "optim.adversarial.image_rate disturbs region features, and this student reads pictures: "
                 "set it to 0, or student.visual_input to regions with a preset without a trunk"
             )
-        start = torch.zeros_like(inputs.regions_BRF)
+        start = torch.zeros_like(inputs.regions_BRF, dtype=inputs.boxes_BR7.dtype)
         found.append(
             _climbed(
                 config,

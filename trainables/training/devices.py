@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import deque
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
+from concurrent.futures import Future
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 from typing import TypeVar
 
 import torch
 
+K = TypeVar("K")
 T = TypeVar("T")
 
 
@@ -24,13 +32,39 @@ def to_device(value: T, device: torch.device) -> T:
     """A copy of a dataclass of tensors, nested ones included, on `device`; the value itself on the CPU."""
     if device.type == "cpu":
         return value
-    return dataclasses.replace(  # type: ignore[type-var]
-        value,
-        **{field.name: _moved(getattr(value, field.name), device) for field in dataclasses.fields(value)},  # type: ignore[arg-type]
-    )
+    moved: T = _changed(value, lambda tensor: tensor.to(device, non_blocking=True))
+    return moved
 
 
-def _moved(value: object, device: torch.device) -> object:
+def loaded(make: Callable[[K], T], keys: Iterable[K], device: torch.device) -> Iterator[T]:
+    """Yield `make(key)` of each key on the device; it is made of tensors, dataclasses, lists and tuples.
+
+    For a GPU the next one is made, in a thread, while this one is computed with, in memory that the GPU reads by
+    itself. On a CPU it would only take turns with the computation: there it is made when it is asked for.
+    """
+    if device.type == "cpu":
+        yield from map(make, keys)
+        return
+
+    def pinned(key: K) -> Any:
+        return _changed(make(key), torch.Tensor.pin_memory)
+
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="loading") as thread:
+        waiting: deque[Future[Any]] = deque()
+        for key in keys:
+            waiting.append(thread.submit(pinned, key))
+            if len(waiting) > 1:
+                yield to_device(waiting.popleft().result(), device)
+        for last in waiting:
+            yield to_device(last.result(), device)
+
+
+def _changed(value: Any, change: Callable[[torch.Tensor], torch.Tensor]) -> Any:
     if isinstance(value, torch.Tensor):
-        return value.to(device, non_blocking=True)
-    return to_device(value, device) if dataclasses.is_dataclass(value) else value
+        return change(value)
+    if isinstance(value, tuple | list):
+        return type(value)(_changed(one, change) for one in value)
+    if not dataclasses.is_dataclass(value) or isinstance(value, type):
+        return value
+    parts = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    return type(value)(**{name: _changed(part, change) for name, part in parts.items()})

@@ -14,8 +14,8 @@ from trainables.data.submission import written
 from trainables.job import Prediction
 from trainables.students.heads import probabilities
 from trainables.students.student import Student
+from trainables.training.devices import loaded
 from trainables.training.devices import precision
-from trainables.training.devices import to_device
 from trainables.training.inputs import SplitInputs
 
 EVALUATION_BATCH = 256
@@ -35,9 +35,10 @@ def predict(student: Student, inputs: SplitInputs, device: torch.device, optim: 
     mode = student.training
     student.eval()
     rows, places = [], []
-    for batch in inputs.batches(max(1, EVALUATION_BATCH // inputs.num_candidates)):
+    size = max(1, EVALUATION_BATCH // inputs.num_candidates)
+    for batch in loaded(inputs.batch, inputs.in_order_of_length(size), device):
         with precision(optim.precision, device):
-            logits = student(to_device(batch, device).inputs).logits
+            logits = student(batch.inputs).logits
         rows.append(probabilities(inputs.split.task, logits.float(), inputs.num_candidates).cpu())
         places.append(batch.indices)
     student.train(mode)

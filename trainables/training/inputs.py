@@ -126,11 +126,11 @@ class SplitInputs:
         lengths = self.lengths if optim.bucketing > 1 else None
         return batch_indices(len(self), optim.batch_size, steps, seed, bucketing=optim.bucketing, lengths=lengths)
 
-    def batches(self, size: int) -> Iterator[Batch]:
-        """Every example once, those with texts of like length together: little of a batch is padding."""
+    def in_order_of_length(self, size: int) -> Iterator[np.ndarray]:
+        """Every example's position once, `size` at a time, those with texts of like length together: less padding."""
         order = np.argsort(self.lengths, kind="stable")
         for start in range(0, len(self), size):
-            yield self.batch(order[start : start + size])
+            yield order[start : start + size]
 
     def _student_batch(self, indices: np.ndarray, tokens: TokenArrays) -> StudentBatch:
         features, boxes, mask = self._regions(indices)
@@ -143,7 +143,7 @@ class SplitInputs:
             segments_BL=torch.from_numpy(tokens.segments).long(),
             references_BL=torch.from_numpy(references).long(),
             text_mask_BL=torch.from_numpy(tokens.ids != PAD),
-            regions_BRF=self._repeat(features).float(),
+            regions_BRF=self._repeat(features),
             boxes_BR7=self._repeat(boxes),
             region_mask_BR=self._repeat(mask),
             pixels_I3HW=self._pixels(indices),

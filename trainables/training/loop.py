@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from collections.abc import Sequence
@@ -20,8 +21,8 @@ from trainables.job import Link
 from trainables.job import TrialJob
 from trainables.training.course import Course
 from trainables.training.course import Ended
+from trainables.training.devices import loaded
 from trainables.training.devices import precision
-from trainables.training.devices import to_device
 from trainables.training.inputs import Batch
 from trainables.training.inputs import SplitInputs
 from trainables.training.optimizer import optimizer_of
@@ -63,24 +64,23 @@ def train(
         )
     steps = num_steps(optim, len(train_inputs))
     optimizer = optimizer_of(step_module, optim)
+    if optim.compiled:
+        step_module.compile()  # the code outlives the trial: the next one of this process with the same arm has it
     wrapped = DistributedDataParallel(step_module) if ranks.world > 1 else step_module
     course = Course(job, step_module, optimizer, val_inputs, steps=steps, device=device, ranks=ranks, link=link)
     first, ended = course.resume()
     if ended is not None:
         return ended
     step_module.train()
-    for step, indices in enumerate(train_inputs.order(optim, steps, job.seed)):
-        if step < first:  # drawn and left: an index costs a millionth of a step
-            continue
+
+    def parts_of(indices: np.ndarray) -> list[tuple[Batch, TeacherTargets | None]]:
+        share = np.split(indices[ranks.rank :: ranks.world], optim.accumulation)
+        return [(train_inputs.batch(part), targets_of(part) if targets_of else None) for part in share]
+
+    # The steps before the first are drawn and left: an index costs a millionth of a step.
+    order = itertools.islice(train_inputs.order(optim, steps, job.seed), first, None)
+    for step, parts in enumerate(loaded(parts_of, order, device), first):
         set_rate(optimizer, optim.lr * learning_rate(step, steps, optim.warmup_fraction, optim.drops))
-        share = indices[ranks.rank :: ranks.world]
-        parts = [
-            (
-                to_device(train_inputs.batch(part), device),
-                to_device(targets_of(part), device) if targets_of else None,
-            )
-            for part in np.split(share, optim.accumulation)
-        ]
         losses, norm = take_step(wrapped, optimizer, parts, progress=step / steps, optim=optim)
         if not math.isfinite(norm):  # the same on all workers: gradients are averaged
             raise NonFinite(f"gradient norm is {norm} at step {step + 1} of {steps} (loss {losses['loss']:.4g})")

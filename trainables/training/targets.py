@@ -1,6 +1,8 @@
-"""Teacher targets of the training examples, gathered from the teacher cache once a trial.
+"""Teacher targets of the training examples, gathered from the teacher cache.
 
-Dimensions: N examples, W words, T teacher width.
+What depends on the teacher and the example alone is computed once a trial: relevance, and the prior of the selection.
+Features of words, which are large, are read when a batch asks for them.
+Dimensions: N examples, B a batch of them, W words (padded), V words of all examples, T teacher width.
 """
 
 from __future__ import annotations
@@ -15,11 +17,17 @@ from trainables.data.examples import TaskSplit
 from trainables.data.keywords import content_scores
 from trainables.data.keywords import keyword_scores
 from trainables.distillation.outputs import TeacherTargets
+from trainables.distillation.relevance import Relevance
+from trainables.distillation.relevance import cosine_relevance
+from trainables.distillation.relevance import prior_logits
 from trainables.students.tokens import teacher_text
 from trainables.teachers.confidence import TeacherConfidence
 from trainables.teachers.feature_cache import TeacherFeatures
 from trainables.teachers.feature_cache import distilled_candidate
 from trainables.teachers.words import words_of
+
+BLOCK = 512
+"""Examples whose relevance is computed together."""
 
 
 class TargetTable:
@@ -40,47 +48,71 @@ class TargetTable:
         texts = [teacher_text(distilled_candidate(example)) for example in examples]
         self.images_NT = features.image([example.image for example in examples])
         self.texts_NT = features.text(texts)
-        self.needs_words = config.reads_words
-        if self.needs_words:
-            self.counts_N = np.array([len(words_of(text)) for text in texts])
-            self.words = features.words(texts, config.selection.features)
-            self.isolated = features.words(texts, "isolated")
-        self.relevance = _known_relevance(texts, features, config)
         self.logit_scale = features.logit_scale
         self.probabilities_NK = confidence.probabilities if config.reads_probabilities else None
         self.probability_N = confidence.probability
         self.cross_entropy_N = confidence.cross_entropy
         self.correct_N = confidence.correct
         self.rows = np.arange(len(examples)) if shuffle_seed is None else _derangement(len(examples), shuffle_seed)
+        self.needs_words = config.reads_words
+        if self.needs_words:
+            self.counts_N = np.array([len(words_of(text)) for text in texts])
+            self.words = features.words(texts, config.selection.features) if config.terms.tokens > 0 else None
+            self.prior_V, self.visual_V = self._relevance(texts, features, config)
+            self.starts_N = np.cumsum(self.counts_N) - self.counts_N
 
     def __call__(self, indices: np.ndarray) -> TeacherTargets:
         """Targets of the examples at `indices`."""
         rows = self.rows[indices]
-        empty = torch.zeros(len(rows), 1, self.images_NT.shape[1])
-        words, isolated, mask = empty, empty, torch.zeros(len(rows), 1, dtype=torch.bool)
-        relevance = None
+        words, mask = torch.zeros(len(rows), 1, 0), torch.zeros(len(rows), 1, dtype=torch.bool)
+        prior = visual = torch.zeros(mask.shape)
         if self.needs_words:
             wanted = self.counts_N[indices]
-            mask = torch.from_numpy(np.arange(max(1, int(wanted.max()))) < wanted[:, None])
-            words = _of_words(self.words, rows, wanted)
-            isolated = _of_words(self.isolated, rows, wanted)
-            relevance = None if self.relevance is None else _of_words(self.relevance, rows, wanted)
+            mask = _mask(wanted)
+            places = torch.from_numpy(self.starts_N[indices][:, None]) + torch.arange(mask.shape[1])
+            prior, visual = (
+                torch.where(mask, of_V[places.clamp_max(len(of_V) - 1)], 0.0) for of_V in (self.prior_V, self.visual_V)
+            )
+            words = words if self.words is None else _of_words(self.words, rows, wanted)
         return TeacherTargets(
             indices_B=torch.from_numpy(np.asarray(indices, dtype=np.int64)),
             image_BT=_tensor(self.images_NT[rows]),
             text_BT=_tensor(self.texts_NT[rows]),
             logit_scale=self.logit_scale,
             words_BNT=words,
-            isolated_BNT=isolated,
-            relevance_BN=torch.zeros(mask.shape) if relevance is None else relevance,
+            prior_BN=prior,
+            visual_BN=visual,
             word_mask_BN=mask,
-            probabilities_BK=empty[:, 0, :0]
+            probabilities_BK=torch.zeros(len(rows), 0)
             if self.probabilities_NK is None
             else _tensor(self.probabilities_NK[rows]),
             confidence_B=_tensor(self.probability_N[rows]),
             cross_entropy_B=_tensor(self.cross_entropy_N[rows]),
             correct_B=torch.from_numpy(self.correct_N[rows]),
         )
+
+    def _relevance(
+        self, texts: Sequence[str], features: TeacherFeatures, config: DistillationConfig
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """(V + 1,) prior logits and cosines with the image, of the words of all examples one after the other."""
+        isolated = features.words(texts, "isolated") if config.reads_cosines else None
+        known = _known_relevance(texts, features, config)
+        priors, visuals = [], []
+        for start in range(0, len(texts), BLOCK):
+            rows, wanted = self.rows[start : start + BLOCK], self.counts_N[start : start + BLOCK]
+            mask_BW = _mask(wanted)
+            visual_BW = semantic_BW = known_BW = torch.zeros(mask_BW.shape)
+            if isolated is not None:
+                alone_BWT = _of_words(isolated, rows, wanted).float()
+                visual_BW = cosine_relevance(alone_BWT, _tensor(self.images_NT[rows]))
+                semantic_BW = cosine_relevance(alone_BWT, _tensor(self.texts_NT[rows]))
+            if known is not None:
+                known_BW = _of_words(known, rows, wanted).float()
+            relevance = Relevance(visual_BN=visual_BW, semantic_BN=semantic_BW, known_BN=known_BW, mask_BN=mask_BW)
+            priors.append(prior_logits(config.selection, relevance)[mask_BW])
+            visuals.append(visual_BW[mask_BW])
+        nothing = torch.zeros(1)  # what padding points at
+        return torch.cat([*priors, nothing]), torch.cat([*visuals, nothing])
 
 
 def _known_relevance(
@@ -97,11 +129,16 @@ def _known_relevance(
 def _of_words(features: Sequence[np.ndarray], rows: np.ndarray, wanted: np.ndarray) -> torch.Tensor:
     """(B, W, ...) features of the words of `rows`, round and round until there are as many as `wanted`, then zeros."""
     found = [features[row] for row in rows]
-    result = np.zeros((len(rows), max(1, int(wanted.max())), *found[0].shape[1:]), dtype=np.float32)
+    result = np.zeros((len(rows), max(1, int(wanted.max())), *found[0].shape[1:]), dtype=found[0].dtype)
     for place, (values, count) in enumerate(zip(found, wanted, strict=True)):
         if len(values):
             result[place, :count] = values if len(values) == count else values[np.arange(count) % len(values)]
     return torch.from_numpy(result)
+
+
+def _mask(wanted: np.ndarray) -> torch.Tensor:
+    """(B, W) bool, true at the first `wanted` words; W is at least 1."""
+    return torch.from_numpy(np.arange(max(1, int(wanted.max()))) < wanted[:, None])
 
 
 def _derangement(count: int, seed: int) -> np.ndarray:

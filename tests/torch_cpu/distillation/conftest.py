@@ -37,9 +37,11 @@ def make_targets():
         draw = torch.Generator().manual_seed(seed)
         batch, words = len(lengths), max(lengths)
 
+        def values(*shape: int) -> torch.Tensor:
+            return torch.randn(*shape, dtype=torch.float64, generator=draw).requires_grad_(requires_grad)
+
         def features(*shape: int) -> torch.Tensor:
-            values = torch.randn(*shape, TEACHER_WIDTH, dtype=torch.float64, generator=draw)
-            return values.requires_grad_(requires_grad)
+            return values(*shape, TEACHER_WIDTH)
 
         mask_BN = torch.arange(words) < torch.tensor(lengths).unsqueeze(-1)
         confidence_B = torch.rand(batch, dtype=torch.float64, generator=draw) * 0.9 + 0.05
@@ -49,8 +51,8 @@ def make_targets():
             text_BT=features(batch),
             logit_scale=4.0,
             words_BNT=features(batch, words),
-            isolated_BNT=features(batch, words),
-            relevance_BN=mask_BN * torch.arange(1.0, words + 1, dtype=torch.float64).cos(),
+            prior_BN=values(batch, words),
+            visual_BN=values(batch, words),
             word_mask_BN=mask_BN,
             probabilities_BK=features(batch)[:, :3].softmax(-1),
             confidence_B=confidence_B.requires_grad_(requires_grad),

@@ -86,7 +86,7 @@ def plain_attention(term: Term, student: StudentOutputs, targets: TeacherTargets
             losses.append(torch.zeros((), dtype=torch.float64))
             continue
         mine = [mean([x**2 for x in student.h_words[b, i]]) for i in words]
-        theirs = [cos(targets.isolated_BNT[b, i], targets.image_BT[b]) ** 2 for i in words]
+        theirs = [targets.visual_BN[b, i] ** 2 for i in words]
         mine_long, theirs_long = length(torch.stack(mine)), length(torch.stack(theirs))
         losses.append(mean([(m / mine_long - t / theirs_long) ** 2 for m, t in zip(mine, theirs, strict=True)]))
     return losses

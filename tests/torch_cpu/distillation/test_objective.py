@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -42,10 +43,15 @@ def plain_objective(objective: Objective, student, targets, *, factor: float) ->
     return total
 
 
+def flat(targets):
+    """With the prior of the score `all`."""
+    return replace(targets, prior_BN=torch.zeros_like(targets.prior_BN))
+
+
 def test_value_and_gradients_equal_the_formula_computed_word_by_word(make_student, make_targets):
     weighting = WeightingConfig(confidence="teacher", normalise=False, schedule="linear")
     objective = objective_of(selection=SelectionConfig(score="all"), weighting=weighting)
-    student, targets = make_student(), make_targets()
+    student, targets = make_student(), flat(make_targets())
     leaves = [student.h_cls, student.h_image, student.h_words, *objective.parameters()]
     total, _ = objective(TASK_LOSS, student, targets, progress=0.25)
     expected = plain_objective(objective, student, targets, factor=0.75)
@@ -102,7 +108,7 @@ def test_teacher_features_and_student_confidence_receive_no_gradient(make_studen
     confidence_B = STUDENT_B.clone().requires_grad_()
     total, _ = objective_of()(TASK_LOSS, student, targets, progress=0.0, student_confidence_B=confidence_B)
     total.backward()
-    frozen = (targets.image_BT, targets.text_BT, targets.words_BNT, targets.isolated_BNT, targets.confidence_B)
+    frozen = (targets.image_BT, targets.text_BT, targets.words_BNT, targets.prior_BN, targets.confidence_B)
     assert all(feature.grad is None for feature in (*frozen, confidence_B))
     assert all(states.grad.abs().sum() > 0 for states in (student.h_cls, student.h_image, student.h_words))
 

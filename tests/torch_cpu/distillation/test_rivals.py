@@ -118,7 +118,7 @@ def test_the_teacher_receives_no_gradient(name, make_student, make_targets):
     term_of(name)(student, targets).sum().backward()
     assert targets.image_BT.grad is None
     assert targets.text_BT.grad is None
-    assert targets.isolated_BNT.grad is None
+    assert targets.visual_BN.grad is None
 
 
 @pytest.mark.parametrize("name", RELATIONS)

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from trainables.config import SelectionConfig
 from trainables.distillation.outputs import TeacherTargets
-from trainables.distillation.relevance import prior_logits
 from trainables.distillation.selection import num_selected
 from trainables.distillation.selection import sample
 from trainables.distillation.selection import select
@@ -32,15 +31,13 @@ def plain_selection(logits: list[float], k: int, weights: str) -> list[float]:
 
 
 @pytest.mark.parametrize("weights", ["prior", "uniform"])
-@pytest.mark.parametrize("score", ["visual", "semantic", "visual_semantic"])
-def test_top_k_selection_equals_a_sort_of_each_sentence(make_targets, score, weights):
+def test_top_k_selection_equals_a_sort_of_each_sentence(make_targets, weights):
     targets = make_targets()
-    config = SelectionConfig(score=score, ratio=0.4, weights=weights, temperature=0.5)
+    config = SelectionConfig(ratio=0.4, weights=weights)
     selection = select(config, targets, generator())
-    logits_BN = prior_logits(config, targets)
     for b, mask in enumerate(targets.word_mask_BN):
         k = max(1, round(0.4 * int(mask.sum())))
-        expected = plain_selection(logits_BN[b][mask].tolist(), k, weights)
+        expected = plain_selection(targets.prior_BN[b][mask].tolist(), k, weights)
         assert selection.weights_BN[b][mask].tolist() == pytest.approx(expected, abs=1e-9)
         assert selection.chosen_BN[b].tolist() == [share > 0 for share in selection.weights_BN[b].tolist()]
 
@@ -52,13 +49,11 @@ def test_top_k_selection_equals_a_sort_of_each_sentence(make_targets, score, wei
     score=st.sampled_from(["visual", "semantic", "visual_semantic", "random", "all"]),
     draw=st.sampled_from(["top_k", "sampled"]),
     weights=st.sampled_from(["prior", "uniform"]),
-    temperature=st.sampled_from([1e-3, 1.0, 1e3]),
+    scale=st.sampled_from([1e-3, 1.0, 1e3]),
 )
-def test_selected_counts_and_shares_are_right_for_every_configuration(
-    lengths, ratio, score, draw, weights, temperature
-):
-    config = SelectionConfig(score=score, ratio=ratio, draw=draw, weights=weights, temperature=temperature)
-    targets = targets_of(lengths)
+def test_selected_counts_and_shares_are_right_for_every_configuration(lengths, ratio, score, draw, weights, scale):
+    config = SelectionConfig(score=score, ratio=ratio, draw=draw, weights=weights)
+    targets = targets_of(lengths, scale)
     selection = select(config, targets, generator())
     for b, n in enumerate(lengths):
         expected = n if score == "all" else min(n, max(1, round(ratio * n)))
@@ -69,7 +64,7 @@ def test_selected_counts_and_shares_are_right_for_every_configuration(
     assert int(selection.chosen_BN.sum(-1).max()) <= selection.most <= targets.word_mask_BN.shape[1]
 
 
-def targets_of(lengths: list[int]) -> TeacherTargets:
+def targets_of(lengths: list[int], scale: float) -> TeacherTargets:
     batch, words = len(lengths), max(1, *lengths)
     draw = generator(len(lengths))
     return TeacherTargets(
@@ -77,9 +72,9 @@ def targets_of(lengths: list[int]) -> TeacherTargets:
         image_BT=torch.randn(batch, 4, generator=draw),
         text_BT=torch.randn(batch, 4, generator=draw),
         words_BNT=torch.randn(batch, words, 4, generator=draw),
-        isolated_BNT=torch.randn(batch, words, 4, generator=draw),
         logit_scale=4.0,
-        relevance_BN=torch.zeros(batch, words),
+        prior_BN=torch.randn(batch, words, generator=draw) * scale,
+        visual_BN=torch.zeros(batch, words),
         probabilities_BK=torch.zeros(batch, 0),
         word_mask_BN=torch.arange(words) < torch.tensor(lengths).unsqueeze(-1),
         confidence_B=torch.full((batch,), 0.5),

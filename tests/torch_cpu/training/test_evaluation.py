@@ -44,7 +44,7 @@ def test_each_row_is_what_its_example_gives_alone(task: str, cache: Path) -> Non
 
 def test_batches_hold_every_example_once_and_rise_in_length(cache: Path) -> None:
     inputs, _ = parts("vcr", cache)
-    batches = list(inputs.batches(7))
+    batches = [inputs.batch(indices) for indices in inputs.in_order_of_length(7)]
     lengths = [batch.inputs.ids_BL.shape[1] for batch in batches]
 
     assert sorted(np.concatenate([batch.indices for batch in batches])) == list(range(len(inputs)))

@@ -12,6 +12,7 @@ import torch
 from tests.torch_cpu.training.conftest import CLIP_TD
 from tests.torch_cpu.training.conftest import smoke
 from trainables.data.examples import TaskSplit
+from trainables.data.keywords import keyword_scores
 from trainables.data.load import load_split
 from trainables.students.tokens import teacher_text
 from trainables.teachers.confidence_store import stored_confidence
@@ -20,6 +21,7 @@ from trainables.teachers.feature_cache import TeacherHeads
 from trainables.teachers.feature_cache import distilled_candidate
 from trainables.teachers.feature_cache import open_features
 from trainables.teachers.words import words_of
+from trainables.training import targets
 from trainables.training.targets import TargetTable
 
 pytestmark = pytest.mark.slow
@@ -43,12 +45,20 @@ def texts_of(split: TaskSplit) -> list[str]:
     return [teacher_text(distilled_candidate(example)) for example in split.examples]
 
 
+def of_source(split: TaskSplit, features: TeacherFeatures, source: int, count: int, kind: str) -> np.ndarray:
+    """(count, T) features of the source's words, taken round and round."""
+    [known] = features.words([texts_of(split)[source]], kind)
+    return np.stack([known[i % len(known)] for i in range(count)])
+
+
+@pytest.mark.parametrize("kind", ["contextual", "isolated"])
 @pytest.mark.parametrize("shuffle_seed", [None, 3])
 def test_every_word_has_its_own_features_or_those_of_the_example_it_was_swapped_with(
-    shuffle_seed: int | None, split: TaskSplit, features: TeacherFeatures
+    shuffle_seed: int | None, kind: str, split: TaskSplit, features: TeacherFeatures
 ) -> None:
     confidence = stored_confidence(split, features, seed=1, probabilities=False)
-    table = TargetTable(split, features, confidence, CONFIG.distillation, shuffle_seed=shuffle_seed)
+    config = smoke("vcr", distillation={**CLIP_TD, "selection": {"features": kind}}).distillation
+    table = TargetTable(split, features, confidence, config, shuffle_seed=shuffle_seed)
     texts = texts_of(split)
     indices = np.array([7, 0, len(texts) - 1, 3])
     found = table(indices)
@@ -57,13 +67,57 @@ def test_every_word_has_its_own_features_or_those_of_the_example_it_was_swapped_
     for place, index in enumerate(indices):
         source, count = int(table.rows[index]), len(words_of(texts[index]))
         assert found.word_mask_BN[place].tolist() == [i < count for i in range(found.word_mask_BN.shape[1])]
-        for kind, given in (("contextual", found.words_BNT), ("isolated", found.isolated_BNT)):
-            [known] = features.words([texts[source]], kind)
-            expected = np.stack([known[i % len(known)] for i in range(count)]).astype(np.float32)
-            assert torch.equal(given[place, :count], torch.from_numpy(expected))
-            assert not given[place, count:].any()
+        expected = of_source(split, features, source, count, kind)
+        assert torch.equal(found.words_BNT[place, :count], torch.from_numpy(expected))
+        assert not found.words_BNT[place, count:].any()
         [image] = features.image([split.examples[source].image])
         assert torch.equal(found.image_BT[place], torch.from_numpy(image.astype(np.float32)))
+
+
+@pytest.mark.parametrize("shuffle_seed", [None, 3])
+@pytest.mark.parametrize("score", ["visual", "semantic", "keyword", "random"])
+def test_the_prior_of_every_example_is_that_of_the_words_it_is_given(
+    score: str, shuffle_seed: int | None, split: TaskSplit, features: TeacherFeatures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Relevance is computed in blocks; here they are smaller than the split."""
+    monkeypatch.setattr(targets, "BLOCK", 8)
+    confidence = stored_confidence(split, features, seed=1, probabilities=False)
+    config = smoke("vcr", distillation={**CLIP_TD, "selection": {"score": score}}).distillation
+    table = TargetTable(split, features, confidence, config, shuffle_seed=shuffle_seed)
+    texts = texts_of(split)
+    indices = np.random.default_rng(0).permutation(len(texts))[:20]
+    found = table(indices)
+
+    for place, index in enumerate(indices):
+        source, count = int(table.rows[index]), len(words_of(texts[index]))
+        if score == "random":
+            expected = np.zeros(count)
+        elif score == "keyword":
+            known = keyword_scores(texts)[source]
+            expected = standardised(np.array([known[i % len(known)] for i in range(count)]))
+        else:
+            alone = of_source(split, features, source, count, "isolated").astype(np.float64)
+            whole = (
+                features.image([split.examples[source].image]) if score == "visual" else features.text([texts[source]])
+            )
+            cosines = alone @ whole[0].astype(np.float64) / np.linalg.norm(alone, axis=1) / np.linalg.norm(whole[0])
+            expected = standardised(cosines)
+            if score == "visual":
+                assert found.visual_BN[place, :count].tolist() == pytest.approx(cosines, abs=1e-4)
+        assert found.prior_BN[place, :count].tolist() == pytest.approx(expected, abs=2e-3)
+        assert not found.prior_BN[place, count:].any() and not found.visual_BN[place, count:].any()
+
+
+def standardised(values: np.ndarray) -> np.ndarray:
+    return (values - values.mean()) / values.std() if values.std() > 1e-6 else 0 * values
+
+
+def test_what_no_term_reads_is_not_gathered(split: TaskSplit, features: TeacherFeatures) -> None:
+    confidence = stored_confidence(split, features, seed=1, probabilities=False)
+    config = smoke("vcr", distillation={"terms": {"attention": 1.0}}).distillation
+    found = TargetTable(split, features, confidence, config, shuffle_seed=None)(np.array([0, 1]))
+    assert found.words_BNT.shape[-1] == 0
+    assert found.visual_BN.any()
 
 
 def test_features_of_words_stay_on_disk_until_they_are_asked_for(split: TaskSplit, features: TeacherFeatures) -> None:
