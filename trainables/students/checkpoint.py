@@ -54,9 +54,11 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     try:  # files of the time before torch 1.6 are no zip archives and cannot be mapped
         content: Any = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        first = next(iter(str(error).splitlines()), type(error).__name__)
+        # torch's own words advise to load all the same what it refused.
+        said = next(iter(str(error).splitlines()), type(error).__name__)
+        found = "it holds more than tensors, numbers and text" if "weights_only" in str(error) else said
         raise CheckpointError(
-            f"{path}: cannot be read as weights alone ({first}); wanted a state dict, or save it as .safetensors"
+            f"{path}: cannot be read as weights alone ({found}); wanted a state dict, or save it as .safetensors"
         ) from error
     for wrapper in _WRAPPERS:
         if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
