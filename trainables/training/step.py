@@ -87,14 +87,15 @@ def _matched(task: str, targets_BK: torch.Tensor) -> torch.Tensor | None:
 def distilled_outputs(task: str, states: StudentStates, batch: Batch, *, num_words: int) -> StudentOutputs:
     """The states that are distilled: those of the right candidate's sequence."""
     num_candidates = len(batch.words) // len(batch.indices)
-    rows_B = torch.arange(len(batch.indices), device=batch.words.device) * num_candidates
+    text_BLS, regions_BRS, words_BL = states.text_BLS, states.regions_BRS, batch.words
     if num_candidates > 1:
+        rows_B = torch.arange(len(batch.indices), device=words_BL.device) * num_candidates
         rows_B = rows_B + batch.targets_BK.argmax(dim=-1)
-    text_BLS = states.text_BLS[rows_B]
+        text_BLS, regions_BRS, words_BL = text_BLS[rows_B], regions_BRS[rows_B], words_BL[rows_B]
     return StudentOutputs(
         h_cls=text_BLS[:, 0],
-        h_image=states.regions_BRS[rows_B, 0],
-        h_words=word_states(text_BLS, batch.words[rows_B], num_words),
+        h_image=regions_BRS[:, 0],
+        h_words=word_states(text_BLS, words_BL, num_words),
         logits_BK=log_odds(task, states.logits, num_candidates),
         truth_BK=batch.targets_BK,
     )
