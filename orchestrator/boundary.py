@@ -1,4 +1,4 @@
-"""Where exceptions of a command become an exit status."""
+"""What commands share: the store they are about, and where exceptions become an exit status."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ EXIT_MISTAKE = 2
 """Something that a person can put right: a study, a store, a cluster, missing data."""
 EXIT_INTERRUPTED = 130
 """Ctrl-C."""
+
+STORE = click.option("--store", metavar="URI", help="Folder or URI of the records [ABLATE_STORE, or the study's own].")
+"""Option of the commands that read or write records."""
 
 
 def boundary(command: Callable[..., Any]) -> Callable[..., Any]:

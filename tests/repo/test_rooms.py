@@ -35,7 +35,7 @@ ALLOWED: dict[str, set[str]] = {
 }  # fmt: skip
 """Room -> top-level modules beside the standard library and the room itself."""
 
-JOINS = {"orchestrator.cli", "orchestrator.composition"}
+JOINS = {"orchestrator.answer_commands", "orchestrator.composition"}
 """The only modules that reach rooms above the orchestrator, and only when a command needs them."""
 
 HEAVY = {"ray", "torch", "torchvision", "open_clip", "transformers", "timm"}
