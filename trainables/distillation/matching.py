@@ -140,7 +140,10 @@ class AttentionTerm(Term):
 
 
 def _at(places_BK: Tensor, features_BNF: Tensor) -> Tensor:
-    return features_BNF.gather(1, places_BK.unsqueeze(-1).expand(-1, -1, features_BNF.shape[-1]))
+    """(B, K, F): whole rows are copied, which `gather` does number by number."""
+    starts_B = torch.arange(len(places_BK), device=places_BK.device) * features_BNF.shape[1]
+    rows_R = (places_BK + starts_B.unsqueeze(-1)).flatten()
+    return features_BNF.flatten(0, 1).index_select(0, rows_R).unflatten(0, places_BK.shape)
 
 
 def _squared_error(student_BT: Tensor, teacher_BT: Tensor) -> Tensor:
