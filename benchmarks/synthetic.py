@@ -103,7 +103,7 @@ def made_regions(shape: Shape, split: TaskSplit, folder: Path, rng: np.random.Ge
     starts = np.cumsum([0, *counts]).astype(np.int64)
     np.save(folder / "features.npy", rng.standard_normal((starts[-1], shape.region_width), np.float32).astype("f2"))
     np.save(folder / "boxes.npy", rng.random((starts[-1], 7), np.float32))
-    features, boxes = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("features", "boxes"))
+    features, boxes = (np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r")) for name in ("features", "boxes"))
     return RegionFeatures(
         shards=(_Shard(features=features, boxes=boxes, starts=starts),),
         places={image: (0, place) for place, image in enumerate(images)},

@@ -168,11 +168,11 @@ class SplitInputs:
         return tensor if self.num_candidates == 1 else tensor.repeat_interleave(self.num_candidates, dim=0)
 
     def _targets(self, indices: np.ndarray) -> torch.Tensor:
-        targets_BK = torch.zeros(len(indices), self.num_targets)
+        targets_BK = np.zeros((len(indices), self.num_targets), dtype=np.float32)
         for row, index in enumerate(indices):
             for target, score in self.split.examples[index].targets:
                 targets_BK[row, target] = score
-        return targets_BK
+        return torch.from_numpy(targets_BK)
 
 
 def _rows(tokens: TokenArrays, rows: np.ndarray) -> TokenArrays:

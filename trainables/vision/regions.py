@@ -177,8 +177,8 @@ def _open_shards(folder: Path, names: tuple[str, ...]) -> tuple[tuple[_Shard, ..
         part = folder / name
         shards.append(
             _Shard(
-                features=np.load(part / "features.npy", mmap_mode="r"),
-                boxes=np.load(part / "boxes.npy", mmap_mode="r"),
+                features=np.asarray(np.load(part / "features.npy", mmap_mode="r")),  # plain: cut three times as fast
+                boxes=np.asarray(np.load(part / "boxes.npy", mmap_mode="r")),
                 starts=np.load(part / "starts.npy"),
             )
         )
