@@ -2,7 +2,7 @@
 #
 #   make demo        set up, run the bundled quickstart study, print its table and where the report is
 #   make test        set up, run the whole suite (starts real Ray clusters; about twenty minutes on two cores)
-#   make test-fast   set up, run the tests that need neither Ray nor patience (a good minute)
+#   make test-fast   set up, run the tests that need neither Ray nor patience (a minute)
 #   make check       set up, lint, formatting, types, import rules
 
 SHELL := bash

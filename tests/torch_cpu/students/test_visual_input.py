@@ -182,6 +182,7 @@ def small_clip_vil(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(PRESETS, "clip_vil_base", dataclasses.replace(SMALL, trunk="open_clip"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("visual_input", ["regions", "both"])
 def test_a_trunk_of_open_clip_learns_at_its_own_rate(
     trunk_files: dict[str, str], small_clip_vil: None, visual_input: str

@@ -36,4 +36,4 @@ def test_the_gpu_benchmark_runs_without_a_gpu_where_it_is_told_to() -> None:
     told = last_line("gpu.py", "--device", "cpu", "--no-compile", "--steps", "1")
 
     assert told["device"] == "cpu"
-    assert set(told["sides"]) == {"student", "clip_td"}  # type: ignore[call-overload]
+    assert set(told["sides"]) == set(told["loop_ms"]) == {"student_eager", "clip_td_eager"}  # type: ignore[call-overload]

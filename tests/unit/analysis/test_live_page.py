@@ -34,6 +34,7 @@ def _get(url: str, **headers: str) -> str:
         return str(answer.read().decode())
 
 
+@pytest.mark.slow
 def test_the_page_shows_what_is_recorded_by_now(store: Store, served: ServedPage) -> None:
     before = _get(served.url)
     version = _get(f"{served.url}version")
