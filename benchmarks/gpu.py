@@ -55,8 +55,9 @@ PEAK_TFLOPS = {"H100": 989.0, "H200": 989.0, "A100": 312.0, "L40S": 362.0, "L4":
 TOKENS, REGIONS = 60, 36
 """UNITER's longest text of SNLI-VE and VQA, and the regions of most pictures."""
 WARM_UP = 5
-WAYS = {"eager": None, "compiled": "default", "graphs": "reduce-overhead"}
-"""Modes of torch.compile for student and objective together; `graphs` replays CUDA graphs."""
+WAYS = ("eager", "blocks", "compiled", "graphs")
+"""What is compiled: nothing, the student's blocks (`optim.compiled`), or, in the latter two, the step with its objective
+as a whole; `graphs` replays CUDA graphs. The whole is only compiled here, where all batches are of one shape."""
 
 
 def step_flops(shape: Shape, tokens: int, regions: int) -> float:
@@ -75,7 +76,7 @@ def peak_tflops(name: str, given: float) -> float | None:
 
 
 def measured(
-    shape: Shape, distillation: DistillationConfig, device: torch.device, *, steps: int, mode: str | None
+    shape: Shape, distillation: DistillationConfig, device: torch.device, *, steps: int, way: str
 ) -> dict[str, Any]:
     """Milliseconds a step (quartiles over steps), seconds of the first, and peak memory of one side."""
     rng = np.random.default_rng(0)
@@ -85,8 +86,10 @@ def measured(
     optim = OptimConfig(precision="bfloat16", lr=1e-5)
     torch.compiler.reset()
     module = made_step(shape, distillation, dropout=0.1).to(device).train()
-    if mode is not None:
-        module.compile(mode=mode)
+    if way == "blocks":
+        module.student.encoder.compile_blocks()
+    elif way != "eager":
+        module.compile(mode="reduce-overhead" if way == "graphs" else "default")
     optimizer = optimizer_of(module, optim)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
@@ -151,17 +154,17 @@ def main() -> None:
     flops, peak = step_flops(shape, TOKENS, REGIONS), peak_tflops(name, options.peak_tflops)
     print(f"{name}, torch {torch.__version__}, {shape.preset}, batch {shape.batch}, {flops / 1e12:.3f} TFLOP a step")
     rows: dict[str, dict[str, Any]] = {}
-    for way, mode in WAYS.items():
-        if mode and (options.no_compile or (way == "graphs" and not on_gpu)):
+    for way in WAYS:
+        if way != "eager" and (options.no_compile or (way == "graphs" and not on_gpu)):
             continue
         for side, distillation in (("student", PLAIN), ("clip_td", CLIP_TD)):
-            row = measured(shape, distillation, device, steps=steps, mode=mode)
+            row = measured(shape, distillation, device, steps=steps, way=way)
             row["tflop_per_s"] = round(flops / row["ms"][1] / 1e9, 3)
             row["utilisation"] = round(row["tflop_per_s"] / peak, 4) if peak else None
             rows[f"{side}_{way}"] = row
             print(side, way, json.dumps(row), flush=True)
     loops = {
-        f"{side}_{'compiled' if compiled else 'eager'}": looped(
+        f"{side}_{'blocks' if compiled else 'eager'}": looped(
             shape, distillation, device, steps=steps, compiled=compiled
         )
         for compiled in ((False,) if options.no_compile else (False, True))

@@ -111,7 +111,7 @@ class OptimConfig(Frozen):
     evaluations: int = Field(4, ge=1, description="Evaluations on val, evenly spread; the best is kept.")
     precision: Literal["float32", "bfloat16"] = Field("float32", description="Autocast precision, in evaluation too.")
     compiled: bool = Field(
-        False, description="Compile student and objective (torch.compile): on a GPU, for trials of thousands of steps."
+        False, description="Compile the student's blocks (torch.compile): on a GPU, for long trials or many."
     )
 
 

@@ -177,6 +177,14 @@ class SingleStream(nn.Module):
         self.visual_input = visual_input
         self.has_trunk = trunk is not None
 
+    def compile_blocks(self) -> None:
+        """Let torch.compile make code for the blocks when they first run; one block's serves all, and later students.
+
+        A whole step would be faster still, but torch 2.13 fails on one where both text and regions vary in length.
+        """
+        for block in self.blocks:
+            block.compile()
+
     def forward(self, batch: StudentBatch) -> tuple[torch.Tensor, torch.Tensor]:
         """Text states (B, L, S), the first being h_cls, and states seen (B, V, S), the first the whole image."""
         seen = self._seen(batch)

@@ -65,7 +65,7 @@ def train(
     steps = num_steps(optim, len(train_inputs))
     optimizer = optimizer_of(step_module, optim)
     if optim.compiled:
-        step_module.compile()  # the code outlives the trial: the next one of this process with the same arm has it
+        step_module.student.encoder.compile_blocks()
     wrapped = DistributedDataParallel(step_module) if ranks.world > 1 else step_module
     course = Course(job, step_module, optimizer, val_inputs, steps=steps, device=device, ranks=ranks, link=link)
     first, ended = course.resume()

@@ -10,15 +10,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from benchmarks.inference import fresh_step
-from benchmarks.inference import random_batch
-from benchmarks.inference import random_targets
 from tests.torch_cpu.training.conftest import CLIP_TD
 from tests.torch_cpu.training.conftest import smoke
 from trainables.config import AdversarialConfig
-from trainables.config import DistillationConfig
 from trainables.config import OptimConfig
-from trainables.config import StudentConfig
 from trainables.config import TrialConfig
 from trainables.config import canonical
 from trainables.data.load import load_split
@@ -239,20 +234,3 @@ def test_parts_that_are_not_equal_are_refused(cache: Path) -> None:
 
     assert outcome.status == "failed"
     assert "optim.accumulation=3" in outcome.error
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("config", [{}, CLIP_TD], ids=["plain", "clip_td"])
-def test_a_step_is_compiled_whole_and_not_anew_as_the_trial_goes_on(config: dict[str, object]) -> None:
-    module = fresh_step(StudentConfig(), DistillationConfig.model_validate(config), 2)
-    graphs: list[torch.fx.GraphModule] = []
-
-    def counted(graph: torch.fx.GraphModule, _: object) -> torch.fx.GraphModule:
-        graphs.append(graph)
-        return graph
-
-    torch.compiler.reset()
-    module.compile(backend=counted, fullgraph=True)
-    for progress in (0.0, 0.25, 0.5, 0.75):
-        module(random_batch(2), random_targets(2), progress)
-    assert 1 <= len(graphs) <= 2  # one more when the progress is seen to change

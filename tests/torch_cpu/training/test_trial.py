@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 from search_spaces.configuration import flatten
 from search_spaces.configuration import replaced
@@ -126,3 +127,26 @@ def test_presets_of_adaptation_and_of_the_loss_train_on_every_task(preset: str, 
     assert outcome.status == "completed", outcome.error
     assert outcome.metrics["train/steps"] == other.metrics["train/steps"] * (1.5 if preset == "longer_training" else 1)
     assert [p.value for p in outcome.curve] != [p.value for p in other.curve]
+
+
+def test_code_that_is_compiled_for_one_block_serves_all_blocks_lengths_and_trials(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Traced, and run as traced: what is told is what an eager trial tells."""
+    graphs: list[torch.fx.GraphModule] = []
+
+    def traced(graph: torch.fx.GraphModule, _: object) -> torch.fx.GraphModule:
+        graphs.append(graph)
+        return graph
+
+    compiled = torch.nn.Module.compile
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda module: compiled(module, backend=traced))
+    torch.compiler.reset()
+    outcomes = [
+        run(smoke(distillation=CLIP_TD, optim={"compiled": on}), cache, seed=seed)
+        for on, seed in ((True, 1), (True, 2), (False, 1))
+    ]
+    assert [outcome.status for outcome in outcomes] == ["completed"] * 3, outcomes[0].error
+    assert outcomes[0].metrics == outcomes[2].metrics
+    assert outcomes[0].predictions == outcomes[2].predictions
+    assert 1 <= len(graphs) <= 4  # in training and evaluation, for one length and then for all
