@@ -56,8 +56,8 @@ TOKENS, REGIONS = 60, 36
 """UNITER's longest text of SNLI-VE and VQA, and the regions of most pictures."""
 WARM_UP = 5
 WAYS = ("eager", "blocks", "compiled", "graphs")
-"""What is compiled: nothing, the student's blocks (`optim.compiled`), or, in the latter two, student and objective as a
-whole; `graphs` replays CUDA graphs. The whole is only compiled here, where all batches are of one shape."""
+"""What is compiled: nothing, the student's blocks (`optim.compiled`), or, in the latter two, student and objective
+as a whole; `graphs` replays CUDA graphs. The whole is only compiled here, where all batches are of one shape."""
 
 
 def step_flops(shape: Shape, tokens: int, regions: int) -> float:
