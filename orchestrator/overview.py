@@ -152,7 +152,7 @@ def _design(study: Study) -> Iterator[str]:
     resolution = achieved_resolution(of)
     told = f"resolution {resolution}" if resolution else "a full factorial"
     yield f"fractional design: {1 << max(of).bit_length()} of {1 << len(of)} combinations, {told}"
-    groups = confounded(of, list(study.arms.factors))
+    groups = confounded(of, sorted(study.arms.factors))
     for group in groups[:CONFOUNDED_SHOWN]:
         yield f"confounded, so that only their sum is told: {', '.join(group)}"
     if len(groups) > CONFOUNDED_SHOWN:

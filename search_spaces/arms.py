@@ -98,8 +98,10 @@ def _factorial(factors: tuple[tuple[Level, ...], ...]) -> Iterator[Arm]:
 
 
 def _fractional(factors: tuple[tuple[Level, ...], ...], resolution: int) -> Iterator[Arm]:
-    of = fractional.columns(len(factors), resolution)
-    for run in fractional.runs(of):
+    # By name: which fraction is run must not depend on the order of the file.
+    names = [factor[0].factor for factor in factors]
+    column = dict(zip(sorted(names), fractional.columns(len(names), resolution), strict=True))
+    for run in fractional.runs([column[name] for name in names]):
         if any(run):
             yield _arm(factor[0] for factor, is_other in zip(factors, run, strict=True) if is_other)
 

@@ -54,6 +54,16 @@ def differences(one: Arm, other: Arm) -> int:
     return sum(levels[0].get(factor) != levels[1].get(factor) for factor in levels[0].keys() | levels[1].keys())
 
 
+@given(st.permutations(sorted(ALTERNATIVES)), st.integers(3, 5))
+def test_a_fraction_is_the_same_in_whatever_order_its_factors_are_written(order: list[str], resolution: int) -> None:
+    def fraction(paths: list[str]) -> set[str]:
+        factors = {path: ALTERNATIVES[path][:1] for path in paths}
+        arms = Arms.model_validate({"design": "fractional", "resolution": resolution, "factors": factors})
+        return {json.dumps(arm.changes, sort_keys=True) for arm in build_arms(arms, BASE)}
+
+    assert fraction(order) == fraction(sorted(ALTERNATIVES))
+
+
 @given(VALUES)
 def test_a_factorial_holds_every_combination_once(levels: dict[str, list[Any]]) -> None:
     arms = arms_of("factorial", levels)
