@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections import defaultdict
 from collections import deque
 from collections.abc import Coroutine
 from datetime import UTC
@@ -69,6 +70,8 @@ class Board:
         self.closed = False
         self.taken: Counter[int] = Counter()
         """Slot -> how many trials its groups have taken so far."""
+        self.reserved: defaultdict[int, list[Any]] = defaultdict(list)
+        """Slot -> Ray's placement groups of the workers that its present Train run has started."""
         self.given_up: dict[int, str] = {}
         """Slot -> why it starts no more groups."""
 
@@ -111,8 +114,8 @@ class Board:
         await self._wake()
 
     async def reservations(self) -> list[Any]:
-        """Return the placement groups of the groups that are up."""
-        return [group.reservation for group in self._groups.values() if group.reservation is not None]
+        """Return the placement groups of all slots' groups."""
+        return [reservation for of_slot in self.reserved.values() for reservation in of_slot]
 
     async def pids(self) -> dict[int, dict[int, int]]:
         """Return slot -> rank -> process id of the groups that are up."""
@@ -161,9 +164,9 @@ class Board:
         """Announce a worker. The first one of a new group ends what the slot's earlier group was doing."""
         if slot not in self._groups or self._groups[slot].token != token:
             await self.lose(slot, "worker_lost", "its worker group was replaced")
-            self._groups[slot] = Group(
-                token=token, shape=self._seating.shape_of(slot), size=size, reservation=reservation
-            )
+            self._groups[slot] = Group(token=token, shape=self._seating.shape_of(slot), size=size)
+            if reservation is not None:
+                self.reserved[slot].append(reservation)
         self._groups[slot].pids[rank] = pid
         if worker is not None:
             self._groups[slot].workers.append(worker)

@@ -13,6 +13,8 @@ import ray
 from cluster.capacity import Shape
 from cluster.capacity import require
 from cluster.capacity import shape_of
+from cluster.failures import meaning_of
+from cluster.failures import said
 from cluster.groups import WorkerGroups
 from cluster.session import connect
 from cluster.session import machines
@@ -99,7 +101,7 @@ class RayExecutor:
                 run_tune(searcher, groups, scratch)
                 held = groups.held()
             except ray.exceptions.RayError as error:
-                raise ClusterError(f"the cluster was lost: {error}. Remedy: the same command goes on") from error
+                raise ClusterError(_lost(error)) from error
             if not self._private:
                 groups.send_home(patience_s=20.0)
             return held
@@ -119,3 +121,10 @@ class RayExecutor:
             time_limit_s=resources.time_limit_s,
         )
         return job, shape_of(resources)
+
+
+def _lost(error: Exception) -> str:
+    remedy = "the same command goes on"
+    if meaning_of(error) == "out_of_memory":
+        remedy += ", best with more memory free or fewer trials at once (resources.max_concurrent)"
+    return f"the cluster was lost: {said(error)}. Remedy: {remedy}"

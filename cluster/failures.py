@@ -51,7 +51,6 @@ MEANINGS: dict[str, Meaning] = {
     "RayChannelError": "worker_lost",
     "RayChannelTimeoutError": "worker_lost",
     "RayDirectTransportError": "worker_lost",
-    # the cluster cannot do what is asked of it, however often it is tried
     # of Ray Train
     "RayTrainError": "worker_lost",
     "TrainingFailedError": "worker_lost",
@@ -68,7 +67,7 @@ MEANINGS: dict[str, Meaning] = {
     "PreemptionError": "preempted",
     "UserExceptionWithTraceback": "trainable_error",
     "SessionMisuseError": "trainable_error",
-    # nowhere to run
+    # nowhere to run: the cluster cannot do what is asked of it, however often it is tried
     "InsufficientClusterResourcesError": "no_cluster",
     "ActorAlreadyExistsError": "no_cluster",
     "ActorUnschedulableError": "no_cluster",
@@ -113,6 +112,18 @@ def cause_of(error: BaseException) -> Cause:
     """Return the cause to record for a trial whose worker ended with `error`."""
     meaning = meaning_of(error)
     return "worker_lost" if meaning == "no_cluster" else meaning
+
+
+def cause_of_run(error: BaseException) -> Cause:
+    """Return the cause to record for a trial whose Train run ended with `error`, which is never the trial's doing."""
+    cause = cause_of(error)
+    return "worker_lost" if cause == "trainable_error" else cause
+
+
+def said(error: BaseException) -> str:
+    """Return class and message of `error`; of Ray's page about memory the first line, which has the numbers."""
+    text = f"{type(error).__name__}: {error}".strip()
+    return text.partition("\n")[0] if meaning_of(error) == "out_of_memory" else text
 
 
 def worst(errors: dict[int, Exception]) -> tuple[Cause, BaseException]:

@@ -31,6 +31,8 @@ from cluster.capacity import Shape
 from cluster.capacity import capacity
 from cluster.capacity import require
 from cluster.capacity import with_growth
+from cluster.failures import cause_of_run
+from cluster.failures import said
 from cluster.failures import worst
 from cluster.placement import Premises
 from cluster.session import machines
@@ -38,6 +40,7 @@ from cluster.tickets import Order
 from cluster.worker import serve
 from orchestrator.errors import ClusterError
 from search_spaces.study import Resources
+from trainables.job import Cause
 from trainables.job import RunTrial
 
 RESTARTS = 2
@@ -204,15 +207,19 @@ class GroupHost(Board):
 
         slot = settings["slot"]
         while (shape := ask(self.turn(slot))) is not None:
-            before, reason = self.taken[slot], "its workers ended by themselves"
+            before = self.taken[slot]
+            cause: Cause = "worker_lost"
+            reason = "its workers ended by themselves"
             self._up[slot] = (time.monotonic(), shape.workers)
             try:
                 train(settings, shape, scratch)
             except Exception as error:  # the slot's boundary: whatever ended the run is kept for the driver
-                reason = f"{type(error).__name__}: {error}"
+                cause, reason = cause_of_run(error), said(error)
+            for reservation in self.reserved.pop(slot, ()):  # left behind where Ray's own processes were ended too
+                remove_placement_group(reservation)
             began, workers = self._up.pop(slot)
             self._held[slot] += (time.monotonic() - began) * workers
-            ask(self.lose(slot, "worker_lost", reason))
+            ask(self.lose(slot, cause, reason))
             if self.taken[slot] == before and not ask(self.made_room(slot)):
                 ask(self.give_up(slot, reason))
                 return
@@ -245,7 +252,7 @@ class LossTeller(UserCallback):
     def after_exception(self, run_context: Any, worker_exceptions: dict[int, Exception]) -> None:
         """Called by Ray Train before it restarts or gives up the workers."""
         cause, error = worst(worker_exceptions)
-        self._board.lose.remote(self._slot, cause, f"{type(error).__name__}: {error}")
+        self._board.lose.remote(self._slot, cause, said(error))
 
 
 def scaling(shape: Shape) -> ScalingConfig:

@@ -88,6 +88,8 @@ def _knock(address: str) -> None:
 
 def _no_connection(address: str, error: Exception) -> str:
     remedy = "`ray start --head` starts one; `--address local` needs none"
+    if ":" in address:
+        remedy += "; one that asks for a token (`ray start` makes such) is met with RAY_AUTH_MODE=token"
     if address == "local":
         remedy = "is there room for Ray's temporary files, and memory left?"
     reason = " ".join(str(error).split())[:300]

@@ -71,8 +71,6 @@ class Group:
     shape: Shape
     size: int
     pids: dict[int, int] = field(default_factory=dict)
-    reservation: Any = None
-    """Ray's placement group of the workers."""
     workers: list[Any] = field(default_factory=list)
     """Actor handles of the workers, by which a group that hangs is ended."""
     memory_mb: float = 0.0
@@ -87,11 +85,13 @@ class Group:
 
 def lost(ticket: Ticket, group: Group, cause: Cause, message: str) -> TrialOutcome:
     """Return what is recorded of a trial whose group has gone."""
+    seconds = (datetime.now(UTC) - ticket.started_at).total_seconds()
     return TrialOutcome(
         status="failed",
         cause=cause,
         error=message,
         curve=tuple(ticket.points),
-        seconds=(datetime.now(UTC) - ticket.started_at).total_seconds(),
+        seconds=seconds,
+        device_seconds=seconds * group.size,
         num_workers=group.size,
     )

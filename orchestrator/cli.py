@@ -91,7 +91,7 @@ def run(
     from orchestrator.budget import device_seconds
 
     if dry_run:
-        _print_plan(study, overrides, store)
+        _print_plan(study, overrides, store, retry_failed=retry_failed)
         return
     from orchestrator.overview import console
     from orchestrator.overview import print_problems
@@ -274,7 +274,7 @@ for command in (*ANSWERS, data, simulate, student, teacher):
     ablate.add_command(command)
 
 
-def _print_plan(source: str, overrides: tuple[str, ...], uri: str | None) -> None:
+def _print_plan(source: str, overrides: tuple[str, ...], uri: str | None, *, retry_failed: bool = False) -> None:
     from orchestrator import composition
     from orchestrator.costs import expected_cost
     from orchestrator.overview import console
@@ -284,7 +284,7 @@ def _print_plan(source: str, overrides: tuple[str, ...], uri: str | None) -> Non
 
     study, cells = composition.load(source, overrides)
     store = composition.open_store(uri, study)
-    queue, missing = composition.planned_queue(study, cells, store, cache_folder())
+    queue, missing = composition.planned_queue(study, cells, store, cache_folder(), retry_failed=retry_failed)
     records = [record for name in store.studies() for record in store.records(name)]
     outdated = sum(record.study == study.study and record.identity_version != IDENTITY_VERSION for record in records)
     cost = expected_cost(queue.cells, queue.known, records)

@@ -119,7 +119,9 @@ def inputs(cache_folder: Path) -> Inputs:
     )
 
 
-def planned_queue(study: Study, cells: Sequence[Cell], store: Store, cache_folder: Path) -> tuple[TrialQueue, str]:
+def planned_queue(
+    study: Study, cells: Sequence[Cell], store: Store, cache_folder: Path, *, retry_failed: bool = False
+) -> tuple[TrialQueue, str]:
     """Return the queue of what `store` lacks, changing nothing, and which data is missing, if any is.
 
     Without the data a trial can be counted but has no identity, so nothing counts as recorded.
@@ -128,7 +130,7 @@ def planned_queue(study: Study, cells: Sequence[Cell], store: Store, cache_folde
 
     planned = experiment(study, cells, cache_folder)
     try:
-        return planned.queue(store, adopt=False), ""
+        return planned.queue(store, adopt=False, retry_failed=retry_failed), ""
     except MissingData as error:
         return unrecorded_queue(study, cells, cache_folder), str(error)
 

@@ -19,7 +19,7 @@ from trainables.data.mini.spec import PRESETS
 from trainables.data.mini.spec import preset
 from trainables.data.mini.spec import spec_digest
 from trainables.data.sources import data_files
-from trainables.students.presets import checkpoint_path
+from trainables.students.presets import starting_files
 
 CONVERTED = "regions/whole.json"
 """File below the image folder that says that region features were converted, and which."""
@@ -41,7 +41,8 @@ class Digests:
 def digests(config: TrialConfig, cache: Path) -> Digests:
     """Return the digests of the data set, the teacher and the student's initial weights that `config` names.
 
-    The bundled benchmark need not have been generated yet. Raises `MissingData` if a real data set is not there.
+    The bundled benchmark need not have been generated yet. Raises `MissingData` if a real data set or a
+    file that the student starts from is not there.
     """
     data = data_digest(config.task.name, config.task.data, cache)
     return Digests(
@@ -52,16 +53,13 @@ def digests(config: TrialConfig, cache: Path) -> Digests:
 
 
 def student_digest(student: StudentConfig, cache: Path) -> str:
-    """Return the digest of the student's initial weights; a missing file is the trial's mistake, not the plan's.
+    """Return the digest of the student's initial weights. Raises `MissingData` where a file of them is not there.
 
     A checkpoint alone has the digest of its bytes; a vocabulary and a trunk's checkpoint are added to it.
     """
-    checkpoint = None if student.init == "scratch" else checkpoint_path(student.preset, student.init)
-    more = {"vocabulary": student.vocabulary, "trunk": student.trunk_checkpoint}
-    named = {name: Path(path).expanduser() for name, path in more.items() if path is not None}
-    found = {name: path for name, path in ({"init": checkpoint} | named).items() if path and path.is_file()}
-    digests_of = dict(zip(found, file_digests(found.values(), cache), strict=True))
-    return digests_of.get("init", "") if found.keys() <= {"init"} else _hash(dict(digests_of))
+    files = starting_files(student)
+    digests_of = dict(zip(files, file_digests(files.values(), cache), strict=True))
+    return digests_of.get("init", "") if files.keys() <= {"init"} else _hash(dict(digests_of))
 
 
 def _teacher(config: TrialConfig, cache: Path) -> str:

@@ -10,7 +10,7 @@ class DataError(Exception):
 
 
 class MissingData(DataError):
-    """Files of a data set are not there."""
+    """Files of a data set, or those that a student starts from, are not there."""
 
 
 class UnreadableData(DataError):

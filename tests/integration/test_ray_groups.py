@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,24 +19,24 @@ from tests.integration.restless import WatchingQueue
 from tests.integration.restless import plain_study
 
 pytestmark = pytest.mark.ray
-HANGS, LEAKS = 4, 3
+HANGS, LEAKS, ORPHANED = 4, 3, 6
 
 
-def run(resources: Resources, seeds: int = 5) -> Ledger:
+def run(resources: Resources, mark: str = "") -> Ledger:
     from cluster.executor import RayExecutor
 
-    ledger = Ledger(queue=WatchingQueue(plain_study(seeds)))
-    trainable = Restless(hangs=HANGS, leaks=LEAKS)
+    ledger = Ledger(queue=WatchingQueue(plain_study(6)))
+    trainable = Restless(hangs=HANGS, leaks=LEAKS, orphaned=ORPHANED, mark=mark)
     executor = RayExecutor(address="local", resources=resources, cache=Path("/nowhere"), run_trial=trainable)
     executor.run(ledger.queue, ledger.finish)
     return ledger
 
 
 @pytest.fixture(scope="module")
-def ledger(ray_cluster: None) -> Ledger:
-    """One slot; the third trial leaves memory behind and the fourth hangs."""
+def ledger(ray_cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Ledger:
+    """One slot; the third trial leaves memory behind, the fourth hangs, the sixth loses its Train run once."""
     limits = {"trials_per_group": 2, "memory_limit_mb": LEAK_MB + 200.0, "time_limit_s": 2.0}
-    return run(Resources(max_concurrent=1, **limits))
+    return run(Resources(max_concurrent=1, **limits), str(tmp_path_factory.mktemp("groups") / "orphaned"))
 
 
 def of(ledger: Ledger, seed: int) -> Record:
@@ -45,17 +46,31 @@ def of(ledger: Ledger, seed: int) -> Record:
 
 @pytest.mark.slow
 def test_a_group_is_renewed_after_its_trials_and_after_memory_left_behind(ledger: Ledger) -> None:
-    assert {record.seed for record in ledger.records if record.completed} == {1, 2, LEAKS, 5}
+    assert {record.seed for record in ledger.records if record.completed} == {1, 2, LEAKS, 5, ORPHANED}
     one, two, three, five = (of(ledger, seed).device for seed in (1, 2, LEAKS, 5))
     assert one == two
     assert len({two, three, five}) == 3
 
 
 @pytest.mark.slow
-def test_a_trial_that_hangs_is_recorded_with_its_curve_so_far(ledger: Ledger) -> None:
+def test_a_trial_that_hangs_is_recorded_with_its_curve_so_far_and_what_it_cost(ledger: Ledger) -> None:
     hung = of(ledger, HANGS)
     assert (hung.status, hung.cause, hung.attempts) == ("failed", "time_limit", 1)
+    assert hung.device_seconds == hung.seconds > 2.0
     assert len(ledger.outcomes[hung.trial_id].curve) == EVALUATIONS
+
+
+@pytest.mark.slow
+def test_a_trial_whose_train_run_was_ended_is_run_again_and_its_place_is_given_back(ledger: Ledger) -> None:
+    import ray
+    from ray.util import placement_group_table
+
+    orphaned = of(ledger, ORPHANED)
+    assert (orphaned.status, orphaned.attempts) == ("completed", 2)
+    until = time.monotonic() + 10
+    while ray.available_resources().get("CPU") != ray.cluster_resources()["CPU"] and time.monotonic() < until:
+        time.sleep(0.1)
+    assert {group["state"] for group in placement_group_table().values()} == {"REMOVED"}
 
 
 @pytest.mark.slow

@@ -14,28 +14,17 @@ from safetensors.torch import load_file
 from safetensors.torch import save_file
 from torch import nn
 
-from trainables.students.presets import checkpoint_path
-
 _WRAPPERS = ("state_dict", "model")
 
 
 class CheckpointError(ValueError):
-    """A student checkpoint is absent or does not fit."""
+    """A student checkpoint cannot be read or does not fit."""
 
 
 def save_encoder(encoder: nn.Module, path: Path, metadata: dict[str, str]) -> None:
     """Write the encoder's parameters as float16 (half the size; frozen word vectors are not parameters)."""
     tensors = {name: value.to(torch.float16).contiguous() for name, value in encoder.state_dict().items()}
     save_file(tensors, path, metadata=metadata)
-
-
-def existing_checkpoint(preset: str, init: str) -> Path:
-    """Return the file that `init` means. Raises CheckpointError where there is none."""
-    path = checkpoint_path(preset, init)
-    if not path.is_file():
-        remedy = "use student.init=scratch or a checkpoint's path" if init == "pretrained" else "check student.init"
-        raise CheckpointError(f"no student checkpoint at {path.name} for preset {preset!r} (init={init!r}): {remedy}")
-    return path
 
 
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:

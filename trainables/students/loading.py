@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from trainables.students.checkpoint import CheckpointError
-from trainables.students.checkpoint import existing_checkpoint
 from trainables.students.checkpoint import read_tensors
+from trainables.students.presets import existing_checkpoint
 from trainables.students.published import VCR_WORDS
 from trainables.students.published import WORDS
 from trainables.students.published import Layout
@@ -108,7 +108,8 @@ def load_student(student: nn.Module, preset: str, init: str) -> LoadReport:
     Published checkpoints also bring BERT's pooler into the head, and their norms' epsilon.
 
     Raises:
-        CheckpointError: absent, unreadable, of no known layout, or a transformer or vocabulary of another size.
+        MissingData: there is no such file.
+        CheckpointError: unreadable, of no known layout, or a transformer or vocabulary of another size.
     """
     path = existing_checkpoint(preset, init)
     tensors = read_tensors(path)

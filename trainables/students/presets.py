@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Literal
 
+from trainables.errors import MissingData
+
 if TYPE_CHECKING:
     from trainables.config import StudentConfig
 
@@ -46,11 +48,37 @@ PRESETS: dict[str, StudentPreset] = {
 }
 
 
-def checkpoint_path(preset: str, init: str) -> Path:
-    """The file that `student.init` means: the shipped weights of the preset, or a path."""
-    if init == "pretrained":
-        return Path(__file__).parent.parent / "assets" / f"{PRESETS[preset].shipped_as or preset}.safetensors"
-    return Path(init).expanduser()
+def starting_files(student: StudentConfig) -> dict[str, Path]:
+    """Return the files that the student starts from, by their part: `init`, `vocabulary`, `trunk`.
+
+    Raises `MissingData`, naming the setting and its remedy, where one is not there.
+    """
+    files = {} if student.init == "scratch" else {"init": existing_checkpoint(student.preset, student.init)}
+    if student.vocabulary is not None:
+        files["vocabulary"] = _existing("vocabulary", student.vocabulary)
+    if student.trunk_checkpoint is not None:
+        files["trunk"] = _existing("trunk_checkpoint", student.trunk_checkpoint)
+    return files
+
+
+def existing_checkpoint(preset: str, init: str) -> Path:
+    """Return the file that `student.init` means, a path or the preset's shipped weights. Raises `MissingData`."""
+    if init != "pretrained":
+        return _existing("init", init)
+    name = f"{PRESETS[preset].shipped_as or preset}.safetensors"
+    path = Path(__file__).parent.parent / "assets" / name
+    if not path.is_file():
+        raise MissingData(
+            f"student.init: no weights of {preset!r} come with the program; give the path of a checkpoint, or scratch"
+        )
+    return path
+
+
+def _existing(setting: str, given: str) -> Path:
+    path = Path(given).expanduser()
+    if not path.is_file():
+        raise MissingData(f"student.{setting}: no file at {path}; give the path of one that is there")
+    return path
 
 
 def sees_pictures(student: StudentConfig) -> bool:

@@ -8,7 +8,6 @@ import torch
 from torch import nn
 
 from trainables.config import StudentConfig
-from trainables.students.checkpoint import existing_checkpoint
 from trainables.students.checkpoint import read_tensors
 from trainables.students.heads import ClassifierHead
 from trainables.students.heads import num_outputs
@@ -17,6 +16,7 @@ from trainables.students.loading import LoadReport
 from trainables.students.loading import fitted
 from trainables.students.loading import load_student
 from trainables.students.presets import PRESETS
+from trainables.students.presets import existing_checkpoint
 from trainables.students.single_stream import SingleStream
 from trainables.students.single_stream import StudentBatch
 from trainables.students.trunks import Trunk
@@ -98,7 +98,8 @@ def checked(config: StudentConfig, region_width: int) -> LoadReport:
     """What of the checkpoint `config.init` becomes what of a student that has no weights yet; nothing is trained.
 
     Raises:
-        CheckpointError: absent, unreadable or of no known layout.
+        MissingData: there is no such file.
+        CheckpointError: unreadable or of no known layout.
         VocabularyError: as `build_student`.
     """
     path = existing_checkpoint(config.preset, config.init)

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from trainables.config import StudentConfig
+from trainables.errors import MissingData
 from trainables.students.checkpoint import CheckpointError
 from trainables.students.checkpoint import save_encoder
 from trainables.students.loading import load_student
@@ -114,7 +115,7 @@ def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
 def test_a_preset_without_a_shipped_checkpoint_says_what_to_do() -> None:
     config = StudentConfig(preset="uniter_small", init="pretrained")
 
-    with pytest.raises(CheckpointError, match=r"uniter_small.*student\.init=scratch"):
+    with pytest.raises(MissingData, match=r"student\.init: no weights of 'uniter_small'.*or scratch"):
         build_student(config, task="vqa", num_classes=3, region_width=REGION_WIDTH)
 
 

@@ -13,8 +13,10 @@ ray_exceptions = pytest.importorskip("ray.exceptions")
 from cluster.failures import MEANINGS  # noqa: E402
 from cluster.failures import POLICIES  # noqa: E402
 from cluster.failures import cause_of  # noqa: E402
+from cluster.failures import cause_of_run  # noqa: E402
 from cluster.failures import meaning_of  # noqa: E402
 from cluster.failures import policy_of  # noqa: E402
+from cluster.failures import said  # noqa: E402
 from cluster.failures import worst  # noqa: E402
 
 
@@ -81,3 +83,14 @@ def test_a_subclass_that_is_not_listed_has_the_meaning_of_its_base() -> None:
 def test_a_lost_peer_outranks_the_echo_in_the_survivors() -> None:
     lost = ray_exceptions.ActorDiedError()
     assert worst({0: RuntimeError("connection closed by peer"), 1: lost}) == ("worker_lost", lost)
+
+
+def test_what_ended_a_train_run_is_never_the_trials_own_doing() -> None:
+    assert cause_of_run(RuntimeError("a bug of Ray's")) == "worker_lost"
+    assert cause_of_run(ray_exceptions.OutOfMemoryError("killed")) == "out_of_memory"
+
+
+def test_of_rays_page_about_memory_the_line_with_the_numbers_is_kept() -> None:
+    page = ray_exceptions.OutOfMemoryError("1 worker(s) were killed; 8.4GB used / 23.5GB limit\nObject store: ...")
+    assert said(page) == "OutOfMemoryError: 1 worker(s) were killed; 8.4GB used / 23.5GB limit"
+    assert said(ValueError("one\ntwo")) == "ValueError: one\ntwo"

@@ -124,6 +124,8 @@ def test_a_failed_trial_gives_status_1_and_is_explained(command: Command) -> Non
     assert "RuntimeError: seed 2 raises on purpose" in status
     command.accidents = {}
     assert command("run", "little.yaml").exit_code == 1, "it is not run again unasked"
+    assert ", 0 owed" in command("run", "little.yaml", "--dry-run").stdout
+    assert ", 2 owed" in command("run", "little.yaml", "--dry-run", "--retry-failed").stdout
     assert command("run", "little.yaml", "--retry-failed").exit_code == 0
 
 

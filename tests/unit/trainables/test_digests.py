@@ -114,3 +114,13 @@ def test_the_students_initial_weights_are_part_of_what_a_trial_is(tmp_path: Path
     before = digest(str(first))
     second.write_bytes(b"one")
     assert digest(str(second)) == before
+
+
+@pytest.mark.parametrize("setting", ["init", "vocabulary", "trunk_checkpoint"])
+def test_a_file_that_the_student_starts_from_and_that_is_not_there_is_named_before_any_trial(
+    setting: str, tmp_path: Path
+) -> None:
+    student = StudentConfig(preset="clip_vil_base", **{"init": "scratch", setting: str(tmp_path / "none.pt")})
+
+    with pytest.raises(MissingData, match=rf"student\.{setting}: no file at .*none\.pt"):
+        digests(TrialConfig(student=student), tmp_path)
