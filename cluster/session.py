@@ -66,8 +66,9 @@ def machines() -> tuple[list[dict[str, float]], dict[str, float] | None]:
 
 def _initialise(address: str, num_cpus: int | None) -> None:
     _set_environment(ENVIRONMENT)
-    for name in ("ray", "ray.tune", "ray.train", "ray.data"):
+    for name in ("ray", "ray.train", "ray.data"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # a lane that dies is replaced, and no news
     options = _local_options(num_cpus) if address == "local" else _remote_options()
     try:
         _knock(address)

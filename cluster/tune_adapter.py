@@ -31,7 +31,7 @@ from orchestrator.trials import Trial
 MOST_ATTEMPTS = {"retry": 3, "retry_preempted": 20}
 """Executions of a trial by policy; the last loss is recorded."""
 LIVES = 3
-"""How often the actor of a lane may die without bringing any news, and how many runs of Tune there are at most."""
+"""How often the actor of a lane may die without bringing any news."""
 AHEAD = 4
 """Trials offered beyond the slots, at most, so that a group need not wait for the driver."""
 
@@ -84,10 +84,6 @@ class QueueSearcher(Searcher):
             return str(Searcher.FINISHED)
         self._lanes[trial_id] = slot
         return {"slot": slot}
-
-    def begin_again(self) -> None:
-        """Forget the lanes of a Tune run that has ended before its time."""
-        self._lanes.clear()
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Ask the board for the news that a lane has announced."""
@@ -179,33 +175,25 @@ class QueueSearcher(Searcher):
 
 
 def run_tune(searcher: QueueSearcher, groups: WorkerGroups, scratch: str) -> None:
-    """Run Tune until the searcher says that it is finished; raise what made it stop early.
-
-    Tune itself ends where an actor does in a way that it does not expect, as when Ray ends one for want of memory. The
-    worker groups do not notice, and another Tune goes on.
-    """
+    """Run Tune until the searcher says that it is finished; raise what made it stop early."""
     trainable = tune.with_resources(
         tune.with_parameters(Lane, board=groups.board), tune.PlacementGroupFactory([HEAD_SHARE])
     )
-    for life in range(1, LIVES + 1):
-        tuner = tune.Tuner(
-            trainable,
-            tune_config=tune.TuneConfig(search_alg=searcher, num_samples=-1),
-            run_config=tune.RunConfig(
-                name=f"study-{life}",
-                storage_path=scratch,
-                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-                verbose=0,
-            ),
-        )
-        try:
-            tuner.fit()
-            break
-        except RuntimeError as error:
-            if not isinstance(error.__cause__, ray.exceptions.RayError):
-                raise
-            if life == LIVES:
-                raise error.__cause__ from None
-            searcher.begin_again()
+    tuner = tune.Tuner(
+        trainable,
+        tune_config=tune.TuneConfig(search_alg=searcher, num_samples=-1),
+        run_config=tune.RunConfig(
+            name="study",
+            storage_path=scratch,
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+            verbose=0,
+        ),
+    )
+    try:
+        tuner.fit()
+    except RuntimeError as error:  # so Tune wraps what it does not expect of an actor: that Ray ended it for memory
+        if isinstance(error.__cause__, ray.exceptions.RayError):
+            raise error.__cause__ from None
+        raise
     if searcher.failure is not None:
         raise searcher.failure
