@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +119,8 @@ def prepare(
     from orchestrator import composition
     from trainables.data.convert import prepare_examples
 
-    found = _inspect(prepare_examples, folder, task, most_unreadable, quiet)
+    store = partial(prepare_examples, needs_pictures=not regions)
+    found = _inspect(store, folder, task, most_unreadable, quiet)
     if regions:
         from trainables.vision.conversion import convert_regions
 

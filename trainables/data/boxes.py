@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trainables.data.pictures import Pictures
+from trainables.errors import MissingData
 from trainables.errors import UnreadableData
 
 Boxes = tuple[tuple[float, float, float, float], ...]
@@ -50,7 +51,7 @@ def read_metadata(pictures: Pictures, image: str) -> Metadata | None:
     name = str(Path(image).with_suffix(".json"))
     try:
         text = pictures.read(name)
-    except FileNotFoundError:
+    except MissingData:
         return None
     return _parsed(pictures.folder / name, text)
 

@@ -65,10 +65,11 @@ def prepare_examples(
     *,
     splits: Sequence[str] = (),
     most_unreadable: float = MOST_UNREADABLE,
+    needs_pictures: bool = True,
 ) -> list[Inspection]:
     """Store the examples of the splits (of all, if none is named) and return what is wrong with them.
 
-    Raises as `check`.
+    `needs_pictures`: false where region features are to be converted next. Raises as `check`.
     """
     folder = task_folder(task, data, cache)
     target = stored_folder(task, data, cache)
@@ -76,7 +77,7 @@ def prepare_examples(
     found = []
     with FileLock(target / "prepare.lock"):
         for split in splits or splits_of(task, data):
-            inspection = Inspection(task=task, folder=folder, split=split)
+            inspection = Inspection(task=task, folder=folder, split=split, needs_pictures=needs_pictures)
             _store(inspection, target / split, progress, most_unreadable)
             found.append(inspection)
     return found

@@ -64,6 +64,8 @@ class Inspection:
     task: str
     folder: Path
     split: str
+    needs_pictures: bool = True
+    """Whether an image without a picture or converted region features is a finding."""
     num_examples: int = 0
     num_boxes: dict[str, int] = field(default_factory=dict)
     """image -> number of its boxes, in order of appearance."""
@@ -108,7 +110,7 @@ class Inspection:
                 yield Seen(example=self._fitted(example, self.num_boxes[example.image]), boxes=boxes)
 
     def _boxes(self, pictures: Pictures, image: str) -> Boxes:
-        if image not in pictures and image not in self._converted:
+        if self.needs_pictures and image not in self._converted and image not in pictures:
             self.findings.add(MISSING_IMAGE, image)
         metadata = self._metadata(pictures, image)
         if metadata is None:

@@ -8,7 +8,6 @@ Imports no torch before a block is computed.
 from __future__ import annotations
 
 import functools
-import io
 import json
 from collections import Counter
 from collections.abc import Callable
@@ -220,15 +219,11 @@ def _patch_rows(teacher: Teacher, block: FeatureBlock, _: Path) -> list[np.ndarr
 
 
 def _pictures(block: FeatureBlock) -> list[Image.Image]:
-    from PIL import Image
 
     from trainables.data.pictures import Pictures
 
-    files, pictures = Pictures(Path(block.image_folder)), []
-    for image in block.sources:
-        with Image.open(io.BytesIO(files.read(image))) as picture:
-            pictures.append(picture.convert("RGB"))
-    return pictures
+    files = Pictures(Path(block.image_folder))
+    return [files.picture(image) for image in block.sources]
 
 
 def _text_rows(teacher: Teacher, block: FeatureBlock, _: Path) -> list[np.ndarray]:

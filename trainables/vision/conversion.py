@@ -146,7 +146,7 @@ class _Conversion:
 
     def convert(self, source: Path, progress: Progress) -> None:
         start = self.position if self.source == _name(source) else 0
-        self.source, count, bad = _name(source), 0, 0
+        self.source, count, bad, total = _name(source), 0, 0, 1
         for entry in read_features(source, start):
             count += 1
             self.position = entry.position
@@ -155,11 +155,12 @@ class _Conversion:
                 self.report.findings.add(UNREADABLE, f"{source.name}: {entry.found}")
             else:
                 self._add(entry.found)
-            progress(f"regions: {source.name}", min(entry.position, entry.total - 1), entry.total)
+            total = entry.total
+            progress(f"regions: {source.name}", min(entry.position, total - 1), total)
         if bad > MOST_UNREADABLE * count:
             raise UnreadableData(f"{source}: {bad} of {count} entries are unreadable:\n" + self._named(UNREADABLE))
         self._write()
-        progress(f"regions: {source.name}", 1, 1)
+        progress(f"regions: {source.name}", total, total)
 
     def finish(self, images: Iterable[str]) -> RegionReport:
         for image in images:

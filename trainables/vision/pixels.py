@@ -8,7 +8,6 @@ trunk's are, so that boxes relative to the picture stay right. 150 kB a picture.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 import shutil
@@ -19,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL.Image import Resampling
 
 from trainables.data.examples import TaskSplit
 from trainables.data.pictures import Pictures
@@ -101,12 +100,10 @@ def _write(folder: Path, images: Sequence[str], pictures: Pictures) -> None:
 
 def _pixels(pictures: Pictures, image: str) -> np.ndarray:
     try:
-        content = pictures.read(image)
-    except FileNotFoundError as error:
+        picture = pictures.picture(image)
+    except MissingData as error:
         raise MissingData(
             f"{pictures.folder / image}: no picture there; students that read pixels need the pictures themselves, "
             "not only region features (student.visual_input=regions does without)"
         ) from error
-    with Image.open(io.BytesIO(content)) as picture:
-        small = picture.convert("RGB").resize((PICTURE_SIZE, PICTURE_SIZE), Image.Resampling.BICUBIC)
-    return np.asarray(small).transpose(2, 0, 1)
+    return np.asarray(picture.resize((PICTURE_SIZE, PICTURE_SIZE), Resampling.BICUBIC)).transpose(2, 0, 1)

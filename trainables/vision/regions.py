@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import io
 import json
 import os
 import tempfile
@@ -199,7 +198,8 @@ def build_regions(split: TaskSplit, cache: Path, progress: Progress) -> None:
     """Compute what is missing of the region features of a split's images; what exists is left alone.
 
     Raises:
-        MissingData: a detector's features were converted for the data set, and images of the split are not in them.
+        MissingData: a picture is not there; or a detector's features were converted for the data set, and images of
+            the split are not in them.
     """
     if (Path(split.image_folder) / FOLDER / WHOLE).is_file():
         _all_converted(split, open_regions(cache, split.image_folder))
@@ -270,7 +270,7 @@ def _write_shard(
 
 def _encode(images: Sequence[str], split: TaskSplit) -> list[tuple[np.ndarray, np.ndarray]]:
     import torch
-    from PIL import Image
+    from PIL.Image import Resampling
 
     from trainables.vision.trunk import PIXEL_MEAN
     from trainables.vision.trunk import PIXEL_STD
@@ -279,10 +279,10 @@ def _encode(images: Sequence[str], split: TaskSplit) -> list[tuple[np.ndarray, n
     pixels, boxes = [], []
     files = Pictures(Path(split.image_folder))
     for image in images:
-        with Image.open(io.BytesIO(files.read(image))) as picture:
-            boxes.append(relative_boxes(split.boxes.get(image, ()), picture.width, picture.height))
-            small = picture.convert("RGB").resize((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.BICUBIC)
-            pixels.append(np.asarray(small, dtype=np.float32) / 255)
+        picture = files.picture(image)
+        boxes.append(relative_boxes(split.boxes.get(image, ()), picture.width, picture.height))
+        small = picture.resize((IMAGE_SIZE, IMAGE_SIZE), Resampling.BICUBIC)
+        pixels.append(np.asarray(small, dtype=np.float32) / 255)
     with torch.inference_mode():
         inputs = torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2)  # channels last in memory
         maps = imagenet_trunk()((inputs - PIXEL_MEAN) / PIXEL_STD).numpy()

@@ -168,7 +168,26 @@ def test_a_compressed_or_broken_shard_is_named(tmp_path: Path) -> None:
     (tmp_path / "000000.tar").write_bytes(b"x" * 2000)
 
     with pytest.raises(UnreadableData, match=r"000000\.tar: .*uncompressed tar"):
-        Pictures(tmp_path)
+        Pictures(tmp_path).read("a.jpg")
+
+
+def test_shards_may_lie_where_the_loose_pictures_would(tmp_path: Path) -> None:
+    (tmp_path / "train2014").mkdir()
+    (tmp_path / "a.jpg").write_bytes(b"picture")
+    pack(tmp_path / "train2014/000000.tar", tmp_path, {"a.jpg": "a.jpg"})
+
+    assert "train2014/a.jpg" in Pictures(tmp_path)
+    assert Pictures(tmp_path).read("train2014/a.jpg") == b"picture"
+    assert "val2014/a.jpg" not in Pictures(tmp_path)
+
+
+def test_a_picture_that_is_missing_or_broken_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"no picture")
+
+    with pytest.raises(MissingData, match=r"b\.jpg: no such picture.*\.tar shard.*ablate data check"):
+        Pictures(tmp_path).picture("b.jpg")
+    with pytest.raises(UnreadableData, match=r"a\.jpg: cannot be decoded"):
+        Pictures(tmp_path).picture("a.jpg")
 
 
 def test_checking_and_preparing_load_no_torch() -> None:
