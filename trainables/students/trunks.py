@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from trainables.config import StudentConfig
+from trainables.open_clip_log import weights_follow
 from trainables.students.checkpoint import CheckpointError
 from trainables.torchvision_ops import declare_missing_ops
 from trainables.vision.pixels import PICTURE_SIZE
@@ -106,7 +107,8 @@ def open_clip_trunk(config: StudentConfig) -> Trunk:
             "open_clip checkpoint (.pt or .safetensors)"
         )
     try:
-        model = open_clip.create_model(name, load_weights=False, pretrained_text=False)
+        with weights_follow():
+            model = open_clip.create_model(name, load_weights=False, pretrained_text=False)
         open_clip.load_checkpoint(model, str(Path(config.trunk_checkpoint).expanduser()), weights_only=True)
     except (OSError, EOFError, RuntimeError, ValueError, KeyError, AttributeError, pickle.UnpicklingError) as error:
         first = next(iter(str(error).splitlines()), type(error).__name__)

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from trainables.config import TeacherConfig
+from trainables.open_clip_log import weights_follow
 from trainables.teachers.archives import is_archive
 from trainables.teachers.archives import read_archive
 from trainables.teachers.digest import BUNDLED
@@ -77,9 +78,10 @@ def _create(config: TeacherConfig, random: bool) -> tuple[Any, Any]:
 
     pixels = _published_preprocessing(config.model) if config.checkpoint is not None else {}
     try:
-        model, _, preprocess = open_clip.create_model_and_transforms(
-            config.model, load_weights=not random, pretrained_text=False, **pixels
-        )
+        with weights_follow():
+            model, _, preprocess = open_clip.create_model_and_transforms(
+                config.model, load_weights=not random, pretrained_text=False, **pixels
+            )
         if config.checkpoint is not None and not random:
             _load(model, config.model, Path(config.checkpoint).expanduser())
     except _UNLOADABLE as error:
