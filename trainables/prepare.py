@@ -16,6 +16,7 @@ from filelock import Timeout
 from trainables.config import TeacherConfig
 from trainables.config import TrialConfig
 from trainables.config import canonical
+from trainables.errors import MissingData
 from trainables.students.presets import sees_pictures
 from trainables.teachers.digest import BUNDLED
 from trainables.teachers.feature_blocks import FeatureBlock
@@ -91,6 +92,8 @@ def _prepare_data(configs: Sequence[TrialConfig], cache: Path, progress: Progres
     with_pixels = set(tasks_of(config for config in configs if sees_pictures(config.student)))
     for task, data in tasks_of(configs):
         for split in (load_split(task, data, name, cache) for name in splits_of(task, data)):
+            if split.split in ("train", "val") and not split.examples:
+                raise MissingData(f"{data}: no example of {task} is in split {split.split!r}; a trial needs some")
             if split.labelled or pictured(split, cache):
                 build_regions(split, cache, progress)
                 if (task, data) in with_pixels:

@@ -194,6 +194,8 @@ def _final(
 
 def _evaluated(job: TrialJob, student: Student, device: torch.device, name: str) -> Evaluation:
     split = load_split(job.config.task.name, job.config.task.data, name, Path(job.cache))
+    if not split.examples:  # a rule or a list may leave nothing of a small test
+        return Evaluation(metrics={}, predictions=())
     return evaluate(student, _inputs(job, split), device, job.config.optim)
 
 

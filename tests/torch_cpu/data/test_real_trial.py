@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from trainables.config import TrialConfig
 from trainables.data.convert import prepare_examples
 from trainables.data.splits import splits_of
 from trainables.data.submission import submission
+from trainables.errors import MissingData
 from trainables.job import Alone
 from trainables.job import TrialJob
 from trainables.job import TrialOutcome
@@ -25,7 +27,7 @@ from trainables.trial import run_trial
 from trainables.vision.conversion import convert_regions
 
 WIDTH = 24
-EVALUATE = ("val", "test", "test_rule_singular", "blind_test")
+EVALUATE = ("val", "test", "test_rule_singular", "test_rule_plural", "blind_test")
 
 
 def quiet(what: str, done: int, total: int) -> None:
@@ -61,6 +63,21 @@ def test_a_trial_on_prepared_files_scores_every_split_but_the_blind_one(outcome:
     assert {"val/accuracy", "test/accuracy_q_a", "test_rule_singular/accuracy"} <= outcome.metrics.keys()
     assert {name for name in outcome.metrics if name.startswith("blind")} == {"blind_test/n"}
     assert outcome.metrics["test_rule_singular/n"] == 1  # one of the two questions names one person
+
+
+def test_a_shifted_test_that_a_rule_leaves_empty_has_no_metrics(outcome: TrialOutcome) -> None:
+    assert not [name for name in outcome.metrics if name.startswith("test_rule_plural")]
+
+
+def test_data_without_an_example_to_train_on_is_refused_before_any_trial(tmp_path: Path) -> None:
+    make_vcr(tmp_path / "vcr", train=120)
+    (tmp_path / "vcr/train.jsonl").write_text("")
+    config = TrialConfig(
+        task=TaskConfig(name="vcr", data=str(tmp_path / "vcr")), student=StudentConfig(init="scratch")
+    )
+
+    with pytest.raises(MissingData, match=r"vcr: no example of vcr is in split 'train'"):
+        prepare([config], tmp_path / "cache", quiet)
 
 
 def test_what_it_predicts_on_the_blind_split_is_a_submission(outcome: TrialOutcome) -> None:
