@@ -5,6 +5,7 @@ Streamed: of the rows nothing is kept but counts and the first few names of each
 
 from __future__ import annotations
 
+from collections.abc import Container
 from collections.abc import Iterator
 from dataclasses import dataclass
 from dataclasses import field
@@ -138,13 +139,16 @@ class Inspection:
         return whole
 
 
-def described(inspection: Inspection) -> list[str]:
-    """Return what a person is told of a split: counts, and each kind of problem with its first places."""
+def described(inspection: Inspection, named: Container[Path] = frozenset()) -> list[str]:
+    """Return what a person is told of a split: counts, and each kind of problem with its first places.
+
+    `named`: files whose rows were told before, of another split that is read from them.
+    """
     lines = [
         f"{inspection.split}: {inspection.num_examples:,} examples, {inspection.num_images:,} images, "
         f"{inspection.num_bad:,} unreadable rows"
     ]
-    for rows in inspection.rows:
+    for rows in (rows for rows in inspection.rows if rows.path not in named):
         lines += [f"  {rows.path}, line {number}: {reason}" for number, reason in rows.reasons[:NUM_NAMED]]
     for kind, count in inspection.findings.counts.items():
         lines.append(f"  {kind}: {count:,}")
