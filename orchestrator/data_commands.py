@@ -238,11 +238,10 @@ def _inspect(
     name = _task(folder, task)
     with composition.display(quiet) as display:
         found = run(name, folder, cache_folder(), display.preparing, most_unreadable=most_unreadable)
-    named: set[Path] = set()
+    told: set[tuple[Path, int]] = set()
     for inspection in found:
-        for line in described(inspection, named):
+        for line in described(inspection, told):
             click.echo(line)
-        named.update(rows.path for rows in inspection.rows)
     return found
 
 

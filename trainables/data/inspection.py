@@ -5,7 +5,6 @@ Streamed: of the rows nothing is kept but counts and the first few names of each
 
 from __future__ import annotations
 
-from collections.abc import Container
 from collections.abc import Iterator
 from dataclasses import dataclass
 from dataclasses import field
@@ -139,17 +138,19 @@ class Inspection:
         return whole
 
 
-def described(inspection: Inspection, named: Container[Path] = frozenset()) -> list[str]:
+def described(inspection: Inspection, told: set[tuple[Path, int]]) -> list[str]:
     """Return what a person is told of a split: counts, and each kind of problem with its first places.
 
-    `named`: files whose rows were told before, of another split that is read from them.
+    `told`: rows (file, line) that were named before, of another split that is read from the same file; grows.
     """
     lines = [
         f"{inspection.split}: {inspection.num_examples:,} examples, {inspection.num_images:,} images, "
         f"{inspection.num_bad:,} unreadable rows"
     ]
-    for rows in (rows for rows in inspection.rows if rows.path not in named):
-        lines += [f"  {rows.path}, line {number}: {reason}" for number, reason in rows.reasons[:NUM_NAMED]]
+    for rows in inspection.rows:
+        new = [(number, reason) for number, reason in rows.reasons if (rows.path, number) not in told]
+        told.update((rows.path, number) for number, _ in new)
+        lines += [f"  {rows.path}, line {number}: {reason}" for number, reason in new[:NUM_NAMED]]
     for kind, count in inspection.findings.counts.items():
         lines.append(f"  {kind}: {count:,}")
         lines += [f"    {where}" for where in inspection.findings.named[kind]]

@@ -24,6 +24,7 @@ from trainables.data.inspection import MISSING_IMAGE
 from trainables.data.inspection import NO_BOX
 from trainables.data.inspection import NO_METADATA
 from trainables.data.inspection import OUTSIDE
+from trainables.data.inspection import described
 from trainables.data.load import load_split
 from trainables.data.pictures import Pictures
 from trainables.data.stored import StoredExamples
@@ -226,3 +227,15 @@ def test_a_preparation_killed_outright_leaves_only_whole_files_and_the_next_one_
 
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
     assert tuple(load("vcr", folder, "train", cache).examples) == tuple(read.examples)
+
+
+def test_a_row_that_two_splits_cannot_read_is_named_once(tmp_path: Path) -> None:
+    folder = make_vcr(tmp_path, train=120)
+    with (folder / "train.jsonl").open("a") as file:
+        file.write("no JSON\n")
+    told: set[tuple[Path, int]] = set()
+
+    found = check("vcr", str(folder), tmp_path / "cache", quiet, splits=["train", "val"])
+    lines = [line for inspection in found for line in described(inspection, told)]
+    assert [inspection.num_bad for inspection in found] == [1, 1]
+    assert sum("line 121: JSONDecodeError" in line for line in lines) == 1
