@@ -216,7 +216,8 @@ class GroupHost(Board):
             except Exception as error:  # the slot's boundary: whatever ended the run is kept for the driver
                 cause, reason = cause_of_run(error), said(error)
             for reservation in self.reserved.pop(slot, ()):  # left behind where Ray's own processes were ended too
-                remove_placement_group(reservation)
+                with suppress(ray.exceptions.RayError):
+                    remove_placement_group(reservation)
             began, workers = self._up.pop(slot)
             self._held[slot] += (time.monotonic() - began) * workers
             ask(self.lose(slot, cause, reason))

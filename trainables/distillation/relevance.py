@@ -34,9 +34,13 @@ class Relevance:
     """bool, true at words."""
 
 
-def cosine_relevance(words_BNT: Tensor, whole_BT: Tensor) -> Tensor:
-    """Return (B, N) the cosine of each word with the image (visual) or with the sentence (semantic relevance)."""
-    return (unit_length(words_BNT) * unit_length(whole_BT).unsqueeze(1)).sum(-1)
+def cosine_relevance(words_BNT: Tensor, image_BT: Tensor, sentence_BT: Tensor) -> tuple[Tensor, Tensor]:
+    """Return (B, N) visual and (B, N) semantic relevance: each word's cosine with the image, and with the sentence."""
+    unit_BNT = unit_length(words_BNT)
+    visual_BN, semantic_BN = (
+        (unit_BNT * unit_length(whole_BT).unsqueeze(1)).sum(-1) for whole_BT in (image_BT, sentence_BT)
+    )
+    return visual_BN, semantic_BN
 
 
 def standardise(relevance_BN: Tensor, mask_BN: Tensor) -> Tensor:

@@ -219,7 +219,6 @@ def _patch_rows(teacher: Teacher, block: FeatureBlock, _: Path) -> list[np.ndarr
 
 
 def _pictures(block: FeatureBlock) -> list[Image.Image]:
-
     from trainables.data.pictures import Pictures
 
     files = Pictures(Path(block.image_folder))

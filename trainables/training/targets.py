@@ -104,8 +104,8 @@ class TargetTable:
             visual_BW = semantic_BW = known_BW = torch.zeros(mask_BW.shape)
             if isolated is not None:
                 alone_BWT = _of_words(isolated, rows, wanted).float()
-                visual_BW = cosine_relevance(alone_BWT, _tensor(self.images_NT[rows]))
-                semantic_BW = cosine_relevance(alone_BWT, _tensor(self.texts_NT[rows]))
+                wholes = (_tensor(of_NT[rows]) for of_NT in (self.images_NT, self.texts_NT))
+                visual_BW, semantic_BW = cosine_relevance(alone_BWT, *wholes)
             if known is not None:
                 known_BW = _of_words(known, rows, wanted).float()
             relevance = Relevance(visual_BN=visual_BW, semantic_BN=semantic_BW, known_BN=known_BW, mask_BN=mask_BW)

@@ -38,11 +38,11 @@ def relevance() -> Relevance:
 
 def test_cosine_relevance_is_the_cosine_of_each_word() -> None:
     draw = torch.Generator().manual_seed(1)
-    words_BNT, whole_BT = (torch.randn(*shape, 5, generator=draw) for shape in ((2, 3), (2,)))
-    found_BN = cosine_relevance(words_BNT, whole_BT)
-    for b in range(2):
-        expected = [plain_cosine(word.tolist(), whole_BT[b].tolist()) for word in words_BNT[b]]
-        assert found_BN[b].tolist() == pytest.approx(expected, abs=1e-6)
+    words_BNT, *wholes = (torch.randn(*shape, 5, generator=draw) for shape in ((2, 3), (2,), (2,)))
+    for found_BN, whole_BT in zip(cosine_relevance(words_BNT, *wholes), wholes, strict=True):
+        for b in range(2):
+            expected = [plain_cosine(word.tolist(), whole_BT[b].tolist()) for word in words_BNT[b]]
+            assert found_BN[b].tolist() == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize(("score", "share"), [("visual", 1.0), ("semantic", 0.0), ("visual_semantic", 0.7)])
