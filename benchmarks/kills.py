@@ -177,8 +177,8 @@ class Round:
         rng.choice(self.processes("TrainWorker")).kill()
 
     def kill_tune(self, rng: random.Random) -> None:
-        """Kill a Tune actor."""
-        rng.choice(self.processes("Lane")).kill()
+        """Kill a Tune actor: it has Tune's title in a step, and its own between two."""
+        rng.choice(self.processes("ResourceTrainable", "Lane")).kill()
 
     def kill_driver(self, rng: random.Random) -> None:
         """Kill the driver and start another one."""
@@ -194,14 +194,14 @@ class Round:
         self.cluster.remove_node(self.node, allow_graceful=False)
         self.node = self.cluster.add_node(num_cpus=1)
 
-    def processes(self, name: str) -> list[psutil.Process]:
-        """Return the processes of this round's raylets whose title has `name`; wait until there are some."""
+    def processes(self, *names: str) -> list[psutil.Process]:
+        """Return the processes of this round's raylets whose title has one of `names`; wait until there are some."""
         found: list[psutil.Process] = []
 
         def look() -> bool:
             raylets = [node.all_processes["raylet"][0].process.pid for node in self.cluster.list_all_nodes()]
             children = [child for raylet in raylets for child in psutil.Process(raylet).children(recursive=True)]
-            found[:] = [child for child in children if name in _title(child)]
+            found[:] = [child for child in children if any(name in _title(child) for name in names)]
             return bool(found)
 
         self.until(look)
@@ -213,10 +213,10 @@ class Round:
         return len(list(folder.glob("[!.]*.arrow.gz"))) if folder.is_dir() else 0
 
     def until(self, condition: Callable[[], bool]) -> None:
-        """Wait; raises TimeoutError with the driver's last words."""
+        """Wait while the driver runs; raises TimeoutError with its last words."""
         limit = time.monotonic() + PATIENCE_S
         while not condition():
-            if time.monotonic() > limit or (self.driver is not None and self.driver.poll() not in (None, 0)):
+            if time.monotonic() > limit or (self.driver is not None and self.driver.poll() is not None):
                 log = (self.folder / "driver.log").read_text()[-3000:]
                 raise TimeoutError(f"round {self.seed}: waited in vain; the driver said:\n{log}")
             time.sleep(0.1)
