@@ -39,6 +39,15 @@ def test_shipped_studies_can_claim_differences_from_the_plain_student(name: str)
     assert {"val", "test"} <= set(loaded.evaluate)
 
 
+@pytest.mark.parametrize("name", shipped())
+def test_every_shipped_study_declares_its_question_as_claims_and_asks_whether_it_is_the_teachers_doing(
+    name: str,
+) -> None:
+    claims = study(name).comparisons.claims.values()
+    pairs = {(claim.arm, claim.against) for claim in claims}
+    assert {("clip_td", "no_distillation"), ("clip_td", "shuffled_teacher")} <= pairs
+
+
 @pytest.mark.parametrize("task", ["vcr", "snli_ve", "vqa"])
 def test_a_real_data_set_has_a_study_of_its_own(task: str) -> None:
     built = cells(study(f"clip_td_{task}"), TrialConfig, canonical)
