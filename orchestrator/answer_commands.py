@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from orchestrator.arguments import is_path
 from orchestrator.boundary import STORE
 from orchestrator.boundary import boundary
 
@@ -60,7 +61,7 @@ def query(
     if form == "parquet" and output is None and sys.stdout.isatty():
         raise click.UsageError("Parquet is not for a terminal: give a file with --output.")
     words = tuple(word for word in words if word.strip())
-    is_sql = bool(words) and (" " in words[-1].strip() or (len(words) > 1 and words[-1] in named_queries()))
+    is_sql = bool(words) and (_is_statement(words[-1]) or (len(words) > 1 and words[-1] in named_queries()))
     names, sql = (words[:-1], words[-1]) if is_sql else (words, None)
     found = [composition.find_study(name, store) for name in names]
     uri = found[0][1].uri if found else composition.open_store(store).uri
@@ -246,6 +247,11 @@ def figures(study: str, store: str | None, output: Path | None, kinds: tuple[Any
 
 
 ANSWERS = (query, power, compare, report, export, table, figures)
+
+
+def _is_statement(word: str) -> bool:
+    """Return whether `word` is SQL; the path of a study may hold blanks too."""
+    return " " in word.strip() and not is_path(word)
 
 
 def _warn(text: str) -> None:

@@ -10,6 +10,8 @@ from typing import NoReturn
 import click
 
 from orchestrator.answer_commands import ANSWERS
+from orchestrator.arguments import study_and_overrides
+from orchestrator.arguments import told_apart
 from orchestrator.boundary import EXIT_FAILED
 from orchestrator.boundary import EXIT_INTERRUPTED
 from orchestrator.boundary import EXIT_MISTAKE
@@ -46,8 +48,7 @@ def ablate() -> None:
 
 
 @ablate.command()
-@click.argument("study")
-@click.argument("overrides", nargs=-1)
+@study_and_overrides()
 @STORE
 @click.option(
     "--executor", type=click.Choice(["ray", "inline"]), default="ray", show_default=True, help="Where to run."
@@ -130,9 +131,9 @@ def run(
 
 
 @ablate.command()
-@click.argument("studies", metavar="STUDY... [OVERRIDES]...", nargs=-1, required=True)
+@click.argument("words", metavar="STUDY... [OVERRIDES]...", nargs=-1, required=True)
 @boundary
-def check(studies: tuple[str, ...]) -> None:
+def check(words: tuple[str, ...]) -> None:
     """Check study files: print every mistake at once, with its place and remedy.
 
     \b
@@ -142,9 +143,9 @@ def check(studies: tuple[str, ...]) -> None:
     from orchestrator import composition
     from search_spaces.errors import StudyError
 
-    overrides = [word for word in studies if "=" in word]
+    studies, overrides = told_apart(words)
     found_mistakes = False
-    for source in (word for word in studies if "=" not in word):
+    for source in studies:
         try:
             study, cells = composition.load(source, overrides)
             click.echo(f"{source}: no mistakes; {_size(study, cells)}")
@@ -155,8 +156,7 @@ def check(studies: tuple[str, ...]) -> None:
 
 
 @ablate.command()
-@click.argument("study")
-@click.argument("overrides", nargs=-1)
+@study_and_overrides()
 @STORE
 @boundary
 def plan(study: str, overrides: tuple[str, ...], store: str | None) -> None:

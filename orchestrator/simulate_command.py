@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from orchestrator.arguments import study_and_overrides
 from orchestrator.boundary import boundary
 
 if TYPE_CHECKING:
@@ -27,8 +28,7 @@ _POSITIVE = click.FloatRange(min=0.0)
 
 
 @click.command()
-@click.argument("study")
-@click.argument("overrides", nargs=-1)
+@study_and_overrides()
 @click.option("--effect", "effects", metavar="NAME=SIZE", multiple=True, help="What is true; may be repeated.")
 @click.option("--studies", type=click.IntRange(min=1), default=200, show_default=True, help="How many are simulated.")
 @click.option(

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from orchestrator.arguments import study_and_overrides
 from orchestrator.boundary import EXIT_FAILED
 from orchestrator.boundary import boundary
 
@@ -26,8 +27,7 @@ def teacher() -> None:
 
 
 @teacher.command()
-@click.argument("study")
-@click.argument("overrides", nargs=-1)
+@study_and_overrides()
 @click.option(
     "--address",
     envvar="ABLATE_ADDRESS",
@@ -60,8 +60,7 @@ def cache(study: str, overrides: tuple[str, ...], address: str, patches: bool, q
 
 
 @teacher.command()
-@click.argument("study", required=False)
-@click.argument("overrides", nargs=-1)
+@study_and_overrides(required=False)
 @click.option("--verify", is_flag=True, help="Read every file whole and compare it with what was written.")
 @boundary
 def show(study: str | None, overrides: tuple[str, ...], verify: bool) -> None:
