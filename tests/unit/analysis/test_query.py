@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
@@ -107,6 +108,15 @@ def test_every_kind_of_reading_statement_is_allowed(results: Results, sql: str) 
         "delete from trials",
         "set enable_external_access = true",
         "pragma database_list",
+        "prepare x as select 1",
+        "call enable_logging()",
+        "checkpoint",
+        "load httpfs",
+        "export database 'copy'",
+        "select * from query('select * from read_text(''/etc/hostname'')')",
+        "select * from duckdb_secrets()",
+        "select getenv('HOME')",
+        "with x as (copy (select 1) to 'y.csv') select 1",
         "select 1; select 2",
         "-- nothing",
         "select * from views",
@@ -117,17 +127,70 @@ def test_writing_files_settings_and_variables_are_refused(results: Results, sql:
         ask(results, sql)
 
 
-def test_a_wrong_column_is_answered_with_the_right_ones(results: Results) -> None:
+@pytest.mark.parametrize(
+    ("sql", "said"),
+    [
+        ("select acuracy from trials", """no column 'acuracy' in trials; the nearest: "test/accuracy","""),
+        ("select optim.lr from trials", """no column 'optim' in trials; the nearest: "optim.lr", with the double q"""),
+        ("select vedict from effects", "no column 'vedict' in effects; the nearest: verdict;"),
+        ("select t.cauze from failures t", "no column 'cauze' in failures; the nearest: cause; `ablate query STUDY "),
+        ("select zzzzzz from costs", "no column 'zzzzzz' in costs; `ablate query STUDY \"describe costs\"` lists"),
+        ("select * from efects", "no view 'efects'; the nearest is effects; views: studies, trials, "),
+    ],
+)  # fmt: skip
+def test_a_misspelt_column_or_view_is_answered_with_the_nearest(results: Results, sql: str, said: str) -> None:
     with pytest.raises(QueryError) as caught:
-        ask(results, "select acuracy from trials")
+        ask(results, sql)
 
-    message = str(caught.value)
-    assert "acuracy" in message
-    assert '"test/accuracy"' in message
-    assert (
-        "Other views: studies, curves, cells, effects, claims, contrasts, profiles, disagreements, importance, "
-        in message
-    )
+    assert f"SQL: {said}" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_explained_must_be_a_question_too(
+    results: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    written = ("copy (select 1) to '.tmp/y.csv'", "(copy (select 1) to '.tmp/y.csv')", "drop view trials")
+    for statement in (*written, "create table x as select 1"):
+        for explain in ("explain", "explain analyze", "/* a */ EXPLAIN -- b\n analyze", "explain (analyze)"):
+            with pytest.raises(QueryError, match="SQL: "):
+                ask(results, f"{explain} {statement}")
+    assert ask(results, "explain analyze select count(*) from trials").num_rows == 1
+
+    assert list(tmp_path.rglob("*")) == []
+
+
+def test_no_folder_is_open_to_sql_not_even_for_temporary_files(
+    results: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    hidden = tmp_path / ".tmp"
+    hidden.mkdir()
+    (hidden / "secret.csv").write_text("word\nabracadabra\n")
+    for reader in ("read_csv", "read_text", "read_blob", "glob"):
+        with pytest.raises(QueryError, match="only the views can be read"):
+            ask(results, f"select * from {reader}('{hidden}/secret.csv')")
+
+
+def test_a_statement_without_end_is_interrupted(results: Results) -> None:
+    endless = "select sum(a.range * b.range) from range(100000000) a, range(100000000) b"
+
+    with pytest.raises(QueryError, match=r"no answer after 0\.2 s; .*--timeout SECONDS"):
+        ask(results, endless, timeout=0.2)
+    with pytest.raises(QueryError, match=r"no answer after 0\.2 s"):  # its rows come, and do not end
+        ask(
+            results, "select a.range from range(100000000) a, range(100000000) b where a.range < -b.range", timeout=0.2
+        )
+
+
+def test_a_statement_without_bound_is_told_that_it_takes_too_much_memory(
+    results: Results, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("analysis.sql.MEMORY_GB", 0.02)
+    with pytest.raises(QueryError, match=r"needs more than 0\.02 GB of memory; .*aggregate"):
+        ask(results, "select list(range) from range(100000000)")
+    with pytest.raises(QueryError, match=r"answer has more than 0\.02 GB; .*aggregate"):
+        ask(results, "select range from range(100000000)")
 
 
 def test_parquet_is_a_parquet_file(store_uri: str) -> None:
