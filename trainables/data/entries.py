@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 from typing import TextIO
 
-from trainables.errors import UnreadableData
+from trainables.data.json_text import opened
+from trainables.data.json_text import storable
+from trainables.strangers import parsing
 
 _CHUNK = 1 << 20
 _DELIMITERS = frozenset(",:]} \t\r\n")
@@ -18,17 +21,30 @@ _DECODER = json.JSONDecoder()
 def entries(path: Path, field: str) -> Iterator[Any]:
     """Yield the entries of the list under `field` of a JSON object, or of a file that is a bare list.
 
+    An entry that cannot be stored as UTF-8 is given as the ValueError that says so.
+
     Raises:
-        UnreadableData: at the place where the file is not JSON, ends too early, or has no such list.
+        UnreadableData: at the place where the file is not JSON, ends too early, or has no such list; for a file that
+            is compressed or not in UTF-8.
     """
-    with path.open(encoding="utf-8") as file:
+    with opened(path) as file:
         text = _Text(file)
-        try:
+        with _damage(path, field):
             if text.peek() != "[":
                 _seek(text, field)
-            yield from _items(text)
-        except (ValueError, KeyError) as error:
-            raise UnreadableData(f"{path}: {field}: {type(error).__name__}: {error}; get the file again.") from error
+            text.take("[")
+        while True:
+            with _damage(path, field):
+                if text.peek() == "]":
+                    return
+                entry = text.entry()
+                if text.peek() != "]":
+                    text.take(",")
+            yield entry
+
+
+def _damage(path: Path, field: str) -> AbstractContextManager[None]:
+    return parsing(f"{path}: {field}", "get the file again")
 
 
 def _seek(text: _Text, field: str) -> None:
@@ -43,14 +59,6 @@ def _seek(text: _Text, field: str) -> None:
         if text.peek() == ",":
             text.take(",")
     raise KeyError(field)
-
-
-def _items(text: _Text) -> Iterator[Any]:
-    text.take("[")
-    while text.peek() != "]":
-        yield text.value()
-        if text.peek() != "]":
-            text.take(",")
 
 
 class _Text:
@@ -80,10 +88,23 @@ class _Text:
 
     def value(self) -> Any:
         """Return the next JSON value and go behind it. Raises ValueError if there is none."""
+        return self._next()[1]
+
+    def entry(self) -> Any:
+        """Return the next value as `value` does, or the ValueError with which `storable` refuses it."""
+        start, value = self._next()
+        try:
+            return storable(self._window[start : self._place], value)
+        except ValueError as error:
+            return error
+
+    def _next(self) -> tuple[int, Any]:
+        """Return where in the window the next value begins, and the value; go behind it."""
         self.peek()
         while True:
+            start = self._place
             try:
-                value, end = _DECODER.raw_decode(self._window, self._place)
+                value, end = _DECODER.raw_decode(self._window, start)
             except ValueError:
                 if not self._more():
                     raise
@@ -92,7 +113,7 @@ class _Text:
             if behind not in _DELIMITERS and self._more():  # a number that the window's end has cut
                 continue
             self._place = end
-            return value
+            return start, value
 
     def _more(self) -> bool:
         rest = self._window[self._place :]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable
 from collections.abc import Iterable
@@ -13,12 +12,16 @@ from dataclasses import dataclass
 from dataclasses import field
 from pathlib import Path
 from typing import Any
-from typing import TypeVar
 
+from trainables.data.json_text import Made
+from trainables.data.json_text import opened
+from trainables.data.json_text import parsed
+from trainables.data.json_text import read_json
 from trainables.errors import UnreadableData
+from trainables.strangers import printable
+from trainables.strangers import said
 
 Row = dict[str, Any]
-Made = TypeVar("Made")
 
 MOST_UNREADABLE = 0.01
 """Share of a file's rows that may be unreadable."""
@@ -28,27 +31,42 @@ _COLLECTED: ContextVar[list[BadRows] | None] = ContextVar("collected", default=N
 
 
 def lines(path: Path) -> Iterator[tuple[int, Any]]:
-    """Yield (line number, row or the ValueError it caused) for each line that is not blank."""
-    with path.open(encoding="utf-8") as file:
+    """Yield (line number, row or the exception it caused) for each line that is not blank.
+
+    Raises `UnreadableData` for a file that is compressed or not in UTF-8.
+    """
+    with opened(path) as file:
         for number, line in enumerate(file, start=1):
             if line.strip():
-                try:
-                    yield number, json.loads(line)
-                except ValueError as error:
-                    yield number, error
+                yield number, _row(line)
+
+
+def _row(line: str) -> Any:
+    try:
+        return parsed(line)
+    except Exception as error:  # the boundary of rows, `good_rows`, names it
+        return error
 
 
 def listed_ids(path: Path | None) -> frozenset[str] | None:
     """Return the row ids that a file lists as a JSON array, None without a file. Raises `UnreadableData`."""
     if path is None:
         return None
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UnreadableData(f"{path}: {error}; expected a list of ids.") from error
-    if not isinstance(content, list):
-        raise UnreadableData(f"{path}: found {type(content).__name__}, expected a list of ids.")
-    return frozenset(map(str, content))
+    return read_json(path, "a list of ids", lambda ids: frozenset(identifier(name, "id") for name in listed(ids)))
+
+
+def identifier(value: Any, field: str) -> str:
+    """Return the id of a row as text. Raises ValueError for anything but a text or a whole number."""
+    if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
+        raise ValueError(f"{field} is {value!r}, expected a text or a whole number")
+    return str(value)
+
+
+def listed(value: Any, field: str = "") -> list[Any]:
+    """Return `value` if it is a list. Raises ValueError."""
+    if not isinstance(value, list):
+        raise ValueError(f"{field or 'this'} is {type(value).__name__}, expected a list")
+    return value
 
 
 def read_rows(path: Path, numbered: Iterable[tuple[int, Any]], make: Callable[[Row], list[Made]]) -> Iterator[Made]:
@@ -98,14 +116,14 @@ def good_rows(
             if isinstance(row, Exception):
                 raise row
             made = list(make(row))
-        except (KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
+        except Exception as error:  # the boundary of rows: whatever a stranger's row makes a reader raise
             found.reasons.append((number, _reason(error)))
             continue
         yield from made
 
 
 def _reason(error: Exception) -> str:
-    return f"field {error} is missing" if isinstance(error, KeyError) else f"{type(error).__name__}: {error}"
+    return f"field {printable(str(error))} is missing" if isinstance(error, KeyError) else said(error)
 
 
 def refuse(found: BadRows, most: float = MOST_UNREADABLE) -> None:

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
+from typing import Any
 
-from trainables.errors import UnreadableData
+from trainables.data.json_text import read_json
+from trainables.data.reading import identifier
+from trainables.data.reading import listed
 
 
 def read_slices(folder: Path, split: str) -> dict[str, tuple[str, ...]]:
-    """Return row id -> names of its slices; empty without such a file.
+    """Return row id -> names of its slices; empty without such a file. Raises `UnreadableData`.
 
     Row ids are pairID (SNLI-VE), question_id (VQA) and annot_id (VCR).
     """
     path = folder / "slices" / f"{split}.json"
     if not path.is_file():
         return {}
-    try:
-        slices = json.loads(path.read_text(encoding="utf-8"))
-        pairs = [(str(row), name) for name in sorted(slices) for row in slices[name]]
-    except (ValueError, TypeError) as error:
-        raise UnreadableData(f"{path}: {error}; expected an object of slice name -> list of ids.") from error
+    return read_json(path, "an object of slice name -> list of ids", _slices_of)
+
+
+def _slices_of(slices: dict[str, Any]) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
-    for row, name in pairs:
-        found[row] = (*found.get(row, ()), name)
+    for name, rows in sorted(slices.items()):
+        for row in listed(rows, name):
+            key = identifier(row, name)
+            found[key] = (*found.get(key, ()), name)
     return found

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from trainables.data.examples import Candidate
 from trainables.data.examples import Example
 from trainables.data.examples import Text
+from trainables.data.names import picture_name
 from trainables.data.reading import Row
+from trainables.data.reading import identifier
 from trainables.data.reading import lines
 from trainables.data.reading import listed_ids
 from trainables.data.reading import read_rows
@@ -29,7 +31,7 @@ def read_snli_ve(source: Source, slices: Mapping[str, tuple[str, ...]]) -> Itera
 
 
 def _examples(row: Row, slices: Mapping[str, tuple[str, ...]]) -> list[Example]:
-    label, pair = row["gold_label"], str(row["pairID"])
+    label, pair = row["gold_label"], identifier(row["pairID"], "pairID")
     if label == "-":
         return []
     if label not in CLASSES:
@@ -51,5 +53,5 @@ def image_name(row: Row) -> str:
     """Return the image's file name from either spelling of the id: with or without `.jpg`, `Flickr` or `Flikr`."""
     for field in ("Flickr30K_ID", "Flikr30kID", "Flickr30kID"):
         if field in row:
-            return str(row[field]).removesuffix(".jpg") + ".jpg"
+            return picture_name(identifier(row[field], field).removesuffix(".jpg") + ".jpg")
     raise KeyError("Flickr30K_ID")

@@ -7,8 +7,11 @@ from collections.abc import Mapping
 
 from trainables.data.examples import Candidate
 from trainables.data.examples import Example
+from trainables.data.names import picture_name
 from trainables.data.reading import Row
+from trainables.data.reading import identifier
 from trainables.data.reading import lines
+from trainables.data.reading import listed
 from trainables.data.reading import read_rows
 from trainables.data.shortcuts import shortcuts_removed
 from trainables.data.sources import Source
@@ -32,8 +35,9 @@ def read_vcr(source: Source, slices: Mapping[str, tuple[str, ...]]) -> Iterator[
 
 
 def _examples(row: Row, source: Source, slices: Mapping[str, tuple[str, ...]]) -> list[Example]:
-    if source.part != "all" and is_carved(row["img_fn"]) != (source.part == "carved"):
+    if source.part != "all" and is_carved(picture_name(row["img_fn"])) != (source.part == "carved"):
         return []
+    sound(row, labelled=not source.blind)
     if source.rule:
         edited = shortcuts_removed(row, source.rule)
         if edited is None:
@@ -45,6 +49,26 @@ def _examples(row: Row, source: Source, slices: Mapping[str, tuple[str, ...]]) -
     answer = _example(row, ANSWER, label="answer_label", slices=named)
     right = answer.targets[0][0]
     return [answer, _example(row, RATIONALE, label="rationale_label", behind=right, named="qar", slices=named)]
+
+
+def sound(row: Row, *, labelled: bool = True) -> Row:
+    """Return `row` if its fields have the types that every reader of VCR's files counts on. Raises ValueError."""
+    picture_name(row["img_fn"])
+    identifier(row["annot_id"], "annot_id")
+    if not all(isinstance(name, str) for name in listed(row["objects"], "objects")):
+        raise ValueError("objects: expected names of classes")
+    choices = {field: listed(row[field], field) for field in ("answer_choices", "rationale_choices")}
+    for field, found in choices.items():
+        if len(found) != NUM_CHOICES:
+            raise ValueError(f"{field}: {len(found)} choices, expected {NUM_CHOICES}")
+    for tokens in (row["question"], *(tokens for found in choices.values() for tokens in found)):
+        for token in listed(tokens, "a text"):
+            tags = token if isinstance(token, list) else ()
+            if not isinstance(token, str | list) or not all(type(tag) is int for tag in tags):
+                raise ValueError(f"token {token!r} is neither a word nor a list of tags")
+    if labelled:
+        _label(row, "answer_label"), _label(row, "rationale_label")
+    return row
 
 
 def _example(
@@ -62,8 +86,6 @@ def _example(
     if behind is not None:
         query = joined(query, tagged_text(row["answer_choices"][behind], objects))
     choices = row["answer_choices" if mode == ANSWER else "rationale_choices"]
-    if len(choices) != NUM_CHOICES:
-        raise ValueError(f"{len(choices)} choices, expected {NUM_CHOICES}")
     return Example(
         id=f"{row['annot_id']}/{named or (mode if behind is None else f'{mode}/{behind}')}",
         image=row["img_fn"],
@@ -80,6 +102,6 @@ def _example(
 
 def _label(row: Row, field: str) -> int:
     label = row[field]
-    if not isinstance(label, int) or not 0 <= label < NUM_CHOICES:
+    if type(label) is not int or not 0 <= label < NUM_CHOICES:
         raise ValueError(f"{field} is {label!r}, expected 0 to 3")
     return label

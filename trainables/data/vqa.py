@@ -18,10 +18,12 @@ from trainables.data.entries import entries
 from trainables.data.examples import Candidate
 from trainables.data.examples import Example
 from trainables.data.examples import Text
+from trainables.data.json_text import Made
 from trainables.data.layout import VQA_CP
 from trainables.data.layout import layout_of
-from trainables.data.reading import Made
+from trainables.data.names import picture_name
 from trainables.data.reading import Row
+from trainables.data.reading import identifier
 from trainables.data.reading import listed_ids
 from trainables.data.reading import read_rows
 from trainables.data.sources import BLIND_IMAGES
@@ -42,26 +44,35 @@ def read_vqa(source: Source, slices: Mapping[str, tuple[str, ...]], classes: Seq
         yield from _read_blind(source.files[0])
         return
     questions_path, annotations_path = source.files
-    asked = dict(_read_entries(questions_path, "questions", lambda row: [(row["question_id"], row["question"])]))
+    asked = dict(_read_entries(questions_path, "questions", _asked))
     lookup, only = _Lookup(classes), listed_ids(source.only)
 
     def make(row: Row) -> list[Example]:
         image = _image(row, annotations_path)
         if source.part != "all" and is_carved(image) != (source.part == "carved"):
             return []
-        if only is not None and str(row["question_id"]) not in only:
+        name = identifier(row["question_id"], "question_id")
+        if only is not None and name not in only:
             return []
+        if row["question_id"] not in asked:
+            raise ValueError(f"question_id {row['question_id']!r} has no question in {questions_path.name}")
         return [_example(row, asked[row["question_id"]], image, lookup, slices)]
 
     yield from _read_entries(annotations_path, "annotations", make)
+
+
+def _asked(row: Row) -> list[tuple[str | int, str]]:
+    """Return the id of a question as it was typed, and the question: annotations name it by the same type."""
+    identifier(row["question_id"], "question_id")
+    return [(row["question_id"], plain_text(row["question"]))]
 
 
 def _read_blind(path: Path) -> Iterator[Example]:
     """Yield the questions of a file without answers."""
 
     def make(row: Row) -> list[Example]:
-        image = f"{BLIND_IMAGES}/COCO_{BLIND_IMAGES}_{int(row['image_id']):012d}.jpg"
-        return [_question(str(row["question_id"]), row["question"], image)]
+        name, question = identifier(row["question_id"], "question_id"), plain_text(row["question"])
+        return [_question(name, question, _coco_name(row, BLIND_IMAGES))]
 
     return _read_entries(path, "questions", make)
 
@@ -74,20 +85,29 @@ def _image(row: Row, path: Path) -> str:
             raise ValueError(f"coco_split is {subset!r}, expected train2014 or val2014")
     else:
         subset = path.name.removeprefix("v2_mscoco_").removesuffix("_annotations.json")
-    return f"{subset}/COCO_{subset}_{int(row['image_id']):012d}.jpg"
+    return _coco_name(row, subset)
+
+
+def _coco_name(row: Row, subset: str) -> str:
+    number = identifier(row["image_id"], "image_id")
+    if not number.isdecimal():
+        raise ValueError(f"image_id is {number!r}, expected a whole number")
+    return picture_name(f"{subset}/COCO_{subset}_{int(number):012d}.jpg")
 
 
 def _question(name: str, question: str, image: str) -> Example:
-    asked = Candidate(query=Text(text=plain_text(question)))
+    asked = Candidate(query=Text(text=question))
     return Example(id=name, image=image, candidates=(asked,), targets=(), stratum="", group=name)
 
 
 def _example(row: Row, question: str, image: str, lookup: _Lookup, slices: Mapping[str, tuple[str, ...]]) -> Example:
-    name = str(row["question_id"])
+    name, kind = str(row["question_id"]), row["answer_type"]
+    if not isinstance(kind, str):
+        raise ValueError(f"answer_type is {kind!r}, expected a text")
     return replace(
         _question(name, question, image),
         targets=lookup.targets([answer["answer"] for answer in row["answers"]]),
-        stratum=row["answer_type"],
+        stratum=kind,
         slices=slices.get(name, ()),
     )
 

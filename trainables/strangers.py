@@ -1,0 +1,47 @@
+"""The boundary for strangers' bytes: whatever a parser raises becomes one named error there. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from trainables.errors import DataError
+from trainables.errors import UnreadableData
+
+MOST_SAID = 200
+"""Characters of a parser's message that are kept: it may quote megabytes of the file."""
+
+
+@contextmanager
+def parsing(
+    place: str,
+    remedy: str,
+    raises: Callable[[str], Exception] = UnreadableData,
+    *,
+    passed: type[Exception] = DataError,
+) -> Iterator[None]:
+    """Turn every exception of the block into `raises` with the place, what was wrong and the remedy.
+
+    A parser of damaged bytes raises nearly anything (`struct.error`, `MemoryError`, `RecursionError`, ...). Errors of
+    kind `passed` were named further in and go through.
+    """
+    try:
+        yield
+    except passed:
+        raise
+    except Exception as error:
+        raise raises(f"{place}: {said(error)}; {remedy}") from error
+
+
+def said(error: Exception) -> str:
+    """Return an exception's kind and words: one short line that can be printed, whatever bytes it quotes."""
+    words = printable(str(error))
+    return f"{type(error).__name__}: {words}" if words else type(error).__name__
+
+
+def printable(text: str) -> str:
+    """Return the first line of a stranger's text, at most `MOST_SAID` characters, without control characters."""
+    line = next((line for line in text[: 4 * MOST_SAID].splitlines() if line.strip()), "").strip()
+    shown = "".join(mark if mark.isprintable() else "\N{REPLACEMENT CHARACTER}" for mark in line)
+    return shown if len(shown) <= MOST_SAID else f"{shown[:MOST_SAID]}..."
