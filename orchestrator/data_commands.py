@@ -21,6 +21,11 @@ _UNREADABLE = click.option(
 )
 
 
+_DECODE = click.option(
+    "--decode/--no-decode", default=True, show_default=True, help="Decode every picture, in parallel."
+)
+
+
 @click.group()
 def data() -> None:
     """Build and show the bundled benchmark; check and prepare real data sets.
@@ -76,24 +81,27 @@ def show() -> None:
 @click.argument("folder")
 @_TASK
 @_UNREADABLE
+@_DECODE
 @_QUIET
 @boundary
-def check(folder: str, task: str | None, most_unreadable: float, quiet: bool) -> None:
-    """Read every row of a real data set's FOLDER and tell what is wrong with it; write nothing.
+def check(folder: str, task: str | None, most_unreadable: float, decode: bool, quiet: bool) -> None:
+    """Read every row and picture of a real data set's FOLDER and tell what is wrong with it; write nothing.
 
     \b
     ablate data check /data/vcr
+    ablate data check /data/vcr --no-decode     only look whether the pictures are there
     ablate data check /data/flickr --task snli_ve
     """
     from trainables.data.convert import check
 
-    _inspect(check, folder, task, most_unreadable, quiet)
+    _inspect(partial(check, decode=decode), folder, task, most_unreadable, quiet)
 
 
 @data.command()
 @click.argument("folder")
 @_TASK
 @_UNREADABLE
+@_DECODE
 @click.option(
     "--regions",
     type=click.Path(path_type=Path),
@@ -108,7 +116,13 @@ def check(folder: str, task: str | None, most_unreadable: float, quiet: bool) ->
 @_QUIET
 @boundary
 def prepare(
-    folder: str, task: str | None, most_unreadable: float, regions: tuple[Path, ...], names: Path | None, quiet: bool
+    folder: str,
+    task: str | None,
+    most_unreadable: float,
+    decode: bool,
+    regions: tuple[Path, ...],
+    names: Path | None,
+    quiet: bool,
 ) -> None:
     """Check a real data set's FOLDER and store it as memory-mapped Arrow files, once; interrupted, it goes on.
 
@@ -119,7 +133,7 @@ def prepare(
     from orchestrator import composition
     from trainables.data.convert import prepare_examples
 
-    store = partial(prepare_examples, needs_pictures=not regions)
+    store = partial(prepare_examples, needs_pictures=not regions, decode=decode)
     found = _inspect(store, folder, task, most_unreadable, quiet)
     if regions:
         from trainables.vision.conversion import convert_regions

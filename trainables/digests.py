@@ -18,6 +18,7 @@ from trainables.data.layout import task_folder
 from trainables.data.mini.spec import PRESETS
 from trainables.data.mini.spec import preset
 from trainables.data.mini.spec import spec_digest
+from trainables.data.pictures import DECODING_VERSION
 from trainables.data.sources import data_files
 from trainables.students.presets import starting_files
 
@@ -75,8 +76,10 @@ def data_digest(task: str, data: str, cache: Path) -> str:
     converted for it (`ablate data prepare --regions`) count.
     """
     content = _content(task, data, cache)
-    if data not in PRESETS and (regions := _regions(task, task_folder(task, data, cache))):
-        content["regions"] = regions
+    if data not in PRESETS:
+        content["decoding"] = DECODING_VERSION
+        if regions := _regions(task, task_folder(task, data, cache)):
+            content["regions"] = regions
     return _hash(content)
 
 

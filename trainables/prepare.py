@@ -23,6 +23,7 @@ from trainables.teachers.feature_blocks import FeatureBlock
 from trainables.teachers.feature_blocks import Part
 from trainables.teachers.feature_blocks import compute_blocks
 from trainables.teachers.feature_blocks import missing_blocks
+from trainables.teachers.feature_cache import BLANK
 from trainables.teachers.feature_cache import TABLES
 from trainables.teachers.feature_cache import Table
 
@@ -49,12 +50,14 @@ def prepare(configs: Sequence[TrialConfig], cache: Path, progress: Progress, *, 
     images too, which no trial reads.
 
     Raises:
-        MissingData: a real data set is not where its configuration says.
+        MissingData: a real data set is not where its configuration says, or pictures are not there.
+        UnreadableData: pictures cannot be decoded.
         TeacherError: a teacher cannot be loaded, or its features are damaged.
     """
     with _alone(cache, progress):
         _prepare_data(configs, cache, progress)
         blocks = feature_blocks(configs, cache, patches=patches)
+        _require_pictures(blocks, cache, progress)
         _align(blocks, cache, progress)
         compute_blocks(blocks, cache, progress)
 
@@ -66,7 +69,9 @@ def prepare_data(configs: Sequence[TrialConfig], cache: Path, progress: Progress
     """
     with _alone(cache, progress):
         _prepare_data(configs, cache, progress)
-        _align(feature_blocks(configs, cache, patches=patches), cache, progress)
+        blocks = feature_blocks(configs, cache, patches=patches)
+        _require_pictures(blocks, cache, progress)
+        _align(blocks, cache, progress)
 
 
 def feature_blocks(configs: Sequence[TrialConfig], cache: Path, *, patches: bool = False) -> list[FeatureBlock]:
@@ -98,6 +103,21 @@ def _prepare_data(configs: Sequence[TrialConfig], cache: Path, progress: Progres
                 build_regions(split, cache, progress)
                 if (task, data) in with_pixels:
                     build_pixels(split, cache, progress)
+
+
+def _require_pictures(blocks: Iterable[FeatureBlock], cache: Path, progress: Progress) -> None:
+    """Decode what a teacher will look at where a detector's features stand for the pictures until then."""
+    from trainables.data.picture_check import require_pictures
+    from trainables.vision.regions import open_regions
+
+    wanted: dict[str, dict[str, None]] = {}
+    for block in blocks:
+        if block.table in ("images", "patches") and block.names != (BLANK,):
+            wanted.setdefault(block.image_folder, {}).update(dict.fromkeys(block.sources))
+    for folder, images in wanted.items():
+        if not open_regions(cache, folder).of_trunk:
+            remedy = "A teacher looks at the pictures themselves, not at region features."
+            require_pictures(Path(folder), list(images), progress, remedy=remedy)
 
 
 def _align(blocks: Iterable[FeatureBlock], cache: Path, progress: Progress) -> None:

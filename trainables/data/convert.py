@@ -39,13 +39,16 @@ def check(
     *,
     splits: Sequence[str] = (),
     most_unreadable: float = MOST_UNREADABLE,
+    decode: bool = True,
 ) -> list[Inspection]:
-    """Read every row of the splits (of all, if none is named) and return what is wrong; write nothing.
+    """Read every row of the splits (of all, if none is named), decode every picture; return what is wrong.
+
+    Writes nothing. `decode`: false where the pictures are only looked for.
 
     Raises `MissingData` if files are missing, `UnreadableData` if a file has too large a share of bad rows.
     """
     folder = task_folder(task, data, cache)
-    found = []
+    found, decoded = [], set[str]()
     for split in splits or splits_of(task, data):
         inspection = Inspection(task=task, folder=folder, split=split)
         total = inspection.expected()
@@ -53,6 +56,8 @@ def check(
             _tell(progress, inspection, total)
         _judge(inspection, most_unreadable)
         progress(split, inspection.num_examples, inspection.num_examples)
+        if decode:
+            inspection.decode(progress, decoded)
         found.append(inspection)
     return found
 
@@ -66,6 +71,7 @@ def prepare_examples(
     splits: Sequence[str] = (),
     most_unreadable: float = MOST_UNREADABLE,
     needs_pictures: bool = True,
+    decode: bool = True,
 ) -> list[Inspection]:
     """Store the examples of the splits (of all, if none is named) and return what is wrong with them.
 
@@ -74,11 +80,13 @@ def prepare_examples(
     folder = task_folder(task, data, cache)
     target = stored_folder(task, data, cache)
     target.mkdir(parents=True, exist_ok=True)
-    found = []
+    found, decoded = [], set[str]()
     with FileLock(target / "prepare.lock"):
         for split in splits or splits_of(task, data):
             inspection = Inspection(task=task, folder=folder, split=split, needs_pictures=needs_pictures)
             _store(inspection, target / split, progress, most_unreadable)
+            if decode and needs_pictures:
+                inspection.decode(progress, decoded)
             found.append(inspection)
     return found
 

@@ -18,6 +18,8 @@ from trainables.data.layout import layout_of
 from trainables.data.load import classes_of
 from trainables.data.load import fitted
 from trainables.data.load import read_examples
+from trainables.data.picture_check import Progress
+from trainables.data.picture_check import looked_at
 from trainables.data.pictures import Pictures
 from trainables.data.reading import BadRows
 from trainables.data.reading import collected_rows
@@ -28,6 +30,8 @@ from trainables.vision.region_shards import converted_images
 NUM_NAMED = 5
 """Problems of a kind that are named; all are counted."""
 MISSING_IMAGE = "image missing"
+BAD_PICTURE = "picture damaged"
+OTHER_SIZE = "picture of another size than its metadata says"
 NO_METADATA = "metadata missing"
 BAD_METADATA = "metadata unreadable"
 OUTSIDE = "box empty or outside its image"
@@ -70,6 +74,8 @@ class Inspection:
     num_boxes: dict[str, int] = field(default_factory=dict)
     """image -> number of its boxes, in order of appearance."""
     findings: Findings = field(default_factory=Findings)
+    sizes: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """image -> width and height, where its metadata says both."""
     rows: list[BadRows] = field(default_factory=list)
     """One a file that was read."""
 
@@ -109,12 +115,28 @@ class Inspection:
                 self.num_examples += 1
                 yield Seen(example=self._fitted(example, self.num_boxes[example.image]), boxes=boxes)
 
+    def decode(self, progress: Progress, before: set[str]) -> None:
+        """Decode the pictures of the examples that were streamed, but for those of `before`, which grows."""
+        image_folder = self.folder / layout_of(self.task, self.folder).image_folder
+        images = [image for image in self.num_boxes if image not in before]
+        before.update(images)
+        for found in looked_at(image_folder, images, progress):
+            if found.missing:  # counted while the rows were read, where a picture is needed
+                continue
+            if found.size is None:
+                self.findings.add(BAD_PICTURE, found.fault)
+            elif found.name in self.sizes and found.size != self.sizes[found.name]:
+                said = self.sizes[found.name]
+                self.findings.add(OTHER_SIZE, f"{found.name}: {found.size}, and {said} in its metadata")
+
     def _boxes(self, pictures: Pictures, image: str) -> Boxes:
         if self.needs_pictures and image not in self._converted and image not in pictures:
             self.findings.add(MISSING_IMAGE, image)
         metadata = self._metadata(pictures, image)
         if metadata is None:
             return ()
+        if metadata.width and metadata.height:
+            self.sizes[image] = (metadata.width, metadata.height)
         for number in metadata.outside():
             self.findings.add(OUTSIDE, f"{image}, box {number}: {metadata.boxes[number]}")
         return metadata.boxes

@@ -21,13 +21,19 @@ import numpy as np
 from PIL.Image import Resampling
 
 from trainables.data.examples import TaskSplit
+from trainables.data.picture_check import require_pictures
 from trainables.data.pictures import Pictures
 from trainables.errors import MissingData
 
 PICTURE_SIZE = 224
 SHARD = 500
 """Pictures a shard: 75 MB, and what an interruption may cost."""
-PIXELS_VERSION = 1
+PIXELS_VERSION = 2
+"""Raised when code changes the pixels of a picture; with DECODING_VERSION, that of a picture that is not plain."""
+_REMEDY = (
+    "Students that read pixels need the pictures themselves, not only region features; student.visual_input=regions "
+    "does without."
+)
 
 Progress = Callable[[str, int, int], None]
 
@@ -65,13 +71,15 @@ def build_pixels(split: TaskSplit, cache: Path, progress: Progress) -> None:
     """Store what is missing of the pixels of a split's images; what exists is left alone.
 
     Raises:
-        MissingData: a picture is not in the image folder.
+        MissingData: pictures are not in the image folder.
+        UnreadableData: pictures cannot be decoded.
     """
     folder = _folder(cache, split.image_folder)
     folder.mkdir(parents=True, exist_ok=True)
     known = open_pixels(cache, split.image_folder).places
     wanted = [image for image in dict.fromkeys(example.image for example in split.examples) if image not in known]
     pictures = Pictures(Path(split.image_folder))
+    require_pictures(pictures.folder, wanted, progress, remedy=_REMEDY)
     for start in range(0, len(wanted), SHARD):
         _write(folder, wanted[start : start + SHARD], pictures)
         progress("pixels", min(start + SHARD, len(wanted)), len(wanted))
@@ -99,11 +107,5 @@ def _write(folder: Path, images: Sequence[str], pictures: Pictures) -> None:
 
 
 def _pixels(pictures: Pictures, image: str) -> np.ndarray:
-    try:
-        picture = pictures.picture(image)
-    except MissingData as error:
-        raise MissingData(
-            f"{pictures.folder / image}: no picture there; students that read pixels need the pictures themselves, "
-            "not only region features (student.visual_input=regions does without)"
-        ) from error
+    picture = pictures.picture(image)
     return np.asarray(picture.resize((PICTURE_SIZE, PICTURE_SIZE), Resampling.BICUBIC)).transpose(2, 0, 1)

@@ -6,8 +6,9 @@ or a 4 x 4 grid of cells for an image without boxes. F = 1280 features.
 
 Below `<cache>/regions/<digest>/`, one folder a build: `features.npy` (rows x F, float16), `boxes.npy` (rows x 7,
 float32), `starts.npy` (images + 1, int64), `keys.json`; and `paths-*.json`, image path -> key, one an image folder.
-A key is the digest of the image's bytes and boxes, so that a picture shared by tasks is read once. Features of a
-detector that were converted for a data set (`trainables.vision.region_shards`) are read instead where they are there.
+A key is the digest of the image's bytes and boxes, and of how it is decoded if it is not plain; so a picture shared by
+tasks is read once. Features of a detector that were converted for a data set (`trainables.vision.region_shards`) are
+read instead where they are there.
 """
 
 from __future__ import annotations
@@ -27,7 +28,10 @@ from typing import Protocol
 import numpy as np
 
 from trainables.cache import write_atomically
+from trainables.data.decoding import is_plain
 from trainables.data.examples import TaskSplit
+from trainables.data.picture_check import require_pictures
+from trainables.data.pictures import DECODING_VERSION
 from trainables.data.pictures import Pictures
 from trainables.errors import MissingData
 from trainables.vision.pooling import GRID
@@ -197,9 +201,12 @@ def _paths_file(folder: Path, image_folder: str) -> Path:
 def build_regions(split: TaskSplit, cache: Path, progress: Progress) -> None:
     """Compute what is missing of the region features of a split's images; what exists is left alone.
 
+    Every picture that is new is decoded first, so that all bad ones are named before anything is computed.
+
     Raises:
-        MissingData: a picture is not there; or a detector's features were converted for the data set, and images of
+        MissingData: pictures are not there; or a detector's features were converted for the data set, and images of
             the split are not in them.
+        UnreadableData: pictures cannot be decoded.
     """
     if (Path(split.image_folder) / FOLDER / WHOLE).is_file():
         _all_converted(split, open_regions(cache, split.image_folder))
@@ -212,6 +219,7 @@ def build_regions(split: TaskSplit, cache: Path, progress: Progress) -> None:
     if not wanted:
         return
     pictures = Pictures(Path(split.image_folder))
+    require_pictures(pictures.folder, wanted, progress)
     found = {image: _key(pictures.read(image), split.boxes.get(image, ())) for image in wanted}
     _, places = _open_shards(folder, tuple(_shard_folders(folder)))
     missing = {key: image for image, key in found.items() if key not in places}
@@ -243,6 +251,8 @@ def _all_converted(split: TaskSplit, regions: RegionFeatures) -> None:
 
 def _key(content: bytes, boxes: Sequence[Box]) -> str:
     digest = hashlib.sha256(content)
+    if not is_plain(content):
+        digest.update(f"decoding {DECODING_VERSION}".encode())
     digest.update(json.dumps([list(map(float, box)) for box in boxes]).encode())
     return digest.hexdigest()[:20]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -97,3 +98,19 @@ def test_a_new_image_adds_a_shard_and_leaves_the_old_one(pictures: Path, tmp_pat
     np.testing.assert_array_equal(store.read(["a.jpg"])[0], before)
     assert store.num_regions("c.jpg") == 17
     assert len(store.shards) == 2
+
+
+def test_only_pictures_that_are_decoded_in_another_way_have_other_keys_than_before(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    plain, turned = tmp_path / "plain.jpg", tmp_path / "turned.jpg"
+    Image.new("RGB", (60, 40), "red").save(plain)
+    Image.new("RGB", (60, 40), "red").save(turned, exif=exif)
+    build_regions(split_of(tmp_path, {"plain.jpg": (), "turned.jpg": ()}), tmp_path / "cache", quiet)
+    keys = open_regions(tmp_path / "cache", str(tmp_path)).keys
+
+    def earlier(path: Path) -> str:
+        return hashlib.sha256(path.read_bytes() + b"[]").hexdigest()[:20]
+
+    assert keys["plain.jpg"] == earlier(plain)
+    assert keys["turned.jpg"] != earlier(turned)

@@ -8,6 +8,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.unit.trainables.real_layouts import make_snli_ve
 from tests.unit.trainables.real_layouts import make_vcr
@@ -108,7 +109,7 @@ def test_every_kind_of_problem_is_counted_and_named(tmp_path: Path) -> None:
     rows[11] = vcr_row("val-11", image="film/b@0.jpg")
     rows[12] = vcr_row("val-12", image="film/c@0.jpg")
     write_lines(tmp_path / "val.jsonl", rows)
-    (tmp_path / "vcr1images/film/a@0.jpg").write_bytes(b"")
+    Image.new("RGB", (60, 50)).save(tmp_path / "vcr1images/film/a@0.jpg")
     outside = [[1, 2, 61.5, 40, 0.9], [5, 6, 7, 8, 0.8]]
     write_json(tmp_path / "vcr1images/film/b@0.json", {"boxes": outside, "width": 60, "height": 50})
     (report,) = check("vcr", str(tmp_path), tmp_path / "cache", quiet, splits=["test"])
@@ -151,7 +152,7 @@ def test_pictures_and_boxes_are_read_from_tar_shards(tmp_path: Path) -> None:
     assert Pictures(images).read("film/a@0.jpg") == b"picture"
     assert "film/b@0.jpg" not in Pictures(images)
     assert load("vcr", folder, "test", tmp_path / "other").boxes == loose.boxes
-    (report,) = check("vcr", str(folder), tmp_path / "cache", quiet, splits=["test"])
+    (report,) = check("vcr", str(folder), tmp_path / "cache", quiet, splits=["test"], decode=False)
     assert report.findings.counts == {}
 
 
@@ -185,9 +186,9 @@ def test_shards_may_lie_where_the_loose_pictures_would(tmp_path: Path) -> None:
 def test_a_picture_that_is_missing_or_broken_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(b"no picture")
 
-    with pytest.raises(MissingData, match=r"b\.jpg: no such picture.*\.tar shard.*ablate data check"):
+    with pytest.raises(MissingData, match=r"b\.jpg: no such picture.*\.tar shard"):
         Pictures(tmp_path).picture("b.jpg")
-    with pytest.raises(UnreadableData, match=r"a\.jpg: cannot be decoded"):
+    with pytest.raises(UnreadableData, match=r"a\.jpg: .*begins with b'no picture', none of JPEG"):
         Pictures(tmp_path).picture("a.jpg")
 
 

@@ -61,7 +61,7 @@ def test_what_is_stored_is_not_decoded_again(pictures: Path, tmp_path: Path) -> 
 
 
 def test_a_picture_that_is_not_there_is_named_with_a_remedy(pictures: Path, tmp_path: Path) -> None:
-    with pytest.raises(MissingData, match=r"none\.png: no picture there.*student\.visual_input=regions"):
+    with pytest.raises(MissingData, match=r"(?s)1 of 1 .*none\.png: no such picture.*visual_input=regions"):
         build_pixels(split(pictures, "none.png"), tmp_path, quiet)
     with pytest.raises(MissingData, match=r"none\.png: its pixels were not stored"):
         open_pixels(tmp_path, str(pictures)).read(["none.png"])

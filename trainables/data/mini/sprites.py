@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import xml.etree.ElementTree as ElementTree
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -27,13 +26,14 @@ _LINE_GROUPS = frozenset({"line", "line-supplement"})
 def sprite(code: str, style: Style, side_px: int) -> Image:
     """Return the emoji `code` as a square RGBA picture; transparent where nothing is drawn."""
     import resvg_py
-    from PIL import Image
+
+    from trainables.data.decoding import with_alpha
 
     text = svg_text(code)
     png = resvg_py.svg_to_bytes(
         svg_string=text if style == "colour" else _lines_only(text), width=side_px, height=side_px
     )
-    return Image.open(io.BytesIO(bytes(png))).convert("RGBA")
+    return with_alpha(bytes(png))
 
 
 @lru_cache(maxsize=4096)

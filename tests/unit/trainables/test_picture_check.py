@@ -1,0 +1,117 @@
+"""All bad pictures of a data set are named together, by the check and before anything is computed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.unit.trainables.real_layouts import make_vcr
+from tests.unit.trainables.real_layouts import snli_ve_row
+from tests.unit.trainables.real_layouts import write_json
+from tests.unit.trainables.real_layouts import write_lines
+from trainables.data import picture_check
+from trainables.data.convert import check
+from trainables.data.convert import prepare_examples
+from trainables.data.inspection import BAD_PICTURE
+from trainables.data.inspection import MISSING_IMAGE
+from trainables.data.inspection import OTHER_SIZE
+from trainables.data.load import load_split
+from trainables.data.picture_check import looked_at
+from trainables.data.picture_check import require_pictures
+from trainables.errors import MissingData
+from trainables.errors import UnreadableData
+from trainables.vision.pixels import build_pixels
+from trainables.vision.regions import build_regions
+
+HTML = b"<!DOCTYPE html><html><body>404</body></html>"
+
+
+def quiet(what: str, done: int, total: int) -> None:
+    pass
+
+
+@pytest.fixture
+def damaged(tmp_path: Path) -> Path:
+    """SNLI-VE with eight images: 3 truncated, 4 empty, 5 a web page, 6 missing."""
+    folder = tmp_path / "data"
+    images = folder / "flickr30k_images"
+    images.mkdir(parents=True)
+    noise = np.random.default_rng(1).integers(0, 256, (8, 40, 50, 3), dtype=np.uint8)
+    for number in range(8):
+        Image.fromarray(noise[number]).save(images / f"{number}.jpg")
+    (images / "3.jpg").write_bytes((images / "3.jpg").read_bytes()[:900])
+    (images / "4.jpg").write_bytes(b"")
+    (images / "5.jpg").write_bytes(HTML)
+    (images / "6.jpg").unlink()
+    for name in ("train", "dev", "test"):
+        rows = [snli_ve_row(f"{name}-{number}", Flickr30K_ID=str(number)) for number in range(8)]
+        write_lines(folder / f"snli_ve_{name}.jsonl", rows)
+    return folder
+
+
+def test_the_check_decodes_every_picture_and_names_the_bad_ones_once(damaged: Path, tmp_path: Path) -> None:
+    stages: list[tuple[str, int, int]] = []
+    train, dev, test = check("snli_ve", str(damaged), tmp_path / "cache", lambda *told: stages.append(told))
+
+    assert train.findings.counts == {MISSING_IMAGE: 1, BAD_PICTURE: 3}
+    for named, number in zip(train.findings.named[BAD_PICTURE], (3, 4, 5), strict=True):
+        assert f"{number}.jpg: no picture that can be decoded" in named
+    assert dev.findings.counts == test.findings.counts == {MISSING_IMAGE: 1}
+    assert ("decode pictures", 8, 8) in stages
+
+
+def test_the_check_can_leave_pictures_undecoded(damaged: Path, tmp_path: Path) -> None:
+    found = check("snli_ve", str(damaged), tmp_path / "cache", quiet, decode=False)
+
+    assert [inspection.findings.counts for inspection in found] == [{MISSING_IMAGE: 1}] * 3
+
+
+def test_preparing_a_data_set_decodes_as_the_check_does(damaged: Path, tmp_path: Path) -> None:
+    train, *_ = prepare_examples("snli_ve", str(damaged), tmp_path / "cache", quiet)
+
+    assert train.findings.counts == {MISSING_IMAGE: 1, BAD_PICTURE: 3}
+
+
+@pytest.mark.parametrize("build", [build_regions, build_pixels])
+def test_a_run_names_all_bad_pictures_at_once_before_it_computes_anything(
+    damaged: Path, tmp_path: Path, build: object
+) -> None:
+    split = load_split("snli_ve", str(damaged), "train", tmp_path / "cache")
+    stages: list[str] = []
+    with pytest.raises(UnreadableData, match=r"4 of 8 pictures are missing or damaged") as raised:
+        build(split, tmp_path / "cache", lambda what, *_: stages.append(what))  # type: ignore[operator]
+
+    assert all(f"{number}.jpg: " in str(raised.value) for number in (3, 4, 5, 6))
+    assert set(stages) == {"decode pictures"}
+
+
+def test_a_picture_of_another_size_than_its_metadata_says_is_a_finding(tmp_path: Path) -> None:
+    folder = make_vcr(tmp_path)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # shown upright, and its boxes are of the picture as it lies in the file
+    Image.new("RGB", (60, 50)).save(folder / "vcr1images/film/a@0.jpg", exif=exif)
+    (report,) = check("vcr", str(folder), tmp_path / "cache", quiet, splits=["test"])
+
+    assert report.findings.named[OTHER_SIZE] == ["film/a@0.jpg: (50, 60), and (60, 50) in its metadata"]
+    write_json(folder / "vcr1images/film/a@0.json", {"boxes": [[1, 2, 30, 40, 0.9]] * 3, "width": 50, "height": 60})
+    (report,) = check("vcr", str(folder), tmp_path / "cache", quiet, splits=["test"])
+    assert report.findings.counts == {}
+
+
+def test_processes_find_what_one_finds_in_the_same_order(damaged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, names = damaged / "flickr30k_images", [f"{number}.jpg" for number in (*range(8), *range(8))]
+    alone = list(looked_at(folder, names, quiet, workers=1))
+    monkeypatch.setattr(picture_check, "_FEW", 0)
+    monkeypatch.setattr(picture_check, "_BATCH", 3)
+
+    assert list(looked_at(folder, names, quiet, workers=2)) == alone
+    assert [found.name for found in alone if found.missing] == ["6.jpg", "6.jpg"]
+    assert [found.size for found in alone[:3]] == [(50, 40)] * 3
+
+
+def test_pictures_that_are_only_missing_are_missing_data(damaged: Path) -> None:
+    with pytest.raises(MissingData, match=r"7 of 8 pictures.*\n(.*\n){5}Get these again"):
+        require_pictures(damaged / "flickr30k_images", ["0.jpg", *"abcdefg"], quiet)
