@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from trainables.data.pictures import Pictures
+from trainables.data.reading import listed
 from trainables.errors import MissingData
-from trainables.errors import UnreadableData
+from trainables.strangers import parsing
 
 Boxes = tuple[tuple[float, float, float, float], ...]
 _SLACK = 1.0
@@ -49,20 +52,32 @@ def read_boxes(folder: Path, images: Iterable[str]) -> dict[str, Boxes]:
 def read_metadata(pictures: Pictures, image: str) -> Metadata | None:
     """Return what the file `<stem>.json` beside an image says, None without one. Raises `UnreadableData`."""
     name = str(Path(image).with_suffix(".json"))
+    remedy = (
+        "expected a JSON object with `boxes`, rows of x1, y1, x2, y2, score. Get the file again, or remove it to cut "
+        "the image into a grid."
+    )
     try:
-        text = pictures.read(name)
+        with parsing(f"{pictures.folder / name}: boxes", remedy):
+            return _metadata(json.loads(pictures.read(name).decode("utf-8-sig")))
     except MissingData:
         return None
-    return _parsed(pictures.folder / name, text)
 
 
-def _parsed(path: Path, text: bytes) -> Metadata:
-    try:
-        content = json.loads(text)
-        boxes = tuple((float(row[0]), float(row[1]), float(row[2]), float(row[3])) for row in content["boxes"])
-        return Metadata(boxes=boxes, width=content.get("width"), height=content.get("height"))
-    except (ValueError, KeyError, TypeError, IndexError) as error:
-        raise UnreadableData(
-            f"{path}: boxes: cannot be read ({type(error).__name__}: {error}); expected a JSON object with `boxes`, "
-            "rows of x1, y1, x2, y2, score. Get the file again, or remove it to cut the image into a grid."
-        ) from error
+def _metadata(content: dict[str, Any]) -> Metadata:
+    width, height = (_pixels(content, side) for side in ("width", "height"))
+    return Metadata(boxes=tuple(map(_box, listed(content["boxes"], "boxes"))), width=width, height=height)
+
+
+def _box(row: Any) -> tuple[float, float, float, float]:
+    x1, y1, x2, y2 = (float(value) for value in listed(row, "a box")[:4])
+    if any(map(math.isnan, (x1, y1, x2, y2))):
+        raise ValueError(f"a box is {row[:4]}, expected numbers")
+    return x1, y1, x2, y2
+
+
+def _pixels(content: dict[str, Any], side: str) -> float | None:
+    """Return the length of a side, None where the file does not say."""
+    said = float(content.get(side) or 0)
+    if not 0 <= said < math.inf:
+        raise ValueError(f"{side} is {said}, expected pixels")
+    return said or None

@@ -15,6 +15,7 @@ from typing import Any
 
 from trainables.data.answers import NUM_ANNOTATORS
 from trainables.errors import MissingData
+from trainables.strangers import parsing
 
 Row = dict[str, Any]
 
@@ -49,9 +50,9 @@ def write_easy_vqa(data: Traversable, folder: Path, *, test_pictures: int | None
 
 def _write_part(source: Traversable, part: str, folder: Path, most: int | None) -> int:
     subset, first = _SUBSETS[part], _FIRST_ID[part]
-    triples = json.loads((source / "questions.json").read_text(encoding="utf-8"))
-    if most is not None:
-        triples = [triple for triple in triples if triple[2] < most]
+    with parsing(f"easy-VQA: {part}/questions.json", "install the package easy-vqa again"):
+        listed = json.loads((source / "questions.json").read_text(encoding="utf-8"))
+        triples = [triple for triple in map(_triple, listed) if most is None or triple[2] < most]
     pictures = folder / subset
     pictures.mkdir(parents=True, exist_ok=True)
     for image in sorted({image for _, _, image in triples}):
@@ -66,7 +67,12 @@ def _write_part(source: Traversable, part: str, folder: Path, most: int | None) 
     return len(triples)
 
 
-def _numbered(triples: list[list[Any]], first: int) -> list[tuple[int, str, str, int]]:
+def _triple(row: tuple[str, str, int]) -> tuple[str, str, int]:
+    question, answer, image = row
+    return str(question), str(answer), int(image)
+
+
+def _numbered(triples: list[tuple[str, str, int]], first: int) -> list[tuple[int, str, str, int]]:
     return [
         (first + number, question, answer, first + image) for number, (question, answer, image) in enumerate(triples)
     ]

@@ -11,12 +11,24 @@ from typing import Any
 
 import numpy as np
 
+from trainables.data.reading import identifier
+from trainables.data.reading import listed
 from trainables.data.tokens import MASK
 from trainables.data.tokens import MASKED_TAGS
 
 Row = dict[str, Any]
 PARTS = (("answer_choices", "answer_losses"), ("rationale_choices", "rationale_losses"))
 """Choices of a row, and the field of a score row with a loss for each of their tokens."""
+
+
+def checked_losses(scores: Row) -> Row:
+    """Return a score row if it has an id, and lists of finite numbers. Raises ValueError."""
+    identifier(scores["annot_id"], "annot_id")
+    for _, field in PARTS:
+        for losses in listed(scores[field], field):
+            if not np.isfinite(np.asarray(listed(losses, field), dtype=float)).all():
+                raise ValueError(f"{field}: expected numbers")
+    return scores
 
 
 def top_masked(row: Row, scores: Row) -> Row:

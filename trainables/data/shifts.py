@@ -12,11 +12,13 @@ from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from trainables.cache import write_atomically
 from trainables.cache import written_whole
+from trainables.data.masking import checked_losses
 from trainables.data.masking import top_kept
 from trainables.data.masking import top_masked
 from trainables.data.reading import lines
@@ -27,7 +29,9 @@ from trainables.data.snli_ve import read_snli_ve
 from trainables.data.sources import source
 from trainables.data.text_only import ChoiceScorer
 from trainables.data.text_only import HypothesisClassifier
+from trainables.data.vcr import sound
 from trainables.errors import MissingData
+from trainables.strangers import parsing
 
 RECIPE = 1
 """Raised when the same files give other shifted tests."""
@@ -95,9 +99,10 @@ def _known(folder: Path, digest: str) -> list[Shift] | None:
     path = folder / MADE
     if not path.is_file():
         return None
-    content = json.loads(path.read_text(encoding="utf-8"))
-    made = [Shift(**row) for row in content["made"]]
-    whole = content["digest"] == digest and all((folder / shift.file).is_file() for shift in made)
+    with parsing(str(path), "remove this file, and the shifted tests are made again"):
+        content = json.loads(path.read_text(encoding="utf-8"))
+        made = [Shift(**row) for row in content["made"]]
+        whole = content["digest"] == digest and all((folder / shift.file).is_file() for shift in made)
     return made if whole else None
 
 
@@ -105,6 +110,8 @@ def _snli_ve(folder: Path, progress: Progress) -> list[Shift]:
     """Write the ids of the dev and test pairs whose label a classifier of hypotheses alone gets wrong."""
     texts, labels, _ = _hypotheses(folder, "train")
     progress("text-only classifier", 0, 3)
+    if len(set(labels)) < 2:
+        raise MissingData(f"{folder}: train has {len(set(labels))} labels; a classifier of hypotheses needs two.")
     classifier = HypothesisClassifier(texts, labels)
     made = []
     for step, (split, name) in enumerate((("val", "dev"), ("test", "test")), start=1):
@@ -130,7 +137,7 @@ def _hypotheses(folder: Path, split: str) -> tuple[list[str], list[str], list[st
 def _vcr(folder: Path, progress: Progress, scores: Path | None) -> list[Shift]:
     def rows(split: str) -> Iterator[Row]:
         for path in source("vcr", folder, split).files:
-            yield from read_rows(path, lines(path), lambda row: [row])
+            yield from read_rows(path, lines(path), lambda row: [sound(row)])
 
     total = sum(1 for _ in rows("test"))
     progress("shifted tests: rules", 0, total)
@@ -141,22 +148,26 @@ def _vcr(folder: Path, progress: Progress, scores: Path | None) -> list[Shift]:
     progress("shifted tests: rules", total, total)
     if scores is None:
         progress("text-only scorer", 0, total)
+        if next(rows("train"), None) is None:
+            raise MissingData(f"{folder}: train has no row that can be read; give losses with --scores.")
         scorer = ChoiceScorer(lambda: rows("train"))
         scores = folder / SCORES
         _rewrite(scores, (scorer.scores(row) for row in rows("test")), total)
         progress("text-only scorer", total, total)
-    losses = {str(row["annot_id"]): row for row in read_rows(scores, lines(scores), lambda row: [row])}
+    losses = {str(row["annot_id"]): row for row in read_rows(scores, lines(scores), lambda row: [checked_losses(row)])}
 
-    def scored() -> Iterator[tuple[Row, Row]]:
+    def hidden(edited: Callable[[Row, Row], Row]) -> Iterator[Row]:
         for row in rows("test"):
-            if row["annot_id"] not in losses:
-                raise MissingData(f"{scores}: no losses for {row['annot_id']}; score every row of the test.")
-            yield row, losses[row["annot_id"]]
+            name = str(row["annot_id"])
+            if name not in losses:
+                raise MissingData(f"{scores}: no losses for {name}; score every row of the test.")
+            with parsing(str(scores), "score the rows of this test"):
+                changed = edited(row, losses[name])
+            yield changed
 
-    made.append(_rewrite(folder / "val_adv_rmtop1.jsonl", (top_masked(*pair) for pair in scored()), total))
+    made.append(_rewrite(folder / "val_adv_rmtop1.jsonl", hidden(top_masked), total))
     for k in KEPT:
-        kept = (top_kept(row, loss, k) for row, loss in scored())
-        made.append(_rewrite(folder / f"val_adv_keeptop{k}.jsonl", kept, total))
+        made.append(_rewrite(folder / f"val_adv_keeptop{k}.jsonl", hidden(partial(top_kept, k=k)), total))
     return made
 
 

@@ -22,6 +22,7 @@ from trainables.data.boxes import Boxes
 from trainables.data.examples import Candidate
 from trainables.data.examples import Example
 from trainables.data.examples import Text
+from trainables.strangers import parsing
 
 PER_FILE = 10_000
 WHOLE = "whole.json"
@@ -60,16 +61,17 @@ def is_written(folder: Path, number: int) -> bool:
 
 
 def read_stored(folder: Path) -> tuple[StoredExamples, dict[str, Boxes]]:
-    """Return the examples and boxes below `folder`. Raises FileNotFoundError unless they are whole."""
-    num_files = json.loads((folder / WHOLE).read_text(encoding="utf-8"))["num_files"]
-    boxes: dict[str, Boxes] = {}
-    for number in range(num_files):
-        for row in _open(folder / f"boxes-{number:04d}.arrow").to_pylist():
-            values = row["boxes"]
-            boxes[row["image"]] = tuple(zip(*[iter(values)] * 4, strict=True)) if values else ()
-    tables = [_open(folder / f"examples-{number:04d}.arrow") for number in range(num_files)]
-    found = {image: places for image, places in boxes.items() if places}
-    return StoredExamples(pa.concat_tables(tables) if tables else SCHEMA.empty_table()), found
+    """Return the examples and boxes below `folder`. Raises `UnreadableData` unless they are whole."""
+    with parsing(str(folder), "remove this folder and prepare the data set again"):
+        num_files = json.loads((folder / WHOLE).read_text(encoding="utf-8"))["num_files"]
+        boxes: dict[str, Boxes] = {}
+        for number in range(num_files):
+            for row in _open(folder / f"boxes-{number:04d}.arrow").to_pylist():
+                values = row["boxes"]
+                boxes[row["image"]] = tuple(zip(*[iter(values)] * 4, strict=True)) if values else ()
+        tables = [_open(folder / f"examples-{number:04d}.arrow") for number in range(num_files)]
+        found = {image: places for image, places in boxes.items() if places}
+        return StoredExamples(pa.concat_tables(tables) if tables else SCHEMA.empty_table()), found
 
 
 class StoredExamples(Sequence[Example]):

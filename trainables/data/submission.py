@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Mapping
 from collections.abc import Sequence
 
@@ -17,6 +18,8 @@ from trainables.data.vcr import ANSWER
 from trainables.data.vcr import NUM_CHOICES
 from trainables.data.vcr import RATIONALE
 from trainables.errors import UnreadableData
+from trainables.strangers import parsing
+from trainables.strangers import printable
 
 VCR_COLUMNS = (
     "annot_id",
@@ -44,7 +47,7 @@ def vcr_submission(probabilities: Mapping[str, Sequence[float]]) -> str:
     out = io.StringIO()
     table = csv.writer(out, lineterminator="\n")
     table.writerow(VCR_COLUMNS)
-    for annotation in dict.fromkeys(name.split("/")[0] for name in probabilities):
+    for annotation in dict.fromkeys(map(_annotation, probabilities)):
         missing = [part for part in _PARTS if f"{annotation}/{part}" not in probabilities]
         if missing:
             raise UnreadableData(f"submission: no prediction for {annotation}/{missing[0]}; evaluate the whole split.")
@@ -55,7 +58,9 @@ def vcr_submission(probabilities: Mapping[str, Sequence[float]]) -> str:
 
 def vqa_submission(answers: Mapping[str, str]) -> str:
     """Return VQA's JSON: `[{"question_id": int, "answer": str}, ...]`."""
-    return json.dumps([{"question_id": int(name), "answer": said} for name, said in answers.items()]) + "\n"
+    with parsing("submission", "VQA's server takes questions whose ids are whole numbers"):
+        rows = [{"question_id": int(name), "answer": said} for name, said in answers.items()]
+    return json.dumps(rows) + "\n"
 
 
 def written(probabilities: Sequence[float]) -> str:
@@ -63,11 +68,15 @@ def written(probabilities: Sequence[float]) -> str:
     return json.dumps([round(float(value), 6) for value in probabilities])
 
 
+def _annotation(name: str) -> str:
+    """Return the annot_id of an example of VCR."""
+    return next((name.removesuffix(f"/{part}") for part in _PARTS if name.endswith(f"/{part}")), name)
+
+
 def _probabilities(name: str, said: str) -> list[float]:
-    try:
+    place = f"submission: {name}: {printable(said)} is no list of probabilities"
+    with parsing(place, f"expected {NUM_CHOICES} numbers; evaluate the split again"):
         values = [float(value) for value in json.loads(said)]
-    except (ValueError, TypeError) as error:
-        raise UnreadableData(f"submission: {name}: {said!r} is no list of probabilities ({error}).") from error
-    if len(values) != NUM_CHOICES:
-        raise UnreadableData(f"submission: {name}: {len(values)} probabilities, expected {NUM_CHOICES}.")
+        if len(values) != NUM_CHOICES or not all(map(math.isfinite, values)):
+            raise ValueError(f"{len(values)} values, or one that is not finite")
     return values

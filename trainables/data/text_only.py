@@ -122,7 +122,7 @@ def _of_token(token: Any, words: set[str], tags: set[int], objects: Sequence[str
     if isinstance(token, str):
         word = token.lower()
         return [f"w:{word}", f"shared:{word}", "shared word"] if word in words else [f"w:{word}"]
-    kind = PERSON if all(objects[tag] == PERSON for tag in token) else "thing"
+    kind = PERSON if all(tag < len(objects) and objects[tag] == PERSON for tag in token) else "thing"
     shared = tags.intersection(token)
     return [f"tag:{kind}", f"shared tag:{kind}" if shared else f"new tag:{kind}"]
 

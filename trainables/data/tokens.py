@@ -37,12 +37,23 @@ def plain_text(text: str) -> str:
     return " ".join(text.lower().split())
 
 
+def checked_tokens(tokens: Sequence[Any], objects: Sequence[str]) -> None:
+    """Raise ValueError for a tag outside `objects` and for a token of another form than VCR's."""
+    for token in tokens:
+        if isinstance(token, str):
+            continue
+        if not isinstance(token, list):
+            raise ValueError(f"token {token!r} is neither a word nor a list of tags")
+        for tag in token:
+            if type(tag) is not int or not (0 <= tag < len(objects) or 0 <= tag - MASKED_TAGS < len(objects)):
+                raise ValueError(f"tag {tag!r} is not one of the {len(objects)} objects")
+
+
 def tagged_text(tokens: Sequence[Any], objects: Sequence[str]) -> Text:
     """Return VCR tokens as one text: words, and lists of 0-based tags into `objects`.
 
     A person's tag becomes a neutral name, another tag its class name; each keeps a reference to its box. A hidden word
-    or tag stays `[MASK]`.
-    Raises ValueError for a tag outside `objects` and for a token of another form.
+    or tag stays `[MASK]`. The tokens have passed `checked_tokens`.
     """
     text = ""
     references: list[tuple[int, int, int]] = []
@@ -60,16 +71,12 @@ def _pieces(token: Any, objects: Sequence[str]) -> list[tuple[str, int | None]]:
         return [(MASK, None)]
     if isinstance(token, str):
         return [(word, None) for word in token.lower().split()]
-    if not isinstance(token, list):
-        raise ValueError(f"token {token!r} is neither a word nor a list of tags")
     pieces: list[tuple[str, int | None]] = []
     for tag in token:
         pieces += [("and", None)] if pieces else []
-        if isinstance(tag, int) and 0 <= tag - MASKED_TAGS < len(objects):
+        if tag >= len(objects):
             pieces.append((MASK, None))
             continue
-        if not isinstance(tag, int) or not 0 <= tag < len(objects):
-            raise ValueError(f"tag {tag!r} is not one of the {len(objects)} objects")
         pieces.append((NEUTRAL_NAMES[tag % len(NEUTRAL_NAMES)] if objects[tag] == PERSON else objects[tag], tag))
     return pieces
 

@@ -16,6 +16,7 @@ from trainables.data.reading import read_rows
 from trainables.data.shortcuts import shortcuts_removed
 from trainables.data.sources import Source
 from trainables.data.sources import is_carved
+from trainables.data.tokens import checked_tokens
 from trainables.data.tokens import joined
 from trainables.data.tokens import tagged_text
 
@@ -37,7 +38,7 @@ def read_vcr(source: Source, slices: Mapping[str, tuple[str, ...]]) -> Iterator[
 def _examples(row: Row, source: Source, slices: Mapping[str, tuple[str, ...]]) -> list[Example]:
     if source.part != "all" and is_carved(picture_name(row["img_fn"])) != (source.part == "carved"):
         return []
-    sound(row, labelled=not source.blind)
+    _well_formed(row)
     if source.rule:
         edited = shortcuts_removed(row, source.rule)
         if edited is None:
@@ -51,24 +52,25 @@ def _examples(row: Row, source: Source, slices: Mapping[str, tuple[str, ...]]) -
     return [answer, _example(row, RATIONALE, label="rationale_label", behind=right, named="qar", slices=named)]
 
 
-def sound(row: Row, *, labelled: bool = True) -> Row:
-    """Return `row` if its fields have the types that every reader of VCR's files counts on. Raises ValueError."""
+def sound(row: Row) -> Row:
+    """Return a labelled `row` if its fields are what every reader of VCR's files counts on. Raises ValueError."""
+    _well_formed(row)
+    _label(row, "answer_label")
+    _label(row, "rationale_label")
+    return row
+
+
+def _well_formed(row: Row) -> None:
     picture_name(row["img_fn"])
     identifier(row["annot_id"], "annot_id")
-    if not all(isinstance(name, str) for name in listed(row["objects"], "objects")):
+    objects = listed(row["objects"], "objects")
+    if not all(isinstance(name, str) for name in objects):
         raise ValueError("objects: expected names of classes")
-    choices = {field: listed(row[field], field) for field in ("answer_choices", "rationale_choices")}
-    for field, found in choices.items():
-        if len(found) != NUM_CHOICES:
-            raise ValueError(f"{field}: {len(found)} choices, expected {NUM_CHOICES}")
-    for tokens in (row["question"], *(tokens for found in choices.values() for tokens in found)):
-        for token in listed(tokens, "a text"):
-            tags = token if isinstance(token, list) else ()
-            if not isinstance(token, str | list) or not all(type(tag) is int for tag in tags):
-                raise ValueError(f"token {token!r} is neither a word nor a list of tags")
-    if labelled:
-        _label(row, "answer_label"), _label(row, "rationale_label")
-    return row
+    for field in ("answer_choices", "rationale_choices"):
+        if len(listed(row[field], field)) != NUM_CHOICES:
+            raise ValueError(f"{field}: {len(row[field])} choices, expected {NUM_CHOICES}")
+    for tokens in (row["question"], *row["answer_choices"], *row["rationale_choices"]):
+        checked_tokens(listed(tokens, "a text"), objects)
 
 
 def _example(

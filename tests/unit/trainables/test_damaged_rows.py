@@ -18,6 +18,7 @@ from tests.unit.trainables.real_layouts import snli_ve_row
 from tests.unit.trainables.real_layouts import vcr_row
 from tests.unit.trainables.real_layouts import write_json
 from tests.unit.trainables.real_layouts import write_lines
+from trainables.data.convert import prepare_examples
 from trainables.data.examples import TaskSplit
 from trainables.data.load import load_split
 from trainables.errors import UnreadableData
@@ -180,3 +181,45 @@ def test_vcr_rows_whose_fields_are_of_another_type_are_unreadable(tmp_path: Path
 
     with pytest.raises(UnreadableData, match=r"1 of 1 rows(.|\n)*line 1: ValueError"):
         load("vcr", tmp_path, "test")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"boxes": [[NaN, 2, 3, 4, 0.9]]}',
+        '{"boxes": [[1, 2, 3, 4]], "width": NaN, "height": 50}',
+        '{"boxes": [[1, 2, 3, 4]], "width": -5}',
+        '{"boxes": [[1, 2]]}',
+        '{"boxes": ["1234"]}',
+        '{"boxes": {}}',
+        "[]",
+        "[" * 100_000,
+        b"\x1f\x8b\x08",
+        b"\xff\xfe{\0",
+    ],
+)
+def test_metadata_that_means_nothing_is_unreadable_by_name(tmp_path: Path, content: str | bytes) -> None:
+    make_vcr(tmp_path)
+    path = tmp_path / "vcr1images/film/a@0.json"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+
+    with pytest.raises(UnreadableData, match=r"film/a@0\.json: boxes: .*expected a JSON object .* Get the file again"):
+        load("vcr", tmp_path, "test")
+
+
+@pytest.mark.parametrize("box", ["[1, 2, Infinity, 4]", "[1, 2, 1e30, 4]", "[9, 9, 1, 1]"])
+def test_a_box_that_is_large_or_inverted_is_read(tmp_path: Path, box: str) -> None:
+    make_vcr(tmp_path)
+    (tmp_path / "vcr1images/film/a@0.json").write_text(f'{{"boxes": [{box}], "width": 60, "height": 50}}')
+
+    assert len(load("vcr", tmp_path, "test").boxes["film/a@0.jpg"]) == 1
+
+
+def test_damaged_stored_examples_are_named_with_the_remedy(tmp_path: Path) -> None:
+    folder = make_snli_ve(tmp_path / "data")
+    prepare_examples("snli_ve", str(folder), tmp_path / "cache", lambda *_: None)
+    (stored,) = (tmp_path / "cache/examples").glob("*/test/examples-0000.arrow")
+    stored.write_bytes(stored.read_bytes()[:100])
+
+    with pytest.raises(UnreadableData, match=r"test: Arrow.*; remove this folder and prepare"):
+        load_split("snli_ve", str(folder), "test", tmp_path / "cache")

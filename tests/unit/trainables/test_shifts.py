@@ -25,6 +25,7 @@ from trainables.data.sources import is_carved
 from trainables.data.splits import splits_of
 from trainables.data.text_only import ChoiceScorer
 from trainables.errors import MissingData
+from trainables.errors import UnreadableData
 
 
 def load(task: str, folder: Path, split: str) -> TaskSplit:
@@ -139,6 +140,47 @@ def test_losses_from_a_file_take_the_place_of_our_own(vcr: Path) -> None:
     with pytest.raises(MissingData, match="no losses for two"):
         write_lines(scores, [{"annot_id": "one"} | losses])
         make_shifts("vcr", vcr, quiet, scores)
+
+
+@pytest.mark.parametrize(
+    ("losses", "named"),
+    [
+        (
+            {"answer_losses": [[0], [0], [0], [0]], "rationale_losses": [[0], [0], [0, 1], [0]]},
+            "not one number for each",
+        ),
+        ({"answer_losses": [[0, 0, "x"], [0], [0], [0]], "rationale_losses": []}, "1 of 1 rows cannot be read"),
+        ({"answer_losses": [[0, 0, float("nan")], [0], [0], [0]], "rationale_losses": []}, "expected numbers"),
+    ],
+)
+def test_losses_that_do_not_fit_are_named(vcr: Path, losses: dict[str, Any], named: str) -> None:
+    write_lines(vcr / "val.jsonl", [vcr_row("one")])
+    write_lines(vcr / "given.jsonl", [{"annot_id": "one"} | losses])
+
+    with pytest.raises(UnreadableData, match=rf"given\.jsonl(.|\n)*{named}"):
+        make_shifts("vcr", vcr, quiet, vcr / "given.jsonl")
+
+
+def test_rows_that_cannot_be_edited_are_left_out_of_shifted_tests(vcr: Path) -> None:
+    damaged = [vcr_row("a", question=["Who", "is", [7]]), vcr_row("b", objects="person"), vcr_row("c", answer_label=9)]
+    rows = [vcr_row(str(i)) for i in range(400)]
+    write_lines(vcr / "val.jsonl", [*rows, *damaged])
+
+    assert make_shifts("vcr", vcr, quiet)[0].of == 400
+
+
+def test_texts_that_nothing_can_be_learnt_from_are_refused(tmp_path: Path) -> None:
+    make_snli_ve(tmp_path)  # one label only
+
+    with pytest.raises(MissingData, match="train has 1 labels"):
+        make_shifts("snli_ve", tmp_path, quiet)
+
+
+def test_a_damaged_list_of_what_was_made_names_the_remedy(vcr: Path) -> None:
+    (vcr / "shifts.json").write_text("[]")
+
+    with pytest.raises(UnreadableData, match=r"shifts\.json: .*remove this file"):
+        make_shifts("vcr", vcr, quiet)
 
 
 def test_what_was_made_of_the_same_files_is_left_alone(vcr: Path) -> None:

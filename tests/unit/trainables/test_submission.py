@@ -68,6 +68,21 @@ def test_vcr_submission_has_the_leaderboards_twenty_columns(tmp_path: Path) -> N
         submission("vcr", said)
     with pytest.raises(UnreadableData, match="no list of probabilities"):
         submission("vcr", {"test-0/qa": "yes"})
+    for damaged in ("[0.1, 0.2, NaN, 0.4]", "[1, 2]", "[" * 100_000, "{}", "[null, 1, 2, 3]"):
+        with pytest.raises(UnreadableData, match=r"test-0/qa: .{1,250} is no list of probabilities"):
+            submission("vcr", {"test-0/qa": damaged})
+
+
+def test_vqa_submission_refuses_ids_that_its_server_does_not_know() -> None:
+    with pytest.raises(UnreadableData, match="whole numbers"):
+        submission("vqa", {"q-1": "cat"})
+
+
+def test_vcr_submission_keeps_an_annotations_whole_id() -> None:
+    said = {f"film/7/{part}": "[0.1, 0.2, 0.3, 0.4]" for part in ("qa", *(f"qar/{i}" for i in range(4)))}
+    (row,) = csv.DictReader(io.StringIO(submission("vcr", said)))
+
+    assert row["annot_id"] == "film/7"
 
 
 def test_vqa_submission_answers_every_question_of_the_blind_files(tmp_path: Path) -> None:
