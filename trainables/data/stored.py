@@ -51,7 +51,7 @@ def write_examples(folder: Path, number: int, examples: Sequence[Example], boxes
     """Write the files of a number whole, one after the other; the examples come last."""
     flat = [{"image": image, "boxes": [value for box in found for value in box]} for image, found in boxes]
     _write(folder / f"boxes-{number:04d}.arrow", pa.RecordBatch.from_pylist(flat, BOXES_SCHEMA))
-    rows = pa.RecordBatch.from_pylist([_row(example) for example in examples], SCHEMA)
+    rows = pa.RecordBatch.from_pylist([flat_row(example) for example in examples], SCHEMA)
     _write(folder / f"examples-{number:04d}.arrow", rows)
 
 
@@ -106,7 +106,8 @@ class StoredExamples(Sequence[Example]):
         return tuple(_examples(self._table))
 
 
-def _row(example: Example) -> dict[str, Any]:
+def flat_row(example: Example) -> dict[str, Any]:
+    """Return an example as a row of `SCHEMA`."""
     candidates = example.candidates
     query = candidates[0].query
     if any(candidate.query != query for candidate in candidates):
