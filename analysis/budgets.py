@@ -44,7 +44,7 @@ def budgets_view(records: pa.Table, plan: StudyPlan) -> pa.Table:
     settings has paid for them.
     """
     settings = searched(records, plan)
-    rows = [row for cell in plan.cells for row in _cell_rows(cell, settings[cell.cell_id], plan)]
+    rows = [row for cell in plan.cells for row in _cell_rows(cell, settings[cell.name], plan)]
     return pa.Table.from_pylist(rows, schema=BUDGET_SCHEMA)
 
 

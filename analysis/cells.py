@@ -67,17 +67,17 @@ Row = dict[str, Any]
 
 def cells_view(records: pa.Table, plan: StudyPlan) -> pa.Table:
     """Return one row a planned cell of a study, from its records (in `RECORD_SCHEMA`)."""
-    of_cell: dict[str, list[Row]] = {cell.cell_id: [] for cell in plan.cells}
+    of_cell: dict[str, list[Row]] = {cell.name: [] for cell in plan.cells}
     for row in _current(records, plan):
-        if row["cell_id"] in of_cell:
-            of_cell[row["cell_id"]].append(row)
-    rows = [_cell(cell, of_cell[cell.cell_id], plan) for cell in plan.cells]
+        if (cell := plan.cell_of(row)) is not None:
+            of_cell[cell.name].append(row)
+    rows = [_cell(cell, of_cell[cell.name], plan) for cell in plan.cells]
     return pa.Table.from_pylist(rows, schema=CELL_SCHEMA)
 
 
 def studies_view(records: pa.Table, plan: StudyPlan) -> pa.Table:
-    """Return the row of one study."""
-    rows = _current(records, plan)
+    """Return the row of one study; a trial that stands in two cells is one."""
+    rows = list({row["trial_id"]: row for row in _current(records, plan)}.values())
     content = {
         "study": plan.study,
         "question": plan.question,

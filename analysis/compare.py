@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from collections.abc import Sequence
 
 import pyarrow as pa
@@ -12,6 +13,7 @@ from analysis.errors import AnalysisError
 from analysis.mixing import mixtures_of_two
 from analysis.observations import Observations
 from analysis.observations import observe
+from analysis.plan import shared_conditions
 from analysis.results import Results
 from analysis.statistics import holm
 from analysis.trials import decoded
@@ -48,7 +50,7 @@ def compared(first: Results, second: Results, studies: tuple[str, str]) -> pa.Ta
         told = " and ".join(f"{plan.study} by {how}" for plan, how in zip(plans, judged, strict=True))
         raise AnalysisError(f"the studies are not judged alike: {told}")
     arms = [arm for arm in plans[0].arms if arm in plans[1].arms]
-    conditions = [label for label in plans[0].conditions if label in plans[1].conditions]
+    conditions = shared_conditions(*plans)
     if not arms or not conditions:
         what = "arm" if not arms else "condition"
         raise AnalysisError(f"{studies[0]} and {studies[1]} have no {what} in common")
@@ -94,19 +96,19 @@ def _pooled(
     arm: str,
     metric: str,
     observed: tuple[Observations, Observations],
-    conditions: Sequence[str],
+    conditions: Mapping[str, str],
     seeds: tuple[int, ...],
 ) -> Comparison:
     values = {
-        (name, label): mine.of(metric, (arm, label))
-        for name, mine in zip((FIRST, SECOND), observed, strict=True)
-        for label in conditions
+        (name, both[0]): mine.of(metric, (arm, own))
+        for both in conditions.items()
+        for name, mine, own in zip((FIRST, SECOND), observed, both, strict=True)
     }
     both = Observations(
         values={metric: values},
+        completed={},
         failed={},
-        tasks={**observed[1].tasks, **observed[0].tasks},
-        observed=observed[0].observed | observed[1].observed,
+        tasks=observed[0].tasks,
     )
     comparer = Comparer(
         observations=both, metric=metric, reference=FIRST, conditions=tuple(conditions), seeds=seeds, planned={}

@@ -155,12 +155,11 @@ Places = Mapping[tuple[str, str, int], tuple[str, str]]
 
 
 def _places(records: pa.Table, plan: StudyPlan) -> Places:
-    labels = {cell.cell_id: (cell.arm, cell.label) for cell in plan.cells}
-    columns = [records[name].to_pylist() for name in ("cell_id", "seed", "trial_id", "status", "phase")]
+    columns = [records[name].to_pylist() for name in (plan.place_column, "seed", "trial_id", "status", "phase")]
     return {
-        (*labels[cell], seed): (trial, status)
-        for cell, seed, trial, status, phase in zip(*columns, strict=True)
-        if phase == "confirm" and cell in labels and seed in plan.seeds.confirm
+        (cell.arm, cell.label, seed): (trial, status)
+        for name, seed, trial, status, phase in zip(*columns, strict=True)
+        if phase == "confirm" and seed in plan.seeds.confirm and (cell := plan.cells_at.get(name)) is not None
         if plan.current is None or trial in plan.current
     }
 

@@ -58,7 +58,7 @@ def importance_view(records: pa.Table, plan: StudyPlan, evaluators: Sequence[str
     """
     space: dict[str, Domain] = TypeAdapter(dict[str, Domain]).validate_python(plan.search.space)
     settings = searched(records, plan)
-    rows = [row for cell in plan.cells for row in _cell_rows(cell, settings[cell.cell_id], space, plan, evaluators)]
+    rows = [row for cell in plan.cells for row in _cell_rows(cell, settings[cell.name], space, plan, evaluators)]
     return pa.Table.from_pylist(rows, schema=IMPORTANCE_SCHEMA)
 
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from analysis.errors import IncomparableError
 from analysis.plan import StudyPlan
+from analysis.plan import shared_conditions
 
 SHARED = {"data_digest": "other data", "identity_version": "another version of what a trial is"}
 """Column of a record -> what it means where trials that are compared differ in it."""
@@ -30,13 +31,14 @@ def mixtures(records: pa.Table, plan: StudyPlan) -> list[str]:
 
 def mixtures_of_two(records: Sequence[pa.Table], plans: Sequence[StudyPlan]) -> list[str]:
     """Say in what two runs of a question differ, for each condition that both have."""
+    both = shared_conditions(*plans)
+    names = ({label: label for label in both}, {theirs: label for label, theirs in both.items()})
     rows = [
-        {**row, "run": f"{place} run ({plan.study})"}
-        for place, table, plan in zip(("the first", "the second"), records, plans, strict=True)
+        {**row, "run": f"{place} run ({plan.study})", "condition": known.get(row["condition"])}
+        for place, table, plan, known in zip(("the first", "the second"), records, plans, names, strict=True)
         for row in _compared(table, plan)
     ]
-    both = [label for label in plans[0].conditions if label in plans[1].conditions]
-    return _differing(rows, both, by="run")
+    return _differing(rows, list(both), by="run")
 
 
 def refuse(said: Iterable[str]) -> None:
@@ -51,14 +53,13 @@ def refuse(said: Iterable[str]) -> None:
 
 def _compared(records: pa.Table, plan: StudyPlan) -> list[Row]:
     """Return the completed confirm trials of the plan, each with its condition's label."""
-    labels = {cell.cell_id: cell.label for cell in plan.cells}
     current = plan.current
-    columns = ["trial_id", "cell_id", "arm", "phase", "status", *SHARED]
+    columns = ["trial_id", plan.place_column, "arm", "phase", "status", *SHARED]
     return [
-        {**row, "condition": labels[row["cell_id"]]}
+        {**row, "condition": cell.label}
         for row in records.select(columns).to_pylist()
         if (row["phase"], row["status"]) == ("confirm", "completed")
-        and row["cell_id"] in labels
+        and (cell := plan.cell_of(row)) is not None
         and (current is None or row["trial_id"] in current)
     ]
 

@@ -16,10 +16,8 @@ import pyarrow.compute as pc
 from analysis.plan import StudyPlan
 from orchestrator.flat_trials import metric_columns
 
-COMPARED = ("trial_id", "cell_id", "arm", "phase", "seed", "status", "task", "data_digest", "identity_version")
+COMPARED = ("trial_id", "cell", "cell_id", "arm", "phase", "seed", "status", "task", "data_digest", "identity_version")
 """Columns of a record that comparisons look at beside the metrics: what it is, and whether it may be compared."""
-
-_PLACE = ("cell_id", "seed", "status", "task")
 
 Place = tuple[str, str]
 """(arm, condition label): one cell of the study."""
@@ -31,17 +29,22 @@ class Observations:
 
     values: Mapping[str, Mapping[Place, Mapping[int, float]]]
     """metric -> place -> seed -> finite value."""
+    completed: Mapping[Place, frozenset[int]]
+    """Seeds of completed trials, whether or not they gave a finite value."""
     failed: Mapping[Place, frozenset[int]]
     """Seeds of failed trials."""
     tasks: Mapping[str, str]
     """Condition label -> task."""
-    observed: frozenset[str]
-    """Conditions in which at least one trial is completed."""
 
     @property
     def metrics(self) -> tuple[str, ...]:
         """Metrics seen, sorted; what is only a record of training (`train/...`) left out."""
         return tuple(sorted(name for name in self.values if not name.startswith("train/")))
+
+    def lost(self, metric: str, place: Place) -> frozenset[int]:
+        """Return the seeds whose trials ended without a value: failed, or completed with one that is not finite."""
+        ended = self.completed.get(place, frozenset()) | self.failed.get(place, frozenset())
+        return ended - self.of(metric, place).keys()
 
     def of(self, metric: str, place: Place) -> Mapping[int, float]:
         """Return seed -> value; empty where nothing was observed."""
@@ -54,7 +57,8 @@ class Observations:
         comparisons, and with it the correction, never starts too small.
         """
         seen = {condition for _, condition in self.values.get(metric, {})}
-        return tuple(label for label in plan.conditions if label in seen or label not in self.observed)
+        observed = {condition for _, condition in self.completed}
+        return tuple(label for label in plan.conditions if label in seen or label not in observed)
 
 
 def observe(records: pa.Table, plan: StudyPlan) -> Observations:
@@ -64,19 +68,23 @@ def observe(records: pa.Table, plan: StudyPlan) -> Observations:
     that are not finite.
     """
     counting = _counting(records, plan)
-    rows = counting.select(_PLACE).to_pylist()
-    labels = {cell.cell_id: (cell.arm, cell.label) for cell in plan.cells}
-    failed: dict[Place, set[int]] = {}
+    rows = counting.select((plan.place_column, "seed", "status", "task")).to_pylist()
+    places = {name: (cell.arm, cell.label) for name, cell in plan.cells_at.items()}
+    ended: dict[str, dict[Place, set[int]]] = {"completed": {}, "failed": {}}
+    given = []
     for row in rows:
-        if row["status"] != "completed":
-            failed.setdefault(labels[row["cell_id"]], set()).add(row["seed"])
-    places = [(labels[row["cell_id"]], row["seed"]) if row["status"] == "completed" else None for row in rows]
-    metrics = {name: _values(column.to_pylist(), places) for name, column in metric_columns(counting).items()}
+        place, completed = places[row[plan.place_column]], row["status"] == "completed"
+        ended["completed" if completed else "failed"].setdefault(place, set()).add(row["seed"])
+        given.append((place, row["seed"]) if completed else None)
+    metrics = {name: _values(column.to_pylist(), given) for name, column in metric_columns(counting).items()}
+    completed, failed = (
+        {place: frozenset(seeds) for place, seeds in of.items()} for of in (ended["completed"], ended["failed"])
+    )
     return Observations(
         values={name: values for name, values in metrics.items() if values},
-        failed={place: frozenset(seeds) for place, seeds in failed.items()},
-        tasks=_tasks(rows, plan, labels),
-        observed=frozenset(labels[row["cell_id"]][1] for row in rows if row["status"] == "completed"),
+        completed=completed,
+        failed=failed,
+        tasks=_tasks(rows, plan),
     )
 
 
@@ -96,7 +104,7 @@ def _counting(records: pa.Table, plan: StudyPlan) -> pa.Table:
     current = plan.current
     wanted = [
         pc.equal(records["phase"], "confirm"),
-        _among(records["cell_id"], [cell.cell_id for cell in plan.cells]),
+        _among(records[plan.place_column], plan.cells_at),
         _among(records["seed"], plan.seeds.confirm),
         *([] if current is None else [_among(records["trial_id"], current)]),
     ]
@@ -107,9 +115,7 @@ def _among(column: pa.ChunkedArray, values: Collection[Any]) -> pa.ChunkedArray:
     return pc.is_in(column, value_set=pa.array(list(values), column.type))
 
 
-def _tasks(rows: list[dict[str, Any]], plan: StudyPlan, labels: Mapping[str, Place]) -> dict[str, str]:
+def _tasks(rows: list[dict[str, Any]], plan: StudyPlan) -> dict[str, str]:
     """Task of each condition, as it says itself; a study that does not cross tasks has one, the records' own."""
     only = str(rows[0]["task"]) if rows else ""
-    return {label: only for _, label in labels.values()} | {
-        cell.label: str(cell.condition["task.name"]) for cell in plan.cells if "task.name" in cell.condition
-    }
+    return {cell.label: str(cell.condition.get("task.name", only)) for cell in plan.cells}

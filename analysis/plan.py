@@ -183,9 +183,28 @@ class StudyPlan(_Read):
         return frozenset(trial for cell in self.cells for trial in cell.trials or ())
 
     @property
+    def place_column(self) -> Literal["cell", "cell_id"]:
+        """The column of a record that says in which cell it stands.
+
+        Its cell's name, which means an arm and a condition: two cells may share one configuration, and with it their
+        id. The records of a plan that names no trials stand as they were written; there only the id tells those that
+        the plan no longer holds.
+        """
+        return "cell_id" if self.current is None else "cell"
+
+    @cached_property
+    def cells_at(self) -> dict[str, PlannedCell]:
+        """Value of `place_column` -> cell."""
+        return {getattr(cell, "cell_id" if self.current is None else "name"): cell for cell in self.cells}
+
+    def cell_of(self, record: Mapping[str, Any]) -> PlannedCell | None:
+        """Return the cell that a record (with the columns `cell` and `cell_id`) stands in; None if there is none."""
+        return self.cells_at.get(record[self.place_column])
+
+    @property
     def fronts(self) -> frozenset[tuple[str, int]]:
-        """(Cell id, proposal) of every setting on a Pareto front."""
-        return frozenset((cell.cell_id, proposal) for cell in self.cells for proposal in cell.front)
+        """(Cell name, proposal) of every setting on a Pareto front."""
+        return frozenset((cell.name, proposal) for cell in self.cells for proposal in cell.front)
 
     @cached_property
     def headline(self) -> str:
@@ -207,6 +226,17 @@ def read_plan(stored: Mapping[str, Any] | bytes, name: str = "?") -> StudyPlan:
             f"study.json of study {study!r}: {path}: {first['msg']}. Run `ablate run {study}` again to rewrite it; "
             "recorded trials are kept."
         ) from error
+
+
+def shared_conditions(first: StudyPlan, second: StudyPlan) -> dict[str, str]:
+    """Return label in `first` -> label in `second` of the conditions that both have; 1 and 1.0 are one number."""
+    ours, theirs = ({cell.label: cell.condition for cell in plan.cells} for plan in (first, second))
+    return {
+        label: other
+        for label, condition in ours.items()
+        for other, their_condition in theirs.items()
+        if condition == their_condition
+    }
 
 
 def condition_label(condition: Mapping[str, Any]) -> str:

@@ -45,9 +45,14 @@ DERIVED = {
             sum(device_seconds) as device_seconds, sum(lost_seconds) as lost_seconds,
             sum(queued_seconds) as queued_seconds, sum(teacher_passes)::bigint as teacher_passes,
             sum(samples_seen)::bigint as samples_seen
-        from trials where source_study = '' group by study, arm, phase, status""",
+        from (
+            select distinct on (study, trial_id) study, trial_id, cell, arm, phase, status, seconds, device_seconds,
+                lost_seconds, queued_seconds, teacher_passes, samples_seen
+            from trials where source_study = '' order by study, trial_id, cell)
+        group by study, arm, phase, status""",
 }
-"""View -> its definition over `trials`. What another study has paid is no cost of this one."""
+"""View -> its definition over `trials`. What another study has paid is no cost of this one, and a trial that stands in
+two cells is paid once."""
 VIEWS = (*_TABLES, *DERIVED)
 
 

@@ -28,13 +28,13 @@ class Searched:
 
 
 def searched(records: pa.Table, plan: StudyPlan) -> dict[str, list[Searched]]:
-    """Return cell id -> settings of the present plan in the order proposed."""
-    trials: dict[str, dict[int, list[dict[str, Any]]]] = {cell.cell_id: {} for cell in plan.cells}
+    """Return cell name -> settings of the present plan in the order proposed."""
+    trials: dict[str, dict[int, list[dict[str, Any]]]] = {cell.name: {} for cell in plan.cells}
     for row in decoded(records):
         counts = plan.current is None or row["trial_id"] in plan.current
-        if counts and row["phase"] == "search" and row["cell_id"] in trials:
-            trials[row["cell_id"]].setdefault(row["proposal"], []).append(row)
-    return {cell: [_setting(of[number], plan) for number in sorted(of)] for cell, of in trials.items()}
+        if counts and row["phase"] == "search" and (cell := plan.cell_of(row)) is not None:
+            trials[cell.name].setdefault(row["proposal"], []).append(row)
+    return {name: [_setting(of[number], plan) for number in sorted(of)] for name, of in trials.items()}
 
 
 def count(settings: Sequence[Searched], state: str) -> int:

@@ -19,15 +19,16 @@ from analysis.plan import read_plan
 def clear_arms(stored: Mapping[str, Any], values: Mapping[str, Mapping[int, float]]) -> frozenset[str]:
     """Return the arms for which the primary comparison shows a difference.
 
-    `stored`: as in study.json. `values`: cell id -> confirm seed -> headline value.
+    `stored`: as in study.json. `values`: cell name -> confirm seed -> headline value.
     """
     plan = read_plan(stored)
-    places = {cell.cell_id: (cell.arm, cell.label) for cell in plan.cells}
+    places = {cell.name: (cell.arm, cell.label) for cell in plan.cells}
     tasks = {cell.label: str(cell.condition.get("task.name", "")) for cell in plan.cells}
     observations = Observations(
         values={plan.headline: {places[cell]: found for cell, found in values.items()}},
+        # Also where nothing was found: a condition without a value lacks the metric, and waits for nothing.
+        completed={places[cell]: frozenset(found) for cell, found in values.items()},
         failed={},
         tasks=tasks,
-        observed=frozenset(tasks),
     )
     return frozenset(row["arm"] for row in pooled_rows(observations, plan) if row["verdict"] in SHOWN)

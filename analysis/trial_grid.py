@@ -18,9 +18,9 @@ Row = Mapping[str, Any]
 
 def trial_grid(rows: Sequence[Row], phase: str, metric: str, plan: StudyPlan) -> Grid:
     """Return one row a trial of `phase` in the plan's order, with its value of `metric`."""
-    cells = {cell.cell_id: position for position, cell in enumerate(plan.cells)}
+    positions = {name: position for position, name in enumerate(plan.cells_at)}
     found = [row for row in rows if row["phase"] == phase]
-    found.sort(key=lambda row: (cells.get(row["cell_id"], 0), row["proposal"] or 0, row["seed"]))
+    found.sort(key=lambda row: (positions.get(row[plan.place_column], 0), row["proposal"] or 0, row["seed"]))
     return Grid(
         title=f"{phase} trials",
         columns=("arm", "condition", "seed", "setting", "status", metric, "time", "trial"),

@@ -41,6 +41,7 @@ def expected_cost(cells: Sequence[CellTrials], known: Iterable[str], records: It
                 totals += count * typical[key]
             else:
                 unknown += count
+        done.update(trial.id for trial in cell.trials)  # what stands in two cells is run once
     mean, low, high = totals.tolist()
     return Cost(device_seconds=mean, low=low, high=high, num_unknown=unknown)
 

@@ -15,7 +15,7 @@ from search_spaces.design import Cell
 Make = Callable[[Cell, tuple[int, ...] | None], CellTrials]
 """Gives a cell its trials; of one that is confirmed only if it is chosen, with the search seeds it starts with."""
 Judge = Callable[[Mapping[str, Any], Mapping[str, Mapping[int, float]]], frozenset[str]]
-"""Takes what study.json holds, and cell id -> seed -> headline value; returns the arms whose comparison is clear."""
+"""Takes what study.json holds, and cell name -> seed -> headline value; returns the arms whose comparison is clear."""
 
 
 class Decisions(Protocol):

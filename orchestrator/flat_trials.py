@@ -24,7 +24,7 @@ ON_FRONT = "on_front"
 """Column that says whether a search trial's setting is on the Pareto front of its cell."""
 
 Fronts = Collection[tuple[str, int]]
-"""(Cell id, proposal) of the settings on Pareto fronts."""
+"""(Cell name, proposal) of the settings on Pareto fronts."""
 
 
 def trials_view(records: pa.Table, current: Collection[str] | None, fronts: Fronts = ()) -> pa.Table:
@@ -34,7 +34,7 @@ def trials_view(records: pa.Table, current: Collection[str] | None, fronts: Fron
     parameter is a column named by its dotted path, a metric one named `split/name`; absent values are null.
     """
     counts = [current is None or trial in current for trial in records["trial_id"].to_pylist()]
-    places = zip(records["cell_id"].to_pylist(), records["proposal"].to_pylist(), strict=True)
+    places = zip(records["cell"].to_pylist(), records["proposal"].to_pylist(), strict=True)
     on_front = [count and place in fronts for count, place in zip(counts, places, strict=True)]
     columns: dict[str, Any] = {}
     for name in RECORD_SCHEMA.names:

@@ -73,4 +73,6 @@ def _setting(records: Sequence[Record], metric: str) -> Setting | None:
 
 
 def _spelled(condition: Mapping[str, Any]) -> str:
-    return json.dumps(dict(condition), sort_keys=True)
+    """The condition as text; 1 and 1.0 are one number."""
+    alike = {path: float(value) if type(value) is int else value for path, value in condition.items()}
+    return json.dumps(alike, sort_keys=True)

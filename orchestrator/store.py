@@ -124,10 +124,10 @@ class Store:
         return records_of(self._table(study, "trials").read())
 
     def known_records(self, study: str) -> list[Record]:
-        """Return every record of a study that must be there; raises StoreError if it is not."""
+        """Return the records of a study at all their places in its plan; raises StoreError if it is not there."""
         if study not in self.studies():
             raise StoreError(self._no_study(study))
-        return self.records(study)
+        return records_of(self.table(study))
 
     def table(self, study: str, *, current: bool = True, columns: Sequence[str] | None = None) -> pa.Table:
         """Return the records as a table in `RECORD_SCHEMA`, or in some of its columns, in order of trial id.
@@ -179,7 +179,7 @@ class Store:
         if sources is None or cells is None:
             return False
         current = frozenset(trial for cell in cells for trial in cell.trials)
-        fronts = frozenset((cell.cell_id, proposal) for cell in cells for proposal in cell.front)
+        fronts = frozenset((cell.name, proposal) for cell in cells for proposal in cell.front)
         flat.write(trials_view(self.table(study, current=False), current, fronts), sources)
         return True
 

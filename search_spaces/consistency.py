@@ -18,6 +18,8 @@ from search_spaces.arms import build_arms
 from search_spaces.arms import levels
 from search_spaces.arms import reference
 from search_spaces.claim_checks import claim_mistakes
+from search_spaces.condition_checks import computed
+from search_spaces.condition_checks import condition_mistakes
 from search_spaces.design import Cell
 from search_spaces.design import cells_of
 from search_spaces.document import Document
@@ -55,6 +57,7 @@ class Consistency:
         except ValidationError as error:
             return (), [self.document.mistake(("base",), "a combination", phrase(d)) for d in error.errors()]
         found = [*self._identical(arms, built), *self._unused(study, built)]
+        found += condition_mistakes(self.document, study, built)
         found += search_mistakes(self.document, study, built)
         found += claim_mistakes(self.document, study, [arm.name for arm in arms])
         found += sequential_mistakes(self.document, study, len(arms))
@@ -135,8 +138,7 @@ class Consistency:
     def _identical(self, arms: tuple[Arm, ...], built: tuple[Cell, ...]) -> Iterator[Mistake]:
         alike: dict[tuple[str, str, str], list[Cell]] = {}
         for cell in built:  # compared by content, as comparing each with each would take the square of their number
-            content = (repr(cell.condition), cell.config.model_dump_json(), repr(cell.space))
-            alike.setdefault(content, []).append(cell)
+            alike.setdefault((repr(cell.condition), *computed(cell)), []).append(cell)
         places = {arm.name: arm_place(arm) for arm in arms}
         reported: set[tuple[str, str]] = set()
         for group in alike.values():

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from search_spaces.arms import FORMS
+from search_spaces.arms import spelled
 from search_spaces.configuration import expectation
 from search_spaces.configuration import groups
 from search_spaces.configuration import kinds
@@ -76,7 +77,7 @@ class References:
         for index, value in enumerate(values):
             if not unknown:
                 yield from self._value((*place, index), path, value)
-            if repr(value) in map(repr, values[:index]):
+            if any(_readings(value) & _readings(earlier) for earlier in values[:index]):
                 yield self.document.mistake((*place, index), f"{shown(value)} a second time", "given once")
 
     def _changes(self, place: Place, changes: Mapping[str, Any], prefix: str = "") -> Iterator[Mistake]:
@@ -231,3 +232,8 @@ class References:
         for index, chosen in enumerate(study.evaluate if "evaluate" not in self.unsound else ()):
             if chosen in study.evaluate[:index]:
                 yield self.document.mistake(("evaluate", index), f"{chosen} a second time", "given once")
+
+
+def _readings(value: Any) -> set[str]:
+    """How a value is written in names of cells and conditions: two that read alike could not be told apart."""
+    return {str(value), spelled(value)}

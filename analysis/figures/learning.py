@@ -51,12 +51,15 @@ def search_curves(curves: Sequence[Row], trials: Sequence[Row], plan: StudyPlan)
 
 
 def _points(curves: Sequence[Row], trials: Sequence[Row], plan: StudyPlan, phase: str) -> list[dict[str, Any]]:
-    headings = {cell.cell_id: condition_heading(cell.condition) for cell in plan.cells}
-    places = {row["trial_id"]: row for row in trials if row["phase"] == phase and row["cell_id"] in headings}
+    headings = {name: condition_heading(cell.condition) for name, cell in plan.cells_at.items()}
+    places: dict[str, list[Row]] = {}  # a trial may stand in several cells
+    for row in trials:
+        if row["phase"] == phase and row[plan.place_column] in headings:
+            places.setdefault(row["trial_id"], []).append(row)
     split, _, name = plan.target.metric.partition("/")
     return [
         {
-            "panel": headings[row["cell_id"]],
+            "panel": headings[row[plan.place_column]],
             "arm": row["arm"],
             "trial": point["trial_id"][:8],
             "seed": row["seed"],
@@ -65,9 +68,8 @@ def _points(curves: Sequence[Row], trials: Sequence[Row], plan: StudyPlan, phase
             "kind": "trial",
         }
         for point in curves
-        if (point["split"], point["metric"]) == (split, name)
-        and np.isfinite(point["value"])
-        and (row := places.get(point["trial_id"])) is not None
+        if (point["split"], point["metric"]) == (split, name) and np.isfinite(point["value"])
+        for row in places.get(point["trial_id"], ())
     ]
 
 

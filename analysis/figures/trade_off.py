@@ -26,11 +26,11 @@ def trade_off(trials: Sequence[Row], plan: StudyPlan) -> Any | None:
 
     `trials`: rows of `analysis.trials.decoded` that the plan holds. Small points are seeds, large ones their means.
     """
-    headings = {cell.cell_id: condition_heading(cell.condition) for cell in plan.cells}
+    headings = {name: condition_heading(cell.condition) for name, cell in plan.cells_at.items()}
     seeds = [
         {
             "arm": row["arm"],
-            "panel": headings[row["cell_id"]],
+            "panel": headings[row[plan.place_column]],
             "seconds": row["device_seconds"],
             "value": row["metrics"][plan.headline],
             "kind": "seed",
@@ -38,7 +38,7 @@ def trade_off(trials: Sequence[Row], plan: StudyPlan) -> Any | None:
         }
         for row in trials
         if row["phase"] == "confirm"
-        and row["cell_id"] in headings
+        and row[plan.place_column] in headings
         and math.isfinite(row["metrics"].get(plan.headline, math.nan))
     ]
     if not seeds:

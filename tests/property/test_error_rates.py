@@ -69,7 +69,10 @@ def null_studies() -> Iterator[Observations]:
             for cell in plan().cells
         }
         yield Observations(
-            values={plan().headline: values}, failed={}, tasks=tasks, observed=frozenset(plan().conditions)
+            values={plan().headline: values},
+            completed={place: frozenset(found) for place, found in values.items()},
+            failed={},
+            tasks=tasks,
         )
 
 

@@ -49,6 +49,16 @@ def before(tmp_path: Path) -> Results:
     return recorded(tmp_path / "before", study("question"), "aaaa")
 
 
+def test_a_condition_is_the_same_however_its_number_is_written(before: Results, tmp_path: Path) -> None:
+    otherwise = study("question", conditions={"task.data_fraction": [0.05, 1]})
+    names = ("question", "question")
+    both = compared(before, recorded(tmp_path / "otherwise", otherwise, "aaaa"), names)
+    assert both.equals(compared(before, before, names))
+    lesser = study("question", conditions={"task.data_fraction": [1]})
+    found = compared(before, recorded(tmp_path / "lesser", lesser, "aaaa"), names).to_pylist()
+    assert all((row["difference"], row["n_pairs"]) == (0.0, 6) for row in found)
+
+
 def test_a_run_that_did_the_same_differs_in_nothing(before: Results, tmp_path: Path) -> None:
     again = recorded(tmp_path / "again", study("question"), "aaaa")
     names = ("question", "question")

@@ -312,6 +312,8 @@ def test_a_warm_start_learns_from_the_cell_of_the_same_arm_and_condition_only(re
 
     assert first(others) == first(cold)
     assert first(warm) != first(cold)
+    otherwise = make_study(search=study.search, study="second", conditions={"task.data_fraction": [0.05, 1]})
+    assert first(make_queue(otherwise, warm=enough)) == first(warm)  # 1 and 1.0 are one number
 
 
 def test_a_cell_that_has_spent_its_device_seconds_starts_no_batch() -> None:

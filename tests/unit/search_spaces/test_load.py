@@ -409,6 +409,41 @@ conditions: {distillation.terms.tokens: [0.0, 1.0]}
     assert "under distillation.terms.tokens=0.0" in found[0].found
 
 
+@pytest.mark.parametrize(
+    ("conditions", "values"),
+    [
+        ("task.data_fraction: [1, 1.0]", ("1.0", "as 1 ")),
+        ("teacher.precision: [float16, float32]", ('"float32"', 'as "float16"')),
+        ("optim.adversarial.kl_weight: [0.1, 0.5]", ("0.5", "as 0.1")),
+        ("student.trunk_model: [RN50, RN101]", ('"RN101"', 'as "RN50"')),
+    ],
+)
+def test_two_values_of_a_condition_that_no_arm_tells_apart_are_both_named(
+    conditions: str, values: tuple[str, str]
+) -> None:
+    (mistake,) = mistakes(HEAD + f"arms: {{listed: {{no_distillation: }}}}\nconditions: {{{conditions}}}")
+
+    assert mistake.path == f"conditions.{conditions.partition(':')[0]}[1]"
+    assert all(value in mistake.found for value in values) and mistake.found.endswith("in every arm")
+    assert mistake.expected == "a value that changes what some arm computes, or left out"
+
+
+def test_a_condition_that_matters_to_one_arm_is_no_mistake() -> None:
+    arms = "arms: {listed: {no_distillation: , naive_distillation: }}\n"
+    assert mistakes(HEAD + arms + "conditions: {teacher.precision: [float16, float32]}") == ()
+
+
+def test_conditions_that_are_alike_only_beside_another_are_named_with_it() -> None:
+    arms = "arms: {listed: {no_distillation: }}\n"
+    crossed = "conditions: {optim.adversarial.steps: [0, 2], optim.adversarial.kl_weight: [0.1, 0.5]}"
+    (mistake,) = mistakes(HEAD + arms + crossed)
+    assert mistake.path == "conditions.optim.adversarial.kl_weight[1]"
+    assert mistake.found.endswith("in every arm under optim.adversarial.steps=0")
+    both = "conditions: {task.data_fraction: [0.5, 1, 1.0], teacher.precision: [float16, float32]}"
+    paths = [mistake.path for mistake in mistakes(HEAD + arms + both)]
+    assert paths == ["conditions.task.data_fraction[2]", "conditions.teacher.precision[1]"]
+
+
 def test_a_searched_parameter_may_be_fixed_by_an_arm_but_not_be_a_factor_or_condition() -> None:
     space = "search: {trials: 4, space: {distillation.selection.ratio: {uniform: [0.1, 0.9]}}}\n"
     listed = "arms: {listed: {full: {}, half: {distillation.selection.ratio: 0.5}}}"
