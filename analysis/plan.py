@@ -13,9 +13,9 @@ from pydantic import Field
 from pydantic import ValidationError
 
 from analysis.errors import AnalysisError
+from search_spaces.spending import Correction
 from search_spaces.spending import Spending
 from search_spaces.spending import spent_at
-from search_spaces.study import Correction
 from search_spaces.study import headline
 
 

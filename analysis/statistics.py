@@ -14,7 +14,7 @@ import numpy as np
 from scipy.special import betaincinv
 from scipy.special import stdtrit
 
-from search_spaces.study import Correction
+from search_spaces.spending import Correction
 
 EXACT_LIMIT = 20
 """Up to this many pairs every sign pattern is counted; beyond, patterns are drawn."""

@@ -58,11 +58,11 @@ def planned(num_trials: int, searched: bool) -> dict[str, Any]:
         path = Path(folder) / "planned.yaml"
         path.write_text(yaml.safe_dump(study(num_trials, searched)))
         started = time.perf_counter()
-        loaded, built = load_study(
+        loaded = load_study(
             str(path), config_type=TrialConfig, controls=CONTROLS, canonical=canonical, metrics=METRICS
         )
         checked = time.perf_counter()
-        queue = TrialQueue(loaded, built, Recorded(), inputs)
+        queue = TrialQueue(loaded.study, loaded.cells, Recorded(), inputs)
         owed = queue.owed()
         ended = time.perf_counter()
     assert owed == num_trials, owed

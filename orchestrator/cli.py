@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 from typing import Any
 from typing import NoReturn
 
@@ -21,6 +23,9 @@ from orchestrator.data_commands import data
 from orchestrator.simulate_command import simulate
 from orchestrator.student_commands import student
 from orchestrator.teacher_commands import teacher
+
+if TYPE_CHECKING:
+    from search_spaces.load import LoadedStudy
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -102,7 +107,9 @@ def run(
     from trainables.cache import cache_folder
 
     limit = device_seconds(budget) if budget else None
-    loaded, cells = composition.load(study, [*overrides, *(["resources.trials_per_group=1"] if cold else [])])
+    checked = composition.load(study, [*overrides, *(["resources.trials_per_group=1"] if cold else [])])
+    loaded, cells = checked.study, checked.cells
+    _tell(checked, to_stderr=True, families=not quiet)
     opened = composition.open_store(store, loaded)
     sinks = open_sinks(loaded)
     experiment = composition.experiment(loaded, cells, cache_folder())
@@ -147,8 +154,9 @@ def check(words: tuple[str, ...]) -> None:
     found_mistakes = False
     for source in studies:
         try:
-            study, cells = composition.load(source, overrides)
-            click.echo(f"{source}: no mistakes; {_size(study, cells)}")
+            checked = composition.load(source, overrides)
+            click.echo(f"{source}: no mistakes{_count(checked.warnings)}; {_size(checked.study, checked.cells)}")
+            _tell(checked)
         except StudyError as error:
             found_mistakes = True
             click.echo(str(error), err=True)
@@ -282,18 +290,32 @@ def _print_plan(source: str, overrides: tuple[str, ...], uri: str | None, *, ret
     from trainables.cache import cache_folder
     from trainables.config import IDENTITY_VERSION
 
-    study, cells = composition.load(source, overrides)
+    checked = composition.load(source, overrides)
+    study, cells = checked.study, checked.cells
     store = composition.open_store(uri, study)
     queue, missing = composition.planned_queue(study, cells, store, cache_folder(), retry_failed=retry_failed)
     records = [record for name in store.studies() for record in store.records(name)]
     outdated = sum(record.study == study.study and record.identity_version != IDENTITY_VERSION for record in records)
     cost = expected_cost(queue.cells, queue.known, records)
     print_plan(console(), queue, cost, missing=missing, outdated=outdated)
+    _tell(checked)
 
 
 def _interrupted(uri: str) -> NoReturn:
     click.echo(f"Stopped. What ran is recorded in {uri}; the same command goes on from there.", err=True)
     sys.exit(EXIT_INTERRUPTED)
+
+
+def _tell(checked: LoadedStudy, *, families: bool = True, to_stderr: bool = False) -> None:
+    """Print what the comparisons of a study can show, and its warnings."""
+    for family in checked.families if families else ():
+        click.echo(f"  {family}", err=to_stderr)
+    for warning in checked.warnings:
+        click.echo(str(warning), err=True)
+
+
+def _count(warnings: Sequence[object]) -> str:
+    return f", {len(warnings)} warning{'s' if len(warnings) > 1 else ''}" if warnings else ""
 
 
 def _size(study: Any, cells: Any) -> str:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from orchestrator.run import Progress
     from orchestrator.store import Store
     from search_spaces.design import Cell
+    from search_spaces.load import LoadedStudy
     from search_spaces.study import Resources
     from search_spaces.study import Study
     from trainables.config import StudentConfig
@@ -57,8 +58,8 @@ def mistakes() -> tuple[type[Exception], ...]:
     return (OrchestratorError, *reached)
 
 
-def load(source: str, overrides: Sequence[str] = ()) -> tuple[Study, tuple[Cell, ...]]:
-    """Return a study and its cells; raises StudyError with every mistake in it."""
+def load(source: str, overrides: Sequence[str] = ()) -> LoadedStudy:
+    """Return a study with its cells and warnings; raises StudyError with every mistake in it."""
     from search_spaces.load import load_study
     from trainables.arms import ARMS
     from trainables.config import TrialConfig
@@ -92,7 +93,7 @@ def find_study(source: str, uri: str | None) -> tuple[str, Store]:
     if source in store.studies():
         return source, store
     try:
-        study, _ = load(source)
+        study = load(source).study
     except StudyError as error:
         if Path(source).is_file():
             raise

@@ -84,13 +84,13 @@ def simulate(study: str, overrides: tuple[str, ...], **options: Any) -> None:
         search_loss=options["search_loss"],
         seconds=options["seconds"],
     )
-    loaded, cells = composition.load(study, overrides)
-    trainable = trainable_for(loaded, cells, assumed)
+    loaded = composition.load(study, overrides)
+    trainable = trainable_for(loaded.study, loaded.cells, assumed)
     if options["engine"] == "clock":
-        _simulate_many(loaded, cells, trainable, assumed, options)
+        _simulate_many(loaded.study, loaded.cells, trainable, assumed, options)
     else:
         salted = replace(trainable, sleeps=options["sleep"], salt=str(options["seed"]))
-        _run_one(loaded, cells, salted, options)
+        _run_one(loaded.study, loaded.cells, salted, options)
 
 
 def _simulate_many(

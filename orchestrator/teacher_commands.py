@@ -51,12 +51,12 @@ def cache(study: str, overrides: tuple[str, ...], address: str, patches: bool, q
     from orchestrator import composition
     from trainables.cache import cache_folder
 
-    loaded, cells = composition.load(study, overrides)
-    configs = composition.possible_configs(loaded, cells, cache_folder())
-    prepare = composition.preparation(address, loaded.resources, cache_folder(), patches=patches)
+    loaded = composition.load(study, overrides)
+    configs = composition.possible_configs(loaded.study, loaded.cells, cache_folder())
+    prepare = composition.preparation(address, loaded.study.resources, cache_folder(), patches=patches)
     with composition.display(quiet) as display:
         prepare(configs, display.preparing)
-    click.echo(f"{loaded.study}: the features of its teachers are in {cache_folder()}")
+    click.echo(f"{loaded.study.study}: the features of its teachers are in {cache_folder()}")
 
 
 @teacher.command()
@@ -98,7 +98,8 @@ def _print_missing(study: str, overrides: tuple[str, ...], cache: Path) -> None:
     from orchestrator import composition
     from trainables.teachers.inventory import missing_rows
 
-    missing = missing_rows(composition.possible_configs(*composition.load(study, overrides), cache), cache)
+    loaded = composition.load(study, overrides)
+    missing = missing_rows(composition.possible_configs(loaded.study, loaded.cells, cache), cache)
     for line in missing:
         click.echo(f"{study}: {line}")
     if missing:

@@ -24,6 +24,7 @@ from search_spaces.design import Cell
 from search_spaces.design import cells_of
 from search_spaces.document import Document
 from search_spaces.errors import Mistake
+from search_spaces.errors import grave
 from search_spaces.fractional import columns
 from search_spaces.fractional import runs
 from search_spaces.search_checks import search_mistakes
@@ -44,19 +45,19 @@ class Consistency:
     canonical: Callable[[Any], Any]
 
     def check(self, study: Study, base: BaseModel) -> tuple[tuple[Cell, ...], list[Mistake]]:
-        """The study's cells, and all mistakes between its sections; no cells where there are mistakes."""
+        """The study's cells, and all mistakes and warnings between its sections; no cells where there are mistakes."""
         found = [*self._factors(study, base), *self._size(study, base)]
-        if found:
+        if grave(found):
             return (), found
         arms = build_arms(study.arms, base)
-        found = [*self._names(study, arms), *self._collisions(study, arms)]
-        if found:
+        found += [*self._names(study, arms), *self._collisions(study, arms)]
+        if grave(found):
             return (), found
         try:
             built = cells_of(study, arms, base, self.canonical)
         except ValidationError as error:
             return (), [self.document.mistake(("base",), "a combination", phrase(d)) for d in error.errors()]
-        found = [*self._identical(arms, built), *self._unused(study, built)]
+        found += [*self._identical(arms, built), *self._unused(study, built)]
         found += condition_mistakes(self.document, study, built)
         found += search_mistakes(self.document, study, built)
         found += claim_mistakes(self.document, study, [arm.name for arm in arms])

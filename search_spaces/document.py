@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from dataclasses import field
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,10 @@ class Document:
         around = next((self.origins[place[:n]] for n in range(len(place), -1, -1) if place[:n] in self.origins), None)
         origin = around or Origin(file=self.file, line=None)
         return Mistake(file=origin.file, line=origin.line, path=dotted(place), found=found, expected=expected)
+
+    def warning(self, place: Place, found: str, expected: str) -> Mistake:
+        """The same for what is allowed, though the author may regret it."""
+        return replace(self.mistake(place, found, expected), severity="warning")
 
 
 class _Builder:

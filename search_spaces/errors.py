@@ -1,8 +1,10 @@
-"""What is wrong with a study: every mistake at once, each with its place and remedy."""
+"""What is wrong with a study: every mistake at once, each with its place and remedy; and warnings beside them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,16 +20,24 @@ class Mistake:
     found: str
     expected: str
     """What would be right, to be read after "should be"."""
+    severity: Literal["mistake", "warning"] = "mistake"
+    """A study with a warning can be run, unless it says `strict: true`; its author may regret it."""
 
     def __str__(self) -> str:
         place = self.file if self.line is None else f"{self.file}:{self.line}"
+        warning = " warning:" if self.severity == "warning" else ""
         inside = f" {self.path}:" if self.path else ""
-        return f"{place}:{inside} found {self.found}; should be {self.expected}"
+        return f"{place}:{warning}{inside} found {self.found}; should be {self.expected}"
+
+
+def grave(found: Sequence[Mistake]) -> list[Mistake]:
+    """Those of `found` with which a study cannot be used: all but warnings."""
+    return [mistake for mistake in found if mistake.severity == "mistake"]
 
 
 class StudyError(ValueError):
-    """A study that cannot be used; `str` gives all its mistakes, one a line."""
+    """A study that cannot be used; `str` gives all its mistakes, one a line, and the warnings among them."""
 
-    def __init__(self, mistakes: tuple[Mistake, ...]) -> None:
+    def __init__(self, mistakes: Sequence[Mistake]) -> None:
         super().__init__("\n".join(str(mistake) for mistake in mistakes))
-        self.mistakes = mistakes
+        self.mistakes = tuple(mistakes)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Mapping
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -19,6 +20,11 @@ from search_spaces.draft import draft
 from search_spaces.draft import section
 from search_spaces.errors import Mistake
 from search_spaces.errors import StudyError
+from search_spaces.errors import grave
+from search_spaces.families import Family
+from search_spaces.families import arms_to_confirm
+from search_spaces.families import families
+from search_spaces.families import unanswerable
 from search_spaces.override import overridden
 from search_spaces.recipe import Recipes
 from search_spaces.recipe import with_recipe
@@ -32,6 +38,17 @@ _TOGETHER = {"base", "arms", "conditions", "search"}
 """Sections that must be sound before they can be compared with each other."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedStudy:
+    """A study that is known to be sound."""
+
+    study: Study
+    cells: tuple[Cell, ...]
+    families: tuple[Family, ...]
+    """What it will compare, what answers its question first; none where it has one arm."""
+    warnings: tuple[Mistake, ...]
+
+
 def load_study(
     source: str | Path,
     *,
@@ -41,13 +58,13 @@ def load_study(
     overrides: Sequence[str] = (),
     metrics: Collection[str] = (),
     recipes: Recipes = MappingProxyType({}),
-) -> tuple[Study, tuple[Cell, ...]]:
-    """The study at a path, or the shipped study of a bare name, with ``a.b=value`` overrides applied; and its cells.
+) -> LoadedStudy:
+    """The study at a path, or the shipped study of a bare name, with ``a.b=value`` overrides applied.
 
     `config_type` is the trial configuration that dotted paths address, `controls` are the named controls, and
     `canonical` removes from a configuration what has no effect. `metrics` are known metrics' names without their
     split; any passes where empty. `recipes` are what `base.recipe` may name. Raises StudyError with every mistake at
-    once.
+    once; warnings are mistakes where the study is `strict`.
     """
     path = find_study(source)
     document = with_recipe(overridden(read_document(path, display_name(path)), overrides), recipes)
@@ -58,17 +75,22 @@ def load_study(
         config_type=config_type,
         controls=controls,
         metrics=metrics,
-        unsound=frozenset(map(section, mistakes)),
+        unsound=frozenset(map(section, grave(mistakes))),
     )
     mistakes += references.check(sketch.study)
     study = _with_controls(sketch.study, controls)
     built: tuple[Cell, ...] = ()
-    if sketch.base is not None and not _TOGETHER.intersection(map(section, mistakes)):
+    if sketch.base is not None and not _TOGETHER.intersection(map(section, grave(mistakes))):
         built, found = Consistency(document=document, canonical=canonical).check(study, sketch.base)
         mistakes += found
-    if mistakes:
-        raise StudyError(_in_order(mistakes))
-    return study, built
+    judged: tuple[Family, ...] = ()
+    if not grave(mistakes):
+        judged = families(study, arms_to_confirm(study, len({cell.arm for cell in built})))
+        mistakes += unanswerable(document, study, judged)
+    told = _in_order(mistakes)
+    if grave(told) or (told and study.strict):
+        raise StudyError(told)
+    return LoadedStudy(study=study, cells=built, families=judged, warnings=told)
 
 
 def _with_controls(study: Study, controls: Controls) -> Study:

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from search_spaces.document import Document
 from search_spaces.errors import Mistake
+from search_spaces.families import TASK
 from search_spaces.spending import pairs_needed
 from search_spaces.spending import spent_at
 from search_spaces.study import Study
@@ -30,11 +31,10 @@ def sequential_mistakes(document: Document, study: Study, num_arms: int) -> Iter
         expected = f"rising numbers of seeds below {looks[-1]}, the number of seeds.confirm"
         yield document.mistake((*place, "looks"), ", ".join(map(str, looks[:-1])), expected)
         return
-    compared = num_arms - 1 if study.comparisons.correction == "holm" else 1
-    tasks = len(study.conditions.get("task.name", ("one",)))
+    compared, tasks = num_arms - 1, len(study.conditions.get(TASK, ("one",)))
     parts = spent_at(looks, study.seeds.sequential.spending, study.comparisons.alpha)
     for index, (seeds, alpha) in enumerate(zip(looks, parts, strict=True)):
-        needed = pairs_needed(compared, alpha)
+        needed = pairs_needed(max(compared, 1), alpha, study.comparisons.correction)
         if seeds * tasks < needed:
             what = f"{seeds} seeds, which can decide nothing with the {alpha:.2g} of alpha that is spent there"
             here = (*place, "looks", index) if index < len(looks) - 1 else ("seeds", "confirm")

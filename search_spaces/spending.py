@@ -9,6 +9,7 @@ from statistics import NormalDist
 from typing import Literal
 
 Spending = Literal["pocock", "obrien_fleming"]
+Correction = Literal["holm", "benjamini_hochberg", "none"]
 LEAST_SHARE = 1e-9
 """Of alpha, at every look: a look too early to decide anything is one all the same."""
 
@@ -33,16 +34,17 @@ def spent_at(looks: Sequence[int], spending: Spending, alpha: float) -> tuple[fl
     return tuple(part * alpha / sum(parts) for part in parts)
 
 
-def pairs_needed(comparisons: int, alpha: float) -> int:
+def pairs_needed(comparisons: int, alpha: float, correction: Correction = "holm") -> int:
     """Least number of pairs with which the exact test can fall to `alpha` after correction for `comparisons`.
 
-    The smallest two-sided p-value of n pairs is 2^(1-n); Holm's first step multiplies it by the number of comparisons.
+    The smallest two-sided p-value of n pairs is 2^(1-n). Holm's first step multiplies it by the number of comparisons;
+    the other corrections leave it as it is where all comparisons are as clear as they can be.
     """
     if comparisons < 1 or not 0 < alpha < 1:
         raise ValueError(
             f"pairs_needed: comparisons={comparisons}, alpha={alpha}; wanted comparisons >= 1, alpha in (0, 1)"
         )
-    pairs = 1
-    while comparisons * 2.0 ** (1 - pairs) > alpha:
+    factor, pairs = comparisons if correction == "holm" else 1, 1
+    while factor * 2.0 ** (1 - pairs) > alpha:
         pairs += 1
     return pairs

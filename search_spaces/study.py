@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from typing import Annotated
 from typing import Any
@@ -11,16 +12,19 @@ from typing import Self
 from pydantic import BaseModel
 from pydantic import BeforeValidator
 from pydantic import Field
+from pydantic import WithJsonSchema
 from pydantic import model_serializer
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
 from search_spaces.configuration import value_at
 from search_spaces.domains import Domain
+from search_spaces.frozen import Flag
 from search_spaces.frozen import Frozen
 from search_spaces.frozen import Name
 from search_spaces.frozen import Number
 from search_spaces.frozen import Whole
+from search_spaces.spending import Correction
 from search_spaces.spending import Spending
 from search_spaces.when import When
 from search_spaces.when import holds
@@ -48,6 +52,42 @@ Split = Literal[
     "blind_test",
 ]
 Seed = Annotated[Whole, Field(ge=0, lt=2**32)]
+MOST_SEEDS = 1000
+_SEED_RANGE = re.compile(r"(\d{1,10})-(\d{1,10})")
+
+
+def _seeds(value: Any) -> Any:
+    """`1-6` written out; a list as it is."""
+    if isinstance(value, (list, tuple)):
+        return value
+    bounds = _SEED_RANGE.fullmatch(value) if isinstance(value, str) else None
+    first, last = map(int, bounds.groups()) if bounds else (1, 0)
+    if not first <= last < first + MOST_SEEDS:
+        many = f" of at most {MOST_SEEDS}" if bounds and first <= last else ""
+        count = value if isinstance(value, int) and 1 < value <= MOST_SEEDS else 6
+        raise PydanticCustomError("seeds", f"a list of seeds, as [1, 2, 3], or a range{many}, as 1-{count}")
+    return tuple(range(first, last + 1))
+
+
+SeedList = Annotated[
+    tuple[Seed, ...],
+    BeforeValidator(_seeds),
+    Field(min_length=1, max_length=MOST_SEEDS),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {
+                    "type": "array",
+                    "items": {"type": "integer", "minimum": 0, "exclusiveMaximum": 2**32},
+                    "minItems": 1,
+                    "maxItems": MOST_SEEDS,
+                },
+                {"type": "string", "pattern": f"^{_SEED_RANGE.pattern}$"},
+            ]
+        }
+    ),
+]
+"""Seeds as a list, or as a range with both ends: `1-6`."""
 DESIGNS = ("listed", "add_one", "leave_one_out", "ladder", "factorial", "fractional", "path")
 
 
@@ -207,9 +247,9 @@ class Sequential(Frozen):
 class Seeds(Frozen):
     """Seeds of search, and the replicates that the answer rests on."""
 
-    search: tuple[Seed, ...] = Field((0,), min_length=1, description="Seeds of every search setting.")
-    confirm: tuple[Seed, ...] = Field(
-        (1, 2, 3, 4, 5, 6), min_length=1, description="Seeds of the best setting; six or more to claim a difference."
+    search: SeedList = Field((0,), description="Seeds of every search setting: a list, or a range such as 0-2.")
+    confirm: SeedList = Field(
+        (1, 2, 3, 4, 5, 6), description="Seeds of the best setting: a list, or a range; `ablate check` says how many."
     )
     sequential: Sequential | None = Field(
         None, description="Stop adding confirm seeds to comparisons that are clear; all are run if absent."
@@ -259,7 +299,7 @@ class Resources(Frozen):
     memory_limit_mb: Annotated[Number, Field(gt=0)] | None = Field(
         None, description="Resident memory of a worker beyond which its group is started anew after the trial."
     )
-    retry_out_of_memory: Annotated[bool, Field(strict=True)] = Field(
+    retry_out_of_memory: Flag = Field(
         False, description="Whether a trial that ran out of memory gets one more attempt, in a new worker group."
     )
 
@@ -281,9 +321,6 @@ class Resources(Frozen):
     def _with(self, entry: ResourcesWhere | None) -> Resources:
         changes = entry.model_dump(exclude={"when"}, exclude_none=True) if entry else {}
         return self.model_copy(update={**changes, "where": ()})
-
-
-Correction = Literal["holm", "benjamini_hochberg", "none"]
 
 
 class Claim(Frozen):
@@ -342,6 +379,7 @@ class Study(Frozen):
     storage: Annotated[str, Field(min_length=1)] = Field("ablate-results", description="Folder or URI of the records.")
     comparisons: Comparisons = Field(Comparisons(), description="How effects are judged.")
     sinks: Sinks | None = Field(None, description="Where trials are copied to besides the records.")
+    strict: Flag = Field(False, description="Whether a warning is a mistake: a design that cannot answer is refused.")
 
     @property
     def headline(self) -> str:

@@ -10,6 +10,7 @@ from search_spaces.design import Cell
 from search_spaces.design import cells
 from search_spaces.errors import Mistake
 from search_spaces.errors import StudyError
+from search_spaces.load import LoadedStudy
 from search_spaces.load import load_study
 from search_spaces.study import Study
 from trainables.arms import ARMS
@@ -27,10 +28,15 @@ base:
 
 def load(text: str, *overrides: str, metrics: tuple[str, ...] = ()) -> Study:
     """The study that `text` describes."""
+    return loaded(text, *overrides, metrics=metrics).study
+
+
+def loaded(text: str, *overrides: str, metrics: tuple[str, ...] = ()) -> LoadedStudy:
+    """The study that `text` describes, with what was found beside it."""
     with TemporaryDirectory() as folder:
         path = Path(folder, "tiny.yaml")
         path.write_text(textwrap.dedent(text), encoding="utf-8")
-        study, _ = load_study(
+        return load_study(
             path,
             config_type=TrialConfig,
             controls=ARMS,
@@ -39,7 +45,6 @@ def load(text: str, *overrides: str, metrics: tuple[str, ...] = ()) -> Study:
             metrics=metrics,
             recipes=RECIPES,
         )
-        return study
 
 
 def mistakes(text: str, *overrides: str, metrics: tuple[str, ...] = ()) -> tuple[Mistake, ...]:

@@ -92,7 +92,8 @@ def test_arms_that_are_one_computation_cannot_differ() -> None:
 
 @pytest.mark.parametrize("source", ["quickstart", "easy_vqa", "clip_td_snli_ve", "clip_td_vcr", "clip_td_vqa"])
 def test_whatever_setting_is_searched_an_arm_has_its_size(source: str) -> None:
-    study, built = composition.load(source)
+    loaded = composition.load(source)
+    study, built = loaded.study, loaded.cells
     arms = dict.fromkeys(cell.arm for cell in built)
     sizes = {arm: 0.01 * (number + 1) for number, arm in enumerate(arms)}
     run = trainable_for(study, built, Assumptions(effects=sizes, search_loss=0.0))

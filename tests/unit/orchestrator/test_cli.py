@@ -111,7 +111,8 @@ def test_run_prints_table_and_summary_and_leaves_records(command: Command) -> No
 
 def test_progress_goes_to_standard_error_and_quiet_shows_none(command: Command) -> None:
     assert "plain search 0 seed 0: val/accuracy" in command("run", "little.yaml").stderr
-    assert command("run", "little.yaml", "--quiet", "--store", "other").stderr == ""
+    (warning,) = command("run", "little.yaml", "--quiet", "--store", "other").stderr.splitlines()
+    assert warning.startswith("little.yaml:8: warning: seeds.confirm: found 2 pairs")
 
 
 def test_a_failed_trial_gives_status_1_and_is_explained(command: Command) -> None:
@@ -158,7 +159,7 @@ def test_a_missing_cluster_has_no_traceback(command: Command, monkeypatch: pytes
 
     monkeypatch.setattr(composition, "engine", unreachable)
     result = command("run", "little.yaml", "--address", "10.0.0.1:6379")
-    assert (result.exit_code, result.stderr.strip()) == (2, "no cluster at 10.0.0.1")
+    assert (result.exit_code, result.stderr.splitlines()[-1]) == (2, "no cluster at 10.0.0.1")
 
 
 def test_a_bug_keeps_its_traceback(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -227,7 +228,9 @@ def test_plan_of_missing_data_counts_and_says_what_is_missing(
 def test_check_takes_several_studies_and_says_what_they_hold(command: Command) -> None:
     result = command("check", "little.yaml", "quickstart")
     assert result.exit_code == 0
-    assert "little.yaml: no mistakes; 2 cells, 4 search trials, 4 confirm trials" in result.stdout
+    assert "little.yaml: no mistakes, 1 warning; 2 cells, 4 search trials, 4 confirm trials" in result.stdout
+    assert "  1 arm against plain: 2 pairs, 6 needed: too few to show a difference" in result.stdout
+    assert "little.yaml:8: warning: seeds.confirm: found 2 pairs" in result.stderr
     assert "quickstart: no mistakes" in result.stdout
 
 

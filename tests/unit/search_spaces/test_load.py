@@ -66,6 +66,9 @@ SINGLE_MISTAKES = {
         "test_style, which is not evaluated",
         "test",
     ),
+    "a number of seeds": ("seeds: {confirm: 7}", "seeds.confirm", "7", "or a range, as 1-7"),
+    "a range that falls": ("seeds: {confirm: 9-1}", "seeds.confirm", '"9-1"', "a range, as 1-6"),
+    "a range without end": ("seeds: {confirm: 1-99999999}", "seeds.confirm", "99999999", "of at most 1000"),
     "no seeds": ("seeds: {confirm: []}", "seeds.confirm", "[]", "at least one entry"),
     "GPU share": ("resources: {gpus_per_worker: 1.5}", "resources.gpus_per_worker", "1.5", "whole number"),
     "large batch": (
@@ -319,6 +322,12 @@ SINGLE_SPACE_MISTAKES = {
 }
 
 
+def test_seeds_may_be_a_range_with_both_ends() -> None:
+    study = load(HEAD + "seeds: {search: 0-1, confirm: 3-9}")
+    assert (study.seeds.search, study.seeds.confirm) == ((0, 1), (3, 4, 5, 6, 7, 8, 9))
+    assert load(HEAD, "seeds.confirm=1-9").seeds.confirm == tuple(range(1, 10))
+
+
 @pytest.mark.parametrize("case", SINGLE_MISTAKES)
 def test_each_mistake_is_told_with_its_place_value_and_remedy(case: str) -> None:
     text, place, found, expected = SINGLE_MISTAKES[case]
@@ -543,5 +552,5 @@ def test_a_bare_name_that_is_a_file_here_asks_for_its_path(tmp_path: Path, monke
     monkeypatch.chdir(tmp_path)
     with pytest.raises(StudyError, match=r"\./mine\.yaml"):
         load_study("mine", config_type=TrialConfig, controls=CONTROLS, canonical=canonical)
-    study, _ = load_study("./mine.yaml", config_type=TrialConfig, controls=CONTROLS, canonical=canonical)
+    study = load_study("./mine.yaml", config_type=TrialConfig, controls=CONTROLS, canonical=canonical).study
     assert study.study == "tiny"

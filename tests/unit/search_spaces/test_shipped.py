@@ -16,8 +16,7 @@ from trainables.config import canonical
 
 
 def study(name: str) -> Study:
-    study, _ = load_study(name, config_type=TrialConfig, controls=CONTROLS, canonical=canonical)
-    return study
+    return load_study(name, config_type=TrialConfig, controls=CONTROLS, canonical=canonical).study
 
 
 def test_the_shipped_studies_are_three_on_the_bundled_benchmark_easy_vqa_and_one_a_task() -> None:

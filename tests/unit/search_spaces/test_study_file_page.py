@@ -5,19 +5,23 @@ from pathlib import Path
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
+from orchestrator.cli import ablate
 from search_spaces.arms import FORMS
 from search_spaces.domains import DOMAINS
 from search_spaces.errors import StudyError
 from search_spaces.load import load_study
 from search_spaces.study import Study
 from tests.helpers.study_text import load
+from tests.helpers.study_text import loaded
 from trainables.arms import ARMS
 from trainables.config import TrialConfig
 from trainables.config import canonical
 
 PAGE = Path(__file__).parents[3].joinpath("docs", "study_file.md").read_text(encoding="utf-8")
 SNIPPETS = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+TEXTS = re.findall(r"^```text\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 AROUND = {
     "study": "around",
     "question": "What is around the fragment?",
@@ -46,7 +50,7 @@ def test_fragments_on_the_page_load_inside_a_study(snippet: str) -> None:
 
 
 def test_the_mistakes_on_the_page_are_the_ones_that_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (told,) = re.findall(r"^```text\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    (told,) = (text for text in TEXTS if text.startswith("lowshot.yaml"))
     (tmp_path / "lowshot.yaml").write_text(starting("# mistaken")[0])
     monkeypatch.chdir(tmp_path)
     with pytest.raises(StudyError) as caught:
@@ -60,3 +64,16 @@ def test_the_page_names_every_key_design_domain_and_control() -> None:
         fields += type(getattr(Study.model_validate(AROUND), section)).model_fields
     assert [name for name in (*fields, *FORMS, "listed", *ARMS) if f"`{name}`" not in PAGE] == []
     assert [name for name in DOMAINS if f"| `{name}: [" not in PAGE] == []
+
+
+def test_what_the_page_says_of_a_shipped_study_is_what_check_prints() -> None:
+    (told,) = (text for text in TEXTS if text.startswith("quickstart: no mistakes"))
+    assert CliRunner().invoke(ablate, ["check", "quickstart"]).stdout == told
+
+
+@pytest.mark.parametrize("snippet", SNIPPETS)
+def test_every_study_on_the_page_can_answer_its_question(snippet: str) -> None:
+    if snippet.startswith("# mistaken"):
+        return
+    whole = yaml.safe_load(snippet) if snippet.startswith("# yaml-") else AROUND | yaml.safe_load(snippet)
+    assert [str(warning) for warning in loaded(yaml.safe_dump(whole, sort_keys=False)).warnings] == []

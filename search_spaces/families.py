@@ -1,0 +1,128 @@
+"""What a study can show: its families of comparisons, the pairs that each comparison gets, and the pairs it takes.
+
+A pair is one task under one seed. In a single condition it is a seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import comb
+from math import prod
+from typing import Literal
+
+from search_spaces.arms import reference
+from search_spaces.document import Document
+from search_spaces.errors import Mistake
+from search_spaces.spending import pairs_needed
+from search_spaces.spending import spent_at
+from search_spaces.study import Claim
+from search_spaces.study import Study
+
+FamilyName = Literal["claims", "primary", "cells", "contrasts"]
+TASK = "task.name"
+"""Condition whose values form separate pairs under one seed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """Comparisons that are corrected together."""
+
+    name: FamilyName
+    """`claims`: as declared. `primary`: each arm with the reference. `cells`: that in each condition. `contrasts`:
+    every two arms."""
+    what: str
+    """What is compared, in words, with the number of comparisons."""
+    pairs: tuple[int, ...]
+    """Pairs that each comparison gets if no trial fails."""
+    needed: int
+    """Fewest pairs with which a comparison can show a difference, whatever the others show."""
+
+    @property
+    def short(self) -> tuple[int, ...]:
+        """Positions of the comparisons with fewer pairs."""
+        return tuple(at for at, pairs in enumerate(self.pairs) if pairs < self.needed)
+
+    def __str__(self) -> str:
+        each = " each" if len(self.pairs) > 1 else ""
+        counts = f"{self.what}: {_range(self.pairs)} pairs{each}, {self.needed} needed"
+        if not self.short:
+            return counts
+        some = "" if len(self.short) == len(self.pairs) else f" in {len(self.short)} of them"
+        return f"{counts}: too few to show a difference{some}"
+
+
+def families(study: Study, arms: int) -> tuple[Family, ...]:
+    """The families of a study with so many arms to confirm, what answers its question first; none for one arm."""
+    tasks, seeds = len(_tasks(study)), len(study.seeds.confirm)
+    compared, conditions = arms - 1, prod(map(len, study.conditions.values()))
+    claims = study.comparisons.claims
+    found = []
+    if claims:
+        pairs = tuple(_claimed_tasks(study, claim) * seeds for claim in claims.values())
+        found.append(_family(study, "claims", _counted(len(claims), "claim"), pairs))
+    if compared:
+        what = f"{_counted(compared, 'arm')} against {reference(study.arms)}"
+        found.append(_family(study, "primary", what, (tasks * seeds,) * compared))
+    if compared and conditions > 1:
+        what = f"the same in each of {conditions} conditions"
+        found.append(_family(study, "cells", what, (seeds,) * (compared * conditions)))
+    if compared > 1:
+        count = comb(arms, 2)
+        found.append(_family(study, "contrasts", f"{count} contrasts of two arms", (tasks * seeds,) * count))
+    return tuple(found)
+
+
+def arms_to_confirm(study: Study, built: int) -> int:
+    """The number of arms that are confirmed, of a study with so many; a path confirms one more at each step."""
+    if study.arms.design != "path":
+        return built
+    return 1 + len(study.arms.factors) + len(study.arms.listed) + len(study.arms.controls)
+
+
+def unanswerable(document: Document, study: Study, found: tuple[Family, ...]) -> Iterator[Mistake]:
+    """A warning for each part of a study's question that no result can answer.
+
+    The question is its claims; or, of a study without any, its primary comparisons.
+    """
+    main = next(iter(found), None)
+    if main is None or not main.short:
+        return
+    if len(main.short) == len(main.pairs):
+        tasks = max(main.pairs) // len(study.seeds.confirm)
+        few = f"{_range(main.pairs)} pairs of task and seed for {main.what}, too few to show a difference"
+        yield document.warning(("seeds", "confirm"), few, _more_seeds(main.needed, tasks))
+        return
+    for at in main.short:
+        name, claim = list(study.comparisons.claims.items())[at]
+        few = f"{main.pairs[at]} pairs of task and seed, too few to show a difference among {main.what}"
+        tasks = _claimed_tasks(study, claim)
+        yield document.warning(("comparisons", "claims", name), few, _more_seeds(main.needed, tasks))
+
+
+def _more_seeds(needed: int, tasks: int) -> str:
+    return f"at least {needed} pairs, with {-(-needed // max(tasks, 1))} confirm seeds, or fewer comparisons"
+
+
+def _family(study: Study, name: FamilyName, what: str, pairs: tuple[int, ...]) -> Family:
+    alpha, correction = study.comparisons.alpha, study.comparisons.correction
+    if study.seeds.sequential is not None:  # what has not been clear before is judged at the last look
+        alpha = spent_at(study.seeds.looks, study.seeds.sequential.spending, alpha)[-1]
+    return Family(name=name, what=what, pairs=pairs, needed=pairs_needed(len(pairs), alpha, correction))
+
+
+def _tasks(study: Study) -> tuple[str, ...]:
+    return tuple(study.conditions.get(TASK, ("the task of the base",)))
+
+
+def _claimed_tasks(study: Study, claim: Claim) -> int:
+    return len(claim.where.get(TASK, _tasks(study)))
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def _range(numbers: tuple[int, ...]) -> str:
+    low, high = min(numbers), max(numbers)
+    return f"{low}" if low == high else f"{low} to {high}"

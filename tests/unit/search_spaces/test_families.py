@@ -1,0 +1,91 @@
+"""What a study can show, before it costs anything."""
+
+from __future__ import annotations
+
+import pytest
+
+from search_spaces.load import LoadedStudy
+from search_spaces.shipped import FOLDER
+from search_spaces.shipped import shipped
+from tests.helpers.study_text import HEAD
+from tests.helpers.study_text import loaded
+from tests.helpers.study_text import mistakes
+
+ARMS = "arms: {controls: [no_distillation, random_tokens, shuffled_teacher]}\n"
+CONDITIONS = "conditions: {task.name: [vqa, snli_ve], task.data_fraction: [0.01, 0.1]}\n"
+CLAIMS = """\
+comparisons:
+  claims:
+    gain: {arm: base, against: no_distillation}
+    of_vqa: {arm: base, against: no_distillation, where: {task.name: [vqa]}}
+"""
+
+
+def seeds(count: int) -> str:
+    return f"seeds: {{confirm: 1-{count}}}\n"
+
+
+def counted(study: LoadedStudy) -> dict[str, tuple[int, set[int], int]]:
+    return {family.name: (len(family.pairs), set(family.pairs), family.needed) for family in study.families}
+
+
+def test_each_family_counts_its_comparisons_its_pairs_and_the_pairs_that_it_takes() -> None:
+    assert counted(loaded(HEAD + ARMS + CONDITIONS + CLAIMS + seeds(6))) == {
+        "claims": (2, {12, 6}, 7),
+        "primary": (3, {12}, 7),
+        "cells": (12, {6}, 9),
+        "contrasts": (6, {12}, 8),
+    }
+
+
+def test_one_arm_compares_nothing() -> None:
+    assert loaded(HEAD).families == ()
+
+
+def test_a_path_confirms_one_arm_at_each_step() -> None:
+    path = "arms: {design: path, factors: {student.dropout: [0.2], distillation.distance: [l1], optim.epochs: [4]}}\n"
+    assert counted(loaded(HEAD + path + seeds(8)))["primary"] == (3, {8}, 7)
+
+
+def test_without_correction_each_comparison_stands_alone() -> None:
+    alone = "comparisons: {correction: none}\n"
+    assert counted(loaded(HEAD + ARMS + alone))["contrasts"] == (6, {6}, 6)
+
+
+def test_the_last_look_has_its_part_of_alpha_only() -> None:
+    looks = "seeds: {confirm: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12], sequential: {looks: [9]}}\n"
+    assert counted(loaded(HEAD + ARMS + seeds(12)))["primary"][2] == 7
+    assert counted(loaded(HEAD + ARMS + looks))["primary"][2] > 7
+
+
+@pytest.mark.parametrize(("count", "warned"), [(6, True), (7, False)])
+def test_a_study_with_too_few_pairs_for_its_primary_comparisons_is_warned_of(count: int, warned: bool) -> None:
+    found = loaded(HEAD + ARMS + seeds(count)).warnings
+    assert [warning.path for warning in found] == ["seeds.confirm"] * warned
+    assert all("6 pairs" in warning.found and "at least 7 pairs" in warning.expected for warning in found)
+
+
+def test_a_claim_that_cannot_be_answered_is_named_and_what_is_no_claim_is_not() -> None:
+    study = loaded(HEAD + ARMS + CONDITIONS + CLAIMS + seeds(6))
+    (warning,) = study.warnings  # nor do single conditions have the pairs that they would need
+    assert warning.path == "comparisons.claims.of_vqa"
+    assert "6 pairs" in warning.found and "at least 7 pairs, with 7 confirm seeds" in warning.expected
+    assert [family.name for family in study.families if family.short] == ["claims", "cells"]
+
+
+def test_a_strict_study_refuses_what_is_a_warning_otherwise() -> None:
+    (mistake,) = mistakes(HEAD + ARMS + "strict: true\n")
+    assert mistake.severity == "warning" and "too few" in mistake.found
+    assert mistakes(HEAD + ARMS + "strict: true\n" + seeds(7)) == ()
+
+
+def test_a_warning_says_that_it_is_one() -> None:
+    (warning,) = loaded(HEAD + ARMS).warnings
+    assert " warning: seeds.confirm: found 6 pairs" in str(warning)
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_shipped_studies_can_answer_their_question_and_their_primary_comparisons(name: str) -> None:
+    study = loaded((FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
+    assert study.warnings == ()
+    assert [family.name for family in study.families[:2] if family.short] == []
