@@ -11,6 +11,7 @@ from analysis.comparison import Comparer
 from analysis.comparison import Comparison
 from analysis.errors import AnalysisError
 from analysis.mixing import mixtures_of_two
+from analysis.numbers import UNKNOWN
 from analysis.observations import Observations
 from analysis.observations import observe
 from analysis.plan import shared_conditions
@@ -82,7 +83,7 @@ def differences_of_origin(first: Results, second: Results, studies: tuple[str, s
     rows = [decoded(results.records(study)) for results, study in zip((first, second), studies, strict=True)]
     said = []
     for column in ORIGINS:
-        found = [sorted({str(row[column]) for row in mine}) for mine in rows]
+        found = [sorted({_value(row[column]) for row in mine}) for mine in rows]
         if found[0] != found[1]:
             said.append(f"{column}: {_listed(found[0])} in {studies[0]}, {_listed(found[1])} in {studies[1]}")
     versions = [{pair for row in mine for pair in row["versions"].items()} for mine in rows]
@@ -114,6 +115,10 @@ def _pooled(
         observations=both, metric=metric, reference=FIRST, conditions=tuple(conditions), seeds=seeds, planned={}
     )
     return comparer.pooled(SECOND)
+
+
+def _value(value: object) -> str:
+    return UNKNOWN if value is None else str(value)
 
 
 def _listed(values: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 ABSENT = "-"
+UNKNOWN = "unknown"
 _DECIMALS = 3  # where no uncertainty is known
 _MOST = 6
 

@@ -109,7 +109,9 @@ def _cost(trials: Sequence[Row]) -> list[tuple[str, str]]:
 
 
 def _reproduce(trials: Sequence[Row], plan: StudyPlan) -> list[tuple[str, str]]:
-    commits = {row["commit"] + (" with uncommitted changes" if row["dirty"] else "") for row in trials}
+    commits = {
+        (row["commit"] or numbers.UNKNOWN) + (" with uncommitted changes" if row["dirty"] else "") for row in trials
+    }
     versions = {f"{name} {version}" for row in trials for name, version in row["versions"].items()}
     times = [time for row in trials for time in (row["started_at"], row["finished_at"])]
     return [

@@ -1,7 +1,7 @@
 """The view `trials` of a compacted study as one wide Parquet file: what questions about many studies read.
 
-It is derived, so it may be missing or removed at any time. It names the files that it was made of, by time and size:
-once one of them has changed, or a trial has a file of its own again, the view is derived anew.
+It is derived, so it may be missing or removed at any time. It names the files that it was made of, by time and size,
+and the version of records: once one of them has changed, or a trial has a file of its own again, it is derived anew.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from orchestrator.folder import Folder
+from orchestrator.records import RECORD_VERSION
 
 _SOURCES = b"made of"
 _ROW_GROUP = 100_000
@@ -36,7 +37,7 @@ class FlatFile:
         stamps = [self._folder.stamp(path) for path in self._made_of]
         if None in stamps or self._folder.names(self._small):
             return None
-        return json.dumps(stamps).encode()
+        return json.dumps([RECORD_VERSION, *stamps]).encode()
 
     def write(self, view: pa.Table, sources: bytes) -> None:
         """Write the view, made of `sources` as they were before it was read."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import platform
 import subprocess
 from pathlib import Path
@@ -26,11 +27,12 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 
 
 def provenance(checkout: Path = CHECKOUT) -> Provenance:
-    """Return the provenance of this process; the commit is empty where the package is not run from a checkout."""
+    """Return the provenance of this process; the commit is None where git does not tell it, as without a checkout."""
     commit = _git(checkout, "rev-parse", "HEAD")
+    changes = _git(checkout, "status", "--porcelain", "--untracked-files=no") if commit else None
     return Provenance(
         commit=commit,
-        dirty=bool(commit) and bool(_git(checkout, "status", "--porcelain", "--untracked-files=no")),
+        dirty=None if changes is None else bool(changes),
         versions=versions(),
         host=platform.node(),
     )
@@ -47,13 +49,14 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _git(checkout: Path, *arguments: str) -> str:
+def _git(checkout: Path, *arguments: str) -> str | None:
     if not (checkout / ".git").exists():  # a folder above the package may be another project's checkout
-        return ""
+        return None
+    # Hooks, `rebase --exec` and `bisect run` set GIT_DIR and the like, which outweigh the folder.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    command = ["git", "-C", str(checkout), *arguments]
     try:
-        done = subprocess.run(
-            ["git", "-C", str(checkout), *arguments], capture_output=True, text=True, check=True, timeout=10
-        )
-    except (OSError, subprocess.SubprocessError):
-        return ""
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10, env=environment)
+    except (OSError, subprocess.SubprocessError):  # no git, a checkout of another user, a damaged one
+        return None
     return done.stdout.strip()

@@ -10,6 +10,7 @@ from typing import Any
 from typing import Literal
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import BaseModel
 from pydantic import ConfigDict
 from pydantic import Field
@@ -20,7 +21,7 @@ from trainables.config import IDENTITY_VERSION
 from trainables.job import Cause
 from trainables.job import TrialOutcome
 
-RECORD_VERSION: Literal[2] = 2
+RECORD_VERSION: Literal[3] = 3
 """Raised when a column is added or changes its meaning; files of every earlier version stay readable."""
 
 _TIME = pa.timestamp("us", tz="UTC")
@@ -64,8 +65,8 @@ RECORD_SCHEMA = pa.schema(
         pa.field("teacher_digest", pa.string(), nullable=False),
         pa.field("student_digest", pa.string(), nullable=False),
         pa.field("identity_version", pa.int32(), nullable=False),
-        pa.field("commit", pa.string(), nullable=False),
-        pa.field("dirty", pa.bool_(), nullable=False),
+        pa.field("commit", pa.string()),
+        pa.field("dirty", pa.bool_()),
         pa.field("versions", _TEXTS, nullable=False),
         pa.field("host", pa.string(), nullable=False),
         pa.field("started_at", _TIME, nullable=False),
@@ -103,8 +104,8 @@ class Provenance(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    commit: str = Field("", description="Commit of the checkout; empty for an installed package.")
-    dirty: bool = Field(False, description="Whether the checkout had changes that are not committed.")
+    commit: str | None = Field(None, description="Commit of the checkout; None where it is not known.")
+    dirty: bool | None = Field(None, description="Whether the checkout had changes that are not committed.")
     versions: dict[str, str] = Field(default_factory=dict, description="Version of each package that matters.")
     host: str = Field("", description="Name of the driver's machine.")
 
@@ -128,7 +129,7 @@ class Record(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    record_version: Literal[1, 2] = RECORD_VERSION
+    record_version: Literal[1, 2, 3] = RECORD_VERSION
     trial_id: str = Field(description="Hash of what the trial computes.")
     study: str
     source_study: str = Field("", description="Study that ran the trial, where it was another one; else empty.")
@@ -164,8 +165,8 @@ class Record(BaseModel):
     teacher_digest: str
     student_digest: str
     identity_version: int
-    commit: str
-    dirty: bool
+    commit: str | None
+    dirty: bool | None
     versions: dict[str, str]
     host: str
     started_at: datetime = Field(description="UTC.")
@@ -249,10 +250,20 @@ def record_table(records: list[Record]) -> pa.Table:
     return pa.Table.from_pylist([record.model_dump() for record in records], schema=RECORD_SCHEMA)
 
 
-def with_later_columns(table: pa.Table) -> pa.Table:
-    """Return a table of records of any version with the columns that came after it, null: nobody measured them."""
+def of_this_version(table: pa.Table) -> pa.Table:
+    """Return a table of records of any version as this version would have written it.
+
+    Columns that came later are null: nobody measured them. Versions 1 and 2 wrote a commit that was not known as an
+    empty one without changes.
+    """
     for name in LATER_COLUMNS - set(table.column_names):
         table = table.append_column(RECORD_SCHEMA.field(name), pa.nulls(len(table), RECORD_SCHEMA.field(name).type))
+    if {"commit", "dirty"} <= set(table.column_names):
+        unknown = pc.equal(table["commit"], "")
+        for name in ("commit", "dirty"):
+            field = RECORD_SCHEMA.field(name)
+            known = pc.if_else(unknown, pa.scalar(None, field.type), table[name])
+            table = table.set_column(table.column_names.index(name), field, known)
     return table
 
 

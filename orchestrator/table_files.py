@@ -29,8 +29,8 @@ from orchestrator.errors import StoreError
 from orchestrator.folder import Folder
 from orchestrator.records import RECORD_SCHEMA
 from orchestrator.records import RECORD_VERSION
+from orchestrator.records import of_this_version
 from orchestrator.records import records_of
-from orchestrator.records import with_later_columns
 
 _SUFFIX = ".arrow.gz"
 _EARLIER = ".parquet"
@@ -195,7 +195,7 @@ class TableFiles:
             if path.endswith(_SUFFIX):
                 table = _from_stream(content)
             else:
-                read = None if columns is None else [*columns, "record_version"]
+                read = None if columns is None else _read_for(columns)
                 table = _opened(content).read(columns=read, use_threads=False)
             table = _in_schema(table, self._schema, columns or self._schema.names)
             if path != self._merged and set(table["trial_id"].to_pylist()) - {_trial(path)}:
@@ -223,13 +223,19 @@ def _in_schema(table: pa.Table, schema: pa.Schema, columns: Sequence[str]) -> pa
     if columns == schema.names and table.schema.equals(schema):  # nearly always; what follows takes as long as reading
         return table
     if schema is RECORD_SCHEMA:
-        table = with_later_columns(table)
+        table = of_this_version(table)
     missing = [name for name in columns if name not in table.column_names]
     if missing:
         raise StoreError(f"it has no column {', '.join(missing)}")
     wanted = pa.schema([schema.field(name) for name in columns])
     table = table.select(columns)
     return table if table.schema.equals(wanted) else table.cast(wanted)
+
+
+def _read_for(columns: Sequence[str]) -> list[str]:
+    """Return which columns are read where `columns` are asked for: of earlier versions, some explain others."""
+    needed = {"dirty": ("commit",)}
+    return list(dict.fromkeys([*columns, "record_version", *(name for c in columns for name in needed.get(c, ()))]))
 
 
 def _check_version(table: pa.Table) -> None:

@@ -87,7 +87,7 @@ def tags(record: Record) -> dict[str, str]:
         "cause": record.cause,
         "trial_id": record.trial_id,
         "task": record.task,
-        "commit": record.commit,
+        "commit": record.commit or "unknown",
         "data_digest": record.data_digest,
     }
 

@@ -41,6 +41,8 @@ def test_records_of_every_version_are_read(golden: Path, tmp_path: Path, monkeyp
     assert store.problems == []
     assert [record.trial_id for record in records] == sorted(written["trial_id"].to_pylist())
     assert all(record.completed and record.metrics["val/accuracy"] > 0 for record in records)
+    assert {(record.commit, record.dirty) for record in records} == {(None, None)}, "none of them knew its commit"
+    assert store.table("simulated", columns=["trial_id", "dirty"])["dirty"].null_count == len(records)
     for record in records:  # what was recorded is still what the program would call by that id, had no result changed
         monkeypatch.setattr("orchestrator.trials.IDENTITY_VERSION", record.identity_version)
         config = TrialConfig.model_validate_json(record.config)
