@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
+import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +15,11 @@ from typing import Any
 
 import ray
 
+from cluster.startup import Machine
+from cluster.startup import reason_of
+from cluster.startup import remedy
+from cluster.startup import short_folder
+from cluster.startup import temporary_folder
 from orchestrator.errors import ClusterError
 
 ENVIRONMENT = {
@@ -30,6 +38,9 @@ ENVIRONMENT = {
 """Set where the person has not set them, before Ray starts."""
 
 LOCAL_ENVIRONMENT = {
+    "RAY_agent_register_timeout_ms": "180000",  # a busy machine is slow, not broken
+    "RAY_raylet_start_wait_time_s": "180",
+    "RAY_worker_register_timeout_seconds": "180",
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",  # a private cluster has no node that could be taken away
     "RAY_worker_maximum_startup_concurrency": "16",  # about what a study starts; with fewer, Ray warns aloud
 }
@@ -51,11 +62,12 @@ def connect(address: str, *, num_cpus: int | None = None) -> Iterator[bool]:
     if ray.is_initialized():
         yield False
         return
-    _initialise(address, num_cpus)
-    try:
+    _set_environment(ENVIRONMENT)
+    for name in ("ray", "ray.train", "ray.data"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # a lane that dies is replaced, and no news
+    with _started(num_cpus) if address == "local" else _joined(address):
         yield address == "local"
-    finally:
-        ray.shutdown()
 
 
 def machines() -> tuple[list[dict[str, float]], dict[str, float] | None]:
@@ -64,20 +76,71 @@ def machines() -> tuple[list[dict[str, float]], dict[str, float] | None]:
     return alive, ray._private.state.state.get_max_resources_from_cluster_config()  # Ray Train asks the same
 
 
-def _initialise(address: str, num_cpus: int | None) -> None:
-    _set_environment(ENVIRONMENT)
-    for name in ("ray", "ray.train", "ray.data"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # a lane that dies is replaced, and no news
-    options = _local_options(num_cpus) if address == "local" else _remote_options()
+@contextmanager
+def _started(num_cpus: int | None) -> Iterator[None]:
+    """Start a private cluster; a machine that was too busy for Ray's own waits gets a second try."""
+    usual = temporary_folder()
+    with short_folder(usual) as short:
+        options = {**_local_options(num_cpus), **({"_temp_dir": short} if short else {})}
+        for is_last in (False, True):
+            try:
+                _initialise("local", options)
+                break
+            except Exception as error:  # bare ones among them, where Ray's processes start too slowly
+                machine = Machine.here(short or usual)
+                reason = reason_of(f"{error}", machine)
+                _end()
+                if is_last or reason != "busy":
+                    raise ClusterError(_not_there("local", error, remedy(reason, machine))) from error
+                print(f"Ray did not start in time ({_in_a_line(error)}); one more try", file=sys.stderr)
+        try:
+            yield
+        finally:
+            _end()
+
+
+@contextmanager
+def _joined(address: str) -> Iterator[None]:
     try:
         _knock(address)
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **options)
-    except Exception as error:  # Ray raises many kinds, bare Exception among them where its processes start too slowly
+        _initialise(address, _remote_options())
+    except Exception as error:  # Ray raises many kinds
         raise ClusterError(_no_connection(address, error)) from error
-    if address == "auto" and PRIVATE in ray.cluster_resources():
+    try:
+        if address == "auto" and PRIVATE in ray.cluster_resources():
+            raise ClusterError(_no_connection(address, ConnectionError("the one that runs is private to another run")))
+        yield
+    finally:
+        _end()
+
+
+def _initialise(address: str, options: dict[str, Any]) -> None:
+    with _own_signals():
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **options)
+
+
+def _end() -> None:
+    with _own_signals():
         ray.shutdown()
-        raise ClusterError(_no_connection(address, ConnectionError("the one that runs is private to another run")))
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """Put our handlers of signals back: Ray sets its own, which end the process without cleaning up."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    ours = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    came = False
+    try:
+        yield
+    except SystemExit:  # what Ray's handler of SIGTERM raises
+        came = True
+    finally:
+        for number, handler in ours.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+    if came:
+        signal.raise_signal(signal.SIGTERM)
 
 
 def _knock(address: str) -> None:
@@ -88,13 +151,18 @@ def _knock(address: str) -> None:
 
 
 def _no_connection(address: str, error: Exception) -> str:
-    remedy = "`ray start --head` starts one; `--address local` needs none"
+    told = "`ray start --head` starts one; `--address local` needs none"
     if ":" in address:
-        remedy += "; one that asks for a token (`ray start` makes such) is met with RAY_AUTH_MODE=token"
-    if address == "local":
-        remedy = "is there room for Ray's temporary files, and memory left?"
-    reason = " ".join(str(error).split())[:300]
-    return f"no Ray cluster at address `{address}`: {type(error).__name__}: {reason}. Remedy: {remedy}"
+        told += "; one that asks for a token (`ray start` makes such) is met with RAY_AUTH_MODE=token"
+    return _not_there(address, error, told)
+
+
+def _not_there(address: str, error: Exception, told: str) -> str:
+    return f"no Ray cluster at address `{address}`: {_in_a_line(error)}. Remedy: {told}"
+
+
+def _in_a_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
 
 
 def _local_options(num_cpus: int | None) -> dict[str, Any]:

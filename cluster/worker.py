@@ -18,6 +18,7 @@ from ray.util import get_current_placement_group
 from orchestrator.checkpoints import Checkpoints
 from orchestrator.checkpoints import StoredLink
 from orchestrator.errors import StoreError
+from trainables.errors import Hindered
 from trainables.job import Cause
 from trainables.job import CurvePoint
 from trainables.job import Link
@@ -52,7 +53,11 @@ def serve(settings: dict[str, Any]) -> None:
         job = ray.get(board.take.remote(slot, token, index))
         if job is None:
             return
-        outcome = attempt(run_trial, job, BoardLink(board, job))
+        try:
+            outcome = attempt(run_trial, job, BoardLink(board, job))
+        except Hindered as error:  # no trial's failure: the driver ends the run
+            board.complain.remote(str(error))
+            return
         gc.collect()  # nothing of one trial is left in memory when the next one starts
         ray.get(board.settle.remote(slot, token, rank, outcome, resident_mb()))
         del job, outcome
@@ -82,13 +87,15 @@ class BoardLink(StoredLink):
 
 
 def attempt(run_trial: RunTrial, job: TrialJob, link: Link) -> TrialOutcome:
-    """Run one trial; what it raises becomes a failed outcome.
+    """Run one trial; what it raises becomes a failed outcome, unless it is Hindered.
 
-    `run_trial` promises not to raise, and a broken promise must not take the group, and the trials after this one,
-    with it.
+    `run_trial` promises to raise nothing else, and a broken promise must not take the group, and the trials after
+    this one, with it.
     """
     try:
         return run_trial(job, link)
+    except Hindered:
+        raise
     except Exception as error:  # the workers' one boundary
         lines = traceback.format_exc().strip().splitlines()[-LAST_LINES:]
         cause: Cause = "out_of_memory" if isinstance(error, MemoryError) else "trainable_error"

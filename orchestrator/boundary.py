@@ -2,39 +2,90 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
+from collections.abc import Mapping
+from contextlib import suppress
 from functools import wraps
+from pathlib import Path
 from typing import Any
 
 import click
 
+from orchestrator.signals import stoppable
+
 EXIT_FAILED = 1
 """Some trial failed."""
 EXIT_MISTAKE = 2
-"""Something that a person can put right: a study, a store, a cluster, missing data."""
-EXIT_INTERRUPTED = 130
-"""Ctrl-C."""
+"""Something that a person can put right: a study, a store, a cluster, missing data, a full disk."""
 
 STORE = click.option("--store", metavar="URI", help="Folder or URI of the records [ABLATE_STORE, or the study's own].")
 """Option of the commands that read or write records."""
+_OUTPUTS = ("output", "out")
+_IF_STOPPED = "ablate.if_stopped"
 
 
 def boundary(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Print what a person can put right without a traceback and exit with 2; all else keeps its traceback."""
+    """Turn exceptions into an exit status.
+
+    What a person can put right is printed in a line, with status 2; all else keeps its traceback. A command that is
+    stopped by Ctrl-C, SIGTERM or SIGHUP cleans up and ends with the status that shells give the signal.
+    """
 
     @wraps(command)
     def bounded(*args: Any, **options: Any) -> Any:
-        try:
-            return command(*args, **options)
-        except (click.ClickException, click.exceptions.Exit):
-            raise
-        except Exception as error:  # raised again unless a person can put it right
-            from orchestrator import composition
-
-            if not isinstance(error, composition.mistakes()):
+        with stoppable() as stop:
+            try:
+                return command(*args, **options)
+            except (click.ClickException, click.exceptions.Exit):
                 raise
-            click.echo(str(error), err=True)
-            sys.exit(EXIT_MISTAKE)
+            except KeyboardInterrupt:
+                _stopped(stop.status)
+            except Exception as error:  # raised again unless a person can put it right
+                if stop.signal is not None:  # a scheduler ends workers and clusters at the same time
+                    _stopped(stop.status)
+                line = _told(error, options)
+                if line is None:
+                    raise
+                click.echo(line, err=True)
+                sys.exit(EXIT_MISTAKE)
 
     return bounded
+
+
+def if_stopped(text: str) -> None:
+    """Let the command say `text` if it is stopped from now on."""
+    click.get_current_context().meta[_IF_STOPPED] = text
+
+
+def _stopped(status: int) -> None:
+    text = click.get_current_context().meta.get(_IF_STOPPED)
+    with suppress(OSError):  # the terminal may be gone
+        if text:
+            click.echo(text, err=True)
+    sys.exit(status)
+
+
+def _told(error: Exception, options: Mapping[str, Any]) -> str | None:
+    """Return what to print of `error`; None if it is not a person's to put right."""
+    from orchestrator import composition
+    from trainables.hindrance import is_full
+    from trainables.hindrance import told
+
+    if isinstance(error, composition.mistakes()):
+        return str(error)
+    if isinstance(error, BrokenPipeError) or not (isinstance(error, OSError) or is_full(error)):
+        return None
+    return told(error, _places(options))
+
+
+def _places(options: Mapping[str, Any]) -> dict[str, Path]:
+    """Return the places of a command: the variable or option that names it -> the place."""
+    from trainables.cache import cache_folder
+
+    with suppress(OSError):  # the current folder was removed
+        output = next((name for name in _OUTPUTS if name in options), None)
+        outputs = {f"--{output}": Path(options[output] or ".").absolute()} if output else {}
+        return {**outputs, "ABLATE_CACHE": cache_folder(), "TMPDIR": Path(os.environ.get("TMPDIR", "/tmp"))}
+    return {}

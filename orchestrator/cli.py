@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from typing import Any
-from typing import NoReturn
 
 import click
 
@@ -15,10 +14,10 @@ from orchestrator.answer_commands import ANSWERS
 from orchestrator.arguments import study_and_overrides
 from orchestrator.arguments import told_apart
 from orchestrator.boundary import EXIT_FAILED
-from orchestrator.boundary import EXIT_INTERRUPTED
 from orchestrator.boundary import EXIT_MISTAKE
 from orchestrator.boundary import STORE
 from orchestrator.boundary import boundary
+from orchestrator.boundary import if_stopped
 from orchestrator.data_commands import data
 from orchestrator.simulate_command import simulate
 from orchestrator.student_commands import student
@@ -49,6 +48,10 @@ def ablate() -> None:
     ablate table quickstart               the table of a paper, as Markdown, LaTeX, HTML or CSV
     ablate figures quickstart             its pictures as files, with their data
     ablate watch quickstart               follow a running study
+
+    \b
+    Exit status: 0 done; 1 some trial failed; 2 something that you can put right, in a line on standard error;
+    130 stopped by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP: what ran is recorded, the same command goes on.
     """
 
 
@@ -113,24 +116,22 @@ def run(
     opened = composition.open_store(store, loaded)
     sinks = open_sinks(loaded)
     experiment = composition.experiment(loaded, cells, cache_folder())
-    try:
-        checkpoints = opened.checkpoints_uri(loaded.study)
-        runner, prepare = composition.engine(executor, address, loaded, cache_folder(), checkpoints)
-        experiment = replace(experiment, prepare=prepare)
-        shown = composition.display(quiet)
-        with opened.claims(loaded.study) as claims:
-            summary = run_study(
-                experiment,
-                opened,
-                runner,
-                shown,
-                retry_failed=retry_failed,
-                claims=claims,
-                budget=limit,
-                sinks=sinks,
-            )
-    except KeyboardInterrupt:
-        _interrupted(opened.uri)
+    checkpoints = opened.checkpoints_uri(loaded.study)
+    runner, prepare = composition.engine(executor, address, loaded, cache_folder(), checkpoints)
+    experiment = replace(experiment, prepare=prepare)
+    shown = composition.display(quiet)
+    if_stopped(f"Stopped. What ran is recorded in {opened.uri}; the same command goes on from there.")
+    with opened.claims(loaded.study) as claims:
+        summary = run_study(
+            experiment,
+            opened,
+            runner,
+            shown,
+            retry_failed=retry_failed,
+            claims=claims,
+            budget=limit,
+            sinks=sinks,
+        )
     click.echo(composition.effects_table(opened, summary.study))
     print_summary(console(), summary, opened.uri)
     print_problems(console(stderr=True), opened.problems)
@@ -229,8 +230,6 @@ def watch(study: str, store: str | None, every: float, serve: bool, port: int) -
         if served is not None:
             click.echo(f"{name} has ended; the page stays until Ctrl-C")
             served.wait()
-    except KeyboardInterrupt:
-        sys.exit(EXIT_INTERRUPTED)
     finally:
         if served is not None:
             served.close()
@@ -299,11 +298,6 @@ def _print_plan(source: str, overrides: tuple[str, ...], uri: str | None, *, ret
     cost = expected_cost(queue.cells, queue.known, records)
     print_plan(console(), queue, cost, missing=missing, outdated=outdated)
     _tell(checked)
-
-
-def _interrupted(uri: str) -> NoReturn:
-    click.echo(f"Stopped. What ran is recorded in {uri}; the same command goes on from there.", err=True)
-    sys.exit(EXIT_INTERRUPTED)
 
 
 def _tell(checked: LoadedStudy, *, families: bool = True, to_stderr: bool = False) -> None:

@@ -49,6 +49,7 @@ def mistakes() -> tuple[type[Exception], ...]:
     named = (
         ("search_spaces.errors", "StudyError"),
         ("trainables.errors", "DataError"),
+        ("trainables.errors", "Hindered"),
         ("trainables.teachers.errors", "TeacherError"),
         ("analysis.errors", "AnalysisError"),
         ("trainables.students.checkpoint", "CheckpointError"),

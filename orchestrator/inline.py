@@ -15,6 +15,7 @@ from orchestrator.executor import Finish
 from orchestrator.queue import TrialQueue
 from orchestrator.records import Execution
 from search_spaces.study import Resources
+from trainables.errors import Hindered
 from trainables.job import RunTrial
 from trainables.job import TrialJob
 from trainables.job import TrialOutcome
@@ -59,6 +60,8 @@ class InlineExecutor:
     def _outcome(self, job: TrialJob) -> TrialOutcome:
         try:
             return self._run_trial(job, link(job.checkpoints, job.trial_id))
+        except Hindered:
+            raise
         except Exception as error:  # a trainable that raises must not take its siblings along
             last = "".join(traceback.format_exception(error)).rstrip().splitlines()[-TRACEBACK_LINES:]
             return TrialOutcome(status="failed", cause="trainable_error", error="\n".join(last))

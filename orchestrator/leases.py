@@ -131,8 +131,9 @@ class Leases:
         self._left = threading.Event()
 
     def __enter__(self) -> Leases:
-        """Show this driver to the others, and renew its lease from now on."""
+        """Show this driver to the others, and renew its lease from now on; remove what ended drivers left."""
         self._appear()
+        self._others()
         threading.Thread(target=self._renew_until_left, name="leases", daemon=True).start()
         return self
 

@@ -25,6 +25,10 @@ class TimeLimit(Exception):
     """A trial took longer than its study allows."""
 
 
+class Hindered(Exception):
+    """Something outside the trial would fail all others too, such as a full disk: the run ends, no trial failed."""
+
+
 class ElsewhereError(Exception):
     """What made the first worker of a trial fail, on the workers that would wait for it in vain."""
 

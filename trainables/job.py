@@ -2,7 +2,7 @@
 
 `trainables.trial.run_trial(job, link)` is the only entry point. Inside a Ray Train worker every rank calls it
 with the same job (the process group tells it its rank); without one it runs alone. It never raises for what a
-trial did: a failure is an outcome with a named cause.
+trial did: a failure is an outcome with a named cause. Only what would fail every trial is raised: `Hindered`.
 """
 
 from __future__ import annotations

@@ -19,6 +19,8 @@ from trainables.data.examples import TaskSplit
 from trainables.data.load import load_split
 from trainables.data.subsets import subset
 from trainables.distillation.objective import Objective
+from trainables.errors import Hindered
+from trainables.hindrance import hindrance
 from trainables.job import Cause
 from trainables.job import CurvePoint
 from trainables.job import Link
@@ -49,7 +51,7 @@ def run_trial(job: TrialJob, link: Link) -> TrialOutcome:
     """Run one trial on this worker, from its checkpoint if it has one; the outcome of rank 0 is the trial's.
 
     Never raises for what the trial did: an exception becomes a failed outcome with a named cause. `prepare` must
-    have run for the job's configuration.
+    have run for the job's configuration. Raises Hindered for what would fail every other trial too.
     """
     started = time.perf_counter()
     torch.set_num_threads(job.threads)
@@ -58,6 +60,8 @@ def run_trial(job: TrialJob, link: Link) -> TrialOutcome:
     try:
         ran = _run(job, link, ranks, device)
     except Exception as raised:  # the boundary: whatever a trial raises becomes a row, and its siblings go on
+        if (reason := hindrance(raised, Path(job.cache))) is not None:
+            raise Hindered(reason) from raised
         ran = _Ran(status="failed", cause=cause_of(raised), error=_last_lines(raised))
     seconds = ran.seconds_before + time.perf_counter() - started
     return TrialOutcome(

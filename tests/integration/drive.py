@@ -8,6 +8,7 @@ from pathlib import Path
 from cluster.executor import RayExecutor
 from orchestrator.display import QuietDisplay
 from orchestrator.run import run_study
+from orchestrator.signals import stoppable
 from orchestrator.store import Store
 from search_spaces.study import Resources
 from tests.helpers.simulated import SimulatedTrainable
@@ -17,7 +18,6 @@ from tests.integration.accidents import Accidents
 
 SECONDS = 0.5
 """How long a trial takes: long enough to be killed in the middle of one."""
-EXIT_INTERRUPTED = 130
 
 
 def main(store: str, marks: str) -> int:
@@ -26,10 +26,11 @@ def main(store: str, marks: str) -> int:
     executor = RayExecutor(
         address="local", resources=Resources(max_concurrent=2), cache=Path(marks), run_trial=run_trial
     )
-    try:
-        run_study(make_experiment(STUDY), Store.open(store), executor, QuietDisplay())
-    except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
+    with stoppable() as stop:
+        try:
+            run_study(make_experiment(STUDY), Store.open(store), executor, QuietDisplay())
+        except KeyboardInterrupt:
+            return stop.status
     return 0
 
 

@@ -24,7 +24,7 @@ from tests.integration.accidents import undisturbed
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 ROOT = Path(__file__).resolve().parents[2]
 START_S = 120
-EXIT_INTERRUPTED = 130
+EXIT_INTERRUPTED, EXIT_TERMINATED = 130, 143
 
 
 def _heed_interrupts() -> None:
@@ -38,11 +38,16 @@ class Place:
 
     store: str
     marks: Path
+    said: Path
+    """Standard error of the latest driver."""
 
     def drive(self) -> subprocess.Popen[bytes]:
         """Start a driver in a process group of its own."""
         command = [sys.executable, "-m", "tests.integration.drive", self.store, str(self.marks)]
-        return subprocess.Popen(command, cwd=ROOT, start_new_session=True, preexec_fn=_heed_interrupts)
+        with self.said.open("wb") as said:
+            return subprocess.Popen(
+                command, cwd=ROOT, start_new_session=True, preexec_fn=_heed_interrupts, stderr=said
+            )
 
     def records(self) -> list[Record]:
         """Return what is recorded so far."""
@@ -54,7 +59,7 @@ class Place:
 def place(tmp_path: Path) -> Place:
     """An empty store."""
     (tmp_path / "marks").mkdir()
-    return Place(store=str(tmp_path / "store"), marks=tmp_path / "marks")
+    return Place(store=str(tmp_path / "store"), marks=tmp_path / "marks", said=tmp_path / "said")
 
 
 def _until(condition: Callable[[], bool], seconds: float) -> None:
@@ -76,7 +81,7 @@ def _are_gone(records: list[Record]) -> bool:
     return all(_is_gone(int(record.device)) for record in records)
 
 
-def test_an_interrupted_and_a_killed_driver_lose_nothing_and_repeat_nothing(place: Place) -> None:
+def test_an_interrupted_a_terminated_and_a_killed_driver_lose_nothing_and_repeat_nothing(place: Place) -> None:
     driver = place.drive()
     _until(lambda: len(place.records()) >= 3, START_S)
     driver.send_signal(signal.SIGINT)
@@ -86,10 +91,18 @@ def test_an_interrupted_and_a_killed_driver_lose_nothing_and_repeat_nothing(plac
 
     driver = place.drive()
     _until(lambda: len(place.records()) >= len(stopped) + 3, START_S)
+    driver.send_signal(signal.SIGTERM)
+    assert driver.wait(timeout=30) == EXIT_TERMINATED
+    assert "SIGTERM" not in place.said.read_text(), "Ray prints a stack trace where it takes the signal itself"
+    terminated = place.records()
+    _until(lambda: _are_gone(terminated), 20)
+
+    driver = place.drive()
+    _until(lambda: len(place.records()) >= len(terminated) + 3, START_S)
     driver.kill()
     driver.wait(timeout=30)
     killed = place.records()
-    assert len(stopped) < len(killed) < NUM_TRIALS
+    assert len(stopped) < len(terminated) < len(killed) < NUM_TRIALS
     _until(lambda: _are_gone(killed), 20)
 
     before = executions(place.marks)

@@ -28,6 +28,10 @@ from tests.helpers.simulated import make_experiment
 from tests.helpers.simulated import make_queue
 from tests.helpers.simulated import make_study
 from trainables.config import TrialConfig
+from trainables.errors import Hindered
+from trainables.job import Link
+from trainables.job import TrialJob
+from trainables.job import TrialOutcome
 from trainables.simulated import SimulatedTrainable as Simulated
 
 SPACE = make_study().model_dump(mode="json")["search"]["space"]
@@ -221,3 +225,13 @@ def test_a_paused_trial_is_recorded_once_and_leaves_no_checkpoint(store: Store, 
     assert {record.seconds for record in records if record.completed} == {8.0}
     assert store.checkpoints(study.study).trials() == []
     assert set(summary.spent) == {"search", "confirm", "stopped"}
+
+
+def test_what_hinders_every_trial_ends_the_run_and_no_trial_has_failed(store: Store) -> None:
+    def hindered(job: TrialJob, link: Link) -> TrialOutcome:
+        raise Hindered("/cache: No space left on device; make room there")
+
+    executor = InlineExecutor(run_trial=hindered, resources=STUDY.resources, cache=Path())
+    with pytest.raises(Hindered, match="make room there"):
+        run_study(make_experiment(STUDY), store, executor, QuietDisplay())
+    assert store.records(STUDY.study) == []

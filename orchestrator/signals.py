@@ -1,0 +1,45 @@
+"""Signals that end a command: SIGTERM of a scheduler and SIGHUP of a closed terminal do what Ctrl-C does."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+HEEDED = (signal.SIGTERM, signal.SIGHUP)
+
+
+class Stop:
+    """Raises KeyboardInterrupt for the first signal that comes; what cleans up is not disturbed by a second one."""
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+        """The signal that came, if one did."""
+
+    @property
+    def status(self) -> int:
+        """The exit status of a command that was stopped, as shells tell it: 130 is that of Ctrl-C."""
+        return 128 + (self.signal or signal.SIGINT)
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        """Take a signal."""
+        if self.signal is None:
+            self.signal = number
+            raise KeyboardInterrupt
+
+
+@contextmanager
+def stoppable() -> Iterator[Stop]:
+    """Heed signals within this context. What is ignored, as under nohup, stays so, and so do a caller's handlers."""
+    stop = Stop()
+    here = threading.current_thread() is threading.main_thread()
+    heeded = [number for number in HEEDED if here and signal.getsignal(number) is signal.SIG_DFL]
+    for number in heeded:
+        signal.signal(number, stop)
+    try:
+        yield stop
+    finally:
+        for number in heeded:
+            signal.signal(number, signal.SIG_DFL)

@@ -1,0 +1,29 @@
+"""The command line with simulated trials, as a process: `python -m tests.helpers.simulated_command SECONDS run`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from orchestrator import composition
+from orchestrator.cli import main
+from orchestrator.inline import InlineExecutor
+from search_spaces.study import Study
+from tests.helpers.simulated import SimulatedTrainable
+from tests.helpers.simulated import make_inputs
+
+
+def _simulated(seconds: float) -> None:
+    def engine(kind: str, address: str, study: Study, cache_folder: Path, checkpoints: str) -> tuple[Any, Any]:
+        run_trial = SimulatedTrainable(seconds=seconds)
+        local = InlineExecutor(run_trial=run_trial, resources=study.resources, cache=cache_folder)
+        return local, lambda configs, progress: None
+
+    composition.engine = engine
+    composition.inputs = lambda cache: make_inputs()
+
+
+if __name__ == "__main__":
+    _simulated(float(sys.argv[1]))
+    main(sys.argv[2:])
