@@ -16,7 +16,7 @@ from tests.helpers.simulated import make_experiment
 from tests.integration.accidents import STUDY
 from tests.integration.accidents import Accidents
 
-SECONDS = 0.5
+SECONDS = 1.5
 """How long a trial takes: long enough to be killed in the middle of one."""
 
 
