@@ -273,8 +273,11 @@ def power_values(judged: Tally) -> dict[str, Any]:
     return values_of(judged)
 
 
-def display(quiet: bool) -> Display:
-    """Return what a person sees on standard error: a drawing on a terminal, lines elsewhere, nothing if quiet."""
+def display(quiet: bool, *, doing: str = "prepare") -> Display:
+    """Return what a person sees on standard error: a drawing on a terminal, lines elsewhere, nothing if quiet.
+
+    `doing`: what the stages before the trials belong to.
+    """
     from rich.console import Console
 
     from orchestrator.display import PlainDisplay
@@ -284,7 +287,7 @@ def display(quiet: bool) -> Display:
     console = Console(stderr=True)
     if quiet:
         return QuietDisplay()
-    return LiveDisplay(console) if console.is_terminal else PlainDisplay(sys.stderr)
+    return LiveDisplay(console, doing=doing) if console.is_terminal else PlainDisplay(sys.stderr, doing=doing)
 
 
 def serve_report(store: Store, study: str, *, port: int, every: float) -> ServedPage:

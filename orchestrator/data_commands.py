@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -17,8 +18,13 @@ _TASK = click.option(
     "--task", type=click.Choice(["vcr", "snli_ve", "vqa"]), help="Task of the files [found by their names]."
 )
 _UNREADABLE = click.option(
-    "--most-unreadable", default=0.01, show_default=True, help="Share of a file's rows that may be unreadable."
+    "--most-unreadable",
+    type=click.FloatRange(0, 1),
+    default=0.01,
+    show_default=True,
+    help="Share of a file's rows that may be unreadable, and of a split's that may occur twice.",
 )
+_ALL = click.option("--all", "all_named", is_flag=True, help="Name every problem, not the first five of a kind.")
 
 
 _DECODE = click.option(
@@ -82,10 +88,13 @@ def show() -> None:
 @_TASK
 @_UNREADABLE
 @_DECODE
+@_ALL
 @_QUIET
 @boundary
-def check(folder: str, task: str | None, most_unreadable: float, decode: bool, quiet: bool) -> None:
+def check(folder: str, task: str | None, most_unreadable: float, decode: bool, all_named: bool, quiet: bool) -> None:
     """Read every row and picture of a real data set's FOLDER and tell what is wrong with it; write nothing.
+
+    Ends with status 2 where trials cannot use the data set, or should not.
 
     \b
     ablate data check /data/vcr
@@ -94,7 +103,7 @@ def check(folder: str, task: str | None, most_unreadable: float, decode: bool, q
     """
     from trainables.data.convert import check
 
-    _inspect(partial(check, decode=decode), folder, task, most_unreadable, quiet)
+    _inspect(partial(check, decode=decode), folder, task, most_unreadable, all_named, quiet, doing="check")
 
 
 @data.command()
@@ -113,6 +122,7 @@ def check(folder: str, task: str | None, most_unreadable: float, decode: bool, q
     type=click.Path(path_type=Path),
     help="JSON object from the features' keys to image paths, where neither name nor number tells.",
 )
+@_ALL
 @_QUIET
 @boundary
 def prepare(
@@ -122,6 +132,7 @@ def prepare(
     decode: bool,
     regions: tuple[Path, ...],
     names: Path | None,
+    all_named: bool,
     quiet: bool,
 ) -> None:
     """Check a real data set's FOLDER and store it as memory-mapped Arrow files, once; interrupted, it goes on.
@@ -133,8 +144,8 @@ def prepare(
     from orchestrator import composition
     from trainables.data.convert import prepare_examples
 
-    store = partial(prepare_examples, needs_pictures=not regions, decode=decode)
-    found = _inspect(store, folder, task, most_unreadable, quiet)
+    store = partial(prepare_examples, needs_pictures=not regions, decode=decode, most_unreadable=most_unreadable)
+    found = _inspect(store, folder, task, most_unreadable, all_named, quiet, doing="prepare")
     if regions:
         from trainables.vision.conversion import convert_regions
 
@@ -243,19 +254,31 @@ def easy_vqa(out: Path, test_pictures: int | None) -> None:
 
 
 def _inspect(
-    run: Callable[..., list[Any]], folder: str, task: str | None, most_unreadable: float, quiet: bool
+    run: Callable[..., list[Any]],
+    folder: str,
+    task: str | None,
+    most: float,
+    all_named: bool,
+    quiet: bool,
+    *,
+    doing: str,
 ) -> list[Any]:
+    """Tell everything that `run` finds, then raise if trials cannot use the data set."""
     from orchestrator import composition
     from trainables.cache import cache_folder
+    from trainables.data.findings import NUM_NAMED
     from trainables.data.inspection import described
+    from trainables.data.inspection import judge
 
     name = _task(folder, task)
-    with composition.display(quiet) as display:
-        found = run(name, folder, cache_folder(), display.preparing, most_unreadable=most_unreadable)
+    most_named = sys.maxsize if all_named else NUM_NAMED
+    with composition.display(quiet, doing=doing) as display:
+        found = run(name, folder, cache_folder(), display.preparing, most_named=most_named)
     told: set[tuple[Path, int]] = set()
     for inspection in found:
         for line in described(inspection, told):
             click.echo(line)
+    judge(found, most)
     return found
 
 

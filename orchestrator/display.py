@@ -63,8 +63,10 @@ class QuietDisplay:
 class PlainDisplay(QuietDisplay):
     """One line a finished trial, for logs and pipes."""
 
-    def __init__(self, stream: TextIO, clock: Clock = time.monotonic) -> None:
+    def __init__(self, stream: TextIO, clock: Clock = time.monotonic, *, doing: str = "prepare") -> None:
+        """`doing`: what the stages before the trials belong to."""
         self._stream = stream
+        self._doing = doing
         self._stages: set[tuple[str, bool]] = set()
         self._pace = Pace(clock)
 
@@ -80,7 +82,7 @@ class PlainDisplay(QuietDisplay):
         key = (stage, done >= total)
         if key not in self._stages:
             self._stages.add(key)
-            self.say(f"prepare: {stage} {done}/{total}")
+            self.say(f"{self._doing}: {stage} {done}/{total}")
 
     def start(self, queue: TrialQueue) -> None:
         """Write what is owed."""

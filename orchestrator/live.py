@@ -28,8 +28,9 @@ SPARE_LINES = 6
 class LiveDisplay:
     """Cells, trials, best value and time left."""
 
-    def __init__(self, console: Console, clock: Clock = time.monotonic) -> None:
+    def __init__(self, console: Console, clock: Clock = time.monotonic, *, doing: str = "prepare") -> None:
         self._console = console
+        self._doing = doing
         self._live = Live(console=console, refresh_per_second=4, transient=False)
         self._pace = Pace(clock)
         self._total = 0
@@ -47,7 +48,7 @@ class LiveDisplay:
 
     def preparing(self, stage: str, done: int, total: int) -> None:
         """Draw a bar for the stage."""
-        self._live.update(_bar(f"prepare: {stage}", done, total, ""))
+        self._live.update(_bar(f"{self._doing}: {stage}", done, total, ""))
 
     def start(self, queue: TrialQueue) -> None:
         """Print what is owed, and draw the cells."""

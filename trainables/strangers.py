@@ -40,8 +40,8 @@ def said(error: Exception) -> str:
     return f"{type(error).__name__}: {words}" if words else type(error).__name__
 
 
-def printable(text: str) -> str:
-    """Return the first line of a stranger's text, at most `MOST_SAID` characters, without control characters."""
-    line = next((line for line in text[: 4 * MOST_SAID].splitlines() if line.strip()), "").strip()
+def printable(text: str, most: int = MOST_SAID) -> str:
+    """Return the first line of a stranger's text, at most `most` characters, without control characters."""
+    line = next((line for line in text[: 4 * most].splitlines() if line.strip()), "").strip()
     shown = "".join(mark if mark.isprintable() else "\N{REPLACEMENT CHARACTER}" for mark in line)
-    return shown if len(shown) <= MOST_SAID else f"{shown[:MOST_SAID]}..."
+    return shown if len(shown) <= most else f"{shown[:most]}..."

@@ -16,8 +16,12 @@ from filelock import FileLock
 from trainables.cache import write_atomically
 from trainables.data.boxes import Boxes
 from trainables.data.examples import Example
+from trainables.data.findings import BAD_FILE
+from trainables.data.findings import NUM_NAMED
+from trainables.data.findings import Findings
 from trainables.data.inspection import Inspection
 from trainables.data.layout import task_folder
+from trainables.data.overlaps import Overlaps
 from trainables.data.reading import MOST_UNREADABLE
 from trainables.data.reading import refuse
 from trainables.data.sources import splits_of
@@ -26,6 +30,7 @@ from trainables.data.stored import WHOLE
 from trainables.data.stored import is_written
 from trainables.data.stored import write_examples
 from trainables.digests import stored_folder
+from trainables.errors import UnreadableData
 
 Progress = Callable[[str, int, int], None]
 _EVERY = 1000
@@ -38,23 +43,26 @@ def check(
     progress: Progress,
     *,
     splits: Sequence[str] = (),
-    most_unreadable: float = MOST_UNREADABLE,
     decode: bool = True,
+    most_named: int = NUM_NAMED,
 ) -> list[Inspection]:
     """Read every row of the splits (of all, if none is named), decode every picture; return what is wrong.
 
     Writes nothing. `decode`: false where the pictures are only looked for.
 
-    Raises `MissingData` if files are missing, `UnreadableData` if a file has too large a share of bad rows.
+    `most_named`: problems of a kind that are named. Raises `MissingData` if files are missing.
     """
     folder = task_folder(task, data, cache)
-    found, decoded = [], set[str]()
+    found, decoded, overlaps = [], set[str](), Overlaps()
     for split in splits or splits_of(task, data):
-        inspection = Inspection(task=task, folder=folder, split=split)
-        total = inspection.expected()
-        for _ in inspection.stream():
-            _tell(progress, inspection, total)
-        _judge(inspection, most_unreadable)
+        findings = Findings(most=most_named)
+        inspection = Inspection(task=task, folder=folder, split=split, findings=findings, overlaps=overlaps)
+        try:
+            total = inspection.expected()
+            for _ in inspection.stream():
+                _tell(progress, inspection, total)
+        except UnreadableData as error:
+            findings.add(BAD_FILE, str(error))
         progress(split, inspection.num_examples, inspection.num_examples)
         if decode:
             inspection.decode(progress, decoded)
@@ -72,18 +80,27 @@ def prepare_examples(
     most_unreadable: float = MOST_UNREADABLE,
     needs_pictures: bool = True,
     decode: bool = True,
+    most_named: int = NUM_NAMED,
 ) -> list[Inspection]:
     """Store the examples of the splits (of all, if none is named) and return what is wrong with them.
 
-    `needs_pictures`: false where region features are to be converted next. Raises as `check`.
+    `needs_pictures`: false where region features are to be converted next. Raises `MissingData` if files are missing,
+    `UnreadableData` if a file cannot be read or has too large a share of bad rows.
     """
     folder = task_folder(task, data, cache)
     target = stored_folder(task, data, cache)
     target.mkdir(parents=True, exist_ok=True)
-    found, decoded = [], set[str]()
+    found, decoded, overlaps = [], set[str](), Overlaps()
     with FileLock(target / "prepare.lock"):
         for split in splits or splits_of(task, data):
-            inspection = Inspection(task=task, folder=folder, split=split, needs_pictures=needs_pictures)
+            inspection = Inspection(
+                task=task,
+                folder=folder,
+                split=split,
+                needs_pictures=needs_pictures,
+                findings=Findings(most=most_named),
+                overlaps=overlaps,
+            )
             _store(inspection, target / split, progress, most_unreadable)
             if decode and needs_pictures:
                 inspection.decode(progress, decoded)
@@ -117,15 +134,11 @@ def _store(inspection: Inspection, target: Path, progress: Progress, most_unread
         _tell(progress, inspection, total)
     if examples:
         write()
-    _judge(inspection, most_unreadable)
+    for rows in inspection.rows:
+        refuse(rows, most_unreadable)
     facts = {"num_files": number, "num_examples": inspection.num_examples, "num_images": inspection.num_images}
     write_atomically(target / WHOLE, json.dumps(facts) + "\n")
     progress(inspection.split, inspection.num_examples, inspection.num_examples)
-
-
-def _judge(inspection: Inspection, most_unreadable: float) -> None:
-    for rows in inspection.rows:
-        refuse(rows, most_unreadable)
 
 
 def _tell(progress: Progress, inspection: Inspection, total: int) -> None:

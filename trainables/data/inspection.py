@@ -1,10 +1,12 @@
 """One pass over a split's files: the examples as trials read them, and everything that is wrong with them.
 
-Streamed: of the rows nothing is kept but counts and the first few names of each kind of problem. Imports no torch.
+Streamed: of the rows nothing is kept but counts, hashes, and the first few names of each kind of problem. Imports no
+torch.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from collections.abc import Iterator
 from dataclasses import dataclass
 from dataclasses import field
@@ -14,43 +16,36 @@ from trainables.data.boxes import Boxes
 from trainables.data.boxes import Metadata
 from trainables.data.boxes import read_metadata
 from trainables.data.examples import Example
+from trainables.data.findings import BAD_METADATA
+from trainables.data.findings import BAD_PICTURE
+from trainables.data.findings import BAD_ROW
+from trainables.data.findings import EMPTY_TEST
+from trainables.data.findings import KINDS
+from trainables.data.findings import MISSING_IMAGE
+from trainables.data.findings import NO_BOX
+from trainables.data.findings import NO_EXAMPLE
+from trainables.data.findings import NO_METADATA
+from trainables.data.findings import OTHER_SIZE
+from trainables.data.findings import OUTSIDE
+from trainables.data.findings import Fault
+from trainables.data.findings import Findings
 from trainables.data.layout import layout_of
 from trainables.data.load import classes_of
 from trainables.data.load import fitted
 from trainables.data.load import read_examples
+from trainables.data.overlaps import Overlaps
 from trainables.data.picture_check import Progress
 from trainables.data.picture_check import looked_at
 from trainables.data.pictures import Pictures
 from trainables.data.reading import BadRows
 from trainables.data.reading import collected_rows
+from trainables.data.reading import too_many
 from trainables.data.sources import source
 from trainables.errors import UnreadableData
 from trainables.vision.region_shards import converted_images
 
-NUM_NAMED = 5
-"""Problems of a kind that are named; all are counted."""
-MISSING_IMAGE = "image missing"
-BAD_PICTURE = "picture damaged"
-OTHER_SIZE = "picture of another size than its metadata says"
-NO_METADATA = "metadata missing"
-BAD_METADATA = "metadata unreadable"
-OUTSIDE = "box empty or outside its image"
-NO_BOX = "tag without a box in the metadata"
-
-
-@dataclass(slots=True)
-class Findings:
-    """Problems of one split, by kind."""
-
-    counts: dict[str, int] = field(default_factory=dict)
-    named: dict[str, list[str]] = field(default_factory=dict)
-
-    def add(self, kind: str, where: str) -> None:
-        """Count a problem, and keep where it is if it is one of the first of its kind."""
-        self.counts[kind] = self.counts.get(kind, 0) + 1
-        named = self.named.setdefault(kind, [])
-        if len(named) < NUM_NAMED:
-            named.append(where)
+NEEDED = ("train", "val", "test")
+"""Splits without which there is no trial."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +65,11 @@ class Inspection:
     split: str
     needs_pictures: bool = True
     """Whether an image without a picture or converted region features is a finding."""
+    overlaps: Overlaps = field(default_factory=Overlaps)
+    """Of the splits that were inspected before."""
     num_examples: int = 0
+    num_rows: int = 0
+    """Rows that could be read."""
     num_boxes: dict[str, int] = field(default_factory=dict)
     """image -> number of its boxes, in order of appearance."""
     findings: Findings = field(default_factory=Findings)
@@ -97,7 +96,23 @@ class Inspection:
     @property
     def num_bad(self) -> int:
         """Rows that cannot be read."""
-        return sum(len(found.reasons) for found in self.rows)
+        return len({(found.path, number) for found in self.rows for number, _ in found.reasons})
+
+    def faults(self, most: float) -> list[Fault]:
+        """Return why trials cannot use the split, or should not; empty where nothing speaks against it.
+
+        `most`: share of a file's rows that may be unreadable, and of the split's that may occur twice.
+        """
+        unreadable = {
+            Fault(
+                kind=BAD_ROW,
+                count=f"{len(found.reasons):,} of {found.count:,} rows of {found.path.name}",
+                remedy=KINDS[BAD_ROW][1],
+            )
+            for found in self.rows
+            if too_many(found, most)
+        }
+        return [*unreadable, *self.findings.faults(self.num_rows, most)]
 
     def stream(self) -> Iterator[Seen]:
         """Yield the examples in the order of the files."""
@@ -105,15 +120,21 @@ class Inspection:
         image_folder = self.folder / layout_of(self.task, self.folder).image_folder
         pictures = Pictures(image_folder)
         self._converted = converted_images(image_folder)
-        classes = classes_of(self.task, self.folder)
+        watch = self.overlaps.split(self.split, self.findings)
         with collected_rows() as self.rows:
+            classes = classes_of(self.task, self.folder)
             for example in read_examples(self.task, self.folder, self.split, origin, classes):
                 boxes = None
                 if example.image not in self.num_boxes:
                     boxes = self._boxes(pictures, example.image)
                     self.num_boxes[example.image] = len(boxes)
+                watch.example(example, new_image=boxes is not None)
                 self.num_examples += 1
                 yield Seen(example=self._fitted(example, self.num_boxes[example.image]), boxes=boxes)
+        watch.close()
+        self.num_rows = watch.num_rows
+        if not self.num_examples:
+            self.findings.add(NO_EXAMPLE if self.split in NEEDED else EMPTY_TEST, ", ".join(map(str, origin.files)))
 
     def decode(self, progress: Progress, before: set[str]) -> None:
         """Decode the pictures of the examples that were streamed, but for those of `before`, which grows."""
@@ -126,8 +147,8 @@ class Inspection:
             if found.size is None:
                 self.findings.add(BAD_PICTURE, found.fault)
             elif found.name in self.sizes and found.size != self.sizes[found.name]:
-                said = self.sizes[found.name]
-                self.findings.add(OTHER_SIZE, f"{found.name}: {found.size}, and {said} in its metadata")
+                sizes = [f"{width:g} x {height:g}" for width, height in (found.size, self.sizes[found.name])]
+                self.findings.add(OTHER_SIZE, f"{found.name}: {sizes[0]} pixels, and {sizes[1]} in its metadata")
 
     def _boxes(self, pictures: Pictures, image: str) -> Boxes:
         if self.needs_pictures and image not in self._converted and image not in pictures:
@@ -160,6 +181,21 @@ class Inspection:
         return whole
 
 
+def judge(found: Iterable[Inspection], most: float) -> None:
+    """Raise `UnreadableData` with every reason why trials cannot use these splits, or should not.
+
+    `most`: as of `Inspection.faults`.
+    """
+    counts: dict[tuple[str, str], list[str]] = {}
+    for inspection in found:
+        for fault in inspection.faults(most):
+            counts.setdefault((fault.kind, fault.remedy), []).append(f"{inspection.split} {fault.count}")
+    if counts:
+        listed = "\n".join(f"  {kind} ({', '.join(of)}): {remedy}" for (kind, remedy), of in counts.items())
+        shares = f"\nOf rows, at most {most:.3g} may be so." if any(KINDS[k][0] == "share" for k, _ in counts) else ""
+        raise UnreadableData(f"This data set is not fit for trials:\n{listed}{shares}")
+
+
 def described(inspection: Inspection, told: set[tuple[Path, int]]) -> list[str]:
     """Return what a person is told of a split: counts, and each kind of problem with its first places.
 
@@ -172,7 +208,7 @@ def described(inspection: Inspection, told: set[tuple[Path, int]]) -> list[str]:
     for rows in inspection.rows:
         new = [(number, reason) for number, reason in rows.reasons if (rows.path, number) not in told]
         told.update((rows.path, number) for number, _ in new)
-        lines += [f"  {rows.path}, line {number}: {reason}" for number, reason in new[:NUM_NAMED]]
+        lines += [f"  {rows.path}, line {number}: {reason}" for number, reason in new[: inspection.findings.most]]
     for kind, count in inspection.findings.counts.items():
         lines.append(f"  {kind}: {count:,}")
         lines += [f"    {where}" for where in inspection.findings.named[kind]]

@@ -126,13 +126,18 @@ def _reason(error: Exception) -> str:
     return f"field {printable(str(error))} is missing" if isinstance(error, KeyError) else said(error)
 
 
+def too_many(found: BadRows, most: float) -> bool:
+    """Return whether more than the share `most` of a file's rows are bad."""
+    return len(found.reasons) > most * found.count
+
+
 def refuse(found: BadRows, most: float = MOST_UNREADABLE) -> None:
     """Raise `UnreadableData` if more than the share `most` of a file's rows are bad; name fewer in the log."""
     if not found.reasons:
         return
     named = "\n".join(f"{found.path}, line {number}: {reason}" for number, reason in found.reasons[:_NUM_NAMED])
     summary = f"{found.path}: {len(found.reasons)} of {found.count} rows cannot be read:\n{named}"
-    if len(found.reasons) > most * found.count:
+    if too_many(found, most):
         raise UnreadableData(
             f"{summary}\nAt most {most:.3g} of the rows may be left out: get the file again, or remove these rows."
         )

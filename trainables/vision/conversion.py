@@ -22,8 +22,8 @@ from filelock import FileLock
 from trainables.cache import write_atomically
 from trainables.data.boxes import Metadata
 from trainables.data.boxes import read_metadata
-from trainables.data.inspection import NUM_NAMED
-from trainables.data.inspection import Findings
+from trainables.data.findings import NUM_NAMED
+from trainables.data.findings import Findings
 from trainables.data.inspection import Inspection
 from trainables.data.layout import layout_of
 from trainables.data.pictures import Pictures

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import json
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from click.testing import CliRunner
 from click.testing import Result
 
 from orchestrator.cli import ablate
+from tests.unit.trainables.real_layouts import draw_pictures
 from tests.unit.trainables.real_layouts import make_snli_ve
 from tests.unit.trainables.real_layouts import make_vcr
 from tests.unit.trainables.real_layouts import snli_ve_row
@@ -30,33 +32,108 @@ def run(*words: object) -> Result:
     return CliRunner().invoke(ablate, ["data", *map(str, words)], catch_exceptions=False)
 
 
+@pytest.fixture
+def flickr(tmp_path: Path) -> Path:
+    folder = make_snli_ve(tmp_path / "flickr")
+    draw_pictures(folder / "flickr30k_images", ["120.jpg", "121.jpg", "122.jpg"])
+    return folder
+
+
 def test_check_finds_the_task_and_tells_every_problem(tmp_path: Path) -> None:
     result = run("check", make_vcr(tmp_path / "vcr"), "-q")
 
-    assert result.exit_code == 0, result.output
     assert "train: 4 examples, 2 images, 0 unreadable rows" in result.output
     assert "image missing: 2" in result.output
     assert "film/0@0.jpg" in result.output
     assert not (tmp_path / "cache" / "examples").exists()
 
 
-def test_check_ends_with_status_2_where_too_much_is_unreadable_or_no_task_is_there(tmp_path: Path) -> None:
-    folder = make_snli_ve(tmp_path / "flickr")
-    write_lines(folder / "snli_ve_test.jsonl", [snli_ve_row("a"), {"pairID": "b"}])
+def test_a_data_set_that_is_whole_passes(flickr: Path) -> None:
+    result = run("check", flickr)
 
-    refused = run("check", folder, "-q")
-    assert (refused.exit_code, "1 of 2 rows cannot be read" in refused.output) == (2, True)
-    assert run("check", folder, "-q", "--most-unreadable", "0.5").exit_code == 0
+    assert result.exit_code == 0, result.output
+    assert "check: train 3/3" in result.output and "prepare" not in result.output
+
+
+def test_check_ends_with_status_2_where_too_much_is_unreadable_or_no_task_is_there(
+    flickr: Path, tmp_path: Path
+) -> None:
+    write_lines(flickr / "snli_ve_test.jsonl", [snli_ve_row("a", Flickr30K_ID="122"), {"pairID": "b"}])
+
+    refused = run("check", flickr, "-q")
+    assert (refused.exit_code, "row unreadable (test 1 of 2 rows" in refused.output) == (2, True)
+    assert run("check", flickr, "-q", "--most-unreadable", "0.5").exit_code == 0
     nothing = run("check", tmp_path, "-q")
     assert (nothing.exit_code, "no task" in nothing.output) == (2, True)
 
 
-def test_prepare_stores_what_training_then_reads(tmp_path: Path, cache: Path) -> None:
-    folder = make_snli_ve(tmp_path / "flickr")
-    result = run("prepare", folder, "-q")
+def test_pictures_that_are_not_there_end_with_status_2(flickr: Path) -> None:
+    for path in (flickr / "flickr30k_images").iterdir():
+        path.unlink()
+    for command in ("check", "prepare"):
+        result = run(command, flickr, "-q")
+        assert result.exit_code == 2
+        assert "image missing (train 1, val 1, test 1): get the pictures" in result.output
+
+
+def test_a_split_without_an_example_ends_with_status_2_and_a_shifted_test_without_one_does_not(flickr: Path) -> None:
+    (flickr / "hypothesis_hard_test.json").write_text("[]")
+    told = run("check", flickr, "-q")
+    assert told.exit_code == 0, told.output
+    assert "no example in this shifted or blind test: 1" in told.output
+
+    (flickr / "snli_ve_dev.jsonl").write_text("\n")
+    refused = run("check", flickr, "-q")
+    assert (refused.exit_code, "no example (val 1): add rows" in refused.output) == (2, True)
+
+
+def test_rows_that_occur_twice_or_in_train_and_test_are_counted_and_named(flickr: Path) -> None:
+    test = [snli_ve_row(f"test-{i}", Flickr30K_ID="122", sentence2=f"Number {i}.") for i in range(200)]
+    train = [snli_ve_row(f"train-{i}", Flickr30K_ID="120", sentence2=f"Number {i}.") for i in range(200)]
+    write_lines(flickr / "snli_ve_train.jsonl", train)
+    write_lines(flickr / "snli_ve_test.jsonl", [*test, test[7], train[9]])
+    borne = run("check", flickr, "-q")
+    assert borne.exit_code == 0, borne.output
+    assert "id a second time: 1\n    test-7\n" in borne.output
+    assert "row of an earlier split: 1\n    train-9 (in train too)\n" in borne.output
+    assert "image of an earlier split: 1\n    120.jpg (in train too)\n" in borne.output
+
+    write_lines(flickr / "snli_ve_test.jsonl", [*test, *test, *train[:9]])
+    refused = run("check", flickr, "-q")
+    assert refused.exit_code == 2
+    assert "id a second time (test 200 of 409 rows): keep one row of each id" in refused.output
+    assert "row of an earlier split (test 9 of 409 rows)" in refused.output
+
+
+def test_an_id_written_as_text_and_as_number_is_one_id(flickr: Path) -> None:
+    rows = [snli_ve_row("x", Flickr30K_ID="122") | {"pairID": name} for name in ("1827492", 1827492)]
+    write_lines(flickr / "snli_ve_test.jsonl", rows)
+
+    assert "id a second time: 1\n    1827492\n" in run("check", flickr, "-q").output
+
+
+def test_check_names_every_problem_where_all_are_asked_for(flickr: Path) -> None:
+    rows = [snli_ve_row(f"test-{i}", Flickr30K_ID=f"missing{i}") for i in range(7)]
+    write_lines(flickr / "snli_ve_test.jsonl", rows)
+    named = {words: run("check", flickr, "-q", *words).output.count(".jpg\n") for words in ((), ("--all",))}
+
+    assert named == {(): 5, ("--all",): 7}
+
+
+def test_check_goes_on_behind_a_file_that_cannot_be_read(flickr: Path) -> None:
+    (flickr / "snli_ve_dev.jsonl").write_bytes(gzip.compress(b"{}"))
+    result = run("check", flickr, "-q")
+
+    assert result.exit_code == 2
+    assert "snli_ve_dev.jsonl is compressed by gzip; unpack it" in result.output
+    assert "test: 3 examples" in result.output and "file unreadable (val 1)" in result.output
+
+
+def test_prepare_stores_what_training_then_reads(flickr: Path, cache: Path) -> None:
+    result = run("prepare", flickr, "-q")
 
     assert result.exit_code == 0, result.output
-    assert isinstance(load_split("snli_ve", str(folder), "train", cache).examples, StoredExamples)
+    assert isinstance(load_split("snli_ve", str(flickr), "train", cache).examples, StoredExamples)
 
 
 def test_subset_writes_the_ids_that_training_uses_one_a_line(tmp_path: Path, cache: Path) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 Row = dict[str, Any]
 
 
@@ -46,13 +48,20 @@ def make_vcr(folder: Path, *, train: int = 2) -> Path:
     return folder
 
 
+def draw_pictures(folder: Path, names: Iterable[str]) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (60, 50), (200, 10, 10)).save(folder / name)
+
+
 def snli_ve_row(pair: str, label: str = "neutral", **changes: Any) -> Row:
     return {"Flickr30K_ID": "123", "gold_label": label, "pairID": pair, "sentence2": "A  man\tSits."} | changes
 
 
 def make_snli_ve(folder: Path) -> Path:
-    for name in ("train", "dev", "test"):
-        write_lines(folder / f"snli_ve_{name}.jsonl", [snli_ve_row(f"{name}-{i}") for i in range(3)])
+    for number, name in enumerate(("train", "dev", "test")):
+        rows = [snli_ve_row(f"{name}-{i}", Flickr30K_ID=f"12{number}") for i in range(3)]
+        write_lines(folder / f"snli_ve_{name}.jsonl", rows)
     (folder / "flickr30k_images").mkdir()
     return folder
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from tests.unit.trainables.real_layouts import draw_pictures
 from tests.unit.trainables.real_layouts import make_snli_ve
 from tests.unit.trainables.real_layouts import make_vcr
 from tests.unit.trainables.real_layouts import make_vqa
@@ -21,11 +22,12 @@ from trainables.data import convert
 from trainables.data.convert import check
 from trainables.data.convert import prepare_examples
 from trainables.data.examples import TaskSplit
-from trainables.data.inspection import MISSING_IMAGE
-from trainables.data.inspection import NO_BOX
-from trainables.data.inspection import NO_METADATA
-from trainables.data.inspection import OUTSIDE
+from trainables.data.findings import MISSING_IMAGE
+from trainables.data.findings import NO_BOX
+from trainables.data.findings import NO_METADATA
+from trainables.data.findings import OUTSIDE
 from trainables.data.inspection import described
+from trainables.data.inspection import judge
 from trainables.data.load import load_split
 from trainables.data.pictures import Pictures
 from trainables.data.stored import StoredExamples
@@ -125,12 +127,17 @@ def test_every_kind_of_problem_is_counted_and_named(tmp_path: Path) -> None:
 
 def test_share_of_bad_rows_that_is_borne_is_the_callers_choice(tmp_path: Path) -> None:
     make_snli_ve(tmp_path)
+    draw_pictures(tmp_path / "flickr30k_images", ["123.jpg"])
     write_lines(tmp_path / "snli_ve_test.jsonl", [snli_ve_row(str(i)) for i in range(18)] + [{"pairID": "b"}])
+    found = check("snli_ve", str(tmp_path), tmp_path / "cache", quiet, splits=["test"])
 
+    assert found[0].num_bad == 1
+    judge(found, 0.06)
+    with pytest.raises(UnreadableData, match=r"row unreadable \(test 1 of 19 rows of snli(.|\n)*at most 0\.01"):
+        judge(found, 0.01)
     with pytest.raises(UnreadableData, match=r"1 of 19 rows(.|\n)*At most 0\.01"):
-        check("snli_ve", str(tmp_path), tmp_path / "cache", quiet, splits=["test"])
-    (report,) = check("snli_ve", str(tmp_path), tmp_path / "cache", quiet, splits=["test"], most_unreadable=0.06)
-    assert report.num_bad == 1
+        prepare_examples("snli_ve", str(tmp_path), tmp_path / "cache", quiet, splits=["test"])
+    prepare_examples("snli_ve", str(tmp_path), tmp_path / "cache", quiet, splits=["test"], most_unreadable=0.06)
 
 
 def pack(shard: Path, folder: Path, names: dict[str, str]) -> None:

@@ -1,0 +1,80 @@
+"""Rows that occur twice in a split, and rows and images of a split that train or val has too. Imports no torch.
+
+Rows are kept as hashes of 8 bytes. An id counts once a split, a row by its image and texts, whatever its id.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+
+from trainables.data.examples import Example
+from trainables.data.findings import SHARED_IMAGE
+from trainables.data.findings import SHARED_ROW
+from trainables.data.findings import TWICE
+from trainables.data.findings import Findings
+from trainables.data.vcr import ANSWER
+
+_COMPARED = ("train", "val")
+"""Splits that the later ones must not repeat. Shifted tests are made of the test and repeat it."""
+
+
+class Overlaps:
+    """What the splits of a data set have in common, read one after the other."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, array[int]] = {}
+        self._images: dict[str, array[int]] = {}
+
+    def split(self, name: str, findings: Findings) -> SplitOverlaps:
+        """Return what watches the next split, and adds to its `findings`."""
+        return SplitOverlaps(name, findings, self._rows, self._images)
+
+
+class SplitOverlaps:
+    """Watches one split."""
+
+    def __init__(
+        self, name: str, findings: Findings, rows: dict[str, array[int]], images: dict[str, array[int]]
+    ) -> None:
+        self._name, self._findings = name, findings
+        self._earlier_rows, self._earlier_images = rows, images
+        self._ids: set[int] = set()
+        self._rows, self._images = array("q"), array("q")
+
+    @property
+    def num_rows(self) -> int:
+        """Rows that were watched; VCR makes several examples of one."""
+        return len(self._rows)
+
+    def example(self, example: Example, *, new_image: bool) -> None:
+        """Watch an example, and its image where no earlier example of the split had it."""
+        if new_image:
+            self._images.append(hash(example.image))
+            self._compare(SHARED_IMAGE, example.image, self._images[-1], self._earlier_images)
+        if example.id not in (example.group, f"{example.group}/{ANSWER}"):
+            return
+        self._rows.append(hash((example.image, *_texts(example))))
+        self._compare(SHARED_ROW, example.group, self._rows[-1], self._earlier_rows)
+        name = hash(example.group)
+        if name in self._ids:
+            self._findings.add(TWICE, example.group)
+        self._ids.add(name)
+
+    def close(self) -> None:
+        """Keep what later splits are compared with."""
+        if self._name in _COMPARED:
+            self._earlier_rows[self._name] = array("q", sorted(self._rows))
+            self._earlier_images[self._name] = array("q", sorted(self._images))
+
+    def _compare(self, kind: str, where: str, key: int, earlier: dict[str, array[int]]) -> None:
+        for split, known in earlier.items():
+            place = bisect_left(known, key)
+            if place < len(known) and known[place] == key:
+                self._findings.add(kind, f"{where} (in {split} too)")
+                return
+
+
+def _texts(example: Example) -> list[str]:
+    candidates = example.candidates
+    return [candidates[0].query.text, *(c.response.text for c in candidates if c.response is not None)]
