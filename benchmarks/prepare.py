@@ -1,13 +1,13 @@
-"""What `ablate data prepare` takes of time and memory on a data set of VCR's size, and what a trial then gains.
+"""What `ablate data check` and `prepare` take on a data set of VCR's size, and what a trial then gains.
 
     python benchmarks/prepare.py              # VCR's full counts, some minutes
     python benchmarks/prepare.py --quick      # a fifth of them, a minute
 
-The data set is synthetic and has no pictures: VCR's counts of questions and images (train 212,923 and 80,418, val
-26,534 and 9,929, test without labels 25,263 and 9,557), texts of about its lengths, a quarter of the tokens tags. The
-command runs in a process of its own, whose peak resident memory is measured; the bound is 2 GB. Then 1 % of train is
-read, once from the JSON lines and once from the stored files, each in a fresh process. The last line is one JSON
-object.
+The data set is synthetic, and its pictures are empty files that nobody decodes: VCR's counts of questions and images
+(train 212,923 and 80,418, val 26,534 and 9,929, test without labels 25,263 and 9,557), texts of about its lengths, a
+quarter of the tokens tags. Each command runs in a process of its own, whose peak resident memory is measured; the
+bound is 2 GB. Then 1 % of train is read, once from the JSON lines and once from the stored files, each in a fresh
+process. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _OBJECTS = ["person", "person", "person", "dog", "chair", "person", "bottle", "d
 _LENGTHS = {"question": 8, "answer": 9, "rationale": 17}
 """Mean number of tokens."""
 _WORDS = [f"word{number}" for number in range(8000)]
-_ABLATE = [sys.executable, "-m", "orchestrator.ablate", "data", "prepare", "--quiet"]
+_ABLATE = [sys.executable, "-m", "orchestrator.ablate", "data"]
 _READ = """
 import json, resource, sys, time
 from pathlib import Path
@@ -79,17 +79,21 @@ def write(folder: Path, share: float) -> int:
         with (folder / f"{split}.jsonl").open("w", encoding="utf-8") as file:
             for row in rows(split, share, np.random.default_rng(place)):
                 file.write(json.dumps(row) + "\n")
+                picture = folder / "vcr1images" / row["img_fn"]
+                picture.parent.mkdir(exist_ok=True)
+                picture.touch()
     return sum(path.stat().st_size for path in folder.glob("*.jsonl"))
 
 
-def prepared(folder: Path, cache: Path) -> dict[str, Any]:
-    """Run `ablate data prepare` in its own process and return seconds and peak memory."""
+def ran(command: str, folder: Path, cache: Path) -> dict[str, Any]:
+    """Run `ablate data <command>` in its own process and return seconds and peak memory."""
     started = time.perf_counter()
     environment = os.environ | {"ABLATE_CACHE": str(cache)}
-    process = subprocess.Popen([*_ABLATE, str(folder)], env=environment, stdout=subprocess.DEVNULL)
+    words = [*_ABLATE, command, "--quiet", "--no-decode", str(folder)]
+    process = subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     if status:
-        raise SystemExit(f"ablate data prepare ended with status {status}")
+        raise SystemExit(f"ablate data {command} ended with status {status}")
     return {"seconds": round(time.perf_counter() - started, 1), "peak_mb": round(usage.ru_maxrss / 1024)}
 
 
@@ -110,8 +114,8 @@ def main() -> None:
         folder, cache = Path(scratch) / "vcr", Path(scratch) / "cache"
         num_bytes = write(folder, share)
         print(json.dumps({"written_mb": round(num_bytes / 1e6)}), flush=True)
-        first = prepared(folder, cache)
-        print(json.dumps({"prepare": first}), flush=True)
+        checked, first = ran("check", folder, cache), ran("prepare", folder, cache)
+        print(json.dumps({"check": checked, "prepare": first}), flush=True)
         from_text, from_store = read(folder, Path(scratch) / "empty"), read(folder, cache)
         stored = sum(path.stat().st_size for path in (cache / "examples").rglob("*.arrow"))
     figures = {
@@ -119,9 +123,10 @@ def main() -> None:
         "questions": {split: round(count * share) for split, (count, _) in COUNTS.items()},
         "written_mb": round(num_bytes / 1e6),
         "stored_mb": round(stored / 1e6),
+        "check": checked,
         "prepare": first,
         "bound_mb": MOST_MB,
-        "within_bound": first["peak_mb"] < MOST_MB,
+        "within_bound": max(checked["peak_mb"], first["peak_mb"]) < MOST_MB,
         "one_percent_from_text": from_text,
         "one_percent_from_store": from_store,
     }

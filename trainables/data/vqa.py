@@ -55,7 +55,14 @@ def read_vqa(source: Source, slices: Mapping[str, tuple[str, ...]], classes: Seq
         if only is not None and name not in only:
             return []
         if row["question_id"] not in asked:
-            raise ValueError(f"question_id {row['question_id']!r} has no question in {questions_path.name}")
+            hint = (
+                "; its ids are texts"
+                if name in asked
+                else "; its ids are numbers"
+                if name.isdecimal() and int(name) in asked
+                else ""
+            )
+            raise ValueError(f"question_id {row['question_id']!r} has no question in {questions_path.name}{hint}")
         return [_example(row, asked[row["question_id"]], image, lookup, slices)]
 
     yield from _read_entries(annotations_path, "annotations", make)
