@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from safetensors.torch import save_file
 from torch import nn
+
+from trainables.strangers import parsing
+from trainables.strangers import printable
+from trainables.torch_zip import require_whole
 
 _WRAPPERS = ("state_dict", "model")
 
@@ -35,22 +39,49 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     Raises:
         CheckpointError: the file is neither, or holds more than tensors, numbers and text.
     """
-    if path.suffix == ".safetensors":
-        try:
-            return load_file(path)
-        except SafetensorError as error:
-            raise CheckpointError(f"{path}: not a safetensors file ({error})") from error
-    try:  # files of the time before torch 1.6 are no zip archives and cannot be mapped
-        content: Any = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        # torch's own words advise to load all the same what it refused.
-        said = next(iter(str(error).splitlines()), type(error).__name__)
-        found = "it holds more than tensors, numbers and text" if "weights_only" in str(error) else said
-        raise CheckpointError(
-            f"{path}: cannot be read as weights alone ({found}); wanted a state dict, or save it as .safetensors"
-        ) from error
-    for wrapper in _WRAPPERS:
-        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
-            content = content[wrapper]
-    tensors = dict(content) if isinstance(content, Mapping) else {}
-    return {str(name): value for name, value in tensors.items() if isinstance(value, torch.Tensor)}
+    remedy = "give a state dict that `torch.save` wrote, or a .safetensors file"
+    with parsing(f"{path}: cannot be read as weights alone", remedy, CheckpointError, passed=CheckpointError):
+        content: Any = load_file(path) if path.suffix == ".safetensors" else _saved_by_torch(path)
+        for wrapper in _WRAPPERS:
+            if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
+                content = content[wrapper]
+        tensors = dict(content) if isinstance(content, Mapping) else {}
+        return {str(name): value for name, value in tensors.items() if isinstance(value, torch.Tensor)}
+
+
+def require_weights(tensors: Mapping[str, torch.Tensor]) -> None:
+    """Raise ValueError for the first tensor that is no array of finite real numbers, all of them in the file.
+
+    Copied into a parameter, a complex number would lose its half in silence, a whole number would be taken for what
+    it stands for when quantised, and a tensor without strides or numbers of its own would fail later, or worse.
+    """
+    for name, value in tensors.items():
+        found = _fault(value)
+        if found:
+            raise ValueError(f"{printable(name)} is {found}, no weight of finite floating-point numbers")
+
+
+def _fault(value: torch.Tensor) -> str:
+    if value.layout != torch.strided:
+        return f"sparse ({value.layout})"
+    if value.device.type != "cpu":
+        return f"on device {value.device.type}"
+    if not value.is_floating_point():
+        return f"of type {value.dtype}"
+    if value.numel() * value.element_size() > value.untyped_storage().nbytes():
+        return f"of shape {tuple(value.shape)} over {value.untyped_storage().nbytes():,} bytes"
+    return "" if value.isfinite().all() else "not finite"
+
+
+def _saved_by_torch(path: Path) -> Any:
+    mapped = zipfile.is_zipfile(path)  # files of the time before torch 1.6 are no zip archives and cannot be mapped
+    if mapped:
+        require_whole(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of pickle protocols that damaged bytes claim
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+    except (pickle.UnpicklingError, RuntimeError) as error:
+        if "weights_only" in str(error):  # torch's own words advise to load all the same what it refused
+            raise ValueError("it holds more than tensors, numbers and text") from error
+        raise

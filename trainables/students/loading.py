@@ -11,8 +11,10 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from trainables.strangers import parsing
 from trainables.students.checkpoint import CheckpointError
 from trainables.students.checkpoint import read_tensors
+from trainables.students.checkpoint import require_weights
 from trainables.students.presets import existing_checkpoint
 from trainables.students.published import VCR_WORDS
 from trainables.students.published import WORDS
@@ -132,7 +134,7 @@ def fitted(
     """Return what fits where, and the values of what does; `wanted`: shapes by names of `Student.state_dict()`.
 
     Raises:
-        CheckpointError: the layout is none that we know.
+        CheckpointError: the layout is none that we know, or a tensor that would be taken is no weight.
     """
     known = {current(name): name for name in tensors}
     found = layout_of(known)
@@ -149,6 +151,8 @@ def fitted(
         parts = [body[name] for name in source.names if name in body]
         if target not in wanted or len(parts) < len(source.names):
             continue
+        with parsing(str(path), "give a checkpoint of whole weights", CheckpointError):
+            require_weights(dict(zip(source.names, parts, strict=True)))
         whole = parts[0] if len(parts) == 1 else torch.cat(parts)
         value = _taken(source, whole, wanted[target])
         if value is None or value.shape != wanted[target]:

@@ -5,7 +5,6 @@ Either the bundled teacher's image tower, or the visual tower of any open_clip m
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,8 @@ from torch.nn import functional as F
 
 from trainables.config import StudentConfig
 from trainables.open_clip_log import weights_follow
+from trainables.open_clip_weights import load_checkpoint
+from trainables.strangers import parsing
 from trainables.students.checkpoint import CheckpointError
 from trainables.torchvision_ops import declare_missing_ops
 from trainables.vision.pixels import PICTURE_SIZE
@@ -106,15 +107,11 @@ def open_clip_trunk(config: StudentConfig) -> Trunk:
             f"student.trunk_checkpoint: {config.preset} has no weights for {name}; give the local path of its "
             "open_clip checkpoint (.pt or .safetensors)"
         )
-    try:
-        with weights_follow():
-            model = open_clip.create_model(name, load_weights=False, pretrained_text=False)
-        open_clip.load_checkpoint(model, str(Path(config.trunk_checkpoint).expanduser()), weights_only=True)
-    except (OSError, EOFError, RuntimeError, ValueError, KeyError, AttributeError, pickle.UnpicklingError) as error:
-        first = next(iter(str(error).splitlines()), type(error).__name__)
-        raise CheckpointError(
-            f"student.trunk_checkpoint: {config.trunk_checkpoint} cannot be loaded into {name}: {first}"
-        ) from error
+    with weights_follow():
+        model = open_clip.create_model(name, load_weights=False, pretrained_text=False)
+    place = f"student.trunk_checkpoint: {config.trunk_checkpoint} cannot be loaded into {name}"
+    with parsing(place, "give this model's own weights", CheckpointError):
+        load_checkpoint(model, Path(config.trunk_checkpoint).expanduser())
     pictures = open_clip.get_model_preprocess_cfg(model)
     size = model.visual.image_size
     return Trunk(

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
+from trainables.strangers import parsing
+
 CLS, SEP, PAD, MASK = 101, 102, 0, 103
 """The same in all of BERT's vocabularies, cased or not."""
 _PLACES = {PAD: "[PAD]", 100: "[UNK]", CLS: "[CLS]", SEP: "[SEP]", MASK: "[MASK]"}
@@ -49,7 +51,9 @@ def _of_file(path: Path) -> Tokenizer:
 
     if not path.is_file():
         raise VocabularyError(f"student.vocabulary: no file at {path}; wanted a vocab.txt, one WordPiece a line")
-    pieces = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    remedy = "wanted a vocab.txt, one WordPiece a line, in UTF-8"
+    with parsing(f"student.vocabulary: {path} cannot be read", remedy, VocabularyError):
+        pieces = path.read_text(encoding="utf-8-sig").removesuffix("\n").split("\n")
     wrong = {place: name for place, name in _PLACES.items() if pieces[place : place + 1] != [name]}
     if wrong:
         place, name = next(iter(wrong.items()))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import pickletools
 import zipfile
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -20,9 +21,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from trainables.torch_zip import require_whole
+
 SIZES_OF_OPENAI = ("input_resolution", "context_length", "vocab_size")
 """Numbers that OpenAI's archives hold beside the weights."""
 _NO_WEIGHT = (*SIZES_OF_OPENAI, "attn_mask")
+_MOST_MODULES = 100_000
+_DEEPEST = 50
 _MODULE_PREFIX = "__torch__."
 _STORAGES = {
     "HalfStorage": torch.float16,
@@ -58,8 +63,9 @@ def read_archive(path: Path) -> Archive:
 
     Raises:
         pickle.UnpicklingError: it holds something else than modules, tensors and plain values.
-        zipfile.BadZipFile: it is not whole.
+        zipfile.BadZipFile: it is not whole. Other kinds are raised for other damage.
     """
+    require_whole(path)
     with zipfile.ZipFile(path) as file:
         reader = _Reader(file)
         found = dict(_tensors(reader.load(), ""))
@@ -79,11 +85,18 @@ class _Module:
 
 
 def _tensors(module: object, prefix: str) -> Iterator[tuple[str, Tensor]]:
-    for name, value in module.attributes.items() if isinstance(module, _Module) else ():
-        if isinstance(value, Tensor):
-            yield prefix + name, value
-        else:
-            yield from _tensors(value, f"{prefix}{name}.")
+    """Yield the tensors of a module and of those inside it; a module that is shared has several names."""
+    waiting, count = [(prefix, module)], 0
+    while waiting:
+        prefix, module = waiting.pop()
+        count += 1
+        if count > _MOST_MODULES or prefix.count(".") > _DEEPEST:  # few bytes can say that a module holds itself
+            raise pickle.UnpicklingError(f"more than {_MOST_MODULES:,} modules, or {_DEEPEST} inside one another")
+        for name, value in module.attributes.items() if isinstance(module, _Module) else ():
+            if isinstance(value, Tensor):
+                yield f"{prefix}{name}", value
+            elif isinstance(value, _Module):
+                waiting.append((f"{prefix}{name}.", value))
 
 
 class _Reader(pickle.Unpickler):
@@ -94,7 +107,7 @@ class _Reader(pickle.Unpickler):
         self._root = next(name for name in file.namelist() if name.endswith("/data.pkl")).removesuffix("data.pkl")
         self._storages: dict[str, Tensor] = {}
         self.module_kinds: set[str] = set()
-        super().__init__(io.BytesIO(self._read("data.pkl")))
+        super().__init__(io.BytesIO(_require_short_memo(self._read("data.pkl"))))
 
     def find_class(self, module: str, name: str) -> Any:
         """Give a harmless stand-in for what a pickle of modules may name."""
@@ -120,10 +133,15 @@ class _Reader(pickle.Unpickler):
         return self._storages[key]
 
     def _read(self, name: str) -> bytes:
-        entry = self._file.getinfo(self._root + name)
-        if entry.compress_type != zipfile.ZIP_STORED:
-            raise zipfile.BadZipFile(f"{entry.filename} is compressed, which PyTorch never does")
-        return self._file.read(entry)
+        return self._file.read(self._root + name)
+
+
+def _require_short_memo(pickled: bytes) -> bytes:
+    """Return a pickle whose memo is no longer than itself: the unpickler allocates as much as an index claims."""
+    for code, argument, _ in pickletools.genops(pickled):
+        if "PUT" in code.name and int(argument) > len(pickled):
+            raise pickle.UnpicklingError(f"entry {argument} of a memo in {len(pickled):,} bytes")
+    return pickled
 
 
 def _strided(storage: Tensor, offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_: object) -> Tensor:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import pickle
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,9 @@ import torch
 
 from trainables.config import TeacherConfig
 from trainables.open_clip_log import weights_follow
+from trainables.open_clip_weights import load_checkpoint
+from trainables.open_clip_weights import require_weights_of
+from trainables.strangers import parsing
 from trainables.teachers.archives import is_archive
 from trainables.teachers.archives import read_archive
 from trainables.teachers.digest import BUNDLED
@@ -24,17 +25,6 @@ from trainables.torchvision_ops import declare_missing_ops
 Progress = Callable[[str, int, int], None]
 
 _UNTRAINED_SEED = 104_729
-_UNLOADABLE = (
-    OSError,
-    EOFError,
-    RuntimeError,
-    ValueError,
-    KeyError,
-    AttributeError,
-    pickle.UnpicklingError,
-    zipfile.BadZipFile,
-)
-"""What open_clip, torch and the reader of archives raise for a file that is no checkpoint of the model."""
 
 
 def load_teacher(config: TeacherConfig, cache: Path, progress: Progress = lambda *_: None) -> Teacher:
@@ -77,36 +67,33 @@ def _create(config: TeacherConfig, random: bool) -> tuple[Any, Any]:
     import open_clip
 
     pixels = _published_preprocessing(config.model) if config.checkpoint is not None else {}
-    try:
+    place = f"teacher.checkpoint: {config.checkpoint or config.model} cannot be loaded into {config.model}"
+    remedy = "wanted this model's weights: open_clip's .pt or .safetensors, or OpenAI's archive"
+    with parsing(place, remedy, TeacherError, passed=TeacherError):
         with weights_follow():
             model, _, preprocess = open_clip.create_model_and_transforms(
                 config.model, load_weights=not random, pretrained_text=False, **pixels
             )
         if config.checkpoint is not None and not random:
             _load(model, config.model, Path(config.checkpoint).expanduser())
-    except _UNLOADABLE as error:
-        if isinstance(error, TeacherError):
-            raise
-        raise TeacherError(
-            f"teacher.checkpoint: {config.checkpoint or config.model} cannot be loaded into {config.model}: "
-            f"{_first_line(error)}; wanted this model's weights: open_clip's .pt or .safetensors, or OpenAI's archive"
-        ) from error
+        require_weights_of(model, model.state_dict())  # those of a folder were loaded by open_clip itself
     return model, preprocess
 
 
 def _load(model: Any, name: str, path: Path) -> None:
     """Load a local checkpoint of open_clip, or a TorchScript archive as OpenAI's; nothing in it is executed."""
-    import open_clip
     from open_clip.model import convert_to_custom_text_state_dict
 
     if not is_archive(path):
         _same_activation(model, name, path, _said_beside(path))
-        open_clip.load_checkpoint(model, str(path), weights_only=True)
+        load_checkpoint(model, path)
         return
     archive = read_archive(path)
     _same_activation(model, name, path, archive.quick_gelu)
     plain = hasattr(model, "positional_embedding")
-    model.load_state_dict(archive.weights if plain else convert_to_custom_text_state_dict(archive.weights))
+    weights = archive.weights if plain else convert_to_custom_text_state_dict(archive.weights)
+    require_weights_of(model, weights)
+    model.load_state_dict(weights)
 
 
 def _said_beside(checkpoint: Path) -> bool | None:
@@ -156,7 +143,3 @@ def _unknown_model(name: str, known: list[str]) -> str:
     near = get_close_matches(name, [BUNDLED, *known], n=1)
     remedy = f"did you mean {near[0]!r}?" if near else f"wanted {BUNDLED} or a name of open_clip.list_models()"
     return f"teacher.model: found {name!r}; {remedy}"
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)

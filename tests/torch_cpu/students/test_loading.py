@@ -226,7 +226,7 @@ class Payload:
 def test_reading_a_checkpoint_executes_nothing(tmp_path: Path) -> None:
     path = saved({"state_dict": Payload(tmp_path / "harm")}, tmp_path / "harmful.pt")
 
-    with pytest.raises(CheckpointError, match=r"harmful\.pt: cannot be read as weights alone \(it holds more than"):
+    with pytest.raises(CheckpointError, match=r"harmful\.pt: cannot be read as weights alone: .*it holds more than"):
         read_tensors(path)
     assert not (tmp_path / "harm").exists()
 

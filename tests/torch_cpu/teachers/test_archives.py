@@ -13,7 +13,9 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.helpers.damage import damaged
 from trainables.config import TeacherConfig
+from trainables.strangers import parsing
 from trainables.teachers.archives import is_archive
 from trainables.teachers.archives import read_archive
 from trainables.teachers.digest import teacher_digest
@@ -176,3 +178,56 @@ def test_siglip_reads_pixels_as_it_was_published_and_clip_as_before():
     assert _published_preprocessing("ViT-B-16-SigLIP")["image_resize_mode"] == "squash"
     assert _published_preprocessing("ViT-B-32")["image_mean"] == list(OPENAI_DATASET_MEAN)
     assert _published_preprocessing("a model of one's own") == {}
+
+
+def test_a_damaged_archive_is_read_or_refused(archive, tmp_path):
+    target, refused = tmp_path / "damaged.pt", 0
+    for content in damaged(_without_program(archive, tmp_path / "small.pt").read_bytes(), 200):
+        target.write_bytes(content)
+        try:
+            with parsing(str(target), "get it again", TeacherError):
+                assert not is_archive(target) or read_archive(target).weights is not None
+        except TeacherError as error:
+            refused += 1
+            assert str(error).isprintable() and len(str(error)) < 600
+    assert refused > 20
+
+
+def _without_program(archive: Path, target: Path) -> Path:
+    """The archive with storages of a few bytes, so that damage hits more than numbers."""
+    with zipfile.ZipFile(archive) as source, zipfile.ZipFile(target, "w") as copy:
+        for entry in source.infolist():
+            if "/code/" not in entry.filename:
+                copy.writestr(entry.filename, source.read(entry)[: 40_000 if entry.filename.endswith(".pkl") else 64])
+    return target
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\5\6" + bytes(18), b"PK\5\6" + b"\xff" * 18, b"\x80\2]((."])
+def test_a_damaged_teacher_is_refused_in_one_line(archive, tmp_path, content):
+    (tmp_path / "w.pt").write_bytes(content)
+    with pytest.raises(
+        TeacherError, match=r"^teacher\.checkpoint: .*w\.pt cannot be loaded into .*; wanted this model's"
+    ):
+        load_teacher(TeacherConfig(model=NAME, checkpoint=str(tmp_path / "w.pt")), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "value", [torch.tensor(1j), torch.tensor(torch.nan), torch.tensor(1), torch.tensor(1.0, device="meta")]
+)
+def test_what_is_no_weight_does_not_become_one_of_a_teacher(archive, tmp_path, value):
+    torch.save(read_archive(archive).weights | {"logit_scale": value}, tmp_path / "w.pt")
+    with pytest.raises(TeacherError, match=r"logit_scale is .*no weight of finite"):
+        load_teacher(TeacherConfig(model=f"{NAME}-quickgelu", checkpoint=str(tmp_path / "w.pt")), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        b"\x80\2]r\xff\xff\xff\x0f.",  # an entry of the memo that would take 2 GiB
+        b"\x80\2c__torch__\nM\n)\x81q\0}X\1\0\0\0aq\1h\0sb.",  # a module that holds itself
+    ],
+)
+def test_few_bytes_of_an_archive_take_neither_memory_nor_time(archive, tmp_path, hostile):
+    path = _with_record(archive, tmp_path / "hostile.pt", "data.pkl", hostile)
+    with pytest.raises(pickle.UnpicklingError, match=r"entry 268435455 of a memo|modules"):
+        read_archive(path)
