@@ -122,7 +122,7 @@ def aimed(content: bytes, field: bytes, put: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_damaged_annotations_give_examples_that_can_be_stored_or_named_findings(
     whole: Path, tmp_path: Path, layout: str, data: st.DataObject
@@ -139,7 +139,7 @@ def test_damaged_annotations_give_examples_that_can_be_stored_or_named_findings(
         content = damaged(content, data.draw(st.lists(CHANGE, min_size=1, max_size=4)))
     path.write_bytes(content)
 
-    for split in splits_of(task, str(folder)):
+    for split in splits_of(task, str(whole / layout)):
         inspection = Inspection(task=task, folder=folder, split=split)
         try:
             pa.RecordBatch.from_pylist([flat_row(seen.example) for seen in inspection.stream()], SCHEMA)
