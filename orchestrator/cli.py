@@ -115,15 +115,13 @@ def run(
     _tell(checked, to_stderr=True, families=not quiet)
     opened = composition.open_store(store, loaded)
     sinks = open_sinks(loaded)
-    experiment = composition.experiment(loaded, cells, cache_folder())
-    checkpoints = opened.checkpoints_uri(loaded.study)
-    runner, prepare = composition.engine(executor, address, loaded, cache_folder(), checkpoints)
-    experiment = replace(experiment, prepare=prepare)
-    shown = composition.display(quiet)
     if_stopped(f"Stopped. What ran is recorded in {opened.uri}; the same command goes on from there.")
-    with opened.claims(loaded.study) as claims:
+    with composition.display(quiet) as shown, opened.claims(loaded.study) as claims:
+        shown.doing("loading what runs trials")
+        checkpoints = opened.checkpoints_uri(loaded.study)
+        runner, prepare = composition.engine(executor, address, loaded, cache_folder(), checkpoints)
         summary = run_study(
-            experiment,
+            replace(composition.experiment(loaded, cells, cache_folder()), prepare=prepare),
             opened,
             runner,
             shown,

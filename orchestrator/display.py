@@ -1,17 +1,22 @@
-"""What a person sees while a study runs: plain lines, or nothing. `orchestrator.live` draws on a terminal."""
+"""What a person sees while a command runs: plain lines, or nothing. `orchestrator.live` draws on a terminal."""
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 from typing import TextIO
 
+from orchestrator.activity import Activity
+from orchestrator.activity import Clock
+from orchestrator.activity import Pace
 from orchestrator.durations import duration
 from orchestrator.queue import TrialQueue
 from orchestrator.records import Record
 
-Clock = Callable[[], float]
+EVERY_S = 10.0
+"""Longest silence on a pipe."""
 
 
 class Display(Protocol):
@@ -23,6 +28,10 @@ class Display(Protocol):
 
     def say(self, text: str) -> None:
         """Show one line that stays."""
+        ...
+
+    def doing(self, what: str) -> None:
+        """Show what goes on that cannot tell how far it is."""
         ...
 
     def preparing(self, stage: str, done: int, total: int) -> None:
@@ -50,6 +59,9 @@ class QuietDisplay:
     def say(self, text: str) -> None:
         """Show nothing."""
 
+    def doing(self, what: str) -> None:
+        """Show nothing."""
+
     def preparing(self, stage: str, done: int, total: int) -> None:
         """Show nothing."""
 
@@ -61,61 +73,107 @@ class QuietDisplay:
 
 
 class PlainDisplay(QuietDisplay):
-    """One line a finished trial, for logs and pipes."""
+    """Lines for logs and pipes: one a finished trial, and one at least every `EVERY_S` seconds, whatever goes on."""
 
     def __init__(self, stream: TextIO, clock: Clock = time.monotonic, *, doing: str = "prepare") -> None:
         """`doing`: what the stages before the trials belong to."""
         self._stream = stream
+        self._clock = clock
         self._doing = doing
-        self._stages: set[tuple[str, bool]] = set()
-        self._pace = Pace(clock)
+        self._activity = Activity(clock)
+        self._trials: Trials | None = None
+        self._said_at = clock()
+        self._writing = threading.RLock()
+        self._left = threading.Event()
 
     def __enter__(self) -> PlainDisplay:
+        threading.Thread(target=self._beat_until_left, name="display", daemon=True).start()
         return self
+
+    def __exit__(self, *error: object) -> None:
+        self._left.set()
 
     def say(self, text: str) -> None:
         """Write a line."""
-        print(text, file=self._stream, flush=True)
+        with self._writing:
+            self._said_at = self._clock()
+            print(text, file=self._stream, flush=True)
+
+    def doing(self, what: str) -> None:
+        """Write it when it has taken a while."""
+        with self._writing:
+            self._trials = None
+            self._activity.begin(what)
 
     def preparing(self, stage: str, done: int, total: int) -> None:
-        """Write a line when a stage begins and one when it is done."""
-        key = (stage, done >= total)
-        if key not in self._stages:
-            self._stages.add(key)
-            self.say(f"{self._doing}: {stage} {done}/{total}")
+        """Write a line when a stage begins, when it is done, and now and then between."""
+        with self._writing:
+            self._trials = None
+            if self._activity.reach(stage, done, total) or self._is_due():
+                self.say(f"{self._doing}: {self._activity.line()}")
 
     def start(self, queue: TrialQueue) -> None:
         """Write what is owed."""
-        self._pace.start()
-        self.say(opening(queue))
+        with self._writing:
+            self._trials = Trials(queue, self._clock)
+            self.say(opening(queue))
 
     def finished(self, record: Record, queue: TrialQueue) -> None:
         """Write the trial, its target, and what is left."""
-        self._pace.tick()
-        owed = queue.owed()
-        left = self._pace.left(owed)
-        self.say(f"{describe(record, queue)}  [{owed} owed{f', about {duration(left)}' if left else ''}]")
+        with self._writing:
+            self._trials = self._trials or Trials(queue, self._clock)
+            self._trials.ended(record)
+            self.say(f"{describe(record, queue)}  [{self._trials.left()}]")
+
+    def beat(self) -> None:
+        """Write what goes on, if nothing was written for a while."""
+        with self._writing:
+            if not self._is_due():
+                return
+            stage = f"{self._doing}: " if self._activity.is_stage else ""
+            if self._trials:
+                self.say(self._trials.line())
+            elif told := self._activity.silence():
+                self.say(f"{stage}{told}")
+
+    def _is_due(self) -> bool:
+        return self._clock() - self._said_at >= EVERY_S
+
+    def _beat_until_left(self) -> None:
+        while not self._left.wait(1.0):
+            with suppress(OSError, ValueError):  # what cannot be written is no reason to end a run from a thread
+                self.beat()
 
 
-class Pace:
-    """How long the rest takes, at the mean pace of the trials that ended in this run."""
+class Trials:
+    """The trials of a run as a line: how many are under way and owed, and how long they take."""
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._started = clock()
-        self._count = 0
+    def __init__(self, queue: TrialQueue, clock: Clock = time.monotonic) -> None:
+        self._queue = queue
+        self._pace = Pace(clock)
+        self.owed = queue.owed()
+        """As of the last trial that ended: another thread may ask."""
 
-    def start(self) -> None:
-        """Start counting."""
-        self._started, self._count = self._clock(), 0
-
-    def tick(self) -> None:
+    def ended(self, record: Record) -> None:
         """Count a trial."""
-        self._count += 1
+        self._pace.tick(record.seconds, self._queue.num_running)
+        self.owed = self._queue.owed()
 
-    def left(self, owed: int) -> float | None:
-        """Return the seconds that `owed` trials take; None before the first trial ended."""
-        return owed * (self._clock() - self._started) / self._count if self._count else None
+    def left(self) -> str:
+        """Return what is owed, and how long that takes as soon as it is known."""
+        seconds = self._pace.left(self.owed)
+        return f"{self.owed} owed{f', about {duration(seconds)} left' if seconds and self.owed else ''}"
+
+    def line(self) -> str:
+        """Return what is under way."""
+        name, running, quiet = self._queue.study.study, self._queue.num_running, duration(self._pace.quiet)
+        if not running and self._queue.waits:
+            under_way = f"another driver runs what is left, {quiet} so far"
+        elif self._pace.ended:
+            under_way = f"{running} trials under way, the last one ended {quiet} ago"
+        else:
+            under_way = f"the first trials are under way, {quiet} so far"
+        return f"{name}: {under_way}  [{self.left()}]"
 
 
 def opening(queue: TrialQueue) -> str:

@@ -6,16 +6,17 @@ import time
 
 from rich.console import Console
 from rich.console import Group
+from rich.console import RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from orchestrator.activity import Activity
+from orchestrator.activity import Clock
 from orchestrator.cell_trials import ENDED
-from orchestrator.display import Clock
-from orchestrator.display import Pace
+from orchestrator.display import Trials
 from orchestrator.display import opening
-from orchestrator.durations import duration
 from orchestrator.progress import CellProgress
 from orchestrator.queue import TrialQueue
 from orchestrator.records import Record
@@ -26,14 +27,17 @@ SPARE_LINES = 6
 
 
 class LiveDisplay:
-    """Cells, trials, best value and time left."""
+    """Cells, trials, best value and time left; what changes with time alone is drawn anew all the time."""
 
     def __init__(self, console: Console, clock: Clock = time.monotonic, *, doing: str = "prepare") -> None:
         self._console = console
+        self._clock = clock
         self._doing = doing
-        self._live = Live(console=console, refresh_per_second=4, transient=False)
-        self._pace = Pace(clock)
-        self._total = 0
+        self._activity = Activity(clock)
+        self._trials: Trials | None = None
+        self._cells: Table | None = None
+        self._total = self._done = 0
+        self._live = Live(console=console, refresh_per_second=4, transient=False, get_renderable=self._drawing)
 
     def __enter__(self) -> LiveDisplay:
         self._live.start()
@@ -46,32 +50,49 @@ class LiveDisplay:
         """Print a line above the drawing."""
         self._console.print(Text(text))
 
+    def doing(self, what: str) -> None:
+        """Draw it with the time that it takes."""
+        self._activity.begin(what)
+        self._trials, self._total = None, 0
+
     def preparing(self, stage: str, done: int, total: int) -> None:
         """Draw a bar for the stage."""
-        self._live.update(_bar(f"{self._doing}: {stage}", done, total, ""))
+        self._activity.reach(stage, done, total)
+        self._trials, self._done, self._total = None, done, total
 
     def start(self, queue: TrialQueue) -> None:
         """Print what is owed, and draw the cells."""
-        self._pace.start()
-        self._total = queue.owed()
+        self._trials = Trials(queue, self._clock)
+        self._total = self._trials.owed
         self.say(opening(queue))
         self._draw(queue)
 
     def finished(self, record: Record, queue: TrialQueue) -> None:
         """Draw the cells again; a failure is printed as well."""
-        self._pace.tick()
+        self._trials = self._trials or Trials(queue, self._clock)
+        self._trials.ended(record)
         if record.status == "failed":
             reason = record.error.strip().splitlines()[-1] if record.error.strip() else ""
             self.say(f"failed: {record.cell} {record.phase} seed {record.seed}: {record.cause} {reason}")
         self._draw(queue)
 
     def _draw(self, queue: TrialQueue) -> None:
-        owed = queue.owed()
+        owed = self._trials.owed if self._trials else queue.owed()
         self._total = max(self._total, owed)
-        left = self._pace.left(owed)
-        note = f"about {duration(left)} left" if left else ""
-        bar = _bar("trials", self._total - owed, self._total, note)
-        self._live.update(Group(self._table(queue), bar))
+        self._done = self._total - owed
+        self._cells = self._table(queue)
+        self._live.refresh()
+
+    def _drawing(self) -> RenderableType:
+        """Return what is to be seen now; asked from a thread of its own too."""
+        parts: list[RenderableType] = [self._cells] if self._cells is not None else []
+        if self._trials is not None:
+            parts.append(_bar("trials", self._done, self._total, self._trials.line().partition(": ")[2]))
+        elif self._total:
+            parts.append(_bar(f"{self._doing}: {self._activity.name}", self._done, self._total, self._activity.note()))
+        elif told := self._activity.line():
+            parts.append(Text(told))
+        return Group(*parts)
 
     def _table(self, queue: TrialQueue) -> Table:
         table = Table(box=None, pad_edge=False)

@@ -101,20 +101,23 @@ def run_study(
     device seconds after which nothing more is started. `sinks`: where each trial that this run ends is copied to.
     """
     claims = claims or SoleDriver()
+    display.doing("reading what is recorded")
     queue = experiment.queue(store, adopt=True, retry_failed=retry_failed, claims=claims)
     run = _Run(experiment, store, queue, display, claims, budget, sinks or Sinks())
-    with display:
-        with executor.open(queue):
-            if not queue.done:
-                experiment.prepare(owed_configs(queue), display.preparing)
+    display.doing("starting the workers")
+    with executor.open(queue):
+        if not queue.done:
+            display.doing("looking for what is to be prepared")
+            experiment.prepare(owed_configs(queue), display.preparing)
+        run.write_plan()
+        display.start(queue)
+        try:
+            run.start_within_budget()
+            held = executor.run(queue, run.finish)
+        finally:
             run.write_plan()
-            display.start(queue)
-            try:
-                run.start_within_budget()
-                held = executor.run(queue, run.finish)
-            finally:
-                run.write_plan()
-        run.settle()
+        display.doing("ending the workers")
+    run.settle()
     return run.summary(held)
 
 

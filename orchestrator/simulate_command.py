@@ -138,7 +138,8 @@ def _run_one(study: Study, cells: tuple[Cell, ...], trainable: SimulatedTrainabl
     engine = composition.simulated_engine(
         options["engine"], options["address"], experiment.study, checkpoints, trainable
     )
-    summary = run_study(experiment, store, engine, composition.display(options["quiet"]))
+    with composition.display(options["quiet"]) as display:
+        summary = run_study(experiment, store, engine, display)
     click.echo(composition.effects_table(store, summary.study))
     print_summary(console(), summary, store.uri)
 

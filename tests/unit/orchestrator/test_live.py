@@ -4,7 +4,6 @@ import io
 
 from rich.console import Console
 
-from orchestrator.display import Pace
 from orchestrator.live import LiveDisplay
 from tests.helpers.simulated import make_queue
 from tests.helpers.simulated import make_study
@@ -48,11 +47,10 @@ def test_a_low_terminal_shows_some_cells_and_counts_the_others() -> None:
     assert "... 3 more cells" in _drawn(console)
 
 
-def test_time_left_is_the_mean_pace_times_what_is_owed() -> None:
-    ticks = iter([0.0, 0.0, 10.0])
-    pace = Pace(lambda: next(ticks))
-    pace.start()
-    assert pace.left(5) is None
-    pace.tick()
-    pace.tick()
-    assert pace.left(6) == 30.0
+def test_what_cannot_tell_how_far_it_is_is_drawn_with_its_time() -> None:
+    console, now = _console(), [0.0]
+    with LiveDisplay(console, clock=lambda: now[0]) as display:
+        display.doing("starting the workers")
+        now[0] = 75.0
+        display._live.refresh()
+    assert "starting the workers, 1 min 15 s so far" in _drawn(console)

@@ -1,0 +1,105 @@
+"""Stage, share, rate and time left; and no estimate before each slot has ended a trial."""
+
+from __future__ import annotations
+
+import pytest
+
+from orchestrator.activity import Activity
+from orchestrator.activity import Pace
+
+
+class FakeClock:
+    """A clock that is set."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        """Return the time."""
+        return self.now
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+def test_a_stage_tells_share_rate_and_time_left_from_what_it_gained_itself(clock: FakeClock) -> None:
+    activity = Activity(clock)
+    assert activity.reach("features", 400, 1000), "a stage begins"
+    assert activity.line() == "features 400/1000"
+    clock.now += 10
+    assert not activity.reach("features", 500, 1000)
+    assert activity.line() == "features 500/1000, 50 %, 10/s, about 50 s left"
+    clock.now += 50
+    assert activity.reach("features", 1000, 1000), "a stage ends"
+    assert not activity.reach("features", 1000, 1000), "once"
+    assert activity.line() == "features 1000/1000, done in 1 min 00 s"
+
+
+def test_a_total_that_grows_is_no_new_stage_and_a_stage_of_the_same_name_is(clock: FakeClock) -> None:
+    activity = Activity(clock)
+    assert [activity.reach("rows", done, done + 1) for done in range(3)] == [True, False, False]
+    assert activity.reach("rows", 3, 3)
+    assert activity.reach("rows", 0, 3), "of the next split"
+
+
+def test_a_slow_stage_tells_its_rate_by_the_minute_and_one_that_stands_still_its_time(clock: FakeClock) -> None:
+    activity = Activity(clock)
+    activity.reach("pictures", 4, 5771)
+    clock.now += 540
+    assert activity.line() == "pictures 4/5771, 9 min 00 s so far"
+    activity.reach("pictures", 13, 5771)
+    assert activity.line() == "pictures 13/5771, 0 %, 1.0/min, about 95 h 58 min left"
+
+
+def test_what_cannot_tell_how_far_it_is_tells_how_long_it_takes(clock: FakeClock) -> None:
+    activity = Activity(clock)
+    assert activity.line() == activity.silence() == ""
+    activity.begin("starting the workers")
+    clock.now += 71
+    assert activity.line() == activity.silence() == "starting the workers, 1 min 11 s so far"
+
+
+def test_after_a_stage_it_is_told_how_long_the_next_one_lets_nothing_be_heard(clock: FakeClock) -> None:
+    activity = Activity(clock)
+    activity.reach("labels", 0, 2)
+    clock.now += 30
+    activity.reach("labels", 2, 2)
+    clock.now += 20
+    assert activity.silence() == "what follows labels, 20 s so far"
+
+
+def test_nothing_is_estimated_before_each_slot_has_ended_a_trial(clock: FakeClock) -> None:
+    pace = Pace(clock)
+    clock.now += 300  # processes start
+    pace.tick(seconds=60.0, running=2)
+    assert pace.left(100) is None
+    pace.tick(seconds=60.0, running=2)
+    assert pace.left(99) is None
+    pace.tick(seconds=60.0, running=2)
+    assert pace.left(30) == pytest.approx(30 * 20.0), "three at a time, and the start of the processes is no trial"
+
+
+def test_from_the_second_round_on_the_first_no_longer_counts(clock: FakeClock) -> None:
+    pace = Pace(clock)
+    clock.now += 100
+    for _ in range(2):
+        pace.tick(seconds=100.0, running=1)
+    clock.now += 10
+    for _ in range(2):
+        pace.tick(seconds=10.0, running=1)
+    assert pace.left(10) == pytest.approx(50.0)
+    clock.now += 4
+    assert pace.left(10) == pytest.approx(46.0), "it counts down between trials"
+    clock.now += 1000
+    assert pace.left(10) == 0.0
+
+
+def test_a_quiet_spell_is_counted_from_the_last_trial(clock: FakeClock) -> None:
+    pace = Pace(clock)
+    clock.now += 40
+    assert (pace.ended, pace.quiet) == (0, 40.0)
+    pace.tick(seconds=1.0, running=0)
+    clock.now += 5
+    assert (pace.ended, pace.quiet) == (1, 5.0)

@@ -1,0 +1,102 @@
+"""On a pipe nothing is silent for longer than ten seconds, whatever goes on."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from orchestrator.display import EVERY_S
+from orchestrator.display import PlainDisplay
+from tests.helpers.simulated import make_queue
+from tests.helpers.simulated import make_study
+from tests.helpers.simulated import run_one
+
+
+class Run:
+    """A display, a clock that is set, and what was written when."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.stream = io.StringIO()
+        self.display = PlainDisplay(self.stream, clock=lambda: self.now)
+        self.silences: list[float] = []
+        self._heard, self._length = 0.0, 0
+
+    def wait(self, seconds: int) -> None:
+        """Let time pass, the display's thread looking once a second."""
+        for _ in range(seconds):
+            self.now += 1.0
+            self.display.beat()
+            self.hear()
+
+    def hear(self) -> None:
+        """Look whether something was written."""
+        if len(self.stream.getvalue()) > self._length:
+            self.silences.append(self.now - self._heard)
+            self._heard, self._length = self.now, len(self.stream.getvalue())
+
+    @property
+    def lines(self) -> list[str]:
+        """What was written."""
+        return self.stream.getvalue().splitlines()
+
+
+@pytest.fixture
+def run() -> Run:
+    return Run()
+
+
+def test_a_slow_first_run_is_never_silent(run: Run) -> None:
+    run.display.doing("starting the workers")
+    run.wait(70)
+    for done in range(0, 5771, 577):  # a step of a slow stage
+        run.display.preparing("region features", done, 5771)
+        run.hear()
+        run.wait(54)
+    queue = make_queue(make_study())
+    run.display.start(queue)
+    first, second = queue.next(), queue.next()
+    assert first is not None and second is not None
+    run.wait(140)
+    for trial in (first, second):
+        record = run_one(trial)
+        queue.record(record)
+        run.display.finished(record, queue)
+        run.wait(60)
+
+    assert max(run.silences) <= EVERY_S
+    assert "starting the workers, 1 min 10 s so far" in run.lines
+    assert any(line.startswith("prepare: region features 577/5771, 10 %, 9.6/s, about ") for line in run.lines)
+    assert "simulated: the first trials are under way, 20 s so far  [42 owed]" in run.lines
+    assert "trials under way, the last one ended 1 min 00 s ago" in run.lines[-1]
+
+
+def test_a_quick_stage_takes_two_lines(run: Run) -> None:
+    for done in range(101):
+        run.display.preparing("teacher labels", done, 100)
+    assert run.lines == ["prepare: teacher labels 0/100", "prepare: teacher labels 100/100"]
+
+
+def test_no_time_left_is_told_before_each_slot_has_ended_a_trial(run: Run) -> None:
+    queue = make_queue(make_study())
+    run.display.start(queue)
+    running = [queue.next() for _ in range(3)]
+    for trial in running:
+        assert trial is not None
+        run.now += 100
+        record = run_one(trial)
+        queue.record(record)
+        run.display.finished(record, queue)
+
+    *early, last = run.lines[1:]
+    assert not any("left" in line for line in early)
+    assert "owed, about" in last
+
+
+def test_a_closed_pipe_does_not_end_the_run_from_the_display_s_thread(run: Run) -> None:
+    with run.display:
+        run.display.doing("x")
+        run.stream.close()
+        run.now = 100.0
+    assert run.display._left.is_set()
