@@ -186,7 +186,7 @@ class _Conversion:
             return
         if self.width not in (0, found.features.shape[1]):
             raise UnreadableData(
-                f"{printable(found.key)}: {found.features.shape[1]} features a region, {self.width} before; "
+                f"{printable(found.key)}: {found.features.shape[1]} features a region, {self.width} in those before; "
                 "convert features of one detector only, into an empty folder."
             )
         self.width = found.features.shape[1]

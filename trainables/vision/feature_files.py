@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 import math
 import re
 import zipfile
@@ -26,6 +25,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from trainables.data.json_text import read_json
 from trainables.errors import UnreadableData
 from trainables.strangers import parsing
 from trainables.strangers import printable
@@ -253,6 +253,9 @@ def read_names(path: Path | None) -> dict[str, str]:
     """Return a file's key -> image path, empty without a file. Raises `UnreadableData`."""
     if path is None:
         return {}
-    with parsing(str(path), "expected an object of feature key -> image path"):
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return {str(key): str(image) for key, image in content.items()}
+    content = read_json(path, "an object of feature key -> image path")
+    if not isinstance(content, dict):
+        raise UnreadableData(
+            f"{path}: found {type(content).__name__}, expected an object of feature key -> image path."
+        )
+    return {str(key): str(image) for key, image in content.items()}

@@ -261,7 +261,7 @@ def test_too_many_unreadable_entries_and_features_of_another_width_are_refused(v
         convert(vqa, "vqa", [damaged])
     other = tmp_path / "other.tsv"
     other.write_text(tsv_row(2, np.ones((2, 9)), lxmert=False) + "\n")
-    with pytest.raises(UnreadableData, match=r"2: 9 features a region, 6 in the images before"):
+    with pytest.raises(UnreadableData, match=r"2: 9 features a region, 6 in those before"):
         convert(vqa, "vqa", [vqa_features(tmp_path / "one.tsv", range(1)), other])
 
 
