@@ -74,5 +74,5 @@ def _unstorable(text: str) -> str:
 
 def read_json(path: Path, expected: str, make: Callable[[Any], Made]) -> Made:
     """Return what `make` makes of a small JSON file. Raises `UnreadableData`, saying what was `expected`."""
-    with opened(path) as file, parsing(str(path), f"expected {expected}"):
+    with parsing(str(path), f"expected {expected}"), opened(path) as file:
         return make(parsed(file.read()))

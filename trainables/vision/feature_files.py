@@ -26,6 +26,7 @@ from typing import BinaryIO
 import numpy as np
 
 from trainables.data.json_text import read_json
+from trainables.data.names import picture_name
 from trainables.errors import UnreadableData
 from trainables.strangers import parsing
 from trainables.strangers import printable
@@ -253,9 +254,8 @@ def read_names(path: Path | None) -> dict[str, str]:
     """Return a file's key -> image path, empty without a file. Raises `UnreadableData`."""
     if path is None:
         return {}
-    content = read_json(path, "an object of feature key -> image path")
-    if not isinstance(content, dict):
-        raise UnreadableData(
-            f"{path}: found {type(content).__name__}, expected an object of feature key -> image path."
-        )
-    return {str(key): str(image) for key, image in content.items()}
+    return read_json(path, "an object of feature key -> image path", _checked_names)
+
+
+def _checked_names(content: dict[str, Any]) -> dict[str, str]:
+    return {key: picture_name(image) for key, image in content.items()}

@@ -34,6 +34,7 @@ from trainables.errors import UnreadableData
 from trainables.vision import conversion
 from trainables.vision.conversion import convert_regions
 from trainables.vision.feature_files import read_features
+from trainables.vision.feature_files import read_names
 from trainables.vision.lmdb_file import LmdbFile
 from trainables.vision.matching import by_object
 from trainables.vision.regions import build_regions
@@ -365,3 +366,19 @@ def test_a_line_without_end_and_a_strange_name_are_left_out_in_short_words(tmp_p
 
     assert isinstance(bad.found, str) and bad.found.isprintable() and len(bad.found) < 700
     assert not isinstance(good.found, str) and good.found.key == "5"
+
+
+@pytest.mark.parametrize(
+    "content", ["[1]", '{"a": "../../x.jpg"}', '{"a": 1}', "[" * 100_000, "nothing", '{"a": "\\udc80"}']
+)
+def test_a_damaged_table_of_names_is_named_and_leads_nowhere(tmp_path: Path, content: str) -> None:
+    (tmp_path / "names.json").write_text(content)
+
+    with pytest.raises(UnreadableData, match=r"names\.json: .*expected an object of feature key"):
+        read_names(tmp_path / "names.json")
+
+
+def test_a_table_of_names_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    (tmp_path / "names.json").write_bytes(b'\xef\xbb\xbf{"7": "film/a.jpg"}')
+
+    assert read_names(tmp_path / "names.json") == {"7": "film/a.jpg"}
