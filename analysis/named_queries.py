@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from importlib.resources import files
 
+from search_spaces.wording import nearest
+
 _FOLDER = files("analysis") / "queries"
 _SUFFIX = ".sql"
 
@@ -17,3 +19,10 @@ def named_queries() -> dict[str, str]:
 def sql_of(name: str) -> str:
     """Return the SQL of a named query; raises FileNotFoundError if there is none of that name."""
     return (_FOLDER / f"{name}{_SUFFIX}").read_text(encoding="utf-8")
+
+
+def known_query(name: str) -> str:
+    """Return which named query was meant by a name that is none, and how to see all of them."""
+    near = nearest(name, named_queries())
+    meant = f"; the nearest is {near}" if near else ""
+    return f"Nor is {name!r} a named query{meant}: `ablate query --list` names them"

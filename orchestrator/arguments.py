@@ -10,6 +10,10 @@ from typing import Any
 
 import click
 
+from orchestrator.completion import study_names
+
+STUDY = click.argument("study", shell_complete=study_names)
+"""The study of commands that take one, and no overrides."""
 STANDARD_INPUT = "-"
 _SUFFIXES = (".yaml", ".yml")
 
@@ -57,7 +61,7 @@ def study_and_overrides(*, required: bool = True) -> Callable[[Callable[..., Any
     metavar = "STUDY [OVERRIDES]..." if required else "[STUDY] [OVERRIDES]..."
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
-        @click.argument("words", metavar=metavar, nargs=-1, required=required)
+        @click.argument("words", metavar=metavar, nargs=-1, required=required, shell_complete=study_names)
         @wraps(command)
         def given(*, words: tuple[str, ...], **options: Any) -> Any:
             study, overrides = one_study(words) if words or required else (None, ())

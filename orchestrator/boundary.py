@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
+import traceback
 from collections.abc import Callable
 from collections.abc import Mapping
 from contextlib import suppress
@@ -22,7 +24,8 @@ EXIT_MISTAKE = 2
 
 STORE = click.option("--store", metavar="URI", help="Folder or URI of the records [ABLATE_STORE, or the study's own].")
 """Option of the commands that read or write records."""
-_OUTPUTS = ("output", "out")
+QUIET = click.option("--quiet", "-q", is_flag=True, help="Show the answer only: no progress, no notes.")
+"""Option of the commands that take their time, or that note what they left out."""
 _IF_STOPPED = "ablate.if_stopped"
 
 
@@ -31,10 +34,15 @@ def boundary(command: Callable[..., Any]) -> Callable[..., Any]:
 
     What a person can put right is printed in a line, with status 2; all else keeps its traceback. A command that is
     stopped by Ctrl-C, SIGTERM or SIGHUP cleans up and ends with the status that shells give the signal.
+
+    Gives the command the option --verbose, which shows the traceback of a mistake too, and what packages log.
     """
 
+    @click.option("--verbose", "-v", is_flag=True, help="Show the traceback of a mistake, and what packages log.")
     @wraps(command)
-    def bounded(*args: Any, **options: Any) -> Any:
+    def bounded(*args: Any, verbose: bool, **options: Any) -> Any:
+        if verbose:
+            logging.basicConfig(level=logging.DEBUG, stream=sys.stderr)
         with stoppable() as stop:
             try:
                 return command(*args, **options)
@@ -48,6 +56,8 @@ def boundary(command: Callable[..., Any]) -> Callable[..., Any]:
                 line = _told(error, options)
                 if line is None:
                     raise
+                if verbose:
+                    traceback.print_exception(error)
                 click.echo(line, err=True)
                 sys.exit(EXIT_MISTAKE)
 
@@ -85,7 +95,6 @@ def _places(options: Mapping[str, Any]) -> dict[str, Path]:
     from trainables.cache import cache_folder
 
     with suppress(OSError):  # the current folder was removed
-        output = next((name for name in _OUTPUTS if name in options), None)
-        outputs = {f"--{output}": Path(options[output] or ".").absolute()} if output else {}
+        outputs = {"--output": Path(options["output"] or ".").absolute()} if "output" in options else {}
         return {**outputs, "ABLATE_CACHE": cache_folder(), "TMPDIR": Path(os.environ.get("TMPDIR", "/tmp"))}
     return {}

@@ -11,14 +11,18 @@ from typing import Any
 import click
 
 from orchestrator.answer_commands import ANSWERS
+from orchestrator.arguments import STUDY
 from orchestrator.arguments import study_and_overrides
 from orchestrator.arguments import told_apart
 from orchestrator.boundary import EXIT_FAILED
 from orchestrator.boundary import EXIT_MISTAKE
+from orchestrator.boundary import QUIET
 from orchestrator.boundary import STORE
 from orchestrator.boundary import boundary
 from orchestrator.boundary import if_stopped
+from orchestrator.completion import study_names
 from orchestrator.data_commands import data
+from orchestrator.export_command import export
 from orchestrator.simulate_command import simulate
 from orchestrator.student_commands import student
 from orchestrator.teacher_commands import teacher
@@ -72,7 +76,7 @@ def ablate() -> None:
 @click.option("--retry-failed", is_flag=True, help="Run failed trials again.")
 @click.option("--budget", metavar="TIME", help="Start nothing more once so much device time is spent: 20gpu-h, 90min.")
 @click.option("--cold", is_flag=True, help="A new worker group for every trial.")
-@click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
+@QUIET
 @boundary
 def run(
     study: str,
@@ -114,9 +118,11 @@ def run(
     loaded, cells = checked.study, checked.cells
     _tell(checked, to_stderr=True, families=not quiet)
     opened = composition.open_store(store, loaded)
-    sinks = open_sinks(loaded)
     if_stopped(f"Stopped. What ran is recorded in {opened.uri}; the same command goes on from there.")
     with composition.display(quiet) as shown, opened.claims(loaded.study) as claims:
+        shown.doing("opening sinks")
+        sinks = open_sinks(loaded, opened, shown.say)
+        click.get_current_context().call_on_close(lambda: _print_lines(sinks.close()))  # however the command ends
         shown.doing("loading what runs trials")
         checkpoints = opened.checkpoints_uri(loaded.study)
         runner, prepare = composition.engine(executor, address, loaded, cache_folder(), checkpoints)
@@ -137,7 +143,7 @@ def run(
 
 
 @ablate.command()
-@click.argument("words", metavar="STUDY... [OVERRIDES]...", nargs=-1, required=True)
+@click.argument("words", metavar="STUDY... [OVERRIDES]...", nargs=-1, required=True, shell_complete=study_names)
 @boundary
 def check(words: tuple[str, ...]) -> None:
     """Check study files: print every mistake at once, with its place and remedy.
@@ -177,7 +183,7 @@ def plan(study: str, overrides: tuple[str, ...], store: str | None) -> None:
 
 
 @ablate.command()
-@click.argument("study")
+@STUDY
 @STORE
 @boundary
 def status(study: str, store: str | None) -> None:
@@ -199,7 +205,7 @@ def status(study: str, store: str | None) -> None:
 
 
 @ablate.command()
-@click.argument("study")
+@STUDY
 @STORE
 @click.option("--every", type=click.FloatRange(min=0.2), default=2.0, show_default=True, help="Seconds between looks.")
 @click.option("--serve", is_flag=True, help="Serve the report of what is recorded so far, on this machine only.")
@@ -251,7 +257,7 @@ def schema() -> None:
 
 
 @ablate.command()
-@click.argument("study")
+@STUDY
 @STORE
 @boundary
 def compact(study: str, store: str | None) -> None:
@@ -275,7 +281,7 @@ def compact(study: str, store: str | None) -> None:
     print_problems(console(stderr=True), opened.problems)
 
 
-for command in (*ANSWERS, data, simulate, student, teacher):
+for command in (*ANSWERS, export, data, simulate, student, teacher):
     ablate.add_command(command)
 
 
@@ -296,6 +302,11 @@ def _print_plan(source: str, overrides: tuple[str, ...], uri: str | None, *, ret
     cost = expected_cost(queue.cells, queue.known, records)
     print_plan(console(), queue, cost, missing=missing, outdated=outdated)
     _tell(checked)
+
+
+def _print_lines(lines: Sequence[str]) -> None:
+    for line in lines:
+        click.echo(line, err=True)
 
 
 def _tell(checked: LoadedStudy, *, families: bool = True, to_stderr: bool = False) -> None:

@@ -10,10 +10,11 @@ from typing import Any
 
 import click
 
+from orchestrator.arguments import STUDY
+from orchestrator.boundary import QUIET
 from orchestrator.boundary import boundary
 
-_QUIET = click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
-_OUT = click.option("--out", "-o", required=True, type=click.Path(path_type=Path), help="What to write.")
+_OUT = click.option("--output", "-o", required=True, type=click.Path(path_type=Path), help="What to write.")
 _TASK = click.option(
     "--task", type=click.Choice(["vcr", "snli_ve", "vqa"]), help="Task of the files [found by their names]."
 )
@@ -50,7 +51,7 @@ def data() -> None:
 
 @data.command()
 @click.argument("name", type=click.Choice(["mini", "mini_smoke"]), default="mini")
-@_QUIET
+@QUIET
 @boundary
 def build(name: str, quiet: bool) -> None:
     """Generate the benchmark, align its teacher and compute features, once.
@@ -89,7 +90,7 @@ def show() -> None:
 @_UNREADABLE
 @_DECODE
 @_ALL
-@_QUIET
+@QUIET
 @boundary
 def check(folder: str, task: str | None, most_unreadable: float, decode: bool, all_named: bool, quiet: bool) -> None:
     """Read every row and picture of a real data set's FOLDER and tell what is wrong with it; write nothing.
@@ -123,7 +124,7 @@ def check(folder: str, task: str | None, most_unreadable: float, decode: bool, a
     help="JSON object from the features' keys to image paths, where neither name nor number tells.",
 )
 @_ALL
-@_QUIET
+@QUIET
 @boundary
 def prepare(
     folder: str,
@@ -163,7 +164,7 @@ def prepare(
     type=click.Path(path_type=Path),
     help="VCR's per-token losses (shortcut_scores.jsonl) [our own text-only scorer, fitted on train].",
 )
-@_QUIET
+@QUIET
 @boundary
 def shift(folder: str, task: str | None, scores: Path | None, quiet: bool) -> None:
     """Write the shifted tests that can be made of a real data set's FOLDER beside its files.
@@ -194,7 +195,7 @@ def shift(folder: str, task: str | None, scores: Path | None, quiet: bool) -> No
 @click.option("--seed", type=int, required=True, help="Seed of the trials that train on the subset.")
 @_OUT
 @boundary
-def subset(folder: str, task: str | None, fraction: float, seed: int, out: Path) -> None:
+def subset(folder: str, task: str | None, fraction: float, seed: int, output: Path) -> None:
     """Write the row ids of the low-shot subset that a trial with this fraction and seed trains on, one a line.
 
     FOLDER is a real data set's folder, or `mini` with --task.
@@ -208,18 +209,18 @@ def subset(folder: str, task: str | None, fraction: float, seed: int, out: Path)
     from trainables.data.subsets import subset_ids
 
     ids = subset_ids(load_split(_task(folder, task), folder, "train", cache_folder()), fraction, seed)
-    write_atomically(out, "".join(f"{name}\n" for name in ids))
-    click.echo(f"{len(ids):,} ids in {out}")
+    write_atomically(output, "".join(f"{name}\n" for name in ids))
+    click.echo(f"{len(ids):,} ids in {output}")
 
 
 @data.command()
-@click.argument("study")
+@STUDY
 @click.option("--trial", required=True, help="Id of a confirm trial, or its beginning.")
 @click.option("--split", default="blind_test", show_default=True, type=click.Choice(["blind_test", "blind_dev"]))
 @click.option("--store", metavar="URI", help="Folder or URI of the records [ABLATE_STORE, or the study's own].")
 @_OUT
 @boundary
-def submission(study: str, trial: str, split: str, store: str | None, out: Path) -> None:
+def submission(study: str, trial: str, split: str, store: str | None, output: Path) -> None:
     """Write a leaderboard's file from what a trial of STUDY predicted on a blind split: CSV for VCR, JSON for VQA.
 
     \b
@@ -232,15 +233,15 @@ def submission(study: str, trial: str, split: str, store: str | None, out: Path)
 
     name, opened = composition.find_study(study, store)
     task, said = predicted(opened, name, trial, split)
-    write_atomically(out, submission(task, said))
-    click.echo(f"{len(said):,} predictions in {out}")
+    write_atomically(output, submission(task, said))
+    click.echo(f"{len(said):,} predictions in {output}")
 
 
 @data.command("easy-vqa")
 @_OUT
 @click.option("--test-pictures", type=click.IntRange(1, 1000), help="Keep the first so many of test [all 1,000].")
 @boundary
-def easy_vqa(out: Path, test_pictures: int | None) -> None:
+def easy_vqa(output: Path, test_pictures: int | None) -> None:
     """Write easy-VQA (Victor Zhou, MIT licence) from its Python package in the files of VQA v2.
 
     \b
@@ -249,8 +250,8 @@ def easy_vqa(out: Path, test_pictures: int | None) -> None:
     from trainables.data.easy_vqa import package_data
     from trainables.data.easy_vqa import write_easy_vqa
 
-    counts = write_easy_vqa(package_data(), out, test_pictures=test_pictures)
-    click.echo(f"easy-VQA in {out}: " + ", ".join(f"{count:,} {part} questions" for part, count in counts.items()))
+    counts = write_easy_vqa(package_data(), output, test_pictures=test_pictures)
+    click.echo(f"easy-VQA in {output}: " + ", ".join(f"{count:,} {part} questions" for part, count in counts.items()))
 
 
 def _inspect(

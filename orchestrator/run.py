@@ -98,18 +98,20 @@ def run_study(
     """Run what the study owes and return how it ended.
 
     What was recorded stays recorded however the run ends: the same call goes on where this one stopped. `budget`:
-    device seconds after which nothing more is started. `sinks`: where each trial that this run ends is copied to.
+    device seconds after which nothing more is started. `sinks`: where trials are copied to, those recorded before
+    first.
     """
-    claims = claims or SoleDriver()
+    claims, sinks = claims or SoleDriver(), sinks or Sinks()
     display.doing("reading what is recorded")
     queue = experiment.queue(store, adopt=True, retry_failed=retry_failed, claims=claims)
-    run = _Run(experiment, store, queue, display, claims, budget, sinks or Sinks())
+    run = _Run(experiment, store, queue, display, claims, budget, sinks)
     display.doing("starting the workers")
     with executor.open(queue):
         if not queue.done:
             display.doing("looking for what is to be prepared")
             experiment.prepare(owed_configs(queue), display.preparing)
         run.write_plan()
+        sinks.begin()
         display.start(queue)
         try:
             run.start_within_budget()
@@ -231,7 +233,7 @@ class _Run:
         )
         self._store.write(record, ending.outcome.curve, ending.outcome.predictions)
         self._checkpoints.remove(record.trial_id)
-        self._sinks.put(record, ending.outcome.curve, self._display.say)
+        self._sinks.put(record, ending.outcome.curve)
         self._ran += 1
         self._stopped += record.status == "stopped"
         self._spending.add(record.phase if record.completed else record.status, record.device_seconds)

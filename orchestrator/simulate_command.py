@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from orchestrator.arguments import study_and_overrides
+from orchestrator.boundary import QUIET
 from orchestrator.boundary import boundary
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ _POSITIVE = click.FloatRange(min=0.0)
 @click.option("--address", envvar="ABLATE_ADDRESS", default="local", show_default=True, help="Of the engine ray.")
 @click.option("--store", metavar="URI", help="Of the engines inline and ray [ABLATE_STORE, or the study's own].")
 @click.option("--sleep", is_flag=True, help="With the engines inline and ray: trials take their time.")
-@click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
+@QUIET
 @boundary
 def simulate(study: str, overrides: tuple[str, ...], **options: Any) -> None:
     """Say how often STUDY would find effects of a known size, and what it would cost: nothing is trained.

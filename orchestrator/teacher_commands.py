@@ -9,6 +9,7 @@ import click
 
 from orchestrator.arguments import study_and_overrides
 from orchestrator.boundary import EXIT_FAILED
+from orchestrator.boundary import QUIET
 from orchestrator.boundary import boundary
 
 
@@ -36,7 +37,7 @@ def teacher() -> None:
     help="Ray cluster: local (this machine), auto (the one running here), any (auto, else local), or its address.",
 )
 @click.option("--patches", is_flag=True, help="Patch features of the images too; no trial reads them yet.")
-@click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
+@QUIET
 @boundary
 def cache(study: str, overrides: tuple[str, ...], address: str, patches: bool, quiet: bool) -> None:
     """Prepare the data of STUDY and compute its teachers' features; interrupted, the same command goes on.

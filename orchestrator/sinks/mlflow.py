@@ -2,49 +2,80 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from datetime import datetime
 
 from mlflow.entities import Metric
 from mlflow.entities import Param
+from mlflow.entities import Run
 from mlflow.entities import RunTag
 from mlflow.tracking import MlflowClient
 
+from orchestrator.names import shortened
 from orchestrator.records import Record
-from orchestrator.sinks.sinks import given
-from orchestrator.sinks.sinks import tags
-from orchestrator.sinks.sinks import title
+from orchestrator.sinks.shown import given
+from orchestrator.sinks.shown import tags
+from orchestrator.sinks.shown import title
 from trainables.job import CurvePoint
 
 _STATUS = {"completed": "FINISHED", "failed": "FAILED", "stopped": "KILLED"}
-_AT_ONCE = 1000
-"""Metrics that MLflow takes in one call."""
+_METRICS, _PARAMS = 1000, 100
+"""What MLflow takes in one call."""
+_KEY, _VALUE, _ERROR = 250, 500, 5000
+"""Characters that every version of MLflow takes."""
+_PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "5", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+"""Its own patience is minutes; whoever copies tries again later."""
 
 
 class MlflowSink:
     """An experiment behind a tracking URI."""
 
     def __init__(self, place: str, study: str) -> None:
+        for name, value in _PATIENCE.items():
+            os.environ.setdefault(name, value)
         self._client = MlflowClient(tracking_uri=place)
         found = self._client.get_experiment_by_name(study)
         self._experiment = found.experiment_id if found else self._client.create_experiment(study)
 
-    def put(self, record: Record, curve: Sequence[CurvePoint]) -> None:
+    def put(self, record: Record, curve: Sequence[CurvePoint]) -> bool:
         """Log the trial with its own times; final metrics stand under their own names, curves under `curve/...`."""
         begun, ended = _ms(record.started_at), _ms(record.finished_at)
-        run = self._client.create_run(
-            self._experiment, start_time=begun, tags=tags(record), run_name=title(record)
+        for run in self._runs(record):
+            if run.info.status in _STATUS.values() and run.info.end_time == ended:
+                return False
+            self._client.delete_run(run.info.run_id)  # half of a copy, or a failure since run again
+        made = self._client.create_run(
+            self._experiment,
+            start_time=begun,
+            tags={name: shortened(value, _ERROR) for name, value in tags(record).items()},
+            run_name=title(record),
         ).info.run_id
         points = [
-            Metric(f"curve/{point.split}/{point.metric}", point.value, begun + round(1000 * point.seconds), point.step)
+            Metric(
+                _key(f"curve/{point.split}/{point.metric}"),
+                point.value,
+                begun + round(1000 * point.seconds),
+                point.step,
+            )
             for point in curve
         ]
-        points += [Metric(name, value, ended, 0) for name, value in record.metrics.items()]
-        params = [Param(path, str(value)) for path, value in given(record).items()]
-        self._client.log_batch(run, params=params, tags=[RunTag("error", record.error[:500])] if record.error else [])
-        for start in range(0, len(points), _AT_ONCE):
-            self._client.log_batch(run, metrics=points[start : start + _AT_ONCE])
-        self._client.set_terminated(run, status=_STATUS[record.status], end_time=ended)
+        points += [Metric(_key(name), value, ended, 0) for name, value in record.metrics.items()]
+        params = [Param(_key(path), shortened(str(value), _VALUE)) for path, value in given(record).items()]
+        error = [RunTag("error", record.error[-_ERROR:])] if record.error else []
+        for start in range(0, len(params), _PARAMS):
+            self._client.log_batch(made, params=params[start : start + _PARAMS], tags=error)
+        for start in range(0, len(points), _METRICS):
+            self._client.log_batch(made, metrics=points[start : start + _METRICS])
+        self._client.set_terminated(made, status=_STATUS[record.status], end_time=ended)
+        return True
+
+    def _runs(self, record: Record) -> list[Run]:
+        return list(self._client.search_runs([self._experiment], f"tags.trial_id = '{record.trial_id}'"))
+
+
+def _key(name: str) -> str:
+    return shortened(name, _KEY)
 
 
 def _ms(time: datetime) -> int:

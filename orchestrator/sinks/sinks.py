@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import json
+import shlex
+import time
 from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
+from contextlib import contextmanager
+from functools import partial
 from importlib import import_module
-from typing import Any
-from typing import Protocol
 
 from orchestrator.errors import OrchestratorError
 from orchestrator.records import Record
+from orchestrator.sinks.copier import Copier
+from orchestrator.sinks.copier import Say
+from orchestrator.sinks.copier import Sink
+from orchestrator.sinks.ended import ended_trials
+from orchestrator.store import Store
 from search_spaces.study import Study
 from trainables.job import CurvePoint
-
-
-class Sink(Protocol):
-    """One place that trials are copied to."""
-
-    def put(self, record: Record, curve: Sequence[CurvePoint]) -> None:
-        """Copy one ended trial."""
-        ...
-
 
 SINKS = {
     "tensorboard": ("orchestrator.sinks.tensorboard", "TensorBoardSink"),
@@ -29,70 +28,122 @@ SINKS = {
     "wandb": ("orchestrator.sinks.wandb", "WandbSink"),
 }
 """Key of a study's `sinks` -> module and class, called with (value of the key, study's name)."""
+OPEN_S = 60.0
+"""Within which a sink must have opened; MLflow takes a while to make a database."""
+CLOSE_S = 10.0
+"""For which the end of a run waits for its sinks."""
+_TRIES = 3
+"""Trials that fail one after another before sending is given up."""
 
 
 class SinkError(OrchestratorError):
-    """A sink that cannot be opened."""
+    """A sink that cannot be opened, or that does not take what it is sent."""
 
 
 class Sinks:
-    """All sinks of a run. One that fails is named and left: what it lacks is in the records."""
+    """All sinks of a run, each in its own thread. What they lack is in the records, and can be sent later."""
 
-    def __init__(self, sinks: dict[str, Sink] | None = None) -> None:
-        self._sinks = dict(sinks or {})
+    def __init__(self, copiers: Mapping[str, Copier] | None = None, *, study: str = "", store: str = "") -> None:
+        self._copiers = dict(copiers or {})
+        self._study, self._store = study, store
 
-    def put(self, record: Record, curve: Sequence[CurvePoint], say: Callable[[str], None]) -> None:
-        """Copy one ended trial to every sink; `say` is told of a sink that fails, which gets nothing more."""
-        for name, sink in list(self._sinks.items()):
-            try:
-                sink.put(record, curve)
-            except Exception as error:  # whatever a foreign package raises: a copy must not end a study
-                del self._sinks[name]
-                say(
-                    f"sinks.{name}: {type(error).__name__}: {error}; no more trials go there, the records are complete"
-                )
+    def begin(self) -> None:
+        """Start with the trials that are recorded by now."""
+        for copier in self._copiers.values():
+            copier.begin(lambda: ended_trials(Store.open(self._store), self._study))
+
+    def put(self, record: Record, curve: Sequence[CurvePoint]) -> None:
+        """Have one ended trial copied to every sink; never waits."""
+        for copier in self._copiers.values():
+            copier.put(record, curve)
+
+    def close(self) -> list[str]:
+        """Wait a little for what is not copied yet; return a line a sink that lacks trials, with what sends them."""
+        deadline = time.monotonic() + CLOSE_S
+        left = {name: copier.close(deadline) for name, copier in self._copiers.items()}
+        send = f"ablate export {shlex.quote(self._study)} --store {shlex.quote(self._store)} --to"
+        return [
+            f"sinks.{name}: {count} trials not copied; `{send} {name}` sends them"
+            for name, count in left.items()
+            if count
+        ]
 
 
-def open_sinks(study: Study) -> Sinks:
-    """Open what the study's `sinks` name; raises `SinkError` where a package is missing or a place is refused."""
-    named = study.sinks.model_dump(exclude_none=True) if study.sinks else {}
-    return Sinks({name: _opened(name, place, study.study) for name, place in named.items()})
+def open_sinks(study: Study, store: Store, say: Say) -> Sinks:
+    """Open what the study's `sinks` name, in seconds; `say` is told when one fails later, and when it works again.
+
+    Raises `SinkError` where a package is missing, or a place is refused or does not answer.
+    """
+    return Sinks(
+        {name: _copier(name, place, study.study, say) for name, place in _places(study).items()},
+        study=study.study,
+        store=store.uri,
+    )
 
 
-def _opened(name: str, place: str, study: str) -> Sink:
+def _places(study: Study) -> dict[str, str]:
+    return study.sinks.model_dump(exclude_none=True) if study.sinks else {}
+
+
+def place_of(store: Store, study: str, name: str) -> str:
+    """Return the place that a stored study names for a sink; raises `SinkError` if it names none."""
+    place = (store.study(study).get("sinks") or {}).get(name)
+    if place is None:
+        raise SinkError(f"{name}: study {study!r} names no place for it; give one with --output")
+    return str(place)
+
+
+def send(store: Store, study: str, name: str, place: str, progress: Callable[[int, int], None]) -> tuple[int, int]:
+    """Copy to one sink what it lacks of the study's recorded trials; return how many were sent, and were there.
+
+    Raises `SinkError` if it cannot be opened or refuses trials.
+    """
+    kind = _kind(name)
+    with _refusals(name, place):
+        sink = kind(place, study)
+    ended = list(ended_trials(store, study))
+    sent = there = refused = in_a_row = 0
+    reason = ""
+    for number, (record, curve) in enumerate(ended, start=1):
+        try:
+            new = sink.put(record, curve)
+        except Exception as error:  # whatever a foreign package raises
+            refused, in_a_row, reason = refused + 1, in_a_row + 1, f"{type(error).__name__}: {error}"
+            if in_a_row == _TRIES:
+                break
+            continue
+        sent, there, in_a_row = sent + new, there + (not new), 0
+        progress(number, len(ended))
+    if refused:
+        left = len(ended) - sent - there
+        raise SinkError(
+            f"{name}: {place!r}: {reason}\n{left} of {len(ended)} trials not copied; the same command sends them"
+        )
+    return sent, there
+
+
+def _kind(name: str) -> Callable[[str, str], Sink]:
     module, kind = SINKS[name]
     try:
-        sink: Sink = getattr(import_module(module), kind)(place, study)
+        found: Callable[[str, str], Sink] = getattr(import_module(module), kind)
     except ImportError as error:
         raise SinkError(f"sinks.{name}: {error}; install it: pip install 'ablate-clip-td[sinks]'") from error
+    return found
+
+
+def _copier(name: str, place: str, study: str, say: Say) -> Copier:
+    copier = Copier(name, partial(_kind(name), place, study), say)
+    with _refusals(name, place):
+        copier.opened.result(OPEN_S)
+    return copier
+
+
+@contextmanager
+def _refusals(name: str, place: str) -> Iterator[None]:
+    remedy = "put it right, or run without it (sinks=null): `ablate export` copies the trials later"
+    try:
+        yield
+    except TimeoutError as error:
+        raise SinkError(f"sinks.{name}: {place!r}: no answer in {OPEN_S:g} s; {remedy}") from error
     except Exception as error:  # whatever a foreign package raises for a place that it cannot use
-        raise SinkError(f"sinks.{name}: {place!r}: {type(error).__name__}: {error}") from error
-    return sink
-
-
-def given(record: Record) -> dict[str, Any]:
-    """Return what the trial was given: arm, condition, searched parameters and seed, as plain values."""
-    varied = {**record.condition, **record.parameters}
-    return {"arm": record.arm, "seed": record.seed, **{path: json.loads(value) for path, value in varied.items()}}
-
-
-def tags(record: Record) -> dict[str, str]:
-    """Return by what a trial is found: where it stands in its study, how it ended, and of which code and data."""
-    return {
-        "study": record.study,
-        "arm": record.arm,
-        "cell": record.cell,
-        "phase": record.phase,
-        "status": record.status,
-        "cause": record.cause,
-        "trial_id": record.trial_id,
-        "task": record.task,
-        "commit": record.commit or "unknown",
-        "data_digest": record.data_digest,
-    }
-
-
-def title(record: Record) -> str:
-    """Return a short name of the trial, unique in its study."""
-    place = record.phase if record.proposal is None else f"{record.phase}-{record.proposal}"
-    return f"{place}-seed-{record.seed}-{record.trial_id[:8]}"
+        raise SinkError(f"sinks.{name}: {place!r}: {type(error).__name__}: {error}; {remedy}") from error

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import re
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from tensorboardX import SummaryWriter
 from tensorboardX.summary import hparams
 
+from orchestrator.names import file_name
 from orchestrator.records import Record
-from orchestrator.sinks.sinks import given
-from orchestrator.sinks.sinks import tags
-from orchestrator.sinks.sinks import title
+from orchestrator.sinks.copied import Copied
+from orchestrator.sinks.shown import given
+from orchestrator.sinks.shown import tags
+from orchestrator.sinks.shown import title
 from trainables.job import CurvePoint
 
 
@@ -21,17 +23,20 @@ class TensorBoardSink:
 
     def __init__(self, place: str, study: str) -> None:
         self._folder = Path(place).expanduser() / study
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self._copied = Copied(self._folder)
 
-    def put(self, record: Record, curve: Sequence[CurvePoint]) -> None:
+    def put(self, record: Record, curve: Sequence[CurvePoint]) -> bool:
         """Write the trial's curves, final metrics (`final/...`), parameters and tags."""
-        arm = re.sub(r"[^\w.=-]+", "_", record.arm)
+        if self._copied.has(record):
+            return False
+        folder = self._folder / file_name(record.arm) / title(record)
+        shutil.rmtree(folder, ignore_errors=True)  # half of a copy, or a failure since run again
         values = {
             path: value if isinstance(value, (bool, int, float)) else str(value)
             for path, value in given(record).items()
         }
         final = {f"final/{name}": value for name, value in record.metrics.items()}
-        with SummaryWriter(str(self._folder / arm / title(record)), write_to_disk=True) as writer:
+        with SummaryWriter(str(folder), write_to_disk=True) as writer:
             for point in curve:
                 writer.add_scalar(f"{point.split}/{point.metric}", point.value, point.step)
             for summary in hparams(values, final):
@@ -39,7 +44,5 @@ class TensorBoardSink:
             for name, value in final.items():
                 writer.add_scalar(name, value, 0)
             writer.add_text("tags", "\n".join(f"- {name}: {value}" for name, value in tags(record).items()))
-
-
-def _hyperparameter(value: object) -> bool | int | float | str:
-    return value if isinstance(value, (bool, int, float)) else str(value)
+        self._copied.add(record)
+        return True

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
+from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 from click.testing import Result
 
@@ -85,6 +87,13 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
     monkeypatch.setattr(composition, "engine", made.engine)
     monkeypatch.setattr(composition, "inputs", lambda cache: make_inputs())
     return made
+
+
+@pytest.fixture
+def ran(command: Command) -> Command:
+    """The command line where its study has been run."""
+    assert command("run", "little.yaml").exit_code == 0
+    return command
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -370,3 +379,74 @@ def test_two_runs_do_not_compact_at_once(command: Command) -> None:
     assert told.exit_code == 2
     assert "compacting it just now" in told.output
     assert command("compact", "little").exit_code == 0
+
+
+@pytest.mark.parametrize("asked", [("query", "little"), ("power", "little", "--effect", "0.1"),
+                                   ("compare", "little", "little")])  # fmt: skip
+@pytest.mark.parametrize("name", ["a.csv", "a.json", "a.jsonl", "a.md", "a.tex", "a.parquet", "a.txt", "a"])
+def test_an_answer_is_written_in_the_form_of_its_files_suffix(asked: tuple[str, ...], name: str, ran: Command) -> None:
+    forms = {"csv": "csv", "json": "json", "jsonl": "jsonl", "md": "markdown", "tex": "latex", "parquet": "parquet"}
+    form = forms.get(name.partition(".")[2], "table")
+
+    assert ran(*asked, "-o", name).exit_code == 0
+    assert ran(*asked, "--format", form, "--output", "said").exit_code == 0
+    assert Path(name).read_bytes() == Path("said").read_bytes()
+
+
+def test_a_suffix_of_no_form_is_a_mistake_unless_the_form_is_said(ran: Command) -> None:
+    refused = ran("table", "little", "-o", "table.xlsx")
+
+    assert refused.exit_code == 2
+    assert "--output table.xlsx: the form is told by .csv, .md, .tex, .html, or by --format" in refused.stderr
+    assert not Path("table.xlsx").exists()
+    assert ran("table", "little", "-o", "table.dat", "--format", "csv").exit_code == 0
+
+
+def test_a_misspelt_named_query_gets_its_nearest_name(ran: Command) -> None:
+    for words in (("little", "bset"), ("bset",)):
+        refused = ran("query", *words)
+        assert refused.exit_code == 2
+        assert "Nor is 'bset' a named query; the nearest is best" in refused.stderr
+    assert ran("query", "best").stdout == ran("query", "little", "best").stdout
+
+
+def test_every_command_takes_verbose_which_shows_where_a_mistake_was_found(ran: Command) -> None:
+    for name in COMMANDS:
+        found = ablate.commands[name]
+        for command in found.commands.values() if isinstance(found, click.Group) else [found]:
+            if name != "schema":
+                assert "-v" in [option for parameter in command.params for option in parameter.opts], name
+    assert "Traceback" not in ran("query", "little", "select nothing_such from trials").stderr
+    told = ran("query", "little", "select nothing_such from trials", "-v").stderr
+    assert "Traceback" in told
+    assert told.splitlines()[-1].startswith("SQL: no column 'nothing_such' in trials")
+
+
+def test_quiet_leaves_out_the_notes_of_an_answer(ran: Command) -> None:
+    (ran.folder / "ablate-results/studies/little/trials/stray.txt").write_text("a note of mine")
+
+    assert "stray.txt: skipped, not a file of this store" in ran("query", "little").stderr
+    assert ran("query", "little", "-q").stderr == ""
+
+
+@pytest.mark.parametrize("words", [["status"], ["query"], ["compare", "little"], ["run"], ["check", "quickstart"]])
+def test_a_shell_completes_shipped_and_stored_studies_and_files(words: list[str], ran: Command) -> None:
+    def offered(incomplete: str) -> list[tuple[str, str]]:
+        asked = ShellComplete(ablate, {}, "ablate", "_ABLATE_COMPLETE").get_completions(words, incomplete)
+        return [(item.type, item.value) for item in asked]
+
+    assert offered("quick") == [("plain", "quickstart"), ("file", "quick")]
+    assert offered("lit") == [("plain", "little"), ("file", "lit")]
+    assert offered("./lit") == [("file", "./lit")]
+
+
+@pytest.mark.slow
+def test_what_is_recorded_is_copied_to_a_sink_once_at_the_place_given_or_the_studys_own(ran: Command) -> None:
+    refused = ran("export", "little", "--to", "tensorboard")
+    assert (refused.exit_code, refused.stderr) == (2, "tensorboard: study 'little' names no place for it; "
+                                                      "give one with --output\n")  # fmt: skip
+    assert ran("export", "little", "--to", "tensorboard", "-o", "there", "-q").stdout == (
+        "there: 8 trials copied, 0 were there already\n"
+    )
+    assert ran("run", "little.yaml", "sinks={tensorboard: here}").exit_code == 0
+    assert ran("export", "little", "--to", "tensorboard").stdout == "here: 0 trials copied, 8 were there already\n"

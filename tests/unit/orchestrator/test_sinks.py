@@ -1,14 +1,24 @@
 from __future__ import annotations
 
+import socket
+import threading
+import time
+from collections.abc import Callable
+from collections.abc import Iterator
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler
+from http.server import HTTPServer
 from pathlib import Path
 
 import pytest
 
 from orchestrator.inline import InlineExecutor
 from orchestrator.records import Record
+from orchestrator.sinks.copier import Copier
 from orchestrator.sinks.sinks import SinkError
 from orchestrator.sinks.sinks import Sinks
 from orchestrator.sinks.sinks import open_sinks
+from orchestrator.sinks.sinks import send
 from orchestrator.store import Store
 from search_spaces.study import Study
 from tests.helpers.results import as_failed
@@ -28,10 +38,10 @@ def _study(**sinks: str) -> Study:
 
 def _put(study: Study, *records: Record) -> list[str]:
     said: list[str] = []
-    sinks = open_sinks(study)
+    sinks = open_sinks(study, Store.open("nowhere"), said.append)
     for record in records:
-        sinks.put(record, CURVE, said.append)
-    return said
+        sinks.put(record, CURVE)
+    return [*said, *sinks.close()]
 
 
 @pytest.mark.slow
@@ -78,8 +88,8 @@ def test_wandb_writes_a_run_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     [written] = tmp_path.rglob("*.wandb")
     assert RECORD.trial_id in written.name
-    content = _payload(written.read_bytes())
-    assert [word for word in (b"curve/val/accuracy", b"test/accuracy", b"optim.lr") if word not in content] == []
+    words = (b"curve/val/accuracy", b"test/accuracy", b"optim.lr")
+    _until(lambda: all(word in _payload(written.read_bytes()) for word in words))  # its service writes a little later
 
 
 def _payload(log: bytes) -> bytes:
@@ -97,37 +107,199 @@ def _payload(log: bytes) -> bytes:
     return found
 
 
-def test_a_sink_that_fails_is_named_once_and_left(tmp_path: Path) -> None:
-    class Broken:
-        def put(self, record: Record, curve: object) -> None:
+class Moody:
+    """A sink that can be told to fail, and remembers what it took."""
+
+    def __init__(self) -> None:
+        self.fails = False
+        self.tries = 0
+        self.taken: list[str] = []
+
+    def put(self, record: Record, curve: object) -> bool:
+        self.tries += 1
+        if self.fails:
             raise OSError("no route")
+        new = record.trial_id not in self.taken
+        self.taken += [record.trial_id] * new
+        return new
 
-    said: list[str] = []
-    sinks = Sinks({"mlflow": Broken()})
-    sinks.put(RECORD, CURVE, said.append)
-    sinks.put(RECORD, CURVE, said.append)
 
-    assert said == ["sinks.mlflow: OSError: no route; no more trials go there, the records are complete"]
+def _records(count: int) -> list[Record]:
+    return [RECORD.model_copy(update={"trial_id": f"{number:020d}"}) for number in range(count)]
+
+
+def _until(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + 30
+    while not true() and time.monotonic() < end:
+        time.sleep(0.005)
+    assert true()
+
+
+def _copier(sink: Moody, said: list[str]) -> Copier:
+    copier = Copier("mlflow", lambda: sink, said.append)
+    copier.opened.result(10)
+    return copier
+
+
+def test_a_sink_that_fails_is_named_once_and_gets_all_when_it_works_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orchestrator.sinks.copier._FIRST_PAUSE_S", 0.01)
+    sink, said = Moody(), list[str]()
+    copier = _copier(sink, said)
+    copier.begin(tuple)
+    sink.fails = True
+    for record in _records(3):
+        copier.put(record, CURVE)
+    _until(lambda: sink.tries > 2)
+    assert said == ["sinks.mlflow: OSError: no route; it is tried again, and the records are complete"]
+
+    sink.fails = False
+    _until(lambda: len(sink.taken) == 3)
+
+    assert copier.close(time.monotonic() + 10) == 0
+    assert said[1:] == ["sinks.mlflow: trials are copied again"]
+
+
+def test_one_trial_that_a_sink_refuses_does_not_keep_back_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orchestrator.sinks.copier._FIRST_PAUSE_S", 0.01)
+
+    class Choosy(Moody):
+        def put(self, record: Record, curve: object) -> bool:
+            self.fails = record.trial_id.endswith("1")
+            return super().put(record, curve)
+
+    sink = Choosy()
+    copier = _copier(sink, [])
+    copier.begin(tuple)
+    for record in _records(4):
+        copier.put(record, CURVE)
+    _until(lambda: len(sink.taken) == 3)
+
+    assert copier.close(time.monotonic() + 10) == 1
+
+
+def test_a_sink_that_hangs_keeps_neither_the_run_nor_its_end_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orchestrator.sinks.copier.MOST_WAITING", 2)
+    hung = threading.Event()
+
+    class Hanging(Moody):
+        def put(self, record: Record, curve: object) -> bool:
+            return hung.wait(60)
+
+    started = time.monotonic()
+    sinks = Sinks({"mlflow": _copier(Hanging(), [])}, study="my study", store="s3://bucket/a")
+    sinks.begin()
+    for record in _records(20):
+        sinks.put(record, CURVE)
+    monkeypatch.setattr("orchestrator.sinks.sinks.CLOSE_S", 0.1)
+    lines = sinks.close()
+    seconds = time.monotonic() - started
+    hung.set()
+
+    assert lines == [
+        "sinks.mlflow: 20 trials not copied; `ablate export 'my study' --store s3://bucket/a --to mlflow` sends them"
+    ]
+    assert seconds < 20
+
+
+def test_earlier_trials_and_those_that_did_not_fit_are_copied_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orchestrator.sinks.copier.MOST_WAITING", 2)
+    sink, records = Moody(), _records(8)
+    copier = _copier(sink, [])
+    for record in records[4:]:  # before it has begun: two wait, two are left to the end
+        copier.put(record, CURVE)
+    seen: list[int] = []
+
+    def recorded() -> list[tuple[Record, tuple[CurvePoint, ...]]]:
+        seen.append(len(sink.taken))
+        return [(record, CURVE) for record in (records[:4] if len(seen) == 1 else records)]
+
+    copier.begin(recorded)
+    assert copier.close(time.monotonic() + 30) == 0
+    assert sorted(sink.taken) == [record.trial_id for record in records]
+    assert sink.tries == len(records)
 
 
 def test_a_place_that_cannot_be_used_ends_a_run_before_it_starts(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(SinkError, match=r"sinks\.tensorboard: .*file"):
-        open_sinks(_study(tensorboard=str(tmp_path / "file")))
+    with pytest.raises(SinkError, match=r"sinks\.tensorboard: .*file.*sinks=null"):
+        open_sinks(_study(tensorboard=str(tmp_path / "file")), Store.open("nowhere"), print)
+
+
+def test_an_mlflow_server_that_is_gone_or_overloaded_is_refused_in_seconds(overloaded: str) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        gone = f"http://127.0.0.1:{free.getsockname()[1]}"
+    for place in (gone, overloaded):
+        started = time.monotonic()
+        with pytest.raises(SinkError, match=rf"sinks\.mlflow: '{place}': .*sinks=null"):
+            open_sinks(_study(mlflow=place), Store.open("nowhere"), print)
+        assert time.monotonic() - started < 30  # its own patience is more than four minutes
+
+
+@pytest.fixture
+def overloaded() -> Iterator[str]:
+    class Overloaded(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(503)
+
+        def log_message(self, *words: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Overloaded) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
 
 
 @pytest.mark.slow
-def test_a_run_copies_every_trial_that_it_ends(tmp_path: Path) -> None:
+@pytest.mark.parametrize("sink", ["mlflow", "tensorboard", "wandb"])
+def test_what_was_sent_is_not_sent_again_unless_the_trial_was_run_again(
+    sink: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    place = f"sqlite:///{tmp_path}/mlflow.db" if sink == "mlflow" else str(tmp_path / "there")
+    store = Store.open(str(tmp_path / "store"))
+    mended = RECORD.model_copy(update={"trial_id": "f" * 20, "study": "simulated"})
+    for record in (RECORD.model_copy(update={"study": "simulated", "source_study": "another"}), as_failed(mended)):
+        store.write(record, CURVE)
+
+    def sent() -> tuple[int, int]:
+        return send(store, "simulated", sink, place, lambda done, total: None)
+
+    assert sent() == (2, 0)
+    assert sent() == (0, 2)
+    store.write(mended.model_copy(update={"finished_at": mended.finished_at + timedelta(hours=1)}), CURVE)
+    assert sent() == (1, 1)
+    assert sent() == (0, 2)
+
+
+@pytest.mark.slow
+def test_long_arms_keep_their_own_short_folders(tmp_path: Path) -> None:
+    long = "a_factor_whose_name_says_everything_there_is_to_say" * 6
+    records = [RECORD.model_copy(update={"arm": arm, "trial_id": f"{n:020d}"}) for n, arm in
+               enumerate([f"{long}1", f"{long}2", "a/b", "a b"])]  # fmt: skip
+    assert _put(_study(tensorboard=str(tmp_path)), *records) == []
+
+    folders = {path.parent.parent for path in tmp_path.rglob("events.*")}
+    assert len(folders) == 4
+    assert {folder.parent for folder in folders} == {tmp_path / "simulated"}
+
+
+@pytest.mark.slow
+def test_a_run_copies_every_trial_that_is_recorded_those_of_other_studies_too(tmp_path: Path) -> None:
     from orchestrator.display import QuietDisplay
     from orchestrator.run import run_study
     from tests.helpers.simulated import make_experiment
     from trainables.simulated import SimulatedTrainable
 
     study = make_study(sinks={"tensorboard": str(tmp_path / "board")})
+    store = Store.open(str(tmp_path / "s"))
     runner = InlineExecutor(run_trial=SimulatedTrainable(), resources=study.resources, cache=tmp_path)
-    summary = run_study(
-        make_experiment(study), Store.open(str(tmp_path / "s")), runner, QuietDisplay(), sinks=open_sinks(study)
-    )
+    other = study.model_copy(update={"study": "other", "sinks": None})
+    ran = run_study(make_experiment(other), store, runner, QuietDisplay()).ran
+    sinks = open_sinks(study, store, print)
+    summary = run_study(make_experiment(study), store, runner, QuietDisplay(), sinks=sinks)
 
-    assert summary.ran > 0
-    assert len({path.parent for path in (tmp_path / "board").rglob("events.*")}) == summary.ran
+    assert sinks.close() == []
+    assert (summary.ran, summary.taken) == (0, ran)
+    assert len({path.parent for path in (tmp_path / "board").rglob("events.*")}) == ran > 0

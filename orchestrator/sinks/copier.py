@@ -1,0 +1,137 @@
+"""One sink in a thread of its own: however slow or broken it is, the run goes on."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Sequence
+from concurrent.futures import Future
+from typing import Protocol
+
+from orchestrator.records import Record
+from orchestrator.sinks.ended import Ended
+from trainables.job import CurvePoint
+
+Say = Callable[[str], None]
+
+MOST_WAITING = 1000
+"""Trials that are kept in memory for a sink; what is more is read from the store at the end."""
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 60.0
+_LOOK_S = 1.0
+
+
+class Sink(Protocol):
+    """One place that trials are copied to."""
+
+    def put(self, record: Record, curve: Sequence[CurvePoint]) -> bool:
+        """Copy one ended trial, unless it is there already; return whether it was not."""
+        ...
+
+
+class Copier:
+    """Copies trials as they end, those recorded before, and what could not be copied once it can be again."""
+
+    def __init__(self, name: str, open_sink: Callable[[], Sink], say: Say) -> None:
+        self._name = name
+        self._open_sink = open_sink
+        self._say = say
+        self._live: queue.Queue[Ended] = queue.Queue(MOST_WAITING)
+        self._missed: deque[Ended] = deque(maxlen=MOST_WAITING)
+        self._recorded: Callable[[], Iterable[Ended]] = tuple
+        self._owed: set[str] = set()
+        self._copied: set[str] = set()
+        self._pause_s = 0.0
+        self._begun, self._closing = threading.Event(), threading.Event()
+        self._gave_up = False
+        self.opened: Future[None] = Future()
+        """Done when the sink is open; has the exception if it cannot be."""
+        self._thread = threading.Thread(target=self._work, name=f"sink {name}", daemon=True)
+        self._thread.start()
+
+    def begin(self, recorded: Callable[[], Iterable[Ended]]) -> None:
+        """Start with what `recorded`, called in the sink's thread now and at the end, has of the study."""
+        self._recorded = recorded
+        self._begun.set()
+
+    def put(self, record: Record, curve: Sequence[CurvePoint]) -> None:
+        """Have a trial copied that has ended; never waits."""
+        self._owed.add(record.trial_id)
+        try:
+            self._live.put_nowait((record, curve))
+        except queue.Full:
+            pass  # read from the store at the end
+
+    def close(self, deadline: float) -> int:
+        """Copy what is left until the monotonic time `deadline`; return how many trials were not copied."""
+        self._closing.set()
+        self._begun.set()
+        self._thread.join(max(0.0, deadline - time.monotonic()))
+        self._gave_up = True
+        return len(self._owed - self._copied)
+
+    def _work(self) -> None:
+        try:
+            sink = self._open_sink()
+        except BaseException as error:  # whatever a foreign package raises, in whoever waits for it
+            self.opened.set_exception(error)
+            return
+        self.opened.set_result(None)
+        self._begun.wait()
+        for record, curve in self._due():
+            self._owed.add(record.trial_id)
+            if record.trial_id not in self._copied:
+                self._copy(sink, record, curve)
+            if self._gave_up:
+                return
+
+    def _due(self) -> Iterator[Ended]:
+        """Yield what is to be copied next, until the run has ended and nothing is left."""
+        yield from self._of_store()
+        while not self._closing.is_set():
+            try:
+                yield self._live.get(timeout=_LOOK_S)
+            except queue.Empty:
+                if self._missed:
+                    yield self._missed.popleft()
+        yield from self._ended_since()
+        yield from self._of_store()
+
+    def _of_store(self) -> Iterator[Ended]:
+        try:
+            for ended in self._recorded():
+                yield ended
+                yield from self._ended_since()
+        except Exception as error:  # a store that cannot be read must not end the copying
+            self._say(f"sinks.{self._name}: {type(error).__name__}: {error}")
+
+    def _ended_since(self) -> Iterator[Ended]:
+        while True:
+            try:
+                yield self._live.get_nowait()
+            except queue.Empty:
+                return
+
+    def _copy(self, sink: Sink, record: Record, curve: Sequence[CurvePoint]) -> None:
+        try:
+            sink.put(record, curve)
+        except Exception as error:  # whatever a foreign package raises: a copy must not end a study
+            if not self._pause_s:
+                self._say(f"sinks.{self._name}: {_told(error)}; it is tried again, and the records are complete")
+            self._pause_s = min(max(2 * self._pause_s, _FIRST_PAUSE_S), _LONGEST_PAUSE_S)
+            self._missed.append((record, curve))
+            self._gave_up = self._closing.wait(self._pause_s)  # the last try is behind it
+            return
+        self._copied.add(record.trial_id)
+        if self._pause_s:
+            self._pause_s = 0.0
+            self._say(f"sinks.{self._name}: trials are copied again")
+
+
+def _told(error: Exception) -> str:
+    lines = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__}: {lines[0][:200]}"
