@@ -96,7 +96,7 @@ class Inspection:
     @property
     def num_bad(self) -> int:
         """Rows that cannot be read."""
-        return len({(found.path, number) for found in self.rows for number, _ in found.reasons})
+        return len({(found.path, number) for found in self.rows for number in found.numbers})
 
     def faults(self, most: float) -> list[Fault]:
         """Return why trials cannot use the split, or should not; empty where nothing speaks against it.
@@ -106,7 +106,7 @@ class Inspection:
         unreadable = {
             Fault(
                 kind=BAD_ROW,
-                count=f"{len(found.reasons):,} of {found.count:,} rows of {found.path.name}",
+                count=f"{len(found.numbers):,} of {found.count:,} rows of {found.path.name}",
                 remedy=KINDS[BAD_ROW][1],
             )
             for found in self.rows

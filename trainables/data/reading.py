@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from array import array
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -25,6 +26,8 @@ Row = dict[str, Any]
 
 MOST_UNREADABLE = 0.01
 """Share of a file's rows that may be unreadable."""
+MOST_KEPT = 10_000
+"""Bad rows of a file whose reason is kept."""
 _NUM_NAMED = 5
 _LOG = logging.getLogger(__name__)
 _COLLECTED: ContextVar[list[BadRows] | None] = ContextVar("collected", default=None)
@@ -102,8 +105,16 @@ class BadRows:
     path: Path
     count: int = 0
     """Rows that were looked at, good and bad."""
+    numbers: array[int] = field(default_factory=lambda: array("q"))
+    """Lines or entries that are bad, counted from 1."""
     reasons: list[tuple[int, str]] = field(default_factory=list)
-    """(line or entry, counted from 1; what is wrong with it)."""
+    """(line or entry; what is wrong with it) of the first `MOST_KEPT`."""
+
+    def add(self, number: int, reason: str) -> None:
+        """Count a bad row, and keep its reason if it is one of the first."""
+        self.numbers.append(number)
+        if len(self.reasons) < MOST_KEPT:
+            self.reasons.append((number, reason))
 
 
 def good_rows(
@@ -117,7 +128,7 @@ def good_rows(
                 raise row
             made = list(make(row))
         except Exception as error:  # the boundary of rows: whatever a stranger's row makes a reader raise
-            found.reasons.append((number, _reason(error)))
+            found.add(number, _reason(error))
             continue
         yield from made
 
@@ -128,7 +139,7 @@ def _reason(error: Exception) -> str:
 
 def too_many(found: BadRows, most: float) -> bool:
     """Return whether more than the share `most` of a file's rows are bad."""
-    return len(found.reasons) > most * found.count
+    return len(found.numbers) > most * found.count
 
 
 def refuse(found: BadRows, most: float = MOST_UNREADABLE) -> None:
@@ -136,7 +147,7 @@ def refuse(found: BadRows, most: float = MOST_UNREADABLE) -> None:
     if not found.reasons:
         return
     named = "\n".join(f"{found.path}, line {number}: {reason}" for number, reason in found.reasons[:_NUM_NAMED])
-    summary = f"{found.path}: {len(found.reasons)} of {found.count} rows cannot be read:\n{named}"
+    summary = f"{found.path}: {len(found.numbers)} of {found.count} rows cannot be read:\n{named}"
     if too_many(found, most):
         raise UnreadableData(
             f"{summary}\nAt most {most:.3g} of the rows may be left out: get the file again, or remove these rows."

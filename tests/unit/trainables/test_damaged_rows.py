@@ -18,6 +18,8 @@ from tests.unit.trainables.real_layouts import snli_ve_row
 from tests.unit.trainables.real_layouts import vcr_row
 from tests.unit.trainables.real_layouts import write_json
 from tests.unit.trainables.real_layouts import write_lines
+from trainables.data import reading
+from trainables.data.convert import check
 from trainables.data.convert import prepare_examples
 from trainables.data.examples import TaskSplit
 from trainables.data.load import load_split
@@ -223,3 +225,14 @@ def test_damaged_stored_examples_are_named_with_the_remedy(tmp_path: Path) -> No
 
     with pytest.raises(UnreadableData, match=r"test: Arrow.*; remove this folder and prepare"):
         load_split("snli_ve", str(folder), "test", tmp_path / "cache")
+
+
+def test_a_file_of_nothing_but_bad_rows_stays_small_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "MOST_KEPT", 3)
+    make_snli_ve(tmp_path)
+    (tmp_path / "snli_ve_test.jsonl").write_text("nothing\n" * 50)
+    (found,) = check("snli_ve", str(tmp_path), tmp_path / "cache", lambda *_: None, splits=["test"])
+
+    assert (found.num_bad, len(found.rows[0].reasons)) == (50, 3)
+    with pytest.raises(UnreadableData, match="50 of 50 rows"):
+        load("snli_ve", tmp_path, "test")
