@@ -139,7 +139,7 @@ class _Reader(pickle.Unpickler):
 def _require_short_memo(pickled: bytes) -> bytes:
     """Return a pickle whose memo is no longer than itself: the unpickler allocates as much as an index claims."""
     for code, argument, _ in pickletools.genops(pickled):
-        if "PUT" in code.name and int(argument) > len(pickled):
+        if "PUT" in code.name and isinstance(argument, int) and argument > len(pickled):
             raise pickle.UnpicklingError(f"entry {argument} of a memo in {len(pickled):,} bytes")
     return pickled
 
