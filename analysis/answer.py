@@ -10,9 +10,14 @@ from analysis import numbers
 from analysis.effects import NO_DIFFERENCE
 from analysis.effects import NOT_ENOUGH
 from analysis.effects import SHOWN
-from analysis.grids import Effects
+from analysis.findings import Findings
 from analysis.grids import headline_rows
+from analysis.grids import where_of
 from analysis.plan import StudyPlan
+from analysis.sentences import amount
+from analysis.sentences import judged
+from analysis.sentences import listed
+from analysis.sentences import sentence
 
 Row = Mapping[str, Any]
 
@@ -20,23 +25,34 @@ MANY = 3
 """Arms of one verdict that have a sentence each."""
 
 
-def answer(effects: Effects, plan: StudyPlan) -> list[str]:
-    """Return sentences on the primary comparisons: each arm against the reference over all conditions.
+def answer(found: Findings) -> list[str]:
+    """Return sentences on what a study declared and on its primary comparisons.
 
-    First what is incomplete, then the differences shown, then where none was shown and what the interval still
-    allows, then what cannot be told yet; last a warning where a control gained like an arm. More than `MANY` arms with
-    one verdict share a sentence.
+    First what is incomplete, then each claim, the strongest first. Then each arm against the reference over all
+    conditions, as far as no claim says it: the differences shown, then where none was shown and what the interval
+    still allows, then what cannot be told yet. A study without claims says of the controls what was shown against
+    them. Last a warning where a control gained like an arm. More than `MANY` arms with one verdict share a sentence.
     """
-    rows = headline_rows(effects, "pooled")
+    plan = found.plan
+    rows = headline_rows(found.effects, "pooled")
     compared = [row for row in rows if not row["is_reference"]]
+    unsaid = [row for row in compared if (row["arm"], plan.reference) not in plan.comparisons.claimed]
     sentences = [
         *_incomplete(rows),
-        *(said for verdict in SHOWN for said in _differences(_of(compared, verdict), plan)),
-        *_no_differences(_of(compared, NO_DIFFERENCE), plan),
-        *_untold([row for row in compared if row["verdict"] == NOT_ENOUGH], plan),
+        *(_claim(row, plan) for row in found.claims),
+        *(said for verdict in SHOWN for said in _differences(_of(unsaid, verdict), plan)),
+        *_no_differences(_of(unsaid, NO_DIFFERENCE), plan),
+        *_untold([row for row in unsaid if row["verdict"] == NOT_ENOUGH], plan),
+        *([] if found.claims else _controls(found.against_controls, plan)),
         *_control_warning(compared),
     ]
     return sentences or [f"Only the reference arm {plan.reference} is planned: there is nothing to compare it with."]
+
+
+def _claim(row: Row, plan: StudyPlan) -> str:
+    where = where_of(plan.comparisons.claims[row["claim"]])
+    place = f"on {listed(row['metrics'] or [plan.headline])}{f' at {where}' if where else ''}"
+    return f"{row['claim']}: {judged(row, row['arm'], row['against'], place)}."
 
 
 def _incomplete(rows: Sequence[Row]) -> list[str]:
@@ -53,8 +69,8 @@ def _of(rows: Sequence[Row], verdict: str) -> list[Row]:
 
 def _differences(rows: Sequence[Row], plan: StudyPlan) -> list[str]:
     if len(rows) <= MANY:
-        return [_difference(row, plan) for row in rows]
-    amounts = [_amount(row) for row in sorted(rows, key=lambda row: abs(row["difference"]))]
+        return _each(rows, plan)
+    amounts = [amount(row) for row in sorted(rows, key=lambda row: abs(row["difference"]))]
     p_value = numbers.p_text(max(row["p_corrected"] for row in rows))
     blocks = min(row["n_pairs"] for row in rows)
     return [
@@ -65,7 +81,7 @@ def _differences(rows: Sequence[Row], plan: StudyPlan) -> list[str]:
 
 def _no_differences(rows: Sequence[Row], plan: StudyPlan) -> list[str]:
     if len(rows) <= MANY:
-        return [_no_difference(row, plan) for row in rows]
+        return _each(rows, plan)
     known = [row for row in rows if row["diff_ci_low"] is not None]
     bounds = min(row["diff_ci_low"] for row in known), max(row["diff_ci_high"] for row in known)
     p_value = numbers.p_text(min(row["p_corrected"] for row in rows))
@@ -76,23 +92,14 @@ def _no_differences(rows: Sequence[Row], plan: StudyPlan) -> list[str]:
     ]
 
 
+def _each(rows: Sequence[Row], plan: StudyPlan) -> list[str]:
+    place = f"on {plan.headline}"
+    named = [f"the control {row['arm']}" if row["is_control"] else row["arm"] for row in rows]
+    return [sentence(judged(row, arm, plan.reference or "", place)) for row, arm in zip(rows, named, strict=True)]
+
+
 def _named(rows: Sequence[Row]) -> str:
-    return _listed([f"{row['arm']} (control)" if row["is_control"] else row["arm"] for row in rows])
-
-
-def _difference(row: Row, plan: StudyPlan) -> str:
-    arm = f"The control {row['arm']}" if row["is_control"] else row["arm"]
-    return f"{arm} is {row['verdict']} than {plan.reference} on {plan.headline}, by {_amount(row)} ({_support(row)})."
-
-
-def _no_difference(row: Row, plan: StudyPlan) -> str:
-    arm = f"the control {row['arm']}" if row["is_control"] else row["arm"]
-    low, high = row["diff_ci_low"], row["diff_ci_high"]
-    allowed = "" if low is None else f"; the data allow differences from {numbers.interval(low, high)}"
-    return (
-        f"No difference between {arm} and {plan.reference} was shown on {plan.headline} "
-        f"(corrected p {numbers.p_text(row['p_corrected'])}, {row['n_pairs']} blocks){allowed}."
-    )
+    return listed([f"{row['arm']} (control)" if row["is_control"] else row["arm"] for row in rows])
 
 
 def _untold(rows: Sequence[Row], plan: StudyPlan) -> list[str]:
@@ -101,9 +108,25 @@ def _untold(rows: Sequence[Row], plan: StudyPlan) -> list[str]:
     blocks = ", ".join(f"{row['arm']} {row['n_pairs']}" for row in rows)
     needed = max(row["pairs_needed"] for row in rows)
     return [
-        f"Not enough seeds to show any difference to {plan.reference} for {_listed([row['arm'] for row in rows])}: "
+        f"Not enough seeds to show any difference to {plan.reference} for {listed([row['arm'] for row in rows])}: "
         f"{needed} paired blocks of task and seed are needed, recorded are {blocks}."
     ]
+
+
+def _controls(rows: Sequence[Row], plan: StudyPlan) -> list[str]:
+    """Say which arms differ from which controls; where many do, a control a sentence."""
+    place = f"on {plan.headline}"
+    shown = [row for row in rows if row["verdict"] in SHOWN]
+    if len(shown) <= MANY:
+        return [sentence(judged(row, row["arm"], f"the control {row['against']}", place)) for row in shown]
+    kinds = dict.fromkeys((row["against"], row["verdict"]) for row in shown)
+    return [_several([row for row in shown if (row["against"], row["verdict"]) == kind], place) for kind in kinds]
+
+
+def _several(rows: Sequence[Row], place: str) -> str:
+    are = "is" if len(rows) == 1 else "are"
+    arms = listed([row["arm"] for row in rows])
+    return f"{arms} {are} {rows[0]['verdict']} than the control {rows[0]['against']} {place}."
 
 
 def _control_warning(rows: Sequence[Row]) -> list[str]:
@@ -111,22 +134,6 @@ def _control_warning(rows: Sequence[Row]) -> list[str]:
     if not gained:
         return []
     return [
-        f"{_listed(gained)} being {'a control' if len(gained) == 1 else 'controls'}, a difference of that size needs "
+        f"{listed(gained)} being {'a control' if len(gained) == 1 else 'controls'}, a difference of that size needs "
         "nothing that the control lacks."
     ]
-
-
-def _amount(row: Row) -> str:
-    low, high = row["diff_ci_low"], row["diff_ci_high"]
-    half = None if low is None else (high - low) / 2
-    return f"{abs(row['difference']):.{numbers.decimals_for(half)}f}"
-
-
-def _support(row: Row) -> str:
-    difference = numbers.interval(row["diff_ci_low"], row["diff_ci_high"])
-    p_value = numbers.p_text(row["p_corrected"])
-    return f"95 % interval {difference}, corrected p {p_value}, {row['n_pairs']} blocks of task and seed"
-
-
-def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -12,6 +12,7 @@ from analysis.comparison import ALL_CONDITIONS
 from analysis.effects import NO_DIFFERENCE
 from analysis.effects import NOT_ENOUGH
 from analysis.effects import REFERENCE
+from analysis.plan import Claim
 from analysis.plan import StudyPlan
 from analysis.plan import condition_label
 
@@ -31,6 +32,11 @@ _CORRECTED = {
     "benjamini_hochberg": "corrected for the share of false findings (Benjamini and Hochberg)",
     "none": "no correction for the number of comparisons",
 }
+
+BLOCKS = "A block is one task under one seed; its value is the mean over the task's conditions"
+_JUDGED = ("difference", "95 % interval", "p corrected", "blocks", "verdict")
+_LONG = 12
+"""Comparisons with controls that have a line each; more are crossed, arms by controls."""
 
 Effects = Sequence[Mapping[str, Any]]
 """Rows of the view `effects`."""
@@ -56,64 +62,82 @@ def headline_rows(effects: Effects, family: str) -> list[Mapping[str, Any]]:
     return [row for row in effects if row["is_headline"] and row["family"] == family]
 
 
+def where_of(claim: Claim) -> str:
+    """Return `1 % and 10 %`: the conditions that a claim is about; empty where it is about all."""
+    return ", ".join(" and ".join(_value(path, value) for value in values) for path, values in claim.where.items())
+
+
+def mark_of(row: Mapping[str, Any]) -> str:
+    """Return the sign of a row's verdict."""
+    return MARKS[row["verdict"]]
+
+
 def pooled_grid(effects: Effects, plan: StudyPlan) -> Grid:
     """Each arm over all conditions: the primary comparisons."""
     title = f"{plan.headline} over {ALL_CONDITIONS}: difference to {plan.reference} (primary comparison)"
-    columns = ("arm", "mean", "difference", "95 % interval", "p corrected", "blocks", "verdict")
+    columns = ("arm", "mean", *_JUDGED)
     return Grid(title=title, columns=columns, rows=tuple(map(_pooled_row, headline_rows(effects, "pooled"))))
 
 
-def claims_grids(claims: Sequence[Mapping[str, Any]]) -> list[Grid]:
+def claims_grids(claims: Sequence[Mapping[str, Any]], plan: StudyPlan) -> list[Grid]:
     """The comparisons that the study declared (rows of the view `claims`), if there are any."""
     if not claims:
         return []
-    columns = ("claim", "arm", "against", "difference", "95 % interval", "p corrected", "blocks", "verdict")
-    rows = (
-        (
-            row["claim"],
-            row["arm"],
-            row["against"],
-            numbers.signed(row["difference"], _half(row)),
-            numbers.interval(row["diff_ci_low"], row["diff_ci_high"]),
-            numbers.p_text(row["p_corrected"]),
-            str(row["n_pairs"]),
-            row["verdict"],
-        )
-        for row in claims
-    )
+    rows = ((_claim_name(row["claim"], plan), f"{row['arm']}\nless {row['against']}", *_judged(row)) for row in claims)
+    columns = ("claim", "arms", *_JUDGED)
     return [Grid(title="Declared claims, corrected among themselves", columns=columns, rows=tuple(rows))]
 
 
-def condition_grids(effects: Effects, plan: StudyPlan, widest: int = 4) -> list[Grid]:
-    """Arms by rows, conditions by columns; more conditions than `widest` are shown a task at a time."""
-    conditions = {cell.label: cell.condition for cell in plan.cells}
-    labels = list(conditions)
-    tasks = list(dict.fromkeys(condition.get("task.name") for condition in conditions.values()))
-    if len(labels) <= widest or len(tasks) < 2:
-        return [_condition_grid(effects, plan, labels, f"{plan.headline} by condition", ())]
-    return [
-        _condition_grid(
-            effects,
-            plan,
-            [label for label in labels if conditions[label].get("task.name") == task],
-            f"{plan.headline}, {task}",
-            ("task.name",),
-        )
-        for task in tasks
-    ]
+def crossed(rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether so many comparisons with controls are shown arms by controls, each with a mark, not a line each."""
+    return len(rows) > _LONG
 
 
-def legend(effects: Effects, plan: StudyPlan) -> str:
-    """Say what the marks in the grids mean, for the verdicts that occur."""
-    found = {row["verdict"] for row in effects if row["is_headline"]}
+def control_grids(rows: Sequence[Mapping[str, Any]], plan: StudyPlan) -> list[Grid]:
+    """Arms less controls (rows of `analysis.findings.against_controls`), if there are any."""
+    if not rows:
+        return []
+    corrected = (
+        "" if plan.comparisons.correction == "none" else f", corrected over {rows[0]['comparisons']} pairs of arms"
+    )
+    title = f"{plan.headline} over {ALL_CONDITIONS}: arms against controls{corrected}"
+    if not crossed(rows):
+        lines = tuple((row["arm"], row["against"], *_judged(row)) for row in rows)
+        return [Grid(title=title, columns=("arm", "against", *_JUDGED), rows=lines)]
+    arms, controls = (tuple(dict.fromkeys(row[name] for row in rows)) for name in ("arm", "against"))
+    cells = {(row["arm"], row["against"]): _crossed(row) for row in rows}
+    lines = tuple((arm, *(cells.get((arm, control), "a claim") for control in controls)) for arm in arms)
+    return [Grid(title=title, columns=("arm less", *controls), rows=lines)]
+
+
+def legend(marked: Sequence[Mapping[str, Any]], plan: StudyPlan) -> str:
+    """Say what the marks of some judged rows mean, for the verdicts that occur, and how rows are judged."""
+    found = {row["verdict"] for row in marked}
     marks = [f"{mark} {verdict}" for verdict, mark in MARKS.items() if mark and verdict in found]
     if NOT_ENOUGH in found:
-        short = [row for row in effects if row["is_headline"] and row["verdict"] == NOT_ENOUGH]
-        marks[-1] += f" (these comparisons need {max(row['pairs_needed'] for row in short)} pairs to show anything)"
+        needed = max(row["pairs_needed"] for row in marked if row["verdict"] == NOT_ENOUGH)
+        marks[-1] += f" (these comparisons need {needed} pairs to show anything)"
     corrected = _CORRECTED[plan.comparisons.correction]
     judged = f"sign-flip test, {corrected}, alpha {plan.comparisons.alpha:g}"
-    mean = f"mean ± half of its 95 % interval, below it the difference to {plan.reference}"
-    return "; ".join([mean, *marks, judged, *_looks(plan)])
+    return "; ".join([*marks, judged, *_looks(plan)])
+
+
+def marked_cells(cells: Effects) -> Effects:
+    """Return the comparisons in single conditions whose verdicts are shown: all, or none if undecided."""
+    return [] if undecided(cells) else cells
+
+
+def undecided(cells: Effects) -> str:
+    """Say that no comparison in a single condition can show anything, where none can; empty where one can.
+
+    `cells`: rows of one metric, family `cells`. Their tables then have differences and intervals, and no verdicts.
+    """
+    rows = [row for row in cells if not row["is_reference"]]
+    if not rows or any(row["verdict"] != NOT_ENOUGH for row in rows):
+        return ""
+    pairs, needed = max(row["n_pairs"] for row in rows), max(row["pairs_needed"] for row in rows)
+    together = f"the {rows[0]['comparisons']} comparisons there need {needed} pairs each, and have {pairs}"
+    return f"No verdicts in single conditions: {together}"
 
 
 def shortfall(effects: Effects) -> list[str]:
@@ -135,51 +159,36 @@ def _looks(plan: StudyPlan) -> list[str]:
     return [f"p-values corrected for looks after {when} seeds ({sequential.spending}), intervals not"]
 
 
-def _condition_grid(
-    effects: Effects, plan: StudyPlan, labels: Sequence[str], title: str, said: tuple[str, ...]
-) -> Grid:
-    conditions = {cell.label: cell.condition for cell in plan.cells}
-    cells = {(row["arm"], row["condition"]): row for row in headline_rows(effects, "cells")}
-    return Grid(
-        title=title,
-        columns=("arm", *(condition_heading(conditions[label], said) for label in labels)),
-        rows=tuple((_arm(arm, plan), *(_cell(cells.get((arm, label))) for label in labels)) for arm in plan.arms),
-    )
-
-
-def _cell(row: Mapping[str, Any] | None) -> str:
-    """`0.521 ± 0.013`, below it `+0.045 ▲`; with the number of seeds where some are missing."""
-    if row is None or row["mean"] is None:
-        return "none recorded" if row is not None else numbers.ABSENT
-    text = numbers.with_half(row["mean"], row["ci_low"], row["ci_high"])
-    if row["n"] < row["planned"]:
-        text += f" [{row['n']} of {row['planned']}]"
-    if row["difference"] is None:
-        return text
-    mark = MARKS[row["verdict"]]
-    return f"{text}\n{numbers.signed(row['difference'], _half(row))} {mark}"
-
-
 def _pooled_row(row: Mapping[str, Any]) -> tuple[str, ...]:
+    name = f"{row['arm']} (control)" if row["is_control"] else row["arm"]
+    mean = "none recorded" if row["mean"] is None else numbers.with_half(row["mean"], row["ci_low"], row["ci_high"])
+    if row["is_reference"]:
+        return (name, mean, *[numbers.ABSENT] * 3, str(row["n"]), row["verdict"])
+    return (name, mean, *_judged(row))
+
+
+def _judged(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """The texts below `_JUDGED`."""
     return (
-        f"{row['arm']} (control)" if row["is_control"] else row["arm"],
-        numbers.ABSENT if row["mean"] is None else f"{row['mean']:.3f}",
-        numbers.signed(row["difference"], _half(row)),
+        numbers.signed(row["difference"], numbers.half(row)),
         numbers.interval(row["diff_ci_low"], row["diff_ci_high"]),
         numbers.p_text(row["p_corrected"]),
-        str(row["n"] if row["is_reference"] else row["n_pairs"]),
+        str(row["n_pairs"]),
         row["verdict"],
     )
 
 
-def _half(row: Mapping[str, Any]) -> float | None:
-    return None if row["diff_ci_low"] is None else (row["diff_ci_high"] - row["diff_ci_low"]) / 2
+def _crossed(row: Mapping[str, Any]) -> str:
+    text = numbers.signed_with_half(row["difference"], row["diff_ci_low"], row["diff_ci_high"])
+    return f"{text} {mark_of(row)}"
 
 
-def _arm(arm: str, plan: StudyPlan) -> str:
-    if arm == plan.reference:
-        return f"{arm} (reference)"
-    return f"{arm} (control)" if arm in plan.controls else arm
+def _claim_name(name: str, plan: StudyPlan) -> str:
+    """The claim, and below it what it is about where that is not all."""
+    claim = plan.comparisons.claims[name]
+    where, splits = where_of(claim), " and ".join(claim.splits)
+    about = [*([f"on {splits}"] if splits else []), *([f"at {where}"] if where else [])]
+    return "\n".join([name, *([" ".join(about)] if about else [])])
 
 
 def _value(path: str, value: Any) -> str:

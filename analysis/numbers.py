@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 ABSENT = "-"
 UNKNOWN = "unknown"
@@ -26,6 +28,17 @@ def with_half(mean: float | None, low: float | None, high: float | None) -> str:
     half = (high - low) / 2
     places = decimals_for(half)
     return f"{mean:.{places}f} ± {half:.{places}f}"
+
+
+def signed_with_half(difference: float | None, low: float | None, high: float | None) -> str:
+    """Return `+0.045 ± 0.013`, as `with_half` does."""
+    text = with_half(difference, low, high)
+    return text if text.startswith("-") else f"+{text}"
+
+
+def half(row: Mapping[str, Any]) -> float | None:
+    """Return half the interval of a row's difference; None without one."""
+    return None if row["diff_ci_low"] is None else float(row["diff_ci_high"] - row["diff_ci_low"]) / 2
 
 
 def signed(value: float | None, uncertainty: float | None = None) -> str:

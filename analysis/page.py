@@ -13,15 +13,13 @@ from analysis.answer import answer
 from analysis.figures import Figure
 from analysis.figures import study_figures
 from analysis.figures.cost import device_seconds
+from analysis.findings import findings
 from analysis.grids import Grid
-from analysis.grids import claims_grids
-from analysis.grids import condition_grids
 from analysis.grids import condition_heading
-from analysis.grids import legend
-from analysis.grids import pooled_grid
-from analysis.grids import shortfall
 from analysis.plan import StudyPlan
 from analysis.results import Results
+from analysis.tables import notes
+from analysis.tables import result_grids
 from analysis.trial_grid import trial_grid
 from analysis.trials import decoded
 from orchestrator.durations import duration
@@ -39,8 +37,8 @@ class Page:
     question: str
     answer: list[str]
     grids: list[Grid]
-    legend: str
-    shortfall: list[str]
+    notes: list[str]
+    """What has to be known to read the grids, and what failed or is missing."""
     figures: list[Figure]
     failures: list[dict[str, str]]
     """Arm, condition, phase, seed, cause and last lines of each failed trial."""
@@ -56,18 +54,16 @@ class Page:
 
 def study_page(results: Results, study: str) -> Page:
     """Gather what the report of `study` shows from its records."""
-    plan = results.plans[study]
-    effects = [row for row in results.effects.to_pylist() if row["study"] == study]
-    claims = [row for row in results.claims.to_pylist() if row["study"] == study]
+    found = findings(results, study)
+    plan = found.plan
     trials = decoded(results.records(study))
     current = [row for row in trials if plan.current is None or row["trial_id"] in plan.current]
     return Page(
         study=study,
         question=plan.question,
-        answer=answer(effects, plan),
-        grids=[pooled_grid(effects, plan), *claims_grids(claims), *condition_grids(effects, plan)],
-        legend=legend(effects, plan),
-        shortfall=shortfall(effects),
+        answer=answer(found),
+        grids=result_grids(found),
+        notes=notes(found),
         figures=study_figures(results, study),
         failures=[_failure(row) for row in current if row["status"] == "failed"],
         cost=_cost(trials),

@@ -12,7 +12,6 @@ from typing import get_args
 from analysis import numbers
 from analysis.formats import in_latex
 from analysis.formats import in_markdown
-from analysis.grids import MARKS
 from analysis.paper_table import Entry
 from analysis.paper_table import PaperTable
 from analysis.paper_table import Row
@@ -40,22 +39,17 @@ def _texts(entry: Entry | None) -> tuple[str, str, bool]:
     """Return `0.521 ± 0.013`, its mark, and whether it is the best."""
     if entry is None or entry.mean is None:
         return numbers.ABSENT, "", False
-    return numbers.with_half(entry.mean, entry.ci_low, entry.ci_high), MARKS[entry.verdict], entry.best
+    return numbers.with_half(entry.mean, entry.ci_low, entry.ci_high), entry.mark, entry.best
 
 
 def _pooled(entry: Entry) -> tuple[str, str, bool]:
     if entry.difference is None:
         return numbers.ABSENT, "", entry.best
-    return _signed(entry.difference, entry.diff_ci_low, entry.diff_ci_high), MARKS[entry.verdict], entry.best
+    return numbers.signed_with_half(entry.difference, entry.diff_ci_low, entry.diff_ci_high), entry.mark, entry.best
 
 
 def _step(step: Step | None) -> str:
-    return numbers.ABSENT if step is None else _signed(step.difference, step.ci_low, step.ci_high)
-
-
-def _signed(difference: float | None, low: float | None, high: float | None) -> str:
-    text = numbers.with_half(difference, low, high)
-    return text if text.startswith("-") else f"+{text}"
+    return numbers.ABSENT if step is None else numbers.signed_with_half(step.difference, step.ci_low, step.ci_high)
 
 
 def _cells(row: Row, table: PaperTable, form: Callable[[str, str, bool], str]) -> list[str]:

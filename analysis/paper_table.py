@@ -12,7 +12,10 @@ from analysis.effects import comparer_of
 from analysis.errors import AnalysisError
 from analysis.grids import condition_heading
 from analysis.grids import legend
+from analysis.grids import mark_of
+from analysis.grids import marked_cells
 from analysis.grids import shortfall
+from analysis.grids import undecided
 from analysis.observations import Observations
 from analysis.observations import observe
 from analysis.plan import StudyPlan
@@ -37,6 +40,8 @@ class Entry:
     diff_ci_high: float | None
     p_corrected: float | None
     verdict: str
+    mark: str
+    """Of its verdict; none in single conditions where no comparison could reach significance."""
     best: bool
     """Whether no other arm of the column has a better mean; only arms with every planned seed take part."""
 
@@ -99,13 +104,16 @@ def paper_table(results: Results, study: str, metric: str | None = None) -> Pape
         raise AnalysisError(f"study {study!r}: no confirm trial has the metric {metric!r}; there are: {known}")
     labels, groups = _columns(plan, {condition for _, condition in rows})
     observations = observe(results.observed(study), plan)
+    cells = [row for row in rows.values() if row["family"] == "cells"] if len(labels) > 1 else []
+    marked = [*(row for row in rows.values() if row["family"] == "pooled"), *marked_cells(cells)]
+    notes = [legend(marked, plan), undecided(cells), *shortfall(effects), *_stopped(results, study)]
     return PaperTable(
         study=study,
         metric=metric,
         reference=plan.reference or "",
         groups=groups,
-        rows=_rows(plan, rows, labels, _steps(observations, plan, metric)),
-        notes=(legend(effects, plan).partition("; ")[2], *shortfall(effects), *_stopped(results, study)),
+        rows=_rows(plan, rows, marked, labels, _steps(observations, plan, metric)),
+        notes=tuple(line for line in notes if line),
     )
 
 
@@ -131,6 +139,7 @@ def _heading(heading: str, task: str) -> str:
 def _rows(
     plan: StudyPlan,
     found: Mapping[tuple[str, str], Mapping[str, Any]],
+    marked: Sequence[Mapping[str, Any]],
     labels: Sequence[str],
     steps: Mapping[str, Step],
 ) -> tuple[Row, ...]:
@@ -139,7 +148,7 @@ def _rows(
 
     def entry(arm: str, label: str) -> Entry | None:
         row = found.get((arm, label))
-        return None if row is None else _entry(row, arm in best[label])
+        return None if row is None else _entry(row, row in marked, arm in best[label])
 
     arms = sorted(plan.arms, key=lambda arm: arm in plan.controls)
     return tuple(
@@ -148,16 +157,18 @@ def _rows(
             is_reference=arm == plan.reference,
             is_control=arm in plan.controls,
             entries=tuple(entry(arm, label) for label in labels),
-            pooled=_entry(found[arm, pooled], arm in best[pooled]),
+            pooled=_entry(found[arm, pooled], True, arm in best[pooled]),
             step=steps.get(arm),
         )
         for arm in arms
     )
 
 
-def _entry(row: Mapping[str, Any], best: bool) -> Entry:
+def _entry(row: Mapping[str, Any], marked: bool, best: bool) -> Entry:
     same = ("mean", "ci_low", "ci_high", "n", "difference", "diff_ci_low", "diff_ci_high", "p_corrected", "verdict")
-    return Entry(**{name: row[name] for name in same}, planned=row["planned"], best=best)
+    return Entry(
+        **{name: row[name] for name in same}, planned=row["planned"], mark=mark_of(row) if marked else "", best=best
+    )
 
 
 def _best(plan: StudyPlan, found: Mapping[tuple[str, str], Mapping[str, Any]], label: str) -> frozenset[str]:

@@ -52,6 +52,11 @@ class Comparisons(_Read):
     alpha: float = 0.05
     claims: dict[str, Claim] = {}
 
+    @property
+    def claimed(self) -> frozenset[tuple[str, str]]:
+        """(Arm, against) of the claims that are about the headline over all conditions."""
+        return frozenset((item.arm, item.against) for item in self.claims.values() if not (item.where or item.splits))
+
 
 class Search(_Read):
     """How the search of each cell went."""

@@ -1,17 +1,30 @@
-"""The result table as text: for a terminal, for a file, for a README."""
+"""Question, answer and result tables as text: for a terminal, for a file, for a README."""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
 from typing import Literal
 
+from analysis.answer import answer
+from analysis.condition_grids import HOW_TO_READ
+from analysis.condition_grids import condition_grids
+from analysis.findings import Findings
+from analysis.findings import findings
 from analysis.formats import in_markdown
+from analysis.grids import BLOCKS
 from analysis.grids import Grid
 from analysis.grids import claims_grids
-from analysis.grids import condition_grids
+from analysis.grids import control_grids
+from analysis.grids import crossed
+from analysis.grids import headline_rows
 from analysis.grids import legend
+from analysis.grids import marked_cells
 from analysis.grids import pooled_grid
 from analysis.grids import shortfall
+from analysis.grids import undecided
 from analysis.results import Results
 from analysis.results import load
 
@@ -21,26 +34,51 @@ _WIDE = 100  # conditions side by side in Markdown, which has no width
 
 
 def effects_table(uri: str, study: str, *, style: Style = "plain", width: int = 120) -> str:
-    """Return the result table of `study` in the store at `uri`.
+    """Return question, answer and result tables of `study` in the store at `uri`.
 
     `rich` has colours for a terminal of `width` columns, `plain` the same lines without; `markdown` is for a page.
-    Failed and missing trials are counted below the table. Raises `AnalysisError` without such a study.
+    Failed and missing trials are counted below the tables. Raises `AnalysisError` without such a study.
     """
     return results_table(load(uri, study), study, style=style, width=width)
 
 
 def results_table(results: Results, study: str, *, style: Style = "plain", width: int = 120) -> str:
-    """Return the result table of `study`, one of `results`."""
-    plan = results.comparable(study)
-    effects = [row for row in results.effects.to_pylist() if row["study"] == study]
-    claims = [row for row in results.claims.to_pylist() if row["study"] == study]
-    widest = _WIDE if style == "markdown" else 4
-    grids = [pooled_grid(effects, plan), *claims_grids(claims), *condition_grids(effects, plan, widest)]
-    notes = [legend(effects, plan), *shortfall(effects)]
-    return _markdown(grids, notes) if style == "markdown" else _terminal(grids, notes, style, width)
+    """Return question, answer and result tables of `study`, one of `results`."""
+    found = findings(results, study)
+    said = [line for line in (found.plan.question, *answer(found)) if line]
+    grids = result_grids(found, _WIDE if style == "markdown" else 4)
+    return (
+        _markdown(said, grids, notes(found))
+        if style == "markdown"
+        else _terminal(said, grids, notes(found), style, width)
+    )
 
 
-def _terminal(grids: list[Grid], notes: list[str], style: Style, width: int) -> str:
+def result_grids(found: Findings, widest: int = 4) -> list[Grid]:
+    """Return the claims, the primary comparisons, arms against controls, and each condition."""
+    plan = found.plan
+    return [
+        *claims_grids(found.claims, plan),
+        pooled_grid(found.effects, plan),
+        *control_grids(found.against_controls, plan),
+        *condition_grids(found.effects, plan, widest),
+    ]
+
+
+def notes(found: Findings) -> list[str]:
+    """Return what has to be known to read the grids, and what failed or is missing."""
+    plan, effects = found.plan, found.effects
+    cells = headline_rows(effects, "cells") if len(plan.conditions) > 1 else []
+    marked = [*marked_cells(cells), *_crossed(found.against_controls)]
+    single = [HOW_TO_READ.format(plan.reference), undecided(cells)] if cells else []
+    return [line for line in (BLOCKS, legend(marked, plan), *single, *shortfall(effects)) if line]
+
+
+def _crossed(rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    return rows if crossed(rows) else []
+
+
+def _terminal(said: list[str], grids: list[Grid], notes: list[str], style: Style, width: int) -> str:
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -50,8 +88,12 @@ def _terminal(grids: list[Grid], notes: list[str], style: Style, width: int) -> 
     console = Console(
         file=file, width=width, force_terminal=style == "rich", no_color=style == "plain", highlight=False
     )
+    for line in said:
+        console.print(Text(line))
+    console.print()
     for grid in grids:
-        table = Table(title=Text(grid.title), box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+        console.print(Text(grid.title, style="bold"))
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
         for position, column in enumerate(grid.columns):
             table.add_column(Text(column), justify="left" if position == 0 else "right", overflow="fold")
         for row in grid.rows:
@@ -68,8 +110,8 @@ def _colour(text: str) -> str:
     return "dark_orange" if "▼" in text or text in ("worse", "lower") else ""
 
 
-def _markdown(grids: list[Grid], notes: list[str]) -> str:
-    parts = [f"**{in_markdown(grid.title)}**\n\n{_markdown_grid(grid)}" for grid in grids]
+def _markdown(said: list[str], grids: list[Grid], notes: list[str]) -> str:
+    parts = [*map(in_markdown, said), *(f"**{in_markdown(grid.title)}**\n\n{_markdown_grid(grid)}" for grid in grids)]
     return "\n\n".join([*parts, *map(in_markdown, notes)]) + "\n"
 
 

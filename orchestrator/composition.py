@@ -299,12 +299,19 @@ def serve_report(store: Store, study: str, *, port: int, every: float) -> Served
 
 
 def effects_table(store: Store, study: str) -> str:
-    """Return the study's result table as text for standard output, or why its trials cannot be compared."""
+    """Return question, answer and result tables as text for standard output, or why trials cannot be compared.
+
+    On a terminal as wide as that, and in colour; elsewhere in plain text of 120 columns.
+    """
+    from rich.console import Console
+
     from analysis.errors import IncomparableError
     from analysis.tables import effects_table as table_of
 
+    console = Console()
+    style, width = ("rich", console.width) if console.is_terminal else ("plain", 120)
     try:
-        return table_of(store.uri, study)
+        return table_of(store.uri, study, style=style, width=width)
     except IncomparableError as error:
         return f"{error}\n"
 

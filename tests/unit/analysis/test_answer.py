@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from analysis.answer import answer
+from analysis.claims import claims_view
 from analysis.effects import effects_view
+from analysis.findings import Findings
+from analysis.findings import against_controls
+from analysis.findings import strongest_first
+from analysis.observations import observe
 from analysis.plan import read_plan
 from orchestrator.records import Record
 from tests.helpers.results import StudyResults
@@ -14,7 +19,16 @@ from tests.helpers.results import as_failed
 
 def sentences(study: StudyResults, keep: Callable[[Record], Record | None] = lambda record: record) -> list[str]:
     plan = read_plan(study.stored())
-    return answer(effects_view(study.table(keep), plan).to_pylist(), plan)
+    table = study.table(keep)
+    observations = observe(table, plan)
+    found = Findings(
+        plan=plan,
+        observations=observations,
+        effects=effects_view(table, plan).to_pylist(),
+        claims=strongest_first(claims_view(table, plan).to_pylist()),
+        against_controls=against_controls(observations, plan),
+    )
+    return answer(found)
 
 
 def test_a_shown_difference_is_said_with_size_interval_and_support() -> None:
@@ -74,8 +88,11 @@ def test_many_arms_of_one_verdict_share_a_sentence() -> None:
     arms = ("no_distillation", *(f"arm_{i}" for i in range(4)), *(f"gain_{i}" for i in range(4)), "shuffled_teacher")
     said = sentences(StudyResults(arms=arms, effect={f"gain_{i}": 0.04 + i / 100 for i in range(4)}))
 
-    assert len(said) == 2
+    assert len(said) == 3
     assert said[0].startswith("gain_0, gain_1, gain_2 and gain_3 are better than no_distillation on test/accuracy, by")
     assert "corrected p 0.0" in said[0] and "at most, 12 blocks" in said[0]
     assert "no_distillation was shown on test/accuracy for arm_0, arm_1, arm_2, arm_3 and" in said[1]
     assert "shuffled_teacher (control)" in said[1] and "the data allow differences from -" in said[1]
+    assert said[2] == (
+        "gain_0, gain_1, gain_2 and gain_3 are better than the control shuffled_teacher on test/accuracy."
+    )

@@ -1,0 +1,102 @@
+"""What a study found, as rows: its claims, its primary comparisons, and its arms against the controls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from analysis.contrasts import pooled_contrasts
+from analysis.effects import NO_DIFFERENCE
+from analysis.effects import SHOWN
+from analysis.effects import verdict
+from analysis.observations import Observations
+from analysis.observations import observe
+from analysis.plan import StudyPlan
+from analysis.results import Results
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """One study's findings."""
+
+    plan: StudyPlan
+    observations: Observations
+    effects: Sequence[Row]
+    """Rows of the view `effects`."""
+    claims: Sequence[Row]
+    """Rows of the view `claims`, strongest first."""
+    against_controls: Sequence[Row]
+    """Each arm less each control, as `against_controls` returns them, but for pairs that a claim is about."""
+
+
+def findings(results: Results, study: str) -> Findings:
+    """Return what `study`, one of `results`, found; raises as `Results.comparable`."""
+    plan = results.comparable(study)
+    observations = observe(results.observed(study), plan)
+    effects = [row for row in results.effects.to_pylist() if row["study"] == study]
+    claims = [row for row in results.claims.to_pylist() if row["study"] == study]
+    said = plan.comparisons.claimed
+    return Findings(
+        plan=plan,
+        observations=observations,
+        effects=effects,
+        claims=strongest_first(claims),
+        against_controls=[
+            row for row in against_controls(observations, plan) if (row["arm"], row["against"]) not in said
+        ],
+    )
+
+
+def strongest_first(rows: Iterable[Row]) -> list[Row]:
+    """Return judged rows by what they show, then by corrected p-value, then by difference against interval."""
+    return sorted(rows, key=_weakness)
+
+
+def _weakness(row: Row) -> tuple[int, float, float]:
+    rank = 0 if row["verdict"] in SHOWN else 1 if row["verdict"] == NO_DIFFERENCE else 2
+    low, high = row["diff_ci_low"], row["diff_ci_high"]
+    strength = abs(row["difference"]) / (high - low) if low is not None and high > low else 0.0
+    return rank, 2.0 if row["p_corrected"] is None else row["p_corrected"], -strength
+
+
+def against_controls(observations: Observations, plan: StudyPlan) -> list[Row]:
+    """Return each arm less each control on the headline metric, over all conditions, in the study's order.
+
+    Rows have the columns of a claim that say what was found. They are corrected, as in the view `contrasts`, over all
+    pairs of arms. The reference is left out: its differences to the controls are primary comparisons.
+    """
+    return list(_against_controls(observations, plan)) if plan.controls and len(plan.arms) > 2 else []
+
+
+def _against_controls(observations: Observations, plan: StudyPlan) -> Iterator[Row]:
+    judged = {
+        frozenset(item.contrast.term.weights): item
+        for item in pooled_contrasts(observations, plan)
+        if item.contrast.term.kind == "arms"
+    }
+    arms = [arm for arm in plan.arms if arm not in plan.controls and arm != plan.reference]
+    for arm, control in ((arm, control) for arm in arms for control in plan.arms if control in plan.controls):
+        item = judged[frozenset((arm, control))]
+        sign = item.contrast.term.weights[arm]
+        differences = [sign * value for value in item.contrast.differences]
+        ends = sorted(sign * end for end in item.contrast.interval or ())
+        low, high = ends or (None, None)
+        yield {
+            "arm": arm,
+            "against": control,
+            "difference": sum(differences) / len(differences) if differences else None,
+            "diff_ci_low": low,
+            "diff_ci_high": high,
+            "differences": differences,
+            "p_corrected": item.p_corrected,
+            "comparisons": item.comparisons,
+            "n_pairs": len(differences),
+            "pairs_needed": item.pairs_needed,
+            "verdict": verdict(differences, item.p_corrected, item.pairs_needed, plan, plan.headline),
+        }

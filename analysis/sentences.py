@@ -1,0 +1,52 @@
+"""One judged difference in a sentence that is never stronger than its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+from analysis import numbers
+from analysis.effects import NOT_ENOUGH
+from analysis.effects import SHOWN
+
+Row = Mapping[str, Any]
+
+
+def judged(row: Row, arm: str, against: str, place: str) -> str:
+    """Say what was found of the first arm of `row` against the other; `place`: on which metric, and where."""
+    if row["verdict"] in SHOWN:
+        return f"{arm} is {row['verdict']} than {against} {place}, by {amount(row)} ({_support(row)})"
+    if row["verdict"] == NOT_ENOUGH:
+        return (
+            f"not enough seeds to show a difference between {arm} and {against} {place}: {row['pairs_needed']} "
+            f"paired blocks of task and seed are needed, recorded are {row['n_pairs']}"
+        )
+    low, high = row["diff_ci_low"], row["diff_ci_high"]
+    allowed = "" if low is None else f"; the data allow differences from {numbers.interval(low, high)}"
+    return (
+        f"no difference between {arm} and {against} was shown {place} "
+        f"(corrected p {numbers.p_text(row['p_corrected'])}, {row['n_pairs']} blocks){allowed}"
+    )
+
+
+def amount(row: Row) -> str:
+    """Return the size of a difference, without its sign."""
+    return f"{abs(row['difference']):.{numbers.decimals_for(numbers.half(row))}f}"
+
+
+def sentence(text: str) -> str:
+    """Return a clause as a sentence. A name in front keeps its small letter."""
+    begins = text.startswith(("no difference", "not enough", "the control "))
+    return f"{text[0].upper() if begins else text[0]}{text[1:]}."
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return `a, b and c`."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _support(row: Row) -> str:
+    difference = numbers.interval(row["diff_ci_low"], row["diff_ci_high"])
+    p_value = numbers.p_text(row["p_corrected"])
+    return f"95 % interval {difference}, corrected p {p_value}, {row['n_pairs']} blocks of task and seed"
