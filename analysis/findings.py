@@ -32,7 +32,7 @@ class Findings:
     claims: Sequence[Row]
     """Rows of the view `claims`, strongest first."""
     against_controls: Sequence[Row]
-    """Each arm less each control, as `against_controls` returns them, but for pairs that a claim is about."""
+    """Each arm less each control, as `against_controls` returns them."""
 
 
 def findings(results: Results, study: str) -> Findings:
@@ -41,15 +41,12 @@ def findings(results: Results, study: str) -> Findings:
     observations = observe(results.observed(study), plan)
     effects = [row for row in results.effects.to_pylist() if row["study"] == study]
     claims = [row for row in results.claims.to_pylist() if row["study"] == study]
-    said = plan.comparisons.claimed
     return Findings(
         plan=plan,
         observations=observations,
         effects=effects,
         claims=strongest_first(claims),
-        against_controls=[
-            row for row in against_controls(observations, plan) if (row["arm"], row["against"]) not in said
-        ],
+        against_controls=against_controls(observations, plan),
     )
 
 
@@ -69,7 +66,8 @@ def against_controls(observations: Observations, plan: StudyPlan) -> list[Row]:
     """Return each arm less each control on the headline metric, over all conditions, in the study's order.
 
     Rows have the columns of a claim that say what was found. They are corrected, as in the view `contrasts`, over all
-    pairs of arms. The reference is left out: its differences to the controls are primary comparisons.
+    pairs of arms. Left out are pairs that a claim is about, and the reference: its differences to the controls are
+    primary comparisons.
     """
     return list(_against_controls(observations, plan)) if plan.controls and len(plan.arms) > 2 else []
 
@@ -81,7 +79,8 @@ def _against_controls(observations: Observations, plan: StudyPlan) -> Iterator[R
         if item.contrast.term.kind == "arms"
     }
     arms = [arm for arm in plan.arms if arm not in plan.controls and arm != plan.reference]
-    for arm, control in ((arm, control) for arm in arms for control in plan.arms if control in plan.controls):
+    pairs = ((arm, control) for arm in arms for control in plan.arms if control in plan.controls)
+    for arm, control in (pair for pair in pairs if pair not in plan.comparisons.claimed):
         item = judged[frozenset((arm, control))]
         sign = item.contrast.term.weights[arm]
         differences = [sign * value for value in item.contrast.differences]

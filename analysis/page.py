@@ -64,7 +64,7 @@ def study_page(results: Results, study: str) -> Page:
         answer=answer(found),
         grids=result_grids(found),
         notes=notes(found),
-        figures=study_figures(results, study),
+        figures=study_figures(results, study, found),
         failures=[_failure(row) for row in current if row["status"] == "failed"],
         cost=_cost(trials),
         reproduce=_reproduce(trials, plan),

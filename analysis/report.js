@@ -38,25 +38,52 @@ function sortable(table) {
   });
 }
 
+// A number is found as a whole: 1 finds neither 10 nor 0.1, and "1 %" no seed 1. Other words are found in parts.
+const joined = (text) => text.toLowerCase().replace(/\s+%/g, "%");
+
+function finder(word) {
+  const escaped = word.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+  const number = /^[+-]?[\d.]+(e[+-]?\d+)?%?$/.test(word), ends = /[=\s][^=]*\d$/.test(word) || number;
+  return new RegExp(`${number ? "(?<![\\w.+-])" : ""}${escaped}${ends ? "(?![\\w.%])" : ""}`);
+}
+
+const CHOSEN = ["arm", "condition", "status"]; // columns whose values can be picked from a list
+const MOST_CHOICES = 60;
+
+function choice(name, column, rows) {
+  const label = document.createElement("label"), select = document.createElement("select");
+  const values = [...new Set(rows.map((row) => row.cells[column].textContent))];
+  select.append(new Option("all", ""), ...values.map((value) => new Option(value, value)));
+  select.dataset.column = name;
+  label.append(name, select);
+  return { label, select, column, count: values.length };
+}
+
 function searchable(holder) {
   const rows = [...holder.querySelector("tbody").rows];
-  const texts = rows.map((row) => row.textContent.toLowerCase());
-  const line = document.createElement("label"), input = document.createElement("input");
-  const count = document.createElement("span");
+  const texts = rows.map((row) => joined([...row.cells].map((cell) => cell.textContent).join("\n")));
+  const heads = [...holder.querySelector("thead").rows[0].cells].map((head) => head.textContent);
+  const choices = CHOSEN.map((name) => choice(name, heads.indexOf(name), rows)).filter(
+    ({ count }) => count > 1 && count <= MOST_CHOICES,
+  );
+  const line = document.createElement("div"), label = document.createElement("label");
+  const input = document.createElement("input"), count = document.createElement("span");
   line.className = "search";
   count.setAttribute("role", "status");
   input.type = "search";
-  line.append("Search", input, count);
+  label.append("Search", input);
+  line.append(...choices.map((one) => one.label), label, count);
   const show = () => {
-    const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const words = joined(input.value).split(/\s+/).filter(Boolean).map(finder);
     let shown = 0;
     rows.forEach((row, i) => {
-      row.hidden = !words.every((word) => texts[i].includes(word));
+      const chosen = choices.every(({ select, column }) => !select.value || row.cells[column].textContent === select.value);
+      row.hidden = !(chosen && words.every((word) => word.test(texts[i])));
       shown += !row.hidden;
     });
     count.textContent = `${shown} of ${rows.length}`;
   };
-  input.addEventListener("input", show);
+  line.addEventListener("input", show);
   show();
   holder.before(line);
 }
@@ -109,19 +136,97 @@ function withData(figure) {
     );
     line.append(i ? ", " : "", button);
   });
-  figure.append(line);
+  const told = document.createElement("p");
+  told.className = "unseen";
+  told.setAttribute("role", "status");
+  line.append("; arrow keys walk the points of a picture that has the focus");
+  figure.append(line, told);
+}
+
+// --- on a phone ----------------------------------------------------------------------------------------------------
+const phone = matchMedia("(max-width: 40rem)");
+
+// The same picture in one column, each panel so wide.
+function inOneColumn(part, width) {
+  if (Array.isArray(part)) return part.map((inner) => inOneColumn(inner, width));
+  if (!part || typeof part !== "object") return part;
+  const made = {};
+  for (const [name, inner] of Object.entries(part))
+    if (name === "datasets" || name === "data" || name === "config") made[name] = inner;
+    else if (name === "columns") made.columns = 1;
+    else if (name === "width") made.width = width;
+    else if (name === "labelLimit") made.labelLimit = 110;
+    else made[name === "hconcat" ? "vconcat" : name] = inOneColumn(inner, width);
+  return made;
+}
+
+function forPhone(specification, width) {
+  const config = { ...specification.config, padding: 5 };
+  config.legend = { ...config.legend, columns: 2, columnPadding: 12 };
+  return { ...inOneColumn(specification, width), config };
+}
+
+// --- points that answer --------------------------------------------------------------------------------------------
+// Arrow keys walk the points that tell something, means only where there are means; Escape leaves.
+function walkable(figure, drawing, view) {
+  const told = figure.querySelector("[role=status]");
+  let at = -1;
+  const points = () => {
+    const all = [...drawing.querySelectorAll(".mark-symbol path, .mark-rect path")].filter(
+      (mark) => mark.__data__?.tooltip && typeof mark.__data__.tooltip === "object",
+    );
+    const means = all.filter((mark) => mark.__data__.datum.kind === "mean");
+    return means.length ? means : all;
+  };
+  const leave = () => {
+    drawing.querySelector(".chosen")?.classList.remove("chosen");
+    view().tooltip()(view(), new MouseEvent("mouseout"), null, null);
+  };
+  const tell = (mark) => {
+    leave();
+    mark.classList.add("chosen");
+    mark.scrollIntoView({ block: "nearest" });
+    const item = mark.__data__, box = mark.getBoundingClientRect();
+    const where = new MouseEvent("mousemove", { clientX: box.right, clientY: box.bottom });
+    view().tooltip()(view(), where, item, item.tooltip);
+    told.textContent = Object.entries(item.tooltip).map(([name, value]) => `${name}: ${value}`).join(", ");
+  };
+  drawing.tabIndex = 0;
+  drawing.onkeydown = (event) => {
+    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    if (event.key === "Escape") leave();
+    if (!step) return;
+    event.preventDefault();
+    const found = points();
+    at = (at + step + found.length) % found.length || 0;
+    if (found[at]) tell(found[at]);
+  };
+  drawing.onblur = leave;
 }
 
 // The drawing that is there stays until the one that answers the pointer is complete. Expressions are interpreted, not
 // compiled, so that the page's policy need not allow code that is made from text.
+async function embedded(place, specification) {
+  const { view } = await vegaEmbed(place, specification, { ast: true, renderer: "svg", actions: false });
+  return view;
+}
+
 async function enliven(figure) {
-  const specification = await specificationOf(figure);
-  const place = document.createElement("div"), drawing = figure.querySelector(".drawing");
-  place.hidden = true;
-  drawing.after(place);
-  await vegaEmbed(place, specification, { ast: true, renderer: "svg", actions: false });
-  place.hidden = false;
-  drawing.querySelector("svg").replaceWith(place);
+  const specification = await specificationOf(figure), drawing = figure.querySelector(".drawing");
+  const place = document.createElement("div"), room = drawing.clientWidth;
+  const live = drawing.firstElementChild;
+  let view;
+  place.className = "unseen";
+  drawing.append(place);
+  if (phone.matches) {
+    const first = Math.max(120, room - 150);
+    view = await embedded(place, forPhone(specification, first));
+    const left = room - place.querySelector("svg").width.baseVal.value;
+    if (Math.abs(left) > 4) view = await embedded(place, forPhone(specification, Math.max(100, first + left)));
+  } else view = await embedded(place, specification);
+  place.className = "";
+  live.replaceWith(place);
+  walkable(figure, drawing, () => view);
   figure.dataset.live = "";
 }
 
@@ -139,4 +244,13 @@ document.querySelectorAll("figure").forEach((figure) => {
   withData(figure);
   seen.observe(figure);
 });
+phone.addEventListener("change", () => document.querySelectorAll("figure[data-live]").forEach(enliven));
+
+// --- on paper ------------------------------------------------------------------------------------------------------
+let closed = [];
+addEventListener("beforeprint", () => {
+  closed = [...document.querySelectorAll("details:not([open])")];
+  closed.forEach((details) => (details.open = true));
+});
+addEventListener("afterprint", () => closed.forEach((details) => (details.open = false)));
 document.documentElement.dataset.ready = "";

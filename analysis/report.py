@@ -18,7 +18,9 @@ from jinja2 import Environment
 from jinja2 import PackageLoader
 from jinja2 import StrictUndefined
 
+from analysis.effects import SHOWN
 from analysis.errors import AnalysisError
+from analysis.figures.drawing import DARK
 from analysis.page import Page
 from analysis.page import study_page
 from analysis.results import Results
@@ -83,7 +85,7 @@ def render_page(page: Page, live: Live | None = None) -> str:
     )
     environment.filters["packed"] = _packed
     return environment.get_template("report.html.jinja").render(
-        page=page, live=live, sections=SECTIONS, scripts=_scripts()
+        page=page, live=live, sections=SECTIONS, scripts=_scripts(), shown=SHOWN, dark=DARK
     )
 
 

@@ -20,6 +20,7 @@ from analysis.figures.drawing import specification
 from analysis.figures.drawing import svg
 from analysis.figures.drawing import unchecked
 from analysis.figures.forest import forest
+from analysis.figures.forest import forest_by_condition
 from analysis.figures.heat_map import heat_maps
 from analysis.figures.importance import importances
 from analysis.figures.learning import learning_curves
@@ -27,8 +28,10 @@ from analysis.figures.learning import search_curves
 from analysis.figures.low_shot import low_shot
 from analysis.figures.search import parallel_coordinates
 from analysis.figures.search import slices
-from analysis.figures.shift import shift_gap
+from analysis.figures.shift import shift
 from analysis.figures.trade_off import trade_off
+from analysis.findings import Findings
+from analysis.findings import findings
 from analysis.importance import PED_ANOVA
 from analysis.importance import importance_view
 from analysis.results import Results
@@ -80,47 +83,56 @@ class Figure:
         return texts[kind]().encode()
 
 
-def study_figures(results: Results, study: str) -> list[Figure]:
-    """Return the figures that the records of `study` allow, the confirmed ones first."""
+def study_figures(results: Results, study: str, found: Findings | None = None) -> list[Figure]:
+    """Return the figures that the records of `study` allow, the effects first, the search last.
+
+    `found`: its findings, where they are known already.
+    """
     with unchecked():
-        return _study_figures(results, study)
+        return _study_figures(results, study, found or findings(results, study))
 
 
-def _study_figures(results: Results, study: str) -> list[Figure]:
-    plan, records = results.comparable(study), results.records(study)
-    effects = [row for row in results.effects.to_pylist() if row["study"] == study]
+def _study_figures(results: Results, study: str, found: Findings) -> list[Figure]:
+    plan, records = found.plan, results.records(study)
     trials = decoded(records)
     current = [row for row in trials if plan.current is None or row["trial_id"] in plan.current]
     curves = [row for row in results.curves.to_pylist() if row["study"] == study]
     metric = plan.target.metric
     drawn = [
         _figure(
+            name="effects",
+            title="Effects",
+            caption=f"Paired differences with their 95 % intervals; small points are the pairs. {_FILLED}",
+            chart=forest(found),
+        ),
+        _figure(
             name="low_shot",
             title="Accuracy against labelled data" if plan.target.name == "accuracy" else "Low-shot curves",
             caption="Mean over confirm seeds with its 95 % interval; small points are seeds. Arms are set side by "
             "side for legibility. Axes do not start at zero.",
-            chart=low_shot(effects, records, plan),
+            chart=low_shot(found),
         ),
         _figure(
-            name="effects",
-            title="Effects",
-            caption="Paired difference with its 95 % interval; small points are pairs. Filled: a difference was shown "
-            "after correction; hollow: none was shown, or there are too few seeds to show one.",
-            chart=forest(effects, records, plan),
+            name="effects_by_condition",
+            title="Effects by condition",
+            caption=f"Paired difference to {plan.reference} in each condition with its 95 % interval; small points "
+            f"are seeds. {_FILLED}",
+            chart=forest_by_condition(found),
         ),
         _figure(
             name="factors",
             title="Factors, two at a time",
             caption="Mean of the arms at two levels, over all conditions and seeds. Whether a factor or interaction "
             "shows an effect, `ablate query STUDY factors` says.",
-            chart=heat_maps(effects, plan),
+            chart=heat_maps(found.effects, plan),
         ),
         _figure(
             name="shift",
             title="Under shift",
-            caption="Shifted test minus test, taken inside each trial; mean and 95 % interval over seeds, which are "
-            "the small points.",
-            chart=shift_gap(records, plan),
+            caption="Left: paired difference between arms on each shifted test, corrected within it. Right: each "
+            "arm's fall from test to shifted test, taken inside each trial. Means with 95 % intervals; small points "
+            f"are blocks of task and seed. {_FILLED}",
+            chart=shift(found),
         ),
         _figure(
             name="trade_off",
@@ -172,6 +184,11 @@ def _study_figures(results: Results, study: str) -> list[Figure]:
         ),
     ]
     return [figure for figure in drawn if figure is not None]
+
+
+_FILLED = (
+    "Filled: a difference was shown after correction; hollow: none was shown, or there are too few pairs to show one."
+)
 
 
 def _figure(*, name: str, title: str, caption: str, chart: Any | None, exploratory: bool = False) -> Figure | None:

@@ -10,6 +10,8 @@ import altair as alt
 
 from analysis.figures.drawing import INK
 from analysis.figures.drawing import data
+from analysis.figures.drawing import panel_width
+from analysis.figures.drawing import tooltip
 from analysis.plan import StudyPlan
 
 _PHASES = {"search": "#56B4E9", "confirm": "#0072B2", "taken from another study": "#b0b0b0"}
@@ -45,8 +47,8 @@ def cost(trials: Sequence[Mapping[str, Any]], plan: StudyPlan) -> Any | None:
         .encode(
             x=alt.X("sum(minutes):Q", title="device minutes (seconds of a trial x its devices)"),
             y=alt.Y("arm:N", sort=list(plan.arms), title=None, axis=alt.Axis(labelLimit=240)),
-            tooltip=["arm:N", "phase:N", "minutes:Q"],
+            tooltip=tooltip("arm:N", "phase:N", "minutes:Q"),
             color=alt.Color("phase:N", scale=scale, title=None, legend=alt.Legend(orient="bottom")),
         )
-        .properties(width=420, height=24 * len(plan.arms))
+        .properties(width=panel_width(1), height=24 * len(plan.arms))
     )

@@ -6,6 +6,7 @@ import json
 import re
 import warnings
 from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -21,6 +22,18 @@ _REFERENCE_COLOUR = "#8c8c8c"
 # Okabe and Ito's colours, told apart by all common kinds of colour vision; without black and yellow, which vanish
 # on a dark or a light page.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+DARK: Mapping[str, str] = {
+    _REFERENCE_COLOUR: "#b4b4b4",
+    "#0072B2": "#4aa8ec",
+    "#D55E00": "#ff8a3d",
+    "#009E73": "#2ccf9f",
+    "#CC79A7": "#ea9fc8",
+    "#56B4E9": "#a5dcff",
+    "#E69F00": "#ffc44d",
+}
+"""Colour of an arm -> the lighter one that a page's style gives it on a dark page."""
+SEED_SIZE, SEED_OPACITY = 16, 0.55
+"""Of the small points: seeds and pairs."""
 _SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right", "triangle-left")
 
 # Labels are measured with one font and drawn with the reader's: the padding leaves room for a wider one.
@@ -68,6 +81,28 @@ def side_by_side(panels: Sequence[Any], columns: int) -> Any:
         return alt.concat(*panels, columns=columns).add_params(chosen_arm())
 
 
+def panel_width(panels: int) -> int:
+    """Return the width of each of some panels that stand side by side, three at most, on a page."""
+    return {1: 620, 2: 390}.get(panels, 245)
+
+
+def tooltip(*fields: str) -> list[alt.Tooltip]:
+    """Return what a point tells: `arm`, `difference`, ...; a field ends with `:N` where it is text."""
+    return [alt.Tooltip(field, title=_SPOKEN.get(field.partition(":")[0])) for field in fields]
+
+
+_SPOKEN = {
+    "low": "95 % interval from",
+    "high": "to",
+    "ci_low": "95 % interval from",
+    "ci_high": "to",
+    "p_corrected": "p, corrected",
+    "n": "n (pairs)",
+    "against": "less",
+    "data_fraction": "share of the data",
+}
+
+
 def chosen_arm() -> Any:
     """Return the choice of arms in the legend; all until one is clicked."""
     return alt.selection_point(name="chosen", fields=["arm"], bind="legend")
@@ -105,9 +140,17 @@ def svg(drawn: dict[str, Any], name: str) -> str:
     """Return a specification as SVG to stand inline in a page; `name` makes its ids differ from other figures'."""
     import vl_convert
 
-    text = re.sub(r"(\.\d\d)\d+", r"\1", str(vl_convert.vegalite_to_svg(drawn)))  # hundredths of a pixel are enough
+    text = _PLACES.sub(_in_hundredths, str(vl_convert.vegalite_to_svg(drawn)))
     text = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', text)
     return re.sub(r"url\(#([^)]+)\)", rf"url(#{name}-\1)", text)
+
+
+_PLACES = re.compile(r'\b(?:d|transform|[xy][12]?|width|height|viewBox)="[^"]*"')
+"""Attributes that hold pixels."""
+
+
+def _in_hundredths(attribute: re.Match[str]) -> str:
+    return re.sub(r"(\.\d\d)\d+", r"\1", attribute[0])  # of a pixel, which are enough
 
 
 def pdf(drawn: dict[str, Any]) -> bytes:

@@ -1,84 +1,144 @@
-"""Forest plot: the difference of each arm to the reference, with its interval."""
+"""Forest plots: paired differences between arms with their intervals, as declared, primary, and by condition."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import altair as alt
-import pyarrow as pa
 
 from analysis.effects import SHOWN
-from analysis.effects import headline_comparisons
+from analysis.effects import comparer_of
 from analysis.figures.drawing import INK
+from analysis.figures.drawing import SEED_OPACITY
+from analysis.figures.drawing import SEED_SIZE
 from analysis.figures.drawing import arm_colour
 from analysis.figures.drawing import colour_scale
 from analysis.figures.drawing import data
-from analysis.grids import Effects
+from analysis.figures.drawing import tooltip
+from analysis.findings import Findings
 from analysis.grids import condition_heading
 from analysis.grids import headline_rows
-from analysis.observations import observe
 from analysis.plan import StudyPlan
 
+_WIDE = 690
+_HALF = 290
+_MANY = 8
+"""Lines of a panel beyond which they stand closer."""
 
-def forest(effects: Effects, records: pa.Table, plan: StudyPlan) -> Any | None:
-    """Return one row of panels a condition, all conditions together first; None without a single pair.
+Row = Mapping[str, Any]
+Points = list[dict[str, Any]]
 
-    Every pair is a small point: a seed in a condition, a block of task and seed over all of them.
+
+def forest(found: Findings) -> Any | None:
+    """Return the claims, each arm against the reference over all conditions, and each arm against each control.
+
+    None without a single pair. Every pair of the primary comparisons, a block of task and seed, is a small point.
     """
+    plan = found.plan
+    comparer = comparer_of(found.observations, plan, plan.headline)
+    primary = compared(headline_rows(found.effects, "pooled"))
+    pairs = seeds_of((row["arm"], comparer.pooled(row["arm"]).differences) for row in primary)
+    controls = [{**row, "line": f"{row['arm']} less {row['against']}"} for row in found.against_controls]
+    blocks = [pair for row in controls for pair in seeds_of([(row["arm"], row["differences"])], row["line"])]
+    panels = [
+        panel(points_of([{**row, "line": row["claim"]} for row in found.claims]), "declared claims", plan, _WIDE),
+        panel([*points_of(primary), *pairs], f"{plan.headline}: difference to {plan.reference}", plan, _WIDE),
+        panel([*points_of(controls), *blocks], f"{plan.headline}: arms less controls", plan, _WIDE),
+    ]
+    drawn = [part for part in panels if part is not None]
+    return alt.vconcat(*drawn).resolve_scale(x="shared") if drawn else None
+
+
+def forest_by_condition(found: Findings) -> Any | None:
+    """Return a panel a condition; None with a single condition, of which `forest` says the same, or without a pair.
+
+    Every pair, a seed, is a small point.
+    """
+    plan = found.plan
     headings = {cell.label: condition_heading(cell.condition) for cell in plan.cells}
-    points = [
+    comparer = comparer_of(found.observations, plan, plan.headline)
+    rows = compared(headline_rows(found.effects, "cells"))
+    of_condition = {label: [row for row in rows if row["condition"] == label] for label in headings}
+    panels = [
+        panel(
+            [
+                *points_of(of_condition[label]),
+                *seeds_of((row["arm"], comparer.in_condition(row["arm"], label).differences) for row in own),
+            ],
+            headings[label],
+            plan,
+            _HALF,
+        )
+        for label, own in of_condition.items()
+    ]
+    drawn = [part for part in panels if part is not None]
+    return alt.concat(*drawn, columns=2).resolve_scale(x="shared") if len(headings) > 1 and drawn else None
+
+
+def compared(rows: Iterable[Row]) -> list[Row]:
+    """Return the rows that have a difference, each with the reference as the other arm."""
+    return [{**row, "against": row["reference"]} for row in rows if row["difference"] is not None]
+
+
+def points_of(rows: Iterable[Row]) -> Points:
+    """Return the large points of judged rows; a row may name its `line`, which is its arm otherwise."""
+    return [
         {
+            "line": row.get("line", row["arm"]),
             "arm": row["arm"],
-            "panel": headings.get(row["condition"], row["condition"]),
+            "against": row["against"],
             "difference": row["difference"],
             "low": row["difference"] if row["diff_ci_low"] is None else row["diff_ci_low"],
             "high": row["difference"] if row["diff_ci_high"] is None else row["diff_ci_high"],
             "shown": row["verdict"] in SHOWN,  # drawn as a filled point
             "p_corrected": row["p_corrected"],
-            "pairs": row["n_pairs"],
+            "n": row["n_pairs"],
+            "verdict": row["verdict"],
             "kind": "mean",
         }
-        for family in ("pooled", "cells")
-        for row in headline_rows(effects, family)
+        for row in rows
         if row["difference"] is not None
     ]
-    pairs = [
-        {
-            "arm": item.arm,
-            "panel": headings.get(item.condition, item.condition),
-            "difference": difference,
-            "kind": "pair",
-        }
-        for item in headline_comparisons(observe(records, plan), plan)
-        for difference in item.differences
+
+
+def seeds_of(differences: Iterable[tuple[str, Sequence[float]]], line: str | None = None) -> Points:
+    """Return the small points of (arm, its paired differences)."""
+    return [
+        {"line": line or arm, "arm": arm, "difference": difference, "kind": "pair"}
+        for arm, found in differences
+        for difference in found
     ]
-    return _drawn([*points, *pairs], plan) if points else None
 
 
-def _drawn(points: list[dict[str, Any]], plan: StudyPlan) -> Any:
-    arms = [arm for arm in plan.arms if arm != plan.reference]
-    panels = list(dict.fromkeys(point["panel"] for point in points))
-    y = alt.Y("arm:N", sort=arms, title=None, axis=alt.Axis(labelLimit=240))
+def panel(points: Points, title: str, plan: StudyPlan, width: int) -> Any | None:
+    """Return lines of differences with their intervals around zero; None without a point."""
+    if not points:
+        return None
+    lines = list(dict.fromkeys(point["line"] for point in points))
+    y = alt.Y("line:N", sort=lines, title=None, axis=alt.Axis(labelLimit=250))
     colour = arm_colour(plan, legend=False)
     every = alt.Chart(data(points))
     base = every.transform_filter("datum.kind == 'mean'")
-    details = ["arm:N", "difference:Q", "low:Q", "high:Q", "p_corrected:Q", "pairs:Q"]
-    title = f"difference to {plan.reference} ({plan.headline})"
-    fill = alt.condition("datum.shown", alt.value(1), alt.value(0))
-    layers = alt.layer(
+    x = alt.X("difference:Q", title="paired difference", axis=alt.Axis(tickCount=7, format="~g"))
+    layers = [
         every.transform_filter("datum.kind == 'pair'")
-        .mark_point(filled=True, size=9, opacity=0.4)
-        .encode(x=alt.X("difference:Q", title=title), y=y, color=colour, tooltip=["arm:N", "difference:Q"]),
+        .mark_point(filled=True, size=SEED_SIZE, opacity=SEED_OPACITY)
+        .encode(x=x, y=y, color=colour, tooltip=tooltip("arm:N", "difference:Q")),
         base.mark_rule(color=INK, opacity=0.6, strokeDash=[3, 3]).encode(x=alt.datum(0)),
-        base.mark_rule(strokeWidth=1.8).encode(x=alt.X("low:Q", title=title), x2="high:Q", y=y, color=colour),
-        base.mark_point(size=60, strokeWidth=1.8, opacity=1).encode(
-            x=alt.X("difference:Q", title=title),
+        base.mark_rule(strokeWidth=1.8).encode(x=alt.X("low:Q"), x2="high:Q", y=y, color=colour),
+        base.mark_point(size=70, strokeWidth=1.8, opacity=1).encode(
+            x=x,
             y=y,
             color=colour,
             fill=alt.Fill("arm:N", scale=colour_scale(plan), legend=None),
-            fillOpacity=fill,
-            tooltip=details,
+            fillOpacity=alt.condition("datum.shown", alt.value(1), alt.value(0)),
+            tooltip=tooltip(
+                "arm:N", "against:N", "difference:Q", "low:Q", "high:Q", "n:Q", "p_corrected:Q", "verdict:N"
+            ),
         ),
-    ).properties(width=420, height=22 * len(arms))
-    header = alt.Header(labelAngle=0, labelAlign="left", labelOrient="top", labelAnchor="start", labelPadding=2)
-    return layers.facet(row=alt.Row("panel:N", sort=panels, title=None, header=header), spacing=8)
+    ]
+    step = 22 if len(lines) <= _MANY else 16
+    return alt.layer(*layers).properties(width=width, height=step * len(lines), title=title)

@@ -12,14 +12,16 @@ from analysis.figures.drawing import arm_colour
 from analysis.figures.drawing import arm_shape
 from analysis.figures.drawing import data
 from analysis.figures.drawing import pale_unless_chosen
+from analysis.figures.drawing import panel_width
 from analysis.figures.drawing import side_by_side
+from analysis.figures.drawing import tooltip
 from analysis.plan import StudyPlan
 
 _NAMES = {"fanova": "fANOVA", "ped_anova": "PED-ANOVA"}
 
 
 def importances(rows: Sequence[Mapping[str, Any]], plan: StudyPlan) -> Any | None:
-    """Return one panel an evaluator, a point a cell; None where no cell has settings enough.
+    """Return one panel an evaluator, a point a cell; None where no cell has settings enough, or for one parameter.
 
     `rows`: of the view `importance`.
     """
@@ -36,11 +38,14 @@ def importances(rows: Sequence[Mapping[str, Any]], plan: StudyPlan) -> Any | Non
         if row["importance"] is not None
     ]
     evaluators = dict.fromkeys(point["evaluator"] for point in points)
-    panels = [_panel([point for point in points if point["evaluator"] == name], name, plan) for name in evaluators]
-    return side_by_side(panels, columns=2) if panels else None
+    panels = [
+        _panel([point for point in points if point["evaluator"] == name], name, plan, len(evaluators))
+        for name in evaluators
+    ]
+    return side_by_side(panels, columns=2) if len({point["parameter"] for point in points}) > 1 else None
 
 
-def _panel(points: list[dict[str, Any]], evaluator: str, plan: StudyPlan) -> Any:
+def _panel(points: list[dict[str, Any]], evaluator: str, plan: StudyPlan, panels: int) -> Any:
     parameters = list(dict.fromkeys(point["parameter"] for point in points))
     return (
         alt.Chart(data(points))
@@ -51,7 +56,7 @@ def _panel(points: list[dict[str, Any]], evaluator: str, plan: StudyPlan) -> Any
             color=arm_colour(plan),
             shape=arm_shape(plan),
             opacity=pale_unless_chosen(0.75),
-            tooltip=["arm:N", "condition:N", "parameter:N", "importance:Q", "settings:Q"],
+            tooltip=tooltip("arm:N", "condition:N", "parameter:N", "importance:Q", "settings:Q"),
         )
-        .properties(width=300, height=26 * len(parameters), title=_NAMES.get(evaluator, evaluator))
+        .properties(width=panel_width(panels), height=26 * len(parameters), title=_NAMES.get(evaluator, evaluator))
     )

@@ -13,7 +13,9 @@ from analysis.figures.drawing import arm_colour
 from analysis.figures.drawing import arm_shape
 from analysis.figures.drawing import data
 from analysis.figures.drawing import pale_unless_chosen
+from analysis.figures.drawing import panel_width
 from analysis.figures.drawing import side_by_side
+from analysis.figures.drawing import tooltip
 from analysis.grids import condition_heading
 from analysis.plan import StudyPlan
 
@@ -76,14 +78,14 @@ def _points(curves: Sequence[Row], trials: Sequence[Row], plan: StudyPlan, phase
 def _drawn(rows: list[dict[str, Any]], plan: StudyPlan) -> Any:
     order = dict.fromkeys(condition_heading(cell.condition) for cell in plan.cells)
     panels = [name for name in order if any(row["panel"] == name for row in rows)]
-    charts = [_panel([row for row in rows if row["panel"] == name], name, plan) for name in panels]
-    return side_by_side([*charts], columns=min(4, len(charts)))
+    charts = [_panel([row for row in rows if row["panel"] == name], name, plan, len(panels)) for name in panels]
+    return side_by_side([*charts], columns=3)
 
 
-def _panel(rows: list[dict[str, Any]], title: str, plan: StudyPlan) -> Any:
+def _panel(rows: list[dict[str, Any]], title: str, plan: StudyPlan, panels: int) -> Any:
     x = alt.X("step:Q", title="step", axis=alt.Axis(tickCount=4, grid=False))
     y = alt.Y("value:Q", scale=alt.Scale(zero=False), title=plan.target.metric)
-    details = ["arm:N", "seed:Q", "step:Q", "value:Q", "trial:N"]
+    details = tooltip("arm:N", "seed:Q", "step:Q", "value:Q", "trial:N")
     base = alt.Chart(data(rows)).encode(x=x, y=y, color=arm_colour(plan), tooltip=details)
     means = base.transform_filter("datum.kind == 'mean'")
     kinds = {row["kind"] for row in rows}
@@ -102,4 +104,4 @@ def _panel(rows: list[dict[str, Any]], title: str, plan: StudyPlan) -> Any:
         means.mark_point(filled=True, size=35).encode(shape=arm_shape(plan), opacity=pale_unless_chosen()),
     ]
     layers = [lines, *(thick if "mean" in kinds else []), *([crosses] if "stopped" in kinds else [])]
-    return alt.layer(*layers).properties(width=170, height=140, title=title)
+    return alt.layer(*layers).properties(width=panel_width(panels), height=150, title=title)

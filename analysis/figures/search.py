@@ -18,12 +18,17 @@ from analysis.figures.drawing import arm_shape
 from analysis.figures.drawing import colour_scale
 from analysis.figures.drawing import data
 from analysis.figures.drawing import pale_unless_chosen
+from analysis.figures.drawing import panel_width
 from analysis.figures.drawing import side_by_side
+from analysis.figures.drawing import tooltip
 from analysis.plan import StudyPlan
 
 _WIDE = 20.0
-"""Numbers whose greatest is so many times their least are drawn on a logarithmic axis."""
+"""Numbers without a known domain whose greatest is so many times their least are drawn on a logarithmic axis."""
+_LOGARITHMIC = ("loguniform", "lograndint")
 _MOST_AXES = 8
+_LEAST_LINES = 8
+"""Completed settings below which parallel coordinates show no pattern."""
 
 Row = Mapping[str, Any]
 
@@ -34,20 +39,23 @@ def slices(trials: Sequence[Row], plan: StudyPlan) -> Any | None:
     `trials`: rows of `analysis.trials.decoded` that the plan holds. Stopped settings are hollow, at their last value.
     """
     rows = _searched(trials, plan)
-    panels = [_slice(path, [row for row in rows if path in row["parameters"]], plan) for path in _paths(rows)]
+    paths = _paths(rows)
+    panels = [_slice(path, [row for row in rows if path in row["parameters"]], plan, len(paths)) for path in paths]
     return side_by_side([*panels], columns=3) if panels else None
 
 
 def parallel_coordinates(trials: Sequence[Row], plan: StudyPlan) -> Any | None:
-    """Return a line a completed setting over all its parameters to the target; None with fewer than two parameters.
+    """Return a line a completed setting over all its parameters to the target.
 
-    Each axis runs from the least to the greatest value found, logarithmic where the slice is; categories in order.
+    None with fewer than two parameters, or too few settings to see a pattern. Each axis runs from the least to the
+    greatest value found, logarithmic where the slice is; categories in order.
     """
     rows = [row for row in _searched(trials, plan) if row["state"] == "completed"]
     axes = [*_paths(rows)[: _MOST_AXES - 1], plan.target.metric]
-    if len(axes) < 3 or not rows:
+    if len(axes) < 3 or len(rows) < _LEAST_LINES:
         return None
-    scales = {axis: _Axis([value for row in rows if (value := _at(row, axis, plan)) is not None]) for axis in axes}
+    found = {axis: [value for row in rows if (value := _at(row, axis, plan)) is not None] for axis in axes}
+    scales = {axis: _Axis(values, is_log=_is_log(axis, values, plan)) for axis, values in found.items()}
     points = [
         {
             "trial": row["trial"],
@@ -69,7 +77,7 @@ def parallel_coordinates(trials: Sequence[Row], plan: StudyPlan) -> Any | None:
     x = alt.X("axis:N", sort=[_short(axis) for axis in axes], title=None, axis=alt.Axis(labelAngle=0, labelLimit=130))
     y = alt.Y("place:Q", axis=None, scale=alt.Scale(domain=[-0.05, 1.05], nice=False))
     colour = alt.Color("target:Q", title=plan.target.metric, scale=alt.Scale(scheme="viridis"))
-    details = [alt.Tooltip(name) for name in ("arm:N", "target:Q", "trial:N")]
+    details = tooltip("arm:N", "target:Q", "trial:N")
     lines = alt.Chart(data(points)).mark_line(strokeWidth=1.2, opacity=0.55)
     words = alt.Chart(data(ends)).mark_text(align="left", dx=5, fontSize=10, color=INK)
     return alt.layer(
@@ -102,7 +110,7 @@ def _paths(rows: Sequence[Row]) -> list[str]:
     return [path for path, values in found.items() if len(values) > 1]
 
 
-def _slice(path: str, rows: Sequence[Row], plan: StudyPlan) -> Any:
+def _slice(path: str, rows: Sequence[Row], plan: StudyPlan, panels: int) -> Any:
     values = [row["parameters"][path] for row in rows]
     numeric = all(_is_number(value) for value in values)
     points = [
@@ -115,35 +123,50 @@ def _slice(path: str, rows: Sequence[Row], plan: StudyPlan) -> Any:
         }
         for row in rows
     ]
-    is_log = numeric and _is_wide(values)
-    scale = alt.Scale(type="log", nice=False, padding=8) if is_log else alt.Scale(zero=False, nice=False, padding=8)
-    x = alt.X("value:Q", title=_short(path), scale=scale, axis=alt.Axis(tickCount=4, grid=False, format="~g"))
+    x = alt.X("value:Q", title=_short(path), **_scaled(path, values, plan)) if numeric else None
     category = alt.X("value:N", title=_short(path), axis=alt.Axis(labelAngle=0, labelLimit=70))
     filled = alt.condition("datum.state == 'stopped'", alt.value(0), alt.value(0.75))
     return (
         alt.Chart(data(points))
         .mark_point(size=26, strokeWidth=1.2)
         .encode(
-            x=x if numeric else category,
+            x=x or category,
             y=alt.Y("target:Q", scale=alt.Scale(zero=False), title=plan.target.metric),
             color=arm_colour(plan),
             fill=alt.Fill("arm:N", scale=colour_scale(plan), title=None, legend=alt.Legend(orient="bottom")),
             fillOpacity=filled,
             shape=arm_shape(plan),
             opacity=pale_unless_chosen(),
-            tooltip=["arm:N", f"value:{'Q' if numeric else 'N'}", "target:Q", "state:N", "trial:N"],
+            tooltip=tooltip("arm:N", f"value:{'Q' if numeric else 'N'}", "target:Q", "state:N", "trial:N"),
         )
-        .properties(width=200, height=150)
+        .properties(width=panel_width(panels), height=150)
     )
+
+
+def _scaled(path: str, values: Sequence[float], plan: StudyPlan) -> dict[str, Any]:
+    """Return scale and axis of a numeric parameter, logarithmic where its domain is."""
+    if not _is_log(path, values, plan):
+        axis = alt.Axis(tickCount=4, grid=False, format="~g")
+        return {"scale": alt.Scale(zero=False, nice=False, padding=8), "axis": axis}
+    least, most = min(values), max(values)
+    decades = range(math.floor(math.log10(least)), math.ceil(math.log10(most)) + 1)
+    within = (1, 2, 5) if most < 100 * least else (1,)
+    ticks = [tick for decade in decades for times in within if least <= (tick := float(f"{times}e{decade}")) <= most]
+    axis = alt.Axis(values=ticks or [least, most], grid=False, format="~e" if most < _SMALL else "~g")
+    return {"scale": alt.Scale(type="log", nice=False, padding=8), "axis": axis}
+
+
+_SMALL = 0.01
+"""Numbers below it are written with an exponent."""
 
 
 class _Axis:
     """Values of one axis of the parallel coordinates, placed in [0, 1]."""
 
-    def __init__(self, values: Sequence[Any]) -> None:
+    def __init__(self, values: Sequence[Any], *, is_log: bool) -> None:
         self._numeric = all(_is_number(value) for value in values)
         self._order = [] if self._numeric else sorted({str(value) for value in values})
-        self._log = self._numeric and _is_wide(values)
+        self._log = is_log
         self._low: float = min(values) if self._numeric else 0
         self._high: float = max(values) if self._numeric else len(self._order) - 1
 
@@ -169,8 +192,14 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _is_wide(values: Sequence[float]) -> bool:
-    return min(values) > 0 and max(values) / min(values) >= _WIDE
+def _is_log(path: str, values: Sequence[Any], plan: StudyPlan) -> bool:
+    """Whether the parameter's domain is logarithmic, or, of one that the study no longer has, its values are wide."""
+    if not all(_is_number(value) and value > 0 for value in values):
+        return False
+    domain = plan.search.space.get(path)
+    if domain is not None:
+        return any(name in domain for name in _LOGARITHMIC)
+    return bool(max(values) / min(values) >= _WIDE)
 
 
 def _short(path: str) -> str:

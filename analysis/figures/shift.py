@@ -1,4 +1,4 @@
-"""Shift gap: how far each arm falls from test to the shifted tests."""
+"""Under shift: how the arms differ on each shifted test, and how far each falls from test to it."""
 
 from __future__ import annotations
 
@@ -6,71 +6,89 @@ from typing import Any
 
 import altair as alt
 import numpy as np
-import pyarrow as pa
 
+from analysis.comparison import Unit
+from analysis.effects import comparer_of
 from analysis.figures.drawing import INK
+from analysis.figures.drawing import SEED_OPACITY
+from analysis.figures.drawing import SEED_SIZE
 from analysis.figures.drawing import arm_colour
 from analysis.figures.drawing import data
+from analysis.figures.drawing import tooltip
+from analysis.figures.forest import compared
+from analysis.figures.forest import panel
+from analysis.figures.forest import points_of
+from analysis.figures.forest import seeds_of
+from analysis.findings import Findings
 from analysis.observations import Observations
-from analysis.observations import observe
 from analysis.plan import StudyPlan
 from analysis.statistics import t_interval
 
+_WIDTH = 280
 
-def shift_gap(records: pa.Table, plan: StudyPlan) -> Any | None:
-    """Return one panel a task and shifted split: shifted minus test, mean and 95 % interval over seeds.
 
-    The gap is taken inside each trial and averaged over the conditions of a task under one seed. None where no
-    shifted split is observed.
+def shift(found: Findings) -> Any | None:
+    """Return two panels a shifted split: the paired differences between arms on it, and each arm's fall from test.
+
+    The first are rows of `effects` over all conditions that have the split, corrected within it. A fall is taken
+    inside each trial and averaged over the conditions of a task under one seed. None where no shifted split is seen.
     """
-    observations = observe(records, plan)
+    observations, plan = found.observations, found.plan
     name = plan.target.name
     splits = [metric for metric in observations.metrics if metric.startswith("test_") and metric.endswith(f"/{name}")]
-    rows = [
-        row
+    differences = [_differences(found, metric) for metric in splits]
+    falls = [
+        _drawn(rows, f"{metric.partition('/')[0]} minus test", plan)
         for metric in splits
-        for task in dict.fromkeys(observations.tasks.values())
-        for arm in plan.arms
-        for row in _gaps(observations, plan, metric, task, arm)
+        if (rows := [row for arm in plan.arms for row in _falls(observations, plan, metric, arm)])
     ]
-    return _drawn(rows, plan) if rows else None
+    columns = [
+        alt.vconcat(*drawn).resolve_scale(x="shared")
+        for panels in (differences, falls)
+        if (drawn := [part for part in panels if part is not None])
+    ]
+    return alt.hconcat(*columns, spacing=30) if columns else None
 
 
-def _gaps(observations: Observations, plan: StudyPlan, metric: str, task: str, arm: str) -> list[dict[str, Any]]:
-    """Return the mean with its interval, and each seed."""
-    labels = [label for label in plan.conditions if observations.tasks[label] == task]
-    by_seed: dict[int, list[float]] = {}
-    for label in labels:
+def _differences(found: Findings, metric: str) -> Any | None:
+    plan = found.plan
+    comparer = comparer_of(found.observations, plan, metric)
+    rows = compared(row for row in found.effects if row["metric"] == metric and row["family"] == "pooled")
+    pairs = seeds_of((row["arm"], comparer.pooled(row["arm"]).differences) for row in rows)
+    title = f"{metric.partition('/')[0]}: difference to {plan.reference}"
+    return panel([*points_of(rows), *pairs], title, plan, _WIDTH)
+
+
+def _falls(observations: Observations, plan: StudyPlan, metric: str, arm: str) -> list[dict[str, Any]]:
+    """Return the mean with its interval, and each block of task and seed."""
+    by_block: dict[Unit, list[float]] = {}
+    for label in plan.conditions:
         test = observations.of(f"test/{plan.target.name}", (arm, label))
         for seed, value in observations.of(metric, (arm, label)).items():
             if seed in test:
-                by_seed.setdefault(seed, []).append(value - test[seed])
-    gaps = {seed: float(np.mean(values)) for seed, values in by_seed.items()}
-    if not gaps:
+                by_block.setdefault((observations.tasks[label], seed), []).append(value - test[seed])
+    falls = {block: float(np.mean(values)) for block, values in by_block.items()}
+    if not falls:
         return []
-    mean = float(np.mean(list(gaps.values())))
-    low, high = t_interval(list(gaps.values())) or (mean, mean)
-    place = {"arm": arm, "panel": f"{task}: {metric.partition('/')[0]} minus test"}
-    seeds = [{**place, "gap": gap, "seed": seed, "kind": "seed"} for seed, gap in gaps.items()]
-    return [{**place, "gap": mean, "low": low, "high": high, "kind": "mean"}, *seeds]
+    mean = float(np.mean(list(falls.values())))
+    low, high = t_interval(list(falls.values())) or (mean, mean)
+    place = {"arm": arm, "split": metric.partition("/")[0]}
+    blocks = [{**place, "gap": gap, "task": task, "seed": seed, "kind": "seed"} for (task, seed), gap in falls.items()]
+    return [{**place, "gap": mean, "low": low, "high": high, "n": len(falls), "kind": "mean"}, *blocks]
 
 
-def _drawn(rows: list[dict[str, Any]], plan: StudyPlan) -> Any:
-    y = alt.Y("arm:N", sort=list(plan.arms), title=None, axis=alt.Axis(labelLimit=240))
+def _drawn(rows: list[dict[str, Any]], title: str, plan: StudyPlan) -> Any:
+    y = alt.Y("arm:N", sort=list(plan.arms), title=None, axis=alt.Axis(labelLimit=250))
+    x = alt.X("gap:Q", title=f"change of {plan.target.name}")
     colour = arm_colour(plan, legend=False)
     every = alt.Chart(data(rows))
     base = every.transform_filter("datum.kind == 'mean'")
-    title = f"change of {plan.target.name}"
-    layers = alt.layer(
+    details = tooltip("arm:N", "gap:Q", "low:Q", "high:Q", "n:Q")
+    return alt.layer(
         every.transform_filter("datum.kind == 'seed'")
-        .mark_point(filled=True, size=9, opacity=0.4)
-        .encode(x=alt.X("gap:Q", title=title), y=y, color=colour, tooltip=["arm:N", "seed:Q", "gap:Q"]),
+        .mark_point(filled=True, size=SEED_SIZE, opacity=SEED_OPACITY)
+        .encode(x=x, y=y, color=colour, tooltip=tooltip("arm:N", "task:N", "seed:Q", "gap:Q")),
         base.mark_rule(color=INK, opacity=0.6, strokeDash=[3, 3]).encode(x=alt.datum(0)),
-        base.mark_rule(strokeWidth=1.8).encode(x=alt.X("low:Q", title=title), x2="high:Q", y=y, color=colour),
-        base.mark_point(filled=True, size=60, opacity=1).encode(
-            x=alt.X("gap:Q", title=title), y=y, color=colour, tooltip=["arm:N", "gap:Q", "low:Q", "high:Q"]
-        ),
-    ).properties(width=420, height=22 * len(plan.arms))
-    panels = list(dict.fromkeys(row["panel"] for row in rows))
-    header = alt.Header(labelAngle=0, labelAlign="left", labelOrient="top", labelAnchor="start", labelPadding=2)
-    return layers.facet(row=alt.Row("panel:N", sort=panels, title=None, header=header), spacing=8)
+        base.mark_rule(strokeWidth=1.8).encode(x=alt.X("low:Q"), x2="high:Q", y=y, color=colour),
+        base.mark_point(filled=True, size=60, opacity=1).encode(x=x, y=y, color=colour, tooltip=details),
+    ).properties(width=_WIDTH, height=(22 if len(plan.arms) <= 8 else 16) * len(plan.arms), title=title)

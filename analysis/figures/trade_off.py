@@ -10,11 +10,15 @@ from typing import Any
 import altair as alt
 import numpy as np
 
+from analysis.figures.drawing import SEED_OPACITY
+from analysis.figures.drawing import SEED_SIZE
 from analysis.figures.drawing import arm_colour
 from analysis.figures.drawing import arm_shape
 from analysis.figures.drawing import data
 from analysis.figures.drawing import pale_unless_chosen
+from analysis.figures.drawing import panel_width
 from analysis.figures.drawing import side_by_side
+from analysis.figures.drawing import tooltip
 from analysis.grids import condition_heading
 from analysis.plan import StudyPlan
 
@@ -45,7 +49,7 @@ def trade_off(trials: Sequence[Row], plan: StudyPlan) -> Any | None:
         return None
     points = [*_means(seeds), *seeds]
     order = [name for name in dict.fromkeys(headings.values()) if any(point["panel"] == name for point in points)]
-    panels = [_panel([point for point in points if point["panel"] == name], name, plan) for name in order]
+    panels = [_panel([point for point in points if point["panel"] == name], name, plan, len(order)) for name in order]
     return side_by_side([*panels], columns=3)
 
 
@@ -59,17 +63,17 @@ def _means(seeds: Sequence[Row]) -> list[dict[str, Any]]:
     return found
 
 
-def _panel(points: Sequence[dict[str, Any]], title: str, plan: StudyPlan) -> Any:
+def _panel(points: Sequence[dict[str, Any]], title: str, plan: StudyPlan, panels: int) -> Any:
     x = alt.X("seconds:Q", title="device seconds of a trial", scale=alt.Scale(zero=False, padding=10))
     y = alt.Y("value:Q", title=plan.headline, scale=alt.Scale(zero=False))
     base = alt.Chart(data(points)).encode(
-        x=x, y=y, color=arm_colour(plan), tooltip=["arm:N", "kind:N", "seed:Q", "seconds:Q", "value:Q"]
+        x=x, y=y, color=arm_colour(plan), tooltip=tooltip("arm:N", "kind:N", "seed:Q", "seconds:Q", "value:Q")
     )
     return alt.layer(
         base.transform_filter("datum.kind == 'seed'")
-        .mark_point(filled=True, size=14)
-        .encode(opacity=pale_unless_chosen(0.45)),
+        .mark_point(filled=True, size=SEED_SIZE)
+        .encode(opacity=pale_unless_chosen(SEED_OPACITY)),
         base.transform_filter("datum.kind == 'mean'")
         .mark_point(filled=True, size=85)
         .encode(shape=arm_shape(plan), opacity=pale_unless_chosen()),
-    ).properties(width=220, height=170, title=title)
+    ).properties(width=panel_width(panels), height=170, title=title)

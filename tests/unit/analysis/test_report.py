@@ -78,7 +78,7 @@ def test_the_page_says_what_it_cost_and_how_to_reproduce_it(page: Page) -> None:
 
 
 def test_every_figure_is_inline(page: Page) -> None:
-    assert sum(tag == "svg" for tag, _ in page.tags) == 7
+    assert sum(tag == "svg" for tag, _ in page.tags) == 8
 
 
 def test_an_unfinished_study_has_a_report_that_says_so(store_uri: str, tmp_path: Path) -> None:
