@@ -9,10 +9,11 @@ from analysis.power import ArmPower
 from analysis.power import Share
 from analysis.power import Tally
 
+_ENDLESS = 100_000  # columns: names are whole, and what shows the text may wrap it
 COLUMNS = ("arm", "true effect", "found", "95 % interval", "mean estimate", "bias", "interval width", "covered")
 
 
-def power_table(tally: Tally, *, width: int = 120) -> str:
+def power_table(tally: Tally) -> str:
     """Return one line an arm, and sentences on what the table cannot say."""
     from rich import box
     from rich.console import Console
@@ -20,7 +21,7 @@ def power_table(tally: Tally, *, width: int = 120) -> str:
     from rich.text import Text
 
     file = io.StringIO()
-    console = Console(file=file, width=width, no_color=True, highlight=False)
+    console = Console(file=file, width=_ENDLESS, no_color=True, highlight=False)
     title = (
         f"{tally.headline} over all conditions: difference to {tally.reference}, in {tally.studies} simulated studies"
     )

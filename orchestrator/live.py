@@ -14,6 +14,7 @@ from rich.text import Text
 
 from orchestrator.activity import Activity
 from orchestrator.activity import Clock
+from orchestrator.cell_name import CellName
 from orchestrator.cell_trials import ENDED
 from orchestrator.display import Trials
 from orchestrator.display import opening
@@ -97,7 +98,7 @@ class LiveDisplay:
     def _table(self, queue: TrialQueue) -> Table:
         table = Table(box=None, pad_edge=False)
         for name in ("cell", "search", "confirm", "failed", f"best {queue.study.target.metric}", ""):
-            table.add_column(name, justify="left" if name in ("cell", "") else "right")
+            table.add_column(name, justify="left" if name in ("cell", "") else "right", no_wrap=name != "cell")
         cells = queue.progress()
         shown = most_telling(cells, max(3, self._console.height - SPARE_LINES))
         for cell in shown:
@@ -113,9 +114,9 @@ def most_telling(cells: list[CellProgress], count: int) -> list[CellProgress]:
     return [cells[i] for i in sorted(ranked[:count])]
 
 
-def _row(cell: CellProgress) -> tuple[Text, ...]:
+def _row(cell: CellProgress) -> tuple[CellName | Text, ...]:
     return (
-        Text(cell.cell, overflow="ellipsis", no_wrap=True),
+        CellName(cell.cell, one_line=True),
         Text(f"{cell.search_done}/{cell.search_total}"),
         Text(f"{cell.confirm_done}/{cell.confirm_total}"),
         Text(str(cell.failed or ""), style="red"),

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from orchestrator.cell_name import CellName
 from orchestrator.costs import Cost
 from orchestrator.durations import duration
 from orchestrator.progress import CellProgress
@@ -24,16 +25,16 @@ from search_spaces.study import Study
 
 FAILURES_SHOWN = 20
 CONFOUNDED_SHOWN = 12
-WIDTH = 160
-"""Columns where the output is not a terminal."""
+_ENDLESS = 100_000
+"""Columns where the output is not a terminal: names are whole there, and no line is wrapped."""
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Return a console that prints text as it is; on a pipe it never wraps a line."""
+    """Return a console that prints text as it is; on a pipe it neither wraps a line nor cuts a name."""
     found = Console(stderr=stderr, highlight=False, markup=False)
     if found.is_terminal:
         return found
-    return Console(stderr=stderr, highlight=False, markup=False, width=WIDTH, soft_wrap=True)
+    return Console(stderr=stderr, highlight=False, markup=False, width=_ENDLESS, soft_wrap=True)
 
 
 def print_plan(out: Console, queue: TrialQueue, cost: Cost, *, missing: str = "", outdated: int = 0) -> None:
@@ -63,6 +64,7 @@ def print_plan(out: Console, queue: TrialQueue, cost: Cost, *, missing: str = ""
 def print_status(out: Console, standing: Standing) -> None:
     """Print how far each cell is, which trials failed and why, and what in the store could not be read."""
     out.print(cells_table(standing.cells, standing.metric))
+    out.print(best(standing.metric))
     out.print(recorded(standing))
     for cell, front in standing.fronts.items():
         out.print(f"front of {cell} ({standing.metric}): {'; '.join(front)}")
@@ -117,17 +119,25 @@ def failure(record: Record) -> str:
     return f"failed: {record.cell} {record.phase} seed {record.seed} ({record.cause}){reason}"
 
 
-def cells_table(cells: Sequence[CellProgress], metric: str) -> Table:
-    """Return one row a cell: what is recorded of its search and of its confirm seeds, and its best target."""
+def best(metric: str) -> str:
+    """Return what the column `best` of `cells_table` means."""
+    return f"best: the best mean {metric} of a setting"
+
+
+def cells_table(cells: Sequence[CellProgress], metric: str, *, line_each: bool = False) -> Table:
+    """Return one row a cell: what is recorded of its search and of its confirm seeds, and its best `metric`.
+
+    Where the terminal is narrow, the cells' names are wrapped, or cut if each is to take one line; never a number.
+    """
     table = Table(box=None, pad_edge=False)
-    table.add_column("cell", no_wrap=True)
+    table.add_column("cell")
     stops = any(cell.stopped for cell in cells)
     for name in (
         "search",
         "confirm",
         *(["stopped"] if stops else []),
         "failed",
-        *([f"best {metric}"] if metric else []),
+        *(["best"] if metric else []),
     ):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
@@ -137,7 +147,8 @@ def cells_table(cells: Sequence[CellProgress], metric: str) -> Table:
         confirm = Text(f"{cell.confirm_done}/{cell.confirm_total}")
         stopped = [Text(str(cell.stopped or ""))] if stops else []
         failed = Text(str(cell.failed or ""))
-        table.add_row(Text(cell.cell), search, confirm, *stopped, failed, *best, Text(cell.state))
+        name = CellName(cell.cell, one_line=line_each)
+        table.add_row(name, search, confirm, *stopped, failed, *best, Text(cell.state))
     return table
 
 

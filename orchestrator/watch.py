@@ -13,6 +13,7 @@ from rich.text import Text
 from orchestrator.cell_trials import ENDED
 from orchestrator.live import SPARE_LINES
 from orchestrator.live import most_telling
+from orchestrator.overview import best
 from orchestrator.overview import cells_table
 from orchestrator.overview import failure
 from orchestrator.overview import recorded
@@ -52,10 +53,10 @@ def _drawing(found: Standing, out: Console) -> Group | Text:
     line = Text(recorded(found))
     if not out.is_terminal:
         return line
-    shown = most_telling(list(found.cells), max(3, out.height - SPARE_LINES - FAILURES_SHOWN))
+    shown = most_telling(list(found.cells), max(3, out.height - SPARE_LINES - FAILURES_SHOWN - 1))
     rest = [Text(f"... {len(found.cells) - len(shown)} more cells")] if len(shown) < len(found.cells) else []
     failed = [Text(failure(record), style="red") for record in found.failed[-FAILURES_SHOWN:]]
-    return Group(cells_table(shown, found.metric), *rest, *failed, line)
+    return Group(cells_table(shown, found.metric, line_each=True), *rest, Text(best(found.metric)), *failed, line)
 
 
 class _Lines:
