@@ -31,6 +31,11 @@ _ALL = click.option("--all", "all_named", is_flag=True, help="Name every problem
 _DECODE = click.option(
     "--decode/--no-decode", default=True, show_default=True, help="Decode every picture, in parallel."
 )
+_LEAVE_OUT = click.option(
+    "--leave-out",
+    is_flag=True,
+    help="List pictures that are missing or damaged in left_out.json, up to that share of all: no trial sees them.",
+)
 
 
 @click.group()
@@ -89,13 +94,22 @@ def show() -> None:
 @_TASK
 @_UNREADABLE
 @_DECODE
+@_LEAVE_OUT
 @_ALL
 @QUIET
 @boundary
-def check(folder: str, task: str | None, most_unreadable: float, decode: bool, all_named: bool, quiet: bool) -> None:
-    """Read every row and picture of a real data set's FOLDER and tell what is wrong with it; write nothing.
+def check(
+    folder: str,
+    task: str | None,
+    most_unreadable: float,
+    decode: bool,
+    leave_out: bool,
+    all_named: bool,
+    quiet: bool,
+) -> None:
+    """Read every row and picture of a real data set's FOLDER and tell what is wrong with it; train nothing.
 
-    Ends with status 2 where trials cannot use the data set, or should not.
+    Ends with status 2 where trials cannot use the data set, or should not. Writes nothing without --leave-out.
 
     \b
     ablate data check /data/vcr
@@ -104,7 +118,8 @@ def check(folder: str, task: str | None, most_unreadable: float, decode: bool, a
     """
     from trainables.data.convert import check
 
-    _inspect(partial(check, decode=decode), folder, task, most_unreadable, all_named, quiet, doing="check")
+    run = partial(check, decode=decode, most_left_out=most_unreadable if leave_out else None)
+    _inspect(run, folder, task, most_unreadable, all_named, quiet, doing="check")
 
 
 @data.command()
@@ -270,6 +285,8 @@ def _inspect(
     from trainables.data.findings import NUM_NAMED
     from trainables.data.inspection import described
     from trainables.data.inspection import judge
+    from trainables.data.left_out import FILE
+    from trainables.data.left_out import left_out
 
     name = _task(folder, task)
     most_named = sys.maxsize if all_named else NUM_NAMED
@@ -279,6 +296,8 @@ def _inspect(
     for inspection in found:
         for line in described(inspection, told):
             click.echo(line)
+    if unseen := len(left_out(found[0].folder)):
+        click.echo(f"left out of all splits: {unseen:,} pictures that {found[0].folder / FILE} lists")
     judge(found, most)
     return found
 

@@ -17,10 +17,14 @@ from trainables.cache import write_atomically
 from trainables.data.boxes import Boxes
 from trainables.data.examples import Example
 from trainables.data.findings import BAD_FILE
+from trainables.data.findings import BAD_PICTURE
+from trainables.data.findings import LEFT_OUT
+from trainables.data.findings import MISSING_IMAGE
 from trainables.data.findings import NUM_NAMED
 from trainables.data.findings import Findings
 from trainables.data.inspection import Inspection
 from trainables.data.layout import task_folder
+from trainables.data.left_out import leave_out
 from trainables.data.overlaps import Overlaps
 from trainables.data.reading import MOST_UNREADABLE
 from trainables.data.reading import refuse
@@ -44,13 +48,16 @@ def check(
     *,
     splits: Sequence[str] = (),
     decode: bool = True,
+    most_left_out: float | None = None,
     most_named: int = NUM_NAMED,
 ) -> list[Inspection]:
     """Read every row of the splits (of all, if none is named), decode every picture; return what is wrong.
 
-    Writes nothing. `decode`: false where the pictures are only looked for.
+    Writes nothing but, with `most_left_out`, the list of the pictures that are missing or damaged, if they are no
+    greater share of all (`trainables.data.left_out`). `decode`: false where the pictures are only looked for.
 
-    `most_named`: problems of a kind that are named. Raises `MissingData` if files are missing.
+    `most_named`: problems of a kind that are named. Raises `MissingData` if files are missing, `UnreadableData` if
+    too many pictures would be left out.
     """
     folder = task_folder(task, data, cache)
     found, decoded, overlaps = [], set[str](), Overlaps()
@@ -67,7 +74,18 @@ def check(
         if decode:
             inspection.decode(progress, decoded)
         found.append(inspection)
+    if most_left_out is not None:
+        _leave_out(folder, found, most_left_out)
     return found
+
+
+def _leave_out(folder: Path, found: Sequence[Inspection], most: float) -> None:
+    pictures = {image for inspection in found for image in inspection.unseen}
+    if pictures:
+        leave_out(folder, pictures, len({image for inspection in found for image in inspection.num_boxes}), most)
+    for inspection in found:
+        inspection.findings.rename(BAD_PICTURE, LEFT_OUT)
+        inspection.findings.rename(MISSING_IMAGE, LEFT_OUT)
 
 
 def prepare_examples(

@@ -26,6 +26,7 @@ BAD_ROW = "row unreadable"
 TWICE = "id a second time"
 SHARED_ROW = "row of an earlier split"
 SHARED_IMAGE = "image of an earlier split"
+LEFT_OUT = "picture left out from now on"
 OTHER_SIZE = "picture of another size than its metadata says"
 NO_METADATA = "metadata missing"
 OUTSIDE = "box empty or outside its image"
@@ -34,13 +35,14 @@ NO_BOX = "tag without a box in the metadata"
 KINDS: dict[str, tuple[Weight, str]] = {
     BAD_FILE: ("error", "get the file again"),
     NO_EXAMPLE: ("error", "add rows (a val that is carved out of train takes 5 % of its images)"),
-    MISSING_IMAGE: ("error", "get the pictures, convert region features instead, or remove the rows that name them"),
-    BAD_PICTURE: ("error", "get the pictures again, or remove the rows that name them"),
+    MISSING_IMAGE: ("error", "get the pictures, convert region features instead, or leave a few out (--leave-out)"),
+    BAD_PICTURE: ("error", "get the pictures again, or leave a few out (--leave-out)"),
     BAD_METADATA: ("error", "get the files again, or remove them to cut their images into a grid"),
     BAD_ROW: ("share", "get the file again, or remove these rows"),
     TWICE: ("share", "keep one row of each id"),
     SHARED_ROW: ("share", "remove the rows from one of the splits: a test must not repeat what was trained on"),
     SHARED_IMAGE: ("told", ""),
+    LEFT_OUT: ("told", ""),
     OTHER_SIZE: ("told", ""),
     NO_METADATA: ("told", ""),
     OUTSIDE: ("told", ""),
@@ -65,6 +67,12 @@ class Findings:
         named = self.named.setdefault(kind, [])
         if len(named) < self.most:
             named.append(printable(where, _MOST_SAID))
+
+    def rename(self, kind: str, new: str) -> None:
+        """Count the problems of a kind as those of another."""
+        if kind in self.counts:
+            self.counts[new] = self.counts.get(new, 0) + self.counts.pop(kind)
+            self.named[new] = [*self.named.get(new, []), *self.named.pop(kind)][: self.most]
 
     def faults(self, num_rows: int, most: float) -> list[Fault]:
         """Return the kinds of which a split of `num_rows` has more than it may have.

@@ -73,6 +73,8 @@ class Inspection:
     num_boxes: dict[str, int] = field(default_factory=dict)
     """image -> number of its boxes, in order of appearance."""
     findings: Findings = field(default_factory=Findings)
+    unseen: list[str] = field(default_factory=list)
+    """Images whose picture is missing or damaged."""
     sizes: dict[str, tuple[float, float]] = field(default_factory=dict)
     """image -> width and height, where its metadata says both."""
     rows: list[BadRows] = field(default_factory=list)
@@ -145,6 +147,7 @@ class Inspection:
             if found.missing:  # counted while the rows were read, where a picture is needed
                 continue
             if found.size is None:
+                self.unseen.append(found.name)
                 self.findings.add(BAD_PICTURE, found.fault)
             elif found.name in self.sizes and found.size != self.sizes[found.name]:
                 sizes = [f"{width:g} x {height:g}" for width, height in (found.size, self.sizes[found.name])]
@@ -152,6 +155,7 @@ class Inspection:
 
     def _boxes(self, pictures: Pictures, image: str) -> Boxes:
         if self.needs_pictures and image not in self._converted and image not in pictures:
+            self.unseen.append(image)
             self.findings.add(MISSING_IMAGE, image)
         metadata = self._metadata(pictures, image)
         if metadata is None:

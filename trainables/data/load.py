@@ -16,6 +16,7 @@ from trainables.data.examples import TaskSplit
 from trainables.data.examples import Text
 from trainables.data.layout import layout_of
 from trainables.data.layout import task_folder
+from trainables.data.left_out import kept
 from trainables.data.mini.spec import PRESETS
 from trainables.data.slices import read_slices
 from trainables.data.snli_ve import CLASSES
@@ -101,11 +102,12 @@ def classes_of(task: str, folder: Path) -> tuple[str, ...]:
 
 
 def read_examples(task: str, folder: Path, split: str, origin: Source, classes: tuple[str, ...]) -> Iterator[Example]:
-    """Yield the examples of a split as its files give them, one row after the other."""
+    """Yield the examples of a split as its files give them, one row after the other, but for pictures left out."""
     slices = read_slices(folder, split)
     if task == "vcr":
-        return read_vcr(origin, slices)
-    return read_snli_ve(origin, slices) if task == "snli_ve" else read_vqa(origin, slices, classes)
+        return kept(read_vcr(origin, slices), folder)
+    examples = read_snli_ve(origin, slices) if task == "snli_ve" else read_vqa(origin, slices, classes)
+    return kept(examples, folder)
 
 
 def fitted(example: Example, num_boxes: int) -> Example:

@@ -18,6 +18,7 @@ from typing import Literal
 from trainables.data.layout import LAYOUTS
 from trainables.data.layout import VQA_CP
 from trainables.data.layout import layout_of
+from trainables.data.left_out import FILE as LEFT_OUT
 from trainables.data.mini.spec import PRESETS
 from trainables.data.mini.spec import preset
 from trainables.data.reading import lines
@@ -120,7 +121,7 @@ def data_files(task: str, folder: Path) -> list[Path]:
     layout = layout_of(task, folder)
     names = {name for split in ("train", "val", "test") for name in layout.files_of(split)}
     names |= {name for split in _shifted_files(task, folder) for name in layout.files_of(split)}
-    names |= {*_LISTED[task].values(), *(_PUBLISHED.values() if task == "vcr" else ())}
+    names |= {LEFT_OUT, *_LISTED[task].values(), *(_PUBLISHED.values() if task == "vcr" else ())}
     names |= {name for split in _blind(task, folder) for name in BLIND[task][split]}
     paths = [folder / name for name in names] + sorted((folder / "slices").glob("*.json"))
     return sorted(path for path in paths if path.is_file())

@@ -76,6 +76,19 @@ def test_pictures_that_are_not_there_end_with_status_2(flickr: Path) -> None:
         assert "image missing (train 1, val 1, test 1): get the pictures" in result.output
 
 
+def test_a_damaged_picture_ends_with_status_2_until_it_is_left_out(flickr: Path) -> None:
+    (flickr / "flickr30k_images/120.jpg").write_bytes(b"<html>404</html>")
+    refused = run("check", flickr, "-q")
+    too_many = run("check", flickr, "-q", "--leave-out")
+    left_out = run("check", flickr, "-q", "--leave-out", "--most-unreadable", "0.4")
+    after = run("check", flickr, "-q", "--most-unreadable", "0.4")
+
+    assert refused.exit_code == 2 and "120.jpg: no picture that can be decoded" in refused.output
+    assert too_many.exit_code == 2 and "1 of 3 pictures are missing or damaged" in too_many.output
+    assert left_out.exit_code == 0 and "picture left out from now on: 1" in left_out.output
+    assert "left out of all splits: 1 pictures" in after.output and "120.jpg" not in after.output
+
+
 def test_a_split_without_an_example_ends_with_status_2_and_a_shifted_test_without_one_does_not(flickr: Path) -> None:
     (flickr / "hypothesis_hard_test.json").write_text("[]")
     told = run("check", flickr, "-q")

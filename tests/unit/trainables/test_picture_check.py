@@ -16,11 +16,13 @@ from trainables.data import picture_check
 from trainables.data.convert import check
 from trainables.data.convert import prepare_examples
 from trainables.data.findings import BAD_PICTURE
+from trainables.data.findings import LEFT_OUT
 from trainables.data.findings import MISSING_IMAGE
 from trainables.data.findings import OTHER_SIZE
 from trainables.data.load import load_split
 from trainables.data.picture_check import looked_at
 from trainables.data.picture_check import require_pictures
+from trainables.digests import data_digest
 from trainables.errors import MissingData
 from trainables.errors import UnreadableData
 from trainables.vision.pixels import build_pixels
@@ -117,3 +119,25 @@ def test_processes_find_what_one_finds_in_the_same_order(damaged: Path, monkeypa
 def test_pictures_that_are_only_missing_are_missing_data(damaged: Path) -> None:
     with pytest.raises(MissingData, match=r"7 of 8 pictures.*\n(.*\n){5}Get these again"):
         require_pictures(damaged / "flickr30k_images", ["0.jpg", *"abcdefg"], quiet)
+
+
+def test_a_share_of_the_pictures_is_left_out_for_every_reader_when_asked(damaged: Path, tmp_path: Path) -> None:
+    before = data_digest("snli_ve", str(damaged), tmp_path / "cache")
+    with pytest.raises(UnreadableData, match=r"4 of 8 pictures are missing or damaged, and at most 0.4"):
+        check("snli_ve", str(damaged), tmp_path / "cache", quiet, most_left_out=0.4)
+    assert not (damaged / "left_out.json").exists()
+    found = check("snli_ve", str(damaged), tmp_path / "cache", quiet, most_left_out=0.5)
+
+    assert [inspection.findings.counts[LEFT_OUT] for inspection in found] == [4, 1, 1]
+    assert not found[0].faults(0.01)
+    kept = load_split("snli_ve", str(damaged), "train", tmp_path / "cache").examples
+    assert [example.image for example in kept] == ["0.jpg", "1.jpg", "2.jpg", "7.jpg"]
+    again = check("snli_ve", str(damaged), tmp_path / "cache", quiet)
+    assert [inspection.num_examples for inspection in again] == [4, 4, 4] and again[0].findings.counts == {}
+    assert data_digest("snli_ve", str(damaged), tmp_path / "cache") != before  # other trials than with all of them
+
+
+def test_a_list_of_pictures_left_out_names_no_file_elsewhere(damaged: Path, tmp_path: Path) -> None:
+    (damaged / "left_out.json").write_text('["../../passwd"]')
+    with pytest.raises(UnreadableData, match=r"left_out\.json: .*outside the image folder"):
+        load_split("snli_ve", str(damaged), "train", tmp_path / "cache")
