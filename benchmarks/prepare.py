@@ -86,7 +86,7 @@ def write(folder: Path, share: float) -> int:
 
 
 def ran(command: str, folder: Path, cache: Path) -> dict[str, Any]:
-    """Run `ablate data <command>` in its own process and return seconds and peak memory."""
+    """Run `ablate data <command>` in its own process; return seconds, those of the processor, and peak memory."""
     started = time.perf_counter()
     environment = os.environ | {"ABLATE_CACHE": str(cache)}
     words = [*_ABLATE, command, "--quiet", "--no-decode", str(folder)]
@@ -94,7 +94,11 @@ def ran(command: str, folder: Path, cache: Path) -> dict[str, Any]:
     _, status, usage = os.wait4(process.pid, 0)
     if status:
         raise SystemExit(f"ablate data {command} ended with status {status}")
-    return {"seconds": round(time.perf_counter() - started, 1), "peak_mb": round(usage.ru_maxrss / 1024)}
+    return {
+        "seconds": round(time.perf_counter() - started, 1),
+        "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 1),
+        "peak_mb": round(usage.ru_maxrss / 1024),
+    }
 
 
 def read(folder: Path, cache: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from array import array
 from collections.abc import Callable
 from collections.abc import Iterable
@@ -28,6 +29,8 @@ MOST_UNREADABLE = 0.01
 """Share of a file's rows that may be unreadable."""
 MOST_KEPT = 10_000
 """Bad rows of a file whose reason is kept."""
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+"""Not in an id: lists of ids have one a line."""
 _NUM_NAMED = 5
 _LOG = logging.getLogger(__name__)
 _COLLECTED: ContextVar[list[BadRows] | None] = ContextVar("collected", default=None)
@@ -59,9 +62,9 @@ def listed_ids(path: Path | None) -> frozenset[str] | None:
 
 
 def identifier(value: Any, field: str) -> str:
-    """Return the id of a row as text. Raises ValueError for anything but a text or a whole number."""
-    if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
-        raise ValueError(f"{field} is {value!r}, expected a text or a whole number")
+    """Return the id of a row as text. Raises ValueError for anything but a line of text or a whole number."""
+    if isinstance(value, bool) or not isinstance(value, str | int) or value == "" or _CONTROL.search(str(value)):
+        raise ValueError(f"{field} is {value!r}, expected a line of text or a whole number")
     return str(value)
 
 
