@@ -23,7 +23,7 @@ from tests.integration.accidents import undisturbed
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 ROOT = Path(__file__).resolve().parents[2]
-START_S = 120
+START_S = 300
 EXIT_INTERRUPTED, EXIT_TERMINATED = 130, 143
 
 
