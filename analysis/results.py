@@ -244,7 +244,7 @@ def load(uri: str, studies: Sequence[str] | str | None = None, *, mixed: bool = 
     """
     store = Store.open(uri)
     known = store.studies()
-    asked = [studies] if isinstance(studies, str) else list(known if studies is None else studies)
+    asked = [studies] if isinstance(studies, str) else list(store.readable_studies() if studies is None else studies)
     unknown = [study for study in asked if study not in known]
     if unknown or not known:
         raise AnalysisError(

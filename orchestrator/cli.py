@@ -288,20 +288,23 @@ for command in (*ANSWERS, export, data, simulate, student, teacher):
 def _print_plan(source: str, overrides: tuple[str, ...], uri: str | None, *, retry_failed: bool = False) -> None:
     from orchestrator import composition
     from orchestrator.costs import expected_cost
+    from orchestrator.earlier import earlier_lines
     from orchestrator.overview import console
     from orchestrator.overview import print_plan
+    from orchestrator.overview import print_problems
     from trainables.cache import cache_folder
-    from trainables.config import IDENTITY_VERSION
 
     checked = composition.load(source, overrides)
     study, cells = checked.study, checked.cells
     store = composition.open_store(uri, study)
     queue, missing = composition.planned_queue(study, cells, store, cache_folder(), retry_failed=retry_failed)
-    records = [record for name in store.studies() for record in store.records(name)]
-    outdated = sum(record.study == study.study and record.identity_version != IDENTITY_VERSION for record in records)
+    records = store.all_records()
+    planned = {trial.id for trial in queue.trials()}
+    earlier = [] if missing else earlier_lines(study, queue.cells, records, planned)
     cost = expected_cost(queue.cells, queue.known, records)
-    print_plan(console(), queue, cost, missing=missing, outdated=outdated)
+    print_plan(console(), queue, cost, missing=missing, earlier=earlier)
     _tell(checked)
+    print_problems(console(stderr=True), store.problems)
 
 
 def _print_lines(lines: Sequence[str]) -> None:

@@ -37,11 +37,11 @@ def console(*, stderr: bool = False) -> Console:
     return Console(stderr=stderr, highlight=False, markup=False, width=_ENDLESS, soft_wrap=True)
 
 
-def print_plan(out: Console, queue: TrialQueue, cost: Cost, *, missing: str = "", outdated: int = 0) -> None:
+def print_plan(out: Console, queue: TrialQueue, cost: Cost, *, missing: str = "", earlier: Sequence[str] = ()) -> None:
     """Print cells, trials, what is recorded or taken, what is owed, and what that is expected to cost.
 
-    `missing` says which data is not here; then trials have no ids yet. `outdated`: trials recorded by code of another
-    identity version.
+    `missing` says which data is not here; then trials have no ids yet. `earlier`: lines on the records that the plan
+    does not hold.
     """
     out.print(cells_table(queue.progress(), ""))
     taken, owed = queue.num_taken, queue.owed()
@@ -53,8 +53,8 @@ def print_plan(out: Console, queue: TrialQueue, cost: Cost, *, missing: str = ""
         out.print(line)
     if queue.observes:
         out.print("asynchronous_halving depends on which trial comes first: another run may stop other trials")
-    if outdated:
-        out.print(f"{outdated} trials of this study were recorded by other code, whose results may differ: owed again")
+    for line in earlier:
+        out.print(line)
     if missing:
         out.print(f"The trials have no ids yet, so that what is recorded cannot be told:\n{missing}")
     if owed:

@@ -14,9 +14,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -45,6 +48,7 @@ from orchestrator.table_files import is_in
 from trainables.job import CurvePoint
 from trainables.job import Prediction
 
+T = TypeVar("T")
 SCHEMAS = {"trials": RECORD_SCHEMA, "curves": CURVE_SCHEMA, "predictions": PREDICTION_SCHEMA}
 
 
@@ -72,6 +76,14 @@ class Store:
     def studies(self) -> list[str]:
         """Return the names of the studies that have something in the store."""
         return [name for name in self._folder.folders("studies") if self._has_something(name)]
+
+    def readable_studies(self) -> list[str]:
+        """Return the names of the studies whose folders can be listed; each of the others is a problem."""
+        return [name for name, _ in self._each(self._listed)]
+
+    def all_records(self) -> list[Record]:
+        """Return every record of every study; one that cannot be read is a problem, and left out."""
+        return [record for _, records in self._each(self.records) for record in records]
 
     def write_study(self, name: str, content: dict[str, Any] | bytes) -> None:
         """Write the resolved study, as values or as JSON, over what is there."""
@@ -103,7 +115,7 @@ class Store:
             if content.get("plan_version") == PLAN_VERSION:
                 return [PlannedCell.model_validate(cell) for cell in content.get("cells", [])]
         except (StoreError, ValidationError) as error:
-            self.problems.append(f"{path}: skipped, {str(error).splitlines()[0]}")
+            self._note(f"{path}: skipped, {str(error).splitlines()[0]}")
         return None
 
     def write(self, record: Record, curve: Sequence[CurvePoint] = (), predictions: Sequence[Prediction] = ()) -> None:
@@ -235,7 +247,29 @@ class Store:
 
     def _has_something(self, name: str) -> bool:
         """Return whether there is more of a study than what its drivers leave while they begin."""
-        return bool(set(self._folder.folders(f"studies/{name}")) - {"leases"} or self._folder.names(f"studies/{name}"))
+        at = f"studies/{name}"
+        try:
+            return bool(set(self._folder.folders(at)) - {"leases"} or self._folder.names(at))
+        except StoreError:  # whoever asks for this study is told; it must not hinder others
+            return True
+
+    def _each(self, read: Callable[[str], T]) -> Iterator[tuple[str, T]]:
+        """Give each study with what `read` makes of it, but for those that cannot be read: in a shared store they
+        are other people's."""
+        for study in self.studies():
+            try:
+                found = read(study)
+            except StoreError as error:
+                self._note(f"studies/{study}: left out, {error}")
+            else:
+                yield study, found
+
+    def _listed(self, study: str) -> list[str]:
+        return [name for folder in (*SCHEMAS, "compacted") for name in self._folder.names(f"{_at(study)}/{folder}")]
+
+    def _note(self, problem: str) -> None:
+        if problem not in self.problems:
+            self.problems.append(problem)
 
     def _no_study(self, name: str) -> str:
         return f"store {self.uri!r}: no study {name!r}; studies in the store: {', '.join(self.studies()) or 'none'}"
@@ -256,8 +290,8 @@ class Store:
 
     def _all_places(self) -> dict[str, list[str]]:
         places: dict[str, list[str]] = {}
-        for study in self.studies():
-            for trial in self._table(study, "trials").ids():
+        for study, trials in self._each(lambda study: self._table(study, "trials").ids()):
+            for trial in trials:
                 places.setdefault(trial, []).append(study)
         return places
 

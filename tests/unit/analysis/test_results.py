@@ -82,3 +82,16 @@ def test_analysis_imports_neither_ray_nor_torch() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
 
     assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr
+
+
+def test_one_study_that_cannot_be_read_is_a_problem_and_the_others_are_answered(tmp_path: Path) -> None:
+    store = Store.open(str(tmp_path))
+    for record in run_all(make_queue(make_study(conditions={}))):
+        store.write(record)
+    (tmp_path / "studies" / "broken").mkdir()
+    (tmp_path / "studies" / "broken" / "trials").write_text("a file where a folder is expected")
+
+    results = load(str(tmp_path))
+    assert results.studies == ("simulated",) or list(results.studies) == ["simulated"]
+    assert results.trials.num_rows > 0
+    assert any(problem.startswith("studies/broken: left out") for problem in results.problems)

@@ -349,9 +349,9 @@ def test_the_plan_tells_records_of_other_code(command: Command, monkeypatch: pyt
     assert command("run", "little.yaml").exit_code == 0
     assert "recorded by other code" not in command("plan", "little.yaml").output
     monkeypatch.setattr("orchestrator.trials.IDENTITY_VERSION", IDENTITY_VERSION + 1)
-    monkeypatch.setattr("trainables.config.IDENTITY_VERSION", IDENTITY_VERSION + 1)
+    monkeypatch.setattr("orchestrator.earlier.IDENTITY_VERSION", IDENTITY_VERSION + 1)
     told = command("plan", "little.yaml").output
-    assert "trials of this study were recorded by other code" in told
+    assert "of 8 earlier records of this study 8 were recorded by other code" in told
     assert "0 trials recorded" in told
 
 

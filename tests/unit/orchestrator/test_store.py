@@ -316,3 +316,24 @@ def test_an_unknown_scheme_names_the_remedy() -> None:
 def test_a_store_behind_a_uri_is_the_same_store(tmp_path: Path, records: list[Record]) -> None:
     _filled(Store.open((tmp_path / "store").as_uri()), records[:2])
     assert len(Store.open(str(tmp_path / "store")).records("simulated")) == 2
+
+
+def test_a_study_that_cannot_be_read_is_named_and_others_are_answered(tmp_path: Path) -> None:
+    records = run_all(make_queue(make_study(conditions={})))
+    written = Store.open(str(tmp_path))
+    for record in records:
+        written.write(record)
+    broken = tmp_path / "studies" / "broken"
+    broken.mkdir()
+    (broken / "trials").write_text("a file where a folder is expected")
+    (tmp_path / "studies" / ".checkpoints" / "x").mkdir(parents=True)
+
+    store = Store.open(str(tmp_path))
+    found = store.find(records[0].trial_id)
+    assert found is not None and found.study == "simulated"
+    assert len(store.all_records()) == len(records)
+    assert store.readable_studies() == ["simulated"]
+    assert any(problem.startswith("studies/broken: left out, store") for problem in store.problems)
+    assert [problem.partition(":")[0] for problem in store.problems] == ["studies/.checkpoints", "studies/broken"]
+    with pytest.raises(StoreError, match="cannot list"):
+        store.records("broken")
