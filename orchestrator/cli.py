@@ -28,7 +28,9 @@ from orchestrator.student_commands import student
 from orchestrator.teacher_commands import teacher
 
 if TYPE_CHECKING:
+    from orchestrator.store import Store
     from search_spaces.load import LoadedStudy
+    from search_spaces.study import Study
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -116,8 +118,10 @@ def run(
     limit = device_seconds(budget) if budget else None
     checked = composition.load(study, [*overrides, *(["resources.trials_per_group=1"] if cold else [])])
     loaded, cells = checked.study, checked.cells
-    _tell(checked, to_stderr=True, families=not quiet)
     opened = composition.open_store(store, loaded)
+    if not quiet:
+        _tell_store(opened, loaded, ["run", study, *overrides], to_stderr=True)
+    _tell(checked, to_stderr=True, families=not quiet)
     if_stopped(f"Stopped. What ran is recorded in {opened.uri}; the same command goes on from there.")
     with composition.display(quiet) as shown, opened.claims(loaded.study) as claims:
         shown.doing("opening sinks")
@@ -153,6 +157,8 @@ def check(words: tuple[str, ...]) -> None:
     ablate check my_study.yaml other.yaml search.trials=8
     """
     from orchestrator import composition
+    from orchestrator.whereabouts import place
+    from orchestrator.whereabouts import store_uri
     from search_spaces.errors import StudyError
 
     studies, overrides = told_apart(words)
@@ -161,6 +167,7 @@ def check(words: tuple[str, ...]) -> None:
         try:
             checked = composition.load(source, overrides)
             click.echo(f"{source}: no mistakes{_count(checked.warnings)}; {_size(checked.study, checked.cells)}")
+            click.echo(f"  records in {place(store_uri(None, checked.study))}")
             _tell(checked)
         except StudyError as error:
             found_mistakes = True
@@ -297,6 +304,7 @@ def _print_plan(source: str, overrides: tuple[str, ...], uri: str | None, *, ret
     checked = composition.load(source, overrides)
     study, cells = checked.study, checked.cells
     store = composition.open_store(uri, study)
+    _tell_store(store, study, ["plan", source, *overrides])
     queue, missing = composition.planned_queue(study, cells, store, cache_folder(), retry_failed=retry_failed)
     records = store.all_records()
     planned = {trial.id for trial in queue.trials()}
@@ -310,6 +318,17 @@ def _print_plan(source: str, overrides: tuple[str, ...], uri: str | None, *, ret
 def _print_lines(lines: Sequence[str]) -> None:
     for line in lines:
         click.echo(line, err=True)
+
+
+def _tell_store(store: Store, study: Study, words: Sequence[str], *, to_stderr: bool = False) -> None:
+    """Say which store it is and what it holds, and name the one beside the study file if that may be meant."""
+    from orchestrator.whereabouts import hint_beside
+    from orchestrator.whereabouts import store_beside
+    from orchestrator.whereabouts import store_line
+
+    click.echo(store_line(store, study.study), err=to_stderr)
+    if (beside := store_beside(words[1], study, store)) is not None:
+        click.echo(hint_beside(words, study.study, beside), err=True)
 
 
 def _tell(checked: LoadedStudy, *, families: bool = True, to_stderr: bool = False) -> None:

@@ -5,7 +5,6 @@ No other module of the orchestrator names `cluster`, `analysis` or the heavy hal
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -17,6 +16,9 @@ from typing import Any
 
 from orchestrator.errors import OrchestratorError
 from orchestrator.errors import UnknownStudyError
+from orchestrator.whereabouts import place
+from orchestrator.whereabouts import store_beside
+from orchestrator.whereabouts import store_uri
 
 if TYPE_CHECKING:
     from analysis.live_page import ServedPage
@@ -37,8 +39,6 @@ if TYPE_CHECKING:
     from trainables.config import StudentConfig
     from trainables.config import TrialConfig
     from trainables.job import RunTrial
-
-DEFAULT_STORE = "ablate-results"
 
 
 def mistakes() -> tuple[type[Exception], ...]:
@@ -83,7 +83,7 @@ def open_store(uri: str | None, study: Study | None = None) -> Store:
     """Open the store that the option, ABLATE_STORE, the study file or the default names, in this order."""
     from orchestrator.store import Store
 
-    return Store.open(uri or os.environ.get("ABLATE_STORE") or (study.storage if study else DEFAULT_STORE))
+    return Store.open(store_uri(uri, study))
 
 
 def find_study(source: str, uri: str | None) -> tuple[str, Store]:
@@ -102,7 +102,13 @@ def find_study(source: str, uri: str | None) -> tuple[str, Store]:
         raise UnknownStudyError(
             f"{source}: neither a study in the store {store.uri!r} (there: {known}) nor a study file.\n{error}"
         ) from error
-    return study.study, open_store(uri, study)
+    opened = open_store(uri, study)
+    if (beside := store_beside(source, study, opened)) is not None:
+        raise UnknownStudyError(
+            f"store {place(opened.uri)} has no trial of {study.study}; {beside.uri}, beside the study file, has "
+            f"{beside.count(study.study)}: name it with --store {beside.uri}"
+        )
+    return study.study, opened
 
 
 def inputs(cache_folder: Path) -> Inputs:

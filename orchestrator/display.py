@@ -162,7 +162,9 @@ class Trials:
     def left(self) -> str:
         """Return what is owed, and how long that takes as soon as it is known."""
         seconds = self._pace.left(self.owed)
-        return f"{self.owed} owed{f', about {duration(seconds)} left' if seconds and self.owed else ''}"
+        return (
+            f"{self.owed} owed{f', about {duration(seconds)} left' if seconds and seconds >= 1 and self.owed else ''}"
+        )
 
     def line(self) -> str:
         """Return what is under way."""

@@ -17,6 +17,7 @@ from orchestrator.queue import TrialQueue
 from orchestrator.records import Record
 from orchestrator.standing import Standing
 from orchestrator.summary import Summary
+from orchestrator.whereabouts import command
 from search_spaces.arms import RESOLUTION
 from search_spaces.fractional import achieved_resolution
 from search_spaces.fractional import columns
@@ -93,10 +94,10 @@ def print_summary(out: Console, summary: Summary, uri: str) -> None:
     if summary.owed:
         out.print(f"{summary.owed} trials are still owed: the budget is spent; the same command goes on")
     for cell, count in summary.failed.items():
-        out.print(f"failed: {cell}: {count} trials; `ablate status {summary.study}` says why")
+        out.print(f"failed: {cell}: {count} trials; `{command('status', summary.study, uri)}` says why")
     for cell in summary.cells_without_result:
         out.print(f"no result: {cell}: no setting of its search was completed")
-    out.print(f"`ablate report {summary.study}` writes the page")
+    out.print(f"`{command('report', summary.study, uri)}` writes the page")
 
 
 def print_problems(out: Console, problems: Sequence[str]) -> None:

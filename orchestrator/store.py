@@ -77,6 +77,10 @@ class Store:
         """Return the names of the studies that have something in the store."""
         return [name for name in self._folder.folders("studies") if self._has_something(name)]
 
+    def count(self, study: str) -> int:
+        """Return how many trials of the study are recorded."""
+        return len(self._table(study, "trials").ids())
+
     def readable_studies(self) -> list[str]:
         """Return the names of the studies whose folders can be listed; each of the others is a problem."""
         return [name for name, _ in self._each(self._listed)]

@@ -450,3 +450,54 @@ def test_what_is_recorded_is_copied_to_a_sink_once_at_the_place_given_or_the_stu
     )
     assert ran("run", "little.yaml", "sinks={tensorboard: here}").exit_code == 0
     assert ran("export", "little", "--to", "tensorboard").stdout == "here: 0 trials copied, 8 were there already\n"
+
+
+def test_the_store_is_named_first_with_what_it_holds_of_the_study(command: Command) -> None:
+    place = command.folder / "ablate-results"
+    assert f"records in {place}" in command("check", "little.yaml").stdout
+    assert command("plan", "little.yaml").stdout.startswith(f"store {place}: no trial of little recorded\n")
+    assert command("run", "little.yaml").stderr.startswith(f"store {place}: no trial of little recorded\n")
+    assert command("plan", "little.yaml").stdout.startswith(f"store {place}: 8 trials of little recorded\n")
+
+
+def test_from_another_folder_the_store_beside_the_study_file_is_named_with_the_whole_command(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert command("run", "little.yaml", "-q").exit_code == 0
+    (command.folder / "else where").mkdir()
+    monkeypatch.chdir(command.folder / "else where")
+
+    told = command("plan", "../little.yaml", "seeds.confirm=[1, 2]").stderr
+    assert "../ablate-results, beside the study file, has 8 trials of little; there: " in told
+    assert "ablate plan ../little.yaml 'seeds.confirm=[1, 2]' --store ../ablate-results" in told
+    refused = command("status", "../little.yaml")
+    assert refused.exit_code == 2
+    assert "name it with --store ../ablate-results" in refused.stderr
+    assert "beside" not in command("plan", "../little.yaml", "--store", "../ablate-results").stderr
+    monkeypatch.setenv("ABLATE_STORE", "mine")
+    assert "beside" not in command("plan", "../little.yaml").stderr, "whoever names a store means it"
+
+
+def test_hints_are_complete_commands(command: Command) -> None:
+    command.accidents = {"raises_for": (2,)}
+    told = command("run", "little.yaml", "-q", "--store", "my results").stdout
+    assert "`ablate report little --store 'my results'` writes the page" in told
+    assert "`ablate status little --store 'my results'` says why" in told
+
+
+def test_one_study_that_cannot_be_read_does_not_stand_in_the_way_of_a_plan(command: Command) -> None:
+    broken = command.folder / "ablate-results" / "studies" / "broken"
+    broken.mkdir(parents=True)
+    (broken / "trials").write_text("a file where a folder is expected")
+
+    for name in ("plan", "run"):
+        result = command(name, "little.yaml")
+        assert result.exit_code == 0, result.stderr
+        assert "problem: studies/broken: left out, store" in result.stderr
+
+
+def test_after_an_edit_the_plan_names_the_field_that_made_the_records_others(command: Command) -> None:
+    assert command("run", "little.yaml", "-q").exit_code == 0
+    told = command("plan", "little.yaml", "base.optim.batch_size=48").stdout
+    assert "of 8 earlier records of this study 8 differ in optim.batch_size (" in told
+    assert "-> 48)" in told

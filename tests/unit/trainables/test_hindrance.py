@@ -34,17 +34,17 @@ def test_path_reason_and_remedy_are_in_one_line(number: int, remedy: str) -> Non
 
 
 def test_the_innermost_place_is_named() -> None:
-    places = {"TMPDIR": Path("/tmp"), "ABLATE_CACHE": Path("/tmp/cache"), "--output": Path("/home")}
+    places = {"TMPDIR": Path("/scratch"), "ABLATE_CACHE": Path("/scratch/cache"), "--output": Path("/pages")}
 
-    assert told(_error(errno.EROFS, "/tmp/cache/a"), places).endswith("name another place with ABLATE_CACHE")
-    assert told(_error(errno.EROFS, "/home/page.html"), places).endswith("name another place with --output")
+    assert told(_error(errno.EROFS, "/scratch/cache/a"), places).endswith("name another place with ABLATE_CACHE")
+    assert told(_error(errno.EROFS, "/pages/page.html"), places).endswith("name another place with --output")
     assert told(_error(errno.EROFS, "/data/a"), places) == "/data/a: Read-only file system"
 
 
 def test_a_full_disk_that_no_path_is_told_of_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("trainables.hindrance._free", lambda place: 0.0 if place == tmp_path else 1e12)
 
-    line = told(_error(errno.ENOSPC), {"TMPDIR": Path("/tmp"), "ABLATE_CACHE": tmp_path})
+    line = told(_error(errno.ENOSPC), {"TMPDIR": Path("/scratch"), "ABLATE_CACHE": tmp_path})
     assert line.startswith(f"{tmp_path}: No space left on device; make room there")
 
 
