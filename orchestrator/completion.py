@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -25,7 +24,7 @@ def beginning(names: Iterable[str], incomplete: str) -> list[CompletionItem]:
 
 def _stored(uri: str | None) -> list[str]:
     """Return the studies of a store on a disk: a key must not wait for object storage."""
-    from orchestrator.composition import DEFAULT_STORE
+    from orchestrator.whereabouts import store_uri
 
-    folder = Path(uri or os.environ.get("ABLATE_STORE") or DEFAULT_STORE).expanduser() / "studies"
+    folder = Path(store_uri(uri)).expanduser() / "studies"
     return [path.name for path in folder.iterdir()] if folder.is_dir() else []
