@@ -12,6 +12,7 @@ PostScript, whatever the file's name says. What is shown is what a browser shows
 from __future__ import annotations
 
 import io
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,6 +38,8 @@ _TURNS = {
 """EXIF orientation -> what brings the picture upright; 1 is upright, and all else means nothing."""
 _PLAIN = frozenset({"1", "L", "P", "RGB", "CMYK", "YCbCr"})
 
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # what matters of its words is in the errors
+
 
 def decoded(content: bytes) -> Image.Image:
     """Return a picture in RGB. Raises whatever Pillow does for damaged bytes; `Pictures` names the file."""
@@ -56,7 +59,7 @@ def decoded_size(content: bytes) -> tuple[int, int]:
     A plain JPEG is decoded at an eighth of its size: its whole stream is read, and most of the arithmetic is saved.
     """
     with _opened(content) as picture:
-        if not _is_plain(picture):
+        if picture.format != "JPEG" or not _is_plain(picture):
             return _shown(picture).size
         size = picture.size
         picture.draft(None, (1, 1))
@@ -97,7 +100,7 @@ def _orientation(picture: Image.Image) -> int | None:
 
 
 def _shown(picture: Image.Image) -> Image.Image:
-    picture.load()  # first: a TIFF turns itself while it is loaded
+    picture.load()  # first: a TIFF turns itself while it is loaded, and the EXIF of a PNG may lie behind its pixels
     flat = _opaque(picture)
     turn = _TURNS.get(_orientation(picture) or 1)
     return flat if turn is None else flat.transpose(turn)
