@@ -111,14 +111,20 @@ def find_study(source: str, uri: str | None) -> tuple[str, Store]:
     return study.study, opened
 
 
-def inputs(cache_folder: Path) -> Inputs:
-    """Return the splits and digests of the data and teachers in the cache; digests raise MissingData."""
+def inputs(cache_folder: Path, progress: Progress | None = None) -> Inputs:
+    """Return the splits and digests of the data and teachers in the cache; digests raise MissingData.
+
+    `progress` is told while the pictures of a real data set are read for the first time.
+    """
     from orchestrator.inputs import Inputs
+    from trainables.data.content import silent
     from trainables.data.splits import splits_of
-    from trainables.digests import digests
+    from trainables.digests import InputDigests
+
+    looked_at = InputDigests(cache_folder, progress or silent)
 
     def triple(config: TrialConfig) -> tuple[str, str, str]:
-        found = digests(config, cache_folder)
+        found = looked_at.of(config)
         return found.data, found.teacher, found.student
 
     return Inputs(

@@ -14,6 +14,7 @@ from search_spaces.configuration import replaced
 from trainables.config import IDENTITY_VERSION
 from trainables.config import TrialConfig
 from trainables.config import canonical
+from trainables.identity import without_places
 from trainables.job import TrialJob
 
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
@@ -63,6 +64,7 @@ class Trial:
             seed=self.seed,
             evaluate=self.evaluate,
             cache=cache,
+            data_digest=self.data_digest,
             threads=threads,
             keep_predictions=self.phase == "confirm",
             checkpoints=checkpoints,
@@ -89,10 +91,11 @@ def trial_ids(
     """Return the identity of what a trial computes, for each seed: not when, where, or under which study.
 
     `config`: in canonical form, so that two spellings of one computation have one identity. Fields at their defaults
-    are left out, so that a new field at its old meaning changes no id.
+    are left out, so that a new field at its old meaning changes no id; and so are paths, because the digests say what
+    lies there.
     """
     content = {
-        "config": config.model_dump(mode="json", exclude_defaults=True),
+        "config": without_places(config),
         "evaluate": sorted(evaluate),
         "data": data_digest,
         "teacher": teacher_digest,

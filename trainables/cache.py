@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +18,7 @@ def cache_folder() -> Path:
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
     """Yield where to write: readers find the old `path` or the new one, whoever is killed or fails meanwhile."""
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    scratch = path.with_name(f".{path.name}.{secrets.token_hex(4)}")  # machines that share a cache share pids too
     try:
         yield scratch
         os.replace(scratch, path)

@@ -46,6 +46,8 @@ class TrialJob:
     """Splits evaluated at the end with the kept weights, e.g. ("val", "test", "test_style")."""
     cache: str
     """Absolute path of the cache folder (benchmark, teacher features, region features)."""
+    data_digest: str = ""
+    """Of the data that the trial was planned with: a worker sees whether it is still the same; empty: any data."""
     threads: int = 1
     """CPU threads of this worker; fixed by the study, because it changes float sums."""
     keep_predictions: bool = False

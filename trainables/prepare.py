@@ -19,6 +19,7 @@ from trainables.config import canonical
 from trainables.errors import MissingData
 from trainables.students.presets import sees_pictures
 from trainables.teachers.digest import BUNDLED
+from trainables.teachers.feature_blocks import LOOKS
 from trainables.teachers.feature_blocks import FeatureBlock
 from trainables.teachers.feature_blocks import Part
 from trainables.teachers.feature_blocks import compute_blocks
@@ -88,7 +89,9 @@ def feature_blocks(configs: Sequence[TrialConfig], cache: Path, *, patches: bool
 
 
 def _prepare_data(configs: Sequence[TrialConfig], cache: Path, progress: Progress) -> None:
+    from trainables.data.content import data_content
     from trainables.data.load import load_split
+    from trainables.data.mini.spec import PRESETS
     from trainables.data.splits import splits_of
     from trainables.vision.pixels import build_pixels
     from trainables.vision.regions import build_regions
@@ -96,6 +99,8 @@ def _prepare_data(configs: Sequence[TrialConfig], cache: Path, progress: Progres
 
     with_pixels = set(tasks_of(config for config in configs if sees_pictures(config.student)))
     for task, data in tasks_of(configs):
+        if data not in PRESETS:
+            data_content(task, data, cache, progress)  # what has changed since the plan, workers are to notice
         for split in (load_split(task, data, name, cache) for name in splits_of(task, data)):
             if split.split in ("train", "val") and not split.examples:
                 raise MissingData(f"{data}: no example of {task} is in split {split.split!r}; a trial needs some")
@@ -116,8 +121,7 @@ def _require_pictures(blocks: Iterable[FeatureBlock], cache: Path, progress: Pro
             wanted.setdefault(block.image_folder, {}).update(dict.fromkeys(block.sources))
     for folder, images in wanted.items():
         if not open_regions(cache, folder).of_trunk:
-            remedy = "A teacher looks at the pictures themselves, not at region features."
-            require_pictures(Path(folder), list(images), progress, remedy=remedy)
+            require_pictures(Path(folder), list(images), progress, remedy=LOOKS)
 
 
 def _align(blocks: Iterable[FeatureBlock], cache: Path, progress: Progress) -> None:

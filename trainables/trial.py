@@ -15,8 +15,10 @@ import numpy as np
 import torch
 
 from trainables.causes import cause_of
+from trainables.data.content import verify_content
 from trainables.data.examples import TaskSplit
 from trainables.data.load import load_split
+from trainables.data.mini.spec import PRESETS as DATA_PRESETS
 from trainables.data.subsets import subset
 from trainables.distillation.objective import Objective
 from trainables.errors import Hindered
@@ -110,6 +112,8 @@ def _last_lines(raised: BaseException) -> str:
 
 def _run(job: TrialJob, link: Link, ranks: Ranks, device: torch.device) -> _Ran:
     config, cache = job.config, Path(job.cache)
+    if job.data_digest and config.task.data not in DATA_PRESETS:
+        verify_content(config.task.name, config.task.data, cache, job.data_digest)
     whole = load_split(config.task.name, config.task.data, "train", cache)
     part = subset(whole, config.task.data_fraction, job.seed)
     inputs = _inputs(job, part)

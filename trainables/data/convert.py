@@ -15,6 +15,8 @@ from filelock import FileLock
 
 from trainables.cache import write_atomically
 from trainables.data.boxes import Boxes
+from trainables.data.content import data_content
+from trainables.data.content import examples_folder
 from trainables.data.examples import Example
 from trainables.data.findings import BAD_FILE
 from trainables.data.findings import BAD_PICTURE
@@ -33,7 +35,6 @@ from trainables.data.stored import PER_FILE
 from trainables.data.stored import WHOLE
 from trainables.data.stored import is_written
 from trainables.data.stored import write_examples
-from trainables.digests import stored_folder
 from trainables.errors import UnreadableData
 
 Progress = Callable[[str, int, int], None]
@@ -106,7 +107,7 @@ def prepare_examples(
     `UnreadableData` if a file cannot be read or has too large a share of bad rows.
     """
     folder = task_folder(task, data, cache)
-    target = stored_folder(task, data, cache)
+    target = examples_folder(data_content(task, data, cache, progress, pictures=False), cache)
     target.mkdir(parents=True, exist_ok=True)
     found, decoded, overlaps = [], set[str](), Overlaps()
     with FileLock(target / "prepare.lock"):

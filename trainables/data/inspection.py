@@ -30,13 +30,13 @@ from trainables.data.findings import OUTSIDE
 from trainables.data.findings import Fault
 from trainables.data.findings import Findings
 from trainables.data.layout import layout_of
-from trainables.data.load import classes_of
 from trainables.data.load import fitted
-from trainables.data.load import read_examples
 from trainables.data.overlaps import Overlaps
 from trainables.data.picture_check import Progress
 from trainables.data.picture_check import looked_at
 from trainables.data.pictures import Pictures
+from trainables.data.readers import classes_of
+from trainables.data.readers import read_examples
 from trainables.data.reading import BadRows
 from trainables.data.reading import collected_rows
 from trainables.data.reading import too_many

@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from collections.abc import Iterator
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
 from trainables.data.boxes import read_boxes
+from trainables.data.content import EXAMPLES
+from trainables.data.content import DataContent
+from trainables.data.content import data_content
+from trainables.data.content import examples_folder
+from trainables.data.content import last_content
 from trainables.data.examples import Candidate
 from trainables.data.examples import Example
 from trainables.data.examples import TaskSplit
 from trainables.data.examples import Text
 from trainables.data.layout import layout_of
 from trainables.data.layout import task_folder
-from trainables.data.left_out import kept
 from trainables.data.mini.spec import PRESETS
-from trainables.data.slices import read_slices
-from trainables.data.snli_ve import CLASSES
-from trainables.data.snli_ve import read_snli_ve
+from trainables.data.readers import classes_of
+from trainables.data.readers import read_examples
 from trainables.data.sources import Source
 from trainables.data.sources import data_files
 from trainables.data.sources import source
 from trainables.data.stored import WHOLE
 from trainables.data.stored import read_stored
-from trainables.data.vcr import read_vcr
-from trainables.data.vqa import read_vqa
-from trainables.data.vqa import vocabulary
-from trainables.digests import stored_folder
+from trainables.file_digests import Stamp
+from trainables.file_digests import stamp_of
 
 Progress = Callable[[str, int, int], None]
 
@@ -38,21 +38,24 @@ def load_split(task: str, data: str, split: str, cache: Path) -> TaskSplit:
     """Return `split` of `task`, read from `data`: a preset of the bundled benchmark or a real data set's folder.
 
     Generates the bundled benchmark if that has not been done. A split that was read before in this process is
-    returned again unless its files have changed. Raises `MissingData` or `UnreadableData`.
+    returned again unless its annotation files have changed, or the last look at the data has found other metadata
+    (`trainables.data.content`). Raises `MissingData` or `UnreadableData`.
     """
     folder = prepare_folder(task, data, cache)
     origin = source(task, folder, split)
-    stamps = tuple((path.stat().st_mtime_ns, path.stat().st_size) for path in data_files(task, folder))
-    stored = _stored(task, data, split, cache)
-    return _read(task, folder, split, origin, stamps, stored)
+    stamps = tuple(stamp_of(path.stat()) for path in data_files(task, folder))
+    content = None if data in PRESETS else _content(task, data, cache)
+    stored = examples_folder(content, cache) / split if content else None
+    whole = stored if stored and (stored / WHOLE).is_file() else None
+    return _read(task, folder, split, origin, stamps, content, whole)
 
 
-def _stored(task: str, data: str, split: str, cache: Path) -> Path | None:
-    """Return where the split's examples are stored, None where `ablate data prepare` has not stored them."""
-    if data in PRESETS or not (cache / "examples").is_dir():
-        return None
-    folder = stored_folder(task, data, cache) / split
-    return folder if (folder / WHOLE).is_file() else None
+def _content(task: str, data: str, cache: Path) -> DataContent | None:
+    """Return what decides whether stored examples are of these files; None where nothing is stored or looked at."""
+    last = last_content(task, data, cache)
+    if last is None and (cache / EXAMPLES).is_dir():
+        return data_content(task, data, cache, pictures=False)
+    return last
 
 
 def prepare_folder(task: str, data: str, cache: Path, progress: Progress | None = None) -> Path:
@@ -70,7 +73,8 @@ def _read(
     folder: Path,
     split: str,
     origin: Source,
-    stamps: tuple[tuple[int, int], ...],
+    stamps: tuple[Stamp, ...],
+    content: DataContent | None,
     stored: Path | None,
 ) -> TaskSplit:
     classes = classes_of(task, folder)
@@ -92,22 +96,6 @@ def _read(
         classes=classes,
         labelled=not origin.blind,
     )
-
-
-def classes_of(task: str, folder: Path) -> tuple[str, ...]:
-    """Return the output classes of a task: none in VCR, three in SNLI-VE, the vocabulary in VQA."""
-    if task == "vcr":
-        return ()
-    return CLASSES if task == "snli_ve" else vocabulary(folder)
-
-
-def read_examples(task: str, folder: Path, split: str, origin: Source, classes: tuple[str, ...]) -> Iterator[Example]:
-    """Yield the examples of a split as its files give them, one row after the other, but for pictures left out."""
-    slices = read_slices(folder, split)
-    if task == "vcr":
-        return kept(read_vcr(origin, slices), folder)
-    examples = read_snli_ve(origin, slices) if task == "snli_ve" else read_vqa(origin, slices, classes)
-    return kept(examples, folder)
 
 
 def fitted(example: Example, num_boxes: int) -> Example:

@@ -7,6 +7,8 @@ name, if no other member has it.
 
 from __future__ import annotations
 
+import hashlib
+import os
 import tarfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,6 +19,9 @@ from typing import TYPE_CHECKING
 from typing import TypeVar
 
 from trainables.errors import MissingData
+from trainables.errors import UnreadableData
+from trainables.file_digests import Stamp
+from trainables.file_digests import stamp_of
 from trainables.strangers import parsing
 
 if TYPE_CHECKING:
@@ -26,11 +31,14 @@ if TYPE_CHECKING:
 Made = TypeVar("Made")
 
 DECODING_VERSION = 2
-"""Raised when a picture that is not plain (`decoding.is_plain`) becomes other pixels."""
+"""Raised when a picture that is not plain (`decoding.is_plain`) becomes other pixels: with it, every picture of a real
+data set is computed anew."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Member:
+class Member:
+    """Where a file lies in a tar shard."""
+
     shard: Path
     start: int
     size: int
@@ -41,11 +49,21 @@ class Pictures:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._shards: dict[str, dict[str, _Member]] = {}
+        self._shards: dict[str, dict[str, Member]] = {}
         """Folder below the image folder -> what the shards in it hold."""
 
     def __contains__(self, name: str) -> bool:
-        return self._packed(name, "") is not None or (self.folder / name).is_file() or self._beside(name) is not None
+        loose = (self.folder / name).is_file()
+        return loose or self.member(name, loose=loose) is not None
+
+    @property
+    def packed(self) -> bool:
+        """Whether shards lie directly in the image folder."""
+        return bool(self._members(""))
+
+    def member(self, name: str, *, loose: bool) -> Member | None:
+        """Return where a shard holds a file; one in the folder of a loose file gives way to it (`loose`)."""
+        return self._packed(name, "") or (None if loose else self._beside(name))
 
     def read(self, name: str) -> bytes:
         """Return the content of a file. Raises `MissingData`."""
@@ -62,11 +80,14 @@ class Pictures:
             file.seek(member.start)
             return file.read(member.size)
 
-    def picture(self, name: str) -> Image:
-        """Return a picture in RGB, upright and opaque. Raises `MissingData`, or `UnreadableData` if it is damaged."""
+    def picture(self, name: str, digest: str | None = None) -> Image:
+        """Return a picture in RGB, upright and opaque. Raises `MissingData`, or `UnreadableData` if it is damaged.
+
+        `digest`: SHA-256 that its bytes must have, so that nothing is kept under it that was made of others.
+        """
         from trainables.data.decoding import decoded
 
-        return self._decoded(name, decoded)
+        return self._decoded(name, decoded, digest)
 
     def size(self, name: str) -> tuple[int, int]:
         """Return width and height of a picture, all of which is decoded. Raises as `picture`, and takes less time."""
@@ -74,37 +95,51 @@ class Pictures:
 
         return self._decoded(name, decoded_size)
 
-    def _decoded(self, name: str, decode: Callable[[bytes], Made]) -> Made:
+    def _decoded(self, name: str, decode: Callable[[bytes], Made], digest: str | None = None) -> Made:
         content = self.read(name)
+        if digest and hashlib.sha256(content).hexdigest() != digest:
+            raise UnreadableData(
+                f"{self.folder / name}: changed while it was being prepared; run the same command again"
+            )
         with parsing(f"{self.folder / name}: no picture that can be decoded", "get the picture again"):
             return decode(content)
 
-    def _beside(self, name: str) -> _Member | None:
+    def _beside(self, name: str) -> Member | None:
         """Return where shards in the folder of the loose file have it."""
         parent = name.rpartition("/")[0]
         return self._packed(name, parent) if parent else None
 
-    def _packed(self, name: str, parent: str) -> _Member | None:
+    def _packed(self, name: str, parent: str) -> Member | None:
+        members = self._members(parent)
+        return members.get(name) or members.get(name.rpartition("/")[2]) if members else None
+
+    def _members(self, parent: str) -> dict[str, Member]:
         if parent not in self._shards:
             folder = self.folder / parent
-            self._shards[parent] = _index(folder, folder.stat().st_mtime_ns) if folder.is_dir() else {}
-        members = self._shards[parent]
-        return members.get(name) or members.get(name.rpartition("/")[2]) if members else None
+            shards = _shards(folder, folder.stat().st_mtime_ns) if folder.is_dir() else ()
+            self._shards[parent] = _index(tuple((path, stamp_of(path.stat())) for path in shards))
+        return self._shards[parent]
 
 
 @lru_cache(maxsize=8)
-def _index(folder: Path, _: int) -> dict[str, _Member]:
+def _shards(folder: Path, _: int) -> tuple[Path, ...]:
+    with os.scandir(folder) as entries:
+        return tuple(sorted(folder / entry.name for entry in entries if entry.name.endswith(".tar")))
+
+
+@lru_cache(maxsize=8)
+def _index(shards: tuple[tuple[Path, Stamp], ...]) -> dict[str, Member]:
     """Return name -> place of the regular members of all shards, by whole name, and by last name if it is unique."""
-    found: dict[str, _Member] = {}
-    last: dict[str, list[_Member]] = {}
-    for path in sorted(folder.glob("*.tar")):
-        for name, member in _members(path):
+    found: dict[str, Member] = {}
+    last: dict[str, list[Member]] = {}
+    for path, _ in shards:
+        for name, member in _regular(path):
             found[name] = member
             last.setdefault(name.rpartition("/")[2], []).append(member)
     return {name: places[0] for name, places in last.items() if len(places) == 1} | found
 
 
-def _members(path: Path) -> list[tuple[str, _Member]]:
+def _regular(path: Path) -> list[tuple[str, Member]]:
     """Return the regular members of a shard. Members that claim more bytes than the file has are refused."""
     found, end = [], path.stat().st_size
     with parsing(f"{path}: no uncompressed tar file", "get the shard again"), tarfile.open(path, "r:") as shard:
@@ -113,7 +148,7 @@ def _members(path: Path) -> list[tuple[str, _Member]]:
                 raise tarfile.ReadError(f"{entry.name} has {entry.size:,} bytes, the file ends before")
             if entry.isreg() and not entry.issparse():
                 name = entry.name.removeprefix("./")
-                found.append((name, _Member(shard=path, start=entry.offset_data, size=entry.size)))
+                found.append((name, Member(shard=path, start=entry.offset_data, size=entry.size)))
         if _block(path, shard.offset).strip(b"\0"):  # tarfile takes a damaged header for the end
             raise tarfile.ReadError(f"no header at byte {shard.offset:,}")
     return found

@@ -62,7 +62,7 @@ def _key(split: TaskSplit, features: TeacherFeatures, seed: int, probabilities: 
 def _judged(example: Example, features: TeacherFeatures) -> str:
     """What the teacher is asked about an example: the picture, the texts, the truth; folds go by the image's name."""
     texts = [teacher_text(candidate) for candidate in example.candidates]
-    return json.dumps([example.image, features.picture_keys[example.image], texts, example.targets])
+    return json.dumps([example.image, features.picture_key(example.image), texts, example.targets])
 
 
 def _write(path: Path, confidence: TeacherConfidence) -> None:

@@ -8,13 +8,12 @@ from importlib.metadata import version
 from pathlib import Path
 
 from trainables.config import TeacherConfig
-from trainables.digests import file_digests
+from trainables.file_digests import file_digests
 from trainables.teachers.errors import TeacherError
+from trainables.teachers.recipe import FOLDER_SCHEMA
 from trainables.teachers.recipe import recipe_digest
 
 BUNDLED = "mini_dual_encoder"
-FOLDER_SCHEMA = "local-dir:"
-"""Before a path in `teacher.model`: a folder with `open_clip_config.json` and weights."""
 FEATURES_VERSION = 1
 """Raised when code changes the features that a teacher gives."""
 PREPROCESSING_VERSION = 1
@@ -31,7 +30,7 @@ def teacher_digest(config: TeacherConfig, cache: Path) -> str:
     """
     content: dict[str, object] = {
         "features": FEATURES_VERSION,
-        "model": config.model,
+        "model": FOLDER_SCHEMA if config.model.startswith(FOLDER_SCHEMA) else config.model,
         "weights": _weights(config, cache),
         "control": "none" if config.control == "shuffled" else config.control,
     }

@@ -20,7 +20,11 @@ from typing import Any
 
 from trainables.cache import write_atomically
 from trainables.config import TeacherConfig
+from trainables.data.content import silent
 from trainables.data.examples import TaskSplit
+from trainables.data.manifest import images_of
+from trainables.data.manifest import picture_digests
+from trainables.data.picture_check import require_pictures
 from trainables.teachers.digest import teacher_digest
 from trainables.teachers.feature_cache import BLANK
 from trainables.teachers.feature_cache import FACTS
@@ -54,6 +58,7 @@ BLOCK_SIZE: dict[Table, int] = {
     "left_out": 256,
 }
 """Names a shard: what an interruption may cost."""
+LOOKS = "A teacher looks at the pictures themselves, not at region features."
 STAGES: dict[Table, str] = {
     "images": "teacher: images",
     "patches": "teacher: patches of images",
@@ -83,9 +88,8 @@ Part = tuple[TaskSplit, Collection[Table]]
 def missing_blocks(config: TeacherConfig, parts: Sequence[Part], cache: Path) -> list[FeatureBlock]:
     """What a teacher's tables lack of some splits, in blocks, each name once; what killed writers left goes.
 
-    The region features of the splits must be there (`build_regions`), since they know the digests of the pictures.
-
     Raises:
+        MissingData: a picture is not there.
         TeacherError: a shard is damaged, or of another teacher.
     """
     folder, digest = features_folder(config, cache), teacher_digest(config, cache)
@@ -124,8 +128,10 @@ def _sources(table: Table, config: TeacherConfig, split: TaskSplit, cache: Path)
     if table in ("images", "patches"):
         if config.control == "blank_image":
             return {BLANK: ""}
-        keys = open_regions(cache, split.image_folder).keys
-        return {keys[example.image]: example.image for example in split.examples}
+        digests = picture_digests(split, cache, silent)
+        missing = [image for image in images_of(split) if image not in digests]
+        require_pictures(Path(split.image_folder), missing, silent, remedy=LOOKS)
+        return {digest: image for image, digest in digests.items()}
     if table == "texts":
         return {p.text: p for example in split.examples for p in map(passage, example.candidates)}
     distilled = {p.text: p for p in (passage(distilled_candidate(example)) for example in split.examples)}
@@ -222,7 +228,7 @@ def _pictures(block: FeatureBlock) -> list[Image.Image]:
     from trainables.data.pictures import Pictures
 
     files = Pictures(Path(block.image_folder))
-    return [files.picture(image) for image in block.sources]
+    return [files.picture(image, digest) for digest, image in zip(block.names, block.sources, strict=True)]
 
 
 def _text_rows(teacher: Teacher, block: FeatureBlock, _: Path) -> list[np.ndarray]:

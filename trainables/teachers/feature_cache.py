@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -28,11 +29,11 @@ from trainables.config import TeacherConfig
 from trainables.data.examples import Candidate
 from trainables.data.examples import Example
 from trainables.data.examples import TaskSplit
+from trainables.data.manifest import known_digests
 from trainables.teachers.digest import teacher_digest
 from trainables.teachers.errors import TeacherError
 from trainables.teachers.feature_table import FeatureTable
 from trainables.teachers.words import words_of
-from trainables.vision.regions import open_regions
 
 Table = Literal["images", "patches", "texts", "states", "words", "left_out"]
 TABLES: tuple[Table, ...] = get_args(Table)
@@ -61,7 +62,7 @@ class TeacherFeatures:
     states: FeatureTable
     left_out: FeatureTable
     patch_table: FeatureTable
-    picture_keys: dict[str, str]
+    picture_keys: Mapping[str, str]
     """Image path -> digest of the picture."""
     blank: bool
     width: int
@@ -80,7 +81,11 @@ class TeacherFeatures:
         return found if self.heads is None else [_mapped(rows, self.heads.image) for rows in found]
 
     def _keys(self, images: Sequence[str]) -> list[str]:
-        return [BLANK if self.blank else self.picture_keys[image] for image in images]
+        return [self.picture_key(image) for image in images]
+
+    def picture_key(self, image: str) -> str:
+        """Return under which name the features of an image's picture are kept."""
+        return BLANK if self.blank else self.picture_keys[image]
 
     def text(self, texts: Sequence[str]) -> np.ndarray:
         """(N, D) sentence embeddings."""
@@ -168,7 +173,7 @@ def open_features(config: TeacherConfig, cache: Path, split: TaskSplit) -> Teach
         states=table["states"],
         left_out=table["left_out"],
         patch_table=table["patches"],
-        picture_keys=open_regions(cache, split.image_folder).keys,
+        picture_keys=known_digests(split.image_folder, cache),
         blank=config.control == "blank_image",
         width=facts["width"],
         logit_scale=facts["logit_scale"],

@@ -1,8 +1,9 @@
 """Pictures as pixels, decoded once and memory-mapped: for students that read the picture itself.
 
-Below `<cache>/pixels/<digest>/<image folder>/`: `shard-0000/pixels.npy` (images, 3, 224, 224) uint8 and
-`shard-0000/images.json`, their paths, and so on. A picture is resized to a square without cropping, as the bundled
-trunk's are, so that boxes relative to the picture stay right. 150 kB a picture.
+Below `<cache>/pixels/<recipe>/`: `shard-0000-<digest>/pixels.npy` (pictures, 3, 224, 224) uint8 and `pictures.json`,
+the digests of their bytes, and so on: pictures that data sets share are stored once, and one that was replaced is
+stored anew. A picture is resized to a square without cropping, as the bundled trunk's are, so that boxes relative to
+the picture stay right. 150 kB a picture.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
+from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +23,11 @@ import numpy as np
 from PIL.Image import Resampling
 
 from trainables.data.examples import TaskSplit
+from trainables.data.manifest import images_of
+from trainables.data.manifest import known_digests
+from trainables.data.manifest import picture_digests
 from trainables.data.picture_check import require_pictures
+from trainables.data.pictures import DECODING_VERSION
 from trainables.data.pictures import Pictures
 from trainables.errors import MissingData
 
@@ -29,7 +35,7 @@ PICTURE_SIZE = 224
 SHARD = 500
 """Pictures a shard: 75 MB, and what an interruption may cost."""
 PIXELS_VERSION = 2
-"""Raised when code changes the pixels of a picture; with DECODING_VERSION, that of a picture that is not plain."""
+"""Raised when code changes the pixels of a picture, or what they are kept under."""
 _REMEDY = (
     "Students that read pixels need the pictures themselves, not only region features; student.visual_input=regions "
     "does without."
@@ -44,15 +50,18 @@ class PixelRows:
 
     shards: tuple[np.ndarray, ...]
     places: dict[str, tuple[int, int]]
-    """Image path -> (shard, row)."""
+    """Digest of a picture -> (shard, row)."""
+    digests: Mapping[str, str]
+    """Image path -> digest of its picture."""
 
     def read(self, images: Sequence[str]) -> np.ndarray:
         """(N, 3, 224, 224) uint8 of N images. Raises MissingData."""
         rows = []
         for image in images:
-            if image not in self.places:
+            place = self.places.get(self.digests.get(image, ""))
+            if place is None:
                 raise MissingData(f"{image}: its pixels were not stored; its picture was not there")
-            shard, row = self.places[image]
+            shard, row = place
             rows.append(self.shards[shard][row])
         return np.stack(rows)
 
@@ -60,11 +69,11 @@ class PixelRows:
 def open_pixels(cache: Path, image_folder: str) -> PixelRows:
     """Open the pixels of one image folder, as far as `build_pixels` has stored them."""
     shards, places = [], {}
-    for number, part in enumerate(_parts(_folder(cache, image_folder))):
+    for number, part in enumerate(_parts(_folder(cache))):
         shards.append(np.load(part / "pixels.npy", mmap_mode="r"))
-        for row, image in enumerate(json.loads((part / "images.json").read_text(encoding="utf-8"))):
-            places[image] = (number, row)
-    return PixelRows(shards=tuple(shards), places=places)
+        for row, digest in enumerate(json.loads((part / "pictures.json").read_text(encoding="utf-8"))):
+            places[digest] = (number, row)
+    return PixelRows(shards=tuple(shards), places=places, digests=known_digests(image_folder, cache))
 
 
 def build_pixels(split: TaskSplit, cache: Path, progress: Progress) -> None:
@@ -74,38 +83,40 @@ def build_pixels(split: TaskSplit, cache: Path, progress: Progress) -> None:
         MissingData: pictures are not in the image folder.
         UnreadableData: pictures cannot be decoded.
     """
-    folder = _folder(cache, split.image_folder)
+    folder = _folder(cache)
     folder.mkdir(parents=True, exist_ok=True)
+    digests = picture_digests(split, cache, progress)
     known = open_pixels(cache, split.image_folder).places
-    wanted = [image for image in dict.fromkeys(example.image for example in split.examples) if image not in known]
-    pictures = Pictures(Path(split.image_folder))
-    require_pictures(pictures.folder, wanted, progress, remedy=_REMEDY)
-    for start in range(0, len(wanted), SHARD):
-        _write(folder, wanted[start : start + SHARD], pictures)
-        progress("pixels", min(start + SHARD, len(wanted)), len(wanted))
+    wanted = [image for image in images_of(split) if digests.get(image) not in known]
+    require_pictures(Path(split.image_folder), wanted, progress, remedy=_REMEDY)
+    new = {digests[image]: image for image in wanted}
+    pictures, left = Pictures(Path(split.image_folder)), list(new)
+    for start in range(0, len(left), SHARD):
+        _write(folder, {digest: new[digest] for digest in left[start : start + SHARD]}, pictures)
+        progress("pixels", min(start + SHARD, len(left)), len(left))
 
 
-def _folder(cache: Path, image_folder: str) -> Path:
-    recipe = json.dumps([PIXELS_VERSION, PICTURE_SIZE])
-    name = hashlib.sha256(image_folder.encode()).hexdigest()[:12]
-    return cache / "pixels" / hashlib.sha256(recipe.encode()).hexdigest()[:12] / name
+def _folder(cache: Path) -> Path:
+    recipe = json.dumps([PIXELS_VERSION, DECODING_VERSION, PICTURE_SIZE])
+    return cache / "pixels" / hashlib.sha256(recipe.encode()).hexdigest()[:12]
 
 
 def _parts(folder: Path) -> list[Path]:
     return sorted(part for part in folder.glob("shard-*") if part.is_dir())
 
 
-def _write(folder: Path, images: Sequence[str], pictures: Pictures) -> None:
-    """Write one shard whole: into a scratch folder first, then renamed."""
+def _write(folder: Path, wanted: Mapping[str, str], pictures: Pictures) -> None:
+    """Write one shard of pictures (digest -> image) whole: into a scratch folder first, then renamed."""
     scratch = Path(tempfile.mkdtemp(dir=folder, prefix="building-"))
     try:
-        np.save(scratch / "pixels.npy", np.stack([_pixels(pictures, image) for image in images]))
-        (scratch / "images.json").write_text(json.dumps(list(images)), encoding="utf-8")
-        os.rename(scratch, folder / f"shard-{len(_parts(folder)):04d}")
+        np.save(scratch / "pixels.npy", np.stack([_pixels(pictures, *picture) for picture in wanted.items()]))
+        (scratch / "pictures.json").write_text(json.dumps(list(wanted)), encoding="utf-8")
+        name = hashlib.sha256("".join(wanted).encode()).hexdigest()[:12]
+        os.rename(scratch, folder / f"shard-{len(_parts(folder)):04d}-{name}")
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _pixels(pictures: Pictures, image: str) -> np.ndarray:
-    picture = pictures.picture(image)
-    return np.asarray(picture.resize((PICTURE_SIZE, PICTURE_SIZE), Resampling.BICUBIC)).transpose(2, 0, 1)
+def _pixels(pictures: Pictures, digest: str, image: str) -> np.ndarray:
+    small = pictures.picture(image, digest).resize((PICTURE_SIZE, PICTURE_SIZE), Resampling.BICUBIC)
+    return np.asarray(small).transpose(2, 0, 1)

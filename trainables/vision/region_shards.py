@@ -67,19 +67,27 @@ def write_shard(
 
 
 def read_shards(folder: Path) -> list[Shard]:
-    """Return the files that are there, in their order."""
-    found: list[Shard] = []
+    """Return what the files hold that are there, in their order."""
+    return [_open(path) for path in shard_files(folder)]
+
+
+def shard_files(folder: Path) -> list[Path]:
+    """Return the files that are there, in their order, up to the first that is missing."""
+    found: list[Path] = []
     while (path := folder / _name(len(found))).is_file():
-        found.append(_open(path))
+        found.append(path)
     return found
+
+
+def converted_files(image_folder: Path) -> list[Path]:
+    """Return the files of features that lie beside the pictures, none unless a conversion came to its end."""
+    folder = image_folder / FOLDER
+    return shard_files(folder) if (folder / WHOLE).is_file() else []
 
 
 def converted_images(image_folder: Path) -> frozenset[str]:
     """Return the images whose features lie beside the pictures, none unless a conversion came to its end."""
-    folder = image_folder / FOLDER
-    if not (folder / WHOLE).is_file():
-        return frozenset()
-    return frozenset(image for shard in read_shards(folder) for image in shard.images)
+    return frozenset(image for path in converted_files(image_folder) for image in _open(path).images)
 
 
 def image_rows(features: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

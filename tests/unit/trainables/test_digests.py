@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+import trainables.file_digests as file_digests_module
 from tests.unit.trainables.real_layouts import make_snli_ve
 from tests.unit.trainables.real_layouts import snli_ve_row
 from tests.unit.trainables.real_layouts import write_json
@@ -18,10 +21,18 @@ from trainables.config import TaskConfig
 from trainables.config import TrialConfig
 from trainables.data.mini.spec import preset
 from trainables.data.mini.spec import spec_digest
-from trainables.digests import data_digest
-from trainables.digests import digests
-from trainables.digests import file_digests
+from trainables.digests import Digests
+from trainables.digests import InputDigests
 from trainables.errors import MissingData
+from trainables.file_digests import file_digests
+
+
+def digests(config: TrialConfig, cache: Path) -> Digests:
+    return InputDigests(cache).of(config)
+
+
+def data_digest(task: str, data: str, cache: Path) -> str:
+    return digests(TrialConfig.model_validate({"task": {"name": task, "data": data}}), cache).data
 
 
 def test_bundled_data_has_a_digest_before_it_is_generated(tmp_path: Path) -> None:
@@ -77,23 +88,58 @@ def test_missing_real_data_is_reported(tmp_path: Path) -> None:
         digests(TrialConfig(task=TaskConfig(name="snli_ve", data=str(tmp_path))), tmp_path)
 
 
-def test_known_files_are_not_read_again_and_a_damaged_memory_is_no_harm(tmp_path: Path) -> None:
+def aged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let files be old enough for their stamps to be trusted, from here on."""
+    now = time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: now() + 10 * file_digests_module.UNSETTLED_NS)
+
+
+def test_known_files_are_not_read_again_and_a_damaged_memory_is_no_harm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "big.json"
+    path.write_text("{}")
+    aged(monkeypatch)
+    before = file_digests([path], tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(hashlib, "file_digest", None)  # whoever reads the file fails
+        assert file_digests([path], tmp_path) == before
+
+    (tmp_path / "file_digests.json").write_text("{half")
+    assert file_digests([path], tmp_path) == before
+
+
+def test_a_file_that_was_replaced_under_its_size_and_modification_time_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "big.json"
     path.write_text("{}")
     stat = path.stat()
+    aged(monkeypatch)
     before = file_digests([path], tmp_path)
     path.write_text("[]")
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    assert file_digests([path], tmp_path) == before
 
-    (tmp_path / "file_digests.json").write_text("{half")
+    assert file_digests([path], tmp_path) != before
+
+
+def test_a_file_that_was_written_just_now_is_read_again_because_clocks_are_coarse(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "big.json"
+    path.write_text("{}")
+    before = file_digests([path], tmp_path)
+    stamp = file_digests_module.stamp_of(path.stat())
+    path.write_text("[]")
+    monkeypatch.setattr(file_digests_module, "stamp_of", lambda stat: stamp)  # the clock has not moved between
+
     assert file_digests([path], tmp_path) != before
 
 
 def test_digests_load_neither_torch_nor_a_drawing_library(tmp_path: Path) -> None:
     code = (
-        "import sys, pathlib; from trainables.config import *; from trainables.digests import digests;"
-        f"digests(TrialConfig(), pathlib.Path({str(tmp_path)!r}));"
+        "import sys, pathlib; from trainables.config import *; from trainables.digests import InputDigests;"
+        f"InputDigests(pathlib.Path({str(tmp_path)!r})).of(TrialConfig());"
         "print([n for n in ('torch', 'ray', 'PIL', 'transformers') if n in sys.modules])"
     )
     printed = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout

@@ -24,11 +24,11 @@ from tests.unit.trainables.real_layouts import make_vqa
 from tests.unit.trainables.real_layouts import vcr_row
 from tests.unit.trainables.real_layouts import write_json
 from tests.unit.trainables.real_layouts import write_lines
+from trainables.data.content import data_content
+from trainables.data.content import examples_folder
 from trainables.data.convert import check
 from trainables.data.findings import MISSING_IMAGE
 from trainables.data.load import load_split
-from trainables.digests import data_digest
-from trainables.digests import stored_folder
 from trainables.errors import MissingData
 from trainables.errors import UnreadableData
 from trainables.vision import conversion
@@ -196,8 +196,7 @@ def vqa(tmp_path: Path) -> Path:
 
 
 def test_converted_features_are_what_training_reads(vqa: Path, tmp_path: Path) -> None:
-    before = data_digest("vqa", str(vqa), tmp_path)
-    stored = stored_folder("vqa", str(vqa), tmp_path)
+    before = data_content("vqa", str(vqa), tmp_path)
     sources = [vqa_features(tmp_path / "train.tsv", range(40)), vqa_features(tmp_path / "val.tsv", range(900, 911))]
     report = convert(vqa, "vqa", sources)
     split = load_split("vqa", str(vqa), "test", tmp_path)
@@ -215,8 +214,9 @@ def test_converted_features_are_what_training_reads(vqa: Path, tmp_path: Path) -
     np.testing.assert_allclose(boxes[0, :, :4], [[0, 0, 1, 1], *BOXES], atol=1e-3)
     np.testing.assert_allclose(boxes[0, :, 6], [1, 0.25, 0.5625], atol=1e-3)
     assert not regions.shards[0].features.flags.writeable  # the mapped file itself, not a copy
-    assert data_digest("vqa", str(vqa), tmp_path) != before  # a trial's identity says what it saw
-    assert stored_folder("vqa", str(vqa), tmp_path) == stored  # its texts stay where they are
+    after = data_content("vqa", str(vqa), tmp_path)
+    assert after.digest != before.digest  # a trial's identity says what it saw
+    assert examples_folder(after, tmp_path) == examples_folder(before, tmp_path)  # its texts stay where they are
 
 
 def test_an_interrupted_conversion_goes_on_behind_its_last_whole_shard(

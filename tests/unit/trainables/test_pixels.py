@@ -12,6 +12,7 @@ from trainables.data.examples import Candidate
 from trainables.data.examples import Example
 from trainables.data.examples import TaskSplit
 from trainables.data.examples import Text
+from trainables.data.pictures import Pictures
 from trainables.errors import MissingData
 from trainables.vision.pixels import PICTURE_SIZE
 from trainables.vision.pixels import build_pixels
@@ -49,15 +50,26 @@ def test_pixels_are_read_in_the_order_asked_for(pictures: Path, tmp_path: Path) 
     assert values[:, :, 100, 100].tolist() == [[0, 0, 255], [255, 0, 0], [0, 0, 255]]
 
 
-def test_what_is_stored_is_not_decoded_again(pictures: Path, tmp_path: Path) -> None:
+def test_what_is_stored_is_not_decoded_again(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     build_pixels(split(pictures, "red.png"), tmp_path, quiet)
-    (pictures / "red.png").unlink()
+    decoded: list[str] = []
+    decode = Pictures.picture
+    monkeypatch.setattr(Pictures, "picture", lambda files, name, digest: decoded.append(name) or decode(files, name))
     build_pixels(split(pictures, "red.png", "lime.png"), tmp_path, quiet)
     values = open_pixels(tmp_path, str(pictures)).read(["lime.png", "red.png"])
 
+    assert decoded == ["lime.png"]
     assert values[:, :, 0, 0].tolist() == [[0, 255, 0], [255, 0, 0]]
     assert len(list(tmp_path.rglob("pixels.npy"))) == 2
     assert not list(tmp_path.rglob("building-*"))
+
+
+def test_a_picture_that_was_replaced_under_its_name_is_decoded_again(pictures: Path, tmp_path: Path) -> None:
+    build_pixels(split(pictures, "red.png"), tmp_path, quiet)
+    (pictures / "blue.png").replace(pictures / "red.png")
+    build_pixels(split(pictures, "red.png"), tmp_path, quiet)
+
+    assert open_pixels(tmp_path, str(pictures)).read(["red.png"])[0, :, 0, 0].tolist() == [0, 0, 255]
 
 
 def test_a_picture_that_is_not_there_is_named_with_a_remedy(pictures: Path, tmp_path: Path) -> None:

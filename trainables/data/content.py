@@ -1,0 +1,185 @@
+"""Digests of what a data set consists of: annotation files, metadata, pictures or converted region features.
+
+Where the files lie is no part of it. What was found last is kept in `<cache>/manifests/`, so that workers can tell
+whether the data is still what their trials were planned with. Imports no torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from collections.abc import Iterator
+from dataclasses import asdict
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from trainables.cache import write_atomically
+from trainables.data.layout import layout_of
+from trainables.data.layout import task_folder
+from trainables.data.manifest import FOLDER
+from trainables.data.manifest import digest_of
+from trainables.data.manifest import look
+from trainables.data.pictures import DECODING_VERSION
+from trainables.data.readers import read_examples
+from trainables.data.reading import collected_rows
+from trainables.data.sources import Source
+from trainables.data.sources import data_files
+from trainables.data.sources import source
+from trainables.data.sources import splits_of
+from trainables.data.tables import read_table
+from trainables.data.tables import write_table
+from trainables.errors import MissingData
+from trainables.file_digests import file_digests
+from trainables.vision.region_shards import converted_files
+
+READER_VERSION = 1
+"""Raised when the readers make different examples of the same files."""
+_NAMES = pa.schema({"image": pa.string()})
+_NAMES_VERSION = 1
+"""Raised when the readers find other images in the same files."""
+_STAGE = "images that the rows name"
+_EVERY = 10_000
+EXAMPLES = "examples"
+"""Folder of all stored examples in the cache."""
+
+Progress = Callable[[str, int, int], None]
+
+
+def silent(stage: str, done: int, total: int) -> None:
+    """Show nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataContent:
+    """Hexadecimal SHA-256 digests of the parts of a real data set."""
+
+    annotations: str
+    metadata: str
+    """Of the metadata files beside the images, as far as they are there."""
+    regions: str = ""
+    """Of converted region features; empty without any."""
+    pictures: str = ""
+    """Of the pictures that the annotations name, as far as they are there; empty where nobody has looked."""
+
+    @property
+    def digest(self) -> str:
+        """One digest of what every trial reads: region features where they were converted, else pictures."""
+        seen = {"regions": self.regions} if self.regions else {"pictures": self.pictures}
+        read = {"annotations": self.annotations, "metadata": self.metadata, "decoding": DECODING_VERSION}
+        return hashed(read | seen)
+
+
+def hashed(content: dict[str, object]) -> str:
+    """Return the SHA-256 of a JSON object."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def data_content(
+    task: str, data: str, cache: Path, progress: Progress = silent, *, pictures: bool | None = None
+) -> DataContent:
+    """Look at a real data set: a million pictures take seconds, but the first time, when they are read.
+
+    `pictures`: whether they are looked at; None: where no region features were converted. Raises MissingData, or
+    UnreadableData for annotations without which nobody knows which images are meant.
+    """
+    folder = task_folder(task, data, cache)
+    image_folder = folder / layout_of(task, folder).image_folder
+    annotations = _annotations(task, folder, cache)
+    converted = file_digests(converted_files(image_folder), cache)
+    wanted = not converted if pictures is None else pictures
+    names = _images(task, folder, annotations, cache, progress)
+    manifest = look(image_folder, names, cache, progress, pictures=wanted)
+    content = DataContent(
+        annotations=annotations,
+        metadata=digest_of(manifest.metadata),
+        regions=_joined(converted),
+        pictures=digest_of(manifest.pictures) if wanted else "",
+    )
+    _keep(_kept(task, folder, cache), content)
+    return content
+
+
+def last_content(task: str, data: str, cache: Path) -> DataContent | None:
+    """Return what the last look found, None without one or where the annotations have changed since."""
+    folder = task_folder(task, data, cache)
+    last = _last(_kept(task, folder, cache))
+    return last if last and last.annotations == _annotations(task, folder, cache) else None
+
+
+def verify_content(task: str, data: str, cache: Path, digest: str) -> None:
+    """Raise MissingData if the data is known to be another than `digest` says: it was changed during the run.
+
+    Annotation files are looked at; of pictures and metadata counts what the last look found, be it another run's.
+    """
+    last = last_content(task, data, cache)
+    if last is None or last.digest != digest:
+        raise MissingData(
+            f"{data}: the files of {task} have changed since this run was planned; the same command plans it anew, "
+            "with what is there now"
+        )
+
+
+def examples_folder(content: DataContent, cache: Path) -> Path:
+    """Return where the examples of these files are stored, or would be (`trainables.data.convert`)."""
+    return cache / EXAMPLES / f"{content.annotations[:16]}-{content.metadata[:16]}"
+
+
+def _annotations(task: str, folder: Path, cache: Path) -> str:
+    files = data_files(task, folder)
+    named = dict(zip((path.name for path in files), file_digests(files, cache), strict=True))
+    return hashed({"task": task, "reader": READER_VERSION, "files": named})
+
+
+def _joined(digests: list[str]) -> str:
+    """Return the digest of converted features from those of their files, empty without any."""
+    return hashlib.sha256(b"".join(map(bytes.fromhex, digests))).hexdigest() if digests else ""
+
+
+def _images(task: str, folder: Path, annotations: str, cache: Path, progress: Progress) -> list[str]:
+    """Return the images that the annotations name: read once of the same files."""
+    path = cache / FOLDER / f"images-{_NAMES_VERSION}-{annotations[:16]}.arrow"
+    table = read_table(path, _NAMES)
+    if table is None:
+        table = pa.table([list(dict.fromkeys(_named(task, folder, progress)))], schema=_NAMES)
+        write_table(path, table)
+    images: list[str] = table["image"].to_pylist()
+    return images
+
+
+def _named(task: str, folder: Path, progress: Progress) -> Iterator[str]:
+    """Yield the image of each row of each annotation file; which rows cannot be read is for the readers to say."""
+    origins = (source(task, folder, split) for split in splits_of(task, str(folder)))
+    count = 0
+    for origin in dict.fromkeys(Source(files=origin.files, blind=origin.blind) for origin in origins):
+        with collected_rows():
+            for example in read_examples(task, folder, "", origin, ()):
+                yield example.image
+                count += 1
+                if count % _EVERY == 0:
+                    progress(_STAGE, count, count + 1)
+    if count >= _EVERY:
+        progress(_STAGE, count, count)
+
+
+def _kept(task: str, folder: Path, cache: Path) -> Path:
+    return cache / FOLDER / f"{task}-{hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]}.json"
+
+
+def _keep(path: Path, content: DataContent) -> None:
+    """Keep what was found; a look that left the pictures out takes nothing back that was known of them."""
+    last = _last(path)
+    same = ("annotations", "metadata", "regions")
+    if not content.pictures and last and all(getattr(content, name) == getattr(last, name) for name in same):
+        return
+    if content != last:
+        write_atomically(path, json.dumps(asdict(content)) + "\n")
+
+
+def _last(path: Path) -> DataContent | None:
+    try:
+        return DataContent(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):  # only a memory: without it the data is looked at
+        return None

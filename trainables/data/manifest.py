@@ -1,0 +1,232 @@
+"""The manifest of an image folder: the pictures and metadata that trials read, each with the digest of its bytes.
+
+`<cache>/manifests/<folder>.arrow` has one row a file: `name`, `size`, `modified` and `changed` (ns; those of the tar
+shard where it lies in one) and `digest` (SHA-256). A look lists folders and reads only the files whose size or times
+are not those of the manifest: the first look takes as long as the bytes take to read, another one seconds for a
+million pictures. Files that no annotation names are not looked at. Imports no torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from collections.abc import Collection
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import pyarrow as pa
+from filelock import FileLock
+
+from trainables.data.boxes import metadata_name
+from trainables.data.examples import TaskSplit
+from trainables.data.pictures import Member
+from trainables.data.pictures import Pictures
+from trainables.data.tables import read_table
+from trainables.data.tables import write_table
+from trainables.file_digests import Stamp
+from trainables.file_digests import settled
+from trainables.file_digests import stamp_of
+
+FOLDER = "manifests"
+STAGE = "digests of pictures"
+_SCHEMA = pa.schema(
+    {
+        "name": pa.string(),
+        "size": pa.int64(),
+        "modified": pa.int64(),
+        "changed": pa.int64(),
+        "digest": pa.binary(hashlib.sha256().digest_size),
+    }
+)
+_CHUNK = 64
+"""Files a thread reads before it is given more."""
+_PATIENCE_S = 1.0
+"""What takes less is not worth a line."""
+_THREADS = min(32, 4 * (os.cpu_count() or 1))
+"""More than cores: on a network disk a read is mostly waiting."""
+
+Progress = Callable[[str, int, int], None]
+_Row = tuple[Stamp, str]
+"""What the manifest says of a file: its stamp, and its digest in hexadecimal."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """Name -> SHA-256 of the files that are there, of those that were asked for."""
+
+    pictures: Mapping[str, str]
+    metadata: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """A file as a look finds it."""
+
+    stamp: Stamp
+    member: Member | None
+    """None for a loose file."""
+
+
+def look(
+    image_folder: Path, images: Iterable[str], cache: Path, progress: Progress, *, pictures: bool = True
+) -> Manifest:
+    """Return the manifest of these images and of the metadata files beside them, after bringing it up to date.
+
+    `pictures`: whether the pictures themselves are looked at. Safe to call from several processes at once.
+    """
+    folder = image_folder.resolve()
+    names = dict.fromkeys(images)
+    now = time.time_ns()
+    known = _read(_path(folder, cache))
+    found = dict(_found(folder, names, pictures))
+    digests = {name: known[name][1] for name, file in found.items() if name in known and known[name][0] == file.stamp}
+    stale = [name for name in found if name not in digests]
+    if stale:
+        digests |= _digested(folder, {name: found[name].member for name in stale}, progress)
+    asked = {*(names if pictures else ()), *map(metadata_name, names)} if known else set()
+    gone = [name for name in asked if name in known and name not in found]
+    if stale or gone:
+        _update(_path(folder, cache), {n: (settled(found[n].stamp, now), digests[n]) for n in stale}, gone)
+    return Manifest(
+        pictures={name: digest for name, digest in digests.items() if name in names},
+        metadata={name: digest for name, digest in digests.items() if name not in names},
+    )
+
+
+def picture_digests(split: TaskSplit, cache: Path, progress: Progress) -> dict[str, str]:
+    """Return image -> SHA-256 of the pictures of a split's images that are there."""
+    found = look(Path(split.image_folder), images_of(split), cache, progress).pictures
+    return {image: found[image] for image in images_of(split) if image in found}
+
+
+def images_of(split: TaskSplit) -> list[str]:
+    """Return the distinct images of a split, in the order of its examples."""
+    return list(dict.fromkeys(example.image for example in split.examples))
+
+
+def known_digests(image_folder: str, cache: Path) -> Mapping[str, str]:
+    """Return name -> SHA-256 as the last looks found it, without looking at any file; empty before the first."""
+    path = _path(Path(image_folder).resolve(), cache)
+    return _known(path, stamp_of(path.stat())) if path.is_file() else {}
+
+
+def digest_of(files: Mapping[str, str]) -> str:
+    """Return one SHA-256 over names and digests, whatever their order."""
+    rows = "".join(f"{files[name]} {name}\0" for name in sorted(files))
+    return hashlib.sha256(rows.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@lru_cache(maxsize=4)
+def _known(path: Path, _: Stamp) -> Mapping[str, str]:
+    return {name: digest for name, (_, digest) in _read(path).items()}
+
+
+def _path(folder: Path, cache: Path) -> Path:
+    return cache / FOLDER / f"{hashlib.sha256(str(folder).encode()).hexdigest()[:16]}.arrow"
+
+
+def _found(folder: Path, images: Collection[str], pictures: bool) -> Iterator[tuple[str, _Found]]:
+    """Yield the pictures, and the metadata beside them, in the places where `Pictures` reads them."""
+    files, shards = Pictures(folder), dict[Path, Stamp]()
+    by_parent: dict[str, dict[str, str]] = defaultdict(dict)
+    for image in images:
+        parent, _, name = image.rpartition("/")
+        by_parent[parent][name] = image
+    for parent, wanted in by_parent.items():
+        prefix = f"{parent}/" if parent else ""
+        loose, packed = _listed(folder / parent, wanted)
+        if not (packed or files.packed):
+            for name, stamp in loose.items():
+                if pictures or name not in wanted:
+                    yield prefix + name, _Found(stamp=stamp, member=None)
+            continue
+        for name in [*(wanted if pictures else ()), *map(metadata_name, wanted)]:
+            member = files.member(prefix + name, loose=name in loose)
+            if member is not None:
+                if member.shard not in shards:
+                    shards[member.shard] = stamp_of(member.shard.stat())
+                yield prefix + name, _Found(stamp=shards[member.shard], member=member)
+            elif name in loose:
+                yield prefix + name, _Found(stamp=loose[name], member=None)
+
+
+def _listed(folder: Path, wanted: Mapping[str, str]) -> tuple[dict[str, Stamp], bool]:
+    """Return the stamps of a folder's wanted files and of the metadata beside them, and whether it has shards."""
+    found: dict[str, Stamp] = {}
+    metadata: set[str] = set()
+    packed = False
+    try:
+        entries = os.scandir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return found, packed
+    with entries:
+        for entry in entries:
+            name = entry.name
+            if name not in wanted:
+                packed = packed or name.endswith(".tar")
+                if not name.endswith(".json"):
+                    continue
+                metadata = metadata or set(map(metadata_name, wanted))
+                if name not in metadata:
+                    continue
+            try:
+                status = entry.stat()
+            except FileNotFoundError:  # a link to nothing
+                continue
+            if stat.S_ISREG(status.st_mode):
+                found[name] = stamp_of(status)
+    return found, packed
+
+
+def _digested(folder: Path, files: Mapping[str, Member | None], progress: Progress) -> dict[str, str]:
+    """Return the digests of files, read by several threads: hashing and waiting for a disk leave Python free."""
+    order = sorted(files, key=lambda name: (str(m.shard), m.start) if (m := files[name]) else ("", 0))
+    chunks = [order[start : start + _CHUNK] for start in range(0, len(order), _CHUNK)]
+    digests: dict[str, str] = {}
+    started = time.monotonic()
+    with ThreadPoolExecutor(_THREADS) as threads:
+        for part in threads.map(lambda chunk: [(name, _digest(folder, name, files[name])) for name in chunk], chunks):
+            digests.update(part)
+            if time.monotonic() - started > _PATIENCE_S:
+                progress(STAGE, len(digests), len(order))
+    return digests
+
+
+def _digest(folder: Path, name: str, member: Member | None) -> str:
+    with open(member.shard if member else f"{folder}/{name}", "rb", buffering=0) as file:
+        if member is None:
+            return hashlib.sha256(file.read()).hexdigest()
+        file.seek(member.start)
+        return hashlib.sha256(file.read(member.size)).hexdigest()
+
+
+def _read(path: Path) -> dict[str, _Row]:
+    """Return the rows of a manifest; none where it is damaged: then the files are read again."""
+    table = read_table(path, _SCHEMA)
+    if table is None:
+        return {}
+    names, sizes, modified, changed, digests = (table[name].to_pylist() for name in _SCHEMA.names)
+    stamps = zip(sizes, modified, changed, strict=True)
+    return dict(zip(names, zip(stamps, (digest.hex() for digest in digests), strict=True), strict=True))
+
+
+def _update(path: Path, rows: dict[str, _Row], gone: Iterable[str]) -> None:
+    """Put rows into the manifest on disk, which another process may have changed meanwhile."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_suffix(".lock")):
+        merged = _read(path) | rows
+        for name in gone:
+            merged.pop(name, None)
+        stamps = zip(*(stamp for stamp, _ in merged.values()), strict=True) if merged else ((), (), ())
+        columns = [list(merged), *map(list, stamps), [bytes.fromhex(digest) for _, digest in merged.values()]]
+        arrays = [pa.array(column, field.type) for column, field in zip(columns, _SCHEMA, strict=True)]
+        write_table(path, pa.table(arrays, schema=_SCHEMA))

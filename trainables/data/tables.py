@@ -1,0 +1,27 @@
+"""Arrow files of the cache that can be made anew: written whole, and none where they cannot be read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+
+from trainables.cache import written_whole
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """Write `table` whole or not at all, in a folder that is made where it is not there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with written_whole(path) as scratch, pa.OSFile(str(scratch), "wb") as file:
+        with pa.ipc.new_file(file, table.schema) as writer:
+            writer.write_table(table)
+
+
+def read_table(path: Path, schema: pa.Schema) -> pa.Table | None:
+    """Return the table, memory-mapped; None where there is none of this schema, or a damaged one."""
+    try:
+        table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+        table.validate(full=True)
+    except (OSError, pa.ArrowInvalid):
+        return None
+    return table if table.schema.equals(schema) else None
