@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from trainables.data.examples import Candidate
 from trainables.data.examples import Example
 from trainables.data.examples import TaskSplit
 from trainables.data.examples import Text
+from trainables.errors import UnreadableData
 from trainables.vision.pooling import pooled
 from trainables.vision.pooling import positions
 from trainables.vision.pooling import relative_boxes
@@ -100,17 +101,41 @@ def test_a_new_image_adds_a_shard_and_leaves_the_old_one(pictures: Path, tmp_pat
     assert len(store.shards) == 2
 
 
-def test_only_pictures_that_are_decoded_in_another_way_have_other_keys_than_before(tmp_path: Path) -> None:
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    plain, turned = tmp_path / "plain.jpg", tmp_path / "turned.jpg"
-    Image.new("RGB", (60, 40), "red").save(plain)
-    Image.new("RGB", (60, 40), "red").save(turned, exif=exif)
-    build_regions(split_of(tmp_path, {"plain.jpg": (), "turned.jpg": ()}), tmp_path / "cache", quiet)
-    keys = open_regions(tmp_path / "cache", str(tmp_path)).keys
+def test_a_picture_that_was_replaced_under_its_name_is_computed_anew_and_alone(pictures: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "pictures"
+    shutil.copytree(pictures, folder)
+    split = split_of(folder, {"a.jpg": (), "b.jpg": ()})
+    build_regions(split, tmp_path, quiet)
+    before = open_regions(tmp_path, str(folder)).read(["a.jpg", "b.jpg"])[0]
+    (folder / "c.jpg").replace(folder / "a.jpg")
+    computed: list[tuple[str, int]] = []
+    build_regions(split, tmp_path, lambda what, done, total: computed.append((what, total)))
+    after = open_regions(tmp_path, str(folder)).read(["a.jpg", "b.jpg"])[0]
 
-    def earlier(path: Path) -> str:
-        return hashlib.sha256(path.read_bytes() + b"[]").hexdigest()[:20]
+    assert set(computed) == {("decode pictures", 1), ("region features", 1)}
+    assert (after[0] != before[0]).any()
+    np.testing.assert_array_equal(after[1], before[1])
 
-    assert keys["plain.jpg"] == earlier(plain)
-    assert keys["turned.jpg"] != earlier(turned)
+
+def test_boxes_that_come_later_are_what_the_regions_are_of(pictures: Path, tmp_path: Path) -> None:
+    build_regions(split_of(pictures, {"a.jpg": ()}), tmp_path, quiet)
+    assert open_regions(tmp_path, str(pictures)).num_regions("a.jpg") == 17  # a grid
+    build_regions(split_of(pictures, {"a.jpg": ((0.0, 0.0, 50.0, 50.0),)}), tmp_path, quiet)
+
+    assert open_regions(tmp_path, str(pictures)).num_regions("a.jpg") == 2
+
+
+def test_nothing_is_kept_of_a_picture_that_changes_while_it_is_computed(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "pictures"
+    shutil.copytree(pictures, folder)
+
+    def replaced_meanwhile(*_: object, **__: object) -> None:
+        (folder / "c.jpg").replace(folder / "a.jpg")
+
+    monkeypatch.setattr("trainables.vision.regions.require_pictures", replaced_meanwhile)
+    with pytest.raises(UnreadableData, match=r"a\.jpg: changed while it was being prepared; run the same command again"):
+        build_regions(split_of(folder, {"a.jpg": ()}), tmp_path, quiet)
+
+    assert not list(tmp_path.rglob("features.npy"))
