@@ -44,7 +44,7 @@ def pictured_snli_ve(folder: Path, *, examples: int = 12, images: int = 5) -> Pa
         for i in range(examples)
     ]
     write_lines(folder / "snli_ve_train.jsonl", rows)
-    for name in [*map(str, range(images)), "123"]:
+    for name in [*map(str, range(images)), "121", "122", "123"]:
         pixels = rng.integers(0, 255, (40, 48, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(folder / "flickr30k_images" / f"{name}.jpg", quality=95)
     return folder

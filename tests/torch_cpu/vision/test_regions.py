@@ -135,7 +135,7 @@ def test_nothing_is_kept_of_a_picture_that_changes_while_it_is_computed(
         (folder / "c.jpg").replace(folder / "a.jpg")
 
     monkeypatch.setattr("trainables.vision.regions.require_pictures", replaced_meanwhile)
-    with pytest.raises(UnreadableData, match=r"a\.jpg: changed while it was being prepared; run the same command again"):
+    with pytest.raises(UnreadableData, match=r"a\.jpg: changed while it was being prepared; run the same command"):
         build_regions(split_of(folder, {"a.jpg": ()}), tmp_path, quiet)
 
     assert not list(tmp_path.rglob("features.npy"))
