@@ -17,7 +17,6 @@ from ray.util import get_current_placement_group
 
 from orchestrator.checkpoints import Checkpoints
 from orchestrator.checkpoints import StoredLink
-from orchestrator.errors import StoreError
 from trainables.errors import Hindered
 from trainables.job import Cause
 from trainables.job import CurvePoint
@@ -77,13 +76,6 @@ class BoardLink(StoredLink):
     def stop_requested(self) -> bool:
         """Ask the board."""
         return bool(ray.get(self._board.is_cancelled.remote(self._trial_id)))
-
-    def save(self, content: bytes) -> None:
-        """Keep the checkpoint; where that fails it is the run that ends, and not the trial that failed."""
-        try:
-            super().save(content)
-        except StoreError as error:
-            self._board.complain.remote(str(error))
 
 
 def attempt(run_trial: RunTrial, job: TrialJob, link: Link) -> TrialOutcome:

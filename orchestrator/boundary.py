@@ -65,12 +65,12 @@ def boundary(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def if_stopped(text: str) -> None:
-    """Let the command say `text` if it is stopped from now on."""
+    """Let the command say `text` if it is stopped from now on; nothing if that is empty."""
     click.get_current_context().meta[_IF_STOPPED] = text
 
 
 def _stopped(status: int) -> None:
-    text = click.get_current_context().meta.get(_IF_STOPPED)
+    text = click.get_current_context().meta.get(_IF_STOPPED, "Stopped.")
     with suppress(OSError):  # the terminal may be gone
         if text:
             click.echo(text, err=True)

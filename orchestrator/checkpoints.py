@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from orchestrator.errors import StoreError
 from orchestrator.folder import Folder
+from trainables.errors import Hindered
 from trainables.job import CurvePoint
 
 _SUFFIX = ".checkpoint"
@@ -53,9 +55,12 @@ class StoredLink:
         return self._checkpoints.load(self._trial_id) if self._checkpoints else None
 
     def save(self, content: bytes) -> None:
-        """Keep the trial's checkpoint."""
+        """Keep the trial's checkpoint; raises Hindered where that fails: it is the run that ends, no trial failed."""
         if self._checkpoints:
-            self._checkpoints.save(self._trial_id, content)
+            try:
+                self._checkpoints.save(self._trial_id, content)
+            except StoreError as error:
+                raise Hindered(str(error)) from error
 
 
 def link(uri: str, trial_id: str) -> StoredLink:

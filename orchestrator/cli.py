@@ -232,6 +232,7 @@ def watch(study: str, store: str | None, every: float, serve: bool, port: int) -
     from orchestrator.overview import console
     from orchestrator.watch import watch as follow
 
+    if_stopped("")
     name, opened = composition.find_study(study, store)
     served = composition.serve_report(opened, name, port=port, every=every) if serve else None
     try:

@@ -61,6 +61,8 @@ def run_trial(job: TrialJob, link: Link) -> TrialOutcome:
     device = current_device()
     try:
         ran = _run(job, link, ranks, device)
+    except Hindered:
+        raise
     except Exception as raised:  # the boundary: whatever a trial raises becomes a row, and its siblings go on
         if (reason := hindrance(raised, Path(job.cache))) is not None:
             raise Hindered(reason) from raised

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from orchestrator.display import QuietDisplay
+from orchestrator.errors import StoreError
 from orchestrator.executor import Executor
 from orchestrator.inline import InlineExecutor
 from orchestrator.records import Record
@@ -83,6 +84,16 @@ def test_asynchronous_halving_cancels_trials_and_their_groups_go_on(ray_cluster:
     for record in stopped:  # the group takes its next trial within a second
         following = [start for start in starts if start > record.started_at]
         assert not following or (following[0] - record.finished_at).total_seconds() < 1.0
+
+
+def test_what_hinders_every_trial_ends_the_run_and_no_trial_has_failed(ray_cluster: None, tmp_path: Path) -> None:
+    of = study(arms={"listed": {"plain": {}}}, seeds={"search": [0], "confirm": [1, 2, 3, 4]}, search={})
+    store = Store.open(str(tmp_path / "store"))
+    with pytest.raises(StoreError, match="/cache: No space left on device; make room there"):
+        on_ray(of, store, Troubled(marks=str(tmp_path), hindered=2), max_concurrent=1)
+
+    assert all(record.completed for record in store.records(of.study))
+    assert 2 not in {record.seed for record in store.records(of.study)}
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from dataclasses import replace
 from pathlib import Path
 
+from trainables.errors import Hindered
 from trainables.job import Link
 from trainables.job import TrialJob
 from trainables.job import TrialOutcome
@@ -23,12 +24,15 @@ class Troubled:
     hangs: int = -1
     out_of_memory_once: int = -1
     out_of_memory: int = -1
+    hindered: int = -1
 
     def __call__(self, job: TrialJob, link: Link) -> TrialOutcome:
         """Run one trial."""
         mark = Path(self.marks) / job.trial_id
         first = not mark.exists()
         mark.touch()
+        if job.seed == self.hindered:
+            raise Hindered("/cache: No space left on device; make room there")
         if job.seed == self.hangs:
             time.sleep(600)
         if job.seed == self.out_of_memory or (job.seed == self.out_of_memory_once and first):

@@ -76,7 +76,7 @@ def test_what_a_signal_breaks_on_its_way_is_not_told_as_a_mistake() -> None:
             _full()
 
     result = _run(broken)
-    assert (result.exit_code, result.stderr) == (143, "")
+    assert (result.exit_code, result.stderr) == (143, "Stopped.\n")
 
 
 def test_a_signal_that_is_ignored_stays_ignored() -> None:

@@ -8,6 +8,7 @@ from orchestrator.checkpoints import Checkpoints
 from orchestrator.checkpoints import link
 from orchestrator.errors import StoreError
 from orchestrator.store import Store
+from trainables.errors import Hindered
 
 
 def test_a_checkpoint_is_replaced_found_and_removed(tmp_path: Path) -> None:
@@ -52,3 +53,10 @@ def test_a_checkpoint_that_cannot_be_written_is_the_stores_error(tmp_path: Path)
     (tmp_path / "studies").write_text("a file where a folder should be")
     with pytest.raises(StoreError, match="cannot write"):
         Store.open(str(tmp_path)).checkpoints("little").save("t", b"state")
+
+
+def test_a_trial_whose_checkpoint_cannot_be_kept_has_not_failed_but_is_hindered(tmp_path: Path) -> None:
+    (tmp_path / "studies").write_text("a file where a folder should be")
+    kept = link(Store.open(str(tmp_path)).checkpoints_uri("little"), "t")
+    with pytest.raises(Hindered, match="cannot write"):
+        kept.save(b"state")
