@@ -131,7 +131,7 @@ def run(
         checkpoints = opened.checkpoints_uri(loaded.study)
         runner, prepare = composition.engine(executor, address, loaded, cache_folder(), checkpoints)
         summary = run_study(
-            replace(composition.experiment(loaded, cells, cache_folder()), prepare=prepare),
+            replace(composition.experiment(loaded, cells, cache_folder(), shown.preparing), prepare=prepare),
             opened,
             runner,
             shown,
@@ -306,7 +306,10 @@ def _print_plan(source: str, overrides: tuple[str, ...], uri: str | None, *, ret
     study, cells = checked.study, checked.cells
     store = composition.open_store(uri, study)
     _tell_store(store, study, ["plan", source, *overrides])
-    queue, missing = composition.planned_queue(study, cells, store, cache_folder(), retry_failed=retry_failed)
+    with composition.display(False, doing="plan") as shown:
+        queue, missing = composition.planned_queue(
+            study, cells, store, cache_folder(), shown.preparing, retry_failed=retry_failed
+        )
     records = store.all_records()
     planned = {trial.id for trial in queue.trials()}
     earlier = [] if missing else earlier_lines(study, queue.cells, records, planned)

@@ -134,7 +134,13 @@ def inputs(cache_folder: Path, progress: Progress | None = None) -> Inputs:
 
 
 def planned_queue(
-    study: Study, cells: Sequence[Cell], store: Store, cache_folder: Path, *, retry_failed: bool = False
+    study: Study,
+    cells: Sequence[Cell],
+    store: Store,
+    cache_folder: Path,
+    progress: Progress,
+    *,
+    retry_failed: bool = False,
 ) -> tuple[TrialQueue, str]:
     """Return the queue of what `store` lacks, changing nothing, and which data is missing, if any is.
 
@@ -142,7 +148,7 @@ def planned_queue(
     """
     from trainables.errors import MissingData
 
-    planned = experiment(study, cells, cache_folder)
+    planned = experiment(study, cells, cache_folder, progress)
     try:
         return planned.queue(store, adopt=False, retry_failed=retry_failed), ""
     except MissingData as error:
@@ -166,13 +172,20 @@ def unrecorded_queue(study: Study, cells: Sequence[Cell], cache_folder: Path) ->
     return TrialQueue(study, cells, Recorded(), unknown, judge=judge(study))
 
 
-def experiment(study: Study, cells: Sequence[Cell], cache_folder: Path) -> Experiment:
-    """Return the study with the data and teachers of the cache, and its provenance; nothing prepares it yet."""
+def experiment(study: Study, cells: Sequence[Cell], cache_folder: Path, progress: Progress) -> Experiment:
+    """Return the study with the data and teachers of the cache, and its provenance; nothing prepares it yet.
+
+    `progress`: as of `inputs`.
+    """
     from orchestrator.provenance import provenance
     from orchestrator.run import Experiment
 
     return Experiment(
-        study=study, cells=cells, inputs=inputs(cache_folder), provenance=provenance(), judge=judge(study)
+        study=study,
+        cells=cells,
+        inputs=inputs(cache_folder, progress),
+        provenance=provenance(),
+        judge=judge(study),
     )
 
 

@@ -85,7 +85,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
     monkeypatch.delenv("ABLATE_STORE", raising=False)
     made = Command(tmp_path)
     monkeypatch.setattr(composition, "engine", made.engine)
-    monkeypatch.setattr(composition, "inputs", lambda cache: make_inputs())
+    monkeypatch.setattr(composition, "inputs", lambda cache, progress=None: make_inputs())
     return made
 
 
@@ -226,7 +226,9 @@ def test_plan_of_missing_data_counts_and_says_what_is_missing(
     def digests(config: object) -> tuple[str, str, str]:
         raise MissingData("expected data/vcr/train.jsonl")
 
-    monkeypatch.setattr(composition, "inputs", lambda cache: Inputs(splits=make_inputs().splits, digests=digests))
+    monkeypatch.setattr(
+        composition, "inputs", lambda cache, progress=None: Inputs(splits=make_inputs().splits, digests=digests)
+    )
     result = command("plan", "little.yaml")
     assert result.exit_code == 0
     assert "8 owed" in result.stdout

@@ -13,6 +13,7 @@ from tests.unit.trainables.real_layouts import snli_ve_row
 from tests.unit.trainables.real_layouts import write_json
 from tests.unit.trainables.real_layouts import write_lines
 from trainables.data import picture_check
+from trainables.data.content import data_content
 from trainables.data.convert import check
 from trainables.data.convert import prepare_examples
 from trainables.data.findings import BAD_PICTURE
@@ -22,7 +23,6 @@ from trainables.data.findings import OTHER_SIZE
 from trainables.data.load import load_split
 from trainables.data.picture_check import looked_at
 from trainables.data.picture_check import require_pictures
-from trainables.digests import data_digest
 from trainables.errors import MissingData
 from trainables.errors import UnreadableData
 from trainables.vision.pixels import build_pixels
@@ -122,7 +122,7 @@ def test_pictures_that_are_only_missing_are_missing_data(damaged: Path) -> None:
 
 
 def test_a_share_of_the_pictures_is_left_out_for_every_reader_when_asked(damaged: Path, tmp_path: Path) -> None:
-    before = data_digest("snli_ve", str(damaged), tmp_path / "cache")
+    before = data_content("snli_ve", str(damaged), tmp_path / "cache").digest
     with pytest.raises(UnreadableData, match=r"4 of 8 pictures are missing or damaged, and at most 0.4"):
         check("snli_ve", str(damaged), tmp_path / "cache", quiet, most_left_out=0.4)
     assert not (damaged / "left_out.json").exists()
@@ -134,7 +134,7 @@ def test_a_share_of_the_pictures_is_left_out_for_every_reader_when_asked(damaged
     assert [example.image for example in kept] == ["0.jpg", "1.jpg", "2.jpg", "7.jpg"]
     again = check("snli_ve", str(damaged), tmp_path / "cache", quiet)
     assert [inspection.num_examples for inspection in again] == [4, 4, 4] and again[0].findings.counts == {}
-    assert data_digest("snli_ve", str(damaged), tmp_path / "cache") != before  # other trials than with all of them
+    assert data_content("snli_ve", str(damaged), tmp_path / "cache").digest != before  # other trials
 
 
 def test_a_list_of_pictures_left_out_names_no_file_elsewhere(damaged: Path, tmp_path: Path) -> None:
