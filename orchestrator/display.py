@@ -17,6 +17,7 @@ from orchestrator.records import Record
 
 EVERY_S = 10.0
 """Longest silence on a pipe."""
+LOOKED_EVERY_S = 1.0
 
 
 class Display(Protocol):
@@ -137,10 +138,10 @@ class PlainDisplay(QuietDisplay):
                 self.say(f"{stage}{told}")
 
     def _is_due(self) -> bool:
-        return self._clock() - self._said_at >= EVERY_S
+        return self._clock() - self._said_at >= EVERY_S - LOOKED_EVERY_S
 
     def _beat_until_left(self) -> None:
-        while not self._left.wait(1.0):
+        while not self._left.wait(LOOKED_EVERY_S):
             with suppress(OSError, ValueError):  # what cannot be written is no reason to end a run from a thread
                 self.beat()
 
@@ -174,7 +175,7 @@ class Trials:
         elif self._pace.ended:
             under_way = f"{running} trials under way, the last one ended {quiet} ago"
         else:
-            under_way = f"the first trials are under way, {quiet} so far"
+            under_way = f"workers start and run the first trials, {quiet} so far"
         return f"{name}: {under_way}  [{self.left()}]"
 
 

@@ -66,10 +66,11 @@ def test_a_slow_first_run_is_never_silent(run: Run) -> None:
         run.wait(60)
 
     assert max(run.silences) <= EVERY_S
-    assert "starting the workers, 1 min 10 s so far" in run.lines
-    assert any(line.startswith("prepare: region features 577/5771, 10 %, 9.6/s, about ") for line in run.lines)
-    assert "simulated: the first trials are under way, 20 s so far  [42 owed]" in run.lines
-    assert "trials under way, the last one ended 1 min 00 s ago" in run.lines[-1]
+    assert "starting the workers, 1 min 03 s so far" in run.lines
+    told = [line for line in run.lines if line.startswith("prepare: region features 577/5771, 10 %, ")]
+    assert told and all("/s, about " in line and line.endswith(" left") for line in told)
+    assert "simulated: workers start and run the first trials, 18 s so far  [42 owed]" in run.lines
+    assert "trials under way, the last one ended 54 s ago" in run.lines[-1]
 
 
 def test_a_quick_stage_takes_two_lines(run: Run) -> None:
