@@ -95,6 +95,6 @@ def _places(options: Mapping[str, Any]) -> dict[str, Path]:
     from trainables.cache import cache_folder
 
     with suppress(OSError):  # the current folder was removed
-        outputs = {"--output": Path(options["output"] or ".").absolute()} if "output" in options else {}
+        outputs = {"--output": Path(options["output"] or "x").absolute().parent} if "output" in options else {}
         return {**outputs, "ABLATE_CACHE": cache_folder(), "TMPDIR": Path(os.environ.get("TMPDIR", "/tmp"))}
     return {}

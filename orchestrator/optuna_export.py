@@ -18,6 +18,7 @@ from orchestrator.store import Store
 from search_spaces.domains import Choice
 from search_spaces.domains import Domain
 from search_spaces.study import Study
+from trainables.cache import written_whole
 
 if TYPE_CHECKING:
     import optuna
@@ -48,16 +49,17 @@ def export_searches(store: Store, study: str, target: Path) -> int:
     curves = store.curve_values(study, design.target.metric)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-    storage = optuna.storages.RDBStorage(f"sqlite:///{target}")
-    for cell, records in cells.items():
-        made = optuna.create_study(
-            storage=storage,
-            study_name=f"{study}/{cell}",
-            direction="maximize" if design.target.mode == "max" else "minimize",
-        )
-        made.set_metric_names([design.target.metric])
-        made.add_trials([_trial(record, design, curves.get(record.trial_id, ())) for record in _in_order(records)])
-    storage.remove_session()
+    with written_whole(target) as scratch:
+        storage = optuna.storages.RDBStorage(f"sqlite:///{scratch}")
+        for cell, records in cells.items():
+            made = optuna.create_study(
+                storage=storage,
+                study_name=f"{study}/{cell}",
+                direction="maximize" if design.target.mode == "max" else "minimize",
+            )
+            made.set_metric_names([design.target.metric])
+            made.add_trials([_trial(record, design, curves.get(record.trial_id, ())) for record in _in_order(records)])
+        storage.remove_session()
     return len(cells)
 
 

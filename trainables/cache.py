@@ -20,8 +20,13 @@ def written_whole(path: Path) -> Iterator[Path]:
     """Yield where to write: readers find the old `path` or the new one, whoever is killed or fails meanwhile."""
     scratch = path.with_name(f".{path.name}.{secrets.token_hex(4)}")  # machines that share a cache share pids too
     try:
+        scratch.touch()  # where nothing may be written, Python says so better than what writes
         yield scratch
         os.replace(scratch, path)
+    except OSError as error:
+        if error.filename == str(scratch):  # nobody knows that name
+            error.filename = str(path)
+        raise
     finally:
         scratch.unlink(missing_ok=True)
 

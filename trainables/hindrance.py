@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_FULL_WORDS = (*map(os.strerror, _FULL), "disk is full")
 _ROOM = 2**20
 """Bytes below which a disk counts as full where an error does not say which one was."""
 _REMEDIES = {
@@ -38,7 +39,7 @@ def hindrance(raised: BaseException, cache: Path) -> str | None:
 def is_full(error: BaseException) -> bool:
     """Return whether `error` says that a disk is full; libraries that are no Python say so in words only."""
     number = error.errno if isinstance(error, OSError) else None
-    return number in _FULL or any(os.strerror(full) in str(error) for full in _FULL)
+    return number in _FULL or any(words in str(error) for words in _FULL_WORDS)
 
 
 def told(error: BaseException, places: Mapping[str, Path]) -> str:
@@ -69,6 +70,8 @@ def _other_place(error: BaseException, path: object, places: Mapping[str, Path])
         return
     whole = Path(os.fsdecode(path)).absolute()
     holding = [name for name, place in places.items() if whole.is_relative_to(place)]
+    if not is_full(error):  # data may lie there too, and its place is no setting
+        holding = [name for name in holding if name != "TMPDIR"]
     if holding:
         yield f"name another place with {max(holding, key=lambda name: len(places[name].parts))}"
 

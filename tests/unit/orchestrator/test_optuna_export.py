@@ -39,3 +39,14 @@ def test_the_search_of_each_cell_is_an_optuna_study_with_its_trials(tmp_path: Pa
 
     with pytest.raises(ExportError, match="there already"):
         export_searches(store, "simulated", tmp_path / "searches.db")
+
+
+def test_a_place_that_cannot_be_written_is_an_error_of_the_system(tmp_path: Path) -> None:
+    study = make_study()
+    queue = make_queue(study)
+    store = Store.open(str(tmp_path / "store"))
+    for record in run_all(queue):
+        store.write(record)
+    store.write_study("simulated", study_content(study, queue.plan()))
+    with pytest.raises(FileNotFoundError, match="none"):
+        export_searches(store, "simulated", tmp_path / "none" / "searches.db")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from trainables.cache import written_whole
 from trainables.hindrance import hindrance
 from trainables.hindrance import is_full
 from trainables.hindrance import told
@@ -78,3 +79,16 @@ def test_an_error_counts_with_what_caused_it(tmp_path: Path) -> None:
         raise RuntimeError("the checkpoint cannot be kept") from _error(errno.ENOSPC, "/store/a")
     except RuntimeError as raised:
         assert hindrance(raised, tmp_path) == "/store/a: No space left on device; make room there"
+
+
+def test_data_below_the_temporary_folder_is_not_sent_elsewhere() -> None:
+    places = {"TMPDIR": Path("/scratch")}
+    assert told(_error(errno.EACCES, "/scratch/data/train.jsonl"), places).endswith("give this user the right to it")
+    assert told(_error(errno.ENOSPC, "/scratch/x"), places).endswith("or name another place with TMPDIR")
+
+
+def test_a_file_that_cannot_be_written_whole_is_told_by_its_own_name(tmp_path: Path) -> None:
+    target = tmp_path / "none" / "ids.txt"
+    with pytest.raises(FileNotFoundError) as raised, written_whole(target) as scratch:
+        scratch.write_text("")
+    assert raised.value.filename == str(target)
