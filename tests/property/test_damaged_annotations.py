@@ -70,6 +70,10 @@ FIELDS = [
     b'"image_id"',
     b'"answers"',
     b'"boxes"',
+    b'"sentence2"',
+    b'"question"',
+    b'"answer_choices"',
+    b'"Flickr30K_ID"',
 ]
 
 

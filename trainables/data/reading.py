@@ -68,6 +68,14 @@ def identifier(value: Any, field: str) -> str:
     return str(value)
 
 
+def text_of(row: Row, field: str) -> str:
+    """Return a field that is a text. Raises ValueError, KeyError."""
+    value = row[field]
+    if not isinstance(value, str):
+        raise ValueError(f"{field} is {value!r}, expected a text")
+    return value
+
+
 def listed(value: Any, field: str = "") -> list[Any]:
     """Return `value` if it is a list. Raises ValueError."""
     if not isinstance(value, list):

@@ -14,6 +14,7 @@ from trainables.data.reading import identifier
 from trainables.data.reading import lines
 from trainables.data.reading import listed_ids
 from trainables.data.reading import read_rows
+from trainables.data.reading import text_of
 from trainables.data.sources import Source
 from trainables.data.tokens import plain_text
 
@@ -40,7 +41,7 @@ def _examples(row: Row, slices: Mapping[str, tuple[str, ...]]) -> list[Example]:
         Example(
             id=pair,
             image=image_name(row),
-            candidates=(Candidate(query=Text(text=plain_text(row["sentence2"]))),),
+            candidates=(Candidate(query=Text(text=plain_text(text_of(row, "sentence2")))),),
             targets=((CLASSES.index(label), 1.0),),
             stratum=label,
             group=pair,

@@ -24,8 +24,10 @@ from trainables.data.layout import layout_of
 from trainables.data.names import picture_name
 from trainables.data.reading import Row
 from trainables.data.reading import identifier
+from trainables.data.reading import listed
 from trainables.data.reading import listed_ids
 from trainables.data.reading import read_rows
+from trainables.data.reading import text_of
 from trainables.data.sources import BLIND_IMAGES
 from trainables.data.sources import Source
 from trainables.data.sources import is_carved
@@ -71,14 +73,14 @@ def read_vqa(source: Source, slices: Mapping[str, tuple[str, ...]], classes: Seq
 def _asked(row: Row) -> list[tuple[str | int, str]]:
     """Return the id of a question as it was typed, and the question: annotations name it by the same type."""
     identifier(row["question_id"], "question_id")
-    return [(row["question_id"], plain_text(row["question"]))]
+    return [(row["question_id"], plain_text(text_of(row, "question")))]
 
 
 def _read_blind(path: Path) -> Iterator[Example]:
     """Yield the questions of a file without answers."""
 
     def make(row: Row) -> list[Example]:
-        name, question = identifier(row["question_id"], "question_id"), plain_text(row["question"])
+        name, question = identifier(row["question_id"], "question_id"), plain_text(text_of(row, "question"))
         return [_question(name, question, _coco_name(row, BLIND_IMAGES))]
 
     return _read_entries(path, "questions", make)
@@ -108,13 +110,11 @@ def _question(name: str, question: str, image: str) -> Example:
 
 
 def _example(row: Row, question: str, image: str, lookup: _Lookup, slices: Mapping[str, tuple[str, ...]]) -> Example:
-    name, kind = str(row["question_id"]), row["answer_type"]
-    if not isinstance(kind, str):
-        raise ValueError(f"answer_type is {kind!r}, expected a text")
+    name = str(row["question_id"])
     return replace(
         _question(name, question, image),
-        targets=lookup.targets([answer["answer"] for answer in row["answers"]]),
-        stratum=kind,
+        targets=lookup.targets([text_of(answer, "answer") for answer in listed(row["answers"], "answers")]),
+        stratum=text_of(row, "answer_type"),
         slices=slices.get(name, ()),
     )
 
@@ -156,7 +156,9 @@ def vocabulary(folder: Path) -> tuple[str, ...]:
 def _counted_vocabulary(paths: tuple[tuple[Path, int], ...]) -> tuple[str, ...]:
     counts: Counter[str] = Counter()
     for path, _ in paths:
-        counts.update(_read_entries(path, "annotations", lambda row: [normalised(row["multiple_choice_answer"])]))
+        counts.update(
+            _read_entries(path, "annotations", lambda row: [normalised(text_of(row, "multiple_choice_answer"))])
+        )
     return tuple(sorted(answer for answer, count in counts.items() if count >= LEAST_QUESTIONS))
 
 
