@@ -30,6 +30,8 @@ HOSTILE = "<script>document.title = 'taken'</script>"
 STUDY = StudyResults(
     question=f"Does it help? {HOSTILE}",
     effect={"clip_td": 0.03},
+    conditions={"task.name": ["snli_ve", "vqa"], "task.data_fraction": [0.001, 0.01, 0.1]},
+    comparisons={"claims": {"real_over_shuffled": {"arm": "clip_td", "against": "shuffled_teacher"}}},
     proposals=24,
     setting=lambda proposal: {
         "optim.lr": 10 ** (-5 + 0.125 * proposal),
@@ -38,15 +40,15 @@ STUDY = StudyResults(
     },
 )
 FIGURES = [
-    "low_shot", "effects", "shift", "trade_off", "learning", "cost", "search_slices", "search_parallel",
-    "search_learning",
+    "effects", "low_shot", "effects_by_condition", "shift", "trade_off", "learning", "cost", "search_slices", "search_parallel",
+    "search_importance", "search_learning",
 ]  # fmt: skip
 
 
 def _changed(record: Record) -> Record:
     if record.phase == "search" and record.proposal == 1:
         return record.model_copy(update={"status": "stopped", "cause": "halving"})
-    is_last = record.arm == "shuffled_teacher" and record.seed == 6 and record.data_fraction == 0.05
+    is_last = record.arm == "shuffled_teacher" and record.seed == 6 and record.data_fraction == 0.01
     return as_failed(record, error=f"ValueError: {HOSTILE}") if is_last and record.phase == "confirm" else record
 
 
@@ -117,6 +119,24 @@ def test_a_pointer_is_answered(watched: Watched) -> None:
     assert "difference" in tip.inner_text()
 
 
+def test_arrow_keys_tell_interval_n_and_p_of_each_mean(watched: Watched) -> None:
+    watched.enliven()
+    page = watched.page
+    page.locator("figure#effects .drawing").focus()
+    told = page.locator("figure#effects [role=status]")
+
+    page.keyboard.press("ArrowRight")
+    first = told.text_content() or ""
+    assert all(
+        said in first for said in ("arm: clip_td", "less: shuffled_teacher", "interval from: 0.0", "n (pairs): 12")
+    )
+    assert "p, corrected: 0.0" in first and page.locator("#vg-tooltip-element.visible").count() == 1
+    page.keyboard.press("ArrowRight")
+    assert told.text_content() not in ("", first)
+    page.keyboard.press("Escape")
+    assert page.locator("#vg-tooltip-element.visible").count() == 0
+
+
 def test_the_data_of_a_picture_can_be_taken_along(watched: Watched) -> None:
     with watched.page.expect_download() as waiting:
         watched.page.locator("figure#low_shot button", has_text="data as CSV").click()
@@ -124,7 +144,7 @@ def test_the_data_of_a_picture_can_be_taken_along(watched: Watched) -> None:
 
     assert waiting.value.suggested_filename == "low_shot.csv"
     assert (
-        sum(row["kind"] == "seed" for row in rows) == 4 * 4 * 6 - 2
+        sum(row["kind"] == "seed" for row in rows) == 4 * 6 * 6 - 2
     )  # arms, conditions, seeds; one seed failed on each task
     assert {row["arm"] for row in rows} == set(STUDY.arms)
 
@@ -152,8 +172,37 @@ def test_trials_are_found_by_words(watched: Watched) -> None:
     page.locator(".search input").first.fill("clip_td vqa")
 
     shown = page.locator("[data-searched]").first.locator("tbody tr:visible")
-    assert shown.count() == 2 * 6
-    assert page.locator(".search [role=status]").first.inner_text().startswith("12 of ")
+    assert shown.count() == 3 * 6
+    assert page.locator(".search [role=status]").first.inner_text().startswith("18 of ")
+
+
+@pytest.mark.parametrize(
+    ("typed", "rows"),
+    [
+        ("vqa 1 %", 4 * 6),
+        ("1%", 2 * 4 * 6),
+        ("0.1 %", 2 * 4 * 6),
+        ("10 %", 2 * 4 * 6),
+        ("lr=0.00", 0),
+        ("snli clip", 3 * 6),
+    ],
+)
+def test_a_number_is_found_as_a_whole(watched: Watched, typed: str, rows: int) -> None:
+    watched.page.locator(".search input").first.fill(typed)
+
+    assert watched.page.locator(".search [role=status]").first.text_content() == f"{rows} of {6 * 4 * 6}"
+
+
+def test_a_condition_can_be_chosen_from_a_list(watched: Watched) -> None:
+    page = watched.page
+    page.locator(".search input").first.fill("")
+    page.locator("select[data-column=condition]").first.select_option("snli_ve 1 %")
+    shown = (
+        page.locator("[data-searched]").first.locator("tbody tr:not([hidden]) td:first-of-type").all_text_contents()
+    )
+    page.locator("select[data-column=condition]").first.select_option("")
+
+    assert shown == ["snli_ve 1 %"] * (4 * 6)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -173,8 +222,31 @@ def test_the_page_fits_and_is_legible(
     )
     light = lambda colour: sum(map(int, colour[4:-1].split(",")[:3])) > 384  # noqa: E731
     assert (light(paper), light(ink)) == ((True, False) if scheme == "light" else (False, True))
-    watched.page.screenshot(path=tmp_path / f"{scheme}-{width}.png", full_page=True)
+    for name in FIGURES:
+        box = watched.page.locator(f"figure#{name} svg.marks").bounding_box()
+        assert box is not None and box["x"] + box["width"] <= width + 1
+    for cell in watched.page.locator("td.verdict").all():
+        box = cell.bounding_box()
+        assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= width
+    if width > 500:
+        effects = watched.page.locator("figure#effects svg.marks").bounding_box()
+        table = watched.page.locator(".answer").bounding_box()
+        assert effects is not None and table is not None and effects["width"] > 0.95 * table["width"]
     assert watched.complaints == []
+
+
+def test_on_paper_verdicts_are_on_the_page_and_trials_open(browser: Browser, store_uri: str, tmp_path: Path) -> None:
+    path = write_report(store_uri, "lowshot", tmp_path / "lowshot.html")
+    paper = 184 / 25.4 * 96  # millimetres between the margins of A4
+    watched = Watched(browser, path.as_uri(), viewport={"width": int(paper), "height": 1000})
+    watched.page.emulate_media(media="print")
+    watched.page.evaluate("dispatchEvent(new Event('beforeprint'))")
+
+    for cell in [*watched.page.locator("td.verdict").all(), watched.page.locator("[data-searched] td").last]:
+        box = cell.bounding_box()
+        assert box is not None and box["width"] > 0 and box["x"] + box["width"] <= paper + 1
+    watched.page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert watched.page.locator("details[open]").count() == 0
 
 
 def test_without_scripts_everything_can_still_be_read(browser: Browser, store_uri: str, tmp_path: Path) -> None:
@@ -183,7 +255,7 @@ def test_without_scripts_everything_can_still_be_read(browser: Browser, store_ur
     page.goto(path.as_uri())
 
     assert page.locator("figure svg").count() >= len(FIGURES)
-    assert "clip_td is better than" in page.inner_text(".answer")
+    assert "real_over_shuffled: clip_td is better than" in page.inner_text(".answer")
 
 
 def test_a_served_page_shows_what_is_recorded_while_it_is_open(browser: Browser, tmp_path: Path) -> None:

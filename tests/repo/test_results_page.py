@@ -64,3 +64,28 @@ def test_kept_records_are_small() -> None:
     sizes = [os.path.getsize(path) for path in store("").rglob("*") if path.is_file()]
 
     assert 0 < sum(sizes) < 5_000_000
+
+
+def told(study: str, arm: str) -> tuple[str, str]:
+    """The arm's difference to the plain student with its interval, and its verdict, from the kept records."""
+    results = load(str(store(study)), study)
+    row = next(
+        row
+        for row in results.effects.to_pylist()
+        if (row["family"], row["arm"], row["is_headline"]) == ("pooled", arm, True)
+    )
+    low, high = row["diff_ci_low"], row["diff_ci_high"]
+    return f"{row['difference']:+.3f} [{low:+.3f}, {high:+.3f}]", row["verdict"]
+
+
+@pytest.mark.parametrize("study", KEPT)
+def test_the_readme_and_the_page_say_of_a_study_what_its_records_say(study: str) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    [line] = [line for line in readme if line.startswith(f"| `{study}` |")]
+    section = PAGE.partition(f"ablate run {study}\n")[2].partition("ablate table")[0]
+    cells = [cell.strip() for cell in line.split("|")][3:5]
+
+    for arm, cell in zip(("clip_td", "naive_distillation"), cells, strict=True):
+        numbers, verdict = told(study, arm)
+        assert cell == f"{numbers}, {verdict}"
+        assert numbers in section
