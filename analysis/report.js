@@ -44,7 +44,7 @@ const joined = (text) => text.toLowerCase().replace(/\s+%/g, "%");
 function finder(word) {
   const escaped = word.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
   const number = /^[+-]?[\d.]+(e[+-]?\d+)?%?$/.test(word), ends = /[=\s][^=]*\d$/.test(word) || number;
-  return new RegExp(`${number ? "(?<![\\w.+-])" : ""}${escaped}${ends ? "(?![\\w.%])" : ""}`);
+  return new RegExp(`${number ? "(?<![\\w.+-])" : ""}${escaped}${ends ? "(?![\\w.])" : ""}`);
 }
 
 const CHOSEN = ["arm", "condition", "status"]; // columns whose values can be picked from a list

@@ -86,13 +86,17 @@ def _terminal(said: list[str], grids: list[Grid], notes: list[str], style: Style
 
     file = io.StringIO()
     console = Console(
-        file=file, width=width, force_terminal=style == "rich", no_color=style == "plain", highlight=False
+        file=file,
+        width=width,
+        force_terminal=style == "rich",
+        no_color=True if style == "plain" else None,
+        highlight=False,
     )
     for line in said:
         console.print(Text(line))
     console.print()
     for grid in grids:
-        console.print(Text(grid.title, style="bold"))
+        console.print(Text(grid.title, style="underline"))
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
         for position, column in enumerate(grid.columns):
             table.add_column(Text(column), justify="left" if position == 0 else "right", overflow="fold")
@@ -105,9 +109,10 @@ def _terminal(said: list[str], grids: list[Grid], notes: list[str], style: Style
 
 
 def _colour(text: str) -> str:
+    """Bold only where a difference is shown, in colours told apart by all common kinds of colour vision."""
     if "▲" in text or text in ("better", "higher"):
-        return "blue"  # blue and orange: told apart by all common kinds of colour vision
-    return "dark_orange" if "▼" in text or text in ("worse", "lower") else ""
+        return "bold blue"
+    return "bold dark_orange" if "▼" in text or text in ("worse", "lower") else ""
 
 
 def _markdown(said: list[str], grids: list[Grid], notes: list[str]) -> str:
