@@ -54,7 +54,9 @@ def write_report(uri: str, study: str, path: Path | None = None, *, mixed: bool 
     Without `path`: `<study>.html` in the current folder. The file is written whole or not at all. Raises
     `AnalysisError` without such a study or where the file cannot be written.
     """
-    page = render_report(load(uri, study, mixed=mixed), study)
+    results = load(uri, study, mixed=mixed)
+    results.check(study)
+    page = render_report(results, study)
     target = Path(f"{study}.html") if path is None else Path(path)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

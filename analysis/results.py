@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -27,6 +29,7 @@ from analysis.effects import effects_view
 from analysis.errors import AnalysisError
 from analysis.importance import IMPORTANCE_SCHEMA
 from analysis.importance import importance_view
+from analysis.joined import joined
 from analysis.mixing import mixtures
 from analysis.mixing import refuse
 from analysis.observations import COMPARED
@@ -47,13 +50,16 @@ if TYPE_CHECKING:
     import pandas
     import polars
 
+_Read = TypeVar("_Read")
+
 
 class Results:
     """Views of the chosen studies, each read when first asked for."""
 
-    def __init__(self, store: Store, studies: Sequence[str], *, mixed: bool = False) -> None:
-        """Read `studies` from `store`; use `load` for a URI."""
+    def __init__(self, store: Store, studies: Sequence[str], *, mixed: bool = False, lenient: bool = False) -> None:
+        """Read `studies` from `store`; use `load` for a URI. `lenient`: leave out a study that cannot be read."""
         self._store = store
+        self._lenient = lenient
         self._mixed = mixed
         self.studies = tuple(studies)
         self._problems: list[str] = []
@@ -75,6 +81,10 @@ class Results:
     def problems(self) -> tuple[str, ...]:
         """What was found and left out by what was asked so far, each with its name and the reason."""
         return tuple(dict.fromkeys([*self._problems, *self._store.problems]))
+
+    def check(self, study: str) -> None:
+        """Name in `problems` each file of a study that cannot be read, whether it was asked for or not."""
+        self._store.check(study)
 
     def plan(self, study: str) -> StudyPlan:
         """Return the plan of one of the studies; raises AnalysisError where it has none that can be read."""
@@ -143,17 +153,19 @@ class Results:
     @cached_property
     def trials(self) -> pa.Table:
         """One row a trial: `orchestrator.flat_trials.trials_view`."""
-        return _joined([part if isinstance(part, pa.Table) else part.to_table() for part in self.parts_of_trials])
+        return joined([part if isinstance(part, pa.Table) else part.to_table() for part in self.parts_of_trials])
 
     @cached_property
     def parts_of_trials(self) -> list[pa.Table | ds.Dataset]:
         """The view `trials` in parts that may differ in their columns; of a data set, only what is asked is read."""
         empty = trials_view(RECORD_SCHEMA.empty_table(), None)
-        flat = {study: found for study in self.studies if (found := self._store.flat(study)) is not None}
-        derived = [self._derived_trials(study) for study in self.studies if study not in flat]
-        return [empty, *together(list(flat.values())), *derived]
+        found = list(self._of_each(self._trials_of, self.studies).values())
+        flat = [part for part in found if not isinstance(part, pa.Table)]
+        return [empty, *together(flat), *(part for part in found if isinstance(part, pa.Table))]
 
-    def _derived_trials(self, study: str) -> pa.Table:
+    def _trials_of(self, study: str) -> pa.Table | ds.ParquetFileFragment:
+        if (flat := self._store.flat(study)) is not None:
+            return flat
         plan = self.plans.get(study)
         current, fronts = (plan.current, plan.fronts) if plan else (None, ())
         return trials_view(self.records(study), current, fronts)
@@ -176,11 +188,12 @@ class Results:
     @cached_property
     def disagreements(self) -> pa.Table:
         """Arms against the reference, example by example: `analysis.disagreements.disagreements_view`."""
-        tables = [
-            disagreements_view(self.records(study), self._store.predictions(study), self.comparable(study))
-            for study in self.plans
-        ]
-        return _joined([DISAGREEMENT_SCHEMA.empty_table(), *tables])
+
+        def view(study: str) -> pa.Table:
+            plan = self.comparable(study)
+            return disagreements_view(self.records(study), self._store.predictions(study), plan)
+
+        return joined([DISAGREEMENT_SCHEMA.empty_table(), *self._of_each(view, self.plans).values()])
 
     @cached_property
     def importance(self) -> pa.Table:
@@ -218,21 +231,33 @@ class Results:
         return self._of_each_study(self._store.predictions, PREDICTION_SCHEMA)
 
     def _of_comparable(self, view: Callable[[pa.Table, StudyPlan], pa.Table], schema: pa.Schema) -> pa.Table:
-        plans = [(study, self.comparable(study)) for study in self.plans]
-        return _joined([schema.empty_table(), *(view(self.observed(study), plan) for study, plan in plans)])
+        plans = self._of_each(self.comparable, self.plans)  # all are refused before any is computed
+        return joined([schema.empty_table(), *(view(self.observed(study), plan) for study, plan in plans.items())])
 
     def _of_plans(self, view: Callable[[pa.Table, StudyPlan], pa.Table], schema: pa.Schema) -> pa.Table:
-        tables = [view(self.records(study), plan) for study, plan in self.plans.items()]
-        return _joined([schema.empty_table(), *tables])
+        tables = self._of_each(lambda study: view(self.records(study), self.plans[study]), self.plans)
+        return joined([schema.empty_table(), *tables.values()])
 
     def _of_each_study(self, read: Callable[[str], pa.Table], schema: pa.Schema) -> pa.Table:
-        tables = {study: read(study) for study in self.studies} or {"": schema.empty_table()}
-        return _joined(
+        tables = {"": schema.empty_table(), **self._of_each(read, self.studies)}
+        return joined(
             [
                 table.add_column(0, "study", pa.array([study] * table.num_rows, pa.string()))
                 for study, table in tables.items()
             ]
         )
+
+    def _of_each(self, read: Callable[[str], _Read], studies: Iterable[str]) -> dict[str, _Read]:
+        """Return what is read of each study; where nobody named them, one that cannot be read stops no other."""
+        found: dict[str, _Read] = {}
+        for study in studies:
+            try:
+                found[study] = read(study)
+            except (StoreError, AnalysisError) as error:
+                if not self._lenient:
+                    raise
+                self._problems.append(f"study {study!r}: left out, {error}")
+        return found
 
 
 def load(uri: str, studies: Sequence[str] | str | None = None, *, mixed: bool = False) -> Results:
@@ -240,7 +265,8 @@ def load(uri: str, studies: Sequence[str] | str | None = None, *, mixed: bool = 
 
     `mixed`: compare also trials that saw other data or are of another version, and say so in `problems`.
 
-    Raises `AnalysisError` if the store holds nothing or lacks a study that was asked for.
+    A study that cannot be read, or compared, is an error where it was asked for; of all in the store it is left out
+    and named in `problems`. Raises `AnalysisError` if the store holds nothing or lacks a study that was asked for.
     """
     store = Store.open(uri)
     known = store.studies()
@@ -251,20 +277,4 @@ def load(uri: str, studies: Sequence[str] | str | None = None, *, mixed: bool = 
             f"store {uri!r}: no results of {', '.join(map(repr, unknown)) or 'any study'}; studies in the store: "
             f"{', '.join(known) or 'none'}. `ablate run STUDY` makes them; --store names another store."
         )
-    return Results(store, asked, mixed=mixed)
-
-
-def _joined(tables: list[pa.Table]) -> pa.Table:
-    """Rows of all tables; a column that only some have is null in the others, one of differing types is text."""
-    types: dict[str, set[pa.DataType]] = {}
-    for table in tables:
-        for field in table.schema:
-            types.setdefault(field.name, set()).update({field.type} - {pa.null()})
-    return pa.concat_tables([_unified(table, types) for table in tables], promote_options="permissive")
-
-
-def _unified(table: pa.Table, types: dict[str, set[pa.DataType]]) -> pa.Table:
-    for position, field in enumerate(table.schema):
-        if len(types[field.name]) > 1 and pa.string() in types[field.name] and field.type != pa.string():
-            table = table.set_column(position, field.name, table[field.name].cast(pa.string()))
-    return table
+    return Results(store, asked, mixed=mixed, lenient=studies is None)

@@ -298,8 +298,11 @@ def table(
     help="Picture, Vega-Lite specification (json) or data (csv); may be given several times.",
 )
 @_MIXED
+@QUIET
 @boundary
-def figures(study: str, store: str | None, output: Path | None, kinds: tuple[Any, ...], mixed: bool) -> None:
+def figures(
+    study: str, store: str | None, output: Path | None, kinds: tuple[Any, ...], mixed: bool, quiet: bool
+) -> None:
     """Write the pictures of STUDY as files, with their data.
 
     \b
@@ -310,7 +313,8 @@ def figures(study: str, store: str | None, output: Path | None, kinds: tuple[Any
     from orchestrator import composition
 
     name, opened = composition.find_study(study, store)
-    for path in write_figures(opened.uri, name, output or Path(f"{name}-figures"), kinds, mixed=mixed):
+    folder, say = output or Path(f"{name}-figures"), _silent if quiet else _warn
+    for path in write_figures(opened.uri, name, folder, kinds, mixed=mixed, say=say):
         click.echo(str(path))
 
 

@@ -208,6 +208,7 @@ def status(study: str, store: str | None) -> None:
     from orchestrator.standing import standing
 
     name, opened = composition.find_study(study, store)
+    opened.check(name)
     print_status(console(), standing(opened, name))
 
 

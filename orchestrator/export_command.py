@@ -52,8 +52,10 @@ def export(study: str, store: str | None, to: str, output: str | None, quiet: bo
         target = Path(output or f"{name}.optuna.db")
         count = export_searches(opened, name, target)
         click.echo(f"{target}: {count} cells; open it: optuna-dashboard sqlite:///{target}")
-        return
-    place = output or place_of(opened, name, to)
-    with composition.display(quiet, doing="export") as display:
-        sent, there = send(opened, name, to, place, lambda done, total: display.preparing(to, done, total))
-    click.echo(f"{place}: {sent} trials copied, {there} were there already")
+    else:
+        place = output or place_of(opened, name, to)
+        with composition.display(quiet, doing="export") as display:
+            sent, there = send(opened, name, to, place, lambda done, total: display.preparing(to, done, total))
+        click.echo(f"{place}: {sent} trials copied, {there} were there already")
+    for problem in () if quiet else opened.problems:
+        click.echo(problem, err=True)

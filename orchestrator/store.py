@@ -170,6 +170,11 @@ class Store:
         """Return the per-example predictions of all recorded trials, in `PREDICTION_SCHEMA`."""
         return self._recorded(study, "predictions")
 
+    def check(self, study: str) -> None:
+        """Name in `problems` the files of the study that cannot be read, curves and predictions included."""
+        for name in SCHEMAS:
+            self._table(study, name).check()
+
     def find(self, trial_id: str) -> Record | None:
         """Return a completed record of the trial from any study, otherwise a failed one, or None."""
         if self._places is None:

@@ -90,6 +90,12 @@ class TableFiles:
         """
         return self._with_merged(self._readable(), columns or self._schema.names)
 
+    def check(self) -> None:
+        """Name every file that cannot be read, by reading the small ones, and of the merged one what opens it."""
+        for path in self._paths().values():
+            self._table(path)
+        self._table(self._merged, ["trial_id"])
+
     def rows_of(self, trial_id: str) -> pa.Table:
         """Return the rows of one trial."""
         for path in (self._path(trial_id), self._path(trial_id, _EARLIER)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Callable
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -200,10 +201,22 @@ def _figure(*, name: str, title: str, caption: str, chart: Any | None, explorato
 
 
 def write_figures(
-    uri: str, study: str, folder: Path, kinds: Sequence[Kind] = ("svg", "png"), *, mixed: bool = False
+    uri: str,
+    study: str,
+    folder: Path,
+    kinds: Sequence[Kind] = ("svg", "png"),
+    *,
+    mixed: bool = False,
+    say: Callable[[str], None] = lambda problem: None,
 ) -> list[Path]:
-    """Write each figure of `study` into `folder` as `<name>.<kind>`; return the files."""
-    figures = study_figures(load(uri, study, mixed=mixed), study)
+    """Write each figure of `study` into `folder` as `<name>.<kind>`; return the files.
+
+    `say` is told what was left out, or mixed.
+    """
+    results = load(uri, study, mixed=mixed)
+    figures = study_figures(results, study)
+    for problem in results.problems:
+        say(problem)
     folder.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
     for figure in figures:
