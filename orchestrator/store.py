@@ -47,6 +47,7 @@ from orchestrator.table_files import TableFiles
 from orchestrator.table_files import is_in
 from trainables.job import CurvePoint
 from trainables.job import Prediction
+from trainables.strangers import parsing
 
 T = TypeVar("T")
 SCHEMAS = {"trials": RECORD_SCHEMA, "curves": CURVE_SCHEMA, "predictions": PREDICTION_SCHEMA}
@@ -96,11 +97,10 @@ class Store:
 
     def study(self, name: str) -> dict[str, Any]:
         """Return what `write_study` wrote; raises StoreError if the study is not in the store."""
-        try:
-            return dict(json.loads(self.study_json(name)))
-        except (ValueError, TypeError) as error:
-            path, remedy = f"{_at(name)}/study.json", "`ablate run` writes it anew"
-            raise StoreError(f"store {self.uri!r}: {path} is not a JSON object ({error}); {remedy}") from error
+        place = f"store {self.uri!r}: {_at(name)}/study.json is not a JSON object"
+        with parsing(place, "`ablate run` writes it anew", StoreError, passed=StoreError):
+            content = dict(json.loads(self.study_json(name)))
+        return content
 
     def study_json(self, name: str) -> bytes:
         """Return what `write_study` wrote as it was written; raises StoreError if the study is not in the store."""
@@ -281,6 +281,8 @@ class Store:
             self.problems.append(problem)
 
     def _no_study(self, name: str) -> str:
+        if self._has_something(name):
+            return f"store {self.uri!r}: {_at(name)}/study.json is missing; `ablate run` writes it anew"
         return f"store {self.uri!r}: no study {name!r}; studies in the store: {', '.join(self.studies()) or 'none'}"
 
     def _table(self, study: str, name: str) -> TableFiles:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from tests.helpers.results import StudyResults
 from tests.helpers.simulated import make_queue
 from tests.helpers.simulated import make_study
 from tests.helpers.simulated import run_all
+from trainables.job import Prediction
 
 
 def test_all_views_of_all_studies_are_arrow_tables(store_uri: str) -> None:
@@ -99,3 +102,49 @@ def test_one_study_that_cannot_be_read_is_a_problem_and_the_others_are_answered(
     assert results.studies == ("simulated",)
     assert results.trials.num_rows > 0
     assert any(problem.startswith("studies/broken: left out") for problem in results.problems)
+
+
+@pytest.mark.parametrize("asked", ["studies", "cells", "trials", "curves", "effects", "claims", "importance"])
+def test_studies_that_are_damaged_in_any_way_keep_no_other_from_its_answer(asked: str, tmp_path: Path) -> None:
+    def named_trials_file(folder: Path) -> None:
+        shutil.rmtree(folder / "trials")
+        (folder / "trials").write_text("no folder")
+
+    def endless_curves(folder: Path) -> None:
+        shutil.rmtree(folder / "curves")
+        (folder / "curves").symlink_to("curves")
+
+    damages: dict[str, Callable[[Path], object]] = {
+        "listing": named_trials_file,
+        "links": endless_curves,
+        "cut": lambda folder: (folder / "study.json").write_text('{"a":'),
+        "deep": lambda folder: (folder / "study.json").write_text("[" * 100_000),
+        "bytes": lambda folder: (folder / "study.json").write_bytes(b"\xff\xfe{}"),
+        "no_plan": lambda folder: (folder / "study.json").unlink(),
+        "whole": lambda folder: None,
+    }
+    for name, damage in damages.items():
+        StudyResults(study=name, arms=("a", "b"), conditions={}, proposals=1, control="").write(str(tmp_path))
+        damage(tmp_path / "studies" / name)
+
+    results = analysis.load(str(tmp_path))
+
+    assert "whole" in results.pandas(f"select distinct study from {asked}")["study"].tolist() or asked == "claims"
+    assert any("listing" in problem for problem in results.problems)
+
+
+def test_damaged_curves_and_predictions_are_named_by_who_looks_at_the_whole_study(tmp_path: Path) -> None:
+    study = StudyResults(study="worn", arms=("a", "b"), conditions={}, confirm=(1, 2), proposals=1)
+    store = study.write(str(tmp_path))
+    trial = study.records()[0].trial_id
+    store.write(study.records()[0], predictions=[Prediction(split="test", example_id="1", prediction="a", score=1.0)])
+    for table in ("curves", "predictions"):
+        path = tmp_path / "studies" / "worn" / table / f"{trial}.arrow.gz"
+        path.write_bytes(path.read_bytes()[:-9] + b"x" * 9 if path.exists() else b"")
+    results = analysis.load(str(tmp_path), "worn")
+    assert results.effects.num_rows and results.problems == ()
+
+    results.check("worn")
+
+    named = [problem.partition(": skipped")[0] for problem in results.problems]
+    assert named == [f"studies/worn/{table}/{trial}.arrow.gz" for table in ("curves", "predictions")]
