@@ -14,6 +14,7 @@ from orchestrator.claims import Claims
 from orchestrator.claims import SoleDriver
 from orchestrator.decisions import Judge
 from orchestrator.display import Display
+from orchestrator.earlier import earlier_lines
 from orchestrator.endings import Ending
 from orchestrator.executor import Executor
 from orchestrator.inputs import Inputs
@@ -61,13 +62,22 @@ class Experiment:
     """Needed where the study has sequential seeds."""
 
     def queue(
-        self, store: Store, *, adopt: bool, retry_failed: bool = False, claims: Claims | None = None
+        self,
+        store: Store,
+        *,
+        adopt: bool,
+        recorded: Recorded | None = None,
+        retry_failed: bool = False,
+        claims: Claims | None = None,
     ) -> TrialQueue:
-        """Return the queue of what `store` lacks; `adopt` writes trials of other studies as this study's own."""
+        """Return the queue of what `store` lacks; `adopt` writes trials of other studies as this study's own.
+
+        `recorded`: what `recorded` returned, where it is known.
+        """
         return TrialQueue(
             self.study,
             self.cells,
-            self._recorded(store),
+            recorded or self.recorded(store),
             self.inputs,
             lookup=lambda trial: _lookup(store, trial, write=adopt),
             claims=claims,
@@ -75,7 +85,8 @@ class Experiment:
             retry_failed=retry_failed,
         )
 
-    def _recorded(self, store: Store) -> Recorded:
+    def recorded(self, store: Store) -> Recorded:
+        """Return what `store` has of the study."""
         study = self.study
         return Recorded(
             records=store.records(study.study),
@@ -103,7 +114,11 @@ def run_study(
     """
     claims, sinks = claims or SoleDriver(), sinks or Sinks()
     display.doing("reading what is recorded")
-    queue = experiment.queue(store, adopt=True, retry_failed=retry_failed, claims=claims)
+    recorded = experiment.recorded(store)
+    queue = experiment.queue(store, adopt=True, recorded=recorded, retry_failed=retry_failed, claims=claims)
+    planned = {trial.id for trial in queue.trials()}
+    for line in earlier_lines(experiment.study, queue.cells, recorded.records, planned) if queue.owed() else ():
+        display.say(line)
     run = _Run(experiment, store, queue, display, claims, budget, sinks)
     display.doing("starting the workers")
     with executor.open(queue):
