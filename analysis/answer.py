@@ -7,17 +7,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from analysis import numbers
-from analysis.effects import NO_DIFFERENCE
-from analysis.effects import NOT_ENOUGH
-from analysis.effects import SHOWN
 from analysis.findings import Findings
 from analysis.grids import headline_rows
 from analysis.grids import where_of
 from analysis.plan import StudyPlan
 from analysis.sentences import amount
+from analysis.sentences import fragile
 from analysis.sentences import judged
 from analysis.sentences import listed
 from analysis.sentences import sentence
+from analysis.verdicts import NO_DIFFERENCE
+from analysis.verdicts import NOT_ENOUGH
+from analysis.verdicts import SHOWN
 
 Row = Mapping[str, Any]
 
@@ -75,7 +76,8 @@ def _differences(rows: Sequence[Row], plan: StudyPlan) -> list[str]:
     blocks = min(row["n_pairs"] for row in rows)
     return [
         f"{_named(rows)} are {rows[0]['verdict']} than {plan.reference} on {plan.headline}, by {amounts[0]} to "
-        f"{amounts[-1]} (corrected p {p_value} at most, {blocks} blocks of task and seed)."
+        f"{amounts[-1]} (corrected p {p_value} at most, {blocks} blocks of task and seed).",
+        *fragile(rows),
     ]
 
 
@@ -120,7 +122,8 @@ def _controls(rows: Sequence[Row], plan: StudyPlan) -> list[str]:
     if len(shown) <= MANY:
         return [sentence(judged(row, row["arm"], f"the control {row['against']}", place)) for row in shown]
     kinds = dict.fromkeys((row["against"], row["verdict"]) for row in shown)
-    return [_several([row for row in shown if (row["against"], row["verdict"]) == kind], place) for kind in kinds]
+    of_kind = [[row for row in shown if (row["against"], row["verdict"]) == kind] for kind in kinds]
+    return [said for rows in of_kind for said in (_several(rows, place), *fragile(rows))]
 
 
 def _several(rows: Sequence[Row], place: str) -> str:

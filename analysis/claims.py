@@ -11,16 +11,15 @@ import pyarrow as pa
 
 from analysis.comparison import Comparer
 from analysis.comparison import Comparison
-from analysis.comparison import p_values_of
 from analysis.effects import comparer_of
 from analysis.effects import judged_columns
-from analysis.effects import over_looks
 from analysis.observations import Observations
 from analysis.observations import Place
 from analysis.observations import observe
 from analysis.plan import Claim
 from analysis.plan import StudyPlan
-from analysis.statistics import corrected
+from analysis.verdicts import has_merit
+from analysis.verdicts import judge
 
 CLAIM_SCHEMA = pa.schema(
     [
@@ -42,6 +41,7 @@ CLAIM_SCHEMA = pa.schema(
         pa.field("comparisons", pa.int64(), nullable=False),
         pa.field("pairs_needed", pa.int64(), nullable=False),
         pa.field("verdict", pa.string(), nullable=False),
+        pa.field("verdict_if_worst", pa.string(), nullable=False),
         pa.field("planned", pa.int64(), nullable=False),
         pa.field("completed", pa.int64(), nullable=False),
         pa.field("failed", pa.int64(), nullable=False),
@@ -65,13 +65,10 @@ def claims_view(records: pa.Table, plan: StudyPlan) -> pa.Table:
         return CLAIM_SCHEMA.empty_table()
     observations = observe(records, plan)
     formed = {name: _comparison(claim, observations, plan) for name, claim in claims.items()}
-    p_values = p_values_of(list(formed.values()))
-    spent = [over_looks(p, plan.spent(item.arm)) for p, item in zip(p_values, formed.values(), strict=True)]
-    adjusted = corrected(spent, plan.comparisons.correction)
-    size = 1 if plan.comparisons.correction == "none" else len(claims)
+    judged = judge(list(formed.values()), plan, has_merit=has_merit(plan.headline, plan))
     rows = [
-        _row(name, claims[name], item, observations, plan) | judged_columns(item, plan, plan.headline, both, size)
-        for (name, item), both in zip(formed.items(), zip(p_values, adjusted, strict=True), strict=True)
+        _row(name, claims[name], item, observations, plan) | judged_columns(item, judgement)
+        for (name, item), judgement in zip(formed.items(), judged, strict=True)
     ]
     return pa.Table.from_pylist(rows, schema=CLAIM_SCHEMA)
 

@@ -18,6 +18,7 @@ from analysis.plan import shared_conditions
 from analysis.results import Results
 from analysis.statistics import holm
 from analysis.trials import decoded
+from analysis.verdicts import p_values
 
 FIRST, SECOND = "first", "second"
 COMPARED_SCHEMA = pa.schema(
@@ -59,7 +60,7 @@ def compared(first: Results, second: Results, studies: tuple[str, str]) -> pa.Ta
     observed = observe(first.observed(studies[0]), plans[0]), observe(second.observed(studies[1]), plans[1])
     seeds = tuple(seed for seed in plans[0].seeds.confirm if seed in plans[1].seeds.confirm)
     found = [_pooled(arm, plans[0].headline, observed, conditions, seeds) for arm in arms]
-    corrected = holm([item.p_value for item in found])
+    single = p_values([item.differences for item in found])
     rows = [
         {
             "arm": arm,
@@ -70,10 +71,10 @@ def compared(first: Results, second: Results, studies: tuple[str, str]) -> pa.Ta
             "difference": item.difference,
             "diff_ci_low": (item.difference_interval or (None, None))[0],
             "diff_ci_high": (item.difference_interval or (None, None))[1],
-            "p_value": item.p_value,
-            "p_corrected": p_value,
+            "p_value": p_value,
+            "p_corrected": p_corrected,
         }
-        for arm, item, p_value in zip(arms, found, corrected, strict=True)
+        for arm, item, p_value, p_corrected in zip(arms, found, single, holm(single), strict=True)
     ]
     return pa.Table.from_pylist(rows, schema=COMPARED_SCHEMA)
 

@@ -11,9 +11,11 @@ from typing import Literal
 
 import numpy as np
 
+from analysis.losses import NOTHING_LOST
+from analysis.losses import Losses
+from analysis.losses import LostPair
 from analysis.observations import Observations
-from analysis.statistics import sign_flip_p_value
-from analysis.statistics import sign_flip_p_values
+from analysis.observations import Place
 from analysis.statistics import t_interval
 
 Family = Literal["pooled", "cells"]
@@ -23,9 +25,6 @@ Unit = tuple[str, int]
 """(condition or task, seed): what a pair is formed on."""
 
 ALL_CONDITIONS = "all conditions"
-_SEED = (
-    20260  # of the patterns drawn when there are too many to count; fixed, so that a table is a function of records
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +32,8 @@ class Comparison:
     """Values of one arm and its paired differences with the reference arm, for one metric."""
 
     family: Family
-    arm: str
+    arms: tuple[str, str]
+    """The arm, and the reference that it is compared with."""
     condition: str
     """Condition label, or `ALL_CONDITIONS`."""
     values: tuple[float, ...]
@@ -42,6 +42,8 @@ class Comparison:
     """The reference arm's values in the pairs; of the reference arm itself, empty."""
     differences: tuple[float, ...]
     """Arm minus reference, one a pair."""
+    lost: tuple[LostPair, ...]
+    """Pairs that were planned and will not come."""
     strata: int
     """Number of tasks among the values: an interval of the mean is only given within one."""
     planned: int
@@ -49,6 +51,11 @@ class Comparison:
     completed: int
     """Confirm trials completed with a finite value."""
     failed: int
+
+    @property
+    def arm(self) -> str:
+        """The arm that is compared."""
+        return self.arms[0]
 
     @property
     def mean(self) -> float | None:
@@ -76,11 +83,6 @@ class Comparison:
         return t_interval(self.differences)
 
     @property
-    def p_value(self) -> float | None:
-        """Sign-flip p-value, not corrected."""
-        return sign_flip_p_value(self.differences, np.random.default_rng(_SEED))
-
-    @property
     def missing(self) -> int:
         """Trials planned and neither completed with a finite value nor failed."""
         return self.planned - self.completed - self.failed
@@ -99,6 +101,7 @@ class Comparer:
     """Planned confirm seeds."""
     planned: Mapping[tuple[str, str], int]
     """(Arm, condition) -> confirm trials planned."""
+    losses: Losses = NOTHING_LOST
 
     def against(self, reference: str) -> Comparer:
         """Return the same with another reference arm."""
@@ -133,6 +136,41 @@ class Comparer:
                     blocks[task, seed] = math.fsum(part[seed] for part in parts) / len(parts)
         return blocks
 
+    def planned_seeds(self, arms: Sequence[str], conditions: Sequence[str]) -> tuple[int, ...]:
+        """Return the seeds that all `arms` were to have: an arm that was clear at a look gets no more."""
+        return self.seeds[: min(self.planned.get((arm, label), 0) for arm in arms for label in conditions)]
+
+    def by_task(self, condition: str | None) -> list[tuple[str, ...]]:
+        """Return the conditions of each task; one condition is alone."""
+        if condition is not None:
+            return [(condition,)]
+        tasks: dict[str, list[str]] = {}
+        for label in self.conditions:
+            tasks.setdefault(self.observations.tasks[label], []).append(label)
+        return [tuple(labels) for labels in tasks.values()]
+
+    def lost(self, weights: Mapping[str, float], condition: str | None = None) -> tuple[LostPair, ...]:
+        """Return the pairs of the weighted arms that will not come, though all their trials have ended."""
+        if not self.losses.seeds:
+            return ()
+        return tuple(
+            self._lost(weights, labels, seed)
+            for labels in self.by_task(condition)
+            for seed in self.planned_seeds(tuple(weights), labels)
+            if self._is_lost([(arm, label) for arm in weights for label in labels], seed)
+        )
+
+    def _is_lost(self, places: Sequence[Place], seed: int) -> bool:
+        ended = all(seed in self.of(*place) or self.losses.lost([place], seed) for place in places)
+        return ended and self.losses.lost(places, seed)
+
+    def _lost(self, weights: Mapping[str, float], labels: Sequence[str], seed: int) -> LostPair:
+        whole = [label for label in labels if all(seed in self.of(arm, label) for arm in weights)]
+        known = sum(weight * self.of(arm, label)[seed] for label in whole for arm, weight in weights.items())
+        up = sum(weight for weight in weights.values() if weight > 0)
+        most = up * sum(self.losses.spread(label) for label in labels if label not in whole)
+        return LostPair(known=known / len(labels), most=most / len(labels))
+
     def counts(self, arms: Sequence[str], condition: str | None = None) -> dict[str, int]:
         """Return how many confirm trials of `arms` are planned, completed with a finite value, failed, and missing."""
         labels = self.conditions if condition is None else (condition,)
@@ -156,11 +194,14 @@ class Comparer:
         other: Mapping[Unit, float],
         conditions: tuple[str, ...],
     ) -> Comparison:
-        pairs = [] if arm == self.reference else sorted(own.keys() & other.keys())
+        alone = arm == self.reference
+        pairs = [] if alone else sorted(own.keys() & other.keys())
+        within = None if family == "pooled" else condition
         return Comparison(
             family=family,
-            arm=arm,
+            arms=(arm, self.reference),
             condition=condition,
+            lost=() if alone else self.lost({arm: 1.0, self.reference: -1.0}, within),
             values=tuple(own[unit] for unit in sorted(own)),
             reference=tuple(other[unit] for unit in pairs),
             differences=tuple(own[unit] - other[unit] for unit in pairs),
@@ -175,11 +216,6 @@ def by_task(values: Mapping[Unit, float]) -> list[np.ndarray]:
     """Return the values of each task, or condition."""
     tasks = dict.fromkeys(task for task, _ in values)
     return [np.array([value for (task, _), value in values.items() if task == wanted]) for wanted in tasks]
-
-
-def p_values_of(comparisons: Sequence[Comparison]) -> list[float | None]:
-    """Return the `p_value` of each comparison; together they take a tenth of the time."""
-    return sign_flip_p_values([item.differences for item in comparisons], lambda: np.random.default_rng(_SEED))
 
 
 def _mean(values: Sequence[float]) -> float | None:

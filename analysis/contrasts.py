@@ -9,26 +9,25 @@ import numpy as np
 import pyarrow as pa
 
 from analysis.bootstrap import FEW
-from analysis.bootstrap import bootstrap_interval
+from analysis.bootstrap import bootstrap_intervals
 from analysis.bootstrap import over_all
-from analysis.contrast import SEED
 from analysis.contrast import Contrast
-from analysis.contrast import Judged
 from analysis.contrast import contrasts
 from analysis.contrast import judged
-from analysis.effects import SHOWN
 from analysis.effects import comparer_of
-from analysis.effects import verdict
 from analysis.factors import terms
-from analysis.improvement import improvement_interval
-from analysis.improvement import probability_of_improvement
+from analysis.improvement import improvements
 from analysis.observations import Observations
 from analysis.observations import observe
-from analysis.paired_tests import wilcoxon_p_value
+from analysis.paired_tests import wilcoxon_p_values
 from analysis.plan import StudyPlan
+from analysis.shapes import of_one_shape
 from analysis.summaries import interquartile_mean
 from analysis.summaries import mean
 from analysis.summaries import median
+from analysis.verdicts import SEED
+from analysis.verdicts import Judgement
+from analysis.verdicts import verdict_columns
 
 CONTRAST_SCHEMA = pa.schema(
     [
@@ -62,6 +61,7 @@ CONTRAST_SCHEMA = pa.schema(
         pa.field("comparisons", pa.int64(), nullable=False),
         pa.field("pairs_needed", pa.int64(), nullable=False),
         pa.field("verdict", pa.string(), nullable=False),
+        pa.field("verdict_if_worst", pa.string(), nullable=False),
         pa.field("planned", pa.int64(), nullable=False),
         pa.field("completed", pa.int64(), nullable=False),
         pa.field("failed", pa.int64(), nullable=False),
@@ -71,6 +71,10 @@ CONTRAST_SCHEMA = pa.schema(
 )
 
 
+_SUMMARIES = {"difference": mean, "median_difference": median, "iqm_difference": interquartile_mean}
+"""Column -> what it makes of the paired differences."""
+
+
 def contrasts_view(records: pa.Table, plan: StudyPlan) -> pa.Table:
     """Return the contrasts of one study from its records (in `RECORD_SCHEMA`).
 
@@ -78,19 +82,22 @@ def contrasts_view(records: pa.Table, plan: StudyPlan) -> pa.Table:
     """
     observations = observe(records, plan)
     factors = terms(plan)
-    rows: list[dict[str, Any]] = []
+    found: list[tuple[Contrast, Judgement]] = []
     for metric in _metrics(observations, plan):
         comparer = comparer_of(observations, plan, metric)
         cells = [item for label in comparer.conditions for item in contrasts(comparer, plan, factors, label)]
         for family in (contrasts(comparer, plan, factors), cells):
-            rows += [_row(item, observations, plan) for item in judged(family, plan)]
-    fractions = {cell.label: cell.condition.get("task.data_fraction") for cell in plan.cells}
-    for row in rows:
-        row["data_fraction"] = fractions.get(row["condition"])
-    return pa.Table.from_pylist(rows, schema=CONTRAST_SCHEMA)
+            found += judged(family, plan)
+    return _table(found, observations, plan)
 
 
-def pooled_contrasts(observations: Observations, plan: StudyPlan) -> list[Judged]:
+def primary_contrasts_view(records: pa.Table, plan: StudyPlan) -> pa.Table:
+    """Return the rows of `contrasts_view` of the headline metric over all conditions, in a part of the time."""
+    observations = observe(records, plan)
+    return _table(pooled_contrasts(observations, plan), observations, plan)
+
+
+def pooled_contrasts(observations: Observations, plan: StudyPlan) -> list[tuple[Contrast, Judgement]]:
     """Return the judged contrasts over all conditions, on the headline metric."""
     return judged(contrasts(comparer_of(observations, plan, plan.headline), plan, terms(plan)), plan)
 
@@ -100,10 +107,18 @@ def _metrics(observations: Observations, plan: StudyPlan) -> list[str]:
     return list(dict.fromkeys([plan.headline, *alike]))
 
 
-def _row(item: Judged, observations: Observations, plan: StudyPlan) -> dict[str, Any]:
-    contrast = item.contrast
-    of_arms = contrast.term.kind == "arms"
-    arm, other = tuple(contrast.term.weights) if of_arms else (None, None)
+def _table(found: Sequence[tuple[Contrast, Judgement]], observations: Observations, plan: StudyPlan) -> pa.Table:
+    items = [contrast for contrast, _ in found]
+    parts = zip(found, _sizes(items), _improvements(items, plan), strict=True)
+    rows = [
+        _row(contrast, observations, plan) | verdict_columns(judgement) | sizes | improvement
+        for (contrast, judgement), sizes, improvement in parts
+    ]
+    return pa.Table.from_pylist(rows, schema=CONTRAST_SCHEMA)
+
+
+def _row(contrast: Contrast, observations: Observations, plan: StudyPlan) -> dict[str, Any]:
+    arm, other = contrast.arms if contrast.term.kind == "arms" else (None, None)
     return {
         "study": plan.study,
         "kind": contrast.term.kind,
@@ -114,17 +129,10 @@ def _row(item: Judged, observations: Observations, plan: StudyPlan) -> dict[str,
         "aliases": contrast.term.aliases,
         "condition": contrast.condition,
         "task": observations.tasks.get(contrast.condition) or None,
+        "data_fraction": plan.condition_of(contrast.condition).get("task.data_fraction"),
         "metric": contrast.metric,
         "split": contrast.metric.partition("/")[0],
         "is_headline": contrast.metric == plan.headline,
-        **_sizes(contrast),
-        **(_improvement(contrast, plan) if of_arms else {}),
-        "p_value": item.p_value,
-        "p_wilcoxon": wilcoxon_p_value(contrast.differences),
-        "p_corrected": item.p_corrected,
-        "comparisons": item.comparisons,
-        "pairs_needed": item.pairs_needed,
-        "verdict": _verdict(item, plan),
         "planned": contrast.planned,
         "completed": contrast.completed,
         "failed": contrast.failed,
@@ -133,45 +141,52 @@ def _row(item: Judged, observations: Observations, plan: StudyPlan) -> dict[str,
     }
 
 
-def _sizes(contrast: Contrast) -> dict[str, Any]:
-    values = np.array(contrast.differences)
-    if not values.size:
-        return {"n_pairs": 0}
-    low, high = contrast.interval or (None, None)
-    rng = np.random.default_rng(SEED)
-    bca = bootstrap_interval(contrast.by_task(), over_all(mean), rng, method="bca")
-    bca_low, bca_high = bca or (None, None)
-    return {
-        "n_pairs": values.size,
-        "difference": float(mean(values)),
-        "diff_ci_low": low,
-        "diff_ci_high": high,
-        "bca_ci_low": bca_low,
-        "bca_ci_high": bca_high,
-        "median_difference": float(median(values)),
-        "iqm_difference": float(interquartile_mean(values)),
-    }
+def _sizes(items: Sequence[Contrast]) -> list[dict[str, Any]]:
+    """How large each difference is, by several summaries."""
+    differences = [np.array(item.differences) for item in items]
+    by_bootstrap = bootstrap_intervals([item.by_task() for item in items], over_all(mean), _generator, method="bca")
+    by_ranks = wilcoxon_p_values([item.differences for item in items])
+    found = []
+    for item, bca, p_wilcoxon in zip(items, by_bootstrap, by_ranks, strict=True):
+        low, high = item.interval or (None, None)
+        bca_low, bca_high = bca or (None, None)
+        found.append(
+            {
+                "n_pairs": len(item.differences),
+                "diff_ci_low": low,
+                "diff_ci_high": high,
+                "bca_ci_low": bca_low,
+                "bca_ci_high": bca_high,
+                "p_wilcoxon": p_wilcoxon,
+            }
+        )
+    for positions, (values,) in of_one_shape([(values,) for values in differences]):
+        for name, summary in _SUMMARIES.items():
+            for position, value in zip(positions, summary(values).tolist(), strict=True):
+                found[position][name] = value
+    return found
 
 
-def _improvement(contrast: Contrast, plan: StudyPlan) -> dict[str, Any]:
-    if not contrast.units:
-        return {}
+def _improvements(items: Sequence[Contrast], plan: StudyPlan) -> list[dict[str, Any]]:
+    """How often a run of the one arm beats one of the other, of the contrasts of two arms."""
     sign = 1.0 if plan.target.mode == "max" else -1.0
-    first, second = ([sign * values for values in side] for side in contrast.sides())
-    low, high = improvement_interval(first, second, np.random.default_rng(SEED)) or (None, None)
-    return {
-        "improvement": probability_of_improvement(first, second),
-        "improvement_ci_low": low,
-        "improvement_ci_high": high,
-    }
+    of_two = [position for position, item in enumerate(items) if item.term.kind == "arms"]
+    sides = [items[position].sides() for position in of_two]
+    pairs = [([sign * values for values in first], [sign * values for values in second]) for first, second in sides]
+    found: list[dict[str, Any]] = [{} for _ in items]
+    for position, improvement in zip(of_two, improvements(pairs, _generator), strict=True):
+        if improvement is not None:
+            low, high = improvement.interval or (None, None)
+            found[position] = {
+                "improvement": improvement.probability,
+                "improvement_ci_low": low,
+                "improvement_ci_high": high,
+            }
+    return found
 
 
-def _verdict(item: Judged, plan: StudyPlan) -> str:
-    """An interaction is higher or lower than none: that is no merit."""
-    found = verdict(item.contrast.differences, item.p_corrected, item.pairs_needed, plan, item.contrast.metric)
-    if item.contrast.term.kind != "interaction" or found not in SHOWN:
-        return found
-    return "higher" if sum(item.contrast.differences) > 0 else "lower"
+def _generator() -> np.random.Generator:
+    return np.random.default_rng(SEED)
 
 
 def _notes(contrast: Contrast) -> Sequence[str]:
@@ -183,6 +198,3 @@ def _notes(contrast: Contrast) -> Sequence[str]:
     if 1 < pairs < FEW:
         notes.append(f"bootstrap intervals of {pairs} pairs are too narrow")
     return notes
-
-
-__all__ = ["CONTRAST_SCHEMA", "contrasts_view", "pooled_contrasts"]

@@ -14,10 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from analysis.bootstrap import FEW
-from analysis.contrast import SEED
 from analysis.paired_tests import mcnemar_p_value
 from analysis.paired_tests import mixed_bootstrap_interval
 from analysis.plan import StudyPlan
+from analysis.verdicts import SEED
 
 DISAGREEMENT_SCHEMA = pa.schema(
     [

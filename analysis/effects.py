@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
 
-from analysis.comparison import ALL_CONDITIONS
 from analysis.comparison import Comparer
 from analysis.comparison import Comparison
-from analysis.comparison import p_values_of
 from analysis.errors import AnalysisError
+from analysis.losses import losses_of
 from analysis.observations import Observations
 from analysis.observations import observe
 from analysis.plan import StudyPlan
-from analysis.statistics import corrected
+from analysis.verdicts import REFERENCE
+from analysis.verdicts import Judgement
+from analysis.verdicts import has_merit
+from analysis.verdicts import judge
+from analysis.verdicts import verdict_columns
 from orchestrator.flat_trials import typed_column
 from search_spaces.spending import pairs_needed
 
@@ -49,6 +51,7 @@ EFFECT_SCHEMA = pa.schema(
         pa.field("comparisons", pa.int64(), nullable=False),
         pa.field("pairs_needed", pa.int64(), nullable=False),
         pa.field("verdict", pa.string(), nullable=False),
+        pa.field("verdict_if_worst", pa.string(), nullable=False),
         pa.field("planned", pa.int64(), nullable=False),
         pa.field("completed", pa.int64(), nullable=False),
         pa.field("failed", pa.int64(), nullable=False),
@@ -56,12 +59,6 @@ EFFECT_SCHEMA = pa.schema(
     ]
 )
 """Columns of `effects`; conditions other than task and data fraction follow as columns named by their path."""
-
-REFERENCE = "reference"
-NOT_ENOUGH = "not enough seeds"
-NO_DIFFERENCE = "no difference shown"
-SHOWN = ("better", "worse", "higher", "lower")
-"""Verdicts that show a difference."""
 
 
 def effects_view(records: pa.Table, plan: StudyPlan) -> pa.Table:
@@ -99,13 +96,6 @@ def pooled_comparisons(observations: Observations, plan: StudyPlan) -> list[Comp
     return [comparer.pooled(arm) for arm in plan.arms]
 
 
-def headline_comparisons(observations: Observations, plan: StudyPlan) -> list[Comparison]:
-    """Return each arm's comparison with the reference on the headline metric, over all conditions and in each."""
-    comparer = comparer_of(observations, plan, plan.headline)
-    cells = [comparer.in_condition(arm, label) for label in comparer.conditions for arm in plan.arms]
-    return [*(comparer.pooled(arm) for arm in plan.arms), *cells]
-
-
 def _metrics(observations: Observations, plan: StudyPlan) -> list[str]:
     """Headline first, whether or not it was seen, so that an incomplete study says what is missing."""
     return [plan.headline, *(metric for metric in observations.metrics if metric != plan.headline)]
@@ -113,13 +103,15 @@ def _metrics(observations: Observations, plan: StudyPlan) -> list[str]:
 
 def comparer_of(observations: Observations, plan: StudyPlan, metric: str) -> Comparer:
     """Return what pairs the arms of a study for one metric."""
+    conditions = observations.conditions(metric, plan)
     return Comparer(
         observations=observations,
         metric=metric,
         reference=plan.reference or "",
-        conditions=observations.conditions(metric, plan),
+        conditions=conditions,
         seeds=plan.seeds.confirm,
         planned=plan.confirm_planned,
+        losses=losses_of(observations, metric, plan.arms, conditions),
     )
 
 
@@ -127,18 +119,25 @@ def _family_rows(
     family: Sequence[Comparison], plan: StudyPlan, observations: Observations, metric: str
 ) -> list[dict[str, Any]]:
     compared = [item for item in family if item.arm != plan.reference]
-    p_values = p_values_of(compared)
-    spent = [over_looks(p_value, plan.spent(item.arm)) for item, p_value in zip(compared, p_values, strict=True)]
-    both = zip(p_values, corrected(spent, plan.comparisons.correction), strict=True)
-    judged = dict(zip(map(id, compared), both, strict=True))
-    size = 1 if plan.comparisons.correction == "none" else len(compared)
-    nothing = (None, None)
-    return [_row(item, plan, observations, metric, judged.get(id(item), nothing), max(size, 1)) for item in family]
+    found = judge(compared, plan, has_merit=has_merit(metric, plan))
+    judged = dict(zip(map(id, compared), found, strict=True))
+    itself = _of_the_reference(len(compared), plan)
+    return [_row(item, plan, observations, metric, judged.get(id(item), itself)) for item in family]
 
 
-def over_looks(p_value: float | None, spent: float) -> float | None:
-    """Return the p-value of a comparison that may end at several looks; see `analysis.sequential`."""
-    return None if p_value is None else min(1.0, p_value / spent)
+def _of_the_reference(compared: int, plan: StudyPlan) -> Judgement:
+    """The reference arm is compared with nothing; its row says what the others had to pass at first."""
+    size = 1 if plan.comparisons.correction == "none" else max(compared, 1)
+    alpha = plan.comparisons.alpha * plan.spent(plan.reference or "")
+    needed = pairs_needed(size if plan.comparisons.correction == "holm" else 1, alpha)
+    return Judgement(
+        p_value=None,
+        p_corrected=None,
+        comparisons=size,
+        pairs_needed=needed,
+        verdict=REFERENCE,
+        if_worst=REFERENCE,
+    )
 
 
 def _row(
@@ -146,17 +145,14 @@ def _row(
     plan: StudyPlan,
     observations: Observations,
     metric: str,
-    p_values: tuple[float | None, float | None],
-    size: int,
+    judgement: Judgement,
 ) -> dict[str, Any]:
-    is_reference = item.arm == plan.reference
     low, high = item.interval or (None, None)
-    judged = judged_columns(item, plan, metric, p_values, size)
     return {
         "study": plan.study,
         "family": item.family,
         "arm": item.arm,
-        "is_reference": is_reference,
+        "is_reference": item.arm == plan.reference,
         "is_control": item.arm in plan.controls,
         "condition": item.condition,
         "task": observations.tasks.get(item.condition) or None,
@@ -169,22 +165,12 @@ def _row(
         "ci_high": high,
         "reference": plan.reference,
         "reference_mean": item.reference_mean,
-        **judged,
-        "verdict": REFERENCE if is_reference else judged["verdict"],
+        **judged_columns(item, judgement),
     }
 
 
-def judged_columns(
-    item: Comparison, plan: StudyPlan, metric: str, p_values: tuple[float | None, float | None], size: int
-) -> dict[str, Any]:
-    """Return the columns that every judged comparison has: pairs, difference, p-values, verdict and counts of trials.
-
-    `p_values`: as it is, and corrected. `size`: comparisons corrected for.
-    """
-    p_value, p_corrected = p_values
-    # Under Benjamini and Hochberg all comparisons may pass together, each with its p-value at alpha.
-    hardest = size if plan.comparisons.correction == "holm" else 1
-    needed = pairs_needed(hardest, plan.comparisons.alpha * plan.spent(item.arm))
+def judged_columns(item: Comparison, judgement: Judgement) -> dict[str, Any]:
+    """Return the columns of every judged comparison: pairs, difference, p-values, verdict and counts of trials."""
     low, high = item.difference_interval or (None, None)
     return {
         "n_pairs": len(item.differences),
@@ -192,11 +178,7 @@ def judged_columns(
         "diff_ci_low": low,
         "diff_ci_high": high,
         "relative_gain": _relative_gain(item),
-        "p_value": p_value,
-        "p_corrected": p_corrected,
-        "comparisons": size,
-        "pairs_needed": needed,
-        "verdict": verdict(item.differences, p_corrected, needed, plan, metric),
+        **verdict_columns(judgement),
         "planned": item.planned,
         "completed": item.completed,
         "failed": item.failed,
@@ -211,30 +193,8 @@ def _relative_gain(item: Comparison) -> float | None:
     return item.difference / abs(item.reference_mean)
 
 
-def verdict(differences: Sequence[float], p_corrected: float | None, needed: int, plan: StudyPlan, metric: str) -> str:
-    """Say what paired differences show, never more than its pairs can carry.
-
-    `better` and `worse` for the target's metric and its variants (`accuracy`, `accuracy_yes_no`); for metrics whose
-    good direction the study does not state, `higher` and `lower`.
-    """
-    if len(differences) < needed or p_corrected is None:
-        return NOT_ENOUGH
-    if p_corrected > plan.comparisons.alpha:
-        return NO_DIFFERENCE
-    rises = math.fsum(differences) > 0
-    if not _is_target(metric, plan):
-        return "higher" if rises else "lower"
-    return "better" if rises == (plan.target.mode == "max") else "worse"
-
-
-def _is_target(metric: str, plan: StudyPlan) -> bool:
-    name = metric.partition("/")[2]
-    return name == plan.target.name or name.startswith(f"{plan.target.name}_")
-
-
 def _with_condition_columns(rows: list[dict[str, Any]], plan: StudyPlan) -> pa.Table:
-    conditions = {cell.label: cell.condition for cell in plan.cells}
-    given = [conditions.get(row["condition"], {}) for row in rows]
+    given = [plan.condition_of(row["condition"]) for row in rows]
     for row, condition in zip(rows, given, strict=True):
         row["data_fraction"] = condition.get("task.data_fraction")
     table = pa.Table.from_pylist(rows, schema=EFFECT_SCHEMA)
@@ -242,22 +202,3 @@ def _with_condition_columns(rows: list[dict[str, Any]], plan: StudyPlan) -> pa.T
         if path not in ("task.name", "task.data_fraction"):
             table = table.append_column(path, typed_column(condition.get(path) for condition in given))
     return table
-
-
-__all__ = [
-    "ALL_CONDITIONS",
-    "EFFECT_SCHEMA",
-    "NOT_ENOUGH",
-    "NO_DIFFERENCE",
-    "REFERENCE",
-    "SHOWN",
-    "comparer_of",
-    "effects_view",
-    "headline_comparisons",
-    "judged_columns",
-    "over_looks",
-    "pooled_comparisons",
-    "pooled_rows",
-    "primary_rows",
-    "verdict",
-]

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from analysis.contrasts import pooled_contrasts
-from analysis.effects import NO_DIFFERENCE
-from analysis.effects import SHOWN
-from analysis.effects import verdict
 from analysis.observations import Observations
 from analysis.observations import observe
 from analysis.plan import StudyPlan
 from analysis.results import Results
+from analysis.verdicts import NO_DIFFERENCE
+from analysis.verdicts import OPPOSITE
+from analysis.verdicts import SHOWN
+from analysis.verdicts import holds
 
 Row = Mapping[str, Any]
 
@@ -56,7 +57,7 @@ def strongest_first(rows: Iterable[Row]) -> list[Row]:
 
 
 def _weakness(row: Row) -> tuple[int, float, float]:
-    rank = 0 if row["verdict"] in SHOWN else 1 if row["verdict"] == NO_DIFFERENCE else 2
+    rank = (0 if holds(row) else 1) if row["verdict"] in SHOWN else 2 if row["verdict"] == NO_DIFFERENCE else 3
     low, high = row["diff_ci_low"], row["diff_ci_high"]
     strength = abs(row["difference"]) / (high - low) if low is not None and high > low else 0.0
     return rank, 2.0 if row["p_corrected"] is None else row["p_corrected"], -strength
@@ -73,18 +74,15 @@ def against_controls(observations: Observations, plan: StudyPlan) -> list[Row]:
 
 
 def _against_controls(observations: Observations, plan: StudyPlan) -> Iterator[Row]:
-    judged = {
-        frozenset(item.contrast.term.weights): item
-        for item in pooled_contrasts(observations, plan)
-        if item.contrast.term.kind == "arms"
-    }
+    contrasts = pooled_contrasts(observations, plan)
+    judged = {frozenset(item.arms): (item, said) for item, said in contrasts if item.term.kind == "arms"}
     arms = [arm for arm in plan.arms if arm not in plan.controls and arm != plan.reference]
     pairs = ((arm, control) for arm in arms for control in plan.arms if control in plan.controls)
     for arm, control in (pair for pair in pairs if pair not in plan.comparisons.claimed):
-        item = judged[frozenset((arm, control))]
-        sign = item.contrast.term.weights[arm]
-        differences = [sign * value for value in item.contrast.differences]
-        ends = sorted(sign * end for end in item.contrast.interval or ())
+        item, said = judged[frozenset((arm, control))]
+        sign = item.term.weights[arm]
+        differences = [sign * value for value in item.differences]
+        ends = sorted(sign * end for end in item.interval or ())
         low, high = ends or (None, None)
         yield {
             "arm": arm,
@@ -93,9 +91,14 @@ def _against_controls(observations: Observations, plan: StudyPlan) -> Iterator[R
             "diff_ci_low": low,
             "diff_ci_high": high,
             "differences": differences,
-            "p_corrected": item.p_corrected,
-            "comparisons": item.comparisons,
+            "p_corrected": said.p_corrected,
+            "comparisons": said.comparisons,
             "n_pairs": len(differences),
-            "pairs_needed": item.pairs_needed,
-            "verdict": verdict(differences, item.p_corrected, item.pairs_needed, plan, plan.headline),
+            "pairs_needed": said.pairs_needed,
+            "verdict": _seen(said.verdict, sign),
+            "verdict_if_worst": _seen(said.if_worst, sign),
         }
+
+
+def _seen(verdict: str, sign: float) -> str:
+    return verdict if sign > 0 else OPPOSITE.get(verdict, verdict)

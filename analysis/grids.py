@@ -9,12 +9,13 @@ from typing import Any
 
 from analysis import numbers
 from analysis.comparison import ALL_CONDITIONS
-from analysis.effects import NO_DIFFERENCE
-from analysis.effects import NOT_ENOUGH
-from analysis.effects import REFERENCE
 from analysis.plan import Claim
 from analysis.plan import StudyPlan
 from analysis.plan import condition_label
+from analysis.verdicts import NO_DIFFERENCE
+from analysis.verdicts import NOT_ENOUGH
+from analysis.verdicts import REFERENCE
+from analysis.verdicts import holds
 
 MARKS: Mapping[str, str] = {
     "better": "▲",
@@ -68,8 +69,9 @@ def where_of(claim: Claim) -> str:
 
 
 def mark_of(row: Mapping[str, Any]) -> str:
-    """Return the sign of a row's verdict."""
-    return MARKS[row["verdict"]]
+    """Return the sign of a row's verdict; in brackets where it would not hold if the lost trials had been worst."""
+    mark = MARKS[row["verdict"]]
+    return mark if holds(row) else f"({mark})"
 
 
 def pooled_grid(effects: Effects, plan: StudyPlan) -> Grid:
@@ -117,6 +119,8 @@ def legend(marked: Sequence[Mapping[str, Any]], plan: StudyPlan) -> str:
     if NOT_ENOUGH in found:
         needed = max(row["pairs_needed"] for row in marked if row["verdict"] == NOT_ENOUGH)
         marks[-1] += f" (these comparisons need {needed} pairs to show anything)"
+    if not all(map(holds, marked)):
+        marks.append("in brackets: not so if the failed trials had been worst")
     corrected = _CORRECTED[plan.comparisons.correction]
     judged = f"sign-flip test, {corrected}, alpha {plan.comparisons.alpha:g}"
     return "; ".join([*marks, judged, *_looks(plan)])
@@ -174,7 +178,7 @@ def _judged(row: Mapping[str, Any]) -> tuple[str, ...]:
         numbers.interval(row["diff_ci_low"], row["diff_ci_high"]),
         numbers.p_text(row["p_corrected"]),
         str(row["n_pairs"]),
-        row["verdict"],
+        row["verdict"] if holds(row) else f"{row['verdict']}\nat worst: {row['verdict_if_worst']}",
     )
 
 

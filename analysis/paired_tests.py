@@ -6,24 +6,55 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from analysis.shapes import of_one_shape
+from analysis.statistics import exact_p_values
+from search_spaces.ties import levelled
+
 DISCORDANT_LIMIT = 1_000
 """Up to so many discordant examples McNemar's test is exact; beyond, chi-squared with continuity correction."""
 
+_EXACT_WITH_TIES = 13
+_EXACT_WITHOUT_TIES = 50
 _AT_ONCE = 4_000_000  # numbers drawn at a time
 
 
 def wilcoxon_p_value(differences: Sequence[float]) -> float | None:
-    """Are differences symmetric about zero, by their ranks? Two-sided signed-rank test (Wilcoxon 1945), by scipy.
+    """Are differences symmetric about zero, by their ranks? Two-sided signed-rank test (Wilcoxon 1945), as scipy's.
 
-    Zeros are left out; exact for up to 50 differences of distinct sizes, by the normal distribution otherwise. 1 where
-    all are zero, None without differences. One odd seed weighs less than in the sign-flip test of the sum.
+    Zeros are left out, and sizes that differ in their last bits only are equal. Exact for up to 50 differences of
+    distinct sizes, and for up to 13 of any; by the normal distribution otherwise. 1 where all are zero, None without
+    differences. One odd seed weighs less than in the sign-flip test of the sum.
     """
+    return wilcoxon_p_values([differences])[0]
+
+
+def wilcoxon_p_values(samples: Sequence[Sequence[float]]) -> list[float | None]:
+    """Return `wilcoxon_p_value` of each sample; those of one size are reckoned together."""
+    found: list[float | None] = [None] * len(samples)
+    for positions, (values,) in of_one_shape([(np.asarray(sample, np.float64),) for sample in samples]):
+        for position, p_value in zip(positions, _signed_ranks(values).tolist(), strict=True):
+            found[position] = p_value
+    return found
+
+
+def _signed_ranks(values: np.ndarray) -> np.ndarray:
+    """Return the p-value of each row of `values`, shape (samples, differences)."""
+    from scipy.stats import rankdata
     from scipy.stats import wilcoxon
 
-    values = np.asarray(differences, dtype=np.float64)
-    if values.size == 0:
-        return None
-    return float(wilcoxon(values).pvalue) if np.any(values) else 1.0
+    sizes = levelled(np.concatenate([np.zeros((len(values), 1)), np.abs(values)], axis=1))[:, 1:]
+    signed = np.sign(values) * sizes
+    zeros = np.count_nonzero(signed == 0, axis=1)
+    ranks = np.where(signed == 0, 0.0, rankdata(sizes, axis=1) - zeros[:, None])
+    if values.shape[1] <= _EXACT_WITH_TIES:
+        return exact_p_values(np.sign(signed) * ranks)
+    distinct = (zeros == 0) & np.all(np.diff(np.sort(ranks, axis=1), axis=1) > 0, axis=1)
+    is_exact = distinct & (values.shape[1] <= _EXACT_WITHOUT_TIES)
+    p_values = np.ones(len(values))
+    for rows, method in ((is_exact, "exact"), (~is_exact & np.any(signed, axis=1), "asymptotic")):
+        if rows.any():
+            p_values[rows] = wilcoxon(signed[rows], axis=1, method=method).pvalue
+    return p_values
 
 
 def mcnemar_p_value(only_first: int, only_second: int) -> float:

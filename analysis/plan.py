@@ -149,13 +149,17 @@ class StudyPlan(_Read):
         counts = {(cell.arm, cell.label): cell.confirm_total or None for cell in self.cells}
         return {place: len(self.seeds.confirm) if count is None else count for place, count in counts.items()}
 
-    def spent(self, arm: str) -> float:
-        """Return the share of alpha that the look may spend at which the arm stands; 1 where there is one look."""
+    def spent(self, *arms: str) -> float:
+        """Return the share of alpha that the look may spend at which these arms stand together.
+
+        Their pairs end with the seeds of the arm that was stopped first. 1 where there is one look.
+        """
         looks, alpha = self.seeds.looks, self.comparisons.alpha
         sequential = self.seeds.sequential
         if sequential is None:
             return 1.0
-        planned = max((count for (name, _), count in self.confirm_planned.items() if name == arm), default=looks[-1])
+        counts = [(name, count) for (name, _), count in self.confirm_planned.items()]
+        planned = min(max((count for name, count in counts if name == arm), default=looks[-1]) for arm in arms)
         at = next((number for number, seeds in enumerate(looks) if seeds >= planned), len(looks) - 1)
         return spent_at(looks, sequential.spending, alpha)[at] / alpha
 
@@ -179,6 +183,14 @@ class StudyPlan(_Read):
     def conditions(self) -> tuple[str, ...]:
         """Labels of the conditions in the study's order."""
         return tuple(dict.fromkeys(cell.label for cell in self.cells))
+
+    @cached_property
+    def _conditions(self) -> dict[str, Mapping[str, Any]]:
+        return {cell.label: cell.condition for cell in self.cells}
+
+    def condition_of(self, label: str) -> Mapping[str, Any]:
+        """Return the condition of a label; nothing for that of all conditions."""
+        return self._conditions.get(label, {})
 
     @cached_property
     def current(self) -> frozenset[str] | None:

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from analysis.effects import NO_DIFFERENCE
-from analysis.effects import NOT_ENOUGH
 from analysis.effects import primary_rows
 from analysis.plan import StudyPlan
 from analysis.plan import read_plan
 from analysis.statistics import binomial_interval
+from analysis.verdicts import NO_DIFFERENCE
+from analysis.verdicts import NOT_ENOUGH
 
 Row = Mapping[str, Any]
 """One row of the view `effects`."""

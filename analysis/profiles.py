@@ -9,17 +9,17 @@ import numpy as np
 import pyarrow as pa
 
 from analysis.bootstrap import FEW
-from analysis.bootstrap import Strata
 from analysis.comparison import ALL_CONDITIONS
 from analysis.comparison import Comparer
 from analysis.comparison import Unit
 from analysis.comparison import by_task
-from analysis.contrast import SEED
 from analysis.effects import comparer_of
 from analysis.improvement import performance_profile
 from analysis.improvement import profile_intervals
 from analysis.observations import observe
 from analysis.plan import StudyPlan
+from analysis.shapes import Strata
+from analysis.verdicts import SEED
 
 BARS = 51
 """Bars of one profile, evenly spread from the least to the greatest value of any arm."""

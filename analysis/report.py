@@ -18,13 +18,13 @@ from jinja2 import Environment
 from jinja2 import PackageLoader
 from jinja2 import StrictUndefined
 
-from analysis.effects import SHOWN
 from analysis.errors import AnalysisError
 from analysis.figures.drawing import DARK
 from analysis.page import Page
 from analysis.page import study_page
 from analysis.results import Results
 from analysis.results import load
+from analysis.verdicts import SHOWN
 
 SECTIONS = (
     ("results", "Results"),

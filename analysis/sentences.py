@@ -7,16 +7,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from analysis import numbers
-from analysis.effects import NOT_ENOUGH
-from analysis.effects import SHOWN
+from analysis.verdicts import NOT_ENOUGH
+from analysis.verdicts import SHOWN
+from analysis.verdicts import holds
 
 Row = Mapping[str, Any]
+_WORST = "had the failed trials been worst,"
 
 
 def judged(row: Row, arm: str, against: str, place: str) -> str:
     """Say what was found of the first arm of `row` against the other; `place`: on which metric, and where."""
     if row["verdict"] in SHOWN:
-        return f"{arm} is {row['verdict']} than {against} {place}, by {amount(row)} ({_support(row)})"
+        said = f"{arm} is {row['verdict']} than {against} {place}, by {amount(row)} ({_support(row)})"
+        return said if holds(row) else f"{said}; {_WORST} this says: {row['verdict_if_worst']}"
     if row["verdict"] == NOT_ENOUGH:
         return (
             f"not enough seeds to show a difference between {arm} and {against} {place}: {row['pairs_needed']} "
@@ -28,6 +31,12 @@ def judged(row: Row, arm: str, against: str, place: str) -> str:
         f"no difference between {arm} and {against} was shown {place} "
         f"(corrected p {numbers.p_text(row['p_corrected'])}, {row['n_pairs']} blocks){allowed}"
     )
+
+
+def fragile(rows: Sequence[Row]) -> list[str]:
+    """Say which of several verdicts would not hold if failed trials had been worst; nothing where all would."""
+    arms = [row["arm"] for row in rows if not holds(row)]
+    return [f"For {listed(arms)} this would not hold {_WORST.rstrip(',')}."] if arms else []
 
 
 def amount(row: Row) -> str:

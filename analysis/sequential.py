@@ -10,14 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from analysis.effects import SHOWN
 from analysis.effects import pooled_rows
 from analysis.observations import Observations
 from analysis.plan import read_plan
+from analysis.verdicts import SHOWN
+from analysis.verdicts import holds
 
 
 def clear_arms(stored: Mapping[str, Any], values: Mapping[str, Mapping[int, float]]) -> frozenset[str]:
-    """Return the arms for which the primary comparison shows a difference.
+    """Return the arms for which the primary comparison shows a difference, whatever the lost trials would have said.
 
     `stored`: as in study.json. `values`: cell name -> confirm seed -> headline value.
     """
@@ -28,7 +29,10 @@ def clear_arms(stored: Mapping[str, Any], values: Mapping[str, Mapping[int, floa
         values={plan.headline: {places[cell]: found for cell, found in values.items()}},
         # Also where nothing was found: a condition without a value lacks the metric, and waits for nothing.
         completed={places[cell]: frozenset(found) for cell, found in values.items()},
-        failed={},
+        failed={
+            (cell.arm, cell.label): frozenset(plan.seeds.confirm[: cell.confirm_total or 0]) - values[cell.name].keys()
+            for cell in plan.cells
+        },
         tasks=tasks,
     )
-    return frozenset(row["arm"] for row in pooled_rows(observations, plan) if row["verdict"] in SHOWN)
+    return frozenset(row["arm"] for row in pooled_rows(observations, plan) if row["verdict"] in SHOWN and holds(row))

@@ -15,6 +15,7 @@ from scipy.special import betaincinv
 from scipy.special import stdtrit
 
 from search_spaces.spending import Correction
+from search_spaces.ties import RELATIVE_TIE
 
 EXACT_LIMIT = 20
 """Up to this many pairs every sign pattern is counted; beyond, patterns are drawn."""
@@ -23,8 +24,7 @@ DRAWS = 100_000
 """Sign patterns drawn beyond `EXACT_LIMIT`."""
 
 _DRAWS_AT_ONCE = 10_000
-_SUMS_AT_ONCE = 1 << 20
-_RELATIVE_TIE = 1e-9  # two sums this close, relative to the sum of all magnitudes, count as equal
+_ALL_AT_ONCE = 10  # up to so many differences, the sums of all patterns are written out
 
 
 def t_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float] | None:
@@ -64,7 +64,7 @@ def sign_flip_p_value(differences: Sequence[float], rng: np.random.Generator) ->
     if values.size == 0:
         return None
     if values.size <= EXACT_LIMIT:
-        return float(_exact_p_values(values[None])[0])
+        return float(exact_p_values(values[None])[0])
     return (1 + _drawn_hits(values, float(_thresholds(values)), rng)) / (1 + DRAWS)
 
 
@@ -81,25 +81,38 @@ def sign_flip_p_values(
             together.setdefault(len(sample), []).append(position)
         else:
             found[position] = sign_flip_p_value(sample, generator())
-    for size, positions in together.items():
-        step = max(1, _SUMS_AT_ONCE >> (size - 1))
-        for start in range(0, len(positions), step):
-            some = positions[start : start + step]
-            p_values = _exact_p_values(np.array([samples[position] for position in some], np.float64))
-            for position, p_value in zip(some, p_values, strict=True):
-                found[position] = float(p_value)
+    for positions in together.values():
+        p_values = exact_p_values(np.array([samples[position] for position in positions], np.float64))
+        for position, p_value in zip(positions, p_values, strict=True):
+            found[position] = float(p_value)
     return found
 
 
 def _thresholds(values: np.ndarray) -> np.ndarray:
-    """Return the |sum| along the last axis that a pattern must reach."""
-    return np.asarray(np.abs(values.sum(axis=-1)) - _RELATIVE_TIE * np.abs(values).sum(axis=-1))
+    """Return the |sum| along the last axis that a pattern must reach, but for rounding."""
+    return np.asarray(np.abs(values.sum(axis=-1)) - RELATIVE_TIE * np.abs(values).sum(axis=-1))
 
 
-def _exact_p_values(values: np.ndarray) -> np.ndarray:
-    """Return the p-value of each row of `values`, shape (samples, differences)."""
-    reached = np.abs(_signed_sums(values)) >= _thresholds(values)[:, None]
-    return np.asarray(reached.mean(axis=1))
+def exact_p_values(values: np.ndarray) -> np.ndarray:
+    """Return the sign-flip p-value of each row of `values`, shape (samples, differences), counting all patterns."""
+    thresholds = _thresholds(values)
+    size = values.shape[1]
+    if size <= _ALL_AT_ONCE:
+        return np.asarray((np.abs(_signed_sums(values)) >= thresholds[:, None]).mean(axis=1))
+    first, second = _signed_sums(values[:, : size // 2]), _signed_sums(values[:, size // 2 :])
+    # A pattern of the whole is one of each half; of the second half's, both signs of its first difference count.
+    second = np.sort(np.concatenate([second, -second], axis=1), axis=1)
+    rows = zip(first, second, thresholds.tolist(), strict=True)
+    return np.array([_share_reached(one, other, threshold) for one, other, threshold in rows])
+
+
+def _share_reached(sums: np.ndarray, rising: np.ndarray, threshold: float) -> float:
+    """The share of pairs of a number of `sums` and one of `rising` whose |sum| is at least the threshold."""
+    if threshold <= 0:
+        return 1.0
+    above = rising.size - np.searchsorted(rising, threshold - sums, side="left")
+    below = np.searchsorted(rising, -threshold - sums, side="right")
+    return float((above + below).sum() / (sums.size * rising.size))
 
 
 def _signed_sums(values: np.ndarray) -> np.ndarray:
@@ -157,3 +170,47 @@ def corrected(p_values: Sequence[float | None], correction: Correction) -> list[
     if correction == "holm":
         return holm(p_values)
     return benjamini_hochberg(p_values) if correction == "benjamini_hochberg" else list(p_values)
+
+
+def factors_to_pass(p_values: Sequence[float | None], correction: Correction, alpha: float) -> list[float]:
+    """Return for each p-value the least factor f, so that with p <= alpha / f its comparison would be shown.
+
+    Given the other p-values, that is as great as p may be. Under Holm's procedure f is m less the number of others
+    that pass before it, and under Benjamini and Hochberg's m / k where k - 1 others are at most alpha k / m.
+    """
+    size = len(p_values)
+    if correction == "none" or not size:
+        return [1.0] * size
+    known = np.array([1.0 if p is None else p for p in p_values])
+    order = np.argsort(known, kind="stable")
+    find = _holm_factors if correction == "holm" else _benjamini_hochberg_factors
+    factors = np.empty(size)
+    factors[order] = find(known[order], alpha)
+    return [float(factor) for factor in factors]
+
+
+def _holm_factors(rising: np.ndarray, alpha: float) -> np.ndarray:
+    """The others before one keep their step of the procedure, those after it come one step earlier."""
+    size = rising.size
+    fails = np.flatnonzero(np.arange(size, 0, -1) * rising > alpha)
+    passed = int(fails[0]) if fails.size else size
+    passing = np.full(size, passed)
+    end = size  # the first of those after that fails, one step earlier
+    for place in range(size - 1, -1, -1):
+        if place < passed:
+            passing[place] = end - 1
+        if (size - place + 1) * rising[place] > alpha:
+            end = place
+    return np.asarray(size - passing, dtype=np.float64)
+
+
+def _benjamini_hochberg_factors(rising: np.ndarray, alpha: float) -> np.ndarray:
+    size = rising.size
+    steps = np.arange(1, size + 1)
+    limits = alpha * steps / size
+    upto = np.searchsorted(rising, limits, side="right")
+    shown = np.max(steps, where=upto >= steps, initial=0)
+    # One that is not among those shown would be one more at every limit below it.
+    with_one_more = np.maximum.accumulate(np.where(upto >= steps - 1, steps, 0))
+    below = np.searchsorted(limits, rising, side="left")
+    return np.asarray(size / np.where(steps <= shown, shown, with_one_more[np.maximum(below, 1) - 1]))

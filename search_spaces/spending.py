@@ -34,11 +34,12 @@ def spent_at(looks: Sequence[int], spending: Spending, alpha: float) -> tuple[fl
     return tuple(part * alpha / sum(parts) for part in parts)
 
 
-def pairs_needed(comparisons: int, alpha: float, correction: Correction = "holm") -> int:
+def pairs_needed(comparisons: float, alpha: float, correction: Correction = "holm") -> int:
     """Least number of pairs with which the exact test can fall to `alpha` after correction for `comparisons`.
 
-    The smallest two-sided p-value of n pairs is 2^(1-n). Holm's first step multiplies it by the number of comparisons;
-    the other corrections leave it as it is where all comparisons are as clear as they can be.
+    The smallest two-sided p-value of n pairs is 2^(1-n). Holm's first step multiplies it by the number of comparisons,
+    a later one by less, which `comparisons` may be. The other corrections leave it as it is where all comparisons are
+    as clear as they can be.
     """
     if comparisons < 1 or not 0 < alpha < 1:
         raise ValueError(

@@ -9,7 +9,6 @@ from typing import Any
 
 import altair as alt
 
-from analysis.effects import SHOWN
 from analysis.effects import comparer_of
 from analysis.figures.drawing import INK
 from analysis.figures.drawing import SEED_OPACITY
@@ -22,6 +21,8 @@ from analysis.findings import Findings
 from analysis.grids import condition_heading
 from analysis.grids import headline_rows
 from analysis.plan import StudyPlan
+from analysis.verdicts import SHOWN
+from analysis.verdicts import holds
 
 _WIDE = 690
 _HALF = 290
@@ -93,7 +94,7 @@ def points_of(rows: Iterable[Row]) -> Points:
             "difference": row["difference"],
             "low": row["difference"] if row["diff_ci_low"] is None else row["diff_ci_low"],
             "high": row["difference"] if row["diff_ci_high"] is None else row["diff_ci_high"],
-            "shown": row["verdict"] in SHOWN,  # drawn as a filled point
+            "shown": row["verdict"] in SHOWN and holds(row),  # drawn as a filled point
             "p_corrected": row["p_corrected"],
             "n": row["n_pairs"],
             "verdict": row["verdict"],

@@ -1,5 +1,5 @@
 -- Main effects and interactions of a factorial study over all conditions, with what each is confounded with.
-select kind, contrast, aliases, n_pairs, difference, diff_ci_low, diff_ci_high, p_corrected, verdict, note
+select kind, contrast, aliases, n_pairs, difference, diff_ci_low, diff_ci_high, p_corrected, verdict, verdict_if_worst, note
 from contrasts
 where kind <> 'arms' and family = 'pooled' and is_headline
 order by study, kind desc, abs(difference) desc nulls last

@@ -12,12 +12,12 @@ import pytest
 from scipy import stats
 
 from analysis.contrasts import pooled_contrasts
-from analysis.effects import SHOWN
 from analysis.effects import pooled_rows
 from analysis.observations import Observations
 from analysis.paired_tests import wilcoxon_p_value
 from analysis.plan import StudyPlan
 from analysis.plan import read_plan
+from analysis.verdicts import SHOWN
 from search_spaces.study import Arms
 
 pytestmark = pytest.mark.slow
@@ -109,7 +109,8 @@ def test_effects_find_something_in_no_more_studies_than_alpha_allows(found: Any)
 @pytest.mark.parametrize("kind", ["arms", "main effect", "interaction"])
 def test_contrasts_find_something_in_no_more_studies_than_alpha_allows(found: Any, kind: str) -> None:
     false = sum(
-        any(item.p_corrected <= 0.05 for item in judged if item.contrast.term.kind == kind) for _, judged in found
+        any(judgement.p_corrected <= 0.05 for item, judgement in judged if item.term.kind == kind)
+        for _, judged in found
     )
 
     assert 0 < false <= band(0.05)[1]
@@ -118,14 +119,14 @@ def test_contrasts_find_something_in_no_more_studies_than_alpha_allows(found: An
 @pytest.mark.parametrize("position", range(9))
 def test_each_contrast_alone_rejects_as_often_as_its_level_says(found: Any, position: int) -> None:
     """Six pairs of arms, two main effects, one interaction: neither too often nor too rarely."""
-    rejected = sum(judged[position].p_value <= 0.05 for _, judged in found)
+    rejected = sum(judged[position][1].p_value <= 0.05 for _, judged in found)
 
     low, high = band(SIGN_FLIP_LEVEL)
     assert low <= rejected <= high
 
 
 def test_wilcoxons_test_rejects_as_often_as_its_level_says(found: Any) -> None:
-    rejected = sum(wilcoxon_p_value(judged[0].contrast.differences) <= 0.05 for _, judged in found)  # type: ignore[operator]
+    rejected = sum(wilcoxon_p_value(judged[0][0].differences) <= 0.05 for _, judged in found)  # type: ignore[operator]
 
     low, high = band(wilcoxon_level(12))
     assert low <= rejected <= high
@@ -135,7 +136,7 @@ def test_intervals_of_differences_miss_zero_no_more_often_than_they_say(found: A
     """Student's t under heavy tails is wide rather than narrow."""
     outside = 0
     for _, judged in found:
-        low, high = judged[0].contrast.interval
+        low, high = judged[0][0].interval
         outside += not low <= 0 <= high
 
     assert outside <= band(0.05)[1]

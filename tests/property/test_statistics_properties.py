@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from dataclasses import replace
+from random import Random
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,12 +13,38 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from analysis.contrasts import contrasts_view
 from analysis.effects import effects_view
+from analysis.losses import LostPair
 from analysis.plan import read_plan
+from analysis.statistics import corrected
+from analysis.statistics import factors_to_pass
 from analysis.statistics import holm
 from analysis.statistics import sign_flip_p_value
 from analysis.statistics import t_interval
+from analysis.verdicts import NOT_ENOUGH
+from analysis.verdicts import SHOWN
+from analysis.verdicts import judge
+from search_spaces.spending import Correction
+from search_spaces.ties import levelled
 from tests.helpers.results import StudyResults
+
+PLAN = {
+    "study": "many",
+    "target": {"metric": "val/accuracy"},
+    "seeds": {"confirm": list(range(1, 13))},
+    "cells": [{"name": "base", "cell_id": "base", "arm": "base", "is_reference": True}],
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sample:
+    """What is judged."""
+
+    differences: tuple[float, ...]
+    lost: tuple[LostPair, ...]
+    arms: tuple[str, ...]
+
 
 DIFFERENCES = st.lists(st.integers(-200, 200).map(lambda value: value / 1000), min_size=1, max_size=10)
 P_VALUES = st.lists(st.floats(0.0, 1.0), min_size=1, max_size=12)
@@ -50,6 +80,75 @@ def test_holm_keeps_the_order_and_only_raises_at_most_to_bonferroni(p_values: li
     assert list(np.take(adjusted, order)) == sorted(adjusted)
 
 
+@given(
+    st.lists(st.sampled_from([0.001, 0.004, 0.01, 0.0125, 0.02, 0.025, 0.05, 0.2, 1.0]), min_size=1, max_size=8),
+    st.sampled_from(["holm", "benjamini_hochberg", "none"]),
+)
+def test_a_comparison_passes_as_soon_as_its_p_value_falls_to_alpha_by_its_factor(
+    p_values: list[float], correction: Correction
+) -> None:
+    for place, factor in enumerate(factors_to_pass(p_values, correction, 0.05)):
+        for scale, passes in ((1 - 1e-9, True), (1 + 1e-6, False)):
+            others = [scale * 0.05 / factor if at == place else p for at, p in enumerate(p_values)]
+            adjusted = corrected(others, correction)[place]
+            assert adjusted is not None and (adjusted <= 0.05) == passes
+
+
+SAMPLES = st.lists(
+    st.lists(st.integers(-3, 9).map(lambda value: value / 100), min_size=0, max_size=12), min_size=1, max_size=6
+)
+
+
+@settings(deadline=None)
+@given(SAMPLES, st.sampled_from(["holm", "benjamini_hochberg", "none"]))
+def test_no_verdict_contradicts_the_numbers_of_pairs_beside_it(samples: list[list[float]], correction: str) -> None:
+    """Whatever differing numbers of pairs the comparisons have: shown, possible but not shown, or not possible."""
+    plan = read_plan({**PLAN, "comparisons": {"correction": correction, "alpha": 0.05}})
+    family = [_Sample(differences=tuple(sample), lost=(), arms=("arm", "base")) for sample in samples]
+
+    for sample, said in zip(samples, judge(family, plan, has_merit=True), strict=True):
+        if said.verdict == NOT_ENOUGH:
+            assert len(sample) < said.pairs_needed
+            assert said.p_corrected is None or said.p_corrected > 0.05
+        else:
+            assert len(sample) >= said.pairs_needed and said.p_corrected is not None
+            assert (said.p_corrected <= 0.05) == (said.verdict in SHOWN)
+
+
+def test_the_others_that_pass_lower_what_the_last_one_needs() -> None:
+    """Four arms have 12 pairs, the fifth has 6 that all agree: Holm's last step asks for 2^-5 <= 0.05, not 5 times."""
+    family = [_Sample(differences=(0.02,) * 12, lost=(), arms=("arm", "base")) for _ in range(4)]
+    few = _Sample(differences=(0.03,) * 6, lost=(), arms=("late", "base"))
+
+    *_, last = judge([*family, few], read_plan(PLAN), has_merit=True)
+
+    assert (last.p_corrected, last.pairs_needed, last.verdict) == (2.0**-5, 6, "better")
+    *_, first = judge(
+        [*(replace(item, differences=(0.02, -0.02) * 6) for item in family), few], read_plan(PLAN), has_merit=True
+    )
+    assert (first.pairs_needed, first.verdict) == (8, NOT_ENOUGH)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(-50, 50).map(lambda value: value / 1000), min_size=11, max_size=14))
+def test_counting_patterns_half_by_half_counts_each_once(differences: list[float]) -> None:
+    signs = np.array(np.meshgrid(*[[1.0, -1.0]] * len(differences))).reshape(len(differences), -1)
+    sums = np.abs(np.array(differences) @ signs)
+
+    assert p_value(differences) == np.mean(sums >= abs(sum(differences)) - 1e-9)
+
+
+@given(st.lists(st.integers(-20, 20), min_size=1, max_size=12), st.randoms(use_true_random=False))
+def test_numbers_that_differ_in_their_last_bits_only_are_levelled(values: list[int], random: Random) -> None:
+    exact = np.array(values) / 10
+    computed = exact * np.array([1 + random.choice([-1, 0, 1]) * 2.0**-52 for _ in values])
+
+    found = levelled(computed)
+
+    assert found == pytest.approx(exact, rel=1e-15, abs=0)
+    assert [[a == b for a in found] for b in found] == [[a == b for a in values] for b in values]
+
+
 @given(st.lists(st.floats(-1, 1), min_size=2, max_size=12))
 def test_interval_is_centred_on_the_mean(values: list[float]) -> None:
     interval = t_interval(values)
@@ -80,6 +179,26 @@ def test_single_tests_reject_a_true_null_as_often_as_they_say() -> None:
 
     low, high = stats.binom.interval(0.9999, tests, share)
     assert low <= rejected <= high
+
+
+@settings(max_examples=3, deadline=None)
+@given(st.permutations(["naive_distillation", "clip_td", "shuffled_teacher"]), st.integers(0, 99))
+def test_relabelling_arms_permutes_the_contrasts_and_turns_none_but_their_signs(
+    names: list[str], random_seed: int
+) -> None:
+    study = StudyResults(effect={"clip_td": 0.05}, conditions={}, proposals=0, random_seed=random_seed)
+    new_name = dict(zip(study.arms, ["no_distillation", *names], strict=True))
+    stored = study.stored()
+    renamed = {**stored, "cells": [{**cell, "arm": new_name[cell["arm"]]} for cell in stored["cells"]]}
+
+    before = contrasts_view(study.table(), read_plan(stored)).to_pylist()
+    after = contrasts_view(study.table(), read_plan(renamed)).to_pylist()
+
+    said = ("difference", "p_value", "p_wilcoxon", "p_corrected", "improvement", "bca_ci_low", "verdict", "note")
+    expected = {(new_name[row["arm"]], new_name[row["other"]], row["metric"], row["family"]): row for row in before}
+    for row in after:
+        was = expected[row["arm"], row["other"], row["metric"], row["family"]]
+        assert [row[name] for name in said] == [was[name] for name in said]
 
 
 @settings(max_examples=6, deadline=None)

@@ -95,6 +95,24 @@ def test_claims_are_corrected_among_themselves_and_known_effects_are_found() -> 
     assert rows["gain"]["relative_gain"] == pytest.approx(rows["gain"]["difference"] / rows["gain"]["against_mean"])
 
 
+def test_a_claim_stands_at_the_look_of_whichever_arm_stopped_first() -> None:
+    results = study(
+        ahead={"arm": "clip_td", "against": "naive_distillation"},
+        behind={"arm": "naive_distillation", "against": "clip_td"},
+    )
+    stored = results.stored()
+    seeds = {"search": [0], "confirm": [1, 2, 3, 4, 5, 6], "sequential": {"looks": [3, 5]}}
+    cells = [{**cell, "confirm_total": 3 if cell["arm"] == "naive_distillation" else 6} for cell in stored["cells"]]
+    plan = read_plan({**stored, "seeds": seeds, "cells": cells})
+
+    ahead, behind = claims_view(results.table(), plan).to_pylist()
+
+    looked = 2 * ahead["p_value"] / plan.spent("naive_distillation")
+    assert plan.spent("naive_distillation") != plan.spent("clip_td")
+    assert ahead["p_corrected"] == behind["p_corrected"] == pytest.approx(looked)
+    assert ahead["pairs_needed"] == behind["pairs_needed"]
+
+
 def test_failed_trials_are_counted_and_their_blocks_left_out() -> None:
     def keep(record: Record) -> Record:
         lost = record.phase == "confirm" and record.arm == "clip_td" and record.seed == 2 and record.task == "vqa"

@@ -77,7 +77,7 @@ def test_known_main_effects_and_interactions_are_recovered_and_judged() -> None:
 
 def test_estimates_are_those_of_least_squares_with_a_column_for_each_block() -> None:
     study, plan = factorial(known, two("image", "tokens", "optim.lr"))
-    found = {item.contrast.term.name: item.contrast for item in pooled_contrasts(observe(study.table(), plan), plan)}
+    found = {item.term.name: item for item, _ in pooled_contrasts(observe(study.table(), plan), plan)}
     levels = levels_of_arms(plan)
     arms = list(levels)
     units = found["with_image"].units
@@ -85,7 +85,8 @@ def test_estimates_are_those_of_least_squares_with_a_column_for_each_block() -> 
     products = np.stack([signs[:, a] * signs[:, b] for a, b in ((0, 1), (0, 2), (1, 2))], axis=1)
     design = np.tile(np.hstack([signs, products, signs.prod(axis=1, keepdims=True)]), (len(units), 1))
     blocks = np.repeat(np.eye(len(units)), len(arms), axis=0)
-    response = [found["with_image"].values[arm][unit] for unit in units for arm in arms]
+    values = dict(zip(found["with_image"].arms, found["with_image"].values, strict=True))
+    response = [values[arm][number] for number in range(len(units)) for arm in arms]
 
     fitted = sm.OLS(response, np.hstack([design, blocks])).fit().params
 

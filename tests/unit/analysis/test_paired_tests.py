@@ -11,6 +11,7 @@ from scipy import stats
 from analysis.paired_tests import mcnemar_p_value
 from analysis.paired_tests import mixed_bootstrap_interval
 from analysis.paired_tests import wilcoxon_p_value
+from analysis.paired_tests import wilcoxon_p_values
 
 
 def test_wilcoxon_is_scipys_and_exact_for_few_pairs() -> None:
@@ -19,6 +20,30 @@ def test_wilcoxon_is_scipys_and_exact_for_few_pairs() -> None:
     assert wilcoxon_p_value(differences) == stats.wilcoxon(differences).pvalue == 2 / 2**6
     assert wilcoxon_p_value([0.0, 0.0]) == 1.0
     assert wilcoxon_p_value([]) is None
+
+
+@pytest.mark.parametrize("pairs", [1, 2, 6, 12, 13, 14, 18, 30, 60])
+@pytest.mark.parametrize("kind", ["distinct", "tied", "with zeros"])
+def test_wilcoxon_is_scipys_for_any_number_of_pairs_one_by_one_and_together(pairs: int, kind: str) -> None:
+    rng = np.random.default_rng(pairs)
+    values = rng.normal(0.3, 1, (7, pairs))
+    if kind != "distinct":
+        values = np.round(values + (5 if kind == "tied" else 0), 0 if kind == "with zeros" else 1)
+    samples = [row for row in values if row.any()]
+
+    together = wilcoxon_p_values([*samples, []])
+
+    assert together[:-1] == pytest.approx([stats.wilcoxon(row).pvalue for row in samples], abs=1e-12)
+    assert together == [*(wilcoxon_p_value(row) for row in samples), None]
+
+
+def test_wilcoxon_ranks_sizes_that_differ_in_their_last_bit_only_alike() -> None:
+    """0.1 + 0.2 is not 0.3: as computed, one of the pair would rank before the other, or differ from zero."""
+    computed = [0.1 + 0.2, -0.3, 0.7 - 0.6 - 0.1, 0.45, 0.5, -0.02]
+
+    exact = [0.3, -0.3, 0.0, 0.45, 0.5, -0.02]
+    assert computed[:3] != exact[:3]
+    assert wilcoxon_p_value(computed) == wilcoxon_p_value(exact) == stats.wilcoxon(exact).pvalue
 
 
 @pytest.mark.parametrize(("one", "other"), [(0, 6), (3, 9), (10, 10), (40, 25)])

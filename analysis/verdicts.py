@@ -1,0 +1,158 @@
+"""What paired differences show: p-values corrected as the study declares, the verdicts, and what they rest on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from dataclasses import replace
+from typing import Any
+from typing import Protocol
+
+import numpy as np
+
+from analysis.losses import LostPair
+from analysis.plan import StudyPlan
+from analysis.statistics import corrected
+from analysis.statistics import factors_to_pass
+from analysis.statistics import sign_flip_p_values
+from search_spaces.spending import pairs_needed
+
+SEED = 20260
+"""Of all that is drawn for a view; fixed, so that a table is a function of records."""
+
+REFERENCE = "reference"
+NOT_ENOUGH = "not enough seeds"
+NO_DIFFERENCE = "no difference shown"
+SHOWN = ("better", "worse", "higher", "lower")
+"""Verdicts that show a difference."""
+
+
+class Paired(Protocol):
+    """What is judged: a comparison or a contrast."""
+
+    @property
+    def differences(self) -> tuple[float, ...]:
+        """One a pair."""
+        ...
+
+    @property
+    def lost(self) -> tuple[LostPair, ...]:
+        """Pairs that were planned and will not come."""
+        ...
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        """The arms whose values are paired."""
+        ...
+
+
+OPPOSITE = {"better": "worse", "worse": "better", "higher": "lower", "lower": "higher"}
+"""What a verdict is where the two arms change places."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What is said of one comparison among the others of its family."""
+
+    p_value: float | None
+    p_corrected: float | None
+    comparisons: int
+    """Corrected for."""
+    pairs_needed: int
+    """Least pairs with which it could show anything, given the others' p-values."""
+    verdict: str
+    if_worst: str
+    """The verdict if the lost pairs had spoken against what is shown."""
+
+
+def judge(family: Sequence[Paired], plan: StudyPlan, *, has_merit: bool) -> list[Judgement]:
+    """Judge comparisons that are corrected for each other.
+
+    `has_merit`: whether more, or less, is better, so that a difference is not only higher or lower.
+    """
+    shares = [plan.spent(*item.arms) for item in family]
+    found = _judged([item.differences for item in family], shares, plan, has_merit)
+    if not any(item.lost and one.verdict in SHOWN for item, one in zip(family, found, strict=True)):
+        return found
+    worst = _judged([_at_worst(item) for item in family], shares, plan, has_merit)
+    return [
+        replace(one, if_worst=other.verdict) if one.verdict in SHOWN else one
+        for one, other in zip(found, worst, strict=True)
+    ]
+
+
+def verdict_columns(judgement: Judgement) -> dict[str, Any]:
+    """Return the columns of a view that say what is said."""
+    return {
+        "p_value": judgement.p_value,
+        "p_corrected": judgement.p_corrected,
+        "comparisons": judgement.comparisons,
+        "pairs_needed": judgement.pairs_needed,
+        "verdict": judgement.verdict,
+        "verdict_if_worst": judgement.if_worst,
+    }
+
+
+def holds(row: Mapping[str, Any]) -> bool:
+    """Return whether the verdict of a view's row would be the same if its lost pairs had spoken against it."""
+    return bool(row["verdict_if_worst"] == row["verdict"])
+
+
+def has_merit(metric: str, plan: StudyPlan) -> bool:
+    """Return whether the study states the good direction of `metric`: the target's, and variants of it."""
+    name = metric.partition("/")[2]
+    return name == plan.target.name or name.startswith(f"{plan.target.name}_")
+
+
+def p_values(samples: Sequence[Sequence[float]]) -> list[float | None]:
+    """Return the sign-flip p-value of each sample of paired differences, not corrected."""
+    return sign_flip_p_values(samples, lambda: np.random.default_rng(SEED))
+
+
+def _judged(
+    samples: Sequence[Sequence[float]], shares: Sequence[float], plan: StudyPlan, merit: bool
+) -> list[Judgement]:
+    correction, alpha = plan.comparisons.correction, plan.comparisons.alpha
+    found = p_values(samples)
+    # A comparison that may end at several looks pays for them (`analysis.sequential`).
+    counted = [None if p is None else min(1.0, p / share) for p, share in zip(found, shares, strict=True)]
+    adjusted = corrected(counted, correction)
+    factors = factors_to_pass(counted, correction, alpha)
+    judged = []
+    for sample, share, p_value, p_corrected, factor in zip(samples, shares, found, adjusted, factors, strict=True):
+        needed = pairs_needed(factor, alpha * share)
+        verdict = _verdict(sample, p_corrected, needed, plan, merit)
+        judged.append(
+            Judgement(
+                p_value=p_value,
+                p_corrected=p_corrected,
+                comparisons=1 if correction == "none" else len(samples),
+                pairs_needed=needed,
+                verdict=verdict,
+                if_worst=verdict,
+            )
+        )
+    return judged
+
+
+def _verdict(
+    differences: Sequence[float], p_corrected: float | None, needed: int, plan: StudyPlan, merit: bool
+) -> str:
+    """Say what paired differences show, never more than the pairs can carry."""
+    alpha = plan.comparisons.alpha
+    if p_corrected is None or (p_corrected > alpha and len(differences) < needed):
+        return NOT_ENOUGH
+    if p_corrected > alpha:
+        return NO_DIFFERENCE
+    rises = math.fsum(differences) > 0
+    if not merit:
+        return "higher" if rises else "lower"
+    return "better" if rises == (plan.target.mode == "max") else "worse"
+
+
+def _at_worst(item: Paired) -> tuple[float, ...]:
+    """The differences, with each lost pair as far as it may have been on the other side of what is shown."""
+    side = 1.0 if math.fsum(item.differences) > 0 else -1.0
+    return (*item.differences, *(pair.known - side * pair.most for pair in item.lost))
