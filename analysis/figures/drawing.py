@@ -47,7 +47,8 @@ _DIGITS = 5
 
 def data(rows: Rows) -> alt.InlineData:
     """Return `rows` as a chart's data, with as many digits as a picture can show."""
-    return alt.InlineData(values=[{name: _rounded(value) for name, value in row.items()} for row in rows])
+    rounded = tuple({name: _rounded(value) for name, value in row.items()} for row in rows)
+    return alt.InlineData(values=rounded)  # Altair copies a list whenever charts are combined, a tuple never
 
 
 def _rounded(value: Any) -> Any:
@@ -74,16 +75,19 @@ def arm_shape(plan: StudyPlan, *, legend: bool = True) -> alt.Shape:
     return alt.Shape("arm:N", scale=scale, title=None, legend=alt.Legend(orient="bottom") if legend else None)
 
 
-def side_by_side(panels: Sequence[Any], columns: int) -> Any:
-    """Return the panels as one chart; where scripts run, a click on an arm in the legend leaves the others pale."""
+def side_by_side(panels: Sequence[Any]) -> Any:
+    """Return the panels, each as wide as `panel_width` says, as one chart.
+
+    Where scripts run, a click on an arm in the legend leaves the others pale.
+    """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Automatically deduplicated")  # the panels share it on purpose
-        return alt.concat(*panels, columns=columns).add_params(chosen_arm())
+        return alt.concat(*panels, columns=2 if len(panels) == 4 else 3).add_params(chosen_arm())
 
 
 def panel_width(panels: int) -> int:
-    """Return the width of each of some panels that stand side by side, three at most, on a page."""
-    return {1: 620, 2: 390}.get(panels, 245)
+    """Return the width of each of some panels that stand side by side on a page, three in a row at most."""
+    return {1: 620, 2: 390, 4: 390}.get(panels, 245)
 
 
 def tooltip(*fields: str) -> list[alt.Tooltip]:

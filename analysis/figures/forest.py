@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -42,15 +43,21 @@ def forest(found: Findings) -> Any | None:
     comparer = comparer_of(found.observations, plan, plan.headline)
     primary = compared(headline_rows(found.effects, "pooled"))
     pairs = seeds_of((row["arm"], comparer.pooled(row["arm"]).differences) for row in primary)
-    controls = [{**row, "line": f"{row['arm']} less {row['against']}"} for row in found.against_controls]
-    blocks = [pair for row in controls for pair in seeds_of([(row["arm"], row["differences"])], row["line"])]
     panels = [
         panel(points_of([{**row, "line": row["claim"]} for row in found.claims]), "declared claims", plan, _WIDE),
         panel([*points_of(primary), *pairs], f"{plan.headline}: difference to {plan.reference}", plan, _WIDE),
-        panel([*points_of(controls), *blocks], f"{plan.headline}: arms less controls", plan, _WIDE),
+        *_against_controls(found.against_controls, plan),
     ]
     drawn = [part for part in panels if part is not None]
-    return alt.vconcat(*drawn).resolve_scale(x="shared") if drawn else None
+    return alt.vconcat(*drawn, spacing=6).resolve_scale(x="shared") if drawn else None
+
+
+def _against_controls(rows: Sequence[Row], plan: StudyPlan) -> Iterator[Any | None]:
+    for control in dict.fromkeys(row["against"] for row in rows):
+        own = [row for row in rows if row["against"] == control]
+        blocks = seeds_of((row["arm"], row["differences"]) for row in own)
+        title = f"{plan.headline}: difference to the control {control}"
+        yield panel([*points_of(own), *blocks], title, plan, _WIDE)
 
 
 def forest_by_condition(found: Findings) -> Any | None:
@@ -105,10 +112,10 @@ def points_of(rows: Iterable[Row]) -> Points:
     ]
 
 
-def seeds_of(differences: Iterable[tuple[str, Sequence[float]]], line: str | None = None) -> Points:
+def seeds_of(differences: Iterable[tuple[str, Sequence[float]]]) -> Points:
     """Return the small points of (arm, its paired differences)."""
     return [
-        {"line": line or arm, "arm": arm, "difference": difference, "kind": "pair"}
+        {"line": arm, "arm": arm, "difference": difference, "kind": "pair"}
         for arm, found in differences
         for difference in found
     ]
@@ -123,11 +130,14 @@ def panel(points: Points, title: str, plan: StudyPlan, width: int) -> Any | None
     colour = arm_colour(plan, legend=False)
     every = alt.Chart(data(points))
     base = every.transform_filter("datum.kind == 'mean'")
-    x = alt.X("difference:Q", title="paired difference", axis=alt.Axis(tickCount=7, format="~g"))
-    layers = [
+    x = alt.X("difference:Q", title="paired difference", axis=alt.Axis(tickCount=7, format="~g", titlePadding=2))
+    pairs = (
         every.transform_filter("datum.kind == 'pair'")
         .mark_point(filled=True, size=SEED_SIZE, opacity=SEED_OPACITY)
-        .encode(x=x, y=y, color=colour, tooltip=tooltip("arm:N", "difference:Q")),
+        .encode(x=x, y=y, color=colour, tooltip=tooltip("arm:N", "difference:Q"))
+    )
+    layers = [
+        *([pairs] if any(point["kind"] == "pair" for point in points) else []),
         base.mark_rule(color=INK, opacity=0.6, strokeDash=[3, 3]).encode(x=alt.datum(0)),
         base.mark_rule(strokeWidth=1.8).encode(x=alt.X("low:Q"), x2="high:Q", y=y, color=colour),
         base.mark_point(size=70, strokeWidth=1.8, opacity=1).encode(

@@ -42,7 +42,7 @@ def importances(rows: Sequence[Mapping[str, Any]], plan: StudyPlan) -> Any | Non
         _panel([point for point in points if point["evaluator"] == name], name, plan, len(evaluators))
         for name in evaluators
     ]
-    return side_by_side(panels, columns=2) if len({point["parameter"] for point in points}) > 1 else None
+    return side_by_side(panels) if len({point["parameter"] for point in points}) > 1 else None
 
 
 def _panel(points: list[dict[str, Any]], evaluator: str, plan: StudyPlan, panels: int) -> Any:

@@ -79,7 +79,7 @@ def _drawn(rows: list[dict[str, Any]], plan: StudyPlan) -> Any:
     order = dict.fromkeys(condition_heading(cell.condition) for cell in plan.cells)
     panels = [name for name in order if any(row["panel"] == name for row in rows)]
     charts = [_panel([row for row in rows if row["panel"] == name], name, plan, len(panels)) for name in panels]
-    return side_by_side([*charts], columns=3)
+    return side_by_side([*charts])
 
 
 def _panel(rows: list[dict[str, Any]], title: str, plan: StudyPlan, panels: int) -> Any:

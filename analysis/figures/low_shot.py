@@ -41,7 +41,7 @@ def low_shot(found: Findings) -> Any | None:
         _panel([point for point in points if point["panel"] == name], name, plan, fractions, len(headings))
         for name in headings
     ]
-    return side_by_side([*panels], columns=3)
+    return side_by_side([*panels])
 
 
 def _points(found: Findings, conditions: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:

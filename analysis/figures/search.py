@@ -41,7 +41,7 @@ def slices(trials: Sequence[Row], plan: StudyPlan) -> Any | None:
     rows = _searched(trials, plan)
     paths = _paths(rows)
     panels = [_slice(path, [row for row in rows if path in row["parameters"]], plan, len(paths)) for path in paths]
-    return side_by_side([*panels], columns=3) if panels else None
+    return side_by_side([*panels]) if panels else None
 
 
 def parallel_coordinates(trials: Sequence[Row], plan: StudyPlan) -> Any | None:

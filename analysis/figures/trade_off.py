@@ -50,7 +50,7 @@ def trade_off(trials: Sequence[Row], plan: StudyPlan) -> Any | None:
     points = [*_means(seeds), *seeds]
     order = [name for name in dict.fromkeys(headings.values()) if any(point["panel"] == name for point in points)]
     panels = [_panel([point for point in points if point["panel"] == name], name, plan, len(order)) for name in order]
-    return side_by_side([*panels], columns=3)
+    return side_by_side([*panels])
 
 
 def _means(seeds: Sequence[Row]) -> list[dict[str, Any]]:
