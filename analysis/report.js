@@ -139,7 +139,7 @@ function withData(figure) {
   const told = document.createElement("p");
   told.className = "unseen";
   told.setAttribute("role", "status");
-  line.append("; arrow keys walk the points of a picture that has the focus");
+  if (figure === document.querySelector("figure")) line.append("; arrow keys walk the points of a picture in focus");
   figure.append(line, told);
 }
 

@@ -92,7 +92,7 @@ def _panel(rows: list[dict[str, Any]], title: str, plan: StudyPlan, panels: int)
     lines = (
         base.transform_filter("datum.kind == 'trial'")
         .mark_line(strokeWidth=0.7)
-        .encode(detail="trial:N", opacity=pale_unless_chosen(0.25 if "mean" in kinds else 0.6))
+        .encode(detail="trial:N", opacity=pale_unless_chosen(0.4 if "mean" in kinds else 0.6))
     )
     crosses = (
         base.transform_filter("datum.kind == 'stopped'")
