@@ -83,7 +83,7 @@ def _align_once(teacher: Teacher, cache: Path, progress: Progress, recipe: Align
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_suffix(".lock")):
         if not folder.is_dir():
-            _write(folder, _aligned(teacher, recipe, progress), teacher, recipe)
+            _write(folder, _aligned(teacher, recipe, progress), teacher, recipe, progress)
     return folder
 
 
@@ -148,12 +148,15 @@ def _set_projections(teacher: Teacher, learned: dict[str, Tensor]) -> None:
     teacher.model.load_state_dict(state | learned)
 
 
-def _write(folder: Path, learned: dict[str, Tensor], teacher: Teacher, recipe: AlignmentRecipe) -> None:
+def _write(
+    folder: Path, learned: dict[str, Tensor], teacher: Teacher, recipe: AlignmentRecipe, progress: Progress
+) -> None:
     """Write the folder whole: into a scratch folder first, then renamed."""
     from safetensors.torch import save_file
 
     _set_projections(teacher, learned)
     scratch = Path(tempfile.mkdtemp(dir=folder.parent, prefix="aligning-"))
+    progress("teacher retrieval", 0, 1)
     try:
         save_file(learned, scratch / "projections.safetensors")
         content = {
@@ -165,6 +168,7 @@ def _write(folder: Path, learned: dict[str, Tensor], teacher: Teacher, recipe: A
         (scratch / "recipe.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
         scratch.chmod(0o755)  # the cache may be shared; a scratch folder is its maker's alone
         os.rename(scratch, folder)
+        progress("teacher retrieval", 1, 1)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 

@@ -42,7 +42,12 @@ def untrained() -> Teacher:
 
 
 def test_alignment_reports_its_stages_and_records_recipe_and_retrieval(teacher, cache, stages):
-    assert list(dict.fromkeys(stages)) == ["teacher pictures", "teacher labels", "teacher alignment"]
+    assert list(dict.fromkeys(stages)) == [
+        "teacher pictures",
+        "teacher labels",
+        "teacher alignment",
+        "teacher retrieval",
+    ]
     (folder,) = [path for path in (cache / "teachers").iterdir() if path.is_dir()]
     record = json.loads((folder / "recipe.json").read_text())
     assert record["recipe"] == SMALL.model_dump(mode="json")
