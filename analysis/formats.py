@@ -27,6 +27,10 @@ _IN_LATEX = str.maketrans(
         **{sign: f"\\{sign}" for sign in "&%$#_{}"},
     }
 )
+TEXT_WIDTH = 345.0
+"""Points of a line of LaTeX's class `article` at its 10 points."""
+_LATEX_CHARACTER, _LATEX_BETWEEN = 5.0, 12.0
+"""Points of a character at that size, and between two columns."""
 FORMATS: tuple[str, ...] = get_args(Format)
 
 
@@ -84,13 +88,17 @@ def _markdown(answer: pa.Table) -> str:
 
 
 def _latex(answer: pa.Table) -> str:
-    """A `tabular` for the package booktabs."""
+    """A `tabular` for the package booktabs, made as narrow as a line of `article` where it is wider."""
     header, rows, numbers = text_cells(answer)
+    longest = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    wide = sum(_LATEX_CHARACTER * length + _LATEX_BETWEEN for length in longest) > TEXT_WIDTH
     columns = "".join("r" if number else "l" for number in numbers)
     lines = [" & ".join(map(in_latex, row)) + " \\\\" for row in [header, *rows]]
     body = "\n".join(lines[1:])
     rules = f"\\toprule\n{lines[0]}\n\\midrule\n{body}\n\\bottomrule"
-    return f"\\begin{{tabular}}{{{columns}}}\n{rules}\n\\end{{tabular}}\n"
+    table = f"\\begin{{tabular}}{{{columns}}}\n{rules}\n\\end{{tabular}}"
+    packages = "the packages booktabs and graphicx" if wide else "the package booktabs"
+    return f"% needs {packages}\n" + (f"\\resizebox{{\\linewidth}}{{!}}{{%\n{table}}}\n" if wide else f"{table}\n")
 
 
 def _line(row: list[str], widths: list[int], right: list[bool]) -> str:

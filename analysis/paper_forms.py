@@ -10,8 +10,9 @@ from typing import Literal
 from typing import get_args
 
 from analysis import numbers
-from analysis.formats import in_latex
 from analysis.formats import in_markdown
+from analysis.paper_latex import Column
+from analysis.paper_latex import latex
 from analysis.paper_table import Entry
 from analysis.paper_table import PaperTable
 from analysis.paper_table import Row
@@ -19,7 +20,6 @@ from analysis.paper_table import Step
 
 PaperForm = Literal["markdown", "latex", "html", "csv"]
 FORMS: tuple[str, ...] = get_args(PaperForm)
-_LATEX_MARKS = {"▲": r"$^{\uparrow}$", "▼": r"$^{\downarrow}$", "=": "", "?": "$^{?}$"}
 _ALL = "all"
 _STEP = "over the row above"
 
@@ -44,7 +44,7 @@ def _texts(entry: Entry | None) -> tuple[str, str, bool]:
 
 def _pooled(entry: Entry) -> tuple[str, str, bool]:
     if entry.difference is None:
-        return numbers.ABSENT, "", entry.best
+        return numbers.ABSENT, "", False
     return numbers.signed_with_half(entry.difference, entry.diff_ci_low, entry.diff_ci_high), entry.mark, entry.best
 
 
@@ -52,11 +52,10 @@ def _step(step: Step | None) -> str:
     return numbers.ABSENT if step is None else numbers.signed_with_half(step.difference, step.ci_low, step.ci_high)
 
 
-def _cells(row: Row, table: PaperTable, form: Callable[[str, str, bool], str]) -> list[str]:
-    """Return the texts behind the arm's name, each made by `form` of (text, mark, best)."""
-    texts = [form(*_texts(entry)) for entry in row.entries]
-    texts.append(form(*_pooled(row.pooled)))
-    return [*texts, *([form(_step(row.step), "", False)] if table.has_steps else [])]
+def _cells(row: Row, table: PaperTable) -> list[tuple[str, str, bool]]:
+    """Return (text, mark, best) of each column behind the arm's name."""
+    texts = [*map(_texts, row.entries), _pooled(row.pooled)]
+    return [*texts, *([(_step(row.step), "", False)] if table.has_steps else [])]
 
 
 def _name(row: Row) -> str:
@@ -74,36 +73,25 @@ def _markdown(table: PaperTable) -> str:
     columns = [f"{task} {heading}".strip() for task, headings in table.groups for heading in headings]
     header = ["arm", *columns, *_last_headings(table)]
     lines = [list(map(in_markdown, header)), ["---", *["---:"] * (len(header) - 1)]]
-    lines += [[in_markdown(_name(row)), *_cells(row, table, form)] for row in table.rows]
+    lines += [[in_markdown(_name(row)), *(form(*cell) for cell in _cells(row, table))] for row in table.rows]
     body = "".join(f"| {' | '.join(line)} |\n" for line in lines)
     notes = "".join(f"\n{in_markdown(note)}.\n" for note in table.notes)
     return f"**{in_markdown(_title(table))}**\n\n{body}{notes}"
 
 
 def _latex(table: PaperTable) -> str:
-    def form(text: str, mark: str, best: bool) -> str:
-        number = in_latex(text).replace("±", r"$\pm$").replace("-", "$-$" if text != numbers.ABSENT else "--")
-        return f"\\textbf{{{number}}}{_LATEX_MARKS.get(mark, '')}" if best else f"{number}{_LATEX_MARKS.get(mark, '')}"
-
-    width = sum(len(headings) for _, headings in table.groups)
-    last = _last_headings(table)
-    above, rules, at = [""], [], 2
-    for task, headings in table.groups:
-        above.append(f"\\multicolumn{{{len(headings)}}}{{c}}{{{in_latex(task)}}}")
-        rules += [f"\\cmidrule(lr){{{at}-{at + len(headings) - 1}}}"] if task else []
-        at += len(headings)
-    header = ["arm", *(heading for _, headings in table.groups for heading in headings), *last]
-    lines = ["% needs the packages booktabs and, for the marks, amsmath"]
-    lines += [f"\\begin{{tabular}}{{l{'r' * (width + len(last))}}}", "\\toprule"]
-    if rules:
-        lines += [" & ".join([*above, *[""] * len(last)]) + r" \\", "".join(rules)]
-    lines += [" & ".join(map(in_latex, header)) + r" \\", "\\midrule"]
-    for number, row in enumerate(table.rows):
-        if row.is_control and number and not table.rows[number - 1].is_control:
-            lines.append("\\midrule")
-        lines.append(" & ".join([in_latex(_name(row)), *_cells(row, table, form)]) + r" \\")
-    lines += ["\\bottomrule", "\\end{tabular}", *(f"% {note}" for note in [_title(table), *table.notes])]
-    return "\n".join(lines) + "\n"
+    headings = [*((task, heading) for task, of_task in table.groups for heading in of_task)]
+    headings += [("", heading) for heading in _last_headings(table)]
+    cells = zip(*(_cells(row, table) for row in table.rows), strict=True)
+    columns = [Column(group=group, heading=text, cells=of) for (group, text), of in zip(headings, cells, strict=True)]
+    return latex(
+        [_name(row) for row in table.rows],
+        columns,
+        controls=next((number for number, row in enumerate(table.rows) if row.is_control), None),
+        title=_title(table),
+        notes=table.notes,
+        label=table.study,
+    )
 
 
 def _html(table: PaperTable) -> str:
@@ -119,7 +107,7 @@ def _html(table: PaperTable) -> str:
         f'<th scope="col">{escape(heading)}</th>' for _, headings in table.groups for heading in headings
     )
     rows = "".join(
-        f'<tr><th scope="row">{escape(_name(row))}</th>{"".join(_cells(row, table, form))}</tr>\n'
+        f'<tr><th scope="row">{escape(_name(row))}</th>{"".join(form(*cell) for cell in _cells(row, table))}</tr>\n'
         for row in table.rows
     )
     notes = "".join(f"<p>{escape(note)}.</p>\n" for note in table.notes)

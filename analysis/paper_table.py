@@ -22,6 +22,7 @@ from analysis.plan import StudyPlan
 from analysis.results import Results
 
 TASK = "task.name"
+_BOLD = "Bold: the best of its column, where the difference to the reference is shown"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +44,8 @@ class Entry:
     mark: str
     """Of its verdict; none in single conditions where no comparison could reach significance."""
     best: bool
-    """Whether no other arm of the column has a better mean; only arms with every planned seed take part."""
+    """Whether no other arm of the column has a better mean, and a verdict shows it: `better` than the reference, or
+    the reference where every other arm is `worse`. Only arms with every planned seed take part."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,13 +108,22 @@ def paper_table(results: Results, study: str, metric: str | None = None) -> Pape
     observations = observe(results.observed(study), plan)
     cells = [row for row in rows.values() if row["family"] == "cells"] if len(labels) > 1 else []
     marked = [*(row for row in rows.values() if row["family"] == "pooled"), *marked_cells(cells)]
-    notes = [legend(marked, plan), undecided(cells), *shortfall(effects), *_stopped(results, study)]
+    shown = [row for row in marked if row["difference" if row["family"] == "pooled" else "mean"] is not None]
+    table_rows = _rows(plan, rows, marked, labels, _steps(observations, plan, metric))
+    bold = any(entry is not None and entry.best for row in table_rows for entry in (*row.entries, row.pooled))
+    notes = [
+        legend(shown, plan),
+        _BOLD if bold else "",
+        undecided(cells),
+        *shortfall(effects),
+        *_stopped(results, study),
+    ]
     return PaperTable(
         study=study,
         metric=metric,
         reference=plan.reference or "",
         groups=groups,
-        rows=_rows(plan, rows, marked, labels, _steps(observations, plan, metric)),
+        rows=table_rows,
         notes=tuple(line for line in notes if line),
     )
 
@@ -144,11 +155,12 @@ def _rows(
     steps: Mapping[str, Step],
 ) -> tuple[Row, ...]:
     pooled = next(condition for _, condition in found if condition not in plan.conditions)
-    best = {label: _best(plan, found, label) for label in (*labels, pooled)}
+    columns = {label: {arm: row for (arm, of), row in found.items() if of == label} for label in (*labels, pooled)}
+    best = {label: _best(plan, column, marked) for label, column in columns.items()}
 
     def entry(arm: str, label: str) -> Entry | None:
         row = found.get((arm, label))
-        return None if row is None else _entry(row, row in marked, arm in best[label])
+        return None if row is None else _entry(row, row in marked, arm == best[label])
 
     arms = sorted(plan.arms, key=lambda arm: arm in plan.controls)
     return tuple(
@@ -157,7 +169,7 @@ def _rows(
             is_reference=arm == plan.reference,
             is_control=arm in plan.controls,
             entries=tuple(entry(arm, label) for label in labels),
-            pooled=_entry(found[arm, pooled], True, arm in best[pooled]),
+            pooled=_entry(found[arm, pooled], True, arm == best[pooled]),
             step=steps.get(arm),
         )
         for arm in arms
@@ -171,16 +183,20 @@ def _entry(row: Mapping[str, Any], marked: bool, best: bool) -> Entry:
     )
 
 
-def _best(plan: StudyPlan, found: Mapping[tuple[str, str], Mapping[str, Any]], label: str) -> frozenset[str]:
+def _best(plan: StudyPlan, column: Mapping[str, Mapping[str, Any]], marked: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return the arm whose mean is the best of a column (arm -> row), if a verdict that is shown says so."""
     means = {
         arm: row["mean"]
-        for (arm, condition), row in found.items()
-        if condition == label and row["mean"] is not None and not row["failed"] and not row["missing"]
+        for arm, row in column.items()
+        if row["mean"] is not None and not row["failed"] and not row["missing"]
     }
-    if len(means) < 2:
-        return frozenset()
-    extreme = (max if plan.target.mode == "max" else min)(means.values())
-    return frozenset(arm for arm, mean in means.items() if mean == extreme)
+    if not means or any(row not in marked for row in column.values()):
+        return None
+    best = (max if plan.target.mode == "max" else min)(means, key=means.__getitem__)
+    if best == plan.reference:
+        shown = all(row["verdict"] == "worse" for arm, row in column.items() if arm != best)
+        return best if shown and len(column) > 1 else None
+    return best if column[best]["verdict"] == "better" else None
 
 
 def _steps(observations: Observations, plan: StudyPlan, metric: str) -> dict[str, Step]:

@@ -86,6 +86,17 @@ def test_markdown_aligns_numbers_and_keeps_a_bar_inside_its_cell() -> None:
 def test_latex_is_a_booktabs_table_in_which_nothing_is_a_command() -> None:
     answer = pa.table({"arm": ["a_b & 5 % \\input{x}"], "mean": [0.5]})
     text = render(answer, "latex").decode()
-    assert text.startswith("\\begin{tabular}{lr}\n\\toprule\narm & mean \\\\\n\\midrule\n")
+    assert text.startswith(
+        "% needs the package booktabs\n\\begin{tabular}{lr}\n\\toprule\narm & mean \\\\\n\\midrule\n"
+    )
     assert r"a\_b \& 5 \% \textbackslash{}input\{x\} & 0.5 \\" in text
     assert text.endswith("\\bottomrule\n\\end{tabular}\n")
+
+
+def test_latex_wider_than_a_line_of_article_is_made_narrow() -> None:
+    text = render(pa.table({"arm": ["a" * 70]}), "latex").decode()
+
+    assert text.startswith(
+        "% needs the packages booktabs and graphicx\n\\resizebox{\\linewidth}{!}{%\n\\begin{tabular}{l}"
+    )
+    assert text.endswith("\\end{tabular}}\n")

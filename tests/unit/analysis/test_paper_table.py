@@ -3,6 +3,8 @@ from __future__ import annotations
 import csv
 import io
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,8 @@ import pytest
 import analysis
 from analysis.paper_forms import FORMS
 from analysis.paper_forms import written
+from analysis.paper_latex import Column
+from analysis.paper_latex import latex
 from analysis.paper_table import PaperTable
 from analysis.paper_table import paper_table
 from orchestrator.records import Record
@@ -34,6 +38,14 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> PaperTable:
     return paper_table(analysis.load(uri), "lowshot")
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> PaperTable:
+    """The same without a failed trial."""
+    uri = str(tmp_path_factory.mktemp("store"))
+    STUDY.write(uri)
+    return paper_table(analysis.load(uri), "lowshot")
+
+
 def test_tasks_stand_over_their_fractions_and_controls_stand_last(table: PaperTable) -> None:
     assert table.groups == (("snli_ve", ("1 %", "5 %")), ("vqa", ("1 %", "5 %")))
     assert [row.arm for row in table.rows] == ["none", "naive_&_<b>", "clip_td", "shuffled_teacher"]
@@ -49,15 +61,31 @@ def test_numbers_are_those_of_the_records(table: PaperTable) -> None:
     entry = table.rows[2].entries[0]
     assert entry is not None
     assert entry.mean == pytest.approx(np.mean(values))
-    assert entry.best
     assert table.rows[2].pooled.verdict == "better"
+
+
+def test_bold_is_the_best_of_a_column_only_where_a_difference_is_shown(tmp_path: Path) -> None:
+    def bold(effect: float, seeds: int, mode: str = "max") -> list[list[bool]]:
+        one = {"task.name": ["vqa"]}
+        uri = f"{tmp_path}/{effect}_{seeds}_{mode}"
+        study = StudyResults(
+            arms=("plain", "x"), effect={"x": effect}, confirm=range(seeds), conditions=one, control="", mode=mode
+        )
+        study.write(uri)
+        rows = paper_table(analysis.load(uri), "lowshot").rows
+        return [[row.pooled.best for row in rows]]
+
+    assert bold(0.0, 12) == [[False, False]]
+    assert bold(0.05, 12) == [[False, True]]
+    assert bold(-0.05, 12) == [[True, False]]
+    assert bold(-0.05, 12, "min") == [[False, True]]
+    assert bold(0.05, 4) == [[False, False]], "four seeds can show nothing"
 
 
 def test_an_arm_that_lacks_a_seed_is_never_the_best(table: PaperTable) -> None:
     entry = table.rows[2].entries[3]
     assert entry is not None
     assert (entry.n, entry.planned, entry.best) == (5, 6, False)
-    assert sum(row.entries[3].best for row in table.rows if row.entries[3]) == 1
     assert any("1 of 24 confirm trials failed" in note for note in table.notes)
 
 
@@ -71,27 +99,74 @@ def test_every_form_has_every_arm_and_number_and_no_markup_of_a_name(table: Pape
     assert "naive_&amp;_&lt;b&gt;" in forms["html"]
     assert r"naive\_\&\_\textless{}b\textgreater{}" in forms["latex"]
     assert r"naive\_&\_\<b\>" in forms["markdown"]
-    best = table.rows[2].entries[0]
-    assert best is not None
-    shown = f"{best.mean:.3f}"
-    assert f"**{shown} ± " in forms["markdown"]
-    assert f"\\textbf{{{shown} $\\pm$ " in forms["latex"]
-    assert f"<b>{shown} ± " in forms["html"]
 
 
-def test_latex_has_the_same_number_of_cells_in_every_line(table: PaperTable) -> None:
+def test_the_best_is_bold_in_every_form_and_the_notes_say_what_that_means(whole: PaperTable) -> None:
+    markdown, latex, html = (written(whole, form) for form in ("markdown", "latex", "html"))  # type: ignore[arg-type]
+
+    assert whole.rows[2].pooled.best
+    assert re.findall(r"\*\*\+(0\.\d+) ± ", markdown) == re.findall(r"<b>\+(0\.\d+) ± ", html)
+    assert re.findall(r"\\textbf\{\$\+\$(0\.\d+) \$\\pm\$ ", latex) == re.findall(r"<b>\+(0\.\d+) ± ", html) != []
+    assert all("Bold: the best of its column" in text for text in (markdown, latex, html))
+
+
+def _tabulars(text: str) -> list[str]:
+    return re.findall(r"\\begin\{tabular\}.*?\\end\{tabular\}", text, flags=re.DOTALL)
+
+
+def test_latex_has_the_same_number_of_cells_in_every_line_of_a_part(table: PaperTable) -> None:
     text = written(table, "latex")
-    columns = re.search(r"\\begin\{tabular\}\{(\w+)\}", text)
-    assert columns is not None
-    lines = [line for line in text.splitlines() if line.endswith(r"\\")]
 
     def width(line: str) -> int:
         spans = [int(n) for n in re.findall(r"\\multicolumn\{(\d+)\}", line)]
         return len(re.split(r"(?<!\\)&", line)) + sum(spans) - len(spans)
 
-    assert {width(line) for line in lines} == {len(columns.group(1))}
+    for part in _tabulars(text):
+        columns = re.search(r"\\begin\{tabular\}\{@\{\}l(r+)@\{\}\}", part)
+        assert columns is not None
+        lines = [line for line in part.splitlines() if line.endswith(r"\\")]
+        assert {width(line) for line in lines} == {1 + len(columns[1])}
     assert text.count("{") - text.count("\\{") == text.count("}") - text.count("\\}")
     assert re.findall(r"\\(toprule|midrule|bottomrule|cmidrule)", text).count("cmidrule") == 2
+
+
+def test_a_wide_table_is_set_in_parts_that_each_have_every_arm_and_fit_the_line() -> None:
+    def column(group: str, heading: str) -> Column:
+        cells = ("0.512 ± 0.013", "=", False), ("0.534 ± 0.011", "▲", True)
+        return Column(group=group, heading=heading, cells=cells)
+
+    columns = [column(task, f"{share} %") for task in ("vcr", "vqa") for share in (1, 5, 20, 100)]
+    parts = _tabulars(latex(["plain", "x" * 250], columns, controls=None, title="t", notes=["= a; ▲ b"], label="l"))
+
+    assert len(parts) == 4
+    assert [part.count("x" * 250) for part in parts] == [1] * 4
+    assert "".join(parts).count("0.512") == 8
+    assert [re.findall(r"multicolumn\{(\d)\}\{c\}\{(v..)\}", part) for part in parts] == [
+        [("3", "vcr")], [("1", "vcr")], [("3", "vqa")], [("1", "vqa")]
+    ]  # fmt: skip
+
+
+def test_the_legend_of_latex_has_the_marks_of_its_cells_and_no_other(table: PaperTable, whole: PaperTable) -> None:
+    for text in (written(table, "latex"), written(whole, "latex")):
+        body, legend = text.partition(r"\raggedright\scriptsize")[::2]
+        assert set(re.findall(r"\$\^\{[^}]*\}\$", body)) == set(re.findall(r"\$\^\{[^}]*\}\$", legend)) != set()
+        assert not set(text) & set("▲▼±")
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no LaTeX here")
+@pytest.mark.slow
+def test_the_float_compiles_in_article_and_no_line_is_too_full(
+    table: PaperTable, whole: PaperTable, tmp_path: Path
+) -> None:
+    floats = written(table, "latex") + written(whole, "latex")
+    (tmp_path / "paper.tex").write_text(
+        f"\\documentclass{{article}}\\usepackage{{booktabs}}\n\\begin{{document}}\n{floats}\\end{{document}}\n"
+    )
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "Overfull" not in done.stdout
 
 
 def test_csv_has_a_row_an_arm_and_condition_with_full_precision(table: PaperTable) -> None:
