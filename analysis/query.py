@@ -16,6 +16,7 @@ from analysis.results import load
 from analysis.sql import TIMEOUT
 from analysis.sql import Part
 from analysis.sql import answered
+from analysis.sql import named_in
 
 DEFAULT = "effects"
 """The named query that `ablate query STUDY` asks without SQL."""
@@ -28,6 +29,7 @@ _TABLES = {
     "effects": "effects",
     "claims": "claims",
     "contrasts": "contrasts",
+    "primary_contrasts": "primary_contrasts",
     "profiles": "profiles",
     "disagreements": "disagreements",
     "importance": "importance",
@@ -84,7 +86,7 @@ def run_query(
 
 def ask(results: Results, sql: str, *, timeout: float = TIMEOUT) -> pa.Table:
     """Answer one reading statement over the views of `VIEWS`; raises `QueryError` as `analysis.sql.answered` does."""
-    asked = {name for name in VIEWS if name in sql.lower()} or {DEFAULT}
+    asked = set(named_in(sql, VIEWS)) or {DEFAULT}
     derived = {name: text for name, text in DERIVED.items() if name in asked}
     needed = asked | ({"trials"} if derived else set())
     views = {name: _parts(getattr(results, attribute)) for name, attribute in _TABLES.items() if name in needed}

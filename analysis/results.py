@@ -22,6 +22,7 @@ from analysis.claims import CLAIM_SCHEMA
 from analysis.claims import claims_view
 from analysis.contrasts import CONTRAST_SCHEMA
 from analysis.contrasts import contrasts_view
+from analysis.contrasts import primary_contrasts_view
 from analysis.disagreements import DISAGREEMENT_SCHEMA
 from analysis.disagreements import disagreements_view
 from analysis.effects import EFFECT_SCHEMA
@@ -184,6 +185,11 @@ class Results:
     def contrasts(self) -> pa.Table:
         """One row a pair of arms, main effect or interaction: `analysis.contrasts.contrasts_view`."""
         return self._of_comparable(contrasts_view, CONTRAST_SCHEMA)
+
+    @cached_property
+    def primary_contrasts(self) -> pa.Table:
+        """The rows of `contrasts` of the headline metric over all conditions, without the others."""
+        return self._of_comparable(primary_contrasts_view, CONTRAST_SCHEMA)
 
     @cached_property
     def disagreements(self) -> pa.Table:

@@ -42,6 +42,12 @@ _FIELD = re.compile(r"Cannot extract field '(.+?)' from expression \"(.+?)\"")
 _VIEW = re.compile(r"Table with name (.+?) does not exist")
 
 
+def named_in(sql: str, views: Sequence[str]) -> list[str]:
+    """Return those of `views` whose names stand in `sql`."""
+    words = set(re.findall(r"\w+", sql.lower()))
+    return [view for view in views if view in words]
+
+
 def answered(
     sql: str,
     views: Mapping[str, Sequence[Part]],
@@ -69,7 +75,7 @@ def answered(
             with _limited(connection, timeout):
                 return _fetched(connection.sql(statement))
         except (duckdb.Error, pa.ArrowException, OSError) as error:  # the last two where rows are on their way
-            columns = {name: connection.table(name).columns for name in known if name in sql.lower()}
+            columns = {name: connection.table(name).columns for name in named_in(sql, known)}
             raise QueryError(f"SQL: {_refusal(error, columns, known, timeout)}") from error
 
 

@@ -55,6 +55,20 @@ def test_every_named_query_says_what_it_answers_and_runs(results: Results, name:
     ask(results, sql_of(name))
 
 
+@pytest.mark.parametrize("name", ["contrasts", "factors"])
+def test_a_named_query_of_contrasts_makes_only_those_that_it_shows(store_uri: str, name: str) -> None:
+    loaded = analysis.load(store_uri, "small")
+
+    shown = ask(loaded, sql_of(name)).to_pylist()
+
+    assert "contrasts" not in vars(loaded)
+    primary = "family = 'pooled' and is_headline"
+    expected = ask(loaded, f"select * from contrasts where {primary}")
+    assert ask(loaded, "select * from primary_contrasts").equals(expected)
+    kind = "=" if name == "contrasts" else "<>"
+    assert len(shown) == ask(loaded, f"from contrasts where {primary} and kind {kind} 'arms'").num_rows
+
+
 def test_the_best_setting_of_each_cell_comes_with_its_seeds_and_trials(results: Results) -> None:
     rows = ask(results, sql_of("best")).to_pylist()
 
