@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from analysis.errors import QueryError
-from search_spaces.wording import nearest
+from search_spaces.nearest import nearest
 
 if TYPE_CHECKING:
     import duckdb

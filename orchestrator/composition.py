@@ -65,6 +65,8 @@ def load(source: str, overrides: Sequence[str] = ()) -> LoadedStudy:
     from trainables.arms import ARMS
     from trainables.config import TrialConfig
     from trainables.config import canonical
+    from trainables.config import contradictions
+    from trainables.config import without_scale
     from trainables.data.metrics import METRICS
     from trainables.recipes import RECIPES
 
@@ -76,6 +78,8 @@ def load(source: str, overrides: Sequence[str] = ()) -> LoadedStudy:
         overrides=tuple(overrides),
         metrics=METRICS,
         recipes=RECIPES,
+        contradictions=contradictions,
+        without_scale=without_scale,
     )
 
 

@@ -51,8 +51,7 @@ def value_at_share(domain: Domain, share: float) -> Any:
     if isinstance(domain, LogRandInt):
         return min(int(_between(math.log(domain.low), math.log(domain.high + 1), share, exp=True)), domain.high)
     if isinstance(domain, QUniform):
-        steps = round((domain.high - domain.low) / domain.step)
-        return rounded(domain.low + domain.step * int(share * (steps + 1)), domain.low, domain.high)
+        return domain.at(int(share * (domain.steps + 1)))
     if isinstance(domain, LogUniform):
         value = _between(math.log(domain.low), math.log(domain.high), share, exp=True)
         return rounded(value, domain.low, domain.high)

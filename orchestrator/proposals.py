@@ -165,8 +165,9 @@ def _suggested(trial: optuna.Trial, path: str, domain: Domain) -> Any:
         return domain.choice[trial.suggest_categorical(path, range(len(domain.choice)))]
     if isinstance(domain, (RandInt, LogRandInt)):
         return trial.suggest_int(path, domain.low, domain.high, log=isinstance(domain, LogRandInt))
-    step = domain.step if isinstance(domain, QUniform) else None
-    value = trial.suggest_float(path, domain.low, domain.high, step=step, log=isinstance(domain, LogUniform))
+    if isinstance(domain, QUniform):
+        return domain.nearest(trial.suggest_float(path, domain.low, domain.high, step=domain.step))
+    value = trial.suggest_float(path, domain.low, domain.high, log=isinstance(domain, LogUniform))
     return rounded(value, domain.low, domain.high)
 
 

@@ -82,8 +82,25 @@ def expectation(config_type: type[BaseModel], path: str, value: Any) -> str | No
         choices = options(leaves(config_type)[path].annotation)
         if choices:
             return one_of(value, choices)
-        return " or ".join(dict.fromkeys(phrase(detail) for detail in error.errors()))
+        field = leaves(config_type)[path]
+        limits = (*field.metadata, *constraints(field.annotation))
+        return " or ".join(dict.fromkeys(phrase(detail, limits) for detail in error.errors()))
     return None
+
+
+def constraints(annotation: Any) -> tuple[Any, ...]:
+    """What pydantic holds values of this type to, those of an optional one included."""
+    own = getattr(annotation, "__metadata__", ())
+    return (*own, *(part for member in get_args(annotation) for part in getattr(member, "__metadata__", ())))
+
+
+def unusual(config_type: type[BaseModel], path: str, value: Any) -> str | None:
+    """What the value of the leaf at `path` had better be, and why; None where it is as usual."""
+    said = leaves(config_type)[path].json_schema_extra
+    most = said.get("usual_maximum") if isinstance(said, dict) else None
+    if not isinstance(most, int | float) or not isinstance(value, int | float) or value <= most:
+        return None
+    return f"at most {most}, as {said['beyond']}"
 
 
 def flatten(config_type: type[BaseModel], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 from math import prod
 from typing import Any
@@ -20,6 +21,10 @@ from search_spaces.arms import reference
 from search_spaces.claim_checks import claim_mistakes
 from search_spaces.condition_checks import computed
 from search_spaces.condition_checks import condition_mistakes
+from search_spaces.config_checks import ConfigChecks
+from search_spaces.config_checks import Contradictions
+from search_spaces.config_checks import WithoutScale
+from search_spaces.configuration import value_at
 from search_spaces.design import Cell
 from search_spaces.design import cells_of
 from search_spaces.document import Document
@@ -33,6 +38,7 @@ from search_spaces.study import Study
 from search_spaces.wording import Place
 from search_spaces.wording import one_of
 from search_spaces.wording import phrase
+from search_spaces.wording import shown
 
 MOST_CELLS = 10_000
 
@@ -43,6 +49,8 @@ class Consistency:
 
     document: Document
     canonical: Callable[[Any], Any]
+    contradictions: Contradictions
+    without_scale: WithoutScale
 
     def check(self, study: Study, base: BaseModel) -> tuple[tuple[Cell, ...], list[Mistake]]:
         """The study's cells, and all mistakes and warnings between its sections; no cells where there are mistakes."""
@@ -59,10 +67,20 @@ class Consistency:
             return (), [self.document.mistake(("base",), "a combination", phrase(d)) for d in error.errors()]
         found += [*self._identical(arms, built), *self._unused(study, built)]
         found += condition_mistakes(self.document, study, built)
+        found += self._configurations(base, arms, built)
         found += search_mistakes(self.document, study, built)
         found += claim_mistakes(self.document, study, [arm.name for arm in arms])
         found += sequential_mistakes(self.document, study, len(arms))
         return built, found
+
+    def _configurations(self, base: BaseModel, arms: tuple[Arm, ...], built: tuple[Cell, ...]) -> Iterator[Mistake]:
+        checks = ConfigChecks(
+            document=self.document,
+            contradictions=self.contradictions,
+            without_scale=self.without_scale,
+            places={arm.name: partial(arm_place, arm) for arm in arms},
+        )
+        return checks.check(base, arms, built)
 
     def _factors(self, study: Study, base: BaseModel) -> Iterator[Mistake]:
         owners: dict[str, str] = {}
@@ -71,6 +89,10 @@ class Consistency:
             changed = levels(name, factor, base)
             if not changed:
                 yield self.document.mistake(place, "what the base has already", "a change of the base")
+            if len(factor.values or ()) > 1 and len(changed) == len(factor.values or ()):
+                found = f"{shown(list(factor.values or ()))} beside the base's {shown(value_at(base, name))}"
+                expected = "listed with the base's value, which is a level too; or the base at one of the others"
+                yield self.document.warning(place, found, expected)
             if study.arms.design in ("fractional", "path") and len(changed) > 1:
                 found = f"{len(changed)} alternatives to the base"
                 yield self.document.mistake(

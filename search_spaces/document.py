@@ -6,8 +6,10 @@ and ``.nan`` are text too. Nothing is constructed but mappings, lists and scalar
 
 from __future__ import annotations
 
+import codecs
 import math
 import re
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from dataclasses import field
@@ -19,6 +21,7 @@ import yaml
 
 from search_spaces.errors import Mistake
 from search_spaces.errors import StudyError
+from search_spaces.syntax import fault
 from search_spaces.wording import Place
 from search_spaces.wording import dotted
 
@@ -26,6 +29,8 @@ MOST_BYTES = 256 * 1024
 MOST_DEPTH = 24
 MOST_VALUES = 20_000
 """After aliases are expanded."""
+MOST = 1e18
+"""Of a number, whole or not; no field takes a larger one."""
 _TAG = "tag:yaml.org,2002:"
 
 
@@ -111,6 +116,8 @@ class _Builder:
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode) or key.tag != _TAG + "str":
                 self.note(place, _line(key), "a key that is not text", "a name")
+            elif strange := _strange(key.value):
+                self.note(place, _line(key), f"a key with {strange}", "letters, digits, `_`, `-` and `.`")
             elif key.value in built:
                 first = self.document.origins[(*place, key.value)].line
                 self.note((*place, key.value), _line(key), "the key a second time", f"once (first on line {first})")
@@ -121,20 +128,39 @@ class _Builder:
     def scalar(self, node: yaml.Node, place: Place, line: int | None) -> Any:
         text, kind = node.value, node.tag.removeprefix(_TAG)
         if kind == "str":
+            text = _joined(text)
+            if strange := _strange(text):
+                self.note(place, line, f"text with {strange}", "text without it")
+                return None
             return text
         try:
             value = _CONVERSIONS[kind](text)
         except (KeyError, ValueError):
             self.note(place, line, f"the tag {node.tag} on {text[:40]!r}", "a plain value without a tag")
             return None
-        if isinstance(value, float) and not math.isfinite(value):
-            self.note(place, line, text, "a finite number")
+        if isinstance(value, int | float) and not (math.isfinite(value) and abs(value) <= MOST):
+            self.note(place, line, text if len(text) < 40 else f"{text[:36]} ...", f"a number of at most {MOST:.0e}")
             return None
         return value
 
     def note(self, place: Place, line: int | None, found: str, expected: str) -> None:
         mistake = Mistake(file=self.document.file, line=line, path=dotted(place), found=found, expected=expected)
         self.document.mistakes.append(mistake)
+
+
+def _joined(text: str) -> str:
+    """`text` with the two halves of each surrogate pair, as JSON writes them, made one character."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+
+
+def _strange(text: str) -> str:
+    """What of a text can be neither stored nor shown; empty if nothing is strange."""
+    for sign in text:
+        if 0xD800 <= ord(sign) < 0xE000:
+            return f"half a character (U+{ord(sign):04X} of a surrogate pair)"
+        if unicodedata.category(sign) == "Cc" and sign not in "\n\t":
+            return f"the control character U+{ord(sign):04X}"
+    return ""
 
 
 def _whole(text: str) -> int:
@@ -157,18 +183,9 @@ def _compose(file: str, text: str) -> yaml.Node | None:
     try:
         return _Loader(text).get_single_node()
     except yaml.YAMLError as error:
-        raise StudyError((_syntax_mistake(file, error),)) from None
-
-
-def _syntax_mistake(file: str, error: yaml.YAMLError) -> Mistake:
-    mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "unreadable text"
-    expected = "YAML"
-    if "\\t" in problem:
-        expected = "indented with spaces: YAML allows no tabs there"
-    elif "document" in problem:
-        problem, expected = "a second document (---)", "one study a file"
-    return Mistake(file=file, line=mark.line + 1 if mark else None, path="", found=problem, expected=expected)
+        said = fault(text, error)
+        mistake = Mistake(file=file, line=said.line, path="", found=said.found, expected=said.expected)
+        raise StudyError((mistake,)) from None
 
 
 def read_value(text: str, file: str) -> Document:
@@ -189,11 +206,14 @@ def read_document(path: Path, file: str) -> Document:
         return StudyError((Mistake(file=file, line=line, path="", found=found, expected=expected),))
 
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file_or_pipe:
+            data = file_or_pipe.read(MOST_BYTES + 1)
     except OSError as error:
         raise refuse(f"a file that cannot be read ({error.strerror})", "a readable file") from None
     if len(data) > MOST_BYTES:
-        raise refuse(f"{len(data)} bytes", f"a study of at most {MOST_BYTES} bytes")
+        raise refuse(f"more than {MOST_BYTES} bytes", f"a study of at most {MOST_BYTES} bytes")
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise refuse("text in UTF-16", "saved as UTF-8")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from collections.abc import Sequence
+from decimal import Decimal
 from typing import Annotated
 from typing import Any
 from typing import Union
@@ -19,6 +21,10 @@ from pydantic_core import PydanticCustomError
 
 from search_spaces.frozen import Frozen
 from search_spaces.when import When
+
+LEAST_APART = 1e-4
+"""Of the ends of a range, relative to the larger."""
+MOST_STEPS = 100_000
 
 
 def _require(holds: bool, expected: str) -> None:
@@ -40,6 +46,9 @@ def _numbers(shape: str, *, whole: bool = False, positive: bool = False) -> Call
         _require(high - low > (1 if whole else 0), f"{shape} with {'at least two values' if whole else 'low < high'}")
         if count == 3:
             _check_steps(*value)
+        elif not whole:
+            apart = high - low >= LEAST_APART * max(abs(low), abs(high))
+            _require(apart, f"{shape} with ends that differ in their first four digits: settings have six")
         return value
 
     return validate
@@ -49,6 +58,7 @@ def _check_steps(low: float, high: float, step: float) -> None:
     _require(step > 0, "[low, high, step] with step > 0")
     multiples = all(math.isclose(bound / step, round(bound / step), abs_tol=1e-9) for bound in (low, high))
     _require(multiples, "[low, high, step] with low and high multiples of step")
+    _require((high - low) / step < MOST_STEPS, f"[low, high, step] with at most {MOST_STEPS} multiples, or uniform")
 
 
 def _options(value: Any) -> Any:
@@ -61,7 +71,7 @@ def _options(value: Any) -> Any:
 class _Domain(Frozen):
     when: When = Field({}, description="Search only where these hold: {path: value | {not: value} | {in: [...]}}.")
 
-    def values(self) -> tuple[Any, ...] | None:
+    def values(self) -> Sequence[Any] | None:
         """All values, in order; None where there are infinitely many."""
         return None
 
@@ -130,18 +140,28 @@ class QUniform(_Domain):
     def step(self) -> float:
         return self.quniform[2]
 
-    def values(self) -> tuple[Any, ...]:
+    @property
+    def steps(self) -> int:
+        """Steps from low to high; there is one value more."""
+        return round((self.high - self.low) / self.step)
+
+    def at(self, index: int) -> float:
+        """The value `index` steps above low, with no digits but those that low and step are written with."""
+        return float(Decimal(repr(self.low)) + index * Decimal(repr(self.step)))
+
+    def nearest(self, value: float) -> float:
+        """The multiple nearest to `value`."""
+        return self.at(min(max(round((value - self.low) / self.step), 0), self.steps))
+
+    def values(self) -> Sequence[Any]:
         """All multiples, in order."""
-        count = round((self.high - self.low) / self.step) + 1
-        return tuple(float(f"{self.low + index * self.step:.6g}") for index in range(count))
+        return tuple(self.at(index) for index in range(self.steps + 1))
 
     def probes(self) -> tuple[Any, ...]:
         return (self.low, self.high)
 
     def contains(self, value: Any) -> bool:
-        if not _is_number(value, whole=False) or not self.low - 1e-9 <= value <= self.high + 1e-9:
-            return False
-        return math.isclose(value / self.step, round(value / self.step), abs_tol=1e-6)
+        return _is_number(value, whole=False) and math.isclose(value, self.nearest(value), abs_tol=1e-6 * self.step)
 
 
 class RandInt(_Domain):
@@ -159,9 +179,9 @@ class RandInt(_Domain):
     def high(self) -> int:
         return self.randint[1] - 1
 
-    def values(self) -> tuple[Any, ...]:
+    def values(self) -> Sequence[Any]:
         """All whole numbers, in order."""
-        return tuple(range(self.low, self.high + 1))
+        return range(self.low, self.high + 1)
 
     def probes(self) -> tuple[Any, ...]:
         return (self.low, self.high)
@@ -185,9 +205,9 @@ class LogRandInt(_Domain):
     def high(self) -> int:
         return self.lograndint[1] - 1
 
-    def values(self) -> tuple[Any, ...]:
+    def values(self) -> Sequence[Any]:
         """All whole numbers, in order."""
-        return tuple(range(self.low, self.high + 1))
+        return range(self.low, self.high + 1)
 
     def probes(self) -> tuple[Any, ...]:
         return (self.low, self.high)
@@ -201,7 +221,7 @@ class Choice(_Domain):
 
     choice: Annotated[tuple[Any, ...], BeforeValidator(_options)] = Field(description="One of the listed values.")
 
-    def values(self) -> tuple[Any, ...]:
+    def values(self) -> Sequence[Any]:
         """The options, as listed."""
         return self.choice
 

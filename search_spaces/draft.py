@@ -18,8 +18,11 @@ from pydantic import ValidationError
 from pydantic import create_model
 from pydantic_core import ErrorDetails
 
+from search_spaces.configuration import groups
+from search_spaces.configuration import leaves
 from search_spaces.document import Document
 from search_spaces.errors import Mistake
+from search_spaces.nearest import nearest
 from search_spaces.study import Study
 from search_spaces.validation import translated
 from search_spaces.validation import written_place
@@ -45,7 +48,7 @@ class Draft:
 
 def draft(document: Document, config_type: type[BaseModel]) -> Draft:
     """Check the shape of each section by itself, and save what is sound."""
-    mistakes = list(_section_names(document))
+    mistakes = list(_section_names(document, config_type))
     sections: Tree = {}
     for name in document.value.keys() & Study.model_fields.keys():
         tree = {name: document.value[name]}
@@ -68,13 +71,29 @@ def section(mistake: Mistake) -> str:
     return mistake.path.partition(".")[0].partition("[")[0]
 
 
-def _section_names(document: Document) -> Iterator[Mistake]:
-    for name in document.value:
+def _section_names(document: Document, config_type: type[BaseModel]) -> Iterator[Mistake]:
+    for name, value in document.value.items():
         if name not in Study.model_fields:
-            yield document.mistake((name,), "an unknown key", one_of(name, Study.model_fields))
+            yield document.mistake((name,), "an unknown key", _meant(name, value, config_type))
+    meant = {nearest(name, Study.model_fields) for name in document.value}
     for name in _STAND_INS:
-        if name not in document.value:
+        if name not in meant:
             yield document.mistake((name,), "nothing", f"given: {Study.model_fields[name].description}")
+
+
+def _meant(name: str, value: Any, config_type: type[BaseModel]) -> str:
+    """The section that a key stands for, or the place in the base."""
+    if nearest(name, Study.model_fields) is not None:
+        return one_of(name, Study.model_fields)
+    paths = (*leaves(config_type), *groups(config_type))
+    path = name
+    while isinstance(value, dict) and len(value) == 1:  # of an override, the whole path
+        ((step, value),) = value.items()
+        path = f"{path}.{step}"
+    for written in (path, name):
+        if written in paths or any(known.endswith(f".{written}") for known in paths):
+            return f"base.{nearest(written, paths) if written not in paths else written}"
+    return one_of(name, Study.model_fields)
 
 
 def _salvage(check: Callable[[Tree], BaseModel], tree: Tree) -> tuple[BaseModel | None, list[ErrorDetails]]:

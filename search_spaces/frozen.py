@@ -8,6 +8,8 @@ from pydantic import BaseModel
 from pydantic import ConfigDict
 from pydantic import Field
 
+from search_spaces.wording import NAME
+
 
 class Frozen(BaseModel):
     """A frozen model that refuses unknown keys."""
@@ -18,12 +20,14 @@ class Frozen(BaseModel):
 Name = Annotated[
     str,
     Field(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$",
+        pattern=NAME,
         max_length=100,
         description="Letters, digits, `_`, `-` and `.`, beginning with a letter or digit.",
     ),
 ]
 # A study file's scalars are taken as they are written: no "3" for 3, no 3.0 for 3, no true for 1.
+Text = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^\S(.*\S)?$")]
+"""A path or a URI: one line, with no blank at either end."""
 Whole = Annotated[int, Field(strict=True)]
 Number = Annotated[float, Field(strict=True)]
 Flag = Annotated[bool, Field(strict=True)]

@@ -13,6 +13,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from search_spaces.config_checks import Contradictions
+from search_spaces.config_checks import WithoutScale
+from search_spaces.config_checks import no_contradictions
+from search_spaces.config_checks import unscaled
 from search_spaces.consistency import Consistency
 from search_spaces.design import Cell
 from search_spaces.document import read_document
@@ -58,18 +62,22 @@ def load_study(
     overrides: Sequence[str] = (),
     metrics: Collection[str] = (),
     recipes: Recipes = MappingProxyType({}),
+    contradictions: Contradictions = no_contradictions,
+    without_scale: WithoutScale = unscaled,
 ) -> LoadedStudy:
     """The study at a path, or the shipped study of a bare name, with ``a.b=value`` overrides applied.
 
     `config_type` is the trial configuration that dotted paths address, `controls` are the named controls, and
     `canonical` removes from a configuration what has no effect. `metrics` are known metrics' names without their
-    split; any passes where empty. `recipes` are what `base.recipe` may name. Raises StudyError with every mistake at
+    split; any passes where empty. `recipes` are what `base.recipe` may name. `contradictions` and `without_scale` know
+    which fields go together, and which objectives are one but for a factor. Raises StudyError with every mistake at
     once; warnings are mistakes where the study is `strict`.
     """
     path = find_study(source)
     document = with_recipe(overridden(read_document(path, display_name(path)), overrides), recipes)
     sketch = draft(document, config_type)
-    mistakes = [*document.mistakes, *sketch.mistakes]
+    unread = {mistake.path for mistake in document.mistakes}
+    mistakes = [*document.mistakes, *(mistake for mistake in sketch.mistakes if mistake.path not in unread)]
     references = References(
         document=document,
         config_type=config_type,
@@ -81,7 +89,10 @@ def load_study(
     study = _with_controls(sketch.study, controls)
     built: tuple[Cell, ...] = ()
     if sketch.base is not None and not _TOGETHER.intersection(map(section, grave(mistakes))):
-        built, found = Consistency(document=document, canonical=canonical).check(study, sketch.base)
+        whole = Consistency(
+            document=document, canonical=canonical, contradictions=contradictions, without_scale=without_scale
+        )
+        built, found = whole.check(study, sketch.base)
         mistakes += found
     judged: tuple[Family, ...] = ()
     if not grave(mistakes):

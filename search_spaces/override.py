@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from search_spaces.document import Document
+from search_spaces.document import Origin
 from search_spaces.document import read_value
 from search_spaces.errors import Mistake
 from search_spaces.errors import StudyError
@@ -76,14 +77,18 @@ def _one(document: Document, override: str) -> None:
     except StudyError as error:
         document.mistakes.extend(replace(mistake, line=None) for mistake in error.mistakes)
         return None
-    document.mistakes.extend(replace(mistake, line=None) for mistake in read.mistakes)
     place = find_place(document.value, key)
+    for mistake in read.mistakes:
+        inside = mistake.path if mistake.path.startswith("[") or not mistake.path else f".{mistake.path}"
+        document.mistakes.append(replace(mistake, line=None, path=f"{dotted(place)}{inside}"))
     blocked = _put(document.value, place, read.value["value"])
     if blocked is not None:
         return note(dotted(place), f"no mapping at {dotted(blocked)}", f"a new value for {dotted(blocked)} as a whole")
     for old in [known for known in document.origins if known[: len(place)] == place]:
         del document.origins[old]
     document.origins.update({(*place, *inner): origin for inner, origin in read.origins.items()})
+    for around in (place[:depth] for depth in range(1, len(place))):  # mappings that the override has made
+        document.origins.setdefault(around, Origin(file=label, line=None))
     return None
 
 
@@ -97,4 +102,17 @@ def overridden(document: Document, overrides: Sequence[str]) -> Document:
     )
     for override in overrides:
         _one(changed, override)
+    _lower_batch(changed)
     return changed
+
+
+def _lower_batch(document: Document) -> None:
+    """An override of the trials to fewer than the file's batch makes the batch as small."""
+    search = document.value.get("search")
+    trials, batch = (search.get(key) for key in ("trials", "batch")) if isinstance(search, dict) else (None, None)
+    if not (isinstance(trials, int) and isinstance(batch, int) and 1 <= trials < batch):
+        return
+    override = document.origins.get(("search", "trials"))
+    written = document.origins.get(("search", "batch"))
+    if override is not None and override.line is None and written is not None and written.line is not None:
+        document.value["search"]["batch"] = trials

@@ -18,12 +18,14 @@ from search_spaces.configuration import groups
 from search_spaces.configuration import kinds
 from search_spaces.configuration import leaves
 from search_spaces.configuration import options
+from search_spaces.configuration import unusual
 from search_spaces.document import Document
 from search_spaces.domains import Choice
 from search_spaces.domains import Domain
 from search_spaces.domains import LogRandInt
 from search_spaces.domains import RandInt
 from search_spaces.errors import Mistake
+from search_spaces.nearest import nearest
 from search_spaces.study import Arms
 from search_spaces.study import Changes
 from search_spaces.study import Factor
@@ -33,6 +35,9 @@ from search_spaces.when import mentioned
 from search_spaces.wording import Place
 from search_spaces.wording import one_of
 from search_spaces.wording import shown
+
+LEAST_SHARE = 1e-4
+"""Of a GPU: Ray counts in ten-thousandths."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,12 +68,18 @@ class References:
             inside = [leaf for leaf in leaves(self.config_type) if leaf.startswith(f"{path}.")]
             yield self.document.mistake(place, f"{path}, which is a group", f"a field in it: {', '.join(inside)}")
         elif path not in leaves(self.config_type):
-            yield self.document.mistake(place, f"an unknown field {path}", one_of(path, leaves(self.config_type)))
+            known = leaves(self.config_type)
+            group = path.rpartition(".")[0]
+            beside = [leaf for leaf in known if leaf.rpartition(".")[0] == group]
+            choices = known if nearest(path, known) else beside or known
+            yield self.document.mistake(place, f"an unknown field {path}", one_of(path, choices))
 
     def _value(self, place: Place, path: str, value: Any) -> Iterator[Mistake]:
         expected = expectation(self.config_type, path, value)
         if expected is not None:
             yield self.document.mistake(place, shown(value), expected)
+        elif (better := unusual(self.config_type, path, value)) is not None:
+            yield self.document.warning(place, shown(value), better)
 
     def _values(self, place: Place, path: str, values: Iterable[Any]) -> Iterator[Mistake]:
         unknown = list(self._path(place, path))
@@ -200,8 +211,9 @@ class References:
                 yield from unknown or self._requirement(here, path, requirement, study.search.space.get(path))
 
     def _gpus(self, place: Place, gpus: float) -> Iterator[Mistake]:
-        if gpus > 1 and gpus != int(gpus):
-            yield self.document.mistake((*place, "gpus_per_worker"), shown(gpus), "below 1 or a whole number")
+        if (gpus > 1 and gpus != int(gpus)) or 0 < gpus < LEAST_SHARE:
+            expected = f"below 1 or a whole number; 0, or at least {LEAST_SHARE:g}"
+            yield self.document.mistake((*place, "gpus_per_worker"), shown(gpus), expected)
 
     def _budget(self, search: Search) -> Iterator[Mistake]:
         if search.batch > search.trials:
@@ -229,9 +241,13 @@ class References:
         elif self.metrics and name not in self.metrics:
             near = one_of(name, self.metrics)
             yield self.document.mistake(place, f"an unknown metric {name}", f"val/ and {near}")
-        for index, chosen in enumerate(study.evaluate if "evaluate" not in self.unsound else ()):
+        evaluated = study.evaluate if "evaluate" not in self.unsound else ()
+        for index, chosen in enumerate(evaluated):
             if chosen in study.evaluate[:index]:
                 yield self.document.mistake(("evaluate", index), f"{chosen} a second time", "given once")
+        if evaluated and "test" not in evaluated:
+            found = f"{', '.join(evaluated)}, so that effects are those on the split that chose each setting"
+            yield self.document.warning(("evaluate",), found, "val, test and what else is asked for")
 
 
 def _readings(value: Any) -> set[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from search_spaces.errors import Mistake
 from search_spaces.errors import StudyError
-from search_spaces.wording import nearest
+from search_spaces.nearest import nearest
 
 FOLDER = Path(__file__).parent
 
@@ -22,25 +22,30 @@ def _missing(source: str, expected: str) -> StudyError:
 
 
 def find_study(source: str | Path) -> Path:
-    """The file of a study given by path, or by the bare name of a shipped one."""
+    """The file of a study given by path, or by the bare name of a shipped one; `-` is standard input.
+
+    A path may lead to a pipe, such as a shell makes of `<(...)`.
+    """
     text = os.fspath(source)
-    path = Path(text).expanduser()
+    if text == "-":
+        return Path("/dev/stdin")
+    path = Path(os.path.expanduser(text))
     bare = not isinstance(source, Path) and path.name == text and path.suffix not in (".yaml", ".yml")
     if bare and text in shipped():
         return FOLDER / f"{text}.yaml"
-    if not bare and path.is_file():
-        return path
-    if path.is_dir() and not bare:
+    if os.path.isdir(path) and not bare:
         raise _missing(text, "a file, but this is a folder")
+    if not bare and os.path.exists(path):  # no error, whatever the text holds
+        return path
     raise _missing(text, _remedy(path, bare))
 
 
 def _remedy(path: Path, bare: bool) -> str:
     names = ", ".join(shipped())
-    here = [candidate for candidate in (path, path.with_name(f"{path.name}.yaml")) if candidate.is_file()]
+    here = [name for name in (path.name, f"{path.name}.yaml") if os.path.isfile(path.with_name(name))]
     if bare and here:
-        return f"a path, ./{here[0].name}, because a bare name means a shipped study ({names})"
-    beside = [file.name for file in path.parent.glob("*.y*ml")] if path.parent.is_dir() and not bare else []
+        return f"a path, ./{here[0]}, because a bare name means a shipped study ({names})"
+    beside = [file.name for file in path.parent.glob("*.y*ml")] if os.path.isdir(path.parent) and not bare else []
     near = nearest(path.name, beside) or nearest(path.stem, shipped())
     known = f"the path of a file or a shipped study ({names})"
     return f"{near}? Give {known}" if near else known

@@ -23,6 +23,7 @@ from search_spaces.frozen import Flag
 from search_spaces.frozen import Frozen
 from search_spaces.frozen import Name
 from search_spaces.frozen import Number
+from search_spaces.frozen import Text
 from search_spaces.frozen import Whole
 from search_spaces.spending import Correction
 from search_spaces.spending import Spending
@@ -88,13 +89,20 @@ SeedList = Annotated[
     ),
 ]
 """Seeds as a list, or as a range with both ends: `1-6`."""
+MOST_SECONDS = 1e9
+"""Some thirty years."""
+Workers = Annotated[Whole, Field(ge=1, le=10_000)]
+Cpus = Annotated[Whole, Field(ge=1, le=10_000)]
+Gpus = Annotated[Number, Field(ge=0, le=1000)]
+Amount = Annotated[Number, Field(ge=1e-4, le=1e9)]
+"""Of one of Ray's resources, which counts in ten-thousandths."""
 DESIGNS = ("listed", "add_one", "leave_one_out", "ladder", "factorial", "fractional", "path")
 
 
 class Target(Frozen):
     """What search maximises or minimises, and what effects are computed of."""
 
-    metric: str = Field("val/accuracy", description="`val/` and a metric's name; tests are for the confirm phase.")
+    metric: Text = Field("val/accuracy", description="`val/` and a metric's name; tests are for the confirm phase.")
     mode: Literal["max", "min"] = Field("max", description="Whether more or less is better.")
 
 
@@ -164,15 +172,17 @@ class Arms(Frozen):
 class Halving(Frozen):
     """Keep the best share of a batch at each rung (successive halving, Jamieson and Talwalkar 2016)."""
 
-    grace: Whole = Field(1, ge=1, description="Evaluation at which the first rung is decided.")
-    reduction: Whole = Field(3, ge=2, description="One in so many goes on; rungs are that many times further apart.")
+    grace: Whole = Field(1, ge=1, le=1000, description="Evaluation at which the first rung is decided.")
+    reduction: Whole = Field(
+        3, ge=2, le=1000, description="One in so many goes on; rungs are so many times further apart."
+    )
 
 
 class Median(Frozen):
     """Stop what is worse than the median of the earlier batches of its cell (Golovin et al. 2017)."""
 
-    grace: Whole = Field(1, ge=1, description="Evaluation at which a trial may be stopped first.")
-    least: Whole = Field(3, ge=1, description="Completed settings of earlier batches that the rule needs.")
+    grace: Whole = Field(1, ge=1, le=1000, description="Evaluation at which a trial may be stopped first.")
+    least: Whole = Field(3, ge=1, le=10_000, description="Completed settings of earlier batches that the rule needs.")
 
 
 class Stop(Frozen):
@@ -194,8 +204,8 @@ class Stop(Frozen):
 class Cost(Frozen):
     """What a searched number costs, so that a search can weigh it against the target."""
 
-    path: str = Field(description="Dotted path of a searched number, such as task.data_fraction.")
-    weight: Annotated[Number, Field(gt=0)] | None = Field(
+    path: Text = Field(description="Dotted path of a searched number, such as task.data_fraction.")
+    weight: Annotated[Number, Field(ge=1e-9, le=1e9)] | None = Field(
         None,
         description="Of the target, what one unit costs; without it both are optimised and the Pareto front recorded.",
     )
@@ -206,7 +216,7 @@ class Search(Frozen):
     """The budget each cell gets to find its setting; equal for all cells."""
 
     trials: Whole = Field(1, ge=1, le=10_000, description="Settings tried in each cell.")
-    batch: Whole = Field(4, ge=1, description="Settings proposed at a time; 4, or trials if fewer, unless given.")
+    batch: Whole = Field(4, ge=1, le=10_000, description="Settings proposed at a time; 4 or all, unless given.")
     sampler: Literal["tpe", "random", "cmaes", "grid"] = Field(
         "tpe", description="How Optuna proposes; `cmaes` needs numbers without `when`, `grid` finite domains."
     )
@@ -214,7 +224,7 @@ class Search(Frozen):
     warm_start: Name | None = Field(
         None, description="Study of the same store whose completed settings every cell learns from first."
     )
-    device_seconds: Annotated[Number, Field(gt=0)] | None = Field(
+    device_seconds: Annotated[Number, Field(ge=1e-3, le=MOST_SECONDS)] | None = Field(
         None, description="Budget of each cell besides `trials`: no batch starts once its search has taken so long."
     )
     cost: Cost | None = Field(None, description="What a searched number costs; nothing does if absent.")
@@ -236,7 +246,7 @@ class Search(Frozen):
 class Sequential(Frozen):
     """Looks at the comparisons before all confirm seeds are run; what is clear then gets no more of them."""
 
-    looks: Annotated[tuple[Annotated[Whole, Field(ge=2)], ...], Field(min_length=1)] = Field(
+    looks: Annotated[tuple[Annotated[Whole, Field(ge=2, le=MOST_SEEDS)], ...], Field(min_length=1)] = Field(
         description="Numbers of confirm seeds after which comparisons are looked at, besides all of them."
     )
     spending: Spending = Field(
@@ -265,12 +275,10 @@ class ResourcesWhere(Frozen):
     """What trials of some configurations occupy instead; what is left out is as for the others."""
 
     when: Annotated[When, Field(min_length=1)] = Field(description="Requirements that a trial's configuration meets.")
-    workers: Annotated[Whole, Field(ge=1)] | None = Field(None, description="Ray Train workers of a trial.")
-    cpus_per_worker: Annotated[Whole, Field(ge=1)] | None = Field(None, description="CPU threads of a worker.")
-    gpus_per_worker: Annotated[Number, Field(ge=0)] | None = Field(
-        None, description="GPUs of a worker; a share below 1, or a whole number."
-    )
-    custom: dict[Name, Annotated[Number, Field(gt=0)]] | None = Field(
+    workers: Workers | None = Field(None, description="Ray Train workers of a trial.")
+    cpus_per_worker: Cpus | None = Field(None, description="CPU threads of a worker.")
+    gpus_per_worker: Gpus | None = Field(None, description="GPUs of a worker; a share below 1, or a whole number.")
+    custom: dict[Name, Amount] | None = Field(
         None, description="Ray's custom resources of a worker, in place of all that the others have."
     )
 
@@ -278,25 +286,23 @@ class ResourcesWhere(Frozen):
 class Resources(Frozen):
     """What one trial occupies."""
 
-    workers: Whole = Field(1, ge=1, description="Ray Train workers of a trial.")
-    cpus_per_worker: Whole = Field(1, ge=1, description="CPU threads of a worker.")
-    gpus_per_worker: Number = Field(0.0, ge=0, description="GPUs of a worker; a share below 1, or a whole number.")
-    custom: dict[Name, Annotated[Number, Field(gt=0)]] = Field(
-        {}, description="Ray's custom resources of a worker: name -> amount."
-    )
+    workers: Workers = Field(1, description="Ray Train workers of a trial.")
+    cpus_per_worker: Cpus = Field(1, description="CPU threads of a worker.")
+    gpus_per_worker: Gpus = Field(0.0, description="GPUs of a worker; a share below 1, or a whole number.")
+    custom: dict[Name, Amount] = Field({}, description="Ray's custom resources of a worker: name -> amount.")
     where: tuple[ResourcesWhere, ...] = Field(
         (), description="Exceptions by configuration: the first whose `when` holds counts."
     )
-    max_concurrent: Annotated[int, Field(strict=True, ge=1)] | Literal["auto"] = Field(
+    max_concurrent: Annotated[int, Field(strict=True, ge=1, le=100_000)] | Literal["auto"] = Field(
         "auto", description="Trials at once; `auto` is as many as the cluster holds."
     )
-    time_limit_s: Annotated[Number, Field(gt=0)] | None = Field(
+    time_limit_s: Annotated[Number, Field(ge=1, le=MOST_SECONDS)] | None = Field(
         None, description="Seconds after which a trial is ended and recorded as `time_limit`."
     )
-    trials_per_group: Annotated[int, Field(strict=True, ge=1)] | None = Field(
+    trials_per_group: Annotated[Whole, Field(ge=1, le=1_000_000)] | None = Field(
         None, description="Trials after which a worker group is started anew; 1 is what `--cold` does."
     )
-    memory_limit_mb: Annotated[Number, Field(gt=0)] | None = Field(
+    memory_limit_mb: Annotated[Number, Field(ge=1, le=1e9)] | None = Field(
         None, description="Resident memory of a worker beyond which its group is started anew after the trial."
     )
     retry_out_of_memory: Flag = Field(
@@ -343,7 +349,7 @@ class Comparisons(Frozen):
         "holm",
         description="For the number of comparisons: `benjamini_hochberg` bounds the share of false findings only.",
     )
-    alpha: Number = Field(0.05, gt=0, lt=1, description="Error probability of the whole family of comparisons.")
+    alpha: Number = Field(0.05, ge=1e-6, le=0.5, description="Error probability of the whole family of comparisons.")
     claims: dict[Name, Claim] = Field(
         {}, description="Name -> a comparison declared beforehand; they are one family, corrected among themselves."
     )
@@ -352,18 +358,16 @@ class Comparisons(Frozen):
 class Sinks(Frozen):
     """Where trials are copied to as they end; the records stay the truth."""
 
-    tensorboard: Annotated[str, Field(min_length=1)] | None = Field(None, description="Folder of event files.")
-    mlflow: Annotated[str, Field(min_length=1)] | None = Field(None, description="Tracking URI.")
-    wandb: Annotated[str, Field(min_length=1)] | None = Field(
-        None, description="Folder of offline runs of Weights & Biases."
-    )
+    tensorboard: Text | None = Field(None, description="Folder of event files.")
+    mlflow: Text | None = Field(None, description="Tracking URI.")
+    wandb: Text | None = Field(None, description="Folder of offline runs of Weights & Biases.")
 
 
 class Study(Frozen):
     """One question, one file, one target."""
 
     study: Name = Field(description="Name of the study; its records are kept under it.")
-    question: Annotated[str, Field(min_length=1)] = Field(description="What the study is to answer.")
+    question: Annotated[str, Field(min_length=1, max_length=2000)] = Field(description="What the study is to answer.")
     target: Target = Field(Target(), description="What is better.")
     base: dict[str, Any] = Field(description="One complete trial; fields that are left out have their defaults.")
     arms: Arms = Field(Arms(), description="What is compared.")
@@ -376,7 +380,7 @@ class Study(Frozen):
         ("val", "test"), description="Splits evaluated by confirming runs; `test_shifted` is all that a task has."
     )
     resources: Resources = Field(Resources(), description="What one trial occupies.")
-    storage: Annotated[str, Field(min_length=1)] = Field("ablate-results", description="Folder or URI of the records.")
+    storage: Text = Field("ablate-results", description="Folder or URI of the records.")
     comparisons: Comparisons = Field(Comparisons(), description="How effects are judged.")
     sinks: Sinks | None = Field(None, description="Where trials are copied to besides the records.")
     strict: Flag = Field(False, description="Whether a warning is a mistake: a design that cannot answer is refused.")

@@ -13,6 +13,7 @@ from typing import get_origin
 
 from pydantic import BaseModel
 
+from search_spaces.configuration import constraints
 from search_spaces.configuration import is_group
 from search_spaces.configuration import options
 from search_spaces.document import Document
@@ -55,7 +56,9 @@ def _expected(model: type[BaseModel], detail: Mapping[str, Any]) -> str:
         return one_of(value, [option for annotation in types for option in options(annotation)])
     if detail["type"] == "domain" and isinstance(value, dict):
         return _known_domain(value)
-    return phrase(detail)
+    if detail["type"] == "domain" and isinstance(value, list) and len(detail["loc"]) == 3:
+        return _domain_of(value)
+    return phrase(detail, [part for held in annotations_at(model, detail["loc"]) for part in constraints(held)])
 
 
 def _known_key(model: type[BaseModel], location: Location) -> str:
@@ -73,15 +76,29 @@ def _known_domain(value: Mapping[str, Any]) -> str:
     return one_of(keys[0] if keys else None, DOMAINS)
 
 
+def _domain_of(values: list[Any]) -> str:
+    """The domain that a bare list may stand for."""
+    numbers = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
+    if len(values) != 2 or len(numbers) < 2:
+        return f"one domain, such as {{choice: {shown(values)}}}"
+    low, high = sorted(numbers)
+    kind = "loguniform" if low > 0 and high >= 10 * low else "uniform"
+    if all(isinstance(value, int) for value in numbers):
+        kind, high = "lograndint" if kind == "loguniform" else "randint", high + 1
+    return f"one domain, such as {{{kind}: {shown([low, high])}}} or {{choice: {shown(values)}}}"
+
+
 def _field_names(annotation: Any) -> Iterator[str]:
+    if get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
     if is_group(annotation):
         for name, field in annotation.model_fields.items():
             yield str(field.validation_alias or name)
 
 
 def annotations_at(annotation: Any, location: Location) -> list[Any]:
-    """The types that a value at `location` inside a value of type `annotation` may have."""
-    if get_origin(annotation) is Annotated:
+    """The types, with their constraints, that a value at `location` inside a value of type `annotation` may have."""
+    if get_origin(annotation) is Annotated and (location or get_origin(get_args(annotation)[0]) in (Union, UnionType)):
         return annotations_at(get_args(annotation)[0], location)
     if get_origin(annotation) in (Union, UnionType):
         return [found for member in get_args(annotation) for found in annotations_at(member, location)]
@@ -96,7 +113,11 @@ def annotations_at(annotation: Any, location: Location) -> list[Any]:
 def _inside(annotation: Any, step: str | int) -> list[Any]:
     if is_group(annotation):
         fields = annotation.model_fields.items()
-        return [field.annotation for name, field in fields if step in (name, field.validation_alias)]
+        return [
+            Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
+            for name, field in fields
+            if step in (name, field.validation_alias)
+        ]
     if get_origin(annotation) is dict:
         return [get_args(annotation)[1]]
     return [get_args(annotation)[0]] if get_origin(annotation) is tuple else []

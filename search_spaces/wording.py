@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import Any
+
+from search_spaces.nearest import nearest
 
 Place = tuple[str | int, ...]
 """Keys and indices from the top of a study file."""
@@ -32,6 +33,9 @@ _BY_TYPE = {
     "string_pattern_mismatch": "letters, digits, `_`, `-` and `.`, beginning with a letter or digit",
     "none_required": "null",
 }
+_OF_A_RANGE = {"greater_than", "greater_than_equal", "less_than", "less_than_equal"}
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$"
+"""Pattern of the names in a study file."""
 _MOST_NAMES = 12
 
 
@@ -47,19 +51,6 @@ def dotted(place: Place) -> str:
     return text.removeprefix(".")
 
 
-def nearest(name: str, names: Iterable[str]) -> str | None:
-    """The name most like `name`; for dotted paths one that ends like it comes first."""
-    names = list(names)
-    endings = [path for path in names if path.endswith(f".{name}")]
-    if endings:
-        return endings[0]
-    lower = {candidate.lower(): candidate for candidate in reversed(names)}
-    found = get_close_matches(name.lower(), lower, n=1, cutoff=0.6)
-    if not found and "." in name:  # a wrong group with a right field
-        found = [path for path in lower if path.rpartition(".")[2] == name.lower().rpartition(".")[2]][:1]
-    return lower[found[0]] if found else None
-
-
 def one_of(name: Any, names: Iterable[Any]) -> str:
     """The nearest of `names`, and all of them where they are few."""
     names = list(names)
@@ -71,8 +62,26 @@ def one_of(name: Any, names: Iterable[Any]) -> str:
     return near if len(spelled) > _MOST_NAMES else f"{near} (one of {listed})"
 
 
-def phrase(detail: Mapping[str, Any]) -> str:
-    """The message of one of pydantic's errors, to be read after "should be"."""
+def interval(metadata: Iterable[Any]) -> str | None:
+    """The range of a number with these constraints of pydantic's, if it has two ends."""
+    bounds: dict[str, str] = {}
+    for limit in (part for given in metadata for part in getattr(given, "metadata", [given])):
+        for name, word in (("ge", "at least"), ("gt", "above"), ("le", "at most"), ("lt", "below")):
+            if (value := getattr(limit, name, None)) is not None:
+                bounds[name[0]] = f"{word} {_short(value)}"
+    return f"{bounds['g']} and {bounds['l']}" if len(bounds) == 2 else None
+
+
+def _short(number: float) -> str:
+    return str(number) if isinstance(number, int) else f"{number:g}".replace("e-0", "e-").replace("e+0", "e")
+
+
+def phrase(detail: Mapping[str, Any], metadata: Iterable[Any] = ()) -> str:
+    """The message of one of pydantic's errors, to be read after "should be"; `metadata`: the field's constraints."""
+    if detail["type"] in _OF_A_RANGE and (whole := interval(metadata)):
+        return whole
+    if detail["type"] == "string_pattern_mismatch" and detail["ctx"]["pattern"] != NAME:
+        return "text on one line, with no blank at either end"
     if detail["type"] in _BY_TYPE:
         return _BY_TYPE[detail["type"]]
     return str(detail["msg"]).removeprefix("Input should be ").removeprefix("Value error, ")

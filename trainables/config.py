@@ -6,6 +6,7 @@ what has no effect, so that two spellings of the same computation are equal and 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated
 from typing import Any
 from typing import Literal
@@ -19,6 +20,9 @@ from trainables.distillation.config import TermWeights as TermWeights
 from trainables.distillation.config import WeightingConfig as WeightingConfig
 from trainables.distillation.config import canonical_distillation
 from trainables.frozen import Frozen
+from trainables.frozen import Rate
+from trainables.frozen import Text
+from trainables.frozen import Weight
 
 IDENTITY_VERSION = 3
 """Raised when code changes results; part of every trial's identity."""
@@ -28,8 +32,8 @@ class TaskConfig(Frozen):
     """What is learned, from how much data."""
 
     name: Literal["vcr", "snli_ve", "vqa"] = Field("snli_ve", description="The task.")
-    data: str = Field("mini", description="Bundled benchmark (`mini`, `mini_smoke`) or the folder of a real data set.")
-    data_fraction: float = Field(1.0, gt=0, le=1, description="Share of the train split used, in (0, 1].")
+    data: Text = Field("mini", description="Bundled benchmark (`mini`, `mini_smoke`) or folder of a real data set.")
+    data_fraction: float = Field(1.0, ge=1e-6, le=1, description="Share of the train split used, at most 1.")
     inputs: Literal["both", "text", "image"] = Field(
         "both", description="What the student sees; `text` and `image` blank out the other modality (baselines)."
     )
@@ -41,25 +45,25 @@ class StudentConfig(Frozen):
     preset: Literal["uniter_tiny", "uniter_small", "uniter_base", "uniter_large", "clip_vil_tiny", "clip_vil_base"] = (
         Field("uniter_tiny", description="Size; `clip_vil_*`: with a visual trunk that is fine-tuned.")
     )
-    init: str = Field(
+    init: Text = Field(
         "pretrained", description="`pretrained` (shipped checkpoint, *_tiny), `scratch`, or a checkpoint's path."
     )
-    vocabulary: str | None = Field(
+    vocabulary: Text | None = Field(
         None, description="WordPiece vocabulary (vocab.txt) that the student reads; none: BERT's uncased one."
     )
     visual_input: Literal["regions", "patches", "both"] = Field(
         "regions", description="What of the image enters: region features, patches of the whole picture, or both."
     )
-    trunk_model: str = Field("RN50", description="open_clip model whose visual trunk clip_vil_base has.")
-    trunk_checkpoint: str | None = Field(None, description="Local checkpoint of that open_clip model.")
+    trunk_model: Text = Field("RN50", description="open_clip model whose visual trunk clip_vil_base has.")
+    trunk_checkpoint: Text | None = Field(None, description="Local checkpoint of that open_clip model.")
     dropout: float = Field(0.1, ge=0, lt=1, description="Dropout rate in the transformer.")
 
 
 class TeacherConfig(Frozen):
     """The frozen model whose features are distilled."""
 
-    model: str = Field("mini_dual_encoder", description="`mini_dual_encoder` or any open_clip model name.")
-    checkpoint: str | None = Field(None, description="Local checkpoint of an open_clip model.")
+    model: Text = Field("mini_dual_encoder", description="`mini_dual_encoder` or any open_clip model name.")
+    checkpoint: Text | None = Field(None, description="Local checkpoint of an open_clip model.")
     control: Literal["none", "shuffled", "untrained", "blank_image"] = Field(
         "none",
         description="Control: targets permuted over examples, random weights, or every image blank.",
@@ -72,43 +76,56 @@ class TeacherConfig(Frozen):
 class AdversarialConfig(Frozen):
     """Adversarial training in embedding space (VILLA); `trainables.training.adversarial` has the formula."""
 
-    steps: int = Field(0, ge=0, description="Disturbed passes a modality; 0 trains as usual.")
-    text_rate: float = Field(1e-3, ge=0, description="Length of a step of the disturbance of word vectors; 0: none.")
-    image_rate: float = Field(0.0, ge=0, description="The same of region features.")
-    kl_weight: float = Field(1.5, ge=0, description="Weight of the divergence from the undisturbed prediction.")
+    steps: int = Field(0, ge=0, le=100, description="Disturbed passes a modality; 0 trains as usual.")
+    text_rate: float = Field(1e-3, ge=0, le=100, description="Length of a step that disturbs word vectors; 0: none.")
+    image_rate: float = Field(0.0, ge=0, le=100, description="The same of region features.")
+    kl_weight: Weight = Field(1.5, description="Weight of the divergence from the undisturbed prediction.")
 
 
 class OptimConfig(Frozen):
     """How a student is trained: optimiser, schedule, batches and steps."""
 
     optimizer: Literal["adamw", "sgd"] = Field("adamw", description="AdamW (betas .9, .98), or SGD with momentum .9.")
-    lr: float = Field(5e-4, gt=0, description="Peak learning rate.")
-    weight_decay: float = Field(0.01, ge=0, description="Decoupled weight decay.")
-    head_lr_factor: float = Field(1.0, gt=0, description="Factor of the rate for the head, pooler excepted.")
-    trunk_lr_factor: float = Field(0.1, gt=0, description="Factor of the rate for the student's visual trunk, if any.")
-    batch_size: int = Field(64, ge=1, description="Examples a step, over all workers.")
-    bucketing: int = Field(
-        1, ge=1, description="Batches that are drawn together and cut by length of text, so that less is padding."
+    lr: Rate = Field(5e-4, description="Peak learning rate.")
+    weight_decay: float = Field(0.01, ge=0, le=10, description="Decoupled weight decay.")
+    head_lr_factor: float = Field(1.0, ge=1e-6, le=1e6, description="Factor of the head's rate, pooler excepted.")
+    trunk_lr_factor: float = Field(
+        0.1, ge=1e-6, le=1e6, description="Factor of the visual trunk's rate, if there is one."
     )
-    epochs: int = Field(8, ge=1, description="Passes over the subset, within the two bounds below.")
-    min_steps: int = Field(120, ge=1, description="Least number of steps (low-shot subsets are repeated).")
-    max_steps: int = Field(1600, ge=1, description="Greatest number of steps.")
+    batch_size: int = Field(64, ge=1, le=65_536, description="Examples a step, over all workers.")
+    bucketing: int = Field(
+        1,
+        ge=1,
+        le=10_000,
+        description="Batches drawn together and cut by length of text, so that less is padding.",
+    )
+    epochs: int = Field(8, ge=1, le=100_000, description="Passes over the subset, within the two bounds below.")
+    min_steps: int = Field(120, ge=1, le=10_000_000, description="Least steps (low-shot subsets are repeated).")
+    max_steps: int = Field(1600, ge=1, le=10_000_000, description="Greatest number of steps.")
     steps_factor: float = Field(
-        1.0, gt=0, description="Factor of the number of steps that epochs and bounds give (longer training)."
+        1.0,
+        ge=1e-3,
+        le=1e3,
+        description="Factor of the steps that epochs and bounds give (longer training).",
     )
     accumulation: int = Field(
-        1, ge=1, description="Parts of a worker's share of a batch that go through the student one after another."
+        1,
+        ge=1,
+        le=4096,
+        description="Parts of a worker's share of a batch, one after another.",
     )
     drops: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
-        (), description="Shares of the steps at which the rate drops to a tenth; without any it falls linearly to 0."
+        (),
+        max_length=100,
+        description="Shares of the steps at which the rate drops to a tenth; without any it falls linearly to 0.",
     )
     adversarial: AdversarialConfig = AdversarialConfig()
     warmup_fraction: float = Field(0.1, ge=0, lt=1, description="Share of the steps spent warming up.")
-    grad_clip: float = Field(2.0, gt=0, description="Greatest gradient norm.")
+    grad_clip: float = Field(2.0, ge=1e-6, le=1e9, description="Greatest gradient norm.")
     label_smoothing: float = Field(
         0.0, ge=0, lt=1, description="Share of each target that is spread evenly over the classes."
     )
-    evaluations: int = Field(4, ge=1, description="Evaluations on val, evenly spread; the best is kept.")
+    evaluations: int = Field(4, ge=1, le=1000, description="Evaluations on val, evenly spread; the best is kept.")
     precision: Literal["float32", "bfloat16"] = Field("float32", description="Autocast precision, in evaluation too.")
     compiled: bool = Field(
         False, description="Compile the student's blocks (torch.compile): on a GPU, for long trials or many."
@@ -170,6 +187,25 @@ def canonical(config: TrialConfig) -> TrialConfig:
 
 
 _DEFAULT = TrialConfig()
+
+
+def contradictions(config: TrialConfig) -> Iterator[tuple[str, str, str]]:
+    """Path, what is found there and what it should be, for each field that cannot go together with another."""
+    optim = config.optim
+    if optim.min_steps > optim.max_steps:
+        yield "optim.min_steps", f"{optim.min_steps}", f"at most optim.max_steps ({optim.max_steps})"
+    if optim.batch_size % optim.accumulation:
+        yield "optim.accumulation", f"{optim.accumulation}", f"a divisor of optim.batch_size ({optim.batch_size})"
+
+
+def without_scale(config: TrialConfig) -> TrialConfig:
+    """Return `config` with one of the objectives that differ by a constant factor in place of all of them.
+
+    `mse` is twice `cosine` (`trainables.distillation.distance`): only the weight of a term differs.
+    """
+    if config.distillation.distance != "mse":
+        return config
+    return config.changed(distillation=config.distillation.changed(distance="cosine"))
 
 
 def _canonical_student(student: StudentConfig) -> StudentConfig:

@@ -10,12 +10,15 @@ from search_spaces.design import Cell
 from search_spaces.design import cells
 from search_spaces.errors import Mistake
 from search_spaces.errors import StudyError
+from search_spaces.errors import grave
 from search_spaces.load import LoadedStudy
 from search_spaces.load import load_study
 from search_spaces.study import Study
 from trainables.arms import ARMS
 from trainables.config import TrialConfig
 from trainables.config import canonical
+from trainables.config import contradictions
+from trainables.config import without_scale
 from trainables.recipes import RECIPES
 
 HEAD = """\
@@ -44,15 +47,17 @@ def loaded(text: str, *overrides: str, metrics: tuple[str, ...] = ()) -> LoadedS
             overrides=overrides,
             metrics=metrics,
             recipes=RECIPES,
+            contradictions=contradictions,
+            without_scale=without_scale,
         )
 
 
 def mistakes(text: str, *overrides: str, metrics: tuple[str, ...] = ()) -> tuple[Mistake, ...]:
-    """The mistakes in `text`; none where it loads."""
+    """The mistakes in `text`, without warnings; none where it loads."""
     try:
         load(text, *overrides, metrics=metrics)
     except StudyError as error:
-        return error.mistakes
+        return tuple(grave(error.mistakes))
     return ()
 
 

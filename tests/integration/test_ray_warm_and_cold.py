@@ -26,7 +26,7 @@ BASE = {
     "student": {"dropout": 0.2},
 }
 DISTILLED = {f"distillation.terms.{term}": 1.0 for term in ("image", "text", "tokens")}
-BEFORE: dict[str, Any] = {"plain": {}, "diverging": {"optim.lr": 1e30}}
+BEFORE: dict[str, Any] = {"plain": {}, "diverging": {"optim.lr": 100.0, "optim.weight_decay": 10.0}}
 
 
 @pytest.fixture(scope="module")

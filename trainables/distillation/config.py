@@ -11,27 +11,30 @@ from typing import Literal
 from pydantic import Field
 
 from trainables.frozen import Frozen
+from trainables.frozen import Rate
+from trainables.frozen import Temperature
+from trainables.frozen import Weight
 
 
 class TermWeights(Frozen):
     """Weight of each distillation term in the objective; 0 switches a term off."""
 
-    image: float = Field(0.0, ge=0, description="Image embedding of the teacher (naive distillation).")
-    text: float = Field(0.0, ge=0, description="Sentence embedding of the teacher (naive distillation).")
-    tokens: float = Field(0.0, ge=0, description="Per-word features of the teacher on selected tokens.")
-    logits: float = Field(0.0, ge=0, description="Softened class probabilities of the teacher (Hinton).")
-    mixed_labels: float = Field(0.0, ge=0, description="Labels mixed with the teacher's probabilities (KDAR).")
-    hint: float = Field(0.0, ge=0, description="Embeddings by regression, length included (FitNets).")
-    clip_feature: float = Field(0.0, ge=0, description="Unit embeddings by mean squared error (CLIP-KD FD).")
-    attention: float = Field(0.0, ge=0, description="Which words are looked at (attention transfer).")
-    rkd_distance: float = Field(0.0, ge=0, description="Distances between the examples of a batch (RKD).")
-    rkd_angle: float = Field(0.0, ge=0, description="Angles between the examples of a batch (RKD).")
-    similarity: float = Field(0.0, ge=0, description="Rows of similarities within a batch (similarity preserving).")
-    crd: float = Field(0.0, ge=0, description="Contrastive representation with a memory of all examples (CRD).")
-    clip_relational: float = Field(0.0, ge=0, description="In-batch image-text distributions (CLIP-KD CRD).")
-    clip_interactive: float = Field(0.0, ge=0, description="InfoNCE against the teacher's batch (CLIP-KD ICL).")
-    affinity: float = Field(0.0, ge=0, description="Affinities of the student's own two sides (TinyCLIP).")
-    dime: float = Field(0.0, ge=0, description="Image against the teacher's texts and images (DIME-FM).")
+    image: Weight = Field(0.0, description="Image embedding of the teacher (naive distillation).")
+    text: Weight = Field(0.0, description="Sentence embedding of the teacher (naive distillation).")
+    tokens: Weight = Field(0.0, description="Per-word features of the teacher on selected tokens.")
+    logits: Weight = Field(0.0, description="Softened class probabilities of the teacher (Hinton).")
+    mixed_labels: Weight = Field(0.0, description="Labels mixed with the teacher's probabilities (KDAR).")
+    hint: Weight = Field(0.0, description="Embeddings by regression, length included (FitNets).")
+    clip_feature: Weight = Field(0.0, description="Unit embeddings by mean squared error (CLIP-KD FD).")
+    attention: Weight = Field(0.0, description="Which words are looked at (attention transfer).")
+    rkd_distance: Weight = Field(0.0, description="Distances between the examples of a batch (RKD).")
+    rkd_angle: Weight = Field(0.0, description="Angles between the examples of a batch (RKD).")
+    similarity: Weight = Field(0.0, description="Rows of similarities within a batch (similarity preserving).")
+    crd: Weight = Field(0.0, description="Contrastive representation with a memory of all examples (CRD).")
+    clip_relational: Weight = Field(0.0, description="In-batch image-text distributions (CLIP-KD CRD).")
+    clip_interactive: Weight = Field(0.0, description="InfoNCE against the teacher's batch (CLIP-KD ICL).")
+    affinity: Weight = Field(0.0, description="Affinities of the student's own two sides (TinyCLIP).")
+    dime: Weight = Field(0.0, description="Image against the teacher's texts and images (DIME-FM).")
 
 
 class SelectionConfig(Frozen):
@@ -40,10 +43,10 @@ class SelectionConfig(Frozen):
     score: Literal["visual", "semantic", "visual_semantic", "leave_one_out", "keyword", "content", "random", "all"] = (
         Field("visual_semantic", description="Relevance by which tokens are selected.")
     )
-    ratio: float = Field(0.3, gt=0, le=1, description="Share of the words selected; at least one word.")
-    count: int = Field(0, ge=0, description="Number of words selected, whatever the ratio; 0 leaves it to the ratio.")
+    ratio: float = Field(0.3, ge=1e-3, le=1, description="Share of the words selected; at least one word.")
+    count: int = Field(0, ge=0, le=1000, description="Words selected, whatever the ratio; 0 leaves it to the ratio.")
     visual_share: float = Field(0.5, ge=0, le=1, description="Weight a of visual relevance in `visual_semantic`.")
-    temperature: float = Field(1.0, gt=0, description="Temperature tau of the prior's softmax.")
+    temperature: Temperature = Field(1.0, description="Temperature tau of the prior's softmax.")
     draw: Literal["top_k", "sampled"] = Field("top_k", description="Best k, or k drawn from the prior.")
     weights: Literal["prior", "uniform"] = Field("prior", description="Weights of the selected tokens.")
     features: Literal["isolated", "contextual"] = Field(
@@ -62,8 +65,8 @@ class WeightingConfig(Frozen):
     )
     normalise: bool = Field(True, description="Scale the weights to mean 1 in each batch.")
     uniform: bool = Field(False, description="Give every example its batch's mean weight (control).")
-    temperature: float = Field(0.1, gt=0, description="tau of `sigmoid`.")
-    max_weight: float = Field(5.0, gt=0, description="w_max of `clipped_ratio`.")
+    temperature: Temperature = Field(0.1, description="tau of `sigmoid`.")
+    max_weight: float = Field(5.0, ge=1e-3, le=1e6, description="w_max of `clipped_ratio`.")
     task: Literal["none", "kdar"] = Field(
         "none", description="Weight of an example's *task* loss: none, or KDAR's from both confidences."
     )
@@ -76,17 +79,17 @@ class AdaptationConfig(Frozen):
         "none",
         description="Who is adapted: the teacher's heads beforehand (AF-T), or the student in a first stage (AF-S).",
     )
-    steps: int = Field(100, ge=1, description="Steps of the teacher's adaptation.")
-    rate: float = Field(1e-3, gt=0, description="Learning rate of the teacher's adaptation.")
+    steps: int = Field(100, ge=1, le=1_000_000, description="Steps of the teacher's adaptation.")
+    rate: Rate = Field(1e-3, description="Learning rate of the teacher's adaptation.")
     share: float = Field(
-        0.2, gt=0, lt=1, description="Share of the trial's steps, its first, in which the student adapts."
+        0.2, ge=1e-3, lt=1, description="Share of the trial's steps, its first, in which the student adapts."
     )
 
 
 class LogitsConfig(Frozen):
     """Options of `logits`."""
 
-    temperature: float = Field(4.0, gt=0, description="T of both softmaxes in `logits`.")
+    temperature: Temperature = Field(4.0, description="T of both softmaxes in `logits`.")
 
 
 class MixedLabelsConfig(Frozen):
@@ -98,16 +101,16 @@ class MixedLabelsConfig(Frozen):
 class CrdConfig(Frozen):
     """Options of `crd`."""
 
-    negatives: int = Field(512, ge=1, description="Examples that each one is told from in `crd`.")
-    temperature: float = Field(0.07, gt=0, description="Temperature of the scores in `crd`.")
+    negatives: int = Field(512, ge=1, le=1_000_000, description="Examples that each one is told from in `crd`.")
+    temperature: Temperature = Field(0.07, description="Temperature of the scores in `crd`.")
     momentum: float = Field(0.5, ge=0, lt=1, description="Share of the old entry in the memory of `crd`.")
-    width: int = Field(128, ge=1, description="Width of the space in which `crd` compares.")
+    width: int = Field(128, ge=1, le=16_384, description="Width of the space in which `crd` compares.")
 
 
 class ClipRelationalConfig(Frozen):
     """Options of `clip_relational`."""
 
-    temperature: float = Field(1.0, gt=0, description="T that divides the scaled cosines in `clip_relational`.")
+    temperature: Temperature = Field(1.0, description="T that divides the scaled cosines in `clip_relational`.")
 
 
 class AffinityConfig(Frozen):
@@ -120,8 +123,8 @@ class DimeConfig(Frozen):
     """Options of `dime`."""
 
     text_share: float = Field(0.7, ge=0, le=1, description="Share of the teacher's texts, against its images.")
-    text_temperature: float = Field(1.0, gt=0, description="T of the image-text distributions in `dime`.")
-    image_temperature: float = Field(3.0, gt=0, description="T of the image-image distributions in `dime`.")
+    text_temperature: Temperature = Field(1.0, description="T of the image-text distributions in `dime`.")
+    image_temperature: Temperature = Field(3.0, description="T of the image-image distributions in `dime`.")
 
 
 class DistillationConfig(Frozen):

@@ -11,6 +11,8 @@ from trainables.config import TrialConfig
 from trainables.prepare import prepare
 
 QUICK = {"batch_size": 16, "min_steps": 6, "epochs": 1, "evaluations": 2}
+DIVERGING: dict[str, object] = {"lr": 100.0, "weight_decay": 10.0}
+"""Of `optim`: every step makes the weights a thousand times larger."""
 
 
 def smoke(task: str = "snli_ve", **sections: dict[str, object]) -> TrialConfig:

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from tests.torch_cpu.training.conftest import CLIP_TD
+from tests.torch_cpu.training.conftest import DIVERGING
 from tests.torch_cpu.training.conftest import smoke
 from trainables.config import TrialConfig
 from trainables.job import Alone
@@ -172,7 +173,7 @@ def test_nothing_of_a_trial_reaches_the_next_first_tenth_or_after_a_failure(
     before = _left_behind()
     for number in range(10):
         if number == 4:
-            assert run_trial(job(cache, smoke(optim={"lr": 1e30})), Alone()).status == "failed"
+            assert run_trial(job(cache, smoke(optim=DIVERGING)), Alone()).status == "failed"
         if number == 7:
             assert run_trial(job(cache, pause_after=1), Alone()).status == "paused"
             assert run_trial(job(cache), StopAfter(evaluation=1)).status == "stopped"

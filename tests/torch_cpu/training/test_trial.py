@@ -10,6 +10,7 @@ import torch
 from search_spaces.configuration import flatten
 from search_spaces.configuration import replaced
 from tests.torch_cpu.training.conftest import CLIP_TD
+from tests.torch_cpu.training.conftest import DIVERGING
 from tests.torch_cpu.training.conftest import smoke
 from trainables.config import CONTROLS
 from trainables.config import TrialConfig
@@ -55,7 +56,7 @@ def test_a_trial_leaves_no_trace_in_the_next_one(cache: Path) -> None:
     distilled, plain = smoke(distillation=CLIP_TD), smoke()
     first = run(distilled, cache)
     run(plain, cache, seed=5)
-    failed = run(smoke(optim={"lr": 1e30}), cache)
+    failed = run(smoke(optim=DIVERGING), cache)
     again = run(distilled, cache)
 
     assert first.status == "completed", first.error
@@ -83,7 +84,7 @@ def test_controls_train_like_the_arm_they_control(control: str, cache: Path) -> 
 
 
 def test_a_trial_that_diverges_is_a_failed_outcome_with_its_cause(cache: Path) -> None:
-    outcome = run(smoke(optim={"lr": 1e30}), cache)
+    outcome = run(smoke(optim=DIVERGING), cache)
 
     assert (outcome.status, outcome.cause) == ("failed", "non_finite")
     assert "gradient norm" in outcome.error

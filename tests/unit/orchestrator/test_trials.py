@@ -71,5 +71,5 @@ def test_a_new_field_at_its_old_meaning_changes_no_id() -> None:
 
 def test_parameters_are_set_and_checked() -> None:
     assert with_parameters(PLAIN, {"optim.lr": 1e-3}).optim.lr == 1e-3
-    with pytest.raises(ValueError, match="greater than 0"):
+    with pytest.raises(ValueError, match="greater than or equal to"):
         with_parameters(PLAIN, {"optim.lr": -1.0})

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from search_spaces.errors import StudyError
 from search_spaces.load import LoadedStudy
 from search_spaces.shipped import FOLDER
 from search_spaces.shipped import shipped
 from tests.helpers.study_text import HEAD
 from tests.helpers.study_text import loaded
-from tests.helpers.study_text import mistakes
 
 ARMS = "arms: {controls: [no_distillation, random_tokens, shuffled_teacher]}\n"
 CONDITIONS = "conditions: {task.name: [vqa, snli_ve], task.data_fraction: [0.01, 0.1]}\n"
@@ -74,9 +74,9 @@ def test_a_claim_that_cannot_be_answered_is_named_and_what_is_no_claim_is_not() 
 
 
 def test_a_strict_study_refuses_what_is_a_warning_otherwise() -> None:
-    (mistake,) = mistakes(HEAD + ARMS + "strict: true\n")
-    assert mistake.severity == "warning" and "too few" in mistake.found
-    assert mistakes(HEAD + ARMS + "strict: true\n" + seeds(7)) == ()
+    with pytest.raises(StudyError, match=r"warning: seeds\.confirm: found 6 pairs"):
+        loaded(HEAD + ARMS + "strict: true\n")
+    assert loaded(HEAD + ARMS + "strict: true\n" + seeds(7)).warnings == ()
 
 
 def test_a_warning_says_that_it_is_one() -> None:

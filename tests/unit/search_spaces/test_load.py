@@ -22,7 +22,7 @@ SINGLE_MISTAKES = {
     "wrong type": ("search: {trials: three}", "search.trials", '"three"', "a whole number"),
     "number in quotes": ('search: {trials: "3"}', "search.trials", '"3"', "a whole number"),
     "real for whole": ("seeds: {confirm: [1.0]}", "seeds.confirm[0]", "1.0", "a whole number"),
-    "out of range": ("comparisons: {alpha: 1.5}", "comparisons.alpha", "1.5", "less than 1"),
+    "out of range": ("comparisons: {alpha: 1.5}", "comparisons.alpha", "1.5", "at least 1e-6 and at most 0.5"),
     "enum typo": ("target: {mode: maxx}", "target.mode", '"maxx"', "max"),
     "unknown design": ("arms: {design: ladde}", "arms.design", '"ladde"', "ladder"),
     "unknown split": ("evaluate: [val, test_sytle]", "evaluate[1]", '"test_sytle"', "test_style"),
@@ -30,7 +30,7 @@ SINGLE_MISTAKES = {
     "target on a test split": ("target: {metric: test/accuracy}", "target.metric", "test/", "val/accuracy"),
     "seed twice": ("seeds: {confirm: [1, 2, 1]}", "seeds.confirm[2]", "seed 1", "of its own"),
     "seed of both phases": ("seeds: {search: [3], confirm: [3]}", "seeds.confirm[0]", "seed 3", "not seen"),
-    "negative seed": ("seeds: {confirm: [-1]}", "seeds.confirm[0]", "-1", "greater than or equal to 0"),
+    "negative seed": ("seeds: {confirm: [-1]}", "seeds.confirm[0]", "-1", "at least 0 and below"),
     "claim of an unknown arm": (
         "comparisons: {claims: {gain: {arm: bse, against: base}}}",
         "comparisons.claims.gain.arm",
@@ -65,6 +65,14 @@ SINGLE_MISTAKES = {
         "comparisons.claims.gain.splits[0]",
         "test_style, which is not evaluated",
         "test",
+    ),
+    "the method of a sampler": ("search: {sampler: bayes}", "search.sampler", '"bayes"', "tpe (one of"),
+    "a field of the base": ("optim: {lr: 0.1}", "optim", "an unknown key", "base.optim.lr"),
+    "a term that there is not": (
+        "arms: {listed: {a: {distillation.terms.focal: 1.0}}}",
+        "arms.listed.a.distillation.terms.focal",
+        "an unknown field",
+        "one of distillation.terms.image, distillation.terms.text,",
     ),
     "a number of seeds": ("seeds: {confirm: 7}", "seeds.confirm", "7", "or a range, as 1-7"),
     "a range that falls": ("seeds: {confirm: 9-1}", "seeds.confirm", '"9-1"', "a range, as 1-6"),
@@ -234,7 +242,12 @@ SINGLE_MISTAKES = {
     ),
     "unknown named arm": ("arms: {listed: {naive: }}", "arms.listed.naive", "naive", "naive_text"),
     "unknown path in an arm": ("arms: {listed: {a: {optim.lrr: 1}}}", "arms.listed.a.optim.lrr", "lrr", "optim.lr"),
-    "bad value in an arm": ("arms: {listed: {a: {optim.lr: 0}}}", "arms.listed.a.optim.lr", "0", "greater than 0"),
+    "bad value in an arm": (
+        "arms: {listed: {a: {optim.lr: 0}}}",
+        "arms.listed.a.optim.lr",
+        "0",
+        "at least 1e-9 and at most 100",
+    ),
     "unknown reference": ("arms: {listed: {a: {}}, reference: b}", "arms.reference", "unknown arm b", "one of a"),
     "factors of no design": ("arms: {factors: {optim.lr: [1.0]}}", "arms.factors", "listed", "ladder"),
     "design of no factors": ("arms: {design: ladder}", "arms.factors", "no factors", "ladder varies"),
@@ -256,7 +269,7 @@ SINGLE_MISTAKES = {
         "arms: {design: add_one, factors: {student.dropout: [0.2, 1.0]}}",
         "arms.factors.student.dropout[1]",
         "1.0",
-        "less than 1",
+        "below 1",
     ),
     "level that is the base": (
         "arms: {design: add_one, factors: {a: {with: {student.dropout: 0.1}}}}",
@@ -276,6 +289,19 @@ SINGLE_MISTAKES = {
 
 # What is added to the space of a sound study.
 SINGLE_SPACE_MISTAKES = {
+    "a range without its domain": (
+        "optim.lr: [1e-4, 1e-3]",
+        "optim.lr",
+        "[0.0001, 0.001]",
+        "such as {loguniform: [0.0001, 0.001]}",
+    ),
+    "whole numbers without their domain": ("optim.epochs: [2, 5]", "optim.epochs", "[2, 5]", "{randint: [2, 6]}"),
+    "options without their domain": (
+        "distillation.distance: [l1, mse]",
+        "distillation.distance",
+        '["l1", "mse"]',
+        '{choice: ["l1", "mse"]}',
+    ),
     "unknown field": ("optim.wait_decay: {uniform: [0, 1]}", "optim.wait_decay", "unknown", "optim.weight_decay"),
     "field without its group": ("lr: {uniform: [1, 2]}", "lr", "unknown field", "optim.lr"),
     "unknown domain": ("optim.lr: {logunifrm: [1e-5, 1]}", "optim.lr", "logunifrm", "loguniform"),
@@ -283,7 +309,7 @@ SINGLE_SPACE_MISTAKES = {
     "bounds reversed": ("optim.lr: {uniform: [2, 1]}", "optim.lr.uniform", "[2, 1]", "low < high"),
     "three bounds": ("optim.lr: {uniform: [1, 2, 3]}", "optim.lr.uniform", "[1, 2, 3]", "[low, high]"),
     "logarithm of zero": ("optim.lr: {loguniform: [0, 1]}", "optim.lr.loguniform", "[0, 1]", "low > 0"),
-    "beyond the field": ("student.dropout: {uniform: [0, 1]}", "student.dropout.uniform[1]", "1", "less than 1"),
+    "beyond the field": ("student.dropout: {uniform: [0, 1]}", "student.dropout.uniform[1]", "1", "below 1"),
     "real for whole": ("optim.epochs: {uniform: [1, 9]}", "optim.epochs.uniform", "uniform", "randint"),
     "number for a name": ("student.preset: {randint: [1, 9]}", "student.preset.randint", "randint", "choice"),
     "option unknown": (
@@ -320,6 +346,11 @@ SINGLE_SPACE_MISTAKES = {
         "left out",
     ),
 }
+
+
+def test_a_name_instead_of_a_study_is_one_mistake() -> None:
+    (mistake,) = mistakes(HEAD.replace("study:", "name:"))
+    assert (mistake.path, mistake.expected.partition(" ")[0]) == ("name", "study")
 
 
 def test_seeds_may_be_a_range_with_both_ends() -> None:
@@ -361,7 +392,7 @@ def test_base_mistakes_name_the_nearest_field_value_and_nesting() -> None:
     )
     told = {mistake.path: (mistake.line, mistake.expected) for mistake in found}
     assert told["base.task.name"] == (4, "snli_ve (one of vcr, snli_ve, vqa)")
-    assert told["base.task.data_fraction"] == (4, "less than or equal to 1")
+    assert told["base.task.data_fraction"] == (4, "at least 1e-6 and at most 1")
     assert told["base.optim.lr"] == (5, "a number")
     assert told["base.optim.lrr"][1] == "lr"
     assert told["base.task.inputs"] == (6, "nested: task: {inputs: ...}")

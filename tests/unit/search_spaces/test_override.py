@@ -71,8 +71,8 @@ def test_an_override_removes_what_it_empties() -> None:
         ("search.trials", "", "search.trials", "path=value"),
         ("=8", "", "=8", "path=value"),
         ("search.trails=8", "search.trails", "unknown key", "trials"),
-        ("search.trials=0", "search.trials", "0", "greater than or equal to 1"),
-        ("seeds.confirm=[1", "", "expected ',' or ']'", "YAML"),
+        ("search.trials=0", "search.trials", "0", "at least 1 and at most"),
+        ("seeds.confirm=[1", "", "[ that is not closed", "closed by ]"),
         ("search.trials.most=8", "search.trials.most", "no mapping at search.trials", "search.trials as a whole"),
         ("conditions.task.nme=[vqa]", "conditions.task.nme", "unknown field", "task.name"),
     ],
@@ -88,3 +88,15 @@ def test_a_bad_override_is_named_instead_of_a_line(override: str, path: str, fou
 def test_an_override_can_put_a_mistake_of_the_file_right() -> None:
     assert mistakes(TEXT.replace("trials: 4", "trials: 0")) != ()
     assert mistakes(TEXT.replace("trials: 4", "trials: 0"), "search.trials=4") == ()
+
+
+def test_an_override_without_base_is_told_the_whole_path_under_its_own_name() -> None:
+    (mistake,) = mistakes(HEAD, "optim.lr=0.1")
+    assert (mistake.file, mistake.expected) == ("override optim.lr=0.1", "base.optim.lr")
+
+
+def test_fewer_trials_than_the_files_batch_make_the_batch_smaller() -> None:
+    text = HEAD + "search: {trials: 4, batch: 3, space: {optim.lr: {loguniform: [1e-4, 1e-3]}}}\n"
+    assert load(text, "search.trials=2").search.batch == 2
+    assert load(text, "search.trials=8").search.batch == 3
+    assert [mistake.path for mistake in mistakes(text, "search.trials=2", "search.batch=3")] == ["search.batch"]

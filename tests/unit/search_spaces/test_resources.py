@@ -58,7 +58,7 @@ WHERE = "resources: {{where: [{{{}}}]}}\n"
         ("workers: 2", "when", "nothing", "given"),
         ("when: {task.name: vcr}, gpus_per_worker: 1.5", "gpus_per_worker", "1.5", "below 1 or a whole number"),
         ("when: {task.name: vcr}, worker: 2", "worker", "an unknown key", "workers"),
-        ("when: {task.name: vcr}, workers: 0", "workers", "0", "greater than or equal to 1"),
+        ("when: {task.name: vcr}, workers: 0", "workers", "0", "at least 1 and at most"),
     ],
 )
 def test_a_mistake_in_an_exception_is_told_with_its_place_value_and_remedy(

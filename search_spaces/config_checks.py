@@ -1,0 +1,116 @@
+"""Does each cell's configuration go together, and are the arms different objectives, not one with another factor?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+from pydantic import BaseModel
+
+from search_spaces.arms import Arm
+from search_spaces.configuration import leaves
+from search_spaces.configuration import replaced
+from search_spaces.configuration import unusual
+from search_spaces.configuration import value_at
+from search_spaces.design import Cell
+from search_spaces.document import Document
+from search_spaces.domains import Choice
+from search_spaces.errors import Mistake
+from search_spaces.wording import Place
+from search_spaces.wording import shown
+
+Contradictions = Callable[[Any], Iterable[tuple[str, str, str]]]
+"""Configuration -> path, what is found there and what it should be, for each field that another one forbids."""
+WithoutScale = Callable[[Any], Any]
+"""Configuration -> the same, with one of those objectives that differ by a constant factor in place of all."""
+
+
+def no_contradictions(config: Any) -> tuple[()]:
+    """Of a configuration whose fields go together, whatever they are."""
+    return ()
+
+
+def unscaled(config: Any) -> Any:
+    """Of a configuration without objectives that differ by a factor alone."""
+    return config
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigChecks:
+    """Checks of the configurations that the cells of a study have."""
+
+    document: Document
+    contradictions: Contradictions
+    without_scale: WithoutScale
+    places: Mapping[str, Callable[[str | None], Place]]
+    """Arm -> place of what it changes at a path, or of the arm itself."""
+
+    def check(self, base: BaseModel, arms: Sequence[Arm], cells: Sequence[Cell]) -> Iterator[Mistake]:
+        """All mistakes and warnings, each once."""
+        yield from self._unusual(base)
+        changes = {arm.name: arm.changes for arm in arms}
+        told = (mistake for cell in cells for mistake in self._forbidden(cell, changes[cell.arm]))
+        yield from dict.fromkeys(told)
+        yield from dict.fromkeys(self._scaled_cells(cells))
+        yield from dict.fromkeys(mistake for cell in cells for mistake in self._scaled_choices(cell))
+
+    def _unusual(self, base: BaseModel) -> Iterator[Mistake]:
+        for path in leaves(type(base)):
+            if (better := unusual(type(base), path, value_at(base, path))) is not None:
+                yield self.document.warning(("base", *path.split(".")), shown(value_at(base, path)), better)
+
+    def _forbidden(self, cell: Cell, changes: Mapping[str, Any]) -> Iterator[Mistake]:
+        if not cell.space:  # most cells; a copy of each would be felt
+            settings: list[dict[str, Any]] = [{}]
+        else:
+            settings = [{}, *({path: value} for path, domain in cell.space for value in domain.probes())]
+        for setting in settings:
+            for path, found, expected in self.contradictions(replaced(cell.config, setting)):
+                yield self.document.mistake(self._place(cell, path, setting, changes), found, expected)
+
+    def _place(self, cell: Cell, path: str, setting: Mapping[str, Any], changes: Mapping[str, Any]) -> Place:
+        if path in setting:
+            return ("search", "space", path)
+        if path in dict(cell.condition):
+            return ("conditions", path)
+        return self.places[cell.arm](path) if path in changes else ("base", *path.split("."))
+
+    def _scaled_cells(self, cells: Sequence[Cell]) -> Iterator[Mistake]:
+        alike: dict[tuple[str, str], list[Cell]] = {}
+        for cell in cells:
+            config = self.without_scale(cell.config)
+            alike.setdefault((config.model_dump_json(), repr(cell.space)), []).append(cell)
+        for group in alike.values():
+            for first, second in combinations(group, 2):
+                if first.config == second.config:
+                    continue  # the same computation: told elsewhere
+                if first.condition == second.condition:
+                    found = f"arm {second.arm}, whose objective is that of arm {first.arm} times a constant"
+                    yield self._scaled(self.places[second.arm](None), found)
+                elif first.arm == second.arm:
+                    (path, value, other), *_ = (
+                        (path, value, other)
+                        for (path, value), (_, other) in zip(second.condition, first.condition, strict=True)
+                        if value != other
+                    )
+                    found = f"{shown(value)}, which gives the objective of {shown(other)} times a constant"
+                    yield self._scaled(("conditions", path), found)
+
+    def _scaled_choices(self, cell: Cell) -> Iterator[Mistake]:
+        for path, domain in cell.space:
+            if not isinstance(domain, Choice):
+                continue
+            for (_, first), (index, second) in combinations(enumerate(domain.choice), 2):
+                one, other = (replaced(cell.config, {path: value}) for value in (first, second))
+                if one != other and self.without_scale(one) == self.without_scale(other):
+                    found = f"{shown(second)}, which gives the objective of {shown(first)} times a constant"
+                    yield self._scaled(("search", "space", path, "choice", index), found)
+
+    def _scaled(self, place: Place, found: str) -> Mistake:
+        return self.document.warning(place, found, "left out: only the weight of the terms differs")
