@@ -20,6 +20,7 @@ from analysis.observations import observe
 from analysis.plan import StudyPlan
 from analysis.shapes import Strata
 from analysis.verdicts import SEED
+from search_spaces.ties import levelled
 
 BARS = 51
 """Bars of one profile, evenly spread from the least to the greatest value of any arm."""
@@ -62,6 +63,7 @@ def profiles_view(records: pa.Table, plan: StudyPlan) -> pa.Table:
 def _family(
     comparer: Comparer, plan: StudyPlan, values: Mapping[str, Mapping[Unit, float]], condition: str | None
 ) -> list[dict[str, Any]]:
+    values = _levelled(values)
     every = [value for found in values.values() for value in found.values()]
     bars = np.unique(np.linspace(min(every), max(every), BARS)).tolist() if every else []
     rows: list[dict[str, Any]] = []
@@ -69,6 +71,12 @@ def _family(
         row = {**_place(comparer, plan, arm, condition), "n": len(found), "note": _note(len(found))}
         rows += [{**row, **point} for point in _points(by_task(found), bars)] if found else [row]
     return rows
+
+
+def _levelled(values: Mapping[str, Mapping[Unit, float]]) -> dict[str, dict[Unit, float]]:
+    """Runs that differ in their last bits only are equal, so that one bar divides none of them from another."""
+    level = iter(levelled(np.array([value for found in values.values() for value in found.values()])).tolist())
+    return {arm: {unit: next(level) for unit in found} for arm, found in values.items()}
 
 
 def _points(scores: Strata, bars: list[float]) -> list[dict[str, Any]]:

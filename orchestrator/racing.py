@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from orchestrator.stopping import Mode
+from search_spaces.ties import levelled
 
 FIRST_TEST = 5
 """Blocks before anything is given up, as in irace."""
@@ -25,7 +26,7 @@ def survivors(values: Mapping[str, Sequence[float]], mode: Mode) -> frozenset[st
     table = np.array([values[name] for name in names]).T  # blocks by candidates
     if len(names) < 2 or len(table) < FIRST_TEST:
         return frozenset(names)
-    better = -table if mode == "max" else table
+    better = levelled(-table if mode == "max" else table)
     kept = _of_two(better) if len(names) == 2 else _of_many(better)
     return frozenset(name for name, stays in zip(names, kept, strict=True) if stays)
 
@@ -34,6 +35,7 @@ def _of_two(lower: np.ndarray) -> np.ndarray:
     from scipy import stats  # a second of imports, which only a race needs
 
     difference = lower[:, 0] - lower[:, 1]
+    difference = np.sign(difference) * levelled(np.abs(difference))
     stays = np.array([True, True])
     if difference.any() and stats.wilcoxon(difference).pvalue < ALPHA:
         stays[int(difference.sum() < 0)] = False

@@ -10,6 +10,7 @@ import pytest
 from analysis.plan import read_plan
 from analysis.profiles import BARS
 from analysis.profiles import profiles_view
+from orchestrator.records import Record
 from tests.helpers.results import StudyResults
 
 STUDY = StudyResults(effect={"clip_td": 0.1}, conditions={"task.name": ["snli_ve", "vqa"]})
@@ -43,3 +44,14 @@ def test_an_arm_without_a_value_has_a_row_that_says_so() -> None:
 
     (row,) = (row for row in rows if row["arm"] == "clip_td" and row["family"] == "pooled")
     assert (row["bar"], row["n"], row["missing"], row["note"]) == (None, 0, 12, "no run has a value")
+
+
+def test_runs_that_differ_in_their_last_bit_only_pass_the_same_bars() -> None:
+    def computed(record: Record) -> Record:
+        value = {"clip_td": 0.1 + 0.2, "naive_distillation": 0.3}.get(record.arm, 0.3 + 0.1 * (record.seed > 3))
+        return record.model_copy(update={"metrics": {"test/accuracy": value}})
+
+    rows = profiles_view(STUDY.table(computed), read_plan(STUDY.stored())).to_pylist()
+
+    lowest = {row["arm"]: row["above"] for row in rows if row["family"] == "pooled" and row["bar"] == 0.3}
+    assert lowest == {"no_distillation": 0.5, "naive_distillation": 0.0, "clip_td": 0.0, "shuffled_teacher": 0.5}

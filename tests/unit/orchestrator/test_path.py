@@ -164,3 +164,10 @@ def test_of_many_candidates_those_near_the_best_stay() -> None:
 def test_candidates_that_are_equal_everywhere_all_stay() -> None:
     assert survivors({"a": [0.5] * 6, "b": [0.5] * 6, "c": [0.5] * 6}, "max") == {"a", "b", "c"}
     assert survivors({"a": [0.5] * 6, "b": [0.5] * 6}, "max") == {"a", "b"}
+
+
+@pytest.mark.parametrize("more", [{}, {"c": [0.5] * 6}])
+def test_candidates_that_differ_in_their_last_bit_only_all_stay(more: dict[str, list[float]]) -> None:
+    values = {"a": [0.1 + 0.2] * 6, "b": [0.3] * 6}
+    assert survivors(values, "max") == survivors({"a": [0.3] * 6, "b": [0.3] * 6}, "max") == {"a", "b"}
+    assert survivors({**values, **more}, "max") == survivors({"a": [0.3] * 6, "b": [0.3] * 6, **more}, "max")
