@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from analysis.results import Results
 
 _PRIMARY = """
-    select study, arm, mean, difference, diff_ci_low, diff_ci_high, p_corrected, n_pairs, verdict, failed, missing
+    select study, arm, mean, difference, diff_ci_low, diff_ci_high, p_corrected, n_pairs, verdict, verdict_if_worst,
+        failed, missing
     from effects where is_headline and family = 'pooled'"""
 _STUDIES = "select study, question, headline, reference, completed, stopped, failed from studies"
 

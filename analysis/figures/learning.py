@@ -45,10 +45,11 @@ def search_curves(curves: Sequence[Row], trials: Sequence[Row], plan: StudyPlan)
     """Return one panel a condition: a line a search trial, with a cross where a rule stopped it; None without any."""
     points = _points(curves, trials, plan, "search")
     stopped = {row["trial_id"][:8] for row in trials if row["status"] == "stopped"}
-    last: dict[str, dict[str, Any]] = {}
+    last: dict[tuple[str, str], dict[str, Any]] = {}
     for point in points:
-        if point["trial"] in stopped and point["step"] >= last.get(point["trial"], point)["step"]:
-            last[point["trial"]] = point
+        place = (point["panel"], point["trial"])
+        if point["trial"] in stopped and point["step"] >= last.get(place, point)["step"]:
+            last[place] = point
     return _drawn([*points, *({**point, "kind": "stopped"} for point in last.values())], plan) if points else None
 
 
