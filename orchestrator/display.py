@@ -173,7 +173,8 @@ class Trials:
         if not running and self._queue.waits:
             under_way = f"another driver runs what is left, {quiet} so far"
         elif self._pace.ended:
-            under_way = f"{running} trials under way, the last one ended {quiet} ago"
+            count = f"{running} trial{'' if running == 1 else 's'}"
+            under_way = f"{count} under way, the last one ended {quiet} ago"
         else:
             under_way = f"workers start and run the first trials, {quiet} so far"
         return f"{name}: {under_way}  [{self.left()}]"

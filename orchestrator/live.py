@@ -45,6 +45,7 @@ class LiveDisplay:
         return self
 
     def __exit__(self, *error: object) -> None:
+        self._activity.begin("")  # what stays on the screen is how far the cells are
         self._live.stop()
 
     def say(self, text: str) -> None:

@@ -54,3 +54,13 @@ def test_what_cannot_tell_how_far_it_is_is_drawn_with_its_time() -> None:
         now[0] = 75.0
         display._live.refresh()
     assert "starting the workers, 1 min 15 s so far" in _drawn(console)
+
+
+def test_what_stays_on_the_screen_is_no_step_that_is_over() -> None:
+    console = _console()
+    with LiveDisplay(console) as display:
+        display.doing("ending the workers")
+        display._live.refresh()
+        before = len(_drawn(console))
+    assert "ending the workers" in _drawn(console)[:before]
+    assert "ending the workers" not in _drawn(console)[before:]
