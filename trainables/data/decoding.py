@@ -67,12 +67,6 @@ def decoded_size(content: bytes) -> tuple[int, int]:
         return size
 
 
-def is_plain(content: bytes) -> bool:
-    """Return whether a picture is 8 bits a channel, opaque and upright, as far as its header says."""
-    with _opened(content) as picture:
-        return _is_plain(picture)
-
-
 @contextmanager
 def _opened(content: bytes) -> Iterator[Image.Image]:
     with warnings.catch_warnings():
@@ -88,6 +82,7 @@ def _opened(content: bytes) -> Iterator[Image.Image]:
 
 
 def _is_plain(picture: Image.Image) -> bool:
+    """Return whether a picture is 8 bits a channel, opaque and upright, as far as its header says."""
     return picture.mode in _PLAIN and not picture.has_transparency_data and _orientation(picture) not in _TURNS
 
 

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 Made = TypeVar("Made")
 
 DECODING_VERSION = 2
-"""Raised when a picture that is not plain (`decoding.is_plain`) becomes other pixels: with it, every picture of a real
-data set is computed anew."""
+"""Raised when a picture becomes other pixels: every picture of a real data set is then computed anew. The features of
+teachers do not have it in their names: raise `FEATURES_VERSION` of `trainables.teachers.digest` with it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
