@@ -35,6 +35,10 @@ _CORRECTED = {
 }
 
 BLOCKS = "A block is one task under one seed; its value is the mean over the task's conditions"
+AT_WORST = (
+    "at worst: the verdict if the lost pairs had spoken against the difference as far as any two trials are apart; "
+    "where it is another one, the difference rests on failures being random"
+)
 _JUDGED = ("difference", "95 % interval", "p corrected", "blocks", "verdict")
 _LONG = 12
 """Comparisons with controls that have a line each; more are crossed, arms by controls."""

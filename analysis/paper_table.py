@@ -20,6 +20,7 @@ from analysis.observations import Observations
 from analysis.observations import observe
 from analysis.plan import StudyPlan
 from analysis.results import Results
+from analysis.verdicts import holds
 
 TASK = "task.name"
 _BOLD = "Bold: the best of its column, where the difference to the reference is shown"
@@ -194,9 +195,9 @@ def _best(plan: StudyPlan, column: Mapping[str, Mapping[str, Any]], marked: Sequ
         return None
     best = (max if plan.target.mode == "max" else min)(means, key=means.__getitem__)
     if best == plan.reference:
-        shown = all(row["verdict"] == "worse" for arm, row in column.items() if arm != best)
+        shown = all(row["verdict"] == "worse" and holds(row) for arm, row in column.items() if arm != best)
         return best if shown and len(column) > 1 else None
-    return best if column[best]["verdict"] == "better" else None
+    return best if column[best]["verdict"] == "better" and holds(column[best]) else None
 
 
 def _steps(observations: Observations, plan: StudyPlan, metric: str) -> dict[str, Step]:

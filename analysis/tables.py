@@ -14,6 +14,7 @@ from analysis.condition_grids import condition_grids
 from analysis.findings import Findings
 from analysis.findings import findings
 from analysis.formats import in_markdown
+from analysis.grids import AT_WORST
 from analysis.grids import BLOCKS
 from analysis.grids import Grid
 from analysis.grids import claims_grids
@@ -27,6 +28,7 @@ from analysis.grids import shortfall
 from analysis.grids import undecided
 from analysis.results import Results
 from analysis.results import load
+from analysis.verdicts import holds
 
 Style = Literal["plain", "rich", "markdown"]
 
@@ -71,7 +73,9 @@ def notes(found: Findings) -> list[str]:
     cells = headline_rows(effects, "cells") if len(plan.conditions) > 1 else []
     marked = [*marked_cells(cells), *_crossed(found.against_controls)]
     single = [HOW_TO_READ.format(plan.reference), undecided(cells)] if cells else []
-    return [line for line in (BLOCKS, legend(marked, plan), *single, *shortfall(effects)) if line]
+    judged = [*found.claims, *headline_rows(effects, "pooled"), *found.against_controls]
+    worst = "" if all(map(holds, judged)) else AT_WORST
+    return [line for line in (BLOCKS, legend(marked, plan), worst, *single, *shortfall(effects)) if line]
 
 
 def _crossed(rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
@@ -110,6 +114,8 @@ def _terminal(said: list[str], grids: list[Grid], notes: list[str], style: Style
 
 def _colour(text: str) -> str:
     """Bold only where a difference is shown, in colours told apart by all common kinds of colour vision."""
+    if "(▲)" in text or "(▼)" in text:  # not so if the failed trials had been worst
+        return ""
     if "▲" in text or text in ("better", "higher"):
         return "bold blue"
     return "bold dark_orange" if "▼" in text or text in ("worse", "lower") else ""

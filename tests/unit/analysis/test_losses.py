@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import analysis
 from analysis.claims import claims_view
 from analysis.contrasts import contrasts_view
 from analysis.effects import effects_view
 from analysis.effects import pooled_comparisons
+from analysis.grids import AT_WORST
 from analysis.grids import legend
+from analysis.grids import mark_of
 from analysis.grids import pooled_grid
 from analysis.losses import losses_of
 from analysis.observations import observe
 from analysis.plan import read_plan
 from analysis.sequential import clear_arms
+from analysis.tables import results_table
 from analysis.verdicts import judge
 from orchestrator.records import Record
 from tests.helpers.results import StudyResults
@@ -164,6 +169,7 @@ def test_a_mark_stands_in_brackets_where_the_verdict_would_not_hold() -> None:
     (line,) = (line for line in pooled_grid(rows, plan).rows if line[0] == "clip_td")
 
     assert line[-1] == "better\nat worst: no difference shown"
+    assert mark_of(next(row for row in primary if row["arm"] == "clip_td")) == "(▲)"
     assert "in brackets: not so if the failed trials had been worst" in legend(primary, plan)
 
 
@@ -193,3 +199,13 @@ def test_the_worst_case_is_corrected_for_all_comparisons_of_the_family() -> None
 
     assert together == [(one.p_value, one.verdict, one.if_worst) for one in alone]
     assert all(len(item.lost) == 4 and len(item.differences) == 8 for item in compared)
+
+
+def test_table_and_answer_say_that_a_difference_rests_on_failures(tmp_path: Path) -> None:
+    WEAK.write(str(tmp_path), losing(worst_blocks(WEAK, 4), instead=as_failed))
+
+    table = results_table(analysis.load(str(tmp_path)), "lowshot")
+
+    assert AT_WORST in table and "at worst: no" in table
+    assert "had the failed trials been worst, this says: no difference shown" in table
+    assert AT_WORST not in results_table(analysis.load(WEAK.write(str(tmp_path / "whole")).uri), "lowshot")
