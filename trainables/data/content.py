@@ -34,6 +34,7 @@ from trainables.data.tables import write_table
 from trainables.errors import MissingData
 from trainables.file_digests import file_digests
 from trainables.vision.region_shards import converted_files
+from trainables.vision.region_shards import require_order
 
 READER_VERSION = 1
 """Raised when the readers make different examples of the same files."""
@@ -83,7 +84,8 @@ def data_content(
     """Look at a real data set: a million pictures take seconds, but the first time, when they are read.
 
     `pictures`: whether they are looked at; None: where no region features were converted. Raises MissingData, or
-    UnreadableData for annotations without which nobody knows which images are meant.
+    UnreadableData for annotations without which nobody knows which images are meant, and for converted regions in the
+    order of objects of other metadata.
     """
     folder = task_folder(task, data, cache)
     image_folder = folder / layout_of(task, folder).image_folder
@@ -92,6 +94,8 @@ def data_content(
     wanted = not converted if pictures is None else pictures
     names = _images(task, folder, annotations, cache, progress)
     manifest = look(image_folder, names, cache, progress, pictures=wanted)
+    if converted and task == "vcr":
+        require_order(image_folder, manifest.metadata)
     content = DataContent(
         annotations=annotations,
         metadata=digest_of(manifest.metadata),

@@ -16,7 +16,6 @@ from collections import defaultdict
 from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Iterable
-from collections.abc import Iterator
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -67,15 +66,6 @@ class Manifest:
     metadata: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Found:
-    """A file as a look finds it."""
-
-    stamp: Stamp
-    member: Member | None
-    """None for a loose file."""
-
-
 def look(
     image_folder: Path, images: Iterable[str], cache: Path, progress: Progress, *, pictures: bool = True
 ) -> Manifest:
@@ -87,15 +77,16 @@ def look(
     names = dict.fromkeys(images)
     now = time.time_ns()
     known = _read(_path(folder, cache))
-    found = dict(_found(folder, names, pictures))
-    digests = {name: known[name][1] for name, file in found.items() if name in known and known[name][0] == file.stamp}
+    found, members = _found(folder, names, pictures)
+    digests = {name: known[name][1] for name, stamp in found.items() if name in known and known[name][0] == stamp}
     stale = [name for name in found if name not in digests]
     if stale:
-        digests |= _digested(folder, {name: found[name].member for name in stale}, progress)
-    asked = {*(names if pictures else ()), *map(metadata_name, names)} if known else set()
-    gone = [name for name in asked if name in known and name not in found]
+        digests |= _digested(folder, {name: members.get(name) for name in stale}, progress)
+    gone = known.keys() - found.keys()
+    if gone:
+        gone &= {*(names if pictures else ()), *map(metadata_name, names)}
     if stale or gone:
-        _update(_path(folder, cache), {n: (settled(found[n].stamp, now), digests[n]) for n in stale}, gone)
+        _update(_path(folder, cache), {n: (settled(found[n], now), digests[n]) for n in stale}, gone)
     return Manifest(
         pictures={name: digest for name, digest in digests.items() if name in names},
         metadata={name: digest for name, digest in digests.items() if name not in names},
@@ -134,57 +125,51 @@ def _path(folder: Path, cache: Path) -> Path:
     return cache / FOLDER / f"{hashlib.sha256(str(folder).encode()).hexdigest()[:16]}.arrow"
 
 
-def _found(folder: Path, images: Collection[str], pictures: bool) -> Iterator[tuple[str, _Found]]:
-    """Yield the pictures, and the metadata beside them, in the places where `Pictures` reads them."""
+def _found(folder: Path, images: Collection[str], pictures: bool) -> tuple[dict[str, Stamp], dict[str, Member]]:
+    """Return the stamps of the pictures and of the metadata beside them, and where those lie that are in shards."""
     files, shards = Pictures(folder), dict[Path, Stamp]()
-    by_parent: dict[str, dict[str, str]] = defaultdict(dict)
+    by_parent: dict[str, set[str]] = defaultdict(set)
     for image in images:
         parent, _, name = image.rpartition("/")
-        by_parent[parent][name] = image
+        by_parent[parent].add(name)
+    found: dict[str, Stamp] = {}
+    members: dict[str, Member] = {}
     for parent, wanted in by_parent.items():
         prefix = f"{parent}/" if parent else ""
         loose, packed = _listed(folder / parent, wanted)
-        if not (packed or files.packed):
-            for name, stamp in loose.items():
-                if pictures or name not in wanted:
-                    yield prefix + name, _Found(stamp=stamp, member=None)
-            continue
-        for name in [*(wanted if pictures else ()), *map(metadata_name, wanted)]:
-            member = files.member(prefix + name, loose=name in loose)
-            if member is not None:
-                if member.shard not in shards:
-                    shards[member.shard] = stamp_of(member.shard.stat())
-                yield prefix + name, _Found(stamp=shards[member.shard], member=member)
-            elif name in loose:
-                yield prefix + name, _Found(stamp=loose[name], member=None)
+        if not pictures:
+            loose = {name: stamp for name, stamp in loose.items() if name not in wanted}
+        if packed or files.packed:
+            for name in [*(wanted if pictures else ()), *map(metadata_name, wanted)]:
+                member = files.member(prefix + name, loose=name in loose)
+                if member is not None:
+                    if member.shard not in shards:
+                        shards[member.shard] = stamp_of(member.shard.stat())
+                    members[prefix + name] = member
+                    loose[name] = shards[member.shard]
+        found |= {prefix + name: stamp for name, stamp in loose.items()}
+    return found, members
 
 
-def _listed(folder: Path, wanted: Mapping[str, str]) -> tuple[dict[str, Stamp], bool]:
+def _listed(folder: Path, wanted: Collection[str]) -> tuple[dict[str, Stamp], bool]:
     """Return the stamps of a folder's wanted files and of the metadata beside them, and whether it has shards."""
-    found: dict[str, Stamp] = {}
-    metadata: set[str] = set()
-    packed = False
     try:
-        entries = os.scandir(folder)
+        with os.scandir(folder) as listing:
+            entries = {entry.name: entry for entry in listing}
     except (FileNotFoundError, NotADirectoryError):
-        return found, packed
-    with entries:
-        for entry in entries:
-            name = entry.name
-            if name not in wanted:
-                packed = packed or name.endswith(".tar")
-                if not name.endswith(".json"):
-                    continue
-                metadata = metadata or set(map(metadata_name, wanted))
-                if name not in metadata:
-                    continue
-            try:
-                status = entry.stat()
-            except FileNotFoundError:  # a link to nothing
-                continue
-            if stat.S_ISREG(status.st_mode):
-                found[name] = stamp_of(status)
-    return found, packed
+        return {}, False
+    names = entries.keys() & wanted
+    if any(name.endswith(".json") for name in entries):
+        names |= entries.keys() & set(map(metadata_name, wanted))
+    found: dict[str, Stamp] = {}
+    for name in names:
+        try:
+            status = entries[name].stat()
+        except FileNotFoundError:  # a link to nothing
+            continue
+        if stat.S_ISREG(status.st_mode):
+            found[name] = stamp_of(status)
+    return found, any(name.endswith(".tar") for name in entries)
 
 
 def _digested(folder: Path, files: Mapping[str, Member | None], progress: Progress) -> dict[str, str]:

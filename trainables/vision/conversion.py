@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -21,11 +22,13 @@ from filelock import FileLock
 
 from trainables.cache import write_atomically
 from trainables.data.boxes import Metadata
+from trainables.data.boxes import metadata_name
 from trainables.data.boxes import read_metadata
 from trainables.data.findings import NUM_NAMED
 from trainables.data.findings import Findings
 from trainables.data.inspection import Inspection
 from trainables.data.layout import layout_of
+from trainables.data.manifest import digest_of
 from trainables.data.pictures import Pictures
 from trainables.errors import MissingData
 from trainables.errors import UnreadableData
@@ -41,6 +44,7 @@ from trainables.vision.region_shards import WHOLE
 from trainables.vision.region_shards import Shard
 from trainables.vision.region_shards import image_rows
 from trainables.vision.region_shards import read_shards
+from trainables.vision.region_shards import shard_file
 from trainables.vision.region_shards import write_shard
 
 Progress = Callable[[str, int, int], None]
@@ -139,11 +143,14 @@ class _Conversion:
     rows: list[tuple[np.ndarray, np.ndarray]] = field(default_factory=list)
 
     def resume(self, shards: Sequence[Shard]) -> None:
-        for shard in shards:
+        kept = list(takewhile(lambda shard: not shard.is_outdated(self._metadata(shard.images)), shards))
+        for number in range(len(kept), len(shards)):
+            shard_file(self.target, number).unlink()
+        for shard in kept:
             self.done.update(shard.images)
             self.width = shard.features.shape[1]
             self.source, self.position = shard.source, shard.position
-        self.number = len(shards)
+        self.number = len(kept)
 
     def convert(self, source: Path, progress: Progress) -> None:
         start = self.position if self.source == _name(source) else 0
@@ -170,7 +177,7 @@ class _Conversion:
         self.report.num_converted = len(self.done)
         digest = hashlib.sha256()
         for number in range(self.number):
-            with (self.target / f"regions-{number:04d}.arrow").open("rb") as file:
+            with shard_file(self.target, number).open("rb") as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())
         facts = {"digest": digest.hexdigest(), "width": self.width, "num_images": len(self.done)}
         write_atomically(self.target / WHOLE, json.dumps(facts) + "\n")
@@ -209,10 +216,23 @@ class _Conversion:
 
     def _write(self) -> None:
         if self.images:
-            write_shard(self.target, self.number, self.images, self.rows, source=self.source, position=self.position)
+            metadata = digest_of(self._metadata(self.images)) if self.objects else ""
+            write_shard(
+                self.target,
+                self.number,
+                self.images,
+                self.rows,
+                source=self.source,
+                position=self.position,
+                metadata=metadata,
+            )
             self.number += 1
             self.images.clear()
             self.rows.clear()
+
+    def _metadata(self, images: Sequence[str]) -> dict[str, str]:
+        names = [name for name in map(metadata_name, images) if name in self.pictures]
+        return {name: hashlib.sha256(self.pictures.read(name)).hexdigest() for name in names}
 
     def _named(self, kind: str) -> str:
         return "\n".join(self.report.findings.named[kind])

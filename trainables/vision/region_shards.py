@@ -10,6 +10,7 @@ regions.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,9 @@ import numpy as np
 import pyarrow as pa
 
 from trainables.cache import written_whole
+from trainables.data.boxes import metadata_name
+from trainables.data.manifest import digest_of
+from trainables.errors import UnreadableData
 from trainables.strangers import parsing
 
 FOLDER = "regions"
@@ -42,6 +46,13 @@ class Shard:
     """Name of the feature file that the last image is from."""
     position: int
     """Where the next entry of that source begins."""
+    metadata: str = ""
+    """Digest of the metadata files by which regions were put in the order of objects; empty where none had to be."""
+
+    def is_outdated(self, metadata: Mapping[str, str]) -> bool:
+        """Return whether the metadata files (name -> digest) are others than those that gave the order."""
+        names = map(metadata_name, self.images)
+        return self.metadata not in ("", digest_of({name: metadata[name] for name in names if name in metadata}))
 
 
 def write_shard(
@@ -52,16 +63,18 @@ def write_shard(
     *,
     source: str,
     position: int,
+    metadata: str = "",
 ) -> None:
     """Write a file whole: `rows` are the (features, boxes) of each image, as `image_rows` gives them."""
     starts = np.cumsum([0, *(len(features) for features, _ in rows)]).tolist()
     width = rows[0][0].shape[1] if rows else 1
     features = np.concatenate([features for features, _ in rows]) if rows else np.zeros((0, width), np.float16)
     boxes = np.concatenate([boxes for _, boxes in rows]) if rows else np.zeros((0, 7), np.float32)
-    facts = {"images": list(images), "starts": starts, "source": source, "position": position}
+    made_of = {"source": source, "position": position, "metadata": metadata}
+    facts = {"images": list(images), "starts": starts, **made_of}
     batch = pa.RecordBatch.from_arrays([_fixed(features, np.float16), _fixed(boxes, np.float32)], ["features", "box"])
     batch = batch.replace_schema_metadata({_FACTS: json.dumps(facts).encode()})
-    with written_whole(folder / _name(number)) as scratch, pa.OSFile(str(scratch), "wb") as file:
+    with written_whole(shard_file(folder, number)) as scratch, pa.OSFile(str(scratch), "wb") as file:
         with pa.ipc.new_file(file, batch.schema) as writer:
             writer.write_batch(batch)
 
@@ -74,7 +87,7 @@ def read_shards(folder: Path) -> list[Shard]:
 def shard_files(folder: Path) -> list[Path]:
     """Return the files that are there, in their order, up to the first that is missing."""
     found: list[Path] = []
-    while (path := folder / _name(len(found))).is_file():
+    while (path := shard_file(folder, len(found))).is_file():
         found.append(path)
     return found
 
@@ -90,6 +103,19 @@ def converted_images(image_folder: Path) -> frozenset[str]:
     return frozenset(image for path in converted_files(image_folder) for image in _open(path).images)
 
 
+def require_order(image_folder: Path, metadata: Mapping[str, str]) -> None:
+    """Raise UnreadableData if converted regions stand in an order that other metadata files gave.
+
+    `metadata`: name -> digest, of those that are there now.
+    """
+    for path in converted_files(image_folder):
+        if _open(path).is_outdated(metadata):
+            raise UnreadableData(
+                f"{path}: its regions stand in the order of objects of metadata files that have come or changed "
+                "since; convert them again: ablate data prepare --regions"
+            )
+
+
 def image_rows(features: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return (N + 1, F) features and (N + 1, 7) boxes: the whole image, then its N regions.
 
@@ -102,8 +128,9 @@ def image_rows(features: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.
     return np.concatenate([whole, features]).astype(np.float16), placed.astype(np.float32)
 
 
-def _name(number: int) -> str:
-    return f"regions-{number:04d}.arrow"
+def shard_file(folder: Path, number: int) -> Path:
+    """Return the file of a number."""
+    return folder / f"regions-{number:04d}.arrow"
 
 
 def _fixed(values: np.ndarray, dtype: type) -> pa.FixedSizeListArray:
@@ -129,6 +156,7 @@ def _open(path: Path) -> Shard:
             boxes=boxes,
             source=str(facts["source"]),
             position=int(facts["position"]),
+            metadata=str(facts.get("metadata", "")),
         )
 
 

@@ -382,3 +382,25 @@ def test_a_table_of_names_may_begin_with_a_byte_order_mark(tmp_path: Path) -> No
     (tmp_path / "names.json").write_bytes(b'\xef\xbb\xbf{"7": "film/a.jpg"}')
 
     assert read_names(tmp_path / "names.json") == {"7": "film/a.jpg"}
+
+
+def test_regions_in_the_order_of_objects_of_other_metadata_are_refused_until_they_are_converted_again(
+    tmp_path: Path,
+) -> None:
+    folder = make_vcr(tmp_path / "vcr", train=1)
+    write_lines(folder / "train.jsonl", [vcr_row("train-0")])
+    metadata, held = folder / "vcr1images/film/a@0.json", tmp_path / "held.json"
+    objects = [[25, 25, 100, 100, 0.9], [0, 0, 50, 50, 0.9], [0, 90, 10, 100, 0.9]]
+    write_json(metadata, {"boxes": objects, "width": 100, "height": 100})
+    metadata.rename(held)
+    write_lmdb(tmp_path / "features", {"a@0": as_msgpack(uniter(features_of(1)))})
+    convert(folder, "vcr", [tmp_path / "features"])
+    data_content("vcr", str(folder), tmp_path)
+    held.rename(metadata)
+    with pytest.raises(UnreadableData, match=r"regions-0000\.arrow: its regions stand.*convert them again"):
+        data_content("vcr", str(folder), tmp_path)
+
+    convert(folder, "vcr", [tmp_path / "features"])
+    data_content("vcr", str(folder), tmp_path)
+    features, _, _ = open_regions(tmp_path, str(folder / "vcr1images")).read(["film/a@0.jpg"])
+    np.testing.assert_allclose(features[0, 1:3], features_of(1)[::-1], atol=2e-3)
