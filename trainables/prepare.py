@@ -16,6 +16,7 @@ from filelock import Timeout
 from trainables.config import TeacherConfig
 from trainables.config import TrialConfig
 from trainables.config import canonical
+from trainables.data.examples import TaskSplit
 from trainables.errors import MissingData
 from trainables.students.presets import sees_pictures
 from trainables.teachers.digest import BUNDLED
@@ -101,13 +102,34 @@ def _prepare_data(configs: Sequence[TrialConfig], cache: Path, progress: Progres
     for task, data in tasks_of(configs):
         if data not in PRESETS:
             data_content(task, data, cache, progress)  # what has changed since the plan, workers are to notice
-        for split in (load_split(task, data, name, cache) for name in splits_of(task, data)):
+        splits = [load_split(task, data, name, cache) for name in splits_of(task, data)]
+        for split in splits:
             if split.split in ("train", "val") and not split.examples:
                 raise MissingData(f"{data}: no example of {task} is in split {split.split!r}; a trial needs some")
-            if split.labelled or pictured(split, cache):
-                build_regions(split, cache, progress)
-                if (task, data) in with_pixels:
-                    build_pixels(split, cache, progress)
+        read = [split for split in splits if split.labelled or pictured(split, cache)]
+        pixels = (task, data) in with_pixels
+        if data not in PRESETS:
+            _require_new_pictures(read, cache, progress, pixels=pixels)
+        for split in read:
+            build_regions(split, cache, progress, decoded=True)
+            if pixels:
+                build_pixels(split, cache, progress, decoded=True)
+
+
+def _require_new_pictures(splits: Sequence[TaskSplit], cache: Path, progress: Progress, *, pixels: bool) -> None:
+    """Decode the pictures of all splits that are new, so that all bad ones are named before anything is computed."""
+    from trainables.data.picture_check import require_pictures
+    from trainables.vision.pixels import REMEDY
+    from trainables.vision.pixels import new_pixel_images
+    from trainables.vision.regions import new_region_images
+
+    wanted: dict[str, dict[str, None]] = {}
+    for split in splits:
+        new = wanted.setdefault(split.image_folder, {})
+        new.update(dict.fromkeys(new_region_images(split, cache, progress)))
+        new.update(dict.fromkeys(new_pixel_images(split, cache, progress) if pixels else ()))
+    for folder, images in wanted.items():
+        require_pictures(Path(folder), list(images), progress, remedy=REMEDY if pixels else "")
 
 
 def _require_pictures(blocks: Iterable[FeatureBlock], cache: Path, progress: Progress) -> None:

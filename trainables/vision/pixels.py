@@ -36,7 +36,7 @@ SHARD = 500
 """Pictures a shard: 75 MB, and what an interruption may cost."""
 PIXELS_VERSION = 2
 """Raised when code changes the pixels of a picture, or what they are kept under."""
-_REMEDY = (
+REMEDY = (
     "Students that read pixels need the pictures themselves, not only region features; student.visual_input=regions "
     "does without."
 )
@@ -76,8 +76,16 @@ def open_pixels(cache: Path, image_folder: str) -> PixelRows:
     return PixelRows(shards=tuple(shards), places=places, digests=known_digests(image_folder, cache))
 
 
-def build_pixels(split: TaskSplit, cache: Path, progress: Progress) -> None:
+def new_pixel_images(split: TaskSplit, cache: Path, progress: Progress) -> list[str]:
+    """Return the images of a split whose pictures `build_pixels` would read."""
+    digests, known = picture_digests(split, cache, progress), open_pixels(cache, split.image_folder).places
+    return [image for image in images_of(split) if digests.get(image) not in known]
+
+
+def build_pixels(split: TaskSplit, cache: Path, progress: Progress, *, decoded: bool = False) -> None:
     """Store what is missing of the pixels of a split's images; what exists is left alone.
+
+    Every picture that is new is decoded first, unless the caller has done so (`decoded`).
 
     Raises:
         MissingData: pictures are not in the image folder.
@@ -86,9 +94,9 @@ def build_pixels(split: TaskSplit, cache: Path, progress: Progress) -> None:
     folder = _folder(cache)
     folder.mkdir(parents=True, exist_ok=True)
     digests = picture_digests(split, cache, progress)
-    known = open_pixels(cache, split.image_folder).places
-    wanted = [image for image in images_of(split) if digests.get(image) not in known]
-    require_pictures(Path(split.image_folder), wanted, progress, remedy=_REMEDY)
+    wanted = new_pixel_images(split, cache, progress)
+    if not decoded or any(image not in digests for image in wanted):
+        require_pictures(Path(split.image_folder), wanted, progress, remedy=REMEDY)
     new = {digests[image]: image for image in wanted}
     pictures, left = Pictures(Path(split.image_folder)), list(new)
     for start in range(0, len(left), SHARD):

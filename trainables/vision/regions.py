@@ -202,10 +202,22 @@ def _paths_file(folder: Path, image_folder: str) -> Path:
     return folder / f"paths-{hashlib.sha256(image_folder.encode()).hexdigest()[:12]}.json"
 
 
-def build_regions(split: TaskSplit, cache: Path, progress: Progress) -> None:
+def new_region_images(split: TaskSplit, cache: Path, progress: Progress) -> list[str]:
+    """Return the images of a split whose pictures `build_regions` would read."""
+    if (Path(split.image_folder) / FOLDER / WHOLE).is_file():
+        return []
+    digests = picture_digests(split, cache, progress)
+    folder = regions_folder(cache)
+    _, places = _open_shards(folder, tuple(_shard_folders(folder)))
+    keys = {image: _key(digest, split.boxes.get(image, ())) for image, digest in digests.items()}
+    return [image for image in images_of(split) if keys.get(image) not in places]
+
+
+def build_regions(split: TaskSplit, cache: Path, progress: Progress, *, decoded: bool = False) -> None:
     """Compute what is missing of the region features of a split's images; what exists is left alone.
 
-    Every picture that is new is decoded first, so that all bad ones are named before anything is computed.
+    Every picture that is new is decoded first, so that all bad ones are named before anything is computed, unless
+    the caller has done so (`decoded`).
 
     Raises:
         MissingData: pictures are not there; or a detector's features were converted for the data set, and images of
@@ -219,9 +231,9 @@ def build_regions(split: TaskSplit, cache: Path, progress: Progress) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     digests = picture_digests(split, cache, progress)
     found = {image: _key(digest, split.boxes.get(image, ())) for image, digest in digests.items()}
-    _, places = _open_shards(folder, tuple(_shard_folders(folder)))
-    wanted = [image for image in images_of(split) if found.get(image) not in places]
-    require_pictures(Path(split.image_folder), wanted, progress)
+    wanted = new_region_images(split, cache, progress)
+    if not decoded or any(image not in found for image in wanted):
+        require_pictures(Path(split.image_folder), wanted, progress)
     missing = {found[image]: image for image in wanted}
     keys_left = list(missing)
     for start in range(0, len(keys_left), SHARD):

@@ -12,6 +12,8 @@ from tests.unit.trainables.real_layouts import make_vcr
 from tests.unit.trainables.real_layouts import snli_ve_row
 from tests.unit.trainables.real_layouts import write_json
 from tests.unit.trainables.real_layouts import write_lines
+from trainables.config import TaskConfig
+from trainables.config import TrialConfig
 from trainables.data import picture_check
 from trainables.data.content import data_content
 from trainables.data.convert import check
@@ -25,6 +27,7 @@ from trainables.data.picture_check import looked_at
 from trainables.data.picture_check import require_pictures
 from trainables.errors import MissingData
 from trainables.errors import UnreadableData
+from trainables.prepare import prepare
 from trainables.vision.pixels import build_pixels
 from trainables.vision.regions import build_regions
 
@@ -141,3 +144,14 @@ def test_a_list_of_pictures_left_out_names_no_file_elsewhere(damaged: Path, tmp_
     (damaged / "left_out.json").write_text('["../../passwd"]')
     with pytest.raises(UnreadableData, match=r"left_out\.json: .*outside the image folder"):
         load_split("snli_ve", str(damaged), "train", tmp_path / "cache")
+
+
+def test_a_preparation_names_the_bad_pictures_of_all_splits_together(damaged: Path, tmp_path: Path) -> None:
+    write_lines(damaged / "snli_ve_train.jsonl", [snli_ve_row("a", Flickr30K_ID="3")])
+    write_lines(damaged / "snli_ve_dev.jsonl", [snli_ve_row("b", Flickr30K_ID="4")])
+    write_lines(damaged / "snli_ve_test.jsonl", [snli_ve_row("c", Flickr30K_ID=number) for number in "56"])
+    config = TrialConfig(task=TaskConfig(name="snli_ve", data=str(damaged)))
+    with pytest.raises(UnreadableData, match=r"4 of 4 pictures are missing or damaged") as raised:
+        prepare([config], tmp_path / "cache", quiet)
+
+    assert all(f"{number}.jpg: " in str(raised.value) for number in (3, 4, 5, 6))
