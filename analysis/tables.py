@@ -32,13 +32,15 @@ from analysis.verdicts import holds
 
 Style = Literal["plain", "rich", "markdown"]
 
+_ENDLESS = 100_000  # columns: names are whole off a terminal
 _WIDE = 100  # conditions side by side in Markdown, which has no width
 
 
 def effects_table(uri: str, study: str, *, style: Style = "plain", width: int = 120) -> str:
     """Return question, answer and result tables of `study` in the store at `uri`.
 
-    `rich` has colours for a terminal of `width` columns, `plain` the same lines without; `markdown` is for a page.
+    `rich` has colours for a terminal of `width` columns, `plain` none, and tables as wide as they need; `markdown` is
+    for a page.
     Failed and missing trials are counted below the tables. Raises `AnalysisError` without such a study.
     """
     return results_table(load(uri, study), study, style=style, width=width)
@@ -91,13 +93,13 @@ def _terminal(said: list[str], grids: list[Grid], notes: list[str], style: Style
     file = io.StringIO()
     console = Console(
         file=file,
-        width=width,
+        width=_ENDLESS if style == "plain" else width,
         force_terminal=style == "rich",
         no_color=True if style == "plain" else None,
         highlight=False,
     )
     for line in said:
-        console.print(Text(line))
+        console.print(Text(line), width=width)
     console.print()
     for grid in grids:
         console.print(Text(grid.title, style="underline"))

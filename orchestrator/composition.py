@@ -330,7 +330,7 @@ def serve_report(store: Store, study: str, *, port: int, every: float) -> Served
 def effects_table(store: Store, study: str) -> str:
     """Return question, answer and result tables as text for standard output, or why trials cannot be compared.
 
-    On a terminal as wide as that, and in colour; elsewhere in plain text of 120 columns.
+    On a terminal as wide as that, and in colour; elsewhere in plain text, sentences in 120 columns, tables whole.
     """
     from rich.console import Console
 
@@ -338,9 +338,10 @@ def effects_table(store: Store, study: str) -> str:
     from analysis.tables import effects_table as table_of
 
     console = Console()
-    style, width = ("rich", console.width) if console.is_terminal else ("plain", 120)
     try:
-        return table_of(store.uri, study, style=style, width=width)
+        if console.is_terminal:
+            return table_of(store.uri, study, style="rich", width=console.width)
+        return table_of(store.uri, study)
     except IncomparableError as error:
         return f"{error}\n"
 

@@ -143,13 +143,13 @@ def cells_table(cells: Sequence[CellProgress], metric: str, *, line_each: bool =
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
     for cell in cells:
-        best = [Text("" if cell.best is None else f"{cell.best:.4f}")] if metric else []
+        value = [Text("" if cell.best is None else f"{cell.best:.4f}")] if metric else []
         search = Text(f"{cell.search_done}/{cell.search_total}")
         confirm = Text(f"{cell.confirm_done}/{cell.confirm_total}")
         stopped = [Text(str(cell.stopped or ""))] if stops else []
         failed = Text(str(cell.failed or ""))
-        name = CellName(cell.cell, one_line=line_each)
-        table.add_row(name, search, confirm, *stopped, failed, *best, Text(cell.state))
+        cell_name = CellName(cell.cell, one_line=line_each)
+        table.add_row(cell_name, search, confirm, *stopped, failed, *value, Text(cell.state))
     return table
 
 

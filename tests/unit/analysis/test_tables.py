@@ -171,3 +171,12 @@ def test_a_complete_study_has_no_shortfall_and_the_reference_no_difference() -> 
 def test_an_unknown_study_is_an_error_and_no_empty_table(store_uri: str) -> None:
     with pytest.raises(analysis.AnalysisError, match="small, unfinished"):
         effects_table(store_uri, "other")
+
+
+def test_off_a_terminal_names_are_whole_however_long(tmp_path: Path) -> None:
+    long = "a_factor_whose_name_says_everything_there_is_to_say_about_this" * 4
+    StudyResults(arms=("plain", f"{long}_1", f"{long}_2"), control="", conditions={}).write(str(tmp_path))
+
+    words = effects_table(str(tmp_path), "lowshot").split()
+
+    assert {f"{long}_1", f"{long}_2"} <= set(words)
