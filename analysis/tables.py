@@ -115,12 +115,10 @@ def _terminal(said: list[str], grids: list[Grid], notes: list[str], style: Style
 
 
 def _colour(text: str) -> str:
-    """Bold only where a difference is shown, in colours told apart by all common kinds of colour vision."""
-    if "(▲)" in text or "(▼)" in text:  # not so if the failed trials had been worst
-        return ""
-    if "▲" in text or text in ("better", "higher"):
+    """Bold only where a difference is shown that failed trials could not undo; colours for all kinds of vision."""
+    if text.endswith("▲") or text in ("better", "higher"):
         return "bold blue"
-    return "bold dark_orange" if "▼" in text or text in ("worse", "lower") else ""
+    return "bold dark_orange" if text.endswith("▼") or text in ("worse", "lower") else ""
 
 
 def _markdown(said: list[str], grids: list[Grid], notes: list[str]) -> str:

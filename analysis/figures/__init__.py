@@ -188,7 +188,8 @@ def _study_figures(results: Results, study: str, found: Findings) -> list[Figure
 
 
 _FILLED = (
-    "Filled: a difference was shown after correction; hollow: none was shown, or there are too few pairs to show one."
+    "Filled: a difference was shown after correction; hollow: none was shown, there are too few pairs to show one, or "
+    "failed trials could undo it."
 )
 
 

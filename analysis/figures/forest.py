@@ -104,7 +104,7 @@ def points_of(rows: Iterable[Row]) -> Points:
             "shown": row["verdict"] in SHOWN and holds(row),  # drawn as a filled point
             "p_corrected": row["p_corrected"],
             "n": row["n_pairs"],
-            "verdict": row["verdict"],
+            "verdict": row["verdict"] if holds(row) else f"{row['verdict']}; at worst: {row['verdict_if_worst']}",
             "kind": "mean",
         }
         for row in rows
