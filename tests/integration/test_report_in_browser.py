@@ -41,7 +41,7 @@ STUDY = StudyResults(
 )
 FIGURES = [
     "effects", "low_shot", "effects_by_condition", "shift", "trade_off", "learning", "cost", "search_slices",
-    "search_parallel", "search_importance", "search_learning",
+    "search_parallel", "search_learning",
 ]  # fmt: skip
 
 
