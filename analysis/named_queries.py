@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.resources import files
 
-from search_spaces.wording import nearest
+from search_spaces.nearest import nearest
 
 _FOLDER = files("analysis") / "queries"
 _SUFFIX = ".sql"

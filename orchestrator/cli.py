@@ -148,45 +148,63 @@ def run(
 
 @ablate.command()
 @click.argument("words", metavar="STUDY... [OVERRIDES]...", nargs=-1, required=True, shell_complete=study_names)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: a list with one object a study.")
 @boundary
-def check(words: tuple[str, ...]) -> None:
+def check(words: tuple[str, ...], as_json: bool) -> None:
     """Check study files: print every mistake at once, with its place and remedy.
+
+    Of a sound study: what its comparisons can show, warnings, and what is not on this machine.
 
     \b
     ablate check quickstart
     ablate check my_study.yaml other.yaml search.trials=8
     """
+    import json
+
     from orchestrator import composition
+    from orchestrator.checked import checked_values
+    from orchestrator.checked import refused_values
     from orchestrator.whereabouts import place
     from orchestrator.whereabouts import store_uri
     from search_spaces.errors import StudyError
 
     studies, overrides = told_apart(words)
-    found_mistakes = False
+    found_mistakes, values = False, []
     for source in studies:
         try:
             checked = composition.load(source, overrides)
+            absent = composition.absent(checked.cells)
+            values.append(checked_values(source, checked, absent))
+            if as_json:
+                continue
             click.echo(f"{source}: no mistakes{_count(checked.warnings)}; {_size(checked.study, checked.cells)}")
             click.echo(f"  records in {place(store_uri(None, checked.study))}")
             _tell(checked)
+            for line in absent:
+                click.echo(f"  not here: {line}")
         except StudyError as error:
             found_mistakes = True
-            click.echo(str(error), err=True)
+            values.append(refused_values(source, error.mistakes))
+            if not as_json:
+                click.echo(str(error), err=True)
+    if as_json:
+        click.echo(json.dumps(values, indent=2))
     sys.exit(EXIT_MISTAKE if found_mistakes else 0)
 
 
 @ablate.command()
 @study_and_overrides()
 @STORE
+@click.option("--json", "as_json", is_flag=True, help="Print the counts, the cost and what `check --json` says.")
 @boundary
-def plan(study: str, overrides: tuple[str, ...], store: str | None) -> None:
+def plan(study: str, overrides: tuple[str, ...], store: str | None, as_json: bool) -> None:
     """Print the cells and trials of STUDY: what is recorded, what is owed, what that is expected to cost.
 
     \b
     ablate plan quickstart
     ablate plan my_study.yaml search.trials=8
     """
-    _print_plan(study, overrides, store)
+    _print_plan(study, overrides, store, as_json=as_json)
 
 
 @ablate.command()
@@ -294,8 +312,14 @@ for command in (*ANSWERS, export, data, simulate, student, teacher):
     ablate.add_command(command)
 
 
-def _print_plan(source: str, overrides: tuple[str, ...], uri: str | None, *, retry_failed: bool = False) -> None:
+def _print_plan(
+    source: str, overrides: tuple[str, ...], uri: str | None, *, retry_failed: bool = False, as_json: bool = False
+) -> None:
+    import json
+    from dataclasses import asdict
+
     from orchestrator import composition
+    from orchestrator.checked import checked_values
     from orchestrator.costs import expected_cost
     from orchestrator.earlier import earlier_lines
     from orchestrator.overview import console
@@ -306,7 +330,7 @@ def _print_plan(source: str, overrides: tuple[str, ...], uri: str | None, *, ret
     checked = composition.load(source, overrides)
     study, cells = checked.study, checked.cells
     store = composition.open_store(uri, study)
-    _tell_store(store, study, ["plan", source, *overrides])
+    _tell_store(store, study, ["plan", source, *overrides], to_stderr=as_json)
     with composition.display(False, doing="plan") as shown:
         queue, missing = composition.planned_queue(
             study, cells, store, cache_folder(), shown.preparing, retry_failed=retry_failed
@@ -315,8 +339,14 @@ def _print_plan(source: str, overrides: tuple[str, ...], uri: str | None, *, ret
     planned = {trial.id for trial in queue.trials()}
     earlier = [] if missing else earlier_lines(study, queue.cells, records, planned)
     cost = expected_cost(queue.cells, queue.known, records)
-    print_plan(console(), queue, cost, missing=missing, earlier=earlier)
-    _tell(checked)
+    if as_json:
+        counts = {"taken": queue.num_taken, "owed": queue.owed(), "missing": missing}
+        counts["recorded"] = len(planned & queue.known.keys()) - queue.num_taken
+        values = checked_values(source, checked, composition.absent(cells))
+        click.echo(json.dumps(values | counts | {"cost": asdict(cost)}, indent=2))
+    else:
+        print_plan(console(), queue, cost, missing=missing, earlier=earlier)
+        _tell(checked)
     print_problems(console(stderr=True), store.problems)
 
 

@@ -83,6 +83,14 @@ def load(source: str, overrides: Sequence[str] = ()) -> LoadedStudy:
     )
 
 
+def absent(cells: Sequence[Cell]) -> tuple[str, ...]:
+    """Return one line for each data set or file of these cells that is not on this machine."""
+    from trainables.absent import absent as absent_of
+    from trainables.config import TrialConfig
+
+    return absent_of(TrialConfig.model_validate(cell.config) for cell in cells)
+
+
 def open_store(uri: str | None, study: Study | None = None) -> Store:
     """Open the store that the option, ABLATE_STORE, the study file or the default names, in this order."""
     from orchestrator.store import Store

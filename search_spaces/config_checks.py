@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from search_spaces.arms import Arm
 from search_spaces.configuration import leaves
+from search_spaces.configuration import negligible
 from search_spaces.configuration import replaced
 from search_spaces.configuration import unusual
 from search_spaces.configuration import value_at
@@ -62,8 +63,11 @@ class ConfigChecks:
 
     def _unusual(self, base: BaseModel) -> Iterator[Mistake]:
         for path in leaves(type(base)):
-            if (better := unusual(type(base), path, value_at(base, path))) is not None:
-                yield self.document.warning(("base", *path.split(".")), shown(value_at(base, path)), better)
+            place, value = ("base", *path.split(".")), value_at(base, path)
+            if (expected := negligible(value)) is not None:
+                yield self.document.mistake(place, shown(value), expected)
+            elif (better := unusual(type(base), path, value)) is not None:
+                yield self.document.warning(place, shown(value), better)
 
     def _forbidden(self, cell: Cell, changes: Mapping[str, Any]) -> Iterator[Mistake]:
         if not cell.space:  # most cells; a copy of each would be felt

@@ -26,6 +26,10 @@ from search_spaces.wording import phrase
 Config = TypeVar("Config", bound=BaseModel)
 
 
+LEAST = 1e-9
+"""Size of a number that makes a difference anywhere."""
+
+
 def is_group(annotation: Any) -> TypeGuard[type[BaseModel]]:
     """Whether a field of this type has fields of its own."""
     return isinstance(annotation, type) and issubclass(annotation, BaseModel)
@@ -92,6 +96,12 @@ def constraints(annotation: Any) -> tuple[Any, ...]:
     """What pydantic holds values of this type to, those of an optional one included."""
     own = getattr(annotation, "__metadata__", ())
     return (*own, *(part for member in get_args(annotation) for part in getattr(member, "__metadata__", ())))
+
+
+def negligible(value: Any) -> str | None:
+    """What a number had to be that is not 0 and yet too small for anything; None where it is not so."""
+    is_small = isinstance(value, float) and 0 < abs(value) < LEAST
+    return f"0, or at least {LEAST:g}".replace("e-0", "e-") if is_small else None
 
 
 def unusual(config_type: type[BaseModel], path: str, value: Any) -> str | None:

@@ -7,7 +7,6 @@ and ``.nan`` are text too. Nothing is constructed but mappings, lists and scalar
 from __future__ import annotations
 
 import codecs
-import math
 import re
 import unicodedata
 from collections.abc import Callable
@@ -138,7 +137,7 @@ class _Builder:
         except (KeyError, ValueError):
             self.note(place, line, f"the tag {node.tag} on {text[:40]!r}", "a plain value without a tag")
             return None
-        if isinstance(value, int | float) and not (math.isfinite(value) and abs(value) <= MOST):
+        if isinstance(value, int | float) and not abs(value) <= MOST:
             self.note(place, line, text if len(text) < 40 else f"{text[:36]} ...", f"a number of at most {MOST:.0e}")
             return None
         return value

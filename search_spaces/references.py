@@ -17,6 +17,7 @@ from search_spaces.configuration import expectation
 from search_spaces.configuration import groups
 from search_spaces.configuration import kinds
 from search_spaces.configuration import leaves
+from search_spaces.configuration import negligible
 from search_spaces.configuration import options
 from search_spaces.configuration import unusual
 from search_spaces.document import Document
@@ -75,7 +76,7 @@ class References:
             yield self.document.mistake(place, f"an unknown field {path}", one_of(path, choices))
 
     def _value(self, place: Place, path: str, value: Any) -> Iterator[Mistake]:
-        expected = expectation(self.config_type, path, value)
+        expected = expectation(self.config_type, path, value) or negligible(value)
         if expected is not None:
             yield self.document.mistake(place, shown(value), expected)
         elif (better := unusual(self.config_type, path, value)) is not None:

@@ -6,19 +6,9 @@ from typing import Annotated
 from typing import Any
 from typing import Self
 
-from pydantic import AfterValidator
 from pydantic import BaseModel
 from pydantic import ConfigDict
 from pydantic import Field
-
-LEAST_WEIGHT = 1e-9
-
-
-def _weighs(value: float) -> float:
-    if 0 < value < LEAST_WEIGHT:
-        raise ValueError(f"0, or at least {LEAST_WEIGHT}")
-    return value
-
 
 Text = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^\S(.*\S)?$")]
 """A name or a path: one line, with no blank at either end."""
@@ -28,8 +18,8 @@ Rate = Annotated[
 ]
 """A learning rate."""
 Temperature = Annotated[float, Field(ge=1e-4, le=1e4)]
-Weight = Annotated[float, Field(ge=0, le=1e6), AfterValidator(_weighs)]
-"""0 switches off what it weighs; anything else is large enough to matter."""
+Weight = Annotated[float, Field(ge=0, le=1e6)]
+"""0 switches off what it weighs."""
 
 
 class Frozen(BaseModel):

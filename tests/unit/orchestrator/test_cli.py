@@ -506,3 +506,22 @@ def test_after_an_edit_the_plan_names_the_field_that_made_the_records_others(com
     ):
         assert "of 8 earlier records of this study 8 differ in optim.batch_size (" in told
         assert "-> 48)" in told
+
+
+def test_check_says_which_files_are_not_on_this_machine(command: Command) -> None:
+    printed = command("check", "clip_td_vcr").stdout
+    assert "  not here: task.data: data/vcr: no such folder" in printed
+    assert "  not here: student.init: no file at checkpoints/uniter-base.pt" in printed
+    assert "  not here: teacher.checkpoint: no file at checkpoints/clip-vit-b-16.pt" in printed
+
+
+def test_check_and_plan_answer_in_json(command: Command) -> None:
+    sound, refused = json.loads(command("check", "little.yaml", "quickstat", "--json").stdout)
+    assert (sound["study"], sound["mistakes"], sound["absent"]) == ("little", [], [])
+    assert [(warning["path"], warning["line"]) for warning in sound["warnings"]] == [("seeds.confirm", 8)]
+    assert [(family["family"], family["pairs"], family["pairs_needed"]) for family in sound["families"]] == [
+        ("primary", [2, 2], 6)
+    ]
+    assert [mistake["found"] for mistake in refused["mistakes"]] == ["no such study"]
+    planned = json.loads(command("plan", "little.yaml", "--json").stdout)
+    assert (planned["recorded"], planned["owed"], planned["families"]) == (0, 8, sound["families"])

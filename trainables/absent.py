@@ -1,0 +1,34 @@
+"""Files that trials would read and that are not on this machine, looked for by name alone. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Iterator
+from pathlib import Path
+
+from trainables.config import TrialConfig
+from trainables.data.layout import missing_files
+from trainables.data.mini.spec import PRESETS
+from trainables.errors import MissingData
+from trainables.students.presets import starting_files
+
+
+def absent(configs: Iterable[TrialConfig]) -> tuple[str, ...]:
+    """Return one line for each data set, checkpoint or vocabulary of `configs` that is not here, each once."""
+    return tuple(dict.fromkeys(line for config in configs for line in _absent(config)))
+
+
+def _absent(config: TrialConfig) -> Iterator[str]:
+    task = config.task
+    if task.data not in PRESETS:
+        folder = Path(task.data).expanduser()
+        if missing := missing_files(task.name, folder):
+            what = "no such folder" if not folder.is_dir() else f"without {', '.join(missing)}"
+            yield f"task.data: {folder}: {what}, so {task.name} cannot be read from it"
+    try:
+        starting_files(config.student)
+    except MissingData as error:
+        yield str(error)
+    checkpoint = config.teacher.checkpoint
+    if config.distillation.distils and checkpoint is not None and not Path(checkpoint).expanduser().exists():
+        yield f"teacher.checkpoint: no file at {checkpoint}; give the path of one that is there"
