@@ -32,6 +32,8 @@ from trainables.data.sources import BLIND_IMAGES
 from trainables.data.sources import Source
 from trainables.data.sources import is_carved
 from trainables.data.tokens import plain_text
+from trainables.file_digests import Stamp
+from trainables.file_digests import stamp_of
 
 LEAST_QUESTIONS = 9
 """An answer is an output class if it is the most frequent answer of so many questions of train and val together."""
@@ -149,11 +151,11 @@ def vocabulary(folder: Path) -> tuple[str, ...]:
     layout = layout_of("vqa", folder)
     splits = ("train",) if layout is VQA_CP else ("train", "val")
     paths = [folder / layout.files_of(split)[-1] for split in splits]
-    return _counted_vocabulary(tuple((path, path.stat().st_mtime_ns) for path in paths))
+    return _counted_vocabulary(tuple((path, stamp_of(path.stat())) for path in paths))
 
 
 @lru_cache(maxsize=4)
-def _counted_vocabulary(paths: tuple[tuple[Path, int], ...]) -> tuple[str, ...]:
+def _counted_vocabulary(paths: tuple[tuple[Path, Stamp], ...]) -> tuple[str, ...]:
     counts: Counter[str] = Counter()
     for path, _ in paths:
         counts.update(
