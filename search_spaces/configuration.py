@@ -106,8 +106,9 @@ def negligible(value: Any) -> str | None:
 
 def unusual(config_type: type[BaseModel], path: str, value: Any) -> str | None:
     """What the value of the leaf at `path` had better be, and why; None where it is as usual."""
-    said = leaves(config_type)[path].json_schema_extra
-    most = said.get("usual_maximum") if isinstance(said, dict) else None
+    extra = leaves(config_type)[path].json_schema_extra
+    said = extra if isinstance(extra, dict) else {}
+    most = said.get("usual_maximum")
     if not isinstance(most, int | float) or not isinstance(value, int | float) or value <= most:
         return None
     return f"at most {most}, as {said['beyond']}"

@@ -13,6 +13,7 @@ from search_spaces.domains import DOMAINS
 from search_spaces.errors import StudyError
 from search_spaces.load import load_study
 from search_spaces.study import Study
+from tests.helpers.sources import ROOT
 from tests.helpers.study_text import load
 from tests.helpers.study_text import loaded
 from trainables.arms import ARMS
@@ -72,9 +73,20 @@ def test_what_the_page_says_of_a_shipped_study_is_what_check_prints() -> None:
     assert [line for line in printed if not line.startswith("  records in ")] == told.splitlines()
 
 
-@pytest.mark.parametrize("snippet", SNIPPETS)
-def test_every_study_on_the_page_can_answer_its_question(snippet: str) -> None:
-    if snippet.startswith("# mistaken"):
-        return
-    whole = yaml.safe_load(snippet) if snippet.startswith("# yaml-") else AROUND | yaml.safe_load(snippet)
-    assert [str(warning) for warning in loaded(yaml.safe_dump(whole, sort_keys=False)).warnings] == []
+def _studies(page: Path) -> list[str]:
+    """The studies of a page, whole: what a snippet leaves out is as in `AROUND`."""
+    blocks = re.findall(r"^```yaml\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    read = [yaml.safe_load(block) for block in blocks if not block.startswith("# mistaken")]
+    parts = [part for part in read if part.keys() <= Study.model_fields.keys()]
+    return [yaml.safe_dump(AROUND | part, sort_keys=False) for part in parts]
+
+
+@pytest.mark.parametrize(
+    "study", [pytest.param(study, id=page.name) for page in sorted(ROOT.glob("docs/*.md")) for study in _studies(page)]
+)
+def test_every_study_in_the_documents_can_answer_its_question(study: str) -> None:
+    assert [str(warning) for warning in loaded(study).warnings] == []
+
+
+def test_the_documents_hold_studies_on_several_pages() -> None:
+    assert len([page for page in ROOT.glob("docs/*.md") if _studies(page)]) >= 2
