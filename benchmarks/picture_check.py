@@ -7,7 +7,8 @@ The pictures are JPEGs of 640 x 480 and about 95 kB: smooth colours with noise o
 names as asked for, so that the disk's cache holds them. Three ways: the plain loop (`Pictures.picture`, what a reader
 without a check of its own would do), the check in one process (a plain JPEG is decoded at an eighth of its size), and
 the check as the command runs it, in a process a core, which includes starting them. One damaged picture in each must
-be found. Where other work has the cores, the processor time of a picture says more than the rate. The last line is one JSON object.
+be found. Where other work has the cores, the processor time of a picture says more than the rate. The last line is
+one JSON object.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ Progress = Callable[[str, int, int], None]
 STAGE = "decode pictures"
 NUM_NAMED = 5
 _BATCH = 50
-_FEW = 500
+_FEW = 1000
 """So many pictures are decoded before further processes have started."""
 
 
