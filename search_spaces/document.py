@@ -7,6 +7,7 @@ and ``.nan`` are text too. Nothing is constructed but mappings, lists and scalar
 from __future__ import annotations
 
 import codecs
+import math
 import re
 import unicodedata
 from collections.abc import Callable
@@ -28,8 +29,8 @@ MOST_BYTES = 256 * 1024
 MOST_DEPTH = 24
 MOST_VALUES = 20_000
 """After aliases are expanded."""
-MOST = 1e18
-"""Of a number, whole or not; no field takes a larger one."""
+MOST = 10**18
+"""Of a whole number; no field takes a larger one."""
 _TAG = "tag:yaml.org,2002:"
 
 
@@ -137,8 +138,8 @@ class _Builder:
         except (KeyError, ValueError):
             self.note(place, line, f"the tag {node.tag} on {text[:40]!r}", "a plain value without a tag")
             return None
-        if isinstance(value, int | float) and not abs(value) <= MOST:
-            self.note(place, line, text if len(text) < 40 else f"{text[:36]} ...", f"a number of at most {MOST:.0e}")
+        if (isinstance(value, int) and abs(value) > MOST) or (isinstance(value, float) and math.isinf(value)):
+            self.note(place, line, text if len(text) < 40 else f"{text[:36]} ...", "a number that a field can take")
             return None
         return value
 

@@ -56,9 +56,10 @@ def _numbers(shape: str, *, whole: bool = False, positive: bool = False) -> Call
 
 def _check_steps(low: float, high: float, step: float) -> None:
     _require(step > 0, "[low, high, step] with step > 0")
+    _require((high - low) / step < MOST_STEPS, f"[low, high, step] with at most {MOST_STEPS} multiples, or uniform")
+    _require(max(abs(low), abs(high)) / step < 1e12, "[low, high, step] with a step that the bounds are multiples of")
     multiples = all(math.isclose(bound / step, round(bound / step), abs_tol=1e-9) for bound in (low, high))
     _require(multiples, "[low, high, step] with low and high multiples of step")
-    _require((high - low) / step < MOST_STEPS, f"[low, high, step] with at most {MOST_STEPS} multiples, or uniform")
 
 
 def _options(value: Any) -> Any:

@@ -45,8 +45,9 @@ def _remedy(path: Path, bare: bool) -> str:
     here = [name for name in (path.name, f"{path.name}.yaml") if os.path.isfile(path.with_name(name))]
     if bare and here:
         return f"a path, ./{here[0]}, because a bare name means a shipped study ({names})"
-    beside = [file.name for file in path.parent.glob("*.y*ml")] if os.path.isdir(path.parent) and not bare else []
-    near = nearest(path.name, beside) or nearest(path.stem, shipped())
+    beside = [file.stem for file in path.parent.glob("*.y*ml")] if os.path.isdir(path.parent) and not bare else []
+    like = nearest(path.stem, beside)
+    near = f"{like}{path.suffix or '.yaml'}" if like else nearest(path.stem, shipped())
     known = f"the path of a file or a shipped study ({names})"
     return f"{near}? Give {known}" if near else known
 
