@@ -19,6 +19,7 @@ from search_spaces.domains import Choice
 from search_spaces.domains import Domain
 from search_spaces.study import Study
 from trainables.cache import written_whole
+from trainables.strangers import parsing
 
 if TYPE_CHECKING:
     import optuna
@@ -39,7 +40,9 @@ def export_searches(store: Store, study: str, target: Path) -> int:
     if target.exists():
         raise ExportError(f"{target}: it is there already; remove it, or give another file with --output")
     content = store.study(study)
-    design = Study.model_validate({name: content[name] for name in Study.model_fields if name in content})
+    place = f"store {store.uri!r}: study.json of {study!r} is no whole study"
+    with parsing(place, "`ablate run` writes it anew", ExportError):
+        design = Study.model_validate({name: content[name] for name in Study.model_fields if name in content})
     cells: dict[str, list[Record]] = {}
     for record in records_of(store.table(study)):
         if record.phase == "search":

@@ -50,3 +50,11 @@ def test_a_place_that_cannot_be_written_is_an_error_of_the_system(tmp_path: Path
     store.write_study("simulated", study_content(study, queue.plan()))
     with pytest.raises(FileNotFoundError, match="none"):
         export_searches(store, "simulated", tmp_path / "none" / "searches.db")
+
+
+def test_a_study_json_that_is_no_whole_study_is_named(tmp_path: Path) -> None:
+    store = Store.open(str(tmp_path / "store"))
+    store.write_study("older", {"study": "older", "target": {"metric": "val/accuracy", "mode": "max"}})
+
+    with pytest.raises(ExportError, match=r"study\.json of 'older' is no whole study: .*`ablate run` writes it anew"):
+        export_searches(store, "older", tmp_path / "searches.db")
