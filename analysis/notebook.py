@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from analysis.errors import AnalysisError
 from analysis.formats import text_cells
+from orchestrator.errors import StoreError
 
 if TYPE_CHECKING:
     from analysis.results import Results
@@ -23,10 +25,18 @@ def page_of(results: Results) -> str:
     """Return HTML: a table of the studies, one of their primary comparisons, and the names of the views."""
     from analysis.query import VIEWS
 
-    tables = [_table(results.arrow(sql)) for sql in (_STUDIES, _PRIMARY)]
+    tables = [_answer(results, sql) for sql in (_STUDIES, _PRIMARY)]
     found = "".join(f"<p>{escape(problem)}</p>" for problem in results.problems)
     views = ", ".join(f"<code>{name}</code>" for name in VIEWS)
     return f"{''.join(tables)}{found}<p>Views: {views}; <code>results.pandas('effects')</code> or any SQL.</p>"
+
+
+def _answer(results: Results, sql: str) -> str:
+    """Return the table, or why there is none: an exception here would leave the notebook without a page."""
+    try:
+        return _table(results.arrow(sql))
+    except (AnalysisError, StoreError) as error:
+        return f"<p>{escape(str(error))}</p>"
 
 
 def _table(answer: pa.Table) -> str:

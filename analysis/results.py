@@ -126,6 +126,10 @@ class Results:
 
         return polars.DataFrame(self.arrow(asked))
 
+    def __repr__(self) -> str:
+        """Return which studies these are and how to ask them."""
+        return f"Results of {', '.join(self.studies)} in {self._store.uri!r}; ask results.pandas('effects') or any SQL"
+
     def _repr_html_(self) -> str:
         """Return the studies and their primary comparisons, for a notebook."""
         from analysis.notebook import page_of

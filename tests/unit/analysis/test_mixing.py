@@ -65,3 +65,14 @@ def test_a_view_or_an_answer_is_a_data_frame_in_one_line_and_shown_in_a_notebook
     page = results._repr_html_()
     assert "Does &lt;b&gt;it&lt;/b&gt; help?" in page
     assert "clip_td" in page
+
+
+def test_results_that_cannot_be_compared_show_themselves_in_a_notebook_and_say_why(tmp_path: Path) -> None:
+    StudyResults().write(str(tmp_path), _other_data)
+    results = analysis.load(str(tmp_path), "lowshot")
+
+    page = results._repr_html_()
+
+    assert "Does distillation help when little is labelled?" in page
+    assert "other data" in page
+    assert repr(results).startswith("Results of lowshot in ")
