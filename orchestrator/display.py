@@ -82,6 +82,7 @@ class PlainDisplay(QuietDisplay):
         self._clock = clock
         self._doing = doing
         self._activity = Activity(clock)
+        self._activity.begin("loading")
         self._trials: Trials | None = None
         self._said_at = clock()
         self._writing = threading.RLock()

@@ -35,6 +35,7 @@ class LiveDisplay:
         self._clock = clock
         self._doing = doing
         self._activity = Activity(clock)
+        self._activity.begin("loading")
         self._trials: Trials | None = None
         self._cells: Table | None = None
         self._total = self._done = 0

@@ -73,6 +73,11 @@ def test_a_slow_first_run_is_never_silent(run: Run) -> None:
     assert "trials under way, the last one ended 54 s ago" in run.lines[-1]
 
 
+def test_what_happens_before_the_first_stage_is_not_silent_either(run: Run) -> None:
+    run.wait(20)
+    assert run.lines == ["loading, 9 s so far", "loading, 18 s so far"]
+
+
 def test_a_quick_stage_takes_two_lines(run: Run) -> None:
     for done in range(101):
         run.display.preparing("teacher labels", done, 100)
