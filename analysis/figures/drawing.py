@@ -92,7 +92,7 @@ def panel_width(panels: int) -> int:
 
 def tooltip(*fields: str) -> list[alt.Tooltip]:
     """Return what a point tells: `arm`, `difference`, ...; a field ends with `:N` where it is text."""
-    return [alt.Tooltip(field, title=_SPOKEN.get(field.partition(":")[0])) for field in fields]
+    return [alt.Tooltip(field, title=_SPOKEN.get(field.partition(":")[0], alt.Undefined)) for field in fields]
 
 
 _SPOKEN = {

@@ -128,7 +128,7 @@ def test_arrow_keys_tell_interval_n_and_p_of_each_mean(watched: Watched) -> None
     page.keyboard.press("ArrowRight")
     first = told.text_content() or ""
     assert all(
-        said in first for said in ("arm: clip_td", "less: shuffled_teacher", "interval from: 0.0", "n (pairs): 12")
+        said in first for said in ("arm: clip_td", "less: shuffled_teacher", "interval from: 0.0", "n (pairs): 10")
     )
     assert "p, corrected: 0.0" in first and page.locator("#vg-tooltip-element.visible").count() == 1
     page.keyboard.press("ArrowRight")
