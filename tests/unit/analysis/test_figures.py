@@ -104,7 +104,7 @@ def test_the_effects_hold_claims_primary_comparisons_and_arms_less_controls() ->
     ]  # fmt: skip
     assert all(point["n"] == 12 and point["low"] < point["difference"] < point["high"] for point in means)
     told = {
-        tip["title"]
+        tip.get("title")
         for part in drawn["vconcat"]
         for layer in part["layer"]
         for tip in layer["encoding"].get("tooltip", [])
