@@ -59,9 +59,10 @@ def _records(folder: Path) -> int:
     return len(list((folder / "store/studies/stopped/trials").glob("*.arrow.gz")))
 
 
-def _until(condition: Callable[[], bool]) -> None:
+def _until(condition: Callable[[], bool], driver: subprocess.Popen[str]) -> None:
     deadline = time.monotonic() + 60
     while not condition():
+        assert driver.poll() is None, driver.communicate()[1]
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
@@ -75,7 +76,7 @@ def test_a_signal_ends_a_run_with_its_status_and_no_lease_is_left(
     number: signal.Signals, status: int, start: Callable[[str], subprocess.Popen[str]], tmp_path: Path
 ) -> None:
     driver = start("0.3")
-    _until(lambda: _records(tmp_path) >= 2)
+    _until(lambda: _records(tmp_path) >= 2, driver)
     driver.send_signal(number)
     _, told = driver.communicate(timeout=60)
 
@@ -94,7 +95,7 @@ def test_the_next_run_removes_the_lease_of_a_killed_one_although_it_owes_nothing
     assert start("0").wait(timeout=60) == 0
     (tmp_path / "stopped.yaml").write_text(STUDY.replace("[1, 2, 3, 4, 5, 6]", "[1, 2, 3, 4, 5, 6, 7, 8]"))
     driver = start("0.5")
-    _until(lambda: any(name.endswith(".owner") for name in _leases(tmp_path)))
+    _until(lambda: any(name.endswith(".owner") for name in _leases(tmp_path)), driver)
     driver.kill()
     driver.communicate()
     assert len(_leases(tmp_path)) == 2

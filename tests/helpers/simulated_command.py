@@ -21,7 +21,7 @@ def _simulated(seconds: float) -> None:
         return local, lambda configs, progress: None
 
     composition.engine = engine
-    composition.inputs = lambda cache: make_inputs()
+    composition.inputs = lambda cache, progress: make_inputs()
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import errno
 import os
 import signal
 from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -25,6 +26,14 @@ def _run(action: Callable[[], None]) -> Result:
         action()
 
     return CliRunner().invoke(command, [])
+
+
+@pytest.fixture(autouse=True)
+def _heeded() -> Iterator[None]:
+    """Undo what a shell does to programs that it starts in the background: they ignore SIGINT."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def _full() -> None:
