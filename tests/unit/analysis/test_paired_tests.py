@@ -26,7 +26,7 @@ def test_wilcoxon_is_scipys_and_exact_for_few_pairs() -> None:
 @pytest.mark.parametrize("kind", ["distinct", "tied", "with zeros"])
 def test_wilcoxon_is_scipys_for_any_number_of_pairs_one_by_one_and_together(pairs: int, kind: str) -> None:
     rng = np.random.default_rng(pairs)
-    values = rng.normal(0.3, 1, (7, pairs))
+    values = rng.normal(0.3, 1, (2, pairs))  # scipy takes seconds for an exact test with ties
     if kind != "distinct":
         values = np.round(values + (5 if kind == "tied" else 0), 0 if kind == "with zeros" else 1)
     samples = [row for row in values if row.any()]
