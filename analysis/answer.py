@@ -90,7 +90,8 @@ def _no_differences(rows: Sequence[Row], plan: StudyPlan) -> list[str]:
     return [
         f"No difference to {plan.reference} was shown on {plan.headline} for {_named(rows)} (corrected p {p_value} at "
         f"least, {min(row['n_pairs'] for row in rows)} blocks); the data allow differences from "
-        f"{numbers.interval(*bounds)}."
+        f"{numbers.interval(*bounds)}.",
+        *fragile(rows),
     ]
 
 

@@ -36,8 +36,8 @@ _CORRECTED = {
 
 BLOCKS = "A block is one task under one seed; its value is the mean over the task's conditions"
 AT_WORST = (
-    "at worst: the verdict if the lost pairs had spoken against the difference as far as any two trials are apart; "
-    "where it is another one, the difference rests on failures being random"
+    "at worst: the verdict if the pairs lost to failed trials had spoken against it, as far as any two trials of one "
+    "seed are apart; where it differs, the verdict rests on failures being random"
 )
 _JUDGED = ("difference", "95 % interval", "p corrected", "blocks", "verdict")
 _LONG = 12
@@ -73,7 +73,7 @@ def where_of(claim: Claim) -> str:
 
 
 def mark_of(row: Mapping[str, Any]) -> str:
-    """Return the sign of a row's verdict; in brackets where it would not hold if the lost trials had been worst."""
+    """Return the sign of a row's verdict; in brackets where it would not hold if the lost pairs had been worst."""
     mark = MARKS[row["verdict"]]
     return mark if holds(row) else f"({mark})"
 
@@ -124,7 +124,7 @@ def legend(marked: Sequence[Mapping[str, Any]], plan: StudyPlan) -> str:
         needed = max(row["pairs_needed"] for row in marked if row["verdict"] == NOT_ENOUGH)
         marks[-1] += f" (these comparisons need {needed} pairs to show anything)"
     if not all(map(holds, marked)):
-        marks.append("in brackets: not so if the failed trials had been worst")
+        marks.append("in brackets: another verdict if the failed trials had been worst")
     corrected = _CORRECTED[plan.comparisons.correction]
     judged = f"sign-flip test, {corrected}, alpha {plan.comparisons.alpha:g}"
     return "; ".join([*marks, judged, *_looks(plan)])

@@ -19,7 +19,7 @@ def judged(row: Row, arm: str, against: str, place: str) -> str:
     """Say what was found of the first arm of `row` against the other; `place`: on which metric, and where."""
     if row["verdict"] in SHOWN:
         said = f"{arm} is {row['verdict']} than {against} {place}, by {amount(row)} ({_support(row)})"
-        return said if holds(row) else f"{said}; {_WORST} this says: {row['verdict_if_worst']}"
+        return f"{said}{_at_worst(row)}"
     if row["verdict"] == NOT_ENOUGH:
         return (
             f"not enough seeds to show a difference between {arm} and {against} {place}: {row['pairs_needed']} "
@@ -29,7 +29,7 @@ def judged(row: Row, arm: str, against: str, place: str) -> str:
     allowed = "" if low is None else f"; the data allow differences from {numbers.interval(low, high)}"
     return (
         f"no difference between {arm} and {against} was shown {place} "
-        f"(corrected p {numbers.p_text(row['p_corrected'])}, {row['n_pairs']} blocks){allowed}"
+        f"(corrected p {numbers.p_text(row['p_corrected'])}, {row['n_pairs']} blocks){allowed}{_at_worst(row)}"
     )
 
 
@@ -53,6 +53,10 @@ def sentence(text: str) -> str:
 def listed(names: Sequence[str]) -> str:
     """Return `a, b and c`."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _at_worst(row: Row) -> str:
+    return "" if holds(row) else f"; {_WORST} the verdict would be: {row['verdict_if_worst']}"
 
 
 def _support(row: Row) -> str:

@@ -64,7 +64,7 @@ class Judgement:
     """Least pairs with which it could show anything, given the others' p-values."""
     verdict: str
     if_worst: str
-    """The verdict if the lost pairs had spoken against what is shown."""
+    """The verdict if the lost pairs had spoken against it: against a difference shown, or for one where none is."""
 
 
 def judge(family: Sequence[Paired], plan: StudyPlan, *, has_merit: bool) -> list[Judgement]:
@@ -73,14 +73,26 @@ def judge(family: Sequence[Paired], plan: StudyPlan, *, has_merit: bool) -> list
     `has_merit`: whether more, or less, is better, so that a difference is not only higher or lower.
     """
     shares = [plan.spent(*item.arms) for item in family]
-    found = _judged([item.differences for item in family], shares, plan, has_merit)
-    if not any(item.lost and one.verdict in SHOWN for item, one in zip(family, found, strict=True)):
+    observed = [item.differences for item in family]
+    found = _judged(observed, shares, plan, has_merit)
+    if not any(item.lost for item in family):
         return found
-    worst = _judged([_at_worst(item) for item in family], shares, plan, has_merit)
-    return [
-        replace(one, if_worst=other.verdict) if one.verdict in SHOWN else one
-        for one, other in zip(found, worst, strict=True)
+    undone = _judged([_against(item) for item in family], shares, plan, has_merit)
+    # What is shown is observed; only what is not shown may be a difference that the lost pairs hide.
+    hidden = [
+        item.differences if one.verdict in SHOWN else _furthest(item) for item, one in zip(family, found, strict=True)
     ]
+    revealed = _judged(hidden, shares, plan, has_merit)
+    return [_beside(*judged) for judged in zip(found, undone, revealed, strict=True)]
+
+
+def _beside(found: Judgement, undone: Judgement, revealed: Judgement) -> Judgement:
+    """Say beside a verdict what it would be at worst. Too few seeds say nothing that could be wrong."""
+    if found.verdict in SHOWN:
+        return replace(found, if_worst=undone.verdict)
+    if found.verdict == NO_DIFFERENCE and revealed.verdict in SHOWN:
+        return replace(found, if_worst=revealed.verdict)
+    return found
 
 
 def verdict_columns(judgement: Judgement) -> dict[str, Any]:
@@ -152,7 +164,15 @@ def _verdict(
     return "better" if rises == (plan.target.mode == "max") else "worse"
 
 
-def _at_worst(item: Paired) -> tuple[float, ...]:
-    """The differences, with each lost pair as far as it may have been on the other side of what is shown."""
-    side = 1.0 if math.fsum(item.differences) > 0 else -1.0
-    return (*item.differences, *(pair.known - side * pair.most for pair in item.lost))
+def _against(item: Paired) -> tuple[float, ...]:
+    """The differences, with each lost pair as far as it may have been on the other side of their sum."""
+    return _with_lost(item, -1.0 if math.fsum(item.differences) > 0 else 1.0)
+
+
+def _furthest(item: Paired) -> tuple[float, ...]:
+    """The differences, with each lost pair as far as it may have been on the side where their sum is the greatest."""
+    return max((_with_lost(item, side) for side in (1.0, -1.0)), key=lambda sample: abs(math.fsum(sample)))
+
+
+def _with_lost(item: Paired, side: float) -> tuple[float, ...]:
+    return (*item.differences, *(pair.known + side * pair.most for pair in item.lost))

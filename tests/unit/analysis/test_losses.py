@@ -82,6 +82,32 @@ def test_a_difference_that_failures_of_the_worst_trials_make_would_not_hold() ->
     assert contrast["verdict_if_worst"] != "better"
 
 
+@pytest.mark.parametrize(("mode", "effect_of_it"), [("max", -0.012), ("min", 0.012)])
+def test_failures_that_hide_a_harm_leave_no_plain_sign_of_no_difference(mode: str, effect_of_it: float) -> None:
+    study = StudyResults(effect={"clip_td": effect_of_it}, noise=0.012, comparisons=COMPARISONS, mode=mode)
+    assert effect(study)["verdict"] == "worse"
+
+    keep = losing(worst_blocks(study, 3), instead=as_failed)
+    row = effect(study, keep)
+
+    assert (row["verdict"], row["verdict_if_worst"]) == ("no difference shown", "worse")
+    assert mark_of(row) == "(=)"
+
+
+def test_one_failure_hides_no_difference_where_nothing_is_near_one() -> None:
+    for block in worst_blocks(WEAK, 12):
+        row = effect(WEAK, losing({block}, instead=as_failed))
+        assert (row["verdict"], row["verdict_if_worst"]) == ("no difference shown",) * 2
+
+
+def test_too_few_seeds_say_nothing_that_lost_ones_could_change() -> None:
+    study = StudyResults(effect={"clip_td": 0.05}, confirm=(1, 2, 3))
+
+    row = effect(study, losing({("vqa", 3)}, instead=as_failed))
+
+    assert (row["verdict"], row["verdict_if_worst"]) == ("not enough seeds",) * 2
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_completed_trial_without_a_finite_value_is_lost_too(value: float) -> None:
     def diverged(record: Record) -> Record:
@@ -170,7 +196,7 @@ def test_a_mark_stands_in_brackets_where_the_verdict_would_not_hold() -> None:
 
     assert line[-1] == "better\nat worst: no difference shown"
     assert mark_of(next(row for row in primary if row["arm"] == "clip_td")) == "(▲)"
-    assert "in brackets: not so if the failed trials had been worst" in legend(primary, plan)
+    assert "in brackets: another verdict if the failed trials had been worst" in legend(primary, plan)
 
 
 def test_a_look_ends_no_arm_whose_difference_rests_on_failures() -> None:
@@ -207,5 +233,15 @@ def test_table_and_answer_say_that_a_difference_rests_on_failures(tmp_path: Path
     table = results_table(analysis.load(str(tmp_path)), "lowshot")
 
     assert AT_WORST in table and "at worst: no" in table
-    assert "had the failed trials been worst, this says: no difference shown" in table
+    assert "had the failed trials been worst, the verdict would be: no difference shown" in table
     assert AT_WORST not in results_table(analysis.load(WEAK.write(str(tmp_path / "whole")).uri), "lowshot")
+
+
+def test_the_answer_says_where_failures_may_hide_a_difference(tmp_path: Path) -> None:
+    study = StudyResults(effect={"clip_td": -0.012}, noise=0.012)
+    study.write(str(tmp_path), losing(worst_blocks(study, 3), instead=as_failed))
+
+    table = results_table(analysis.load(str(tmp_path)), "lowshot")
+
+    assert "had the failed trials been worst, the verdict would be: worse" in table
+    assert AT_WORST in table and "at worst: worse" in table
