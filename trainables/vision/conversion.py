@@ -10,7 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from collections.abc import Collection
 from collections.abc import Iterable
+from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
@@ -32,6 +34,7 @@ from trainables.data.manifest import digest_of
 from trainables.data.pictures import Pictures
 from trainables.errors import MissingData
 from trainables.errors import UnreadableData
+from trainables.file_digests import stamp_of
 from trainables.strangers import printable
 from trainables.vision.feature_files import ImageRegions
 from trainables.vision.feature_files import read_features
@@ -48,6 +51,8 @@ from trainables.vision.region_shards import shard_file
 from trainables.vision.region_shards import write_shard
 
 Progress = Callable[[str, int, int], None]
+SOURCES = "sources.json"
+"""What the sources were when they were last read: a file that was replaced is converted again."""
 UNREADABLE = "entry unreadable"
 OTHER_IMAGE = "entry of no image of the data set"
 TWICE = "image a second time"
@@ -108,7 +113,10 @@ def convert_regions(
             objects=task == "vcr",
             report=RegionReport(num_images=len(images)),
         )
-        conversion.resume(read_shards(target))
+        stamps = {str(source.absolute()): _stamp(source) for source in sources}
+        replaced = _replaced(target / SOURCES, stamps)
+        conversion.resume(read_shards(target), replaced)
+        write_atomically(target / SOURCES, json.dumps(stamps) + "\n")
         for source in _left(sources, conversion.source):
             conversion.convert(source, progress)
         return conversion.finish(images)
@@ -123,6 +131,23 @@ def _left(sources: Sequence[Path], begun: str) -> Sequence[Path]:
 def _name(source: Path) -> str:
     stat = (source / "data.mdb" if (source / "data.mdb").is_file() else source).stat()
     return f"{source.name}|{stat.st_size if not source.is_dir() else 0}"
+
+
+def _stamp(source: Path) -> list[int]:
+    """Return bytes and latest times of a source's files. In a file of its own: shards are part of trials' identity."""
+    files = [source / "data.mdb", *source.glob("*.npz")] if source.is_dir() else [source]
+    stamps = [stamp_of(path.stat()) for path in files if path.is_file()] or [(0, 0, 0)]
+    sizes, modified, changed = zip(*stamps, strict=True)
+    return [sum(sizes), max(modified), max(changed)]
+
+
+def _replaced(memory: Path, stamps: Mapping[str, list[int]]) -> frozenset[str]:
+    """Return the names of the sources that have changed since the last conversion read them."""
+    try:
+        known = dict(json.loads(memory.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):  # only a memory: without it a source counts as the one before
+        return frozenset()
+    return frozenset(Path(path).name for path, stamp in stamps.items() if known.get(path, stamp) != stamp)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -142,8 +167,12 @@ class _Conversion:
     images: list[str] = field(default_factory=list)
     rows: list[tuple[np.ndarray, np.ndarray]] = field(default_factory=list)
 
-    def resume(self, shards: Sequence[Shard]) -> None:
-        kept = list(takewhile(lambda shard: not shard.is_outdated(self._metadata(shard.images)), shards))
+    def resume(self, shards: Sequence[Shard], replaced: Collection[str]) -> None:
+        def is_kept(shard: Shard) -> bool:
+            name = shard.source.rpartition("|")[0]
+            return name not in replaced and not shard.is_outdated(self._metadata(shard.images))
+
+        kept = list(takewhile(is_kept, shards))
         for number in range(len(kept), len(shards)):
             shard_file(self.target, number).unlink()
         for shard in kept:

@@ -404,3 +404,24 @@ def test_regions_in_the_order_of_objects_of_other_metadata_are_refused_until_the
     data_content("vcr", str(folder), tmp_path)
     features, _, _ = open_regions(tmp_path, str(folder / "vcr1images")).read(["film/a@0.jpg"])
     np.testing.assert_allclose(features[0, 1:3], features_of(1)[::-1], atol=2e-3)
+
+
+def test_a_feature_file_that_was_replaced_under_its_name_is_converted_again_and_those_behind_it(
+    vqa: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conversion, "PER_SHARD", 10)
+    train, val = vqa_features(tmp_path / "train.tsv", range(40)), vqa_features(tmp_path / "val.tsv", range(900, 909))
+    convert(vqa, "vqa", [train, val])
+    first = {path: path.stat().st_mtime_ns for path in (vqa / "regions").glob("regions-000[0-3].arrow")}
+    size = val.stat().st_size
+    val.write_text("".join(tsv_row(i, features_of(i + 1), lxmert=False) + "\n" for i in range(900, 909)))
+    assert val.stat().st_size == size
+    report = convert(vqa, "vqa", [train, val])
+
+    assert (report.num_converted, report.findings.counts) == (49, {})
+    assert {path: path.stat().st_mtime_ns for path in first} == first
+    features, _, _ = open_regions(tmp_path, str(vqa)).read(["val2014/COCO_val2014_000000000903.jpg"])
+    np.testing.assert_allclose(features[0, 1:], features_of(904), atol=2e-3)
+
+    vqa_features(val, range(900, 905))  # another size
+    assert convert(vqa, "vqa", [train, val]).num_converted == 45
