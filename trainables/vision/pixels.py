@@ -10,9 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -22,6 +19,7 @@ from pathlib import Path
 import numpy as np
 from PIL.Image import Resampling
 
+from trainables.cache import folder_written_whole
 from trainables.data.examples import TaskSplit
 from trainables.data.manifest import images_of
 from trainables.data.manifest import known_digests
@@ -30,6 +28,7 @@ from trainables.data.picture_check import require_pictures
 from trainables.data.pictures import DECODING_VERSION
 from trainables.data.pictures import Pictures
 from trainables.errors import MissingData
+from trainables.strangers import parsing
 
 PICTURE_SIZE = 224
 SHARD = 500
@@ -67,12 +66,13 @@ class PixelRows:
 
 
 def open_pixels(cache: Path, image_folder: str) -> PixelRows:
-    """Open the pixels of one image folder, as far as `build_pixels` has stored them."""
+    """Open the pixels of one image folder, as far as `build_pixels` has stored them. Raises UnreadableData."""
     shards, places = [], {}
     for number, part in enumerate(_parts(_folder(cache))):
-        shards.append(np.load(part / "pixels.npy", mmap_mode="r"))
-        for row, digest in enumerate(json.loads((part / "pictures.json").read_text(encoding="utf-8"))):
-            places[digest] = (number, row)
+        with parsing(str(part), "remove this folder; the same command then makes it anew"):
+            shards.append(np.load(part / "pixels.npy", mmap_mode="r"))
+            for row, digest in enumerate(json.loads((part / "pictures.json").read_text(encoding="utf-8"))):
+                places[digest] = (number, row)
     return PixelRows(shards=tuple(shards), places=places, digests=known_digests(image_folder, cache))
 
 
@@ -114,15 +114,11 @@ def _parts(folder: Path) -> list[Path]:
 
 
 def _write(folder: Path, wanted: Mapping[str, str], pictures: Pictures) -> None:
-    """Write one shard of pictures (digest -> image) whole: into a scratch folder first, then renamed."""
-    scratch = Path(tempfile.mkdtemp(dir=folder, prefix="building-"))
-    try:
+    """Write one shard of pictures (digest -> image)."""
+    name = hashlib.sha256("".join(wanted).encode()).hexdigest()[:12]
+    with folder_written_whole(folder / f"shard-{len(_parts(folder)):04d}-{name}") as scratch:
         np.save(scratch / "pixels.npy", np.stack([_pixels(pictures, *picture) for picture in wanted.items()]))
         (scratch / "pictures.json").write_text(json.dumps(list(wanted)), encoding="utf-8")
-        name = hashlib.sha256("".join(wanted).encode()).hexdigest()[:12]
-        os.rename(scratch, folder / f"shard-{len(_parts(folder)):04d}-{name}")
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _pixels(pictures: Pictures, digest: str, image: str) -> np.ndarray:

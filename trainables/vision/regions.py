@@ -16,8 +16,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -28,6 +26,7 @@ from typing import Protocol
 
 import numpy as np
 
+from trainables.cache import folder_written_whole
 from trainables.cache import write_atomically
 from trainables.data.examples import TaskSplit
 from trainables.data.manifest import images_of
@@ -38,6 +37,7 @@ from trainables.data.pictures import Pictures
 from trainables.errors import MissingData
 from trainables.file_digests import Stamp
 from trainables.file_digests import stamp_of
+from trainables.strangers import parsing
 from trainables.vision.pooling import GRID
 from trainables.vision.pooling import MAX_REGIONS
 from trainables.vision.pooling import Box
@@ -56,6 +56,7 @@ SHARD = 1000
 BATCH = 4  # larger activations miss a CPU's cache: twice as fast as 32
 REGIONS_VERSION = 2
 """Raised when code changes the features of a picture, or what they are kept under."""
+_ANEW = "remove it; the same command then makes it anew"
 
 Progress = Callable[[str, int, int], None]
 
@@ -152,25 +153,27 @@ def open_regions(cache: Path, image_folder: str) -> RegionFeatures:
 
     Raises:
         FileNotFoundError: they were not built (`build_regions`).
+        UnreadableData: a file of them is damaged.
     """
     whole = Path(image_folder) / FOLDER / WHOLE
     if whole.is_file():
         return _open_converted(whole, tuple(stamp_of(path.stat()) for path in shard_files(whole.parent)))
     folder = regions_folder(cache)
-    keys = json.loads(_paths_file(folder, image_folder).read_text())
+    keys = _known_keys(_paths_file(folder, image_folder))
     shards, places = _open_shards(folder, tuple(_shard_folders(folder)))
     return RegionFeatures(shards=shards, places=places, keys=keys)
 
 
 @functools.lru_cache(maxsize=2)
 def _open_converted(whole: Path, _: tuple[Stamp, ...]) -> RegionFeatures:
-    facts = json.loads(whole.read_text(encoding="utf-8"))
+    with parsing(str(whole), "remove its folder and convert the features again"):
+        width = int(json.loads(whole.read_text(encoding="utf-8"))["width"])
     shards = read_shards(whole.parent)
     places = {
         image: (number, position) for number, shard in enumerate(shards) for position, image in enumerate(shard.images)
     }
     keys = {image: image for image in places}
-    return RegionFeatures(shards=tuple(shards), places=places, keys=keys, width=facts["width"], of_trunk=False)
+    return RegionFeatures(shards=tuple(shards), places=places, keys=keys, width=width, of_trunk=False)
 
 
 def _digest(*parts: str) -> str:
@@ -182,15 +185,16 @@ def _open_shards(folder: Path, names: tuple[str, ...]) -> tuple[tuple[_Shard, ..
     shards, places = [], {}
     for number, name in enumerate(names):
         part = folder / name
-        shards.append(
-            _Shard(
-                features=np.asarray(np.load(part / "features.npy", mmap_mode="r")),  # plain: cut three times as fast
-                boxes=np.asarray(np.load(part / "boxes.npy", mmap_mode="r")),
-                starts=np.load(part / "starts.npy"),
+        with parsing(str(part), _ANEW):
+            shards.append(
+                _Shard(
+                    features=np.asarray(np.load(part / "features.npy", mmap_mode="r")),  # plain: cut thrice as fast
+                    boxes=np.asarray(np.load(part / "boxes.npy", mmap_mode="r")),
+                    starts=np.load(part / "starts.npy"),
+                )
             )
-        )
-        for position, key in enumerate(json.loads((part / "keys.json").read_text())):
-            places[key] = (number, position)
+            for position, key in enumerate(json.loads((part / "keys.json").read_text())):
+                places[key] = (number, position)
     return tuple(shards), places
 
 
@@ -200,6 +204,12 @@ def _shard_folders(folder: Path) -> list[str]:
 
 def _paths_file(folder: Path, image_folder: str) -> Path:
     return folder / f"paths-{hashlib.sha256(image_folder.encode()).hexdigest()[:12]}.json"
+
+
+def _known_keys(paths_file: Path) -> dict[str, str]:
+    content = paths_file.read_text()
+    with parsing(str(paths_file), _ANEW):
+        return dict(json.loads(content))
 
 
 def new_region_images(split: TaskSplit, cache: Path, progress: Progress) -> list[str]:
@@ -240,7 +250,7 @@ def build_regions(split: TaskSplit, cache: Path, progress: Progress, *, decoded:
         block = keys_left[start : start + SHARD]
         _write_shard(folder, {key: missing[key] for key in block}, split, digests, progress, start, len(keys_left))
     paths_file = _paths_file(folder, split.image_folder)
-    keys: dict[str, str] = json.loads(paths_file.read_text()) if paths_file.exists() else {}
+    keys = _known_keys(paths_file) if paths_file.exists() else {}
     if keys | found != keys:
         write_atomically(paths_file, json.dumps(keys | found))
 
@@ -286,13 +296,12 @@ def _write_shard(
             boxes.append(places)
             starts.append(starts[-1] + len(rows))
         progress("region features", earlier + min(start + BATCH, len(images)), total)
-    scratch = Path(tempfile.mkdtemp(dir=folder, prefix="building-"))
-    np.save(scratch / "features.npy", np.concatenate(features).astype(np.float16))
-    np.save(scratch / "boxes.npy", np.concatenate(boxes).astype(np.float32))
-    np.save(scratch / "starts.npy", np.asarray(starts, dtype=np.int64))
-    (scratch / "keys.json").write_text(json.dumps(list(missing)))
     name = hashlib.sha256("".join(missing).encode()).hexdigest()[:12]
-    os.rename(scratch, folder / f"shard-{len(_shard_folders(folder)):04d}-{name}")
+    with folder_written_whole(folder / f"shard-{len(_shard_folders(folder)):04d}-{name}") as scratch:
+        np.save(scratch / "features.npy", np.concatenate(features).astype(np.float16))
+        np.save(scratch / "boxes.npy", np.concatenate(boxes).astype(np.float32))
+        np.save(scratch / "starts.npy", np.asarray(starts, dtype=np.int64))
+        (scratch / "keys.json").write_text(json.dumps(list(missing)))
 
 
 def _encode(

@@ -18,8 +18,10 @@ from trainables.vision.pooling import pooled
 from trainables.vision.pooling import positions
 from trainables.vision.pooling import relative_boxes
 from trainables.vision.regions import REGION_WIDTH
+from trainables.vision.regions import _open_shards
 from trainables.vision.regions import build_regions
 from trainables.vision.regions import open_regions
+from trainables.vision.regions import regions_folder
 
 
 def quiet(what: str, done: int, total: int) -> None:
@@ -139,3 +141,13 @@ def test_nothing_is_kept_of_a_picture_that_changes_while_it_is_computed(
         build_regions(split_of(folder, {"a.jpg": ()}), tmp_path, quiet)
 
     assert not list(tmp_path.rglob("features.npy"))
+
+
+@pytest.mark.parametrize("name", ["features.npy", "keys.json", "paths-*.json"])
+def test_damaged_features_of_the_cache_are_named_with_a_remedy(pictures: Path, tmp_path: Path, name: str) -> None:
+    build_regions(split_of(pictures, {"a.jpg": ((0.0, 0.0, 50.0, 50.0),)}), tmp_path, quiet)
+    (stored,) = regions_folder(tmp_path).rglob(name)
+    stored.write_bytes(stored.read_bytes()[:-1])
+    _open_shards.cache_clear()
+    with pytest.raises(UnreadableData, match="remove it; the same command then makes it anew"):
+        open_regions(tmp_path, str(pictures))

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 import trainables.data.manifest as manifest_module
@@ -25,6 +26,8 @@ from trainables.data.convert import prepare_examples
 from trainables.data.load import load_split
 from trainables.data.manifest import known_digests
 from trainables.data.manifest import look
+from trainables.data.tables import read_table
+from trainables.data.tables import write_table
 from trainables.digests import Digests
 from trainables.digests import InputDigests
 from trainables.errors import MissingData
@@ -275,3 +278,14 @@ def test_a_worker_notices_changed_annotations_without_a_look(vcr: Path, tmp_path
 
     with pytest.raises(MissingData, match="changed since this run was planned"):
         verify_content("vcr", str(vcr), tmp_path, planned)
+
+
+def test_a_manifest_with_any_byte_damaged_is_made_anew(tmp_path: Path) -> None:
+    table = pa.table({"name": ["a.jpg", "b.jpg"], "size": [1, 2]})
+    path = tmp_path / "table.arrow"
+    write_table(path, table)
+    content = path.read_bytes()
+    for place in range(len(content)):
+        path.write_bytes(content[:place] + b"\xff" + content[place + 1 :])
+        found = read_table(path, table.schema)
+        assert found is None or len(found.to_pylist()) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from trainables.data.examples import TaskSplit
 from trainables.data.examples import Text
 from trainables.data.pictures import Pictures
 from trainables.errors import MissingData
+from trainables.errors import UnreadableData
 from trainables.vision.pixels import PICTURE_SIZE
 from trainables.vision.pixels import build_pixels
 from trainables.vision.pixels import open_pixels
@@ -77,3 +79,23 @@ def test_a_picture_that_is_not_there_is_named_with_a_remedy(pictures: Path, tmp_
         build_pixels(split(pictures, "none.png"), tmp_path, quiet)
     with pytest.raises(MissingData, match=r"none\.png: its pixels were not stored"):
         open_pixels(tmp_path, str(pictures)).read(["none.png"])
+
+
+def test_a_damaged_shard_is_named_with_a_remedy(pictures: Path, tmp_path: Path) -> None:
+    build_pixels(split(pictures, "red.png"), tmp_path, quiet)
+    (stored,) = tmp_path.rglob("pixels.npy")
+    stored.write_bytes(stored.read_bytes()[:1000])
+    with pytest.raises(UnreadableData, match=r"shard-0000.*remove this folder"):
+        open_pixels(tmp_path, str(pictures))
+
+
+def test_nothing_is_left_of_a_shard_that_could_not_be_written(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(np, "save", full)
+    with pytest.raises(OSError, match="No space"):
+        build_pixels(split(pictures, "red.png"), tmp_path, quiet)
+    assert not [path for path in (tmp_path / "pixels").rglob("*") if path.name.startswith(("building-", "shard-"))]
