@@ -27,6 +27,7 @@ from trainables.data.findings import Findings
 from trainables.data.inspection import Inspection
 from trainables.data.layout import task_folder
 from trainables.data.left_out import leave_out
+from trainables.data.left_out import left_out
 from trainables.data.overlaps import Overlaps
 from trainables.data.reading import MOST_UNREADABLE
 from trainables.data.reading import refuse
@@ -83,7 +84,8 @@ def check(
 def _leave_out(folder: Path, found: Sequence[Inspection], most: float) -> None:
     pictures = {image for inspection in found for image in inspection.unseen}
     if pictures:
-        leave_out(folder, pictures, len({image for inspection in found for image in inspection.num_boxes}), most)
+        images = {image for inspection in found for image in inspection.num_boxes}
+        leave_out(folder, pictures, len(images | left_out(folder)), most)  # the rows of the latter are not read
     for inspection in found:
         inspection.findings.rename(BAD_PICTURE, LEFT_OUT)
         inspection.findings.rename(MISSING_IMAGE, LEFT_OUT)

@@ -19,6 +19,7 @@ Weight = Literal["error", "share", "told"]
 BAD_FILE = "file unreadable"
 NO_EXAMPLE = "no example"
 EMPTY_TEST = "no example in this shifted or blind test"
+NO_EXAMPLE_OF_ID = "id in a slice or list without an example"
 MISSING_IMAGE = "image missing"
 BAD_PICTURE = "picture damaged"
 BAD_METADATA = "metadata unreadable"
@@ -48,6 +49,7 @@ KINDS: dict[str, tuple[Weight, str]] = {
     OUTSIDE: ("told", ""),
     NO_BOX: ("told", ""),
     EMPTY_TEST: ("told", ""),
+    NO_EXAMPLE_OF_ID: ("told", ""),
 }
 """Kind -> weight and remedy. The share of rows that cannot be read is one of a file's rows, not of the split's."""
 

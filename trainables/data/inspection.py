@@ -24,6 +24,7 @@ from trainables.data.findings import KINDS
 from trainables.data.findings import MISSING_IMAGE
 from trainables.data.findings import NO_BOX
 from trainables.data.findings import NO_EXAMPLE
+from trainables.data.findings import NO_EXAMPLE_OF_ID
 from trainables.data.findings import NO_METADATA
 from trainables.data.findings import OTHER_SIZE
 from trainables.data.findings import OUTSIDE
@@ -39,7 +40,9 @@ from trainables.data.readers import classes_of
 from trainables.data.readers import read_examples
 from trainables.data.reading import BadRows
 from trainables.data.reading import collected_rows
+from trainables.data.reading import listed_ids
 from trainables.data.reading import too_many
+from trainables.data.slices import read_slices
 from trainables.data.sources import source
 from trainables.errors import UnreadableData
 from trainables.vision.region_shards import converted_images
@@ -105,7 +108,7 @@ class Inspection:
 
         `most`: share of a file's rows that may be unreadable, and of the split's that may occur twice.
         """
-        unreadable = {
+        unreadable = [
             Fault(
                 kind=BAD_ROW,
                 count=f"{len(found.numbers):,} of {found.count:,} rows of {found.path.name}",
@@ -113,8 +116,8 @@ class Inspection:
             )
             for found in self.rows
             if too_many(found, most)
-        }
-        return [*unreadable, *self.findings.faults(self.num_rows, most)]
+        ]
+        return [*dict.fromkeys(unreadable), *self.findings.faults(self.num_rows, most)]
 
     def stream(self) -> Iterator[Seen]:
         """Yield the examples in the order of the files."""
@@ -125,16 +128,20 @@ class Inspection:
         watch = self.overlaps.split(self.split, self.findings)
         with collected_rows() as self.rows:
             classes = classes_of(self.task, self.folder)
+            unmatched = {*read_slices(self.folder, self.split), *(listed_ids(origin.only) or ())}
             for example in read_examples(self.task, self.folder, self.split, origin, classes):
                 boxes = None
                 if example.image not in self.num_boxes:
                     boxes = self._boxes(pictures, example.image)
                     self.num_boxes[example.image] = len(boxes)
                 watch.example(example, new_image=boxes is not None)
+                unmatched.discard(example.group)
                 self.num_examples += 1
                 yield Seen(example=self._fitted(example, self.num_boxes[example.image]), boxes=boxes)
         watch.close()
         self.num_rows = watch.num_rows
+        for name in sorted(unmatched):
+            self.findings.add(NO_EXAMPLE_OF_ID, name)
         if not self.num_examples:
             self.findings.add(NO_EXAMPLE if self.split in NEEDED else EMPTY_TEST, ", ".join(map(str, origin.files)))
 

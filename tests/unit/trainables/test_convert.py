@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import subprocess
 import sys
 import tarfile
@@ -22,8 +23,10 @@ from trainables.data import convert
 from trainables.data.convert import check
 from trainables.data.convert import prepare_examples
 from trainables.data.examples import TaskSplit
+from trainables.data.findings import BAD_FILE
 from trainables.data.findings import MISSING_IMAGE
 from trainables.data.findings import NO_BOX
+from trainables.data.findings import NO_EXAMPLE_OF_ID
 from trainables.data.findings import NO_METADATA
 from trainables.data.findings import OUTSIDE
 from trainables.data.inspection import described
@@ -249,3 +252,23 @@ def test_a_row_that_two_splits_cannot_read_is_named_once(tmp_path: Path) -> None
     lines = [line for inspection in found for line in described(inspection, told)]
     assert [inspection.num_bad for inspection in found] == [1, 1]
     assert sum("line 121: JSONDecodeError" in line for line in lines) == 1
+
+
+def test_ids_of_slices_and_lists_that_match_no_example_are_told(tmp_path: Path) -> None:
+    make_snli_ve(tmp_path)
+    write_lines(tmp_path / "snli_ve_test.jsonl", [snli_ve_row("a"), snli_ve_row("b", label="-")])
+    write_json(tmp_path / "slices" / "test.json", {"colour": ["a", "b"], "count": ["typo"]})
+    write_json(tmp_path / "hypothesis_hard_test.json", ["a", "gone"])
+    test, hard = check("snli_ve", str(tmp_path), tmp_path / "cache", quiet, splits=["test", "test_hypothesis_hard"])
+
+    assert test.findings.named[NO_EXAMPLE_OF_ID] == ["b", "typo"]
+    assert hard.findings.named[NO_EXAMPLE_OF_ID] == ["gone"]
+
+
+def test_a_compressed_test_of_vcr_does_not_keep_the_other_splits_from_being_checked(tmp_path: Path) -> None:
+    make_vcr(tmp_path)
+    (tmp_path / "test.jsonl").write_bytes(gzip.compress(b"{}"))
+    found = {inspection.split: inspection for inspection in check("vcr", str(tmp_path), tmp_path / "cache", quiet)}
+
+    assert found["train"].num_examples and BAD_FILE not in found["train"].findings.counts
+    assert "compressed by gzip" in found["test"].findings.named[BAD_FILE][0]

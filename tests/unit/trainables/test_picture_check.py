@@ -155,3 +155,13 @@ def test_a_preparation_names_the_bad_pictures_of_all_splits_together(damaged: Pa
         prepare([config], tmp_path / "cache", quiet)
 
     assert all(f"{number}.jpg: " in str(raised.value) for number in (3, 4, 5, 6))
+
+
+def test_pictures_left_out_before_count_among_all_of_which_a_share_may_be_left_out(
+    damaged: Path, tmp_path: Path
+) -> None:
+    check("snli_ve", str(damaged), tmp_path / "cache", quiet, most_left_out=0.5)
+    (damaged / "flickr30k_images" / "0.jpg").unlink()
+    check("snli_ve", str(damaged), tmp_path / "cache", quiet, most_left_out=5 / 8)
+
+    assert (damaged / "left_out.json").read_text().count(".jpg") == 5
