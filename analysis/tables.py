@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -33,6 +34,7 @@ from analysis.verdicts import holds
 Style = Literal["plain", "rich", "markdown"]
 
 _ENDLESS = 100_000  # columns: names are whole off a terminal
+_NAME, _PIECE = re.compile(r"\S+"), re.compile(r"[^_|,]+[_|,]*|[_|,]+")
 _WIDE = 100  # conditions side by side in Markdown, which has no width
 
 
@@ -87,8 +89,15 @@ def _crossed(rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
 def _terminal(said: list[str], grids: list[Grid], notes: list[str], style: Style, width: int) -> str:
     from rich import box
     from rich.console import Console
+    from rich.containers import Lines
     from rich.table import Table
     from rich.text import Text
+
+    class _Cell(Text):
+        """A text that breaks its names between their words where its column is narrow."""
+
+        def wrap(self, console: Console, width: int, **how: Any) -> Lines:
+            return Text(folded(self.plain, width), style=self.style).wrap(console, width, **how)
 
     file = io.StringIO()
     console = Console(
@@ -104,14 +113,44 @@ def _terminal(said: list[str], grids: list[Grid], notes: list[str], style: Style
     for grid in grids:
         console.print(Text(grid.title, style="underline"))
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-        for position, column in enumerate(grid.columns):
-            table.add_column(Text(column), justify="left" if position == 0 else "right", overflow="fold")
+        widths = column_widths(grid, console.width)
+        for position, (column, wide) in enumerate(zip(grid.columns, widths, strict=True)):
+            justify: Literal["left", "right"] = "right" if position else "left"
+            table.add_column(Text(column), justify=justify, overflow="fold", width=wide)
         for row in grid.rows:
-            table.add_row(*(Text(text, style=_colour(text)) for text in row))
+            table.add_row(*(_Cell(text, style=_colour(text)) for text in row))
         console.print(table)
     for note in notes:
         console.print(Text(note), soft_wrap=True)
     return file.getvalue() if style == "rich" else "\n".join(map(str.rstrip, file.getvalue().splitlines())) + "\n"
+
+
+def folded(text: str, width: int) -> str:
+    """Return text whose names break after `_`, `|` or `,` where they have more than `width` characters."""
+    return _NAME.sub(lambda name: _broken(name[0], width), text)
+
+
+def column_widths(grid: Grid, width: int) -> list[int | None]:
+    """Return widths that cut no word of a grid too wide for `width`; None where it fits, or no such widths do."""
+    columns = list(zip(grid.columns, *grid.rows, strict=True))
+    whole = [max(len(line) for text in column for line in text.splitlines() or [""]) for column in columns]
+    least = [max(map(len, "\n".join(folded(text, 1) for text in column).split())) for column in columns]
+    room = width - 2 * len(columns) - 1  # between columns, and at the edges
+    if sum(whole) <= room or sum(least) > room:
+        return [None] * len(columns)
+    while sum(least) < room:
+        lacking = max(range(len(columns)), key=lambda at: whole[at] - least[at])
+        least[lacking] += 1
+    return [*least]
+
+
+def _broken(name: str, width: int) -> str:
+    lines = [""]
+    for piece in _PIECE.findall(name):
+        if lines[-1] and len(lines[-1]) + len(piece) > width:
+            lines.append("")
+        lines[-1] += piece
+    return "\n".join(lines)
 
 
 def _colour(text: str) -> str:

@@ -20,6 +20,7 @@ from analysis.grids import shortfall
 from analysis.observations import observe
 from analysis.plan import read_plan
 from analysis.tables import effects_table
+from analysis.tables import folded
 from tests.helpers.results import StudyResults
 from tests.unit.analysis.conftest import HOSTILE
 
@@ -180,3 +181,24 @@ def test_off_a_terminal_names_are_whole_however_long(tmp_path: Path) -> None:
     words = effects_table(str(tmp_path), "lowshot").split()
 
     assert {f"{long}_1", f"{long}_2"} <= set(words)
+
+
+def test_a_name_breaks_between_its_words_where_its_column_is_narrow() -> None:
+    assert folded("over_longer_training", 12) == "over_longer_\ntraining"
+    assert folded("_a|b,c", 3) == "_a|\nb,c"
+    assert folded("fits_here and is_left", 10) == "fits_here and is_left"
+    assert folded("undivided", 4) == "undivided"  # rich cuts it: there is no place to break
+    assert folded("", 4) == ""
+
+
+def test_a_terminal_of_80_columns_cuts_no_word(tmp_path: Path) -> None:
+    claims = {"over_naive_distillation": {"arm": "clip_td", "against": "naive_distillation"}}
+    StudyResults(effect={"clip_td": 0.03}, comparisons={"claims": claims}).write(str(tmp_path))
+
+    text = re.sub(r"\x1b\[[0-9;]*m", "", effects_table(str(tmp_path), "lowshot", style="rich", width=80))
+    tables = text[text.index("Declared claims") :].partition("A block")[0]
+
+    assert max(map(len, tables.splitlines())) <= 80
+    ends = {line.strip().split("  ")[0] for line in tables.splitlines()}
+    assert {"over_naive_", "distillation"} <= ends
+    assert "distillatio" not in tables.split()
