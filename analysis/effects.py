@@ -127,13 +127,12 @@ def _family_rows(
 
 def _of_the_reference(compared: int, plan: StudyPlan) -> Judgement:
     """The reference arm is compared with nothing; its row says what the others had to pass at first."""
-    size = 1 if plan.comparisons.correction == "none" else max(compared, 1)
-    alpha = plan.comparisons.alpha * plan.spent(plan.reference or "")
-    needed = pairs_needed(size if plan.comparisons.correction == "holm" else 1, alpha)
+    correction, size = plan.comparisons.correction, max(compared, 1)
+    needed = pairs_needed(size, plan.comparisons.alpha * plan.spent(plan.reference or ""), correction)
     return Judgement(
         p_value=None,
         p_corrected=None,
-        comparisons=size,
+        comparisons=1 if correction == "none" else size,
         pairs_needed=needed,
         verdict=REFERENCE,
         if_worst=REFERENCE,

@@ -15,6 +15,7 @@ from analysis.effects import pooled_comparisons
 from analysis.errors import AnalysisError
 from analysis.observations import observe
 from analysis.plan import StudyPlan
+from search_spaces.spending import hardest_factor
 from search_spaces.spending import pairs_needed
 
 MOST_PAIRS = 100_000
@@ -75,8 +76,7 @@ def seeds_needed(records: pa.Table, plan: StudyPlan, *, effect: float, power: fl
             f"study {plan.study!r}: no arm has two pairs with {plan.reference} yet, so that nothing is known of the "
             "scatter; `ablate simulate` reckons with an assumed one"
         )
-    compared = len(found) if plan.comparisons.correction == "holm" else 1
-    alpha = plan.comparisons.alpha / compared
+    alpha = plan.comparisons.alpha / hardest_factor(len(found), plan.comparisons.correction)
     tasks = max(1, len({cell.condition.get("task.name") for cell in plan.cells}))
     rows = [_row(item, effect=effect, power=power, alpha=alpha, tasks=tasks, plan=plan) for item in found]
     return pa.Table.from_pylist(rows, schema=NEEDED_SCHEMA)

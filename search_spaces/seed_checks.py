@@ -36,7 +36,7 @@ def sequential_mistakes(document: Document, study: Study, num_arms: int) -> Iter
     for index, (seeds, alpha) in enumerate(zip(looks, parts, strict=True)):
         needed = pairs_needed(max(compared, 1), alpha, study.comparisons.correction)
         if seeds * tasks < needed:
-            what = f"{seeds} seeds, which can decide nothing with the {alpha:.2g} of alpha that is spent there"
+            what = f"{seeds} seeds, too few to reach significance at this look (alpha {alpha:.2g})"
             here = (*place, "looks", index) if index < len(looks) - 1 else ("seeds", "confirm")
             expected = f"at least {-(-needed // tasks)}, for {compared} comparisons, or another spending"
             yield document.mistake(here, what, expected)

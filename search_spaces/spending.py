@@ -34,18 +34,25 @@ def spent_at(looks: Sequence[int], spending: Spending, alpha: float) -> tuple[fl
     return tuple(part * alpha / sum(parts) for part in parts)
 
 
-def pairs_needed(comparisons: float, alpha: float, correction: Correction = "holm") -> int:
-    """Least number of pairs with which the exact test can fall to `alpha` after correction for `comparisons`.
+def hardest_factor(comparisons: float, correction: Correction) -> float:
+    """Return what the correction multiplies a p-value by where it asks the most.
 
-    The smallest two-sided p-value of n pairs is 2^(1-n). Holm's first step multiplies it by the number of comparisons,
-    a later one by less, which `comparisons` may be. The other corrections leave it as it is where all comparisons are
-    as clear as they can be.
+    Holm's first step multiplies it by the number of comparisons, a later one by less, which `comparisons` may be. The
+    other corrections leave it as it is where all comparisons are as clear as they can be.
+    """
+    return comparisons if correction == "holm" else 1
+
+
+def pairs_needed(comparisons: float, alpha: float, correction: Correction = "holm") -> int:
+    """Least number of pairs with which the exact test can fall to `alpha` after correction by `hardest_factor`.
+
+    The smallest two-sided p-value of n pairs is 2^(1-n).
     """
     if comparisons < 1 or not 0 < alpha < 1:
         raise ValueError(
             f"pairs_needed: comparisons={comparisons}, alpha={alpha}; wanted comparisons >= 1, alpha in (0, 1)"
         )
-    factor, pairs = comparisons if correction == "holm" else 1, 1
+    factor, pairs = hardest_factor(comparisons, correction), 1
     while factor * 2.0 ** (1 - pairs) > alpha:
         pairs += 1
     return pairs
