@@ -13,13 +13,13 @@ from pathlib import Path
 
 from trainables.cache import write_atomically
 from trainables.data.examples import Example
+from trainables.data.findings import NUM_NAMED
 from trainables.data.json_text import read_json
 from trainables.data.names import picture_name
 from trainables.data.reading import listed
 from trainables.errors import UnreadableData
 
 FILE = "left_out.json"
-NUM_NAMED = 5
 
 
 def left_out(folder: Path) -> frozenset[str]:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
+from trainables.data.findings import NUM_NAMED
 from trainables.data.pictures import Pictures
 from trainables.errors import DataError
 from trainables.errors import MissingData
@@ -23,7 +24,6 @@ from trainables.errors import UnreadableData
 
 Progress = Callable[[str, int, int], None]
 STAGE = "decode pictures"
-NUM_NAMED = 5
 _BATCH = 50
 _FEW = 1000
 """So many pictures are decoded before further processes have started."""

@@ -15,6 +15,7 @@ from dataclasses import field
 from pathlib import Path
 from typing import Any
 
+from trainables.data.findings import NUM_NAMED
 from trainables.data.json_text import Made
 from trainables.data.json_text import opened
 from trainables.data.json_text import parsed
@@ -31,7 +32,6 @@ MOST_KEPT = 10_000
 """Bad rows of a file whose reason is kept."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 """Not in an id: lists of ids have one a line."""
-_NUM_NAMED = 5
 _LOG = logging.getLogger(__name__)
 _COLLECTED: ContextVar[list[BadRows] | None] = ContextVar("collected", default=None)
 
@@ -157,7 +157,7 @@ def refuse(found: BadRows, most: float = MOST_UNREADABLE) -> None:
     """Raise `UnreadableData` if more than the share `most` of a file's rows are bad; name fewer in the log."""
     if not found.reasons:
         return
-    named = "\n".join(f"{found.path}, line {number}: {reason}" for number, reason in found.reasons[:_NUM_NAMED])
+    named = "\n".join(f"{found.path}, line {number}: {reason}" for number, reason in found.reasons[:NUM_NAMED])
     summary = f"{found.path}: {len(found.numbers)} of {found.count} rows cannot be read:\n{named}"
     if too_many(found, most):
         raise UnreadableData(

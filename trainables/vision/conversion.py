@@ -54,7 +54,7 @@ Progress = Callable[[str, int, int], None]
 SOURCES = "sources.json"
 """What the sources were when they were last read: a file that was replaced is converted again."""
 UNREADABLE = "entry unreadable"
-OTHER_IMAGE = "entry of no image of the data set"
+OTHER_IMAGE = "entry that matches no image"
 TWICE = "image a second time"
 OUTSIDE = "region empty or outside its image"
 NO_FEATURES = "image without features"

@@ -207,7 +207,7 @@ def test_converted_features_are_what_training_reads(vqa: Path, tmp_path: Path) -
     assert (report.num_images, report.num_converted) == (49, 49)
     again = check("vqa", str(vqa), tmp_path, quiet)
     assert not any(MISSING_IMAGE in found.findings.counts for found in again)
-    assert report.findings.counts == {"entry of no image of the data set": 2}
+    assert report.findings.counts == {"entry that matches no image": 2}
     assert (regions.width, regions.of_trunk, mask.tolist()) == (WIDTH, False, [[True] * 3])
     np.testing.assert_allclose(features[0, 1:], features_of(903), atol=2e-3)
     np.testing.assert_allclose(features[0, 0], features_of(903).mean(axis=0), atol=2e-3)
