@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
 from concurrent.futures import Future
+from datetime import datetime
 from typing import Protocol
 
 from orchestrator.records import Record
@@ -43,8 +44,10 @@ class Copier:
         self._live: queue.Queue[Ended] = queue.Queue(MOST_WAITING)
         self._missed: deque[Ended] = deque(maxlen=MOST_WAITING)
         self._recorded: Callable[[], Iterable[Ended]] = tuple
-        self._owed: set[str] = set()
-        self._copied: set[str] = set()
+        self._owed: dict[str, datetime] = {}
+        """Trial id -> when its last known ending was; one that failed may be run again."""
+        self._copied: dict[str, datetime] = {}
+        self._owing = threading.Lock()
         self._pause_s = 0.0
         self._begun, self._closing = threading.Event(), threading.Event()
         self._gave_up = False
@@ -60,7 +63,7 @@ class Copier:
 
     def put(self, record: Record, curve: Sequence[CurvePoint]) -> None:
         """Have a trial copied that has ended; never waits."""
-        self._owed.add(record.trial_id)
+        self._owe(record)
         try:
             self._live.put_nowait((record, curve))
         except queue.Full:
@@ -72,7 +75,8 @@ class Copier:
         self._begun.set()
         self._thread.join(max(0.0, deadline - time.monotonic()))
         self._gave_up = True
-        return len(self._owed - self._copied)
+        owed = list(self._owed.items())  # the sink's thread may still add to it
+        return sum(self._copied.get(trial) != ended for trial, ended in owed)
 
     def _work(self) -> None:
         try:
@@ -83,11 +87,17 @@ class Copier:
         self.opened.set_result(None)
         self._begun.wait()
         for record, curve in self._due():
-            self._owed.add(record.trial_id)
-            if record.trial_id not in self._copied:
+            if self._owe(record):
                 self._copy(sink, record, curve)
             if self._gave_up:
                 return
+
+    def _owe(self, record: Record) -> bool:
+        """Return whether this ending of the trial is the last one known, and not copied."""
+        trial, ended = record.trial_id, record.finished_at
+        with self._owing:
+            last = self._owed[trial] = max(ended, self._owed.get(trial, ended))
+        return ended == last != self._copied.get(trial)
 
     def _due(self) -> Iterator[Ended]:
         """Yield what is to be copied next, until the run has ended and nothing is left."""
@@ -126,7 +136,7 @@ class Copier:
             self._missed.append((record, curve))
             self._gave_up = self._closing.wait(self._pause_s)  # the last try is behind it
             return
-        self._copied.add(record.trial_id)
+        self._copied[record.trial_id] = record.finished_at
         if self._pause_s:
             self._pause_s = 0.0
             self._say(f"sinks.{self._name}: trials are copied again")

@@ -40,11 +40,9 @@ class MlflowSink:
 
     def put(self, record: Record, curve: Sequence[CurvePoint]) -> bool:
         """Log the trial with its own times; final metrics stand under their own names, curves under `curve/...`."""
+        if self._has_one(record):
+            return False
         begun, ended = _ms(record.started_at), _ms(record.finished_at)
-        for run in self._runs(record):
-            if run.info.status in _STATUS.values() and run.info.end_time == ended:
-                return False
-            self._client.delete_run(run.info.run_id)  # half of a copy, or a failure since run again
         made = self._client.create_run(
             self._experiment,
             start_time=begun,
@@ -68,10 +66,22 @@ class MlflowSink:
         for start in range(0, len(points), _METRICS):
             self._client.log_batch(made, metrics=points[start : start + _METRICS])
         self._client.set_terminated(made, status=_STATUS[record.status], end_time=ended)
+        self._has_one(record)  # another driver may have copied the trial at the same time
         return True
 
-    def _runs(self, record: Record) -> list[Run]:
-        return list(self._client.search_runs([self._experiment], f"tags.trial_id = '{record.trial_id}'"))
+    def _has_one(self, record: Record) -> bool:
+        """Return whether a run shows this ending of the trial; all its other runs are deleted."""
+        runs = self._client.search_runs([self._experiment], f"tags.trial_id = '{record.trial_id}'")
+        whole = [run.info.run_id for run in runs if _is_whole(run, record)]
+        kept = min(whole, default=None)
+        for run in runs:
+            if run.info.run_id != kept:  # half of a copy, a failure since run again, or the same once more
+                self._client.delete_run(run.info.run_id)
+        return kept is not None
+
+
+def _is_whole(run: Run, record: Record) -> bool:
+    return run.info.status in _STATUS.values() and run.info.end_time == _ms(record.finished_at)
 
 
 def _key(name: str) -> str:

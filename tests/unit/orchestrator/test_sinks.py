@@ -65,6 +65,29 @@ def test_mlflow_shows_each_trial_with_parameters_tags_curve_and_state(tmp_path: 
 
 
 @pytest.mark.slow
+def test_two_drivers_that_copy_a_trial_at_the_same_time_leave_one_run_in_mlflow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow.tracking import MlflowClient
+
+    from orchestrator.sinks.mlflow import MlflowSink
+
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    one, other = MlflowSink(uri, "simulated"), MlflowSink(uri, "simulated")
+    looks = iter([False])
+    look = one._has_one
+    # it looked before the other began
+    monkeypatch.setattr(one, "_has_one", lambda record: next(looks, None) is None and look(record))
+    assert other.put(RECORD, CURVE)
+    assert one.put(RECORD, CURVE)
+
+    client = MlflowClient(uri)
+    [run] = client.search_runs([client.get_experiment_by_name("simulated").experiment_id])
+    assert run.data.metrics["test/accuracy"] == 0.25
+    assert not one.put(RECORD, CURVE)
+
+
+@pytest.mark.slow
 def test_tensorboard_reads_back_the_curve_and_the_hyperparameters(tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -217,6 +240,25 @@ def test_earlier_trials_and_those_that_did_not_fit_are_copied_once(monkeypatch: 
     assert copier.close(time.monotonic() + 30) == 0
     assert sorted(sink.taken) == [record.trial_id for record in records]
     assert sink.tries == len(records)
+
+
+def test_a_failed_trial_that_is_run_again_is_copied_again_and_never_replaced_by_its_failure() -> None:
+    failed = as_failed(RECORD)
+    mended = RECORD.model_copy(update={"finished_at": failed.finished_at + timedelta(hours=1)})
+    endings: list[str] = []
+
+    class Keeping(Moody):
+        def put(self, record: Record, curve: object) -> bool:
+            endings.append(record.status)
+            return True
+
+    copier = _copier(Keeping(), [])
+    copier.begin(lambda: [(failed, CURVE)])
+    _until(lambda: endings == ["failed"])
+    copier.put(mended, CURVE)
+
+    assert copier.close(time.monotonic() + 30) == 0
+    assert endings == ["failed", "completed"]
 
 
 def test_a_place_that_cannot_be_used_ends_a_run_before_it_starts(tmp_path: Path) -> None:
