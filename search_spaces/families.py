@@ -36,7 +36,8 @@ class Family:
     pairs: tuple[int, ...]
     """Pairs that each comparison gets if no trial fails."""
     needed: int
-    """Fewest pairs with which a comparison can show a difference, whatever the others show."""
+    """Fewest pairs with which a comparison can show a difference before any other has. Once others have, Holm's later
+    steps take fewer; Benjamini and Hochberg's procedure has one number for all."""
 
     @property
     def short(self) -> tuple[int, ...]:
@@ -48,8 +49,9 @@ class Family:
         counts = f"{self.what}: {_range(self.pairs)} pairs{each}, {self.needed} needed"
         if not self.short:
             return counts
-        some = "" if len(self.short) == len(self.pairs) else f" in {len(self.short)} of them"
-        return f"{counts}: too few to show a difference{some}"
+        if len(self.short) < len(self.pairs):
+            return f"{counts}: {len(self.short)} of them can show a difference only after others have"
+        return f"{counts}: too few to show a difference"
 
 
 def families(study: Study, arms: int) -> tuple[Family, ...]:
@@ -95,7 +97,7 @@ def unanswerable(document: Document, study: Study, found: tuple[Family, ...]) ->
         return
     for at in main.short:
         name, claim = list(study.comparisons.claims.items())[at]
-        few = f"{main.pairs[at]} pairs of task and seed, too few to show a difference among {main.what}"
+        few = f"{main.pairs[at]} pairs of task and seed, too few to be the first of {main.what} to show a difference"
         tasks = _claimed_tasks(study, claim)
         yield document.warning(("comparisons", "claims", name), few, _more_seeds(main.needed, tasks))
 
