@@ -55,6 +55,7 @@ class LmdbFile:
     def __init__(self, path: Path) -> None:
         with path.open("rb") as file:
             self._bytes = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        self._visits = 0
         self._order = "<" if self._unpacked("<I", _HEADER) == (_MAGIC,) else ">"
         first = self._meta(0)
         self._page_size = first.page_size
@@ -71,7 +72,7 @@ class LmdbFile:
 
     def items(self, start: int = 0) -> Iterator[tuple[bytes, bytes]]:
         """Yield keys and values in the order of the keys, from the entry with number `start` on."""
-        count = 0
+        count = self._visits = 0
         for count, node in enumerate(self._nodes(self._found.root, 0), start=1):
             if count > self._found.entries:
                 break
@@ -85,6 +86,9 @@ class LmdbFile:
             return
         if depth > _DEEPEST:
             raise ValueError(f"page {page}: more than {_DEEPEST} levels")
+        self._visits += 1
+        if self._visits > self._found.last_page:  # else branches that share pages would take exponential time
+            raise ValueError(f"page {page}: reached from more than one place")
         start = self._start(page)
         flags, lower = self._unpacked("HH", start + 10)
         if flags & (_BRANCH | _LEAF) not in (_BRANCH, _LEAF) or not _HEADER <= lower <= self._page_size:

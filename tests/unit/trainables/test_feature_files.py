@@ -7,6 +7,7 @@ import io
 import json
 import pickle
 import random
+import struct
 import subprocess
 import sys
 import zipfile
@@ -356,6 +357,24 @@ def test_an_lmdb_holds_what_the_library_finds_in_it(tmp_path: Path) -> None:
     with LmdbFile(tmp_path / "data.mdb") as file:
         assert list(file.items()) == expected and len(file) == len(expected) > 1000
         assert list(file.items(start=1000)) == expected[1000:]
+
+
+def test_pages_that_many_branches_share_do_not_keep_a_reader_for_ever(tmp_path: Path) -> None:
+    """Eight entries on each of twelve levels, all of the next page: 8 ** 11 ways to an empty leaf."""
+    path = write_lmdb(tmp_path / "features", {f"{number:03d}": bytes(1000) for number in range(100)}) / "data.mdb"
+    content, size = bytearray(path.read_bytes()), 4096
+    for page in range(2, 14):
+        entries = 8 if page < 13 else 0
+        header = struct.pack("=QHHHH", page, 0, 1 if entries else 2, 16 + 2 * entries, size)
+        pointers = struct.pack("=8H", *range(4000, 4064, 8)) if entries else b""
+        content[page * size : page * size + len(header) + len(pointers)] = header + pointers
+        content[page * size + 4000 : page * size + 4064] = struct.pack("=4H", page + 1, 0, 0, 0) * 8
+    for meta in (0, size):
+        content[meta + 128 : meta + 136] = struct.pack("=Q", 2)  # the root
+    path.write_bytes(content)
+
+    with LmdbFile(path) as file, pytest.raises(ValueError, match="more than one place"):
+        list(file.items())
 
 
 def test_a_line_without_end_and_a_strange_name_are_left_out_in_short_words(tmp_path: Path) -> None:
