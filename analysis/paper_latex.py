@@ -1,7 +1,11 @@
-"""A paper's table as a LaTeX float that fits the class `article`: a wide table is set in parts below each other."""
+"""A paper's table as a LaTeX float that fits the class `article`: a wide table is set in parts below each other.
+
+Parts that do not fit one page go on in a further float of the same number.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +15,8 @@ from analysis.formats import in_latex
 _SIGNS = {"▲": r"\uparrow", "▼": r"\downarrow", "=": "=", "?": "?"}
 _CHARACTER, _BETWEEN = 4.5, 6.0
 """Points of a character of \\footnotesize, bold ones included, and between two columns."""
+_LINE, _AROUND, _CAPTION, _PAGE = 9.5, 30.0, 60.0, 550.0
+"""Points of a line of \\footnotesize, of the rules and gaps of a part, of caption and notes, and of a page's text."""
 _LONG_NAME = 30
 """Characters of an arm's name that are set on one line."""
 _NAMES = 0.33
@@ -43,24 +49,28 @@ def latex(
     notes: Sequence[str],
     label: str,
 ) -> str:
-    """Return the float; `controls`: the index of the first control among the arms, None if there is none."""
+    """Return the floats, one a page; `controls`: the index of the first control among the arms, None without one."""
     long = max(map(len, arms)) > _LONG_NAME
     names = _NAMES * TEXT_WIDTH if long else _CHARACTER * max(map(len, arms))
     first = f"p{{{_NAMES}\\linewidth}}" if long else "l"
     parts = [_part(arms, part, controls, first) for part in _parts(columns, TEXT_WIDTH - names)]
-    return "\n".join(
-        [
-            "% needs the package booktabs",
-            "\\begin{table}[tbp]",
-            "\\centering\\footnotesize\\setlength{\\tabcolsep}{3pt}",
-            f"\\caption{{{_text(title)}.}}\\label{{tab:{label}}}",
-            "\n\\par\\medskip\n".join(parts),
-            "\\par\\smallskip\\raggedright\\scriptsize",
-            *(f"{_note(note)}." for note in notes),
-            "\\end{table}",
-            "",
-        ]
-    )
+    lines_of_arms = sum(math.ceil(_CHARACTER * len(arm) / names) for arm in arms)
+    height = _LINE * (lines_of_arms + 2) + _AROUND
+    on_a_page = max(1, int((_PAGE - _CAPTION) // height))
+    pages = [parts[start : start + on_a_page] for start in range(0, len(parts), on_a_page)]
+    ends = [
+        *[[]] * (len(pages) - 1),
+        ["\\par\\smallskip\\raggedright\\scriptsize", *(f"{_note(note)}." for note in notes)],
+    ]
+    captions = [
+        f"\\caption{{{_text(title)}.}}\\label{{tab:{label}}}",
+        *["\\addtocounter{table}{-1}\\caption{Continued.}"] * (len(pages) - 1),
+    ]
+    lines = ["% needs the package booktabs"]
+    for page, caption, end in zip(pages, captions, ends, strict=True):
+        lines += ["\\begin{table}[tbp]", "\\centering\\footnotesize\\setlength{\\tabcolsep}{3pt}", caption]
+        lines += ["\n\\par\\medskip\n".join(page), *end, "\\end{table}"]
+    return "\n".join([*lines, ""])
 
 
 def _parts(columns: Sequence[Column], room: float) -> list[list[Column]]:

@@ -146,6 +146,20 @@ def test_a_wide_table_is_set_in_parts_that_each_have_every_arm_and_fit_the_line(
     ]  # fmt: skip
 
 
+def test_parts_that_no_page_holds_go_on_in_a_float_of_the_same_number() -> None:
+    columns = [
+        Column(group=task, heading="100 %", cells=(("0.512 ± 0.013" * 3, "=", False),) * 14)
+        for task in ("snli_ve", "vqa", "vcr", "all")
+    ]
+    text = latex([f"arm_{n}" for n in range(14)], columns, controls=None, title="t", notes=["= a"], label="l")
+    floats = re.findall(r"\\begin\{table\}.*?\\end\{table\}", text, flags=re.DOTALL)
+
+    assert [len(_tabulars(one)) for one in floats] == [2, 2]
+    assert [one.count(r"\label") for one in floats] == [1, 0]
+    assert [r"\addtocounter{table}{-1}\caption{Continued.}" in one for one in floats] == [False, True]
+    assert [r"\raggedright\scriptsize" in one for one in floats] == [False, True]
+
+
 def test_the_legend_of_latex_has_the_marks_of_its_cells_and_no_other(table: PaperTable, whole: PaperTable) -> None:
     for text in (written(table, "latex"), written(whole, "latex")):
         body, legend = text.partition(r"\raggedright\scriptsize")[::2]
@@ -167,6 +181,7 @@ def test_the_float_compiles_in_article_and_no_line_is_too_full(
 
     assert done.returncode == 0, done.stdout[-2000:]
     assert "Overfull" not in done.stdout
+    assert "too large for page" not in done.stdout
 
 
 def test_csv_has_a_row_an_arm_and_condition_with_full_precision(table: PaperTable) -> None:
