@@ -134,8 +134,10 @@ def _own_signals() -> Iterator[None]:
     came = False
     try:
         yield
-    except SystemExit:  # what Ray's handler of SIGTERM raises
-        came = True
+    except SystemExit as end:
+        came = end.code == signal.SIGTERM  # what Ray's own handler raises
+        if not came:
+            raise
     finally:
         for number, handler in ours.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)

@@ -55,7 +55,7 @@ def serve(settings: dict[str, Any]) -> None:
         try:
             outcome = attempt(run_trial, job, BoardLink(board, job))
         except Hindered as error:  # no trial's failure: the driver ends the run
-            board.complain.remote(str(error))
+            ray.get(board.complain.remote(str(error)))
             return
         gc.collect()  # nothing of one trial is left in memory when the next one starts
         ray.get(board.settle.remote(slot, token, rank, outcome, resident_mb()))

@@ -76,10 +76,11 @@ def _trial(record: Record, study: Study, curve: Sequence[float]) -> optuna.trial
 
     states = {"completed": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "failed": TrialState.FAIL}
     value = record.metrics.get(study.target.metric)
+    measured = record.completed and value is not None  # an earlier form of the study may have had another target
     given = _searched(record.parameter_values(), study.search.space)
     return create_trial(
-        state=states[record.status],
-        value=value if record.completed else None,
+        state=TrialState.FAIL if record.completed and not measured else states[record.status],
+        value=value if measured else None,
         params={path: value for path, (value, _) in given.items()},
         distributions={path: known for path, (_, known) in given.items()},
         intermediate_values=dict(enumerate(curve, start=1)),

@@ -41,6 +41,23 @@ def test_the_search_of_each_cell_is_an_optuna_study_with_its_trials(tmp_path: Pa
         export_searches(store, "simulated", tmp_path / "searches.db")
 
 
+def test_a_trial_without_the_present_target_counts_as_failed(tmp_path: Path) -> None:
+    """A study whose target was changed keeps the trials that were judged by another."""
+    study = make_study()
+    queue = make_queue(study)
+    store = Store.open(str(tmp_path / "store"))
+    for record in run_all(queue):
+        store.write(record)
+    plan = study_content(study, queue.plan())
+    store.write_study("simulated", plan | {"target": {"metric": "val/loss", "mode": "min"}})
+
+    export_searches(store, "simulated", tmp_path / "searches.db")
+
+    storage = f"sqlite:///{tmp_path / 'searches.db'}"
+    made = [optuna.load_study(study_name=name, storage=storage) for name in optuna.get_all_study_names(storage)]
+    assert {trial.state for each in made for trial in each.trials} == {optuna.trial.TrialState.FAIL}
+
+
 def test_a_place_that_cannot_be_written_is_an_error_of_the_system(tmp_path: Path) -> None:
     study = make_study()
     queue = make_queue(study)
