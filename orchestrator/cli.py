@@ -106,7 +106,7 @@ def run(
     from orchestrator.budget import device_seconds
 
     if dry_run:
-        _print_plan(study, overrides, store, retry_failed=retry_failed)
+        _print_plan(study, overrides, store, retry_failed=retry_failed, quiet=quiet)
         return
     from orchestrator.overview import console
     from orchestrator.overview import print_problems
@@ -149,8 +149,9 @@ def run(
 @ablate.command()
 @click.argument("words", metavar="STUDY... [OVERRIDES]...", nargs=-1, required=True, shell_complete=study_names)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: a list with one object a study.")
+@QUIET
 @boundary
-def check(words: tuple[str, ...], as_json: bool) -> None:
+def check(words: tuple[str, ...], as_json: bool, quiet: bool) -> None:
     """Check study files: print every mistake at once, with its place and remedy.
 
     Of a sound study: what its comparisons can show, warnings, and what is not on this machine.
@@ -178,9 +179,10 @@ def check(words: tuple[str, ...], as_json: bool) -> None:
             if as_json:
                 continue
             click.echo(f"{source}: no mistakes{_count(checked.warnings)}; {_size(checked.study, checked.cells)}")
-            click.echo(f"  records in {place(store_uri(None, checked.study))}")
-            _tell(checked)
-            for line in absent:
+            if not quiet:
+                click.echo(f"  records in {place(store_uri(None, checked.study))}")
+            _tell(checked, families=not quiet)
+            for line in () if quiet else absent:
                 click.echo(f"  not here: {line}")
         except StudyError as error:
             found_mistakes = True
@@ -196,15 +198,16 @@ def check(words: tuple[str, ...], as_json: bool) -> None:
 @study_and_overrides()
 @STORE
 @click.option("--json", "as_json", is_flag=True, help="Print the counts, the cost and what `check --json` says.")
+@QUIET
 @boundary
-def plan(study: str, overrides: tuple[str, ...], store: str | None, as_json: bool) -> None:
+def plan(study: str, overrides: tuple[str, ...], store: str | None, as_json: bool, quiet: bool) -> None:
     """Print the cells and trials of STUDY: what is recorded, what is owed, what that is expected to cost.
 
     \b
     ablate plan quickstart
     ablate plan my_study.yaml search.trials=8
     """
-    _print_plan(study, overrides, store, as_json=as_json)
+    _print_plan(study, overrides, store, as_json=as_json, quiet=quiet)
 
 
 @ablate.command()
@@ -286,8 +289,9 @@ def schema() -> None:
 @ablate.command()
 @STUDY
 @STORE
+@QUIET
 @boundary
-def compact(study: str, store: str | None) -> None:
+def compact(study: str, store: str | None, quiet: bool) -> None:
     """Merge the many small record files of STUDY into a few; no reader sees half of it.
 
     \b
@@ -305,7 +309,7 @@ def compact(study: str, store: str | None) -> None:
             raise StoreError(f"store {opened.uri!r}: a run of {name!r} is compacting it just now; try again later")
         click.echo(f"{opened.compact(name)} trials compacted")
         opened.flatten(name)
-    print_problems(console(stderr=True), opened.problems)
+    print_problems(console(stderr=True), () if quiet else opened.problems)
 
 
 for command in (*ANSWERS, export, data, simulate, student, teacher):
@@ -313,7 +317,13 @@ for command in (*ANSWERS, export, data, simulate, student, teacher):
 
 
 def _print_plan(
-    source: str, overrides: tuple[str, ...], uri: str | None, *, retry_failed: bool = False, as_json: bool = False
+    source: str,
+    overrides: tuple[str, ...],
+    uri: str | None,
+    *,
+    retry_failed: bool = False,
+    as_json: bool = False,
+    quiet: bool = False,
 ) -> None:
     import json
     from dataclasses import asdict
@@ -331,7 +341,7 @@ def _print_plan(
     study, cells = checked.study, checked.cells
     store = composition.open_store(uri, study)
     _tell_store(store, study, ["plan", source, *overrides], to_stderr=as_json)
-    with composition.display(False, doing="plan") as shown:
+    with composition.display(quiet, doing="plan") as shown:
         queue, missing = composition.planned_queue(
             study, cells, store, cache_folder(), shown.preparing, retry_failed=retry_failed
         )
@@ -346,8 +356,8 @@ def _print_plan(
         click.echo(json.dumps(values | counts | {"cost": asdict(cost)}, indent=2))
     else:
         print_plan(console(), queue, cost, missing=missing, earlier=earlier)
-        _tell(checked)
-    print_problems(console(stderr=True), store.problems)
+        _tell(checked, families=not quiet)
+    print_problems(console(stderr=True), () if quiet else store.problems)
 
 
 def _print_lines(lines: Sequence[str]) -> None:

@@ -124,6 +124,16 @@ def test_progress_goes_to_standard_error_and_quiet_shows_none(command: Command) 
     assert warning.startswith("little.yaml:8: warning: seeds.confirm: found 2 pairs")
 
 
+def test_quiet_leaves_the_answer_and_the_warnings_of_check_and_plan(command: Command) -> None:
+    for name in ("check", "plan"):
+        said, short = command(name, "little.yaml"), command(name, "little.yaml", "-q")
+        assert "pairs" in said.stdout
+        assert "pairs" not in short.stdout
+        assert short.stdout.splitlines()[0] == said.stdout.splitlines()[0]
+        (warning,) = short.stderr.splitlines()
+        assert "warning: seeds.confirm" in warning
+
+
 def test_a_failed_trial_gives_status_1_and_is_explained(command: Command) -> None:
     command.accidents = {"raises_for": (2,)}
     result = command("run", "little.yaml")
