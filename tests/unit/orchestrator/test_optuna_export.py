@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
@@ -41,15 +42,20 @@ def test_the_search_of_each_cell_is_an_optuna_study_with_its_trials(tmp_path: Pa
         export_searches(store, "simulated", tmp_path / "searches.db")
 
 
-def test_a_trial_without_the_present_target_counts_as_failed(tmp_path: Path) -> None:
-    """A study whose target was changed keeps the trials that were judged by another."""
+def _recorded(folder: Path, **changed: Any) -> Store:
+    """A store with a finished study, some keys of whose study.json are changed."""
     study = make_study()
     queue = make_queue(study)
-    store = Store.open(str(tmp_path / "store"))
+    store = Store.open(str(folder / "store"))
     for record in run_all(queue):
         store.write(record)
-    plan = study_content(study, queue.plan())
-    store.write_study("simulated", plan | {"target": {"metric": "val/loss", "mode": "min"}})
+    store.write_study("simulated", study_content(study, queue.plan()) | changed)
+    return store
+
+
+def test_a_trial_without_the_present_target_counts_as_failed(tmp_path: Path) -> None:
+    """A study whose target was changed keeps the trials that were judged by another."""
+    store = _recorded(tmp_path, target={"metric": "val/loss", "mode": "min"})
 
     export_searches(store, "simulated", tmp_path / "searches.db")
 
@@ -59,12 +65,7 @@ def test_a_trial_without_the_present_target_counts_as_failed(tmp_path: Path) -> 
 
 
 def test_a_place_that_cannot_be_written_is_an_error_of_the_system(tmp_path: Path) -> None:
-    study = make_study()
-    queue = make_queue(study)
-    store = Store.open(str(tmp_path / "store"))
-    for record in run_all(queue):
-        store.write(record)
-    store.write_study("simulated", study_content(study, queue.plan()))
+    store = _recorded(tmp_path)
     with pytest.raises(FileNotFoundError, match="none"):
         export_searches(store, "simulated", tmp_path / "none" / "searches.db")
 
