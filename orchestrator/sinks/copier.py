@@ -17,6 +17,7 @@ from typing import Protocol
 from orchestrator.records import Record
 from orchestrator.sinks.ended import Ended
 from trainables.job import CurvePoint
+from trainables.strangers import said
 
 Say = Callable[[str], None]
 
@@ -117,7 +118,7 @@ class Copier:
                 yield ended
                 yield from self._ended_since()
         except Exception as error:  # a store that cannot be read must not end the copying
-            self._say(f"sinks.{self._name}: {type(error).__name__}: {error}")
+            self._say(f"sinks.{self._name}: {said(error)}")
 
     def _ended_since(self) -> Iterator[Ended]:
         while True:
@@ -131,7 +132,7 @@ class Copier:
             sink.put(record, curve)
         except Exception as error:  # whatever a foreign package raises: a copy must not end a study
             if not self._pause_s:
-                self._say(f"sinks.{self._name}: {_told(error)}; it is tried again, and the records are complete")
+                self._say(f"sinks.{self._name}: {said(error)}; it is tried again, and the records are complete")
             self._pause_s = min(max(2 * self._pause_s, _FIRST_PAUSE_S), _LONGEST_PAUSE_S)
             self._missed.append((record, curve))
             self._gave_up = self._closing.wait(self._pause_s)  # the last try is behind it
@@ -140,8 +141,3 @@ class Copier:
         if self._pause_s:
             self._pause_s = 0.0
             self._say(f"sinks.{self._name}: trials are copied again")
-
-
-def _told(error: Exception) -> str:
-    lines = str(error).strip().splitlines() or [""]
-    return f"{type(error).__name__}: {lines[0][:200]}"

@@ -21,6 +21,7 @@ from orchestrator.sinks.ended import ended_trials
 from orchestrator.store import Store
 from search_spaces.study import Study
 from trainables.job import CurvePoint
+from trainables.strangers import said
 
 SINKS = {
     "tensorboard": ("orchestrator.sinks.tensorboard", "TensorBoardSink"),
@@ -108,7 +109,7 @@ def send(store: Store, study: str, name: str, place: str, progress: Callable[[in
         try:
             new = sink.put(record, curve)
         except Exception as error:  # whatever a foreign package raises
-            refused, in_a_row, reason = refused + 1, in_a_row + 1, f"{type(error).__name__}: {error}"
+            refused, in_a_row, reason = refused + 1, in_a_row + 1, said(error)
             if in_a_row == _TRIES:
                 break
             continue
@@ -146,4 +147,4 @@ def _refusals(name: str, place: str) -> Iterator[None]:
     except TimeoutError as error:
         raise SinkError(f"sinks.{name}: {place!r}: no answer in {OPEN_S:g} s; {remedy}") from error
     except Exception as error:  # whatever a foreign package raises for a place that it cannot use
-        raise SinkError(f"sinks.{name}: {place!r}: {type(error).__name__}: {error}; {remedy}") from error
+        raise SinkError(f"sinks.{name}: {place!r}: {said(error)}; {remedy}") from error
