@@ -19,7 +19,6 @@ PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3 python; d
 PYTEST := $(BIN)/python -m pytest
 # A process a core; a file's tests stay together, for what they share. A Ray cluster wants the machine for itself.
 SIDE_BY_SIDE := -n logical --maxprocesses 8 --dist loadfile
-ROOMS := search_spaces orchestrator trainables cluster analysis
 
 .PHONY: demo test test-fast check
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from analysis.errors import AnalysisError
-from analysis.errors import IncomparableError
-from analysis.errors import QueryError
-from analysis.results import Results
-from analysis.results import load
+from ablative.analysis.errors import AnalysisError
+from ablative.analysis.errors import IncomparableError
+from ablative.analysis.errors import QueryError
+from ablative.analysis.views.results import Results
+from ablative.analysis.views.results import load
 
 __all__ = ["load", "Results", "AnalysisError", "IncomparableError", "QueryError"]

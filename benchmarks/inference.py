@@ -21,18 +21,18 @@ import numpy as np
 import torch
 from torch import nn
 
-from trainables.config import DistillationConfig
-from trainables.config import OptimConfig
-from trainables.config import StudentConfig
-from trainables.distillation.objective import Objective
-from trainables.distillation.outputs import TeacherTargets
-from trainables.students.single_stream import StudentBatch
-from trainables.students.student import Student
-from trainables.students.student import build_student
-from trainables.training.inputs import Batch
-from trainables.training.optimizer import optimizer_of
-from trainables.training.step import TrainingStep
-from trainables.vision.pixels import PICTURE_SIZE
+from ablative.trainables.config import DistillationConfig
+from ablative.trainables.config import OptimConfig
+from ablative.trainables.config import StudentConfig
+from ablative.trainables.distillation.objective import Objective
+from ablative.trainables.distillation.outputs import TeacherTargets
+from ablative.trainables.students.single_stream import StudentBatch
+from ablative.trainables.students.student import Student
+from ablative.trainables.students.student import build_student
+from ablative.trainables.training.inputs import Batch
+from ablative.trainables.training.optimizer import optimizer_of
+from ablative.trainables.training.step import TrainingStep
+from ablative.trainables.vision.pixels import PICTURE_SIZE
 
 TEACHER_WIDTH, REGION_WIDTH, NUM_CLASSES = 512, 1280, 3
 LENGTH, NUM_REGIONS, NUM_WORDS = 24, 17, 12

@@ -30,19 +30,19 @@ from typing import Any
 
 import psutil
 
-from orchestrator.inputs import Inputs
-from orchestrator.records import Provenance
-from orchestrator.run import Experiment
-from orchestrator.store import Store
-from search_spaces.design import cells
-from search_spaces.study import Study
-from trainables.config import TrialConfig
-from trainables.config import canonical
-from trainables.job import Link
-from trainables.job import TrialJob
-from trainables.job import TrialOutcome
-from trainables.simulated import Effect
-from trainables.simulated import SimulatedTrainable
+from ablative.orchestrator.driving.run import Experiment
+from ablative.orchestrator.inputs import Inputs
+from ablative.orchestrator.storing.records import Provenance
+from ablative.orchestrator.storing.store import Store
+from ablative.search_spaces.design import cells
+from ablative.search_spaces.study import Study
+from ablative.trainables.config import TrialConfig
+from ablative.trainables.config import canonical
+from ablative.trainables.job import Link
+from ablative.trainables.job import TrialJob
+from ablative.trainables.job import TrialOutcome
+from ablative.trainables.simulated import Effect
+from ablative.trainables.simulated import SimulatedTrainable
 
 ROOT = Path(__file__).resolve().parents[1]
 NUM_TRIALS = 40
@@ -88,9 +88,9 @@ def experiment() -> Experiment:
 
 def drive(address: str, uri: str, marks: str) -> None:
     """Run what is owed: the driver of a round."""
-    from cluster.executor import RayExecutor
-    from orchestrator.display import QuietDisplay
-    from orchestrator.run import run_study
+    from ablative.cluster.executor import RayExecutor
+    from ablative.orchestrator.driving.run import run_study
+    from ablative.orchestrator.showing.display import QuietDisplay
 
     store = Store.open(uri)
     executor = RayExecutor(
@@ -107,9 +107,9 @@ def drive(address: str, uri: str, marks: str) -> None:
 
 def undisturbed() -> dict[str, dict[str, float]]:
     """Return trial id -> metrics of the study run here, trial after trial, with nothing in its way."""
-    from orchestrator.display import QuietDisplay
-    from orchestrator.inline import InlineExecutor
-    from orchestrator.run import run_study
+    from ablative.orchestrator.driving.inline import InlineExecutor
+    from ablative.orchestrator.driving.run import run_study
+    from ablative.orchestrator.showing.display import QuietDisplay
 
     with tempfile.TemporaryDirectory() as folder:
         store = Store.open(folder)
@@ -234,11 +234,11 @@ def two_nodes() -> Iterator[tuple[Any, Any]]:
     """Give a cluster of two nodes, one CPU each, and its second node."""
     from ray.cluster_utils import Cluster
 
-    from cluster.session import ENVIRONMENT
+    from ablative.cluster.session import ENVIRONMENT
 
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    os.environ["PYTHONPATH"] = str(ROOT)
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT / "src"), str(ROOT)])
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     try:
         yield cluster, cluster.add_node(num_cpus=1)

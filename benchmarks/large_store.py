@@ -15,17 +15,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from orchestrator.folder import Folder
-from orchestrator.plan import PlannedCell
-from orchestrator.plan import PlannedTrial
-from orchestrator.plan import study_content
-from orchestrator.records import CURVE_SCHEMA
-from orchestrator.records import RECORD_SCHEMA
-from orchestrator.store import SCHEMAS
-from orchestrator.store import Store
-from orchestrator.table_files import TableFiles
-from search_spaces.study import Study
-from trainables.config import TrialConfig
+from ablative.orchestrator.storing.folder import Folder
+from ablative.orchestrator.storing.plan import PlannedCell
+from ablative.orchestrator.storing.plan import PlannedTrial
+from ablative.orchestrator.storing.plan import study_content
+from ablative.orchestrator.storing.records import CURVE_SCHEMA
+from ablative.orchestrator.storing.records import RECORD_SCHEMA
+from ablative.orchestrator.storing.store import SCHEMAS
+from ablative.orchestrator.storing.store import Store
+from ablative.orchestrator.storing.table_files import TableFiles
+from ablative.search_spaces.study import Study
+from ablative.trainables.config import TrialConfig
 
 ARMS, FRACTIONS, SEARCHED, CONFIRMED = 10, 20, 40, 10
 TRIALS = ARMS * FRACTIONS * (SEARCHED + CONFIRMED)

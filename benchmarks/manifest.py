@@ -22,10 +22,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from trainables.data.boxes import metadata_name
-from trainables.data.manifest import Manifest
-from trainables.data.manifest import look
-from trainables.file_digests import UNSETTLED_NS
+from ablative.trainables.data.boxes import metadata_name
+from ablative.trainables.data.manifest import Manifest
+from ablative.trainables.data.manifest import look
+from ablative.trainables.file_digests import UNSETTLED_NS
 
 QUICK_FILES = 20_000
 FULL_FILES = 200_000

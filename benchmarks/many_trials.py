@@ -33,11 +33,11 @@ Side = Callable[[int, str, float], dict[str, Any]]
 
 def ours(num_trials: int, folder: str, limit_s: float) -> dict[str, Any]:
     """Run a study of `num_trials` confirm trials; return its figures."""
-    from orchestrator.display import QuietDisplay
-    from orchestrator.queue import TrialQueue
-    from orchestrator.records import Record
-    from orchestrator.run import run_study
-    from orchestrator.store import Store
+    from ablative.orchestrator.deciding.queue import TrialQueue
+    from ablative.orchestrator.driving.run import run_study
+    from ablative.orchestrator.showing.display import QuietDisplay
+    from ablative.orchestrator.storing.records import Record
+    from ablative.orchestrator.storing.store import Store
 
     clock = Clock(num_trials)
 
@@ -55,10 +55,10 @@ def ours(num_trials: int, folder: str, limit_s: float) -> dict[str, Any]:
 
 def resumed(num_trials: int, folder: str, limit_s: float) -> dict[str, Any]:
     """Run the study again, of which everything is recorded; return how long that took and its memory."""
-    from orchestrator.display import QuietDisplay
-    from orchestrator.run import run_study
-    from orchestrator.store import Store
-    from trainables.processes import resident_mb
+    from ablative.orchestrator.driving.run import run_study
+    from ablative.orchestrator.showing.display import QuietDisplay
+    from ablative.orchestrator.storing.store import Store
+    from ablative.trainables.processes import resident_mb
 
     experiment, executor = _many(num_trials, folder)
     started = time.perf_counter()
@@ -67,15 +67,15 @@ def resumed(num_trials: int, folder: str, limit_s: float) -> dict[str, Any]:
 
 
 def _many(num_trials: int, folder: str) -> tuple[Any, Any]:
-    from cluster.executor import RayExecutor
-    from orchestrator.inputs import Inputs
-    from orchestrator.records import Provenance
-    from orchestrator.run import Experiment
-    from search_spaces.design import cells
-    from search_spaces.study import Study
-    from trainables.config import TrialConfig
-    from trainables.config import canonical
-    from trainables.simulated import SimulatedTrainable
+    from ablative.cluster.executor import RayExecutor
+    from ablative.orchestrator.driving.run import Experiment
+    from ablative.orchestrator.inputs import Inputs
+    from ablative.orchestrator.storing.records import Provenance
+    from ablative.search_spaces.design import cells
+    from ablative.search_spaces.study import Study
+    from ablative.trainables.config import TrialConfig
+    from ablative.trainables.config import canonical
+    from ablative.trainables.simulated import SimulatedTrainable
 
     study = Study.model_validate(
         {
@@ -160,7 +160,7 @@ class Clock:
 
     def tick(self) -> None:
         """Count an ended trial."""
-        from trainables.processes import resident_mb
+        from ablative.trainables.processes import resident_mb
 
         if self.count % self._every == 0:
             self._marks.append(time.perf_counter())

@@ -25,9 +25,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from trainables.data.picture_check import looked_at
-from trainables.data.pictures import Pictures
-from trainables.errors import UnreadableData
+from ablative.trainables.data.picture_check import looked_at
+from ablative.trainables.data.pictures import Pictures
+from ablative.trainables.errors import UnreadableData
 
 COUNT, QUICK = 5000, 1500
 DISTINCT = 25

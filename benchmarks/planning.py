@@ -19,14 +19,14 @@ from typing import Any
 
 import yaml
 
-from orchestrator.inputs import Inputs
-from orchestrator.queue import TrialQueue
-from orchestrator.recorded import Recorded
-from search_spaces.load import load_study
-from trainables.config import CONTROLS
-from trainables.config import TrialConfig
-from trainables.config import canonical
-from trainables.data.metrics import METRICS
+from ablative.orchestrator.deciding.queue import TrialQueue
+from ablative.orchestrator.deciding.recorded import Recorded
+from ablative.orchestrator.inputs import Inputs
+from ablative.search_spaces.load import load_study
+from ablative.trainables.config import CONTROLS
+from ablative.trainables.config import TrialConfig
+from ablative.trainables.config import canonical
+from ablative.trainables.data.metrics import METRICS
 
 TRIALS_A_CELL = 10
 SHAPES = ("plain", "searched")

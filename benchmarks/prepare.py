@@ -33,12 +33,12 @@ _OBJECTS = ["person", "person", "person", "dog", "chair", "person", "bottle", "d
 _LENGTHS = {"question": 8, "answer": 9, "rationale": 17}
 """Mean number of tokens."""
 _WORDS = [f"word{number}" for number in range(8000)]
-_ABLATE = [sys.executable, "-m", "orchestrator.ablate", "data"]
+_ABLATE = [sys.executable, "-m", "ablative.orchestrator.ablate", "data"]
 _READ = """
 import json, resource, sys, time
 from pathlib import Path
-from trainables.data.load import load_split
-from trainables.data.subsets import subset
+from ablative.trainables.data.load import load_split
+from ablative.trainables.data.subsets import subset
 started = time.perf_counter()
 part = subset(load_split("vcr", sys.argv[1], "train", Path(sys.argv[2])), 0.01, 1)
 seconds = time.perf_counter() - started

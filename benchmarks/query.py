@@ -42,21 +42,21 @@ GOALS = {"effects_s": 0.5, "grouped_s": 1.0, "memory_mb": 2000, "times_faster_th
 
 def ours_effects(place: str) -> int:
     """Return the number of effects of one study."""
-    import analysis
+    from ablative import analysis
 
     return int(analysis.load(place, study_name(0)).effects.num_rows)
 
 
 def ours_grouped(place: str) -> int:
     """Return the number of groups over all trials."""
-    import analysis
+    from ablative import analysis
 
     return int(analysis.load(place).arrow(GROUPED).num_rows)
 
 
 def ours_one(place: str) -> int:
     """Return the number of arms of one study."""
-    import analysis
+    from ablative import analysis
 
     return int(analysis.load(place, study_name(0)).arrow(BY_ARM).num_rows)
 
@@ -146,7 +146,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         store = options.store or str(Path(folder, "store"))
         if not Path(store).exists():
-            from orchestrator.store import Store
+            from ablative.orchestrator.storing.store import Store
 
             started = time.perf_counter()
             fill(Store.open(store), num_studies)

@@ -25,7 +25,7 @@ SEARCH = 40
 
 def study_of(num_trials: int) -> Any:
     """Return a study of four arms under so many conditions that it has about `num_trials`."""
-    from search_spaces.study import Study
+    from ablative.search_spaces.study import Study
 
     terms = ({}, {"image": 1.0}, {"image": 1.0, "tokens": 1.0}, {"tokens": 1.0})
     arms = {f"arm{number}": {f"distillation.terms.{name}": 1.0 for name in term} for number, term in enumerate(terms)}
@@ -54,17 +54,17 @@ def study_of(num_trials: int) -> Any:
 
 def recorded(num_trials: int, folder: str) -> int:
     """Run the study into a store; return its trials."""
-    from orchestrator.display import QuietDisplay
-    from orchestrator.inline import InlineExecutor
-    from orchestrator.inputs import Inputs
-    from orchestrator.records import Provenance
-    from orchestrator.run import Experiment
-    from orchestrator.run import run_study
-    from orchestrator.store import Store
-    from search_spaces.design import cells
-    from trainables.config import TrialConfig
-    from trainables.config import canonical
-    from trainables.simulated import SimulatedTrainable
+    from ablative.orchestrator.driving.inline import InlineExecutor
+    from ablative.orchestrator.driving.run import Experiment
+    from ablative.orchestrator.driving.run import run_study
+    from ablative.orchestrator.inputs import Inputs
+    from ablative.orchestrator.showing.display import QuietDisplay
+    from ablative.orchestrator.storing.records import Provenance
+    from ablative.orchestrator.storing.store import Store
+    from ablative.search_spaces.design import cells
+    from ablative.trainables.config import TrialConfig
+    from ablative.trainables.config import canonical
+    from ablative.trainables.simulated import SimulatedTrainable
 
     study = study_of(num_trials)
     inputs = Inputs(splits=lambda config: ("train", "val", "test"), digests=lambda config: ("simulated", "", ""))
@@ -105,7 +105,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         num_trials = recorded(200 if options.quick else 2000, folder)
-        from analysis.report import write_report
+        from ablative.analysis.showing.report import write_report
 
         started, used = time.perf_counter(), time.process_time()
         path = write_report(folder, "large", Path(folder) / "large.html")

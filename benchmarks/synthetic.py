@@ -12,23 +12,23 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from trainables.config import DistillationConfig
-from trainables.config import TermWeights
-from trainables.data.examples import Candidate
-from trainables.data.examples import Example
-from trainables.data.examples import TaskSplit
-from trainables.data.examples import Text
-from trainables.distillation.objective import Objective
-from trainables.distillation.outputs import TeacherTargets
-from trainables.students.heads import ClassifierHead
-from trainables.students.heads import num_outputs
-from trainables.students.presets import PRESETS
-from trainables.students.single_stream import SingleStream
-from trainables.students.single_stream import StudentBatch
-from trainables.students.student import Student
-from trainables.training.inputs import Batch
-from trainables.training.step import TrainingStep
-from trainables.vision.regions import RegionFeatures
+from ablative.trainables.config import DistillationConfig
+from ablative.trainables.config import TermWeights
+from ablative.trainables.data.examples import Candidate
+from ablative.trainables.data.examples import Example
+from ablative.trainables.data.examples import TaskSplit
+from ablative.trainables.data.examples import Text
+from ablative.trainables.distillation.objective import Objective
+from ablative.trainables.distillation.outputs import TeacherTargets
+from ablative.trainables.students.heads import ClassifierHead
+from ablative.trainables.students.heads import num_outputs
+from ablative.trainables.students.presets import PRESETS
+from ablative.trainables.students.single_stream import SingleStream
+from ablative.trainables.students.single_stream import StudentBatch
+from ablative.trainables.students.student import Student
+from ablative.trainables.training.inputs import Batch
+from ablative.trainables.training.step import TrainingStep
+from ablative.trainables.vision.regions import RegionFeatures
 
 WORDS = "a man woman dog child red blue small old ball car street table holds sees near behind two people park".split()
 CLIP_TD = DistillationConfig(terms=TermWeights(image=1.0, text=1.0, tokens=1.0))

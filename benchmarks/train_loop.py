@@ -32,18 +32,18 @@ from synthetic import made_regions
 from synthetic import made_split
 from synthetic import made_step
 
-from trainables.config import OptimConfig
-from trainables.config import TrialConfig
-from trainables.job import Alone
-from trainables.job import TrialJob
-from trainables.students.heads import task_loss
-from trainables.students.presets import PRESETS
-from trainables.torchvision_ops import declare_missing_ops
-from trainables.training.inputs import SplitInputs
-from trainables.training.loop import train
-from trainables.training.optimizer import optimizer_of
-from trainables.training.order import learning_rate
-from trainables.training.ranks import Ranks
+from ablative.trainables.config import OptimConfig
+from ablative.trainables.config import TrialConfig
+from ablative.trainables.job import Alone
+from ablative.trainables.job import TrialJob
+from ablative.trainables.students.heads import task_loss
+from ablative.trainables.students.presets import PRESETS
+from ablative.trainables.torchvision_ops import declare_missing_ops
+from ablative.trainables.training.inputs import SplitInputs
+from ablative.trainables.training.loop import train
+from ablative.trainables.training.optimizer import optimizer_of
+from ablative.trainables.training.order import learning_rate
+from ablative.trainables.training.ranks import Ranks
 
 EXAMPLES = 2048
 BOUND, LOADING_BOUND = 0.97, 0.05

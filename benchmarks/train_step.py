@@ -32,22 +32,22 @@ from synthetic import made_regions
 from synthetic import made_split
 from synthetic import made_step
 
-from trainables.config import DistillationConfig
-from trainables.config import OptimConfig
-from trainables.config import TeacherConfig
-from trainables.data.examples import TaskSplit
-from trainables.students.presets import PRESETS
-from trainables.students.tokens import teacher_text
-from trainables.teachers.confidence import TeacherConfidence
-from trainables.teachers.feature_cache import TeacherFeatures
-from trainables.teachers.feature_cache import distilled_candidate
-from trainables.teachers.feature_table import FeatureTable
-from trainables.teachers.words import words_of
-from trainables.training.inputs import SplitInputs
-from trainables.training.loop import TargetsOf
-from trainables.training.loop import take_step
-from trainables.training.optimizer import optimizer_of
-from trainables.training.targets import TargetTable
+from ablative.trainables.config import DistillationConfig
+from ablative.trainables.config import OptimConfig
+from ablative.trainables.config import TeacherConfig
+from ablative.trainables.data.examples import TaskSplit
+from ablative.trainables.students.presets import PRESETS
+from ablative.trainables.students.tokens import teacher_text
+from ablative.trainables.teachers.confidence import TeacherConfidence
+from ablative.trainables.teachers.feature_cache import TeacherFeatures
+from ablative.trainables.teachers.feature_cache import distilled_candidate
+from ablative.trainables.teachers.feature_table import FeatureTable
+from ablative.trainables.teachers.words import words_of
+from ablative.trainables.training.inputs import SplitInputs
+from ablative.trainables.training.loop import TargetsOf
+from ablative.trainables.training.loop import take_step
+from ablative.trainables.training.optimizer import optimizer_of
+from ablative.trainables.training.targets import TargetTable
 
 BOUND = 1.05
 EXAMPLES = 512
@@ -88,7 +88,7 @@ def live(inputs: SplitInputs, table: TargetTable, folder: Path) -> TargetsOf:
     """Targets from a teacher that is run at each step; its confidence alone is not computed."""
     from PIL import Image
 
-    from trainables.teachers.openclip import load_teacher
+    from ablative.trainables.teachers.openclip import load_teacher
 
     teacher = load_teacher(TeacherConfig(model="ViT-B-32", control="untrained"), folder)
     picture = Image.new("RGB", (224, 224), (90, 120, 150))

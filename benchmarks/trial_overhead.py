@@ -27,20 +27,20 @@ REPORTS = 3
 
 def ours(workers: int, num_trials: int, folder: str) -> list[float]:
     """Return when each trial of a study had ended, in seconds from the start."""
-    from cluster.executor import RayExecutor
-    from orchestrator.display import QuietDisplay
-    from orchestrator.inputs import Inputs
-    from orchestrator.queue import TrialQueue
-    from orchestrator.records import Provenance
-    from orchestrator.records import Record
-    from orchestrator.run import Experiment
-    from orchestrator.run import run_study
-    from orchestrator.store import Store
-    from search_spaces.design import cells
-    from search_spaces.study import Study
-    from trainables.config import TrialConfig
-    from trainables.config import canonical
-    from trainables.simulated import SimulatedTrainable
+    from ablative.cluster.executor import RayExecutor
+    from ablative.orchestrator.deciding.queue import TrialQueue
+    from ablative.orchestrator.driving.run import Experiment
+    from ablative.orchestrator.driving.run import run_study
+    from ablative.orchestrator.inputs import Inputs
+    from ablative.orchestrator.showing.display import QuietDisplay
+    from ablative.orchestrator.storing.records import Provenance
+    from ablative.orchestrator.storing.records import Record
+    from ablative.orchestrator.storing.store import Store
+    from ablative.search_spaces.design import cells
+    from ablative.search_spaces.study import Study
+    from ablative.trainables.config import TrialConfig
+    from ablative.trainables.config import canonical
+    from ablative.trainables.simulated import SimulatedTrainable
 
     started, ended = time.perf_counter(), []
 

@@ -16,21 +16,21 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from cluster.executor import RayExecutor
-from cluster.session import connect
-from orchestrator.display import QuietDisplay
-from orchestrator.inputs import Inputs
-from orchestrator.records import Provenance
-from orchestrator.records import Record
-from orchestrator.run import Experiment
-from orchestrator.run import run_study
-from orchestrator.store import Store
-from search_spaces.design import Cell
-from search_spaces.design import cells
-from search_spaces.study import Study
-from trainables.config import TrialConfig
-from trainables.config import canonical
-from trainables.simulated import SimulatedTrainable
+from ablative.cluster.executor import RayExecutor
+from ablative.cluster.session import connect
+from ablative.orchestrator.driving.run import Experiment
+from ablative.orchestrator.driving.run import run_study
+from ablative.orchestrator.inputs import Inputs
+from ablative.orchestrator.showing.display import QuietDisplay
+from ablative.orchestrator.storing.records import Provenance
+from ablative.orchestrator.storing.records import Record
+from ablative.orchestrator.storing.store import Store
+from ablative.search_spaces.design import Cell
+from ablative.search_spaces.design import cells
+from ablative.search_spaces.study import Study
+from ablative.trainables.config import TrialConfig
+from ablative.trainables.config import canonical
+from ablative.trainables.simulated import SimulatedTrainable
 
 SLOTS = 2
 FRACTIONS = (0.1, 0.3, 0.6, 1.0)

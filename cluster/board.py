@@ -15,20 +15,20 @@ from datetime import UTC
 from datetime import datetime
 from typing import Any
 
-from cluster.capacity import Shape
-from cluster.placement import Premises
-from cluster.placement import Seating
-from cluster.tickets import Collected
-from cluster.tickets import Group
-from cluster.tickets import GroupReplaced
-from cluster.tickets import News
-from cluster.tickets import Order
-from cluster.tickets import Ticket
-from cluster.tickets import lost
-from trainables.job import Cause
-from trainables.job import CurvePoint
-from trainables.job import TrialJob
-from trainables.job import TrialOutcome
+from ablative.cluster.capacity import Shape
+from ablative.cluster.placement import Premises
+from ablative.cluster.placement import Seating
+from ablative.cluster.tickets import Collected
+from ablative.cluster.tickets import Group
+from ablative.cluster.tickets import GroupReplaced
+from ablative.cluster.tickets import News
+from ablative.cluster.tickets import Order
+from ablative.cluster.tickets import Ticket
+from ablative.cluster.tickets import lost
+from ablative.trainables.job import Cause
+from ablative.trainables.job import CurvePoint
+from ablative.trainables.job import TrialJob
+from ablative.trainables.job import TrialOutcome
 
 ANY = Shape(workers=1, each=())
 """Of trials and groups of which no more needs to be known."""

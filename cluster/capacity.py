@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestrator.errors import ClusterError
-from search_spaces.study import Resources
+from ablative.orchestrator.errors import ClusterError
+from ablative.search_spaces.study import Resources
 
 ROUNDING = 1e-9
 """Three times a share of 0.1 is a little more than 0.3."""

@@ -10,27 +10,27 @@ from pathlib import Path
 
 import ray
 
-from cluster.capacity import Shape
-from cluster.capacity import require
-from cluster.capacity import shape_of
-from cluster.failures import meaning_of
-from cluster.failures import said
-from cluster.groups import WorkerGroups
-from cluster.session import connect
-from cluster.session import machines
-from cluster.tune_adapter import QueueSearcher
-from cluster.tune_adapter import run_tune
-from orchestrator.errors import ClusterError
-from orchestrator.executor import Finish
-from orchestrator.queue import TrialQueue
-from orchestrator.trials import Trial
-from search_spaces.study import Resources
-from trainables.job import RunTrial
-from trainables.job import TrialJob
+from ablative.cluster.capacity import Shape
+from ablative.cluster.capacity import require
+from ablative.cluster.capacity import shape_of
+from ablative.cluster.failures import meaning_of
+from ablative.cluster.failures import said
+from ablative.cluster.groups import WorkerGroups
+from ablative.cluster.session import connect
+from ablative.cluster.session import machines
+from ablative.cluster.tune_adapter import QueueSearcher
+from ablative.cluster.tune_adapter import run_tune
+from ablative.orchestrator.deciding.queue import TrialQueue
+from ablative.orchestrator.driving.executor import Finish
+from ablative.orchestrator.errors import ClusterError
+from ablative.orchestrator.trials import Trial
+from ablative.search_spaces.study import Resources
+from ablative.trainables.job import RunTrial
+from ablative.trainables.job import TrialJob
 
 
 class RayExecutor:
-    """Runs trials in warm worker groups; an `orchestrator.executor.Executor`."""
+    """Runs trials in warm worker groups; an `orchestrator.driving.executor.Executor`."""
 
     def __init__(
         self,

@@ -6,7 +6,7 @@ from typing import Literal
 
 from ray import exceptions as ray_exceptions
 
-from trainables.job import Cause
+from ablative.trainables.job import Cause
 
 Meaning = Cause | Literal["no_cluster"]
 """A trial's cause, or `no_cluster`: nothing can run, so the study stops instead of recording failed trials."""

@@ -26,22 +26,22 @@ from ray.train import ScalingConfig
 from ray.train import UserCallback
 from ray.util import remove_placement_group
 
-from cluster.board import Board
-from cluster.capacity import Shape
-from cluster.capacity import capacity
-from cluster.capacity import require
-from cluster.capacity import with_growth
-from cluster.failures import cause_of_run
-from cluster.failures import said
-from cluster.failures import worst
-from cluster.placement import Premises
-from cluster.session import machines
-from cluster.tickets import Order
-from cluster.worker import serve
-from orchestrator.errors import ClusterError
-from search_spaces.study import Resources
-from trainables.job import Cause
-from trainables.job import RunTrial
+from ablative.cluster.board import Board
+from ablative.cluster.capacity import Shape
+from ablative.cluster.capacity import capacity
+from ablative.cluster.capacity import require
+from ablative.cluster.capacity import with_growth
+from ablative.cluster.failures import cause_of_run
+from ablative.cluster.failures import said
+from ablative.cluster.failures import worst
+from ablative.cluster.placement import Premises
+from ablative.cluster.session import machines
+from ablative.cluster.tickets import Order
+from ablative.cluster.worker import serve
+from ablative.orchestrator.errors import ClusterError
+from ablative.search_spaces.study import Resources
+from ablative.trainables.job import Cause
+from ablative.trainables.job import RunTrial
 
 RESTARTS = 2
 """Restarts of a group's workers by one Ray Train run; after that the slot starts a new run."""

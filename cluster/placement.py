@@ -15,9 +15,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import replace
 
-from cluster.capacity import Amounts
-from cluster.capacity import Room
-from cluster.capacity import Shape
+from ablative.cluster.capacity import Amounts
+from ablative.cluster.capacity import Room
+from ablative.cluster.capacity import Shape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

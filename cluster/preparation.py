@@ -16,19 +16,19 @@ from typing import Any
 
 import ray
 
-from cluster.failures import meaning_of
-from cluster.groups import HEAD_SHARE
-from cluster.session import connect
-from orchestrator.errors import ClusterError
-from search_spaces.study import Resources
-from trainables.config import TrialConfig
-from trainables.prepare import feature_blocks
-from trainables.prepare import prepare_data
-from trainables.teachers.feature_blocks import BLOCK_SIZE
-from trainables.teachers.feature_blocks import BlockCount
-from trainables.teachers.feature_blocks import FeatureBlock
-from trainables.teachers.feature_blocks import compute_block
-from trainables.teachers.feature_blocks import compute_blocks
+from ablative.cluster.failures import meaning_of
+from ablative.cluster.groups import HEAD_SHARE
+from ablative.cluster.session import connect
+from ablative.orchestrator.errors import ClusterError
+from ablative.search_spaces.study import Resources
+from ablative.trainables.config import TrialConfig
+from ablative.trainables.prepare import feature_blocks
+from ablative.trainables.prepare import prepare_data
+from ablative.trainables.teachers.feature_blocks import BLOCK_SIZE
+from ablative.trainables.teachers.feature_blocks import BlockCount
+from ablative.trainables.teachers.feature_blocks import FeatureBlock
+from ablative.trainables.teachers.feature_blocks import compute_block
+from ablative.trainables.teachers.feature_blocks import compute_blocks
 
 Progress = Callable[[str, int, int], None]
 """Called with the name of a stage, how much of it is done, and how much there is."""

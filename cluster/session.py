@@ -15,12 +15,13 @@ from typing import Any
 
 import ray
 
-from cluster.startup import Machine
-from cluster.startup import reason_of
-from cluster.startup import remedy
-from cluster.startup import short_folder
-from cluster.startup import temporary_folder
-from orchestrator.errors import ClusterError
+import ablative
+from ablative.cluster.startup import Machine
+from ablative.cluster.startup import reason_of
+from ablative.cluster.startup import remedy
+from ablative.cluster.startup import short_folder
+from ablative.cluster.startup import temporary_folder
+from ablative.orchestrator.errors import ClusterError
 
 ENVIRONMENT = {
     "RAY_TRAIN_V2_ENABLED": "1",
@@ -185,8 +186,8 @@ def _set_environment(variables: dict[str, str]) -> None:
 
 
 def _import_path() -> str:
-    """Return PYTHONPATH with the folder of our packages in front, unless they are installed."""
-    root = Path(__file__).resolve().parents[1]
+    """Return PYTHONPATH with the folder of our package in front, unless it is installed."""
+    root = Path(ablative.__file__).resolve().parents[1]
     paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     if root.name not in ("site-packages", "dist-packages"):
         paths = [str(root), *paths]

@@ -8,11 +8,11 @@ from datetime import UTC
 from datetime import datetime
 from typing import Any
 
-from cluster.capacity import Shape
-from trainables.job import Cause
-from trainables.job import CurvePoint
-from trainables.job import TrialJob
-from trainables.job import TrialOutcome
+from ablative.cluster.capacity import Shape
+from ablative.trainables.job import Cause
+from ablative.trainables.job import CurvePoint
+from ablative.trainables.job import TrialJob
+from ablative.trainables.job import TrialOutcome
 
 Order = tuple[TrialJob, Shape]
 """What a worker group is told to run a trial, and the shape that the group must have."""

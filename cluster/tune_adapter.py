@@ -16,17 +16,17 @@ import ray
 from ray import tune
 from ray.tune.search import Searcher
 
-from cluster.failures import policy_of
-from cluster.groups import HEAD_SHARE
-from cluster.groups import WorkerGroups
-from cluster.lane import Lane
-from cluster.tickets import Collected
-from cluster.tickets import Order
-from orchestrator.errors import StoreError
-from orchestrator.executor import Finish
-from orchestrator.queue import TrialQueue
-from orchestrator.records import Execution
-from orchestrator.trials import Trial
+from ablative.cluster.failures import policy_of
+from ablative.cluster.groups import HEAD_SHARE
+from ablative.cluster.groups import WorkerGroups
+from ablative.cluster.lane import Lane
+from ablative.cluster.tickets import Collected
+from ablative.cluster.tickets import Order
+from ablative.orchestrator.deciding.queue import TrialQueue
+from ablative.orchestrator.driving.executor import Finish
+from ablative.orchestrator.errors import StoreError
+from ablative.orchestrator.storing.records import Execution
+from ablative.orchestrator.trials import Trial
 
 MOST_ATTEMPTS = {"retry": 3, "retry_preempted": 20}
 """Executions of a trial by policy; the last loss is recorded."""

@@ -15,16 +15,16 @@ import ray.train
 from ray.train.collective import broadcast_from_rank_zero
 from ray.util import get_current_placement_group
 
-from orchestrator.checkpoints import Checkpoints
-from orchestrator.checkpoints import StoredLink
-from trainables.errors import Hindered
-from trainables.job import Cause
-from trainables.job import CurvePoint
-from trainables.job import Link
-from trainables.job import RunTrial
-from trainables.job import TrialJob
-from trainables.job import TrialOutcome
-from trainables.processes import resident_mb
+from ablative.orchestrator.storing.checkpoints import Checkpoints
+from ablative.orchestrator.storing.checkpoints import StoredLink
+from ablative.trainables.errors import Hindered
+from ablative.trainables.job import Cause
+from ablative.trainables.job import CurvePoint
+from ablative.trainables.job import Link
+from ablative.trainables.job import RunTrial
+from ablative.trainables.job import TrialJob
+from ablative.trainables.job import TrialOutcome
+from ablative.trainables.processes import resident_mb
 
 LAST_LINES = 30
 """Lines of a traceback that are kept."""
@@ -95,7 +95,7 @@ def attempt(run_trial: RunTrial, job: TrialJob, link: Link) -> TrialOutcome:
 
 
 def _run_trial() -> RunTrial:
-    from trainables.trial import run_trial
+    from ablative.trainables.trial import run_trial
 
     return run_trial
 

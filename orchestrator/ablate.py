@@ -1,6 +1,6 @@
 """The command line as one script, for `ray submit cluster/local.yaml orchestrator/ablate.py -- run quickstart`.
 
-`ray submit` copies this file alone to the head node and runs it there, so it works from any folder; the packages
+`ray submit` copies this file alone to the head node and runs it there, so it works from any folder; the package
 must be installed on that machine. It joins the cluster that runs there, and starts a private one where none does.
 """
 
@@ -15,7 +15,7 @@ def main() -> None:
     """Run `ablate` with the address of the running cluster as the default."""
     _leave_own_folder()
     os.environ.setdefault("ABLATE_ADDRESS", "any")
-    from orchestrator.cli import main as ablate
+    from ablative.orchestrator.commands.cli import main as ablate
 
     ablate()
 
@@ -23,13 +23,15 @@ def main() -> None:
 def _leave_own_folder() -> None:
     """Take this script's folder off the import path, here and so in Ray's workers.
 
-    In a checkout it is `orchestrator/`, whose `queue.py` would hide the standard library's; elsewhere it is a home
-    folder with anything in it. A checkout's root takes its place.
+    In a checkout it is `orchestrator/`, whose modules are no top-level ones; elsewhere it is a home folder with
+    anything in it. The package of a checkout takes its place.
     """
     folder = Path(__file__).resolve().parent
     sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != folder]
-    if (folder / "cli.py").is_file() and folder.name == "orchestrator":
-        sys.path.insert(0, str(folder.parent))
+    for root in (folder.parent / "src", folder.parents[1]):
+        if (root / "ablative" / "orchestrator" / Path(__file__).name).is_file():
+            sys.path.insert(0, str(root))
+            break
 
 
 if __name__ == "__main__":

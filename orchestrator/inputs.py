@@ -6,7 +6,7 @@ from collections.abc import Callable
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from trainables.config import TrialConfig
+from ablative.trainables.config import TrialConfig
 
 SHIFTED = "test_shifted"
 """In a study's `evaluate`: every shifted test that the task has."""

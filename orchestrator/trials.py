@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 from typing import Literal
 
-from search_spaces.configuration import replaced
-from trainables.config import IDENTITY_VERSION
-from trainables.config import TrialConfig
-from trainables.config import canonical
-from trainables.identity import without_places
-from trainables.job import TrialJob
+from ablative.search_spaces.configuration import replaced
+from ablative.trainables.config import IDENTITY_VERSION
+from ablative.trainables.config import TrialConfig
+from ablative.trainables.config import canonical
+from ablative.trainables.identity import without_places
+from ablative.trainables.job import TrialJob
 
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 

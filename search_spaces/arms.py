@@ -12,11 +12,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from search_spaces import fractional
-from search_spaces.configuration import flatten
-from search_spaces.configuration import value_at
-from search_spaces.study import Arms
-from search_spaces.study import Factor
+from ablative.search_spaces import fractional
+from ablative.search_spaces.configuration import flatten
+from ablative.search_spaces.configuration import value_at
+from ablative.search_spaces.study import Arms
+from ablative.search_spaces.study import Factor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

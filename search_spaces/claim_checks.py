@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from collections.abc import Iterator
 
-from search_spaces.document import Document
-from search_spaces.errors import Mistake
-from search_spaces.study import Study
-from search_spaces.wording import one_of
-from search_spaces.wording import shown
+from ablative.search_spaces.document import Document
+from ablative.search_spaces.errors import Mistake
+from ablative.search_spaces.study import Study
+from ablative.search_spaces.wording import one_of
+from ablative.search_spaces.wording import shown
 
 
 def claim_mistakes(document: Document, study: Study, arms: Collection[str]) -> Iterator[Mistake]:

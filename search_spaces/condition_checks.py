@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from search_spaces.design import Cell
-from search_spaces.design import Condition
-from search_spaces.design import cell_name
-from search_spaces.document import Document
-from search_spaces.errors import Mistake
-from search_spaces.study import Study
-from search_spaces.wording import Place
-from search_spaces.wording import shown
+from ablative.search_spaces.design import Cell
+from ablative.search_spaces.design import Condition
+from ablative.search_spaces.design import cell_name
+from ablative.search_spaces.document import Document
+from ablative.search_spaces.errors import Mistake
+from ablative.search_spaces.study import Study
+from ablative.search_spaces.wording import Place
+from ablative.search_spaces.wording import shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,18 +13,18 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from search_spaces.arms import Arm
-from search_spaces.configuration import leaves
-from search_spaces.configuration import negligible
-from search_spaces.configuration import replaced
-from search_spaces.configuration import unusual
-from search_spaces.configuration import value_at
-from search_spaces.design import Cell
-from search_spaces.document import Document
-from search_spaces.domains import Choice
-from search_spaces.errors import Mistake
-from search_spaces.wording import Place
-from search_spaces.wording import shown
+from ablative.search_spaces.arms import Arm
+from ablative.search_spaces.configuration import leaves
+from ablative.search_spaces.configuration import negligible
+from ablative.search_spaces.configuration import replaced
+from ablative.search_spaces.configuration import unusual
+from ablative.search_spaces.configuration import value_at
+from ablative.search_spaces.design import Cell
+from ablative.search_spaces.document import Document
+from ablative.search_spaces.domains import Choice
+from ablative.search_spaces.errors import Mistake
+from ablative.search_spaces.wording import Place
+from ablative.search_spaces.wording import shown
 
 Contradictions = Callable[[Any], Iterable[tuple[str, str, str]]]
 """Configuration -> path, what is found there and what it should be, for each field that another one forbids."""

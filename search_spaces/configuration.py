@@ -20,8 +20,8 @@ from pydantic import TypeAdapter
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from search_spaces.wording import one_of
-from search_spaces.wording import phrase
+from ablative.search_spaces.wording import one_of
+from ablative.search_spaces.wording import phrase
 
 Config = TypeVar("Config", bound=BaseModel)
 

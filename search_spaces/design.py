@@ -12,15 +12,15 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from search_spaces.arms import Arm
-from search_spaces.arms import build_arms
-from search_spaces.arms import reference
-from search_spaces.arms import spelled
-from search_spaces.configuration import replaced
-from search_spaces.domains import Domain
-from search_spaces.space import reduced
-from search_spaces.space import searched
-from search_spaces.study import Study
+from ablative.search_spaces.arms import Arm
+from ablative.search_spaces.arms import build_arms
+from ablative.search_spaces.arms import reference
+from ablative.search_spaces.arms import spelled
+from ablative.search_spaces.configuration import replaced
+from ablative.search_spaces.domains import Domain
+from ablative.search_spaces.space import reduced
+from ablative.search_spaces.space import searched
+from ablative.search_spaces.study import Study
 
 Condition = tuple[tuple[str, Any], ...]
 

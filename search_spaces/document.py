@@ -19,11 +19,11 @@ from typing import Any
 
 import yaml
 
-from search_spaces.errors import Mistake
-from search_spaces.errors import StudyError
-from search_spaces.syntax import fault
-from search_spaces.wording import Place
-from search_spaces.wording import dotted
+from ablative.search_spaces.errors import Mistake
+from ablative.search_spaces.errors import StudyError
+from ablative.search_spaces.syntax import fault
+from ablative.search_spaces.wording import Place
+from ablative.search_spaces.wording import dotted
 
 MOST_BYTES = 256 * 1024
 MOST_DEPTH = 24

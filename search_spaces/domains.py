@@ -19,8 +19,8 @@ from pydantic import Field
 from pydantic import Tag
 from pydantic_core import PydanticCustomError
 
-from search_spaces.frozen import Frozen
-from search_spaces.when import When
+from ablative.search_spaces.frozen import Frozen
+from ablative.search_spaces.when import When
 
 LEAST_APART = 1e-4
 """Of the ends of a range, relative to the larger."""

@@ -18,16 +18,16 @@ from pydantic import ValidationError
 from pydantic import create_model
 from pydantic_core import ErrorDetails
 
-from search_spaces.configuration import groups
-from search_spaces.configuration import leaves
-from search_spaces.document import Document
-from search_spaces.errors import Mistake
-from search_spaces.nearest import nearest
-from search_spaces.study import Study
-from search_spaces.validation import translated
-from search_spaces.validation import written_place
-from search_spaces.wording import Place
-from search_spaces.wording import one_of
+from ablative.search_spaces.configuration import groups
+from ablative.search_spaces.configuration import leaves
+from ablative.search_spaces.document import Document
+from ablative.search_spaces.errors import Mistake
+from ablative.search_spaces.nearest import nearest
+from ablative.search_spaces.study import Study
+from ablative.search_spaces.validation import translated
+from ablative.search_spaces.validation import written_place
+from ablative.search_spaces.wording import Place
+from ablative.search_spaces.wording import one_of
 
 Tree = dict[str, Any]
 _STAND_INS: Tree = {"study": "study", "question": "?", "base": {}}

@@ -11,13 +11,13 @@ from math import comb
 from math import prod
 from typing import Literal
 
-from search_spaces.arms import reference
-from search_spaces.document import Document
-from search_spaces.errors import Mistake
-from search_spaces.spending import pairs_needed
-from search_spaces.spending import spent_at
-from search_spaces.study import Claim
-from search_spaces.study import Study
+from ablative.search_spaces.arms import reference
+from ablative.search_spaces.document import Document
+from ablative.search_spaces.errors import Mistake
+from ablative.search_spaces.spending import pairs_needed
+from ablative.search_spaces.spending import spent_at
+from ablative.search_spaces.study import Claim
+from ablative.search_spaces.study import Study
 
 FamilyName = Literal["claims", "primary", "cells", "contrasts"]
 TASK = "task.name"

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from pydantic import ConfigDict
 from pydantic import Field
 
-from search_spaces.wording import NAME
+from ablative.search_spaces.wording import NAME
 
 
 class Frozen(BaseModel):

@@ -13,29 +13,29 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from search_spaces.config_checks import Contradictions
-from search_spaces.config_checks import WithoutScale
-from search_spaces.config_checks import no_contradictions
-from search_spaces.config_checks import unscaled
-from search_spaces.consistency import Consistency
-from search_spaces.design import Cell
-from search_spaces.document import read_document
-from search_spaces.draft import draft
-from search_spaces.draft import section
-from search_spaces.errors import Mistake
-from search_spaces.errors import StudyError
-from search_spaces.errors import grave
-from search_spaces.families import Family
-from search_spaces.families import arms_to_confirm
-from search_spaces.families import families
-from search_spaces.families import unanswerable
-from search_spaces.override import overridden
-from search_spaces.recipe import Recipes
-from search_spaces.recipe import with_recipe
-from search_spaces.references import References
-from search_spaces.shipped import display_name
-from search_spaces.shipped import find_study
-from search_spaces.study import Study
+from ablative.search_spaces.config_checks import Contradictions
+from ablative.search_spaces.config_checks import WithoutScale
+from ablative.search_spaces.config_checks import no_contradictions
+from ablative.search_spaces.config_checks import unscaled
+from ablative.search_spaces.consistency import Consistency
+from ablative.search_spaces.design import Cell
+from ablative.search_spaces.document import read_document
+from ablative.search_spaces.draft import draft
+from ablative.search_spaces.draft import section
+from ablative.search_spaces.errors import Mistake
+from ablative.search_spaces.errors import StudyError
+from ablative.search_spaces.errors import grave
+from ablative.search_spaces.families import Family
+from ablative.search_spaces.families import arms_to_confirm
+from ablative.search_spaces.families import families
+from ablative.search_spaces.families import unanswerable
+from ablative.search_spaces.override import overridden
+from ablative.search_spaces.recipe import Recipes
+from ablative.search_spaces.recipe import with_recipe
+from ablative.search_spaces.references import References
+from ablative.search_spaces.shipped import display_name
+from ablative.search_spaces.shipped import find_study
+from ablative.search_spaces.study import Study
 
 Controls = Mapping[str, Mapping[str, Any]]
 _TOGETHER = {"base", "arms", "conditions", "search"}

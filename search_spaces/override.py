@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from search_spaces.document import Document
-from search_spaces.document import Origin
-from search_spaces.document import read_value
-from search_spaces.errors import Mistake
-from search_spaces.errors import StudyError
-from search_spaces.wording import Place
-from search_spaces.wording import dotted
-from search_spaces.wording import shown
+from ablative.search_spaces.document import Document
+from ablative.search_spaces.document import Origin
+from ablative.search_spaces.document import read_value
+from ablative.search_spaces.errors import Mistake
+from ablative.search_spaces.errors import StudyError
+from ablative.search_spaces.wording import Place
+from ablative.search_spaces.wording import dotted
+from ablative.search_spaces.wording import shown
 
 # Below these places the keys are dotted paths themselves; * is any key.
 _DOTTED: tuple[tuple[str, ...], ...] = (

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from search_spaces.document import Document
-from search_spaces.wording import one_of
-from search_spaces.wording import shown
+from ablative.search_spaces.document import Document
+from ablative.search_spaces.wording import one_of
+from ablative.search_spaces.wording import shown
 
 KEY = "recipe"
 Recipes = Mapping[str, Mapping[str, Any]]

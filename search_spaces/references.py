@@ -11,31 +11,31 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from search_spaces.arms import FORMS
-from search_spaces.arms import spelled
-from search_spaces.configuration import expectation
-from search_spaces.configuration import groups
-from search_spaces.configuration import kinds
-from search_spaces.configuration import leaves
-from search_spaces.configuration import negligible
-from search_spaces.configuration import options
-from search_spaces.configuration import unusual
-from search_spaces.document import Document
-from search_spaces.domains import Choice
-from search_spaces.domains import Domain
-from search_spaces.domains import LogRandInt
-from search_spaces.domains import RandInt
-from search_spaces.errors import Mistake
-from search_spaces.nearest import nearest
-from search_spaces.study import Arms
-from search_spaces.study import Changes
-from search_spaces.study import Factor
-from search_spaces.study import Search
-from search_spaces.study import Study
-from search_spaces.when import mentioned
-from search_spaces.wording import Place
-from search_spaces.wording import one_of
-from search_spaces.wording import shown
+from ablative.search_spaces.arms import FORMS
+from ablative.search_spaces.arms import spelled
+from ablative.search_spaces.configuration import expectation
+from ablative.search_spaces.configuration import groups
+from ablative.search_spaces.configuration import kinds
+from ablative.search_spaces.configuration import leaves
+from ablative.search_spaces.configuration import negligible
+from ablative.search_spaces.configuration import options
+from ablative.search_spaces.configuration import unusual
+from ablative.search_spaces.document import Document
+from ablative.search_spaces.domains import Choice
+from ablative.search_spaces.domains import Domain
+from ablative.search_spaces.domains import LogRandInt
+from ablative.search_spaces.domains import RandInt
+from ablative.search_spaces.errors import Mistake
+from ablative.search_spaces.nearest import nearest
+from ablative.search_spaces.study import Arms
+from ablative.search_spaces.study import Changes
+from ablative.search_spaces.study import Factor
+from ablative.search_spaces.study import Search
+from ablative.search_spaces.study import Study
+from ablative.search_spaces.when import mentioned
+from ablative.search_spaces.wording import Place
+from ablative.search_spaces.wording import one_of
+from ablative.search_spaces.wording import shown
 
 LEAST_SHARE = 1e-4
 """Of a GPU: Ray counts in ten-thousandths."""

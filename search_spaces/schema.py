@@ -9,12 +9,12 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic.json_schema import models_json_schema
 
-from search_spaces.configuration import groups
-from search_spaces.configuration import leaves
-from search_spaces.domains import DOMAINS
-from search_spaces.recipe import KEY
-from search_spaces.study import ResourcesWhere
-from search_spaces.study import Study
+from ablative.search_spaces.configuration import groups
+from ablative.search_spaces.configuration import leaves
+from ablative.search_spaces.domains import DOMAINS
+from ablative.search_spaces.recipe import KEY
+from ablative.search_spaces.study import ResourcesWhere
+from ablative.search_spaces.study import Study
 
 Schema = dict[str, Any]
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"

@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 from math import prod
 
-from search_spaces.configuration import leaves
-from search_spaces.configuration import value_at
-from search_spaces.design import Cell
-from search_spaces.document import Document
-from search_spaces.domains import Choice
-from search_spaces.errors import Mistake
-from search_spaces.space import grid
-from search_spaces.study import Study
-from search_spaces.wording import one_of
+from ablative.search_spaces.configuration import leaves
+from ablative.search_spaces.configuration import value_at
+from ablative.search_spaces.design import Cell
+from ablative.search_spaces.document import Document
+from ablative.search_spaces.domains import Choice
+from ablative.search_spaces.errors import Mistake
+from ablative.search_spaces.space import grid
+from ablative.search_spaces.study import Study
+from ablative.search_spaces.wording import one_of
 
 EVALUATIONS = "optim.evaluations"
 """How often a trial is evaluated: what rungs are counted in."""

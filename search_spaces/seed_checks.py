@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 
-from search_spaces.document import Document
-from search_spaces.errors import Mistake
-from search_spaces.families import TASK
-from search_spaces.spending import pairs_needed
-from search_spaces.spending import spent_at
-from search_spaces.study import Study
+from ablative.search_spaces.document import Document
+from ablative.search_spaces.errors import Mistake
+from ablative.search_spaces.families import TASK
+from ablative.search_spaces.spending import pairs_needed
+from ablative.search_spaces.spending import spent_at
+from ablative.search_spaces.study import Study
 
 
 def sequential_mistakes(document: Document, study: Study, num_arms: int) -> Iterator[Mistake]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from search_spaces.errors import Mistake
-from search_spaces.errors import StudyError
-from search_spaces.nearest import nearest
+from ablative.search_spaces.errors import Mistake
+from ablative.search_spaces.errors import StudyError
+from ablative.search_spaces.nearest import nearest
 
 FOLDER = Path(__file__).parent
 

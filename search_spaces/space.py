@@ -14,12 +14,12 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from search_spaces.configuration import differing
-from search_spaces.configuration import replaced
-from search_spaces.configuration import value_at
-from search_spaces.domains import Choice
-from search_spaces.domains import Domain
-from search_spaces.when import holds
+from ablative.search_spaces.configuration import differing
+from ablative.search_spaces.configuration import replaced
+from ablative.search_spaces.configuration import value_at
+from ablative.search_spaces.domains import Choice
+from ablative.search_spaces.domains import Domain
+from ablative.search_spaces.when import holds
 
 Space = tuple[tuple[str, Domain], ...]
 Canonical = Callable[[Any], Any]

@@ -17,18 +17,18 @@ from pydantic import model_serializer
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
-from search_spaces.configuration import value_at
-from search_spaces.domains import Domain
-from search_spaces.frozen import Flag
-from search_spaces.frozen import Frozen
-from search_spaces.frozen import Name
-from search_spaces.frozen import Number
-from search_spaces.frozen import Text
-from search_spaces.frozen import Whole
-from search_spaces.spending import Correction
-from search_spaces.spending import Spending
-from search_spaces.when import When
-from search_spaces.when import holds
+from ablative.search_spaces.configuration import value_at
+from ablative.search_spaces.domains import Domain
+from ablative.search_spaces.frozen import Flag
+from ablative.search_spaces.frozen import Frozen
+from ablative.search_spaces.frozen import Name
+from ablative.search_spaces.frozen import Number
+from ablative.search_spaces.frozen import Text
+from ablative.search_spaces.frozen import Whole
+from ablative.search_spaces.spending import Correction
+from ablative.search_spaces.spending import Spending
+from ablative.search_spaces.when import When
+from ablative.search_spaces.when import holds
 
 Changes = dict[str, Any]
 """Dotted path in the trial configuration -> the value it gets."""

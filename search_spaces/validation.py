@@ -13,16 +13,16 @@ from typing import get_origin
 
 from pydantic import BaseModel
 
-from search_spaces.configuration import constraints
-from search_spaces.configuration import is_group
-from search_spaces.configuration import options
-from search_spaces.document import Document
-from search_spaces.domains import DOMAINS
-from search_spaces.errors import Mistake
-from search_spaces.wording import Place
-from search_spaces.wording import one_of
-from search_spaces.wording import phrase
-from search_spaces.wording import shown
+from ablative.search_spaces.configuration import constraints
+from ablative.search_spaces.configuration import is_group
+from ablative.search_spaces.configuration import options
+from ablative.search_spaces.document import Document
+from ablative.search_spaces.domains import DOMAINS
+from ablative.search_spaces.errors import Mistake
+from ablative.search_spaces.wording import Place
+from ablative.search_spaces.wording import one_of
+from ablative.search_spaces.wording import phrase
+from ablative.search_spaces.wording import shown
 
 Location = tuple[str | int, ...]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from typing import Any
 
-from search_spaces.nearest import nearest
+from ablative.search_spaces.nearest import nearest
 
 Place = tuple[str | int, ...]
 """Keys and indices from the top of a study file."""

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from pathlib import Path
 
-from trainables.config import TrialConfig
-from trainables.data.layout import missing_files
-from trainables.data.mini.spec import PRESETS
-from trainables.errors import MissingData
-from trainables.students.presets import starting_files
+from ablative.trainables.benchmark.spec import PRESETS
+from ablative.trainables.config import TrialConfig
+from ablative.trainables.data.layout import missing_files
+from ablative.trainables.errors import MissingData
+from ablative.trainables.students.presets import starting_files
 
 
 def absent(configs: Iterable[TrialConfig]) -> tuple[str, ...]:

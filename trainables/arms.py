@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from trainables.config import CONTROLS
-from trainables.config import EVERY_EXAMPLE_ALIKE
-from trainables.config import only
+from ablative.trainables.config import CONTROLS
+from ablative.trainables.config import EVERY_EXAMPLE_ALIKE
+from ablative.trainables.config import only
 
 SELECTIONS: dict[str, dict[str, Any]] = {
     "visual_tokens": {"distillation.selection.score": "visual"},

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from trainables.errors import ElsewhereError
-from trainables.errors import MissingData
-from trainables.errors import NonFinite
-from trainables.errors import TimeLimit
-from trainables.job import Cause
+from ablative.trainables.errors import ElsewhereError
+from ablative.trainables.errors import MissingData
+from ablative.trainables.errors import NonFinite
+from ablative.trainables.errors import TimeLimit
+from ablative.trainables.job import Cause
 
 
 def cause_of(raised: BaseException) -> Cause:

@@ -13,16 +13,16 @@ from typing import Literal
 
 from pydantic import Field
 
-from trainables.distillation.config import AdaptationConfig as AdaptationConfig
-from trainables.distillation.config import DistillationConfig as DistillationConfig
-from trainables.distillation.config import SelectionConfig as SelectionConfig
-from trainables.distillation.config import TermWeights as TermWeights
-from trainables.distillation.config import WeightingConfig as WeightingConfig
-from trainables.distillation.config import canonical_distillation
-from trainables.frozen import Frozen
-from trainables.frozen import Rate
-from trainables.frozen import Text
-from trainables.frozen import Weight
+from ablative.trainables.distillation.config import AdaptationConfig as AdaptationConfig
+from ablative.trainables.distillation.config import DistillationConfig as DistillationConfig
+from ablative.trainables.distillation.config import SelectionConfig as SelectionConfig
+from ablative.trainables.distillation.config import TermWeights as TermWeights
+from ablative.trainables.distillation.config import WeightingConfig as WeightingConfig
+from ablative.trainables.distillation.config import canonical_distillation
+from ablative.trainables.frozen import Frozen
+from ablative.trainables.frozen import Rate
+from ablative.trainables.frozen import Text
+from ablative.trainables.frozen import Weight
 
 IDENTITY_VERSION = 3
 """Raised when code changes results; part of every trial's identity."""

@@ -5,21 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from trainables.config import StudentConfig
-from trainables.config import TrialConfig
-from trainables.config import canonical
-from trainables.data.content import READER_VERSION
-from trainables.data.content import DataContent
-from trainables.data.content import Progress
-from trainables.data.content import data_content
-from trainables.data.content import hashed
-from trainables.data.content import silent
-from trainables.data.mini.spec import PRESETS
-from trainables.data.mini.spec import preset
-from trainables.data.mini.spec import spec_digest
-from trainables.file_digests import file_digests
-from trainables.students.presets import sees_pictures
-from trainables.students.presets import starting_files
+from ablative.trainables.benchmark.spec import PRESETS
+from ablative.trainables.benchmark.spec import preset
+from ablative.trainables.benchmark.spec import spec_digest
+from ablative.trainables.config import StudentConfig
+from ablative.trainables.config import TrialConfig
+from ablative.trainables.config import canonical
+from ablative.trainables.data.content import READER_VERSION
+from ablative.trainables.data.content import DataContent
+from ablative.trainables.data.content import Progress
+from ablative.trainables.data.content import data_content
+from ablative.trainables.data.content import hashed
+from ablative.trainables.data.content import silent
+from ablative.trainables.file_digests import file_digests
+from ablative.trainables.students.presets import sees_pictures
+from ablative.trainables.students.presets import starting_files
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +59,7 @@ class InputDigests:
         )
 
     def _teacher(self, config: TrialConfig) -> str:
-        from trainables.teachers.digest import teacher_digest
+        from ablative.trainables.teachers.digest import teacher_digest
 
         return teacher_digest(config.teacher, self._cache) if config.distillation.distils else ""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trainables.job import Cause
+from ablative.trainables.job import Cause
 
 
 class DataError(Exception):

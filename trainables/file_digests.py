@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from trainables.cache import write_atomically
+from ablative.trainables.cache import write_atomically
 
 Stamp = tuple[int, int, int]
 """Size in bytes, modification time and time of the last change in ns."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from trainables.config import TrialConfig
-from trainables.data.mini.spec import PRESETS
-from trainables.teachers.recipe import FOLDER_SCHEMA
+from ablative.trainables.benchmark.spec import PRESETS
+from ablative.trainables.config import TrialConfig
+from ablative.trainables.teachers.recipe import FOLDER_SCHEMA
 
 _NAMED_INIT = ("pretrained", "scratch")
 

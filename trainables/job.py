@@ -13,7 +13,7 @@ from dataclasses import field
 from typing import Literal
 from typing import Protocol
 
-from trainables.config import TrialConfig
+from ablative.trainables.config import TrialConfig
 
 Status = Literal["completed", "failed", "stopped", "paused"]
 """`stopped`: by a rule of the search, with the curve so far. `paused`: at a rung, to go on from its checkpoint."""

@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from trainables.students.checkpoint import read_tensors
-from trainables.students.checkpoint import require_weights
+from ablative.trainables.students.checkpoint import read_tensors
+from ablative.trainables.students.checkpoint import require_weights
 
 _ARRAYS = (".npz", ".npy")
 """Big Vision's form, which open_clip reads itself, without pickles."""

@@ -13,21 +13,21 @@ from pathlib import Path
 from filelock import FileLock
 from filelock import Timeout
 
-from trainables.config import TeacherConfig
-from trainables.config import TrialConfig
-from trainables.config import canonical
-from trainables.data.examples import TaskSplit
-from trainables.errors import MissingData
-from trainables.students.presets import sees_pictures
-from trainables.teachers.digest import BUNDLED
-from trainables.teachers.feature_blocks import LOOKS
-from trainables.teachers.feature_blocks import FeatureBlock
-from trainables.teachers.feature_blocks import Part
-from trainables.teachers.feature_blocks import compute_blocks
-from trainables.teachers.feature_blocks import missing_blocks
-from trainables.teachers.feature_cache import BLANK
-from trainables.teachers.feature_cache import TABLES
-from trainables.teachers.feature_cache import Table
+from ablative.trainables.config import TeacherConfig
+from ablative.trainables.config import TrialConfig
+from ablative.trainables.config import canonical
+from ablative.trainables.data.examples import TaskSplit
+from ablative.trainables.errors import MissingData
+from ablative.trainables.students.presets import sees_pictures
+from ablative.trainables.teachers.digest import BUNDLED
+from ablative.trainables.teachers.feature_blocks import LOOKS
+from ablative.trainables.teachers.feature_blocks import FeatureBlock
+from ablative.trainables.teachers.feature_blocks import Part
+from ablative.trainables.teachers.feature_blocks import compute_blocks
+from ablative.trainables.teachers.feature_blocks import missing_blocks
+from ablative.trainables.teachers.feature_cache import BLANK
+from ablative.trainables.teachers.feature_cache import TABLES
+from ablative.trainables.teachers.feature_cache import Table
 
 Progress = Callable[[str, int, int], None]
 """What is done, how much of it, out of how much."""
@@ -81,7 +81,7 @@ def feature_blocks(configs: Sequence[TrialConfig], cache: Path, *, patches: bool
 
     The data must be prepared. Raises TeacherError for damaged features.
     """
-    from trainables.data.load import load_split
+    from ablative.trainables.data.load import load_split
 
     parts: dict[TeacherConfig, list[Part]] = {}
     for need in teacher_needs(configs, patches=patches):
@@ -90,13 +90,13 @@ def feature_blocks(configs: Sequence[TrialConfig], cache: Path, *, patches: bool
 
 
 def _prepare_data(configs: Sequence[TrialConfig], cache: Path, progress: Progress) -> None:
-    from trainables.data.content import data_content
-    from trainables.data.load import load_split
-    from trainables.data.mini.spec import PRESETS
-    from trainables.data.splits import splits_of
-    from trainables.vision.pixels import build_pixels
-    from trainables.vision.regions import build_regions
-    from trainables.vision.regions import pictured
+    from ablative.trainables.benchmark.spec import PRESETS
+    from ablative.trainables.data.content import data_content
+    from ablative.trainables.data.load import load_split
+    from ablative.trainables.data.splits import splits_of
+    from ablative.trainables.vision.pixels import build_pixels
+    from ablative.trainables.vision.regions import build_regions
+    from ablative.trainables.vision.regions import pictured
 
     with_pixels = set(tasks_of(config for config in configs if sees_pictures(config.student)))
     for task, data in tasks_of(configs):
@@ -118,10 +118,10 @@ def _prepare_data(configs: Sequence[TrialConfig], cache: Path, progress: Progres
 
 def _require_new_pictures(splits: Sequence[TaskSplit], cache: Path, progress: Progress, *, pixels: bool) -> None:
     """Decode the pictures of all splits that are new, so that all bad ones are named before anything is computed."""
-    from trainables.data.picture_check import require_pictures
-    from trainables.vision.pixels import REMEDY
-    from trainables.vision.pixels import new_pixel_images
-    from trainables.vision.regions import new_region_images
+    from ablative.trainables.data.picture_check import require_pictures
+    from ablative.trainables.vision.pixels import REMEDY
+    from ablative.trainables.vision.pixels import new_pixel_images
+    from ablative.trainables.vision.regions import new_region_images
 
     wanted: dict[str, dict[str, None]] = {}
     for split in splits:
@@ -134,8 +134,8 @@ def _require_new_pictures(splits: Sequence[TaskSplit], cache: Path, progress: Pr
 
 def _require_pictures(blocks: Iterable[FeatureBlock], cache: Path, progress: Progress) -> None:
     """Decode what a teacher will look at where a detector's features stand for the pictures until then."""
-    from trainables.data.picture_check import require_pictures
-    from trainables.vision.regions import open_regions
+    from ablative.trainables.data.picture_check import require_pictures
+    from ablative.trainables.vision.regions import open_regions
 
     wanted: dict[str, dict[str, None]] = {}
     for block in blocks:
@@ -149,7 +149,7 @@ def _require_pictures(blocks: Iterable[FeatureBlock], cache: Path, progress: Pro
 def _align(blocks: Iterable[FeatureBlock], cache: Path, progress: Progress) -> None:
     """Align the bundled teacher, once, before several processes ask for it."""
     if any(block.teacher.model == BUNDLED and block.teacher.control != "untrained" for block in blocks):
-        from trainables.teachers.mini_dual_encoder import align_mini_dual_encoder
+        from ablative.trainables.teachers.mini_dual_encoder import align_mini_dual_encoder
 
         align_mini_dual_encoder(cache, progress)
 

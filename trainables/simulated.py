@@ -23,13 +23,13 @@ from statistics import NormalDist
 from typing import Any
 from typing import Literal
 
-from trainables.config import TrialConfig
-from trainables.job import Cause
-from trainables.job import CurvePoint
-from trainables.job import Link
-from trainables.job import Status
-from trainables.job import TrialJob
-from trainables.job import TrialOutcome
+from ablative.trainables.config import TrialConfig
+from ablative.trainables.job import Cause
+from ablative.trainables.job import CurvePoint
+from ablative.trainables.job import Link
+from ablative.trainables.job import Status
+from ablative.trainables.job import TrialJob
+from ablative.trainables.job import TrialOutcome
 
 STEPS = 100
 """Of a simulated trial."""

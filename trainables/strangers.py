@@ -6,8 +6,8 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from trainables.errors import DataError
-from trainables.errors import UnreadableData
+from ablative.trainables.errors import DataError
+from ablative.trainables.errors import UnreadableData
 
 MOST_SAID = 200
 """Characters of a parser's message that are kept: it may quote megabytes of the file."""

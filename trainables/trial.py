@@ -14,37 +14,37 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from trainables.causes import cause_of
-from trainables.data.content import verify_content
-from trainables.data.examples import TaskSplit
-from trainables.data.load import load_split
-from trainables.data.mini.spec import PRESETS as DATA_PRESETS
-from trainables.data.subsets import subset
-from trainables.distillation.objective import Objective
-from trainables.errors import Hindered
-from trainables.hindrance import hindrance
-from trainables.job import Cause
-from trainables.job import CurvePoint
-from trainables.job import Link
-from trainables.job import Prediction
-from trainables.job import Status
-from trainables.job import TrialJob
-from trainables.job import TrialOutcome
-from trainables.students.presets import PRESETS
-from trainables.students.presets import sees_pictures
-from trainables.students.student import Student
-from trainables.students.student import build_student
-from trainables.training.devices import current_device
-from trainables.training.evaluation import Evaluation
-from trainables.training.evaluation import evaluate
-from trainables.training.inputs import SplitInputs
-from trainables.training.loop import TargetsOf
-from trainables.training.loop import train
-from trainables.training.ranks import Ranks
-from trainables.training.ranks import current_ranks
-from trainables.training.step import TrainingStep
-from trainables.vision.pixels import open_pixels
-from trainables.vision.regions import open_regions
+from ablative.trainables.benchmark.spec import PRESETS as DATA_PRESETS
+from ablative.trainables.causes import cause_of
+from ablative.trainables.data.content import verify_content
+from ablative.trainables.data.examples import TaskSplit
+from ablative.trainables.data.load import load_split
+from ablative.trainables.data.subsets import subset
+from ablative.trainables.distillation.objective import Objective
+from ablative.trainables.errors import Hindered
+from ablative.trainables.hindrance import hindrance
+from ablative.trainables.job import Cause
+from ablative.trainables.job import CurvePoint
+from ablative.trainables.job import Link
+from ablative.trainables.job import Prediction
+from ablative.trainables.job import Status
+from ablative.trainables.job import TrialJob
+from ablative.trainables.job import TrialOutcome
+from ablative.trainables.students.presets import PRESETS
+from ablative.trainables.students.presets import sees_pictures
+from ablative.trainables.students.student import Student
+from ablative.trainables.students.student import build_student
+from ablative.trainables.training.devices import current_device
+from ablative.trainables.training.evaluation import Evaluation
+from ablative.trainables.training.evaluation import evaluate
+from ablative.trainables.training.inputs import SplitInputs
+from ablative.trainables.training.loop import TargetsOf
+from ablative.trainables.training.loop import train
+from ablative.trainables.training.ranks import Ranks
+from ablative.trainables.training.ranks import current_ranks
+from ablative.trainables.training.step import TrainingStep
+from ablative.trainables.vision.pixels import open_pixels
+from ablative.trainables.vision.regions import open_regions
 
 TRACEBACK_LINES = 12
 
@@ -172,10 +172,10 @@ def _targets(job: TrialJob, part: TaskSplit) -> tuple[TargetsOf | None, int]:
     config = job.config
     if not config.distillation.distils:
         return None, 1
-    from trainables.teachers.adaptation import adapted_heads
-    from trainables.teachers.confidence_store import stored_confidence
-    from trainables.teachers.feature_cache import open_features
-    from trainables.training.targets import TargetTable
+    from ablative.trainables.teachers.adaptation import adapted_heads
+    from ablative.trainables.teachers.confidence_store import stored_confidence
+    from ablative.trainables.teachers.feature_cache import open_features
+    from ablative.trainables.training.targets import TargetTable
 
     features = open_features(config.teacher, Path(job.cache), part)
     adaptation = config.distillation.adaptation

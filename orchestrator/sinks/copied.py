@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from orchestrator.records import Record
+from ablative.orchestrator.storing.records import Record
 
 
 class Copied:

@@ -14,10 +14,10 @@ from concurrent.futures import Future
 from datetime import datetime
 from typing import Protocol
 
-from orchestrator.records import Record
-from orchestrator.sinks.ended import Ended
-from trainables.job import CurvePoint
-from trainables.strangers import said
+from ablative.orchestrator.sinks.ended import Ended
+from ablative.orchestrator.storing.records import Record
+from ablative.trainables.job import CurvePoint
+from ablative.trainables.strangers import said
 
 Say = Callable[[str], None]
 

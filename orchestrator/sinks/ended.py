@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from orchestrator.records import Record
-from orchestrator.records import records_of
-from orchestrator.store import Store
-from trainables.job import CurvePoint
+from ablative.orchestrator.storing.records import Record
+from ablative.orchestrator.storing.records import records_of
+from ablative.orchestrator.storing.store import Store
+from ablative.trainables.job import CurvePoint
 
 Ended = tuple[Record, Sequence[CurvePoint]]
 """A trial's record and curve."""

@@ -12,12 +12,12 @@ from mlflow.entities import Run
 from mlflow.entities import RunTag
 from mlflow.tracking import MlflowClient
 
-from orchestrator.names import shortened
-from orchestrator.records import Record
-from orchestrator.sinks.shown import given
-from orchestrator.sinks.shown import tags
-from orchestrator.sinks.shown import title
-from trainables.job import CurvePoint
+from ablative.orchestrator.names import shortened
+from ablative.orchestrator.sinks.shown import given
+from ablative.orchestrator.sinks.shown import tags
+from ablative.orchestrator.sinks.shown import title
+from ablative.orchestrator.storing.records import Record
+from ablative.trainables.job import CurvePoint
 
 _STATUS = {"completed": "FINISHED", "failed": "FAILED", "stopped": "KILLED"}
 _METRICS, _PARAMS = 1000, 100

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from orchestrator.records import Record
+from ablative.orchestrator.storing.records import Record
 
 
 def given(record: Record) -> dict[str, Any]:

@@ -12,21 +12,21 @@ from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
 
-from orchestrator.errors import OrchestratorError
-from orchestrator.records import Record
-from orchestrator.sinks.copier import Copier
-from orchestrator.sinks.copier import Say
-from orchestrator.sinks.copier import Sink
-from orchestrator.sinks.ended import ended_trials
-from orchestrator.store import Store
-from search_spaces.study import Study
-from trainables.job import CurvePoint
-from trainables.strangers import said
+from ablative.orchestrator.errors import OrchestratorError
+from ablative.orchestrator.sinks.copier import Copier
+from ablative.orchestrator.sinks.copier import Say
+from ablative.orchestrator.sinks.copier import Sink
+from ablative.orchestrator.sinks.ended import ended_trials
+from ablative.orchestrator.storing.records import Record
+from ablative.orchestrator.storing.store import Store
+from ablative.search_spaces.study import Study
+from ablative.trainables.job import CurvePoint
+from ablative.trainables.strangers import said
 
 SINKS = {
-    "tensorboard": ("orchestrator.sinks.tensorboard", "TensorBoardSink"),
-    "mlflow": ("orchestrator.sinks.mlflow", "MlflowSink"),
-    "wandb": ("orchestrator.sinks.wandb", "WandbSink"),
+    "tensorboard": ("ablative.orchestrator.sinks.tensorboard", "TensorBoardSink"),
+    "mlflow": ("ablative.orchestrator.sinks.mlflow", "MlflowSink"),
+    "wandb": ("ablative.orchestrator.sinks.wandb", "WandbSink"),
 }
 """Key of a study's `sinks` -> module and class, called with (value of the key, study's name)."""
 OPEN_S = 60.0
@@ -128,7 +128,7 @@ def _kind(name: str) -> Callable[[str, str], Sink]:
     try:
         found: Callable[[str, str], Sink] = getattr(import_module(module), kind)
     except ImportError as error:
-        raise SinkError(f"sinks.{name}: {error}; install it: pip install 'ablate-clip-td[sinks]'") from error
+        raise SinkError(f"sinks.{name}: {error}; install it: pip install 'ablative[sinks]'") from error
     return found
 
 

@@ -9,13 +9,13 @@ from pathlib import Path
 from tensorboardX import SummaryWriter
 from tensorboardX.summary import hparams
 
-from orchestrator.names import file_name
-from orchestrator.records import Record
-from orchestrator.sinks.copied import Copied
-from orchestrator.sinks.shown import given
-from orchestrator.sinks.shown import tags
-from orchestrator.sinks.shown import title
-from trainables.job import CurvePoint
+from ablative.orchestrator.names import file_name
+from ablative.orchestrator.sinks.copied import Copied
+from ablative.orchestrator.sinks.shown import given
+from ablative.orchestrator.sinks.shown import tags
+from ablative.orchestrator.sinks.shown import title
+from ablative.orchestrator.storing.records import Record
+from ablative.trainables.job import CurvePoint
 
 
 class TensorBoardSink:

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import wandb
 
-from orchestrator.names import shortened
-from orchestrator.records import Record
-from orchestrator.sinks.copied import Copied
-from orchestrator.sinks.shown import given
-from orchestrator.sinks.shown import tags
-from orchestrator.sinks.shown import title
-from trainables.job import CurvePoint
+from ablative.orchestrator.names import shortened
+from ablative.orchestrator.sinks.copied import Copied
+from ablative.orchestrator.sinks.shown import given
+from ablative.orchestrator.sinks.shown import tags
+from ablative.orchestrator.sinks.shown import title
+from ablative.orchestrator.storing.records import Record
+from ablative.trainables.job import CurvePoint
 
 _EXIT = {"completed": 0, "stopped": 0, "failed": 1}
 _GROUP = 128

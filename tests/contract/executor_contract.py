@@ -16,20 +16,20 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.executor import Executor
-from orchestrator.queue import TrialQueue
-from orchestrator.records import Execution
-from orchestrator.records import Provenance
-from orchestrator.records import Record
-from orchestrator.records import make_record
-from orchestrator.trials import Trial
-from search_spaces.study import Resources
+from ablative.orchestrator.deciding.queue import TrialQueue
+from ablative.orchestrator.driving.executor import Executor
+from ablative.orchestrator.storing.records import Execution
+from ablative.orchestrator.storing.records import Provenance
+from ablative.orchestrator.storing.records import Record
+from ablative.orchestrator.storing.records import make_record
+from ablative.orchestrator.trials import Trial
+from ablative.search_spaces.study import Resources
+from ablative.trainables.job import TrialOutcome
 from tests.helpers.simulated import SimulatedTrainable
 from tests.helpers.simulated import executions
 from tests.helpers.simulated import make_queue
 from tests.helpers.simulated import make_study
 from tests.helpers.simulated import run_all
-from trainables.job import TrialOutcome
 
 STUDY = make_study()
 RAISING, NON_FINITE = 2, 3

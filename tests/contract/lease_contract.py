@@ -10,10 +10,10 @@ from multiprocessing.context import SpawnProcess
 
 import pytest
 
-from orchestrator.folder import Folder
-from orchestrator.leases import LIFETIME
-from orchestrator.leases import Leases
-from orchestrator.owner import Owner
+from ablative.orchestrator.storing.folder import Folder
+from ablative.orchestrator.storing.leases import LIFETIME
+from ablative.orchestrator.storing.leases import Leases
+from ablative.orchestrator.storing.owner import Owner
 from tests.helpers.claiming_driver import STUDY
 from tests.helpers.claiming_driver import drive
 from tests.helpers.claiming_driver import marks

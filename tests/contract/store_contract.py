@@ -9,16 +9,16 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from orchestrator.checkpoints import Checkpoints
-from orchestrator.folder import Folder
-from orchestrator.plan import study_content
-from orchestrator.records import Record
-from orchestrator.store import Store
+from ablative.orchestrator.storing.checkpoints import Checkpoints
+from ablative.orchestrator.storing.folder import Folder
+from ablative.orchestrator.storing.plan import study_content
+from ablative.orchestrator.storing.records import Record
+from ablative.orchestrator.storing.store import Store
+from ablative.trainables.job import CurvePoint
+from ablative.trainables.job import Prediction
 from tests.helpers.simulated import make_queue
 from tests.helpers.simulated import make_study
 from tests.helpers.simulated import run_all
-from trainables.job import CurvePoint
-from trainables.job import Prediction
 
 CURVE = tuple(CurvePoint(step=s, split="val", metric="accuracy", value=0.1 * s, seconds=float(s)) for s in (3, 1, 2))
 PREDICTIONS = (Prediction(split="test", example_id="e1", prediction="yes", score=0.3),)

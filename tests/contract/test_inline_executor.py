@@ -3,17 +3,17 @@ from __future__ import annotations
 from collections import defaultdict
 from pathlib import Path
 
-from orchestrator.executor import Executor
-from orchestrator.inline import InlineExecutor
-from search_spaces.study import Resources
+from ablative.orchestrator.driving.executor import Executor
+from ablative.orchestrator.driving.inline import InlineExecutor
+from ablative.search_spaces.study import Resources
+from ablative.trainables.job import Link
+from ablative.trainables.job import TrialJob
+from ablative.trainables.job import TrialOutcome
 from tests.contract.executor_contract import ExecutorContract
 from tests.contract.executor_contract import Ledger
 from tests.helpers.simulated import SimulatedTrainable
 from tests.helpers.simulated import make_queue
 from tests.helpers.simulated import make_study
-from trainables.job import Link
-from trainables.job import TrialJob
-from trainables.job import TrialOutcome
 
 
 class TestInlineExecutor(ExecutorContract):

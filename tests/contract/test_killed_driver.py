@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from orchestrator.store import Store
+from ablative.orchestrator.storing.store import Store
 from tests.helpers.simulated import executions
 from tests.helpers.simulated_driver import NUM_TRIALS
 from tests.helpers.simulated_driver import STUDY

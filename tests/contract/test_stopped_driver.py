@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.store import Store
-from tests.helpers.sources import ROOT
+from ablative.orchestrator.storing.store import Store
+from tests.helpers.sources import IMPORT_PATH
 
 pytestmark = pytest.mark.slow
 
@@ -40,7 +40,7 @@ def start(tmp_path: Path) -> Callable[[str], subprocess.Popen[str]]:
 
     def started(seconds: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "tests.helpers.simulated_command", seconds, "run", "stopped.yaml"]
-        paths = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+        paths = os.pathsep.join([IMPORT_PATH, os.environ.get("PYTHONPATH", "")])
         environment = {**os.environ, "PYTHONPATH": paths, "ABLATE_STORE": str(tmp_path / "store")}
         return subprocess.Popen(
             command,

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.display import QuietDisplay
-from orchestrator.inline import InlineExecutor
-from orchestrator.run import run_study
-from orchestrator.store import Store
+from ablative.orchestrator.driving.inline import InlineExecutor
+from ablative.orchestrator.driving.run import run_study
+from ablative.orchestrator.showing.display import QuietDisplay
+from ablative.orchestrator.storing.store import Store
 from tests.helpers.simulated import SimulatedTrainable
 from tests.helpers.simulated import executions
 from tests.helpers.simulated import make_experiment

@@ -12,15 +12,15 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from orchestrator.records import RECORD_VERSION
-from orchestrator.records import Record
-from orchestrator.records import record_table
-from orchestrator.trials import trial_ids
+from ablative.orchestrator.storing.records import RECORD_VERSION
+from ablative.orchestrator.storing.records import Record
+from ablative.orchestrator.storing.records import record_table
+from ablative.orchestrator.trials import trial_ids
+from ablative.trainables.config import TrialConfig
+from ablative.trainables.config import canonical
 from tests.helpers.simulated import make_queue
 from tests.helpers.simulated import make_study
 from tests.helpers.simulated import run_all
-from trainables.config import TrialConfig
-from trainables.config import canonical
 
 FOLDER = Path(__file__).parent
 IDS = FOLDER / "trial_ids.json"

@@ -10,8 +10,8 @@ import json
 import tempfile
 from pathlib import Path
 
-from trainables.data.mini.build import ensure_benchmark
-from trainables.data.mini.spec import GENERATOR_VERSION
+from ablative.trainables.benchmark.build import ensure_benchmark
+from ablative.trainables.benchmark.spec import GENERATOR_VERSION
 
 GOLDEN = Path(__file__).with_name("mini_smoke_v2.json")
 

@@ -9,13 +9,13 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from orchestrator.records import RECORD_VERSION
-from orchestrator.store import Store
-from orchestrator.trials import trial_ids
+from ablative.orchestrator.storing.records import RECORD_VERSION
+from ablative.orchestrator.storing.store import Store
+from ablative.orchestrator.trials import trial_ids
+from ablative.trainables.config import TrialConfig
 from tests.golden.how_made import FOLDER
 from tests.golden.how_made import IDS
 from tests.golden.how_made import ids
-from trainables.config import TrialConfig
 
 VERSIONS = sorted(FOLDER.glob("record_v*.parquet"))
 
@@ -44,7 +44,7 @@ def test_records_of_every_version_are_read(golden: Path, tmp_path: Path, monkeyp
     assert {(record.commit, record.dirty) for record in records} == {(None, None)}, "none of them knew its commit"
     assert store.table("simulated", columns=["trial_id", "dirty"])["dirty"].null_count == len(records)
     for record in records:  # what was recorded is still what the program would call by that id, had no result changed
-        monkeypatch.setattr("orchestrator.trials.IDENTITY_VERSION", record.identity_version)
+        monkeypatch.setattr("ablative.orchestrator.trials.IDENTITY_VERSION", record.identity_version)
         config = TrialConfig.model_validate_json(record.config)
         digests = (record.data_digest, record.teacher_digest, record.student_digest)
         (again,) = trial_ids(config, (record.seed,), record.evaluate, *digests)

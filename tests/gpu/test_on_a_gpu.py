@@ -11,17 +11,17 @@ from typing import Any
 import pytest
 import torch
 
+from ablative.trainables.config import DistillationConfig
+from ablative.trainables.config import OptimConfig
+from ablative.trainables.config import StudentConfig
+from ablative.trainables.config import TermWeights
+from ablative.trainables.training.devices import loaded
+from ablative.trainables.training.devices import to_device
+from ablative.trainables.training.loop import take_step
+from ablative.trainables.training.optimizer import optimizer_of
 from benchmarks.inference import fresh_step
 from benchmarks.inference import random_batch
 from benchmarks.inference import random_targets
-from trainables.config import DistillationConfig
-from trainables.config import OptimConfig
-from trainables.config import StudentConfig
-from trainables.config import TermWeights
-from trainables.training.devices import loaded
-from trainables.training.devices import to_device
-from trainables.training.loop import take_step
-from trainables.training.optimizer import optimizer_of
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 import time
 
-from orchestrator.folder import Folder
-from orchestrator.leases import Leases
-from orchestrator.owner import Owner
+from ablative.orchestrator.storing.folder import Folder
+from ablative.orchestrator.storing.leases import Leases
+from ablative.orchestrator.storing.owner import Owner
 
 STUDY = "contested"
 

@@ -17,15 +17,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from orchestrator.plan import PlannedCell
-from orchestrator.plan import PlannedTrial
-from orchestrator.records import Record
-from orchestrator.records import as_json
-from orchestrator.records import record_table
-from orchestrator.store import Store
-from orchestrator.trials import content_hash
-from trainables.config import TrialConfig
-from trainables.job import CurvePoint
+from ablative.orchestrator.storing.plan import PlannedCell
+from ablative.orchestrator.storing.plan import PlannedTrial
+from ablative.orchestrator.storing.records import Record
+from ablative.orchestrator.storing.records import as_json
+from ablative.orchestrator.storing.records import record_table
+from ablative.orchestrator.storing.store import Store
+from ablative.orchestrator.trials import content_hash
+from ablative.trainables.config import TrialConfig
+from ablative.trainables.job import CurvePoint
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ARMS = ("no_distillation", "naive_distillation", "clip_td", "shuffled_teacher")

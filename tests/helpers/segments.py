@@ -10,17 +10,17 @@ from dataclasses import field
 from datetime import UTC
 from datetime import datetime
 
-from orchestrator.endings import Ending
-from orchestrator.endings import curve_values
-from orchestrator.queue import TrialQueue
-from orchestrator.records import Execution
-from orchestrator.records import Provenance
-from orchestrator.records import Record
-from orchestrator.records import make_record
-from orchestrator.stopping import best_so_far
-from orchestrator.trials import Trial
-from trainables.job import CurvePoint
-from trainables.job import TrialOutcome
+from ablative.orchestrator.deciding.endings import Ending
+from ablative.orchestrator.deciding.endings import curve_values
+from ablative.orchestrator.deciding.queue import TrialQueue
+from ablative.orchestrator.deciding.stopping import best_so_far
+from ablative.orchestrator.storing.records import Execution
+from ablative.orchestrator.storing.records import Provenance
+from ablative.orchestrator.storing.records import Record
+from ablative.orchestrator.storing.records import make_record
+from ablative.orchestrator.trials import Trial
+from ablative.trainables.job import CurvePoint
+from ablative.trainables.job import TrialOutcome
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 EVALUATIONS = 4

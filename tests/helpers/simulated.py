@@ -15,25 +15,25 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from orchestrator.inputs import Inputs
-from orchestrator.queue import TrialQueue
-from orchestrator.recorded import Recorded
-from orchestrator.records import Execution
-from orchestrator.records import Provenance
-from orchestrator.records import Record
-from orchestrator.records import make_record
-from orchestrator.run import Experiment
-from orchestrator.trials import Trial
-from search_spaces.design import cells
-from search_spaces.study import Study
-from trainables.config import TrialConfig
-from trainables.config import canonical
-from trainables.job import Alone
-from trainables.job import CurvePoint
-from trainables.job import Link
-from trainables.job import Prediction
-from trainables.job import TrialJob
-from trainables.job import TrialOutcome
+from ablative.orchestrator.deciding.queue import TrialQueue
+from ablative.orchestrator.deciding.recorded import Recorded
+from ablative.orchestrator.driving.run import Experiment
+from ablative.orchestrator.inputs import Inputs
+from ablative.orchestrator.storing.records import Execution
+from ablative.orchestrator.storing.records import Provenance
+from ablative.orchestrator.storing.records import Record
+from ablative.orchestrator.storing.records import make_record
+from ablative.orchestrator.trials import Trial
+from ablative.search_spaces.design import cells
+from ablative.search_spaces.study import Study
+from ablative.trainables.config import TrialConfig
+from ablative.trainables.config import canonical
+from ablative.trainables.job import Alone
+from ablative.trainables.job import CurvePoint
+from ablative.trainables.job import Link
+from ablative.trainables.job import Prediction
+from ablative.trainables.job import TrialJob
+from ablative.trainables.job import TrialOutcome
 
 NAIVE_EFFECT = 0.05
 TOKENS_EFFECT = 0.03

@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from orchestrator import composition
-from orchestrator.cli import main
-from orchestrator.inline import InlineExecutor
-from search_spaces.study import Study
+from ablative.orchestrator.commands import composition
+from ablative.orchestrator.commands.cli import main
+from ablative.orchestrator.driving.inline import InlineExecutor
+from ablative.search_spaces.study import Study
 from tests.helpers.simulated import SimulatedTrainable
 from tests.helpers.simulated import make_inputs
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from orchestrator.display import QuietDisplay
-from orchestrator.inline import InlineExecutor
-from orchestrator.run import run_study
-from orchestrator.store import Store
+from ablative.orchestrator.driving.inline import InlineExecutor
+from ablative.orchestrator.driving.run import run_study
+from ablative.orchestrator.showing.display import QuietDisplay
+from ablative.orchestrator.storing.store import Store
 from tests.helpers.simulated import SimulatedTrainable
 from tests.helpers.simulated import make_experiment
 from tests.helpers.simulated import make_study

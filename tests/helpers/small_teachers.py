@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from ablative.trainables.config import TeacherConfig
 from tests.unit.trainables.real_layouts import make_snli_ve
 from tests.unit.trainables.real_layouts import snli_ve_row
 from tests.unit.trainables.real_layouts import write_lines
-from trainables.config import TeacherConfig
 
 VISION = {"image_size": 32, "layers": 1, "width": 32, "head_width": 16, "patch_size": 16}
 TEXT = {"context_length": 24, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 2}
@@ -20,7 +20,7 @@ WORDS = ("red", "fox", "sits", "stands", "near", "a", "tree", "man", "blue", "ca
 
 def small_teacher(folder: Path, **changes: object) -> TeacherConfig:
     """Write a vision transformer of CLIP's kind with random weights to `folder`; return its configuration."""
-    from trainables.torchvision_ops import declare_missing_ops
+    from ablative.trainables.torchvision_ops import declare_missing_ops
 
     declare_missing_ops()
     import open_clip

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import ast
 import functools
+import os
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+IMPORT_PATH = os.pathsep.join([str(ROOT / "src"), str(ROOT)])
+"""What PYTHONPATH holds for a process that a test starts: the package, and the tests themselves."""
+PACKAGE = "ablative"
 ROOMS = ("search_spaces", "orchestrator", "trainables", "cluster", "analysis")
 
 
@@ -40,12 +44,13 @@ class Import:
 
 @functools.cache
 def modules() -> dict[str, Path]:
-    """Return module name -> file, for every module of the rooms."""
-    return {_module_name(path): path for path in files() if path.suffix == ".py" and path.parts[0] in ROOMS}
+    """Return module name -> file, for every module of the package; the rooms lie at the top of the repository."""
+    return {_module_name(path): path for path in files() if path.suffix == ".py" and path.parts[0] in (*ROOMS, "src")}
 
 
 def _module_name(path: Path) -> str:
-    parts = path.with_suffix("").parts
+    first, *rest = path.with_suffix("").parts
+    parts = rest if first == "src" else (PACKAGE, first, *rest)
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
@@ -58,7 +63,13 @@ def tree(path: Path) -> ast.Module:
 @functools.cache
 def imports(module: str) -> tuple[Import, ...]:
     """Return what `module` imports, wherever in the file."""
-    return tuple(_walk(tree(modules()[module]), at_import=True))
+    return imported(modules()[module])
+
+
+@functools.cache
+def imported(path: Path) -> tuple[Import, ...]:
+    """Return what a file of the project imports, wherever in it."""
+    return tuple(_walk(tree(path), at_import=True))
 
 
 def _walk(node: ast.AST, *, at_import: bool) -> Iterator[Import]:

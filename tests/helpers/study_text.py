@@ -6,20 +6,20 @@ import textwrap
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from search_spaces.design import Cell
-from search_spaces.design import cells
-from search_spaces.errors import Mistake
-from search_spaces.errors import StudyError
-from search_spaces.errors import grave
-from search_spaces.load import LoadedStudy
-from search_spaces.load import load_study
-from search_spaces.study import Study
-from trainables.arms import ARMS
-from trainables.config import TrialConfig
-from trainables.config import canonical
-from trainables.config import contradictions
-from trainables.config import without_scale
-from trainables.recipes import RECIPES
+from ablative.search_spaces.design import Cell
+from ablative.search_spaces.design import cells
+from ablative.search_spaces.errors import Mistake
+from ablative.search_spaces.errors import StudyError
+from ablative.search_spaces.errors import grave
+from ablative.search_spaces.load import LoadedStudy
+from ablative.search_spaces.load import load_study
+from ablative.search_spaces.study import Study
+from ablative.trainables.arms import ARMS
+from ablative.trainables.config import TrialConfig
+from ablative.trainables.config import canonical
+from ablative.trainables.config import contradictions
+from ablative.trainables.config import without_scale
+from ablative.trainables.recipes import RECIPES
 
 HEAD = """\
 study: tiny

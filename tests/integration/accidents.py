@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from dataclasses import replace
 from pathlib import Path
 
-from orchestrator.records import Record
+from ablative.orchestrator.storing.records import Record
+from ablative.trainables.job import Link
+from ablative.trainables.job import TrialJob
+from ablative.trainables.job import TrialOutcome
 from tests.contract.executor_contract import Ledger
 from tests.helpers.simulated import SimulatedTrainable
 from tests.helpers.simulated import make_queue
 from tests.helpers.simulated import make_study
 from tests.helpers.simulated import run_all
-from trainables.job import Link
-from trainables.job import TrialJob
-from trainables.job import TrialOutcome
 
 STUDY = make_study(
     arms={"listed": {"plain": {}, "wet": {"student.dropout": 0.2}}},

@@ -10,7 +10,7 @@ import pytest
 @pytest.fixture(scope="session")
 def ray_cluster() -> Iterator[None]:
     """A cluster with four logical CPUs that stays open for the whole session."""
-    from cluster.session import connect
+    from ablative.cluster.session import connect
 
     with connect("local", num_cpus=4):
         yield

@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from cluster.executor import RayExecutor
-from orchestrator.display import QuietDisplay
-from orchestrator.run import run_study
-from orchestrator.signals import stoppable
-from orchestrator.store import Store
-from search_spaces.study import Resources
+from ablative.cluster.executor import RayExecutor
+from ablative.orchestrator.driving.run import run_study
+from ablative.orchestrator.driving.signals import stoppable
+from ablative.orchestrator.showing.display import QuietDisplay
+from ablative.orchestrator.storing.store import Store
+from ablative.search_spaces.study import Resources
 from tests.helpers.simulated import SimulatedTrainable
 from tests.helpers.simulated import make_experiment
 from tests.integration.accidents import STUDY

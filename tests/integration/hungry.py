@@ -8,16 +8,16 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.display import QuietDisplay
-from orchestrator.run import run_study
-from orchestrator.store import Store
-from search_spaces.study import Resources
+from ablative.orchestrator.driving.run import run_study
+from ablative.orchestrator.showing.display import QuietDisplay
+from ablative.orchestrator.storing.store import Store
+from ablative.search_spaces.study import Resources
+from ablative.trainables.job import Link
+from ablative.trainables.job import TrialJob
+from ablative.trainables.job import TrialOutcome
 from tests.helpers.simulated import SimulatedTrainable
 from tests.helpers.simulated import make_experiment
 from tests.integration.restless import plain_study
-from trainables.job import Link
-from trainables.job import TrialJob
-from trainables.job import TrialOutcome
 
 STUDY = plain_study(3)
 HUNGRY = 2
@@ -48,7 +48,7 @@ def main(store: str) -> None:
     total, available = (_memory_mb(name) for name in ("MemTotal", "MemAvailable"))
     os.environ["RAY_memory_usage_threshold"] = str((total - available + ROOM_MB) / total)
     os.environ["RAY_memory_monitor_refresh_ms"] = "100"
-    from cluster.executor import RayExecutor
+    from ablative.cluster.executor import RayExecutor
 
     resources = Resources(max_concurrent=1, retry_out_of_memory=True)
     run_trial = Hungry(simulated=SimulatedTrainable(ledger=store))

@@ -6,9 +6,9 @@ import os
 from dataclasses import dataclass
 from dataclasses import replace
 
-from trainables.job import Link
-from trainables.job import TrialJob
-from trainables.job import TrialOutcome
+from ablative.trainables.job import Link
+from ablative.trainables.job import TrialJob
+from ablative.trainables.job import TrialOutcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +17,6 @@ class Located:
 
     def __call__(self, job: TrialJob, link: Link) -> TrialOutcome:
         """Run one trial."""
-        from trainables.trial import run_trial
+        from ablative.trainables.trial import run_trial
 
         return replace(run_trial(job, link), device=str(os.getpid()))

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from dataclasses import replace
 from pathlib import Path
 
+from ablative.trainables.job import Link
+from ablative.trainables.job import TrialJob
+from ablative.trainables.job import TrialOutcome
 from tests.contract.executor_contract import Ledger
 from tests.helpers.simulated import SimulatedTrainable
 from tests.helpers.simulated import make_queue
 from tests.helpers.simulated import make_study
-from trainables.job import Link
-from trainables.job import TrialJob
-from trainables.job import TrialOutcome
 
 STUDY = make_study(
     arms={"listed": {"plain": {}}}, conditions={}, search={}, seeds={"search": [0], "confirm": [1, 2, 3, 4, 5, 6]}
@@ -52,7 +52,7 @@ def running(marks: Path) -> set[str]:
 
 def main(address: str, marks: str) -> int:
     """Run the study; the exit status tells whether all trials were completed."""
-    from cluster.executor import RayExecutor
+    from ablative.cluster.executor import RayExecutor
 
     ledger = Ledger(queue=make_queue(STUDY))
     executor = RayExecutor(

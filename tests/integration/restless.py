@@ -8,19 +8,19 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.queue import TrialQueue
-from orchestrator.recorded import Recorded
-from orchestrator.trials import Trial
-from search_spaces.design import cells
-from search_spaces.study import Study
+from ablative.orchestrator.deciding.queue import TrialQueue
+from ablative.orchestrator.deciding.recorded import Recorded
+from ablative.orchestrator.trials import Trial
+from ablative.search_spaces.design import cells
+from ablative.search_spaces.study import Study
+from ablative.trainables.config import TrialConfig
+from ablative.trainables.config import canonical
+from ablative.trainables.job import CurvePoint
+from ablative.trainables.job import Link
+from ablative.trainables.job import TrialJob
+from ablative.trainables.job import TrialOutcome
 from tests.helpers.simulated import make_inputs
 from tests.helpers.simulated import make_study
-from trainables.config import TrialConfig
-from trainables.config import canonical
-from trainables.job import CurvePoint
-from trainables.job import Link
-from trainables.job import TrialJob
-from trainables.job import TrialOutcome
 
 EVALUATIONS = 4
 LEAK_MB = 500

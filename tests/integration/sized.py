@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from dataclasses import replace
 from pathlib import Path
 
+from ablative.trainables.job import Link
+from ablative.trainables.job import TrialJob
+from ablative.trainables.job import TrialOutcome
 from tests.helpers.simulated import SimulatedTrainable
-from trainables.job import Link
-from trainables.job import TrialJob
-from trainables.job import TrialOutcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,19 +8,19 @@ from typing import Any
 
 import pytest
 
-from orchestrator.display import QuietDisplay
-from orchestrator.errors import StoreError
-from orchestrator.executor import Executor
-from orchestrator.inline import InlineExecutor
-from orchestrator.records import Record
-from orchestrator.run import run_study
-from orchestrator.store import Store
-from search_spaces.study import Resources
-from search_spaces.study import Study
+from ablative.orchestrator.driving.executor import Executor
+from ablative.orchestrator.driving.inline import InlineExecutor
+from ablative.orchestrator.driving.run import run_study
+from ablative.orchestrator.errors import StoreError
+from ablative.orchestrator.showing.display import QuietDisplay
+from ablative.orchestrator.storing.records import Record
+from ablative.orchestrator.storing.store import Store
+from ablative.search_spaces.study import Resources
+from ablative.search_spaces.study import Study
+from ablative.trainables.simulated import SimulatedTrainable
 from tests.helpers.simulated import make_experiment
 from tests.helpers.simulated import make_study
 from tests.integration.troubled import Troubled
-from trainables.simulated import SimulatedTrainable
 
 pytestmark = pytest.mark.ray
 
@@ -42,7 +42,7 @@ def run(of: Study, executor: Executor, store: Store) -> list[Record]:
 
 
 def on_ray(of: Study, store: Store, run_trial: Any, **resources: Any) -> list[Record]:
-    from cluster.executor import RayExecutor
+    from ablative.cluster.executor import RayExecutor
 
     executor = RayExecutor(
         address="local",

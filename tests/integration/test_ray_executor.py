@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.executor import Executor
-from search_spaces.study import Resources
+from ablative.orchestrator.driving.executor import Executor
+from ablative.search_spaces.study import Resources
 from tests.contract.executor_contract import ExecutorContract
 from tests.contract.executor_contract import Ledger
 from tests.helpers.simulated import SimulatedTrainable
@@ -28,7 +28,7 @@ SLOTS = 2
 @pytest.mark.usefixtures("ray_cluster")
 class TestRayExecutor(ExecutorContract):
     def make_executor(self, run_trial: SimulatedTrainable, resources: Resources, cache: Path) -> Executor:
-        from cluster.executor import RayExecutor
+        from ablative.cluster.executor import RayExecutor
 
         two_at_once = resources.model_copy(update={"max_concurrent": SLOTS})
         return RayExecutor(address="local", resources=two_at_once, cache=cache, run_trial=run_trial)
@@ -45,7 +45,7 @@ class TestLostWorkers:
     @pytest.fixture(scope="class")
     @classmethod
     def ledger(cls, ray_cluster: None, marks: Path) -> Ledger:
-        from cluster.executor import RayExecutor
+        from ablative.cluster.executor import RayExecutor
 
         ledger = Ledger(queue=make_queue(STUDY))
         run_trial = Accidents(simulated=SimulatedTrainable(ledger=str(marks)), killed_once=1, killed_always=3)

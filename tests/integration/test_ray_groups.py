@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.errors import ClusterError
-from orchestrator.records import Record
-from search_spaces.study import Resources
+from ablative.orchestrator.errors import ClusterError
+from ablative.orchestrator.storing.records import Record
+from ablative.search_spaces.study import Resources
 from tests.contract.executor_contract import Ledger
 from tests.integration.restless import EVALUATIONS
 from tests.integration.restless import LEAK_MB
@@ -23,7 +23,7 @@ HANGS, LEAKS, ORPHANED = 4, 3, 6
 
 
 def run(resources: Resources, mark: str = "") -> Ledger:
-    from cluster.executor import RayExecutor
+    from ablative.cluster.executor import RayExecutor
 
     ledger = Ledger(queue=WatchingQueue(plain_study(6)))
     trainable = Restless(hangs=HANGS, leaks=LEAKS, orphaned=ORPHANED, mark=mark)
@@ -103,10 +103,10 @@ def autoscaler(ray_cluster: None) -> Iterator[None]:
 
 
 def test_what_an_autoscaler_can_add_is_reckoned_with_and_is_the_limit(autoscaler: None) -> None:
-    from cluster.capacity import capacity
-    from cluster.capacity import require
-    from cluster.capacity import shape_of
-    from cluster.session import machines
+    from ablative.cluster.capacity import capacity
+    from ablative.cluster.capacity import require
+    from ablative.cluster.capacity import shape_of
+    from ablative.cluster.session import machines
 
     on_gpus, on_many = (shape_of(Resources(workers=workers, gpus_per_worker=1)) for workers in (3, 4))
     require([on_gpus], *machines())

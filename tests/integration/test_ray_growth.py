@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from benchmarks.kills import ROOT
+from tests.helpers.sources import IMPORT_PATH
 from tests.integration.meeting import running
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
@@ -24,9 +25,9 @@ def small_cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A cluster of one machine with one CPU; nobody is connected to it."""
     from ray.cluster_utils import Cluster
 
-    from cluster.session import ENVIRONMENT
+    from ablative.cluster.session import ENVIRONMENT
 
-    for name, value in {**ENVIRONMENT, "PYTHONPATH": str(ROOT)}.items():
+    for name, value in {**ENVIRONMENT, "PYTHONPATH": IMPORT_PATH}.items():
         monkeypatch.setenv(name, value)
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     yield cluster

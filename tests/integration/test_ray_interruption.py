@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.records import Record
-from orchestrator.store import Store
+from ablative.orchestrator.storing.records import Record
+from ablative.orchestrator.storing.store import Store
 from tests.helpers.simulated import executions
 from tests.integration.accidents import NUM_TRIALS
 from tests.integration.accidents import STUDY

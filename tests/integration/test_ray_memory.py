@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.store import Store
+from ablative.orchestrator.storing.store import Store
 from tests.integration.hungry import HUNGRY
 from tests.integration.hungry import STUDY
 

@@ -9,18 +9,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from search_spaces.study import Resources
+from ablative.search_spaces.study import Resources
+from ablative.trainables.config import TaskConfig
+from ablative.trainables.config import TrialConfig
+from ablative.trainables.data.load import load_split
+from ablative.trainables.prepare import feature_blocks
+from ablative.trainables.students.tokens import teacher_text
+from ablative.trainables.teachers.feature_blocks import BLOCK_SIZE
+from ablative.trainables.teachers.feature_blocks import FeatureBlock
+from ablative.trainables.teachers.feature_blocks import compute_block
+from ablative.trainables.teachers.feature_cache import open_features
 from tests.helpers.small_teachers import pictured_snli_ve
 from tests.helpers.small_teachers import small_teacher
-from trainables.config import TaskConfig
-from trainables.config import TrialConfig
-from trainables.data.load import load_split
-from trainables.prepare import feature_blocks
-from trainables.students.tokens import teacher_text
-from trainables.teachers.feature_blocks import BLOCK_SIZE
-from trainables.teachers.feature_blocks import FeatureBlock
-from trainables.teachers.feature_blocks import compute_block
-from trainables.teachers.feature_cache import open_features
 
 pytestmark = pytest.mark.ray
 Progress = Callable[[str, int, int], None]
@@ -62,8 +62,8 @@ def _refused(block: FeatureBlock, cache: Path) -> None:
 
 
 def test_preparation_runs_on_the_cluster_and_reports_here(ray_cluster: None, tmp_path: Path) -> None:
-    from cluster.preparation import Preparation
-    from cluster.preparation import prepare_remote
+    from ablative.cluster.preparation import Preparation
+    from ablative.cluster.preparation import prepare_remote
 
     seen: list[tuple[str, int, int]] = []
     configs = [TrialConfig.model_validate({"task": {"name": name}}) for name in ("vqa", "vcr")]
@@ -80,8 +80,8 @@ def test_preparation_runs_on_the_cluster_and_reports_here(ray_cluster: None, tmp
 
 
 def test_what_preparation_raises_arrives_as_itself(ray_cluster: None, tmp_path: Path) -> None:
-    from cluster.preparation import Preparation
-    from cluster.preparation import prepare_remote
+    from ablative.cluster.preparation import Preparation
+    from ablative.cluster.preparation import prepare_remote
 
     with pytest.raises(FileNotFoundError, match=r"data/vcr/train\.jsonl") as caught:
         prepare_remote(
@@ -98,8 +98,8 @@ def test_what_preparation_raises_arrives_as_itself(ray_cluster: None, tmp_path: 
 def test_features_are_computed_in_several_processes_and_a_lost_worker_costs_nothing(
     ray_cluster: None, tmp_path: Path
 ) -> None:
-    from cluster.preparation import Preparation
-    from cluster.preparation import prepare_remote
+    from ablative.cluster.preparation import Preparation
+    from ablative.cluster.preparation import prepare_remote
 
     teacher = small_teacher(tmp_path / "teacher")
     config = TrialConfig(
@@ -126,7 +126,7 @@ def test_features_are_computed_in_several_processes_and_a_lost_worker_costs_noth
         raise AssertionError("nothing is left to compute")
 
     prepare_remote([config], cache, lambda *event: None, **arguments, steps=Preparation(compute=fail))
-    from trainables.teachers.openclip import load_teacher
+    from ablative.trainables.teachers.openclip import load_teacher
 
     np.testing.assert_allclose(there, load_teacher(teacher, cache).encode_texts(texts), atol=1e-3)
 
@@ -134,8 +134,8 @@ def test_features_are_computed_in_several_processes_and_a_lost_worker_costs_noth
 def test_a_block_that_cannot_be_computed_ends_the_preparation_with_its_own_error(
     ray_cluster: None, tmp_path: Path
 ) -> None:
-    from cluster.preparation import Preparation
-    from cluster.preparation import prepare_remote
+    from ablative.cluster.preparation import Preparation
+    from ablative.cluster.preparation import prepare_remote
 
     block = FeatureBlock(
         teacher=TrialConfig().teacher, table="texts", names=("a",), sources=("a",), image_folder="none"

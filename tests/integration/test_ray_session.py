@@ -10,8 +10,8 @@ pytestmark = pytest.mark.ray
 ROOT = Path(__file__).resolve().parents[2]
 JOIN = """
 import sys
-from cluster.session import connect
-from orchestrator.errors import ClusterError
+from ablative.cluster.session import connect
+from ablative.orchestrator.errors import ClusterError
 try:
     with connect(sys.argv[1]):
         print("joined")
@@ -21,7 +21,7 @@ except ClusterError as error:
 
 
 def _join(address: str, folder: Path) -> str:
-    command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{JOIN}", address]
+    command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT / 'src')!r})\n{JOIN}", address]
     finished = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=True)
     return finished.stdout
 
@@ -45,8 +45,8 @@ def test_workers_import_our_packages_from_any_folder(ray_cluster: None) -> None:
         import os
 
         os.chdir("/")
-        import trainables.job
+        from ablative.trainables import job
 
-        return str(Path(trainables.job.__file__).resolve().parents[1])
+        return str(Path(job.__file__).resolve().parents[1])
 
     assert ray.get(origin.remote()) == str(ROOT)

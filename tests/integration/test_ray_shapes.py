@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.errors import ClusterError
-from orchestrator.records import Record
-from search_spaces.study import Study
+from ablative.orchestrator.errors import ClusterError
+from ablative.orchestrator.storing.records import Record
+from ablative.search_spaces.study import Study
+from ablative.trainables.config import TrialConfig
 from tests.contract.executor_contract import Ledger
 from tests.helpers.simulated import make_queue
 from tests.helpers.simulated import make_study
 from tests.helpers.simulated import run_all
 from tests.integration.accidents import metrics
 from tests.integration.sized import Sized
-from trainables.config import TrialConfig
 
 pytestmark = pytest.mark.ray
 ALL_DATA = {"task.data_fraction": 1.0}
@@ -34,7 +34,7 @@ def study(search: int = 4, confirm: int = 6, **for_all_data: int) -> Study:
 
 
 def run(of: Study, trainable: Sized) -> Ledger:
-    from cluster.executor import RayExecutor
+    from ablative.cluster.executor import RayExecutor
 
     ledger = Ledger(queue=make_queue(of))
     executor = RayExecutor(address="local", resources=of.resources, cache=Path("/nowhere"), run_trial=trainable)
@@ -93,8 +93,8 @@ def test_a_study_of_which_one_shape_never_fits_is_refused_at_once_with_the_numbe
 def test_a_shape_that_comes_up_during_the_run_and_never_fits_is_refused_when_it_comes(ray_cluster: None) -> None:
     import ray
 
-    from cluster.capacity import shape_of
-    from cluster.groups import WorkerGroups
+    from ablative.cluster.capacity import shape_of
+    from ablative.cluster.groups import WorkerGroups
 
     resources = study(workers=2).resources
     known = shape_of(resources.of(TrialConfig()))

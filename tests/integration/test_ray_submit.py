@@ -91,7 +91,7 @@ def _num_clusters_started(machine: LoopbackMachine) -> int:
 
 
 def test_ray_up_installs_the_sources_of_the_checkout(machine: LoopbackMachine, cluster: Path) -> None:
-    where = "python -c 'import search_spaces; print(search_spaces.__file__)'"
+    where = "python -c 'import ablative; print(ablative.__file__)'"
     shown = _success(machine.run("ray", "exec", str(cluster), where, folder=ROOT))
 
     assert str(machine.home / "ablate-env") in shown

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from search_spaces.study import Resources
+from ablative.search_spaces.study import Resources
 from tests.contract.executor_contract import Ledger
 from tests.helpers.simulated import make_queue
 from tests.integration.accidents import NUM_TRIALS
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.ray
 @pytest.fixture(scope="module")
 def ledger(ray_cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Ledger:
     """The study after a run with one group of two workers."""
-    from cluster.executor import RayExecutor
+    from ablative.cluster.executor import RayExecutor
 
     opened = Ledger(queue=make_queue(STUDY))
     accidents = PairAccidents(marks=str(tmp_path_factory.mktemp("marks")), killed_once=1, raises=2)

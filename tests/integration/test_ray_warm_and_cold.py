@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from orchestrator.records import Record
-from search_spaces.study import Resources
+from ablative.orchestrator.storing.records import Record
+from ablative.search_spaces.study import Resources
+from ablative.trainables.cache import cache_folder
+from ablative.trainables.config import TrialConfig
+from ablative.trainables.prepare import prepare
 from tests.contract.executor_contract import Ledger
 from tests.helpers.simulated import make_queue
 from tests.helpers.simulated import make_study
 from tests.integration.located import Located
-from trainables.cache import cache_folder
-from trainables.config import TrialConfig
-from trainables.prepare import prepare
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -73,7 +73,7 @@ def runs(ray_cluster: None, cache: Path) -> Runs:
 
 
 def run(cache: Path, arms: dict[str, Any], told: dict[str, tuple[Any, ...]], **resources: Any) -> list[Record]:
-    from cluster.executor import RayExecutor
+    from ablative.cluster.executor import RayExecutor
 
     study = make_study(
         base=BASE,

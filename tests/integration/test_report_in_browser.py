@@ -14,10 +14,10 @@ from playwright.sync_api import Page
 from playwright.sync_api import expect
 from playwright.sync_api import sync_playwright
 
-from analysis.live_page import LivePage
-from analysis.live_page import ServedPage
-from analysis.report import write_report
-from orchestrator.records import Record
+from ablative.analysis.showing.live_page import LivePage
+from ablative.analysis.showing.live_page import ServedPage
+from ablative.analysis.showing.report import write_report
+from ablative.orchestrator.storing.records import Record
 from tests.helpers.results import StudyResults
 from tests.helpers.results import as_failed
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from dataclasses import replace
 from pathlib import Path
 
-from trainables.errors import Hindered
-from trainables.job import Link
-from trainables.job import TrialJob
-from trainables.job import TrialOutcome
-from trainables.simulated import SimulatedTrainable
+from ablative.trainables.errors import Hindered
+from ablative.trainables.job import Link
+from ablative.trainables.job import TrialJob
+from ablative.trainables.job import TrialOutcome
+from ablative.trainables.simulated import SimulatedTrainable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,20 +13,20 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from ablative.trainables.data.convert import check
+from ablative.trainables.data.inspection import Inspection
+from ablative.trainables.data.inspection import described
+from ablative.trainables.data.load import load_split
+from ablative.trainables.data.sources import splits_of
+from ablative.trainables.data.stored import SCHEMA
+from ablative.trainables.data.stored import flat_row
+from ablative.trainables.errors import DataError
 from tests.unit.trainables.real_layouts import make_snli_ve
 from tests.unit.trainables.real_layouts import make_vcr
 from tests.unit.trainables.real_layouts import make_vqa
 from tests.unit.trainables.real_layouts import make_vqa_cp
 from tests.unit.trainables.real_layouts import write_json
 from tests.unit.trainables.real_layouts import write_vqa_questions
-from trainables.data.convert import check
-from trainables.data.inspection import Inspection
-from trainables.data.inspection import described
-from trainables.data.load import load_split
-from trainables.data.sources import splits_of
-from trainables.data.stored import SCHEMA
-from trainables.data.stored import flat_row
-from trainables.errors import DataError
 
 HOSTILE = st.sampled_from(
     [

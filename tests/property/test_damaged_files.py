@@ -13,6 +13,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ablative.trainables.data.pictures import Pictures
+from ablative.trainables.errors import UnreadableData
+from ablative.trainables.vision.feature_files import read_features
+from ablative.trainables.vision.region_shards import image_rows
+from ablative.trainables.vision.region_shards import read_shards
+from ablative.trainables.vision.region_shards import write_shard
 from tests.helpers.damage import damaged
 from tests.unit.trainables.test_feature_files import BOXES
 from tests.unit.trainables.test_feature_files import as_msgpack
@@ -21,12 +27,6 @@ from tests.unit.trainables.test_feature_files import features_of
 from tests.unit.trainables.test_feature_files import tsv_row
 from tests.unit.trainables.test_feature_files import uniter
 from tests.unit.trainables.test_feature_files import write_lmdb
-from trainables.data.pictures import Pictures
-from trainables.errors import UnreadableData
-from trainables.vision.feature_files import read_features
-from trainables.vision.region_shards import image_rows
-from trainables.vision.region_shards import read_shards
-from trainables.vision.region_shards import write_shard
 
 
 def write_npz(folder: Path) -> Path:

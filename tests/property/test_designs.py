@@ -10,17 +10,17 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from search_spaces.arms import Arm
-from search_spaces.arms import build_arms
-from search_spaces.configuration import replaced
-from search_spaces.configuration import value_at
-from search_spaces.design import cells
-from search_spaces.space import reduced
-from search_spaces.space import searched
-from search_spaces.study import Arms
-from search_spaces.study import Study
-from trainables.config import TrialConfig
-from trainables.config import canonical
+from ablative.search_spaces.arms import Arm
+from ablative.search_spaces.arms import build_arms
+from ablative.search_spaces.configuration import replaced
+from ablative.search_spaces.configuration import value_at
+from ablative.search_spaces.design import cells
+from ablative.search_spaces.space import reduced
+from ablative.search_spaces.space import searched
+from ablative.search_spaces.study import Arms
+from ablative.search_spaces.study import Study
+from ablative.trainables.config import TrialConfig
+from ablative.trainables.config import canonical
 
 BASE = TrialConfig()
 # Alternatives to the base, one field a factor.

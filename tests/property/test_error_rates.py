@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.contrasts import pooled_contrasts
-from analysis.effects import pooled_rows
-from analysis.observations import Observations
-from analysis.paired_tests import wilcoxon_p_value
-from analysis.plan import StudyPlan
-from analysis.plan import read_plan
-from analysis.verdicts import SHOWN
-from search_spaces.study import Arms
+from ablative.analysis.numbers.paired_tests import wilcoxon_p_value
+from ablative.analysis.pairing.observations import Observations
+from ablative.analysis.pairing.verdicts import SHOWN
+from ablative.analysis.plan import StudyPlan
+from ablative.analysis.plan import read_plan
+from ablative.analysis.views.contrasts import pooled_contrasts
+from ablative.analysis.views.effects import pooled_rows
+from ablative.search_spaces.study import Arms
 
 pytestmark = pytest.mark.slow
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search_spaces.fractional import achieved_resolution
-from search_spaces.fractional import columns
-from search_spaces.fractional import confounded
-from search_spaces.fractional import runs
+from ablative.search_spaces.fractional import achieved_resolution
+from ablative.search_spaces.fractional import columns
+from ablative.search_spaces.fractional import confounded
+from ablative.search_spaces.fractional import runs
 
 SIZES = st.integers(1, 9)
 RESOLUTIONS = st.sampled_from([3, 4, 5])

@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from orchestrator.leases import SKEW
-from orchestrator.leases import Leases
-from orchestrator.owner import Owner
+from ablative.orchestrator.storing.leases import SKEW
+from ablative.orchestrator.storing.leases import Leases
+from ablative.orchestrator.storing.owner import Owner
 
 pytestmark = pytest.mark.slow
 

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from analysis.sequential import clear_arms
-from orchestrator.queue import TrialQueue
-from orchestrator.records import Record
+from ablative.analysis.views.sequential import clear_arms
+from ablative.orchestrator.deciding.queue import TrialQueue
+from ablative.orchestrator.storing.records import Record
 from tests.helpers.simulated import SimulatedTrainable
 from tests.helpers.simulated import make_queue
 from tests.helpers.simulated import make_study

@@ -13,20 +13,20 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from analysis.contrasts import contrasts_view
-from analysis.effects import effects_view
-from analysis.losses import LostPair
-from analysis.plan import read_plan
-from analysis.statistics import corrected
-from analysis.statistics import factors_to_pass
-from analysis.statistics import holm
-from analysis.statistics import sign_flip_p_value
-from analysis.statistics import t_interval
-from analysis.verdicts import NOT_ENOUGH
-from analysis.verdicts import SHOWN
-from analysis.verdicts import judge
-from search_spaces.spending import Correction
-from search_spaces.ties import levelled
+from ablative.analysis.numbers.statistics import corrected
+from ablative.analysis.numbers.statistics import factors_to_pass
+from ablative.analysis.numbers.statistics import holm
+from ablative.analysis.numbers.statistics import sign_flip_p_value
+from ablative.analysis.numbers.statistics import t_interval
+from ablative.analysis.pairing.losses import LostPair
+from ablative.analysis.pairing.verdicts import NOT_ENOUGH
+from ablative.analysis.pairing.verdicts import SHOWN
+from ablative.analysis.pairing.verdicts import judge
+from ablative.analysis.plan import read_plan
+from ablative.analysis.views.contrasts import contrasts_view
+from ablative.analysis.views.effects import effects_view
+from ablative.search_spaces.spending import Correction
+from ablative.search_spaces.ties import levelled
 from tests.helpers.results import StudyResults
 
 PLAN = {

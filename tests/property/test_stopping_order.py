@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from orchestrator.records import Record
-from orchestrator.trials import Trial
-from search_spaces.study import Study
+from ablative.orchestrator.storing.records import Record
+from ablative.orchestrator.trials import Trial
+from ablative.search_spaces.study import Study
 from tests.helpers.segments import EVALUATIONS
 from tests.helpers.segments import Segments
 from tests.helpers.simulated import make_queue

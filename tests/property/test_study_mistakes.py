@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from search_spaces.configuration import leaves
-from search_spaces.errors import StudyError
-from search_spaces.shipped import FOLDER
+from ablative.search_spaces.configuration import leaves
+from ablative.search_spaces.errors import StudyError
+from ablative.search_spaces.shipped import FOLDER
+from ablative.trainables.config import TrialConfig
 from tests.helpers.study_text import HEAD
 from tests.helpers.study_text import cells_of
 from tests.helpers.study_text import loaded
 from tests.helpers.study_text import mistakes
-from trainables.config import TrialConfig
 
 SOUND: dict[str, Any] = yaml.safe_load(
     (FOLDER / "clip_td_vcr.yaml").read_text(encoding="utf-8").replace("e-", ".0e-")

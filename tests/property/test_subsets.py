@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from trainables.data.examples import Candidate
-from trainables.data.examples import Example
-from trainables.data.examples import TaskSplit
-from trainables.data.examples import Text
-from trainables.data.subsets import subset
+from ablative.trainables.data.examples import Candidate
+from ablative.trainables.data.examples import Example
+from ablative.trainables.data.examples import TaskSplit
+from ablative.trainables.data.examples import Text
+from ablative.trainables.data.subsets import subset
 
 GROUPS = st.lists(st.sampled_from(["a", "b", "ab"]), min_size=1, max_size=60)
 """The strata of each group's examples."""

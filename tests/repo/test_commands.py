@@ -26,7 +26,7 @@ EXPECTED = [
 
 _REPORT_MODULES = """
 import json, sys
-from orchestrator.cli import main
+from ablative.orchestrator.commands.cli import main
 status = 0
 try:
     main(sys.argv[1:])
@@ -110,7 +110,7 @@ def test_command_answers_in_time(arguments: list[str], limit_s: float, tmp_path:
 def _processor_seconds(arguments: list[str], folder: Path) -> float:
     """Measure processor time, which other work on the machine does not stretch as it does the clock's."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    command = [sys.executable, "-c", "from orchestrator.cli import main; main()", *arguments]
+    command = [sys.executable, "-c", "from ablative.orchestrator.commands.cli import main; main()", *arguments]
     subprocess.run(command, cwd=folder, check=True, capture_output=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime

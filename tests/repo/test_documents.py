@@ -12,7 +12,8 @@ import click
 import pytest
 import yaml
 
-from orchestrator.cli import ablate
+from ablative.orchestrator.commands.cli import ablate
+from tests.helpers.sources import PACKAGE
 from tests.helpers.sources import ROOMS
 from tests.helpers.sources import ROOT
 from tests.helpers.sources import files
@@ -107,14 +108,14 @@ def test_links_of_the_document_lead_somewhere(document: str) -> None:
 def test_files_and_names_in_the_document_exist(document: str) -> None:
     ticked = set(_TICKED.findall(_text(document)))
     paths = [word for word in ticked if re.fullmatch(rf"(?:{'|'.join(map(re.escape, _PLACES))})/[\w./*-]*", word)]
-    names = [word for word in ticked if re.fullmatch(rf"(?:{'|'.join(ROOMS)})(?:\.\w+)+(?:\(\))?", word)]
+    names = [word for word in ticked if re.fullmatch(rf"(?:{PACKAGE}|{'|'.join(ROOMS)})(?:\.\w+)+(?:\(\))?", word)]
 
     assert [path for path in paths if not list(ROOT.glob(path.rstrip("/")))] == []
     assert [name for name in names if not _is_defined(name.removesuffix("()"))] == []
 
 
 def _is_defined(name: str) -> bool:
-    """Find `room.module[.Name[.attribute]]` in the sources."""
+    """Find `ablative.room.module[.Name[.attribute]]` in the sources."""
     head, rest = name, []
     while head not in modules():
         head, _, last = head.rpartition(".")

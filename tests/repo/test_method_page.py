@@ -8,11 +8,11 @@ from typing import get_args
 
 from pydantic import BaseModel
 
-from trainables.arms import ARMS
-from trainables.arms import METHODS
-from trainables.config import CONTROLS
-from trainables.config import DistillationConfig
-from trainables.config import TermWeights
+from ablative.trainables.arms import ARMS
+from ablative.trainables.arms import METHODS
+from ablative.trainables.config import CONTROLS
+from ablative.trainables.config import DistillationConfig
+from ablative.trainables.config import TermWeights
 
 PAGE = Path(__file__).parents[2] / "docs" / "method.md"
 

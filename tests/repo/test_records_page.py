@@ -8,24 +8,23 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from analysis.budgets import BUDGET_SCHEMA
-from analysis.cells import CELL_SCHEMA
-from analysis.cells import STUDY_SCHEMA
-from analysis.claims import CLAIM_SCHEMA
-from analysis.contrasts import CONTRAST_SCHEMA
-from analysis.disagreements import DISAGREEMENT_SCHEMA
-from analysis.effects import EFFECT_SCHEMA
-from analysis.importance import IMPORTANCE_SCHEMA
-from analysis.profiles import PROFILE_SCHEMA
-from analysis.query import DERIVED
-from analysis.query import ask
-from analysis.results import Results
-from orchestrator.flat_trials import trials_view
-from orchestrator.records import CURVE_SCHEMA
-from orchestrator.records import PREDICTION_SCHEMA
-from orchestrator.records import RECORD_SCHEMA
-from orchestrator.store import Store
-from search_spaces.spending import pairs_needed
+from ablative.analysis.views.asking import DERIVED
+from ablative.analysis.views.budgets import BUDGET_SCHEMA
+from ablative.analysis.views.cells import CELL_SCHEMA
+from ablative.analysis.views.cells import STUDY_SCHEMA
+from ablative.analysis.views.claims import CLAIM_SCHEMA
+from ablative.analysis.views.contrasts import CONTRAST_SCHEMA
+from ablative.analysis.views.disagreements import DISAGREEMENT_SCHEMA
+from ablative.analysis.views.effects import EFFECT_SCHEMA
+from ablative.analysis.views.importance import IMPORTANCE_SCHEMA
+from ablative.analysis.views.profiles import PROFILE_SCHEMA
+from ablative.analysis.views.results import Results
+from ablative.orchestrator.storing.flat_trials import trials_view
+from ablative.orchestrator.storing.records import CURVE_SCHEMA
+from ablative.orchestrator.storing.records import PREDICTION_SCHEMA
+from ablative.orchestrator.storing.records import RECORD_SCHEMA
+from ablative.orchestrator.storing.store import Store
+from ablative.search_spaces.spending import pairs_needed
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 STUDY = pa.field("study", pa.string())
@@ -33,7 +32,7 @@ EMPTY = Results(Store.open("nowhere"), ())
 VIEWS = {
     "studies": list(STUDY_SCHEMA),
     "cells": list(CELL_SCHEMA),
-    **{view: list(ask(EMPTY, f"select * from {view}").schema) for view in DERIVED},
+    **{view: list(EMPTY.answer(f"select * from {view}").schema) for view in DERIVED},
     "trials": list(trials_view(RECORD_SCHEMA.empty_table(), None).schema),
     "curves": [STUDY, *CURVE_SCHEMA],
     "predictions": [STUDY, *PREDICTION_SCHEMA],

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from analysis.results import load
-from orchestrator.cli import ablate
+from ablative.analysis.views.results import load
+from ablative.orchestrator.commands.cli import ablate
 from tests.helpers.sources import ROOT
 
 KEPT = ("mini_clip_td", "mini_from_scratch", "easy_vqa")

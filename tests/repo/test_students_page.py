@@ -7,11 +7,11 @@ from pathlib import Path
 
 import yaml
 
+from ablative.trainables.config import OptimConfig
+from ablative.trainables.config import StudentConfig
+from ablative.trainables.recipes import RECIPES
+from ablative.trainables.students.presets import PRESETS
 from tests.helpers.study_text import cells_of
-from trainables.config import OptimConfig
-from trainables.config import StudentConfig
-from trainables.recipes import RECIPES
-from trainables.students.presets import PRESETS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "students.md").read_text(encoding="utf-8")
 

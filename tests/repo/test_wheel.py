@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.sources import PACKAGE
 from tests.helpers.sources import ROOMS
 from tests.helpers.sources import ROOT
 from tests.helpers.sources import files
@@ -23,9 +24,11 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build from a copy: a build leaves folders behind that a later build would pick up again."""
     folder = tmp_path_factory.mktemp("wheel")
     for path in files():
-        if path.parts[0] in ROOMS or len(path.parts) == 1:
+        if path.parts[0] in (*ROOMS, "src") or len(path.parts) == 1:
             (folder / "source" / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / path, folder / "source" / path)
+    for room in ROOMS:
+        shutil.copy2(ROOT / "src" / PACKAGE / room, folder / "source" / "src" / PACKAGE / room, follow_symlinks=False)
     _pip("wheel", "--no-build-isolation", "--wheel-dir", str(folder), str(folder / "source"))
     (built,) = folder.glob("*.whl")
     return built
@@ -37,10 +40,17 @@ def _pip(command: str, *arguments: str) -> None:
 
 def test_wheel_holds_every_file_of_the_rooms(wheel: Path) -> None:
     inside = set(zipfile.ZipFile(wheel).namelist())
-    wanted = {path.as_posix() for path in files() if path.parts[0] in ROOMS}
+    wanted = {f"{PACKAGE}/{path.as_posix()}" for path in files() if path.parts[0] in ROOMS}
 
-    assert "search_spaces/quickstart.yaml" in wanted
+    assert f"{PACKAGE}/search_spaces/quickstart.yaml" in wanted
     assert wanted - inside == set()
+
+
+def test_wheel_holds_one_package_and_nothing_beside_it(wheel: Path) -> None:
+    tops = {name.partition("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
+    names = {top for top in tops if not top.endswith(".dist-info")}
+
+    assert (names, len(tops)) == ({PACKAGE}, 2)
 
 
 def test_installed_wheel_checks_a_shipped_study_outside_the_checkout(wheel: Path, tmp_path: Path) -> None:
@@ -53,5 +63,6 @@ def test_installed_wheel_checks_a_shipped_study_outside_the_checkout(wheel: Path
         assert result.returncode == 0, result.stderr
         return result.stdout
 
-    assert Path(run(sys.executable, "-c", "print(__import__('search_spaces').__file__)").strip()).is_relative_to(site)
+    origin = run(sys.executable, "-c", "import ablative.search_spaces as room; print(room.__file__)").strip()
+    assert Path(origin).is_relative_to(site / PACKAGE)
     run(sys.executable, str(site / "bin" / "ablate"), "check", "quickstart")

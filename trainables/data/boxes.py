@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainables.data.pictures import Pictures
-from trainables.data.reading import listed
-from trainables.errors import MissingData
-from trainables.strangers import parsing
+from ablative.trainables.data.pictures import Pictures
+from ablative.trainables.data.reading import listed
+from ablative.trainables.errors import MissingData
+from ablative.trainables.strangers import parsing
 
 Boxes = tuple[tuple[float, float, float, float], ...]
 _SLACK = 1.0

@@ -16,25 +16,25 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from trainables.cache import write_atomically
-from trainables.data.layout import layout_of
-from trainables.data.layout import task_folder
-from trainables.data.manifest import FOLDER
-from trainables.data.manifest import digest_of
-from trainables.data.manifest import look
-from trainables.data.pictures import DECODING_VERSION
-from trainables.data.readers import read_examples
-from trainables.data.reading import collected_rows
-from trainables.data.sources import Source
-from trainables.data.sources import data_files
-from trainables.data.sources import source
-from trainables.data.sources import splits_of
-from trainables.data.tables import read_table
-from trainables.data.tables import write_table
-from trainables.errors import MissingData
-from trainables.file_digests import file_digests
-from trainables.vision.region_shards import converted_files
-from trainables.vision.region_shards import require_order
+from ablative.trainables.cache import write_atomically
+from ablative.trainables.data.layout import layout_of
+from ablative.trainables.data.layout import task_folder
+from ablative.trainables.data.manifest import FOLDER
+from ablative.trainables.data.manifest import digest_of
+from ablative.trainables.data.manifest import look
+from ablative.trainables.data.pictures import DECODING_VERSION
+from ablative.trainables.data.readers import read_examples
+from ablative.trainables.data.reading import collected_rows
+from ablative.trainables.data.sources import Source
+from ablative.trainables.data.sources import data_files
+from ablative.trainables.data.sources import source
+from ablative.trainables.data.sources import splits_of
+from ablative.trainables.data.tables import read_table
+from ablative.trainables.data.tables import write_table
+from ablative.trainables.errors import MissingData
+from ablative.trainables.file_digests import file_digests
+from ablative.trainables.vision.region_shards import converted_files
+from ablative.trainables.vision.region_shards import require_order
 
 READER_VERSION = 1
 """Raised when the readers make different examples of the same files."""

@@ -13,30 +13,30 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from trainables.cache import write_atomically
-from trainables.data.boxes import Boxes
-from trainables.data.content import data_content
-from trainables.data.content import examples_folder
-from trainables.data.examples import Example
-from trainables.data.findings import BAD_FILE
-from trainables.data.findings import BAD_PICTURE
-from trainables.data.findings import LEFT_OUT
-from trainables.data.findings import MISSING_IMAGE
-from trainables.data.findings import NUM_NAMED
-from trainables.data.findings import Findings
-from trainables.data.inspection import Inspection
-from trainables.data.layout import task_folder
-from trainables.data.left_out import leave_out
-from trainables.data.left_out import left_out
-from trainables.data.overlaps import Overlaps
-from trainables.data.reading import MOST_UNREADABLE
-from trainables.data.reading import refuse
-from trainables.data.sources import splits_of
-from trainables.data.stored import PER_FILE
-from trainables.data.stored import WHOLE
-from trainables.data.stored import is_written
-from trainables.data.stored import write_examples
-from trainables.errors import UnreadableData
+from ablative.trainables.cache import write_atomically
+from ablative.trainables.data.boxes import Boxes
+from ablative.trainables.data.content import data_content
+from ablative.trainables.data.content import examples_folder
+from ablative.trainables.data.examples import Example
+from ablative.trainables.data.findings import BAD_FILE
+from ablative.trainables.data.findings import BAD_PICTURE
+from ablative.trainables.data.findings import LEFT_OUT
+from ablative.trainables.data.findings import MISSING_IMAGE
+from ablative.trainables.data.findings import NUM_NAMED
+from ablative.trainables.data.findings import Findings
+from ablative.trainables.data.inspection import Inspection
+from ablative.trainables.data.layout import task_folder
+from ablative.trainables.data.left_out import leave_out
+from ablative.trainables.data.left_out import left_out
+from ablative.trainables.data.overlaps import Overlaps
+from ablative.trainables.data.reading import MOST_UNREADABLE
+from ablative.trainables.data.reading import refuse
+from ablative.trainables.data.sources import splits_of
+from ablative.trainables.data.stored import PER_FILE
+from ablative.trainables.data.stored import WHOLE
+from ablative.trainables.data.stored import is_written
+from ablative.trainables.data.stored import write_examples
+from ablative.trainables.errors import UnreadableData
 
 Progress = Callable[[str, int, int], None]
 _EVERY = 1000

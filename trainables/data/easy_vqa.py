@@ -13,9 +13,9 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-from trainables.data.answers import NUM_ANNOTATORS
-from trainables.errors import MissingData
-from trainables.strangers import parsing
+from ablative.trainables.data.answers import NUM_ANNOTATORS
+from ablative.trainables.errors import MissingData
+from ablative.trainables.strangers import parsing
 
 Row = dict[str, Any]
 

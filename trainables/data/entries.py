@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 from typing import TextIO
 
-from trainables.data.json_text import opened
-from trainables.data.json_text import storable
-from trainables.strangers import parsing
+from ablative.trainables.data.json_text import opened
+from ablative.trainables.data.json_text import storable
+from ablative.trainables.strangers import parsing
 
 _CHUNK = 1 << 20
 _DELIMITERS = frozenset(",:]} \t\r\n")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from dataclasses import field
 from typing import Literal
 
-from trainables.strangers import printable
+from ablative.trainables.strangers import printable
 
 NUM_NAMED = 5
 """Problems of a kind that are named unless all are asked for; all are counted."""

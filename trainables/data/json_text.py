@@ -10,8 +10,8 @@ from typing import Any
 from typing import TextIO
 from typing import TypeVar
 
-from trainables.errors import UnreadableData
-from trainables.strangers import parsing
+from ablative.trainables.errors import UnreadableData
+from ablative.trainables.strangers import parsing
 
 Made = TypeVar("Made")
 

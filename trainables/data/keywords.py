@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from trainables.students.tokens import WORD
+from ablative.trainables.students.tokens import WORD
 
 
 def keyword_scores(texts: Sequence[str]) -> list[np.ndarray]:

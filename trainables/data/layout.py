@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from trainables.data.mini.spec import PRESETS
-from trainables.errors import MissingData
+from ablative.trainables.benchmark.spec import PRESETS
+from ablative.trainables.errors import MissingData
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +87,7 @@ def task_folder(task: str, data: str, cache: Path) -> Path:
     folder may not have been generated yet.
     """
     if data in PRESETS:
-        from trainables.data.mini.build import benchmark_folder
+        from ablative.trainables.benchmark.build import benchmark_folder
 
         return benchmark_folder(data, cache) / task
     folder = Path(data).expanduser().absolute()

@@ -11,13 +11,13 @@ from collections.abc import Collection
 from collections.abc import Iterator
 from pathlib import Path
 
-from trainables.cache import write_atomically
-from trainables.data.examples import Example
-from trainables.data.findings import NUM_NAMED
-from trainables.data.json_text import read_json
-from trainables.data.names import picture_name
-from trainables.data.reading import listed
-from trainables.errors import UnreadableData
+from ablative.trainables.cache import write_atomically
+from ablative.trainables.data.examples import Example
+from ablative.trainables.data.findings import NUM_NAMED
+from ablative.trainables.data.json_text import read_json
+from ablative.trainables.data.names import picture_name
+from ablative.trainables.data.reading import listed
+from ablative.trainables.errors import UnreadableData
 
 FILE = "left_out.json"
 

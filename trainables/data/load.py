@@ -8,28 +8,28 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
-from trainables.data.boxes import read_boxes
-from trainables.data.content import EXAMPLES
-from trainables.data.content import DataContent
-from trainables.data.content import data_content
-from trainables.data.content import examples_folder
-from trainables.data.content import last_content
-from trainables.data.examples import Candidate
-from trainables.data.examples import Example
-from trainables.data.examples import TaskSplit
-from trainables.data.examples import Text
-from trainables.data.layout import layout_of
-from trainables.data.layout import task_folder
-from trainables.data.mini.spec import PRESETS
-from trainables.data.readers import classes_of
-from trainables.data.readers import read_examples
-from trainables.data.sources import Source
-from trainables.data.sources import data_files
-from trainables.data.sources import source
-from trainables.data.stored import WHOLE
-from trainables.data.stored import read_stored
-from trainables.file_digests import Stamp
-from trainables.file_digests import stamp_of
+from ablative.trainables.benchmark.spec import PRESETS
+from ablative.trainables.data.boxes import read_boxes
+from ablative.trainables.data.content import EXAMPLES
+from ablative.trainables.data.content import DataContent
+from ablative.trainables.data.content import data_content
+from ablative.trainables.data.content import examples_folder
+from ablative.trainables.data.content import last_content
+from ablative.trainables.data.examples import Candidate
+from ablative.trainables.data.examples import Example
+from ablative.trainables.data.examples import TaskSplit
+from ablative.trainables.data.examples import Text
+from ablative.trainables.data.layout import layout_of
+from ablative.trainables.data.layout import task_folder
+from ablative.trainables.data.readers import classes_of
+from ablative.trainables.data.readers import read_examples
+from ablative.trainables.data.sources import Source
+from ablative.trainables.data.sources import data_files
+from ablative.trainables.data.sources import source
+from ablative.trainables.data.stored import WHOLE
+from ablative.trainables.data.stored import read_stored
+from ablative.trainables.file_digests import Stamp
+from ablative.trainables.file_digests import stamp_of
 
 Progress = Callable[[str, int, int], None]
 
@@ -61,7 +61,7 @@ def _content(task: str, data: str, cache: Path) -> DataContent | None:
 def prepare_folder(task: str, data: str, cache: Path, progress: Progress | None = None) -> Path:
     """Return the folder with the files of `task`, after generating it if it is bundled and not there."""
     if data in PRESETS:
-        from trainables.data.mini.build import ensure_benchmark
+        from ablative.trainables.benchmark.build import ensure_benchmark
 
         ensure_benchmark(data, Path(cache), progress)
     return task_folder(task, data, Path(cache))

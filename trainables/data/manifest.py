@@ -25,15 +25,15 @@ from pathlib import Path
 import pyarrow as pa
 from filelock import FileLock
 
-from trainables.data.boxes import metadata_name
-from trainables.data.examples import TaskSplit
-from trainables.data.pictures import Member
-from trainables.data.pictures import Pictures
-from trainables.data.tables import read_table
-from trainables.data.tables import write_table
-from trainables.file_digests import Stamp
-from trainables.file_digests import settled
-from trainables.file_digests import stamp_of
+from ablative.trainables.data.boxes import metadata_name
+from ablative.trainables.data.examples import TaskSplit
+from ablative.trainables.data.pictures import Member
+from ablative.trainables.data.pictures import Pictures
+from ablative.trainables.data.tables import read_table
+from ablative.trainables.data.tables import write_table
+from ablative.trainables.file_digests import Stamp
+from ablative.trainables.file_digests import settled
+from ablative.trainables.file_digests import stamp_of
 
 FOLDER = "manifests"
 STAGE = "digests of pictures"

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from trainables.data.reading import identifier
-from trainables.data.reading import listed
-from trainables.data.tokens import MASK
-from trainables.data.tokens import MASKED_TAGS
+from ablative.trainables.data.reading import identifier
+from ablative.trainables.data.reading import listed
+from ablative.trainables.data.tokens import MASK
+from ablative.trainables.data.tokens import MASKED_TAGS
 
 Row = dict[str, Any]
 PARTS = (("answer_choices", "answer_losses"), ("rationale_choices", "rationale_losses"))

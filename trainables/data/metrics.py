@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from trainables.data.examples import Example
-from trainables.data.examples import TaskSplit
-from trainables.data.vcr import ANSWER
-from trainables.data.vcr import RATIONALE
-from trainables.errors import NonFinite
+from ablative.trainables.data.examples import Example
+from ablative.trainables.data.examples import TaskSplit
+from ablative.trainables.data.vcr import ANSWER
+from ablative.trainables.data.vcr import RATIONALE
+from ablative.trainables.errors import NonFinite
 
 _ANSWER_TYPE_NAMES = {"yes/no": "yes_no"}
 _VCR_MODES = {ANSWER: "q_a", RATIONALE: "qa_r"}

@@ -8,12 +8,12 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 
-from trainables.data.examples import Example
-from trainables.data.findings import SHARED_IMAGE
-from trainables.data.findings import SHARED_ROW
-from trainables.data.findings import TWICE
-from trainables.data.findings import Findings
-from trainables.data.vcr import ANSWER
+from ablative.trainables.data.examples import Example
+from ablative.trainables.data.findings import SHARED_IMAGE
+from ablative.trainables.data.findings import SHARED_ROW
+from ablative.trainables.data.findings import TWICE
+from ablative.trainables.data.findings import Findings
+from ablative.trainables.data.vcr import ANSWER
 
 _COMPARED = ("train", "val")
 """Splits that the later ones must not repeat. Shifted tests are made of the test and repeat it."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from trainables.data.examples import Example
-from trainables.data.examples import TaskSplit
-from trainables.data.snli_ve import CLASSES
-from trainables.students.tokens import teacher_text
+from ablative.trainables.data.examples import Example
+from ablative.trainables.data.examples import TaskSplit
+from ablative.trainables.data.snli_ve import CLASSES
+from ablative.trainables.students.tokens import teacher_text
 
 ENTAILED = CLASSES.index("entailment")
 CONTRADICTED = CLASSES.index("contradiction")

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
-from trainables.data.findings import NUM_NAMED
-from trainables.data.pictures import Pictures
-from trainables.errors import DataError
-from trainables.errors import MissingData
-from trainables.errors import UnreadableData
+from ablative.trainables.data.findings import NUM_NAMED
+from ablative.trainables.data.pictures import Pictures
+from ablative.trainables.errors import DataError
+from ablative.trainables.errors import MissingData
+from ablative.trainables.errors import UnreadableData
 
 Progress = Callable[[str, int, int], None]
 STAGE = "decode pictures"

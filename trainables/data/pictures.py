@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import TypeVar
 
-from trainables.errors import MissingData
-from trainables.errors import UnreadableData
-from trainables.file_digests import Stamp
-from trainables.file_digests import stamp_of
-from trainables.strangers import parsing
+from ablative.trainables.errors import MissingData
+from ablative.trainables.errors import UnreadableData
+from ablative.trainables.file_digests import Stamp
+from ablative.trainables.file_digests import stamp_of
+from ablative.trainables.strangers import parsing
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -85,13 +85,13 @@ class Pictures:
 
         `digest`: SHA-256 that its bytes must have, so that nothing is kept under it that was made of others.
         """
-        from trainables.data.decoding import decoded
+        from ablative.trainables.data.decoding import decoded
 
         return self._decoded(name, decoded, digest)
 
     def size(self, name: str) -> tuple[int, int]:
         """Return width and height of a picture, all of which is decoded. Raises as `picture`, and takes less time."""
-        from trainables.data.decoding import decoded_size
+        from ablative.trainables.data.decoding import decoded_size
 
         return self._decoded(name, decoded_size)
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from trainables.data.examples import Example
-from trainables.data.left_out import kept
-from trainables.data.slices import read_slices
-from trainables.data.snli_ve import CLASSES
-from trainables.data.snli_ve import read_snli_ve
-from trainables.data.sources import Source
-from trainables.data.vcr import read_vcr
-from trainables.data.vqa import read_vqa
-from trainables.data.vqa import vocabulary
+from ablative.trainables.data.examples import Example
+from ablative.trainables.data.left_out import kept
+from ablative.trainables.data.slices import read_slices
+from ablative.trainables.data.snli_ve import CLASSES
+from ablative.trainables.data.snli_ve import read_snli_ve
+from ablative.trainables.data.sources import Source
+from ablative.trainables.data.vcr import read_vcr
+from ablative.trainables.data.vqa import read_vqa
+from ablative.trainables.data.vqa import vocabulary
 
 
 def classes_of(task: str, folder: Path) -> tuple[str, ...]:

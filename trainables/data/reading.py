@@ -15,14 +15,14 @@ from dataclasses import field
 from pathlib import Path
 from typing import Any
 
-from trainables.data.findings import NUM_NAMED
-from trainables.data.json_text import Made
-from trainables.data.json_text import opened
-from trainables.data.json_text import parsed
-from trainables.data.json_text import read_json
-from trainables.errors import UnreadableData
-from trainables.strangers import printable
-from trainables.strangers import said
+from ablative.trainables.data.findings import NUM_NAMED
+from ablative.trainables.data.json_text import Made
+from ablative.trainables.data.json_text import opened
+from ablative.trainables.data.json_text import parsed
+from ablative.trainables.data.json_text import read_json
+from ablative.trainables.errors import UnreadableData
+from ablative.trainables.strangers import printable
+from ablative.trainables.strangers import said
 
 Row = dict[str, Any]
 

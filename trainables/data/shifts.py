@@ -16,22 +16,22 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from trainables.cache import write_atomically
-from trainables.cache import written_whole
-from trainables.data.masking import checked_losses
-from trainables.data.masking import top_kept
-from trainables.data.masking import top_masked
-from trainables.data.reading import lines
-from trainables.data.reading import read_rows
-from trainables.data.shortcuts import plural
-from trainables.data.shortcuts import singular
-from trainables.data.snli_ve import read_snli_ve
-from trainables.data.sources import source
-from trainables.data.text_only import ChoiceScorer
-from trainables.data.text_only import HypothesisClassifier
-from trainables.data.vcr import sound
-from trainables.errors import MissingData
-from trainables.strangers import parsing
+from ablative.trainables.cache import write_atomically
+from ablative.trainables.cache import written_whole
+from ablative.trainables.data.masking import checked_losses
+from ablative.trainables.data.masking import top_kept
+from ablative.trainables.data.masking import top_masked
+from ablative.trainables.data.reading import lines
+from ablative.trainables.data.reading import read_rows
+from ablative.trainables.data.shortcuts import plural
+from ablative.trainables.data.shortcuts import singular
+from ablative.trainables.data.snli_ve import read_snli_ve
+from ablative.trainables.data.sources import source
+from ablative.trainables.data.text_only import ChoiceScorer
+from ablative.trainables.data.text_only import HypothesisClassifier
+from ablative.trainables.data.vcr import sound
+from ablative.trainables.errors import MissingData
+from ablative.trainables.strangers import parsing
 
 RECIPE = 1
 """Raised when the same files give other shifted tests."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from trainables.data.json_text import read_json
-from trainables.data.reading import identifier
-from trainables.data.reading import listed
+from ablative.trainables.data.json_text import read_json
+from ablative.trainables.data.reading import identifier
+from ablative.trainables.data.reading import listed
 
 
 def read_slices(folder: Path, split: str) -> dict[str, tuple[str, ...]]:

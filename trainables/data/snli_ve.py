@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from collections.abc import Mapping
 
-from trainables.data.examples import Candidate
-from trainables.data.examples import Example
-from trainables.data.examples import Text
-from trainables.data.names import picture_name
-from trainables.data.reading import Row
-from trainables.data.reading import identifier
-from trainables.data.reading import lines
-from trainables.data.reading import listed_ids
-from trainables.data.reading import read_rows
-from trainables.data.reading import text_of
-from trainables.data.sources import Source
-from trainables.data.tokens import plain_text
+from ablative.trainables.data.examples import Candidate
+from ablative.trainables.data.examples import Example
+from ablative.trainables.data.examples import Text
+from ablative.trainables.data.names import picture_name
+from ablative.trainables.data.reading import Row
+from ablative.trainables.data.reading import identifier
+from ablative.trainables.data.reading import lines
+from ablative.trainables.data.reading import listed_ids
+from ablative.trainables.data.reading import read_rows
+from ablative.trainables.data.reading import text_of
+from ablative.trainables.data.sources import Source
+from ablative.trainables.data.tokens import plain_text
 
 CLASSES = ("contradiction", "neutral", "entailment")
 """Order of the output classes. Published codes disagree on the order, so files are read by the labels' names."""

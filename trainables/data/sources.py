@@ -15,16 +15,16 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal
 
-from trainables.data.layout import LAYOUTS
-from trainables.data.layout import VQA_CP
-from trainables.data.layout import layout_of
-from trainables.data.left_out import FILE as LEFT_OUT
-from trainables.data.mini.spec import PRESETS
-from trainables.data.mini.spec import preset
-from trainables.data.reading import lines
-from trainables.data.shortcuts import Rule
-from trainables.errors import MissingData
-from trainables.errors import UnreadableData
+from ablative.trainables.benchmark.spec import PRESETS
+from ablative.trainables.benchmark.spec import preset
+from ablative.trainables.data.layout import LAYOUTS
+from ablative.trainables.data.layout import VQA_CP
+from ablative.trainables.data.layout import layout_of
+from ablative.trainables.data.left_out import FILE as LEFT_OUT
+from ablative.trainables.data.reading import lines
+from ablative.trainables.data.shortcuts import Rule
+from ablative.trainables.errors import MissingData
+from ablative.trainables.errors import UnreadableData
 
 Part = Literal["all", "carved", "rest"]
 

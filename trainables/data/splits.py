@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trainables.data.sources import splits_of
+from ablative.trainables.data.sources import splits_of
 
 __all__ = ["SHIFTED", "expand_shifted", "splits_of"]
 

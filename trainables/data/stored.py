@@ -17,12 +17,12 @@ from typing import overload
 
 import pyarrow as pa
 
-from trainables.cache import written_whole
-from trainables.data.boxes import Boxes
-from trainables.data.examples import Candidate
-from trainables.data.examples import Example
-from trainables.data.examples import Text
-from trainables.strangers import parsing
+from ablative.trainables.cache import written_whole
+from ablative.trainables.data.boxes import Boxes
+from ablative.trainables.data.examples import Candidate
+from ablative.trainables.data.examples import Example
+from ablative.trainables.data.examples import Text
+from ablative.trainables.strangers import parsing
 
 PER_FILE = 10_000
 WHOLE = "whole.json"

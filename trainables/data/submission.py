@@ -14,12 +14,12 @@ import math
 from collections.abc import Mapping
 from collections.abc import Sequence
 
-from trainables.data.vcr import ANSWER
-from trainables.data.vcr import NUM_CHOICES
-from trainables.data.vcr import RATIONALE
-from trainables.errors import UnreadableData
-from trainables.strangers import parsing
-from trainables.strangers import printable
+from ablative.trainables.data.vcr import ANSWER
+from ablative.trainables.data.vcr import NUM_CHOICES
+from ablative.trainables.data.vcr import RATIONALE
+from ablative.trainables.errors import UnreadableData
+from ablative.trainables.strangers import parsing
+from ablative.trainables.strangers import printable
 
 VCR_COLUMNS = (
     "annot_id",

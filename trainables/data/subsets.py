@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from collections.abc import Sequence
 from dataclasses import replace
 
-from trainables.data.examples import Example
-from trainables.data.examples import TaskSplit
-from trainables.data.stored import StoredExamples
+from ablative.trainables.data.examples import Example
+from ablative.trainables.data.examples import TaskSplit
+from ablative.trainables.data.stored import StoredExamples
 
 
 def subset(split: TaskSplit, fraction: float, seed: int) -> TaskSplit:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from trainables.cache import written_whole
+from ablative.trainables.cache import written_whole
 
 
 def write_table(path: Path, table: pa.Table) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from trainables.data.tokens import PERSON
+from ablative.trainables.data.tokens import PERSON
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from trainables.data.examples import Text
+from ablative.trainables.data.examples import Text
 
 PERSON = "person"
 MASK = "[MASK]"

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from collections.abc import Mapping
 
-from trainables.data.examples import Candidate
-from trainables.data.examples import Example
-from trainables.data.names import picture_name
-from trainables.data.reading import Row
-from trainables.data.reading import identifier
-from trainables.data.reading import lines
-from trainables.data.reading import listed
-from trainables.data.reading import read_rows
-from trainables.data.shortcuts import shortcuts_removed
-from trainables.data.sources import Source
-from trainables.data.sources import is_carved
-from trainables.data.tokens import checked_tokens
-from trainables.data.tokens import joined
-from trainables.data.tokens import tagged_text
+from ablative.trainables.data.examples import Candidate
+from ablative.trainables.data.examples import Example
+from ablative.trainables.data.names import picture_name
+from ablative.trainables.data.reading import Row
+from ablative.trainables.data.reading import identifier
+from ablative.trainables.data.reading import lines
+from ablative.trainables.data.reading import listed
+from ablative.trainables.data.reading import read_rows
+from ablative.trainables.data.shortcuts import shortcuts_removed
+from ablative.trainables.data.sources import Source
+from ablative.trainables.data.sources import is_carved
+from ablative.trainables.data.tokens import checked_tokens
+from ablative.trainables.data.tokens import joined
+from ablative.trainables.data.tokens import tagged_text
 
 NUM_CHOICES = 4
 ANSWER, RATIONALE = "qa", "qar"

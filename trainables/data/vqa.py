@@ -11,29 +11,29 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
-from trainables.data.answers import accuracy_of_count
-from trainables.data.answers import counted
-from trainables.data.answers import normalised
-from trainables.data.entries import entries
-from trainables.data.examples import Candidate
-from trainables.data.examples import Example
-from trainables.data.examples import Text
-from trainables.data.json_text import Made
-from trainables.data.layout import VQA_CP
-from trainables.data.layout import layout_of
-from trainables.data.names import picture_name
-from trainables.data.reading import Row
-from trainables.data.reading import identifier
-from trainables.data.reading import listed
-from trainables.data.reading import listed_ids
-from trainables.data.reading import read_rows
-from trainables.data.reading import text_of
-from trainables.data.sources import BLIND_IMAGES
-from trainables.data.sources import Source
-from trainables.data.sources import is_carved
-from trainables.data.tokens import plain_text
-from trainables.file_digests import Stamp
-from trainables.file_digests import stamp_of
+from ablative.trainables.data.answers import accuracy_of_count
+from ablative.trainables.data.answers import counted
+from ablative.trainables.data.answers import normalised
+from ablative.trainables.data.entries import entries
+from ablative.trainables.data.examples import Candidate
+from ablative.trainables.data.examples import Example
+from ablative.trainables.data.examples import Text
+from ablative.trainables.data.json_text import Made
+from ablative.trainables.data.layout import VQA_CP
+from ablative.trainables.data.layout import layout_of
+from ablative.trainables.data.names import picture_name
+from ablative.trainables.data.reading import Row
+from ablative.trainables.data.reading import identifier
+from ablative.trainables.data.reading import listed
+from ablative.trainables.data.reading import listed_ids
+from ablative.trainables.data.reading import read_rows
+from ablative.trainables.data.reading import text_of
+from ablative.trainables.data.sources import BLIND_IMAGES
+from ablative.trainables.data.sources import Source
+from ablative.trainables.data.sources import is_carved
+from ablative.trainables.data.tokens import plain_text
+from ablative.trainables.file_digests import Stamp
+from ablative.trainables.file_digests import stamp_of
 
 LEAST_QUESTIONS = 9
 """An answer is an output class if it is the most frequent answer of so many questions of train and val together."""

@@ -10,10 +10,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from trainables.frozen import Frozen
-from trainables.frozen import Rate
-from trainables.frozen import Temperature
-from trainables.frozen import Weight
+from ablative.trainables.frozen import Frozen
+from ablative.trainables.frozen import Rate
+from ablative.trainables.frozen import Temperature
+from ablative.trainables.frozen import Weight
 
 
 class TermWeights(Frozen):

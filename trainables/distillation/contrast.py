@@ -10,12 +10,12 @@ from torch import Tensor
 from torch import nn
 from torch.nn import functional as F
 
-from trainables.distillation.distance import full_precision
-from trainables.distillation.distance import unit_length
-from trainables.distillation.outputs import StudentOutputs
-from trainables.distillation.outputs import TeacherTargets
-from trainables.distillation.projection import initial_projection
-from trainables.distillation.projection import stream
+from ablative.trainables.distillation.distance import full_precision
+from ablative.trainables.distillation.distance import unit_length
+from ablative.trainables.distillation.outputs import StudentOutputs
+from ablative.trainables.distillation.outputs import TeacherTargets
+from ablative.trainables.distillation.projection import initial_projection
+from ablative.trainables.distillation.projection import stream
 
 SCALE = 1 / 0.07
 """Inverse temperature of the student's contrast: where CLIP's training starts (arXiv 2103.00020)."""

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from trainables.distillation.confidence import LEAST_PROBABILITY
-from trainables.distillation.outputs import StudentOutputs
-from trainables.distillation.outputs import TeacherTargets
-from trainables.distillation.term import Term
+from ablative.trainables.distillation.confidence import LEAST_PROBABILITY
+from ablative.trainables.distillation.outputs import StudentOutputs
+from ablative.trainables.distillation.outputs import TeacherTargets
+from ablative.trainables.distillation.term import Term
 
 
 def softened_divergence(student_BK: Tensor, teacher_BK: Tensor, temperature: float) -> Tensor:

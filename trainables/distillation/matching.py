@@ -11,16 +11,16 @@ import torch
 from torch import Tensor
 from torch import nn
 
-from trainables.distillation.config import DistillationConfig
-from trainables.distillation.distance import DISTANCES
-from trainables.distillation.distance import unit_length
-from trainables.distillation.outputs import StudentOutputs
-from trainables.distillation.outputs import TeacherTargets
-from trainables.distillation.projection import Sides
-from trainables.distillation.projection import initial_projection
-from trainables.distillation.selection import select
-from trainables.distillation.term import Term
-from trainables.distillation.term import TermSizes
+from ablative.trainables.distillation.config import DistillationConfig
+from ablative.trainables.distillation.distance import DISTANCES
+from ablative.trainables.distillation.distance import unit_length
+from ablative.trainables.distillation.outputs import StudentOutputs
+from ablative.trainables.distillation.outputs import TeacherTargets
+from ablative.trainables.distillation.projection import Sides
+from ablative.trainables.distillation.projection import initial_projection
+from ablative.trainables.distillation.selection import select
+from ablative.trainables.distillation.term import Term
+from ablative.trainables.distillation.term import TermSizes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

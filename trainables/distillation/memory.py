@@ -13,15 +13,15 @@ from torch import Tensor
 from torch import nn
 from torch.nn import functional as F
 
-from trainables.distillation.config import CrdConfig
-from trainables.distillation.config import DistillationConfig
-from trainables.distillation.distance import full_precision
-from trainables.distillation.distance import unit_length
-from trainables.distillation.outputs import StudentOutputs
-from trainables.distillation.outputs import TeacherTargets
-from trainables.distillation.projection import initial_projection
-from trainables.distillation.term import Term
-from trainables.distillation.term import TermSizes
+from ablative.trainables.distillation.config import CrdConfig
+from ablative.trainables.distillation.config import DistillationConfig
+from ablative.trainables.distillation.distance import full_precision
+from ablative.trainables.distillation.distance import unit_length
+from ablative.trainables.distillation.outputs import StudentOutputs
+from ablative.trainables.distillation.outputs import TeacherTargets
+from ablative.trainables.distillation.projection import initial_projection
+from ablative.trainables.distillation.term import Term
+from ablative.trainables.distillation.term import TermSizes
 
 
 class Memory(nn.Module):

@@ -13,17 +13,17 @@ import torch
 from torch import Tensor
 from torch import nn
 
-from trainables.config import DistillationConfig
-from trainables.distillation.contrast import StudentContrast
-from trainables.distillation.outputs import StudentOutputs
-from trainables.distillation.outputs import TeacherTargets
-from trainables.distillation.projection import stream
-from trainables.distillation.schedule import multiplier
-from trainables.distillation.term import Term
-from trainables.distillation.term import TermSizes
-from trainables.distillation.terms import TERMS
-from trainables.distillation.weighting import example_weights
-from trainables.distillation.weighting import task_weights
+from ablative.trainables.config import DistillationConfig
+from ablative.trainables.distillation.contrast import StudentContrast
+from ablative.trainables.distillation.outputs import StudentOutputs
+from ablative.trainables.distillation.outputs import TeacherTargets
+from ablative.trainables.distillation.projection import stream
+from ablative.trainables.distillation.schedule import multiplier
+from ablative.trainables.distillation.term import Term
+from ablative.trainables.distillation.term import TermSizes
+from ablative.trainables.distillation.terms import TERMS
+from ablative.trainables.distillation.weighting import example_weights
+from ablative.trainables.distillation.weighting import task_weights
 
 
 class Objective(nn.Module):

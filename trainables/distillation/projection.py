@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch import nn
 
-from trainables.distillation.outputs import StudentOutputs
+from ablative.trainables.distillation.outputs import StudentOutputs
 
 
 def stream(seed: int, name: str) -> torch.Generator:

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from trainables.distillation.distance import full_precision
-from trainables.distillation.distance import unit_length
-from trainables.distillation.outputs import StudentOutputs
-from trainables.distillation.outputs import TeacherTargets
-from trainables.distillation.term import Term
+from ablative.trainables.distillation.distance import full_precision
+from ablative.trainables.distillation.distance import unit_length
+from ablative.trainables.distillation.outputs import StudentOutputs
+from ablative.trainables.distillation.outputs import TeacherTargets
+from ablative.trainables.distillation.term import Term
 
 LEAST_DISTANCE = 1e-6
 """A batch whose examples are all in one place has no distances to compare."""

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from trainables.config import SelectionConfig
-from trainables.distillation.distance import unit_length
+from ablative.trainables.config import SelectionConfig
+from ablative.trainables.distillation.distance import unit_length
 
 LEAST_DEVIATION = 1e-6
 """Relevances that differ by less than this are taken as equal, so that rounding noise is not blown up."""

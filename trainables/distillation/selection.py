@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from trainables.config import SelectionConfig
-from trainables.distillation.outputs import TeacherTargets
+from ablative.trainables.config import SelectionConfig
+from ablative.trainables.distillation.outputs import TeacherTargets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

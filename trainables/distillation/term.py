@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 from torch import nn
 
-from trainables.distillation.config import DistillationConfig
-from trainables.distillation.outputs import StudentOutputs
-from trainables.distillation.outputs import TeacherTargets
+from ablative.trainables.distillation.config import DistillationConfig
+from ablative.trainables.distillation.outputs import StudentOutputs
+from ablative.trainables.distillation.outputs import TeacherTargets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

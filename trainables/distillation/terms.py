@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from trainables.distillation.clip import AffinityTerm
-from trainables.distillation.clip import ClipInteractiveTerm
-from trainables.distillation.clip import ClipRelationalTerm
-from trainables.distillation.clip import DimeTerm
-from trainables.distillation.labels import LogitsTerm
-from trainables.distillation.labels import MixedLabelsTerm
-from trainables.distillation.matching import AttentionTerm
-from trainables.distillation.matching import ClipFeatureTerm
-from trainables.distillation.matching import HintTerm
-from trainables.distillation.matching import ImageTerm
-from trainables.distillation.matching import TextTerm
-from trainables.distillation.matching import TokensTerm
-from trainables.distillation.memory import CrdTerm
-from trainables.distillation.relations import RkdAngleTerm
-from trainables.distillation.relations import RkdDistanceTerm
-from trainables.distillation.relations import SimilarityTerm
-from trainables.distillation.term import Term
+from ablative.trainables.distillation.clip import AffinityTerm
+from ablative.trainables.distillation.clip import ClipInteractiveTerm
+from ablative.trainables.distillation.clip import ClipRelationalTerm
+from ablative.trainables.distillation.clip import DimeTerm
+from ablative.trainables.distillation.labels import LogitsTerm
+from ablative.trainables.distillation.labels import MixedLabelsTerm
+from ablative.trainables.distillation.matching import AttentionTerm
+from ablative.trainables.distillation.matching import ClipFeatureTerm
+from ablative.trainables.distillation.matching import HintTerm
+from ablative.trainables.distillation.matching import ImageTerm
+from ablative.trainables.distillation.matching import TextTerm
+from ablative.trainables.distillation.matching import TokensTerm
+from ablative.trainables.distillation.memory import CrdTerm
+from ablative.trainables.distillation.relations import RkdAngleTerm
+from ablative.trainables.distillation.relations import RkdDistanceTerm
+from ablative.trainables.distillation.relations import SimilarityTerm
+from ablative.trainables.distillation.term import Term
 
 TERMS: tuple[type[Term], ...] = (
     ImageTerm,

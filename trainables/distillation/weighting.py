@@ -19,9 +19,9 @@ import torch
 from torch import Tensor
 from torch import distributed
 
-from trainables.config import WeightingConfig
-from trainables.distillation.confidence import LEAST_PROBABILITY
-from trainables.distillation.outputs import TeacherTargets
+from ablative.trainables.config import WeightingConfig
+from ablative.trainables.distillation.confidence import LEAST_PROBABILITY
+from ablative.trainables.distillation.outputs import TeacherTargets
 
 LEAST_DIVISOR = 1e-6
 """Confidences that are divided by are raised to this, so that a student sure of a wrong answer gives no infinity."""

@@ -14,9 +14,9 @@ from safetensors.torch import load_file
 from safetensors.torch import save_file
 from torch import nn
 
-from trainables.strangers import parsing
-from trainables.strangers import printable
-from trainables.torch_zip import require_whole
+from ablative.trainables.strangers import parsing
+from ablative.trainables.strangers import printable
+from ablative.trainables.torch_zip import require_whole
 
 _WRAPPERS = ("state_dict", "model")
 

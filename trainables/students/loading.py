@@ -11,19 +11,19 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from trainables.strangers import parsing
-from trainables.students.checkpoint import CheckpointError
-from trainables.students.checkpoint import read_tensors
-from trainables.students.checkpoint import require_weights
-from trainables.students.presets import existing_checkpoint
-from trainables.students.published import VCR_WORDS
-from trainables.students.published import WORDS
-from trainables.students.published import Layout
-from trainables.students.published import Source
-from trainables.students.published import current
-from trainables.students.published import layout_of
-from trainables.students.published import sources
-from trainables.students.published import type_name
+from ablative.trainables.strangers import parsing
+from ablative.trainables.students.checkpoint import CheckpointError
+from ablative.trainables.students.checkpoint import read_tensors
+from ablative.trainables.students.checkpoint import require_weights
+from ablative.trainables.students.presets import existing_checkpoint
+from ablative.trainables.students.published import VCR_WORDS
+from ablative.trainables.students.published import WORDS
+from ablative.trainables.students.published import Layout
+from ablative.trainables.students.published import Source
+from ablative.trainables.students.published import current
+from ablative.trainables.students.published import layout_of
+from ablative.trainables.students.published import sources
+from ablative.trainables.students.published import type_name
 
 PUBLISHED_NORM_EPS = 1e-12
 """Of BERT, UNITER, VILLA and VL-BERT alike; students that start from ours keep torch's 1e-5."""

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Literal
 
-from trainables.errors import MissingData
+from ablative.trainables.errors import MissingData
 
 if TYPE_CHECKING:
-    from trainables.config import StudentConfig
+    from ablative.trainables.config import StudentConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,6 @@
 """Pretrains `uniter_tiny` on captions of scenes of its own and writes the checkpoint that the package ships.
 
-    python -m trainables.students.pretrain --output trainables/assets/uniter_tiny.safetensors
+    python -m ablative.trainables.students.pretrain --output trainables/assets/uniter_tiny.safetensors
 
 UNITER's objectives (arXiv 1909.11740) at small scale: masked words given the regions, image-text matching, the class
 of regions, masked ones among them, and the alignment of words with regions: where that stands which a word names.
@@ -31,31 +31,31 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from trainables.cache import cache_folder
-from trainables.data.examples import Candidate
-from trainables.data.examples import Text
-from trainables.data.mini.relations import RELATIONS
-from trainables.data.mini.spec import preset
-from trainables.data.mini.spec import spec_digest
-from trainables.students.checkpoint import save_encoder
-from trainables.students.presets import PRESETS
-from trainables.students.pretrain_scenes import CaptionedScenes
-from trainables.students.pretrain_scenes import captioned_scenes
-from trainables.students.pretrain_scenes import region_classes
-from trainables.students.single_stream import SingleStream
-from trainables.students.single_stream import StudentBatch
-from trainables.students.tokens import encode
-from trainables.students.vocabulary import CLS
-from trainables.students.vocabulary import MASK
-from trainables.students.vocabulary import PAD
-from trainables.students.vocabulary import SEP
-from trainables.students.word_vectors import WORD_WIDTH
-from trainables.training.order import batch_indices
-from trainables.training.order import learning_rate
-from trainables.vision.regions import REGION_WIDTH
-from trainables.vision.regions import RegionFeatures
-from trainables.vision.regions import build_regions
-from trainables.vision.regions import open_regions
+from ablative.trainables.benchmark.relations import RELATIONS
+from ablative.trainables.benchmark.spec import preset
+from ablative.trainables.benchmark.spec import spec_digest
+from ablative.trainables.cache import cache_folder
+from ablative.trainables.data.examples import Candidate
+from ablative.trainables.data.examples import Text
+from ablative.trainables.students.checkpoint import save_encoder
+from ablative.trainables.students.presets import PRESETS
+from ablative.trainables.students.pretrain_scenes import CaptionedScenes
+from ablative.trainables.students.pretrain_scenes import captioned_scenes
+from ablative.trainables.students.pretrain_scenes import region_classes
+from ablative.trainables.students.single_stream import SingleStream
+from ablative.trainables.students.single_stream import StudentBatch
+from ablative.trainables.students.tokens import encode
+from ablative.trainables.students.vocabulary import CLS
+from ablative.trainables.students.vocabulary import MASK
+from ablative.trainables.students.vocabulary import PAD
+from ablative.trainables.students.vocabulary import SEP
+from ablative.trainables.students.word_vectors import WORD_WIDTH
+from ablative.trainables.training.order import batch_indices
+from ablative.trainables.training.order import learning_rate
+from ablative.trainables.vision.regions import REGION_WIDTH
+from ablative.trainables.vision.regions import RegionFeatures
+from ablative.trainables.vision.regions import build_regions
+from ablative.trainables.vision.regions import open_regions
 
 PRESET = "uniter_tiny"
 MASK_RATE = 0.15

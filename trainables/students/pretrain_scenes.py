@@ -9,22 +9,22 @@ from pathlib import Path
 
 import numpy as np
 
-from trainables.data.examples import Candidate
-from trainables.data.examples import Example
-from trainables.data.examples import TaskSplit
-from trainables.data.examples import Text
-from trainables.data.mini.caption import caption
-from trainables.data.mini.caption import wrong_caption
-from trainables.data.mini.concepts import PACKAGE
-from trainables.data.mini.concepts import by_name
-from trainables.data.mini.concepts import concepts
-from trainables.data.mini.concepts import persons
-from trainables.data.mini.draw import jpeg
-from trainables.data.mini.draw import render
-from trainables.data.mini.scene import Scene
-from trainables.data.mini.scene import Thing
-from trainables.data.mini.scene import scene
-from trainables.data.mini.spec import preset
+from ablative.trainables.benchmark.caption import caption
+from ablative.trainables.benchmark.caption import wrong_caption
+from ablative.trainables.benchmark.concepts import PACKAGE
+from ablative.trainables.benchmark.concepts import by_name
+from ablative.trainables.benchmark.concepts import concepts
+from ablative.trainables.benchmark.concepts import persons
+from ablative.trainables.benchmark.draw import jpeg
+from ablative.trainables.benchmark.draw import render
+from ablative.trainables.benchmark.scene import Scene
+from ablative.trainables.benchmark.scene import Thing
+from ablative.trainables.benchmark.scene import scene
+from ablative.trainables.benchmark.spec import preset
+from ablative.trainables.data.examples import Candidate
+from ablative.trainables.data.examples import Example
+from ablative.trainables.data.examples import TaskSplit
+from ablative.trainables.data.examples import Text
 
 HARD_SHARE = 0.5
 """How often a thing with a colour changes only that."""

@@ -18,16 +18,16 @@ from torch.nn import functional as F
 from torch.nn.attention import SDPBackend
 from torch.nn.attention import sdpa_kernel
 
-from trainables.students.patches import PATCH_SIZE
-from trainables.students.patches import PatchEmbedding
-from trainables.students.patches import RawPatches
-from trainables.students.patches import region_means
-from trainables.students.presets import StudentPreset
-from trainables.students.trunks import Trunk
-from trainables.students.word_vectors import VOCABULARY_SIZE
-from trainables.students.word_vectors import WORD_WIDTH
-from trainables.students.word_vectors import minilm_word_vectors
-from trainables.vision.pixels import PICTURE_SIZE
+from ablative.trainables.students.patches import PATCH_SIZE
+from ablative.trainables.students.patches import PatchEmbedding
+from ablative.trainables.students.patches import RawPatches
+from ablative.trainables.students.patches import region_means
+from ablative.trainables.students.presets import StudentPreset
+from ablative.trainables.students.trunks import Trunk
+from ablative.trainables.students.word_vectors import VOCABULARY_SIZE
+from ablative.trainables.students.word_vectors import WORD_WIDTH
+from ablative.trainables.students.word_vectors import minilm_word_vectors
+from ablative.trainables.vision.pixels import PICTURE_SIZE
 
 NUM_SEGMENTS = 4  # query, image, answer, rationale
 IMAGE_SEGMENT = 1

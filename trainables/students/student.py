@@ -7,23 +7,23 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from trainables.config import StudentConfig
-from trainables.students.checkpoint import read_tensors
-from trainables.students.heads import ClassifierHead
-from trainables.students.heads import num_outputs
-from trainables.students.heads import starting_logit
-from trainables.students.loading import LoadReport
-from trainables.students.loading import fitted
-from trainables.students.loading import load_student
-from trainables.students.presets import PRESETS
-from trainables.students.presets import existing_checkpoint
-from trainables.students.single_stream import SingleStream
-from trainables.students.single_stream import StudentBatch
-from trainables.students.trunks import Trunk
-from trainables.students.trunks import bundled_trunk
-from trainables.students.trunks import open_clip_trunk
-from trainables.students.vocabulary import VocabularyError
-from trainables.students.vocabulary import vocabulary_size
+from ablative.trainables.config import StudentConfig
+from ablative.trainables.students.checkpoint import read_tensors
+from ablative.trainables.students.heads import ClassifierHead
+from ablative.trainables.students.heads import num_outputs
+from ablative.trainables.students.heads import starting_logit
+from ablative.trainables.students.loading import LoadReport
+from ablative.trainables.students.loading import fitted
+from ablative.trainables.students.loading import load_student
+from ablative.trainables.students.presets import PRESETS
+from ablative.trainables.students.presets import existing_checkpoint
+from ablative.trainables.students.single_stream import SingleStream
+from ablative.trainables.students.single_stream import StudentBatch
+from ablative.trainables.students.trunks import Trunk
+from ablative.trainables.students.trunks import bundled_trunk
+from ablative.trainables.students.trunks import open_clip_trunk
+from ablative.trainables.students.vocabulary import VocabularyError
+from ablative.trainables.students.vocabulary import vocabulary_size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trainables.data.examples import Candidate
-from trainables.data.examples import Text
-from trainables.students.vocabulary import CLS
-from trainables.students.vocabulary import PAD
-from trainables.students.vocabulary import SEP
-from trainables.students.vocabulary import tokenizer
+from ablative.trainables.data.examples import Candidate
+from ablative.trainables.data.examples import Text
+from ablative.trainables.students.vocabulary import CLS
+from ablative.trainables.students.vocabulary import PAD
+from ablative.trainables.students.vocabulary import SEP
+from ablative.trainables.students.vocabulary import tokenizer
 
 WORD = re.compile(r"\w+")
 """What counts as a word, for teacher and student alike."""

@@ -13,13 +13,13 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from trainables.config import StudentConfig
-from trainables.open_clip_log import weights_follow
-from trainables.open_clip_weights import load_checkpoint
-from trainables.strangers import parsing
-from trainables.students.checkpoint import CheckpointError
-from trainables.torchvision_ops import declare_missing_ops
-from trainables.vision.pixels import PICTURE_SIZE
+from ablative.trainables.config import StudentConfig
+from ablative.trainables.open_clip_log import weights_follow
+from ablative.trainables.open_clip_weights import load_checkpoint
+from ablative.trainables.strangers import parsing
+from ablative.trainables.students.checkpoint import CheckpointError
+from ablative.trainables.torchvision_ops import declare_missing_ops
+from ablative.trainables.vision.pixels import PICTURE_SIZE
 
 
 class Trunk(nn.Module):
@@ -82,9 +82,9 @@ def bundled_trunk() -> Trunk:
     """The bundled teacher's image tower, a copy of its own: EfficientNet-Lite0 with ImageNet weights."""
     import copy
 
-    from trainables.vision.trunk import PIXEL_MEAN
-    from trainables.vision.trunk import PIXEL_STD
-    from trainables.vision.trunk import imagenet_trunk
+    from ablative.trainables.vision.trunk import PIXEL_MEAN
+    from ablative.trainables.vision.trunk import PIXEL_STD
+    from ablative.trainables.vision.trunk import imagenet_trunk
 
     layers = copy.deepcopy(imagenet_trunk())
     return Trunk(layers, mean=[PIXEL_MEAN] * 3, std=[PIXEL_STD] * 3, size=PICTURE_SIZE)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from trainables.strangers import parsing
+from ablative.trainables.strangers import parsing
 
 CLS, SEP, PAD, MASK = 101, 102, 0, 103
 """The same in all of BERT's vocabularies, cased or not."""

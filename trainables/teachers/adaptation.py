@@ -16,15 +16,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainables.config import AdaptationConfig
-from trainables.data.examples import TaskSplit
-from trainables.data.pairs import Pair
-from trainables.data.pairs import matched_pairs
-from trainables.distillation.contrast import alike
-from trainables.distillation.contrast import info_nce
-from trainables.teachers.feature_cache import TeacherFeatures
-from trainables.teachers.feature_cache import TeacherHeads
-from trainables.training.order import batch_indices
+from ablative.trainables.config import AdaptationConfig
+from ablative.trainables.data.examples import TaskSplit
+from ablative.trainables.data.pairs import Pair
+from ablative.trainables.data.pairs import matched_pairs
+from ablative.trainables.distillation.contrast import alike
+from ablative.trainables.distillation.contrast import info_nce
+from ablative.trainables.teachers.feature_cache import TeacherFeatures
+from ablative.trainables.teachers.feature_cache import TeacherHeads
+from ablative.trainables.training.order import batch_indices
 
 BATCH = 128
 WEIGHT_DECAY = 0.1

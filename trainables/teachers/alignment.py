@@ -16,8 +16,8 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.nn.functional import normalize
 
-from trainables.teachers.recipe import EMBED_DIM
-from trainables.teachers.recipe import AlignmentRecipe
+from ablative.trainables.teachers.recipe import EMBED_DIM
+from ablative.trainables.teachers.recipe import AlignmentRecipe
 
 Progress = Callable[[str, int, int], None]
 

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trainables.data.mini.background import Background
-from trainables.data.mini.concepts import by_name
-from trainables.data.mini.concepts import with_article
-from trainables.data.mini.emoji import usable_emoji
-from trainables.data.mini.layout import place_things
-from trainables.data.mini.sprites import sprite
-from trainables.teachers.recipe import AlignmentRecipe
+from ablative.trainables.benchmark.background import Background
+from ablative.trainables.benchmark.concepts import by_name
+from ablative.trainables.benchmark.concepts import with_article
+from ablative.trainables.benchmark.emoji import usable_emoji
+from ablative.trainables.benchmark.layout import place_things
+from ablative.trainables.benchmark.sprites import sprite
+from ablative.trainables.teachers.recipe import AlignmentRecipe
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -121,7 +121,7 @@ def composed_pictures(recipe: AlignmentRecipe) -> Iterator[Picture]:
 
 def draw(picture: Picture) -> Image:
     """Return the picture, RGB, 224 x 224."""
-    from trainables.data.mini.draw import paint
+    from ablative.trainables.benchmark.draw import paint
 
     canvas = paint(picture.background, PICTURE_PX)
     for place, (x1, y1, x2, _) in zip(picture.shown, picture.boxes, strict=True):

@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trainables.torch_zip import require_whole
+from ablative.trainables.torch_zip import require_whole
 
 SIZES_OF_OPENAI = ("input_resolution", "context_length", "vocab_size")
 """Numbers that OpenAI's archives hold beside the weights."""

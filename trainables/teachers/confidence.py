@@ -14,12 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from trainables.data.examples import TaskSplit
-from trainables.distillation.confidence import truth_cross_entropy
-from trainables.distillation.confidence import truth_is_best
-from trainables.distillation.confidence import truth_probability
-from trainables.students.tokens import teacher_text
-from trainables.teachers.feature_cache import TeacherFeatures
+from ablative.trainables.data.examples import TaskSplit
+from ablative.trainables.distillation.confidence import truth_cross_entropy
+from ablative.trainables.distillation.confidence import truth_is_best
+from ablative.trainables.distillation.confidence import truth_probability
+from ablative.trainables.students.tokens import teacher_text
+from ablative.trainables.teachers.feature_cache import TeacherFeatures
 
 FOLDS = 5
 PENALTY = 1e-3

@@ -16,17 +16,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from trainables.cache import written_whole
-from trainables.config import IDENTITY_VERSION
-from trainables.data.examples import Example
-from trainables.data.examples import TaskSplit
-from trainables.students.tokens import teacher_text
-from trainables.teachers.confidence import FOLDS
-from trainables.teachers.confidence import ITERATIONS
-from trainables.teachers.confidence import PENALTY
-from trainables.teachers.confidence import TeacherConfidence
-from trainables.teachers.confidence import teacher_confidence
-from trainables.teachers.feature_cache import TeacherFeatures
+from ablative.trainables.cache import written_whole
+from ablative.trainables.config import IDENTITY_VERSION
+from ablative.trainables.data.examples import Example
+from ablative.trainables.data.examples import TaskSplit
+from ablative.trainables.students.tokens import teacher_text
+from ablative.trainables.teachers.confidence import FOLDS
+from ablative.trainables.teachers.confidence import ITERATIONS
+from ablative.trainables.teachers.confidence import PENALTY
+from ablative.trainables.teachers.confidence import TeacherConfidence
+from ablative.trainables.teachers.confidence import teacher_confidence
+from ablative.trainables.teachers.feature_cache import TeacherFeatures
 
 
 def stored_confidence(

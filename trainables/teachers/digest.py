@@ -7,11 +7,11 @@ import json
 from importlib.metadata import version
 from pathlib import Path
 
-from trainables.config import TeacherConfig
-from trainables.file_digests import file_digests
-from trainables.teachers.errors import TeacherError
-from trainables.teachers.recipe import FOLDER_SCHEMA
-from trainables.teachers.recipe import recipe_digest
+from ablative.trainables.config import TeacherConfig
+from ablative.trainables.file_digests import file_digests
+from ablative.trainables.teachers.errors import TeacherError
+from ablative.trainables.teachers.recipe import FOLDER_SCHEMA
+from ablative.trainables.teachers.recipe import recipe_digest
 
 BUNDLED = "mini_dual_encoder"
 FEATURES_VERSION = 1

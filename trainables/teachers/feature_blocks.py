@@ -18,34 +18,34 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
 
-from trainables.cache import write_atomically
-from trainables.config import TeacherConfig
-from trainables.data.content import silent
-from trainables.data.examples import TaskSplit
-from trainables.data.manifest import images_of
-from trainables.data.manifest import picture_digests
-from trainables.data.picture_check import require_pictures
-from trainables.teachers.digest import teacher_digest
-from trainables.teachers.feature_cache import BLANK
-from trainables.teachers.feature_cache import FACTS
-from trainables.teachers.feature_cache import TABLES
-from trainables.teachers.feature_cache import Table
-from trainables.teachers.feature_cache import distilled_candidate
-from trainables.teachers.feature_cache import features_folder
-from trainables.teachers.feature_cache import read_facts
-from trainables.teachers.feature_table import FeatureTable
-from trainables.teachers.feature_table import sweep
-from trainables.teachers.words import Passage
-from trainables.teachers.words import passage
-from trainables.teachers.words import without_each_word
-from trainables.teachers.words import words_of
-from trainables.vision.regions import open_regions
+from ablative.trainables.cache import write_atomically
+from ablative.trainables.config import TeacherConfig
+from ablative.trainables.data.content import silent
+from ablative.trainables.data.examples import TaskSplit
+from ablative.trainables.data.manifest import images_of
+from ablative.trainables.data.manifest import picture_digests
+from ablative.trainables.data.picture_check import require_pictures
+from ablative.trainables.teachers.digest import teacher_digest
+from ablative.trainables.teachers.feature_cache import BLANK
+from ablative.trainables.teachers.feature_cache import FACTS
+from ablative.trainables.teachers.feature_cache import TABLES
+from ablative.trainables.teachers.feature_cache import Table
+from ablative.trainables.teachers.feature_cache import distilled_candidate
+from ablative.trainables.teachers.feature_cache import features_folder
+from ablative.trainables.teachers.feature_cache import read_facts
+from ablative.trainables.teachers.feature_table import FeatureTable
+from ablative.trainables.teachers.feature_table import sweep
+from ablative.trainables.teachers.words import Passage
+from ablative.trainables.teachers.words import passage
+from ablative.trainables.teachers.words import without_each_word
+from ablative.trainables.teachers.words import words_of
+from ablative.trainables.vision.regions import open_regions
 
 if TYPE_CHECKING:
     import numpy as np
     from PIL import Image
 
-    from trainables.teachers.teacher import Teacher
+    from ablative.trainables.teachers.teacher import Teacher
 
 Progress = Callable[[str, int, int], None]
 
@@ -184,8 +184,8 @@ class BlockCount:
 
 @functools.lru_cache(maxsize=1)
 def _loaded(config: TeacherConfig, cache: Path) -> Teacher:
-    from trainables.teachers.openclip import load_teacher
-    from trainables.training.devices import current_device
+    from ablative.trainables.teachers.openclip import load_teacher
+    from ablative.trainables.training.devices import current_device
 
     return load_teacher(config, cache).to(current_device())
 
@@ -225,7 +225,7 @@ def _patch_rows(teacher: Teacher, block: FeatureBlock, _: Path) -> list[np.ndarr
 
 
 def _pictures(block: FeatureBlock) -> list[Image.Image]:
-    from trainables.data.pictures import Pictures
+    from ablative.trainables.data.pictures import Pictures
 
     files = Pictures(Path(block.image_folder))
     return [files.picture(image, digest) for digest, image in zip(block.names, block.sources, strict=True)]

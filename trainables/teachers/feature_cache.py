@@ -25,15 +25,15 @@ from typing import overload
 
 import numpy as np
 
-from trainables.config import TeacherConfig
-from trainables.data.examples import Candidate
-from trainables.data.examples import Example
-from trainables.data.examples import TaskSplit
-from trainables.data.manifest import known_digests
-from trainables.teachers.digest import teacher_digest
-from trainables.teachers.errors import TeacherError
-from trainables.teachers.feature_table import FeatureTable
-from trainables.teachers.words import words_of
+from ablative.trainables.config import TeacherConfig
+from ablative.trainables.data.examples import Candidate
+from ablative.trainables.data.examples import Example
+from ablative.trainables.data.examples import TaskSplit
+from ablative.trainables.data.manifest import known_digests
+from ablative.trainables.teachers.digest import teacher_digest
+from ablative.trainables.teachers.errors import TeacherError
+from ablative.trainables.teachers.feature_table import FeatureTable
+from ablative.trainables.teachers.words import words_of
 
 Table = Literal["images", "patches", "texts", "states", "words", "left_out"]
 TABLES: tuple[Table, ...] = get_args(Table)

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from trainables.teachers.errors import TeacherError
+from ablative.trainables.teachers.errors import TeacherError
 
 SHARD_PREFIX = "shard-"
 SCRATCH_PREFIX = "building-"

@@ -12,8 +12,8 @@ from typing import Any
 
 from torch import Tensor
 
-from trainables.teachers.errors import TeacherError
-from trainables.teachers.text_tower import project
+from ablative.trainables.teachers.errors import TeacherError
+from ablative.trainables.teachers.text_tower import project
 
 
 def read_patches(model: Any, pixels_B3HW: Tensor) -> Tensor:

@@ -10,17 +10,17 @@ from pathlib import Path
 
 import numpy as np
 
-from trainables.config import TeacherConfig
-from trainables.config import TrialConfig
-from trainables.data.layout import task_folder
-from trainables.prepare import feature_blocks
-from trainables.prepare import tasks_of
-from trainables.teachers.feature_cache import FACTS
-from trainables.teachers.feature_cache import FEATURES
-from trainables.teachers.feature_cache import TABLES
-from trainables.teachers.feature_table import FeatureTable
-from trainables.teachers.feature_table import shard_folders
-from trainables.teachers.feature_table import verify_shard
+from ablative.trainables.config import TeacherConfig
+from ablative.trainables.config import TrialConfig
+from ablative.trainables.data.layout import task_folder
+from ablative.trainables.prepare import feature_blocks
+from ablative.trainables.prepare import tasks_of
+from ablative.trainables.teachers.feature_cache import FACTS
+from ablative.trainables.teachers.feature_cache import FEATURES
+from ablative.trainables.teachers.feature_cache import TABLES
+from ablative.trainables.teachers.feature_table import FeatureTable
+from ablative.trainables.teachers.feature_table import shard_folders
+from ablative.trainables.teachers.feature_table import verify_shard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,18 +9,18 @@ from typing import Any
 
 import torch
 
-from trainables.config import TeacherConfig
-from trainables.open_clip_log import weights_follow
-from trainables.open_clip_weights import load_checkpoint
-from trainables.open_clip_weights import require_weights_of
-from trainables.strangers import parsing
-from trainables.teachers.archives import is_archive
-from trainables.teachers.archives import read_archive
-from trainables.teachers.digest import BUNDLED
-from trainables.teachers.digest import FOLDER_SCHEMA
-from trainables.teachers.errors import TeacherError
-from trainables.teachers.teacher import Teacher
-from trainables.torchvision_ops import declare_missing_ops
+from ablative.trainables.config import TeacherConfig
+from ablative.trainables.open_clip_log import weights_follow
+from ablative.trainables.open_clip_weights import load_checkpoint
+from ablative.trainables.open_clip_weights import require_weights_of
+from ablative.trainables.strangers import parsing
+from ablative.trainables.teachers.archives import is_archive
+from ablative.trainables.teachers.archives import read_archive
+from ablative.trainables.teachers.digest import BUNDLED
+from ablative.trainables.teachers.digest import FOLDER_SCHEMA
+from ablative.trainables.teachers.errors import TeacherError
+from ablative.trainables.teachers.teacher import Teacher
+from ablative.trainables.torchvision_ops import declare_missing_ops
 
 Progress = Callable[[str, int, int], None]
 
@@ -37,8 +37,8 @@ def load_teacher(config: TeacherConfig, cache: Path, progress: Progress = lambda
         TeacherError: no such model, or the checkpoint is missing or does not fit it.
     """
     if config.model == BUNDLED:
-        from trainables.teachers.mini_dual_encoder import load_mini_dual_encoder
-        from trainables.teachers.mini_dual_encoder import untrained_mini_dual_encoder
+        from ablative.trainables.teachers.mini_dual_encoder import load_mini_dual_encoder
+        from ablative.trainables.teachers.mini_dual_encoder import untrained_mini_dual_encoder
 
         if config.checkpoint is not None:
             raise TeacherError(f"teacher.checkpoint: {BUNDLED} has none; found {config.checkpoint!r}; leave it out")

@@ -62,7 +62,7 @@ def package_versions(packages: tuple[str, ...]) -> dict[str, str]:
 
 def recipe_digest(recipe: AlignmentRecipe = RECIPE) -> str:
     """Return 64 hex digits over recipe, package versions and what of the benchmark's world the teacher may see."""
-    from trainables.data.mini.concepts import by_name
+    from ablative.trainables.benchmark.concepts import by_name
 
     content = {
         "alignment": ALIGNMENT_VERSION,

@@ -16,15 +16,15 @@ from torch import Tensor
 from torch import nn
 from torch.nn.functional import normalize
 
-from trainables.teachers.image_tower import read_patches
-from trainables.teachers.text_tower import read_tokens
-from trainables.teachers.words import Passage
-from trainables.teachers.words import cleaned_text
-from trainables.teachers.words import locate_words
-from trainables.teachers.words import positions_of_words
-from trainables.teachers.words import shorten
-from trainables.teachers.words import token_spans
-from trainables.teachers.words import words_of
+from ablative.trainables.teachers.image_tower import read_patches
+from ablative.trainables.teachers.text_tower import read_tokens
+from ablative.trainables.teachers.words import Passage
+from ablative.trainables.teachers.words import cleaned_text
+from ablative.trainables.teachers.words import locate_words
+from ablative.trainables.teachers.words import positions_of_words
+from ablative.trainables.teachers.words import shorten
+from ablative.trainables.teachers.words import token_spans
+from ablative.trainables.teachers.words import words_of
 
 _TEXT_BATCH = 64
 _IMAGE_BATCH = {"cpu": 4, "cuda": 128}

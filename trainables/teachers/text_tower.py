@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch import nn
 
-from trainables.teachers.errors import TeacherError
+from ablative.trainables.teachers.errors import TeacherError
 
 
 def read_tokens(model: nn.Module, ids_BL: Tensor) -> tuple[Tensor, Tensor]:

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any
 
-from trainables.data.examples import Candidate
-from trainables.students.tokens import WORD
-from trainables.students.tokens import teacher_text
-from trainables.teachers.errors import TeacherError
+from ablative.trainables.data.examples import Candidate
+from ablative.trainables.students.tokens import WORD
+from ablative.trainables.students.tokens import teacher_text
+from ablative.trainables.teachers.errors import TeacherError
 
 Span = tuple[int, int]
 

@@ -23,8 +23,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from trainables.config import AdversarialConfig
-from trainables.students.single_stream import StudentBatch
+from ablative.trainables.config import AdversarialConfig
+from ablative.trainables.students.single_stream import StudentBatch
 
 Judged = Callable[[StudentBatch], tuple[Tensor, Tensor]]
 """Inputs -> scalar task loss, and the log-odds (B, K) of each decision."""

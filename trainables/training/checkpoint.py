@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from trainables.job import CurvePoint
+from ablative.trainables.job import CurvePoint
 
 FORMAT = 2
 """Raised when the content changes its meaning; a checkpoint of another format is as good as none."""

@@ -10,24 +10,24 @@ from typing import Literal
 
 import torch
 
-from trainables.errors import TimeLimit
-from trainables.job import Cause
-from trainables.job import CurvePoint
-from trainables.job import Link
-from trainables.job import TrialJob
-from trainables.training.checkpoint import Checkpoint
-from trainables.training.checkpoint import GeneratorStates
-from trainables.training.checkpoint import dumped
-from trainables.training.checkpoint import generator_states
-from trainables.training.checkpoint import loaded
-from trainables.training.checkpoint import set_generators
-from trainables.training.evaluation import Evaluation
-from trainables.training.evaluation import evaluate
-from trainables.training.inputs import SplitInputs
-from trainables.training.memory import MemoryPeak
-from trainables.training.order import evaluation_steps
-from trainables.training.ranks import Ranks
-from trainables.training.step import TrainingStep
+from ablative.trainables.errors import TimeLimit
+from ablative.trainables.job import Cause
+from ablative.trainables.job import CurvePoint
+from ablative.trainables.job import Link
+from ablative.trainables.job import TrialJob
+from ablative.trainables.training.checkpoint import Checkpoint
+from ablative.trainables.training.checkpoint import GeneratorStates
+from ablative.trainables.training.checkpoint import dumped
+from ablative.trainables.training.checkpoint import generator_states
+from ablative.trainables.training.checkpoint import loaded
+from ablative.trainables.training.checkpoint import set_generators
+from ablative.trainables.training.evaluation import Evaluation
+from ablative.trainables.training.evaluation import evaluate
+from ablative.trainables.training.inputs import SplitInputs
+from ablative.trainables.training.memory import MemoryPeak
+from ablative.trainables.training.order import evaluation_steps
+from ablative.trainables.training.ranks import Ranks
+from ablative.trainables.training.step import TrainingStep
 
 CLOCK_STRIDE = 16
 """Steps between two looks at the time limit: workers agree on it, which costs a message."""

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from trainables.config import OptimConfig
-from trainables.data.examples import TaskSplit
-from trainables.data.metrics import score
-from trainables.data.submission import written
-from trainables.job import Prediction
-from trainables.students.heads import probabilities
-from trainables.students.student import Student
-from trainables.training.devices import loaded
-from trainables.training.devices import precision
-from trainables.training.inputs import SplitInputs
+from ablative.trainables.config import OptimConfig
+from ablative.trainables.data.examples import TaskSplit
+from ablative.trainables.data.metrics import score
+from ablative.trainables.data.submission import written
+from ablative.trainables.job import Prediction
+from ablative.trainables.students.heads import probabilities
+from ablative.trainables.students.student import Student
+from ablative.trainables.training.devices import loaded
+from ablative.trainables.training.devices import precision
+from ablative.trainables.training.inputs import SplitInputs
 
 EVALUATION_BATCH = 256
 

@@ -12,19 +12,19 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from trainables.config import OptimConfig
-from trainables.data.examples import Candidate
-from trainables.data.examples import TaskSplit
-from trainables.data.examples import Text
-from trainables.students.single_stream import BOX_WIDTH
-from trainables.students.single_stream import StudentBatch
-from trainables.students.tokens import TokenArrays
-from trainables.students.tokens import encode
-from trainables.students.vocabulary import PAD
-from trainables.training.order import batch_indices
-from trainables.vision.pixels import PICTURE_SIZE
-from trainables.vision.pixels import PixelRows
-from trainables.vision.regions import RegionFeatures
+from ablative.trainables.config import OptimConfig
+from ablative.trainables.data.examples import Candidate
+from ablative.trainables.data.examples import TaskSplit
+from ablative.trainables.data.examples import Text
+from ablative.trainables.students.single_stream import BOX_WIDTH
+from ablative.trainables.students.single_stream import StudentBatch
+from ablative.trainables.students.tokens import TokenArrays
+from ablative.trainables.students.tokens import encode
+from ablative.trainables.students.vocabulary import PAD
+from ablative.trainables.training.order import batch_indices
+from ablative.trainables.vision.pixels import PICTURE_SIZE
+from ablative.trainables.vision.pixels import PixelRows
+from ablative.trainables.vision.regions import RegionFeatures
 
 EMPTY = Candidate(query=Text(text=""))
 KEPT = 10_000

@@ -14,23 +14,23 @@ import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from trainables.config import OptimConfig
-from trainables.distillation.outputs import TeacherTargets
-from trainables.errors import NonFinite
-from trainables.job import Link
-from trainables.job import TrialJob
-from trainables.training.course import Course
-from trainables.training.course import Ended
-from trainables.training.devices import loaded
-from trainables.training.devices import precision
-from trainables.training.inputs import Batch
-from trainables.training.inputs import SplitInputs
-from trainables.training.optimizer import optimizer_of
-from trainables.training.optimizer import set_rate
-from trainables.training.order import learning_rate
-from trainables.training.order import num_steps
-from trainables.training.ranks import Ranks
-from trainables.training.step import TrainingStep
+from ablative.trainables.config import OptimConfig
+from ablative.trainables.distillation.outputs import TeacherTargets
+from ablative.trainables.errors import NonFinite
+from ablative.trainables.job import Link
+from ablative.trainables.job import TrialJob
+from ablative.trainables.training.course import Course
+from ablative.trainables.training.course import Ended
+from ablative.trainables.training.devices import loaded
+from ablative.trainables.training.devices import precision
+from ablative.trainables.training.inputs import Batch
+from ablative.trainables.training.inputs import SplitInputs
+from ablative.trainables.training.optimizer import optimizer_of
+from ablative.trainables.training.optimizer import set_rate
+from ablative.trainables.training.order import learning_rate
+from ablative.trainables.training.order import num_steps
+from ablative.trainables.training.ranks import Ranks
+from ablative.trainables.training.step import TrainingStep
 
 TargetsOf = Callable[[np.ndarray], TeacherTargets]
 """Teacher targets of the training examples at these positions."""

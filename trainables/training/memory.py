@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from trainables.processes import resident_mb
+from ablative.trainables.processes import resident_mb
 
 _BYTES_PER_MB = 1024.0**2
 

@@ -7,7 +7,7 @@ from collections import defaultdict
 import torch
 from torch import nn
 
-from trainables.config import OptimConfig
+from ablative.trainables.config import OptimConfig
 
 _HEAD = "student.head."
 _POOLER = "student.head.layers.0."

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from trainables.config import OptimConfig
+from ablative.trainables.config import OptimConfig
 
 
 def num_steps(optim: OptimConfig, num_examples: int) -> int:

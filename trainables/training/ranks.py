@@ -9,8 +9,8 @@ from typing import cast
 
 import torch.distributed
 
-from trainables.causes import cause_of
-from trainables.errors import ElsewhereError
+from ablative.trainables.causes import cause_of
+from ablative.trainables.errors import ElsewhereError
 
 T = TypeVar("T")
 

@@ -8,21 +8,21 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from trainables.config import OptimConfig
-from trainables.data.pairs import matched_class
-from trainables.distillation.confidence import truth_probability
-from trainables.distillation.objective import Objective
-from trainables.distillation.outputs import StudentOutputs
-from trainables.distillation.outputs import TeacherTargets
-from trainables.students.heads import log_odds
-from trainables.students.heads import probabilities
-from trainables.students.heads import task_loss
-from trainables.students.heads import task_losses
-from trainables.students.single_stream import StudentBatch
-from trainables.students.student import Student
-from trainables.students.student import StudentStates
-from trainables.training.adversarial import adversarial_loss
-from trainables.training.inputs import Batch
+from ablative.trainables.config import OptimConfig
+from ablative.trainables.data.pairs import matched_class
+from ablative.trainables.distillation.confidence import truth_probability
+from ablative.trainables.distillation.objective import Objective
+from ablative.trainables.distillation.outputs import StudentOutputs
+from ablative.trainables.distillation.outputs import TeacherTargets
+from ablative.trainables.students.heads import log_odds
+from ablative.trainables.students.heads import probabilities
+from ablative.trainables.students.heads import task_loss
+from ablative.trainables.students.heads import task_losses
+from ablative.trainables.students.single_stream import StudentBatch
+from ablative.trainables.students.student import Student
+from ablative.trainables.students.student import StudentStates
+from ablative.trainables.training.adversarial import adversarial_loss
+from ablative.trainables.training.inputs import Batch
 
 
 class TrainingStep(nn.Module):

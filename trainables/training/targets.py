@@ -12,19 +12,19 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from trainables.config import DistillationConfig
-from trainables.data.examples import TaskSplit
-from trainables.data.keywords import content_scores
-from trainables.data.keywords import keyword_scores
-from trainables.distillation.outputs import TeacherTargets
-from trainables.distillation.relevance import Relevance
-from trainables.distillation.relevance import cosine_relevance
-from trainables.distillation.relevance import prior_logits
-from trainables.students.tokens import teacher_text
-from trainables.teachers.confidence import TeacherConfidence
-from trainables.teachers.feature_cache import TeacherFeatures
-from trainables.teachers.feature_cache import distilled_candidate
-from trainables.teachers.words import words_of
+from ablative.trainables.config import DistillationConfig
+from ablative.trainables.data.examples import TaskSplit
+from ablative.trainables.data.keywords import content_scores
+from ablative.trainables.data.keywords import keyword_scores
+from ablative.trainables.distillation.outputs import TeacherTargets
+from ablative.trainables.distillation.relevance import Relevance
+from ablative.trainables.distillation.relevance import cosine_relevance
+from ablative.trainables.distillation.relevance import prior_logits
+from ablative.trainables.students.tokens import teacher_text
+from ablative.trainables.teachers.confidence import TeacherConfidence
+from ablative.trainables.teachers.feature_cache import TeacherFeatures
+from ablative.trainables.teachers.feature_cache import distilled_candidate
+from ablative.trainables.teachers.words import words_of
 
 BLOCK = 512
 """Examples whose relevance is computed together."""

@@ -25,13 +25,13 @@ from typing import BinaryIO
 
 import numpy as np
 
-from trainables.data.json_text import read_json
-from trainables.data.names import picture_name
-from trainables.errors import UnreadableData
-from trainables.strangers import parsing
-from trainables.strangers import printable
-from trainables.strangers import said
-from trainables.vision.lmdb_file import LmdbFile
+from ablative.trainables.data.json_text import read_json
+from ablative.trainables.data.names import picture_name
+from ablative.trainables.errors import UnreadableData
+from ablative.trainables.strangers import parsing
+from ablative.trainables.strangers import printable
+from ablative.trainables.strangers import said
+from ablative.trainables.vision.lmdb_file import LmdbFile
 
 NUMERIC = re.compile(r"[<>|=]?[fiub][1248]")
 """Types of arrays that are read: floats, whole numbers, Booleans. Objects would be pickles."""

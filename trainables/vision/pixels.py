@@ -19,16 +19,16 @@ from pathlib import Path
 import numpy as np
 from PIL.Image import Resampling
 
-from trainables.cache import folder_written_whole
-from trainables.data.examples import TaskSplit
-from trainables.data.manifest import images_of
-from trainables.data.manifest import known_digests
-from trainables.data.manifest import picture_digests
-from trainables.data.picture_check import require_pictures
-from trainables.data.pictures import DECODING_VERSION
-from trainables.data.pictures import Pictures
-from trainables.errors import MissingData
-from trainables.strangers import parsing
+from ablative.trainables.cache import folder_written_whole
+from ablative.trainables.data.examples import TaskSplit
+from ablative.trainables.data.manifest import images_of
+from ablative.trainables.data.manifest import known_digests
+from ablative.trainables.data.manifest import picture_digests
+from ablative.trainables.data.picture_check import require_pictures
+from ablative.trainables.data.pictures import DECODING_VERSION
+from ablative.trainables.data.pictures import Pictures
+from ablative.trainables.errors import MissingData
+from ablative.trainables.strangers import parsing
 
 PICTURE_SIZE = 224
 SHARD = 500

@@ -18,11 +18,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from trainables.cache import written_whole
-from trainables.data.boxes import metadata_name
-from trainables.data.manifest import digest_of
-from trainables.errors import UnreadableData
-from trainables.strangers import parsing
+from ablative.trainables.cache import written_whole
+from ablative.trainables.data.boxes import metadata_name
+from ablative.trainables.data.manifest import digest_of
+from ablative.trainables.errors import UnreadableData
+from ablative.trainables.strangers import parsing
 
 FOLDER = "regions"
 WHOLE = "whole.json"

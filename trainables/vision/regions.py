@@ -26,28 +26,28 @@ from typing import Protocol
 
 import numpy as np
 
-from trainables.cache import folder_written_whole
-from trainables.cache import write_atomically
-from trainables.data.examples import TaskSplit
-from trainables.data.manifest import images_of
-from trainables.data.manifest import picture_digests
-from trainables.data.picture_check import require_pictures
-from trainables.data.pictures import DECODING_VERSION
-from trainables.data.pictures import Pictures
-from trainables.errors import MissingData
-from trainables.file_digests import Stamp
-from trainables.file_digests import stamp_of
-from trainables.strangers import parsing
-from trainables.vision.pooling import GRID
-from trainables.vision.pooling import MAX_REGIONS
-from trainables.vision.pooling import Box
-from trainables.vision.pooling import pooled
-from trainables.vision.pooling import positions
-from trainables.vision.pooling import relative_boxes
-from trainables.vision.region_shards import FOLDER
-from trainables.vision.region_shards import WHOLE
-from trainables.vision.region_shards import read_shards
-from trainables.vision.region_shards import shard_files
+from ablative.trainables.cache import folder_written_whole
+from ablative.trainables.cache import write_atomically
+from ablative.trainables.data.examples import TaskSplit
+from ablative.trainables.data.manifest import images_of
+from ablative.trainables.data.manifest import picture_digests
+from ablative.trainables.data.picture_check import require_pictures
+from ablative.trainables.data.pictures import DECODING_VERSION
+from ablative.trainables.data.pictures import Pictures
+from ablative.trainables.errors import MissingData
+from ablative.trainables.file_digests import Stamp
+from ablative.trainables.file_digests import stamp_of
+from ablative.trainables.strangers import parsing
+from ablative.trainables.vision.pooling import GRID
+from ablative.trainables.vision.pooling import MAX_REGIONS
+from ablative.trainables.vision.pooling import Box
+from ablative.trainables.vision.pooling import pooled
+from ablative.trainables.vision.pooling import positions
+from ablative.trainables.vision.pooling import relative_boxes
+from ablative.trainables.vision.region_shards import FOLDER
+from ablative.trainables.vision.region_shards import WHOLE
+from ablative.trainables.vision.region_shards import read_shards
+from ablative.trainables.vision.region_shards import shard_files
 
 REGION_WIDTH = 1280
 IMAGE_SIZE = 224
@@ -310,9 +310,9 @@ def _encode(
     import torch
     from PIL.Image import Resampling
 
-    from trainables.vision.trunk import PIXEL_MEAN
-    from trainables.vision.trunk import PIXEL_STD
-    from trainables.vision.trunk import imagenet_trunk
+    from ablative.trainables.vision.trunk import PIXEL_MEAN
+    from ablative.trainables.vision.trunk import PIXEL_STD
+    from ablative.trainables.vision.trunk import imagenet_trunk
 
     pixels, boxes = [], []
     files = Pictures(Path(split.image_folder))

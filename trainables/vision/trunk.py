@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from trainables.torchvision_ops import declare_missing_ops
+from ablative.trainables.torchvision_ops import declare_missing_ops
 
 PIXEL_MEAN = 0.498
 PIXEL_STD = 0.502

@@ -11,20 +11,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ablative.trainables.benchmark import build
+from ablative.trainables.benchmark.build import benchmark_folder
+from ablative.trainables.benchmark.build import ensure_benchmark
+from ablative.trainables.benchmark.build import write_benchmark
+from ablative.trainables.benchmark.concepts import concepts
+from ablative.trainables.benchmark.draw import render
+from ablative.trainables.benchmark.draw import sprite_picture
+from ablative.trainables.benchmark.scene import scene
+from ablative.trainables.benchmark.spec import preset
+from ablative.trainables.data.decoding import decoded
+from ablative.trainables.data.load import load_split
+from ablative.trainables.data.splits import splits_of
 from tests.golden.make_mini_smoke import GOLDEN
 from tests.golden.make_mini_smoke import text_digests
-from trainables.data.decoding import decoded
-from trainables.data.load import load_split
-from trainables.data.mini import build
-from trainables.data.mini.build import benchmark_folder
-from trainables.data.mini.build import ensure_benchmark
-from trainables.data.mini.build import write_benchmark
-from trainables.data.mini.concepts import concepts
-from trainables.data.mini.draw import render
-from trainables.data.mini.scene import scene
-from trainables.data.mini.spec import preset
-from trainables.data.mini.sprites import sprite_picture
-from trainables.data.splits import splits_of
 
 pytestmark = pytest.mark.slow
 

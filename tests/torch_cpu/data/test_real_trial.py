@@ -10,21 +10,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ablative.trainables.config import OptimConfig
+from ablative.trainables.config import StudentConfig
+from ablative.trainables.config import TaskConfig
+from ablative.trainables.config import TrialConfig
+from ablative.trainables.data.convert import prepare_examples
+from ablative.trainables.data.splits import splits_of
+from ablative.trainables.data.submission import submission
+from ablative.trainables.errors import MissingData
+from ablative.trainables.job import Alone
+from ablative.trainables.job import TrialJob
+from ablative.trainables.job import TrialOutcome
+from ablative.trainables.prepare import prepare
+from ablative.trainables.trial import run_trial
+from ablative.trainables.vision.conversion import convert_regions
 from tests.unit.trainables.real_layouts import make_vcr
-from trainables.config import OptimConfig
-from trainables.config import StudentConfig
-from trainables.config import TaskConfig
-from trainables.config import TrialConfig
-from trainables.data.convert import prepare_examples
-from trainables.data.splits import splits_of
-from trainables.data.submission import submission
-from trainables.errors import MissingData
-from trainables.job import Alone
-from trainables.job import TrialJob
-from trainables.job import TrialOutcome
-from trainables.prepare import prepare
-from trainables.trial import run_trial
-from trainables.vision.conversion import convert_regions
 
 WIDTH = 24
 EVALUATE = ("val", "test", "test_rule_singular", "test_rule_plural", "blind_test")

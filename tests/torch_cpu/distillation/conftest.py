@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from trainables.distillation.outputs import StudentOutputs
-from trainables.distillation.outputs import TeacherTargets
+from ablative.trainables.distillation.outputs import StudentOutputs
+from ablative.trainables.distillation.outputs import TeacherTargets
 
 STUDENT_WIDTH = 6
 TEACHER_WIDTH = 5

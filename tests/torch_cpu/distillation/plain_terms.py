@@ -7,9 +7,9 @@ import math
 import torch
 from torch import Tensor
 
-from trainables.distillation.outputs import StudentOutputs
-from trainables.distillation.outputs import TeacherTargets
-from trainables.distillation.term import Term
+from ablative.trainables.distillation.outputs import StudentOutputs
+from ablative.trainables.distillation.outputs import TeacherTargets
+from ablative.trainables.distillation.term import Term
 
 
 def dot(a: Tensor, b: Tensor) -> Tensor:

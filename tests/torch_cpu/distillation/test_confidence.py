@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
-from trainables.distillation.confidence import truth_cross_entropy
-from trainables.distillation.confidence import truth_is_best
-from trainables.distillation.confidence import truth_probability
+from ablative.trainables.distillation.confidence import truth_cross_entropy
+from ablative.trainables.distillation.confidence import truth_is_best
+from ablative.trainables.distillation.confidence import truth_probability
 
 
 def probabilities(seed: int = 0) -> torch.Tensor:

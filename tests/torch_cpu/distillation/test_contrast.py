@@ -5,15 +5,15 @@ from dataclasses import replace
 
 import torch
 
-from trainables.config import AdaptationConfig
-from trainables.config import DistillationConfig
-from trainables.config import TermWeights
-from trainables.config import WeightingConfig
-from trainables.distillation.contrast import SCALE
-from trainables.distillation.contrast import StudentContrast
-from trainables.distillation.contrast import alike
-from trainables.distillation.contrast import info_nce
-from trainables.distillation.objective import Objective
+from ablative.trainables.config import AdaptationConfig
+from ablative.trainables.config import DistillationConfig
+from ablative.trainables.config import TermWeights
+from ablative.trainables.config import WeightingConfig
+from ablative.trainables.distillation.contrast import SCALE
+from ablative.trainables.distillation.contrast import StudentContrast
+from ablative.trainables.distillation.contrast import alike
+from ablative.trainables.distillation.contrast import info_nce
+from ablative.trainables.distillation.objective import Objective
 
 TASK_LOSS = torch.tensor(0.7, dtype=torch.float64, requires_grad=True)
 ADAPTING = DistillationConfig(

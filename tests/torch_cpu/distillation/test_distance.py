@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from trainables.config import DistillationConfig
-from trainables.distillation.distance import DISTANCES
-from trainables.distillation.distance import unit_length
+from ablative.trainables.config import DistillationConfig
+from ablative.trainables.distillation.distance import DISTANCES
+from ablative.trainables.distillation.distance import unit_length
 
 
 def plain_distance(name: str, student: list[float], teacher: list[float]) -> float:

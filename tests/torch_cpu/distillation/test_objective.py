@@ -6,13 +6,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from trainables.config import DistillationConfig
-from trainables.config import SelectionConfig
-from trainables.config import TermWeights
-from trainables.config import WeightingConfig
-from trainables.distillation.objective import Objective
-from trainables.distillation.terms import TERMS
-from trainables.distillation.weighting import task_weights
+from ablative.trainables.config import DistillationConfig
+from ablative.trainables.config import SelectionConfig
+from ablative.trainables.config import TermWeights
+from ablative.trainables.config import WeightingConfig
+from ablative.trainables.distillation.objective import Objective
+from ablative.trainables.distillation.terms import TERMS
+from ablative.trainables.distillation.weighting import task_weights
 
 ALL_TERMS = TermWeights(image=0.5, text=0.25, tokens=2.0)
 STUDENT_B = torch.tensor([0.5, 0.02, 0.9, 0.3], dtype=torch.float64)

@@ -6,11 +6,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from trainables.config import SelectionConfig
-from trainables.distillation.relevance import Relevance
-from trainables.distillation.relevance import cosine_relevance
-from trainables.distillation.relevance import prior_logits
-from trainables.distillation.relevance import standardise
+from ablative.trainables.config import SelectionConfig
+from ablative.trainables.distillation.relevance import Relevance
+from ablative.trainables.distillation.relevance import cosine_relevance
+from ablative.trainables.distillation.relevance import prior_logits
+from ablative.trainables.distillation.relevance import standardise
 
 LENGTHS = (7, 3, 1, 5)
 

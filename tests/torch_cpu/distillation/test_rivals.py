@@ -7,14 +7,14 @@ from dataclasses import replace
 import pytest
 import torch
 
+from ablative.trainables.config import DistillationConfig
+from ablative.trainables.config import TermWeights
+from ablative.trainables.distillation.objective import Objective
+from ablative.trainables.distillation.outputs import StudentOutputs
+from ablative.trainables.distillation.outputs import TeacherTargets
+from ablative.trainables.distillation.term import Term
+from ablative.trainables.distillation.terms import TERMS
 from tests.torch_cpu.distillation.plain_terms import PLAIN
-from trainables.config import DistillationConfig
-from trainables.config import TermWeights
-from trainables.distillation.objective import Objective
-from trainables.distillation.outputs import StudentOutputs
-from trainables.distillation.outputs import TeacherTargets
-from trainables.distillation.term import Term
-from trainables.distillation.terms import TERMS
 
 OPTIONS = {
     "logits": {"temperature": 2.0},

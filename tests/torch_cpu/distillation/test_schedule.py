@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainables.config import WeightingConfig
-from trainables.distillation.schedule import SCHEDULES
-from trainables.distillation.schedule import multiplier
+from ablative.trainables.config import WeightingConfig
+from ablative.trainables.distillation.schedule import SCHEDULES
+from ablative.trainables.distillation.schedule import multiplier
 
 
 def test_every_schedule_of_the_configuration_is_in_the_table():

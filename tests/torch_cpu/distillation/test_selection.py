@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from trainables.config import SelectionConfig
-from trainables.distillation.outputs import TeacherTargets
-from trainables.distillation.selection import num_selected
-from trainables.distillation.selection import sample
-from trainables.distillation.selection import select
-from trainables.distillation.selection import softmax_over
-from trainables.distillation.selection import top_k
+from ablative.trainables.config import SelectionConfig
+from ablative.trainables.distillation.outputs import TeacherTargets
+from ablative.trainables.distillation.selection import num_selected
+from ablative.trainables.distillation.selection import sample
+from ablative.trainables.distillation.selection import select
+from ablative.trainables.distillation.selection import softmax_over
+from ablative.trainables.distillation.selection import top_k
 
 
 def generator(seed: int = 0) -> torch.Generator:

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from trainables.config import WeightingConfig
-from trainables.distillation.weighting import STUDENT_CONFIDENCE
-from trainables.distillation.weighting import example_weights
-from trainables.distillation.weighting import mean_one
-from trainables.distillation.weighting import task_weights
+from ablative.trainables.config import WeightingConfig
+from ablative.trainables.distillation.weighting import STUDENT_CONFIDENCE
+from ablative.trainables.distillation.weighting import example_weights
+from ablative.trainables.distillation.weighting import mean_one
+from ablative.trainables.distillation.weighting import task_weights
 
 CONFIDENCES = get_args(WeightingConfig.model_fields["confidence"].annotation)
 STUDENT_B = torch.tensor([0.5, 0.02, 0.9, 0.3], dtype=torch.float64)

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from trainables.students.presets import StudentPreset
+from ablative.trainables.students.presets import StudentPreset
 
 WORDS = 120
 REGION_WIDTH = 20
@@ -16,7 +16,7 @@ SMALL = StudentPreset(num_layers=2, width=32, num_heads=4, hidden=64, frozen_wor
 
 def bert_model(words: int = WORDS) -> Any:
     """Transformers' own BERT of the small student's size, with longer positions and random norms too."""
-    from trainables.torchvision_ops import declare_missing_ops
+    from ablative.trainables.torchvision_ops import declare_missing_ops
 
     declare_missing_ops()
     from transformers import BertConfig

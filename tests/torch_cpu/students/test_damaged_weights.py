@@ -12,15 +12,15 @@ import torch
 from click.testing import CliRunner
 from safetensors.torch import save
 
-from orchestrator.cli import ablate
+from ablative.orchestrator.commands.cli import ablate
+from ablative.trainables.students.checkpoint import CheckpointError
+from ablative.trainables.students.checkpoint import read_tensors
+from ablative.trainables.students.loading import fitted
+from ablative.trainables.students.vocabulary import VocabularyError
+from ablative.trainables.students.vocabulary import tokenizer
 from tests.helpers.damage import damaged
 from tests.torch_cpu.students.published_files import SMALL
 from tests.torch_cpu.students.published_files import bert_tensors
-from trainables.students.checkpoint import CheckpointError
-from trainables.students.checkpoint import read_tensors
-from trainables.students.loading import fitted
-from trainables.students.vocabulary import VocabularyError
-from trainables.students.vocabulary import tokenizer
 
 NORM = "bert.embeddings.LayerNorm.weight"
 TAKEN = "encoder.text_embedding.norm.weight"

@@ -7,12 +7,12 @@ import math
 import pytest
 import torch
 
-from trainables.students.heads import ClassifierHead
-from trainables.students.heads import log_odds
-from trainables.students.heads import probabilities
-from trainables.students.heads import starting_logit
-from trainables.students.heads import task_loss
-from trainables.students.heads import task_losses
+from ablative.trainables.students.heads import ClassifierHead
+from ablative.trainables.students.heads import log_odds
+from ablative.trainables.students.heads import probabilities
+from ablative.trainables.students.heads import starting_logit
+from ablative.trainables.students.heads import task_loss
+from ablative.trainables.students.heads import task_losses
 
 
 def test_soft_targets_cost_the_sum_over_classes_of_binary_cross_entropy() -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
+from ablative.trainables.config import StudentConfig
 from benchmarks.inference import CLIP_TD
 from benchmarks.inference import WITHOUT
 from benchmarks.inference import fresh_step
 from benchmarks.inference import graph
 from benchmarks.inference import random_batch
 from benchmarks.inference import trained
-from trainables.config import StudentConfig
 
 SIZE = 2
 

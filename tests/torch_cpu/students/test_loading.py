@@ -9,7 +9,17 @@ import torch
 from click.testing import CliRunner
 from safetensors.torch import save_file
 
-from orchestrator.cli import ablate
+from ablative.orchestrator.commands.cli import ablate
+from ablative.trainables.config import StudentConfig
+from ablative.trainables.students.checkpoint import CheckpointError
+from ablative.trainables.students.checkpoint import read_tensors
+from ablative.trainables.students.loading import LoadReport
+from ablative.trainables.students.loading import load_student
+from ablative.trainables.students.presets import PRESETS
+from ablative.trainables.students.single_stream import StudentBatch
+from ablative.trainables.students.student import Student
+from ablative.trainables.students.student import build_student
+from ablative.trainables.students.student import empty_student
 from tests.torch_cpu.students.published_files import REGION_WIDTH
 from tests.torch_cpu.students.published_files import SMALL
 from tests.torch_cpu.students.published_files import WORDS
@@ -18,16 +28,6 @@ from tests.torch_cpu.students.published_files import bert_tensors
 from tests.torch_cpu.students.published_files import uniter_tensors
 from tests.torch_cpu.students.published_files import vl_bert_tensors
 from tests.torch_cpu.students.published_files import vocabulary_file
-from trainables.config import StudentConfig
-from trainables.students.checkpoint import CheckpointError
-from trainables.students.checkpoint import read_tensors
-from trainables.students.loading import LoadReport
-from trainables.students.loading import load_student
-from trainables.students.presets import PRESETS
-from trainables.students.single_stream import StudentBatch
-from trainables.students.student import Student
-from trainables.students.student import build_student
-from trainables.students.student import empty_student
 
 torch.set_num_threads(1)
 

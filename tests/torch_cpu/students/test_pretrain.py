@@ -7,23 +7,23 @@ import numpy as np
 import pytest
 import torch
 
-from trainables.config import StudentConfig
-from trainables.data.mini.relations import relation
-from trainables.students.checkpoint import save_encoder
-from trainables.students.pretrain import NO_LABEL
-from trainables.students.pretrain import Questions
-from trainables.students.pretrain import pretrain
-from trainables.students.pretrain_scenes import CaptionedScenes
-from trainables.students.pretrain_scenes import captioned_scenes
-from trainables.students.pretrain_scenes import turned
-from trainables.students.student import build_student
-from trainables.students.vocabulary import MASK
-from trainables.students.vocabulary import tokenizer
-from trainables.students.word_vectors import minilm_word_vectors
-from trainables.vision.regions import REGION_WIDTH
-from trainables.vision.regions import RegionFeatures
-from trainables.vision.regions import build_regions
-from trainables.vision.regions import open_regions
+from ablative.trainables.benchmark.relations import relation
+from ablative.trainables.config import StudentConfig
+from ablative.trainables.students.checkpoint import save_encoder
+from ablative.trainables.students.pretrain import NO_LABEL
+from ablative.trainables.students.pretrain import Questions
+from ablative.trainables.students.pretrain import pretrain
+from ablative.trainables.students.pretrain_scenes import CaptionedScenes
+from ablative.trainables.students.pretrain_scenes import captioned_scenes
+from ablative.trainables.students.pretrain_scenes import turned
+from ablative.trainables.students.student import build_student
+from ablative.trainables.students.vocabulary import MASK
+from ablative.trainables.students.vocabulary import tokenizer
+from ablative.trainables.students.word_vectors import minilm_word_vectors
+from ablative.trainables.vision.regions import REGION_WIDTH
+from ablative.trainables.vision.regions import RegionFeatures
+from ablative.trainables.vision.regions import build_regions
+from ablative.trainables.vision.regions import open_regions
 
 pytestmark = pytest.mark.slow
 

@@ -9,15 +9,15 @@ import pytest
 import torch
 from torch import nn
 
-from trainables.config import StudentConfig
-from trainables.errors import MissingData
-from trainables.students.checkpoint import CheckpointError
-from trainables.students.checkpoint import save_encoder
-from trainables.students.loading import load_student
-from trainables.students.presets import PRESETS
-from trainables.students.single_stream import SingleStream
-from trainables.students.single_stream import StudentBatch
-from trainables.students.student import build_student
+from ablative.trainables.config import StudentConfig
+from ablative.trainables.errors import MissingData
+from ablative.trainables.students.checkpoint import CheckpointError
+from ablative.trainables.students.checkpoint import save_encoder
+from ablative.trainables.students.loading import load_student
+from ablative.trainables.students.presets import PRESETS
+from ablative.trainables.students.single_stream import SingleStream
+from ablative.trainables.students.single_stream import StudentBatch
+from ablative.trainables.students.student import build_student
 
 REGION_WIDTH = 24
 TINY = PRESETS["uniter_tiny"]

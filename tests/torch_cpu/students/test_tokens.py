@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from trainables.data.examples import Candidate
-from trainables.data.examples import Text
-from trainables.students.tokens import NO_REGION
-from trainables.students.tokens import NO_WORD
-from trainables.students.tokens import WORD
-from trainables.students.tokens import encode
-from trainables.students.tokens import teacher_text
-from trainables.students.vocabulary import CLS
-from trainables.students.vocabulary import SEP
-from trainables.students.vocabulary import tokenizer
+from ablative.trainables.data.examples import Candidate
+from ablative.trainables.data.examples import Text
+from ablative.trainables.students.tokens import NO_REGION
+from ablative.trainables.students.tokens import NO_WORD
+from ablative.trainables.students.tokens import WORD
+from ablative.trainables.students.tokens import encode
+from ablative.trainables.students.tokens import teacher_text
+from ablative.trainables.students.vocabulary import CLS
+from ablative.trainables.students.vocabulary import SEP
+from ablative.trainables.students.vocabulary import tokenizer
 
 QUESTION = Text(text="why is casey smiling ?", references=((7, 12, 1),))
 ANSWER = Text(text="casey has a xylophone .", references=((0, 5, 1),))

@@ -10,27 +10,27 @@ import numpy as np
 import pytest
 import torch
 
+from ablative.trainables.config import OptimConfig
+from ablative.trainables.config import StudentConfig
+from ablative.trainables.config import TrialConfig
+from ablative.trainables.config import canonical
+from ablative.trainables.distillation.objective import Objective
+from ablative.trainables.students.checkpoint import CheckpointError
+from ablative.trainables.students.patches import PATCH_SIZE
+from ablative.trainables.students.patches import RawPatches
+from ablative.trainables.students.patches import region_means
+from ablative.trainables.students.presets import PRESETS
+from ablative.trainables.students.presets import sees_pictures
+from ablative.trainables.students.single_stream import StudentBatch
+from ablative.trainables.students.student import Student
+from ablative.trainables.students.student import build_student
+from ablative.trainables.torchvision_ops import declare_missing_ops
+from ablative.trainables.training.optimizer import optimizer_of
+from ablative.trainables.training.optimizer import set_rate
+from ablative.trainables.training.step import TrainingStep
+from ablative.trainables.vision.pooling import pooled
+from ablative.trainables.vision.pooling import positions
 from tests.torch_cpu.students.published_files import SMALL
-from trainables.config import OptimConfig
-from trainables.config import StudentConfig
-from trainables.config import TrialConfig
-from trainables.config import canonical
-from trainables.distillation.objective import Objective
-from trainables.students.checkpoint import CheckpointError
-from trainables.students.patches import PATCH_SIZE
-from trainables.students.patches import RawPatches
-from trainables.students.patches import region_means
-from trainables.students.presets import PRESETS
-from trainables.students.presets import sees_pictures
-from trainables.students.single_stream import StudentBatch
-from trainables.students.student import Student
-from trainables.students.student import build_student
-from trainables.torchvision_ops import declare_missing_ops
-from trainables.training.optimizer import optimizer_of
-from trainables.training.optimizer import set_rate
-from trainables.training.step import TrainingStep
-from trainables.vision.pooling import pooled
-from trainables.vision.pooling import positions
 
 REGION_WIDTH = 1280
 BOXES = np.array([[0.0, 0.0, 1.0, 1.0], [0.1, 0.2, 0.55, 0.9], [0.5, 0.5, 0.52, 0.51]])
@@ -122,9 +122,9 @@ def test_candidates_of_one_picture_share_its_rows(visual_input: str) -> None:
 @pytest.mark.slow
 def test_the_bundled_trunk_gives_the_region_features_of_its_own_files() -> None:
     trained_on_files, looks = student(), student(preset="clip_vil_tiny")
-    from trainables.vision.trunk import PIXEL_MEAN
-    from trainables.vision.trunk import PIXEL_STD
-    from trainables.vision.trunk import imagenet_trunk
+    from ablative.trainables.vision.trunk import PIXEL_MEAN
+    from ablative.trainables.vision.trunk import PIXEL_STD
+    from ablative.trainables.vision.trunk import imagenet_trunk
 
     one = batch()
     assert one.pixels_I3HW is not None

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from ablative.trainables.config import StudentConfig
+from ablative.trainables.data.examples import Candidate
+from ablative.trainables.data.examples import Text
+from ablative.trainables.students.student import empty_student
+from ablative.trainables.students.tokens import encode
+from ablative.trainables.students.vocabulary import VocabularyError
+from ablative.trainables.students.vocabulary import tokenizer
+from ablative.trainables.students.vocabulary import vocabulary_size
 from tests.torch_cpu.students.published_files import vocabulary_file
-from trainables.config import StudentConfig
-from trainables.data.examples import Candidate
-from trainables.data.examples import Text
-from trainables.students.student import empty_student
-from trainables.students.tokens import encode
-from trainables.students.vocabulary import VocabularyError
-from trainables.students.vocabulary import tokenizer
-from trainables.students.vocabulary import vocabulary_size
 
 
 def pieces(text: str, vocabulary: str | None) -> list[str]:

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from ablative.trainables.torchvision_ops import declare_missing_ops
 from tests.helpers.small_teachers import TEXT
 from tests.helpers.small_teachers import VISION
-from trainables.torchvision_ops import declare_missing_ops
 
 TIMM = {"timm_model_name": "tf_efficientnet_lite0", "timm_pool": "avg", "timm_proj": "linear", "image_size": 64}
 

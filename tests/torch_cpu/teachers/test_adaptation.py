@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from trainables.config import AdaptationConfig
-from trainables.data.examples import Candidate
-from trainables.data.examples import Example
-from trainables.data.examples import TaskSplit
-from trainables.data.examples import Text
-from trainables.data.pairs import matched_pairs
-from trainables.teachers.adaptation import adapted_heads
+from ablative.trainables.config import AdaptationConfig
+from ablative.trainables.data.examples import Candidate
+from ablative.trainables.data.examples import Example
+from ablative.trainables.data.examples import TaskSplit
+from ablative.trainables.data.examples import Text
+from ablative.trainables.data.pairs import matched_pairs
+from ablative.trainables.teachers.adaptation import adapted_heads
 
 WIDTH = 16
 CONFIG = AdaptationConfig(of="teacher")

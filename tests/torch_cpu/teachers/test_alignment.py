@@ -8,20 +8,20 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from trainables.data.mini.concepts import by_name
-from trainables.teachers.alignment import AlignmentData
-from trainables.teachers.alignment import align
-from trainables.teachers.alignment import info_nce
-from trainables.teachers.alignment_pictures import composed_pictures
-from trainables.teachers.alignment_pictures import draw
-from trainables.teachers.alignment_pictures import is_held_out
-from trainables.teachers.alignment_pictures import sentences
-from trainables.teachers.alignment_pictures import single_pictures
-from trainables.teachers.alignment_pictures import subjects
-from trainables.teachers.recipe import RECIPE
-from trainables.teachers.recipe import recipe_digest
-from trainables.teachers.retrieval import area_under_curve
-from trainables.teachers.retrieval import recall
+from ablative.trainables.benchmark.concepts import by_name
+from ablative.trainables.teachers.alignment import AlignmentData
+from ablative.trainables.teachers.alignment import align
+from ablative.trainables.teachers.alignment import info_nce
+from ablative.trainables.teachers.alignment_pictures import composed_pictures
+from ablative.trainables.teachers.alignment_pictures import draw
+from ablative.trainables.teachers.alignment_pictures import is_held_out
+from ablative.trainables.teachers.alignment_pictures import sentences
+from ablative.trainables.teachers.alignment_pictures import single_pictures
+from ablative.trainables.teachers.alignment_pictures import subjects
+from ablative.trainables.teachers.recipe import RECIPE
+from ablative.trainables.teachers.recipe import recipe_digest
+from ablative.trainables.teachers.retrieval import area_under_curve
+from ablative.trainables.teachers.retrieval import recall
 
 FEWER = RECIPE.model_copy(update={"composed": 120})
 

@@ -13,15 +13,15 @@ import pytest
 import torch
 from PIL import Image
 
+from ablative.trainables.config import TeacherConfig
+from ablative.trainables.strangers import parsing
+from ablative.trainables.teachers.archives import is_archive
+from ablative.trainables.teachers.archives import read_archive
+from ablative.trainables.teachers.digest import teacher_digest
+from ablative.trainables.teachers.errors import TeacherError
+from ablative.trainables.teachers.openclip import load_teacher
+from ablative.trainables.torchvision_ops import declare_missing_ops
 from tests.helpers.damage import damaged
-from trainables.config import TeacherConfig
-from trainables.strangers import parsing
-from trainables.teachers.archives import is_archive
-from trainables.teachers.archives import read_archive
-from trainables.teachers.digest import teacher_digest
-from trainables.teachers.errors import TeacherError
-from trainables.teachers.openclip import load_teacher
-from trainables.torchvision_ops import declare_missing_ops
 
 declare_missing_ops()
 
@@ -172,7 +172,7 @@ def test_the_digest_follows_the_bytes_of_the_archive_and_the_precision(archive, 
 def test_siglip_reads_pixels_as_it_was_published_and_clip_as_before():
     from open_clip.constants import OPENAI_DATASET_MEAN
 
-    from trainables.teachers.openclip import _published_preprocessing
+    from ablative.trainables.teachers.openclip import _published_preprocessing
 
     assert _published_preprocessing("ViT-B-16-SigLIP")["image_mean"] == [0.5, 0.5, 0.5]
     assert _published_preprocessing("ViT-B-16-SigLIP")["image_resize_mode"] == "squash"

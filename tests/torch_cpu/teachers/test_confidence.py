@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trainables.data.examples import Candidate
-from trainables.data.examples import Example
-from trainables.data.examples import TaskSplit
-from trainables.data.examples import Text
-from trainables.teachers.confidence import teacher_confidence
-from trainables.teachers.feature_cache import TeacherFeatures
-from trainables.teachers.feature_table import FeatureTable
+from ablative.trainables.data.examples import Candidate
+from ablative.trainables.data.examples import Example
+from ablative.trainables.data.examples import TaskSplit
+from ablative.trainables.data.examples import Text
+from ablative.trainables.teachers.confidence import teacher_confidence
+from ablative.trainables.teachers.feature_cache import TeacherFeatures
+from ablative.trainables.teachers.feature_table import FeatureTable
 
 WIDTH, IMAGES, EACH = 32, 30, 4
 CLASSES = {"snli_ve": ("entailment", "neutral", "contradiction"), "vqa": ("yes", "no", "red", "blue"), "vcr": ()}

@@ -9,16 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trainables.data.examples import Candidate
-from trainables.data.examples import Example
-from trainables.data.examples import TaskSplit
-from trainables.data.examples import Text
-from trainables.data.snli_ve import CLASSES
-from trainables.teachers.confidence import teacher_confidence
-from trainables.teachers.confidence_store import stored_confidence
-from trainables.teachers.feature_cache import TeacherFeatures
-from trainables.teachers.feature_cache import TeacherHeads
-from trainables.teachers.feature_table import FeatureTable
+from ablative.trainables.data.examples import Candidate
+from ablative.trainables.data.examples import Example
+from ablative.trainables.data.examples import TaskSplit
+from ablative.trainables.data.examples import Text
+from ablative.trainables.data.snli_ve import CLASSES
+from ablative.trainables.teachers.confidence import teacher_confidence
+from ablative.trainables.teachers.confidence_store import stored_confidence
+from ablative.trainables.teachers.feature_cache import TeacherFeatures
+from ablative.trainables.teachers.feature_cache import TeacherHeads
+from ablative.trainables.teachers.feature_table import FeatureTable
 
 WIDTH = 8
 NAMES = [f"{number}.png" for number in range(20)]

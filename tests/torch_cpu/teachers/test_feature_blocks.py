@@ -16,25 +16,26 @@ import pytest
 import torch
 from PIL import Image
 
+from ablative.trainables.config import TaskConfig
+from ablative.trainables.config import TeacherConfig
+from ablative.trainables.config import TrialConfig
+from ablative.trainables.data.load import load_split
+from ablative.trainables.prepare import feature_blocks
+from ablative.trainables.prepare import prepare
+from ablative.trainables.prepare import prepare_data
+from ablative.trainables.students.tokens import teacher_text
+from ablative.trainables.teachers import feature_blocks as blocks_module
+from ablative.trainables.teachers.errors import TeacherError
+from ablative.trainables.teachers.feature_blocks import compute_block
+from ablative.trainables.teachers.feature_cache import TABLES
+from ablative.trainables.teachers.feature_cache import features_folder
+from ablative.trainables.teachers.feature_cache import open_features
+from ablative.trainables.teachers.openclip import load_teacher
+from ablative.trainables.teachers.words import words_of
 from tests.helpers.small_teachers import pictured_snli_ve
 from tests.helpers.small_teachers import small_teacher
+from tests.helpers.sources import IMPORT_PATH
 from tests.helpers.sources import ROOT
-from trainables.config import TaskConfig
-from trainables.config import TeacherConfig
-from trainables.config import TrialConfig
-from trainables.data.load import load_split
-from trainables.prepare import feature_blocks
-from trainables.prepare import prepare
-from trainables.prepare import prepare_data
-from trainables.students.tokens import teacher_text
-from trainables.teachers import feature_blocks as blocks_module
-from trainables.teachers.errors import TeacherError
-from trainables.teachers.feature_blocks import compute_block
-from trainables.teachers.feature_cache import TABLES
-from trainables.teachers.feature_cache import features_folder
-from trainables.teachers.feature_cache import open_features
-from trainables.teachers.openclip import load_teacher
-from trainables.teachers.words import words_of
 
 TOLERANCE = {"float16": 1e-3, "float32": 1e-5}
 """Greatest difference of a component of a unit vector (docs/teacher.md)."""
@@ -189,9 +190,9 @@ def test_an_empty_text_does_not_lower_the_precision_of_the_others(model, data, c
 _COMPUTE_SLOWLY = """
 import sys, time
 from pathlib import Path
-from trainables.config import TrialConfig
-from trainables.prepare import prepare
-from trainables.teachers.feature_blocks import BLOCK_SIZE
+from ablative.trainables.config import TrialConfig
+from ablative.trainables.prepare import prepare
+from ablative.trainables.teachers.feature_blocks import BLOCK_SIZE
 BLOCK_SIZE.update(dict.fromkeys(BLOCK_SIZE, 2))
 prepare([TrialConfig.model_validate_json(sys.argv[1])], Path(sys.argv[2]), lambda *_: time.sleep(0.05))
 """
@@ -201,7 +202,7 @@ prepare([TrialConfig.model_validate_json(sys.argv[1])], Path(sys.argv[2]), lambd
 def test_killed_in_the_middle_it_goes_on_and_ends_as_if_it_had_not_been(model, data, cache, monkeypatch):
     config = trial(model, data)
     command = [sys.executable, "-c", _COMPUTE_SLOWLY, config.model_dump_json(), str(cache)]
-    process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": IMPORT_PATH})
     shards = features_folder(model, cache) / "texts"
     deadline = time.monotonic() + 120
     while not list(shards.glob("shard-*")) and process.poll() is None and time.monotonic() < deadline:

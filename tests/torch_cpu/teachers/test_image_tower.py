@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
+from ablative.trainables.config import TeacherConfig
+from ablative.trainables.teachers.errors import TeacherError
+from ablative.trainables.teachers.image_tower import read_patches
+from ablative.trainables.teachers.openclip import load_teacher
 from tests.torch_cpu.teachers.test_teacher import pictures
-from trainables.config import TeacherConfig
-from trainables.teachers.errors import TeacherError
-from trainables.teachers.image_tower import read_patches
-from trainables.teachers.openclip import load_teacher
 
 
 def untrained(model: str):

@@ -9,12 +9,12 @@ import pytest
 import torch
 from PIL import Image
 
-from trainables.teachers.alignment_pictures import draw
-from trainables.teachers.alignment_pictures import single_pictures
-from trainables.teachers.mini_dual_encoder import load_mini_dual_encoder
-from trainables.teachers.mini_dual_encoder import untrained_mini_dual_encoder
-from trainables.teachers.recipe import RECIPE
-from trainables.teachers.teacher import Teacher
+from ablative.trainables.teachers.alignment_pictures import draw
+from ablative.trainables.teachers.alignment_pictures import single_pictures
+from ablative.trainables.teachers.mini_dual_encoder import load_mini_dual_encoder
+from ablative.trainables.teachers.mini_dual_encoder import untrained_mini_dual_encoder
+from ablative.trainables.teachers.recipe import RECIPE
+from ablative.trainables.teachers.teacher import Teacher
 
 SMALL = RECIPE.model_copy(update={"every": 48, "composed": 16, "batch_size": 16, "epochs": 30, "held_out_share": 0.4})
 
@@ -64,8 +64,8 @@ def test_the_aligned_teacher_is_read_back_without_aligning_again(teacher, cache)
 
 def test_it_tells_its_training_pictures_apart_and_the_untrained_control_does_not(teacher, untrained):
     pictures = [p for p in single_pictures(SMALL, held_out=False) if p.style == "colour"]
-    from trainables.teachers.alignment_pictures import subjects
-    from trainables.teachers.retrieval import recall
+    from ablative.trainables.teachers.alignment_pictures import subjects
+    from ablative.trainables.teachers.retrieval import recall
 
     labels = [subjects()[picture.shown[0]].labels[0] for picture in pictures]
     images = [draw(picture) for picture in pictures]
@@ -84,12 +84,12 @@ def test_the_untrained_control_is_the_same_every_time_and_tells_pictures_apart_a
 
 
 def test_pooled_region_features_give_the_embedding_of_the_image(teacher, tmp_path):
-    from trainables.data.examples import Candidate
-    from trainables.data.examples import Example
-    from trainables.data.examples import TaskSplit
-    from trainables.data.examples import Text
-    from trainables.vision.regions import build_regions
-    from trainables.vision.regions import open_regions
+    from ablative.trainables.data.examples import Candidate
+    from ablative.trainables.data.examples import Example
+    from ablative.trainables.data.examples import TaskSplit
+    from ablative.trainables.data.examples import Text
+    from ablative.trainables.vision.regions import build_regions
+    from ablative.trainables.vision.regions import open_regions
 
     picture = draw(single_pictures(SMALL, held_out=False)[0]).resize((300, 200))
     picture.save(tmp_path / "a.png")

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from trainables.config import TeacherConfig
-from trainables.teachers.errors import TeacherError
-from trainables.teachers.openclip import load_teacher
+from ablative.trainables.config import TeacherConfig
+from ablative.trainables.teachers.errors import TeacherError
+from ablative.trainables.teachers.openclip import load_teacher
 
 pytestmark = pytest.mark.slow
 

@@ -12,22 +12,22 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from trainables.config import TeacherConfig
-from trainables.data.examples import Candidate
-from trainables.data.examples import Text
-from trainables.students.tokens import NO_WORD
-from trainables.students.tokens import WORD
-from trainables.students.tokens import encode
-from trainables.students.tokens import teacher_text
-from trainables.students.tokens import tokenizer
-from trainables.teachers.openclip import load_teacher
-from trainables.teachers.teacher import Teacher
-from trainables.teachers.words import cleaned_text
-from trainables.teachers.words import locate_words
-from trainables.teachers.words import passage
-from trainables.teachers.words import positions_of_words
-from trainables.teachers.words import token_spans
-from trainables.teachers.words import words_of
+from ablative.trainables.config import TeacherConfig
+from ablative.trainables.data.examples import Candidate
+from ablative.trainables.data.examples import Text
+from ablative.trainables.students.tokens import NO_WORD
+from ablative.trainables.students.tokens import WORD
+from ablative.trainables.students.tokens import encode
+from ablative.trainables.students.tokens import teacher_text
+from ablative.trainables.students.tokens import tokenizer
+from ablative.trainables.teachers.openclip import load_teacher
+from ablative.trainables.teachers.teacher import Teacher
+from ablative.trainables.teachers.words import cleaned_text
+from ablative.trainables.teachers.words import locate_words
+from ablative.trainables.teachers.words import passage
+from ablative.trainables.teachers.words import positions_of_words
+from ablative.trainables.teachers.words import token_spans
+from ablative.trainables.teachers.words import words_of
 
 ANY_TEXT = st.text(st.characters(codec="utf-8"), max_size=40) | st.text("aé ﬁİß'_-日𝔘\u0301\u200d🦊.,&;#", max_size=30)
 

@@ -10,10 +10,10 @@ import torch
 from PIL import Image
 from torch.nn.functional import normalize
 
-from trainables.config import TeacherConfig
-from trainables.teachers.openclip import load_teacher
-from trainables.teachers.teacher import Teacher
-from trainables.teachers.words import Passage
+from ablative.trainables.config import TeacherConfig
+from ablative.trainables.teachers.openclip import load_teacher
+from ablative.trainables.teachers.teacher import Teacher
+from ablative.trainables.teachers.words import Passage
 
 KINDS = ("plain", "custom", "class_token", "bert")
 TEXTS = ["a red fox", "there is a cat left of the dog", "cat"]

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 from click.testing import Result
 
-from orchestrator.cli import ablate
+from ablative.orchestrator.commands.cli import ablate
 from tests.helpers.small_teachers import pictured_snli_ve
 from tests.helpers.small_teachers import small_teacher
 

@@ -5,19 +5,19 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from trainables.data.examples import Candidate
-from trainables.data.examples import Text
-from trainables.students.tokens import teacher_text
-from trainables.teachers.words import Passage
-from trainables.teachers.words import cleaned_text
-from trainables.teachers.words import locate_words
-from trainables.teachers.words import passage
-from trainables.teachers.words import positions_of_words
-from trainables.teachers.words import shorten
-from trainables.teachers.words import token_spans
-from trainables.teachers.words import without_each_word
-from trainables.teachers.words import words_of
-from trainables.torchvision_ops import declare_missing_ops
+from ablative.trainables.data.examples import Candidate
+from ablative.trainables.data.examples import Text
+from ablative.trainables.students.tokens import teacher_text
+from ablative.trainables.teachers.words import Passage
+from ablative.trainables.teachers.words import cleaned_text
+from ablative.trainables.teachers.words import locate_words
+from ablative.trainables.teachers.words import passage
+from ablative.trainables.teachers.words import positions_of_words
+from ablative.trainables.teachers.words import shorten
+from ablative.trainables.teachers.words import token_spans
+from ablative.trainables.teachers.words import without_each_word
+from ablative.trainables.teachers.words import words_of
+from ablative.trainables.torchvision_ops import declare_missing_ops
 
 declare_missing_ops()
 

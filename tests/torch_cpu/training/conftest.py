@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from trainables.cache import cache_folder
-from trainables.config import TrialConfig
-from trainables.prepare import prepare
+from ablative.trainables.cache import cache_folder
+from ablative.trainables.config import TrialConfig
+from ablative.trainables.prepare import prepare
 
 QUICK = {"batch_size": 16, "min_steps": 6, "epochs": 1, "evaluations": 2}
 DIVERGING: dict[str, object] = {"lr": 100.0, "weight_decay": 10.0}

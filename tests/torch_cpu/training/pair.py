@@ -12,10 +12,10 @@ from pathlib import Path
 import torch
 import torch.distributed
 
-from trainables.job import Alone
-from trainables.job import TrialJob
-from trainables.job import TrialOutcome
-from trainables.trial import run_trial
+from ablative.trainables.job import Alone
+from ablative.trainables.job import TrialJob
+from ablative.trainables.job import TrialOutcome
+from ablative.trainables.trial import run_trial
 
 PATIENCE = timedelta(seconds=120)
 """After which a worker that waits for the other in vain gives up."""

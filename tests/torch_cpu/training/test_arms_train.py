@@ -8,28 +8,28 @@ from typing import Any
 
 import pytest
 
-from search_spaces.configuration import replaced
+from ablative.search_spaces.configuration import replaced
+from ablative.trainables.arms import ARMS
+from ablative.trainables.config import CONTROLS
+from ablative.trainables.config import TermWeights
+from ablative.trainables.config import TrialConfig
+from ablative.trainables.data.load import load_split
+from ablative.trainables.job import Alone
+from ablative.trainables.job import TrialJob
+from ablative.trainables.job import TrialOutcome
+from ablative.trainables.prepare import prepare
+from ablative.trainables.students.tokens import teacher_text
+from ablative.trainables.teachers.feature_cache import distilled_candidate
+from ablative.trainables.teachers.feature_cache import open_features
+from ablative.trainables.teachers.openclip import load_teacher
+from ablative.trainables.teachers.words import passage
+from ablative.trainables.teachers.words import without_each_word
+from ablative.trainables.teachers.words import words_of
+from ablative.trainables.trial import run_trial
 from tests.torch_cpu.training.conftest import CLIP_TD
 from tests.torch_cpu.training.conftest import smoke
 from tests.torch_cpu.training.test_resume import CutAfter
 from tests.torch_cpu.training.test_resume import told
-from trainables.arms import ARMS
-from trainables.config import CONTROLS
-from trainables.config import TermWeights
-from trainables.config import TrialConfig
-from trainables.data.load import load_split
-from trainables.job import Alone
-from trainables.job import TrialJob
-from trainables.job import TrialOutcome
-from trainables.prepare import prepare
-from trainables.students.tokens import teacher_text
-from trainables.teachers.feature_cache import distilled_candidate
-from trainables.teachers.feature_cache import open_features
-from trainables.teachers.openclip import load_teacher
-from trainables.teachers.words import passage
-from trainables.teachers.words import without_each_word
-from trainables.teachers.words import words_of
-from trainables.trial import run_trial
 
 pytestmark = pytest.mark.slow
 

@@ -6,11 +6,11 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[3]
+from tests.helpers.sources import IMPORT_PATH
+from tests.helpers.sources import ROOT
 
 pytestmark = pytest.mark.slow
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 def last_line(script: str, *arguments: str) -> dict[str, object]:
     ran = subprocess.run(
         [sys.executable, str(ROOT / "benchmarks" / script), "--quick", *arguments],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": IMPORT_PATH},
         capture_output=True,
         text=True,
         timeout=300,

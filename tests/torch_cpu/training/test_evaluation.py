@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from trainables.config import OptimConfig
-from trainables.config import StudentConfig
-from trainables.data.load import load_split
-from trainables.students.heads import probabilities
-from trainables.students.student import Student
-from trainables.students.student import build_student
-from trainables.training.evaluation import predict
-from trainables.training.inputs import SplitInputs
-from trainables.vision.regions import open_regions
+from ablative.trainables.config import OptimConfig
+from ablative.trainables.config import StudentConfig
+from ablative.trainables.data.load import load_split
+from ablative.trainables.students.heads import probabilities
+from ablative.trainables.students.student import Student
+from ablative.trainables.students.student import build_student
+from ablative.trainables.training.evaluation import predict
+from ablative.trainables.training.inputs import SplitInputs
+from ablative.trainables.vision.regions import open_regions
 
 pytestmark = pytest.mark.slow
 CPU = torch.device("cpu")

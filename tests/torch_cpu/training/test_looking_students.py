@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from ablative.trainables.job import Alone
+from ablative.trainables.job import TrialJob
+from ablative.trainables.prepare import prepare
+from ablative.trainables.trial import run_trial
 from tests.torch_cpu.training.conftest import CLIP_TD
 from tests.torch_cpu.training.conftest import smoke
-from trainables.job import Alone
-from trainables.job import TrialJob
-from trainables.prepare import prepare
-from trainables.trial import run_trial
 
 pytestmark = pytest.mark.slow
 SHORT = {"batch_size": 4, "min_steps": 2, "max_steps": 2, "evaluations": 1}

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainables.config import OptimConfig
-from trainables.training.order import batch_indices
-from trainables.training.order import evaluation_steps
-from trainables.training.order import learning_rate
-from trainables.training.order import num_steps
+from ablative.trainables.config import OptimConfig
+from ablative.trainables.training.order import batch_indices
+from ablative.trainables.training.order import evaluation_steps
+from ablative.trainables.training.order import learning_rate
+from ablative.trainables.training.order import num_steps
 
 
 @given(st.integers(1, 200), st.integers(1, 64), st.integers(1, 30), st.integers(0, 5))

@@ -13,15 +13,15 @@ from typing import Any
 import pytest
 import torch
 
+from ablative.trainables.config import TrialConfig
+from ablative.trainables.job import Alone
+from ablative.trainables.job import CurvePoint
+from ablative.trainables.job import TrialJob
+from ablative.trainables.job import TrialOutcome
+from ablative.trainables.trial import run_trial
 from tests.torch_cpu.training.conftest import CLIP_TD
 from tests.torch_cpu.training.conftest import DIVERGING
 from tests.torch_cpu.training.conftest import smoke
-from trainables.config import TrialConfig
-from trainables.job import Alone
-from trainables.job import CurvePoint
-from trainables.job import TrialJob
-from trainables.job import TrialOutcome
-from trainables.trial import run_trial
 
 pytestmark = pytest.mark.slow
 

@@ -10,28 +10,28 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from ablative.trainables.config import AdversarialConfig
+from ablative.trainables.config import OptimConfig
+from ablative.trainables.config import TrialConfig
+from ablative.trainables.config import canonical
+from ablative.trainables.data.load import load_split
+from ablative.trainables.distillation.objective import Objective
+from ablative.trainables.job import Alone
+from ablative.trainables.job import TrialJob
+from ablative.trainables.students.heads import task_loss
+from ablative.trainables.students.presets import PRESETS
+from ablative.trainables.students.student import build_student
+from ablative.trainables.training.adversarial import adversarial_loss
+from ablative.trainables.training.adversarial import symmetric_divergence
+from ablative.trainables.training.inputs import Batch
+from ablative.trainables.training.inputs import SplitInputs
+from ablative.trainables.training.loop import take_step
+from ablative.trainables.training.optimizer import optimizer_of
+from ablative.trainables.training.step import TrainingStep
+from ablative.trainables.trial import run_trial
+from ablative.trainables.vision.regions import open_regions
 from tests.torch_cpu.training.conftest import CLIP_TD
 from tests.torch_cpu.training.conftest import smoke
-from trainables.config import AdversarialConfig
-from trainables.config import OptimConfig
-from trainables.config import TrialConfig
-from trainables.config import canonical
-from trainables.data.load import load_split
-from trainables.distillation.objective import Objective
-from trainables.job import Alone
-from trainables.job import TrialJob
-from trainables.students.heads import task_loss
-from trainables.students.presets import PRESETS
-from trainables.students.student import build_student
-from trainables.training.adversarial import adversarial_loss
-from trainables.training.adversarial import symmetric_divergence
-from trainables.training.inputs import Batch
-from trainables.training.inputs import SplitInputs
-from trainables.training.loop import take_step
-from trainables.training.optimizer import optimizer_of
-from trainables.training.step import TrainingStep
-from trainables.trial import run_trial
-from trainables.vision.regions import open_regions
 
 VILLA = {"steps": 3, "text_rate": 0.5, "image_rate": 0.5, "kl_weight": 1.5}
 

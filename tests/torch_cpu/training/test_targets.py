@@ -9,20 +9,20 @@ import numpy as np
 import pytest
 import torch
 
+from ablative.trainables.data.examples import TaskSplit
+from ablative.trainables.data.keywords import keyword_scores
+from ablative.trainables.data.load import load_split
+from ablative.trainables.students.tokens import teacher_text
+from ablative.trainables.teachers.confidence_store import stored_confidence
+from ablative.trainables.teachers.feature_cache import TeacherFeatures
+from ablative.trainables.teachers.feature_cache import TeacherHeads
+from ablative.trainables.teachers.feature_cache import distilled_candidate
+from ablative.trainables.teachers.feature_cache import open_features
+from ablative.trainables.teachers.words import words_of
+from ablative.trainables.training import targets
+from ablative.trainables.training.targets import TargetTable
 from tests.torch_cpu.training.conftest import CLIP_TD
 from tests.torch_cpu.training.conftest import smoke
-from trainables.data.examples import TaskSplit
-from trainables.data.keywords import keyword_scores
-from trainables.data.load import load_split
-from trainables.students.tokens import teacher_text
-from trainables.teachers.confidence_store import stored_confidence
-from trainables.teachers.feature_cache import TeacherFeatures
-from trainables.teachers.feature_cache import TeacherHeads
-from trainables.teachers.feature_cache import distilled_candidate
-from trainables.teachers.feature_cache import open_features
-from trainables.teachers.words import words_of
-from trainables.training import targets
-from trainables.training.targets import TargetTable
 
 pytestmark = pytest.mark.slow
 

@@ -7,18 +7,18 @@ from pathlib import Path
 import pytest
 import torch
 
-from search_spaces.configuration import flatten
-from search_spaces.configuration import replaced
+from ablative.search_spaces.configuration import flatten
+from ablative.search_spaces.configuration import replaced
+from ablative.trainables.config import CONTROLS
+from ablative.trainables.config import TrialConfig
+from ablative.trainables.data.metrics import METRICS
+from ablative.trainables.job import Alone
+from ablative.trainables.job import TrialJob
+from ablative.trainables.job import TrialOutcome
+from ablative.trainables.trial import run_trial
 from tests.torch_cpu.training.conftest import CLIP_TD
 from tests.torch_cpu.training.conftest import DIVERGING
 from tests.torch_cpu.training.conftest import smoke
-from trainables.config import CONTROLS
-from trainables.config import TrialConfig
-from trainables.data.metrics import METRICS
-from trainables.job import Alone
-from trainables.job import TrialJob
-from trainables.job import TrialOutcome
-from trainables.trial import run_trial
 
 pytestmark = pytest.mark.slow
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from ablative.trainables.job import TrialJob
+from ablative.trainables.job import TrialOutcome
 from tests.torch_cpu.training.conftest import CLIP_TD
 from tests.torch_cpu.training.conftest import smoke
 from tests.torch_cpu.training.pair import Scene
 from tests.torch_cpu.training.pair import play
-from trainables.job import TrialJob
-from trainables.job import TrialOutcome
 
 pytestmark = pytest.mark.slow
 

@@ -9,19 +9,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from trainables.data.examples import Candidate
-from trainables.data.examples import Example
-from trainables.data.examples import TaskSplit
-from trainables.data.examples import Text
-from trainables.errors import UnreadableData
-from trainables.vision.pooling import pooled
-from trainables.vision.pooling import positions
-from trainables.vision.pooling import relative_boxes
-from trainables.vision.regions import REGION_WIDTH
-from trainables.vision.regions import _open_shards
-from trainables.vision.regions import build_regions
-from trainables.vision.regions import open_regions
-from trainables.vision.regions import regions_folder
+from ablative.trainables.data.examples import Candidate
+from ablative.trainables.data.examples import Example
+from ablative.trainables.data.examples import TaskSplit
+from ablative.trainables.data.examples import Text
+from ablative.trainables.errors import UnreadableData
+from ablative.trainables.vision.pooling import pooled
+from ablative.trainables.vision.pooling import positions
+from ablative.trainables.vision.pooling import relative_boxes
+from ablative.trainables.vision.regions import REGION_WIDTH
+from ablative.trainables.vision.regions import _open_shards
+from ablative.trainables.vision.regions import build_regions
+from ablative.trainables.vision.regions import open_regions
+from ablative.trainables.vision.regions import regions_folder
 
 
 def quiet(what: str, done: int, total: int) -> None:
@@ -136,7 +136,7 @@ def test_nothing_is_kept_of_a_picture_that_changes_while_it_is_computed(
     def replaced_meanwhile(*_: object, **__: object) -> None:
         (folder / "c.jpg").replace(folder / "a.jpg")
 
-    monkeypatch.setattr("trainables.vision.regions.require_pictures", replaced_meanwhile)
+    monkeypatch.setattr("ablative.trainables.vision.regions.require_pictures", replaced_meanwhile)
     with pytest.raises(UnreadableData, match=r"a\.jpg: changed while it was being prepared; run the same command"):
         build_regions(split_of(folder, {"a.jpg": ()}), tmp_path, quiet)
 

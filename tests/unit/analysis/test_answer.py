@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from analysis.answer import answer
-from analysis.claims import claims_view
-from analysis.effects import effects_view
-from analysis.findings import Findings
-from analysis.findings import against_controls
-from analysis.findings import strongest_first
-from analysis.observations import observe
-from analysis.plan import read_plan
-from orchestrator.records import Record
+from ablative.analysis.pairing.observations import observe
+from ablative.analysis.plan import read_plan
+from ablative.analysis.showing.answer import answer
+from ablative.analysis.showing.findings import Findings
+from ablative.analysis.showing.findings import against_controls
+from ablative.analysis.showing.findings import strongest_first
+from ablative.analysis.views.claims import claims_view
+from ablative.analysis.views.effects import effects_view
+from ablative.orchestrator.storing.records import Record
 from tests.helpers.results import StudyResults
 from tests.helpers.results import as_failed
 

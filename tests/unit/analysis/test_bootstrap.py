@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.bootstrap import Method
-from analysis.bootstrap import bootstrap_interval
-from analysis.bootstrap import over_all
-from analysis.summaries import interquartile_mean
-from analysis.summaries import mean
-from analysis.summaries import median
+from ablative.analysis.numbers.bootstrap import Method
+from ablative.analysis.numbers.bootstrap import bootstrap_interval
+from ablative.analysis.numbers.bootstrap import over_all
+from ablative.analysis.numbers.summaries import interquartile_mean
+from ablative.analysis.numbers.summaries import mean
+from ablative.analysis.numbers.summaries import median
 
 SCORES = np.random.default_rng(5).normal([0.0, 10.0, 20.0], size=(30, 3))
 """Runs x tasks, as rliable takes them: tasks differ by much more than runs do."""

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.budgets import MOST
-from analysis.budgets import budgets_view
-from analysis.plan import read_plan
-from analysis.search_budget import expected_best
-from orchestrator.records import Record
-from orchestrator.records import record_table
+from ablative.analysis.numbers.search_budget import expected_best
+from ablative.analysis.plan import read_plan
+from ablative.analysis.views.budgets import MOST
+from ablative.analysis.views.budgets import budgets_view
+from ablative.orchestrator.storing.records import Record
+from ablative.orchestrator.storing.records import record_table
 from tests.helpers.results import as_failed
 from tests.helpers.results import make_record
 

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from analysis import load
-from analysis.claims import claims_view
-from analysis.contrasts import contrasts_view
-from analysis.page import study_page
-from analysis.plan import read_plan
-from analysis.statistics import holm
-from analysis.tables import results_table
-from orchestrator.records import Record
+from ablative.analysis import load
+from ablative.analysis.numbers.statistics import holm
+from ablative.analysis.plan import read_plan
+from ablative.analysis.showing.page import study_page
+from ablative.analysis.showing.tables import results_table
+from ablative.analysis.views.claims import claims_view
+from ablative.analysis.views.contrasts import contrasts_view
+from ablative.orchestrator.storing.records import Record
 from tests.helpers.results import StudyResults
 from tests.helpers.results import as_failed
 

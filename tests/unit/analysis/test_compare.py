@@ -4,24 +4,24 @@ from pathlib import Path
 
 import pytest
 
-import analysis
-from analysis.compare import compared
-from analysis.compare import differences_of_origin
-from analysis.errors import AnalysisError
-from analysis.results import Results
-from orchestrator.display import QuietDisplay
-from orchestrator.inline import InlineExecutor
-from orchestrator.records import Provenance
-from orchestrator.run import Experiment
-from orchestrator.run import run_study
-from orchestrator.store import Store
-from search_spaces.design import cells
-from search_spaces.study import Study
+from ablative import analysis
+from ablative.analysis.errors import AnalysisError
+from ablative.analysis.views.compare import compared
+from ablative.analysis.views.compare import differences_of_origin
+from ablative.analysis.views.results import Results
+from ablative.orchestrator.driving.inline import InlineExecutor
+from ablative.orchestrator.driving.run import Experiment
+from ablative.orchestrator.driving.run import run_study
+from ablative.orchestrator.showing.display import QuietDisplay
+from ablative.orchestrator.storing.records import Provenance
+from ablative.orchestrator.storing.store import Store
+from ablative.search_spaces.design import cells
+from ablative.search_spaces.study import Study
+from ablative.trainables.config import TrialConfig
+from ablative.trainables.config import canonical
 from tests.helpers.simulated import SimulatedTrainable
 from tests.helpers.simulated import make_inputs
 from tests.helpers.simulated import make_study
-from trainables.config import TrialConfig
-from trainables.config import canonical
 
 LISTED = {"plain": {}, "naive": {"distillation.terms.image": 1.0}}
 SEEDS = {"search": [0], "confirm": [1, 2, 3, 4, 5, 6]}

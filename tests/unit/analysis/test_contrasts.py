@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.contrasts import contrasts_view
-from analysis.effects import effects_view
-from analysis.plan import read_plan
-from analysis.statistics import holm
-from orchestrator.records import Record
+from ablative.analysis.numbers.statistics import holm
+from ablative.analysis.plan import read_plan
+from ablative.analysis.views.contrasts import contrasts_view
+from ablative.analysis.views.effects import effects_view
+from ablative.orchestrator.storing.records import Record
 from tests.helpers.results import StudyResults
 from tests.helpers.results import as_failed
 

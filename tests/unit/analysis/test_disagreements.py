@@ -10,18 +10,17 @@ import numpy as np
 import pytest
 from scipy import stats
 
-import analysis
-from analysis.disagreements import disagreements_view
-from analysis.paired_tests import mixed_bootstrap_interval
-from analysis.plan import StudyPlan
-from analysis.plan import read_plan
-from analysis.query import ask
-from orchestrator.records import PREDICTION_SCHEMA
-from orchestrator.records import Record
-from orchestrator.store import Store
+from ablative import analysis
+from ablative.analysis.numbers.paired_tests import mixed_bootstrap_interval
+from ablative.analysis.plan import StudyPlan
+from ablative.analysis.plan import read_plan
+from ablative.analysis.views.disagreements import disagreements_view
+from ablative.orchestrator.storing.records import PREDICTION_SCHEMA
+from ablative.orchestrator.storing.records import Record
+from ablative.orchestrator.storing.store import Store
+from ablative.trainables.job import Prediction
 from tests.helpers.results import StudyResults
 from tests.helpers.results import as_failed
-from trainables.job import Prediction
 
 STUDY = StudyResults(arms=("base", "better"), conditions={}, confirm=(1, 2, 3), control="")
 EXAMPLES = 200
@@ -124,7 +123,7 @@ def test_predictions_are_read_only_by_a_query_that_asks_for_them(tmp_path: Path)
         store.write(record, predictions=kept)
     results = analysis.load(str(tmp_path))
 
-    ask(results, "select * from contrasts")
+    results.answer("select * from contrasts")
     assert "disagreements" not in results.__dict__
-    rows = ask(results, "select arm, seed, p_mcnemar from disagreements where seed is not null").to_pylist()
+    rows = results.answer("select arm, seed, p_mcnemar from disagreements where seed is not null").to_pylist()
     assert len(rows) == 3 and all(row["p_mcnemar"] < 0.001 for row in rows)

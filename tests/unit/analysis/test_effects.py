@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.effects import effects_view
-from analysis.errors import AnalysisError
-from analysis.plan import read_plan
-from orchestrator.records import Record
+from ablative.analysis.errors import AnalysisError
+from ablative.analysis.plan import read_plan
+from ablative.analysis.views.effects import effects_view
+from ablative.orchestrator.storing.records import Record
 from tests.helpers.results import StudyResults
 from tests.helpers.results import as_failed
 

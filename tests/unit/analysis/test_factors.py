@@ -8,20 +8,20 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 
-from analysis.contrasts import contrasts_view
-from analysis.contrasts import pooled_contrasts
-from analysis.factors import levels_of_arms
-from analysis.factors import terms
-from analysis.observations import observe
-from analysis.plan import StudyPlan
-from analysis.plan import read_plan
-from search_spaces.arms import build_arms
-from search_spaces.fractional import columns
-from search_spaces.fractional import confounded
-from search_spaces.study import Arms
+from ablative.analysis.pairing.factors import levels_of_arms
+from ablative.analysis.pairing.factors import terms
+from ablative.analysis.pairing.observations import observe
+from ablative.analysis.plan import StudyPlan
+from ablative.analysis.plan import read_plan
+from ablative.analysis.views.contrasts import contrasts_view
+from ablative.analysis.views.contrasts import pooled_contrasts
+from ablative.search_spaces.arms import build_arms
+from ablative.search_spaces.fractional import columns
+from ablative.search_spaces.fractional import confounded
+from ablative.search_spaces.study import Arms
+from ablative.trainables.config import TrialConfig
 from tests.helpers.results import StudyResults
 from tests.helpers.results import as_failed
-from trainables.config import TrialConfig
 
 FACTORS: dict[str, Any] = {
     "image": {"with": {"distillation.terms.image": 1.0}},

@@ -11,34 +11,34 @@ from xml.etree import ElementTree
 import altair as alt
 import pytest
 
-import analysis
-from analysis.claims import claims_view
-from analysis.effects import effects_view
-from analysis.figures import KINDS
-from analysis.figures import Figure
-from analysis.figures import study_figures
-from analysis.figures import write_figures
-from analysis.figures.cost import device_seconds
-from analysis.figures.drawing import DARK
-from analysis.figures.drawing import SEED_OPACITY
-from analysis.figures.drawing import rows_of
-from analysis.figures.drawing import specification
-from analysis.figures.drawing import svg
-from analysis.figures.forest import forest
-from analysis.figures.forest import forest_by_condition
-from analysis.figures.low_shot import low_shot
-from analysis.figures.search import parallel_coordinates
-from analysis.figures.search import slices
-from analysis.figures.shift import shift
-from analysis.findings import Findings
-from analysis.findings import against_controls
-from analysis.findings import strongest_first
-from analysis.observations import observe
-from analysis.plan import read_plan
-from analysis.trials import decoded
-from orchestrator.plan import study_text
-from orchestrator.records import Record
-from orchestrator.store import Store
+from ablative import analysis
+from ablative.analysis.pairing.observations import observe
+from ablative.analysis.plan import read_plan
+from ablative.analysis.showing.figures import KINDS
+from ablative.analysis.showing.figures import Figure
+from ablative.analysis.showing.figures import study_figures
+from ablative.analysis.showing.figures import write_figures
+from ablative.analysis.showing.figures.cost import device_seconds
+from ablative.analysis.showing.figures.drawing import DARK
+from ablative.analysis.showing.figures.drawing import SEED_OPACITY
+from ablative.analysis.showing.figures.drawing import rows_of
+from ablative.analysis.showing.figures.drawing import specification
+from ablative.analysis.showing.figures.drawing import svg
+from ablative.analysis.showing.figures.forest import forest
+from ablative.analysis.showing.figures.forest import forest_by_condition
+from ablative.analysis.showing.figures.low_shot import low_shot
+from ablative.analysis.showing.figures.search import parallel_coordinates
+from ablative.analysis.showing.figures.search import slices
+from ablative.analysis.showing.figures.shift import shift
+from ablative.analysis.showing.findings import Findings
+from ablative.analysis.showing.findings import against_controls
+from ablative.analysis.showing.findings import strongest_first
+from ablative.analysis.trials import decoded
+from ablative.analysis.views.claims import claims_view
+from ablative.analysis.views.effects import effects_view
+from ablative.orchestrator.storing.plan import study_text
+from ablative.orchestrator.storing.records import Record
+from ablative.orchestrator.storing.store import Store
 from tests.helpers.results import StudyResults
 from tests.helpers.simulated import NAIVE_EFFECT
 from tests.helpers.simulated import TOKENS_EFFECT
@@ -265,7 +265,7 @@ def test_heat_maps_of_a_factorial_design_hold_the_known_effects(tmp_path: Path) 
     store = Store.open(str(tmp_path))
     for record in run_all(queue):
         store.write(record)
-    store.write_study("simulated", study_text(study, queue.cells))
+    store.write_study("simulated", study_text(study, queue.plan()))
 
     drawn = {figure.name: figure for figure in study_figures(analysis.load(str(tmp_path)), "simulated")}
     cells = {(row["first"], row["second"]): row["mean"] for row in rows_of(drawn["factors"].specification)}

@@ -12,9 +12,9 @@ from datetime import datetime
 import pyarrow as pa
 import pytest
 
-from analysis import QueryError
-from analysis.formats import render
-from analysis.formats import text_table
+from ablative.analysis import QueryError
+from ablative.analysis.views.formats import render
+from ablative.analysis.views.formats import text_table
 
 ANSWER = pa.table(
     {

@@ -10,13 +10,13 @@ import numpy as np
 import optuna
 import pytest
 
-from analysis.importance import LEAST
-from analysis.importance import importance_view
-from analysis.plan import StudyPlan
-from analysis.plan import read_plan
-from orchestrator.records import Record
-from orchestrator.records import record_table
-from search_spaces.study import Search
+from ablative.analysis.plan import StudyPlan
+from ablative.analysis.plan import read_plan
+from ablative.analysis.views.importance import LEAST
+from ablative.analysis.views.importance import importance_view
+from ablative.orchestrator.storing.records import Record
+from ablative.orchestrator.storing.records import record_table
+from ablative.search_spaces.study import Search
 from tests.helpers.results import as_failed
 from tests.helpers.results import make_record
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.improvement import Improvement
-from analysis.improvement import improvements
-from analysis.improvement import performance_profile
-from analysis.improvement import profile_intervals
-from analysis.shapes import Strata
+from ablative.analysis.numbers.improvement import Improvement
+from ablative.analysis.numbers.improvement import improvements
+from ablative.analysis.numbers.improvement import performance_profile
+from ablative.analysis.numbers.improvement import profile_intervals
+from ablative.analysis.numbers.shapes import Strata
 
 RNG = np.random.default_rng(8)
 FIRST = RNG.integers(0, 9, size=(7, 4)) / 8 + 0.1

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from analysis.errors import AnalysisError
-from analysis.live_page import LivePage
-from analysis.live_page import ServedPage
-from orchestrator.store import Store
+from ablative.analysis.errors import AnalysisError
+from ablative.analysis.showing.live_page import LivePage
+from ablative.analysis.showing.live_page import ServedPage
+from ablative.orchestrator.storing.store import Store
 from tests.helpers.results import StudyResults
 from tests.helpers.results import as_failed
 

@@ -8,22 +8,22 @@ from typing import Any
 
 import pytest
 
-import analysis
-from analysis.claims import claims_view
-from analysis.contrasts import contrasts_view
-from analysis.effects import effects_view
-from analysis.effects import pooled_comparisons
-from analysis.grids import AT_WORST
-from analysis.grids import legend
-from analysis.grids import mark_of
-from analysis.grids import pooled_grid
-from analysis.losses import losses_of
-from analysis.observations import observe
-from analysis.plan import read_plan
-from analysis.sequential import clear_arms
-from analysis.tables import results_table
-from analysis.verdicts import judge
-from orchestrator.records import Record
+from ablative import analysis
+from ablative.analysis.pairing.losses import losses_of
+from ablative.analysis.pairing.observations import observe
+from ablative.analysis.pairing.verdicts import judge
+from ablative.analysis.plan import read_plan
+from ablative.analysis.showing.grids import AT_WORST
+from ablative.analysis.showing.grids import legend
+from ablative.analysis.showing.grids import mark_of
+from ablative.analysis.showing.grids import pooled_grid
+from ablative.analysis.showing.tables import results_table
+from ablative.analysis.views.claims import claims_view
+from ablative.analysis.views.contrasts import contrasts_view
+from ablative.analysis.views.effects import effects_view
+from ablative.analysis.views.effects import pooled_comparisons
+from ablative.analysis.views.sequential import clear_arms
+from ablative.orchestrator.storing.records import Record
 from tests.helpers.results import StudyResults
 from tests.helpers.results import as_failed
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-import analysis
-from analysis.compare import compared
-from orchestrator.records import Record
+from ablative import analysis
+from ablative.analysis.views.compare import compared
+from ablative.orchestrator.storing.records import Record
 from tests.helpers.results import StudyResults
 
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.paired_tests import mcnemar_p_value
-from analysis.paired_tests import mixed_bootstrap_interval
-from analysis.paired_tests import wilcoxon_p_value
-from analysis.paired_tests import wilcoxon_p_values
+from ablative.analysis.numbers.paired_tests import mcnemar_p_value
+from ablative.analysis.numbers.paired_tests import mixed_bootstrap_interval
+from ablative.analysis.numbers.paired_tests import wilcoxon_p_value
+from ablative.analysis.numbers.paired_tests import wilcoxon_p_values
 
 
 def test_wilcoxon_is_scipys_and_exact_for_few_pairs() -> None:

@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-import analysis
-from analysis.paper_forms import FORMS
-from analysis.paper_forms import written
-from analysis.paper_latex import Column
-from analysis.paper_latex import latex
-from analysis.paper_table import PaperTable
-from analysis.paper_table import paper_table
-from orchestrator.records import Record
-from orchestrator.store import Store
+from ablative import analysis
+from ablative.analysis.showing.paper_forms import FORMS
+from ablative.analysis.showing.paper_forms import written
+from ablative.analysis.showing.paper_latex import Column
+from ablative.analysis.showing.paper_latex import latex
+from ablative.analysis.showing.paper_table import PaperTable
+from ablative.analysis.showing.paper_table import paper_table
+from ablative.orchestrator.storing.records import Record
+from ablative.orchestrator.storing.store import Store
 from tests.helpers.results import StudyResults
 from tests.helpers.results import as_failed
 

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from scipy.stats import binom
 
-from analysis.power import Tally
-from analysis.power_table import power_table
-from analysis.power_table import power_values
-from analysis.statistics import binomial_interval
+from ablative.analysis.numbers.statistics import binomial_interval
+from ablative.analysis.showing.power_table import power_table
+from ablative.analysis.showing.power_table import power_values
+from ablative.analysis.views.power import Tally
 from tests.helpers.results import StudyResults
 
 EFFECT = {"clip_td": 0.1, "naive_distillation": -0.1}

@@ -7,10 +7,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from analysis.plan import read_plan
-from analysis.profiles import BARS
-from analysis.profiles import profiles_view
-from orchestrator.records import Record
+from ablative.analysis.plan import read_plan
+from ablative.analysis.views.profiles import BARS
+from ablative.analysis.views.profiles import profiles_view
+from ablative.orchestrator.storing.records import Record
 from tests.helpers.results import StudyResults
 
 STUDY = StudyResults(effect={"clip_td": 0.1}, conditions={"task.name": ["snli_ve", "vqa"]})

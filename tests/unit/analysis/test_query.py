@@ -9,13 +9,12 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-import analysis
-from analysis import QueryError
-from analysis import Results
-from analysis.named_queries import named_queries
-from analysis.named_queries import sql_of
-from analysis.query import ask
-from analysis.query import run_query
+from ablative import analysis
+from ablative.analysis import QueryError
+from ablative.analysis import Results
+from ablative.analysis.views.named_queries import named_queries
+from ablative.analysis.views.named_queries import sql_of
+from ablative.analysis.views.query import run_query
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +33,7 @@ def test_the_default_answers_with_the_headline_effects(store_uri: str) -> None:
 def test_the_documented_question_is_answered(results: Results) -> None:
     sql = "select arm, data_fraction, mean, ci_low, ci_high from effects where split = 'test' order by 1, 2"
 
-    rows = ask(results, sql).to_pylist()
+    rows = results.answer(sql).to_pylist()
 
     assert rows[0].keys() == {"arm", "data_fraction", "mean", "ci_low", "ci_high"}
 
@@ -44,7 +43,7 @@ def test_views_can_be_joined_and_metrics_are_quoted_columns(results: Results) ->
              from trials t join curves c using (trial_id)
              where t.counts and t.phase = 'confirm' group by 1 order by 1"""
 
-    rows = ask(results, sql).to_pylist()
+    rows = results.answer(sql).to_pylist()
 
     assert [row["points"] for row in rows] == [4 * 13, 4 * 14, 4 * 14]
 
@@ -52,25 +51,25 @@ def test_views_can_be_joined_and_metrics_are_quoted_columns(results: Results) ->
 @pytest.mark.parametrize("name", named_queries())
 def test_every_named_query_says_what_it_answers_and_runs(results: Results, name: str) -> None:
     assert named_queries()[name].endswith(".")
-    ask(results, sql_of(name))
+    results.answer(sql_of(name))
 
 
 @pytest.mark.parametrize("name", ["contrasts", "factors"])
 def test_a_named_query_of_contrasts_makes_only_those_that_it_shows(store_uri: str, name: str) -> None:
     loaded = analysis.load(store_uri, "small")
 
-    shown = ask(loaded, sql_of(name)).to_pylist()
+    shown = loaded.answer(sql_of(name)).to_pylist()
 
     assert "contrasts" not in vars(loaded)
     primary = "family = 'pooled' and is_headline"
-    expected = ask(loaded, f"select * from contrasts where {primary}")
-    assert ask(loaded, "select * from primary_contrasts").equals(expected)
+    expected = loaded.answer(f"select * from contrasts where {primary}")
+    assert loaded.answer("select * from primary_contrasts").equals(expected)
     kind = "=" if name == "contrasts" else "<>"
-    assert len(shown) == ask(loaded, f"from contrasts where {primary} and kind {kind} 'arms'").num_rows
+    assert len(shown) == loaded.answer(f"from contrasts where {primary} and kind {kind} 'arms'").num_rows
 
 
 def test_the_best_setting_of_each_cell_comes_with_its_seeds_and_trials(results: Results) -> None:
-    rows = ask(results, sql_of("best")).to_pylist()
+    rows = results.answer(sql_of("best")).to_pylist()
 
     assert len(rows) == len({(row["arm"], row["condition"]) for row in rows}) == 6
     for row in rows:
@@ -80,24 +79,23 @@ def test_the_best_setting_of_each_cell_comes_with_its_seeds_and_trials(results: 
 
 
 def test_studies_and_cells_agree_with_the_trials(results: Results) -> None:
-    (study,) = ask(results, "select * from studies").to_pylist()
-    (counted,) = ask(
-        results,
+    (study,) = results.answer("select * from studies").to_pylist()
+    (counted,) = results.answer(
         """select count(*) filter (status = 'completed') as completed, count(*) filter (status = 'failed') as failed
            from (select distinct trial_id, status from trials where counts)""",
     ).to_pylist()
     assert (study["completed"], study["failed"]) == (counted["completed"], counted["failed"])
-    cells = ask(results, "select sum(confirm_recorded) as confirm from cells").to_pylist()
-    confirm = ask(results, "select count(*) as n from trials where counts and phase = 'confirm'").to_pylist()
+    cells = results.answer("select sum(confirm_recorded) as confirm from cells").to_pylist()
+    confirm = results.answer("select count(*) as n from trials where counts and phase = 'confirm'").to_pylist()
     assert cells[0]["confirm"] == confirm[0]["n"]
 
 
 def test_failures_have_their_last_line_and_costs_leave_out_what_others_paid(results: Results) -> None:
-    failures = ask(results, "select * from failures").to_pylist()
+    failures = results.answer("select * from failures").to_pylist()
     assert failures
     assert all(row["cause"] != "none" and "\n" not in row["error"] for row in failures)
-    (costs,) = ask(results, "select sum(trials)::bigint as n from costs").to_pylist()
-    (own,) = ask(results, "select count(*) as n from trials where source_study = ''").to_pylist()
+    (costs,) = results.answer("select sum(trials)::bigint as n from costs").to_pylist()
+    (own,) = results.answer("select count(*) as n from trials where source_study = ''").to_pylist()
     assert costs["n"] == own["n"]
 
 
@@ -105,7 +103,7 @@ def test_failures_have_their_last_line_and_costs_leave_out_what_others_paid(resu
                                  "with a as (select 1 as x) select * from a",
                                  "pivot trials on arm using count(*) group by phase"])  # fmt: skip
 def test_every_kind_of_reading_statement_is_allowed(results: Results, sql: str) -> None:
-    assert ask(results, sql).num_rows > 0
+    assert results.answer(sql).num_rows > 0
 
 
 @pytest.mark.parametrize(
@@ -138,7 +136,7 @@ def test_every_kind_of_reading_statement_is_allowed(results: Results, sql: str) 
 )
 def test_writing_files_settings_and_variables_are_refused(results: Results, sql: str) -> None:
     with pytest.raises(QueryError, match="SQL: "):
-        ask(results, sql)
+        results.answer(sql)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +152,7 @@ def test_writing_files_settings_and_variables_are_refused(results: Results, sql:
 )  # fmt: skip
 def test_a_misspelt_column_or_view_is_answered_with_the_nearest(results: Results, sql: str, said: str) -> None:
     with pytest.raises(QueryError) as caught:
-        ask(results, sql)
+        results.answer(sql)
 
     assert f"SQL: {said}" in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -168,8 +166,8 @@ def test_what_is_explained_must_be_a_question_too(
     for statement in (*written, "create table x as select 1"):
         for explain in ("explain", "explain analyze", "/* a */ EXPLAIN -- b\n analyze", "explain (analyze)"):
             with pytest.raises(QueryError, match="SQL: "):
-                ask(results, f"{explain} {statement}")
-    assert ask(results, "explain analyze select count(*) from trials").num_rows == 1
+                results.answer(f"{explain} {statement}")
+    assert results.answer("explain analyze select count(*) from trials").num_rows == 1
 
     assert list(tmp_path.rglob("*")) == []
 
@@ -183,28 +181,28 @@ def test_no_folder_is_open_to_sql_not_even_for_temporary_files(
     (hidden / "secret.csv").write_text("word\nabracadabra\n")
     for reader in ("read_csv", "read_text", "read_blob", "glob"):
         with pytest.raises(QueryError, match="only the views can be read"):
-            ask(results, f"select * from {reader}('{hidden}/secret.csv')")
+            results.answer(f"select * from {reader}('{hidden}/secret.csv')")
 
 
 def test_a_statement_without_end_is_interrupted(results: Results) -> None:
     endless = "select sum(a.range * b.range) from range(100000000) a, range(100000000) b"
 
     with pytest.raises(QueryError, match=r"no answer after 0\.2 s; .*--timeout SECONDS"):
-        ask(results, endless, timeout=0.2)
+        results.answer(endless, timeout=0.2)
     with pytest.raises(QueryError, match=r"no answer after 0\.2 s"):  # its rows come, and do not end
-        ask(
-            results, "select a.range from range(100000000) a, range(100000000) b where a.range < -b.range", timeout=0.2
+        results.answer(
+            "select a.range from range(100000000) a, range(100000000) b where a.range < -b.range", timeout=0.2
         )
 
 
 def test_a_statement_without_bound_is_told_that_it_takes_too_much_memory(
     results: Results, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("analysis.sql.MEMORY_GB", 0.02)
+    monkeypatch.setattr("ablative.analysis.views.sql.MEMORY_GB", 0.02)
     with pytest.raises(QueryError, match=r"needs more than 0\.02 GB of memory; .*aggregate"):
-        ask(results, "select list(range) from range(100000000)")
+        results.answer("select list(range) from range(100000000)")
     with pytest.raises(QueryError, match=r"answer has more than 0\.02 GB; .*aggregate"):
-        ask(results, "select range from range(100000000)")
+        results.answer("select range from range(100000000)")
 
 
 def test_parquet_is_a_parquet_file(store_uri: str) -> None:

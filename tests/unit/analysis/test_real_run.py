@@ -6,14 +6,13 @@ from pathlib import Path
 
 import pytest
 
-import analysis
-from analysis.query import ask
-from analysis.report import write_report
-from analysis.tables import results_table
-from orchestrator.display import QuietDisplay
-from orchestrator.inline import InlineExecutor
-from orchestrator.run import run_study
-from orchestrator.store import Store
+from ablative import analysis
+from ablative.analysis.showing.report import write_report
+from ablative.analysis.showing.tables import results_table
+from ablative.orchestrator.driving.inline import InlineExecutor
+from ablative.orchestrator.driving.run import run_study
+from ablative.orchestrator.showing.display import QuietDisplay
+from ablative.orchestrator.storing.store import Store
 from tests.helpers.simulated import NAIVE_EFFECT
 from tests.helpers.simulated import TOKENS_EFFECT
 from tests.helpers.simulated import SimulatedTrainable
@@ -39,7 +38,7 @@ def test_the_known_effects_come_back_through_store_and_views(uri: str) -> None:
     sql = """select arm, difference, diff_ci_low, diff_ci_high, n_pairs, failed, missing, verdict from effects
              where family = 'pooled' and metric = 'test/accuracy' and not is_reference order by difference"""
 
-    naive, tokens = ask(analysis.load(uri, "simulated"), sql).to_pylist()
+    naive, tokens = analysis.load(uri, "simulated").answer(sql).to_pylist()
 
     for row, arm, effect in ((naive, "naive", NAIVE_EFFECT), (tokens, "tokens", NAIVE_EFFECT + TOKENS_EFFECT)):
         assert (row["arm"], row["verdict"]) == (arm, "better")
@@ -50,7 +49,7 @@ def test_the_known_effects_come_back_through_store_and_views(uri: str) -> None:
 
 def test_kept_predictions_are_compared_example_by_example(uri: str) -> None:
     """The simulated trainable predicts the same for every arm, so no two models disagree."""
-    rows = ask(analysis.load(uri), "select * from disagreements").to_pylist()
+    rows = analysis.load(uri).answer("select * from disagreements").to_pylist()
 
     assert len(rows) == 2 * 2 * (1 + 7)  # arms, fractions, all seeds and each that is completed
     for row in rows:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-import analysis
-from analysis.report import write_report
+from ablative import analysis
+from ablative.analysis.showing.report import write_report
 from tests.unit.analysis.conftest import HOSTILE
 from tests.unit.analysis.conftest import TRACEBACK
 

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-import analysis
-from orchestrator.store import Store
+from ablative import analysis
+from ablative.orchestrator.storing.store import Store
+from ablative.trainables.job import Prediction
 from tests.helpers.results import StudyResults
 from tests.helpers.simulated import make_queue
 from tests.helpers.simulated import make_study
 from tests.helpers.simulated import run_all
-from trainables.job import Prediction
 
 
 def test_all_views_of_all_studies_are_arrow_tables(store_uri: str) -> None:
@@ -82,8 +82,9 @@ def test_columns_that_studies_type_differently_become_text(tmp_path: Path) -> No
 
 def test_analysis_imports_neither_ray_nor_torch() -> None:
     program = (
-        "import sys, analysis, analysis.query, analysis.tables, analysis.report; "
-        "print([name for name in ('ray', 'torch', 'cluster', 'trainables.trial') if name in sys.modules])"
+        "import sys; from ablative.analysis.showing import report, tables; from ablative.analysis.views import query;"
+        "heavy = ('ray', 'torch', 'ablative.cluster', 'ablative.trainables.trial');"
+        "print([name for name in heavy if name in sys.modules])"
     )
 
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)

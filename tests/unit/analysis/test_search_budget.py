@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from analysis.search_budget import expected_best
+from ablative.analysis.numbers.search_budget import expected_best
 
 VALUES = np.array([0.31, 0.5, 0.5, 0.72, 0.1, 0.44])
 BUDGETS = np.arange(1, 7)

@@ -3,13 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from analysis.errors import AnalysisError
-from analysis.plan import read_plan
-from analysis.seeds_needed import pairs_for
-from analysis.seeds_needed import power_of
-from analysis.seeds_needed import seeds_needed
-from analysis.statistics import binomial_interval
-from analysis.statistics import sign_flip_p_value
+from ablative.analysis.errors import AnalysisError
+from ablative.analysis.numbers.statistics import binomial_interval
+from ablative.analysis.numbers.statistics import sign_flip_p_value
+from ablative.analysis.plan import read_plan
+from ablative.analysis.views.seeds_needed import pairs_for
+from ablative.analysis.views.seeds_needed import power_of
+from ablative.analysis.views.seeds_needed import seeds_needed
 from tests.helpers.results import StudyResults
 
 

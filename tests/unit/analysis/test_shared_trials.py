@@ -6,20 +6,20 @@ from typing import Any
 
 import pytest
 
-import analysis
-from analysis.budgets import budgets_view
-from analysis.figures.learning import learning_curves
-from analysis.figures.trade_off import trade_off
-from analysis.sequential import clear_arms
-from analysis.trials import decoded
-from orchestrator.costs import expected_cost
-from orchestrator.display import QuietDisplay
-from orchestrator.inline import InlineExecutor
-from orchestrator.recorded import Recorded
-from orchestrator.recorded import search_history
-from orchestrator.run import run_study
-from orchestrator.standing import standing
-from orchestrator.store import Store
+from ablative import analysis
+from ablative.analysis.showing.figures.learning import learning_curves
+from ablative.analysis.showing.figures.trade_off import trade_off
+from ablative.analysis.trials import decoded
+from ablative.analysis.views.budgets import budgets_view
+from ablative.analysis.views.sequential import clear_arms
+from ablative.orchestrator.deciding.costs import expected_cost
+from ablative.orchestrator.deciding.recorded import Recorded
+from ablative.orchestrator.deciding.recorded import search_history
+from ablative.orchestrator.driving.inline import InlineExecutor
+from ablative.orchestrator.driving.run import run_study
+from ablative.orchestrator.showing.display import QuietDisplay
+from ablative.orchestrator.showing.standing import standing
+from ablative.orchestrator.storing.store import Store
 from tests.helpers.simulated import SimulatedTrainable
 from tests.helpers.simulated import make_experiment
 from tests.helpers.simulated import make_queue

@@ -7,12 +7,11 @@ from typing import Any
 
 import pytest
 
-import analysis
-from analysis import Results
-from analysis.query import ask
-from orchestrator.plan import planned
-from orchestrator.plan import study_content
-from orchestrator.store import Store
+from ablative import analysis
+from ablative.analysis import Results
+from ablative.orchestrator.deciding.planned import planned
+from ablative.orchestrator.storing.plan import study_content
+from ablative.orchestrator.storing.store import Store
 from tests.helpers.simulated import NAIVE_EFFECT
 from tests.helpers.simulated import TOKENS_EFFECT
 from tests.helpers.simulated import make_queue
@@ -45,7 +44,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
 
 
 def rows(results: Results, sql: str) -> list[dict[str, Any]]:
-    return list(ask(results, sql).to_pylist())
+    return list(results.answer(sql).to_pylist())
 
 
 def test_main_effects_are_those_that_were_put_in_and_no_interaction_is_seen(results: Results) -> None:

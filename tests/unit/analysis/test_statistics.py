@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from analysis.statistics import DRAWS
-from analysis.statistics import EXACT_LIMIT
-from analysis.statistics import benjamini_hochberg
-from analysis.statistics import corrected
-from analysis.statistics import holm
-from analysis.statistics import sign_flip_p_value
-from analysis.statistics import t_interval
-from search_spaces.spending import pairs_needed
+from ablative.analysis.numbers.statistics import DRAWS
+from ablative.analysis.numbers.statistics import EXACT_LIMIT
+from ablative.analysis.numbers.statistics import benjamini_hochberg
+from ablative.analysis.numbers.statistics import corrected
+from ablative.analysis.numbers.statistics import holm
+from ablative.analysis.numbers.statistics import sign_flip_p_value
+from ablative.analysis.numbers.statistics import t_interval
+from ablative.search_spaces.spending import pairs_needed
 
 
 def rng(seed: int = 0) -> np.random.Generator:

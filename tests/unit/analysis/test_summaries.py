@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from analysis.summaries import interquartile_mean
-from analysis.summaries import mean
-from analysis.summaries import median
+from ablative.analysis.numbers.summaries import interquartile_mean
+from ablative.analysis.numbers.summaries import mean
+from ablative.analysis.numbers.summaries import median
 
 ODD_ONE = np.array([0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 1000.0])
 

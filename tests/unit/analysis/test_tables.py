@@ -7,20 +7,20 @@ from pathlib import Path
 
 import pytest
 
-import analysis
-from analysis.condition_grids import condition_grids
-from analysis.effects import effects_view
-from analysis.findings import against_controls
-from analysis.grids import control_grids
-from analysis.grids import headline_rows
-from analysis.grids import legend
-from analysis.grids import marked_cells
-from analysis.grids import pooled_grid
-from analysis.grids import shortfall
-from analysis.observations import observe
-from analysis.plan import read_plan
-from analysis.tables import effects_table
-from analysis.tables import folded
+from ablative import analysis
+from ablative.analysis.pairing.observations import observe
+from ablative.analysis.plan import read_plan
+from ablative.analysis.showing.condition_grids import condition_grids
+from ablative.analysis.showing.findings import against_controls
+from ablative.analysis.showing.grids import control_grids
+from ablative.analysis.showing.grids import headline_rows
+from ablative.analysis.showing.grids import legend
+from ablative.analysis.showing.grids import marked_cells
+from ablative.analysis.showing.grids import pooled_grid
+from ablative.analysis.showing.grids import shortfall
+from ablative.analysis.showing.tables import effects_table
+from ablative.analysis.showing.tables import folded
+from ablative.analysis.views.effects import effects_view
 from tests.helpers.results import StudyResults
 from tests.unit.analysis.conftest import HOSTILE
 

@@ -7,10 +7,10 @@ import math
 
 import pyarrow as pa
 
-from analysis.trials import decoded
-from orchestrator.flat_trials import trials_view
-from orchestrator.flat_trials import typed_column
-from orchestrator.records import record_table
+from ablative.analysis.trials import decoded
+from ablative.orchestrator.storing.flat_trials import trials_view
+from ablative.orchestrator.storing.flat_trials import typed_column
+from ablative.orchestrator.storing.records import record_table
 from tests.helpers.results import make_record
 
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from cluster.board import ANY
-from cluster.board import Board
-from cluster.board import GroupReplaced
-from trainables.config import TrialConfig
-from trainables.job import CurvePoint
-from trainables.job import TrialJob
-from trainables.job import TrialOutcome
+from ablative.cluster.board import ANY
+from ablative.cluster.board import Board
+from ablative.cluster.board import GroupReplaced
+from ablative.trainables.config import TrialConfig
+from ablative.trainables.job import CurvePoint
+from ablative.trainables.job import TrialJob
+from ablative.trainables.job import TrialOutcome
 
 COMPLETED = TrialOutcome(status="completed", metrics={"val/accuracy": 0.5})
 FAILED = TrialOutcome(status="failed", cause="out_of_memory", error="MemoryError")
@@ -246,7 +246,7 @@ def test_a_worn_group_is_sent_home_and_the_next_takes_over(worn: str) -> None:
 
 def test_a_trial_that_hangs_beyond_its_time_is_ended_with_its_group(monkeypatch: pytest.MonkeyPatch) -> None:
     killed: list[str] = []
-    monkeypatch.setattr("cluster.board.end_worker", killed.append)
+    monkeypatch.setattr("ablative.cluster.board.end_worker", killed.append)
 
     async def scene() -> None:
         board = Board(grace_s=0.01)

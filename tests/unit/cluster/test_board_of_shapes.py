@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from cluster.board import Board
-from cluster.capacity import Shape
-from cluster.placement import Premises
+from ablative.cluster.board import Board
+from ablative.cluster.capacity import Shape
+from ablative.cluster.placement import Premises
 from tests.unit.cluster.test_board import COMPLETED
 from tests.unit.cluster.test_board import FAILED
 from tests.unit.cluster.test_board import job

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 import pytest
 
-from cluster.capacity import Amounts
-from cluster.capacity import Room
-from cluster.capacity import capacity
-from cluster.capacity import require
-from cluster.capacity import shape_of
-from orchestrator.errors import ClusterError
-from search_spaces.study import Resources
+from ablative.cluster.capacity import Amounts
+from ablative.cluster.capacity import Room
+from ablative.cluster.capacity import capacity
+from ablative.cluster.capacity import require
+from ablative.cluster.capacity import shape_of
+from ablative.orchestrator.errors import ClusterError
+from ablative.search_spaces.study import Resources
 
 
 def at_once(resources: Resources, nodes: Sequence[Amounts], largest: Amounts | None = None) -> int:

@@ -6,18 +6,18 @@ from typing import get_args
 
 import pytest
 
-from trainables.job import Cause
+from ablative.trainables.job import Cause
 
 ray_exceptions = pytest.importorskip("ray.exceptions")
 
-from cluster.failures import MEANINGS  # noqa: E402
-from cluster.failures import POLICIES  # noqa: E402
-from cluster.failures import cause_of  # noqa: E402
-from cluster.failures import cause_of_run  # noqa: E402
-from cluster.failures import meaning_of  # noqa: E402
-from cluster.failures import policy_of  # noqa: E402
-from cluster.failures import said  # noqa: E402
-from cluster.failures import worst  # noqa: E402
+from ablative.cluster.failures import MEANINGS  # noqa: E402
+from ablative.cluster.failures import POLICIES  # noqa: E402
+from ablative.cluster.failures import cause_of  # noqa: E402
+from ablative.cluster.failures import cause_of_run  # noqa: E402
+from ablative.cluster.failures import meaning_of  # noqa: E402
+from ablative.cluster.failures import policy_of  # noqa: E402
+from ablative.cluster.failures import said  # noqa: E402
+from ablative.cluster.failures import worst  # noqa: E402
 
 
 def _exceptions(module: str, base: type[Exception]) -> set[str]:

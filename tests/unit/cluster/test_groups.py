@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from cluster import groups
-from cluster.board import ANY
-from cluster.capacity import Shape
-from cluster.capacity import shape_of
-from search_spaces.study import Resources
-from trainables.config import TrialConfig
-from trainables.job import TrialJob
+from ablative.cluster import groups
+from ablative.cluster.board import ANY
+from ablative.cluster.capacity import Shape
+from ablative.cluster.capacity import shape_of
+from ablative.search_spaces.study import Resources
+from ablative.trainables.config import TrialConfig
+from ablative.trainables.job import TrialJob
 
 PLAIN = shape_of(Resources())
 

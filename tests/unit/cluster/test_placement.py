@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster.capacity import Shape
-from cluster.placement import Change
-from cluster.placement import Premises
-from cluster.placement import Seat
-from cluster.placement import next_change
+from ablative.cluster.capacity import Shape
+from ablative.cluster.placement import Change
+from ablative.cluster.placement import Premises
+from ablative.cluster.placement import Seat
+from ablative.cluster.placement import next_change
 
 A = Shape(workers=1, each=(("CPU", 1.0),))
 B = Shape(workers=2, each=(("CPU", 1.0),))

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from cluster.startup import BELOW
-from cluster.startup import LONGEST_SOCKET
-from cluster.startup import Machine
-from cluster.startup import reason_of
-from cluster.startup import remedy
-from cluster.startup import short_folder
-from cluster.startup import too_long
+from ablative.cluster.startup import BELOW
+from ablative.cluster.startup import LONGEST_SOCKET
+from ablative.cluster.startup import Machine
+from ablative.cluster.startup import reason_of
+from ablative.cluster.startup import remedy
+from ablative.cluster.startup import short_folder
+from ablative.cluster.startup import too_long
 
 QUIET = Machine(folder="/tmp", free=1e11, load=0.4, processors=2)
 LONG = "/scratch/" + "job/" * 20

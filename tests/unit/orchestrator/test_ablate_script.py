@@ -14,9 +14,12 @@ SCRIPT = ROOT / "orchestrator" / "ablate.py"
 
 
 def _run(script: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     command = [sys.executable, str(script), *arguments]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(command, cwd=folder, env=_environment(), capture_output=True, text=True, check=False)
+
+
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
 
 
 def test_the_script_runs_from_the_checkout(tmp_path: Path) -> None:
@@ -28,10 +31,11 @@ def test_the_script_runs_from_the_checkout(tmp_path: Path) -> None:
 def test_the_script_runs_alone_beside_modules_that_would_hide_others(tmp_path: Path) -> None:
     alone = tmp_path / "ablate.py"
     shutil.copy(SCRIPT, alone)
-    for name in ("queue", "yaml", "click", "orchestrator", "search_spaces"):
+    for name in ("queue", "yaml", "click", "ablative", "orchestrator", "search_spaces"):
         (tmp_path / f"{name}.py").write_text("raise RuntimeError('hidden')\n")
-    code = "import importlib.util; print(bool(importlib.util.find_spec('orchestrator')))"
-    installed = subprocess.run([sys.executable, "-c", code], cwd="/", capture_output=True, text=True, check=True)
+    code = "import importlib.util; print(bool(importlib.util.find_spec('ablative')))"
+    command = [sys.executable, "-c", code]
+    installed = subprocess.run(command, cwd="/", env=_environment(), capture_output=True, text=True, check=True)
     if installed.stdout.strip() != "True":
         pytest.skip("the package is not installed in this environment")
 
@@ -41,10 +45,10 @@ def test_the_script_runs_alone_beside_modules_that_would_hide_others(tmp_path: P
 
 
 def test_the_script_joins_a_running_cluster_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
-    from orchestrator import ablate
+    from ablative.orchestrator import ablate
 
     seen: list[str] = []
-    monkeypatch.setattr("orchestrator.cli.main", lambda: seen.append(os.environ["ABLATE_ADDRESS"]))
+    monkeypatch.setattr("ablative.orchestrator.commands.cli.main", lambda: seen.append(os.environ["ABLATE_ADDRESS"]))
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setenv("ABLATE_ADDRESS", "auto")
     ablate.main()

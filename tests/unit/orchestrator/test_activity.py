@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.activity import Activity
-from orchestrator.activity import Pace
+from ablative.orchestrator.showing.activity import Activity
+from ablative.orchestrator.showing.activity import Pace
 
 
 class FakeClock:

@@ -8,10 +8,10 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from orchestrator.arguments import is_study
-from orchestrator.arguments import one_study
-from orchestrator.arguments import told_apart
-from orchestrator.cli import ablate
+from ablative.orchestrator.commands.arguments import is_study
+from ablative.orchestrator.commands.arguments import one_study
+from ablative.orchestrator.commands.arguments import told_apart
+from ablative.orchestrator.commands.cli import ablate
 
 WRONG = "study: wrong\nquestion: Is it looked at?\nbase: {task: {name: nowhere}}\n"
 

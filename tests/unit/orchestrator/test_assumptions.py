@@ -3,21 +3,21 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from orchestrator import composition
-from orchestrator.assumptions import AssumptionError
-from orchestrator.assumptions import Assumptions
-from orchestrator.assumptions import arm_sizes
-from orchestrator.assumptions import read_effects
-from orchestrator.assumptions import trainable_for
-from orchestrator.initial_settings import value_at_share
-from orchestrator.trials import with_parameters
-from search_spaces.design import cells
-from search_spaces.domains import Choice
-from search_spaces.space import draw
+from ablative.orchestrator.commands import composition
+from ablative.orchestrator.deciding.initial_settings import value_at_share
+from ablative.orchestrator.simulating.assumptions import AssumptionError
+from ablative.orchestrator.simulating.assumptions import Assumptions
+from ablative.orchestrator.simulating.assumptions import arm_sizes
+from ablative.orchestrator.simulating.assumptions import read_effects
+from ablative.orchestrator.simulating.assumptions import trainable_for
+from ablative.orchestrator.trials import with_parameters
+from ablative.search_spaces.design import cells
+from ablative.search_spaces.domains import Choice
+from ablative.search_spaces.space import draw
+from ablative.trainables.config import TrialConfig
+from ablative.trainables.config import canonical
 from tests.helpers.simulated import make_study
 from tests.helpers.study_text import load
-from trainables.config import TrialConfig
-from trainables.config import canonical
 
 LEAVE_ONE_OUT = """
 study: parts

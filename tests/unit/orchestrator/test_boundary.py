@@ -14,9 +14,9 @@ import pytest
 from click.testing import CliRunner
 from click.testing import Result
 
-from orchestrator.boundary import boundary
-from orchestrator.boundary import if_stopped
-from orchestrator.cli import ablate
+from ablative.orchestrator.commands.boundary import boundary
+from ablative.orchestrator.commands.boundary import if_stopped
+from ablative.orchestrator.commands.cli import ablate
 
 
 def _run(action: Callable[[], None]) -> Result:

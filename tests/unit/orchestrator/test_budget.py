@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.budget import Spending
-from orchestrator.budget import device_seconds
-from orchestrator.errors import BudgetError
+from ablative.orchestrator.driving.budget import Spending
+from ablative.orchestrator.driving.budget import device_seconds
+from ablative.orchestrator.errors import BudgetError
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.checkpoints import Checkpoints
-from orchestrator.checkpoints import link
-from orchestrator.errors import StoreError
-from orchestrator.store import Store
-from trainables.errors import Hindered
+from ablative.orchestrator.errors import StoreError
+from ablative.orchestrator.storing.checkpoints import Checkpoints
+from ablative.orchestrator.storing.checkpoints import link
+from ablative.orchestrator.storing.store import Store
+from ablative.trainables.errors import Hindered
 
 
 def test_a_checkpoint_is_replaced_found_and_removed(tmp_path: Path) -> None:

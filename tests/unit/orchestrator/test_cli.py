@@ -11,17 +11,17 @@ from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 from click.testing import Result
 
-from orchestrator import composition
-from orchestrator.cli import ablate
-from orchestrator.errors import ClusterError
-from orchestrator.inline import InlineExecutor
-from orchestrator.store import Store
-from orchestrator.store import compaction_key
-from search_spaces.study import Study
+from ablative.orchestrator.commands import composition
+from ablative.orchestrator.commands.cli import ablate
+from ablative.orchestrator.driving.inline import InlineExecutor
+from ablative.orchestrator.errors import ClusterError
+from ablative.orchestrator.storing.store import Store
+from ablative.orchestrator.storing.store import compaction_key
+from ablative.search_spaces.study import Study
+from ablative.trainables.config import IDENTITY_VERSION
+from ablative.trainables.errors import MissingData
 from tests.helpers.simulated import SimulatedTrainable
 from tests.helpers.simulated import make_inputs
-from trainables.config import IDENTITY_VERSION
-from trainables.errors import MissingData
 
 STUDY = """
 study: little
@@ -153,7 +153,7 @@ def test_ctrl_c_says_that_the_same_command_goes_on(command: Command, monkeypatch
     def interrupted(*arguments: object, **options: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("orchestrator.run.run_study", interrupted)
+    monkeypatch.setattr("ablative.orchestrator.driving.run.run_study", interrupted)
     result = command("run", "little.yaml")
     assert result.exit_code == 130
     assert "the same command goes on" in result.stderr
@@ -231,7 +231,7 @@ def test_plan_counts_what_is_recorded_and_owed_and_changes_nothing(command: Comm
 def test_plan_of_missing_data_counts_and_says_what_is_missing(
     command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from orchestrator.inputs import Inputs
+    from ablative.orchestrator.inputs import Inputs
 
     def digests(config: object) -> tuple[str, str, str]:
         raise MissingData("expected data/vcr/train.jsonl")
@@ -360,8 +360,8 @@ def test_data_is_built_and_shown(command: Command, monkeypatch: pytest.MonkeyPat
 def test_the_plan_tells_records_of_other_code(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     assert command("run", "little.yaml").exit_code == 0
     assert "recorded by other code" not in command("plan", "little.yaml").output
-    monkeypatch.setattr("orchestrator.trials.IDENTITY_VERSION", IDENTITY_VERSION + 1)
-    monkeypatch.setattr("orchestrator.earlier.IDENTITY_VERSION", IDENTITY_VERSION + 1)
+    monkeypatch.setattr("ablative.orchestrator.trials.IDENTITY_VERSION", IDENTITY_VERSION + 1)
+    monkeypatch.setattr("ablative.orchestrator.deciding.earlier.IDENTITY_VERSION", IDENTITY_VERSION + 1)
     told = command("plan", "little.yaml").output
     assert "of 8 earlier records of this study 8 were recorded by other code" in told
     assert "0 trials recorded" in told

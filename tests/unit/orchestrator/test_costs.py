@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.costs import expected_cost
-from orchestrator.records import Record
+from ablative.orchestrator.deciding.costs import expected_cost
+from ablative.orchestrator.storing.records import Record
 from tests.helpers.simulated import make_queue
 from tests.helpers.simulated import make_study
 from tests.helpers.simulated import run_all

@@ -11,15 +11,15 @@ import pytest
 from click.testing import CliRunner
 from click.testing import Result
 
-from orchestrator.cli import ablate
+from ablative.orchestrator.commands.cli import ablate
+from ablative.trainables.data.load import load_split
+from ablative.trainables.data.stored import StoredExamples
+from ablative.trainables.data.subsets import subset
 from tests.unit.trainables.real_layouts import draw_pictures
 from tests.unit.trainables.real_layouts import make_snli_ve
 from tests.unit.trainables.real_layouts import make_vcr
 from tests.unit.trainables.real_layouts import snli_ve_row
 from tests.unit.trainables.real_layouts import write_lines
-from trainables.data.load import load_split
-from trainables.data.stored import StoredExamples
-from trainables.data.subsets import subset
 
 
 @pytest.fixture(autouse=True)
@@ -168,9 +168,9 @@ def test_shift_says_how_many_items_each_set_has_and_how_many_are_published(tmp_p
 
 
 def test_submission_is_made_of_a_trials_predictions(tmp_path: Path) -> None:
-    from orchestrator.store import Store
+    from ablative.orchestrator.storing.store import Store
+    from ablative.trainables.job import Prediction
     from tests.helpers.results import make_record
-    from trainables.job import Prediction
 
     store = Store.open(str(tmp_path / "store"))
     said = {name: json.dumps([0.1, 0.2, 0.3, 0.4]) for name in ("t/qa", *(f"t/qar/{i}" for i in range(4)))}

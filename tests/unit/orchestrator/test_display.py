@@ -6,8 +6,8 @@ import io
 
 import pytest
 
-from orchestrator.display import EVERY_S
-from orchestrator.display import PlainDisplay
+from ablative.orchestrator.showing.display import EVERY_S
+from ablative.orchestrator.showing.display import PlainDisplay
 from tests.helpers.simulated import make_queue
 from tests.helpers.simulated import make_study
 from tests.helpers.simulated import run_one

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.durations import duration
+from ablative.orchestrator.durations import duration
 
 
 @pytest.mark.parametrize(

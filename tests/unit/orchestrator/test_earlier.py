@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from orchestrator.earlier import earlier_lines
-from orchestrator.records import Record
-from search_spaces.study import Study
+from ablative.orchestrator.deciding.earlier import earlier_lines
+from ablative.orchestrator.storing.records import Record
+from ablative.search_spaces.study import Study
 from tests.helpers.simulated import make_queue
 from tests.helpers.simulated import make_study
 from tests.helpers.simulated import run_all
@@ -86,7 +86,8 @@ def test_thousands_of_records_that_share_configurations_are_read_once(monkeypatc
     ]
     reads: list[str] = []
     monkeypatch.setattr(
-        "orchestrator.earlier.json.loads", lambda text: reads.append(text) or json.JSONDecoder().decode(text)
+        "ablative.orchestrator.deciding.earlier.json.loads",
+        lambda text: reads.append(text) or json.JSONDecoder().decode(text),
     )
     _told(_changed(optim={"batch_size": 48}), many)
 

@@ -4,17 +4,17 @@ from datetime import timedelta
 
 import pytest
 
-from orchestrator.fake_clock import START
-from orchestrator.fake_clock import ClockExecutor
-from orchestrator.records import Execution
-from orchestrator.records import Provenance
-from orchestrator.records import Record
-from orchestrator.records import make_record
-from orchestrator.trials import Trial
+from ablative.orchestrator.simulating.fake_clock import START
+from ablative.orchestrator.simulating.fake_clock import ClockExecutor
+from ablative.orchestrator.storing.records import Execution
+from ablative.orchestrator.storing.records import Provenance
+from ablative.orchestrator.storing.records import Record
+from ablative.orchestrator.storing.records import make_record
+from ablative.orchestrator.trials import Trial
+from ablative.trainables.job import TrialOutcome
+from ablative.trainables.simulated import SimulatedTrainable
 from tests.helpers.simulated import make_queue
 from tests.helpers.simulated import make_study
-from trainables.job import TrialOutcome
-from trainables.simulated import SimulatedTrainable
 
 PLAIN = make_study(
     arms={"listed": {"plain": {}}},

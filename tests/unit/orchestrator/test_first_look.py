@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-import trainables.data.manifest as manifest
-from orchestrator.cli import ablate
+import ablative.trainables.data.manifest as manifest
+from ablative.orchestrator.commands.cli import ablate
+from ablative.trainables.file_digests import UNSETTLED_NS
 from tests.unit.trainables.real_layouts import make_snli_ve
-from trainables.file_digests import UNSETTLED_NS
 
 STUDY = """
 study: flickr

@@ -8,11 +8,11 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-import analysis
-from orchestrator import run
-from orchestrator.display import QuietDisplay
-from orchestrator.inline import InlineExecutor
-from orchestrator.store import Store
+from ablative import analysis
+from ablative.orchestrator.driving import run
+from ablative.orchestrator.driving.inline import InlineExecutor
+from ablative.orchestrator.showing.display import QuietDisplay
+from ablative.orchestrator.storing.store import Store
 from tests.helpers.results import StudyResults
 from tests.helpers.results import make_record
 from tests.helpers.simulated import SimulatedTrainable

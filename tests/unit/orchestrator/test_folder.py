@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.errors import StoreError
-from orchestrator.folder import Folder
+from ablative.orchestrator.errors import StoreError
+from ablative.orchestrator.storing.folder import Folder
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
@@ -17,7 +17,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
     def full(descriptor: int) -> None:
         raise OSError("no space left")
 
-    monkeypatch.setattr("orchestrator.folder.os.fsync", full)
+    monkeypatch.setattr("ablative.orchestrator.storing.folder.os.fsync", full)
     with pytest.raises(StoreError, match="no space left"):
         folder.write("a/one", b"new")
     assert (tmp_path / "a" / "one").read_bytes() == b"old"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.store import Store
+from ablative.orchestrator.storing.store import Store
 
 pytestmark = pytest.mark.slow
 
@@ -24,11 +24,13 @@ NUM_TRIALS = 40
 SCRIPT = """
 set -u
 mount -t tmpfs -o size=250k tmpfs "$1/disk"
-"$2" -m orchestrator.cli simulate "$1/full.yaml" --engine inline --store "$1/disk/store" -q
+python=$2
+ablate() { "$python" -m ablative.orchestrator.commands.cli "$@"; }
+ablate simulate "$1/full.yaml" --engine inline --store "$1/disk/store" -q
 echo "first: $?"
 cp -r "$1/disk/store" "$1/when_full"
 mount -o remount,size=50m "$1/disk"
-"$2" -m orchestrator.cli simulate "$1/full.yaml" --engine inline --store "$1/disk/store" -q > "$1/table"
+ablate simulate "$1/full.yaml" --engine inline --store "$1/disk/store" -q > "$1/table"
 echo "second: $?"
 cp -r "$1/disk/store" "$1/in_the_end"
 """
@@ -56,6 +58,14 @@ def test_a_full_disk_ends_the_run_with_a_remedy_and_keeps_every_record(tmp_path:
     assert 0 < len(when_full) < NUM_TRIALS == len(in_the_end)
     assert when_full.items() <= in_the_end.items()
 
-    undisturbed = ["-m", "orchestrator.cli", "simulate", str(tmp_path / "full.yaml"), "--engine", "inline", "-q"]
+    undisturbed = [
+        "-m",
+        "ablative.orchestrator.commands.cli",
+        "simulate",
+        str(tmp_path / "full.yaml"),
+        "--engine",
+        "inline",
+        "-q",
+    ]
     subprocess.run([sys.executable, *undisturbed, "--store", str(tmp_path / "roomy")], check=True, capture_output=True)
     assert results(tmp_path / "roomy") == in_the_end

@@ -7,16 +7,16 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from orchestrator.initial_settings import initial_settings
-from orchestrator.initial_settings import value_at_share
-from search_spaces.domains import Choice
-from search_spaces.domains import Domain
-from search_spaces.domains import LogRandInt
-from search_spaces.domains import LogUniform
-from search_spaces.domains import QUniform
-from search_spaces.domains import RandInt
-from search_spaces.domains import Uniform
-from trainables.config import TrialConfig
+from ablative.orchestrator.deciding.initial_settings import initial_settings
+from ablative.orchestrator.deciding.initial_settings import value_at_share
+from ablative.search_spaces.domains import Choice
+from ablative.search_spaces.domains import Domain
+from ablative.search_spaces.domains import LogRandInt
+from ablative.search_spaces.domains import LogUniform
+from ablative.search_spaces.domains import QUniform
+from ablative.search_spaces.domains import RandInt
+from ablative.search_spaces.domains import Uniform
+from ablative.trainables.config import TrialConfig
 
 LR = ("optim.lr", LogUniform(loguniform=(1e-5, 1e-2)))
 RATIO = ("distillation.selection.ratio", Uniform(uniform=(0.1, 0.9)))

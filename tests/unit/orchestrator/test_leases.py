@@ -13,15 +13,15 @@ from typing import Any
 
 import pytest
 
-from orchestrator.errors import StoreError
-from orchestrator.folder import Folder
-from orchestrator.leases import LIFETIME
-from orchestrator.leases import SKEW
-from orchestrator.leases import Lease
-from orchestrator.leases import Leases
-from orchestrator.leases import settled
-from orchestrator.owner import Owner
-from orchestrator.owner import is_gone
+from ablative.orchestrator.errors import StoreError
+from ablative.orchestrator.storing.folder import Folder
+from ablative.orchestrator.storing.leases import LIFETIME
+from ablative.orchestrator.storing.leases import SKEW
+from ablative.orchestrator.storing.leases import Lease
+from ablative.orchestrator.storing.leases import Leases
+from ablative.orchestrator.storing.leases import settled
+from ablative.orchestrator.storing.owner import Owner
+from ablative.orchestrator.storing.owner import is_gone
 
 SECOND = timedelta(seconds=1)
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -275,7 +275,8 @@ def test_this_process_is_there_and_one_that_started_at_another_time_is_gone() ->
     not Path("/proc/self/stat").exists(), reason="this machine does not tell of its processes in /proc"
 )
 def test_a_killed_process_is_gone_even_before_its_parent_fetches_it() -> None:
-    command = "from orchestrator.owner import Owner; print(Owner.here().model_dump_json(), flush=True); input()"
+    owner = "from ablative.orchestrator.storing.owner import Owner"
+    command = f"{owner}; print(Owner.here().model_dump_json(), flush=True); input()"
     child = subprocess.Popen(
         [sys.executable, "-c", command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=Path(__file__).parents[3]
     )

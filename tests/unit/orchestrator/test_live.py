@@ -4,7 +4,7 @@ import io
 
 from rich.console import Console
 
-from orchestrator.live import LiveDisplay
+from ablative.orchestrator.showing.live import LiveDisplay
 from tests.helpers.simulated import make_queue
 from tests.helpers.simulated import make_study
 from tests.helpers.simulated import run_one

@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from analysis.effects import primary_rows
-from analysis.plan import read_plan
-from analysis.sequential import clear_arms
-from orchestrator.plan import placed
-from orchestrator.plan import study_content
-from orchestrator.queue import TrialQueue
-from orchestrator.records import Record
-from orchestrator.records import record_table
-from search_spaces.study import Study
+from ablative.analysis.plan import read_plan
+from ablative.analysis.views.effects import primary_rows
+from ablative.analysis.views.sequential import clear_arms
+from ablative.orchestrator.deciding.queue import TrialQueue
+from ablative.orchestrator.storing.plan import placed
+from ablative.orchestrator.storing.plan import study_content
+from ablative.orchestrator.storing.records import Record
+from ablative.orchestrator.storing.records import record_table
+from ablative.search_spaces.study import Study
 from tests.helpers.simulated import make_queue
 from tests.helpers.simulated import make_study
 from tests.helpers.simulated import run_all

@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.names import FILE_NAME
-from orchestrator.names import file_name
-from orchestrator.names import shortened
+from ablative.orchestrator.names import FILE_NAME
+from ablative.orchestrator.names import file_name
+from ablative.orchestrator.names import shortened
 
 LONG = "a_factor_whose_name_says_everything_" * 8
 

@@ -6,14 +6,14 @@ from typing import Any
 import optuna
 import pytest
 
-from orchestrator.optuna_export import ExportError
-from orchestrator.optuna_export import export_searches
-from orchestrator.plan import study_content
-from orchestrator.store import Store
+from ablative.orchestrator.commands.optuna_export import ExportError
+from ablative.orchestrator.commands.optuna_export import export_searches
+from ablative.orchestrator.storing.plan import study_content
+from ablative.orchestrator.storing.store import Store
+from ablative.trainables.job import CurvePoint
 from tests.helpers.simulated import make_queue
 from tests.helpers.simulated import make_study
 from tests.helpers.simulated import run_all
-from trainables.job import CurvePoint
 
 
 def test_the_search_of_each_cell_is_an_optuna_study_with_its_trials(tmp_path: Path) -> None:

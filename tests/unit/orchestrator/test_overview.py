@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.overview import cells_table
-from orchestrator.overview import console
-from orchestrator.progress import CellProgress
+from ablative.orchestrator.deciding.progress import CellProgress
+from ablative.orchestrator.showing.overview import cells_table
+from ablative.orchestrator.showing.overview import console
 
 ARMS = ("no_distillation", "shuffled_teacher", "a_factor_whose_name_says_everything_there_is_to_say_about_it" * 5)
 

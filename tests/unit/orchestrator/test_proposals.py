@@ -5,18 +5,18 @@ from typing import Any
 
 import pytest
 
-from orchestrator.proposals import INITIAL_TRIALS
-from orchestrator.proposals import Proposer
-from orchestrator.proposals import Setting
-from orchestrator.proposals import told
-from search_spaces.domains import Choice
-from search_spaces.domains import Domain
-from search_spaces.domains import LogRandInt
-from search_spaces.domains import LogUniform
-from search_spaces.domains import QUniform
-from search_spaces.domains import RandInt
-from search_spaces.domains import Uniform
-from trainables.config import TrialConfig
+from ablative.orchestrator.deciding.proposals import INITIAL_TRIALS
+from ablative.orchestrator.deciding.proposals import Proposer
+from ablative.orchestrator.deciding.proposals import Setting
+from ablative.orchestrator.deciding.proposals import told
+from ablative.search_spaces.domains import Choice
+from ablative.search_spaces.domains import Domain
+from ablative.search_spaces.domains import LogRandInt
+from ablative.search_spaces.domains import LogUniform
+from ablative.search_spaces.domains import QUniform
+from ablative.search_spaces.domains import RandInt
+from ablative.search_spaces.domains import Uniform
+from ablative.trainables.config import TrialConfig
 
 SPACE: tuple[tuple[str, Domain], ...] = (
     ("optim.lr", LogUniform(loguniform=(1e-5, 1e-2))),

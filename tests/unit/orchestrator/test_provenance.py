@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.provenance import provenance
+from ablative.orchestrator.storing.provenance import provenance
 
 
 def _git(folder: Path, *arguments: str) -> None:

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from orchestrator.claims import SoleDriver
-from orchestrator.inputs import evaluated
-from orchestrator.records import Record
-from orchestrator.records import adopted
-from orchestrator.trials import Trial
+from ablative.orchestrator.inputs import evaluated
+from ablative.orchestrator.storing.claims import SoleDriver
+from ablative.orchestrator.storing.records import Record
+from ablative.orchestrator.storing.records import adopted
+from ablative.orchestrator.trials import Trial
 from tests.helpers.simulated import make_inputs
 from tests.helpers.simulated import make_queue
 from tests.helpers.simulated import make_study

@@ -9,30 +9,30 @@ from typing import NoReturn
 
 import pytest
 
-from orchestrator.display import PlainDisplay
-from orchestrator.display import QuietDisplay
-from orchestrator.errors import ClusterError
-from orchestrator.errors import StoreError
-from orchestrator.executor import Finish
-from orchestrator.inline import InlineExecutor
-from orchestrator.queue import TrialQueue
-from orchestrator.run import owed_configs
-from orchestrator.run import run_study
-from orchestrator.standing import standing
-from orchestrator.store import Store
-from orchestrator.summary import Summary
-from search_spaces.study import Study
+from ablative.orchestrator.deciding.queue import TrialQueue
+from ablative.orchestrator.deciding.summary import Summary
+from ablative.orchestrator.driving.executor import Finish
+from ablative.orchestrator.driving.inline import InlineExecutor
+from ablative.orchestrator.driving.run import owed_configs
+from ablative.orchestrator.driving.run import run_study
+from ablative.orchestrator.errors import ClusterError
+from ablative.orchestrator.errors import StoreError
+from ablative.orchestrator.showing.display import PlainDisplay
+from ablative.orchestrator.showing.display import QuietDisplay
+from ablative.orchestrator.showing.standing import standing
+from ablative.orchestrator.storing.store import Store
+from ablative.search_spaces.study import Study
+from ablative.trainables.config import TrialConfig
+from ablative.trainables.errors import Hindered
+from ablative.trainables.job import Link
+from ablative.trainables.job import TrialJob
+from ablative.trainables.job import TrialOutcome
+from ablative.trainables.simulated import SimulatedTrainable as Simulated
 from tests.helpers.simulated import SimulatedTrainable
 from tests.helpers.simulated import executions
 from tests.helpers.simulated import make_experiment
 from tests.helpers.simulated import make_queue
 from tests.helpers.simulated import make_study
-from trainables.config import TrialConfig
-from trainables.errors import Hindered
-from trainables.job import Link
-from trainables.job import TrialJob
-from trainables.job import TrialOutcome
-from trainables.simulated import SimulatedTrainable as Simulated
 
 SPACE = make_study().model_dump(mode="json")["search"]["space"]
 STUDY = make_study(

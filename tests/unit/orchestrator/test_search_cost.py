@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from analysis.results import load
-from orchestrator.display import QuietDisplay
-from orchestrator.inline import InlineExecutor
-from orchestrator.overview import console
-from orchestrator.overview import print_status
-from orchestrator.records import Record
-from orchestrator.run import run_study
-from orchestrator.standing import standing
-from orchestrator.store import Store
-from search_spaces.study import Study
+from ablative.analysis.views.results import load
+from ablative.orchestrator.driving.inline import InlineExecutor
+from ablative.orchestrator.driving.run import run_study
+from ablative.orchestrator.showing.display import QuietDisplay
+from ablative.orchestrator.showing.overview import console
+from ablative.orchestrator.showing.overview import print_status
+from ablative.orchestrator.showing.standing import standing
+from ablative.orchestrator.storing.records import Record
+from ablative.orchestrator.storing.store import Store
+from ablative.search_spaces.study import Study
 from tests.helpers.simulated import SimulatedTrainable
 from tests.helpers.simulated import make_experiment
 from tests.helpers.simulated import make_queue

@@ -8,8 +8,8 @@ import pytest
 from click.testing import CliRunner
 from click.testing import Result
 
-from orchestrator.cli import ablate
-from orchestrator.store import Store
+from ablative.orchestrator.commands.cli import ablate
+from ablative.orchestrator.storing.store import Store
 
 STUDY = """
 study: parts

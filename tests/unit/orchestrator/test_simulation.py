@@ -8,26 +8,26 @@ import pytest
 from scipy.stats import nct
 from scipy.stats import t
 
-from analysis.power import ArmPower
-from analysis.power import Tally
-from analysis.sequential import clear_arms
-from analysis.statistics import binomial_interval
-from orchestrator.assumptions import Assumptions
-from orchestrator.assumptions import arm_sizes
-from orchestrator.assumptions import trainable_for
-from orchestrator.display import QuietDisplay
-from orchestrator.inline import InlineExecutor
-from orchestrator.run import run_study
-from orchestrator.simulation import mean_cost
-from orchestrator.simulation import simulate
-from orchestrator.simulation import simulated_experiment
-from orchestrator.store import Store
-from search_spaces.design import cells
-from search_spaces.study import Study
+from ablative.analysis.numbers.statistics import binomial_interval
+from ablative.analysis.views.power import ArmPower
+from ablative.analysis.views.power import Tally
+from ablative.analysis.views.sequential import clear_arms
+from ablative.orchestrator.driving.inline import InlineExecutor
+from ablative.orchestrator.driving.run import run_study
+from ablative.orchestrator.showing.display import QuietDisplay
+from ablative.orchestrator.simulating.assumptions import Assumptions
+from ablative.orchestrator.simulating.assumptions import arm_sizes
+from ablative.orchestrator.simulating.assumptions import trainable_for
+from ablative.orchestrator.simulating.simulation import mean_cost
+from ablative.orchestrator.simulating.simulation import simulate
+from ablative.orchestrator.simulating.simulation import simulated_experiment
+from ablative.orchestrator.storing.store import Store
+from ablative.search_spaces.design import cells
+from ablative.search_spaces.study import Study
+from ablative.trainables.config import TrialConfig
+from ablative.trainables.config import canonical
+from ablative.trainables.simulated import SimulatedTrainable
 from tests.helpers.simulated import make_study
-from trainables.config import TrialConfig
-from trainables.config import canonical
-from trainables.simulated import SimulatedTrainable
 
 pytestmark = pytest.mark.slow
 

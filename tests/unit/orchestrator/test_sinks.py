@@ -12,19 +12,19 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.inline import InlineExecutor
-from orchestrator.records import Record
-from orchestrator.sinks.copier import Copier
-from orchestrator.sinks.sinks import SinkError
-from orchestrator.sinks.sinks import Sinks
-from orchestrator.sinks.sinks import open_sinks
-from orchestrator.sinks.sinks import send
-from orchestrator.store import Store
-from search_spaces.study import Study
+from ablative.orchestrator.driving.inline import InlineExecutor
+from ablative.orchestrator.sinks.copier import Copier
+from ablative.orchestrator.sinks.sinks import SinkError
+from ablative.orchestrator.sinks.sinks import Sinks
+from ablative.orchestrator.sinks.sinks import open_sinks
+from ablative.orchestrator.sinks.sinks import send
+from ablative.orchestrator.storing.records import Record
+from ablative.orchestrator.storing.store import Store
+from ablative.search_spaces.study import Study
+from ablative.trainables.job import CurvePoint
 from tests.helpers.results import as_failed
 from tests.helpers.results import make_record
 from tests.helpers.simulated import make_study
-from trainables.job import CurvePoint
 
 CURVE = tuple(CurvePoint(step=s, split="val", metric="accuracy", value=0.1 * s, seconds=float(s)) for s in (1, 2, 3))
 RECORD = make_record(
@@ -70,7 +70,7 @@ def test_two_drivers_that_copy_a_trial_at_the_same_time_leave_one_run_in_mlflow(
 ) -> None:
     from mlflow.tracking import MlflowClient
 
-    from orchestrator.sinks.mlflow import MlflowSink
+    from ablative.orchestrator.sinks.mlflow import MlflowSink
 
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     one, other = MlflowSink(uri, "simulated"), MlflowSink(uri, "simulated")
@@ -165,7 +165,7 @@ def _copier(sink: Moody, said: list[str]) -> Copier:
 
 
 def test_a_sink_that_fails_is_named_once_and_gets_all_when_it_works_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orchestrator.sinks.copier._FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr("ablative.orchestrator.sinks.copier._FIRST_PAUSE_S", 0.01)
     sink, said = Moody(), list[str]()
     copier = _copier(sink, said)
     copier.begin(tuple)
@@ -183,7 +183,7 @@ def test_a_sink_that_fails_is_named_once_and_gets_all_when_it_works_again(monkey
 
 
 def test_one_trial_that_a_sink_refuses_does_not_keep_back_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orchestrator.sinks.copier._FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr("ablative.orchestrator.sinks.copier._FIRST_PAUSE_S", 0.01)
 
     class Choosy(Moody):
         def put(self, record: Record, curve: object) -> bool:
@@ -201,7 +201,7 @@ def test_one_trial_that_a_sink_refuses_does_not_keep_back_the_others(monkeypatch
 
 
 def test_a_sink_that_hangs_keeps_neither_the_run_nor_its_end_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orchestrator.sinks.copier.MOST_WAITING", 2)
+    monkeypatch.setattr("ablative.orchestrator.sinks.copier.MOST_WAITING", 2)
     hung = threading.Event()
 
     class Hanging(Moody):
@@ -213,7 +213,7 @@ def test_a_sink_that_hangs_keeps_neither_the_run_nor_its_end_waiting(monkeypatch
     sinks.begin()
     for record in _records(20):
         sinks.put(record, CURVE)
-    monkeypatch.setattr("orchestrator.sinks.sinks.CLOSE_S", 0.1)
+    monkeypatch.setattr("ablative.orchestrator.sinks.sinks.CLOSE_S", 0.1)
     lines = sinks.close()
     seconds = time.monotonic() - started
     hung.set()
@@ -225,7 +225,7 @@ def test_a_sink_that_hangs_keeps_neither_the_run_nor_its_end_waiting(monkeypatch
 
 
 def test_earlier_trials_and_those_that_did_not_fit_are_copied_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orchestrator.sinks.copier.MOST_WAITING", 2)
+    monkeypatch.setattr("ablative.orchestrator.sinks.copier.MOST_WAITING", 2)
     sink, records = Moody(), _records(8)
     copier = _copier(sink, [])
     for record in records[4:]:  # before it has begun: two wait, two are left to the end
@@ -329,10 +329,10 @@ def test_long_arms_keep_their_own_short_folders(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_run_copies_every_trial_that_is_recorded_those_of_other_studies_too(tmp_path: Path) -> None:
-    from orchestrator.display import QuietDisplay
-    from orchestrator.run import run_study
+    from ablative.orchestrator.driving.run import run_study
+    from ablative.orchestrator.showing.display import QuietDisplay
+    from ablative.trainables.simulated import SimulatedTrainable
     from tests.helpers.simulated import make_experiment
-    from trainables.simulated import SimulatedTrainable
 
     study = make_study(sinks={"tensorboard": str(tmp_path / "board")})
     store = Store.open(str(tmp_path / "s"))

@@ -4,14 +4,14 @@ import math
 
 import pytest
 
-from orchestrator.stopping import best_so_far
-from orchestrator.stopping import falls_behind
-from orchestrator.stopping import halve
-from orchestrator.stopping import median_floors
-from orchestrator.stopping import promoted
-from orchestrator.stopping import rungs
-from search_spaces.study import Halving
-from search_spaces.study import Median
+from ablative.orchestrator.deciding.stopping import best_so_far
+from ablative.orchestrator.deciding.stopping import falls_behind
+from ablative.orchestrator.deciding.stopping import halve
+from ablative.orchestrator.deciding.stopping import median_floors
+from ablative.orchestrator.deciding.stopping import promoted
+from ablative.orchestrator.deciding.stopping import rungs
+from ablative.search_spaces.study import Halving
+from ablative.search_spaces.study import Median
 
 RULE = Halving(grace=1, reduction=2)
 

@@ -9,21 +9,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from orchestrator.errors import StoreError
-from orchestrator.plan import study_content
-from orchestrator.plan import study_text
-from orchestrator.records import CURVE_SCHEMA
-from orchestrator.records import PREDICTION_SCHEMA
-from orchestrator.records import RECORD_SCHEMA
-from orchestrator.records import RECORD_VERSION
-from orchestrator.records import Record
-from orchestrator.records import record_table
-from orchestrator.store import Store
+from ablative.orchestrator.errors import StoreError
+from ablative.orchestrator.storing.plan import study_content
+from ablative.orchestrator.storing.plan import study_text
+from ablative.orchestrator.storing.records import CURVE_SCHEMA
+from ablative.orchestrator.storing.records import PREDICTION_SCHEMA
+from ablative.orchestrator.storing.records import RECORD_SCHEMA
+from ablative.orchestrator.storing.records import RECORD_VERSION
+from ablative.orchestrator.storing.records import Record
+from ablative.orchestrator.storing.records import record_table
+from ablative.orchestrator.storing.store import Store
+from ablative.trainables.job import CurvePoint
+from ablative.trainables.job import Prediction
 from tests.helpers.simulated import make_queue
 from tests.helpers.simulated import make_study
 from tests.helpers.simulated import run_all
-from trainables.job import CurvePoint
-from trainables.job import Prediction
 
 CURVE = tuple(CurvePoint(step=s, split="val", metric="accuracy", value=0.1 * s, seconds=float(s)) for s in (3, 1, 2))
 PREDICTIONS = (Prediction(split="test", example_id="e1", prediction="yes", score=0.3),)
@@ -245,7 +245,7 @@ def test_a_curve_without_its_record_does_not_exist(store: Store, records: list[R
 def test_the_plan_as_text_is_the_plan_as_values() -> None:
     queue = make_queue(STUDY)
 
-    assert json.loads(study_text(STUDY, queue.cells)) == study_content(STUDY, queue.plan())
+    assert json.loads(study_text(STUDY, queue.plan())) == study_content(STUDY, queue.plan())
 
 
 def test_an_unfinished_file_is_not_seen(store: Store, records: list[Record]) -> None:

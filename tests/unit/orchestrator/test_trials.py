@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.trials import trial_ids
-from orchestrator.trials import with_parameters
-from trainables.config import IDENTITY_VERSION
-from trainables.config import TaskConfig
-from trainables.config import TrialConfig
-from trainables.config import canonical
+from ablative.orchestrator.trials import trial_ids
+from ablative.orchestrator.trials import with_parameters
+from ablative.trainables.config import IDENTITY_VERSION
+from ablative.trainables.config import TaskConfig
+from ablative.trainables.config import TrialConfig
+from ablative.trainables.config import canonical
 
 PLAIN = TrialConfig()
 NAIVE = with_parameters(PLAIN, {"distillation.terms.image": 1.0})
@@ -54,7 +54,7 @@ def test_id_depends_on_everything_that_is_computed(change: dict[str, object]) ->
 
 def test_id_depends_on_the_identity_version(monkeypatch: pytest.MonkeyPatch) -> None:
     before = _id()
-    monkeypatch.setattr("orchestrator.trials.IDENTITY_VERSION", IDENTITY_VERSION + 1)
+    monkeypatch.setattr("ablative.orchestrator.trials.IDENTITY_VERSION", IDENTITY_VERSION + 1)
     assert _id() != before
 
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from orchestrator.plan import study_text
-from orchestrator.queue import TrialQueue
-from orchestrator.store import Store
-from orchestrator.watch import has_ended
-from orchestrator.watch import watch
+from ablative.orchestrator.deciding.queue import TrialQueue
+from ablative.orchestrator.showing.watch import has_ended
+from ablative.orchestrator.showing.watch import watch
+from ablative.orchestrator.storing.plan import study_text
+from ablative.orchestrator.storing.store import Store
 from tests.helpers.simulated import make_queue
 from tests.helpers.simulated import make_study
 from tests.helpers.simulated import run_all
@@ -38,7 +38,7 @@ class Study:
 
     def _write(self) -> None:
         queue: TrialQueue = make_queue(STUDY, self._records[: self._done])
-        self.store.write_study("simulated", study_text(STUDY, queue.cells))
+        self.store.write_study("simulated", study_text(STUDY, queue.plan()))
 
     @property
     def size(self) -> int:

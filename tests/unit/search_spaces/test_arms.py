@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from search_spaces.arms import spelled
+from ablative.search_spaces.arms import spelled
 from tests.helpers.study_text import HEAD
 from tests.helpers.study_text import cells_of
 

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from search_spaces.document import MOST_BYTES
-from search_spaces.document import Document
-from search_spaces.document import Origin
-from search_spaces.document import read_document
-from search_spaces.errors import Mistake
-from search_spaces.errors import StudyError
+from ablative.search_spaces.document import MOST_BYTES
+from ablative.search_spaces.document import Document
+from ablative.search_spaces.document import Origin
+from ablative.search_spaces.document import read_document
+from ablative.search_spaces.errors import Mistake
+from ablative.search_spaces.errors import StudyError
 
 
 @pytest.fixture

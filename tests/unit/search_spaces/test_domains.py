@@ -6,8 +6,8 @@ import pytest
 from pydantic import TypeAdapter
 from pydantic import ValidationError
 
-from search_spaces.domains import DOMAINS
-from search_spaces.domains import Domain
+from ablative.search_spaces.domains import DOMAINS
+from ablative.search_spaces.domains import Domain
 
 ADAPTER: TypeAdapter[Any] = TypeAdapter(Domain)
 

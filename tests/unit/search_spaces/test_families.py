@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from search_spaces.errors import StudyError
-from search_spaces.load import LoadedStudy
-from search_spaces.shipped import FOLDER
-from search_spaces.shipped import shipped
+from ablative.search_spaces.errors import StudyError
+from ablative.search_spaces.load import LoadedStudy
+from ablative.search_spaces.shipped import FOLDER
+from ablative.search_spaces.shipped import shipped
 from tests.helpers.study_text import HEAD
 from tests.helpers.study_text import loaded
 

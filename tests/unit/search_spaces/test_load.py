@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from search_spaces.errors import StudyError
-from search_spaces.load import load_study
+from ablative.search_spaces.errors import StudyError
+from ablative.search_spaces.load import load_study
+from ablative.trainables.config import CONTROLS
+from ablative.trainables.config import TrialConfig
+from ablative.trainables.config import canonical
 from tests.helpers.study_text import HEAD
 from tests.helpers.study_text import load
 from tests.helpers.study_text import mistakes
-from trainables.config import CONTROLS
-from trainables.config import TrialConfig
-from trainables.config import canonical
 
 SPACE = HEAD + "search:\n  trials: 4\n  space:\n"
 

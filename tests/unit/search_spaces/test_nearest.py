@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from search_spaces.nearest import distance
-from search_spaces.nearest import nearest
+from ablative.search_spaces.nearest import distance
+from ablative.search_spaces.nearest import nearest
 
 TERMS = ("terms.image", "terms.crd", "terms.affinity", "optim.lr", "optim.weight_decay", "selection.score")
 

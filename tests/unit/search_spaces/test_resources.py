@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from search_spaces.study import Resources
+from ablative.search_spaces.study import Resources
+from ablative.trainables.config import TrialConfig
 from tests.helpers.study_text import HEAD
 from tests.helpers.study_text import mistakes
-from trainables.config import TrialConfig
 
 RESOURCES = {
     "workers": 1,

@@ -7,13 +7,13 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from search_spaces.schema import json_schema
-from search_spaces.shipped import FOLDER
-from search_spaces.shipped import shipped
+from ablative.search_spaces.schema import json_schema
+from ablative.search_spaces.shipped import FOLDER
+from ablative.search_spaces.shipped import shipped
+from ablative.trainables.arms import ARMS
+from ablative.trainables.config import TrialConfig
+from ablative.trainables.recipes import RECIPES
 from tests.helpers.study_text import HEAD
-from trainables.arms import ARMS
-from trainables.config import TrialConfig
-from trainables.recipes import RECIPES
 
 SCHEMA = json_schema(TrialConfig, controls=tuple(ARMS), recipes=tuple(RECIPES))
 VALIDATOR = Draft202012Validator(SCHEMA)

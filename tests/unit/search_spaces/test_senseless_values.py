@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.initial_settings import value_at_share
-from search_spaces.domains import QUniform
-from search_spaces.errors import StudyError
-from search_spaces.load import load_study
+from ablative.orchestrator.deciding.initial_settings import value_at_share
+from ablative.search_spaces.domains import QUniform
+from ablative.search_spaces.errors import StudyError
+from ablative.search_spaces.load import load_study
+from ablative.trainables.config import TrialConfig
+from ablative.trainables.config import canonical
 from tests.helpers.study_text import HEAD
 from tests.helpers.study_text import load
 from tests.helpers.study_text import loaded
 from tests.helpers.study_text import mistakes
-from trainables.config import TrialConfig
-from trainables.config import canonical
 
 SENSELESS = {
     "no data": ("base.task.data=''", "text that is not empty"),

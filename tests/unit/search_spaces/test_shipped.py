@@ -5,14 +5,14 @@ import sys
 
 import pytest
 
-from search_spaces.arms import reference
-from search_spaces.design import cells
-from search_spaces.load import load_study
-from search_spaces.shipped import shipped
-from search_spaces.study import Study
-from trainables.config import CONTROLS
-from trainables.config import TrialConfig
-from trainables.config import canonical
+from ablative.search_spaces.arms import reference
+from ablative.search_spaces.design import cells
+from ablative.search_spaces.load import load_study
+from ablative.search_spaces.shipped import shipped
+from ablative.search_spaces.study import Study
+from ablative.trainables.config import CONTROLS
+from ablative.trainables.config import TrialConfig
+from ablative.trainables.config import canonical
 
 
 def study(name: str) -> Study:
@@ -65,7 +65,7 @@ def test_term_weights_are_tuned_alike_in_every_distilled_arm_of_the_paper_studie
 
 def test_loading_imports_nothing_heavy() -> None:
     code = (
-        "import sys; from search_spaces.load import load_study; import search_spaces.schema;"
+        "import sys; from ablative.search_spaces.load import load_study; import ablative.search_spaces.schema;"
         "print(sorted({name.partition('.')[0] for name in sys.modules} & {'ray', 'torch', 'optuna', 'pyarrow'}))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-from search_spaces.configuration import replaced
-from search_spaces.design import Cell
-from search_spaces.space import active
-from search_spaces.space import draw
+from ablative.search_spaces.configuration import replaced
+from ablative.search_spaces.design import Cell
+from ablative.search_spaces.space import active
+from ablative.search_spaces.space import draw
+from ablative.trainables.config import canonical
 from tests.helpers.study_text import HEAD
 from tests.helpers.study_text import cells_of
-from trainables.config import canonical
 
 PATHS = {
     "lr": "optim.lr: {loguniform: [1e-4, 1e-3]}",

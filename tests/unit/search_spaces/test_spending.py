@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search_spaces.spending import spent_at
+from ablative.search_spaces.spending import spent_at
 
 
 @given(

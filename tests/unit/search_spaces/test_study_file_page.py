@@ -7,18 +7,18 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from orchestrator.cli import ablate
-from search_spaces.arms import FORMS
-from search_spaces.domains import DOMAINS
-from search_spaces.errors import StudyError
-from search_spaces.load import load_study
-from search_spaces.study import Study
+from ablative.orchestrator.commands.cli import ablate
+from ablative.search_spaces.arms import FORMS
+from ablative.search_spaces.domains import DOMAINS
+from ablative.search_spaces.errors import StudyError
+from ablative.search_spaces.load import load_study
+from ablative.search_spaces.study import Study
+from ablative.trainables.arms import ARMS
+from ablative.trainables.config import TrialConfig
+from ablative.trainables.config import canonical
 from tests.helpers.sources import ROOT
 from tests.helpers.study_text import load
 from tests.helpers.study_text import loaded
-from trainables.arms import ARMS
-from trainables.config import TrialConfig
-from trainables.config import canonical
 
 PAGE = Path(__file__).parents[3].joinpath("docs", "study_file.md").read_text(encoding="utf-8")
 SNIPPETS = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from search_spaces.document import read_value
-from search_spaces.errors import StudyError
+from ablative.search_spaces.document import read_value
+from ablative.search_spaces.errors import StudyError
 
 SAID = {
     "a: 1\nquestion: Why: when?\n": (2, "a colon inside a text", 'in quotes: question: "Why: when?"'),

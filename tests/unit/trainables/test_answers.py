@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from trainables.data.answers import accuracy_of_count
-from trainables.data.answers import normalised
-from trainables.data.answers import official_accuracy
+from ablative.trainables.data.answers import accuracy_of_count
+from ablative.trainables.data.answers import normalised
+from ablative.trainables.data.answers import official_accuracy
 
 
 @pytest.mark.parametrize(

@@ -4,17 +4,17 @@ from typing import Any
 
 import pytest
 
-from search_spaces.configuration import flatten
-from search_spaces.configuration import replaced
-from trainables.arms import ARMS
-from trainables.arms import METHODS
-from trainables.arms import SELECTIONS
-from trainables.arms import WEIGHTINGS
-from trainables.config import CONTROLS
-from trainables.config import DistillationConfig
-from trainables.config import TermWeights
-from trainables.config import TrialConfig
-from trainables.config import canonical
+from ablative.search_spaces.configuration import flatten
+from ablative.search_spaces.configuration import replaced
+from ablative.trainables.arms import ARMS
+from ablative.trainables.arms import METHODS
+from ablative.trainables.arms import SELECTIONS
+from ablative.trainables.arms import WEIGHTINGS
+from ablative.trainables.config import CONTROLS
+from ablative.trainables.config import DistillationConfig
+from ablative.trainables.config import TermWeights
+from ablative.trainables.config import TrialConfig
+from ablative.trainables.config import canonical
 
 BASE = TrialConfig.model_validate(
     {

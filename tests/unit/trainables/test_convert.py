@@ -11,6 +11,24 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from ablative.trainables.data import convert
+from ablative.trainables.data.convert import check
+from ablative.trainables.data.convert import prepare_examples
+from ablative.trainables.data.examples import TaskSplit
+from ablative.trainables.data.findings import BAD_FILE
+from ablative.trainables.data.findings import MISSING_IMAGE
+from ablative.trainables.data.findings import NO_BOX
+from ablative.trainables.data.findings import NO_EXAMPLE_OF_ID
+from ablative.trainables.data.findings import NO_METADATA
+from ablative.trainables.data.findings import OUTSIDE
+from ablative.trainables.data.inspection import described
+from ablative.trainables.data.inspection import judge
+from ablative.trainables.data.load import load_split
+from ablative.trainables.data.pictures import Pictures
+from ablative.trainables.data.stored import StoredExamples
+from ablative.trainables.data.subsets import subset
+from ablative.trainables.errors import MissingData
+from ablative.trainables.errors import UnreadableData
 from tests.unit.trainables.real_layouts import draw_pictures
 from tests.unit.trainables.real_layouts import make_snli_ve
 from tests.unit.trainables.real_layouts import make_vcr
@@ -19,24 +37,6 @@ from tests.unit.trainables.real_layouts import snli_ve_row
 from tests.unit.trainables.real_layouts import vcr_row
 from tests.unit.trainables.real_layouts import write_json
 from tests.unit.trainables.real_layouts import write_lines
-from trainables.data import convert
-from trainables.data.convert import check
-from trainables.data.convert import prepare_examples
-from trainables.data.examples import TaskSplit
-from trainables.data.findings import BAD_FILE
-from trainables.data.findings import MISSING_IMAGE
-from trainables.data.findings import NO_BOX
-from trainables.data.findings import NO_EXAMPLE_OF_ID
-from trainables.data.findings import NO_METADATA
-from trainables.data.findings import OUTSIDE
-from trainables.data.inspection import described
-from trainables.data.inspection import judge
-from trainables.data.load import load_split
-from trainables.data.pictures import Pictures
-from trainables.data.stored import StoredExamples
-from trainables.data.subsets import subset
-from trainables.errors import MissingData
-from trainables.errors import UnreadableData
 
 
 def quiet(what: str, done: int, total: int) -> None:
@@ -205,7 +205,9 @@ def test_a_picture_that_is_missing_or_broken_is_named(tmp_path: Path) -> None:
 
 
 def test_checking_and_preparing_load_no_torch() -> None:
-    code = "import sys, trainables.data.convert, trainables.data.shifts; print('torch' in sys.modules)"
+    code = (
+        "import sys, ablative.trainables.data.convert, ablative.trainables.data.shifts; print('torch' in sys.modules)"
+    )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert ran.stdout.strip() == "False"
@@ -214,7 +216,7 @@ def test_checking_and_preparing_load_no_torch() -> None:
 _PREPARE = """
 import sys, time
 from pathlib import Path
-from trainables.data import convert
+from ablative.trainables.data import convert
 convert.PER_FILE, convert._EVERY = 50, 25
 def progress(what, done, total):
     print(done, flush=True)

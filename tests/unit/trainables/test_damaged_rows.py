@@ -11,6 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from ablative.trainables.data import reading
+from ablative.trainables.data.convert import check
+from ablative.trainables.data.convert import prepare_examples
+from ablative.trainables.data.examples import TaskSplit
+from ablative.trainables.data.load import load_split
+from ablative.trainables.errors import UnreadableData
 from tests.unit.trainables.real_layouts import make_snli_ve
 from tests.unit.trainables.real_layouts import make_vcr
 from tests.unit.trainables.real_layouts import make_vqa
@@ -18,12 +24,6 @@ from tests.unit.trainables.real_layouts import snli_ve_row
 from tests.unit.trainables.real_layouts import vcr_row
 from tests.unit.trainables.real_layouts import write_json
 from tests.unit.trainables.real_layouts import write_lines
-from trainables.data import reading
-from trainables.data.convert import check
-from trainables.data.convert import prepare_examples
-from trainables.data.examples import TaskSplit
-from trainables.data.load import load_split
-from trainables.errors import UnreadableData
 
 
 def load(task: str, folder: Path, split: str) -> TaskSplit:

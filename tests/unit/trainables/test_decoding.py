@@ -14,13 +14,13 @@ import pytest
 from PIL import Image
 from PIL import ImageOps
 
+from ablative.trainables.data.decoding import MAX_PIXELS
+from ablative.trainables.data.decoding import decoded
+from ablative.trainables.data.decoding import decoded_size
+from ablative.trainables.data.pictures import Pictures
+from ablative.trainables.errors import UnreadableData
 from tests.helpers.sources import ROOMS
 from tests.helpers.sources import ROOT
-from trainables.data.decoding import MAX_PIXELS
-from trainables.data.decoding import decoded
-from trainables.data.decoding import decoded_size
-from trainables.data.pictures import Pictures
-from trainables.errors import UnreadableData
 
 RNG = np.random.default_rng(5)
 COLOURS = Image.fromarray(RNG.integers(0, 256, (12, 20, 3), dtype=np.uint8))

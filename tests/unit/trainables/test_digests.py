@@ -11,20 +11,20 @@ from pathlib import Path
 
 import pytest
 
-import trainables.file_digests as file_digests_module
+import ablative.trainables.file_digests as file_digests_module
+from ablative.trainables.benchmark.spec import preset
+from ablative.trainables.benchmark.spec import spec_digest
+from ablative.trainables.config import StudentConfig
+from ablative.trainables.config import TaskConfig
+from ablative.trainables.config import TrialConfig
+from ablative.trainables.digests import Digests
+from ablative.trainables.digests import InputDigests
+from ablative.trainables.errors import MissingData
+from ablative.trainables.file_digests import file_digests
 from tests.unit.trainables.real_layouts import make_snli_ve
 from tests.unit.trainables.real_layouts import snli_ve_row
 from tests.unit.trainables.real_layouts import write_json
 from tests.unit.trainables.real_layouts import write_lines
-from trainables.config import StudentConfig
-from trainables.config import TaskConfig
-from trainables.config import TrialConfig
-from trainables.data.mini.spec import preset
-from trainables.data.mini.spec import spec_digest
-from trainables.digests import Digests
-from trainables.digests import InputDigests
-from trainables.errors import MissingData
-from trainables.file_digests import file_digests
 
 
 def digests(config: TrialConfig, cache: Path) -> Digests:
@@ -138,7 +138,8 @@ def test_a_file_that_was_written_just_now_is_read_again_because_clocks_are_coars
 
 def test_digests_load_neither_torch_nor_a_drawing_library(tmp_path: Path) -> None:
     code = (
-        "import sys, pathlib; from trainables.config import *; from trainables.digests import InputDigests;"
+        "import sys, pathlib; from ablative.trainables.config import *;"
+        "from ablative.trainables.digests import InputDigests;"
         f"InputDigests(pathlib.Path({str(tmp_path)!r})).of(TrialConfig());"
         "print([n for n in ('torch', 'ray', 'PIL', 'transformers') if n in sys.modules])"
     )

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ablative.trainables.data.easy_vqa import package_data
+from ablative.trainables.data.easy_vqa import write_easy_vqa
+from ablative.trainables.data.load import load_split
+from ablative.trainables.data.metrics import score
 from tests.unit.trainables.real_layouts import write_json
-from trainables.data.easy_vqa import package_data
-from trainables.data.easy_vqa import write_easy_vqa
-from trainables.data.load import load_split
-from trainables.data.metrics import score
 
 
 def make_package_data(folder: Path) -> Path:

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainables.data import entries as entries_module
-from trainables.data.entries import entries
-from trainables.errors import UnreadableData
+from ablative.trainables.data import entries as entries_module
+from ablative.trainables.data.entries import entries
+from ablative.trainables.errors import UnreadableData
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=6),

@@ -20,26 +20,26 @@ import msgpack
 import numpy as np
 import pytest
 
+from ablative.trainables.data.content import data_content
+from ablative.trainables.data.content import examples_folder
+from ablative.trainables.data.convert import check
+from ablative.trainables.data.findings import MISSING_IMAGE
+from ablative.trainables.data.load import load_split
+from ablative.trainables.errors import MissingData
+from ablative.trainables.errors import UnreadableData
+from ablative.trainables.vision import conversion
+from ablative.trainables.vision.conversion import convert_regions
+from ablative.trainables.vision.feature_files import read_features
+from ablative.trainables.vision.feature_files import read_names
+from ablative.trainables.vision.lmdb_file import LmdbFile
+from ablative.trainables.vision.matching import by_object
+from ablative.trainables.vision.regions import build_regions
+from ablative.trainables.vision.regions import open_regions
 from tests.unit.trainables.real_layouts import make_vcr
 from tests.unit.trainables.real_layouts import make_vqa
 from tests.unit.trainables.real_layouts import vcr_row
 from tests.unit.trainables.real_layouts import write_json
 from tests.unit.trainables.real_layouts import write_lines
-from trainables.data.content import data_content
-from trainables.data.content import examples_folder
-from trainables.data.convert import check
-from trainables.data.findings import MISSING_IMAGE
-from trainables.data.load import load_split
-from trainables.errors import MissingData
-from trainables.errors import UnreadableData
-from trainables.vision import conversion
-from trainables.vision.conversion import convert_regions
-from trainables.vision.feature_files import read_features
-from trainables.vision.feature_files import read_names
-from trainables.vision.lmdb_file import LmdbFile
-from trainables.vision.matching import by_object
-from trainables.vision.regions import build_regions
-from trainables.vision.regions import open_regions
 
 WIDTH = 6
 BOXES = np.array([[0.0, 0.0, 0.5, 0.5], [0.25, 0.25, 1.0, 1.0]], dtype=np.float32)
@@ -296,8 +296,8 @@ def test_tags_of_vcr_name_the_regions_of_their_objects(tmp_path: Path) -> None:
 READ_IN_LITTLE_MEMORY = """
 import resource, sys
 from pathlib import Path
-from trainables.vision.feature_files import read_features
-from trainables.vision.lmdb_file import LmdbFile
+from ablative.trainables.vision.feature_files import read_features
+from ablative.trainables.vision.lmdb_file import LmdbFile
 resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
 print([entry.found for entry in read_features(Path(sys.argv[1]))])
 """

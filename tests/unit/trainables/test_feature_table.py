@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trainables.teachers.errors import TeacherError
-from trainables.teachers.feature_table import ABANDONED_S
-from trainables.teachers.feature_table import FeatureTable
-from trainables.teachers.feature_table import shard_folders
-from trainables.teachers.feature_table import sweep
-from trainables.teachers.feature_table import verify_shard
+from ablative.trainables.teachers.errors import TeacherError
+from ablative.trainables.teachers.feature_table import ABANDONED_S
+from ablative.trainables.teachers.feature_table import FeatureTable
+from ablative.trainables.teachers.feature_table import shard_folders
+from ablative.trainables.teachers.feature_table import sweep
+from ablative.trainables.teachers.feature_table import verify_shard
 
 OWN, OTHER = "a" * 64, "b" * 64
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from trainables.cache import written_whole
-from trainables.hindrance import hindrance
-from trainables.hindrance import is_full
-from trainables.hindrance import told
+from ablative.trainables.cache import written_whole
+from ablative.trainables.hindrance import hindrance
+from ablative.trainables.hindrance import is_full
+from ablative.trainables.hindrance import told
 
 
 def _error(number: int, path: str | None = None) -> OSError:
@@ -43,7 +43,7 @@ def test_the_innermost_place_is_named() -> None:
 
 
 def test_a_full_disk_that_no_path_is_told_of_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trainables.hindrance._free", lambda place: 0.0 if place == tmp_path else 1e12)
+    monkeypatch.setattr("ablative.trainables.hindrance._free", lambda place: 0.0 if place == tmp_path else 1e12)
 
     line = told(_error(errno.ENOSPC), {"TMPDIR": Path("/scratch"), "ABLATE_CACHE": tmp_path})
     assert line.startswith(f"{tmp_path}: No space left on device; make room there")

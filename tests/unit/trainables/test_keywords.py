@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from trainables.data.keywords import content_scores
-from trainables.data.keywords import keyword_scores
-from trainables.students.tokens import WORD
+from ablative.trainables.data.keywords import content_scores
+from ablative.trainables.data.keywords import keyword_scores
+from ablative.trainables.students.tokens import WORD
 
 TEXTS = ["A dog chases the dog.", "the cat", "...", "The CAT sleeps"]
 

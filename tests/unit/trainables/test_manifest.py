@@ -12,27 +12,27 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-import trainables.data.manifest as manifest_module
-from orchestrator.trials import trial_ids
+import ablative.trainables.data.manifest as manifest_module
+from ablative.orchestrator.trials import trial_ids
+from ablative.trainables.config import TrialConfig
+from ablative.trainables.config import canonical
+from ablative.trainables.data.content import data_content
+from ablative.trainables.data.content import verify_content
+from ablative.trainables.data.convert import prepare_examples
+from ablative.trainables.data.load import load_split
+from ablative.trainables.data.manifest import known_digests
+from ablative.trainables.data.manifest import look
+from ablative.trainables.data.tables import read_table
+from ablative.trainables.data.tables import write_table
+from ablative.trainables.digests import Digests
+from ablative.trainables.digests import InputDigests
+from ablative.trainables.errors import MissingData
+from ablative.trainables.file_digests import UNSETTLED_NS
+from ablative.trainables.vision.region_shards import write_shard
 from tests.unit.trainables.real_layouts import make_vcr
 from tests.unit.trainables.real_layouts import vcr_row
 from tests.unit.trainables.real_layouts import write_json
 from tests.unit.trainables.real_layouts import write_lines
-from trainables.config import TrialConfig
-from trainables.config import canonical
-from trainables.data.content import data_content
-from trainables.data.content import verify_content
-from trainables.data.convert import prepare_examples
-from trainables.data.load import load_split
-from trainables.data.manifest import known_digests
-from trainables.data.manifest import look
-from trainables.data.tables import read_table
-from trainables.data.tables import write_table
-from trainables.digests import Digests
-from trainables.digests import InputDigests
-from trainables.errors import MissingData
-from trainables.file_digests import UNSETTLED_NS
-from trainables.vision.region_shards import write_shard
 
 METADATA = {"boxes": [[1, 2, 30, 40, 0.9], [5, 6, 7, 8, 0.8], [0, 0, 9, 9, 0.7]], "width": 60, "height": 50}
 

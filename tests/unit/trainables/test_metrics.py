@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from trainables.data.examples import Candidate
-from trainables.data.examples import Example
-from trainables.data.examples import TaskSplit
-from trainables.data.examples import Text
-from trainables.data.metrics import score
-from trainables.errors import NonFinite
+from ablative.trainables.data.examples import Candidate
+from ablative.trainables.data.examples import Example
+from ablative.trainables.data.examples import TaskSplit
+from ablative.trainables.data.examples import Text
+from ablative.trainables.data.metrics import score
+from ablative.trainables.errors import NonFinite
 
 
 def example(name: str, targets: dict[int, float], *, stratum: str = "x", group: str = "", **kept: object) -> Example:

@@ -8,26 +8,26 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from trainables.data.examples import TaskSplit
-from trainables.data.mini.background import draw_background
-from trainables.data.mini.caption import caption
-from trainables.data.mini.concepts import concepts
-from trainables.data.mini.concepts import persons
-from trainables.data.mini.concepts import plural_of
-from trainables.data.mini.emoji import usable_emoji
-from trainables.data.mini.relations import OPPOSITE
-from trainables.data.mini.relations import RELATIONS
-from trainables.data.mini.relations import distance
-from trainables.data.mini.relations import gap
-from trainables.data.mini.relations import leans
-from trainables.data.mini.relations import relation
-from trainables.data.mini.scene import Scene
-from trainables.data.mini.scene import Thing
-from trainables.data.mini.scene import scene
-from trainables.data.mini.spec import SPLITS
-from trainables.data.mini.spec import preset
-from trainables.data.tokens import tagged_text
-from trainables.students.pretrain_scenes import CaptionedScenes
+from ablative.trainables.benchmark.background import draw_background
+from ablative.trainables.benchmark.caption import caption
+from ablative.trainables.benchmark.concepts import concepts
+from ablative.trainables.benchmark.concepts import persons
+from ablative.trainables.benchmark.concepts import plural_of
+from ablative.trainables.benchmark.emoji import usable_emoji
+from ablative.trainables.benchmark.relations import OPPOSITE
+from ablative.trainables.benchmark.relations import RELATIONS
+from ablative.trainables.benchmark.relations import distance
+from ablative.trainables.benchmark.relations import gap
+from ablative.trainables.benchmark.relations import leans
+from ablative.trainables.benchmark.relations import relation
+from ablative.trainables.benchmark.scene import Scene
+from ablative.trainables.benchmark.scene import Thing
+from ablative.trainables.benchmark.scene import scene
+from ablative.trainables.benchmark.spec import SPLITS
+from ablative.trainables.benchmark.spec import preset
+from ablative.trainables.data.examples import TaskSplit
+from ablative.trainables.data.tokens import tagged_text
+from ablative.trainables.students.pretrain_scenes import CaptionedScenes
 
 SPEC = preset("mini")
 HELD_OUT = {concept.name for concept in concepts() if concept.held_out}

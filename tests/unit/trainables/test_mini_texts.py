@@ -8,25 +8,25 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from trainables.data.mini.annotators import ten_answers
-from trainables.data.mini.commonsense import Annotation
-from trainables.data.mini.commonsense import vcr_annotations
-from trainables.data.mini.concepts import concepts
-from trainables.data.mini.concepts import with_article
-from trainables.data.mini.questions import Question
-from trainables.data.mini.questions import questions
-from trainables.data.mini.relations import distance
-from trainables.data.mini.relations import relation
-from trainables.data.mini.rows import class_names
-from trainables.data.mini.scene import Scene
-from trainables.data.mini.scene import Thing
-from trainables.data.mini.scene import scene
-from trainables.data.mini.select import Candidate
-from trainables.data.mini.select import select
-from trainables.data.mini.spec import MiniSpec
-from trainables.data.mini.spec import SplitSize
-from trainables.data.mini.statements import Statement
-from trainables.data.mini.statements import statements
+from ablative.trainables.benchmark.annotators import ten_answers
+from ablative.trainables.benchmark.commonsense import Annotation
+from ablative.trainables.benchmark.commonsense import vcr_annotations
+from ablative.trainables.benchmark.concepts import concepts
+from ablative.trainables.benchmark.concepts import with_article
+from ablative.trainables.benchmark.questions import Question
+from ablative.trainables.benchmark.questions import questions
+from ablative.trainables.benchmark.relations import distance
+from ablative.trainables.benchmark.relations import relation
+from ablative.trainables.benchmark.rows import class_names
+from ablative.trainables.benchmark.scene import Scene
+from ablative.trainables.benchmark.scene import Thing
+from ablative.trainables.benchmark.scene import scene
+from ablative.trainables.benchmark.select import Candidate
+from ablative.trainables.benchmark.select import select
+from ablative.trainables.benchmark.spec import MiniSpec
+from ablative.trainables.benchmark.spec import SplitSize
+from ablative.trainables.benchmark.statements import Statement
+from ablative.trainables.benchmark.statements import statements
 
 SIZE = SplitSize(things=100, people=50, statements=400, questions=400, annotations=150)
 SPEC = MiniSpec(sizes=dict.fromkeys(("train", "test", "test_style", "test_priors"), SIZE))

@@ -8,28 +8,28 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ablative.trainables.config import TaskConfig
+from ablative.trainables.config import TrialConfig
+from ablative.trainables.data import picture_check
+from ablative.trainables.data.content import data_content
+from ablative.trainables.data.convert import check
+from ablative.trainables.data.convert import prepare_examples
+from ablative.trainables.data.findings import BAD_PICTURE
+from ablative.trainables.data.findings import LEFT_OUT
+from ablative.trainables.data.findings import MISSING_IMAGE
+from ablative.trainables.data.findings import OTHER_SIZE
+from ablative.trainables.data.load import load_split
+from ablative.trainables.data.picture_check import looked_at
+from ablative.trainables.data.picture_check import require_pictures
+from ablative.trainables.errors import MissingData
+from ablative.trainables.errors import UnreadableData
+from ablative.trainables.prepare import prepare
+from ablative.trainables.vision.pixels import build_pixels
+from ablative.trainables.vision.regions import build_regions
 from tests.unit.trainables.real_layouts import make_vcr
 from tests.unit.trainables.real_layouts import snli_ve_row
 from tests.unit.trainables.real_layouts import write_json
 from tests.unit.trainables.real_layouts import write_lines
-from trainables.config import TaskConfig
-from trainables.config import TrialConfig
-from trainables.data import picture_check
-from trainables.data.content import data_content
-from trainables.data.convert import check
-from trainables.data.convert import prepare_examples
-from trainables.data.findings import BAD_PICTURE
-from trainables.data.findings import LEFT_OUT
-from trainables.data.findings import MISSING_IMAGE
-from trainables.data.findings import OTHER_SIZE
-from trainables.data.load import load_split
-from trainables.data.picture_check import looked_at
-from trainables.data.picture_check import require_pictures
-from trainables.errors import MissingData
-from trainables.errors import UnreadableData
-from trainables.prepare import prepare
-from trainables.vision.pixels import build_pixels
-from trainables.vision.regions import build_regions
 
 HTML = b"<!DOCTYPE html><html><body>404</body></html>"
 

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from trainables.data.examples import Candidate
-from trainables.data.examples import Example
-from trainables.data.examples import TaskSplit
-from trainables.data.examples import Text
-from trainables.data.pictures import Pictures
-from trainables.errors import MissingData
-from trainables.errors import UnreadableData
-from trainables.vision.pixels import PICTURE_SIZE
-from trainables.vision.pixels import build_pixels
-from trainables.vision.pixels import open_pixels
+from ablative.trainables.data.examples import Candidate
+from ablative.trainables.data.examples import Example
+from ablative.trainables.data.examples import TaskSplit
+from ablative.trainables.data.examples import Text
+from ablative.trainables.data.pictures import Pictures
+from ablative.trainables.errors import MissingData
+from ablative.trainables.errors import UnreadableData
+from ablative.trainables.vision.pixels import PICTURE_SIZE
+from ablative.trainables.vision.pixels import build_pixels
+from ablative.trainables.vision.pixels import open_pixels
 
 
 def split(folder: Path, *images: str) -> TaskSplit:

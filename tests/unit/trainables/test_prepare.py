@@ -5,7 +5,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from trainables.prepare import prepare
+from ablative.trainables.prepare import prepare
 
 
 def test_a_preparation_that_has_to_wait_says_so_and_goes_on(tmp_path: Path) -> None:

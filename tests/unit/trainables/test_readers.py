@@ -7,6 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from ablative.trainables.data.examples import TaskSplit
+from ablative.trainables.data.load import load_split
+from ablative.trainables.data.sources import is_carved
+from ablative.trainables.errors import MissingData
+from ablative.trainables.errors import UnreadableData
 from tests.unit.trainables.real_layouts import make_snli_ve
 from tests.unit.trainables.real_layouts import make_vcr
 from tests.unit.trainables.real_layouts import make_vqa
@@ -16,11 +21,6 @@ from tests.unit.trainables.real_layouts import vqa_entry
 from tests.unit.trainables.real_layouts import write_json
 from tests.unit.trainables.real_layouts import write_lines
 from tests.unit.trainables.real_layouts import write_vqa
-from trainables.data.examples import TaskSplit
-from trainables.data.load import load_split
-from trainables.data.sources import is_carved
-from trainables.errors import MissingData
-from trainables.errors import UnreadableData
 
 
 def load(task: str, folder: Path, split: str) -> TaskSplit:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from search_spaces.configuration import leaves
+from ablative.search_spaces.configuration import leaves
+from ablative.trainables.config import TrialConfig
+from ablative.trainables.recipes import RECIPES
 from tests.helpers.study_text import cells_of
 from tests.helpers.study_text import mistakes
-from trainables.config import TrialConfig
-from trainables.recipes import RECIPES
 
 STUDY = """\
 study: tiny

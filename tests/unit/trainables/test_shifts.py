@@ -8,6 +8,16 @@ from typing import Any
 
 import pytest
 
+from ablative.trainables.data.examples import TaskSplit
+from ablative.trainables.data.load import load_split
+from ablative.trainables.data.masking import top_kept
+from ablative.trainables.data.masking import top_masked
+from ablative.trainables.data.shifts import make_shifts
+from ablative.trainables.data.sources import is_carved
+from ablative.trainables.data.splits import splits_of
+from ablative.trainables.data.text_only import ChoiceScorer
+from ablative.trainables.errors import MissingData
+from ablative.trainables.errors import UnreadableData
 from tests.unit.trainables.real_layouts import make_snli_ve
 from tests.unit.trainables.real_layouts import make_vcr
 from tests.unit.trainables.real_layouts import make_vqa
@@ -16,16 +26,6 @@ from tests.unit.trainables.real_layouts import snli_ve_row
 from tests.unit.trainables.real_layouts import vcr_row
 from tests.unit.trainables.real_layouts import write_json
 from tests.unit.trainables.real_layouts import write_lines
-from trainables.data.examples import TaskSplit
-from trainables.data.load import load_split
-from trainables.data.masking import top_kept
-from trainables.data.masking import top_masked
-from trainables.data.shifts import make_shifts
-from trainables.data.sources import is_carved
-from trainables.data.splits import splits_of
-from trainables.data.text_only import ChoiceScorer
-from trainables.errors import MissingData
-from trainables.errors import UnreadableData
 
 
 def load(task: str, folder: Path, split: str) -> TaskSplit:

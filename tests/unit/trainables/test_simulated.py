@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from trainables.config import TrialConfig
-from trainables.job import Alone
-from trainables.job import TrialJob
-from trainables.simulated import Effect
-from trainables.simulated import Level
-from trainables.simulated import Optimum
-from trainables.simulated import SimulatedTrainable
+from ablative.trainables.config import TrialConfig
+from ablative.trainables.job import Alone
+from ablative.trainables.job import TrialJob
+from ablative.trainables.simulated import Effect
+from ablative.trainables.simulated import Level
+from ablative.trainables.simulated import Optimum
+from ablative.trainables.simulated import SimulatedTrainable
 
 CONFIG = TrialConfig()
 RUN = SimulatedTrainable(seconds=8.0, effects=(Effect(where=(("teacher.control", "shuffled"),), size=-0.1),))

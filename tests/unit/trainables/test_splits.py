@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from ablative.trainables.data.load import load_split
+from ablative.trainables.data.splits import expand_shifted
+from ablative.trainables.data.splits import splits_of
+from ablative.trainables.errors import MissingData
 from tests.unit.trainables.real_layouts import make_vqa
 from tests.unit.trainables.real_layouts import vqa_entry
 from tests.unit.trainables.real_layouts import write_vqa
-from trainables.data.load import load_split
-from trainables.data.splits import expand_shifted
-from trainables.data.splits import splits_of
-from trainables.errors import MissingData
 
 
 def test_absent_data_has_the_splits_of_its_distribution() -> None:

@@ -11,17 +11,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ablative.trainables.data.examples import TaskSplit
+from ablative.trainables.data.load import load_split
+from ablative.trainables.data.metrics import score
+from ablative.trainables.data.splits import splits_of
+from ablative.trainables.data.submission import submission
+from ablative.trainables.data.submission import written
+from ablative.trainables.errors import UnreadableData
 from tests.unit.trainables.real_layouts import make_snli_ve
 from tests.unit.trainables.real_layouts import make_vcr
 from tests.unit.trainables.real_layouts import make_vqa
 from tests.unit.trainables.real_layouts import write_vqa_questions
-from trainables.data.examples import TaskSplit
-from trainables.data.load import load_split
-from trainables.data.metrics import score
-from trainables.data.splits import splits_of
-from trainables.data.submission import submission
-from trainables.data.submission import written
-from trainables.errors import UnreadableData
 
 
 def blind(task: str, folder: Path, split: str = "blind_test") -> TaskSplit:

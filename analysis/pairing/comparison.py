@@ -1,0 +1,222 @@
+"""One arm against the reference arm: paired by seed in one condition, or by block over all of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+
+from ablative.analysis.numbers.statistics import t_interval
+from ablative.analysis.pairing.losses import NOTHING_LOST
+from ablative.analysis.pairing.losses import Losses
+from ablative.analysis.pairing.losses import LostPair
+from ablative.analysis.pairing.observations import Observations
+from ablative.analysis.pairing.observations import Place
+
+Family = Literal["pooled", "cells"]
+"""`pooled`: each arm over all conditions (primary). `cells`: each arm in each condition."""
+
+Unit = tuple[str, int]
+"""(condition or task, seed): what a pair is formed on."""
+
+ALL_CONDITIONS = "all conditions"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Values of one arm and its paired differences with the reference arm, for one metric."""
+
+    family: Family
+    arms: tuple[str, str]
+    """The arm, and the reference that it is compared with."""
+    condition: str
+    """Condition label, or `ALL_CONDITIONS`."""
+    values: tuple[float, ...]
+    """The arm's own values, one a seed or block."""
+    reference: tuple[float, ...]
+    """The reference arm's values in the pairs; of the reference arm itself, empty."""
+    differences: tuple[float, ...]
+    """Arm minus reference, one a pair."""
+    lost: tuple[LostPair, ...]
+    """Pairs that were planned and will not come."""
+    strata: int
+    """Number of tasks among the values: an interval of the mean is only given within one."""
+    planned: int
+    """Confirm trials planned."""
+    completed: int
+    """Confirm trials completed with a finite value."""
+    failed: int
+
+    @property
+    def arm(self) -> str:
+        """The arm that is compared."""
+        return self.arms[0]
+
+    @property
+    def mean(self) -> float | None:
+        """Mean of the arm's values."""
+        return _mean(self.values)
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """95 % t-interval of the mean; None over several tasks, whose levels have no one distribution."""
+        return t_interval(self.values) if self.strata == 1 else None
+
+    @property
+    def reference_mean(self) -> float | None:
+        """Mean of the reference arm over the pairs."""
+        return _mean(self.reference)
+
+    @property
+    def difference(self) -> float | None:
+        """Mean paired difference."""
+        return _mean(self.differences)
+
+    @property
+    def difference_interval(self) -> tuple[float, float] | None:
+        """95 % t-interval of the mean paired difference."""
+        return t_interval(self.differences)
+
+    @property
+    def missing(self) -> int:
+        """Trials planned and neither completed with a finite value nor failed."""
+        return self.planned - self.completed - self.failed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparer:
+    """Forms comparisons of one metric from observations."""
+
+    observations: Observations
+    metric: str
+    reference: str
+    conditions: tuple[str, ...]
+    """Conditions that have the metric."""
+    seeds: tuple[int, ...]
+    """Planned confirm seeds."""
+    planned: Mapping[tuple[str, str], int]
+    """(Arm, condition) -> confirm trials planned."""
+    losses: Losses = NOTHING_LOST
+
+    def against(self, reference: str) -> Comparer:
+        """Return the same with another reference arm."""
+        return replace(self, reference=reference)
+
+    def in_condition(self, arm: str, condition: str) -> Comparison:
+        """Pair `arm` with the reference by seed in one condition."""
+        own = {(condition, seed): value for seed, value in self.of(arm, condition).items()}
+        other = {(condition, seed): value for seed, value in self.of(self.reference, condition).items()}
+        return self._compare("cells", arm, condition, own, other, (condition,))
+
+    def pooled(self, arm: str) -> Comparison:
+        """Pair `arm` with the reference by block (task, seed) over all conditions.
+
+        Inside a block the conditions of the task are averaged: their low-shot subsets are nested and their values
+        share a seed, so they are no replicates of each other. A block counts when all its conditions have values.
+        """
+        own, other = self.blocks(arm), self.blocks(self.reference)
+        return self._compare("pooled", arm, ALL_CONDITIONS, own, other, self.conditions)
+
+    def of(self, arm: str, condition: str) -> Mapping[int, float]:
+        """Return seed -> value of `arm` in one condition."""
+        return self.observations.of(self.metric, (arm, condition))
+
+    def blocks(self, arm: str) -> dict[Unit, float]:
+        """Return the mean over conditions of each block of `arm` that has all of them."""
+        blocks: dict[Unit, float] = {}
+        for task in dict.fromkeys(self.observations.tasks[condition] for condition in self.conditions):
+            parts = [self.of(arm, label) for label in self.conditions if self.observations.tasks[label] == task]
+            for seed in self.seeds:
+                if all(seed in part for part in parts):
+                    blocks[task, seed] = math.fsum(part[seed] for part in parts) / len(parts)
+        return blocks
+
+    def planned_seeds(self, arms: Sequence[str], conditions: Sequence[str]) -> tuple[int, ...]:
+        """Return the seeds that all `arms` were to have: an arm that was clear at a look gets no more."""
+        return self.seeds[: min(self.planned.get((arm, label), 0) for arm in arms for label in conditions)]
+
+    def by_task(self, condition: str | None) -> list[tuple[str, ...]]:
+        """Return the conditions of each task; one condition is alone."""
+        if condition is not None:
+            return [(condition,)]
+        tasks: dict[str, list[str]] = {}
+        for label in self.conditions:
+            tasks.setdefault(self.observations.tasks[label], []).append(label)
+        return [tuple(labels) for labels in tasks.values()]
+
+    def lost(self, weights: Mapping[str, float], condition: str | None = None) -> tuple[LostPair, ...]:
+        """Return the pairs of the weighted arms that will not come, though all their trials have ended."""
+        if not self.losses.seeds:
+            return ()
+        return tuple(
+            self._lost(weights, labels, seed)
+            for labels in self.by_task(condition)
+            for seed in self.planned_seeds(tuple(weights), labels)
+            if self._is_lost([(arm, label) for arm in weights for label in labels], seed)
+        )
+
+    def _is_lost(self, places: Sequence[Place], seed: int) -> bool:
+        ended = all(seed in self.of(*place) or self.losses.lost([place], seed) for place in places)
+        return ended and self.losses.lost(places, seed)
+
+    def _lost(self, weights: Mapping[str, float], labels: Sequence[str], seed: int) -> LostPair:
+        whole = [label for label in labels if all(seed in self.of(arm, label) for arm in weights)]
+        known = sum(weight * self.of(arm, label)[seed] for label in whole for arm, weight in weights.items())
+        up = sum(weight for weight in weights.values() if weight > 0)
+        most = up * sum(self.losses.spread(label) for label in labels if label not in whole)
+        return LostPair(known=known / len(labels), most=most / len(labels))
+
+    def counts(self, arms: Sequence[str], condition: str | None = None) -> dict[str, int]:
+        """Return how many confirm trials of `arms` are planned, completed with a finite value, failed, and missing."""
+        labels = self.conditions if condition is None else (condition,)
+        places = [(arm, label) for arm in arms for label in labels]
+        planned = sum(self.planned.get(place, 0) for place in places)
+        completed = sum(len(self.of(*place)) for place in places)
+        failed = sum(len(self.observations.failed.get(place, ())) for place in places)
+        return {
+            "planned": planned,
+            "completed": completed,
+            "failed": failed,
+            "missing": planned - completed - failed,
+        }
+
+    def _compare(
+        self,
+        family: Family,
+        arm: str,
+        condition: str,
+        own: Mapping[Unit, float],
+        other: Mapping[Unit, float],
+        conditions: tuple[str, ...],
+    ) -> Comparison:
+        alone = arm == self.reference
+        pairs = [] if alone else sorted(own.keys() & other.keys())
+        within = None if family == "pooled" else condition
+        return Comparison(
+            family=family,
+            arms=(arm, self.reference),
+            condition=condition,
+            lost=() if alone else self.lost({arm: 1.0, self.reference: -1.0}, within),
+            values=tuple(own[unit] for unit in sorted(own)),
+            reference=tuple(other[unit] for unit in pairs),
+            differences=tuple(own[unit] - other[unit] for unit in pairs),
+            strata=len({stratum for stratum, _ in own}),
+            planned=sum(self.planned.get((arm, label), 0) for label in conditions),
+            completed=sum(len(self.of(arm, label)) for label in conditions),
+            failed=sum(len(self.observations.failed.get((arm, label), ())) for label in conditions),
+        )
+
+
+def by_task(values: Mapping[Unit, float]) -> list[np.ndarray]:
+    """Return the values of each task, or condition."""
+    tasks = dict.fromkeys(task for task, _ in values)
+    return [np.array([value for (task, _), value in values.items() if task == wanted]) for wanted in tasks]
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return math.fsum(values) / len(values) if values else None

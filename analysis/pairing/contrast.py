@@ -1,0 +1,121 @@
+"""One contrast: a weighted sum of arms taken inside each pair of a seed and a task, and what chance could do to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from ablative.analysis.numbers.statistics import t_interval
+from ablative.analysis.pairing.comparison import ALL_CONDITIONS
+from ablative.analysis.pairing.comparison import Comparer
+from ablative.analysis.pairing.comparison import Family
+from ablative.analysis.pairing.comparison import Unit
+from ablative.analysis.pairing.comparison import by_task
+from ablative.analysis.pairing.factors import Term
+from ablative.analysis.pairing.losses import LostPair
+from ablative.analysis.pairing.verdicts import Judgement
+from ablative.analysis.pairing.verdicts import has_merit
+from ablative.analysis.pairing.verdicts import judge
+from ablative.analysis.plan import StudyPlan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contrast:
+    """Values of one contrast of one metric."""
+
+    term: Term
+    """Its weights; of two arms 1 and -1, in this order."""
+    family: Family
+    condition: str
+    metric: str
+    units: tuple[Unit, ...]
+    """Seeds or blocks in which every arm has a value."""
+    values: tuple[tuple[float, ...], ...]
+    """Of each arm, its own value in each unit."""
+    differences: tuple[float, ...]
+    """The weighted sum of the arms in each unit."""
+    lost: tuple[LostPair, ...]
+    """Units that were planned and will not come."""
+    planned_pairs: int
+    planned: int
+    """Confirm trials planned, of all its arms."""
+    completed: int
+    failed: int
+    missing: int
+    """Planned and neither completed with a finite value nor failed."""
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        """The arms that have a weight."""
+        return tuple(self.term.weights)
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """95 % t-interval of the mean difference."""
+        return t_interval(self.differences)
+
+    def by_task(self) -> list[np.ndarray]:
+        """Return the differences of each task."""
+        return by_task(dict(zip(self.units, self.differences, strict=True)))
+
+    def sides(self) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Return the values of two arms, by task, in units that both have."""
+        first, second = (by_task(dict(zip(self.units, found, strict=True))) for found in self.values)
+        return first, second
+
+
+def contrasts(
+    comparer: Comparer, plan: StudyPlan, factors: Sequence[Term], condition: str | None = None
+) -> list[Contrast]:
+    """Return every pair of arms, then the terms of `factors`, in one condition or pooled over all.
+
+    Of two arms the later one less the earlier one, in the study's order with the reference in front.
+    """
+    arms = sorted(plan.arms, key=lambda arm: arm != plan.reference)
+    if condition is None:
+        values = {arm: comparer.blocks(arm) for arm in arms}
+    else:
+        values = {arm: {(condition, s): value for s, value in comparer.of(arm, condition).items()} for arm in arms}
+    return [_contrast(comparer, term, values, condition) for term in (*_pairs(arms), *factors)]
+
+
+def judged(family: Sequence[Contrast], plan: StudyPlan) -> list[tuple[Contrast, Judgement]]:
+    """Judge contrasts of one family and metric, each among those of its kind.
+
+    An interaction is higher or lower than none: that is no merit.
+    """
+    found: list[tuple[Contrast, Judgement]] = []
+    for kind in dict.fromkeys(contrast.term.kind for contrast in family):
+        alike = [contrast for contrast in family if contrast.term.kind == kind]
+        merit = kind != "interaction" and has_merit(alike[0].metric, plan)
+        found += zip(alike, judge(alike, plan, has_merit=merit), strict=True)
+    return found
+
+
+def _pairs(arms: Sequence[str]) -> Iterator[Term]:
+    for other, arm in combinations(arms, 2):
+        yield Term(kind="arms", name=f"{arm} - {other}", weights={arm: 1.0, other: -1.0})
+
+
+def _contrast(
+    comparer: Comparer, term: Term, values: Mapping[str, Mapping[Unit, float]], condition: str | None
+) -> Contrast:
+    arms = tuple(term.weights)
+    units = tuple(sorted(set.intersection(*(set(values[arm]) for arm in arms))))
+    return Contrast(
+        term=term,
+        family="cells" if condition else "pooled",
+        condition=condition or ALL_CONDITIONS,
+        metric=comparer.metric,
+        units=units,
+        values=tuple(tuple(values[arm][unit] for unit in units) for arm in arms),
+        differences=tuple(sum(weight * values[arm][unit] for arm, weight in term.weights.items()) for unit in units),
+        lost=comparer.lost(term.weights, condition),
+        planned_pairs=sum(len(comparer.planned_seeds(arms, labels)) for labels in comparer.by_task(condition)),
+        **comparer.counts(arms, condition),
+    )

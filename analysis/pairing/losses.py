@@ -1,0 +1,59 @@
+"""Pairs that will not come, and how far their trials may have been apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ablative.analysis.pairing.observations import Observations
+from ablative.analysis.pairing.observations import Place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LostPair:
+    """A pair that will not come: a trial of it ended without a value."""
+
+    known: float
+    """Its difference, as far as the trials that have a value give it."""
+    most: float
+    """How far its other part may have been from zero, to either side."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Losses:
+    """What is lost of one metric."""
+
+    seeds: Mapping[Place, frozenset[int]]
+    """Place -> seeds whose trials ended without a value; places that lost none are left out."""
+    spreads: Mapping[str, float]
+    """Condition -> the greatest difference that two arms have under one seed; empty where nothing is lost."""
+
+    def lost(self, places: Sequence[Place], seed: int) -> bool:
+        """Return whether a trial of one of `places` ended without a value under `seed`."""
+        return any(seed in self.seeds.get(place, ()) for place in places)
+
+    def spread(self, condition: str) -> float:
+        """Return how far trials of one seed were apart at most; of a condition without two arms, in any other."""
+        return self.spreads.get(condition, max(self.spreads.values(), default=0.0))
+
+
+NOTHING_LOST = Losses(seeds={}, spreads={})
+
+
+def losses_of(observations: Observations, metric: str, arms: Sequence[str], conditions: Sequence[str]) -> Losses:
+    """Return what is lost of `metric` among the confirm trials of `arms` under `conditions`."""
+    places = [(arm, label) for label in conditions for arm in arms]
+    seeds = {place: lost for place in places if (lost := observations.lost(metric, place))}
+    if not seeds:
+        return NOTHING_LOST
+    spreads = {}
+    for label in conditions:
+        of_seed: dict[int, list[float]] = {}
+        for arm in arms:
+            for seed, value in observations.of(metric, (arm, label)).items():
+                of_seed.setdefault(seed, []).append(value)
+        apart = [max(values) - min(values) for values in of_seed.values() if len(values) > 1]
+        if apart:
+            spreads[label] = max(apart)
+    return Losses(seeds=seeds, spreads=spreads)

@@ -1,0 +1,178 @@
+"""What paired differences show: p-values corrected as the study declares, the verdicts, and what they rest on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from dataclasses import replace
+from typing import Any
+from typing import Protocol
+
+import numpy as np
+
+from ablative.analysis.numbers.statistics import corrected
+from ablative.analysis.numbers.statistics import factors_to_pass
+from ablative.analysis.numbers.statistics import sign_flip_p_values
+from ablative.analysis.pairing.losses import LostPair
+from ablative.analysis.plan import StudyPlan
+from ablative.search_spaces.spending import pairs_needed
+
+SEED = 20260
+"""Of all that is drawn for a view; fixed, so that a table is a function of records."""
+
+REFERENCE = "reference"
+NOT_ENOUGH = "not enough seeds"
+NO_DIFFERENCE = "no difference shown"
+SHOWN = ("better", "worse", "higher", "lower")
+"""Verdicts that show a difference."""
+
+
+class Paired(Protocol):
+    """What is judged: a comparison or a contrast."""
+
+    @property
+    def differences(self) -> tuple[float, ...]:
+        """One a pair."""
+        ...
+
+    @property
+    def lost(self) -> tuple[LostPair, ...]:
+        """Pairs that were planned and will not come."""
+        ...
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        """The arms whose values are paired."""
+        ...
+
+
+OPPOSITE = {"better": "worse", "worse": "better", "higher": "lower", "lower": "higher"}
+"""What a verdict is where the two arms change places."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What is said of one comparison among the others of its family."""
+
+    p_value: float | None
+    p_corrected: float | None
+    comparisons: int
+    """Corrected for."""
+    pairs_needed: int
+    """Least pairs with which it could show anything, given the others' p-values."""
+    verdict: str
+    if_worst: str
+    """The verdict if the lost pairs had spoken against it: against a difference shown, or for one where none is."""
+
+
+def judge(family: Sequence[Paired], plan: StudyPlan, *, has_merit: bool) -> list[Judgement]:
+    """Judge comparisons that are corrected for each other.
+
+    `has_merit`: whether more, or less, is better, so that a difference is not only higher or lower.
+    """
+    shares = [plan.spent(*item.arms) for item in family]
+    observed = [item.differences for item in family]
+    found = _judged(observed, shares, plan, has_merit)
+    if not any(item.lost for item in family):
+        return found
+    undone = _judged([_against(item) for item in family], shares, plan, has_merit)
+    # What is shown is observed; only what is not shown may be a difference that the lost pairs hide.
+    hidden = [
+        item.differences if one.verdict in SHOWN else _furthest(item) for item, one in zip(family, found, strict=True)
+    ]
+    revealed = _judged(hidden, shares, plan, has_merit)
+    return [_beside(*judged) for judged in zip(found, undone, revealed, strict=True)]
+
+
+def _beside(found: Judgement, undone: Judgement, revealed: Judgement) -> Judgement:
+    """Say beside a verdict what it would be at worst. Too few seeds say nothing that could be wrong."""
+    if found.verdict in SHOWN:
+        return replace(found, if_worst=undone.verdict)
+    if found.verdict == NO_DIFFERENCE and revealed.verdict in SHOWN:
+        return replace(found, if_worst=revealed.verdict)
+    return found
+
+
+def verdict_columns(judgement: Judgement) -> dict[str, Any]:
+    """Return the columns of a view that say what is said."""
+    return {
+        "p_value": judgement.p_value,
+        "p_corrected": judgement.p_corrected,
+        "comparisons": judgement.comparisons,
+        "pairs_needed": judgement.pairs_needed,
+        "verdict": judgement.verdict,
+        "verdict_if_worst": judgement.if_worst,
+    }
+
+
+def holds(row: Mapping[str, Any]) -> bool:
+    """Return whether the verdict of a view's row would be the same if its lost pairs had spoken against it."""
+    return bool(row["verdict_if_worst"] == row["verdict"])
+
+
+def has_merit(metric: str, plan: StudyPlan) -> bool:
+    """Return whether the study states the good direction of `metric`: the target's, and variants of it."""
+    name = metric.partition("/")[2]
+    return name == plan.target.name or name.startswith(f"{plan.target.name}_")
+
+
+def p_values(samples: Sequence[Sequence[float]]) -> list[float | None]:
+    """Return the sign-flip p-value of each sample of paired differences, not corrected."""
+    return sign_flip_p_values(samples, lambda: np.random.default_rng(SEED))
+
+
+def _judged(
+    samples: Sequence[Sequence[float]], shares: Sequence[float], plan: StudyPlan, merit: bool
+) -> list[Judgement]:
+    correction, alpha = plan.comparisons.correction, plan.comparisons.alpha
+    found = p_values(samples)
+    # A comparison that may end at several looks pays for them (`analysis.views.sequential`).
+    counted = [None if p is None else min(1.0, p / share) for p, share in zip(found, shares, strict=True)]
+    adjusted = corrected(counted, correction)
+    factors = factors_to_pass(counted, correction, alpha)
+    judged = []
+    for sample, share, p_value, p_corrected, factor in zip(samples, shares, found, adjusted, factors, strict=True):
+        needed = pairs_needed(factor, alpha * share)
+        verdict = _verdict(sample, p_corrected, needed, plan, merit)
+        judged.append(
+            Judgement(
+                p_value=p_value,
+                p_corrected=p_corrected,
+                comparisons=1 if correction == "none" else len(samples),
+                pairs_needed=needed,
+                verdict=verdict,
+                if_worst=verdict,
+            )
+        )
+    return judged
+
+
+def _verdict(
+    differences: Sequence[float], p_corrected: float | None, needed: int, plan: StudyPlan, merit: bool
+) -> str:
+    """Say what paired differences show, never more than the pairs can carry."""
+    alpha = plan.comparisons.alpha
+    if p_corrected is None or (p_corrected > alpha and len(differences) < needed):
+        return NOT_ENOUGH
+    if p_corrected > alpha:
+        return NO_DIFFERENCE
+    rises = math.fsum(differences) > 0
+    if not merit:
+        return "higher" if rises else "lower"
+    return "better" if rises == (plan.target.mode == "max") else "worse"
+
+
+def _against(item: Paired) -> tuple[float, ...]:
+    """The differences, with each lost pair as far as it may have been on the other side of their sum."""
+    return _with_lost(item, -1.0 if math.fsum(item.differences) > 0 else 1.0)
+
+
+def _furthest(item: Paired) -> tuple[float, ...]:
+    """The differences, with each lost pair as far as it may have been on the side where their sum is the greatest."""
+    return max((_with_lost(item, side) for side in (1.0, -1.0)), key=lambda sample: abs(math.fsum(sample)))
+
+
+def _with_lost(item: Paired, side: float) -> tuple[float, ...]:
+    return (*item.differences, *(pair.known + side * pair.most for pair in item.lost))

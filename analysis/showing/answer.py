@@ -1,0 +1,143 @@
+"""The answer to a study's question in sentences that are never stronger than its rounding."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+from ablative.analysis import rounding
+from ablative.analysis.pairing.verdicts import NO_DIFFERENCE
+from ablative.analysis.pairing.verdicts import NOT_ENOUGH
+from ablative.analysis.pairing.verdicts import SHOWN
+from ablative.analysis.plan import StudyPlan
+from ablative.analysis.showing.findings import Findings
+from ablative.analysis.showing.grids import headline_rows
+from ablative.analysis.showing.grids import where_of
+from ablative.analysis.showing.sentences import amount
+from ablative.analysis.showing.sentences import fragile
+from ablative.analysis.showing.sentences import judged
+from ablative.analysis.showing.sentences import listed
+from ablative.analysis.showing.sentences import sentence
+
+Row = Mapping[str, Any]
+
+MANY = 3
+"""Arms of one verdict that have a sentence each."""
+
+
+def answer(found: Findings) -> list[str]:
+    """Return sentences on what a study declared and on its primary comparisons.
+
+    First what is incomplete, then each claim, the strongest first. Then each arm against the reference over all
+    conditions, as far as no claim says it: the differences shown, then where none was shown and what the interval
+    still allows, then what cannot be told yet. A study without claims says of the controls what was shown against
+    them. Last a warning where a control gained like an arm. More than `MANY` arms with one verdict share a sentence.
+    """
+    plan = found.plan
+    rows = headline_rows(found.effects, "pooled")
+    compared = [row for row in rows if not row["is_reference"]]
+    unsaid = [row for row in compared if (row["arm"], plan.reference) not in plan.comparisons.claimed]
+    sentences = [
+        *_incomplete(rows),
+        *(_claim(row, plan) for row in found.claims),
+        *(said for verdict in SHOWN for said in _differences(_of(unsaid, verdict), plan)),
+        *_no_differences(_of(unsaid, NO_DIFFERENCE), plan),
+        *_untold([row for row in unsaid if row["verdict"] == NOT_ENOUGH], plan),
+        *([] if found.claims else _controls(found.against_controls, plan)),
+        *_control_warning(compared),
+    ]
+    return sentences or [f"Only the reference arm {plan.reference} is planned: there is nothing to compare it with."]
+
+
+def _claim(row: Row, plan: StudyPlan) -> str:
+    where = where_of(plan.comparisons.claims[row["claim"]])
+    place = f"on {listed(row['metrics'] or [plan.headline])}{f' at {where}' if where else ''}"
+    return f"{row['claim']}: {judged(row, row['arm'], row['against'], place)}."
+
+
+def _incomplete(rows: Sequence[Row]) -> list[str]:
+    planned, failed = sum(row["planned"] for row in rows), sum(row["failed"] for row in rows)
+    missing = sum(row["missing"] for row in rows)
+    if missing:
+        return [f"Provisional: of {planned} planned confirm trials {missing} are missing and {failed} failed."]
+    return [f"Of {planned} planned confirm trials {failed} failed and are left out."] if failed else []
+
+
+def _of(rows: Sequence[Row], verdict: str) -> list[Row]:
+    return [row for row in rows if row["verdict"] == verdict]
+
+
+def _differences(rows: Sequence[Row], plan: StudyPlan) -> list[str]:
+    if len(rows) <= MANY:
+        return _each(rows, plan)
+    amounts = [amount(row) for row in sorted(rows, key=lambda row: abs(row["difference"]))]
+    p_value = rounding.p_text(max(row["p_corrected"] for row in rows))
+    blocks = min(row["n_pairs"] for row in rows)
+    return [
+        f"{_named(rows)} are {rows[0]['verdict']} than {plan.reference} on {plan.headline}, by {amounts[0]} to "
+        f"{amounts[-1]} (corrected p {p_value} at most, {blocks} blocks of task and seed).",
+        *fragile(rows),
+    ]
+
+
+def _no_differences(rows: Sequence[Row], plan: StudyPlan) -> list[str]:
+    if len(rows) <= MANY:
+        return _each(rows, plan)
+    known = [row for row in rows if row["diff_ci_low"] is not None]
+    bounds = min(row["diff_ci_low"] for row in known), max(row["diff_ci_high"] for row in known)
+    p_value = rounding.p_text(min(row["p_corrected"] for row in rows))
+    return [
+        f"No difference to {plan.reference} was shown on {plan.headline} for {_named(rows)} (corrected p {p_value} at "
+        f"least, {min(row['n_pairs'] for row in rows)} blocks); the data allow differences from "
+        f"{rounding.interval(*bounds)}.",
+        *fragile(rows),
+    ]
+
+
+def _each(rows: Sequence[Row], plan: StudyPlan) -> list[str]:
+    place = f"on {plan.headline}"
+    named = [f"the control {row['arm']}" if row["is_control"] else row["arm"] for row in rows]
+    return [sentence(judged(row, arm, plan.reference or "", place)) for row, arm in zip(rows, named, strict=True)]
+
+
+def _named(rows: Sequence[Row]) -> str:
+    return listed([f"{row['arm']} (control)" if row["is_control"] else row["arm"] for row in rows])
+
+
+def _untold(rows: Sequence[Row], plan: StudyPlan) -> list[str]:
+    if not rows:
+        return []
+    blocks = ", ".join(f"{row['arm']} {row['n_pairs']}" for row in rows)
+    needed = max(row["pairs_needed"] for row in rows)
+    return [
+        f"Not enough seeds to show any difference to {plan.reference} for {listed([row['arm'] for row in rows])}: "
+        f"{needed} paired blocks of task and seed are needed, recorded are {blocks}."
+    ]
+
+
+def _controls(rows: Sequence[Row], plan: StudyPlan) -> list[str]:
+    """Say which arms differ from which controls; where many do, a control a sentence."""
+    place = f"on {plan.headline}"
+    shown = [row for row in rows if row["verdict"] in SHOWN]
+    if len(shown) <= MANY:
+        return [sentence(judged(row, row["arm"], f"the control {row['against']}", place)) for row in shown]
+    kinds = dict.fromkeys((row["against"], row["verdict"]) for row in shown)
+    of_kind = [[row for row in shown if (row["against"], row["verdict"]) == kind] for kind in kinds]
+    return [said for rows in of_kind for said in (_several(rows, place), *fragile(rows))]
+
+
+def _several(rows: Sequence[Row], place: str) -> str:
+    are = "is" if len(rows) == 1 else "are"
+    arms = listed([row["arm"] for row in rows])
+    return f"{arms} {are} {rows[0]['verdict']} than the control {rows[0]['against']} {place}."
+
+
+def _control_warning(rows: Sequence[Row]) -> list[str]:
+    gained = [row["arm"] for row in rows if row["is_control"] and row["verdict"] == "better"]
+    if not gained:
+        return []
+    return [
+        f"{listed(gained)} being {'a control' if len(gained) == 1 else 'controls'}, a difference of that size needs "
+        "nothing that the control lacks."
+    ]

@@ -1,0 +1,104 @@
+"""What a study found, as rows: its claims, its primary comparisons, and its arms against the controls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ablative.analysis.pairing.observations import Observations
+from ablative.analysis.pairing.observations import observe
+from ablative.analysis.pairing.verdicts import NO_DIFFERENCE
+from ablative.analysis.pairing.verdicts import OPPOSITE
+from ablative.analysis.pairing.verdicts import SHOWN
+from ablative.analysis.pairing.verdicts import holds
+from ablative.analysis.plan import StudyPlan
+from ablative.analysis.views.contrasts import pooled_contrasts
+from ablative.analysis.views.results import Results
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """One study's findings."""
+
+    plan: StudyPlan
+    observations: Observations
+    effects: Sequence[Row]
+    """Rows of the view `effects`."""
+    claims: Sequence[Row]
+    """Rows of the view `claims`, strongest first."""
+    against_controls: Sequence[Row]
+    """Each arm less each control, as `against_controls` returns them."""
+
+
+def findings(results: Results, study: str) -> Findings:
+    """Return what `study`, one of `results`, found; raises as `Results.comparable`."""
+    plan = results.comparable(study)
+    observations = observe(results.observed(study), plan)
+    effects = [row for row in results.effects.to_pylist() if row["study"] == study]
+    claims = [row for row in results.claims.to_pylist() if row["study"] == study]
+    return Findings(
+        plan=plan,
+        observations=observations,
+        effects=effects,
+        claims=strongest_first(claims),
+        against_controls=against_controls(observations, plan),
+    )
+
+
+def strongest_first(rows: Iterable[Row]) -> list[Row]:
+    """Return judged rows by what they show, then by corrected p-value, then by difference against interval."""
+    return sorted(rows, key=_weakness)
+
+
+def _weakness(row: Row) -> tuple[int, float, float]:
+    rank = (0 if holds(row) else 1) if row["verdict"] in SHOWN else 2 if row["verdict"] == NO_DIFFERENCE else 3
+    low, high = row["diff_ci_low"], row["diff_ci_high"]
+    strength = abs(row["difference"]) / (high - low) if low is not None and high > low else 0.0
+    return rank, 2.0 if row["p_corrected"] is None else row["p_corrected"], -strength
+
+
+def against_controls(observations: Observations, plan: StudyPlan) -> list[Row]:
+    """Return each arm less each control on the headline metric, over all conditions, in the study's order.
+
+    Rows have the columns of a claim that say what was found. They are corrected, as in the view `contrasts`, over all
+    pairs of arms. Left out are pairs that a claim is about, and the reference: its differences to the controls are
+    primary comparisons.
+    """
+    return list(_against_controls(observations, plan)) if plan.controls and len(plan.arms) > 2 else []
+
+
+def _against_controls(observations: Observations, plan: StudyPlan) -> Iterator[Row]:
+    contrasts = pooled_contrasts(observations, plan)
+    judged = {frozenset(item.arms): (item, said) for item, said in contrasts if item.term.kind == "arms"}
+    arms = [arm for arm in plan.arms if arm not in plan.controls and arm != plan.reference]
+    pairs = ((arm, control) for arm in arms for control in plan.arms if control in plan.controls)
+    for arm, control in (pair for pair in pairs if pair not in plan.comparisons.claimed):
+        item, said = judged[frozenset((arm, control))]
+        sign = item.term.weights[arm]
+        differences = [sign * value for value in item.differences]
+        ends = sorted(sign * end for end in item.interval or ())
+        low, high = ends or (None, None)
+        yield {
+            "arm": arm,
+            "against": control,
+            "difference": sum(differences) / len(differences) if differences else None,
+            "diff_ci_low": low,
+            "diff_ci_high": high,
+            "differences": differences,
+            "p_corrected": said.p_corrected,
+            "comparisons": said.comparisons,
+            "n_pairs": len(differences),
+            "pairs_needed": said.pairs_needed,
+            "verdict": _seen(said.verdict, sign),
+            "verdict_if_worst": _seen(said.if_worst, sign),
+        }
+
+
+def _seen(verdict: str, sign: float) -> str:
+    return verdict if sign > 0 else OPPOSITE.get(verdict, verdict)

@@ -1,0 +1,205 @@
+"""The result table as a grid of texts, ready for a terminal, a page or a plain file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ablative.analysis import rounding
+from ablative.analysis.pairing.comparison import ALL_CONDITIONS
+from ablative.analysis.pairing.verdicts import NO_DIFFERENCE
+from ablative.analysis.pairing.verdicts import NOT_ENOUGH
+from ablative.analysis.pairing.verdicts import REFERENCE
+from ablative.analysis.pairing.verdicts import holds
+from ablative.analysis.plan import Claim
+from ablative.analysis.plan import StudyPlan
+from ablative.analysis.plan import condition_label
+
+MARKS: Mapping[str, str] = {
+    "better": "▲",
+    "worse": "▼",
+    "higher": "▲",
+    "lower": "▼",
+    NO_DIFFERENCE: "=",
+    NOT_ENOUGH: "?",
+    REFERENCE: "",
+}
+"""Sign of each verdict in a grid's cells."""
+
+_CORRECTED = {
+    "holm": "Holm-corrected",
+    "benjamini_hochberg": "corrected for the share of false findings (Benjamini and Hochberg)",
+    "none": "no correction for the number of comparisons",
+}
+
+BLOCKS = "A block is one task under one seed; its value is the mean over the task's conditions"
+AT_WORST = (
+    "at worst: the verdict if the pairs lost to failed trials had spoken against it, as far as any two trials of one "
+    "seed are apart; where it differs, the verdict rests on failures being random"
+)
+_JUDGED = ("difference", "95 % interval", "p corrected", "blocks", "verdict")
+_LONG = 12
+"""Comparisons with controls that have a line each; more are crossed, arms by controls."""
+
+Effects = Sequence[Mapping[str, Any]]
+"""Rows of the view `effects`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grid:
+    """A table of texts, each of one or two lines. The first column names the arm, or the claim."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def condition_heading(condition: Mapping[str, Any], leave_out: Sequence[str] = ()) -> str:
+    """Return `snli_ve 1 %` for a condition; `leave_out` names paths that are said elsewhere."""
+    parts = [_value(path, value) for path, value in condition.items() if path not in leave_out]
+    return " ".join(parts) or ("result" if not condition else condition_label(condition))
+
+
+def headline_rows(effects: Effects, family: str) -> list[Mapping[str, Any]]:
+    """Return the rows of the headline metric in one family, in the study's order."""
+    return [row for row in effects if row["is_headline"] and row["family"] == family]
+
+
+def where_of(claim: Claim) -> str:
+    """Return `1 % and 10 %`: the conditions that a claim is about; empty where it is about all."""
+    return ", ".join(" and ".join(_value(path, value) for value in values) for path, values in claim.where.items())
+
+
+def mark_of(row: Mapping[str, Any]) -> str:
+    """Return the sign of a row's verdict; in brackets where it would not hold if the lost pairs had been worst."""
+    mark = MARKS[row["verdict"]]
+    return mark if holds(row) else f"({mark})"
+
+
+def pooled_grid(effects: Effects, plan: StudyPlan) -> Grid:
+    """Each arm over all conditions: the primary comparisons."""
+    title = f"{plan.headline} over {ALL_CONDITIONS}: difference to {plan.reference} (primary comparison)"
+    columns = ("arm", "mean", *_JUDGED)
+    return Grid(title=title, columns=columns, rows=tuple(map(_pooled_row, headline_rows(effects, "pooled"))))
+
+
+def claims_grids(claims: Sequence[Mapping[str, Any]], plan: StudyPlan) -> list[Grid]:
+    """The comparisons that the study declared (rows of the view `claims`), if there are any."""
+    if not claims:
+        return []
+    rows = ((_claim_name(row["claim"], plan), f"{row['arm']}\nless {row['against']}", *_judged(row)) for row in claims)
+    columns = ("claim", "arms", *_JUDGED)
+    return [Grid(title="Declared claims, corrected among themselves", columns=columns, rows=tuple(rows))]
+
+
+def crossed(rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether so many comparisons with controls are shown arms by controls, each with a mark, not a line each."""
+    return len(rows) > _LONG
+
+
+def control_grids(rows: Sequence[Mapping[str, Any]], plan: StudyPlan) -> list[Grid]:
+    """Arms less controls (rows of `analysis.showing.findings.against_controls`), if there are any."""
+    if not rows:
+        return []
+    corrected = (
+        "" if plan.comparisons.correction == "none" else f", corrected over {rows[0]['comparisons']} pairs of arms"
+    )
+    title = f"{plan.headline} over {ALL_CONDITIONS}: arms against controls{corrected}"
+    if not crossed(rows):
+        lines = tuple((row["arm"], row["against"], *_judged(row)) for row in rows)
+        return [Grid(title=title, columns=("arm", "against", *_JUDGED), rows=lines)]
+    arms, controls = (tuple(dict.fromkeys(row[name] for row in rows)) for name in ("arm", "against"))
+    cells = {(row["arm"], row["against"]): _crossed(row) for row in rows}
+    lines = tuple((arm, *(cells.get((arm, control), "a claim") for control in controls)) for arm in arms)
+    return [Grid(title=title, columns=("arm less", *controls), rows=lines)]
+
+
+def legend(marked: Sequence[Mapping[str, Any]], plan: StudyPlan) -> str:
+    """Say what the marks of some judged rows mean, for the verdicts that occur, and how rows are judged."""
+    found = {row["verdict"] for row in marked}
+    marks = [f"{mark} {verdict}" for verdict, mark in MARKS.items() if mark and verdict in found]
+    if NOT_ENOUGH in found:
+        needed = max(row["pairs_needed"] for row in marked if row["verdict"] == NOT_ENOUGH)
+        marks[-1] += f" (these comparisons need {needed} pairs to show anything)"
+    if not all(map(holds, marked)):
+        marks.append("in brackets: another verdict if the failed trials had been worst")
+    corrected = _CORRECTED[plan.comparisons.correction]
+    judged = f"sign-flip test, {corrected}, alpha {plan.comparisons.alpha:g}"
+    return "; ".join([*marks, judged, *_looks(plan)])
+
+
+def marked_cells(cells: Effects) -> Effects:
+    """Return the comparisons in single conditions whose verdicts are shown: all, or none if undecided."""
+    return [] if undecided(cells) else cells
+
+
+def undecided(cells: Effects) -> str:
+    """Say that no comparison in a single condition can show anything, where none can; empty where one can.
+
+    `cells`: rows of one metric, family `cells`. Their tables then have differences and intervals, and no verdicts.
+    """
+    rows = [row for row in cells if not row["is_reference"]]
+    if not rows or any(row["verdict"] != NOT_ENOUGH for row in rows):
+        return ""
+    pairs, needed = max(row["n_pairs"] for row in rows), max(row["pairs_needed"] for row in rows)
+    together = f"the {rows[0]['comparisons']} comparisons there need {needed} pairs each, and have {pairs}"
+    return f"No verdicts in single conditions: {together}"
+
+
+def shortfall(effects: Effects) -> list[str]:
+    """Say for each arm how many planned confirm trials failed or are missing; empty if none."""
+    return [
+        f"{row['arm']}: {row['failed']} of {row['planned']} confirm trials failed, {row['missing']} missing"
+        for row in headline_rows(effects, "pooled")
+        if row["failed"] or row["missing"]
+    ]
+
+
+def _looks(plan: StudyPlan) -> list[str]:
+    """Say when comparisons could end before all seeds were run."""
+    sequential = plan.seeds.sequential
+    if sequential is None:
+        return []
+    *before, last = plan.seeds.looks
+    when = f"{', '.join(map(str, before))} or {last}"
+    return [f"p-values corrected for looks after {when} seeds ({sequential.spending}), intervals not"]
+
+
+def _pooled_row(row: Mapping[str, Any]) -> tuple[str, ...]:
+    name = f"{row['arm']} (control)" if row["is_control"] else row["arm"]
+    mean = "none recorded" if row["mean"] is None else rounding.with_half(row["mean"], row["ci_low"], row["ci_high"])
+    if row["is_reference"]:
+        return (name, mean, *[rounding.ABSENT] * 3, str(row["n"]), row["verdict"])
+    return (name, mean, *_judged(row))
+
+
+def _judged(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """The texts below `_JUDGED`."""
+    return (
+        rounding.signed(row["difference"], rounding.half(row)),
+        rounding.interval(row["diff_ci_low"], row["diff_ci_high"]),
+        rounding.p_text(row["p_corrected"]),
+        str(row["n_pairs"]),
+        row["verdict"] if holds(row) else f"{row['verdict']}\nat worst: {row['verdict_if_worst']}",
+    )
+
+
+def _crossed(row: Mapping[str, Any]) -> str:
+    text = rounding.signed_with_half(row["difference"], row["diff_ci_low"], row["diff_ci_high"])
+    return f"{text} {mark_of(row)}"
+
+
+def _claim_name(name: str, plan: StudyPlan) -> str:
+    """The claim, and below it what it is about where that is not all."""
+    claim = plan.comparisons.claims[name]
+    where, splits = where_of(claim), " and ".join(claim.splits)
+    about = [*([f"on {splits}"] if splits else []), *([f"at {where}"] if where else [])]
+    return "\n".join([name, *([" ".join(about)] if about else [])])
+
+
+def _value(path: str, value: Any) -> str:
+    if path == "task.data_fraction":
+        return rounding.share(value)
+    return str(value) if path == "task.name" else f"{path.rpartition('.')[2]}={value}"

@@ -1,0 +1,65 @@
+"""One judged difference in a sentence that is never stronger than its rounding."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+from ablative.analysis import rounding
+from ablative.analysis.pairing.verdicts import NOT_ENOUGH
+from ablative.analysis.pairing.verdicts import SHOWN
+from ablative.analysis.pairing.verdicts import holds
+
+Row = Mapping[str, Any]
+_WORST = "had the failed trials been worst,"
+
+
+def judged(row: Row, arm: str, against: str, place: str) -> str:
+    """Say what was found of the first arm of `row` against the other; `place`: on which metric, and where."""
+    if row["verdict"] in SHOWN:
+        said = f"{arm} is {row['verdict']} than {against} {place}, by {amount(row)} ({_support(row)})"
+        return f"{said}{_at_worst(row)}"
+    if row["verdict"] == NOT_ENOUGH:
+        return (
+            f"not enough seeds to show a difference between {arm} and {against} {place}: {row['pairs_needed']} "
+            f"paired blocks of task and seed are needed, recorded are {row['n_pairs']}"
+        )
+    low, high = row["diff_ci_low"], row["diff_ci_high"]
+    allowed = "" if low is None else f"; the data allow differences from {rounding.interval(low, high)}"
+    return (
+        f"no difference between {arm} and {against} was shown {place} "
+        f"(corrected p {rounding.p_text(row['p_corrected'])}, {row['n_pairs']} blocks){allowed}{_at_worst(row)}"
+    )
+
+
+def fragile(rows: Sequence[Row]) -> list[str]:
+    """Say which of several verdicts would not hold if failed trials had been worst; nothing where all would."""
+    arms = [row["arm"] for row in rows if not holds(row)]
+    return [f"For {listed(arms)} this would not hold {_WORST.rstrip(',')}."] if arms else []
+
+
+def amount(row: Row) -> str:
+    """Return the size of a difference, without its sign."""
+    return f"{abs(row['difference']):.{rounding.decimals_for(rounding.half(row))}f}"
+
+
+def sentence(text: str) -> str:
+    """Return a clause as a sentence. A name in front keeps its small letter."""
+    begins = text.startswith(("no difference", "not enough", "the control "))
+    return f"{text[0].upper() if begins else text[0]}{text[1:]}."
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return `a, b and c`."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _at_worst(row: Row) -> str:
+    return "" if holds(row) else f"; {_WORST} the verdict would be: {row['verdict_if_worst']}"
+
+
+def _support(row: Row) -> str:
+    difference = rounding.interval(row["diff_ci_low"], row["diff_ci_high"])
+    p_value = rounding.p_text(row["p_corrected"])
+    return f"95 % interval {difference}, corrected p {p_value}, {row['n_pairs']} blocks of task and seed"

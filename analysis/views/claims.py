@@ -1,0 +1,128 @@
+"""The view `claims`: the comparisons that a study declared before it ran, each judged, and all corrected together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ablative.analysis.pairing.comparison import Comparer
+from ablative.analysis.pairing.comparison import Comparison
+from ablative.analysis.pairing.observations import Observations
+from ablative.analysis.pairing.observations import Place
+from ablative.analysis.pairing.observations import observe
+from ablative.analysis.pairing.verdicts import has_merit
+from ablative.analysis.pairing.verdicts import judge
+from ablative.analysis.plan import Claim
+from ablative.analysis.plan import StudyPlan
+from ablative.analysis.views.effects import comparer_of
+from ablative.analysis.views.effects import judged_columns
+
+CLAIM_SCHEMA = pa.schema(
+    [
+        pa.field("study", pa.string(), nullable=False),
+        pa.field("claim", pa.string(), nullable=False),
+        pa.field("arm", pa.string(), nullable=False),
+        pa.field("against", pa.string(), nullable=False),
+        pa.field("conditions", pa.list_(pa.string()), nullable=False),
+        pa.field("metrics", pa.list_(pa.string()), nullable=False),
+        pa.field("n_pairs", pa.int64(), nullable=False),
+        pa.field("mean", pa.float64()),
+        pa.field("against_mean", pa.float64()),
+        pa.field("difference", pa.float64()),
+        pa.field("diff_ci_low", pa.float64()),
+        pa.field("diff_ci_high", pa.float64()),
+        pa.field("relative_gain", pa.float64()),
+        pa.field("p_value", pa.float64()),
+        pa.field("p_corrected", pa.float64()),
+        pa.field("comparisons", pa.int64(), nullable=False),
+        pa.field("pairs_needed", pa.int64(), nullable=False),
+        pa.field("verdict", pa.string(), nullable=False),
+        pa.field("verdict_if_worst", pa.string(), nullable=False),
+        pa.field("planned", pa.int64(), nullable=False),
+        pa.field("completed", pa.int64(), nullable=False),
+        pa.field("failed", pa.int64(), nullable=False),
+        pa.field("missing", pa.int64(), nullable=False),
+    ]
+)
+
+SHIFTED = "test_shifted"
+"""Stands for every shifted test."""
+_MERGED = "claim"
+
+
+def claims_view(records: pa.Table, plan: StudyPlan) -> pa.Table:
+    """Return the declared claims of one study from its records (in `RECORD_SCHEMA`), in the study's order.
+
+    Pairs are blocks of a task and a seed, as in the family `pooled` of `effects`, over the conditions that the claim
+    names. p-values are corrected over all claims of the study, whatever their metric.
+    """
+    claims = plan.comparisons.claims
+    if not claims:
+        return CLAIM_SCHEMA.empty_table()
+    observations = observe(records, plan)
+    formed = {name: _comparison(claim, observations, plan) for name, claim in claims.items()}
+    judged = judge(list(formed.values()), plan, has_merit=has_merit(plan.headline, plan))
+    rows = [
+        _row(name, claims[name], item, observations, plan) | judged_columns(item, judgement)
+        for (name, item), judgement in zip(formed.items(), judged, strict=True)
+    ]
+    return pa.Table.from_pylist(rows, schema=CLAIM_SCHEMA)
+
+
+def metrics_of(claim: Claim, observations: Observations, plan: StudyPlan) -> list[str]:
+    """Return what a claim averages: the target's metric on those of its splits that were seen, or the headline."""
+    if not claim.splits:
+        return [plan.headline]
+    names = [metric.partition("/") for metric in observations.metrics]
+    return [f"{split}/{name}" for split, _, name in names if name == plan.target.name and _meant(split, claim)]
+
+
+def _meant(split: str, claim: Claim) -> bool:
+    return split in claim.splits or (SHIFTED in claim.splits and split.startswith("test_"))
+
+
+def _comparison(claim: Claim, observations: Observations, plan: StudyPlan) -> Comparison:
+    merged = _merged(metrics_of(claim, observations, plan), observations)
+    comparer = comparer_of(replace(observations, values={_MERGED: merged}), plan, _MERGED).against(claim.against)
+    return _within(claim, comparer, plan).pooled(claim.arm)
+
+
+def _within(claim: Claim, comparer: Comparer, plan: StudyPlan) -> Comparer:
+    meant = {
+        cell.label
+        for cell in plan.cells
+        if all(cell.condition.get(path) in values for path, values in claim.where.items())
+    }
+    return replace(comparer, conditions=tuple(label for label in comparer.conditions if label in meant))
+
+
+def _merged(metrics: list[str], observations: Observations) -> Mapping[Place, Mapping[int, float]]:
+    """The mean over the metrics that a condition has, for each seed that has them all."""
+    of_condition: dict[str, list[str]] = {}
+    for metric in metrics:
+        for condition in dict.fromkeys(label for _, label in observations.values.get(metric, {})):
+            of_condition.setdefault(condition, []).append(metric)
+    merged: dict[Place, dict[int, float]] = {}
+    for place in dict.fromkeys(place for metric in metrics for place in observations.values.get(metric, {})):
+        parts = [observations.of(metric, place) for metric in of_condition[place[1]]]
+        seeds = set.intersection(*(set(part) for part in parts))
+        merged[place] = {seed: float(np.mean([part[seed] for part in parts])) for seed in sorted(seeds)}
+    return merged
+
+
+def _row(name: str, claim: Claim, item: Comparison, observations: Observations, plan: StudyPlan) -> dict[str, Any]:
+    paired = [first + second for first, second in zip(item.differences, item.reference, strict=True)]
+    return {
+        "study": plan.study,
+        "claim": name,
+        "arm": claim.arm,
+        "against": claim.against,
+        "conditions": [f"{path}={value}" for path, values in claim.where.items() for value in values],
+        "metrics": metrics_of(claim, observations, plan),
+        "mean": float(np.mean(paired)) if paired else None,
+        "against_mean": item.reference_mean,
+    }

@@ -1,0 +1,28 @@
+"""The queries that come with the program: files of SQL whose first line says what they answer."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+from ablative.search_spaces.nearest import nearest
+
+_FOLDER = files("ablative.analysis.views") / "queries"
+_SUFFIX = ".sql"
+
+
+def named_queries() -> dict[str, str]:
+    """Return name -> what the query answers, sorted by name."""
+    names = sorted(file.name.removesuffix(_SUFFIX) for file in _FOLDER.iterdir() if file.name.endswith(_SUFFIX))
+    return {name: sql_of(name).partition("\n")[0].removeprefix("--").strip() for name in names}
+
+
+def sql_of(name: str) -> str:
+    """Return the SQL of a named query; raises FileNotFoundError if there is none of that name."""
+    return (_FOLDER / f"{name}{_SUFFIX}").read_text(encoding="utf-8")
+
+
+def known_query(name: str) -> str:
+    """Return which named query was meant by a name that is none, and how to see all of them."""
+    near = nearest(name, named_queries())
+    meant = f"; the nearest is {near}" if near else ""
+    return f"Nor is {name!r} a named query{meant}: `ablate query --list` names them"

@@ -1,0 +1,105 @@
+"""How many seeds a study needs to show an effect of a stated size, from the scatter that it has recorded."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from scipy import stats
+
+from ablative.analysis.errors import AnalysisError
+from ablative.analysis.pairing.comparison import Comparison
+from ablative.analysis.pairing.observations import observe
+from ablative.analysis.plan import StudyPlan
+from ablative.analysis.views.effects import pooled_comparisons
+from ablative.search_spaces.spending import hardest_factor
+from ablative.search_spaces.spending import pairs_needed
+
+MOST_PAIRS = 100_000
+SURE = 0.8
+"""Probability with which the true scatter is below the upper limit that is reckoned with."""
+
+NEEDED_SCHEMA = pa.schema(
+    [
+        pa.field("arm", pa.string(), nullable=False),
+        pa.field("n_pairs", pa.int64(), nullable=False),
+        pa.field("sd", pa.float64()),
+        pa.field("power_now", pa.float64()),
+        pa.field("pairs", pa.int64()),
+        pa.field("seeds", pa.int64()),
+        pa.field("more_seeds", pa.int64()),
+        pa.field("more_seeds_to_be_sure", pa.int64()),
+    ]
+)
+
+
+def power_of(pairs: int, effect: float, sd: float, alpha: float) -> float:
+    """Power of the two-sided paired t-test; the sign-flip test's is close to it, and 0 with too few pairs.
+
+    With t the quantile of Student's t with n - 1 degrees of freedom, 1 - F(t) + F(-t), where F is the noncentral t
+    with noncentrality effect sqrt(n) / sd.
+    """
+    if pairs < pairs_needed(1, alpha):
+        return 0.0
+    critical = float(stats.t.ppf(1 - alpha / 2, pairs - 1))
+    shift = math.inf if sd == 0 else abs(effect) / sd * math.sqrt(pairs)
+    if shift > 100:  # beyond what the distribution function can tell from 1
+        return 1.0
+    return float(stats.nct.sf(critical, pairs - 1, shift) + stats.nct.cdf(-critical, pairs - 1, shift))
+
+
+def pairs_for(effect: float, sd: float, alpha: float, power: float) -> int | None:
+    """Least number of pairs with at least this `power`; None beyond `MOST_PAIRS`."""
+    low, high = pairs_needed(1, alpha), pairs_needed(1, alpha)
+    while power_of(high, effect, sd, alpha) < power:
+        low, high = high, 2 * high
+        if high > MOST_PAIRS:
+            return None
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if power_of(middle, effect, sd, alpha) >= power else (middle + 1, high)
+    return high
+
+
+def seeds_needed(records: pa.Table, plan: StudyPlan, *, effect: float, power: float) -> pa.Table:
+    """Return one row an arm, but for the reference: what its primary comparison needs, in `NEEDED_SCHEMA`.
+
+    `effect`: a true difference to the reference, in units of the metric. The error allowed is that of the hardest
+    step of the study's correction. Raises AnalysisError where no arm has two pairs yet.
+    """
+    found = [item for item in pooled_comparisons(observe(records, plan), plan) if item.arm != plan.reference]
+    if all(len(item.differences) < 2 for item in found):
+        raise AnalysisError(
+            f"study {plan.study!r}: no arm has two pairs with {plan.reference} yet, so that nothing is known of the "
+            "scatter; `ablate simulate` reckons with an assumed one"
+        )
+    alpha = plan.comparisons.alpha / hardest_factor(len(found), plan.comparisons.correction)
+    tasks = max(1, len({cell.condition.get("task.name") for cell in plan.cells}))
+    rows = [_row(item, effect=effect, power=power, alpha=alpha, tasks=tasks, plan=plan) for item in found]
+    return pa.Table.from_pylist(rows, schema=NEEDED_SCHEMA)
+
+
+def _row(
+    item: Comparison, *, effect: float, power: float, alpha: float, tasks: int, plan: StudyPlan
+) -> Mapping[str, Any]:
+    n = len(item.differences)
+    if n < 2:
+        return {"arm": item.arm, "n_pairs": n}
+    sd = float(np.std(item.differences, ddof=1))
+    upper = sd * math.sqrt((n - 1) / float(stats.chi2.ppf(1 - SURE, n - 1)))
+    pairs = pairs_for(effect, sd, alpha, power)
+    at_most = pairs_for(effect, upper, alpha, power)
+    now = len(plan.seeds.confirm)
+    return {
+        "arm": item.arm,
+        "n_pairs": n,
+        "sd": sd,
+        "power_now": power_of(n, effect, sd, alpha),
+        "pairs": pairs,
+        "seeds": None if pairs is None else -(-pairs // tasks),
+        "more_seeds": None if pairs is None else max(0, -(-pairs // tasks) - now),
+        "more_seeds_to_be_sure": None if at_most is None else max(0, -(-at_most // tasks) - now),
+    }

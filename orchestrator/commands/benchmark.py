@@ -1,0 +1,31 @@
+"""The bundled benchmark as the command line sees it: what to prepare, and what lies in the cache."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ablative.trainables.config import DistillationConfig
+from ablative.trainables.config import TaskConfig
+from ablative.trainables.config import TermWeights
+from ablative.trainables.config import TrialConfig
+
+
+def configs(data: str) -> list[TrialConfig]:
+    """Return one configuration a task whose trials read all that the benchmark has, teacher features included."""
+    everything = DistillationConfig(terms=TermWeights(image=1.0, text=1.0, tokens=1.0))
+    return [
+        TrialConfig(task=TaskConfig(name=task, data=data), distillation=everything)
+        for task in ("snli_ve", "vqa", "vcr")
+    ]
+
+
+def folders(cache: Path) -> list[tuple[str, int, int]]:
+    """Return (name, number of files, bytes) of each folder in the cache, in order of name."""
+    if not cache.is_dir():
+        return []
+    return [_size(folder) for folder in sorted(cache.iterdir()) if folder.is_dir()]
+
+
+def _size(folder: Path) -> tuple[str, int, int]:
+    sizes = {entry.stat().st_ino: entry.stat().st_size for entry in folder.rglob("*") if entry.is_file()}
+    return folder.name, len(sizes), sum(sizes.values())  # pictures are linked into several tasks: counted once

@@ -1,0 +1,100 @@
+"""What commands share: the store they are about, and where exceptions become an exit status."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ablative.orchestrator.driving.signals import stoppable
+
+EXIT_FAILED = 1
+"""Some trial failed."""
+EXIT_MISTAKE = 2
+"""Something that a person can put right: a study, a store, a cluster, missing data, a full disk."""
+
+STORE = click.option("--store", metavar="URI", help="Folder or URI of the records [ABLATE_STORE, or the study's own].")
+"""Option of the commands that read or write records."""
+QUIET = click.option("--quiet", "-q", is_flag=True, help="Show the answer only: no progress, no notes.")
+"""Option of the commands that take their time, or that note what they left out."""
+_IF_STOPPED = "ablate.if_stopped"
+
+
+def boundary(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Turn exceptions into an exit status.
+
+    What a person can put right is printed in a line, with status 2; all else keeps its traceback. A command that is
+    stopped by Ctrl-C, SIGTERM or SIGHUP cleans up and ends with the status that shells give the signal.
+
+    Gives the command the option --verbose, which shows the traceback of a mistake too, and what packages log.
+    """
+
+    @click.option("--verbose", "-v", is_flag=True, help="Show the traceback of a mistake, and what packages log.")
+    @wraps(command)
+    def bounded(*args: Any, verbose: bool, **options: Any) -> Any:
+        if verbose:
+            logging.basicConfig(level=logging.DEBUG, stream=sys.stderr)
+        with stoppable() as stop:
+            try:
+                return command(*args, **options)
+            except (click.ClickException, click.exceptions.Exit):
+                raise
+            except KeyboardInterrupt:
+                _stopped(stop.status)
+            except Exception as error:  # raised again unless a person can put it right
+                if stop.signal is not None:  # a scheduler ends workers and clusters at the same time
+                    _stopped(stop.status)
+                line = _told(error, options)
+                if line is None:
+                    raise
+                if verbose:
+                    traceback.print_exception(error)
+                click.echo(line, err=True)
+                sys.exit(EXIT_MISTAKE)
+
+    return bounded
+
+
+def if_stopped(text: str) -> None:
+    """Let the command say `text` if it is stopped from now on; nothing if that is empty."""
+    click.get_current_context().meta[_IF_STOPPED] = text
+
+
+def _stopped(status: int) -> None:
+    text = click.get_current_context().meta.get(_IF_STOPPED, "Stopped.")
+    with suppress(OSError):  # the terminal may be gone
+        if text:
+            click.echo(text, err=True)
+    sys.exit(status)
+
+
+def _told(error: Exception, options: Mapping[str, Any]) -> str | None:
+    """Return what to print of `error`; None if it is not a person's to put right."""
+    from ablative.orchestrator.commands import composition
+    from ablative.trainables.hindrance import is_full
+    from ablative.trainables.hindrance import told
+
+    if isinstance(error, composition.mistakes()):
+        return str(error)
+    if isinstance(error, BrokenPipeError) or not (isinstance(error, OSError) or is_full(error)):
+        return None
+    return told(error, _places(options))
+
+
+def _places(options: Mapping[str, Any]) -> dict[str, Path]:
+    """Return the places of a command: the variable or option that names it -> the place."""
+    from ablative.trainables.cache import cache_folder
+
+    with suppress(OSError):  # the current folder was removed
+        outputs = {"--output": Path(options["output"] or "x").absolute().parent} if "output" in options else {}
+        return {**outputs, "ABLATE_CACHE": cache_folder(), "TMPDIR": Path(os.environ.get("TMPDIR", "/tmp"))}
+    return {}

@@ -1,0 +1,308 @@
+"""`ablate data`: the bundled benchmark, and real data sets: check, prepare, shift, share."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ablative.orchestrator.commands.arguments import STUDY
+from ablative.orchestrator.commands.boundary import QUIET
+from ablative.orchestrator.commands.boundary import boundary
+
+_OUT = click.option("--output", "-o", required=True, type=click.Path(path_type=Path), help="What to write.")
+_TASK = click.option(
+    "--task", type=click.Choice(["vcr", "snli_ve", "vqa"]), help="Task of the files [found by their names]."
+)
+_UNREADABLE = click.option(
+    "--most-unreadable",
+    type=click.FloatRange(0, 1),
+    default=0.01,
+    show_default=True,
+    help="Share of a file's rows that may be unreadable, and of a split's that may occur twice.",
+)
+_ALL = click.option("--all", "all_named", is_flag=True, help="Name every problem, not the first five of a kind.")
+
+
+_DECODE = click.option(
+    "--decode/--no-decode", default=True, show_default=True, help="Decode every picture, in parallel."
+)
+_LEAVE_OUT = click.option(
+    "--leave-out",
+    is_flag=True,
+    help="List pictures that are missing or damaged in left_out.json, up to that share of all: no trial sees them.",
+)
+
+
+@click.group()
+def data() -> None:
+    """Build and show the bundled benchmark; check and prepare real data sets.
+
+    \b
+    ablate data build mini
+    ablate data show
+    ablate data check FOLDER              every row and reference, without training anything
+    ablate data prepare FOLDER            store it for fast reading; with --regions, region features too
+    ablate data shift FOLDER              shifted tests made of the files
+    ablate data subset FOLDER --fraction 0.01 --seed 1 -o ids.txt
+    ablate data submission STUDY --trial ID -o test.csv
+    ablate data easy-vqa -o FOLDER        a published data set that comes as a Python package
+    """
+
+
+@data.command()
+@click.argument("name", type=click.Choice(["mini", "mini_smoke"]), default="mini")
+@QUIET
+@boundary
+def build(name: str, quiet: bool) -> None:
+    """Generate the benchmark, align its teacher and compute features, once.
+
+    \b
+    ablate data build mini
+    """
+    from ablative.orchestrator.commands import composition
+    from ablative.orchestrator.commands.benchmark import configs
+    from ablative.trainables.cache import cache_folder
+
+    with composition.display(quiet) as display:
+        composition.prepare(configs(name), cache_folder(), display.preparing)
+    click.echo(f"{name} is ready in {cache_folder()}")
+
+
+@data.command()
+@boundary
+def show() -> None:
+    """Show where generated data is kept, and how much.
+
+    \b
+    ablate data show
+    """
+    from ablative.orchestrator.commands.benchmark import folders
+    from ablative.trainables.cache import cache_folder
+
+    click.echo(str(cache_folder()))
+    for name, num_files, num_bytes in folders(cache_folder()):
+        click.echo(f"  {name}  {num_files} files  {num_bytes / 2**20:.1f} MiB")
+
+
+@data.command()
+@click.argument("folder")
+@_TASK
+@_UNREADABLE
+@_DECODE
+@_LEAVE_OUT
+@_ALL
+@QUIET
+@boundary
+def check(
+    folder: str,
+    task: str | None,
+    most_unreadable: float,
+    decode: bool,
+    leave_out: bool,
+    all_named: bool,
+    quiet: bool,
+) -> None:
+    """Read every row and picture of a real data set's FOLDER and tell what is wrong with it; train nothing.
+
+    Ends with status 2 where trials cannot use the data set, or should not. Writes nothing without --leave-out.
+
+    \b
+    ablate data check /data/vcr
+    ablate data check /data/vcr --no-decode     only look whether the pictures are there
+    ablate data check /data/flickr --task snli_ve
+    """
+    from ablative.trainables.data.convert import check
+
+    run = partial(check, decode=decode, most_left_out=most_unreadable if leave_out else None)
+    _inspect(run, folder, task, most_unreadable, all_named, quiet, doing="check")
+
+
+@data.command()
+@click.argument("folder")
+@_TASK
+@_UNREADABLE
+@_DECODE
+@click.option(
+    "--regions",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="Region features: a UNITER-style LMDB, a bottom-up or LXMERT .tsv, or a folder of .npz. May be repeated.",
+)
+@click.option(
+    "--names",
+    type=click.Path(path_type=Path),
+    help="JSON object from the features' keys to image paths, where neither name nor number tells.",
+)
+@_ALL
+@QUIET
+@boundary
+def prepare(
+    folder: str,
+    task: str | None,
+    most_unreadable: float,
+    decode: bool,
+    regions: tuple[Path, ...],
+    names: Path | None,
+    all_named: bool,
+    quiet: bool,
+) -> None:
+    """Check a real data set's FOLDER and store it as memory-mapped Arrow files, once; interrupted, it goes on.
+
+    \b
+    ablate data prepare /data/vcr
+    ablate data prepare /data/vqa --regions /features/train2014.tsv --regions /features/val2014.tsv
+    """
+    from ablative.orchestrator.commands import composition
+    from ablative.trainables.data.convert import prepare_examples
+
+    store = partial(prepare_examples, needs_pictures=not regions, decode=decode, most_unreadable=most_unreadable)
+    found = _inspect(store, folder, task, most_unreadable, all_named, quiet, doing="prepare")
+    if regions:
+        from ablative.trainables.vision.conversion import convert_regions
+
+        with composition.display(quiet) as display:
+            report = convert_regions(found, regions, display.preparing, names=names)
+        for line in report.lines():
+            click.echo(line)
+
+
+@data.command()
+@click.argument("folder")
+@_TASK
+@click.option(
+    "--scores",
+    type=click.Path(path_type=Path),
+    help="VCR's per-token losses (shortcut_scores.jsonl) [our own text-only scorer, fitted on train].",
+)
+@QUIET
+@boundary
+def shift(folder: str, task: str | None, scores: Path | None, quiet: bool) -> None:
+    """Write the shifted tests that can be made of a real data set's FOLDER beside its files.
+
+    \b
+    ablate data shift /data/vcr
+    ablate data shift /data/snli_ve
+    """
+    from ablative.orchestrator.commands import composition
+    from ablative.trainables.cache import cache_folder
+    from ablative.trainables.data.layout import task_folder
+    from ablative.trainables.data.shifts import PUBLISHED_COUNTS
+    from ablative.trainables.data.shifts import make_shifts
+
+    name = _task(folder, task)
+    with composition.display(quiet) as display:
+        made = make_shifts(name, task_folder(name, folder, cache_folder()), display.preparing, scores)
+    for item in made:
+        published = PUBLISHED_COUNTS.get(item.file)
+        note = f"  (published: {published:,} of 26,534)" if published else ""
+        click.echo(f"{item.file}  {item.num_items:,} of {item.of:,}{note}")
+
+
+@data.command()
+@click.argument("folder")
+@_TASK
+@click.option("--fraction", type=float, required=True, help="Share of the train split, in (0, 1].")
+@click.option("--seed", type=int, required=True, help="Seed of the trials that train on the subset.")
+@_OUT
+@boundary
+def subset(folder: str, task: str | None, fraction: float, seed: int, output: Path) -> None:
+    """Write the row ids of the low-shot subset that a trial with this fraction and seed trains on, one a line.
+
+    FOLDER is a real data set's folder, or `mini` with --task.
+
+    \b
+    ablate data subset /data/vcr --fraction 0.01 --seed 1 -o ids.txt
+    """
+    from ablative.trainables.cache import cache_folder
+    from ablative.trainables.cache import write_atomically
+    from ablative.trainables.data.load import load_split
+    from ablative.trainables.data.subsets import subset_ids
+
+    ids = subset_ids(load_split(_task(folder, task), folder, "train", cache_folder()), fraction, seed)
+    write_atomically(output, "".join(f"{name}\n" for name in ids))
+    click.echo(f"{len(ids):,} ids in {output}")
+
+
+@data.command()
+@STUDY
+@click.option("--trial", required=True, help="Id of a confirm trial, or its beginning.")
+@click.option("--split", default="blind_test", show_default=True, type=click.Choice(["blind_test", "blind_dev"]))
+@click.option("--store", metavar="URI", help="Folder or URI of the records [ABLATE_STORE, or the study's own].")
+@_OUT
+@boundary
+def submission(study: str, trial: str, split: str, store: str | None, output: Path) -> None:
+    """Write a leaderboard's file from what a trial of STUDY predicted on a blind split: CSV for VCR, JSON for VQA.
+
+    \b
+    ablate data submission my_study --trial 3f9a -o vcr_test.csv
+    """
+    from ablative.orchestrator.commands import composition
+    from ablative.orchestrator.storing.predicted import predicted
+    from ablative.trainables.cache import write_atomically
+    from ablative.trainables.data.submission import submission
+
+    name, opened = composition.find_study(study, store)
+    task, said = predicted(opened, name, trial, split)
+    write_atomically(output, submission(task, said))
+    click.echo(f"{len(said):,} predictions in {output}")
+
+
+@data.command("easy-vqa")
+@_OUT
+@click.option("--test-pictures", type=click.IntRange(1, 1000), help="Keep the first so many of test [all 1,000].")
+@boundary
+def easy_vqa(output: Path, test_pictures: int | None) -> None:
+    """Write easy-VQA (Victor Zhou, MIT licence) from its Python package in the files of VQA v2.
+
+    \b
+    ablate data easy-vqa -o easy_vqa
+    """
+    from ablative.trainables.data.easy_vqa import package_data
+    from ablative.trainables.data.easy_vqa import write_easy_vqa
+
+    counts = write_easy_vqa(package_data(), output, test_pictures=test_pictures)
+    click.echo(f"easy-VQA in {output}: " + ", ".join(f"{count:,} {part} questions" for part, count in counts.items()))
+
+
+def _inspect(
+    run: Callable[..., list[Any]],
+    folder: str,
+    task: str | None,
+    most: float,
+    all_named: bool,
+    quiet: bool,
+    *,
+    doing: str,
+) -> list[Any]:
+    """Tell everything that `run` finds, then raise if trials cannot use the data set."""
+    from ablative.orchestrator.commands import composition
+    from ablative.trainables.cache import cache_folder
+    from ablative.trainables.data.findings import NUM_NAMED
+    from ablative.trainables.data.inspection import described
+    from ablative.trainables.data.inspection import judge
+    from ablative.trainables.data.left_out import FILE
+    from ablative.trainables.data.left_out import left_out
+
+    name = _task(folder, task)
+    most_named = sys.maxsize if all_named else NUM_NAMED
+    with composition.display(quiet, doing=doing) as display:
+        found = run(name, folder, cache_folder(), display.preparing, most_named=most_named)
+    told: set[tuple[Path, int]] = set()
+    for inspection in found:
+        for line in described(inspection, told):
+            click.echo(line)
+    if unseen := len(left_out(found[0].folder)):
+        click.echo(f"left out of all splits: {unseen:,} pictures that {found[0].folder / FILE} lists")
+    judge(found, most)
+    return found
+
+
+def _task(folder: str, task: str | None) -> str:
+    from ablative.trainables.data.layout import task_of
+
+    return task or task_of(folder)

@@ -1,0 +1,108 @@
+"""`ablate teacher`: compute the features of a study's teachers once, and show what is there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ablative.orchestrator.commands.arguments import study_and_overrides
+from ablative.orchestrator.commands.boundary import EXIT_FAILED
+from ablative.orchestrator.commands.boundary import QUIET
+from ablative.orchestrator.commands.boundary import boundary
+
+
+@click.group()
+def teacher() -> None:
+    """Compute and show what frozen teachers make of the data.
+
+    `ablate run` does the same by itself; this is for doing it beforehand, or on other machines.
+
+    \b
+    ablate teacher cache quickstart               compute what its trials will read, here
+    ablate teacher cache my_study.yaml --address auto      on the Ray cluster that runs here
+    ablate teacher show                           which teachers are there, and how big
+    ablate teacher show my_study.yaml             whether all is there that its trials read
+    """
+
+
+@teacher.command()
+@study_and_overrides()
+@click.option(
+    "--address",
+    envvar="ABLATE_ADDRESS",
+    default="local",
+    show_default=True,
+    help="Ray cluster: local (this machine), auto (the one running here), any (auto, else local), or its address.",
+)
+@click.option("--patches", is_flag=True, help="Patch features of the images too; no trial reads them yet.")
+@QUIET
+@boundary
+def cache(study: str, overrides: tuple[str, ...], address: str, patches: bool, quiet: bool) -> None:
+    """Prepare the data of STUDY and compute its teachers' features; interrupted, the same command goes on.
+
+    STUDY is a shipped study's name or a path; OVERRIDES change it: a.b=value. What is there already is left alone.
+
+    \b
+    ablate teacher cache quickstart
+    ablate teacher cache my_study.yaml base.teacher.precision=float32
+    ablate teacher cache my_study.yaml --address ray-head:6379
+    """
+    from ablative.orchestrator.commands import composition
+    from ablative.trainables.cache import cache_folder
+
+    loaded = composition.load(study, overrides)
+    configs = composition.possible_configs(loaded.study, loaded.cells, cache_folder())
+    prepare = composition.preparation(address, loaded.study.resources, cache_folder(), patches=patches)
+    with composition.display(quiet) as display:
+        prepare(configs, display.preparing)
+    click.echo(f"{loaded.study.study}: the features of its teachers are in {cache_folder()}")
+
+
+@teacher.command()
+@study_and_overrides(required=False)
+@click.option("--verify", is_flag=True, help="Read every file whole and compare it with what was written.")
+@boundary
+def show(study: str | None, overrides: tuple[str, ...], verify: bool) -> None:
+    """Show the teachers whose features are cached: tables, rows, size; for STUDY, what is missing.
+
+    Ends with status 1 if STUDY lacks something, and with 2 if a file is damaged.
+
+    \b
+    ablate teacher show
+    ablate teacher show quickstart
+    ablate teacher show --verify
+    """
+    from ablative.trainables.cache import cache_folder
+    from ablative.trainables.teachers.inventory import cached_teachers
+
+    found = cached_teachers(cache_folder(), verify=verify)
+    for entry in found:
+        _print(entry)
+    if not found:
+        click.echo(f"no teacher's features in {cache_folder()}")
+    if study is not None:
+        _print_missing(study, overrides, cache_folder())
+
+
+def _print(entry: Any) -> None:
+    click.echo(f"{entry.name}  {entry.num_bytes / 2**20:.1f} MiB  {entry.folder}")
+    for table in entry.tables:
+        click.echo(
+            f"  {table.name:<9} {table.num_keys:>9,} keys {table.num_rows:>9,} vectors of {table.width} "
+            f"{table.precision}  {table.num_bytes / 2**20:.1f} MiB in {table.num_shards} files"
+        )
+
+
+def _print_missing(study: str, overrides: tuple[str, ...], cache: Path) -> None:
+    from ablative.orchestrator.commands import composition
+    from ablative.trainables.teachers.inventory import missing_rows
+
+    loaded = composition.load(study, overrides)
+    missing = missing_rows(composition.possible_configs(loaded.study, loaded.cells, cache), cache)
+    for line in missing:
+        click.echo(f"{study}: {line}")
+    if missing:
+        raise SystemExit(EXIT_FAILED)
+    click.echo(f"{study}: complete")

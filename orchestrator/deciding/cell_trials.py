@@ -1,0 +1,180 @@
+"""The trials of one cell, as far as the records so far decide them: the search, then the confirm seeds."""
+
+from __future__ import annotations
+
+import math
+
+from ablative.orchestrator.deciding.cell_search import CellSearch
+from ablative.orchestrator.deciding.cell_search import Curves
+from ablative.orchestrator.deciding.cell_search import Known
+from ablative.orchestrator.deciding.cell_search import Proposed
+from ablative.orchestrator.deciding.cell_search import Step
+from ablative.orchestrator.deciding.proposals import Setting
+from ablative.orchestrator.deciding.recorded import SearchHistory
+from ablative.orchestrator.deciding.trial_maker import TrialMaker
+from ablative.orchestrator.deciding.trial_maker import target_split
+from ablative.orchestrator.inputs import Inputs
+from ablative.orchestrator.storing.plan import State
+from ablative.orchestrator.trials import Trial
+from ablative.orchestrator.trials import content_hash
+from ablative.search_spaces.design import Cell
+from ablative.search_spaces.study import Study
+from ablative.trainables.config import TrialConfig
+
+ENDED = ("done", "failed", "left")
+
+
+class CellTrials:
+    """What one cell has to run. Records bring it forward (`advance`); while it waits, its study's decisions do."""
+
+    def __init__(
+        self,
+        study: Study,
+        cell: Cell,
+        inputs: Inputs,
+        history: SearchHistory,
+        *,
+        confirm_seeds: tuple[int, ...],
+        race: tuple[int, ...] | None = None,
+    ) -> None:
+        """`history`: what is recorded of searches. `confirm_seeds`: those that are run before anything is decided.
+
+        `race`: of a cell that is confirmed only if it is chosen, the search seeds that it starts with.
+        """
+        self.cell = cell
+        self.confirm: tuple[Trial, ...] = ()
+        self.confirm_seeds = confirm_seeds if race is None else ()
+        self.state: State = "search"
+        self.config = TrialConfig.model_validate(cell.config)
+        self.id = cell_id(study, cell)
+        self.front: tuple[int, ...] = ()
+        """Proposals that trade target for cost best, once the search is done."""
+        self._best: Setting | None = None
+        self._maker = TrialMaker(study, cell, inputs, self.id)
+        self.search = CellSearch(
+            study=study,
+            cell=cell,
+            cell_id=self.id,
+            config=self.config,
+            maker=self._maker,
+            settled=history.settled.get(self.id, {}),
+            warm=history.warm_settings(cell.arm, dict(cell.condition)),
+            seeds=study.seeds.search if race is None else race,
+            judges_base=race is not None,
+        )
+
+    @property
+    def budget(self) -> int:
+        """Settings that the search tries; a cell with nothing to search has none, unless it is to be chosen."""
+        return self.search.budget
+
+    @property
+    def proposed(self) -> list[Proposed]:
+        """Settings proposed so far."""
+        return self.search.proposed
+
+    @property
+    def trials(self) -> list[Trial]:
+        """All trials known so far, search first; one that was proposed twice occurs twice."""
+        return [trial for setting in self.proposed for trial in setting.trials] + list(self.confirm)
+
+    @property
+    def undecided_search(self) -> int:
+        """Search trials that are planned but whose settings wait for results."""
+        settings = self.budget - len(self.proposed) if self.state == "search" else 0
+        return settings * len(self.search.seeds)
+
+    @property
+    def search_total(self) -> int:
+        """Search trials, as far as they are foreseen."""
+        return self.budget * len(self.search.seeds)
+
+    @property
+    def confirm_total(self) -> int:
+        """Confirm trials, as far as they are foreseen."""
+        return 0 if self.state == "failed" else len(self.confirm_seeds)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the cell owes nothing more, whatever comes."""
+        return self.state in ENDED
+
+    @property
+    def undecided_confirm(self) -> int:
+        """Confirm trials whose setting waits for the search."""
+        return len(self.confirm_seeds) if self.state == "search" else 0
+
+    def advance(self, known: Known, curves: Curves) -> Step:
+        """Return what the cell wants now: trials of its search, or the confirm trials."""
+        if self.state == "search":
+            step = self.search.advance(known, curves)
+            if not self.search.done:
+                return step
+            self._end_search(known, curves)
+        if self.state == "confirm":
+            owed = tuple(trial for trial in self.confirm if not self.search.is_settled(trial, known))
+            if owed:
+                return Step(run=owed)
+            self.state = "waiting"
+        return Step()
+
+    def best_values(self, known: Known) -> list[float]:
+        """Return the target of the best setting for each search seed; not a number where there is none."""
+        best = None if self._best is None else self._best.parameters
+        trials = next((setting.trials for setting in self.proposed if setting.parameters == best), ())
+        found = [known[trial.id].value for trial in trials]
+        return [math.nan if value is None else value for value in found] or [math.nan]
+
+    def search_on(self, seeds: tuple[int, ...]) -> None:
+        """Judge a waiting cell by further search seeds."""
+        self.search.extend(seeds)
+        self.state = "search"
+
+    def confirm_with(self, seeds: tuple[int, ...]) -> None:
+        """Run the best setting of a waiting cell with `seeds`, which begin with those it was run with so far."""
+        assert self._best is not None
+        new = seeds[len(self.confirm_seeds) :]
+        self.confirm += self._maker.trials("confirm", new, self._best.parameters)
+        self.confirm_seeds, self.state = seeds, "confirm"
+
+    def end(self) -> None:
+        """Ask no more of a waiting cell."""
+        self.state = "done" if self.confirm else "left"
+
+    def best(self, known: Known, curves: Curves) -> Setting | None:
+        """Return the setting with the best mean target, the earliest of equals; None if none is complete."""
+        return self.search.best(known, curves)
+
+    def _end_search(self, known: Known, curves: Curves) -> None:
+        self.front = self.search.front(known, curves)
+        self._best = self.best(known, curves) if self.budget else Setting(parameters={}, value=None)
+        if self._best is None:
+            self.state = "failed"
+            return
+        self.state = "confirm" if self.confirm_seeds else "waiting"
+        self.confirm = self._maker.trials("confirm", self.confirm_seeds, self._best.parameters)
+
+
+def cell_id(study: Study, cell: Cell) -> str:
+    """Return the identity of a cell's search: what its proposals are a function of, but for results.
+
+    The number of trials is left out: a longer search continues a shorter one.
+    """
+    content = {
+        # Not canonical: a searched parameter may give meaning to a field that has none yet.
+        "config": cell.config.model_dump(mode="json", exclude_defaults=True),
+        "space": [[path, domain.model_dump(mode="json")] for path, domain in cell.space],
+        "sampler": study.search.sampler,
+        "batch": study.search.batch,
+        "seeds": list(study.seeds.search),
+        "target": study.target.model_dump(mode="json"),
+        "evaluate": [target_split(study)],
+    }
+    # Left out where absent, so that searches that were recorded before these keys existed keep their identity.
+    if study.search.stop is not None:
+        content["stop"] = study.search.stop.model_dump(mode="json", exclude_none=True)
+    if study.search.cost is not None:
+        content["cost"] = study.search.cost.model_dump(mode="json")
+    if study.search.warm_start is not None:
+        content["warm_start"] = study.search.warm_start
+    return content_hash(content)

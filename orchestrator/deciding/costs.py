@@ -1,0 +1,63 @@
+"""What a study is expected to cost, from the seconds of trials that were recorded before."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ablative.orchestrator.deciding.cell_trials import CellTrials
+from ablative.orchestrator.storing.records import Record
+
+Key = tuple[str, float, str]
+"""(task, data fraction, phase): what a trial's seconds depend on most."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """Expected cost of what is owed."""
+
+    device_seconds: float
+    """Sum over the trials with an estimate."""
+    low: float
+    """The same, if every trial were as short as the shortest tenth of its like."""
+    high: float
+    """The same, if every trial were as long as the longest tenth of its like."""
+    num_unknown: int
+    """Trials without one: nothing like them is recorded yet."""
+
+
+def expected_cost(cells: Sequence[CellTrials], known: Iterable[str], records: Iterable[Record]) -> Cost:
+    """Return the cost of every trial that is not in `known`, each like the recorded trials of its key."""
+    typical = _typical(records)
+    done = set(known)
+    totals, unknown = np.zeros(3), 0
+    for cell in cells:
+        for key, count in _owed(cell, done).items():
+            if key in typical:
+                totals += count * typical[key]
+            else:
+                unknown += count
+        done.update(trial.id for trial in cell.trials)  # what stands in two cells is run once
+    mean, low, high = totals.tolist()
+    return Cost(device_seconds=mean, low=low, high=high, num_unknown=unknown)
+
+
+def _typical(records: Iterable[Record]) -> dict[Key, np.ndarray]:
+    """Return mean, first and last decile of the device seconds of like trials; stopped ones count as they were."""
+    seconds: dict[Key, list[float]] = defaultdict(list)
+    for record in records:
+        if record.status != "failed":
+            seconds[record.task, record.data_fraction, record.phase].append(record.device_seconds)
+    return {key: np.array([np.mean(values), *np.quantile(values, (0.1, 0.9))]) for key, values in seconds.items()}
+
+
+def _owed(cell: CellTrials, done: set[str]) -> dict[Key, int]:
+    task = cell.config.task
+    counts = {"search": cell.undecided_search, "confirm": cell.undecided_confirm}
+    for trial in {trial.id: trial for trial in cell.trials}.values():
+        counts[trial.phase] += trial.id not in done
+    return {(task.name, task.data_fraction, phase): count for phase, count in counts.items() if count}

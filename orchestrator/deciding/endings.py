@@ -1,0 +1,90 @@
+"""How trials end: what is to be recorded of one, and what the queue remembers once it is."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from dataclasses import replace
+from typing import Literal
+
+from ablative.orchestrator.deciding.stopping import Mode
+from ablative.orchestrator.deciding.stopping import best_so_far
+from ablative.orchestrator.storing.records import Execution
+from ablative.orchestrator.storing.records import Record
+from ablative.orchestrator.trials import Trial
+from ablative.search_spaces.study import Study
+from ablative.trainables.job import Cause
+from ablative.trainables.job import CurvePoint
+from ablative.trainables.job import TrialOutcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What decisions need of a record; small, because a driver holds one for every trial of its study."""
+
+    status: Literal["completed", "failed", "stopped"]
+    cause: Cause
+    cell_id: str
+    value: float | None
+    """Target of a completed trial, where it is finite."""
+    headline: float | None
+    """What the study is judged by, likewise; search trials have none where that is on test."""
+    device_seconds: float
+
+    @property
+    def completed(self) -> bool:
+        """Whether the trial gave metrics."""
+        return self.status == "completed"
+
+
+def result_of(record: Record, study: Study) -> Result:
+    """Return what is remembered of `record` in a study."""
+    return Result(
+        status=record.status,
+        cause=record.cause,
+        cell_id=record.cell_id,
+        value=_finite(record, study.target.metric),
+        headline=_finite(record, study.headline),
+        device_seconds=record.device_seconds,
+    )
+
+
+def _finite(record: Record, metric: str) -> float | None:
+    value = record.metrics.get(metric) if record.completed else None
+    return value if value is not None and math.isfinite(value) else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """A trial with what came of it and how it was run."""
+
+    trial: Trial
+    outcome: TrialOutcome
+    execution: Execution
+
+    def after(self, earlier: Ending | None) -> Ending:
+        """Return this ending with what an earlier part of the same trial, up to a pause, has cost."""
+        if earlier is None:
+            return self
+        before, now = earlier.execution, self.execution
+        longer = max(self.outcome.curve, earlier.outcome.curve, key=len)  # a crash may bring none
+        execution = replace(
+            now,
+            attempts=before.attempts + now.attempts - 1,
+            lost_seconds=before.lost_seconds + now.lost_seconds,
+            queued_seconds=before.queued_seconds + now.queued_seconds,
+        )
+        return replace(self, outcome=replace(self.outcome, curve=longer), execution=execution)
+
+    def stopped(self, cause: Cause, metric: str, mode: Mode) -> Ending:
+        """Return this ending as that of a trial which a rule has stopped, with its best target so far."""
+        values = curve_values(self.outcome.curve, metric)
+        metrics = {metric: best_so_far(values, mode)[-1]} if values else {}
+        return replace(self, outcome=replace(self.outcome, status="stopped", cause=cause, metrics=metrics))
+
+
+def curve_values(curve: tuple[CurvePoint, ...], metric: str) -> tuple[float, ...]:
+    """Return the values of `metric` (`split/name`) along a curve, by step."""
+    split, name = metric.split("/", 1)
+    points = {point.step: point.value for point in curve if (point.split, point.metric) == (split, name)}
+    return tuple(points[step] for step in sorted(points))

@@ -1,0 +1,60 @@
+"""How far a study's cells are."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from ablative.orchestrator.deciding.cell_search import Curves
+from ablative.orchestrator.deciding.cell_search import Known
+from ablative.orchestrator.deciding.cell_trials import CellTrials
+from ablative.orchestrator.storing.plan import State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellProgress:
+    """How far one cell is; counts are trials."""
+
+    cell: str
+    cell_id: str
+    arm: str
+    state: State
+    search_done: int
+    search_total: int
+    confirm_done: int
+    confirm_total: int
+    failed: int
+    stopped: int
+    running: int
+    best: float | None
+    """Best mean target of the search so far; of the confirm trials where nothing is searched."""
+
+
+def cell_progress(cell: CellTrials, known: Known, curves: Curves, running: Collection[str]) -> CellProgress:
+    """Return how far a cell is, given what is known and the ids of the trials that run."""
+    search = [trial for proposed in cell.proposed for trial in proposed.trials]
+    ids = {trial.id for trial in cell.trials}
+    endings = [known[trial].status for trial in ids if trial in known]
+    return CellProgress(
+        cell=cell.cell.name,
+        cell_id=cell.id,
+        arm=cell.cell.arm,
+        state=cell.state,
+        search_done=sum(trial.id in known for trial in search),
+        search_total=cell.search_total,
+        confirm_done=sum(trial.id in known for trial in cell.confirm),
+        confirm_total=cell.confirm_total,
+        failed=endings.count("failed"),
+        stopped=endings.count("stopped"),
+        running=sum(trial in running for trial in ids),
+        best=_best(cell, known, curves),
+    )
+
+
+def _best(cell: CellTrials, known: Known, curves: Curves) -> float | None:
+    best = cell.best(known, curves)
+    if best is not None:
+        return best.value
+    found = [known[trial.id].value for trial in cell.confirm if trial.id in known]
+    values = [value for value in found if value is not None]
+    return sum(values) / len(values) if values else None

@@ -1,0 +1,202 @@
+"""Proposals: a batch of settings as a pure function of a cell's search space and its earlier results.
+
+The first settings are spread over the space, the same for all arms (`orchestrator.deciding.initial_settings`). Then
+Optuna is asked, through its public ask and tell only, on a study that lives for one batch and is rebuilt from the
+results: there is no sampler state to store, and timing changes nothing.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from typing import Any
+from typing import Literal
+
+from ablative.orchestrator.deciding.initial_settings import initial_settings
+from ablative.orchestrator.deciding.initial_settings import rounded
+from ablative.orchestrator.trials import content_hash
+from ablative.search_spaces.domains import Choice
+from ablative.search_spaces.domains import Domain
+from ablative.search_spaces.domains import LogRandInt
+from ablative.search_spaces.domains import LogUniform
+from ablative.search_spaces.domains import QUniform
+from ablative.search_spaces.domains import RandInt
+from ablative.search_spaces.space import Space
+from ablative.search_spaces.space import draw
+from ablative.search_spaces.space import grid
+from ablative.trainables.config import TrialConfig
+
+if TYPE_CHECKING:
+    import optuna
+
+INITIAL_TRIALS = 10
+"""Settings of a cell before TPE has enough to learn from (Optuna's own default)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One proposed setting and what it gave."""
+
+    parameters: dict[str, Any]
+    value: float | None
+    """Mean target over the search seeds of a completed setting; None otherwise."""
+    state: Literal["completed", "stopped", "failed"] = "completed"
+    """`failed` where a seed failed or was not finite."""
+    intermediate: tuple[tuple[int, float], ...] = ()
+    """(evaluation, best target so far) of a setting that a rule has stopped."""
+    cost: float = 0.0
+    """In units of the target; where both are optimised, in its own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposer:
+    """How the settings of one cell are proposed."""
+
+    space: Space
+    config: TrialConfig
+    sampler: Literal["tpe", "random", "cmaes", "grid"]
+    mode: Literal["max", "min"]
+    trades: bool = False
+    """Whether the cost is a second target, instead of being taken off the first."""
+    seeds: tuple[int, ...]
+    """The search seeds; with the index of the batch they seed all draws, so that cells start alike."""
+
+    def propose(
+        self, batch: int, size: int, earlier: Sequence[Setting], warm: Sequence[Setting] = ()
+    ) -> list[dict[str, Any]]:
+        """Return `size` settings (dotted path -> value) for batch number `batch`, given all earlier settings.
+
+        A grid that comes to its end gives fewer. `warm`: completed settings of another study to learn from; those
+        that are none of this space are left out.
+        """
+        if self.sampler == "grid":
+            return grid(self.space, self.config)[batch * size : (batch + 1) * size]
+        warm = [setting for setting in warm if self._is_possible(setting)]
+        if self.sampler == "random" or len(warm) + len(earlier) < INITIAL_TRIALS:
+            return initial_settings(self.space, self.config, seeds=self.seeds, batch=batch, size=size)
+        import optuna  # a second of imports, which a short search does not need
+
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            if self.sampler == "cmaes":
+                return self._replayed(size, earlier, warm)
+            asked = self._study(self._tpe(batch), [*warm, *earlier])
+            return [self._ask(asked.ask()) for _ in range(size)]
+
+    def _is_possible(self, setting: Setting) -> bool:
+        """Return whether a setting could have been proposed here."""
+        given = setting.parameters
+        active = draw(self.space, self.config, lambda path, domain: given.get(path))
+        return active == given and all(domain.contains(given[path]) for path, domain in self.space if path in given)
+
+    def _study(self, sampler: optuna.samplers.BaseSampler, settings: Sequence[Setting]) -> optuna.Study:
+        import optuna
+
+        target: Literal["maximize", "minimize"] = "maximize" if self.mode == "max" else "minimize"
+        study = optuna.create_study(sampler=sampler, directions=[target, "minimize"] if self.trades else [target])
+        for setting in settings:
+            study.add_trial(told(setting, self.space, self.targets(setting)))
+        return study
+
+    def targets(self, setting: Setting) -> list[float]:
+        """Return what is optimised: the target less its cost, or both; nothing unless the setting is completed."""
+        if setting.state != "completed" or setting.value is None:
+            return []
+        if self.trades:
+            return [setting.value, setting.cost]
+        return [setting.value - setting.cost if self.mode == "max" else setting.value + setting.cost]
+
+    def _replayed(self, size: int, earlier: Sequence[Setting], warm: Sequence[Setting]) -> list[dict[str, Any]]:
+        """Return the next settings of CMA-ES, whose state is that of having asked for and seen all the earlier ones.
+
+        It starts from the distribution that the initial settings suggest (Nomura et al. 2021).
+        """
+        import optuna
+
+        num_initial = 0 if len(warm) >= INITIAL_TRIALS else -(-(INITIAL_TRIALS - len(warm)) // size) * size
+        first = [*warm, *earlier[:num_initial]]
+        source = [
+            told(setting, self.space, self.targets(setting)) for setting in first if setting.state == "completed"
+        ]
+        enough = len(source) >= INITIAL_TRIALS  # it looks at the best tenth
+        sampler = optuna.samplers.CmaEsSampler(seed=self._seed("cmaes"), source_trials=source if enough else None)
+        study = self._study(sampler, first)
+        rest = earlier[num_initial:]
+        for start in range(0, len(rest), size):
+            asked = [study.ask() for _ in rest[start : start + size]]
+            for trial, setting in zip(asked, rest[start : start + size], strict=True):
+                self._ask(trial)
+                _tell(study, trial, setting, self.targets(setting))
+        return [self._ask(study.ask()) for _ in range(size)]
+
+    def _seed(self, *content: object) -> int:
+        return int(content_hash(["proposals", list(self.seeds), *content])[:8], 16)
+
+    def _tpe(self, batch: int) -> optuna.samplers.BaseSampler:
+        import optuna
+
+        conditional = any(domain.when for _, domain in self.space)
+        return optuna.samplers.TPESampler(
+            seed=self._seed(batch), multivariate=True, constant_liar=True, group=conditional
+        )
+
+    def _ask(self, trial: optuna.Trial) -> dict[str, Any]:
+        return draw(self.space, self.config, lambda path, domain: _suggested(trial, path, domain))
+
+
+def distribution(domain: Domain) -> optuna.distributions.BaseDistribution:
+    """Return Optuna's distribution for a domain; a choice is one of its indices, so that any value can be one."""
+    from optuna import distributions
+
+    if isinstance(domain, Choice):
+        return distributions.CategoricalDistribution(range(len(domain.choice)))
+    if isinstance(domain, (RandInt, LogRandInt)):
+        return distributions.IntDistribution(domain.low, domain.high, log=isinstance(domain, LogRandInt))
+    if isinstance(domain, QUniform):
+        return distributions.FloatDistribution(domain.low, domain.high, step=domain.step)
+    return distributions.FloatDistribution(domain.low, domain.high, log=isinstance(domain, LogUniform))
+
+
+def _suggested(trial: optuna.Trial, path: str, domain: Domain) -> Any:
+    if isinstance(domain, Choice):
+        return domain.choice[trial.suggest_categorical(path, range(len(domain.choice)))]
+    if isinstance(domain, (RandInt, LogRandInt)):
+        return trial.suggest_int(path, domain.low, domain.high, log=isinstance(domain, LogRandInt))
+    if isinstance(domain, QUniform):
+        return domain.nearest(trial.suggest_float(path, domain.low, domain.high, step=domain.step))
+    value = trial.suggest_float(path, domain.low, domain.high, log=isinstance(domain, LogUniform))
+    return rounded(value, domain.low, domain.high)
+
+
+def _to_optuna(value: Any, domain: Domain) -> Any:
+    return domain.choice.index(value) if isinstance(domain, Choice) else value
+
+
+def told(setting: Setting, space: Space, values: Sequence[float]) -> optuna.trial.FrozenTrial:
+    """Return a setting as Optuna is told of it: complete with `values`, pruned with its curve so far, or failed."""
+    from optuna.trial import create_trial
+
+    domains = {path: domain for path, domain in space if path in setting.parameters}
+    return create_trial(
+        state=_state(setting),
+        values=list(values) or None,
+        params={path: _to_optuna(setting.parameters[path], domain) for path, domain in domains.items()},
+        distributions={path: distribution(domain) for path, domain in domains.items()},
+        intermediate_values=dict(setting.intermediate),
+    )
+
+
+def _tell(study: optuna.Study, trial: optuna.Trial, setting: Setting, values: Sequence[float]) -> None:
+    for evaluation, value in setting.intermediate:
+        trial.report(value, evaluation)
+    study.tell(trial, list(values) or None, state=_state(setting))
+
+
+def _state(setting: Setting) -> optuna.trial.TrialState:
+    from optuna.trial import TrialState
+
+    states = {"completed": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "failed": TrialState.FAIL}
+    return states[setting.state]

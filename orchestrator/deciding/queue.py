@@ -1,0 +1,330 @@
+"""The queue: what may run now, what is owed, what is done. A pure decision object: no clock, no file, no thread.
+
+Whatever the order in which records arrive and however many trials run at once, the same study gives the same trials.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections import defaultdict
+from collections import deque
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Sequence
+from contextlib import contextmanager
+from functools import partial
+
+from ablative.orchestrator.deciding.cell_trials import CellTrials
+from ablative.orchestrator.deciding.change_path import ChangePath
+from ablative.orchestrator.deciding.decisions import Decisions
+from ablative.orchestrator.deciding.decisions import EachAlone
+from ablative.orchestrator.deciding.decisions import Judge
+from ablative.orchestrator.deciding.decisions import Make
+from ablative.orchestrator.deciding.endings import Ending
+from ablative.orchestrator.deciding.endings import Result
+from ablative.orchestrator.deciding.endings import curve_values
+from ablative.orchestrator.deciding.endings import result_of
+from ablative.orchestrator.deciding.looks import Looks
+from ablative.orchestrator.deciding.planned import planned
+from ablative.orchestrator.deciding.progress import CellProgress
+from ablative.orchestrator.deciding.progress import cell_progress
+from ablative.orchestrator.deciding.recorded import Recorded
+from ablative.orchestrator.deciding.recorded import SearchHistory
+from ablative.orchestrator.deciding.recorded import search_history
+from ablative.orchestrator.inputs import Inputs
+from ablative.orchestrator.storing.claims import Claims
+from ablative.orchestrator.storing.claims import SoleDriver
+from ablative.orchestrator.storing.plan import PlannedCell
+from ablative.orchestrator.storing.records import Record
+from ablative.orchestrator.trials import Trial
+from ablative.search_spaces.design import Cell
+from ablative.search_spaces.study import Study
+from ablative.trainables.job import CurvePoint
+
+Lookup = Callable[[Trial], Record | None]
+"""Gives the record of a trial that was run elsewhere, so that it is not run again."""
+Write = Callable[[Ending], Record]
+"""Records how a trial ended."""
+CLAIMED_AT_ONCE = 4
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """A plan of many trials is no garbage, and looking for some takes a third of the time to make it."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _make(
+    study: Study, inputs: Inputs, history: SearchHistory, cell: Cell, race: tuple[int, ...] | None
+) -> CellTrials:
+    return CellTrials(
+        study, cell, inputs, history, confirm_seeds=study.seeds.confirm[: study.seeds.looks[0]], race=race
+    )
+
+
+def _decisions(study: Study, make: Make, judge: Judge | None) -> Decisions:
+    if study.arms.design == "path":
+        return ChangePath(study, make)
+    if study.seeds.sequential is None:
+        return EachAlone(make)
+    assert judge is not None, "a study with sequential seeds needs a judge"
+    return Looks(study, make, judge)
+
+
+def _nowhere(trial: Trial) -> Record | None:
+    return None
+
+
+class TrialQueue:
+    """All trials of a study, in the order in which they may run."""
+
+    def __init__(
+        self,
+        study: Study,
+        cells: Sequence[Cell],
+        recorded: Recorded,
+        inputs: Inputs,
+        *,
+        lookup: Lookup = _nowhere,
+        claims: Claims | None = None,
+        judge: Judge | None = None,
+        retry_failed: bool = False,
+    ) -> None:
+        """Start from what is recorded. `retry_failed` owes failed trials again; without `claims` all is granted.
+
+        `judge`: needed where the study has sequential seeds.
+        """
+        self.study = study
+        self.known: dict[str, Result] = {}
+        """Trial id -> how it ended, of every trial that is not owed."""
+        self.num_taken = 0
+        """Trials found by `lookup`."""
+        self.version = 0
+        """Grows whenever the plan changes: trials were added, or a cell came to its end."""
+        self.closed = False
+        """Whether nothing more is started, although it may be owed."""
+        for record in recorded.records:
+            if record.status != "failed" or not retry_failed:
+                self.known[record.trial_id] = result_of(record, study)
+        self.curves: dict[str, Sequence[float]] = dict(recorded.curves)
+        """Trial id -> target on val at each evaluation so far, where the study has a stopping rule."""
+        self._lookup = lookup
+        self._claims = claims or SoleDriver()
+        self._ready: deque[Trial] = deque()
+        self._mine: deque[Trial] = deque()
+        self._elsewhere: dict[str, Trial] = {}
+        self._running: dict[str, Trial] = {}
+        self._pending: set[str] = set()
+        """Ids of the trials in the four above."""
+        self._paused: dict[str, Ending] = {}
+        """What the trials that have paused at a rung have cost so far."""
+        self._live: dict[str, dict[int, float]] = defaultdict(dict)
+        self._cancelled: set[str] = set()
+        self._seen = {(record.trial_id, record.finished_at) for record in recorded.records if not record.completed}
+        """Records of failed and stopped trials: one may be owed again, and its record is there all the same."""
+        self._cells_of: dict[str, list[CellTrials]] = defaultdict(list)
+        history = search_history(recorded, study.target.metric)
+        self._decisions = _decisions(study, partial(_make, study, inputs, history), judge)
+        with _no_collection():
+            self.cells = self._decisions.begin(cells)
+            self._present, self._open = set(self.cells), set(self.cells)
+            self._advance(self.cells)
+
+    @property
+    def done(self) -> bool:
+        """Whether every trial has its record, or nothing more is to be started and nothing runs."""
+        return not self._running and (self.closed or not (self._open or self._pending))
+
+    @property
+    def waits(self) -> bool:
+        """Whether other drivers run what this one would."""
+        return bool(self._elsewhere) and not self.closed
+
+    @property
+    def observes(self) -> bool:
+        """Whether `observe` is to be told the curves of running trials."""
+        stop = self.study.search.stop
+        return stop is not None and stop.asynchronous_halving is not None
+
+    @property
+    def num_running(self) -> int:
+        """How many trials were given out and have not come back."""
+        return len(self._running)
+
+    def next(self) -> Trial | None:
+        """Return a trial that may start now and count it as running; None while nothing is ready."""
+        if self.closed:
+            return None
+        while not self._mine:
+            if not self._claim():
+                return None
+        trial = self._mine.popleft()
+        self._running[trial.id] = trial
+        return trial
+
+    def close(self) -> None:
+        """Start nothing more; what runs comes to its end."""
+        self.closed = True
+
+    def observe(self, trial: Trial, point: CurvePoint) -> bool:
+        """Take a point of a running trial's curve; return whether the trial is to be cancelled (ASHA)."""
+        if f"{point.split}/{point.metric}" != self.study.target.metric or trial.phase != "search":
+            return False
+        live = self._live[trial.id]
+        live[point.step] = point.value
+        self.curves[trial.id] = tuple(live[step] for step in sorted(live))
+        cells = self._cells_of[trial.id]
+        if not all(cell.search.falls_behind(trial, self.curves) for cell in cells):
+            return False
+        self._cancelled.add(trial.id)
+        return True
+
+    def end(self, ending: Ending, write: Write) -> None:
+        """Take what came of a running trial, and let `write` record it and the trials that a rule stops for it."""
+        waiting = deque(self._ended(ending))
+        while waiting:
+            ended = waiting.popleft()
+            waiting += self.record(write(ended), ended.outcome.curve)
+
+    def record(self, record: Record, curve: Sequence[CurvePoint] = ()) -> list[Ending]:
+        """Take a record; it may decide further trials. Return the trials that it stops, to be recorded as well."""
+        self._forget(record.trial_id)
+        self.known[record.trial_id] = result_of(record, self.study)
+        self._keep_curve(record.trial_id, tuple(curve))
+        cells = self._cells_of[record.trial_id]
+        stopped = self._advance(cells)
+        self._claims.release([record.trial_id, *(cell.id for cell in cells if cell.state != "search")])
+        return stopped
+
+    def owed(self) -> int:
+        """Return how many trials are still to run; duplicates among undecided settings are not foreseen."""
+        undecided = sum(cell.undecided_search + cell.undecided_confirm for cell in self._open)
+        return len(self._pending | self._paused.keys()) + undecided + self._decisions.undecided()
+
+    def may_follow(self) -> int:
+        """Return how many confirm trials are owed besides, unless comparisons become clear before."""
+        return self._decisions.may_follow()
+
+    def trials(self) -> list[Trial]:
+        """Return every trial decided so far, recorded or not, each once."""
+        return list({trial.id: trial for cell in self.cells for trial in cell.trials}.values())
+
+    def progress(self) -> list[CellProgress]:
+        """Return how far each cell is, in the study's order."""
+        return [cell_progress(cell, self.known, self.curves, self._running) for cell in self.cells]
+
+    def plan(self) -> list[PlannedCell]:
+        """Return each cell with its place in the study and its trials as far as they are decided."""
+        return [planned(cell) for cell in self.cells]
+
+    def _ended(self, ending: Ending) -> list[Ending]:
+        """Return what is to be recorded now."""
+        trial = ending.trial
+        ending = ending.after(self._paused.pop(trial.id, None))
+        if ending.outcome.status == "paused":
+            self._forget(trial.id)
+            self._paused[trial.id] = ending
+            self._keep_curve(trial.id, ending.outcome.curve)
+            return self._advance(self._cells_of[trial.id])
+        if trial.id in self._cancelled and ending.outcome.status == "stopped":
+            return [ending.stopped("asynchronous_halving", self.study.target.metric, self.study.target.mode)]
+        return [ending]
+
+    def _keep_curve(self, trial_id: str, curve: tuple[CurvePoint, ...]) -> None:
+        values = curve_values(curve, self.study.target.metric) if self.study.search.stop else ()
+        if len(values) >= len(self.curves.get(trial_id, ())) and values:
+            self.curves[trial_id] = values
+
+    def _forget(self, trial_id: str) -> None:
+        self._running.pop(trial_id, None)
+        self._elsewhere.pop(trial_id, None)
+        self._pending.discard(trial_id)
+
+    def _advance(self, cells: Iterable[CellTrials]) -> list[Ending]:
+        """Bring cells forward, and those that are decided with them; return the trials that this stops."""
+        stopped: list[Ending] = []
+        changed = list(cells)
+        while changed:
+            advanced = [cell for cell in changed if not cell.has_ended]
+            for cell in advanced:
+                stopped += self._advance_one(cell)
+            changed = self._decide(advanced)
+            self._open.difference_update(cell for cell in (*advanced, *changed) if cell.has_ended)
+            self.version += bool(changed)
+        return stopped
+
+    def _advance_one(self, cell: CellTrials) -> list[Ending]:
+        before = (cell.state, len(cell.proposed))
+        step = cell.advance(self.known, self.curves)
+        while sum(self._enter(trial, cell) for trial in step.run):  # a record that was found may decide more
+            step = cell.advance(self.known, self.curves)
+        self.version += (cell.state, len(cell.proposed)) != before
+        lost = (trial for trial in step.stop if trial.id in self._paused and trial.id not in self._pending)
+        return [self._stop(trial) for trial in lost]
+
+    def _decide(self, advanced: Sequence[CellTrials]) -> list[CellTrials]:
+        """Decide what waits for results of several cells; return the cells that this has changed or made."""
+        changed = self._decisions.decide(advanced, self.known)
+        new = [cell for cell in changed if cell not in self._present]
+        if new:
+            self._present.update(new)
+            self._open.update(new)
+            self.cells = self._decisions.order([*self.cells, *new])
+        return changed
+
+    def _stop(self, trial: Trial) -> Ending:
+        ending = self._paused.pop(trial.id)
+        return ending.stopped("halving", self.study.target.metric, self.study.target.mode)
+
+    def _enter(self, trial: Trial, cell: CellTrials) -> bool:
+        """Make a trial ready unless it is already under way; return whether its record was found instead."""
+        if cell not in self._cells_of[trial.id]:
+            self._cells_of[trial.id].append(cell)
+        if trial.id in self._pending:
+            return False
+        found = self._lookup(trial) if trial.id not in self._paused else None
+        if found is not None:
+            self.known[trial.id] = result_of(found, self.study)
+            self.num_taken += 1
+            return True
+        self._pending.add(trial.id)
+        self._ready.append(trial)
+        return False
+
+    def _claim(self) -> bool:
+        """Claim some of what is ready; return whether anything was there to be claimed."""
+        if not self._ready and self._elsewhere and self._claims.is_due():
+            self._ready += self._elsewhere.values()
+            self._elsewhere.clear()
+        if not self._ready:
+            return False
+        block = [self._ready.popleft() for _ in range(min(CLAIMED_AT_ONCE, len(self._ready)))]
+        granted = self._claims.claim({self._key(trial) for trial in block})
+        recorded = {record.trial_id: record for record in self._claims.recorded(block) if self._is_new(record)}
+        for trial in block:
+            if trial.id in recorded:
+                self.record(recorded[trial.id])
+            elif self._key(trial) in granted:
+                self._mine.append(trial)
+            else:
+                self._elsewhere[trial.id] = trial
+        return True
+
+    def _is_new(self, record: Record) -> bool:
+        """Return whether a record is not one that was looked at before and found not to do."""
+        key = (record.trial_id, record.finished_at)
+        is_new = key not in self._seen
+        self._seen.add(key)
+        return is_new
+
+    def _key(self, trial: Trial) -> str:
+        """Return what is claimed for a trial: its cell's search as a whole, where batches are decided at rungs."""
+        stop = self.study.search.stop
+        return trial.cell_id if trial.phase == "search" and stop is not None else trial.id

@@ -1,0 +1,104 @@
+"""Stopping rules: pure functions of the curves of one cell's trials.
+
+A curve here is the target on val at each evaluation so far. A trial is judged by its best value up to an evaluation,
+because the weights that are best on val are those that it keeps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from statistics import median
+from typing import Literal
+
+from ablative.search_spaces.study import Halving
+from ablative.search_spaces.study import Median
+
+Mode = Literal["max", "min"]
+Curve = tuple[float, ...]
+"""Best target on val up to each evaluation, the first evaluation first."""
+
+
+def best_so_far(values: Sequence[float], mode: Mode) -> Curve:
+    """Return the best of `values` up to each of them; values that are not numbers never count as best."""
+    better = max if mode == "max" else min
+    worst = float("-inf") if mode == "max" else float("inf")
+    return tuple(accumulate((worst if value != value else value for value in values), better))
+
+
+def rungs(halving: Halving, evaluations: int) -> tuple[int, ...]:
+    """Return the evaluations, counted from 1, at which trials are compared; the last evaluation is none of them."""
+    found = []
+    rung = halving.grace
+    while rung < evaluations:
+        found.append(rung)
+        rung *= halving.reduction
+    return tuple(found)
+
+
+def promoted(values: Mapping[int, float], reduction: int, mode: Mode) -> frozenset[int]:
+    """Return which settings (number -> value at the rung) go on: the best one in `reduction`, at least one.
+
+    Of equals the earlier setting goes on.
+    """
+    sign = -1.0 if mode == "max" else 1.0
+    ranked = sorted(values, key=lambda number: (sign * values[number], number))
+    return frozenset(ranked[: max(1, len(ranked) // reduction)])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What successive halving says about the settings of one batch."""
+
+    stopped: Mapping[int, int]
+    """Setting -> rung at which it is given up."""
+    waiting_at: int | None
+    """The rung that is not complete; None when all are decided."""
+    running: tuple[int, ...]
+    """Settings that are to run on: to `waiting_at`, or to their end."""
+
+
+def halve(curves: Sequence[Curve], failed: Collection[int], halving: Halving, evaluations: int, mode: Mode) -> Verdict:
+    """Decide all rungs of a batch that are complete (successive halving, Jamieson and Talwalkar 2016).
+
+    `curves`: one a setting, as long as it has got. `failed`: settings that came to grief; one is left out of a rung
+    that it did not get to. What a setting did beyond a rung that it lost changes nothing.
+    """
+    stopped: dict[int, int] = {}
+    alive = set(range(len(curves)))
+    for rung in rungs(halving, evaluations):
+        alive -= {number for number in failed if len(curves[number]) < rung}
+        if any(len(curves[number]) < rung for number in alive):
+            return Verdict(stopped=stopped, waiting_at=rung, running=tuple(sorted(alive)))
+        if not alive:
+            break
+        kept = promoted({number: curves[number][rung - 1] for number in alive}, halving.reduction, mode)
+        stopped |= dict.fromkeys(alive - kept, rung)
+        alive = set(kept)
+    return Verdict(stopped=stopped, waiting_at=None, running=tuple(sorted(alive)))
+
+
+def median_floors(earlier: Sequence[Sequence[float]], rule: Median, evaluations: int) -> tuple[tuple[int, float], ...]:
+    """Return (evaluation, value): a trial whose best so far is worse than the value there is stopped.
+
+    The value is the median, over the completed trials of earlier batches, of the mean of their values up to that
+    evaluation (median stopping, Golovin et al. 2017). `earlier`: their values as reported, not the best so far.
+    Nothing is stopped before `rule.least` trials are there.
+    """
+    complete = [values for values in earlier if len(values) >= evaluations]
+    if len(complete) < rule.least:
+        return ()
+    return tuple((at, median(sum(values[:at]) / at for values in complete)) for at in range(rule.grace, evaluations))
+
+
+def falls_behind(value: float, others: Sequence[float], reduction: int, mode: Mode) -> bool:
+    """Return whether a trial is stopped at a rung by ASHA (Li et al. 2020): it is not in the best 1/`reduction`.
+
+    `others`: the values of the cell's trials that got to the rung before, in any order. The first one to come goes on.
+    """
+    sign = 1.0 if mode == "max" else -1.0
+    better = sum(sign * other > sign * value for other in others)
+    return better >= max(1, (len(others) + 1) // reduction)

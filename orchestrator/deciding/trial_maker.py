@@ -1,0 +1,74 @@
+"""Makes the trials of one cell: a setting and its seeds, each with its identity."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+from ablative.orchestrator.inputs import Inputs
+from ablative.orchestrator.inputs import evaluated
+from ablative.orchestrator.trials import Phase
+from ablative.orchestrator.trials import Trial
+from ablative.orchestrator.trials import trial_ids
+from ablative.orchestrator.trials import with_parameters
+from ablative.search_spaces.design import Cell
+from ablative.search_spaces.study import Study
+from ablative.trainables.config import TrialConfig
+from ablative.trainables.config import canonical
+
+
+class TrialMaker:
+    """Turns settings of one cell into trials; what the seeds of a setting share is worked out once."""
+
+    def __init__(self, study: Study, cell: Cell, inputs: Inputs, cell_id: str) -> None:
+        self._study = study
+        self._cell = cell
+        self._inputs = inputs
+        self._cell_id = cell_id
+        config = TrialConfig.model_validate(cell.config)
+        plain = canonical(config)
+        self._config = plain if plain == config else config  # `canonical` recognises its own parts at a glance
+
+    def trials(
+        self, phase: Phase, seeds: Sequence[int], parameters: Mapping[str, Any], proposal: int | None = None
+    ) -> tuple[Trial, ...]:
+        """Return one trial a seed, of the setting `parameters` (dotted path -> value)."""
+        config = with_parameters(self._config, parameters)
+        evaluate = self._evaluate(phase, config)
+        data, teacher, student = self._inputs.digests(config)
+        mode = self._study.target.mode
+        metric = self._study.target.metric.split("/", 1)[1]
+        return tuple(
+            Trial(
+                id=trial_id,
+                study=self._study.study,
+                cell=self._cell.name,
+                cell_id=self._cell_id,
+                arm=self._cell.arm,
+                is_reference=self._cell.is_reference,
+                is_control=self._cell.is_control,
+                condition=self._cell.condition,
+                phase=phase,
+                proposal=proposal,
+                seed=seed,
+                config=config,
+                parameters=parameters,
+                evaluate=evaluate,
+                data_digest=data,
+                teacher_digest=teacher,
+                student_digest=student,
+                target=(metric, mode),
+            )
+            for seed, trial_id in zip(seeds, trial_ids(config, seeds, evaluate, data, teacher, student), strict=True)
+        )
+
+    def _evaluate(self, phase: Phase, config: TrialConfig) -> tuple[str, ...]:
+        if phase == "search":
+            return (target_split(self._study),)
+        return evaluated(self._study.evaluate, self._inputs.splits(config))
+
+
+def target_split(study: Study) -> str:
+    """Return the split that search is judged on."""
+    return study.target.metric.split("/", 1)[0]

@@ -1,0 +1,67 @@
+"""The in-process executor: one trial after another, for debugging and for quick tests."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from contextlib import AbstractContextManager
+from contextlib import nullcontext
+from datetime import UTC
+from datetime import datetime
+from pathlib import Path
+
+from ablative.orchestrator.deciding.queue import TrialQueue
+from ablative.orchestrator.driving.executor import Finish
+from ablative.orchestrator.storing.checkpoints import link
+from ablative.orchestrator.storing.records import Execution
+from ablative.search_spaces.study import Resources
+from ablative.trainables.errors import Hindered
+from ablative.trainables.job import RunTrial
+from ablative.trainables.job import TrialJob
+from ablative.trainables.job import TrialOutcome
+
+TRACEBACK_LINES = 12
+WAIT_S = 0.2
+
+
+class InlineExecutor:
+    """Runs trials in this process; an `orchestrator.driving.executor.Executor`."""
+
+    def __init__(self, *, run_trial: RunTrial, resources: Resources, cache: Path, checkpoints: str = "") -> None:
+        """`run_trial` is `trainables.trial.run_trial`, or a simulated one; `checkpoints`: folder or URI, or none."""
+        self._run_trial = run_trial
+        self._resources = resources
+        self._cache = cache
+        self._checkpoints = checkpoints
+
+    def open(self, queue: TrialQueue) -> AbstractContextManager[None]:
+        """There is nothing to open."""
+        return nullcontext()
+
+    def run(self, queue: TrialQueue, finish: Finish) -> float:
+        """Run the queue's trials one after another; return the seconds that it took."""
+        began = time.monotonic()
+        while not queue.done:
+            trial = queue.next()
+            if trial is None:
+                time.sleep(WAIT_S)  # another driver runs what is left
+                continue
+            started_at = datetime.now(UTC)
+            resources = self._resources.of(trial.config)
+            job = trial.job(
+                cache=str(self._cache),
+                threads=resources.cpus_per_worker,
+                checkpoints=self._checkpoints,
+                time_limit_s=resources.time_limit_s,
+            )
+            finish(trial, self._outcome(job), Execution(started_at=started_at))
+        return time.monotonic() - began
+
+    def _outcome(self, job: TrialJob) -> TrialOutcome:
+        try:
+            return self._run_trial(job, link(job.checkpoints, job.trial_id))
+        except Hindered:
+            raise
+        except Exception as error:  # a trainable that raises must not take its siblings along
+            last = "".join(traceback.format_exception(error)).rstrip().splitlines()[-TRACEBACK_LINES:]
+            return TrialOutcome(status="failed", cause="trainable_error", error="\n".join(last))

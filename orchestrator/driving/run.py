@@ -1,0 +1,272 @@
+"""One run of a study: what it owes is prepared, executed and recorded, until nothing is owed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC
+from datetime import datetime
+
+from ablative.orchestrator.deciding.change_path import path_configs
+from ablative.orchestrator.deciding.decisions import Judge
+from ablative.orchestrator.deciding.earlier import earlier_lines
+from ablative.orchestrator.deciding.endings import Ending
+from ablative.orchestrator.deciding.planned import planned
+from ablative.orchestrator.deciding.queue import TrialQueue
+from ablative.orchestrator.deciding.recorded import Recorded
+from ablative.orchestrator.deciding.summary import Summary
+from ablative.orchestrator.deciding.summary import summarise
+from ablative.orchestrator.driving.budget import Spending
+from ablative.orchestrator.driving.executor import Executor
+from ablative.orchestrator.inputs import Inputs
+from ablative.orchestrator.showing.display import Display
+from ablative.orchestrator.sinks.sinks import Sinks
+from ablative.orchestrator.storing.claims import Claims
+from ablative.orchestrator.storing.claims import SoleDriver
+from ablative.orchestrator.storing.plan import study_text
+from ablative.orchestrator.storing.records import Execution
+from ablative.orchestrator.storing.records import Provenance
+from ablative.orchestrator.storing.records import Record
+from ablative.orchestrator.storing.records import adopted
+from ablative.orchestrator.storing.records import make_record
+from ablative.orchestrator.storing.store import Store
+from ablative.orchestrator.storing.store import compaction_key
+from ablative.orchestrator.trials import Trial
+from ablative.orchestrator.trials import with_parameters
+from ablative.search_spaces.design import Cell
+from ablative.search_spaces.study import Study
+from ablative.trainables.config import TrialConfig
+from ablative.trainables.job import TrialOutcome
+
+Progress = Callable[[str, int, int], None]
+Prepare = Callable[[Sequence[TrialConfig], Progress], None]
+"""Makes ready what trials of these configurations read; told where to report (stage, done, total)."""
+COMPACTED_AFTER = 500
+"""Trials of a run after which their small files are merged for the first time; later less and less often."""
+SHARE_FOR_PLAN = 0.02
+"""Of a run's time, at most, goes into writing the plan anew: it grows with the study, and is derived anyway."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Experiment:
+    """A study with everything that a run of it needs to know."""
+
+    study: Study
+    cells: Sequence[Cell]
+    inputs: Inputs
+    provenance: Provenance
+    prepare: Prepare = lambda configs, progress: None
+    """Nothing, unless an engine says what."""
+    judge: Judge | None = None
+    """Needed where the study has sequential seeds."""
+
+    def queue(
+        self,
+        store: Store,
+        *,
+        adopt: bool,
+        recorded: Recorded | None = None,
+        retry_failed: bool = False,
+        claims: Claims | None = None,
+    ) -> TrialQueue:
+        """Return the queue of what `store` lacks; `adopt` writes trials of other studies as this study's own.
+
+        `recorded`: what `recorded` returned, where it is known.
+        """
+        return TrialQueue(
+            self.study,
+            self.cells,
+            recorded or self.recorded(store),
+            self.inputs,
+            lookup=lambda trial: _lookup(store, trial, write=adopt),
+            claims=claims,
+            judge=self.judge,
+            retry_failed=retry_failed,
+        )
+
+    def recorded(self, store: Store) -> Recorded:
+        """Return what `store` has of the study."""
+        study = self.study
+        return Recorded(
+            records=store.records(study.study),
+            curves=store.curve_values(study.study, study.target.metric) if study.search.stop else {},
+            warm=store.known_records(study.search.warm_start) if study.search.warm_start else (),
+        )
+
+
+def run_study(
+    experiment: Experiment,
+    store: Store,
+    executor: Executor,
+    display: Display,
+    *,
+    retry_failed: bool = False,
+    claims: Claims | None = None,
+    budget: float | None = None,
+    sinks: Sinks | None = None,
+) -> Summary:
+    """Run what the study owes and return how it ended.
+
+    What was recorded stays recorded however the run ends: the same call goes on where this one stopped. `budget`:
+    device seconds after which nothing more is started. `sinks`: where trials are copied to, those recorded before
+    first.
+    """
+    claims, sinks = claims or SoleDriver(), sinks or Sinks()
+    display.doing("reading what is recorded")
+    recorded = experiment.recorded(store)
+    queue = experiment.queue(store, adopt=True, recorded=recorded, retry_failed=retry_failed, claims=claims)
+    planned = {trial.id for trial in queue.trials()}
+    for line in earlier_lines(experiment.study, queue.cells, recorded.records, planned) if queue.owed() else ():
+        display.say(line)
+    run = _Run(experiment, store, queue, display, claims, budget, sinks)
+    display.doing("starting the workers")
+    with executor.open(queue):
+        if not queue.done:
+            display.doing("looking for what is to be prepared")
+            experiment.prepare(owed_configs(queue), display.preparing)
+        run.write_plan()
+        sinks.begin()
+        display.start(queue)
+        try:
+            run.start_within_budget()
+            held = executor.run(queue, run.finish)
+        finally:
+            run.write_plan()
+        display.doing("ending the workers")
+    run.settle()
+    return run.summary(held)
+
+
+def owed_configs(queue: TrialQueue) -> list[TrialConfig]:
+    """Return every configuration that the unfinished cells may run, as far as preparation can tell them apart."""
+    configs: dict[TrialConfig, None] = dict.fromkeys(path_configs(queue.study))
+    for cell in queue.cells:
+        if cell.has_ended:
+            continue
+        configs[with_parameters(cell.config, {})] = None
+        for path, domain in cell.cell.space:
+            configs.update(dict.fromkeys(with_parameters(cell.config, {path: value}) for value in domain.probes()))
+        configs.update(dict.fromkeys(trial.config for trial in cell.trials))
+    return list(configs)
+
+
+class _Run:
+    def __init__(
+        self,
+        experiment: Experiment,
+        store: Store,
+        queue: TrialQueue,
+        display: Display,
+        claims: Claims,
+        budget: float | None,
+        sinks: Sinks,
+    ) -> None:
+        self._sinks = sinks
+        self._recorded = sum(trial.id in queue.known for trial in queue.trials()) - queue.num_taken
+        self._ran = self._stopped = 0
+        self._experiment = experiment
+        self._store = store
+        self._checkpoints = store.checkpoints(experiment.study.study)
+        self._queue = queue
+        self._display = display
+        self._spending = Spending(limit=budget, typical=_typical(store, experiment.study.study) if budget else 0.0)
+        self._claims = claims
+        self._compact_at = COMPACTED_AFTER
+        self._written = -1
+        self._plan_due = 0.0
+
+    def start_within_budget(self) -> None:
+        """Start nothing where not even one trial fits."""
+        if not self._spending.allows(0):
+            self._queue.close()
+
+    def finish(self, trial: Trial, outcome: TrialOutcome, execution: Execution) -> None:
+        """Record a trial's outcome and let it decide what runs next."""
+        records: list[Record] = []
+
+        def write(ending: Ending) -> Record:
+            records.append(self._record(ending))
+            return records[-1]
+
+        self._queue.end(Ending(trial=trial, outcome=outcome, execution=execution), write)
+        for record in records:
+            self._display.finished(record, self._queue)
+        if not self._spending.allows(self._queue.num_running):
+            self._queue.close()
+        if time.monotonic() >= self._plan_due:
+            self.write_plan()
+        if self._ran >= self._compact_at:
+            self._compact_at += max(COMPACTED_AFTER, self._ran // 4)  # what is merged is written anew each time
+            self._compact()
+
+    def settle(self) -> None:
+        """Leave a run of many trials as few files."""
+        if self._ran >= COMPACTED_AFTER:
+            self._compact(flatten=True)
+
+    def _compact(self, *, flatten: bool = False) -> None:
+        study = self._experiment.study.study
+        key = compaction_key(study)
+        if self._claims.claim({key}):
+            try:
+                self._store.compact(study)
+                if flatten:
+                    self._store.flatten(study)
+            finally:
+                self._claims.release({key})
+
+    def write_plan(self) -> None:
+        """Write study.json if the plan has grown since it was last written."""
+        if self._written == self._queue.version:
+            return
+        started = time.monotonic()
+        study = self._experiment.study
+        self._store.write_study(study.study, study_text(study, map(planned, self._queue.cells)))
+        self._written = self._queue.version
+        now = time.monotonic()
+        self._plan_due = now + (now - started) / SHARE_FOR_PLAN
+
+    def summary(self, held: float) -> Summary:
+        """Return how the run ended, which has held so many device seconds."""
+        return summarise(
+            self._queue,
+            recorded=self._recorded,
+            ran=self._ran,
+            stopped=self._stopped,
+            spent=self._spending.spent,
+            held=held,
+        )
+
+    def _record(self, ending: Ending) -> Record:
+        record = make_record(
+            ending.trial,
+            ending.outcome,
+            ending.execution,
+            provenance=self._experiment.provenance,
+            finished_at=datetime.now(UTC),
+        )
+        self._store.write(record, ending.outcome.curve, ending.outcome.predictions)
+        self._checkpoints.remove(record.trial_id)
+        self._sinks.put(record, ending.outcome.curve)
+        self._ran += 1
+        self._stopped += record.status == "stopped"
+        self._spending.add(record.phase if record.completed else record.status, record.device_seconds)
+        self._spending.lose(ending.execution.lost_seconds * record.num_workers)
+        return record
+
+
+def _typical(store: Store, study: str) -> float:
+    seconds = [record.device_seconds for record in store.records(study)] if study in store.studies() else []
+    return sum(seconds) / len(seconds) if seconds else 0.0
+
+
+def _lookup(store: Store, trial: Trial, *, write: bool) -> Record | None:
+    found = store.find(trial.id)
+    if found is None or not found.completed or found.study == trial.study:
+        return None
+    record = adopted(found, trial)
+    if write:
+        store.adopt(record, found.study)
+    return record

@@ -1,0 +1,1 @@
+"""How a study stands and what its run does, as lines on a terminal."""

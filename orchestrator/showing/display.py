@@ -1,0 +1,203 @@
+"""What a person sees while a command runs: plain lines, or nothing. `showing.live` draws on a terminal."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import suppress
+from typing import Protocol
+from typing import TextIO
+
+from ablative.orchestrator.deciding.queue import TrialQueue
+from ablative.orchestrator.durations import duration
+from ablative.orchestrator.showing.activity import Activity
+from ablative.orchestrator.showing.activity import Clock
+from ablative.orchestrator.showing.activity import Pace
+from ablative.orchestrator.storing.records import Record
+
+EVERY_S = 10.0
+"""Longest silence on a pipe."""
+LOOKED_EVERY_S = 1.0
+
+
+class Display(Protocol):
+    """Told what happens; a context manager around the run, so that a terminal is left as it was."""
+
+    def __enter__(self) -> Display: ...
+
+    def __exit__(self, *error: object) -> None: ...
+
+    def say(self, text: str) -> None:
+        """Show one line that stays."""
+        ...
+
+    def doing(self, what: str) -> None:
+        """Show what goes on that cannot tell how far it is."""
+        ...
+
+    def preparing(self, stage: str, done: int, total: int) -> None:
+        """Show that `done` of `total` steps of a stage of preparation are done."""
+        ...
+
+    def start(self, queue: TrialQueue) -> None:
+        """Show where the study stands before its first trial."""
+        ...
+
+    def finished(self, record: Record, queue: TrialQueue) -> None:
+        """Show that a trial ended."""
+        ...
+
+
+class QuietDisplay:
+    """Shows nothing."""
+
+    def __enter__(self) -> QuietDisplay:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def say(self, text: str) -> None:
+        """Show nothing."""
+
+    def doing(self, what: str) -> None:
+        """Show nothing."""
+
+    def preparing(self, stage: str, done: int, total: int) -> None:
+        """Show nothing."""
+
+    def start(self, queue: TrialQueue) -> None:
+        """Show nothing."""
+
+    def finished(self, record: Record, queue: TrialQueue) -> None:
+        """Show nothing."""
+
+
+class PlainDisplay(QuietDisplay):
+    """Lines for logs and pipes: one a finished trial, and one at least every `EVERY_S` seconds, whatever goes on."""
+
+    def __init__(self, stream: TextIO, clock: Clock = time.monotonic, *, doing: str = "prepare") -> None:
+        """`doing`: what the stages before the trials belong to."""
+        self._stream = stream
+        self._clock = clock
+        self._doing = doing
+        self._activity = Activity(clock)
+        self._activity.begin("loading")
+        self._trials: Trials | None = None
+        self._said_at = clock()
+        self._writing = threading.RLock()
+        self._left = threading.Event()
+
+    def __enter__(self) -> PlainDisplay:
+        threading.Thread(target=self._beat_until_left, name="display", daemon=True).start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._left.set()
+
+    def say(self, text: str) -> None:
+        """Write a line."""
+        with self._writing:
+            self._said_at = self._clock()
+            print(text, file=self._stream, flush=True)
+
+    def doing(self, what: str) -> None:
+        """Write it when it has taken a while."""
+        with self._writing:
+            self._trials = None
+            self._activity.begin(what)
+
+    def preparing(self, stage: str, done: int, total: int) -> None:
+        """Write a line when a stage begins, when it is done, and now and then between."""
+        with self._writing:
+            self._trials = None
+            if self._activity.reach(stage, done, total) or self._is_due():
+                self.say(f"{self._doing}: {self._activity.line()}")
+
+    def start(self, queue: TrialQueue) -> None:
+        """Write what is owed."""
+        with self._writing:
+            self._trials = Trials(queue, self._clock)
+            self.say(opening(queue))
+
+    def finished(self, record: Record, queue: TrialQueue) -> None:
+        """Write the trial, its target, and what is left."""
+        with self._writing:
+            self._trials = self._trials or Trials(queue, self._clock)
+            self._trials.ended(record)
+            self.say(f"{describe(record, queue)}  [{self._trials.left()}]")
+
+    def beat(self) -> None:
+        """Write what goes on, if nothing was written for a while."""
+        with self._writing:
+            if not self._is_due():
+                return
+            stage = f"{self._doing}: " if self._activity.is_stage else ""
+            if self._trials:
+                self.say(self._trials.line())
+            elif told := self._activity.silence():
+                self.say(f"{stage}{told}")
+
+    def _is_due(self) -> bool:
+        return self._clock() - self._said_at >= EVERY_S - LOOKED_EVERY_S
+
+    def _beat_until_left(self) -> None:
+        while not self._left.wait(LOOKED_EVERY_S):
+            with suppress(OSError, ValueError):  # what cannot be written is no reason to end a run from a thread
+                self.beat()
+
+
+class Trials:
+    """The trials of a run as a line: how many are under way and owed, and how long they take."""
+
+    def __init__(self, queue: TrialQueue, clock: Clock = time.monotonic) -> None:
+        self._queue = queue
+        self._pace = Pace(clock)
+        self.owed = queue.owed()
+        """As of the last trial that ended: another thread may ask."""
+
+    def ended(self, record: Record) -> None:
+        """Count a trial."""
+        self._pace.tick(record.seconds, self._queue.num_running)
+        self.owed = self._queue.owed()
+
+    def left(self) -> str:
+        """Return what is owed, and how long that takes as soon as it is known."""
+        seconds = self._pace.left(self.owed)
+        return (
+            f"{self.owed} owed{f', about {duration(seconds)} left' if seconds and seconds >= 1 and self.owed else ''}"
+        )
+
+    def line(self) -> str:
+        """Return what is under way."""
+        name, running, quiet = self._queue.study.study, self._queue.num_running, duration(self._pace.quiet)
+        if not running and self._queue.waits:
+            under_way = f"another driver runs what is left, {quiet} so far"
+        elif self._pace.ended:
+            count = f"{running} trial{'' if running == 1 else 's'}"
+            under_way = f"{count} under way, the last one ended {quiet} ago"
+        else:
+            under_way = f"workers start and run the first trials, {quiet} so far"
+        return f"{name}: {under_way}  [{self.left()}]"
+
+
+def opening(queue: TrialQueue) -> str:
+    """Return one line on what is planned, recorded, taken from other studies, and owed."""
+    owed, taken = queue.owed(), queue.num_taken
+    done = sum(trial.id in queue.known for trial in queue.trials()) - taken
+    borrowed = f", {taken} taken from other studies" if taken else ""
+    return f"{queue.study.study}: {len(queue.cells)} cells, {done} trials recorded{borrowed}, {owed} owed"
+
+
+def describe(record: Record, queue: TrialQueue) -> str:
+    """Return one line on a trial that ended."""
+    place = f"{record.cell} {record.phase}"
+    place += f" {record.proposal}" if record.proposal is not None else ""
+    metric = queue.study.target.metric
+    value = record.metrics.get(metric)
+    result = f"{metric} {value:.4f}" if value is not None else record.status
+    if record.status == "failed":
+        result = f"failed: {record.cause}"
+    elif record.status == "stopped":
+        result += f", stopped by {record.cause}"
+    return f"{place} seed {record.seed}: {result} in {record.seconds:.1f} s"

@@ -1,0 +1,179 @@
+"""What `ablate plan`, `ablate status` and the end of `ablate run` print: one line a cell, and what it adds up to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ablative.orchestrator.deciding.costs import Cost
+from ablative.orchestrator.deciding.progress import CellProgress
+from ablative.orchestrator.deciding.queue import TrialQueue
+from ablative.orchestrator.deciding.summary import Summary
+from ablative.orchestrator.durations import duration
+from ablative.orchestrator.showing.cell_name import CellName
+from ablative.orchestrator.showing.standing import Standing
+from ablative.orchestrator.showing.whereabouts import command
+from ablative.orchestrator.storing.records import Record
+from ablative.search_spaces.arms import RESOLUTION
+from ablative.search_spaces.fractional import achieved_resolution
+from ablative.search_spaces.fractional import columns
+from ablative.search_spaces.fractional import confounded
+from ablative.search_spaces.study import Study
+
+FAILURES_SHOWN = 20
+CONFOUNDED_SHOWN = 12
+_ENDLESS = 100_000
+"""Columns where the output is not a terminal: names are whole there, and no line is wrapped."""
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Return a console that prints text as it is; on a pipe it neither wraps a line nor cuts a name."""
+    found = Console(stderr=stderr, highlight=False, markup=False)
+    if found.is_terminal:
+        return found
+    return Console(stderr=stderr, highlight=False, markup=False, width=_ENDLESS, soft_wrap=True)
+
+
+def print_plan(out: Console, queue: TrialQueue, cost: Cost, *, missing: str = "", earlier: Sequence[str] = ()) -> None:
+    """Print cells, trials, what is recorded or taken, what is owed, and what that is expected to cost.
+
+    `missing` says which data is not here; then trials have no ids yet. `earlier`: lines on the records that the plan
+    does not hold.
+    """
+    out.print(cells_table(queue.progress(), ""))
+    taken, owed = queue.num_taken, queue.owed()
+    recorded = len({trial.id for trial in queue.trials()} & queue.known.keys()) - taken
+    out.print(f"{len(queue.cells)} cells, {recorded} trials recorded, {taken} taken from other studies, {owed} owed")
+    if more := queue.may_follow():
+        out.print(f"and {more} confirm trials more, as long as comparisons are not clear (seeds.sequential)")
+    for line in _design(queue.study):
+        out.print(line)
+    if queue.observes:
+        out.print("asynchronous_halving depends on which trial comes first: another run may stop other trials")
+    for line in earlier:
+        out.print(line)
+    if missing:
+        out.print(f"The trials have no ids yet, so that what is recorded cannot be told:\n{missing}")
+    if owed:
+        out.print(_cost(cost))
+
+
+def print_status(out: Console, standing: Standing) -> None:
+    """Print how far each cell is, which trials failed and why, and what in the store could not be read."""
+    out.print(cells_table(standing.cells, standing.metric))
+    out.print(best(standing.metric))
+    out.print(recorded(standing))
+    for cell, front in standing.fronts.items():
+        out.print(f"front of {cell} ({standing.metric}): {'; '.join(front)}")
+    if standing.num_superseded:
+        out.print(f"{standing.num_superseded} further records are of arms or settings that the study no longer holds")
+    for record in standing.failed[:FAILURES_SHOWN]:
+        out.print(failure(record))
+    if len(standing.failed) > FAILURES_SHOWN:
+        out.print(f"... and {len(standing.failed) - FAILURES_SHOWN} more failed trials")
+    print_problems(out, standing.problems)
+
+
+def print_summary(out: Console, summary: Summary, uri: str) -> None:
+    """Print what a run did, and what has no result."""
+    taken = f", {summary.taken} taken from other studies" if summary.taken else ""
+    out.print(
+        f"{summary.study}: {summary.ran} trials run, {summary.recorded} recorded before{taken}, "
+        f"{summary.num_failed} failed; records in {uri}"
+    )
+    if summary.stopped:
+        out.print(f"{summary.stopped} of the trials run were stopped early by a rule of the search")
+    if summary.spent:
+        parts = (f"{kind} {duration(seconds)}" for kind, seconds in summary.spent.items())
+        overhead = f"overhead {duration(summary.overhead)} ({100 * summary.utilisation:.0f} % went into trials)"
+        out.print(f"device time of this run: {', '.join(parts)}; {overhead}")
+    if summary.owed:
+        out.print(f"{summary.owed} trials are still owed: the budget is spent; the same command goes on")
+    for cell, count in summary.failed.items():
+        out.print(f"failed: {cell}: {count} trials; `{command('status', summary.study, uri)}` says why")
+    for cell in summary.cells_without_result:
+        out.print(f"no result: {cell}: no setting of its search was completed")
+    out.print(f"`{command('report', summary.study, uri)}` writes the page")
+
+
+def print_problems(out: Console, problems: Sequence[str]) -> None:
+    """Print the files of a store that were skipped."""
+    for problem in problems:
+        out.print(f"problem: {problem}")
+
+
+def recorded(standing: Standing) -> str:
+    """Return one line on how many trials of the study are recorded and failed."""
+    done = sum(cell.search_done + cell.confirm_done for cell in standing.cells)
+    total = sum(cell.search_total + cell.confirm_total for cell in standing.cells)
+    return f"{standing.study}: {done} of {total} trials recorded, {len(standing.failed)} failed"
+
+
+def failure(record: Record) -> str:
+    """Return one line on a failed trial."""
+    lines = record.error.strip().splitlines()
+    reason = f": {lines[-1]}" if lines else ""
+    return f"failed: {record.cell} {record.phase} seed {record.seed} ({record.cause}){reason}"
+
+
+def best(metric: str) -> str:
+    """Return what the column `best` of `cells_table` means."""
+    return f"best: the best mean {metric} of a setting"
+
+
+def cells_table(cells: Sequence[CellProgress], metric: str, *, line_each: bool = False) -> Table:
+    """Return one row a cell: what is recorded of its search and of its confirm seeds, and its best `metric`.
+
+    Where the terminal is narrow, the cells' names are wrapped, or cut if each is to take one line; never a number.
+    """
+    table = Table(box=None, pad_edge=False)
+    table.add_column("cell")
+    stops = any(cell.stopped for cell in cells)
+    for name in (
+        "search",
+        "confirm",
+        *(["stopped"] if stops else []),
+        "failed",
+        *(["best"] if metric else []),
+    ):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    for cell in cells:
+        value = [Text("" if cell.best is None else f"{cell.best:.4f}")] if metric else []
+        search = Text(f"{cell.search_done}/{cell.search_total}")
+        confirm = Text(f"{cell.confirm_done}/{cell.confirm_total}")
+        stopped = [Text(str(cell.stopped or ""))] if stops else []
+        failed = Text(str(cell.failed or ""))
+        cell_name = CellName(cell.cell, one_line=line_each)
+        table.add_row(cell_name, search, confirm, *stopped, failed, *value, Text(cell.state))
+    return table
+
+
+def _design(study: Study) -> Iterator[str]:
+    """Say what a path has still to find, and what a fractional design confounds."""
+    if study.arms.design == "path":
+        order = "the best of those that a race leaves" if study.arms.order == "racing" else "the best"
+        yield f"path: each round tries the changes that are left and takes {order}, by {study.target.metric}"
+    if study.arms.design != "fractional":
+        return
+    of = columns(len(study.arms.factors), study.arms.resolution or RESOLUTION)
+    resolution = achieved_resolution(of)
+    told = f"resolution {resolution}" if resolution else "a full factorial"
+    yield f"fractional design: {1 << max(of).bit_length()} of {1 << len(of)} combinations, {told}"
+    groups = confounded(of, sorted(study.arms.factors))
+    for group in groups[:CONFOUNDED_SHOWN]:
+        yield f"confounded, so that only their sum is told: {', '.join(group)}"
+    if len(groups) > CONFOUNDED_SHOWN:
+        yield f"... and {len(groups) - CONFOUNDED_SHOWN} more groups"
+
+
+def _cost(cost: Cost) -> str:
+    if not cost.device_seconds:
+        return "Expected cost: unknown, because no such trial is recorded yet"
+    unknown = f", and {cost.num_unknown} trials like none that is recorded" if cost.num_unknown else ""
+    between = f" ({duration(cost.low)} to {duration(cost.high)})" if cost.high > cost.low else ""
+    return f"Expected cost: {duration(cost.device_seconds)} of one device{between}{unknown}"

@@ -1,0 +1,106 @@
+"""How far a study is, as the store alone knows it: neither the study file nor its data is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ablative.orchestrator.deciding.progress import CellProgress
+from ablative.orchestrator.errors import StoreError
+from ablative.orchestrator.storing.plan import PlannedCell
+from ablative.orchestrator.storing.records import Record
+from ablative.orchestrator.storing.records import records_of
+from ablative.orchestrator.storing.store import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """A study's cells and current records."""
+
+    study: str
+    metric: str
+    mode: str
+    cells: Sequence[CellProgress]
+    failed: Sequence[Record]
+    """Failed trials of the present plan."""
+    fronts: Mapping[str, Sequence[str]]
+    """Cell -> its Pareto front, one text a setting, the cheapest first."""
+    num_superseded: int
+    """Records that the present plan no longer holds."""
+    problems: Sequence[str]
+
+
+def standing(store: Store, study: str) -> Standing:
+    """Return how far `study` is; raises StoreError if the store has no plan of it that can be read."""
+    target = store.study(study).get("target", {})
+    plan = store.plan(study)
+    if plan is None:
+        raise StoreError(f"store {store.uri!r}: study.json of {study!r} holds no plan; `ablate run` writes it anew")
+    records = records_of(store.table(study))
+    metric, mode = target.get("metric", ""), target.get("mode", "max")
+    by_cell = _by_cell(records)
+    held = {record.trial_id for record in records}
+    return Standing(
+        study=study,
+        metric=metric,
+        mode=mode,
+        cells=[_progress(cell, by_cell.get(cell.name, {}), metric, mode) for cell in plan],
+        failed=[record for record in records if record.status == "failed"],
+        fronts={cell.name: _front(cell, by_cell.get(cell.name, {}), metric) for cell in plan if cell.front},
+        num_superseded=sum(record.trial_id not in held for record in store.records(study)),
+        problems=tuple(store.problems),
+    )
+
+
+def _by_cell(records: Sequence[Record]) -> dict[str, dict[str, Record]]:
+    found: dict[str, dict[str, Record]] = {}
+    for record in records:
+        found.setdefault(record.cell, {})[record.trial_id] = record
+    return found
+
+
+def _progress(cell: PlannedCell, records: Mapping[str, Record], metric: str, mode: str) -> CellProgress:
+    recorded = [place.phase for place in cell.places if place.trial_id in records]
+    return CellProgress(
+        cell=cell.name,
+        cell_id=cell.cell_id,
+        arm=cell.arm,
+        state=cell.state,
+        search_done=recorded.count("search"),
+        search_total=cell.search_total,
+        confirm_done=recorded.count("confirm"),
+        confirm_total=cell.confirm_total,
+        failed=sum(record.status == "failed" for record in records.values()),
+        stopped=sum(record.status == "stopped" for record in records.values()),
+        running=0,
+        best=_best(cell, records, metric, mode),
+    )
+
+
+def _best(cell: PlannedCell, records: Mapping[str, Record], metric: str, mode: str) -> float | None:
+    """Return the best mean target over the settings whose seeds are all recorded."""
+    settings: dict[int | None, list[float | None]] = {}
+    for place in cell.places:
+        record = records.get(place.trial_id)
+        if place.phase == "search" or not cell.search_total:
+            settings.setdefault(place.proposal, []).append(record.metrics.get(metric) if record else None)
+    means = [mean for values in settings.values() if (mean := _mean(values)) is not None]
+    return (max if mode == "max" else min)(means, default=None)
+
+
+def _front(cell: PlannedCell, records: Mapping[str, Record], metric: str) -> list[str]:
+    return [
+        f"{_mean([record.metrics.get(metric) for record in records.values() if record.proposal == proposal]):.4f} at "
+        + ", ".join(f"{path}={value}" for path, value in _parameters(cell, proposal).items())
+        for proposal in cell.front
+    ]
+
+
+def _parameters(cell: PlannedCell, proposal: int) -> Mapping[str, str]:
+    return next(place.parameters for place in cell.places if place.proposal == proposal)
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    found = [value for value in values if value is not None]
+    return sum(found) / len(found) if found and len(found) == len(values) else None

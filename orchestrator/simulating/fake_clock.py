@@ -1,0 +1,137 @@
+"""The executor on a fake clock: trials take the time that their outcomes state, and no time at all."""
+
+from __future__ import annotations
+
+import heapq
+from contextlib import AbstractContextManager
+from contextlib import nullcontext
+from dataclasses import dataclass
+from datetime import UTC
+from datetime import datetime
+from datetime import timedelta
+
+from ablative.orchestrator.deciding.queue import TrialQueue
+from ablative.orchestrator.driving.executor import Finish
+from ablative.orchestrator.storing.records import Execution
+from ablative.orchestrator.trials import Trial
+from ablative.trainables.job import Alone
+from ablative.trainables.job import RunTrial
+from ablative.trainables.job import TrialJob
+from ablative.trainables.job import TrialOutcome
+
+START = datetime(2000, 1, 1, tzinfo=UTC)
+"""When every simulated study begins."""
+
+
+@dataclass(slots=True)
+class _Asked(Alone):
+    """A link that asks for the end after so many evaluations."""
+
+    evaluations: int = 0
+
+    def stop_requested(self) -> bool:
+        return len(self.points) >= self.evaluations
+
+
+@dataclass(slots=True, kw_only=True)
+class _Running:
+    trial: Trial
+    outcome: TrialOutcome
+    started_s: float
+    earlier_s: float
+    """Seconds that the trial ran before it paused."""
+    observed: int
+    """Points of its curve that the queue need not be told: those before a pause, or all."""
+
+    @property
+    def next_s(self) -> float:
+        """When its next point is there, or else its end."""
+        points = self.outcome.curve[self.observed :]
+        seconds = points[0].seconds if points else self.outcome.seconds
+        return self.started_s + seconds - self.earlier_s
+
+
+class ClockExecutor:
+    """Runs trials on so many slots, as events on a fake clock; an `orchestrator.driving.executor.Executor`.
+
+    A trial's outcome is computed when it starts, and handed in when its seconds are over; where the queue observes
+    curves, it sees each point at its time.
+    """
+
+    def __init__(self, *, run_trial: RunTrial, slots: int, time_limit_s: float | None = None) -> None:
+        """`run_trial` states its outcome's `seconds`, and never raises."""
+        self.now_s = 0.0
+        """Seconds since the start; after `run`, the makespan."""
+        self.busy_s = 0.0
+        """Seconds that slots were occupied, summed over slots."""
+        self._run_trial = run_trial
+        self._slots = slots
+        self._time_limit_s = time_limit_s
+        self._events: list[tuple[float, int, _Running]] = []
+        """(When something happens to a trial, number of its event, the trial), the next first."""
+        self._num_events = 0
+        self._links: dict[str, Alone] = {}
+        self._paused: dict[str, TrialOutcome] = {}
+
+    @property
+    def utilisation(self) -> float:
+        """Share of the slots' time in which they were occupied."""
+        return self.busy_s / (self._slots * self.now_s) if self.now_s else 1.0
+
+    def now(self) -> datetime:
+        """Return the time on the fake clock."""
+        return START + timedelta(seconds=self.now_s)
+
+    def open(self, queue: TrialQueue) -> AbstractContextManager[None]:
+        """There is nothing to open."""
+        return nullcontext()
+
+    def run(self, queue: TrialQueue, finish: Finish) -> float:
+        """Run the queue's trials to the end; return the seconds of all slots, busy or not."""
+        self._fill(queue)
+        while self._events:
+            self.now_s, _, running = heapq.heappop(self._events)
+            if running.observed < len(running.outcome.curve):
+                self._observe(queue, running)
+                continue
+            self.busy_s += self.now_s - running.started_s
+            execution = Execution(started_at=START + timedelta(seconds=running.started_s))
+            finish(running.trial, running.outcome, execution)
+            self._fill(queue)
+        assert queue.done, "the queue owes trials and gives none"
+        return self._slots * self.now_s
+
+    def _fill(self, queue: TrialQueue) -> None:
+        while len(self._events) < self._slots and (trial := queue.next()) is not None:
+            self._start(trial, observed=queue.observes)
+
+    def _start(self, trial: Trial, *, observed: bool) -> None:
+        link, earlier = self._links.pop(trial.id, None) or Alone(), self._paused.pop(trial.id, None)
+        outcome = self._run_trial(self._job(trial), link)
+        if outcome.status == "paused":
+            self._links[trial.id], self._paused[trial.id] = link, outcome
+        known = len(earlier.curve) if earlier else 0
+        running = _Running(
+            trial=trial,
+            outcome=outcome,
+            started_s=self.now_s,
+            earlier_s=earlier.seconds if earlier else 0.0,
+            observed=known if observed else len(outcome.curve),
+        )
+        self._push(running)
+
+    def _observe(self, queue: TrialQueue, running: _Running) -> None:
+        """Tell the queue of the trial's next point, and cut the trial short if it says so."""
+        point = running.outcome.curve[running.observed]
+        running.observed += 1
+        if queue.observe(running.trial, point):
+            asked = _Asked(evaluations=running.observed)
+            running.outcome = self._run_trial(self._job(running.trial), asked)
+        self._push(running)
+
+    def _push(self, running: _Running) -> None:
+        self._num_events += 1
+        heapq.heappush(self._events, (running.next_s, self._num_events, running))
+
+    def _job(self, trial: Trial) -> TrialJob:
+        return trial.job(cache="", time_limit_s=self._time_limit_s)

@@ -1,0 +1,142 @@
+"""A folder of whole files, on a disk or in object storage: what the store needs of pyarrow's filesystems."""
+
+from __future__ import annotations
+
+import errno
+import os
+import uuid
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+from pyarrow import fs
+
+from ablative.orchestrator.errors import StoreError
+
+_UNFINISHED = ".unfinished-"
+"""Prefix of files that are being written; readers do not see them."""
+
+_READS = 100
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+class Folder:
+    """Files below one root, each written whole or not at all."""
+
+    def __init__(self, uri: str) -> None:
+        """Open the folder at `uri`, a local path or a URI such as s3://bucket/path; nothing is created yet."""
+        self.uri = uri
+        try:
+            self._files, self._root = _resolve(uri)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise StoreError(
+                f"store {uri!r}: not a folder that can be opened ({error}); "
+                f"give a local path, or a URI that begins with s3:// or gs://"
+            ) from error
+        self.is_local = isinstance(self._files, fs.LocalFileSystem)
+        """Whether files are on a disk of this machine, or mounted."""
+
+    def uri_of(self, path: str) -> str:
+        """Return what opens the folder at `path` from any working folder."""
+        if self.is_local:
+            return self._at(path)
+        folder, mark, query = self.uri.partition("?")  # s3://bucket/path?endpoint_override=host
+        return f"{folder.rstrip('/')}/{path}{mark}{query}"
+
+    def names(self, folder: str) -> list[str]:
+        """Return the sorted names of the files in `folder` (not below it); empty if there is no such folder."""
+        return sorted(info.base_name for info in self._listed(folder) if info.type == fs.FileType.File)
+
+    def folders(self, folder: str) -> list[str]:
+        """Return the sorted names of the folders in `folder`."""
+        return sorted(info.base_name for info in self._listed(folder) if info.type == fs.FileType.Directory)
+
+    def exists(self, path: str) -> bool:
+        """Return whether there is a file at `path`."""
+        return self._files.get_file_info(self._at(path)).type == fs.FileType.File
+
+    def stamps(self, folder: str) -> list[tuple[str, int, int]]:
+        """Return name, time and size of each file in `folder`, sorted: what tells one state of it from the next."""
+        found = (info for info in self._listed(folder) if info.type == fs.FileType.File)
+        return sorted((info.base_name, info.mtime_ns or 0, info.size) for info in found)
+
+    def stamp(self, path: str) -> tuple[int, int] | None:
+        """Return what tells one version of the file from the next, by time and size; None if there is none."""
+        info = self._files.get_file_info(self._at(path))
+        return (info.mtime_ns or 0, info.size) if info.type == fs.FileType.File else None
+
+    def read(self, path: str) -> pa.Buffer | None:
+        """Return the whole file, or None if there is none."""
+        for _ in range(_READS):
+            try:
+                with self._files.open_input_file(self._at(path)) as file:
+                    content = file.read_buffer()
+                # On object storage the length is asked first: of a file replaced since, only that much was read.
+                if self.is_local or content.size == self._files.get_file_info(self._at(path)).size:
+                    return content
+                failure = OSError(f"it was replaced during each of {_READS} tries to read it")
+            except FileNotFoundError:
+                return None
+            except OSError as error:
+                if not self.exists(path):  # removed between look-up and read
+                    return None
+                failure = error  # if it was only removed and written again, the next try finds it
+        raise StoreError(f"store {self.uri!r}: cannot read {path}: {failure}") from failure
+
+    def fragment(self, path: str, form: ds.FileFormat) -> ds.Fragment:
+        """Return the file at `path` as something of which parts can be read."""
+        return form.make_fragment(self._at(path), self._files)
+
+    def write(self, path: str, content: bytes | pa.Buffer, *, durable: bool = True) -> None:
+        """Write the file at `path` whole or not at all, over one that is there.
+
+        On a disk the file outlasts a power failure, unless `durable` is false: then it may be found empty after one.
+        """
+        try:
+            if self.is_local:
+                self._write_and_rename(Path(self._at(path)), content, durable=durable)
+            else:  # one put: object storage shows an object only when its upload is complete
+                with self._files.open_output_stream(self._at(path), compression=None) as file:  # whatever its name is
+                    file.write(content)
+        except OSError as error:
+            remedy = "; make room there, and the same command goes on" if error.errno in _FULL else ""
+            raise StoreError(f"store {self.uri!r}: cannot write {path}: {error}{remedy}") from error
+
+    def remove(self, path: str) -> None:
+        """Remove the file at `path`, if it is there."""
+        try:
+            self._files.delete_file(self._at(path))
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise StoreError(f"store {self.uri!r}: cannot remove {path}: {error}") from error
+
+    def _at(self, path: str) -> str:
+        return f"{self._root}/{path}"
+
+    def _listed(self, folder: str) -> list[fs.FileInfo]:
+        try:
+            listed = self._files.get_file_info(fs.FileSelector(self._at(folder), allow_not_found=True))
+        except OSError as error:
+            raise StoreError(f"store {self.uri!r}: cannot list {folder}: {error}") from error
+        return [info for info in listed if not info.base_name.startswith(_UNFINISHED)]
+
+    def _write_and_rename(self, target: Path, content: bytes | pa.Buffer, *, durable: bool) -> None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = target.with_name(f"{_UNFINISHED}{uuid.uuid4().hex}")
+        try:
+            with unfinished.open("wb") as file:
+                file.write(content)
+                file.flush()
+                if durable:
+                    os.fsync(file.fileno())
+            unfinished.replace(target)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+
+def _resolve(uri: str) -> tuple[fs.FileSystem, str]:
+    if "://" in uri:
+        files, root = fs.FileSystem.from_uri(uri)
+        return files, root.rstrip("/")
+    return fs.LocalFileSystem(), str(Path(uri).expanduser().absolute())

@@ -1,0 +1,115 @@
+"""The plan of a study as it is kept in the store: which trial stands where. It gives each record its place.
+
+A record says what was computed; where it stands can change: an arm is renamed, a search made longer, and two cells
+may hold one and the same trial. So the place columns of a study's table come from the plan, not from the record.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+from typing import Literal
+
+import pyarrow as pa
+from pydantic import BaseModel
+from pydantic import ConfigDict
+from pydantic import Field
+
+from ablative.orchestrator.storing.records import as_json
+from ablative.orchestrator.trials import Phase
+from ablative.search_spaces.study import Study
+
+PLAN_VERSION = 1
+State = Literal["search", "waiting", "confirm", "done", "failed", "left"]
+"""`waiting`: for a decision over several cells. `left`: searched, and not taken up by the path of its study."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PlannedTrial(_Frozen):
+    """One trial at its place in a cell."""
+
+    trial_id: str
+    phase: Phase
+    proposal: int | None
+    seed: int
+    parameters: dict[str, str] = Field(description="Searched dotted path -> value as JSON.")
+
+
+class PlannedCell(_Frozen):
+    """One cell with the trials that are decided so far."""
+
+    name: str
+    cell_id: str
+    arm: str
+    is_reference: bool
+    is_control: bool
+    condition: dict[str, Any] = Field(description="Dotted path -> value.")
+    state: State
+    search_total: int
+    confirm_total: int
+    front: tuple[int, ...] = Field((), description="Proposals on the Pareto front of target and cost.")
+    trials: tuple[str, ...] = Field(description="Trial ids; one that was proposed twice occurs twice.")
+    places: tuple[PlannedTrial, ...] = Field(description="Where each of these trials stands.")
+
+
+def study_content(study: Study, cells: Sequence[PlannedCell]) -> dict[str, Any]:
+    """Return what study.json holds: the resolved study, the name of its reference arm, and the plan."""
+    reference = next((cell.arm for cell in cells if cell.is_reference), "")
+    plan = [cell.model_dump(mode="json") for cell in cells]
+    return {**_heading(study), "cells": plan, "reference": reference}
+
+
+def study_text(study: Study, cells: Iterable[PlannedCell]) -> bytes:
+    """Return `study_content` of these cells as JSON; of an iterator, one cell at a time is in memory."""
+    reference = ""
+    heading = json.dumps(_heading(study), indent=2).removesuffix("\n}")
+    text = io.BytesIO()
+    text.write(f'{heading},\n  "cells": ['.encode())
+    for number, cell in enumerate(cells):
+        reference = reference or (cell.arm if cell.is_reference else "")
+        text.write(b",\n" if number else b"\n")
+        text.write(cell.model_dump_json().encode())
+    text.write(f'\n  ],\n  "reference": {json.dumps(reference)}\n}}\n'.encode())
+    return text.getvalue()
+
+
+def _heading(study: Study) -> dict[str, Any]:
+    return {"plan_version": PLAN_VERSION, **study.model_dump(mode="json")}
+
+
+def placed(table: pa.Table, cells: Sequence[PlannedCell]) -> pa.Table:
+    """Return one row a planned trial that is in `table` (columns of RECORD_SCHEMA), its place taken from the plan."""
+    rows = {trial: row for row, trial in enumerate(table["trial_id"].to_pylist())}
+    places = [(cell, trial) for cell in cells for trial in cell.places if trial.trial_id in rows]
+    kept = [name for name in table.column_names if name not in _PLACED]
+    taken = table.select(kept).take(pa.array([rows[trial.trial_id] for _, trial in places], pa.int64()))
+    columns = {
+        field.name: pa.array([_PLACED[field.name](*place) for place in places], field.type)
+        if field.name in _PLACED
+        else taken[field.name]
+        for field in table.schema
+    }
+    return pa.table(columns, schema=table.schema)
+
+
+_PLACED: Mapping[str, Callable[[PlannedCell, PlannedTrial], Any]] = {
+    "cell": lambda cell, trial: cell.name,
+    "cell_id": lambda cell, trial: cell.cell_id,
+    "arm": lambda cell, trial: cell.arm,
+    "is_reference": lambda cell, trial: cell.is_reference,
+    "is_control": lambda cell, trial: cell.is_control,
+    "phase": lambda cell, trial: trial.phase,
+    "proposal": lambda cell, trial: trial.proposal,
+    "seed": lambda cell, trial: trial.seed,
+    "condition": lambda cell, trial: list(as_json(cell.condition).items()),
+    "parameters": lambda cell, trial: list(trial.parameters.items()),
+}
+"""Column that says where a record stands -> its value."""

