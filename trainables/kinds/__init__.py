@@ -1,0 +1,1 @@
+"""Trainables: each module lists what ships in `PARTS`. Imports no torch."""

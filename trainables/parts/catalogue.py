@@ -1,0 +1,114 @@
+"""The catalogue: every part that a study may name, and where each comes from. Imports no torch.
+
+What ships is collected from the folders of its kind: a module there lists its parts in `PARTS`, as a stranger's does.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterable
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from functools import cached_property
+from types import ModuleType
+from typing import Any
+from typing import TypeVar
+
+from ablative.trainables.parts.origin import BUNDLED
+from ablative.trainables.parts.origin import Origin
+from ablative.trainables.parts.part import Part
+from ablative.trainables.parts.part import PartError
+
+Kind = TypeVar("Kind", bound=Part)
+
+LIST = "PARTS"
+"""Name under which a module lists its parts."""
+HOUSES: dict[str, str] = {
+    "task": "ablative.trainables.tasks",
+    "term": "ablative.trainables.terms",
+    "student": "ablative.trainables.students.kinds",
+    "teacher": "ablative.trainables.teachers.kinds",
+    "trainable": "ablative.trainables.kinds",
+}
+"""Kind -> package whose modules list what ships of it."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Catalogue:
+    """Parts with their origins, in the order in which they were collected; names are unique within a kind."""
+
+    listed: tuple[tuple[Part, Origin], ...]
+    sources: tuple[str, ...] = ()
+    """Digests of the files that parts were named by (`ablative.trainables.parts.sources`)."""
+
+    def __post_init__(self) -> None:
+        """Raise PartError where two parts of one kind have one name."""
+        seen: dict[tuple[str, str], Part] = {}
+        for part, _ in self.listed:
+            other = seen.setdefault((part.kind, part.name), part)
+            if other is not part:
+                raise PartError(
+                    f"{part.defined_at}: {part.kind} {part.name!r} is there already, from {other.defined_at}; give "
+                    "one of them another name"
+                )
+
+    def of(self, kind: type[Kind]) -> Mapping[str, Kind]:
+        """Return the parts of one kind by name."""
+        found: dict[str, Kind] = self._tables.get(kind.kind, {})
+        return found
+
+    def identities(self, used: Iterable[Part]) -> dict[str, str]:
+        """Return `kind/name` -> what enters a trial's id, for those of the parts used that do not ship."""
+        origins = self._origins
+        found = {f"{part.kind}/{part.name}": origins[id(part)].identity for part in used}
+        return {name: identity for name, identity in sorted(found.items()) if identity}
+
+    def origin(self, part: Part) -> Origin:
+        """Return where one of the parts comes from."""
+        return self._origins[id(part)]
+
+    def joined(self, more: Iterable[tuple[Part, Origin]]) -> Catalogue:
+        """Return a catalogue with further parts. Raises PartError for a name that is taken."""
+        return Catalogue(listed=(*self.listed, *more))
+
+    @cached_property
+    def _tables(self) -> dict[str, dict[str, Any]]:
+        tables: dict[str, dict[str, Any]] = {}
+        for part, _ in self.listed:
+            tables.setdefault(part.kind, {})[part.name] = part
+        return tables
+
+    @cached_property
+    def _origins(self) -> dict[int, Origin]:
+        return {id(part): origin for part, origin in self.listed}
+
+
+@cache
+def bundled() -> Catalogue:
+    """Return the catalogue of what ships."""
+    return Catalogue(listed=tuple((part, BUNDLED) for kind in HOUSES for part in shipped(kind)))
+
+
+@cache
+def shipped(kind: str) -> tuple[Part, ...]:
+    """Return what ships of one kind, by the names of its modules and in their order; a package beside them is none."""
+    house = HOUSES[kind]
+    modules = (
+        importlib.import_module(f"{house}.{found.name}")
+        for found in pkgutil.iter_modules(importlib.import_module(house).__path__)
+        if not found.ispkg
+    )
+    return tuple(part for module in modules for part in getattr(module, LIST, ()))
+
+
+def parts_of(module: ModuleType, place: str) -> tuple[Part, ...]:
+    """Return what a stranger's module lists. Raises PartError where it lists nothing, or something that is no part."""
+    found = getattr(module, LIST, None)
+    if not isinstance(found, list | tuple) or not found:
+        raise PartError(f"{place}: no parts; wanted {LIST} = [...], a list of the parts that this file makes")
+    for number, part in enumerate(found):
+        if not isinstance(part, Part):
+            raise PartError(f"{place}: {LIST}[{number}] is {type(part).__name__}; wanted a part, such as ablative.Term")
+    return tuple(found)

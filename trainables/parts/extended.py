@@ -1,0 +1,133 @@
+"""The configuration of `clip_td` with the parts that people bring: its own fields, wider choices and new groups.
+
+A type that ships is a class as any other. An extended one exists in the process that made it, so that its values are
+sent as the digests of the parts' files, and as JSON. Imports no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from operator import attrgetter
+from typing import Any
+from typing import ClassVar
+from typing import Literal
+from typing import TypeVar
+from typing import get_args
+
+from pydantic import Field
+from pydantic import create_model
+
+from ablative.trainables.config import DistillationConfig
+from ablative.trainables.config import TrialConfig
+from ablative.trainables.frozen import Frozen
+from ablative.trainables.frozen import Weight
+from ablative.trainables.parts.catalogue import Catalogue
+from ablative.trainables.parts.origin import BUNDLED
+from ablative.trainables.parts.part import Part
+from ablative.trainables.parts.part import PartError
+from ablative.trainables.parts.student import Student
+from ablative.trainables.parts.sources import known
+from ablative.trainables.parts.task import Task
+from ablative.trainables.parts.teacher import Teacher
+from ablative.trainables.parts.term import Term
+
+Kind = TypeVar("Kind", bound=Part)
+Model = TypeVar("Model", bound=Frozen)
+
+
+class Sent(Frozen):
+    """A model of an extended type: pickled as what any process with the same parts can make it of."""
+
+    parts_from: ClassVar[tuple[str, ...]] = ()
+    """Digests of the files that the parts come from."""
+    place: ClassVar[str] = ""
+    """Dotted path in the trial's configuration; empty: the whole."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return how another process makes this value."""
+        return _restored, (self.parts_from, self.place, self.model_dump_json())
+
+
+def _restored(digests: tuple[str, ...], place: str, content: str) -> Frozen:
+    whole = trial_config(known(digests))
+    model = attrgetter(place)(whole()) if place else whole()
+    return type(model).model_validate_json(content)
+
+
+@cache
+def trial_config(catalogue: Catalogue) -> type[TrialConfig]:
+    """Return the type of a trial's configuration, given all parts there are; `TrialConfig` where all of them ship.
+
+    Raises PartError where a part's options cannot have the group of its name, or lack a default.
+    """
+    tasks, terms, students, teachers = (_strangers(catalogue, kind) for kind in (Task, Term, Student, Teacher))
+    if not (tasks or terms or students or teachers):
+        return TrialConfig
+    plain = TrialConfig()
+    task = _extended(
+        plain.task, catalogue, "task", name=_wider(plain.task, "name", names(tasks)), **_groups(plain.task, tasks)
+    )
+    presets = [preset for student in students for preset in student.presets]
+    student = _extended(
+        plain.student,
+        catalogue,
+        "student",
+        preset=_wider(plain.student, "preset", presets),
+        **_groups(plain.student, students),
+    )
+    teacher = _extended(plain.teacher, catalogue, "teacher", **_groups(plain.teacher, teachers))
+    distillation = _distillation(plain.distillation, catalogue, terms)
+    parts = {"task": task, "student": student, "teacher": teacher, "distillation": distillation}
+    built = _extended(plain, catalogue, "", **{name: (part, part()) for name, part in parts.items()})
+    built.catalogue = classmethod(lambda cls: catalogue)  # type: ignore[method-assign, assignment]
+    return built
+
+
+def _distillation(plain: DistillationConfig, catalogue: Catalogue, terms: list[Term]) -> type[DistillationConfig]:
+    weights = {term.name: (Weight, Field(0.0, description=term.description)) for term in terms}
+    of_terms = _extended(plain.terms, catalogue, "distillation.terms", **weights)
+    return _extended(plain, catalogue, "distillation", terms=(of_terms, of_terms()), **_groups(plain, terms))
+
+
+def _strangers(catalogue: Catalogue, kind: type[Kind]) -> list[Kind]:
+    return [part for part, origin in catalogue.listed if isinstance(part, kind) and origin is not BUNDLED]
+
+
+def names(parts: Iterable[Part]) -> list[str]:
+    """Return what parts are called."""
+    return [part.name for part in parts]
+
+
+def _wider(plain: Frozen, field: str, more: Iterable[str]) -> tuple[Any, Any]:
+    """Return a field of choices with further ones, and its default."""
+    known_field = type(plain).model_fields[field]
+    choices = (*get_args(known_field.annotation), *more)
+    return Literal[choices], Field(known_field.default, description=known_field.description)
+
+
+def _groups(plain: Frozen, parts: Iterable[Part]) -> dict[str, tuple[Any, Any]]:
+    """Return a group of options for each part that has any."""
+    found: dict[str, tuple[Any, Any]] = {}
+    for part in parts:
+        if part.options is None:
+            continue
+        if part.name in type(plain).model_fields:
+            raise PartError(
+                f"{part.defined_at}: {part.kind} {part.name}: there is a setting of this name already, so that its "
+                "options have no place; give it another name"
+            )
+        try:
+            found[part.name] = (part.options, part.options())
+        except ValueError as error:
+            lines = "; ".join(str(error).splitlines()[1:3]).strip()
+            raise PartError(f"{part.defined_at}: {part.kind} {part.name}: options need defaults that fit: {lines}") from error
+    return found
+
+
+def _extended(plain: Model, catalogue: Catalogue, place: str, **fields: Any) -> type[Model]:
+    base = type(plain)
+    # The name of the type is that of the plain one, for what a person reads of it in messages.
+    built: Any = create_model(base.__name__, __base__=(Sent, base), __module__=__name__, **fields)
+    built.parts_from, built.place = catalogue.sources, place
+    return built

@@ -1,0 +1,18 @@
+"""Where a part comes from, and what of that enters the identity of the trials that use it. Imports no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where a part comes from."""
+
+    place: str
+    """`bundled`, the path of a file or folder, or a distribution with its version."""
+    identity: str = ""
+    """What enters trial ids: the digest of a file or folder, or a distribution's name and version; empty: bundled."""
+
+
+BUNDLED = Origin(place="bundled")

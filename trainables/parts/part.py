@@ -1,0 +1,61 @@
+"""What every part is: a name, a description, and the options that it lets a study set. Imports no torch."""
+
+from __future__ import annotations
+
+import re
+import sys
+from dataclasses import dataclass
+from dataclasses import field
+from typing import ClassVar
+from typing import Literal
+
+from ablative.trainables.frozen import Frozen
+
+Kind = Literal["task", "term", "student", "teacher", "trainable"]
+KINDS: tuple[Kind, ...] = ("task", "term", "student", "teacher", "trainable")
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,59}")
+
+
+class PartError(Exception):
+    """A part that is none, that is there twice, or that does not do what it says: named with its file and line."""
+
+
+class Options(Frozen):
+    """Base of the options that a part lets a study set: typed fields with defaults, ranges and descriptions."""
+
+
+def _defined_at() -> str:
+    """Return `file:line` of the code that makes a part: this is called from a dataclass's own `__init__`."""
+    frame = sys._getframe(2)
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Part:
+    """The description of one part; its functions import what is heavy when they are called."""
+
+    kind: ClassVar[Kind]
+    name: str
+    """What a study calls it: lower case letters, digits and underscores."""
+    description: str
+    """One sentence, shown where a person chooses."""
+    options: type[Options] | None = None
+    """Settings of the part's own, in the group of its name; they do not matter where the part is not used."""
+    defined_at: str = field(default_factory=_defined_at)
+    """`file:line`."""
+
+    def __post_init__(self) -> None:
+        """Raise PartError for a name that a study could not write, or a description that says nothing."""
+        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
+            raise PartError(
+                f"{self.defined_at}: {self.kind} {self.name!r}: a name is a lower case letter and then up to 59 lower "
+                "case letters, digits and underscores"
+            )
+        if not isinstance(self.description, str) or not self.description.strip():
+            raise PartError(f"{self.defined_at}: {self.kind} {self.name}: description is empty; say in a sentence what it is")
+        if self.options is not None and not (isinstance(self.options, type) and issubclass(self.options, Options)):
+            raise PartError(
+                f"{self.defined_at}: {self.kind} {self.name}: options is {self.options!r}; wanted a class derived from "
+                "ablative.Options"
+            )

@@ -1,0 +1,187 @@
+"""Strangers' parts: files that the person at the keyboard names, and installed packages. Imports no torch.
+
+A file's parts carry its bytes: whoever runs a trial elsewhere (`install`) imports the same bytes under the same module
+name, so that what was made of them can be sent from process to process.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import sys
+import tempfile
+import traceback
+from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import EntryPoint
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+
+from ablative.trainables.parts.catalogue import Catalogue
+from ablative.trainables.parts.catalogue import bundled
+from ablative.trainables.parts.catalogue import parts_of
+from ablative.trainables.parts.origin import Origin
+from ablative.trainables.parts.part import KINDS
+from ablative.trainables.parts.part import Part
+from ablative.trainables.parts.part import PartError
+
+MOST_BYTES = 20_000_000
+"""Of a file or folder of parts: its bytes travel to every worker."""
+_PREFIX = "ablative_with"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A file, or a package folder, that lists parts; equal to every other of the same bytes."""
+
+    name: str
+    """Of the file without its ending, or of the folder."""
+    files: tuple[tuple[str, bytes], ...]
+    """(Path relative to the folder, content), sorted; of a single file, itself."""
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether it is a package."""
+        return any(name == "__init__.py" for name, _ in self.files)
+
+    @property
+    def digest(self) -> str:
+        """64 hex digits over names and contents."""
+        digest = hashlib.sha256()
+        for name, content in self.files:
+            digest.update(f"{len(name)} {name} {len(content)} ".encode() + content)
+        return digest.hexdigest()
+
+    @property
+    def module(self) -> str:
+        """Name under which it is imported, the same in every process."""
+        return f"{_PREFIX}_{self.digest[:12]}_{self.name}"
+
+
+def read_source(path: Path) -> Source:
+    """Return a file or package folder with its bytes. Raises PartError where there is none, or it is too large."""
+    path = path.expanduser()
+    if path.is_dir() and (path / "__init__.py").is_file():
+        found = sorted(file for file in path.rglob("*") if file.is_file() and not _is_passing(file.relative_to(path)))
+        if (size := sum(file.stat().st_size for file in found)) > MOST_BYTES:
+            raise PartError(f"{path}: {size:,} bytes; parts may have {MOST_BYTES:,}, as they travel to every worker")
+        files = tuple((file.relative_to(path).as_posix(), file.read_bytes()) for file in found)
+        return Source(name=_identifier(path.name), files=files)
+    if path.is_file() and path.suffix == ".py":
+        return Source(name=_identifier(path.stem), files=((path.name, path.read_bytes()),))
+    what = "a folder without __init__.py" if path.is_dir() else "no Python file" if path.exists() else "not there"
+    raise PartError(f"{path}: {what}; --with takes a Python file, or a package folder, that lists its parts")
+
+
+def catalogue(paths: Sequence[Path] = ()) -> Catalogue:
+    """Return what ships, what installed packages bring, and what these files list.
+
+    Importing runs the files: only what a person has named on a command line may come here. Raises PartError, naming
+    file and line, for one that does not import, lists no parts, or has a part under a name that is taken.
+    """
+    sources = tuple(dict.fromkeys(read_source(path) for path in paths))
+    places = dict(zip((read_source(path) for path in paths), paths, strict=True))
+    for source in sources:
+        _import(source, places[source])
+    return known(tuple(source.digest for source in sources))
+
+
+@cache
+def installed() -> Catalogue:
+    """Return what ships and what installed packages bring by entry points. Raises PartError as `catalogue`."""
+    found: list[tuple[Part, Origin]] = []
+    for kind in KINDS:
+        for point in entry_points(group=f"ablative.{kind}s"):
+            found.append(_entered(point, kind))
+    return bundled().joined(found)
+
+
+_IMPORTED: dict[str, tuple[Source, tuple[Part, ...], str]] = {}
+"""Digest -> source, its parts, and the place that it was imported from in this process."""
+_KNOWN: dict[tuple[str, ...], Catalogue] = {}
+
+
+def known(digests: tuple[str, ...]) -> Catalogue:
+    """Return the catalogue with the parts of sources that this process has imported. Raises PartError for another."""
+    if digests not in _KNOWN:
+        if missing := [digest for digest in digests if digest not in _IMPORTED]:
+            raise PartError(f"this process does not have the parts of {', '.join(missing)}; they were to be installed")
+        joined = installed()
+        for digest in digests:
+            source, parts, place = _IMPORTED[digest]
+            joined = joined.joined((part, Origin(place=place, identity=source.digest)) for part in parts)
+        _KNOWN[digests] = Catalogue(listed=joined.listed, sources=digests)
+    return _KNOWN[digests]
+
+
+def sources_of(catalogue: Catalogue) -> tuple[Source, ...]:
+    """Return the files that a catalogue's parts come from, to be installed in another process."""
+    return tuple(_IMPORTED[digest][0] for digest in catalogue.sources)
+
+
+def install(sources: Iterable[Source]) -> None:
+    """Import sources that another process has read, from a folder of this process's own."""
+    for source in sources:
+        if source.digest not in _IMPORTED:
+            folder = Path(tempfile.mkdtemp(prefix="ablate-parts-")) / source.name
+            for name, content in source.files:
+                path = folder / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content)
+            _import(source, folder if source.is_folder else folder / source.files[0][0])
+
+
+def _import(source: Source, path: Path) -> None:
+    if source.digest in _IMPORTED:
+        return
+    module = _executed(source, path)
+    _IMPORTED[source.digest] = (source, parts_of(module, str(path)), str(path))
+
+
+def _executed(source: Source, path: Path) -> ModuleType:
+    start = path / "__init__.py" if source.is_folder else path
+    spec = importlib.util.spec_from_file_location(
+        source.module, start, submodule_search_locations=[str(path)] if source.is_folder else None
+    )
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[source.module] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException as error:
+        del sys.modules[source.module]
+        if isinstance(error, KeyboardInterrupt | PartError):
+            raise
+        raise PartError(f"{_place(error, path)}: {type(error).__name__}: {error}; --with runs this file") from error
+    return module
+
+
+def _entered(point: EntryPoint, kind: str) -> tuple[Part, Origin]:
+    assert point.dist is not None
+    place = f"{point.dist.name} {point.dist.version}"
+    try:
+        part = point.load()
+    except Exception as error:
+        raise PartError(f"{place}: entry point {point.group}: {point.name} = {point.value}: {error}") from error
+    if not isinstance(part, Part) or part.kind != kind or part.name != point.name:
+        raise PartError(f"{place}: entry point {point.group}: {point.name} = {point.value} is no {kind} of that name")
+    return part, Origin(place=place, identity=place)
+
+
+def _place(error: BaseException, path: Path) -> str:
+    """Return `file:line` of the innermost line of the stranger's own code in an exception's traceback."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}:{error.lineno}"
+    inside = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(str(path))]
+    return f"{inside[-1].filename}:{inside[-1].lineno}" if inside else str(path)
+
+
+def _is_passing(path: Path) -> bool:
+    return any(name.startswith(".") or name == "__pycache__" for name in path.parts)
+
+
+def _identifier(name: str) -> str:
+    return "".join(mark if mark.isalnum() and mark.isascii() else "_" for mark in name)

@@ -1,0 +1,88 @@
+"""What a distillation term is: how far a student is from what a teacher says of each example. Imports no torch.
+
+Dimensions: B batch, N words (padded), S student width, T teacher width, K classes or candidates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from typing import Any
+from typing import ClassVar
+from typing import Literal
+from typing import get_args
+
+from ablative.trainables.parts.part import Kind
+from ablative.trainables.parts.part import Part
+from ablative.trainables.parts.part import PartError
+
+if TYPE_CHECKING:
+    import torch
+
+Read = Literal[
+    "student.cls",  # (B, S) state that stands for the whole input
+    "student.image",  # (B, S) state of the whole image
+    "student.words",  # (B, N, S) states of the words
+    "student.logits",  # (B, K) log-odds of each class or candidate
+    "student.truth",  # (B, K) targets in [0, 1]
+    "teacher.image",  # (B, T) unit image embedding
+    "teacher.text",  # (B, T) unit sentence embedding
+    "teacher.scale",  # factor of the teacher's cosines in its own contrastive softmax
+    "teacher.words",  # (B, N, T) features that the student's words are drawn to
+    "teacher.prior",  # (B, N) logits of the prior by which words are selected
+    "teacher.visual",  # (B, N) cosine of each word, encoded alone, with the image
+    "teacher.word_mask",  # (B, N) bool, true at words
+    "teacher.probabilities",  # (B, K) of the classes or candidates
+    "teacher.confidence",  # (B,) probability of the ground truth
+    "teacher.index",  # (B,) positions of the examples in the training subset
+]
+READS: tuple[Read, ...] = get_args(Read)
+Shared = Literal["distance", "selection"]
+"""Settings of `distillation` that several terms read: they matter where one that reads them is on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TermSizes:
+    """What the size of a term's parameters depends on."""
+
+    student_width: int
+    teacher_width: int
+    num_examples: int
+    """Of the training subset."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Term(Part):
+    """One weighted part of the objective; its weight is `distillation.terms.<name>`, its options `distillation.<name>`.
+
+    A term over a batch (relations, contrasts) gives each example the share that has it as its row, so that the mean
+    over examples is the batch's value and confidence weights apply.
+    """
+
+    kind: ClassVar[Kind] = "term"
+    loss: Callable[[Any, Any, Any], torch.Tensor]
+    """(student, teacher, term) -> (B,) the unweighted loss of each example. `student` and `teacher` have what `reads`
+    names as attributes (`student.cls`, `teacher.image`); `term` has `options`, `module` (what it trains), `generator`
+    (for draws) and the settings that it shares."""
+    reads: tuple[Read, ...]
+    """What it reads of student and teacher; nothing else is there, and what is read is prepared."""
+    weight: float = 1.0
+    """Weight at which it is published, or that is sensible: what is proposed, as a term is off unless a study says."""
+    trains: Callable[[TermSizes, Any, torch.Generator], torch.nn.Module] | None = None
+    """(sizes, options, generator) -> the module that is trained with the student and dropped afterwards."""
+    draws: bool = False
+    """Whether it draws from its generator during training, so that a checkpoint keeps the generator's state."""
+    shares: tuple[Shared, ...] = ()
+    """Settings of `distillation` that it reads besides its own options."""
+
+    def __post_init__(self) -> None:
+        """Raise PartError for reads that are not there to be read."""
+        Part.__post_init__(self)
+        for read in self.reads:
+            if read not in READS:
+                raise PartError(
+                    f"{self.defined_at}: term {self.name}: reads {read!r}; wanted some of {', '.join(READS)}"
+                )
+        if not any(read.startswith("teacher.") for read in self.reads):
+            raise PartError(f"{self.defined_at}: term {self.name}: reads nothing of a teacher, so it distils nothing")

@@ -1,0 +1,121 @@
+"""What a trainable is: a configuration, and the function that runs one trial of it. Imports no torch.
+
+The engine, the search and the analysis know of a trainable what stands here, and no trainable by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Collection
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from dataclasses import field
+from pathlib import Path
+from typing import Any
+from typing import ClassVar
+
+from pydantic import BaseModel
+
+from ablative.trainables.job import Link
+from ablative.trainables.job import TrialJob
+from ablative.trainables.job import TrialOutcome
+from ablative.trainables.parts.catalogue import Catalogue
+from ablative.trainables.parts.part import Kind
+from ablative.trainables.parts.part import Part
+
+Progress = Callable[[str, int, int], None]
+"""What is done, how much of it, out of how much."""
+Changes = Mapping[str, Any]
+"""Dotted path -> value."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Roles:
+    """Dotted paths of the settings that play a part in every kind of training; None where there is no such setting."""
+
+    task: str | None = None
+    """What is learned: comparisons are made within it and averaged over it."""
+    data_fraction: str | None = None
+    """Share of the training data, in (0, 1]."""
+    evaluations: str | None = None
+    """How often a trial reports its target on val: stopping rules need it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Digests:
+    """What lies outside the configuration and decides what a trial computes, as digests; empty where nothing does."""
+
+    data: str = ""
+    teacher: str = ""
+    student: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preparation:
+    """What is computed once, before any trial, for all of a study's configurations; picklable functions."""
+
+    data: Callable[[Sequence[Any], Path, Progress], None]
+    """(Configurations, cache, progress): run once, in one place."""
+    blocks: Callable[[Sequence[Any], Path], Sequence[Any]] | None = None
+    """(Configurations, cache) -> what can be computed anywhere, in any order, after `data`."""
+    compute: Callable[[Any, Path], None] | None = None
+    """Compute one block; may run twice, or at once with itself."""
+
+
+def _unchanged(config: Any) -> Any:
+    return config
+
+
+def _val_and_test(config: Any) -> tuple[str, ...]:
+    return ("train", "val", "test")
+
+
+def _nothing(*_: Any) -> Iterator[Any]:
+    yield from ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Trainable(Part):
+    """A way to train. Its functions import what is heavy when they are called."""
+
+    kind: ClassVar[Kind] = "trainable"
+    config: type[BaseModel] | Callable[[Catalogue], type[BaseModel]]
+    """The trial's configuration (frozen, every field with a default), or what makes it of the parts there are."""
+    run: Callable[[TrialJob, Link], TrialOutcome]
+    """Runs one trial; inside a Ray Train worker every rank calls it with the same job."""
+    roles: Roles = field(default_factory=Roles)
+    canonical: Callable[[Any], Any] = _unchanged
+    """Configuration -> the same with every field that has no effect at its default, so that ids agree."""
+    identity: Callable[[Any], dict[str, Any]] | None = None
+    """Canonical configuration -> what of it enters ids, as JSON values: fields that differ from their defaults
+    unless given. Paths are left out where a digest says what lies there."""
+    uses: Callable[[Any, Catalogue], Iterable[Part]] = _nothing
+    """Canonical configuration -> the parts that its trial runs, besides the trainable itself."""
+    digests: Callable[[Any, Path, Progress], Digests] | None = None
+    """(Configuration, cache, progress) -> digests of what it reads. Raises MissingData where that is not here."""
+    splits: Callable[[Any], tuple[str, ...]] = _val_and_test
+    """Configuration -> the splits that a trial of it can evaluate, `train` first; shifted ones begin with `test_`."""
+    all_splits: Callable[[Catalogue], Collection[str]] | None = None
+    """Every split that some configuration has: what a study's `evaluate` may name. Any, unless given."""
+    metrics: Callable[[Catalogue], Collection[str]] | None = None
+    """Names of metrics without their split, which a study may aim at. Any, unless given."""
+    arms: Mapping[str, Changes] = field(default_factory=dict)
+    """Named controls and methods: what each changes in a study's base."""
+    recipes: Mapping[str, Changes] = field(default_factory=dict)
+    """Published settings that `base.recipe` may name."""
+    contradictions: Callable[[Any], Iterator[tuple[str, str, str]]] = _nothing
+    """Configuration -> (path, found, wanted) of each field that cannot go together with another."""
+    without_scale: Callable[[Any], Any] = _unchanged
+    """Configuration -> one of those that differ from it by a constant factor of the objective only."""
+    absent: Callable[[Iterable[Any]], tuple[str, ...]] | None = None
+    """Configurations -> one line for each file or data set that is not on this machine, without reading any."""
+    preparation: Preparation | None = None
+    identity_version: int = 1
+    """Raised when code changes the results of trials; part of their ids."""
+
+    def config_type(self, catalogue: Catalogue) -> type[BaseModel]:
+        """Return the type of the trial's configuration, given all parts there are."""
+        return self.config if isinstance(self.config, type) else self.config(catalogue)

@@ -1,0 +1,1 @@
+"""Families of students: each module lists what ships in `PARTS`. Imports no torch."""

@@ -1,0 +1,1 @@
+"""Tasks: each module lists what ships in `PARTS`. Imports no torch."""

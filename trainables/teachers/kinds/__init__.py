@@ -1,0 +1,1 @@
+"""Kinds of teachers: each module lists what ships in `PARTS`. Imports no torch."""

@@ -1,0 +1,1 @@
+"""Distillation terms: each module lists what ships in `PARTS`. Imports no torch."""
