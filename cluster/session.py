@@ -9,6 +9,7 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator
+from collections.abc import Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,9 @@ from ablative.cluster.startup import remedy
 from ablative.cluster.startup import short_folder
 from ablative.cluster.startup import temporary_folder
 from ablative.orchestrator.errors import ClusterError
+from ablative.trainables.parts.sources import Source
+from ablative.trainables.parts.sources import imported
+from ablative.trainables.parts.sources import install
 
 ENVIRONMENT = {
     "RAY_TRAIN_V2_ENABLED": "1",
@@ -116,6 +120,8 @@ def _joined(address: str) -> Iterator[None]:
 
 
 def _initialise(address: str, options: dict[str, Any]) -> None:
+    if sources := imported():
+        options = {**options, "runtime_env": {**options.get("runtime_env", {}), **_with_parts(sources)}}
     with _own_signals():
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **options)
 
@@ -178,6 +184,15 @@ def _local_options(num_cpus: int | None) -> dict[str, Any]:
 def _remote_options() -> dict[str, Any]:
     variables = {name: os.environ[name] for name in (*ENVIRONMENT, "HF_HUB_OFFLINE") if name in os.environ}
     return {"runtime_env": {"env_vars": {**variables, "PYTHONPATH": _import_path()}}}
+
+
+def _with_parts(sources: Sequence[Source]) -> dict[str, Any]:
+    """Return what lets each worker process import the parts of these files before anything else is sent to it."""
+
+    def install_parts() -> None:
+        install(sources)
+
+    return {"worker_process_setup_hook": install_parts}
 
 
 def _set_environment(variables: dict[str, str]) -> None:

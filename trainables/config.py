@@ -23,6 +23,8 @@ from ablative.trainables.frozen import Frozen
 from ablative.trainables.frozen import Rate
 from ablative.trainables.frozen import Text
 from ablative.trainables.frozen import Weight
+from ablative.trainables.parts.catalogue import Catalogue
+from ablative.trainables.parts.catalogue import bundled
 
 IDENTITY_VERSION = 3
 """Raised when code changes results; part of every trial's identity."""
@@ -140,6 +142,11 @@ class TrialConfig(Frozen):
     teacher: TeacherConfig = TeacherConfig()
     distillation: DistillationConfig = DistillationConfig()
     optim: OptimConfig = OptimConfig()
+
+    @classmethod
+    def catalogue(cls) -> Catalogue:
+        """Return the parts that this type was made of, which its values name."""
+        return bundled()
 
 
 def only(**weights: float) -> dict[str, Any]:

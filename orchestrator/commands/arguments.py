@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from collections.abc import Sequence
 from functools import wraps
+from pathlib import Path
 from typing import Any
 
 import click
@@ -14,6 +15,15 @@ from ablative.orchestrator.commands.completion import study_names
 
 STUDY = click.argument("study", shell_complete=study_names)
 """The study of commands that take one, and no overrides."""
+WITH = click.option(
+    "--with",
+    "parts",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Python file or package folder with parts of your own, which is run; repeatable.",
+)
+"""Option of the commands that read a study: where the parts are that do not ship."""
 STANDARD_INPUT = "-"
 _SUFFIXES = (".yaml", ".yml")
 
@@ -54,13 +64,14 @@ def one_study(words: Sequence[str]) -> tuple[str, tuple[str, ...]]:
 
 
 def study_and_overrides(*, required: bool = True) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Return what gives a command the arguments STUDY and OVERRIDES, as `study` and `overrides`.
+    """Return what gives a command STUDY and OVERRIDES, as `study` and `overrides`, and the option --with, as `parts`.
 
     Where it is not `required`, a command line without words gives None and no overrides.
     """
     metavar = "STUDY [OVERRIDES]..." if required else "[STUDY] [OVERRIDES]..."
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        @WITH
         @click.argument("words", metavar=metavar, nargs=-1, required=required, shell_complete=study_names)
         @wraps(command)
         def given(*, words: tuple[str, ...], **options: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -12,6 +13,7 @@ import click
 
 from ablative.orchestrator.commands.answer_commands import ANSWERS
 from ablative.orchestrator.commands.arguments import STUDY
+from ablative.orchestrator.commands.arguments import WITH
 from ablative.orchestrator.commands.arguments import study_and_overrides
 from ablative.orchestrator.commands.arguments import told_apart
 from ablative.orchestrator.commands.boundary import EXIT_FAILED
@@ -83,6 +85,7 @@ def ablate() -> None:
 def run(
     study: str,
     overrides: tuple[str, ...],
+    parts: tuple[Path, ...],
     store: str | None,
     executor: str,
     address: str,
@@ -101,12 +104,13 @@ def run(
     ablate run my_study.yaml search.trials=8 "seeds.confirm=[1,2,3]"
     ablate run quickstart --executor inline
     ablate run my_study.yaml --budget 20gpu-h
+    ablate run my_study.yaml --with my_loss.py
     """
     from ablative.orchestrator.commands import composition
     from ablative.orchestrator.driving.budget import device_seconds
 
     if dry_run:
-        _print_plan(study, overrides, store, retry_failed=retry_failed, quiet=quiet)
+        _print_plan(study, overrides, parts, store, retry_failed=retry_failed, quiet=quiet)
         return
     from ablative.orchestrator.driving.run import run_study
     from ablative.orchestrator.showing.overview import console
@@ -116,7 +120,7 @@ def run(
     from ablative.trainables.cache import cache_folder
 
     limit = device_seconds(budget) if budget else None
-    checked = composition.load(study, [*overrides, *(["resources.trials_per_group=1"] if cold else [])])
+    checked = composition.load(study, [*overrides, *(["resources.trials_per_group=1"] if cold else [])], parts)
     loaded, cells = checked.study, checked.cells
     opened = composition.open_store(store, loaded)
     if not quiet:
@@ -148,10 +152,11 @@ def run(
 
 @ablate.command()
 @click.argument("words", metavar="STUDY... [OVERRIDES]...", nargs=-1, required=True, shell_complete=study_names)
+@WITH
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: a list with one object a study.")
 @QUIET
 @boundary
-def check(words: tuple[str, ...], as_json: bool, quiet: bool) -> None:
+def check(words: tuple[str, ...], parts: tuple[Path, ...], as_json: bool, quiet: bool) -> None:
     """Check study files: print every mistake at once, with its place and remedy.
 
     Of a sound study: what its comparisons can show, warnings, and what is not on this machine.
@@ -159,6 +164,7 @@ def check(words: tuple[str, ...], as_json: bool, quiet: bool) -> None:
     \b
     ablate check quickstart
     ablate check my_study.yaml other.yaml search.trials=8
+    ablate check my_study.yaml --with my_loss.py
     """
     import json
 
@@ -173,7 +179,7 @@ def check(words: tuple[str, ...], as_json: bool, quiet: bool) -> None:
     found_mistakes, values = False, []
     for source in studies:
         try:
-            checked = composition.load(source, overrides)
+            checked = composition.load(source, overrides, parts)
             absent = composition.absent(checked.cells)
             values.append(checked_values(source, checked, absent))
             if as_json:
@@ -200,14 +206,16 @@ def check(words: tuple[str, ...], as_json: bool, quiet: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the counts, the cost and what `check --json` says.")
 @QUIET
 @boundary
-def plan(study: str, overrides: tuple[str, ...], store: str | None, as_json: bool, quiet: bool) -> None:
+def plan(
+    study: str, overrides: tuple[str, ...], parts: tuple[Path, ...], store: str | None, as_json: bool, quiet: bool
+) -> None:
     """Print the cells and trials of STUDY: what is recorded, what is owed, what that is expected to cost.
 
     \b
     ablate plan quickstart
     ablate plan my_study.yaml search.trials=8
     """
-    _print_plan(study, overrides, store, as_json=as_json, quiet=quiet)
+    _print_plan(study, overrides, parts, store, as_json=as_json, quiet=quiet)
 
 
 @ablate.command()
@@ -270,20 +278,25 @@ def watch(study: str, store: str | None, every: float, serve: bool, port: int) -
 
 
 @ablate.command()
-def schema() -> None:
+@WITH
+@boundary
+def schema(parts: tuple[Path, ...]) -> None:
     """Print the JSON Schema of study files, for editors.
 
     \b
     ablate schema > study.schema.json
+    ablate schema --with my_loss.py > study.schema.json
     """
     import json
 
     from ablative.search_spaces.schema import json_schema
     from ablative.trainables.arms import ARMS
-    from ablative.trainables.config import TrialConfig
+    from ablative.trainables.parts.extended import trial_config
+    from ablative.trainables.parts.sources import catalogue
     from ablative.trainables.recipes import RECIPES
 
-    click.echo(json.dumps(json_schema(TrialConfig, controls=tuple(ARMS), recipes=tuple(RECIPES)), indent=2))
+    config_type = trial_config(catalogue(parts))
+    click.echo(json.dumps(json_schema(config_type, controls=tuple(ARMS), recipes=tuple(RECIPES)), indent=2))
 
 
 @ablate.command()
@@ -319,6 +332,7 @@ for command in (*ANSWERS, export, data, simulate, student, teacher):
 def _print_plan(
     source: str,
     overrides: tuple[str, ...],
+    parts: tuple[Path, ...],
     uri: str | None,
     *,
     retry_failed: bool = False,
@@ -337,7 +351,7 @@ def _print_plan(
     from ablative.orchestrator.showing.overview import print_problems
     from ablative.trainables.cache import cache_folder
 
-    checked = composition.load(source, overrides)
+    checked = composition.load(source, overrides, parts)
     study, cells = checked.study, checked.cells
     store = composition.open_store(uri, study)
     _tell_store(store, study, ["plan", source, *overrides], to_stderr=as_json)

@@ -50,6 +50,7 @@ def mistakes() -> tuple[type[Exception], ...]:
         ("ablative.search_spaces.errors", "StudyError"),
         ("ablative.trainables.errors", "DataError"),
         ("ablative.trainables.errors", "Hindered"),
+        ("ablative.trainables.parts.part", "PartError"),
         ("ablative.trainables.teachers.errors", "TeacherError"),
         ("ablative.analysis.errors", "AnalysisError"),
         ("ablative.trainables.students.checkpoint", "CheckpointError"),
@@ -59,20 +60,24 @@ def mistakes() -> tuple[type[Exception], ...]:
     return (OrchestratorError, *reached)
 
 
-def load(source: str, overrides: Sequence[str] = ()) -> LoadedStudy:
-    """Return a study with its cells and warnings; raises StudyError with every mistake in it."""
+def load(source: str, overrides: Sequence[str] = (), parts: Sequence[Path] = ()) -> LoadedStudy:
+    """Return a study with its cells and warnings; raises StudyError with every mistake in it.
+
+    `parts`: files that list parts of a person's own, which are run. Raises PartError for one that cannot be used.
+    """
     from ablative.search_spaces.load import load_study
     from ablative.trainables.arms import ARMS
-    from ablative.trainables.config import TrialConfig
     from ablative.trainables.config import canonical
     from ablative.trainables.config import contradictions
     from ablative.trainables.config import without_scale
     from ablative.trainables.data.metrics import METRICS
+    from ablative.trainables.parts.extended import trial_config
+    from ablative.trainables.parts.sources import catalogue
     from ablative.trainables.recipes import RECIPES
 
     return load_study(
         source,
-        config_type=TrialConfig,
+        config_type=trial_config(catalogue(parts)),
         controls=ARMS,
         canonical=canonical,
         overrides=tuple(overrides),

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -60,7 +61,7 @@ _POSITIVE = click.FloatRange(min=0.0)
 @click.option("--sleep", is_flag=True, help="With the engines inline and ray: trials take their time.")
 @QUIET
 @boundary
-def simulate(study: str, overrides: tuple[str, ...], **options: Any) -> None:
+def simulate(study: str, overrides: tuple[str, ...], parts: tuple[Path, ...], **options: Any) -> None:
     """Say how often STUDY would find effects of a known size, and what it would cost: nothing is trained.
 
     Queue, search, stopping and analysis are the real ones; trials are simulated. NAME=SIZE says what is true, in
@@ -85,7 +86,7 @@ def simulate(study: str, overrides: tuple[str, ...], **options: Any) -> None:
         search_loss=options["search_loss"],
         seconds=options["seconds"],
     )
-    loaded = composition.load(study, overrides)
+    loaded = composition.load(study, overrides, parts)
     trainable = trainable_for(loaded.study, loaded.cells, assumed)
     if options["engine"] == "clock":
         _simulate_many(loaded.study, loaded.cells, trainable, assumed, options)

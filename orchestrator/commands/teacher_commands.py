@@ -39,7 +39,9 @@ def teacher() -> None:
 @click.option("--patches", is_flag=True, help="Patch features of the images too; no trial reads them yet.")
 @QUIET
 @boundary
-def cache(study: str, overrides: tuple[str, ...], address: str, patches: bool, quiet: bool) -> None:
+def cache(
+    study: str, overrides: tuple[str, ...], parts: tuple[Path, ...], address: str, patches: bool, quiet: bool
+) -> None:
     """Prepare the data of STUDY and compute its teachers' features; interrupted, the same command goes on.
 
     STUDY is a shipped study's name or a path; OVERRIDES change it: a.b=value. What is there already is left alone.
@@ -52,7 +54,7 @@ def cache(study: str, overrides: tuple[str, ...], address: str, patches: bool, q
     from ablative.orchestrator.commands import composition
     from ablative.trainables.cache import cache_folder
 
-    loaded = composition.load(study, overrides)
+    loaded = composition.load(study, overrides, parts)
     configs = composition.possible_configs(loaded.study, loaded.cells, cache_folder())
     prepare = composition.preparation(address, loaded.study.resources, cache_folder(), patches=patches)
     with composition.display(quiet) as display:
@@ -64,7 +66,7 @@ def cache(study: str, overrides: tuple[str, ...], address: str, patches: bool, q
 @study_and_overrides(required=False)
 @click.option("--verify", is_flag=True, help="Read every file whole and compare it with what was written.")
 @boundary
-def show(study: str | None, overrides: tuple[str, ...], verify: bool) -> None:
+def show(study: str | None, overrides: tuple[str, ...], parts: tuple[Path, ...], verify: bool) -> None:
     """Show the teachers whose features are cached: tables, rows, size; for STUDY, what is missing.
 
     Ends with status 1 if STUDY lacks something, and with 2 if a file is damaged.
@@ -83,7 +85,7 @@ def show(study: str | None, overrides: tuple[str, ...], verify: bool) -> None:
     if not found:
         click.echo(f"no teacher's features in {cache_folder()}")
     if study is not None:
-        _print_missing(study, overrides, cache_folder())
+        _print_missing(study, overrides, parts, cache_folder())
 
 
 def _print(entry: Any) -> None:
@@ -95,11 +97,11 @@ def _print(entry: Any) -> None:
         )
 
 
-def _print_missing(study: str, overrides: tuple[str, ...], cache: Path) -> None:
+def _print_missing(study: str, overrides: tuple[str, ...], parts: tuple[Path, ...], cache: Path) -> None:
     from ablative.orchestrator.commands import composition
     from ablative.trainables.teachers.inventory import missing_rows
 
-    loaded = composition.load(study, overrides)
+    loaded = composition.load(study, overrides, parts)
     missing = missing_rows(composition.possible_configs(loaded.study, loaded.cells, cache), cache)
     for line in missing:
         click.echo(f"{study}: {line}")

@@ -110,5 +110,7 @@ def parts_of(module: ModuleType, place: str) -> tuple[Part, ...]:
         raise PartError(f"{place}: no parts; wanted {LIST} = [...], a list of the parts that this file makes")
     for number, part in enumerate(found):
         if not isinstance(part, Part):
-            raise PartError(f"{place}: {LIST}[{number}] is {type(part).__name__}; wanted a part, such as ablative.Term")
+            raise PartError(
+                f"{place}: {LIST}[{number}] is {type(part).__name__}; wanted a part, such as ablative.Term"
+            )
     return tuple(found)

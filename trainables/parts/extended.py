@@ -26,8 +26,8 @@ from ablative.trainables.parts.catalogue import Catalogue
 from ablative.trainables.parts.origin import BUNDLED
 from ablative.trainables.parts.part import Part
 from ablative.trainables.parts.part import PartError
-from ablative.trainables.parts.student import Student
 from ablative.trainables.parts.sources import known
+from ablative.trainables.parts.student import Student
 from ablative.trainables.parts.task import Task
 from ablative.trainables.parts.teacher import Teacher
 from ablative.trainables.parts.term import Term
@@ -121,7 +121,9 @@ def _groups(plain: Frozen, parts: Iterable[Part]) -> dict[str, tuple[Any, Any]]:
             found[part.name] = (part.options, part.options())
         except ValueError as error:
             lines = "; ".join(str(error).splitlines()[1:3]).strip()
-            raise PartError(f"{part.defined_at}: {part.kind} {part.name}: options need defaults that fit: {lines}") from error
+            raise PartError(
+                f"{part.defined_at}: {part.kind} {part.name}: options need defaults that fit: {lines}"
+            ) from error
     return found
 
 

@@ -53,9 +53,11 @@ class Part:
                 "case letters, digits and underscores"
             )
         if not isinstance(self.description, str) or not self.description.strip():
-            raise PartError(f"{self.defined_at}: {self.kind} {self.name}: description is empty; say in a sentence what it is")
+            raise PartError(
+                f"{self.defined_at}: {self.kind} {self.name}: description is empty; say in a sentence what it is"
+            )
         if self.options is not None and not (isinstance(self.options, type) and issubclass(self.options, Options)):
             raise PartError(
-                f"{self.defined_at}: {self.kind} {self.name}: options is {self.options!r}; wanted a class derived from "
-                "ablative.Options"
+                f"{self.defined_at}: {self.kind} {self.name}: options is {self.options!r}; wanted a class derived "
+                "from ablative.Options"
             )

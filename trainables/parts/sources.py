@@ -117,9 +117,9 @@ def known(digests: tuple[str, ...]) -> Catalogue:
     return _KNOWN[digests]
 
 
-def sources_of(catalogue: Catalogue) -> tuple[Source, ...]:
-    """Return the files that a catalogue's parts come from, to be installed in another process."""
-    return tuple(_IMPORTED[digest][0] for digest in catalogue.sources)
+def imported() -> tuple[Source, ...]:
+    """Return every file of parts that this process has imported: what its workers are to install."""
+    return tuple(source for source, _, _ in _IMPORTED.values())
 
 
 def install(sources: Iterable[Source]) -> None:

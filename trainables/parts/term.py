@@ -54,7 +54,7 @@ class TermSizes:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Term(Part):
-    """One weighted part of the objective; its weight is `distillation.terms.<name>`, its options `distillation.<name>`.
+    """One weighted part of the objective; `distillation.terms.<name>` is its weight.
 
     A term over a batch (relations, contrasts) gives each example the share that has it as its row, so that the mean
     over examples is the batch's value and confidence weights apply.
