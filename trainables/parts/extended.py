@@ -61,7 +61,8 @@ def trial_config(catalogue: Catalogue) -> type[TrialConfig]:
 
     Raises PartError where a part's options cannot have the group of its name, or lack a default.
     """
-    tasks, terms, students, teachers = (_strangers(catalogue, kind) for kind in (Task, Term, Student, Teacher))
+    tasks, terms = _strangers(catalogue, Task), _strangers(catalogue, Term)
+    students, teachers = _strangers(catalogue, Student), _strangers(catalogue, Teacher)
     if not (tasks or terms or students or teachers):
         return TrialConfig
     plain = TrialConfig()
@@ -130,6 +131,7 @@ def _groups(plain: Frozen, parts: Iterable[Part]) -> dict[str, tuple[Any, Any]]:
 def _extended(plain: Model, catalogue: Catalogue, place: str, **fields: Any) -> type[Model]:
     base = type(plain)
     # The name of the type is that of the plain one, for what a person reads of it in messages.
-    built: Any = create_model(base.__name__, __base__=(Sent, base), __module__=__name__, **fields)
-    built.parts_from, built.place = catalogue.sources, place
+    built: type[Model] = create_model(base.__name__, __base__=(Sent, base), __module__=__name__, **fields)
+    for name, value in (("parts_from", catalogue.sources), ("place", place)):
+        setattr(built, name, value)
     return built
