@@ -130,8 +130,9 @@ def _groups(plain: Frozen, parts: Iterable[Part]) -> dict[str, tuple[Any, Any]]:
 
 def _extended(plain: Model, catalogue: Catalogue, place: str, **fields: Any) -> type[Model]:
     base = type(plain)
+    make: Any = create_model  # the type checker's plugin takes a call of it for a class statement
     # The name of the type is that of the plain one, for what a person reads of it in messages.
-    built: type[Model] = create_model(base.__name__, __base__=(Sent, base), __module__=__name__, **fields)
+    built: type[Model] = make(base.__name__, __base__=(Sent, base), __module__=__name__, **fields)
     for name, value in (("parts_from", catalogue.sources), ("place", place)):
         setattr(built, name, value)
     return built
