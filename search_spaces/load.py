@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from pydantic import BaseModel
+from pydantic import ConfigDict
 
 from ablative.search_spaces.config_checks import Contradictions
 from ablative.search_spaces.config_checks import WithoutScale
@@ -102,6 +103,26 @@ def load_study(
     if grave(told) or (told and study.strict):
         raise StudyError(told)
     return LoadedStudy(study=study, cells=built, families=judged, warnings=told)
+
+
+class _AnyTrial(BaseModel):
+    """A base that is not looked at."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+def sketched_study(source: str | Path) -> Study:
+    """The name of a study and where its records are, whatever its trials are made of; nothing else of it is checked.
+
+    Raises StudyError for a file that cannot be read, and for a name or a storage that is none.
+    """
+    path = find_study(source)
+    document = read_document(path, display_name(path))
+    sketch = draft(document, _AnyTrial)
+    mistakes = [mistake for mistake in sketch.mistakes if section(mistake) in ("study", "storage")]
+    if mistakes or not document.value:
+        raise StudyError(_in_order(mistakes or document.mistakes or sketch.mistakes))
+    return sketch.study
 
 
 def _with_controls(study: Study, controls: Controls) -> Study:

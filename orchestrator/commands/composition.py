@@ -104,14 +104,18 @@ def open_store(uri: str | None, study: Study | None = None) -> Store:
 
 
 def find_study(source: str, uri: str | None) -> tuple[str, Store]:
-    """Return the name and the store of a study that is given as a shipped name, a path, or a name in the store."""
+    """Return the name and the store of a study that is given as a shipped name, a path, or a name in the store.
+
+    Of a file the name and the storage are read: whoever asks for records need not have the parts that made them.
+    """
     from ablative.search_spaces.errors import StudyError
+    from ablative.search_spaces.load import sketched_study
 
     store = open_store(uri)
     if source in store.studies():
         return source, store
     try:
-        study = load(source).study
+        study = sketched_study(source)
     except StudyError as error:
         if Path(source).is_file():
             raise

@@ -163,7 +163,7 @@ def test_a_mistake_in_a_study_stops_everything_with_status_2(command: Command) -
     (command.folder / "wrong.yaml").write_text(
         STUDY.replace("optim.lr", "optim.lrr").replace("batch: 2", "batch: two")
     )
-    for arguments in (["run"], ["plan"], ["check"], ["status"]):
+    for arguments in (["run"], ["plan"], ["check"]):
         result = command(*arguments, "wrong.yaml")
         assert result.exit_code == 2
         assert "optim.lr" in result.stderr

@@ -6,6 +6,7 @@ import pytest
 
 from ablative.search_spaces.errors import StudyError
 from ablative.search_spaces.load import load_study
+from ablative.search_spaces.load import sketched_study
 from ablative.trainables.config import CONTROLS
 from ablative.trainables.config import TrialConfig
 from ablative.trainables.config import canonical
@@ -585,3 +586,27 @@ def test_a_bare_name_that_is_a_file_here_asks_for_its_path(tmp_path: Path, monke
         load_study("mine", config_type=TrialConfig, controls=CONTROLS, canonical=canonical)
     study = load_study("./mine.yaml", config_type=TrialConfig, controls=CONTROLS, canonical=canonical).study
     assert study.study == "tiny"
+
+
+def test_the_name_of_a_study_is_read_whatever_its_trials_are_made_of(tmp_path: Path) -> None:
+    """Records are asked for where the parts are not that made them."""
+    path = tmp_path / "own.yaml"
+    path.write_text("study: own\nstorage: there\nquestion: what?\nbase: {distillation: {terms: {focal: 1.0}}}\n")
+
+    sketch = sketched_study(path)
+
+    assert (sketch.study, sketch.storage) == ("own", "there")
+    with pytest.raises(StudyError, match="focal"):
+        load_study(path, config_type=TrialConfig, controls=CONTROLS, canonical=canonical)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("study: a b\n", "study: found"), ("question: what?\n", "found nothing"), ("study: [", "found")]
+)
+def test_a_file_without_a_sound_name_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    """With its line."""
+    path = tmp_path / "own.yaml"
+    path.write_text(text)
+
+    with pytest.raises(StudyError, match=said):
+        sketched_study(path)
