@@ -33,7 +33,7 @@ from train_step import made_table
 
 from ablative.trainables.config import DistillationConfig
 from ablative.trainables.config import OptimConfig
-from ablative.trainables.students.presets import PRESETS
+from ablative.trainables.students.kinds.uniter import UNITER_PRESETS
 from ablative.trainables.training.inputs import SplitInputs
 from ablative.trainables.training.loop import take_step
 from ablative.trainables.training.optimizer import optimizer_of
@@ -54,7 +54,7 @@ def losses(distillation: DistillationConfig, steps: int, ranks: Ranks) -> list[f
     with tempfile.TemporaryDirectory() as name:
         split = made_split(TINY, EXAMPLES, rng)
         regions = made_regions(TINY, split, Path(name), rng)
-        inputs = SplitInputs(split, regions, max_tokens=PRESETS[TINY.preset].max_tokens, shown="both")
+        inputs = SplitInputs(split, regions, max_tokens=UNITER_PRESETS[TINY.preset].longest_text, shown="both")
         table = made_table(TINY, split, Path(name), rng)
         step_module = made_step(TINY, distillation, dropout=0.0).train()
         module = DistributedDataParallel(step_module) if ranks.world > 1 else step_module

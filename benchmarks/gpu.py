@@ -42,7 +42,7 @@ from ablative.trainables.config import OptimConfig
 from ablative.trainables.config import TrialConfig
 from ablative.trainables.job import Alone
 from ablative.trainables.job import TrialJob
-from ablative.trainables.students.presets import PRESETS
+from ablative.trainables.students.kinds.uniter import UNITER_PRESETS
 from ablative.trainables.training.devices import to_device
 from ablative.trainables.training.inputs import SplitInputs
 from ablative.trainables.training.loop import take_step
@@ -62,7 +62,7 @@ as a whole; `graphs` replays CUDA graphs. The whole is only compiled here, where
 
 def step_flops(shape: Shape, tokens: int, regions: int) -> float:
     """FLOPs of the student's matrix products in forward and backward of one batch."""
-    preset, length = PRESETS[shape.preset], tokens + regions
+    preset, length = UNITER_PRESETS[shape.preset], tokens + regions
     layer = 2 * length * (4 * preset.width**2 + 2 * preset.width * preset.hidden) + 4 * length**2 * preset.width
     inputs = 2 * regions * (shape.region_width + 7) * preset.width
     head = 2 * (3 * preset.width**2 + 2 * preset.width * shape.num_classes)
@@ -114,7 +114,7 @@ def looped(
     with tempfile.TemporaryDirectory() as name:
         split = made_split(shape, 8 * shape.batch, rng)
         regions = made_regions(shape, split, Path(name), rng)
-        length = PRESETS[shape.preset].max_tokens
+        length = UNITER_PRESETS[shape.preset].longest_text
         inputs = SplitInputs(split, regions, max_tokens=length, shown="both")
         val = SplitInputs(replace(split, examples=split.examples[:8]), regions, max_tokens=length, shown="both")
         targets_of = made_table(shape, split, Path(name), rng) if distillation.terms.image > 0 else None

@@ -27,7 +27,7 @@ from ablative.trainables.config import StudentConfig
 from ablative.trainables.distillation.objective import Objective
 from ablative.trainables.distillation.outputs import TeacherTargets
 from ablative.trainables.students.single_stream import StudentBatch
-from ablative.trainables.students.student import Student
+from ablative.trainables.students.student import StudentModule
 from ablative.trainables.students.student import build_student
 from ablative.trainables.training.inputs import Batch
 from ablative.trainables.training.optimizer import optimizer_of
@@ -90,7 +90,7 @@ def fresh_step(config: StudentConfig, distillation: DistillationConfig, size: in
     return TrainingStep("snli_ve", student, objective)
 
 
-def trained(step: TrainingStep, size: int, num_steps: int = 3) -> Student:
+def trained(step: TrainingStep, size: int, num_steps: int = 3) -> StudentModule:
     """The student after `num_steps`, as it is used afterwards."""
     optimizer = optimizer_of(step, OptimConfig())
     step.train()
@@ -105,7 +105,7 @@ def trained(step: TrainingStep, size: int, num_steps: int = 3) -> Student:
 class Logits(nn.Module):
     """A student over plain tensors, as an exporter wants it."""
 
-    def __init__(self, student: Student) -> None:
+    def __init__(self, student: StudentModule) -> None:
         super().__init__()
         self.student = student
 
@@ -123,13 +123,13 @@ def fields(inputs: StudentBatch) -> tuple[torch.Tensor, ...]:
     return tuple(getattr(inputs, name) for name in _FIELDS)
 
 
-def graph(student: Student, size: int) -> str:
+def graph(student: StudentModule, size: int) -> str:
     """The text of the student's exported graph."""
     return str(torch.export.export(Logits(student), fields(random_batch(size).inputs)).graph)
 
 
 @torch.inference_mode()
-def pass_s(student: Student, inputs: StudentBatch) -> float:
+def pass_s(student: StudentModule, inputs: StudentBatch) -> float:
     """Processor seconds of one forward pass."""
     started = time.process_time()
     student(inputs)

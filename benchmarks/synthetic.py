@@ -22,10 +22,10 @@ from ablative.trainables.distillation.objective import Objective
 from ablative.trainables.distillation.outputs import TeacherTargets
 from ablative.trainables.students.heads import ClassifierHead
 from ablative.trainables.students.heads import num_outputs
-from ablative.trainables.students.presets import PRESETS
+from ablative.trainables.students.kinds.uniter import UNITER_PRESETS
 from ablative.trainables.students.single_stream import SingleStream
 from ablative.trainables.students.single_stream import StudentBatch
-from ablative.trainables.students.student import Student
+from ablative.trainables.students.student import StudentModule
 from ablative.trainables.training.inputs import Batch
 from ablative.trainables.training.step import TrainingStep
 from ablative.trainables.vision.regions import RegionFeatures
@@ -59,8 +59,8 @@ BASE = Shape(preset="uniter_base", batch=8, words=(8, 24), regions=(11, 37), reg
 def made_step(shape: Shape, distillation: DistillationConfig, *, dropout: float = 0.0, seed: int = 0) -> TrainingStep:
     """A student from scratch with its objective; the terms of `distillation` keep nothing of single examples."""
     torch.manual_seed(seed)
-    encoder = SingleStream(PRESETS[shape.preset], shape.region_width, dropout)
-    student = Student(encoder, ClassifierHead(encoder.width, num_outputs(shape.task, shape.num_classes), 0.0))
+    encoder = SingleStream(UNITER_PRESETS[shape.preset], shape.region_width, dropout)
+    student = StudentModule(encoder, ClassifierHead(encoder.width, num_outputs(shape.task, shape.num_classes), 0.0))
     objective = Objective(distillation, encoder.width, shape.teacher_width, num_examples=shape.batch, seed=seed)
     return TrainingStep(shape.task, student, objective)
 

@@ -37,7 +37,7 @@ from ablative.trainables.config import TrialConfig
 from ablative.trainables.job import Alone
 from ablative.trainables.job import TrialJob
 from ablative.trainables.students.heads import task_loss
-from ablative.trainables.students.presets import PRESETS
+from ablative.trainables.students.kinds.uniter import UNITER_PRESETS
 from ablative.trainables.torchvision_ops import declare_missing_ops
 from ablative.trainables.training.inputs import SplitInputs
 from ablative.trainables.training.loop import train
@@ -166,7 +166,7 @@ def measured(
     with tempfile.TemporaryDirectory() as name:
         split = made_split(TINY, EXAMPLES, rng)
         regions = made_regions(TINY, split, Path(name), rng)
-        length = PRESETS[TINY.preset].max_tokens
+        length = UNITER_PRESETS[TINY.preset].longest_text
         inputs = SplitInputs(split, regions, max_tokens=length, shown="both")
         val = SplitInputs(replace(split, examples=split.examples[:32]), regions, max_tokens=length, shown="both")
         for number in range(rounds):

@@ -36,7 +36,7 @@ from ablative.trainables.config import DistillationConfig
 from ablative.trainables.config import OptimConfig
 from ablative.trainables.config import TeacherConfig
 from ablative.trainables.data.examples import TaskSplit
-from ablative.trainables.students.presets import PRESETS
+from ablative.trainables.students.kinds.uniter import UNITER_PRESETS
 from ablative.trainables.students.tokens import teacher_text
 from ablative.trainables.teachers.confidence import TeacherConfidence
 from ablative.trainables.teachers.feature_cache import TeacherFeatures
@@ -126,7 +126,7 @@ def measured(shape: Shape, repeats: int, clock: Callable[[], float], with_live: 
         folder = Path(name)
         split = made_split(shape, EXAMPLES, rng)
         regions = made_regions(shape, split, folder, rng)
-        inputs = SplitInputs(split, regions, max_tokens=PRESETS[shape.preset].max_tokens, shown="both")
+        inputs = SplitInputs(split, regions, max_tokens=UNITER_PRESETS[shape.preset].longest_text, shown="both")
         table = made_table(shape, split, folder, rng)
         sides = {"student": stepping(shape, inputs, PLAIN, None), "cached": stepping(shape, inputs, CLIP_TD, table)}
         if with_live:

@@ -10,7 +10,7 @@ from ablative.trainables.benchmark.spec import PRESETS
 from ablative.trainables.config import TrialConfig
 from ablative.trainables.data.layout import missing_files
 from ablative.trainables.errors import MissingData
-from ablative.trainables.students.presets import starting_files
+from ablative.trainables.students.starting_files import starting_files
 
 
 def absent(configs: Iterable[TrialConfig]) -> tuple[str, ...]:

@@ -25,9 +25,20 @@ from ablative.trainables.frozen import Text
 from ablative.trainables.frozen import Weight
 from ablative.trainables.parts.catalogue import Catalogue
 from ablative.trainables.parts.catalogue import bundled
+from ablative.trainables.parts.student import Student
+from ablative.trainables.parts.student import students_by_preset
 
 IDENTITY_VERSION = 3
 """Raised when code changes results; part of every trial's identity."""
+
+
+class OfParts(Frozen):
+    """A model that names parts."""
+
+    @classmethod
+    def catalogue(cls) -> Catalogue:
+        """Return the parts that this type was made of, which its values name."""
+        return bundled()
 
 
 class TaskConfig(Frozen):
@@ -41,7 +52,7 @@ class TaskConfig(Frozen):
     )
 
 
-class StudentConfig(Frozen):
+class StudentConfig(OfParts):
     """The trained model: a single-stream cross-modal transformer."""
 
     preset: Literal["uniter_tiny", "uniter_small", "uniter_base", "uniter_large", "clip_vil_tiny", "clip_vil_base"] = (
@@ -59,6 +70,11 @@ class StudentConfig(Frozen):
     trunk_model: Text = Field("RN50", description="open_clip model whose visual trunk clip_vil_base has.")
     trunk_checkpoint: Text | None = Field(None, description="Local checkpoint of that open_clip model.")
     dropout: float = Field(0.1, ge=0, lt=1, description="Dropout rate in the transformer.")
+
+    @property
+    def part(self) -> Student:
+        """The student that has the preset."""
+        return students_by_preset(self.catalogue())[self.preset]
 
 
 class TeacherConfig(Frozen):
@@ -134,7 +150,7 @@ class OptimConfig(Frozen):
     )
 
 
-class TrialConfig(Frozen):
+class TrialConfig(OfParts):
     """One complete trial, but for its seed."""
 
     task: TaskConfig = TaskConfig()
@@ -142,11 +158,6 @@ class TrialConfig(Frozen):
     teacher: TeacherConfig = TeacherConfig()
     distillation: DistillationConfig = DistillationConfig()
     optim: OptimConfig = OptimConfig()
-
-    @classmethod
-    def catalogue(cls) -> Catalogue:
-        """Return the parts that this type was made of, which its values name."""
-        return bundled()
 
 
 def only(**weights: float) -> dict[str, Any]:
@@ -186,7 +197,7 @@ def canonical(config: TrialConfig) -> TrialConfig:
     inputs would be disturbed where they are not; for the rest see `canonical_distillation`.
     """
     return config.changed(
-        student=_canonical_student(config.student),
+        student=config.student.part.canonical(config.student),
         teacher=config.teacher if config.distillation.distils else _DEFAULT.teacher,
         distillation=canonical_distillation(config.distillation),
         optim=_canonical_optim(config),
@@ -215,15 +226,8 @@ def without_scale(config: TrialConfig) -> TrialConfig:
     return config.changed(distillation=config.distillation.changed(distance="cosine"))
 
 
-def _canonical_student(student: StudentConfig) -> StudentConfig:
-    if student.preset == "clip_vil_base":
-        return student
-    default = _DEFAULT.student
-    return student.changed(trunk_model=default.trunk_model, trunk_checkpoint=default.trunk_checkpoint)
-
-
 def _canonical_optim(config: TrialConfig) -> OptimConfig:
     optim, default = config.optim, _DEFAULT.optim
-    if not config.student.preset.startswith("clip_vil"):
+    if not config.student.part.trunk:
         optim = optim.changed(trunk_lr_factor=default.trunk_lr_factor)
     return optim if optim.adversarial.steps else optim.changed(adversarial=default.adversarial)

@@ -18,8 +18,10 @@ from ablative.trainables.data.content import data_content
 from ablative.trainables.data.content import hashed
 from ablative.trainables.data.content import silent
 from ablative.trainables.file_digests import file_digests
-from ablative.trainables.students.presets import sees_pictures
-from ablative.trainables.students.presets import starting_files
+from ablative.trainables.students.starting_files import starting_files
+
+_NAMES = {"trunk_checkpoint": "trunk"}
+"""Settings under another name in a student's digest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +57,9 @@ class InputDigests:
         return Digests(
             data=bundled_digest(task, data) if data in PRESETS else self._content(task, data).digest,
             teacher=self._with_pictures(config, self._teacher(config), read=reads_pictures(config)),
-            student=self._with_pictures(config, student_digest(student, self._cache), read=sees_pictures(student)),
+            student=self._with_pictures(
+                config, student_digest(student, self._cache), read=student.part.reads_pixels(student)
+            ),
         )
 
     def _teacher(self, config: TrialConfig) -> str:
@@ -92,6 +96,6 @@ def student_digest(student: StudentConfig, cache: Path) -> str:
 
     A checkpoint alone has the digest of its bytes; a vocabulary and a trunk's checkpoint are added to it.
     """
-    files = starting_files(student)
+    files = {_NAMES.get(setting, setting): path for setting, path in starting_files(student).items()}
     digests_of = dict(zip(files, file_digests(files.values(), cache), strict=True))
     return digests_of.get("init", "") if files.keys() <= {"init"} else hashed(dict(digests_of))

@@ -8,8 +8,6 @@ from ablative.trainables.benchmark.spec import PRESETS
 from ablative.trainables.config import TrialConfig
 from ablative.trainables.teachers.recipe import FOLDER_SCHEMA
 
-_NAMED_INIT = ("pretrained", "scratch")
-
 
 def without_places(config: TrialConfig) -> dict[str, Any]:
     """Return a canonical configuration as JSON values, without fields at their defaults and without paths.
@@ -18,18 +16,23 @@ def without_places(config: TrialConfig) -> dict[str, Any]:
     it is, and two folders of equal files are one data set.
     """
     content: dict[str, Any] = config.model_dump(mode="json", exclude_defaults=True)
-    student, teacher = config.student, config.teacher
+    teacher = config.teacher
     places = {
         ("task", "data"): config.task.data not in PRESETS,
-        ("student", "init"): student.init not in _NAMED_INIT,
-        ("student", "vocabulary"): student.vocabulary is not None,
-        ("student", "trunk_checkpoint"): student.trunk_checkpoint is not None,
         ("teacher", "checkpoint"): teacher.checkpoint is not None,
         ("teacher", "model"): teacher.model.startswith(FOLDER_SCHEMA),
     }
-    for (part, field), is_place in places.items():
-        if is_place:
-            del content[part][field]
-            if not content[part]:
-                del content[part]
+    named: list[tuple[str, ...]] = [place for place, is_place in places.items() if is_place]
+    named += [("student", *setting.split(".")) for setting in config.student.part.files(config.student)]
+    for place in named:
+        _remove(content, place)
     return content
+
+
+def _remove(content: dict[str, Any], place: tuple[str, ...]) -> None:
+    """Take the field at `place` out, and the groups that are empty without it."""
+    first, *rest = place
+    if rest and first in content:
+        _remove(content[first], tuple(rest))
+    if first in content and (not rest or not content[first]):
+        del content[first]

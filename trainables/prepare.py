@@ -18,7 +18,6 @@ from ablative.trainables.config import TrialConfig
 from ablative.trainables.config import canonical
 from ablative.trainables.data.examples import TaskSplit
 from ablative.trainables.errors import MissingData
-from ablative.trainables.students.presets import sees_pictures
 from ablative.trainables.teachers.digest import BUNDLED
 from ablative.trainables.teachers.feature_blocks import LOOKS
 from ablative.trainables.teachers.feature_blocks import FeatureBlock
@@ -98,7 +97,7 @@ def _prepare_data(configs: Sequence[TrialConfig], cache: Path, progress: Progres
     from ablative.trainables.vision.regions import build_regions
     from ablative.trainables.vision.regions import pictured
 
-    with_pixels = set(tasks_of(config for config in configs if sees_pictures(config.student)))
+    with_pixels = set(tasks_of(config for config in configs if config.student.part.reads_pixels(config.student)))
     for task, data in tasks_of(configs):
         if data not in PRESETS:
             data_content(task, data, cache, progress)  # what has changed since the plan, workers are to notice

@@ -30,9 +30,7 @@ from ablative.trainables.job import Prediction
 from ablative.trainables.job import Status
 from ablative.trainables.job import TrialJob
 from ablative.trainables.job import TrialOutcome
-from ablative.trainables.students.presets import PRESETS
-from ablative.trainables.students.presets import sees_pictures
-from ablative.trainables.students.student import Student
+from ablative.trainables.students.student import StudentModule
 from ablative.trainables.students.student import build_student
 from ablative.trainables.training.devices import current_device
 from ablative.trainables.training.evaluation import Evaluation
@@ -160,10 +158,10 @@ def _inputs(job: TrialJob, split: TaskSplit) -> SplitInputs:
     return SplitInputs(
         split,
         regions,
-        max_tokens=PRESETS[student.preset].max_tokens,
+        max_tokens=student.part.presets[student.preset].longest_text,
         shown=job.config.task.inputs,
         vocabulary=student.vocabulary,
-        pixels=open_pixels(Path(job.cache), split.image_folder) if sees_pictures(student) else None,
+        pixels=open_pixels(Path(job.cache), split.image_folder) if student.part.reads_pixels(student) else None,
     )
 
 
@@ -190,7 +188,7 @@ def _targets(job: TrialJob, part: TaskSplit) -> tuple[TargetsOf | None, int]:
 
 
 def _final(
-    job: TrialJob, student: Student, device: torch.device, val: Evaluation | None
+    job: TrialJob, student: StudentModule, device: torch.device, val: Evaluation | None
 ) -> tuple[dict[str, float], tuple[Prediction, ...]]:
     """Metrics and predictions of the splits to evaluate; `val` is val's where the course has just made it."""
     metrics: dict[str, float] = {}
@@ -202,7 +200,7 @@ def _final(
     return metrics, tuple(predictions)
 
 
-def _evaluated(job: TrialJob, student: Student, device: torch.device, name: str) -> Evaluation:
+def _evaluated(job: TrialJob, student: StudentModule, device: torch.device, name: str) -> Evaluation:
     split = load_split(job.config.task.name, job.config.task.data, name, Path(job.cache))
     if not split.examples:  # a rule or a list may leave nothing of a small test
         return Evaluation(metrics={}, predictions=())

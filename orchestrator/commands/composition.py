@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from ablative.search_spaces.load import LoadedStudy
     from ablative.search_spaces.study import Resources
     from ablative.search_spaces.study import Study
-    from ablative.trainables.config import StudentConfig
     from ablative.trainables.config import TrialConfig
     from ablative.trainables.job import RunTrial
 
@@ -226,12 +225,28 @@ def prepare(configs: Sequence[TrialConfig], cache_folder: Path, progress: Progre
     prepare_here(configs, cache_folder, progress)
 
 
-def student_report(student: StudentConfig, region_width: int) -> tuple[list[str], bool]:
-    """Return what of a checkpoint becomes what of a student, as lines, and whether a trial would refuse it."""
-    from ablative.trainables.students.student import checked
+def student_report(
+    settings: Mapping[str, Any], region_width: int, parts: Sequence[Path] = ()
+) -> tuple[list[str], bool]:
+    """Return what of a checkpoint becomes what of a student, as lines, and whether a trial would refuse it.
 
-    report = checked(student, region_width)
-    return list(report.lines()), bool(report.faults)
+    `settings`: fields of `student`. Raises PartError for a preset that there is not, or that takes no checkpoints.
+    """
+    from ablative.trainables.parts.extended import trial_config
+    from ablative.trainables.parts.part import PartError
+    from ablative.trainables.parts.sources import catalogue
+    from ablative.trainables.parts.student import students_by_preset
+
+    found = catalogue(parts)
+    students, preset = students_by_preset(found), settings["preset"]
+    if preset not in students:
+        raise PartError(f"--preset {preset}: no student has this preset; there are {', '.join(students)}")
+    report = students[preset].report
+    if report is None:
+        raise PartError(
+            f"--preset {preset}: student {students[preset].name} does not say what it takes of a checkpoint"
+        )
+    return report(type(trial_config(found)().student).model_validate(settings), region_width)
 
 
 def engine(kind: str, address: str, study: Study, cache_folder: Path, checkpoints: str) -> tuple[Executor, Prepare]:

@@ -28,6 +28,7 @@ from ablative.trainables.parts.part import Part
 from ablative.trainables.parts.part import PartError
 from ablative.trainables.parts.sources import known
 from ablative.trainables.parts.student import Student
+from ablative.trainables.parts.student import students_by_preset
 from ablative.trainables.parts.task import Task
 from ablative.trainables.parts.teacher import Teacher
 from ablative.trainables.parts.term import Term
@@ -69,7 +70,7 @@ def trial_config(catalogue: Catalogue) -> type[TrialConfig]:
     task = _extended(
         plain.task, catalogue, "task", name=_wider(plain.task, "name", names(tasks)), **_groups(plain.task, tasks)
     )
-    presets = [preset for student in students for preset in student.presets]
+    presets = [preset for preset, student in students_by_preset(catalogue).items() if student in students]
     student = _extended(
         plain.student,
         catalogue,
@@ -80,9 +81,7 @@ def trial_config(catalogue: Catalogue) -> type[TrialConfig]:
     teacher = _extended(plain.teacher, catalogue, "teacher", **_groups(plain.teacher, teachers))
     distillation = _distillation(plain.distillation, catalogue, terms)
     parts = {"task": task, "student": student, "teacher": teacher, "distillation": distillation}
-    built = _extended(plain, catalogue, "", **{name: (part, part()) for name, part in parts.items()})
-    built.catalogue = classmethod(lambda cls: catalogue)  # type: ignore[method-assign, assignment]
-    return built
+    return _extended(plain, catalogue, "", **{name: (part, part()) for name, part in parts.items()})
 
 
 def _distillation(plain: DistillationConfig, catalogue: Catalogue, terms: list[Term]) -> type[DistillationConfig]:
@@ -133,6 +132,7 @@ def _extended(plain: Model, catalogue: Catalogue, place: str, **fields: Any) -> 
     make: Any = create_model  # the type checker's plugin takes a call of it for a class statement
     # The name of the type is that of the plain one, for what a person reads of it in messages.
     built: type[Model] = make(base.__name__, __base__=(Sent, base), __module__=__name__, **fields)
-    for name, value in (("parts_from", catalogue.sources), ("place", place)):
+    made_of = classmethod(lambda cls: catalogue)
+    for name, value in (("parts_from", catalogue.sources), ("place", place), ("catalogue", made_of)):
         setattr(built, name, value)
     return built

@@ -15,7 +15,6 @@ from ablative.trainables.strangers import parsing
 from ablative.trainables.students.checkpoint import CheckpointError
 from ablative.trainables.students.checkpoint import read_tensors
 from ablative.trainables.students.checkpoint import require_weights
-from ablative.trainables.students.presets import existing_checkpoint
 from ablative.trainables.students.published import VCR_WORDS
 from ablative.trainables.students.published import WORDS
 from ablative.trainables.students.published import Layout
@@ -104,16 +103,14 @@ def _remedy(name: str, misfit: Misfit | None) -> str:
     return ". Wanted a checkpoint of the preset's size"
 
 
-def load_student(student: nn.Module, preset: str, init: str) -> LoadReport:
-    """Fill `student` (`encoder.` and `head.`) from the checkpoint that `init` means, ours or a published one.
+def load_student(student: nn.Module, path: Path, preset: str) -> LoadReport:
+    """Fill `student` (`encoder.` and `head.`), of this preset, from a checkpoint of ours or a published one.
 
     Published checkpoints also bring BERT's pooler into the head, and their norms' epsilon.
 
     Raises:
-        MissingData: there is no such file.
         CheckpointError: unreadable, of no known layout, or a transformer or vocabulary of another size.
     """
-    path = existing_checkpoint(preset, init)
     tensors = read_tensors(path)
     report, values = fitted(path, tensors, {name: tuple(p.shape) for name, p in student.state_dict().items()})
     if report.faults:

@@ -38,7 +38,7 @@ from ablative.trainables.cache import cache_folder
 from ablative.trainables.data.examples import Candidate
 from ablative.trainables.data.examples import Text
 from ablative.trainables.students.checkpoint import save_encoder
-from ablative.trainables.students.presets import PRESETS
+from ablative.trainables.students.kinds.uniter import UNITER_PRESETS
 from ablative.trainables.students.pretrain_scenes import CaptionedScenes
 from ablative.trainables.students.pretrain_scenes import captioned_scenes
 from ablative.trainables.students.pretrain_scenes import region_classes
@@ -58,6 +58,7 @@ from ablative.trainables.vision.regions import build_regions
 from ablative.trainables.vision.regions import open_regions
 
 PRESET = "uniter_tiny"
+LONGEST = UNITER_PRESETS[PRESET].longest_text
 MASK_RATE = 0.15
 SIDE_MASK_RATE = 0.6
 """Words that say where things stand are masked more often: they are the hardest to learn, and a picture tells them."""
@@ -124,10 +125,10 @@ class Questions:
         self.vocabulary = _vocabulary(scenes, self.rng)
         self.place_of = torch.full((len(vectors),), NO_LABEL)
         self.place_of[self.vocabulary] = torch.arange(len(self.vocabulary))
-        sides = encode([Candidate(query=Text(text=" ".join(RELATIONS)))], PRESETS[PRESET].max_tokens)
+        sides = encode([Candidate(query=Text(text=" ".join(RELATIONS)))], LONGEST)
         self.sides = torch.from_numpy(np.setdiff1d(sides.ids[0], [CLS, SEP]))
         self.class_of = {name: i for i, name in enumerate(region_classes())}
-        names = encode([Candidate(query=Text(text=name)) for name in self.class_of], PRESETS[PRESET].max_tokens).ids
+        names = encode([Candidate(query=Text(text=name)) for name in self.class_of], LONGEST).ids
         self.nouns = torch.tensor([*(int(row[row > MASK][-1]) for row in names), NO_LABEL])  # for NO_LABEL, the last
         self.class_vectors_CW = torch.stack([vectors[row[row > MASK]].mean(dim=0) for row in torch.from_numpy(names)])
 
@@ -176,7 +177,7 @@ class Questions:
     def _inputs(self, indices: np.ndarray, matched: np.ndarray) -> StudentBatch:
         say = (self.scenes.wrong, self.scenes.right)
         texts = [say[bool(right)](int(i), self.rng) for i, right in zip(indices, matched, strict=True)]
-        tokens = encode([Candidate(query=text) for text in texts], PRESETS[PRESET].max_tokens)
+        tokens = encode([Candidate(query=text) for text in texts], LONGEST)
         features, boxes, mask = self.regions.read([self.scenes.split.examples[i].image for i in indices])
         ids = torch.from_numpy(tokens.ids).long()
         references = torch.from_numpy(tokens.references).long()
@@ -196,7 +197,7 @@ def pretrain(
 ) -> tuple[SingleStream, dict[str, float]]:
     """Train an encoder for `steps` and return it with its last loss and accuracies."""
     torch.manual_seed(seed)
-    encoder = SingleStream(PRESETS[PRESET], REGION_WIDTH, DROPOUT)
+    encoder = SingleStream(UNITER_PRESETS[PRESET], REGION_WIDTH, DROPOUT)
     heads = PretrainingHeads(encoder.width)
     questions = Questions(scenes, regions, encoder.text_embedding.vectors, seed)
     vectors_VW = encoder.text_embedding.vectors[questions.vocabulary]
@@ -249,7 +250,7 @@ def _vocabulary(scenes: CaptionedScenes, rng: np.random.Generator) -> torch.Tens
     """Ids of the words that captions use; names of people, which stand for tags, are not asked for."""
     count = min(2000, len(scenes.scenes))
     texts = [scenes.right(int(i), rng) for i in rng.permutation(len(scenes.scenes))[:count]]
-    ids = encode([Candidate(query=text) for text in texts], PRESETS[PRESET].max_tokens).ids
+    ids = encode([Candidate(query=text) for text in texts], LONGEST).ids
     return torch.from_numpy(np.unique(ids[ids > MASK])).long()
 
 

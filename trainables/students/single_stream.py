@@ -22,7 +22,7 @@ from ablative.trainables.students.patches import PATCH_SIZE
 from ablative.trainables.students.patches import PatchEmbedding
 from ablative.trainables.students.patches import RawPatches
 from ablative.trainables.students.patches import region_means
-from ablative.trainables.students.presets import StudentPreset
+from ablative.trainables.students.transformer_preset import TransformerPreset
 from ablative.trainables.students.trunks import Trunk
 from ablative.trainables.students.word_vectors import VOCABULARY_SIZE
 from ablative.trainables.students.word_vectors import WORD_WIDTH
@@ -70,7 +70,7 @@ class Seen:
 class TextEmbedding(nn.Module):
     """Word, position and segment vectors."""
 
-    def __init__(self, preset: StudentPreset, dropout: float, num_words: int) -> None:
+    def __init__(self, preset: TransformerPreset, dropout: float, num_words: int) -> None:
         super().__init__()
         if preset.frozen_words:
             self.register_buffer("vectors", minilm_word_vectors(), persistent=False)
@@ -78,7 +78,7 @@ class TextEmbedding(nn.Module):
         else:
             self.vectors = nn.Parameter(torch.randn(num_words, preset.width) * 0.02)
             self.project = nn.Identity()
-        self.positions = nn.Embedding(preset.max_tokens, preset.width)
+        self.positions = nn.Embedding(preset.longest_text, preset.width)
         self.segments = nn.Embedding(NUM_SEGMENTS, preset.width)
         self.norm = nn.LayerNorm(preset.width)
         self.dropout = nn.Dropout(dropout)
@@ -99,7 +99,7 @@ class TextEmbedding(nn.Module):
 class RegionEmbedding(nn.Module):
     """Region features with their 7-d position."""
 
-    def __init__(self, preset: StudentPreset, region_width: int, dropout: float) -> None:
+    def __init__(self, preset: TransformerPreset, region_width: int, dropout: float) -> None:
         super().__init__()
         self.features = nn.Linear(region_width, preset.width)
         self.features_norm = nn.LayerNorm(preset.width)
@@ -125,7 +125,7 @@ def _kernel(q: torch.Tensor) -> AbstractContextManager[None]:
 class Block(nn.Module):
     """Post-norm transformer block."""
 
-    def __init__(self, preset: StudentPreset, dropout: float) -> None:
+    def __init__(self, preset: TransformerPreset, dropout: float) -> None:
         super().__init__()
         self.num_heads = preset.num_heads
         self.rate = dropout
@@ -154,7 +154,7 @@ class SingleStream(nn.Module):
 
     def __init__(
         self,
-        preset: StudentPreset,
+        preset: TransformerPreset,
         region_width: int,
         dropout: float,
         *,

@@ -91,10 +91,10 @@ def bundled_trunk() -> Trunk:
 
 
 def open_clip_trunk(config: StudentConfig) -> Trunk:
-    """The visual tower of `student.trunk_model` with the weights of `student.trunk_checkpoint`.
+    """The visual tower of `student.trunk_model` with the weights of `student.trunk_checkpoint`; fresh without one.
 
     Raises:
-        CheckpointError: no such model, no checkpoint, or one of another model.
+        CheckpointError: no such model, or a checkpoint of another one.
     """
     declare_missing_ops()
     import open_clip
@@ -102,16 +102,12 @@ def open_clip_trunk(config: StudentConfig) -> Trunk:
     name = config.trunk_model
     if name not in open_clip.list_models():
         raise CheckpointError(f"student.trunk_model: found {name!r}; wanted a name of open_clip.list_models()")
-    if config.trunk_checkpoint is None:
-        raise CheckpointError(
-            f"student.trunk_checkpoint: {config.preset} has no weights for {name}; give the local path of its "
-            "open_clip checkpoint (.pt or .safetensors)"
-        )
     with weights_follow():
         model = open_clip.create_model(name, load_weights=False, pretrained_text=False)
-    place = f"student.trunk_checkpoint: {config.trunk_checkpoint} cannot be loaded into {name}"
-    with parsing(place, "give this model's own weights", CheckpointError):
-        load_checkpoint(model, Path(config.trunk_checkpoint).expanduser())
+    if config.trunk_checkpoint is not None:
+        place = f"student.trunk_checkpoint: {config.trunk_checkpoint} cannot be loaded into {name}"
+        with parsing(place, "give this model's own weights", CheckpointError):
+            load_checkpoint(model, Path(config.trunk_checkpoint).expanduser())
     pictures = open_clip.get_model_preprocess_cfg(model)
     size = model.visual.image_size
     return Trunk(
@@ -120,3 +116,12 @@ def open_clip_trunk(config: StudentConfig) -> Trunk:
         std=pictures["std"],
         size=size[0] if isinstance(size, tuple | list) else size,
     )
+
+
+def require_trunk_weights(config: StudentConfig) -> None:
+    """Raise CheckpointError where nothing says what the trunk starts from."""
+    if config.trunk_checkpoint is None:
+        raise CheckpointError(
+            f"student.trunk_checkpoint: {config.preset} has no weights for {config.trunk_model}; give the local path "
+            "of its open_clip checkpoint (.pt or .safetensors)"
+        )

@@ -13,7 +13,7 @@ from ablative.trainables.data.metrics import score
 from ablative.trainables.data.submission import written
 from ablative.trainables.job import Prediction
 from ablative.trainables.students.heads import probabilities
-from ablative.trainables.students.student import Student
+from ablative.trainables.students.student import StudentModule
 from ablative.trainables.training.devices import loaded
 from ablative.trainables.training.devices import precision
 from ablative.trainables.training.inputs import SplitInputs
@@ -30,7 +30,7 @@ class Evaluation:
 
 
 @torch.inference_mode()
-def predict(student: Student, inputs: SplitInputs, device: torch.device, optim: OptimConfig) -> np.ndarray:
+def predict(student: StudentModule, inputs: SplitInputs, device: torch.device, optim: OptimConfig) -> np.ndarray:
     """(N, K) probabilities over classes, or candidates in VCR, in the trial's precision; the mode is left as it is."""
     mode = student.training
     student.eval()
@@ -45,7 +45,7 @@ def predict(student: Student, inputs: SplitInputs, device: torch.device, optim: 
     return torch.cat(rows).numpy()[np.argsort(np.concatenate(places))]
 
 
-def evaluate(student: Student, inputs: SplitInputs, device: torch.device, optim: OptimConfig) -> Evaluation:
+def evaluate(student: StudentModule, inputs: SplitInputs, device: torch.device, optim: OptimConfig) -> Evaluation:
     """Metrics under plain names (`accuracy`, ...), and one prediction an example."""
     split = inputs.split
     probabilities_NK = predict(student, inputs, device, optim)

@@ -63,9 +63,9 @@ def train(
             f"optim.accumulation={optim.accumulation}"
         )
     steps = num_steps(optim, len(train_inputs))
-    optimizer = optimizer_of(step_module, optim)
+    optimizer = optimizer_of(step_module, optim, trunk=job.config.student.part.trunk)
     if optim.compiled:
-        step_module.student.encoder.compile_blocks()
+        step_module.student.compile_blocks()
     wrapped = DistributedDataParallel(step_module) if ranks.world > 1 else step_module
     course = Course(job, step_module, optimizer, val_inputs, steps=steps, device=device, ranks=ranks, link=link)
     first, ended = course.resume()

@@ -12,19 +12,19 @@ from ablative.trainables.config import OptimConfig
 _HEAD = "student.head."
 _POOLER = "student.head.layers.0."
 """BERT's, which a published checkpoint brings: it learns at the encoder's rate."""
-_TRUNK = "student.encoder.trunk."
 
 
-def optimizer_of(module: nn.Module, optim: OptimConfig) -> torch.optim.Optimizer:
+def optimizer_of(module: nn.Module, optim: OptimConfig, *, trunk: str = "") -> torch.optim.Optimizer:
     """AdamW with UNITER's betas, or SGD with VL-BERT's momentum; vectors (biases, norms) are not decayed.
 
-    `module` is a `TrainingStep`; its head and visual trunk learn at `lr` times their factors, all else at `lr`.
+    `module` is a `TrainingStep`; its head, and its student's parameters whose names begin with `trunk`, learn at `lr`
+    times their factors, all else at `lr`.
     """
     groups: dict[tuple[float, bool], list[nn.Parameter]] = defaultdict(list)
     groups[1.0, True], groups[1.0, False] = [], []
     for name, parameter in module.named_parameters():
         if parameter.requires_grad:
-            groups[_factor(name, optim), parameter.dim() > 1].append(parameter)
+            groups[_factor(name, trunk, optim), parameter.dim() > 1].append(parameter)
     described = [
         {"params": parameters, "weight_decay": optim.weight_decay if decayed else 0.0, "factor": factor}
         for (factor, decayed), parameters in groups.items()
@@ -40,7 +40,7 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
         group["lr"] = rate * group["factor"]
 
 
-def _factor(name: str, optim: OptimConfig) -> float:
-    if name.startswith(_TRUNK):
+def _factor(name: str, trunk: str, optim: OptimConfig) -> float:
+    if trunk and name.startswith(f"student.{trunk}"):
         return optim.trunk_lr_factor
     return optim.head_lr_factor if name.startswith(_HEAD) and not name.startswith(_POOLER) else 1.0

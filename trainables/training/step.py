@@ -19,7 +19,7 @@ from ablative.trainables.students.heads import probabilities
 from ablative.trainables.students.heads import task_loss
 from ablative.trainables.students.heads import task_losses
 from ablative.trainables.students.single_stream import StudentBatch
-from ablative.trainables.students.student import Student
+from ablative.trainables.students.student import StudentModule
 from ablative.trainables.students.student import StudentStates
 from ablative.trainables.training.adversarial import adversarial_loss
 from ablative.trainables.training.inputs import Batch
@@ -28,7 +28,9 @@ from ablative.trainables.training.inputs import Batch
 class TrainingStep(nn.Module):
     """Student and objective; the student alone is kept afterwards."""
 
-    def __init__(self, task: str, student: Student, objective: Objective, *, optim: OptimConfig | None = None) -> None:
+    def __init__(
+        self, task: str, student: StudentModule, objective: Objective, *, optim: OptimConfig | None = None
+    ) -> None:
         """`optim`: of it the label smoothing and the adversarial training are the loss's."""
         super().__init__()
         self.task = task

@@ -7,11 +7,13 @@ from typing import Any
 
 import torch
 
-from ablative.trainables.students.presets import StudentPreset
+from ablative.trainables.students.transformer_preset import TransformerPreset
 
 WORDS = 120
 REGION_WIDTH = 20
-SMALL = StudentPreset(num_layers=2, width=32, num_heads=4, hidden=64, frozen_words=False, max_tokens=12)
+SMALL = TransformerPreset(
+    description="small", num_layers=2, width=32, num_heads=4, hidden=64, frozen_words=False, longest_text=12
+)
 
 
 def bert_model(words: int = WORDS) -> Any:

@@ -13,11 +13,11 @@ from ablative.orchestrator.commands.cli import ablate
 from ablative.trainables.config import StudentConfig
 from ablative.trainables.students.checkpoint import CheckpointError
 from ablative.trainables.students.checkpoint import read_tensors
+from ablative.trainables.students.kinds.uniter import UNITER_PRESETS
 from ablative.trainables.students.loading import LoadReport
 from ablative.trainables.students.loading import load_student
-from ablative.trainables.students.presets import PRESETS
 from ablative.trainables.students.single_stream import StudentBatch
-from ablative.trainables.students.student import Student
+from ablative.trainables.students.student import StudentModule
 from ablative.trainables.students.student import build_student
 from ablative.trainables.students.student import empty_student
 from tests.torch_cpu.students.published_files import REGION_WIDTH
@@ -35,7 +35,7 @@ torch.set_num_threads(1)
 @pytest.fixture
 def vocabulary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A vocabulary of the small checkpoints' size; the preset uniter_base is small meanwhile."""
-    monkeypatch.setitem(PRESETS, "uniter_base", SMALL)
+    monkeypatch.setitem(UNITER_PRESETS, "uniter_base", SMALL)
     return vocabulary_file(tmp_path / "vocab.txt", ["cat", "dog", "Cat", "##s"])
 
 
@@ -43,10 +43,10 @@ def config(vocabulary: str, init: Path | str = "scratch") -> StudentConfig:
     return StudentConfig(preset="uniter_base", vocabulary=vocabulary, init=str(init), dropout=0.0)
 
 
-def loaded(path: Path, vocabulary: str) -> tuple[Student, LoadReport]:
+def loaded(path: Path, vocabulary: str) -> tuple[StudentModule, LoadReport]:
     torch.manual_seed(0)
     student = empty_student(config(vocabulary), task="vqa", num_classes=3, region_width=REGION_WIDTH)
-    return student.eval(), load_student(student, "uniter_base", str(path))
+    return student.eval(), load_student(student, path, "uniter_base")
 
 
 def saved(tensors: object, path: Path) -> Path:

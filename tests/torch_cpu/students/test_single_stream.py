@@ -13,14 +13,14 @@ from ablative.trainables.config import StudentConfig
 from ablative.trainables.errors import MissingData
 from ablative.trainables.students.checkpoint import CheckpointError
 from ablative.trainables.students.checkpoint import save_encoder
+from ablative.trainables.students.kinds.uniter import UNITER_PRESETS
 from ablative.trainables.students.loading import load_student
-from ablative.trainables.students.presets import PRESETS
 from ablative.trainables.students.single_stream import SingleStream
 from ablative.trainables.students.single_stream import StudentBatch
 from ablative.trainables.students.student import build_student
 
 REGION_WIDTH = 24
-TINY = PRESETS["uniter_tiny"]
+TINY = UNITER_PRESETS["uniter_tiny"]
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,7 @@ def test_a_checkpoint_brings_the_encoder_back(encoder: SingleStream, tmp_path: P
     path = tmp_path / "encoder.safetensors"
     save_encoder(encoder, path, {"preset": "uniter_tiny"})
     other = SingleStream(TINY, REGION_WIDTH, 0.0).eval()
-    load_student(nn.ModuleDict({"encoder": other}), "uniter_tiny", str(path))
+    load_student(nn.ModuleDict({"encoder": other}), path, "uniter_tiny")
 
     for name, value in encoder.state_dict().items():
         torch.testing.assert_close(other.state_dict()[name], value, atol=1e-3, rtol=1e-3)
@@ -101,7 +101,7 @@ def test_a_checkpoint_of_another_shape_is_refused_by_name(tmp_path: Path) -> Non
     student = nn.ModuleDict({"encoder": SingleStream(TINY, REGION_WIDTH, 0.0)})
 
     with pytest.raises(CheckpointError, match=r"other\.safetensors.*uniter_tiny.*1 tensors differ.*region_embedding"):
-        load_student(student, "uniter_tiny", str(path))
+        load_student(student, path, "uniter_tiny")
 
 
 def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
     path.write_text("not tensors")
 
     with pytest.raises(CheckpointError, match="cannot be read as weights alone: SafetensorError"):
-        load_student(nn.ModuleDict({"encoder": SingleStream(TINY, REGION_WIDTH, 0.0)}), "uniter_tiny", str(path))
+        load_student(nn.ModuleDict({"encoder": SingleStream(TINY, REGION_WIDTH, 0.0)}), path, "uniter_tiny")
 
 
 def test_a_preset_without_a_shipped_checkpoint_says_what_to_do() -> None:
@@ -121,7 +121,7 @@ def test_a_preset_without_a_shipped_checkpoint_says_what_to_do() -> None:
 
 def test_the_base_preset_has_uniters_size() -> None:
     with torch.device("meta"):
-        base = SingleStream(PRESETS["uniter_base"], 2048, 0.1)
+        base = SingleStream(UNITER_PRESETS["uniter_base"], 2048, 0.1)
     blocks = sum(parameter.numel() for parameter in base.blocks.parameters())
 
     assert blocks == 12 * (4 * (768 * 768 + 768) + 2 * 768 * 3072 + 3072 + 768 + 4 * 768)

@@ -16,13 +16,13 @@ from ablative.trainables.config import TrialConfig
 from ablative.trainables.config import canonical
 from ablative.trainables.distillation.objective import Objective
 from ablative.trainables.students.checkpoint import CheckpointError
+from ablative.trainables.students.kinds.clip_vil import CLIP_VIL_PRESETS
+from ablative.trainables.students.kinds.uniter import UNITER_PRESETS
 from ablative.trainables.students.patches import PATCH_SIZE
 from ablative.trainables.students.patches import RawPatches
 from ablative.trainables.students.patches import region_means
-from ablative.trainables.students.presets import PRESETS
-from ablative.trainables.students.presets import sees_pictures
 from ablative.trainables.students.single_stream import StudentBatch
-from ablative.trainables.students.student import Student
+from ablative.trainables.students.student import StudentModule
 from ablative.trainables.students.student import build_student
 from ablative.trainables.torchvision_ops import declare_missing_ops
 from ablative.trainables.training.optimizer import optimizer_of
@@ -36,7 +36,7 @@ REGION_WIDTH = 1280
 BOXES = np.array([[0.0, 0.0, 1.0, 1.0], [0.1, 0.2, 0.55, 0.9], [0.5, 0.5, 0.52, 0.51]])
 
 
-def student(**fields: object) -> Student:
+def student(**fields: object) -> StudentModule:
     torch.manual_seed(0)
     config = StudentConfig.model_validate({"dropout": 0.0, **fields})
     return build_student(config, task="snli_ve", num_classes=3, region_width=REGION_WIDTH).eval()
@@ -144,8 +144,12 @@ def test_only_students_that_look_need_pixels_and_only_theirs_have_trunk_fields()
             {"student": {"preset": preset, "trunk_model": "ViT-B-32", **fields}, "optim": {"trunk_lr_factor": 0.5}}
         )
 
-    assert [sees_pictures(config(name).student) for name in PRESETS] == [name.startswith("clip") for name in PRESETS]
-    assert sees_pictures(config("uniter_tiny", visual_input="patches").student)
+    def looks(found: TrialConfig) -> bool:
+        return found.student.part.reads_pixels(found.student)
+
+    assert all(looks(config(name)) for name in CLIP_VIL_PRESETS)
+    assert not any(looks(config(name)) for name in UNITER_PRESETS)
+    assert looks(config("uniter_tiny", visual_input="patches"))
     assert canonical(config("uniter_base")) == canonical(TrialConfig(student=StudentConfig(preset="uniter_base")))
     assert canonical(config("clip_vil_base")) == config("clip_vil_base")
     tiny = canonical(config("clip_vil_tiny"))
@@ -179,7 +183,7 @@ def trunk_files(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
 
 @pytest.fixture
 def small_clip_vil(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(PRESETS, "clip_vil_base", dataclasses.replace(SMALL, trunk="open_clip"))
+    monkeypatch.setitem(CLIP_VIL_PRESETS, "clip_vil_base", dataclasses.replace(SMALL, trunk="open_clip"))
 
 
 @pytest.mark.slow
@@ -191,7 +195,7 @@ def test_a_trunk_of_open_clip_learns_at_its_own_rate(
     step = TrainingStep(
         "snli_ve", built, Objective(TrialConfig().distillation, built.width, 1, num_examples=2, seed=0)
     )
-    optimizer = optimizer_of(step, OptimConfig(trunk_lr_factor=0.5, head_lr_factor=3.0))
+    optimizer = optimizer_of(step, OptimConfig(trunk_lr_factor=0.5, head_lr_factor=3.0), trunk="encoder.trunk.")
     before = {name: value.clone() for name, value in built.encoder.trunk.named_parameters()}
     statistics = {name: value.clone() for name, value in built.encoder.trunk.named_buffers()}
     targets, losses = torch.eye(3)[[0, 2]], []

@@ -12,7 +12,7 @@ from ablative.trainables.config import OptimConfig
 from ablative.trainables.config import StudentConfig
 from ablative.trainables.data.load import load_split
 from ablative.trainables.students.heads import probabilities
-from ablative.trainables.students.student import Student
+from ablative.trainables.students.student import StudentModule
 from ablative.trainables.students.student import build_student
 from ablative.trainables.training.evaluation import predict
 from ablative.trainables.training.inputs import SplitInputs
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 CPU = torch.device("cpu")
 
 
-def parts(task: str, cache: Path, shown: str = "both") -> tuple[SplitInputs, Student]:
+def parts(task: str, cache: Path, shown: str = "both") -> tuple[SplitInputs, StudentModule]:
     split = load_split(task, "mini_smoke", "val", cache)
     inputs = SplitInputs(split, open_regions(cache, split.image_folder), max_tokens=64, shown=shown)
     torch.manual_seed(3)

@@ -19,7 +19,7 @@ from ablative.trainables.distillation.objective import Objective
 from ablative.trainables.job import Alone
 from ablative.trainables.job import TrialJob
 from ablative.trainables.students.heads import task_loss
-from ablative.trainables.students.presets import PRESETS
+from ablative.trainables.students.kinds.uniter import UNITER_PRESETS
 from ablative.trainables.students.student import build_student
 from ablative.trainables.training.adversarial import adversarial_loss
 from ablative.trainables.training.adversarial import symmetric_divergence
@@ -43,7 +43,7 @@ def made(task: str, cache: Path, optim: OptimConfig | None = None, count: int = 
     inputs = SplitInputs(
         split,
         open_regions(cache, split.image_folder),
-        max_tokens=PRESETS[config.student.preset].max_tokens,
+        max_tokens=UNITER_PRESETS[config.student.preset].longest_text,
         shown="both",
     )
     torch.manual_seed(0)
