@@ -67,18 +67,18 @@ def random_targets(size: int) -> TeacherTargets:
     """What a teacher might have said of the batch."""
     draw = torch.Generator().manual_seed(1)
     return TeacherTargets(
-        indices_B=torch.arange(size),
-        image_BT=torch.randn(size, TEACHER_WIDTH, generator=draw),
-        text_BT=torch.randn(size, TEACHER_WIDTH, generator=draw),
-        logit_scale=100.0,
-        words_BNT=torch.randn(size, NUM_WORDS, TEACHER_WIDTH, generator=draw),
-        prior_BN=torch.randn(size, NUM_WORDS, generator=draw),
-        visual_BN=torch.rand(size, NUM_WORDS, generator=draw),
-        word_mask_BN=torch.ones(size, NUM_WORDS, dtype=torch.bool),
-        probabilities_BK=torch.zeros(size, 0),
-        confidence_B=torch.full((size,), 0.5),
-        cross_entropy_B=torch.full((size,), 0.7),
-        correct_B=torch.ones(size, dtype=torch.bool),
+        index=torch.arange(size),
+        image=torch.randn(size, TEACHER_WIDTH, generator=draw),
+        text=torch.randn(size, TEACHER_WIDTH, generator=draw),
+        scale=100.0,
+        words=torch.randn(size, NUM_WORDS, TEACHER_WIDTH, generator=draw),
+        prior=torch.randn(size, NUM_WORDS, generator=draw),
+        visual=torch.rand(size, NUM_WORDS, generator=draw),
+        word_mask=torch.ones(size, NUM_WORDS, dtype=torch.bool),
+        probabilities=torch.zeros(size, 0),
+        confidence=torch.full((size,), 0.5),
+        cross_entropy=torch.full((size,), 0.7),
+        correct=torch.ones(size, dtype=torch.bool),
     )
 
 

@@ -142,16 +142,16 @@ def made_targets(shape: Shape, rng: np.random.Generator, *, num_words: int) -> T
         return torch.nn.functional.normalize(torch.randn(*size, T, generator=generator), dim=-1)
 
     return TeacherTargets(
-        indices_B=torch.arange(B),
-        logit_scale=10.0,
-        image_BT=unit(B),
-        text_BT=unit(B),
-        words_BNT=unit(B, num_words).half(),
-        prior_BN=torch.randn(B, num_words, generator=generator),
-        visual_BN=torch.zeros(B, num_words),
-        probabilities_BK=torch.zeros(B, 0),
-        word_mask_BN=torch.ones(B, num_words, dtype=torch.bool),
-        confidence_B=torch.rand(B, generator=generator),
-        cross_entropy_B=torch.rand(B, generator=generator),
-        correct_B=torch.ones(B, dtype=torch.bool),
+        index=torch.arange(B),
+        scale=10.0,
+        image=unit(B),
+        text=unit(B),
+        words=unit(B, num_words).half(),
+        prior=torch.randn(B, num_words, generator=generator),
+        visual=torch.zeros(B, num_words),
+        probabilities=torch.zeros(B, 0),
+        word_mask=torch.ones(B, num_words, dtype=torch.bool),
+        confidence=torch.rand(B, generator=generator),
+        cross_entropy=torch.rand(B, generator=generator),
+        correct=torch.ones(B, dtype=torch.bool),
     )

@@ -99,9 +99,9 @@ def live(inputs: SplitInputs, table: TargetTable, folder: Path) -> TargetsOf:
         words = torch.nn.utils.rnn.pad_sequence(teacher.word_features(texts), batch_first=True)
         return replace(
             cached,
-            image_BT=teacher.encode_images([picture] * len(indices)),
-            text_BT=teacher.encode_texts(texts),
-            words_BNT=words,
+            image=teacher.encode_images([picture] * len(indices)),
+            text=teacher.encode_texts(texts),
+            words=words,
         )
 
     return targets_of

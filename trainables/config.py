@@ -13,12 +13,12 @@ from typing import Literal
 
 from pydantic import Field
 
-from ablative.trainables.distillation.config import AdaptationConfig as AdaptationConfig
+from ablative.trainables.distillation.canonical import canonical_distillation
 from ablative.trainables.distillation.config import DistillationConfig as DistillationConfig
-from ablative.trainables.distillation.config import SelectionConfig as SelectionConfig
 from ablative.trainables.distillation.config import TermWeights as TermWeights
-from ablative.trainables.distillation.config import WeightingConfig as WeightingConfig
-from ablative.trainables.distillation.config import canonical_distillation
+from ablative.trainables.distillation.settings import AdaptationConfig as AdaptationConfig
+from ablative.trainables.distillation.settings import SelectionConfig as SelectionConfig
+from ablative.trainables.distillation.settings import WeightingConfig as WeightingConfig
 from ablative.trainables.frozen import Frozen
 from ablative.trainables.frozen import Rate
 from ablative.trainables.frozen import Text

@@ -6,13 +6,12 @@ from pathlib import Path
 
 from ablative.trainables.config import DistillationConfig
 from ablative.trainables.config import TaskConfig
-from ablative.trainables.config import TermWeights
 from ablative.trainables.config import TrialConfig
 
 
 def configs(data: str) -> list[TrialConfig]:
     """Return one configuration a task whose trials read all that the benchmark has, teacher features included."""
-    everything = DistillationConfig(terms=TermWeights(image=1.0, text=1.0, tokens=1.0))
+    everything = DistillationConfig.model_validate({"terms": {"image": 1.0, "text": 1.0, "tokens": 1.0}})
     return [
         TrialConfig(task=TaskConfig(name=task, data=data), distillation=everything)
         for task in ("snli_ve", "vqa", "vcr")

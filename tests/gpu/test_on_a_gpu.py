@@ -62,7 +62,7 @@ def step_on(device: str, config: dict[str, Any]) -> tuple[dict[str, float], dict
     batch = replace(batch, inputs=in_doubles(batch.inputs), targets_BK=batch.targets_BK.double())
     where = torch.device(device)
     told = replace(
-        random_targets(SIZE), probabilities_BK=torch.rand(SIZE, 3, generator=torch.Generator().manual_seed(2))
+        random_targets(SIZE), probabilities=torch.rand(SIZE, 3, generator=torch.Generator().manual_seed(2))
     )
     targets = to_device(in_doubles(told), where) if config else None
     loss, parts = module(to_device(batch, where), targets, 0.25)
@@ -142,7 +142,7 @@ def test_a_compiled_step_has_the_losses_of_an_eager_one_as_the_trial_goes_on(con
         optimizer, found = optimizer_of(module, OptimConfig()), []
         for number in range(4):
             probabilities = torch.rand(SIZE, 3, generator=torch.Generator().manual_seed(number))
-            told = replace(random_targets(SIZE), probabilities_BK=probabilities)
+            told = replace(random_targets(SIZE), probabilities=probabilities)
             parts = [(to_device(random_batch(SIZE), device), to_device(told, device))]
             named, norm = take_step(module, optimizer, parts, progress=number / 4, optim=OptimConfig())
             found += [named["loss"], norm]

@@ -59,9 +59,9 @@ class StudentContrast(nn.Module):
 
     def forward(self, student: StudentOutputs, targets: TeacherTargets, matched_B: Tensor) -> Tensor:
         """Return the mean over matched rows, a scalar; 0 in a batch without any. Unmatched rows are keys only."""
-        image_BT, text_BT = targets.image_BT.detach(), targets.text_BT.detach()
+        image_BT, text_BT = targets.image.detach(), targets.text.detach()
         images, texts = alike(image_BT), alike(text_BT)
-        image_B = info_nce(self.image(student.h_image), text_BT, SCALE, texts | (images & matched_B))
-        text_B = info_nce(self.text(student.h_cls), image_BT, SCALE, images | (texts & matched_B))
+        image_B = info_nce(self.image(student.image), text_BT, SCALE, texts | (images & matched_B))
+        text_B = info_nce(self.text(student.cls), image_BT, SCALE, images | (texts & matched_B))
         chosen_B = matched_B.to(image_B.dtype)
         return (chosen_B * (image_B + text_B) / 2).sum() / chosen_B.sum().clamp_min(1)

@@ -9,21 +9,22 @@ Dimensions: B batch.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 from torch import nn
 
-from ablative.trainables.config import DistillationConfig
+from ablative.trainables.distillation.built import build_terms
+from ablative.trainables.distillation.config import Distillation
 from ablative.trainables.distillation.contrast import StudentContrast
 from ablative.trainables.distillation.outputs import StudentOutputs
 from ablative.trainables.distillation.outputs import TeacherTargets
-from ablative.trainables.distillation.projection import stream
-from ablative.trainables.distillation.schedule import multiplier
-from ablative.trainables.distillation.term import Term
-from ablative.trainables.distillation.term import TermSizes
-from ablative.trainables.distillation.terms import TERMS
+from ablative.trainables.distillation.schedules import multiplier
 from ablative.trainables.distillation.weighting import example_weights
 from ablative.trainables.distillation.weighting import task_weights
+from ablative.trainables.parts.term import TermSizes
 
 
 class Objective(nn.Module):
@@ -34,7 +35,7 @@ class Objective(nn.Module):
     """
 
     def __init__(
-        self, config: DistillationConfig, student_width: int, teacher_width: int, *, num_examples: int, seed: int
+        self, config: Distillation, student_width: int, teacher_width: int, *, num_examples: int, seed: int
     ) -> None:
         """`num_examples`: of the training subset."""
         super().__init__()
@@ -43,7 +44,7 @@ class Objective(nn.Module):
         self.weighting = config.weighting
         sizes = TermSizes(student_width=student_width, teacher_width=teacher_width, num_examples=num_examples)
         self.terms = build_terms(config, sizes, seed)
-        self.projections = nn.ModuleDict({term.name: term.projection for term in self.terms})
+        self.projections = nn.ModuleDict({term.name: term.module for term in self.terms})
         self.adaptation_share = 0.0
         if self.distils and config.adaptation.of == "student":
             self.adaptation_share = config.adaptation.share
@@ -52,12 +53,12 @@ class Objective(nn.Module):
     @property
     def weighs_task(self) -> bool:
         """Whether the task loss is wanted example by example."""
-        return self.weighting.task != "none"
+        return self.weighting.weighs_task
 
     @property
     def generators(self) -> dict[str, torch.Generator]:
         """What terms draw from during training, by the term's name."""
-        return {term.name: term.generator for term in self.terms if term.draws}
+        return {term.name: term.generator for term in self.terms if term.part.draws}
 
     def forward(
         self,
@@ -81,14 +82,14 @@ class Objective(nn.Module):
         if targets is None:
             raise ValueError(f"distillation: {self._names()} need teacher targets, found None")
         if self.weighs_task:
-            task_loss = (task_weights(targets, student_confidence_B) * task_loss).mean()
+            task_loss = (task_weights(self.weighting, targets, student_confidence_B) * task_loss).mean()
         distillation, parts = self._distillation(student, targets, progress, student_confidence_B)
         if not self.adaptation_share:
             return task_loss + distillation, parts
         # Workers wait for a gradient of every parameter, be it zero, in each stage.
         if progress >= self.adaptation_share:
             return task_loss + distillation + 0.0 * sum(p.sum() for p in self.contrast.parameters()), parts
-        everyone_B = torch.ones(len(targets.image_BT), dtype=torch.bool, device=targets.image_BT.device)
+        everyone_B = torch.ones(len(targets.image), dtype=torch.bool, device=targets.image.device)
         contrast = self.contrast(student, targets, everyone_B if matched_B is None else matched_B)
         return contrast + distillation + 0.0 * task_loss, parts
 
@@ -101,14 +102,15 @@ class Objective(nn.Module):
         strength_B = example_weights(self.weighting, targets, student_confidence_B)
         summed_B = torch.stack([weight * value_B for weight, value_B in values.values()]).sum(0)
         distillation = multiplier(self.weighting.schedule, progress) * (strength_B * summed_B).mean()
+        # A NaN whose gradient is finite would pass unseen, or be seen by one worker alone: gradients are averaged.
+        distillation = distillation * torch.where(distillation.detach().isfinite(), 1.0, torch.nan)
         return distillation, {name: value_B.detach().mean() for name, (_, value_B) in values.items()}
+
+    def not_finite(self, parts: Mapping[str, float]) -> list[str]:
+        """Return one phrase for each of the parts of a loss, by name, that is NaN or infinite; a term with its place."""
+        places = {term.name: f"term {term.name} ({term.part.defined_at})" for term in self.terms}
+        return [f"{places.get(name, name)} is {value}" for name, value in parts.items() if not math.isfinite(value)]
 
     def _names(self) -> str:
         weighted = ["weighting.task"] if self.weighs_task else []
         return ", ".join([*(f"terms.{term.name}" for term in self.terms), *weighted])
-
-
-def build_terms(config: DistillationConfig, sizes: TermSizes, seed: int) -> list[Term]:
-    """Return the terms whose weight is above 0."""
-    kinds = [kind for kind in TERMS if getattr(config.terms, kind.name) > 0]
-    return [kind.build(config, sizes, stream(seed, kind.name)) for kind in kinds]

@@ -45,4 +45,4 @@ class Sides(nn.Module):
 
     def forward(self, student: StudentOutputs) -> tuple[Tensor, Tensor]:
         """Return (B, T) image sides and (B, T) text sides, of any length."""
-        return self.image(student.h_image), self.text(student.h_cls)
+        return self.image(student.image), self.text(student.cls)

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ablative.trainables.config import SelectionConfig
 from ablative.trainables.distillation.distance import unit_length
+from ablative.trainables.distillation.scores import SCORES
+from ablative.trainables.distillation.settings import SelectionConfig
 
 LEAST_DEVIATION = 1e-6
 """Relevances that differ by less than this are taken as equal, so that rounding noise is not blown up."""
@@ -29,7 +30,7 @@ class Relevance:
     semantic_BN: Tensor
     """Cosine with the sentence."""
     known_BN: Tensor
-    """By the scores `leave_one_out`, `keyword` or `content`."""
+    """By a score of whole texts (`scores.Score.of_texts`)."""
     mask_BN: Tensor
     """bool, true at words."""
 
@@ -59,19 +60,14 @@ def standardise(relevance_BN: Tensor, mask_BN: Tensor) -> Tensor:
 def prior_logits(selection: SelectionConfig, relevance: Relevance) -> Tensor:
     """Return (B, N) the logits whose softmax over the words is the prior p_i.
 
-    logits_i = (a z(r_i^visual) + (1 - a) z(r_i^semantic)) / tau, z standardised within the example; a is 1 for the
-    score `visual`, 0 for `semantic`, `visual_share` for `visual_semantic`. `random` and `all` have a flat prior;
-    `leave_one_out`, `keyword` and `content` are z(r_i) / tau of the known relevance.
+    logits_i = z(r_i) / tau of the score's relevance r, z standardised within the example; of `visual_semantic`
+    (a z(r_i^visual) + (1 - a) z(r_i^semantic)) / tau with a = `visual_share`. A score without relevance has a flat
+    prior.
     """
-    mask_BN = relevance.mask_BN
-    if selection.score in ("random", "all"):
-        return torch.zeros(mask_BN.shape)
-    if selection.score in ("leave_one_out", "keyword", "content"):
-        return standardise(relevance.known_BN, mask_BN) / selection.temperature
-    share = {"visual": 1.0, "semantic": 0.0, "visual_semantic": selection.visual_share}[selection.score]
-    visual_BN = standardise(relevance.visual_BN, mask_BN)
-    semantic_BN = standardise(relevance.semantic_BN, mask_BN)
-    return (share * visual_BN + (1 - share) * semantic_BN) / selection.temperature
+    relevance_of = SCORES[selection.score].relevance
+    if relevance_of is None:
+        return torch.zeros(relevance.mask_BN.shape)
+    return relevance_of(relevance, selection) / selection.temperature
 
 
 def _keep(values_BN: Tensor, mask_BN: Tensor) -> Tensor:

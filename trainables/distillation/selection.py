@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ablative.trainables.config import SelectionConfig
 from ablative.trainables.distillation.outputs import TeacherTargets
+from ablative.trainables.distillation.scores import SCORES
+from ablative.trainables.distillation.settings import SelectionConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +41,7 @@ def num_selected(mask_BN: Tensor, ratio: float, count: int = 0) -> Tensor:
 
 def most_selected(selection: SelectionConfig, num_words: int) -> int:
     """Return the greatest k of texts of at most `num_words` words, without waiting for a device."""
-    if selection.score == "all":
+    if SCORES[selection.score].every:
         return num_words
     return min(num_words, selection.count or max(1, round(selection.ratio * num_words)))
 
@@ -71,8 +72,8 @@ def softmax_over(logits_BN: Tensor, chosen_BN: Tensor) -> Tensor:
 
 @torch.no_grad()
 def select(selection: SelectionConfig, targets: TeacherTargets, generator: torch.Generator) -> Selection:
-    """Select words by their prior; only `random` and `sampled` draw from the generator."""
-    mask_BN, logits_BN = targets.word_mask_BN, targets.prior_BN
+    """Select words by their prior; only a flat prior and `sampled` draw from the generator."""
+    mask_BN, logits_BN = targets.word_mask, targets.prior
     chosen_BN = _chosen(selection, logits_BN, mask_BN, generator)
     flat = selection.weights == "uniform"
     weights_BN = softmax_over(torch.zeros_like(logits_BN) if flat else logits_BN, chosen_BN)
@@ -80,10 +81,11 @@ def select(selection: SelectionConfig, targets: TeacherTargets, generator: torch
 
 
 def _chosen(selection: SelectionConfig, logits_BN: Tensor, mask_BN: Tensor, generator: torch.Generator) -> Tensor:
-    if selection.score == "all":
+    score = SCORES[selection.score]
+    if score.every:
         return mask_BN
     k_B = num_selected(mask_BN, selection.ratio, selection.count)
-    if selection.score == "random" or selection.draw == "sampled":
+    if score.relevance is None or selection.draw == "sampled":
         return sample(logits_BN, mask_BN, k_B, generator)
     return top_k(logits_BN, mask_BN, k_B)
 

@@ -48,7 +48,7 @@ class TrainingStep(nn.Module):
         outputs, confidence_B = None, None
         if self.objective.distils:
             outputs = distilled_outputs(
-                self.task, states, batch, num_words=targets.word_mask_BN.shape[1] if targets else 1
+                self.task, states, batch, num_words=targets.word_mask.shape[1] if targets else 1
             )
             with torch.no_grad():
                 num_candidates = len(batch.words) // len(batch.indices)
@@ -95,11 +95,11 @@ def distilled_outputs(task: str, states: StudentStates, batch: Batch, *, num_wor
         rows_B = rows_B + batch.targets_BK.argmax(dim=-1)
         text_BLS, regions_BRS, words_BL = text_BLS[rows_B], regions_BRS[rows_B], words_BL[rows_B]
     return StudentOutputs(
-        h_cls=text_BLS[:, 0],
-        h_image=regions_BRS[:, 0],
-        h_words=word_states(text_BLS, words_BL, num_words),
-        logits_BK=log_odds(task, states.logits, num_candidates),
-        truth_BK=batch.targets_BK,
+        cls=text_BLS[:, 0],
+        image=regions_BRS[:, 0],
+        words=word_states(text_BLS, words_BL, num_words),
+        logits=log_odds(task, states.logits, num_candidates),
+        truth=batch.targets_BK,
     )
 
 

@@ -14,8 +14,6 @@ import torch
 
 from ablative.trainables.config import DistillationConfig
 from ablative.trainables.data.examples import TaskSplit
-from ablative.trainables.data.keywords import content_scores
-from ablative.trainables.data.keywords import keyword_scores
 from ablative.trainables.distillation.outputs import TeacherTargets
 from ablative.trainables.distillation.relevance import Relevance
 from ablative.trainables.distillation.relevance import cosine_relevance
@@ -57,7 +55,7 @@ class TargetTable:
         self.needs_words = config.reads_words
         if self.needs_words:
             self.counts_N = np.array([len(words_of(text)) for text in texts])
-            self.words = features.words(texts, config.selection.features) if config.terms.tokens > 0 else None
+            self.words = features.words(texts, config.selection.features) if "teacher.words" in config.reads else None
             self.prior_V, self.visual_V = self._relevance(texts, features, config)
             self.starts_N = np.cumsum(self.counts_N) - self.counts_N
 
@@ -75,20 +73,20 @@ class TargetTable:
             )
             words = words if self.words is None else _of_words(self.words, rows, wanted)
         return TeacherTargets(
-            indices_B=torch.from_numpy(np.asarray(indices, dtype=np.int64)),
-            image_BT=_tensor(self.images_NT[rows]),
-            text_BT=_tensor(self.texts_NT[rows]),
-            logit_scale=self.logit_scale,
-            words_BNT=words,
-            prior_BN=prior,
-            visual_BN=visual,
-            word_mask_BN=mask,
-            probabilities_BK=torch.zeros(len(rows), 0)
+            index=torch.from_numpy(np.asarray(indices, dtype=np.int64)),
+            image=_tensor(self.images_NT[rows]),
+            text=_tensor(self.texts_NT[rows]),
+            scale=self.logit_scale,
+            words=words,
+            prior=prior,
+            visual=visual,
+            word_mask=mask,
+            probabilities=torch.zeros(len(rows), 0)
             if self.probabilities_NK is None
             else _tensor(self.probabilities_NK[rows]),
-            confidence_B=_tensor(self.probability_N[rows]),
-            cross_entropy_B=_tensor(self.cross_entropy_N[rows]),
-            correct_B=torch.from_numpy(self.correct_N[rows]),
+            confidence=_tensor(self.probability_N[rows]),
+            cross_entropy=_tensor(self.cross_entropy_N[rows]),
+            correct=torch.from_numpy(self.correct_N[rows]),
         )
 
     def _relevance(
@@ -96,7 +94,8 @@ class TargetTable:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """(V + 1,) prior logits and cosines with the image, of the words of all examples one after the other."""
         isolated = features.words(texts, "isolated") if config.reads_cosines else None
-        known = _known_relevance(texts, features, config)
+        score = config.score
+        known = score.of_texts(texts, features) if score is not None and score.of_texts is not None else None
         priors, visuals = [], []
         for start in range(0, len(texts), BLOCK):
             rows, wanted = self.rows[start : start + BLOCK], self.counts_N[start : start + BLOCK]
@@ -113,17 +112,6 @@ class TargetTable:
             visuals.append(visual_BW[mask_BW])
         nothing = torch.zeros(1)  # what padding points at
         return torch.cat([*priors, nothing]), torch.cat([*visuals, nothing])
-
-
-def _known_relevance(
-    texts: Sequence[str], features: TeacherFeatures, config: DistillationConfig
-) -> list[np.ndarray] | None:
-    """Return (W,) for each text the relevance of its words where training need not compute it, else None."""
-    if config.reads_left_out:
-        return features.changes_without(texts)
-    if not config.reads_texts:
-        return None
-    return keyword_scores(texts) if config.selection.score == "keyword" else content_scores(texts)
 
 
 def _of_words(features: Sequence[np.ndarray], rows: np.ndarray, wanted: np.ndarray) -> torch.Tensor:

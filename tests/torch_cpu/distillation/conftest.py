@@ -21,11 +21,11 @@ def make_student():
             return torch.randn(*shape, STUDENT_WIDTH, dtype=torch.float64, generator=draw).requires_grad_()
 
         return StudentOutputs(
-            h_cls=states(batch),
-            h_image=states(batch),
-            h_words=states(batch, words),
-            logits_BK=torch.randn(batch, 3, dtype=torch.float64, generator=draw).requires_grad_(),
-            truth_BK=torch.rand(batch, 3, dtype=torch.float64, generator=draw),
+            cls=states(batch),
+            image=states(batch),
+            words=states(batch, words),
+            logits=torch.randn(batch, 3, dtype=torch.float64, generator=draw).requires_grad_(),
+            truth=torch.rand(batch, 3, dtype=torch.float64, generator=draw),
         )
 
     return make
@@ -46,18 +46,18 @@ def make_targets():
         mask_BN = torch.arange(words) < torch.tensor(lengths).unsqueeze(-1)
         confidence_B = torch.rand(batch, dtype=torch.float64, generator=draw) * 0.9 + 0.05
         return TeacherTargets(
-            indices_B=torch.arange(batch),
-            image_BT=features(batch),
-            text_BT=features(batch),
-            logit_scale=4.0,
-            words_BNT=features(batch, words),
-            prior_BN=values(batch, words),
-            visual_BN=values(batch, words),
-            word_mask_BN=mask_BN,
-            probabilities_BK=features(batch)[:, :3].softmax(-1),
-            confidence_B=confidence_B.requires_grad_(requires_grad),
-            cross_entropy_B=-confidence_B.detach().log() * 1.3,
-            correct_B=confidence_B.detach() > 0.5,
+            index=torch.arange(batch),
+            image=features(batch),
+            text=features(batch),
+            scale=4.0,
+            words=features(batch, words),
+            prior=values(batch, words),
+            visual=values(batch, words),
+            word_mask=mask_BN,
+            probabilities=features(batch)[:, :3].softmax(-1),
+            confidence=confidence_B.requires_grad_(requires_grad),
+            cross_entropy=-confidence_B.detach().log() * 1.3,
+            correct=confidence_B.detach() > 0.5,
         )
 
     return make

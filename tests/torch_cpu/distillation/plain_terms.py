@@ -7,9 +7,9 @@ import math
 import torch
 from torch import Tensor
 
+from ablative.trainables.distillation.built import BuiltTerm
 from ablative.trainables.distillation.outputs import StudentOutputs
 from ablative.trainables.distillation.outputs import TeacherTargets
-from ablative.trainables.distillation.term import Term
 
 
 def dot(a: Tensor, b: Tensor) -> Tensor:
@@ -40,16 +40,16 @@ def divergence(teacher: list[Tensor], student: list[Tensor]) -> Tensor:
     return sum(p * torch.log(p / q) for p, q in zip(t, s, strict=True))
 
 
-def plain_logits(term: Term, student: StudentOutputs, targets: TeacherTargets) -> list[Tensor]:
-    T = term.config.logits.temperature
-    rows = zip(targets.probabilities_BK, student.logits_BK, strict=True)
+def plain_logits(term: BuiltTerm, student: StudentOutputs, targets: TeacherTargets) -> list[Tensor]:
+    T = term.options.temperature
+    rows = zip(targets.probabilities, student.logits, strict=True)
     return [T**2 * divergence([torch.log(x) / T for x in p], [z / T for z in zs]) for p, zs in rows]
 
 
-def plain_mixed_labels(term: Term, student: StudentOutputs, targets: TeacherTargets) -> list[Tensor]:
-    a = term.config.mixed_labels.share
+def plain_mixed_labels(term: BuiltTerm, student: StudentOutputs, targets: TeacherTargets) -> list[Tensor]:
+    a = term.options.share
     losses = []
-    for z_K, y_K, p_K in zip(student.logits_BK, student.truth_BK, targets.probabilities_BK, strict=True):
+    for z_K, y_K, p_K in zip(student.logits, student.truth, targets.probabilities, strict=True):
         total = torch.zeros((), dtype=torch.float64)
         for z, y, p in zip(z_K, y_K, p_K, strict=True):
             mixed, said = (1 - a) * y + a * p, 1 / (1 + math.e ** (-z))
@@ -58,42 +58,42 @@ def plain_mixed_labels(term: Term, student: StudentOutputs, targets: TeacherTarg
     return losses
 
 
-def plain_hint(term: Term, student: StudentOutputs, targets: TeacherTargets) -> list[Tensor]:
+def plain_hint(term: BuiltTerm, student: StudentOutputs, targets: TeacherTargets) -> list[Tensor]:
     def error(f: Tensor, t: Tensor) -> Tensor:
         return mean([(x - y) ** 2 for x, y in zip(f, t, strict=True)])
 
     return [
-        (error(term.projection.image(h), v) + error(term.projection.text(c), t)) / 2
-        for h, c, v, t in zip(student.h_image, student.h_cls, targets.image_BT, targets.text_BT, strict=True)
+        (error(term.module.image(h), v) + error(term.module.text(c), t)) / 2
+        for h, c, v, t in zip(student.image, student.cls, targets.image, targets.text, strict=True)
     ]
 
 
-def plain_clip_feature(term: Term, student: StudentOutputs, targets: TeacherTargets) -> list[Tensor]:
+def plain_clip_feature(term: BuiltTerm, student: StudentOutputs, targets: TeacherTargets) -> list[Tensor]:
     def error(f: Tensor, t: Tensor) -> Tensor:
         return (2 - 2 * cos(f, t)) / len(f)
 
     return [
-        error(term.projection.image(h), v) + error(term.projection.text(c), t)
-        for h, c, v, t in zip(student.h_image, student.h_cls, targets.image_BT, targets.text_BT, strict=True)
+        error(term.module.image(h), v) + error(term.module.text(c), t)
+        for h, c, v, t in zip(student.image, student.cls, targets.image, targets.text, strict=True)
     ]
 
 
-def plain_attention(term: Term, student: StudentOutputs, targets: TeacherTargets) -> list[Tensor]:
+def plain_attention(term: BuiltTerm, student: StudentOutputs, targets: TeacherTargets) -> list[Tensor]:
     losses = []
-    for b, mask in enumerate(targets.word_mask_BN.tolist()):
+    for b, mask in enumerate(targets.word_mask.tolist()):
         words = [i for i, is_word in enumerate(mask) if is_word]
         if not words:
             losses.append(torch.zeros((), dtype=torch.float64))
             continue
-        mine = [mean([x**2 for x in student.h_words[b, i]]) for i in words]
-        theirs = [targets.visual_BN[b, i] ** 2 for i in words]
+        mine = [mean([x**2 for x in student.words[b, i]]) for i in words]
+        theirs = [targets.visual[b, i] ** 2 for i in words]
         mine_long, theirs_long = length(torch.stack(mine)), length(torch.stack(theirs))
         losses.append(mean([(m / mine_long - t / theirs_long) ** 2 for m, t in zip(mine, theirs, strict=True)]))
     return losses
 
 
 def both_sides(student: StudentOutputs, targets: TeacherTargets) -> list[tuple[Tensor, Tensor]]:
-    return [(student.h_image, targets.image_BT), (student.h_cls, targets.text_BT)]
+    return [(student.image, targets.image), (student.cls, targets.text)]
 
 
 def distances(x: Tensor) -> list[list[Tensor]]:
@@ -103,7 +103,7 @@ def distances(x: Tensor) -> list[list[Tensor]]:
     return [[d / mu if len(x) > 1 else d for d in row] for row in raw]
 
 
-def plain_rkd_distance(term: Term, student: StudentOutputs, targets: TeacherTargets) -> list[Tensor]:
+def plain_rkd_distance(term: BuiltTerm, student: StudentOutputs, targets: TeacherTargets) -> list[Tensor]:
     totals = []
     for s, t in both_sides(student, targets):
         pairs = zip(distances(s), distances(t), strict=True)
@@ -115,8 +115,8 @@ def angle(x: Tensor, i: int, j: int, k: int) -> Tensor:
     return cos(x[j] - x[i], x[k] - x[i]) if i not in (j, k) else torch.zeros((), dtype=torch.float64)
 
 
-def plain_rkd_angle(term: Term, student: StudentOutputs, targets: TeacherTargets) -> list[Tensor]:
-    B = range(len(student.h_cls))
+def plain_rkd_angle(term: BuiltTerm, student: StudentOutputs, targets: TeacherTargets) -> list[Tensor]:
+    B = range(len(student.cls))
     return [
         mean(
             [
@@ -130,7 +130,7 @@ def plain_rkd_angle(term: Term, student: StudentOutputs, targets: TeacherTargets
     ]
 
 
-def plain_similarity(term: Term, student: StudentOutputs, targets: TeacherTargets) -> list[Tensor]:
+def plain_similarity(term: BuiltTerm, student: StudentOutputs, targets: TeacherTargets) -> list[Tensor]:
     def rows(x: Tensor) -> list[list[Tensor]]:
         gram = [[dot(a, b) for b in x] for a in x]
         return [[g / length(torch.stack(row)) for g in row] for row in gram]
@@ -142,9 +142,9 @@ def plain_similarity(term: Term, student: StudentOutputs, targets: TeacherTarget
     return [(a + b) / 2 for a, b in zip(*totals, strict=True)]
 
 
-def plain_clip_relational(term: Term, student: StudentOutputs, targets: TeacherTargets) -> list[Tensor]:
-    x, y = term.projection.image(student.h_image), term.projection.text(student.h_cls)
-    v, t, s = targets.image_BT, targets.text_BT, targets.logit_scale / term.config.clip_relational.temperature
+def plain_clip_relational(term: BuiltTerm, student: StudentOutputs, targets: TeacherTargets) -> list[Tensor]:
+    x, y = term.module.image(student.image), term.module.text(student.cls)
+    v, t, s = targets.image, targets.text, targets.scale / term.options.temperature
     return [
         (
             divergence([s * cos(v[i], k) for k in t], [s * cos(x[i], k) for k in t])
@@ -155,9 +155,9 @@ def plain_clip_relational(term: Term, student: StudentOutputs, targets: TeacherT
     ]
 
 
-def plain_clip_interactive(term: Term, student: StudentOutputs, targets: TeacherTargets) -> list[Tensor]:
-    x, y = term.projection.image(student.h_image), term.projection.text(student.h_cls)
-    v, t, s = targets.image_BT, targets.text_BT, targets.logit_scale
+def plain_clip_interactive(term: BuiltTerm, student: StudentOutputs, targets: TeacherTargets) -> list[Tensor]:
+    x, y = term.module.image(student.image), term.module.text(student.cls)
+    v, t, s = targets.image, targets.text, targets.scale
 
     def told(queries: Tensor, keys: Tensor, i: int) -> Tensor:
         shown = [k for k in range(len(v)) if k == i or (cos(v[k], v[i]) < 0.9999 and cos(t[k], t[i]) < 0.9999)]
@@ -167,9 +167,9 @@ def plain_clip_interactive(term: Term, student: StudentOutputs, targets: Teacher
     return [(told(x, t, i) + told(y, v, i)) / 2 for i in range(len(x))]
 
 
-def plain_affinity(term: Term, student: StudentOutputs, targets: TeacherTargets) -> list[Tensor]:
-    x, y = term.projection.image(student.h_image), term.projection.text(student.h_cls)
-    v, t, s, alpha = targets.image_BT, targets.text_BT, targets.logit_scale, term.config.affinity.soft_share
+def plain_affinity(term: BuiltTerm, student: StudentOutputs, targets: TeacherTargets) -> list[Tensor]:
+    x, y = term.module.image(student.image), term.module.text(student.cls)
+    v, t, s, alpha = targets.image, targets.text, targets.scale, term.options.soft_share
     B = range(len(x))
 
     def soft(a: Tensor, b: Tensor, i: int) -> list[Tensor]:
@@ -183,9 +183,9 @@ def plain_affinity(term: Term, student: StudentOutputs, targets: TeacherTargets)
     return [(told(soft(x, y, i), soft(v, t, i), i) + told(soft(y, x, i), soft(t, v, i), i)) / 2 for i in B]
 
 
-def plain_dime(term: Term, student: StudentOutputs, targets: TeacherTargets) -> list[Tensor]:
-    x, v, t, s = term.projection(student.h_image), targets.image_BT, targets.text_BT, targets.logit_scale
-    options = term.config.dime
+def plain_dime(term: BuiltTerm, student: StudentOutputs, targets: TeacherTargets) -> list[Tensor]:
+    x, v, t, s = term.module(student.image), targets.image, targets.text, targets.scale
+    options = term.options
 
     def part(keys: Tensor, i: int, T: float) -> Tensor:
         return divergence([s * cos(v[i], k) / T for k in keys], [s * cos(x[i], k) / T for k in keys])
@@ -197,12 +197,12 @@ def plain_dime(term: Term, student: StudentOutputs, targets: TeacherTargets) -> 
     ]
 
 
-def plain_crd(term: Term, student: StudentOutputs, targets: TeacherTargets) -> list[Tensor]:
+def plain_crd(term: BuiltTerm, student: StudentOutputs, targets: TeacherTargets) -> list[Tensor]:
     """With all other examples as negatives, and the memory as it is before the batch."""
-    memory, tau = term.projection, term.config.crd.temperature
+    memory, tau = term.module, term.options.temperature
     M = len(memory.students_MD)
-    own = targets.indices_B.tolist()
-    pairs = torch.cat([targets.image_BT, targets.text_BT], dim=1)
+    own = targets.index.tolist()
+    pairs = torch.cat([targets.image, targets.text], dim=1)
 
     def losses(anchors: Tensor, entries: Tensor) -> list[Tensor]:
         raw = [[torch.exp(dot(g / length(g), m) / tau) for m in entries] for g in anchors]
@@ -213,7 +213,7 @@ def plain_crd(term: Term, student: StudentOutputs, targets: TeacherTargets) -> l
             found.append(-torch.log(h[i]) - sum(torch.log(1 - h[k]) for k in range(M) if k != i))
         return found
 
-    mine = losses(memory.student(student.h_cls), memory.teachers_MD.clone())
+    mine = losses(memory.student(student.cls), memory.teachers_MD.clone())
     theirs = losses(memory.teacher(pairs), memory.students_MD.clone())
     return [a + b for a, b in zip(mine, theirs, strict=True)]
 

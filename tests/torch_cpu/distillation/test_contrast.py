@@ -72,9 +72,9 @@ def test_the_students_contrast_sets_each_state_against_the_other_modality_over_m
     make_student, make_targets
 ):
     student, targets = make_student(), make_targets()
-    image_BT = targets.image_BT.clone()
+    image_BT = targets.image.clone()
     image_BT[1] = image_BT[0]  # two examples of one picture
-    targets = replace(targets, image_BT=image_BT)
+    targets = replace(targets, image=image_BT)
     matched = torch.tensor([True, False, True, True])
     contrast = StudentContrast(6, 5, seed=3).double()
     none = [[False] * 4 for _ in range(4)]
@@ -82,8 +82,8 @@ def test_the_students_contrast_sets_each_state_against_the_other_modality_over_m
     same_picture[0][1] = same_picture[1][0] = True
     contradicted_shown = [list(row) for row in none]
     contradicted_shown[1][0] = True  # sentence 0 is true of picture 1; sentence 1 is not true of picture 0
-    to_texts = plain_info_nce(contrast.image(student.h_image), targets.text_BT, SCALE, contradicted_shown)
-    to_images = plain_info_nce(contrast.text(student.h_cls), targets.image_BT, SCALE, same_picture)
+    to_texts = plain_info_nce(contrast.image(student.image), targets.text, SCALE, contradicted_shown)
+    to_images = plain_info_nce(contrast.text(student.cls), targets.image, SCALE, same_picture)
     expected = sum((to_texts[i] + to_images[i]) / 2 for i in (0, 2, 3)) / 3
     torch.testing.assert_close(contrast(student, targets, matched), expected, atol=1e-5, rtol=1e-5)
 

@@ -9,11 +9,11 @@ import torch
 
 from ablative.trainables.config import DistillationConfig
 from ablative.trainables.config import TermWeights
+from ablative.trainables.distillation.built import BuiltTerm
 from ablative.trainables.distillation.objective import Objective
 from ablative.trainables.distillation.outputs import StudentOutputs
 from ablative.trainables.distillation.outputs import TeacherTargets
-from ablative.trainables.distillation.term import Term
-from ablative.trainables.distillation.terms import TERMS
+from ablative.trainables.terms.remembered import own_and_others
 from tests.torch_cpu.distillation.plain_terms import PLAIN
 
 OPTIONS = {
@@ -28,7 +28,7 @@ OPTIONS = {
 RELATIONS = ["rkd_distance", "rkd_angle", "similarity", "clip_relational", "clip_interactive", "dime", "crd"]
 
 
-def term_of(name: str, examples: int = 9, seed: int = 0, **options) -> Term:
+def term_of(name: str, examples: int = 9, seed: int = 0, **options) -> BuiltTerm:
     group = {name: options or OPTIONS[name]} if name in OPTIONS else {}
     config = DistillationConfig(terms=TermWeights(**{name: 1.0}), **group)
     objective = Objective(config, 6, 5, num_examples=examples, seed=seed).double()
@@ -36,8 +36,8 @@ def term_of(name: str, examples: int = 9, seed: int = 0, **options) -> Term:
     return term
 
 
-def leaves(term: Term, student: StudentOutputs) -> list[torch.Tensor]:
-    return [student.h_cls, student.h_image, student.h_words, student.logits_BK, *term.projection.parameters()]
+def leaves(term: BuiltTerm, student: StudentOutputs) -> list[torch.Tensor]:
+    return [student.cls, student.image, student.words, student.logits, *term.module.parameters()]
 
 
 def slopes(value: torch.Tensor, of: list[torch.Tensor]) -> list[torch.Tensor]:
@@ -48,7 +48,7 @@ def slopes(value: torch.Tensor, of: list[torch.Tensor]) -> list[torch.Tensor]:
     return [torch.zeros_like(leaf) if slope is None else slope for leaf, slope in zip(of, found, strict=True)]
 
 
-def check_against_formula(term: Term, student: StudentOutputs, targets: TeacherTargets) -> None:
+def check_against_formula(term: BuiltTerm, student: StudentOutputs, targets: TeacherTargets) -> None:
     plain_B = torch.stack(PLAIN[term.name](term, student, targets))
     value_B = term(student, targets)
     torch.testing.assert_close(value_B, plain_B, atol=1e-6, rtol=1e-6)
@@ -60,7 +60,7 @@ def check_against_formula(term: Term, student: StudentOutputs, targets: TeacherT
 
 
 def test_every_rival_has_a_reference():
-    assert {kind.name for kind in TERMS} - {"image", "text", "tokens"} == set(PLAIN)
+    assert set(DistillationConfig.parts) - {"image", "text", "tokens"} == set(PLAIN)
 
 
 @pytest.mark.parametrize("name", PLAIN)
@@ -76,35 +76,35 @@ def test_a_batch_of_one_equals_the_formula(name, make_student, make_targets):
 @pytest.mark.parametrize("name", PLAIN)
 def test_two_examples_of_one_picture_and_a_sentence_without_words_equal_the_formula(name, make_student, make_targets):
     targets = make_targets(lengths=(4, 0, 2))
-    image_BT = targets.image_BT.clone()
+    image_BT = targets.image.clone()
     image_BT[2] = image_BT[0]
     student = make_student(batch=3, words=4)
     if name == "rkd_angle":  # a direction from one place to itself has no cosine: the formula says nothing
-        value_B = term_of(name)(student, replace(targets, image_BT=image_BT))
+        value_B = term_of(name)(student, replace(targets, image=image_BT))
         assert torch.isfinite(value_B).all()
         return
-    check_against_formula(term_of(name), student, replace(targets, image_BT=image_BT))
+    check_against_formula(term_of(name), student, replace(targets, image=image_BT))
 
 
 def test_a_sentence_or_a_picture_of_another_example_is_no_negative(make_student, make_targets):
     targets = make_targets()
-    text_BT, image_BT = targets.text_BT.clone(), targets.image_BT.clone()
+    text_BT, image_BT = targets.text.clone(), targets.image.clone()
     text_BT[1], image_BT[3] = text_BT[0], image_BT[2]
-    check_against_formula(term_of("clip_interactive"), make_student(), replace(targets, text_BT=text_BT))
-    check_against_formula(term_of("clip_interactive"), make_student(), replace(targets, image_BT=image_BT))
+    check_against_formula(term_of("clip_interactive"), make_student(), replace(targets, text=text_BT))
+    check_against_formula(term_of("clip_interactive"), make_student(), replace(targets, image=image_BT))
 
 
 @pytest.mark.parametrize("name", PLAIN)
 def test_values_and_gradients_are_finite_where_everything_is_zero_or_in_one_place(name, make_student, make_targets):
     still = make_student()
-    for states in (still.h_cls, still.h_image, still.h_words):
+    for states in (still.cls, still.image, still.words):
         states.data.zero_()
     targets = make_targets()
     flat = replace(
         targets,
-        image_BT=torch.zeros_like(targets.image_BT),
-        text_BT=targets.text_BT[:1].expand_as(targets.text_BT),
-        probabilities_BK=torch.eye(3, dtype=torch.float64)[[0, 1, 2, 0]],
+        image=torch.zeros_like(targets.image),
+        text=targets.text[:1].expand_as(targets.text),
+        probabilities=torch.eye(3, dtype=torch.float64)[[0, 1, 2, 0]],
     )
     term = term_of(name)
     value_B = term(still, flat)
@@ -116,9 +116,9 @@ def test_values_and_gradients_are_finite_where_everything_is_zero_or_in_one_plac
 def test_the_teacher_receives_no_gradient(name, make_student, make_targets):
     student, targets = make_student(), make_targets(requires_grad=True)
     term_of(name)(student, targets).sum().backward()
-    assert targets.image_BT.grad is None
-    assert targets.text_BT.grad is None
-    assert targets.visual_BN.grad is None
+    assert targets.image.grad is None
+    assert targets.text.grad is None
+    assert targets.visual.grad is None
 
 
 @pytest.mark.parametrize("name", RELATIONS)
@@ -135,15 +135,15 @@ def test_a_batch_in_another_order_gives_every_example_its_value(name, make_stude
 
 @pytest.mark.parametrize("name", ["rkd_distance", "rkd_angle", "similarity", "attention"])
 def test_relations_train_nothing_of_their_own(name):
-    assert list(term_of(name).projection.parameters()) == []
+    assert list(term_of(name).module.parameters()) == []
 
 
 @pytest.mark.parametrize("name", ["rkd_distance", "rkd_angle", "similarity"])
 def test_a_student_with_the_relations_of_its_teacher_has_nothing_to_learn(name, make_student, make_targets):
     targets = make_targets()
     moved, _ = torch.linalg.qr(torch.randn(6, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0)))
-    seen = [torch.nn.functional.pad(t, (0, 1)) @ moved * 3 for t in (targets.image_BT, targets.text_BT)]
-    student = replace(make_student(), h_image=seen[0], h_cls=seen[1])
+    seen = [torch.nn.functional.pad(t, (0, 1)) @ moved * 3 for t in (targets.image, targets.text)]
+    student = replace(make_student(), image=seen[0], cls=seen[1])
     assert term_of(name)(student, targets).abs().max() < 1e-7
 
 
@@ -157,8 +157,8 @@ def test_clip_feature_is_image_and_text_by_squared_error_over_the_width(make_stu
     term, student, targets = term_of("clip_feature"), make_student(), make_targets()
     terms = TermWeights(image=1.0, text=1.0)
     naive = Objective(DistillationConfig(terms=terms, distance="mse"), 6, 5, num_examples=4, seed=0).double()
-    naive.projections["image"].load_state_dict(term.projection.image.state_dict())
-    naive.projections["text"].load_state_dict(term.projection.text.state_dict())
+    naive.projections["image"].load_state_dict(term.module.image.state_dict())
+    naive.projections["text"].load_state_dict(term.module.text.state_dict())
     summed_B = sum(part(student, targets) for part in naive.terms)
     torch.testing.assert_close(term(student, targets), summed_B / 5, atol=1e-7, rtol=1e-6)
 
@@ -168,11 +168,11 @@ def test_relations_are_not_rounded_to_bfloat16(name, make_student, make_targets)
     config = DistillationConfig(terms=TermWeights(**{name: 1.0}))
     (term,) = Objective(config, 6, 5, num_examples=4, seed=0).terms
     single = [_single(o) for o in (make_student(), make_targets())]
-    for parameter in term.projection.parameters():  # what is left to round is told apart from the projection
+    for parameter in term.module.parameters():  # what is left to round is told apart from the projection
         parameter.data = parameter.data.bfloat16().float()
-    rounded = replace(single[0], h_cls=single[0].h_cls.bfloat16(), h_image=single[0].h_image.bfloat16())
-    plain = replace(single[0], h_cls=rounded.h_cls.float(), h_image=rounded.h_image.float())
-    scaled = replace(single[1], logit_scale=1.0)
+    rounded = replace(single[0], cls=single[0].cls.bfloat16(), image=single[0].image.bfloat16())
+    plain = replace(single[0], cls=rounded.cls.float(), image=rounded.image.float())
+    scaled = replace(single[1], scale=1.0)
     expected = copy.deepcopy(term)(plain, scaled)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         found = term(rounded, scaled)
@@ -189,8 +189,8 @@ def _single(outputs):
 class TestMemory:
     def test_entries_move_by_the_momentum_and_stay_of_unit_length(self, make_student, make_targets):
         term = term_of("crd", momentum=0.25, width=4)
-        memory = term.projection
-        student, targets = make_student(), replace(make_targets(), indices_B=torch.tensor([7, 1, 4, 2]))
+        memory = term.module
+        student, targets = make_student(), replace(make_targets(), index=torch.tensor([7, 1, 4, 2]))
         before, (new_BD, _) = memory.students_MD.clone(), memory(student, targets)
         term(student, targets)
         expected = before.clone()
@@ -203,23 +203,23 @@ class TestMemory:
     def test_constants_are_those_of_the_first_batch(self, make_student, make_targets):
         term = term_of("crd")
         term(make_student(), make_targets())
-        first = term.projection.log_constants.clone()
+        first = term.module.log_constants.clone()
         term(make_student(seed=1), make_targets(seed=1))
         assert torch.isfinite(first).all()
-        assert torch.equal(term.projection.log_constants, first)
+        assert torch.equal(term.module.log_constants, first)
 
     def test_negatives_are_other_examples_all_of_them_where_there_are_few(self):
         indices_B = torch.tensor([3, 0])
-        few = term_of("crd", examples=5, negatives=100)._rows(indices_B)
+        few = own_and_others(indices_B, 5, 100, torch.Generator())
         assert few[:, 0].tolist() == [3, 0]
         assert [sorted(row) for row in few.tolist()] == [list(range(5))] * 2
-        many = term_of("crd", examples=50, negatives=20)._rows(indices_B)
+        many = own_and_others(indices_B, 50, 20, torch.Generator())
         assert many.shape == (2, 21)
         assert (many[:, 1:] != indices_B.unsqueeze(-1)).all()
 
     def test_negatives_are_drawn_evenly(self):
-        term = term_of("crd", examples=5, negatives=3)
-        drawn = torch.cat([term._rows(torch.full((500,), 2))[:, 1:].flatten() for _ in range(4)])
+        generator = torch.Generator()
+        drawn = torch.cat([own_and_others(torch.full((500,), 2), 5, 3, generator)[:, 1:].flatten() for _ in range(4)])
         shares = torch.bincount(drawn, minlength=5).double() / len(drawn)
         assert shares.tolist() == pytest.approx([0.25, 0.25, 0.0, 0.25, 0.25], abs=0.03)
 
@@ -236,8 +236,8 @@ class TestMemory:
             whole(*batch)
             cut(*batch)
         resumed = term_of("crd", examples=50, negatives=5, seed=1)
-        assert not torch.equal(resumed.projection.students_MD, cut.projection.students_MD)
-        resumed.projection.load_state_dict(cut.projection.state_dict())
+        assert not torch.equal(resumed.module.students_MD, cut.module.students_MD)
+        resumed.module.load_state_dict(cut.module.state_dict())
         resumed.generator.set_state(cut.generator.get_state())
         for batch in batches[2:]:
             assert torch.equal(resumed(*batch), whole(*batch))

@@ -35,9 +35,9 @@ def test_top_k_selection_equals_a_sort_of_each_sentence(make_targets, weights):
     targets = make_targets()
     config = SelectionConfig(ratio=0.4, weights=weights)
     selection = select(config, targets, generator())
-    for b, mask in enumerate(targets.word_mask_BN):
+    for b, mask in enumerate(targets.word_mask):
         k = max(1, round(0.4 * int(mask.sum())))
-        expected = plain_selection(targets.prior_BN[b][mask].tolist(), k, weights)
+        expected = plain_selection(targets.prior[b][mask].tolist(), k, weights)
         assert selection.weights_BN[b][mask].tolist() == pytest.approx(expected, abs=1e-9)
         assert selection.chosen_BN[b].tolist() == [share > 0 for share in selection.weights_BN[b].tolist()]
 
@@ -59,27 +59,27 @@ def test_selected_counts_and_shares_are_right_for_every_configuration(lengths, r
         expected = n if score == "all" else min(n, max(1, round(ratio * n)))
         assert int(selection.chosen_BN[b].sum()) == expected
         assert selection.weights_BN[b].sum().item() == pytest.approx(1.0 if n else 0.0, abs=1e-6)
-    assert not selection.chosen_BN[~targets.word_mask_BN].any()
+    assert not selection.chosen_BN[~targets.word_mask].any()
     assert not selection.weights_BN[~selection.chosen_BN].any()
-    assert int(selection.chosen_BN.sum(-1).max()) <= selection.most <= targets.word_mask_BN.shape[1]
+    assert int(selection.chosen_BN.sum(-1).max()) <= selection.most <= targets.word_mask.shape[1]
 
 
 def targets_of(lengths: list[int], scale: float) -> TeacherTargets:
     batch, words = len(lengths), max(1, *lengths)
     draw = generator(len(lengths))
     return TeacherTargets(
-        indices_B=torch.arange(batch),
-        image_BT=torch.randn(batch, 4, generator=draw),
-        text_BT=torch.randn(batch, 4, generator=draw),
-        words_BNT=torch.randn(batch, words, 4, generator=draw),
-        logit_scale=4.0,
-        prior_BN=torch.randn(batch, words, generator=draw) * scale,
-        visual_BN=torch.zeros(batch, words),
-        probabilities_BK=torch.zeros(batch, 0),
-        word_mask_BN=torch.arange(words) < torch.tensor(lengths).unsqueeze(-1),
-        confidence_B=torch.full((batch,), 0.5),
-        cross_entropy_B=torch.full((batch,), 0.7),
-        correct_B=torch.ones(batch, dtype=torch.bool),
+        index=torch.arange(batch),
+        image=torch.randn(batch, 4, generator=draw),
+        text=torch.randn(batch, 4, generator=draw),
+        words=torch.randn(batch, words, 4, generator=draw),
+        scale=4.0,
+        prior=torch.randn(batch, words, generator=draw) * scale,
+        visual=torch.zeros(batch, words),
+        probabilities=torch.zeros(batch, 0),
+        word_mask=torch.arange(words) < torch.tensor(lengths).unsqueeze(-1),
+        confidence=torch.full((batch,), 0.5),
+        cross_entropy=torch.full((batch,), 0.7),
+        correct=torch.ones(batch, dtype=torch.bool),
     )
 
 

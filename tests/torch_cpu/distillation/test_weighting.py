@@ -11,12 +11,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from ablative.trainables.config import WeightingConfig
-from ablative.trainables.distillation.weighting import STUDENT_CONFIDENCE
 from ablative.trainables.distillation.weighting import example_weights
 from ablative.trainables.distillation.weighting import mean_one
 from ablative.trainables.distillation.weighting import task_weights
+from ablative.trainables.distillation.weightings import WEIGHTINGS
 
 CONFIDENCES = get_args(WeightingConfig.model_fields["confidence"].annotation)
+KDAR = WeightingConfig(task="kdar")
 STUDENT_B = torch.tensor([0.5, 0.02, 0.9, 0.3], dtype=torch.float64)
 
 
@@ -38,7 +39,7 @@ def plain_weight(confidence: str, teacher: float, student: float, cross_entropy:
 def test_weights_equal_the_table_computed_example_by_example(make_targets, confidence, normalise):
     targets = make_targets()
     config = WeightingConfig(confidence=confidence, normalise=normalise, temperature=0.2, max_weight=1.5)
-    columns = (targets.confidence_B, STUDENT_B, targets.cross_entropy_B, targets.correct_B)
+    columns = (targets.confidence, STUDENT_B, targets.cross_entropy, targets.correct)
     expected = [plain_weight(confidence, *row) for row in zip(*(column.tolist() for column in columns), strict=True)]
     if normalise:
         expected = [w * len(expected) / sum(expected) for w in expected]
@@ -48,7 +49,7 @@ def test_weights_equal_the_table_computed_example_by_example(make_targets, confi
 @pytest.mark.parametrize("confidence", CONFIDENCES)
 def test_weights_are_finite_and_not_negative_at_the_ends_of_confidence(make_targets, confidence):
     ends = torch.tensor([0.0, 0.0, 1.0, 1.0], dtype=torch.float64)
-    targets = replace(make_targets(), confidence_B=ends, cross_entropy_B=-ends.clamp_min(1e-8).log())
+    targets = replace(make_targets(), confidence=ends, cross_entropy=-ends.clamp_min(1e-8).log())
     weights_B = example_weights(WeightingConfig(confidence=confidence), targets, torch.tensor([0.0, 1.0, 0.0, 1.0]))
     assert torch.isfinite(weights_B).all()
     assert (weights_B >= 0).all()
@@ -72,17 +73,17 @@ def test_uniform_weights_have_the_mean_of_those_they_stand_for(make_targets, con
 
 def test_kdar_weighs_the_task_by_the_ratio_of_the_surprises(make_targets):
     targets = make_targets()
-    pairs = zip(targets.confidence_B.tolist(), STUDENT_B.tolist(), strict=True)
+    pairs = zip(targets.confidence.tolist(), STUDENT_B.tolist(), strict=True)
     expected = [1 - math.exp(-math.log(teacher) / math.log(student)) for teacher, student in pairs]
-    assert task_weights(targets, STUDENT_B).tolist() == pytest.approx(expected)
+    assert task_weights(KDAR, targets, STUDENT_B).tolist() == pytest.approx(expected)
 
 
 def test_kdar_weights_stay_in_the_unit_interval_at_the_ends_of_confidence(make_targets):
     ends_B = torch.tensor([0.0, 0.0, 1.0, 1.0], dtype=torch.float64)
-    weights_B = task_weights(replace(make_targets(), confidence_B=ends_B), torch.tensor([0.0, 1.0, 0.0, 1.0]))
+    weights_B = task_weights(KDAR, replace(make_targets(), confidence=ends_B), torch.tensor([0.0, 1.0, 0.0, 1.0]))
     assert weights_B.tolist() == pytest.approx([1 - math.exp(-1), 1.0, 0.0, 0.0])
     with pytest.raises(ValueError, match=r"weighting\.task='kdar'.*student_confidence_B"):
-        task_weights(make_targets(), None)
+        task_weights(KDAR, make_targets(), None)
 
 
 @settings(max_examples=40)
@@ -98,14 +99,14 @@ def test_normalised_weights_have_mean_one_and_keep_their_proportions(values):
 
 
 def test_a_batch_in_which_the_teacher_is_never_right_distils_nothing(make_targets):
-    targets = replace(make_targets(), correct_B=torch.zeros(4, dtype=torch.bool))
+    targets = replace(make_targets(), correct=torch.zeros(4, dtype=torch.bool))
     assert example_weights(WeightingConfig(confidence="correct"), targets, None).tolist() == [0.0] * 4
 
 
 @pytest.mark.parametrize("confidence", CONFIDENCES)
 def test_exactly_the_comparing_weights_ask_for_the_student_confidence(make_targets, confidence):
     config, targets = WeightingConfig(confidence=confidence), make_targets()
-    if confidence in STUDENT_CONFIDENCE:
+    if WEIGHTINGS[confidence].compares:
         with pytest.raises(ValueError, match=f"confidence='{confidence}'.*student_confidence_B"):
             example_weights(config, targets, None)
     else:

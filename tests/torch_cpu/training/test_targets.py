@@ -66,12 +66,12 @@ def test_every_word_has_its_own_features_or_those_of_the_example_it_was_swapped_
     assert (shuffle_seed is None) == (table.rows[indices] == indices).all()
     for place, index in enumerate(indices):
         source, count = int(table.rows[index]), len(words_of(texts[index]))
-        assert found.word_mask_BN[place].tolist() == [i < count for i in range(found.word_mask_BN.shape[1])]
+        assert found.word_mask[place].tolist() == [i < count for i in range(found.word_mask.shape[1])]
         expected = of_source(split, features, source, count, kind)
-        assert torch.equal(found.words_BNT[place, :count], torch.from_numpy(expected))
-        assert not found.words_BNT[place, count:].any()
+        assert torch.equal(found.words[place, :count], torch.from_numpy(expected))
+        assert not found.words[place, count:].any()
         [image] = features.image([split.examples[source].image])
-        assert torch.equal(found.image_BT[place], torch.from_numpy(image.astype(np.float32)))
+        assert torch.equal(found.image[place], torch.from_numpy(image.astype(np.float32)))
 
 
 @pytest.mark.parametrize("shuffle_seed", [None, 3])
@@ -103,9 +103,9 @@ def test_the_prior_of_every_example_is_that_of_the_words_it_is_given(
             cosines = alone @ whole[0].astype(np.float64) / np.linalg.norm(alone, axis=1) / np.linalg.norm(whole[0])
             expected = standardised(cosines)
             if score == "visual":
-                assert found.visual_BN[place, :count].tolist() == pytest.approx(cosines, abs=1e-4)
-        assert found.prior_BN[place, :count].tolist() == pytest.approx(expected, abs=2e-3)
-        assert not found.prior_BN[place, count:].any() and not found.visual_BN[place, count:].any()
+                assert found.visual[place, :count].tolist() == pytest.approx(cosines, abs=1e-4)
+        assert found.prior[place, :count].tolist() == pytest.approx(expected, abs=2e-3)
+        assert not found.prior[place, count:].any() and not found.visual[place, count:].any()
 
 
 def standardised(values: np.ndarray) -> np.ndarray:
@@ -116,8 +116,8 @@ def test_what_no_term_reads_is_not_gathered(split: TaskSplit, features: TeacherF
     confidence = stored_confidence(split, features, seed=1, probabilities=False)
     config = smoke("vcr", distillation={"terms": {"attention": 1.0}}).distillation
     found = TargetTable(split, features, confidence, config, shuffle_seed=None)(np.array([0, 1]))
-    assert found.words_BNT.shape[-1] == 0
-    assert found.visual_BN.any()
+    assert found.words.shape[-1] == 0
+    assert found.visual.any()
 
 
 def test_features_of_words_stay_on_disk_until_they_are_asked_for(split: TaskSplit, features: TeacherFeatures) -> None:

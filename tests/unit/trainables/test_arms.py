@@ -137,15 +137,16 @@ def test_what_cannot_matter_without_weights_is_cleared() -> None:
     ("reads", "distillation"),
     [
         (set(), {"terms": {"image": 1.0, "rkd_angle": 1.0, "crd": 1.0}, "selection": {"score": "keyword"}}),
-        ({"words"}, {"terms": {"attention": 1.0}, "selection": {"score": "leave_one_out"}}),
+        ({"words", "cosines"}, {"terms": {"attention": 1.0}, "selection": {"score": "leave_one_out"}}),
+        ({"words", "cosines"}, {"terms": {"tokens": 1.0}, "selection": {"score": "semantic"}}),
         ({"words", "left_out"}, {"terms": {"tokens": 1.0}, "selection": {"score": "leave_one_out"}}),
-        ({"words", "texts"}, {"terms": {"tokens": 1.0}, "selection": {"score": "keyword"}}),
-        ({"words", "texts"}, {"terms": {"tokens": 1.0}, "selection": {"score": "content"}}),
+        ({"words"}, {"terms": {"tokens": 1.0}, "selection": {"score": "keyword"}}),
+        ({"words"}, {"terms": {"tokens": 1.0}, "selection": {"score": "content"}}),
         ({"probabilities"}, {"terms": {"logits": 1.0}}),
         ({"probabilities"}, {"terms": {"mixed_labels": 1.0}}),
     ],
 )
 def test_only_what_an_arm_reads_is_read(reads: set[str], distillation: dict[str, Any]) -> None:
     config = DistillationConfig.model_validate(distillation)
-    parts = ("words", "left_out", "texts", "probabilities")
+    parts = ("words", "cosines", "left_out", "probabilities")
     assert {part for part in parts if getattr(config, f"reads_{part}")} == reads

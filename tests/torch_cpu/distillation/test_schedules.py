@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ablative.trainables.config import WeightingConfig
-from ablative.trainables.distillation.schedule import SCHEDULES
-from ablative.trainables.distillation.schedule import multiplier
+from ablative.trainables.distillation.schedules import SCHEDULES
+from ablative.trainables.distillation.schedules import multiplier
 
 
 def test_every_schedule_of_the_configuration_is_in_the_table():

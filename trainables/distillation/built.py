@@ -1,0 +1,117 @@
+"""A term of one trial: the part, its options, and what it trains and draws from.
+
+Dimensions: B batch. With several workers a batch is a worker's own share of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch import nn
+
+from ablative.trainables.distillation.config import DistillationConfig
+from ablative.trainables.distillation.settings import SelectionConfig
+from ablative.trainables.distillation.outputs import StudentOutputs
+from ablative.trainables.distillation.outputs import TeacherTargets
+from ablative.trainables.distillation.projection import stream
+from ablative.trainables.distillation.views import View
+from ablative.trainables.parts.part import PartError
+from ablative.trainables.parts.term import Term
+from ablative.trainables.parts.term import TermSizes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuiltTerm:
+    """What a term's loss gets as its third argument."""
+
+    part: Term
+    weight: float
+    """Factor in the objective, above 0."""
+    options: Any
+    """An instance of `part.options`; None where it has none."""
+    shared: Mapping[str, Any]
+    """Settings of `distillation` by name: those that the term shares."""
+    module: nn.Module
+    """All that the term trains or remembers, which exists in training only; without parameters where it trains none."""
+    generator: torch.Generator
+    """On the CPU, of the term's own."""
+
+    def __call__(self, student: StudentOutputs, teacher: TeacherTargets) -> Tensor:
+        """Return (B,) the unweighted loss of each example.
+
+        Raises PartError where the term reads what it does not declare, or returns something else.
+        """
+        try:
+            value = self.part.loss(View(student, "student", self.part), View(teacher, "teacher", self.part), self)
+        except Exception as error:
+            error.add_note(f"{self.part.defined_at}: raised by the loss of term {self.part.name}")
+            raise
+        if (lacking := _lacking(value, student.cls)) is not None:
+            raise PartError(f"{self.part.defined_at}: term {self.part.name} returns {lacking}")
+        return value
+
+    @property
+    def name(self) -> str:
+        """What a study calls it."""
+        return self.part.name
+
+    @property
+    def distance(self) -> str:
+        """`distillation.distance`. Raises PartError where the term does not share it."""
+        return self._shared("distance")
+
+    @property
+    def selection(self) -> SelectionConfig:
+        """`distillation.selection`. Raises PartError where the term does not share it."""
+        return self._shared("selection")
+
+    def _shared(self, name: str) -> Any:
+        if name not in self.shared:
+            raise PartError(
+                f"{self.part.defined_at}: term {self.name} reads term.{name}, which it does not declare; "
+                f"add {name!r} to its shares"
+            )
+        return self.shared[name]
+
+
+def build_terms(config: DistillationConfig, sizes: TermSizes, seed: int) -> list[BuiltTerm]:
+    """Return the terms whose weight is above 0, each with a random stream of its own.
+
+    Raises PartError where something that a term trains is no module.
+    """
+    return [_built(config, part, sizes, stream(seed, part.name)) for part in config.terms_on()]
+
+
+def _built(config: DistillationConfig, part: Term, sizes: TermSizes, generator: torch.Generator) -> BuiltTerm:
+    options = getattr(config, part.name) if part.options is not None else None
+    module = nn.Module() if part.trains is None else part.trains(sizes, options, generator)
+    if not isinstance(module, nn.Module):
+        raise PartError(
+            f"{part.defined_at}: term {part.name} trains {type(module).__name__}; its `trains` returns a torch.nn.Module"
+        )
+    return BuiltTerm(
+        part=part,
+        weight=getattr(config.terms, part.name),
+        options=options,
+        shared={name: getattr(config, name) for name in part.shares},
+        module=module,
+        generator=generator,
+    )
+
+
+def _lacking(value: object, states_BS: Tensor) -> str | None:
+    """What a term returned and what was wanted; None where it is as it should be."""
+    if not isinstance(value, Tensor):
+        return f"{type(value).__name__}; wanted a tensor (B,), the loss of each example"
+    if value.shape != states_BS.shape[:1]:
+        wanted = tuple(states_BS.shape[:1])
+        return f"a tensor of shape {tuple(value.shape)}; wanted {wanted}, the loss of each example of the batch"
+    if value.device != states_BS.device:
+        return f"a tensor on {value.device}; wanted it on {states_BS.device}, where the student is"
+    if value.dtype != (wanted := torch.promote_types(states_BS.dtype, torch.float32)):
+        return f"a tensor of {value.dtype}; wanted {wanted}: losses are summed in full precision"
+    return None

@@ -1,0 +1,85 @@
+"""Two spellings of one distillation are one configuration. Imports no torch."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from ablative.trainables.distillation.config import Distillation
+from ablative.trainables.distillation.scores import SCORES
+from ablative.trainables.distillation.settings import AdaptationConfig
+from ablative.trainables.distillation.settings import SelectionConfig
+from ablative.trainables.distillation.settings import WeightingConfig
+from ablative.trainables.distillation.weightings import WEIGHTINGS
+
+
+def canonical_distillation(config: Distillation) -> Distillation:
+    """Return `config` with every field that cannot affect the result set to its default.
+
+    Nothing on: nothing matters. The options of a term that is off do not matter, nor what no term that is on shares.
+    A score without relevance: the fields that only shape the prior do not matter.
+    """
+    default = _default(type(config))
+    if not config.distils:
+        return default
+    on = config.terms_on()
+    shared = {name for part in on for name in part.shares}
+    update: dict[str, Any] = {
+        name: getattr(default, name)
+        for name, part in config.parts.items()
+        if part.options is not None and part not in on
+    }
+    if "distance" not in shared:
+        update["distance"] = default.distance
+    update["selection"] = _canonical_selection(config, default.selection, shares="selection" in shared)
+    update["weighting"] = _canonical_weighting(config, default.weighting)
+    update["adaptation"] = _canonical_adaptation(config.adaptation, default.adaptation)
+    return config.changed(**update)
+
+
+@cache
+def _default(kind: type[Distillation]) -> Distillation:
+    return kind()
+
+
+def _canonical_selection(config: Distillation, default: SelectionConfig, *, shares: bool) -> SelectionConfig:
+    selection = config.selection
+    if config.score is None and not shares:
+        reads_words = "teacher.words" in config.reads
+        return default.changed(features=selection.features) if reads_words else default
+    score = SCORES[selection.score]
+    if score.every:  # nothing is drawn
+        selection = selection.changed(ratio=default.ratio, count=default.count, draw=default.draw)
+    if selection.count > 0:
+        selection = selection.changed(ratio=default.ratio)
+    if score.relevance is None:  # the prior is flat
+        selection = selection.changed(temperature=default.temperature, draw=default.draw, weights=default.weights)
+    if not score.mixes:
+        selection = selection.changed(visual_share=default.visual_share)
+    if selection.count == 1:  # the share of a single word is 1
+        selection = selection.changed(weights=default.weights)
+    flat = selection.weights == "uniform" or selection.count == 1
+    if selection.draw == "top_k" and flat:  # ranks do not change with the temperature
+        selection = selection.changed(temperature=default.temperature)
+    return selection
+
+
+def _canonical_weighting(config: Distillation, default: WeightingConfig) -> WeightingConfig:
+    weighting = config.weighting
+    if not config.has_terms:  # there is nothing to weigh but the task loss
+        return default.changed(task=weighting.task)
+    used = WEIGHTINGS[weighting.confidence]
+    update: dict[str, Any] = {}
+    if used.weight is None:
+        update |= {"normalise": default.normalise, "uniform": default.uniform}
+    update |= {name: getattr(default, name) for name in ("temperature", "max_weight") if name not in used.reads}
+    return weighting.changed(**update)
+
+
+def _canonical_adaptation(adaptation: AdaptationConfig, default: AdaptationConfig) -> AdaptationConfig:
+    update: dict[str, Any] = {}
+    if adaptation.of != "teacher":
+        update |= {"steps": default.steps, "rate": default.rate}
+    if adaptation.of != "student":
+        update["share"] = default.share
+    return adaptation.changed(**update)

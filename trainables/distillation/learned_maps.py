@@ -1,0 +1,26 @@
+"""What most terms train: one linear map from student width to teacher width, or one for each side. Imports no torch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from typing import Any
+
+from ablative.trainables.parts.term import TermSizes
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+
+def projection(sizes: TermSizes, options: Any, generator: torch.Generator) -> nn.Module:
+    """Return a linear map S -> T."""
+    from ablative.trainables.distillation.projection import initial_projection
+
+    return initial_projection(sizes.student_width, sizes.teacher_width, generator)
+
+
+def sides(sizes: TermSizes, options: Any, generator: torch.Generator) -> nn.Module:
+    """Return P_v and P_t, which take the student and give its two sides in the teacher's space."""
+    from ablative.trainables.distillation.projection import Sides
+
+    return Sides(sizes.student_width, sizes.teacher_width, generator)

@@ -1,0 +1,108 @@
+"""By which relevance words are selected: the table of `distillation.selection.score` (docs/method.md, "Tokens").
+
+Imports no torch. Dimensions: B batch, N words (padded), W words of one text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from typing import Literal
+from typing import TypeAlias
+
+from ablative.trainables.distillation.choice import Choice
+from ablative.trainables.distillation.choice import table
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+    from ablative.trainables.distillation.settings import SelectionConfig
+    from ablative.trainables.distillation.relevance import Relevance
+    from ablative.trainables.teachers.feature_cache import TeacherFeatures
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Score(Choice):
+    """A relevance of words."""
+
+    relevance: Callable[[Relevance, SelectionConfig], Tensor] | None = None
+    """(B, N), standardised over the words of each example; None: no word is more relevant than another."""
+    of_texts: Callable[[Sequence[str], TeacherFeatures], list[np.ndarray]] | None = None
+    """(W,) for each text: the relevance that is known before training, `Relevance.known_BN`."""
+    reads: Literal["cosines", "left_out"] | None = None
+    """What of the teacher: cosines of words encoded alone, or embeddings of texts without one of their words."""
+    mixes: bool = False
+    """Whether it reads `selection.visual_share`."""
+    every: bool = False
+    """Whether all words are selected, so that nothing is drawn."""
+
+
+def _visual(words: Relevance, selection: SelectionConfig) -> Tensor:
+    from ablative.trainables.distillation.relevance import standardise
+
+    return standardise(words.visual_BN, words.mask_BN)
+
+
+def _semantic(words: Relevance, selection: SelectionConfig) -> Tensor:
+    from ablative.trainables.distillation.relevance import standardise
+
+    return standardise(words.semantic_BN, words.mask_BN)
+
+
+def _mixed(words: Relevance, selection: SelectionConfig) -> Tensor:
+    share = selection.visual_share
+    return share * _visual(words, selection) + (1 - share) * _semantic(words, selection)
+
+
+def _known(words: Relevance, selection: SelectionConfig) -> Tensor:
+    from ablative.trainables.distillation.relevance import standardise
+
+    return standardise(words.known_BN, words.mask_BN)
+
+
+def _left_out(texts: Sequence[str], features: TeacherFeatures) -> list[np.ndarray]:
+    return features.changes_without(texts)
+
+
+def _keyword(texts: Sequence[str], features: TeacherFeatures) -> list[np.ndarray]:
+    from ablative.trainables.data.keywords import keyword_scores
+
+    return keyword_scores(texts)
+
+
+def _content(texts: Sequence[str], features: TeacherFeatures) -> list[np.ndarray]:
+    from ablative.trainables.data.keywords import content_scores
+
+    return content_scores(texts)
+
+
+SCORES = table(
+    Score(name="visual", description="cosine of the word with the image", relevance=_visual, reads="cosines"),
+    Score(name="semantic", description="cosine of the word with the sentence", relevance=_semantic, reads="cosines"),
+    Score(
+        name="visual_semantic",
+        description="both cosines, mixed by `visual_share`",
+        relevance=_mixed,
+        reads="cosines",
+        mixes=True,
+    ),
+    Score(
+        name="leave_one_out",
+        description="change of the sentence embedding without the word",
+        relevance=_known,
+        of_texts=_left_out,
+        reads="left_out",
+    ),
+    Score(name="keyword", description="TF-IDF over the training texts", relevance=_known, of_texts=_keyword),
+    Score(name="content", description="content words before function words", relevance=_known, of_texts=_content),
+    Score(name="random", description="words drawn afresh in each step, all equally likely"),
+    Score(name="all", description="every word", every=True),
+)
+
+if TYPE_CHECKING:
+    ScoreName: TypeAlias = str
+else:
+    ScoreName = Literal[tuple(SCORES)]

@@ -1,0 +1,89 @@
+"""CLIP-TD's own terms: features of the student are drawn to features of the teacher, example by example.
+
+Dimensions: B batch, N words (padded), K selected words at most, T teacher width.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ablative.trainables.distillation.learned_maps import projection
+from ablative.trainables.parts.term import Term
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ablative.trainables.distillation.built import BuiltTerm
+    from ablative.trainables.distillation.outputs import StudentOutputs
+    from ablative.trainables.distillation.outputs import TeacherTargets
+
+
+def image(student: StudentOutputs, teacher: TeacherTargets, term: BuiltTerm) -> Tensor:
+    """Naive distillation, image side: d(P_v h_image, image embedding)."""
+    return _distance(student.image, teacher.image, term)
+
+
+def text(student: StudentOutputs, teacher: TeacherTargets, term: BuiltTerm) -> Tensor:
+    """Naive distillation, text side: d(P_t h_cls, sentence embedding)."""
+    return _distance(student.cls, teacher.text, term)
+
+
+def tokens(student: StudentOutputs, teacher: TeacherTargets, term: BuiltTerm) -> Tensor:
+    """Token-selective distillation: sum over the selected words of q_i d(P_w h_i, word feature i).
+
+    0 for an example without words.
+    """
+    from ablative.trainables.distillation.selection import select
+
+    selection = select(term.selection, teacher, term.generator)
+    if selection.most == selection.chosen_BN.shape[1]:
+        return (selection.weights_BN * _distance(student.words, teacher.words, term)).sum(-1)
+    # The other words weigh nothing: their projections and distances are left out.
+    places_BK = selection.chosen_BN.int().argsort(dim=-1, descending=True, stable=True)[:, : selection.most]
+    states_BKS, words_BKT = (_at(places_BK, of) for of in (student.words, teacher.words))
+    return (selection.weights_BN.gather(1, places_BK) * _distance(states_BKS, words_BKT, term)).sum(-1)
+
+
+def _distance(states: Tensor, features: Tensor, term: BuiltTerm) -> Tensor:
+    """(...) distances of the projected states (..., S) to the teacher's features (..., T)."""
+    from ablative.trainables.distillation.distance import DISTANCES
+
+    return DISTANCES[term.distance](term.module(states), features)
+
+
+def _at(places_BK: Tensor, features_BNF: Tensor) -> Tensor:
+    """(B, K, F): whole rows are copied, which `gather` does number by number."""
+    import torch
+
+    starts_B = torch.arange(len(places_BK), device=places_BK.device) * features_BNF.shape[1]
+    rows_R = (places_BK + starts_B.unsqueeze(-1)).flatten()
+    return features_BNF.flatten(0, 1).index_select(0, rows_R).unflatten(0, places_BK.shape)
+
+
+PARTS = [
+    Term(
+        name="image",
+        description="Image embedding of the teacher (naive distillation).",
+        reads=("student.image", "teacher.image"),
+        loss=image,
+        trains=projection,
+        shares=("distance",),
+    ),
+    Term(
+        name="text",
+        description="Sentence embedding of the teacher (naive distillation).",
+        reads=("student.cls", "teacher.text"),
+        loss=text,
+        trains=projection,
+        shares=("distance",),
+    ),
+    Term(
+        name="tokens",
+        description="Per-word features of the teacher on selected tokens.",
+        reads=("student.words", "teacher.words", "teacher.prior", "teacher.word_mask"),
+        loss=tokens,
+        trains=projection,
+        draws=True,
+        shares=("distance", "selection"),
+    ),
+]
