@@ -61,9 +61,7 @@ def step_on(device: str, config: dict[str, Any]) -> tuple[dict[str, float], dict
     batch = random_batch(SIZE)
     batch = replace(batch, inputs=in_doubles(batch.inputs), targets_BK=batch.targets_BK.double())
     where = torch.device(device)
-    told = replace(
-        random_targets(SIZE), probabilities=torch.rand(SIZE, 3, generator=torch.Generator().manual_seed(2))
-    )
+    told = replace(random_targets(SIZE), probabilities=torch.rand(SIZE, 3, generator=torch.Generator().manual_seed(2)))
     targets = to_device(in_doubles(told), where) if config else None
     loss, parts = module(to_device(batch, where), targets, 0.25)
     loss.backward()

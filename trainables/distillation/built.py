@@ -14,10 +14,10 @@ from torch import Tensor
 from torch import nn
 
 from ablative.trainables.distillation.config import DistillationConfig
-from ablative.trainables.distillation.settings import SelectionConfig
 from ablative.trainables.distillation.outputs import StudentOutputs
 from ablative.trainables.distillation.outputs import TeacherTargets
 from ablative.trainables.distillation.projection import stream
+from ablative.trainables.distillation.settings import SelectionConfig
 from ablative.trainables.distillation.views import View
 from ablative.trainables.parts.part import PartError
 from ablative.trainables.parts.term import Term
@@ -36,7 +36,7 @@ class BuiltTerm:
     shared: Mapping[str, Any]
     """Settings of `distillation` by name: those that the term shares."""
     module: nn.Module
-    """All that the term trains or remembers, which exists in training only; without parameters where it trains none."""
+    """All that the term trains or remembers, which exists in training only; empty where there is none."""
     generator: torch.Generator
     """On the CPU, of the term's own."""
 
@@ -87,11 +87,13 @@ def build_terms(config: DistillationConfig, sizes: TermSizes, seed: int) -> list
 
 
 def _built(config: DistillationConfig, part: Term, sizes: TermSizes, generator: torch.Generator) -> BuiltTerm:
+    if hasattr(nn.ModuleDict, part.name):
+        raise PartError(f"{part.defined_at}: term {part.name}: torch has this name for itself; give it another one")
     options = getattr(config, part.name) if part.options is not None else None
     module = nn.Module() if part.trains is None else part.trains(sizes, options, generator)
     if not isinstance(module, nn.Module):
         raise PartError(
-            f"{part.defined_at}: term {part.name} trains {type(module).__name__}; its `trains` returns a torch.nn.Module"
+            f"{part.defined_at}: term {part.name} trains {type(module).__name__}; wanted a torch.nn.Module"
         )
     return BuiltTerm(
         part=part,
@@ -112,6 +114,6 @@ def _lacking(value: object, states_BS: Tensor) -> str | None:
         return f"a tensor of shape {tuple(value.shape)}; wanted {wanted}, the loss of each example of the batch"
     if value.device != states_BS.device:
         return f"a tensor on {value.device}; wanted it on {states_BS.device}, where the student is"
-    if value.dtype != (wanted := torch.promote_types(states_BS.dtype, torch.float32)):
-        return f"a tensor of {value.dtype}; wanted {wanted}: losses are summed in full precision"
+    if value.dtype != (precise := torch.promote_types(states_BS.dtype, torch.float32)):
+        return f"a tensor of {value.dtype}; wanted {precise}: losses are summed in full precision"
     return None

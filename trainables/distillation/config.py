@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
-from typing import Any
 from typing import ClassVar
 from typing import Literal
 from typing import TypeAlias

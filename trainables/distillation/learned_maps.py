@@ -1,4 +1,4 @@
-"""What most terms train: one linear map from student width to teacher width, or one for each side. Imports no torch."""
+"""What most terms train: a linear map from student width to teacher width, or one for each side. Imports no torch."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ class Objective(nn.Module):
         return distillation, {name: value_B.detach().mean() for name, (_, value_B) in values.items()}
 
     def not_finite(self, parts: Mapping[str, float]) -> list[str]:
-        """Return one phrase for each of the parts of a loss, by name, that is NaN or infinite; a term with its place."""
+        """Return a phrase for each part of a loss, by name, that is NaN or infinite; a term with its place."""
         places = {term.name: f"term {term.name} ({term.part.defined_at})" for term in self.terms}
         return [f"{places.get(name, name)} is {value}" for name, value in parts.items() if not math.isfinite(value)]
 

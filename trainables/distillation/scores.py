@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from ablative.trainables.distillation.settings import SelectionConfig
     from ablative.trainables.distillation.relevance import Relevance
+    from ablative.trainables.distillation.settings import SelectionConfig
     from ablative.trainables.teachers.feature_cache import TeacherFeatures
 
 

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch import distributed
 
-from ablative.trainables.distillation.settings import WeightingConfig
 from ablative.trainables.distillation.outputs import TeacherTargets
+from ablative.trainables.distillation.settings import WeightingConfig
 from ablative.trainables.distillation.weightings import TASK_WEIGHTINGS
 from ablative.trainables.distillation.weightings import WEIGHTINGS
 from ablative.trainables.distillation.weightings import Weighting
@@ -17,15 +17,15 @@ LEAST_MEAN = 1e-12
 
 
 @torch.no_grad()
-def example_weights(
-    settings: WeightingConfig, teacher: TeacherTargets, student_confidence_B: Tensor | None
-) -> Tensor:
+def example_weights(settings: WeightingConfig, teacher: TeacherTargets, student_confidence_B: Tensor | None) -> Tensor:
     """Return (B,) weights >= 0, without gradient; with `normalise` their mean is 1, or 0 if all are 0.
 
     With `uniform` each example has the mean. It is over the batch of all workers, so that their number does not
     change what is learned. Raises ValueError if the weighting needs `student_confidence_B` and it is None.
     """
-    weights_B = _weights(WEIGHTINGS[settings.confidence], "confidence", settings, teacher, student_confidence_B).float()
+    weights_B = _weights(
+        WEIGHTINGS[settings.confidence], "confidence", settings, teacher, student_confidence_B
+    ).float()
     weights_B = mean_one(weights_B) if settings.normalise else weights_B
     return _over_workers(weights_B.mean()).expand_as(weights_B) if settings.uniform else weights_B
 

@@ -28,8 +28,8 @@ from ablative.trainables.distillation.choice import table
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ablative.trainables.distillation.settings import WeightingConfig
     from ablative.trainables.distillation.outputs import TeacherTargets
+    from ablative.trainables.distillation.settings import WeightingConfig
 
 LEAST_DIVISOR = 1e-6
 """Confidences that are divided by are raised to this, so that a student sure of a wrong answer gives no infinity."""

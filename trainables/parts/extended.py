@@ -85,9 +85,13 @@ def trial_config(catalogue: Catalogue) -> type[TrialConfig]:
 
 
 def _distillation(plain: DistillationConfig, catalogue: Catalogue, terms: list[Term]) -> type[DistillationConfig]:
+    for term in terms:
+        _require_free(plain.terms, term)
     weights = {term.name: (Weight, Field(0.0, description=term.description)) for term in terms}
     of_terms = _extended(plain.terms, catalogue, "distillation.terms", **weights)
-    return _extended(plain, catalogue, "distillation", terms=(of_terms, of_terms()), **_groups(plain, terms))
+    built = _extended(plain, catalogue, "distillation", terms=(of_terms, of_terms()), **_groups(plain, terms))
+    built.parts = catalogue.of(Term)
+    return built
 
 
 def _strangers(catalogue: Catalogue, kind: type[Kind]) -> list[Kind]:
@@ -112,11 +116,7 @@ def _groups(plain: Frozen, parts: Iterable[Part]) -> dict[str, tuple[Any, Any]]:
     for part in parts:
         if part.options is None:
             continue
-        if part.name in type(plain).model_fields:
-            raise PartError(
-                f"{part.defined_at}: {part.kind} {part.name}: there is a setting of this name already, so that its "
-                "options have no place; give it another name"
-            )
+        _require_free(plain, part)
         try:
             found[part.name] = (part.options, part.options())
         except ValueError as error:
@@ -125,6 +125,15 @@ def _groups(plain: Frozen, parts: Iterable[Part]) -> dict[str, tuple[Any, Any]]:
                 f"{part.defined_at}: {part.kind} {part.name}: options need defaults that fit: {lines}"
             ) from error
     return found
+
+
+def _require_free(plain: Frozen, part: Part) -> None:
+    """Raise PartError where a part's name is one of the fields or attributes of the model it is to be a field of."""
+    if part.name in type(plain).model_fields or hasattr(type(plain), part.name):
+        raise PartError(
+            f"{part.defined_at}: {part.kind} {part.name}: there is a setting of this name already, so that its "
+            "own have no place; give it another name"
+        )
 
 
 def _extended(plain: Model, catalogue: Catalogue, place: str, **fields: Any) -> type[Model]:

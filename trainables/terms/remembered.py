@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING
+from typing import cast
 
 from pydantic import Field
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from ablative.trainables.distillation.built import BuiltTerm
+    from ablative.trainables.distillation.memory import Memory
     from ablative.trainables.distillation.outputs import StudentOutputs
     from ablative.trainables.distillation.outputs import TeacherTargets
 
@@ -46,7 +48,7 @@ def crd(student: StudentOutputs, teacher: TeacherTargets, term: BuiltTerm) -> Te
     side by side. Negatives are other examples, drawn afresh in each step, all of them where there are no more than
     asked for; the source draws 16,384 (ours, 512, is a choice), with tau 0.07, momentum 0.5 and width 128.
     """
-    memory, options, index_B = term.module, term.options, teacher.index
+    memory, options, index_B = cast("Memory", term.module), term.options, teacher.index
     students_BD, teachers_BD = memory(student, teacher)
     rows_BK = own_and_others(index_B, len(memory.students_MD), options.negatives, term.generator)
     losses = [

@@ -83,8 +83,8 @@ def train(
         set_rate(optimizer, optim.lr * learning_rate(step, steps, optim.warmup_fraction, optim.drops))
         losses, norm = take_step(wrapped, optimizer, parts, progress=step / steps, optim=optim)
         if not math.isfinite(norm):  # the same on all workers: gradients are averaged
-            found = {phrase: None for told in ranks.gathered(step_module.objective.not_finite(losses)) for phrase in told}
-            because = ", ".join(found) or f"loss {losses['loss']:.4g}"
+            told = itertools.chain(*ranks.gathered(step_module.objective.not_finite(losses)))
+            because = ", ".join(dict.fromkeys(told)) or f"loss {losses['loss']:.4g}"
             raise NonFinite(f"gradient norm is {norm} at step {step + 1} of {steps} ({because})")
         ended = course.after(step + 1, losses)
         if ended is not None:

@@ -86,7 +86,9 @@ def test_kdar_weighs_the_task_loss_example_by_example_without_any_term(make_stud
     objective, targets = objective_of(TermWeights(), weighting=WeightingConfig(task="kdar")), make_targets()
     assert objective.distils
     found = objective(losses_B, make_student(), targets, progress=0.5, student_confidence_B=STUDENT_B)
-    torch.testing.assert_close(found[0], (task_weights(WeightingConfig(task="kdar"), targets, STUDENT_B) * losses_B).mean())
+    torch.testing.assert_close(
+        found[0], (task_weights(WeightingConfig(task="kdar"), targets, STUDENT_B) * losses_B).mean()
+    )
     assert found[1] == {}
     with pytest.raises(ValueError, match=r"distillation: weighting\.task"):
         objective(losses_B, make_student(), None, progress=0.5, student_confidence_B=STUDENT_B)

@@ -1,0 +1,304 @@
+"""What every distillation term must do, as tests: subclass `TermContract`, give your term, and pytest runs them.
+
+    class TestFocal(TermContract):
+        @pytest.fixture
+        def part(self) -> Term:
+            return FOCAL
+
+Dimensions: B batch, N words (padded), S student width, T teacher width, K classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
+from typing import Any
+from typing import Literal
+from typing import get_args
+from typing import get_origin
+
+import numpy as np
+import pytest
+import torch
+from annotated_types import Ge
+from annotated_types import Gt
+from annotated_types import Le
+from annotated_types import Lt
+from torch import Tensor
+
+from ablative.trainables.distillation.built import BuiltTerm
+from ablative.trainables.distillation.built import build_terms
+from ablative.trainables.distillation.distance import DISTANCES
+from ablative.trainables.distillation.outputs import StudentOutputs
+from ablative.trainables.distillation.outputs import TeacherTargets
+from ablative.trainables.parts.catalogue import Catalogue
+from ablative.trainables.parts.catalogue import bundled
+from ablative.trainables.parts.extended import trial_config
+from ablative.trainables.parts.origin import Origin
+from ablative.trainables.parts.part import Options
+from ablative.trainables.parts.term import Term
+from ablative.trainables.parts.term import TermSizes
+
+SIZES = TermSizes(student_width=6, teacher_width=5, num_examples=9)
+LENGTHS = (7, 3, 0, 5)
+"""Words of each example of a batch; one has none."""
+LEARNED = ("cls", "image", "words", "logits")
+"""What a student gives that a gradient can reach."""
+
+
+class TermContract:
+    """The tests of one term."""
+
+    @pytest.fixture
+    def part(self) -> Term:
+        """The term; a subclass gives it."""
+        raise NotImplementedError("write a fixture `part` that returns your term")
+
+    def test_it_reads_what_it_declares_and_nothing_else(self, part: Term) -> None:
+        """A view of each side notes every name that is read, whatever the term's settings are."""
+        read: set[str] = set()
+        for changes in settings_of(part):
+            term, student, teacher = built(part, changes), made_student(), made_teacher()
+            part.loss(_Noting(student, "student", read), _Noting(teacher, "teacher", read), term)
+        assert read - set(part.reads) == set(), f"{part.defined_at}: term {part.name} reads what it does not declare"
+        assert set(part.reads) - read == set(), f"{part.defined_at}: term {part.name} declares what it never reads"
+
+    def test_each_example_has_a_finite_loss(self, part: Term) -> None:
+        """(B,), in full precision, at every bound of its options; an example without words is among them."""
+        for changes in settings_of(part):
+            loss_B = built(part, changes)(made_student(), made_teacher())
+            assert torch.isfinite(loss_B).all(), f"{part.defined_at}: {part.name} with {changes}: {loss_B.tolist()}"
+
+    def test_gradients_are_finite_at_the_bounds_of_its_options(self, part: Term) -> None:
+        """Of the student and of what the term trains."""
+        for changes in settings_of(part):
+            term, student = built(part, changes), made_student()
+            _backward(term(student, made_teacher()))
+            for name, slope in _slopes(term, student).items():
+                assert slope is None or torch.isfinite(slope).all(), f"{part.defined_at}: {changes}: {name}"
+
+    def test_a_batch_of_one_has_a_finite_loss(self, part: Term) -> None:
+        """The last batch of a low-shot subset may have a single example."""
+        loss_B = built(part)(made_student(lengths=(3,)), made_teacher(lengths=(3,)))
+        assert torch.isfinite(loss_B).all()
+
+    def test_the_student_learns_from_it(self, part: Term) -> None:
+        """Something that it reads of the student has a gradient, and so has all that it trains.
+
+        Workers wait for a gradient of every parameter.
+        """
+        term, student = built(part), made_student()
+        _backward(term(student, made_teacher()))
+        slopes = _slopes(term, student)
+        moved = {name for name in LEARNED if (slope := slopes[name]) is not None and slope.any()}
+        assert moved, f"{part.defined_at}: term {part.name} gives the student no gradient"
+        assert moved <= {read.partition(".")[2] for read in part.reads if read.startswith("student.")}
+        idle = [name for name, _ in term.module.named_parameters() if slopes[f"module.{name}"] is None]
+        assert not idle, f"{part.defined_at}: term {part.name} trains {idle}, which its loss does not use"
+
+    def test_the_teacher_is_left_alone(self, part: Term) -> None:
+        """No gradient reaches it, and neither side of the batch is written to."""
+        student, teacher = made_student(), made_teacher(requires_grad=True)
+        before = [_copied(values) for values in (student, teacher)]
+        _backward(built(part)(student, teacher))
+        for name in TeacherTargets.__slots__:
+            value = getattr(teacher, name)
+            assert not isinstance(value, Tensor) or value.grad is None, f"teacher.{name} has a gradient"
+        for values, copies in zip((student, teacher), before, strict=True):
+            changed = [name for name, copy in copies.items() if not torch.equal(getattr(values, name), copy)]
+            assert not changed, f"{part.defined_at}: term {part.name} writes to {changed}"
+
+    def test_a_seed_decides_all_that_it_draws(self, part: Term) -> None:
+        """First values and losses; the global generators are left alone, and its own where it does not draw."""
+        for changes in settings_of(part):
+            states = (torch.get_rng_state(), str(np.random.get_state()))  # noqa: NPY002 - it must not have moved
+            one, two = built(part, changes), built(part, changes)
+            for mine, other in zip(one.module.state_dict().values(), two.module.state_dict().values(), strict=True):
+                assert torch.equal(mine, other)
+            before = one.generator.get_state()
+            assert torch.equal(*(term(made_student(), made_teacher()) for term in (one, two)))
+            assert part.draws or torch.equal(one.generator.get_state(), before), (
+                f"{part.defined_at}: term {part.name} draws; declare draws=True, so that a checkpoint keeps its state"
+            )
+            assert torch.equal(torch.get_rng_state(), states[0])
+            assert str(np.random.get_state()) == states[1]  # noqa: NPY002
+
+    def test_padding_does_not_matter(self, part: Term) -> None:
+        """Neither what stands at padded words nor how many there are."""
+        expected_B = built(part)(made_student(), made_teacher())
+        noisy = built(part)(*_with_noise_at_padding(made_student(), made_teacher()))
+        wider = built(part)(*_wider(made_student(), made_teacher()))
+        torch.testing.assert_close(noisy, expected_B)
+        torch.testing.assert_close(wider, expected_B)
+
+    def test_losses_keep_full_precision_where_the_student_does_not(self, part: Term) -> None:
+        """With `optim.precision: bfloat16` states come rounded, and the losses are summed in float32."""
+        single = [_cast(values, torch.float32) for values in (made_student(), made_teacher())]
+        rounded = replace(single[0], **{name: getattr(single[0], name).bfloat16() for name in LEARNED})
+        term = built(part, dtype=torch.float32)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            assert term(rounded, single[1]).dtype == torch.float32
+
+    def test_training_goes_on_from_its_state_bit_for_bit(self, part: Term) -> None:
+        """A checkpoint keeps what it trains and remembers, and its generator; batches come in two parts."""
+        for changes in settings_of(part):
+            whole, other = built(part, changes), built(part, changes, seed=1)
+            _trained(whole, seeds=(0, 1))
+            other.module.load_state_dict(whole.module.state_dict())
+            if part.draws:
+                other.generator.set_state(whole.generator.get_state())
+            student, teacher = made_student(seed=2), made_teacher(seed=2)
+            assert torch.equal(whole(student, teacher), other(student, teacher))
+
+
+def built(
+    part: Term, changes: dict[str, Any] | None = None, *, seed: int = 0, dtype: torch.dtype = torch.float64
+) -> BuiltTerm:
+    """Return the term of a trial in which it alone is on; `changes`: other settings of `distillation`."""
+    config_type = trial_config(_with(part))
+    distillation = {"terms": {part.name: part.weight}, **(changes or {})}
+    (term,) = build_terms(config_type.model_validate({"distillation": distillation}).distillation, SIZES, seed)
+    term.module.to(dtype)
+    return term
+
+
+@cache
+def _with(part: Term) -> Catalogue:
+    ships = bundled()
+    return ships if ships.of(Term).get(part.name) is part else ships.joined([(part, Origin(place="a test"))])
+
+
+def settings_of(part: Term) -> list[dict[str, Any]]:
+    """Return the settings under which a term is tested: its defaults, each bound of its options, what it shares."""
+    changes: list[dict[str, Any]] = [{}]
+    if part.options is not None:
+        changes += [{part.name: {name: value}} for name, value in _bounds(part.options)]
+    if "distance" in part.shares:
+        changes += [{"distance": name} for name in DISTANCES]
+    if "selection" in part.shares:
+        changes += [{"selection": {"score": "all"}}, {"selection": {"draw": "sampled"}}]
+    return changes
+
+
+def _bounds(options: type[Options]) -> Iterator[tuple[str, Any]]:
+    for name, field in options.model_fields.items():
+        whole = field.annotation is int
+        near = 1 if whole else 1e-6
+        if field.annotation is bool or get_origin(field.annotation) is Literal:
+            yield from ((name, value) for value in get_args(field.annotation) or (False, True))
+        for bound in field.metadata:
+            if isinstance(bound, Ge | Le):
+                yield name, bound.ge if isinstance(bound, Ge) else bound.le
+            if isinstance(bound, Gt | Lt):
+                yield name, bound.gt + near if isinstance(bound, Gt) else bound.lt - near  # type: ignore[operator]
+
+
+def made_student(seed: int = 0, lengths: Sequence[int] = LENGTHS) -> StudentOutputs:
+    """Return random states of a batch, in float64, which a gradient can reach."""
+    draw = torch.Generator().manual_seed(1000 + seed)
+
+    def values(*shape: int) -> Tensor:
+        return torch.randn(*shape, dtype=torch.float64, generator=draw).requires_grad_()
+
+    B, N, S = len(lengths), max(lengths), SIZES.student_width
+    truth_BK = torch.rand(B, 3, dtype=torch.float64, generator=draw)
+    return StudentOutputs(
+        cls=values(B, S), image=values(B, S), words=values(B, N, S), logits=values(B, 3), truth=truth_BK
+    )
+
+
+def made_teacher(seed: int = 0, lengths: Sequence[int] = LENGTHS, *, requires_grad: bool = False) -> TeacherTargets:
+    """Return random features of a batch, in float64; embeddings have length 1."""
+    draw = torch.Generator().manual_seed(seed)
+
+    def values(*shape: int) -> Tensor:
+        return torch.randn(*shape, dtype=torch.float64, generator=draw)
+
+    B, N, T = len(lengths), max(lengths), SIZES.teacher_width
+    confidence_B = torch.rand(B, dtype=torch.float64, generator=draw) * 0.9 + 0.05
+    features = {
+        "image": torch.nn.functional.normalize(values(B, T), dim=-1),
+        "text": torch.nn.functional.normalize(values(B, T), dim=-1),
+        "words": torch.nn.functional.normalize(values(B, N, T), dim=-1),
+        "prior": values(B, N),
+        "visual": values(B, N).tanh(),
+        "probabilities": values(B, 3).softmax(-1),
+        "confidence": confidence_B,
+        "cross_entropy": -confidence_B.log(),
+    }
+    return TeacherTargets(
+        index=torch.arange(B),
+        scale=4.0,
+        word_mask=torch.arange(N) < torch.tensor(lengths).unsqueeze(-1),
+        correct=confidence_B > 0.5,
+        **{name: value.requires_grad_(requires_grad) for name, value in features.items()},
+    )
+
+
+class _Noting:
+    """One side of a batch that notes what is read of it."""
+
+    def __init__(self, values: StudentOutputs | TeacherTargets, side: str, read: set[str]) -> None:
+        self._values = values
+        self._side = side
+        self._read = read
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._values, name)
+        self._read.add(f"{self._side}.{name}")
+        return value
+
+
+def _backward(loss_B: Tensor) -> None:
+    assert loss_B.requires_grad, "no gradient flows from the loss: it does not depend on the student, or is detached"
+    torch.linspace(0.5, 2.0, len(loss_B), dtype=loss_B.dtype).dot(loss_B).backward()  # as confidence would weigh it
+
+
+def _slopes(term: BuiltTerm, student: StudentOutputs) -> dict[str, Tensor | None]:
+    slopes = {name: getattr(student, name).grad for name in LEARNED}
+    return slopes | {f"module.{name}": weight.grad for name, weight in term.module.named_parameters()}
+
+
+def _copied(values: StudentOutputs | TeacherTargets) -> dict[str, Tensor]:
+    tensors = {name: getattr(values, name) for name in type(values).__slots__}
+    return {name: value.detach().clone() for name, value in tensors.items() if isinstance(value, Tensor)}
+
+
+def _cast(values: Any, dtype: torch.dtype) -> Any:
+    tensors = _copied(values)
+    return replace(values, **{name: of.to(dtype) for name, of in tensors.items() if of.is_floating_point()})
+
+
+def _with_noise_at_padding(student: StudentOutputs, teacher: TeacherTargets) -> tuple[StudentOutputs, TeacherTargets]:
+    draw = torch.Generator().manual_seed(7)
+    mask_BN = teacher.word_mask
+
+    def noisy(values: Tensor) -> Tensor:
+        noise = torch.randn(values.shape, dtype=values.dtype, generator=draw)
+        return values.where(mask_BN.reshape(*mask_BN.shape, *(1,) * (values.dim() - 2)), noise)
+
+    words: dict[str, Any] = {name: noisy(getattr(teacher, name)) for name in ("words", "prior", "visual")}
+    return replace(student, words=noisy(student.words)), replace(teacher, **words)
+
+
+def _wider(student: StudentOutputs, teacher: TeacherTargets) -> tuple[StudentOutputs, TeacherTargets]:
+    def wider(values: Tensor) -> Tensor:
+        return torch.cat([values, values.new_zeros(len(values), 3, *values.shape[2:])], dim=1)
+
+    words: dict[str, Any] = {name: wider(getattr(teacher, name)) for name in ("words", "prior", "visual", "word_mask")}
+    return replace(student, words=wider(student.words)), replace(teacher, **words)
+
+
+def _trained(term: BuiltTerm, seeds: Sequence[int]) -> None:
+    """Take two steps, a batch in two parts each, of what the term trains."""
+    trained = list(term.module.parameters())
+    for _ in range(2):
+        for seed in seeds:
+            _backward(term(made_student(seed), made_teacher(seed)))
+        with torch.no_grad():
+            for weight in trained:
+                if weight.grad is not None:
+                    weight.sub_(0.01 * weight.grad)
+                    weight.grad = None
