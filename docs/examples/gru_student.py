@@ -1,0 +1,62 @@
+"""A student of one's own: a GRU over the words, each with the mean of the picture's regions.
+
+ablate run quickstart base.student.preset=gru_small --with docs/examples/gru_student.py
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from ablative.trainables.parts.part import Options
+from ablative.trainables.parts.student import Preset
+from ablative.trainables.parts.student import Student
+
+NUM_WORDS = 30522  # BERT's uncased vocabulary
+
+
+class GruOptions(Options):
+    """Settings `student.gru`."""
+
+    layers: int = Field(2, ge=1, le=8, description="Layers, one above the other.")
+
+
+def build(settings: Any, head: Any, region_width: int) -> Any:
+    """Return the student; torch is imported here, so that `ablate check` need not wait for it."""
+    import torch
+    from torch import nn
+
+    from ablative.trainables.students.student import StudentModule
+
+    class Gru(nn.Module):
+        width = 64
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.words = nn.Embedding(NUM_WORDS, self.width)
+            self.regions = nn.Linear(region_width, self.width)
+            self.gru = nn.GRU(self.width, self.width, num_layers=settings.gru.layers, batch_first=True)
+
+        def forward(self, batch: Any) -> tuple[torch.Tensor, torch.Tensor]:
+            seen_BRS = self.regions(batch.regions_BRF.float())
+            mask_BR1 = batch.region_mask_BR.unsqueeze(-1)
+            picture_B1S = (seen_BRS * mask_BR1).sum(1, keepdim=True) / mask_BR1.sum(1, keepdim=True)
+            states_BLS, _ = self.gru(self.words(batch.ids_BL) + picture_B1S)
+            last_B = batch.text_mask_BL.sum(1) - 1
+            whole_B1S = states_BLS[torch.arange(len(last_B)), last_B].unsqueeze(1)
+            return torch.cat([whole_B1S, states_BLS[:, 1:]], dim=1), seen_BRS  # the first state stands for all
+
+    encoder = Gru()
+    return StudentModule(encoder, head(encoder.width))
+
+
+PARTS = [
+    Student(
+        name="gru",
+        description="A GRU over the words, each with the mean of the picture's regions.",
+        presets={"gru_small": Preset(description="64 wide", longest_text=64, parameters=2_100_000)},
+        options=GruOptions,
+        build=build,
+    )
+]
