@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from dataclasses import field
+from typing import Any
 from typing import Literal
 from typing import Protocol
-
-from ablative.trainables.config import TrialConfig
 
 Status = Literal["completed", "failed", "stopped", "paused"]
 """`stopped`: by a rule of the search, with the curve so far. `paused`: at a rung, to go on from its checkpoint."""
@@ -39,7 +38,8 @@ class TrialJob:
     """One trial to run."""
 
     trial_id: str
-    config: TrialConfig
+    config: Any
+    """Resolved and canonical, of the trainable's own type."""
     seed: int
     """Root of all randomness: low-shot subset, initial heads, order, dropout."""
     evaluate: tuple[str, ...]

@@ -118,7 +118,7 @@ def test_no_modules_import_each_other_not_even_when_a_function_is_called() -> No
 def test_every_foreign_import_is_a_declared_dependency() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    listed = [*project["dependencies"], *extras["mini"], *extras["sinks"], *extras["frames"]]
+    listed = [*project["dependencies"], *extras["mini"], *extras["sinks"], *extras["frames"], *extras["testing"]]
     declared = {_normal(re.split(r"[\[<>=~! ]", line)[0]) for line in listed}
     distributions = importlib.metadata.packages_distributions()
     foreign = {_top(found.target) for module in modules() for found in imports(module)}

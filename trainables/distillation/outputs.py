@@ -43,7 +43,7 @@ class TeacherTargets:
     """(B, N, T) features that the student's words are drawn to (`distillation.selection.features`), in the precision
     that they are stored in; finite at padding; T is 0 where no term reads them."""
     prior: Tensor
-    """(B, N) logits of the prior by which words are selected (`relevance.prior_logits`)."""
+    """(B, N) logits of the prior by which words are selected (`selection.prior_logits`)."""
     visual: Tensor
     """(B, N) cosine of each word, encoded alone, with the image; zeros where nothing reads it."""
     word_mask: Tensor

@@ -14,8 +14,6 @@ import torch
 from torch import Tensor
 
 from ablative.trainables.distillation.distance import unit_length
-from ablative.trainables.distillation.scores import SCORES
-from ablative.trainables.distillation.settings import SelectionConfig
 
 LEAST_DEVIATION = 1e-6
 """Relevances that differ by less than this are taken as equal, so that rounding noise is not blown up."""
@@ -54,20 +52,6 @@ def standardise(relevance_BN: Tensor, mask_BN: Tensor) -> Tensor:
     centred_BN = _keep(centred_BN - centred_BN.sum(-1, keepdim=True) / num_words_B1, mask_BN)
     deviation_B1 = (centred_BN.square().sum(-1, keepdim=True) / num_words_B1).sqrt()
     return torch.where(deviation_B1 > LEAST_DEVIATION, centred_BN / deviation_B1.clamp_min(LEAST_DEVIATION), 0.0)
-
-
-@torch.no_grad()
-def prior_logits(selection: SelectionConfig, relevance: Relevance) -> Tensor:
-    """Return (B, N) the logits whose softmax over the words is the prior p_i.
-
-    logits_i = z(r_i) / tau of the score's relevance r, z standardised within the example; of `visual_semantic`
-    (a z(r_i^visual) + (1 - a) z(r_i^semantic)) / tau with a = `visual_share`. A score without relevance has a flat
-    prior.
-    """
-    relevance_of = SCORES[selection.score].relevance
-    if relevance_of is None:
-        return torch.zeros(relevance.mask_BN.shape)
-    return relevance_of(relevance, selection) / selection.temperature
 
 
 def _keep(values_BN: Tensor, mask_BN: Tensor) -> Tensor:

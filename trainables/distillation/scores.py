@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from typing import Literal
+from typing import Protocol
 from typing import TypeAlias
 
 from ablative.trainables.distillation.choice import Choice
@@ -20,17 +21,23 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ablative.trainables.distillation.relevance import Relevance
-    from ablative.trainables.distillation.settings import SelectionConfig
-    from ablative.trainables.teachers.feature_cache import TeacherFeatures
+
+
+class Sentences(Protocol):
+    """What a score may ask a teacher about whole texts."""
+
+    def changes_without(self, texts: Sequence[str]) -> list[np.ndarray]:
+        """Return (W,) for each text: how far its embedding moves without each of its words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Score(Choice):
     """A relevance of words."""
 
-    relevance: Callable[[Relevance, SelectionConfig], Tensor] | None = None
-    """(B, N), standardised over the words of each example; None: no word is more relevant than another."""
-    of_texts: Callable[[Sequence[str], TeacherFeatures], list[np.ndarray]] | None = None
+    relevance: Callable[[Relevance, float], Tensor] | None = None
+    """(words of a batch, `selection.visual_share`) -> (B, N), standardised over the words of each example; None: no
+    word is more relevant than another."""
+    of_texts: Callable[[Sequence[str], Sentences], list[np.ndarray]] | None = None
     """(W,) for each text: the relevance that is known before training, `Relevance.known_BN`."""
     reads: Literal["cosines", "left_out"] | None = None
     """What of the teacher: cosines of words encoded alone, or embeddings of texts without one of their words."""
@@ -40,40 +47,39 @@ class Score(Choice):
     """Whether all words are selected, so that nothing is drawn."""
 
 
-def _visual(words: Relevance, selection: SelectionConfig) -> Tensor:
+def _visual(words: Relevance, share: float) -> Tensor:
     from ablative.trainables.distillation.relevance import standardise
 
     return standardise(words.visual_BN, words.mask_BN)
 
 
-def _semantic(words: Relevance, selection: SelectionConfig) -> Tensor:
+def _semantic(words: Relevance, share: float) -> Tensor:
     from ablative.trainables.distillation.relevance import standardise
 
     return standardise(words.semantic_BN, words.mask_BN)
 
 
-def _mixed(words: Relevance, selection: SelectionConfig) -> Tensor:
-    share = selection.visual_share
-    return share * _visual(words, selection) + (1 - share) * _semantic(words, selection)
+def _mixed(words: Relevance, share: float) -> Tensor:
+    return share * _visual(words, share) + (1 - share) * _semantic(words, share)
 
 
-def _known(words: Relevance, selection: SelectionConfig) -> Tensor:
+def _known(words: Relevance, share: float) -> Tensor:
     from ablative.trainables.distillation.relevance import standardise
 
     return standardise(words.known_BN, words.mask_BN)
 
 
-def _left_out(texts: Sequence[str], features: TeacherFeatures) -> list[np.ndarray]:
-    return features.changes_without(texts)
+def _left_out(texts: Sequence[str], teacher: Sentences) -> list[np.ndarray]:
+    return teacher.changes_without(texts)
 
 
-def _keyword(texts: Sequence[str], features: TeacherFeatures) -> list[np.ndarray]:
+def _keyword(texts: Sequence[str], teacher: Sentences) -> list[np.ndarray]:
     from ablative.trainables.data.keywords import keyword_scores
 
     return keyword_scores(texts)
 
 
-def _content(texts: Sequence[str], features: TeacherFeatures) -> list[np.ndarray]:
+def _content(texts: Sequence[str], teacher: Sentences) -> list[np.ndarray]:
     from ablative.trainables.data.keywords import content_scores
 
     return content_scores(texts)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ablative.trainables.distillation.outputs import TeacherTargets
+from ablative.trainables.distillation.relevance import Relevance
 from ablative.trainables.distillation.scores import SCORES
 from ablative.trainables.distillation.settings import SelectionConfig
 
@@ -25,6 +26,20 @@ class Selection:
     """Shares q_i: 0 outside the selection, sum 1 in each example (0 in an example without words)."""
     most: int
     """No example has more words selected."""
+
+
+@torch.no_grad()
+def prior_logits(selection: SelectionConfig, relevance: Relevance) -> Tensor:
+    """Return (B, N) the logits whose softmax over the words is the prior p_i.
+
+    logits_i = z(r_i) / tau of the score's relevance r, z standardised within the example; of `visual_semantic`
+    (a z(r_i^visual) + (1 - a) z(r_i^semantic)) / tau with a = `visual_share`. A score without relevance has a flat
+    prior.
+    """
+    relevance_of = SCORES[selection.score].relevance
+    if relevance_of is None:
+        return torch.zeros(relevance.mask_BN.shape)
+    return relevance_of(relevance, selection.visual_share) / selection.temperature
 
 
 def num_selected(mask_BN: Tensor, ratio: float, count: int = 0) -> Tensor:

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from typing import Any
 from typing import Literal
+from typing import Protocol
 from typing import TypeAlias
 
 from ablative.trainables.distillation.choice import Choice
@@ -29,49 +30,60 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ablative.trainables.distillation.outputs import TeacherTargets
-    from ablative.trainables.distillation.settings import WeightingConfig
 
 LEAST_DIVISOR = 1e-6
 """Confidences that are divided by are raised to this, so that a student sure of a wrong answer gives no infinity."""
+
+
+class Limits(Protocol):
+    """Settings of `distillation.weighting` that some weightings read."""
+
+    @property
+    def temperature(self) -> float:
+        """tau of `sigmoid`."""
+
+    @property
+    def max_weight(self) -> float:
+        """w_max of `clipped_ratio`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Weighting(Choice):
     """A weight of each example."""
 
-    weight: Callable[[TeacherTargets, Any, WeightingConfig], Tensor] | None = None
-    """(teacher, c_S, settings) -> (B,), at least 0; None: every example weighs 1."""
+    weight: Callable[[TeacherTargets, Any, Limits], Tensor] | None = None
+    """(teacher, c_S, limits) -> (B,), at least 0; None: every example weighs 1."""
     compares: bool = False
     """Whether it reads c_S, which is None elsewhere."""
     reads: tuple[Literal["temperature", "max_weight"], ...] = ()
-    """Settings of `distillation.weighting` that matter with it alone."""
+    """Which of the limits it reads."""
 
 
-def _teacher(teacher: TeacherTargets, student_B: None, settings: WeightingConfig) -> Tensor:
+def _teacher(teacher: TeacherTargets, student_B: None, limits: Limits) -> Tensor:
     return teacher.confidence
 
 
-def _ratio(teacher: TeacherTargets, student_B: Tensor, settings: WeightingConfig) -> Tensor:
+def _ratio(teacher: TeacherTargets, student_B: Tensor, limits: Limits) -> Tensor:
     return teacher.confidence / (teacher.confidence + student_B).clamp_min(LEAST_DIVISOR)
 
 
-def _sigmoid(teacher: TeacherTargets, student_B: Tensor, settings: WeightingConfig) -> Tensor:
-    return ((teacher.confidence - student_B) / settings.temperature).sigmoid()
+def _sigmoid(teacher: TeacherTargets, student_B: Tensor, limits: Limits) -> Tensor:
+    return ((teacher.confidence - student_B) / limits.temperature).sigmoid()
 
 
-def _exp_ce(teacher: TeacherTargets, student_B: None, settings: WeightingConfig) -> Tensor:
+def _exp_ce(teacher: TeacherTargets, student_B: None, limits: Limits) -> Tensor:
     return (-teacher.cross_entropy).exp()
 
 
-def _clipped_ratio(teacher: TeacherTargets, student_B: Tensor, settings: WeightingConfig) -> Tensor:
-    return (teacher.confidence / student_B.clamp_min(LEAST_DIVISOR)).clamp_max(settings.max_weight)
+def _clipped_ratio(teacher: TeacherTargets, student_B: Tensor, limits: Limits) -> Tensor:
+    return (teacher.confidence / student_B.clamp_min(LEAST_DIVISOR)).clamp_max(limits.max_weight)
 
 
-def _correct(teacher: TeacherTargets, student_B: None, settings: WeightingConfig) -> Tensor:
+def _correct(teacher: TeacherTargets, student_B: None, limits: Limits) -> Tensor:
     return teacher.correct
 
 
-def _kdar(teacher: TeacherTargets, student_B: Tensor, settings: WeightingConfig) -> Tensor:
+def _kdar(teacher: TeacherTargets, student_B: Tensor, limits: Limits) -> Tensor:
     """In [0, 1]: near 0 where the teacher is much surer of the truth than the student, near 1 where the student is."""
     return -(-_surprise(teacher.confidence) / _surprise(student_B).clamp_min(LEAST_DIVISOR)).expm1()
 

@@ -17,7 +17,7 @@ from ablative.trainables.data.examples import TaskSplit
 from ablative.trainables.distillation.outputs import TeacherTargets
 from ablative.trainables.distillation.relevance import Relevance
 from ablative.trainables.distillation.relevance import cosine_relevance
-from ablative.trainables.distillation.relevance import prior_logits
+from ablative.trainables.distillation.selection import prior_logits
 from ablative.trainables.students.tokens import teacher_text
 from ablative.trainables.teachers.confidence import TeacherConfidence
 from ablative.trainables.teachers.feature_cache import TeacherFeatures

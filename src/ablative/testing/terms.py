@@ -22,10 +22,6 @@ from typing import get_origin
 import numpy as np
 import pytest
 import torch
-from annotated_types import Ge
-from annotated_types import Gt
-from annotated_types import Le
-from annotated_types import Lt
 from torch import Tensor
 
 from ablative.trainables.distillation.built import BuiltTerm
@@ -189,10 +185,9 @@ def _bounds(options: type[Options]) -> Iterator[tuple[str, Any]]:
         if field.annotation is bool or get_origin(field.annotation) is Literal:
             yield from ((name, value) for value in get_args(field.annotation) or (False, True))
         for bound in field.metadata:
-            if isinstance(bound, Ge | Le):
-                yield name, bound.ge if isinstance(bound, Ge) else bound.le
-            if isinstance(bound, Gt | Lt):
-                yield name, bound.gt + near if isinstance(bound, Gt) else bound.lt - near  # type: ignore[operator]
+            for limit, step in (("ge", 0), ("le", 0), ("gt", near), ("lt", -near)):
+                if (value := getattr(bound, limit, None)) is not None:
+                    yield name, value + step
 
 
 def made_student(seed: int = 0, lengths: Sequence[int] = LENGTHS) -> StudentOutputs:

@@ -9,8 +9,8 @@ import torch
 from ablative.trainables.config import SelectionConfig
 from ablative.trainables.distillation.relevance import Relevance
 from ablative.trainables.distillation.relevance import cosine_relevance
-from ablative.trainables.distillation.relevance import prior_logits
 from ablative.trainables.distillation.relevance import standardise
+from ablative.trainables.distillation.selection import prior_logits
 
 LENGTHS = (7, 3, 1, 5)
 
