@@ -15,7 +15,6 @@ import ray.train
 from ray.train.collective import broadcast_from_rank_zero
 from ray.util import get_current_placement_group
 
-from ablative.orchestrator.storing.checkpoints import Checkpoints
 from ablative.orchestrator.storing.checkpoints import StoredLink
 from ablative.trainables.errors import Hindered
 from ablative.trainables.job import Cause
@@ -66,7 +65,7 @@ class BoardLink(StoredLink):
     """The link of a trial that runs in a worker group: its curve goes to the board."""
 
     def __init__(self, board: Any, job: TrialJob) -> None:
-        super().__init__(Checkpoints(job.checkpoints) if job.checkpoints else None, job.trial_id)
+        super().__init__(job)
         self._board = board
 
     def report(self, point: CurvePoint) -> None:

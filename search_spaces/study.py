@@ -363,6 +363,22 @@ class Sinks(Frozen):
     wandb: Text | None = Field(None, description="Folder of offline runs of Weights & Biases.")
 
 
+class Keep(Frozen):
+    """What is kept of trials besides their records."""
+
+    students: Literal["none", "best", "confirmed"] = Field(
+        "none", description="Trained students: the best on val of each cell, or of every confirm seed."
+    )
+    gigabytes: Number = Field(
+        10.0, ge=1e-3, le=1e6, description="What they may take together; a student beyond it is not kept."
+    )
+
+    @property
+    def room(self) -> int:
+        """Bytes for students; 0 where none is kept."""
+        return 0 if self.students == "none" else int(self.gigabytes * 1e9)
+
+
 class Study(Frozen):
     """One question, one file, one target."""
 
@@ -382,6 +398,7 @@ class Study(Frozen):
     resources: Resources = Field(Resources(), description="What one trial occupies.")
     storage: Text = Field("ablate-results", description="Folder or URI of the records.")
     comparisons: Comparisons = Field(Comparisons(), description="How effects are judged.")
+    keep: Keep = Field(Keep(), description="What is kept of trials besides their records.")
     sinks: Sinks | None = Field(None, description="Where trials are copied to besides the records.")
     strict: Flag = Field(False, description="Whether a warning is a mistake: a design that cannot answer is refused.")
 

@@ -51,6 +51,8 @@ class TrialJob:
     threads: int = 1
     """CPU threads of this worker; fixed by the study, because it changes float sums."""
     keep_predictions: bool = False
+    student_room: int = 0
+    """Bytes that the kept students of the study may have together; 0: the trial's is not kept."""
     checkpoints: str = ""
     """Folder or URI of the study's checkpoints; empty where none are kept."""
     pause_after: int | None = None
@@ -115,7 +117,7 @@ class TrialOutcome:
 class Link(Protocol):
     """What a running trial knows of the engine: where its curve goes, whether to stop, and its checkpoint.
 
-    `report`, `stop_requested` and `save` are called on rank 0 only, `load` on every rank.
+    `report`, `stop_requested`, `save` and `keep` are called on rank 0 only, `load` on every rank.
     """
 
     def report(self, point: CurvePoint) -> None:
@@ -134,6 +136,10 @@ class Link(Protocol):
         """Keep `content` as the checkpoint, in place of an earlier one, whole or not at all."""
         ...
 
+    def keep(self, student: bytes) -> None:
+        """Keep what a completed trial has trained, as one file, where its job has room for it."""
+        ...
+
 
 @dataclass(slots=True)
 class Alone:
@@ -141,6 +147,7 @@ class Alone:
 
     points: list[CurvePoint] = field(default_factory=list)
     checkpoint: bytes | None = None
+    student: bytes | None = None
 
     def report(self, point: CurvePoint) -> None:
         """Keep the point in `points`."""
@@ -157,6 +164,10 @@ class Alone:
     def save(self, content: bytes) -> None:
         """Keep `content`."""
         self.checkpoint = content
+
+    def keep(self, student: bytes) -> None:
+        """Keep `student`."""
+        self.student = student
 
 
 RunTrial = Callable[[TrialJob, Link], TrialOutcome]

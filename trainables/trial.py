@@ -137,6 +137,8 @@ def _run(job: TrialJob, link: Link, ranks: Ranks, device: torch.device) -> _Ran:
         if ended.status == "completed":
             metrics, predictions = _final(job, student, device, ended.val)
             cause, error = _judge(job, metrics)
+            if job.student_room and not error:
+                link.keep(_kept(job, student, part.classes, inputs.regions.width))
         metrics["train/examples"] = float(len(part.examples))
         metrics["train/steps"] = float(ended.steps)
     return _Ran(
@@ -149,6 +151,19 @@ def _run(job: TrialJob, link: Link, ranks: Ranks, device: torch.device) -> _Ran:
         seconds_before=ended.seconds_before,
         samples_seen=ended.samples_seen,
         peak_memory_mb=ended.peak_memory_mb,
+    )
+
+
+def _kept(job: TrialJob, student: StudentModule, classes: tuple[str, ...], region_width: int) -> bytes:
+    from ablative.trainables.students.kept import kept
+
+    return kept(
+        student,
+        trial_id=job.trial_id,
+        seed=job.seed,
+        config=job.config,
+        classes=classes,
+        region_width=region_width,
     )
 
 

@@ -78,6 +78,9 @@ def ablate() -> None:
 )
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
 @click.option("--retry-failed", is_flag=True, help="Run failed trials again.")
+@click.option(
+    "--retrain-students", is_flag=True, help="Run trials again that are recorded without the student to be kept."
+)
 @click.option("--budget", metavar="TIME", help="Start nothing more once so much device time is spent: 20gpu-h, 90min.")
 @click.option("--cold", is_flag=True, help="A new worker group for every trial.")
 @QUIET
@@ -91,6 +94,7 @@ def run(
     address: str,
     dry_run: bool,
     retry_failed: bool,
+    retrain_students: bool,
     budget: str | None,
     cold: bool,
     quiet: bool,
@@ -110,7 +114,8 @@ def run(
     from ablative.orchestrator.driving.budget import device_seconds
 
     if dry_run:
-        _print_plan(study, overrides, parts, store, retry_failed=retry_failed, quiet=quiet)
+        again = {"retry_failed": retry_failed, "retrain_students": retrain_students}
+        _print_plan(study, overrides, parts, store, **again, quiet=quiet)
         return
     from ablative.orchestrator.driving.run import run_study
     from ablative.orchestrator.showing.overview import console
@@ -140,6 +145,7 @@ def run(
             runner,
             shown,
             retry_failed=retry_failed,
+            retrain_students=retrain_students,
             claims=claims,
             budget=limit,
             sinks=sinks,
@@ -336,6 +342,7 @@ def _print_plan(
     uri: str | None,
     *,
     retry_failed: bool = False,
+    retrain_students: bool = False,
     as_json: bool = False,
     quiet: bool = False,
 ) -> None:
@@ -357,7 +364,13 @@ def _print_plan(
     _tell_store(store, study, ["plan", source, *overrides], to_stderr=as_json)
     with composition.display(quiet, doing="plan") as shown:
         queue, missing = composition.planned_queue(
-            study, cells, store, cache_folder(), shown.preparing, retry_failed=retry_failed
+            study,
+            cells,
+            store,
+            cache_folder(),
+            shown.preparing,
+            retry_failed=retry_failed,
+            retrain_students=retrain_students,
         )
     records = store.all_records()
     planned = {trial.id for trial in queue.trials()}
@@ -369,7 +382,8 @@ def _print_plan(
         values = checked_values(source, checked, composition.absent(cells))
         click.echo(json.dumps(values | counts | {"cost": asdict(cost)}, indent=2))
     else:
-        print_plan(console(), queue, cost, missing=missing, earlier=earlier)
+        students = composition.students_lines(queue, store)
+        print_plan(console(), queue, cost, missing=missing, earlier=[*earlier, *students])
         _tell(checked, families=not quiet)
     print_problems(console(stderr=True), () if quiet else store.problems)
 

@@ -5,6 +5,7 @@ No other module of the orchestrator names `cluster`, `analysis` or the heavy hal
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -161,18 +162,43 @@ def planned_queue(
     progress: Progress,
     *,
     retry_failed: bool = False,
+    retrain_students: bool = False,
 ) -> tuple[TrialQueue, str]:
     """Return the queue of what `store` lacks, changing nothing, and which data is missing, if any is.
 
     Without the data a trial can be counted but has no identity, so nothing counts as recorded.
     """
+    from ablative.orchestrator.driving.run import untrained
     from ablative.trainables.errors import MissingData
 
     planned = experiment(study, cells, cache_folder, progress)
     try:
-        return planned.queue(store, adopt=False, retry_failed=retry_failed), ""
+        recorded = planned.recorded(store)
+        again = untrained(planned, store, recorded) if retrain_students else set()
+        return planned.queue(store, adopt=False, recorded=recorded, retry_failed=retry_failed, again=again), ""
     except MissingData as error:
         return unrecorded_queue(study, cells, cache_folder), str(error)
+
+
+def students_lines(queue: TrialQueue, store: Store) -> list[str]:
+    """Return what a plan says of the students that the study keeps: their size, and which cannot be had any more."""
+    from ablative.orchestrator.deciding.keeping import estimated_bytes
+    from ablative.orchestrator.driving.run import missing_students
+
+    keep = queue.study.keep
+    if not keep.room:
+        return []
+    wanted = estimated_bytes(queue.study, queue.cells)
+    size = f"about {wanted / 1e9:.3g} GB" if wanted else "an unknown size"
+    lines = [f"students: {keep.students}, {size} of {keep.gigabytes:g} GB (keep.gigabytes)"]
+    if wanted > keep.room:
+        lines.append(f"students: not all will be kept; set keep.gigabytes={math.ceil(wanted / 1e9)}")
+    if missing := missing_students(queue, store):
+        lines.append(
+            f"students: {len(missing)} recorded trials were run without keeping theirs; to train them again: "
+            "ablate run --retrain-students"
+        )
+    return lines
 
 
 def possible_configs(study: Study, cells: Sequence[Cell], cache_folder: Path) -> list[TrialConfig]:

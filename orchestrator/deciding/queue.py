@@ -9,6 +9,7 @@ import gc
 from collections import defaultdict
 from collections import deque
 from collections.abc import Callable
+from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
@@ -96,8 +97,11 @@ class TrialQueue:
         claims: Claims | None = None,
         judge: Judge | None = None,
         retry_failed: bool = False,
+        again: Collection[str] = (),
     ) -> None:
         """Start from what is recorded. `retry_failed` owes failed trials again; without `claims` all is granted.
+
+        `again`: recorded trials that are owed all the same.
 
         `judge`: needed where the study has sequential seeds.
         """
@@ -111,7 +115,7 @@ class TrialQueue:
         self.closed = False
         """Whether nothing more is started, although it may be owed."""
         for record in recorded.records:
-            if record.status != "failed" or not retry_failed:
+            if (record.status != "failed" or not retry_failed) and record.trial_id not in again:
                 self.known[record.trial_id] = result_of(record, study)
         self.curves: dict[str, Sequence[float]] = dict(recorded.curves)
         """Trial id -> target on val at each evaluation so far, where the study has a stopping rule."""
@@ -127,8 +131,12 @@ class TrialQueue:
         """What the trials that have paused at a rung have cost so far."""
         self._live: dict[str, dict[int, float]] = defaultdict(dict)
         self._cancelled: set[str] = set()
-        self._seen = {(record.trial_id, record.finished_at) for record in recorded.records if not record.completed}
-        """Records of failed and stopped trials: one may be owed again, and its record is there all the same."""
+        self._seen = {
+            (record.trial_id, record.finished_at)
+            for record in recorded.records
+            if not record.completed or record.trial_id in again
+        }
+        """Records that trials have which may be owed again: of failed and stopped ones, and of those named."""
         self._cells_of: dict[str, list[CellTrials]] = defaultdict(list)
         history = search_history(recorded, study.target.metric)
         self._decisions = _decisions(study, partial(_make, study, inputs, history), judge)

@@ -37,7 +37,7 @@ class TrialMaker:
         config = with_parameters(self._config, parameters)
         evaluate = self._evaluate(phase, config)
         data, teacher, student = self._inputs.digests(config)
-        mode = self._study.target.mode
+        mode, room = self._study.target.mode, self._study.keep.room
         metric = self._study.target.metric.split("/", 1)[1]
         return tuple(
             Trial(
@@ -59,6 +59,7 @@ class TrialMaker:
                 teacher_digest=teacher,
                 student_digest=student,
                 target=(metric, mode),
+                student_room=room if phase == "confirm" else 0,
             )
             for seed, trial_id in zip(seeds, trial_ids(config, seeds, evaluate, data, teacher, student), strict=True)
         )

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ablative.orchestrator.deciding.queue import TrialQueue
 from ablative.orchestrator.driving.executor import Finish
-from ablative.orchestrator.storing.checkpoints import link
+from ablative.orchestrator.storing.checkpoints import StoredLink
 from ablative.orchestrator.storing.records import Execution
 from ablative.search_spaces.study import Resources
 from ablative.trainables.errors import Hindered
@@ -59,7 +59,7 @@ class InlineExecutor:
 
     def _outcome(self, job: TrialJob) -> TrialOutcome:
         try:
-            return self._run_trial(job, link(job.checkpoints, job.trial_id))
+            return self._run_trial(job, StoredLink(job))
         except Hindered:
             raise
         except Exception as error:  # a trainable that raises must not take its siblings along

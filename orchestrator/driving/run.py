@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from collections.abc import Collection
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC
@@ -13,6 +14,8 @@ from ablative.orchestrator.deciding.change_path import path_configs
 from ablative.orchestrator.deciding.decisions import Judge
 from ablative.orchestrator.deciding.earlier import earlier_lines
 from ablative.orchestrator.deciding.endings import Ending
+from ablative.orchestrator.deciding.keeping import named
+from ablative.orchestrator.deciding.keeping import spare
 from ablative.orchestrator.deciding.planned import planned
 from ablative.orchestrator.deciding.queue import TrialQueue
 from ablative.orchestrator.deciding.recorded import Recorded
@@ -69,21 +72,23 @@ class Experiment:
         adopt: bool,
         recorded: Recorded | None = None,
         retry_failed: bool = False,
+        again: Collection[str] = (),
         claims: Claims | None = None,
     ) -> TrialQueue:
         """Return the queue of what `store` lacks; `adopt` writes trials of other studies as this study's own.
 
-        `recorded`: what `recorded` returned, where it is known.
+        `recorded`: what `recorded` returned, where it is known. `again`: recorded trials that are owed all the same.
         """
         return TrialQueue(
             self.study,
             self.cells,
             recorded or self.recorded(store),
             self.inputs,
-            lookup=lambda trial: _lookup(store, trial, write=adopt),
+            lookup=lambda trial: None if trial.id in again else _lookup(store, trial, write=adopt),
             claims=claims,
             judge=self.judge,
             retry_failed=retry_failed,
+            again=again,
         )
 
     def recorded(self, store: Store) -> Recorded:
@@ -103,6 +108,7 @@ def run_study(
     display: Display,
     *,
     retry_failed: bool = False,
+    retrain_students: bool = False,
     claims: Claims | None = None,
     budget: float | None = None,
     sinks: Sinks | None = None,
@@ -111,12 +117,15 @@ def run_study(
 
     What was recorded stays recorded however the run ends: the same call goes on where this one stopped. `budget`:
     device seconds after which nothing more is started. `sinks`: where trials are copied to, those recorded before
-    first.
+    first. `retrain_students`: trials whose students the study is to keep and that are recorded without one run again.
     """
     claims, sinks = claims or SoleDriver(), sinks or Sinks()
     display.doing("reading what is recorded")
     recorded = experiment.recorded(store)
-    queue = experiment.queue(store, adopt=True, recorded=recorded, retry_failed=retry_failed, claims=claims)
+    again = untrained(experiment, store, recorded) if retrain_students else set()
+    queue = experiment.queue(
+        store, adopt=True, recorded=recorded, retry_failed=retry_failed, again=again, claims=claims
+    )
     planned = {trial.id for trial in queue.trials()}
     for line in earlier_lines(experiment.study, queue.cells, recorded.records, planned) if queue.owed() else ():
         display.say(line)
@@ -137,6 +146,18 @@ def run_study(
         display.doing("ending the workers")
     run.settle()
     return run.summary(held)
+
+
+def untrained(experiment: Experiment, store: Store, recorded: Recorded) -> set[str]:
+    """Return the recorded trials whose students the study is to keep and nobody has."""
+    if not experiment.study.keep.room:
+        return set()
+    return missing_students(experiment.queue(store, adopt=False, recorded=recorded), store)
+
+
+def missing_students(queue: TrialQueue, store: Store) -> set[str]:
+    """Return the trials, recorded here or taken, whose students the study is to keep and nobody has."""
+    return named(queue.study, queue.cells, queue.known) - store.kept_students()
 
 
 def owed_configs(queue: TrialQueue) -> list[TrialConfig]:
@@ -169,6 +190,7 @@ class _Run:
         self._experiment = experiment
         self._store = store
         self._checkpoints = store.checkpoints(experiment.study.study)
+        self._students = store.students(experiment.study.study)
         self._queue = queue
         self._display = display
         self._spending = Spending(limit=budget, typical=_typical(store, experiment.study.study) if budget else 0.0)
@@ -193,6 +215,8 @@ class _Run:
         self._queue.end(Ending(trial=trial, outcome=outcome, execution=execution), write)
         for record in records:
             self._display.finished(record, self._queue)
+        if trial.student_room:
+            self._drop_spare_students()
         if not self._spending.allows(self._queue.num_running):
             self._queue.close()
         if time.monotonic() >= self._plan_due:
@@ -201,8 +225,17 @@ class _Run:
             self._compact_at += max(COMPACTED_AFTER, self._ran // 4)  # what is merged is written anew each time
             self._compact()
 
+    def _drop_spare_students(self) -> None:
+        """Remove the students that are not the best of any cell; a trial without its record is not looked at."""
+        if self._experiment.study.keep.students != "best":
+            return
+        cells, known = self._queue.cells, self._queue.known
+        for trial_id in spare(self._experiment.study, cells, known, self._students.sizes().keys()):
+            self._students.remove(trial_id)
+
     def settle(self) -> None:
-        """Leave a run of many trials as few files."""
+        """Leave a run of many trials as few files, and of the students that it took the best."""
+        self._drop_spare_students()
         if self._ran >= COMPACTED_AFTER:
             self._compact(flatten=True)
 
@@ -268,5 +301,7 @@ def _lookup(store: Store, trial: Trial, *, write: bool) -> Record | None:
         return None
     record = adopted(found, trial)
     if write:
+        if trial.student_room and (student := store.student(trial.id)) is not None:
+            store.students(trial.study).save(trial.id, student)
         store.adopt(record, found.study)
     return record

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from ablative.orchestrator.errors import StoreError
 from ablative.orchestrator.storing.folder import Folder
+from ablative.orchestrator.storing.students import Students
 from ablative.trainables.errors import Hindered
 from ablative.trainables.job import CurvePoint
+from ablative.trainables.job import TrialJob
 
 _SUFFIX = ".checkpoint"
 
@@ -38,10 +43,12 @@ class Checkpoints:
 class StoredLink:
     """The link of a trial that nobody watches: its checkpoint is in the store."""
 
-    def __init__(self, checkpoints: Checkpoints | None, trial_id: str) -> None:
-        """Without `checkpoints` nothing is kept: the trial starts anew whenever it is lost."""
-        self._checkpoints = checkpoints
-        self._trial_id = trial_id
+    def __init__(self, job: TrialJob) -> None:
+        """Where the job names no folder nothing is kept: the trial starts anew whenever it is lost."""
+        self._checkpoints = Checkpoints(job.checkpoints) if job.checkpoints else None
+        self._students = Students(job.checkpoints) if job.checkpoints and job.student_room else None
+        self._room = job.student_room
+        self._trial_id = job.trial_id
 
     def report(self, point: CurvePoint) -> None:
         """Curve points are in the outcome."""
@@ -57,12 +64,25 @@ class StoredLink:
     def save(self, content: bytes) -> None:
         """Keep the trial's checkpoint; raises Hindered where that fails: it is the run that ends, no trial failed."""
         if self._checkpoints:
-            try:
+            with _hindering():
                 self._checkpoints.save(self._trial_id, content)
-            except StoreError as error:
-                raise Hindered(str(error)) from error
+
+    def keep(self, student: bytes) -> None:
+        """Keep the trained student, unless the study's would outgrow their room; raises Hindered as `save`.
+
+        The trial's record is written after it: a recorded trial has its student, and one that was lost trains again.
+        """
+        if self._students is None:
+            return
+        with _hindering():
+            others = sum(size for trial, size in self._students.sizes().items() if trial != self._trial_id)
+            if others + len(student) <= self._room:
+                self._students.save(self._trial_id, student)
 
 
-def link(uri: str, trial_id: str) -> StoredLink:
-    """Return the link of a trial whose checkpoint lies in the folder `uri`; in none, where `uri` is empty."""
-    return StoredLink(Checkpoints(uri) if uri else None, trial_id)
+@contextmanager
+def _hindering() -> Iterator[None]:
+    try:
+        yield
+    except StoreError as error:
+        raise Hindered(str(error)) from error

@@ -7,6 +7,7 @@ studies/<study>/predictions/<trial_id>.arrow.gz
 studies/<study>/compacted/<table>.parquet       many trials in one file, written by `compact`
 studies/<study>/flat/trials.parquet             the view `trials` of a compacted study, written by `flatten`
 studies/<study>/checkpoints/<trial_id>.checkpoint   of a trial that has not ended
+studies/<study>/checkpoints/<trial_id>.safetensors  the trained student, where the study keeps it
 studies/<study>/leases/<owner>.json             what a driver that runs the study has claimed
 """
 
@@ -43,6 +44,7 @@ from ablative.orchestrator.storing.records import RECORD_SCHEMA
 from ablative.orchestrator.storing.records import Record
 from ablative.orchestrator.storing.records import record_table
 from ablative.orchestrator.storing.records import records_of
+from ablative.orchestrator.storing.students import Students
 from ablative.orchestrator.storing.table_files import TableFiles
 from ablative.orchestrator.storing.table_files import is_in
 from ablative.trainables.job import CurvePoint
@@ -177,10 +179,8 @@ class Store:
 
     def find(self, trial_id: str) -> Record | None:
         """Return a completed record of the trial from any study, otherwise a failed one, or None."""
-        if self._places is None:
-            self._places = self._all_places()
         found: list[Record] = []
-        for study in self._places.get(trial_id, []):
+        for study in self._places_of(trial_id):
             found += records_of(self._table(study, "trials").rows_of(trial_id))
         return next((record for record in found if record.completed), found[0] if found else None)
 
@@ -250,6 +250,19 @@ class Store:
         """Return the checkpoints of the study's unfinished trials."""
         return Checkpoints(self.checkpoints_uri(study))
 
+    def students(self, study: str) -> Students:
+        """Return the trained students that the study keeps."""
+        return Students(self.checkpoints_uri(study))
+
+    def student(self, trial_id: str) -> bytes | None:
+        """Return the trained student of a trial from any study that keeps it; None if none does."""
+        found = (self.students(study).load(trial_id) for study in self._places_of(trial_id))
+        return next((content for content in found if content is not None), None)
+
+    def kept_students(self) -> set[str]:
+        """Return the trials whose trained students any study keeps."""
+        return {trial for _, sizes in self._each(lambda study: self.students(study).sizes()) for trial in sizes}
+
     def checkpoints_uri(self, study: str) -> str:
         """Return the folder or URI of the study's checkpoints, an absolute one where it is local."""
         return self._folder.uri_of(f"{_at(study)}/checkpoints")
@@ -298,6 +311,11 @@ class Store:
     def _recorded(self, study: str, name: str) -> pa.Table:
         table = self._table(study, name).read()
         return table.filter(is_in(table, self._table(study, "trials").ids()))
+
+    def _places_of(self, trial_id: str) -> list[str]:
+        if self._places is None:
+            self._places = self._all_places()
+        return self._places.get(trial_id, [])
 
     def _all_places(self) -> dict[str, list[str]]:
         places: dict[str, list[str]] = {}

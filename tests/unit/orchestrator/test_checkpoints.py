@@ -6,9 +6,24 @@ import pytest
 
 from ablative.orchestrator.errors import StoreError
 from ablative.orchestrator.storing.checkpoints import Checkpoints
-from ablative.orchestrator.storing.checkpoints import link
+from ablative.orchestrator.storing.checkpoints import StoredLink
 from ablative.orchestrator.storing.store import Store
+from ablative.trainables.config import TrialConfig
 from ablative.trainables.errors import Hindered
+from ablative.trainables.job import TrialJob
+
+
+def link(uri: str, trial_id: str, room: int = 0) -> StoredLink:
+    job = TrialJob(
+        trial_id=trial_id,
+        config=TrialConfig(),
+        seed=0,
+        evaluate=("val",),
+        cache="",
+        checkpoints=uri,
+        student_room=room,
+    )
+    return StoredLink(job)
 
 
 def test_a_checkpoint_is_replaced_found_and_removed(tmp_path: Path) -> None:
@@ -60,3 +75,26 @@ def test_a_trial_whose_checkpoint_cannot_be_kept_has_not_failed_but_is_hindered(
     kept = link(Store.open(str(tmp_path)).checkpoints_uri("little"), "t")
     with pytest.raises(Hindered, match="cannot write"):
         kept.save(b"state")
+
+
+def test_a_trained_student_is_kept_only_where_its_study_has_room_for_it(tmp_path: Path) -> None:
+    store = Store.open(str(tmp_path))
+    uri, students = store.checkpoints_uri("little"), store.students("little")
+    link(uri, "none").keep(b"12345")
+    assert students.sizes() == {}
+
+    link(uri, "t", room=8).keep(b"12345")
+    link(uri, "u", room=8).keep(b"6789")  # five and four are more than eight
+    link(uri, "t", room=8).keep(b"54321")  # trained again: in place of its own
+
+    assert students.sizes() == {"t": 5}
+    assert (students.load("t"), students.load("u")) == (b"54321", None)
+    assert store.checkpoints("little").trials() == []
+    students.remove("t")
+    assert students.sizes() == {}
+
+
+def test_a_student_that_cannot_be_kept_hinders_the_run_and_fails_no_trial(tmp_path: Path) -> None:
+    (tmp_path / "studies").write_text("a file where a folder should be")
+    with pytest.raises(Hindered, match="cannot write"):
+        link(Store.open(str(tmp_path)).checkpoints_uri("little"), "t", room=8).keep(b"12345")

@@ -1,0 +1,59 @@
+"""Which trained students a study keeps. Pure functions of values."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from collections.abc import Iterable
+from collections.abc import Mapping
+from typing import Protocol
+
+from ablative.orchestrator.deciding.cell_trials import CellTrials
+from ablative.search_spaces.study import Study
+
+_BYTES = 4
+"""Of a parameter: float32."""
+
+
+class Valued(Protocol):
+    """How a trial ended."""
+
+    @property
+    def value(self) -> float | None:
+        """Its target on val, where it completed."""
+        ...
+
+
+def named(study: Study, cells: Iterable[CellTrials], known: Mapping[str, Valued]) -> set[str]:
+    """Return the ended trials whose students the study is to keep: all confirmed, or the best on val of each cell.
+
+    Of equals the lowest seed is the best, so that the order in which trials end does not matter.
+    """
+    found: set[str] = set()
+    for cell in cells:
+        scored = [
+            (value if study.target.mode == "max" else -value, -trial.seed, trial.id)
+            for trial in cell.confirm
+            if trial.id in known and (value := known[trial.id].value) is not None
+        ]
+        if study.keep.students == "best":
+            scored = [max(scored)] if scored else []
+        if study.keep.students != "none":
+            found.update(trial_id for _, _, trial_id in scored)
+    return found
+
+
+def spare(study: Study, cells: Iterable[CellTrials], known: Mapping[str, Valued], kept: Collection[str]) -> set[str]:
+    """Return the kept students that are the best of no cell, among those that are there: a better one is kept."""
+    there = {trial_id: result for trial_id, result in known.items() if trial_id in kept}
+    return there.keys() - named(study, cells, there)
+
+
+def estimated_bytes(study: Study, cells: Iterable[CellTrials]) -> int:
+    """Return about how many bytes the students take that a study keeps; 0 where nothing is known of their sizes."""
+    each = {"none": 0, "best": 1}.get(study.keep.students, len(study.seeds.confirm))
+    return sum(each * _BYTES * _parameters(cell) for cell in cells)
+
+
+def _parameters(cell: CellTrials) -> int:
+    settings = cell.config.student
+    return settings.part.presets[settings.preset].parameters

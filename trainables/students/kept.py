@@ -1,0 +1,127 @@
+"""A trained student as one file that executes nothing: its weights as they were evaluated, and how it was made."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from safetensors.torch import load
+from safetensors.torch import save
+from torch import nn
+
+from ablative.trainables.config import StudentConfig
+from ablative.trainables.config import TrialConfig
+from ablative.trainables.parts.catalogue import Catalogue
+from ablative.trainables.parts.extended import trial_config
+from ablative.trainables.strangers import parsing
+from ablative.trainables.students.checkpoint import CheckpointError
+from ablative.trainables.students.student import StudentModule
+from ablative.trainables.students.student import empty_student
+
+FORMAT = 1
+"""Raised when the content changes its meaning."""
+_KEY = "ablative"
+_TORCHS_EPS = 1e-5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptStudent:
+    """What is in the file of a kept student."""
+
+    trial_id: str
+    seed: int
+    config: TrialConfig
+    classes: tuple[str, ...]
+    """Of the head, in its order; empty where it scores candidates."""
+    region_width: int
+    norm_eps: Mapping[str, float]
+    """Epsilon of the layer norms that have another one than torch's own, by module."""
+    tensors: Mapping[str, torch.Tensor]
+    """In the precision that it was trained in; frozen word vectors are not among them."""
+
+
+def kept(
+    student: StudentModule,
+    *,
+    trial_id: str,
+    seed: int,
+    config: TrialConfig,
+    classes: tuple[str, ...],
+    region_width: int,
+) -> bytes:
+    """Return the file of a trained student."""
+    about = {
+        "format": FORMAT,
+        "trial_id": trial_id,
+        "seed": seed,
+        "config": config.model_dump(mode="json"),
+        "classes": list(classes),
+        "region_width": region_width,
+        "norm_eps": norm_eps(student),
+    }
+    tensors = {name: value.detach().cpu().contiguous() for name, value in student.state_dict().items()}
+    return bytes(save(tensors, metadata={_KEY: json.dumps(about)}))
+
+
+def read_kept(content: bytes, place: str, catalogue: Catalogue) -> KeptStudent:
+    """Return what `kept` wrote. Raises CheckpointError where that is not what the bytes are."""
+    remedy = "train it again: ablate run --retrain-students"
+    with parsing(f"{place}: no kept student", remedy, CheckpointError, passed=CheckpointError):
+        about = json.loads(_metadata(content)[_KEY])
+        if about["format"] != FORMAT:
+            raise CheckpointError(f"{place}: of format {about['format']}; this version reads {FORMAT}")
+        return KeptStudent(
+            trial_id=about["trial_id"],
+            seed=about["seed"],
+            config=trial_config(catalogue).model_validate(about["config"]),
+            classes=tuple(about["classes"]),
+            region_width=about["region_width"],
+            norm_eps=about["norm_eps"],
+            tensors=load(content),
+        )
+
+
+def rebuilt(found: KeptStudent, settings: StudentConfig | None = None) -> StudentModule:
+    """Return the student in evaluation mode. `settings`: its own unless files of it lie elsewhere by now.
+
+    Raises:
+        CheckpointError: the weights do not fit the student, whose code has changed since.
+        VocabularyError: the vocabulary that it reads is not there.
+    """
+    task = found.config.task.name
+    settings = settings or without_weights(found.config.student)
+    student = empty_student(settings, task=task, num_classes=len(found.classes), region_width=found.region_width)
+    remedy = f"the code of student {settings.part.name} has changed since it was trained"
+    with parsing(f"trial {found.trial_id}: the kept weights do not fit", remedy, CheckpointError):
+        student.load_state_dict(dict(found.tensors))
+    set_norm_eps(student, found.norm_eps)
+    return student.eval()
+
+
+def without_weights(settings: StudentConfig) -> StudentConfig:
+    """Return the settings without the files that a student's weights start from: only its shape is asked for."""
+    default = type(settings).model_fields["trunk_checkpoint"].default
+    return settings.changed(init="scratch", trunk_checkpoint=default)
+
+
+def norm_eps(student: nn.Module) -> dict[str, float]:
+    """Return the epsilon of each layer norm that does not have torch's own: published checkpoints set it."""
+    norms = ((name, part) for name, part in student.named_modules() if isinstance(part, nn.LayerNorm))
+    return {name: part.eps for name, part in norms if part.eps != _TORCHS_EPS}
+
+
+def set_norm_eps(student: nn.Module, eps: Mapping[str, float]) -> None:
+    """Give layer norms these epsilons, and the others torch's own."""
+    for name, part in student.named_modules():
+        if isinstance(part, nn.LayerNorm):
+            part.eps = eps.get(name, _TORCHS_EPS)
+
+
+def _metadata(content: bytes) -> dict[str, Any]:
+    """Return the metadata in the header: JSON behind its length in eight bytes."""
+    length = int.from_bytes(content[:8], "little")
+    found: dict[str, Any] = json.loads(content[8 : 8 + length])["__metadata__"]
+    return found
