@@ -10,7 +10,10 @@ from typing import Any
 
 from ablative.trainables.config import CONTROLS
 from ablative.trainables.config import EVERY_EXAMPLE_ALIKE
+from ablative.trainables.config import DistillationConfig
 from ablative.trainables.config import only
+from ablative.trainables.parts.catalogue import Catalogue
+from ablative.trainables.parts.term import Term
 
 SELECTIONS: dict[str, dict[str, Any]] = {
     "visual_tokens": {"distillation.selection.score": "visual"},
@@ -38,13 +41,14 @@ WEIGHTINGS: dict[str, dict[str, Any]] = {
 """How strongly each example is distilled; KDAR's weighs the task loss."""
 
 
-def _rival(**weights: float) -> dict[str, Any]:
+def _rival(*terms: str) -> dict[str, Any]:
+    weights = {name: DistillationConfig.parts[name].weight for name in terms}
     return {**only(**weights), **EVERY_EXAMPLE_ALIKE}
 
 
 METHODS: dict[str, dict[str, Any]] = {
-    "naive_image": _rival(image=1.0),
-    "naive_text": _rival(text=1.0),
+    "naive_image": _rival("image"),
+    "naive_text": _rival("text"),
     "clip_td": {
         **only(image=1.0, text=1.0, tokens=1.0),
         "distillation.selection.score": "visual_semantic",
@@ -52,21 +56,30 @@ METHODS: dict[str, dict[str, Any]] = {
         "distillation.weighting.uniform": False,
         "distillation.weighting.task": "none",
     },
-    "logit_kd": _rival(logits=0.9),
-    "fitnets": _rival(hint=100.0),
-    "attention_transfer": _rival(attention=1000.0),
-    "rkd": _rival(rkd_distance=25.0, rkd_angle=50.0),
-    "similarity_preserving": _rival(similarity=3000.0),
-    "crd": _rival(crd=0.8),
-    "clip_kd_relational": _rival(clip_relational=1.0),
-    "clip_kd_feature": _rival(clip_feature=2000.0),
-    "clip_kd_interactive": _rival(clip_interactive=1.0),
-    "clip_kd": _rival(clip_feature=2000.0, clip_relational=1.0, clip_interactive=1.0),
-    "tinyclip": _rival(affinity=1.0),
-    "dime_fm": _rival(dime=1.0),
-    "kdar": {**_rival(mixed_labels=1.0), "distillation.weighting.task": "kdar"},
+    "logit_kd": _rival("logits"),
+    "fitnets": _rival("hint"),
+    "attention_transfer": _rival("attention"),
+    "rkd": _rival("rkd_distance", "rkd_angle"),
+    "similarity_preserving": _rival("similarity"),
+    "crd": _rival("crd"),
+    "clip_kd_relational": _rival("clip_relational"),
+    "clip_kd_feature": _rival("clip_feature"),
+    "clip_kd_interactive": _rival("clip_interactive"),
+    "clip_kd": _rival("clip_feature", "clip_relational", "clip_interactive"),
+    "tinyclip": _rival("affinity"),
+    "dime_fm": _rival("dime"),
+    "kdar": {**_rival("mixed_labels"), "distillation.weighting.task": "kdar"},
 }
 """Whole objectives; the student alone and naive distillation of both sides are controls."""
 
 ARMS: dict[str, dict[str, Any]] = CONTROLS | SELECTIONS | WEIGHTINGS | METHODS
 """Name -> what the arm changes in the base configuration."""
+
+
+def arms_of(catalogue: Catalogue) -> dict[str, dict[str, Any]]:
+    """Return every arm, given all terms there are: one that has its terms alone switches off a person's own too."""
+    own_off = {
+        f"distillation.terms.{name}": 0.0 for name in catalogue.of(Term) if name not in DistillationConfig.parts
+    }
+    every_term = only().keys()
+    return {name: changes | own_off if every_term <= changes.keys() else changes for name, changes in ARMS.items()}

@@ -66,7 +66,7 @@ def load(source: str, overrides: Sequence[str] = (), parts: Sequence[Path] = ())
     `parts`: files that list parts of a person's own, which are run. Raises PartError for one that cannot be used.
     """
     from ablative.search_spaces.load import load_study
-    from ablative.trainables.arms import ARMS
+    from ablative.trainables.arms import arms_of
     from ablative.trainables.config import canonical
     from ablative.trainables.config import contradictions
     from ablative.trainables.config import without_scale
@@ -75,10 +75,11 @@ def load(source: str, overrides: Sequence[str] = (), parts: Sequence[Path] = ())
     from ablative.trainables.parts.sources import catalogue
     from ablative.trainables.recipes import RECIPES
 
+    known = catalogue(parts)
     return load_study(
         source,
-        config_type=trial_config(catalogue(parts)),
-        controls=ARMS,
+        config_type=trial_config(known),
+        controls=arms_of(known),
         canonical=canonical,
         overrides=tuple(overrides),
         metrics=METRICS,

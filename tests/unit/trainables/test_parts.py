@@ -11,7 +11,9 @@ from textwrap import dedent
 import pytest
 from pydantic import ValidationError
 
+from ablative.orchestrator.commands.composition import load
 from ablative.trainables.config import TrialConfig
+from ablative.trainables.config import canonical
 from ablative.trainables.parts.catalogue import bundled
 from ablative.trainables.parts.extended import trial_config
 from ablative.trainables.parts.part import PartError
@@ -60,6 +62,37 @@ def test_a_term_of_a_file_is_a_weight_and_a_group_of_the_configuration(tmp_path:
     assert list(config_type.model_fields) == list(TrialConfig.model_fields)
     with pytest.raises(ValidationError, match="less than or equal to 10"):
         config_type.model_validate({"distillation": {"focal": {"gamma": 11}}})
+
+
+def test_what_a_term_of_a_file_needs_and_shares_is_derived_from_its_description(tmp_path: Path) -> None:
+    """Options that are off and settings that no term shares do not make another trial of one computation."""
+    config_type = trial_config(catalogue([written(tmp_path, FOCAL)]))
+
+    def canonical_of(**distillation: object) -> TrialConfig:
+        return canonical(config_type.model_validate({"distillation": distillation}))
+
+    on, off = {"terms": {"focal": 0.5}}, {"terms": {"image": 0.5}}
+    assert canonical_of(**on).distillation.reads_probabilities
+    assert not canonical_of(**off).distillation.reads_probabilities
+    assert canonical_of(**off, focal={"gamma": 3}) == canonical_of(**off)
+    assert canonical_of(**on, focal={"gamma": 3}) != canonical_of(**on)
+    assert canonical_of(**on, distance="l1", selection={"ratio": 0.9}) == canonical_of(**on)
+
+
+def test_an_arm_that_has_its_terms_alone_switches_off_those_of_a_file(tmp_path: Path) -> None:
+    """Or the student alone would be distilled all the same."""
+    study = """
+        study: mine
+        question: Does the focal term help?
+        base: {distillation: {terms: {image: 1.0, tokens: 1.0, focal: 1.0}}}
+        arms: {listed: [random_tokens, no_distillation, naive_distillation, fitnets]}
+        evaluate: [val, test]
+        seeds: {confirm: [1, 2]}
+    """
+    loaded = load(str(written(tmp_path, study, "mine.yaml")), parts=[written(tmp_path, FOCAL)])
+
+    weights = {cell.arm: cell.config.distillation.terms.focal for cell in loaded.cells}
+    assert {arm for arm, weight in weights.items() if weight > 0} == {"random_tokens"}
 
 
 def test_without_parts_of_ones_own_the_configuration_is_the_one_that_ships() -> None:
