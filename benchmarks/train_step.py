@@ -88,7 +88,7 @@ def live(inputs: SplitInputs, table: TargetTable, folder: Path) -> TargetsOf:
     """Targets from a teacher that is run at each step; its confidence alone is not computed."""
     from PIL import Image
 
-    from ablative.trainables.teachers.openclip import load_teacher
+    from ablative.trainables.teachers.loading import load_teacher
 
     teacher = load_teacher(TeacherConfig(model="ViT-B-32", control="untrained"), folder)
     picture = Image.new("RGB", (224, 224), (90, 120, 150))

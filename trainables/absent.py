@@ -10,6 +10,7 @@ from ablative.trainables.benchmark.spec import PRESETS
 from ablative.trainables.config import TrialConfig
 from ablative.trainables.data.layout import missing_files
 from ablative.trainables.errors import MissingData
+from ablative.trainables.parts.teacher import absent_files
 from ablative.trainables.students.starting_files import starting_files
 
 
@@ -29,6 +30,5 @@ def _absent(config: TrialConfig) -> Iterator[str]:
         starting_files(config.student)
     except MissingData as error:
         yield str(error)
-    checkpoint = config.teacher.checkpoint
-    if config.distillation.distils and checkpoint is not None and not Path(checkpoint).expanduser().exists():
-        yield f"teacher.checkpoint: no file at {checkpoint}; give the path of one that is there"
+    if config.distillation.distils:
+        yield from absent_files(config.teacher.part, config.teacher)

@@ -23,22 +23,14 @@ from ablative.trainables.frozen import Frozen
 from ablative.trainables.frozen import Rate
 from ablative.trainables.frozen import Text
 from ablative.trainables.frozen import Weight
-from ablative.trainables.parts.catalogue import Catalogue
-from ablative.trainables.parts.catalogue import bundled
+from ablative.trainables.parts.of_parts import OfParts
 from ablative.trainables.parts.student import Student
 from ablative.trainables.parts.student import students_by_preset
+from ablative.trainables.teachers.config import TeacherConfig as TeacherConfig
+from ablative.trainables.teachers.needs import teacher_contradictions
 
 IDENTITY_VERSION = 3
 """Raised when code changes results; part of every trial's identity."""
-
-
-class OfParts(Frozen):
-    """A model that names parts."""
-
-    @classmethod
-    def catalogue(cls) -> Catalogue:
-        """Return the parts that this type was made of, which its values name."""
-        return bundled()
 
 
 class TaskConfig(Frozen):
@@ -75,20 +67,6 @@ class StudentConfig(OfParts):
     def part(self) -> Student:
         """The student that has the preset."""
         return students_by_preset(self.catalogue())[self.preset]
-
-
-class TeacherConfig(Frozen):
-    """The frozen model whose features are distilled."""
-
-    model: Text = Field("mini_dual_encoder", description="`mini_dual_encoder` or any open_clip model name.")
-    checkpoint: Text | None = Field(None, description="Local checkpoint of an open_clip model.")
-    control: Literal["none", "shuffled", "untrained", "blank_image"] = Field(
-        "none",
-        description="Control: targets permuted over examples, random weights, or every image blank.",
-    )
-    precision: Literal["float16", "float32"] = Field(
-        "float16", description="Precision of its features in the teacher cache."
-    )
 
 
 class AdversarialConfig(Frozen):
@@ -198,7 +176,7 @@ def canonical(config: TrialConfig) -> TrialConfig:
     """
     return config.changed(
         student=config.student.part.canonical(config.student),
-        teacher=config.teacher if config.distillation.distils else _DEFAULT.teacher,
+        teacher=config.teacher.canonical() if config.distillation.distils else type(config.teacher)(),
         distillation=canonical_distillation(config.distillation),
         optim=_canonical_optim(config),
     )
@@ -214,6 +192,9 @@ def contradictions(config: TrialConfig) -> Iterator[tuple[str, str, str]]:
         yield "optim.min_steps", f"{optim.min_steps}", f"at most optim.max_steps ({optim.max_steps})"
     if optim.batch_size % optim.accumulation:
         yield "optim.accumulation", f"{optim.accumulation}", f"a divisor of optim.batch_size ({optim.batch_size})"
+    if config.distillation.distils:
+        over_candidates = config.task.name == "vcr"
+        yield from teacher_contradictions(config.teacher, config.distillation, over_candidates=over_candidates)
 
 
 def without_scale(config: TrialConfig) -> TrialConfig:

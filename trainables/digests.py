@@ -83,7 +83,7 @@ class InputDigests:
 
 def reads_pictures(config: TrialConfig) -> bool:
     """Return whether the teacher of a trial sees the pictures, whatever region features the student sees."""
-    return config.distillation.distils and config.teacher.control != "blank_image"
+    return config.distillation.distils and config.teacher.part.live and config.teacher.control != "blank_image"
 
 
 def bundled_digest(task: str, name: str) -> str:

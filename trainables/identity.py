@@ -6,7 +6,6 @@ from typing import Any
 
 from ablative.trainables.benchmark.spec import PRESETS
 from ablative.trainables.config import TrialConfig
-from ablative.trainables.teachers.recipe import FOLDER_SCHEMA
 
 
 def without_places(config: TrialConfig) -> dict[str, Any]:
@@ -16,14 +15,10 @@ def without_places(config: TrialConfig) -> dict[str, Any]:
     it is, and two folders of equal files are one data set.
     """
     content: dict[str, Any] = config.model_dump(mode="json", exclude_defaults=True)
-    teacher = config.teacher
-    places = {
-        ("task", "data"): config.task.data not in PRESETS,
-        ("teacher", "checkpoint"): teacher.checkpoint is not None,
-        ("teacher", "model"): teacher.model.startswith(FOLDER_SCHEMA),
-    }
-    named: list[tuple[str, ...]] = [place for place, is_place in places.items() if is_place]
+    named: list[tuple[str, ...]] = [("task", "data")] if config.task.data not in PRESETS else []
     named += [("student", *setting.split(".")) for setting in config.student.part.files(config.student)]
+    if config.distillation.distils:
+        named += [("teacher", *setting.split(".")) for setting in config.teacher.part.files(config.teacher)]
     for place in named:
         _remove(content, place)
     return content

@@ -18,15 +18,15 @@ from ablative.trainables.config import TrialConfig
 from ablative.trainables.config import canonical
 from ablative.trainables.data.examples import TaskSplit
 from ablative.trainables.errors import MissingData
-from ablative.trainables.teachers.digest import BUNDLED
 from ablative.trainables.teachers.feature_blocks import LOOKS
 from ablative.trainables.teachers.feature_blocks import FeatureBlock
 from ablative.trainables.teachers.feature_blocks import Part
 from ablative.trainables.teachers.feature_blocks import compute_blocks
 from ablative.trainables.teachers.feature_blocks import missing_blocks
 from ablative.trainables.teachers.feature_cache import BLANK
-from ablative.trainables.teachers.feature_cache import TABLES
-from ablative.trainables.teachers.feature_cache import Table
+from ablative.trainables.teachers.needs import tables_read
+from ablative.trainables.teachers.tables import TABLES
+from ablative.trainables.teachers.tables import Table
 
 Progress = Callable[[str, int, int], None]
 """What is done, how much of it, out of how much."""
@@ -59,12 +59,12 @@ def prepare(configs: Sequence[TrialConfig], cache: Path, progress: Progress, *, 
         _prepare_data(configs, cache, progress)
         blocks = feature_blocks(configs, cache, patches=patches)
         _require_pictures(blocks, cache, progress)
-        _align(blocks, cache, progress)
+        _prepare_teachers(blocks, cache, progress)
         compute_blocks(blocks, cache, progress)
 
 
 def prepare_data(configs: Sequence[TrialConfig], cache: Path, progress: Progress, *, patches: bool = False) -> None:
-    """Make what teacher features are computed from: splits, region features, the bundled teacher if one is due.
+    """Make what teacher features are computed from: splits, region features, a teacher that is made first.
 
     After it, the blocks of `feature_blocks` may be computed anywhere (`compute_block`). Raises as `prepare`.
     """
@@ -72,7 +72,7 @@ def prepare_data(configs: Sequence[TrialConfig], cache: Path, progress: Progress
         _prepare_data(configs, cache, progress)
         blocks = feature_blocks(configs, cache, patches=patches)
         _require_pictures(blocks, cache, progress)
-        _align(blocks, cache, progress)
+        _prepare_teachers(blocks, cache, progress)
 
 
 def feature_blocks(configs: Sequence[TrialConfig], cache: Path, *, patches: bool = False) -> list[FeatureBlock]:
@@ -138,19 +138,18 @@ def _require_pictures(blocks: Iterable[FeatureBlock], cache: Path, progress: Pro
 
     wanted: dict[str, dict[str, None]] = {}
     for block in blocks:
-        if block.table in ("images", "patches") and block.names != (BLANK,):
+        if block.table in ("images", "patches") and block.names != (BLANK,) and block.teacher.part.live:
             wanted.setdefault(block.image_folder, {}).update(dict.fromkeys(block.sources))
     for folder, images in wanted.items():
         if not open_regions(cache, folder).of_trunk:
             require_pictures(Path(folder), list(images), progress, remedy=LOOKS)
 
 
-def _align(blocks: Iterable[FeatureBlock], cache: Path, progress: Progress) -> None:
-    """Align the bundled teacher, once, before several processes ask for it."""
-    if any(block.teacher.model == BUNDLED and block.teacher.control != "untrained" for block in blocks):
-        from ablative.trainables.teachers.mini_dual_encoder import align_mini_dual_encoder
-
-        align_mini_dual_encoder(cache, progress)
+def _prepare_teachers(blocks: Iterable[FeatureBlock], cache: Path, progress: Progress) -> None:
+    """Make what teachers read of the cache, once, before several processes ask for it."""
+    for teacher in dict.fromkeys(block.teacher for block in blocks):
+        if (prepare := teacher.part.prepare) is not None:
+            prepare(teacher, cache, progress)
 
 
 @contextmanager
@@ -183,9 +182,8 @@ def teacher_needs(configs: Iterable[TrialConfig], *, patches: bool = False) -> l
         teacher = config.teacher
         if teacher.control == "shuffled":
             teacher = teacher.model_copy(update={"control": "none"})
-        wanted = tables.setdefault((config.task.name, config.task.data, teacher), {"images", "texts"})
-        wanted |= {"states", "words"} if config.distillation.reads_words else set()
-        wanted |= {"words", "left_out"} if config.distillation.reads_left_out else set()
+        wanted = tables.setdefault((config.task.name, config.task.data, teacher), set())
+        wanted |= {*tables_read(config.distillation)}
         wanted |= {"patches"} if patches else set()
     return [
         TeacherNeed(task=task, data=data, teacher=teacher, tables=tuple(t for t in TABLES if t in wanted))

@@ -188,15 +188,18 @@ def _targets(job: TrialJob, part: TaskSplit) -> tuple[TargetsOf | None, int]:
     from ablative.trainables.teachers.adaptation import adapted_heads
     from ablative.trainables.teachers.confidence_store import stored_confidence
     from ablative.trainables.teachers.feature_cache import open_features
+    from ablative.trainables.teachers.needs import reads_confidence
     from ablative.trainables.training.targets import TargetTable
 
     features = open_features(config.teacher, Path(job.cache), part)
     adaptation = config.distillation.adaptation
     if adaptation.of == "teacher":
         features = replace(features, heads=adapted_heads(part, features, adaptation, seed=job.seed))
-    confidence = stored_confidence(
-        part, features, seed=job.seed, probabilities=config.distillation.reads_probabilities
-    )
+    confidence = None
+    if reads_confidence(config.distillation):
+        confidence = stored_confidence(
+            part, features, seed=job.seed, probabilities=config.distillation.reads_probabilities
+        )
     shuffle_seed = job.seed if config.teacher.control == "shuffled" else None
     table = TargetTable(part, features, confidence, config.distillation, shuffle_seed=shuffle_seed)
     return table, features.width

@@ -126,7 +126,7 @@ def test_features_are_computed_in_several_processes_and_a_lost_worker_costs_noth
         raise AssertionError("nothing is left to compute")
 
     prepare_remote([config], cache, lambda *event: None, **arguments, steps=Preparation(compute=fail))
-    from ablative.trainables.teachers.openclip import load_teacher
+    from ablative.trainables.teachers.loading import load_teacher
 
     np.testing.assert_allclose(there, load_teacher(teacher, cache).encode_texts(texts), atol=1e-3)
 

@@ -77,12 +77,12 @@ class Distillation(Frozen):
     @property
     def reads_cosines(self) -> bool:
         """Whether anything needs the cosines of words encoded alone with image or sentence."""
-        return "teacher.visual" in self.reads or (self.score is not None and self.score.reads == "cosines")
+        return "teacher.visual" in self.reads or (self.score is not None and self.score.compares != ())
 
     @property
     def reads_left_out(self) -> bool:
         """Whether anything needs the teacher's embeddings of texts without one of their words."""
-        return self.score is not None and self.score.reads == "left_out"
+        return self.score is not None and self.score.leaves_out
 
     @property
     def reads_probabilities(self) -> bool:

@@ -39,8 +39,10 @@ class Score(Choice):
     word is more relevant than another."""
     of_texts: Callable[[Sequence[str], Sentences], list[np.ndarray]] | None = None
     """(W,) for each text: the relevance that is known before training, `Relevance.known_BN`."""
-    reads: Literal["cosines", "left_out"] | None = None
-    """What of the teacher: cosines of words encoded alone, or embeddings of texts without one of their words."""
+    compares: tuple[Literal["image", "text"], ...] = ()
+    """What of the teacher it compares words, encoded alone, with."""
+    leaves_out: bool = False
+    """Whether it reads the teacher's embeddings of texts without one of their words."""
     mixes: bool = False
     """Whether it reads `selection.visual_share`."""
     every: bool = False
@@ -86,13 +88,23 @@ def _content(texts: Sequence[str], teacher: Sentences) -> list[np.ndarray]:
 
 
 SCORES = table(
-    Score(name="visual", description="cosine of the word with the image", relevance=_visual, reads="cosines"),
-    Score(name="semantic", description="cosine of the word with the sentence", relevance=_semantic, reads="cosines"),
+    Score(
+        name="visual",
+        description="cosine of the word with the image",
+        relevance=_visual,
+        compares=("image",),
+    ),
+    Score(
+        name="semantic",
+        description="cosine of the word with the sentence",
+        relevance=_semantic,
+        compares=("text",),
+    ),
     Score(
         name="visual_semantic",
         description="both cosines, mixed by `visual_share`",
         relevance=_mixed,
-        reads="cosines",
+        compares=("image", "text"),
         mixes=True,
     ),
     Score(
@@ -100,7 +112,7 @@ SCORES = table(
         description="change of the sentence embedding without the word",
         relevance=_known,
         of_texts=_left_out,
-        reads="left_out",
+        leaves_out=True,
     ),
     Score(name="keyword", description="TF-IDF over the training texts", relevance=_known, of_texts=_keyword),
     Score(name="content", description="content words before function words", relevance=_known, of_texts=_content),

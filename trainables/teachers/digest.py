@@ -1,23 +1,19 @@
-"""What identifies a teacher: its recipe, or the bytes of its checkpoint. Imports no torch."""
+"""What identifies a teacher: its recipe, or the bytes of its files. Imports no torch."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from ablative.trainables.config import TeacherConfig
 from ablative.trainables.file_digests import file_digests
+from ablative.trainables.parts.teacher import Teacher
 from ablative.trainables.teachers.errors import TeacherError
-from ablative.trainables.teachers.recipe import FOLDER_SCHEMA
-from ablative.trainables.teachers.recipe import recipe_digest
 
-BUNDLED = "mini_dual_encoder"
 FEATURES_VERSION = 1
 """Raised when code changes the features that a teacher gives."""
-PREPROCESSING_VERSION = 1
-"""Raised when code changes how pictures reach an open_clip model with weights of its own."""
 
 
 def teacher_digest(config: TeacherConfig, cache: Path) -> str:
@@ -26,48 +22,57 @@ def teacher_digest(config: TeacherConfig, cache: Path) -> str:
     The shuffled control permutes the targets of the teacher itself, so it has the teacher's digest.
 
     Raises:
-        TeacherError: `teacher.checkpoint` names no file, or `teacher.model` no folder.
+        TeacherError: `teacher.model` names no teacher, or a file of it is not there.
     """
-    content: dict[str, object] = {
+    part = config.part
+    content: dict[str, Any] = {
         "features": FEATURES_VERSION,
-        "model": FOLDER_SCHEMA if config.model.startswith(FOLDER_SCHEMA) else config.model,
-        "weights": _weights(config, cache),
+        "model": part.schema if part.schema and config.model.startswith(part.schema) else config.model,
         "control": "none" if config.control == "shuffled" else config.control,
+        **(_of_files(part, config, cache) if part.identity is None else part.identity(config, cache)),
     }
-    if config.checkpoint is not None or config.model.startswith(FOLDER_SCHEMA):
-        content["preprocessing"] = PREPROCESSING_VERSION
+    if settings := _settings(part, config):
+        content["options"] = settings
+    if code := config.catalogue().origin(part).identity:
+        content["code"] = code
     if config.precision != "float16":
         content["precision"] = config.precision
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _weights(config: TeacherConfig, cache: Path) -> str:
-    if config.checkpoint is not None:
-        return file_digests([_checkpoint(config)], cache)[0]
-    if config.model == BUNDLED:
-        return recipe_digest()
-    if config.model.startswith(FOLDER_SCHEMA):
-        files = _files(Path(config.model.removeprefix(FOLDER_SCHEMA)))
-        named = dict(zip((path.name for path in files), file_digests(files, cache), strict=True))
-        return hashlib.sha256(json.dumps(named).encode()).hexdigest()
-    return f"random weights of open_clip {version('open_clip_torch')}"
+def _settings(part: Teacher, config: TeacherConfig) -> dict[str, Any]:
+    """The options that differ from their defaults and name no file."""
+    if part.options is None:
+        return {}
+    of_files = {place.removeprefix(f"{part.name}.") for place in part.files(config)}
+    found: dict[str, Any] = config.options.model_dump(mode="json", exclude_defaults=True, exclude=of_files)
+    return found
 
 
-def _checkpoint(config: TeacherConfig) -> Path:
-    path = Path(str(config.checkpoint)).expanduser()
+def _of_files(part: Teacher, config: TeacherConfig, cache: Path) -> dict[str, Any]:
+    found = {}
+    for place, path in part.files(config).items():
+        path = path.expanduser()
+        of = digest_of_folder if path.is_dir() else digest_of_file
+        found[place] = of(place, path, cache)
+    return {"weights": found} if found else {}
+
+
+def digest_of_file(place: str, path: Path, cache: Path, remedy: str = "give the path of one that is there") -> str:
+    """Return the SHA-256 of a file that `teacher.<place>` names. Raises TeacherError where there is none."""
+    path = path.expanduser()
     if not path.is_file():
-        raise TeacherError(
-            f"teacher.checkpoint: no file at {path}; give the local path of a checkpoint of {config.model!r} "
-            "(as published with the model: open_clip's .pt or .safetensors, or OpenAI's archive)"
-        )
-    return path
+        raise TeacherError(f"teacher.{place}: no file at {path}; {remedy}")
+    return file_digests([path], cache)[0]
 
 
-def _files(folder: Path) -> list[Path]:
-    """The files that decide a model in a folder: its configuration, tokenizer and weights."""
+def digest_of_folder(place: str, folder: Path, cache: Path, *, of: str = "a model", wanted: str = "") -> str:
+    """Return a digest of the names and bytes of the files in a folder, those of its folders left out.
+
+    Raises TeacherError where it has none, or not the one that is wanted.
+    """
     files = sorted(path for path in folder.glob("*") if path.is_file()) if folder.is_dir() else []
-    if not any(path.name == "open_clip_config.json" for path in files):
-        raise TeacherError(
-            f"teacher.model: no open_clip_config.json in {folder}; wanted a folder of an open_clip model"
-        )
-    return files
+    if not files or (wanted and not any(path.name == wanted for path in files)):
+        raise TeacherError(f"teacher.{place}: no {wanted or 'files'} in {folder}; wanted a folder of {of}")
+    named = dict(zip((path.name for path in files), file_digests(files, cache), strict=True))
+    return hashlib.sha256(json.dumps(named).encode()).hexdigest()

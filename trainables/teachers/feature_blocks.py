@@ -25,16 +25,18 @@ from ablative.trainables.data.examples import TaskSplit
 from ablative.trainables.data.manifest import images_of
 from ablative.trainables.data.manifest import picture_digests
 from ablative.trainables.data.picture_check import require_pictures
+from ablative.trainables.parts.teacher import LoadedTeacher
 from ablative.trainables.teachers.digest import teacher_digest
 from ablative.trainables.teachers.feature_cache import BLANK
 from ablative.trainables.teachers.feature_cache import FACTS
-from ablative.trainables.teachers.feature_cache import TABLES
-from ablative.trainables.teachers.feature_cache import Table
 from ablative.trainables.teachers.feature_cache import distilled_candidate
 from ablative.trainables.teachers.feature_cache import features_folder
 from ablative.trainables.teachers.feature_cache import read_facts
 from ablative.trainables.teachers.feature_table import FeatureTable
 from ablative.trainables.teachers.feature_table import sweep
+from ablative.trainables.teachers.needs import require_tables
+from ablative.trainables.teachers.tables import TABLES
+from ablative.trainables.teachers.tables import Table
 from ablative.trainables.teachers.words import Passage
 from ablative.trainables.teachers.words import passage
 from ablative.trainables.teachers.words import without_each_word
@@ -44,8 +46,8 @@ from ablative.trainables.vision.regions import open_regions
 if TYPE_CHECKING:
     import numpy as np
     from PIL import Image
+    from torch import Tensor
 
-    from ablative.trainables.teachers.teacher import Teacher
 
 Progress = Callable[[str, int, int], None]
 
@@ -58,6 +60,7 @@ BLOCK_SIZE: dict[Table, int] = {
     "left_out": 256,
 }
 """Names a shard: what an interruption may cost."""
+_GREY = (127, 127, 127)
 LOOKS = "A teacher looks at the pictures themselves, not at region features."
 STAGES: dict[Table, str] = {
     "images": "teacher: images",
@@ -90,10 +93,11 @@ def missing_blocks(config: TeacherConfig, parts: Sequence[Part], cache: Path) ->
 
     Raises:
         MissingData: a picture is not there.
-        TeacherError: a shard is damaged, or of another teacher.
+        TeacherError: a shard is damaged, or of another teacher, or the teacher does not give what is asked for.
     """
     folder, digest = features_folder(config, cache), teacher_digest(config, cache)
     blocks: list[FeatureBlock] = []
+    require_tables(config, {table for _, tables in parts for table in tables})
     for table in TABLES:
         sweep(folder / table)
         stored, planned = FeatureTable(folder / table, digest), set[str]()
@@ -128,6 +132,8 @@ def _sources(table: Table, config: TeacherConfig, split: TaskSplit, cache: Path)
     if table in ("images", "patches"):
         if config.control == "blank_image":
             return {BLANK: ""}
+        if not config.part.live:
+            return {image: image for image in images_of(split)}
         digests = picture_digests(split, cache, silent)
         missing = [image for image in images_of(split) if image not in digests]
         require_pictures(Path(split.image_folder), missing, silent, remedy=LOOKS)
@@ -183,21 +189,22 @@ class BlockCount:
 
 
 @functools.lru_cache(maxsize=1)
-def _loaded(config: TeacherConfig, cache: Path) -> Teacher:
-    from ablative.trainables.teachers.openclip import load_teacher
+def _loaded(config: TeacherConfig, cache: Path) -> LoadedTeacher:
+    from ablative.trainables.teachers.loading import load_teacher
     from ablative.trainables.training.devices import current_device
 
-    return load_teacher(config, cache).to(current_device())
+    loaded: LoadedTeacher = load_teacher(config, cache).to(current_device())
+    return loaded
 
 
-def _write_facts(config: TeacherConfig, teacher: Teacher, cache: Path) -> None:
+def _write_facts(config: TeacherConfig, teacher: LoadedTeacher, cache: Path) -> None:
     folder = features_folder(config, cache)
     if (folder / FACTS).exists():
         read_facts(config, cache)
         return
     folder.mkdir(parents=True, exist_ok=True)
     facts = {
-        "width": int(teacher.encode_texts(["a"]).shape[1]),
+        "width": teacher.width,
         "logit_scale": teacher.logit_scale,
         "digest": teacher_digest(config, cache),
         "teacher": config.model_dump(),
@@ -205,45 +212,63 @@ def _write_facts(config: TeacherConfig, teacher: Teacher, cache: Path) -> None:
     write_atomically(folder / FACTS, json.dumps(facts, indent=2) + "\n")
 
 
-def _image_rows(teacher: Teacher, block: FeatureBlock, cache: Path) -> list[np.ndarray]:
+def _image_rows(teacher: LoadedTeacher, block: FeatureBlock, cache: Path) -> list[np.ndarray]:
     """Of the region features where they determine the embedding to the precision asked for, else of the pictures."""
-    import torch
-
-    regions = open_regions(cache, block.image_folder)
-    if block.names == (BLANK,):
-        rows = teacher.encode_blank()
-    elif teacher.reads_region_trunk and regions.of_trunk and block.teacher.precision == "float16":
-        rows = teacher.encode_pooled(torch.from_numpy(regions.whole_images(block.sources)))
+    if not block.teacher.part.live:
+        rows = teacher.encode_images(block.sources)
+    elif (pooled := _pooled(teacher, block, cache)) is not None:
+        rows = pooled
     else:
         rows = teacher.encode_images(_pictures(block))
     return [row[None] for row in rows.numpy()]
 
 
-def _patch_rows(teacher: Teacher, block: FeatureBlock, _: Path) -> list[np.ndarray]:
-    pictures = [teacher.blank] if block.names == (BLANK,) else _pictures(block)
-    return [rows.numpy() for rows in teacher.encode_patches(pictures)]
+def _pooled(teacher: Any, block: FeatureBlock, cache: Path) -> Tensor | None:
+    """The embeddings that the region features determine; None where they do not, or not to the precision asked for."""
+    if not getattr(teacher, "reads_region_trunk", False) or block.teacher.precision != "float16":
+        return None
+    import torch
+
+    regions = open_regions(cache, block.image_folder)
+    if block.names == (BLANK,) or not regions.of_trunk:
+        return None
+    rows: Tensor = teacher.encode_pooled(torch.from_numpy(regions.whole_images(block.sources)))
+    return rows
+
+
+def _patch_rows(teacher: LoadedTeacher, block: FeatureBlock, _: Path) -> list[np.ndarray]:
+    return [rows.numpy() for rows in teacher.encode_patches(_pictures(block))]
+
+
+def blank_picture() -> Image.Image:
+    """Return the evenly grey picture of the control `blank_image`."""
+    from PIL import Image
+
+    return Image.new("RGB", (224, 224), _GREY)
 
 
 def _pictures(block: FeatureBlock) -> list[Image.Image]:
     from ablative.trainables.data.pictures import Pictures
 
+    if block.names == (BLANK,):
+        return [blank_picture()]
     files = Pictures(Path(block.image_folder))
     return [files.picture(image, digest) for digest, image in zip(block.names, block.sources, strict=True)]
 
 
-def _text_rows(teacher: Teacher, block: FeatureBlock, _: Path) -> list[np.ndarray]:
-    return [row[None] for row in teacher.read(_passages(block), with_words=False).sentences_BD.numpy()]
+def _text_rows(teacher: LoadedTeacher, block: FeatureBlock, _: Path) -> list[np.ndarray]:
+    return [row[None] for row in teacher.encode_texts(_passages(block)).numpy()]
 
 
-def _state_rows(teacher: Teacher, block: FeatureBlock, _: Path) -> list[np.ndarray]:
-    return [rows.numpy() for rows in teacher.read(_passages(block)).words]
+def _state_rows(teacher: LoadedTeacher, block: FeatureBlock, _: Path) -> list[np.ndarray]:
+    return [rows.numpy() for rows in teacher.word_features(_passages(block))]
 
 
-def _word_rows(teacher: Teacher, block: FeatureBlock, _: Path) -> list[np.ndarray]:
-    return [row[None] for row in teacher.isolated(block.sources).numpy()]
+def _word_rows(teacher: LoadedTeacher, block: FeatureBlock, _: Path) -> list[np.ndarray]:
+    return [row[None] for row in teacher.encode_texts(block.sources).numpy()]
 
 
-def _left_out_rows(teacher: Teacher, block: FeatureBlock, _: Path) -> list[np.ndarray]:
+def _left_out_rows(teacher: LoadedTeacher, block: FeatureBlock, _: Path) -> list[np.ndarray]:
     shorter = [without_each_word(whole) for whole in _passages(block)]
     rows = teacher.encode_texts([text for texts in shorter for text in texts])
     return [part.numpy() for part in rows.split([len(texts) for texts in shorter])]
@@ -253,7 +278,7 @@ def _passages(block: FeatureBlock) -> Sequence[Passage]:
     return block.sources
 
 
-_ROWS: dict[Table, Callable[[Teacher, FeatureBlock, Path], list[np.ndarray]]] = {
+_ROWS: dict[Table, Callable[[LoadedTeacher, FeatureBlock, Path], list[np.ndarray]]] = {
     "images": _image_rows,
     "patches": _patch_rows,
     "texts": _text_rows,

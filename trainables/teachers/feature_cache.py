@@ -1,10 +1,10 @@
 """The teacher cache: what a frozen teacher makes of a split, computed once and read by every trial.
 
 `<cache>/teacher_features/<teacher digest>/` holds tables of unit vectors (float16, or float32 by `teacher.precision`):
-`images` and, where they are asked for, `patches` by the digest of the picture, `texts` by text, `words` (isolated) by
-word, `states` (contextual, one row a word) by text, `left_out` (the text without that word, one row a word, where a
-selection asks for it) by text; and `teacher.json` with the joint width, the logit scale and the whole digest. This
-file reads them; `feature_blocks` computes what is missing.
+`images` and, where they are asked for, `patches` by the digest of the picture (by its name, of a teacher that looks at
+none), `texts` by text, `words` (isolated) by word, `states` (contextual, one row a word) by text, `left_out` (the text
+without that word, one row a word, where a selection asks for it) by text; and `teacher.json` with the joint width, the
+logit scale and the whole digest. This file reads them; `feature_blocks` computes what is missing.
 
 Dimensions: N examples, P patches, D joint width.
 """
@@ -19,8 +19,6 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
-from typing import Literal
-from typing import get_args
 from typing import overload
 
 import numpy as np
@@ -33,10 +31,9 @@ from ablative.trainables.data.manifest import known_digests
 from ablative.trainables.teachers.digest import teacher_digest
 from ablative.trainables.teachers.errors import TeacherError
 from ablative.trainables.teachers.feature_table import FeatureTable
+from ablative.trainables.teachers.tables import TABLES
 from ablative.trainables.teachers.words import words_of
 
-Table = Literal["images", "patches", "texts", "states", "words", "left_out"]
-TABLES: tuple[Table, ...] = get_args(Table)
 FEATURES = "teacher_features"
 """Folder of all teachers in the cache."""
 FACTS = "teacher.json"
@@ -63,16 +60,18 @@ class TeacherFeatures:
     left_out: FeatureTable
     patch_table: FeatureTable
     picture_keys: Mapping[str, str]
-    """Image path -> digest of the picture."""
+    """Image path -> under which name its features are kept."""
     blank: bool
     width: int
+    """D. Of a teacher whose two sides differ in width that of the wider one: the others get zeros at their end, which
+    leaves lengths and cosines of a side as they are."""
     logit_scale: float
     heads: TeacherHeads | None = None
     """Of an adapted teacher; None for the teacher as it is."""
 
     def image(self, images: Sequence[str]) -> np.ndarray:
         """(N, D) image embeddings by image path."""
-        found = self.images.single(self._keys(images))
+        found = self._widened(self.images.single(self._keys(images)))
         return found if self.heads is None else _mapped(found, self.heads.image)
 
     def patches(self, images: Sequence[str]) -> list[np.ndarray]:
@@ -89,14 +88,16 @@ class TeacherFeatures:
 
     def text(self, texts: Sequence[str]) -> np.ndarray:
         """(N, D) sentence embeddings."""
-        found = self.texts.single(texts)
+        found = self._widened(self.texts.single(texts))
         return found if self.heads is None else _mapped(found, self.heads.text)
 
     def words(self, texts: Sequence[str], kind: str) -> Sequence[np.ndarray]:
         """One (words, D) array a text, read when it is asked for: `contextual` states, or each word `isolated`."""
         if kind == "contextual":
             found, heads = self.states.rows(texts), self.heads
-            return found if heads is None else _Read(found, lambda rows: _mapped(rows, heads.text))
+            if heads is not None:
+                return _Read(found, lambda rows: _mapped(rows, heads.text))
+            return found if all(rows.shape[-1] == self.width for rows in found[:1]) else _Read(found, self._widened)
         words = [words_of(text) for text in texts]
         place = {word: number for number, word in enumerate(dict.fromkeys(chain.from_iterable(words)))}
         vectors_VD = self._alone(list(place))
@@ -106,16 +107,20 @@ class TeacherFeatures:
     def changes_without(self, texts: Sequence[str]) -> list[np.ndarray]:
         """One (words,) array a text: 1 - cos(sentence, sentence without the word)."""
         sentences = self.text(texts).astype(np.float32)
-        rows = self.left_out.rows(texts)
+        rows = [self._widened(row) for row in self.left_out.rows(texts)]
         if self.heads is not None:
             rows = [_mapped(row, self.heads.text) for row in rows]
         return [1 - row.astype(np.float32) @ sentence for row, sentence in zip(rows, sentences, strict=True)]
+
+    def _widened(self, rows_ND: np.ndarray) -> np.ndarray:
+        missing = self.width - rows_ND.shape[-1]
+        return rows_ND if missing == 0 else np.pad(rows_ND, ((0, 0), (0, missing)))
 
     def _alone(self, words: Sequence[str]) -> np.ndarray:
         """(V, D) embeddings of words encoded alone."""
         if not words:
             return np.zeros((0, self.width), dtype=np.float16)
-        found = self.isolated.single(words)
+        found = self._widened(self.isolated.single(words))
         return found if self.heads is None else _mapped(found, self.heads.text)
 
 
@@ -173,11 +178,15 @@ def open_features(config: TeacherConfig, cache: Path, split: TaskSplit) -> Teach
         states=table["states"],
         left_out=table["left_out"],
         patch_table=table["patches"],
-        picture_keys=known_digests(split.image_folder, cache),
+        picture_keys=known_digests(split.image_folder, cache) if config.part.live else _by_name(split),
         blank=config.control == "blank_image",
         width=facts["width"],
         logit_scale=facts["logit_scale"],
     )
+
+
+def _by_name(split: TaskSplit) -> dict[str, str]:
+    return {example.image: example.image for example in split.examples}
 
 
 def read_facts(config: TeacherConfig, cache: Path) -> dict[str, Any]:

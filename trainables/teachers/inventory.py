@@ -17,10 +17,10 @@ from ablative.trainables.prepare import feature_blocks
 from ablative.trainables.prepare import tasks_of
 from ablative.trainables.teachers.feature_cache import FACTS
 from ablative.trainables.teachers.feature_cache import FEATURES
-from ablative.trainables.teachers.feature_cache import TABLES
 from ablative.trainables.teachers.feature_table import FeatureTable
 from ablative.trainables.teachers.feature_table import shard_folders
 from ablative.trainables.teachers.feature_table import verify_shard
+from ablative.trainables.teachers.tables import TABLES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

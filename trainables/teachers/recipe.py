@@ -23,8 +23,6 @@ PACKAGES = (
 )
 """Packages whose files decide towers, pictures and labels."""
 
-FOLDER_SCHEMA = "local-dir:"
-"""Before a path in `teacher.model`: a folder with `open_clip_config.json` and weights."""
 CONTEXT_LENGTH = 64
 EMBED_DIM = 256
 

@@ -13,15 +13,15 @@ from ablative.trainables.benchmark.spec import MiniSpec
 from ablative.trainables.teachers.alignment_pictures import draw
 from ablative.trainables.teachers.alignment_pictures import single_pictures
 from ablative.trainables.teachers.alignment_pictures import subjects
+from ablative.trainables.teachers.dual_encoder import DualEncoder
 from ablative.trainables.teachers.recipe import AlignmentRecipe
-from ablative.trainables.teachers.teacher import Teacher
 
 PROMPT = "there is {}"
 _FRESH_SEED = 314_159
 """Root of the scenes drawn here; no file of the benchmark is made of it."""
 
 
-def held_out_retrieval(teacher: Teacher, recipe: AlignmentRecipe) -> dict[str, dict[str, float]]:
+def held_out_retrieval(teacher: DualEncoder, recipe: AlignmentRecipe) -> dict[str, dict[str, float]]:
     """Return for each style R@1, R@5 and chance: picture to label, among the emoji kept out of the alignment."""
     pictures = single_pictures(recipe, held_out=True)
     result = {}
@@ -45,7 +45,7 @@ def recall(similarity_NN: Tensor) -> dict[str, float]:
     }
 
 
-def presence_auc(teacher: Teacher, spec: MiniSpec, split: str, num_scenes: int) -> dict[str, float]:
+def presence_auc(teacher: DualEncoder, spec: MiniSpec, split: str, num_scenes: int) -> dict[str, float]:
     """Return AUCs of cos(v, t("there is a X")) for concepts present against absent in fresh scenes of a split's kind.
 
     Concepts `seen` by the student and `held_out` ones whose sprite the teacher saw (`known`) or not (`unknown`).

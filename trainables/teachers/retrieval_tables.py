@@ -13,6 +13,7 @@ from ablative.trainables.cache import cache_folder
 from ablative.trainables.teachers.alignment_pictures import draw
 from ablative.trainables.teachers.alignment_pictures import single_pictures
 from ablative.trainables.teachers.alignment_pictures import subjects
+from ablative.trainables.teachers.dual_encoder import DualEncoder
 from ablative.trainables.teachers.mini_dual_encoder import load_mini_dual_encoder
 from ablative.trainables.teachers.mini_dual_encoder import untrained_mini_dual_encoder
 from ablative.trainables.teachers.recipe import RECIPE
@@ -21,10 +22,9 @@ from ablative.trainables.teachers.retrieval import PROMPT
 from ablative.trainables.teachers.retrieval import held_out_retrieval
 from ablative.trainables.teachers.retrieval import presence_auc
 from ablative.trainables.teachers.retrieval import recall
-from ablative.trainables.teachers.teacher import Teacher
 
 
-def world_retrieval(teacher: Teacher, recipe: AlignmentRecipe) -> dict[str, dict[str, float]]:
+def world_retrieval(teacher: DualEncoder, recipe: AlignmentRecipe) -> dict[str, dict[str, float]]:
     """Return for each style R@1 of the benchmark's own sprites among its concepts, those that the teacher saw."""
     places = [place for place, subject in enumerate(subjects()) if subject.in_world]
     pictures = [p for p in single_pictures(recipe, held_out=False) if p.shown[0] in set(places)]

@@ -22,6 +22,7 @@ from ablative.trainables.students.tokens import teacher_text
 from ablative.trainables.teachers.confidence import TeacherConfidence
 from ablative.trainables.teachers.feature_cache import TeacherFeatures
 from ablative.trainables.teachers.feature_cache import distilled_candidate
+from ablative.trainables.teachers.needs import tables_read
 from ablative.trainables.teachers.words import words_of
 
 BLOCK = 512
@@ -35,22 +36,25 @@ class TargetTable:
         self,
         split: TaskSplit,
         features: TeacherFeatures,
-        confidence: TeacherConfidence,
+        confidence: TeacherConfidence | None,
         config: DistillationConfig,
         *,
         shuffle_seed: int | None,
     ) -> None:
-        """`shuffle_seed`: with one, every example gets another example's targets (the shuffled-teacher control): its
-        image, its sentence, and the features of its words, taken round and round until each word has one."""
+        """`confidence`: None where nothing reads it. `shuffle_seed`: with one, every example gets another example's
+        targets (the shuffled-teacher control): its image, its sentence, and the features of its words, taken round and
+        round until each word has one."""
         examples = split.examples
         texts = [teacher_text(distilled_candidate(example)) for example in examples]
-        self.images_NT = features.image([example.image for example in examples])
-        self.texts_NT = features.text(texts)
+        read, nothing_NT = tables_read(config), np.broadcast_to(np.float16(0), (len(examples), features.width))
+        self.images_NT = features.image([e.image for e in examples]) if "images" in read else nothing_NT
+        self.texts_NT = features.text(texts) if "texts" in read else nothing_NT
         self.logit_scale = features.logit_scale
-        self.probabilities_NK = confidence.probabilities if config.reads_probabilities else None
-        self.probability_N = confidence.probability
-        self.cross_entropy_N = confidence.cross_entropy
-        self.correct_N = confidence.correct
+        nothing_N = np.zeros(len(examples), dtype=np.float32)
+        self.probabilities_NK = confidence.probabilities if confidence and config.reads_probabilities else None
+        self.probability_N = confidence.probability if confidence else nothing_N
+        self.cross_entropy_N = confidence.cross_entropy if confidence else nothing_N
+        self.correct_N = confidence.correct if confidence else nothing_N.astype(bool)
         self.rows = np.arange(len(examples)) if shuffle_seed is None else _derangement(len(examples), shuffle_seed)
         self.needs_words = config.reads_words
         if self.needs_words:

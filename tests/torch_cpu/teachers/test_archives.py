@@ -19,7 +19,7 @@ from ablative.trainables.teachers.archives import is_archive
 from ablative.trainables.teachers.archives import read_archive
 from ablative.trainables.teachers.digest import teacher_digest
 from ablative.trainables.teachers.errors import TeacherError
-from ablative.trainables.teachers.openclip import load_teacher
+from ablative.trainables.teachers.loading import load_teacher
 from ablative.trainables.torchvision_ops import declare_missing_ops
 from tests.helpers.damage import damaged
 

@@ -30,7 +30,7 @@ from ablative.trainables.teachers.feature_blocks import compute_block
 from ablative.trainables.teachers.feature_cache import TABLES
 from ablative.trainables.teachers.feature_cache import features_folder
 from ablative.trainables.teachers.feature_cache import open_features
-from ablative.trainables.teachers.openclip import load_teacher
+from ablative.trainables.teachers.loading import load_teacher
 from ablative.trainables.teachers.words import words_of
 from tests.helpers.small_teachers import pictured_snli_ve
 from tests.helpers.small_teachers import small_teacher

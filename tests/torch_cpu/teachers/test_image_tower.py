@@ -11,7 +11,7 @@ from torch.nn.functional import normalize
 from ablative.trainables.config import TeacherConfig
 from ablative.trainables.teachers.errors import TeacherError
 from ablative.trainables.teachers.image_tower import read_patches
-from ablative.trainables.teachers.openclip import load_teacher
+from ablative.trainables.teachers.loading import load_teacher
 from tests.torch_cpu.teachers.test_teacher import pictures
 
 

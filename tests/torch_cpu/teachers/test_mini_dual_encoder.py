@@ -11,10 +11,10 @@ from PIL import Image
 
 from ablative.trainables.teachers.alignment_pictures import draw
 from ablative.trainables.teachers.alignment_pictures import single_pictures
+from ablative.trainables.teachers.dual_encoder import DualEncoder
 from ablative.trainables.teachers.mini_dual_encoder import load_mini_dual_encoder
 from ablative.trainables.teachers.mini_dual_encoder import untrained_mini_dual_encoder
 from ablative.trainables.teachers.recipe import RECIPE
-from ablative.trainables.teachers.teacher import Teacher
 
 SMALL = RECIPE.model_copy(update={"every": 48, "composed": 16, "batch_size": 16, "epochs": 30, "held_out_share": 0.4})
 
@@ -32,12 +32,12 @@ def stages() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def teacher(cache: Path, stages: list[str]) -> Teacher:
+def teacher(cache: Path, stages: list[str]) -> DualEncoder:
     return load_mini_dual_encoder(cache, lambda stage, done, total: stages.append(stage), SMALL)
 
 
 @pytest.fixture(scope="module")
-def untrained() -> Teacher:
+def untrained() -> DualEncoder:
     return untrained_mini_dual_encoder()
 
 

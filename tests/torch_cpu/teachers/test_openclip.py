@@ -9,7 +9,7 @@ import torch
 
 from ablative.trainables.config import TeacherConfig
 from ablative.trainables.teachers.errors import TeacherError
-from ablative.trainables.teachers.openclip import load_teacher
+from ablative.trainables.teachers.loading import load_teacher
 
 pytestmark = pytest.mark.slow
 

@@ -20,8 +20,8 @@ from ablative.trainables.students.tokens import WORD
 from ablative.trainables.students.tokens import encode
 from ablative.trainables.students.tokens import teacher_text
 from ablative.trainables.students.tokens import tokenizer
-from ablative.trainables.teachers.openclip import load_teacher
-from ablative.trainables.teachers.teacher import Teacher
+from ablative.trainables.teachers.dual_encoder import DualEncoder
+from ablative.trainables.teachers.loading import load_teacher
 from ablative.trainables.teachers.words import cleaned_text
 from ablative.trainables.teachers.words import locate_words
 from ablative.trainables.teachers.words import passage
@@ -33,7 +33,7 @@ ANY_TEXT = st.text(st.characters(codec="utf-8"), max_size=40) | st.text("aé ﬁ
 
 
 @pytest.fixture(scope="module", params=["plain", "bert"])
-def teacher(request: pytest.FixtureRequest, small_models: dict[str, str]) -> Teacher:
+def teacher(request: pytest.FixtureRequest, small_models: dict[str, str]) -> DualEncoder:
     return load_teacher(TeacherConfig(model=small_models[request.param], control="untrained"), Path("unused"))
 
 

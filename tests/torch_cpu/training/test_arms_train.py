@@ -21,7 +21,7 @@ from ablative.trainables.prepare import prepare
 from ablative.trainables.students.tokens import teacher_text
 from ablative.trainables.teachers.feature_cache import distilled_candidate
 from ablative.trainables.teachers.feature_cache import open_features
-from ablative.trainables.teachers.openclip import load_teacher
+from ablative.trainables.teachers.loading import load_teacher
 from ablative.trainables.teachers.words import passage
 from ablative.trainables.teachers.words import without_each_word
 from ablative.trainables.teachers.words import words_of

@@ -1,4 +1,4 @@
-"""The frozen teacher: images, sentences and words to unit vectors of one joint space.
+"""A frozen pair of towers: images, sentences and words to unit vectors.
 
 Dimensions: B images or texts, P patches, N words, D joint width, F width of the image trunk.
 """
@@ -29,7 +29,6 @@ from ablative.trainables.teachers.words import words_of
 _TEXT_BATCH = 64
 _IMAGE_BATCH = {"cpu": 4, "cuda": 128}
 """Small on a CPU: larger activations miss its cache (twice the time at 32, measured with the bundled teacher)."""
-_BLANK = (127, 127, 127)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +40,8 @@ class TextFeatures:
     """(N, D) unit states of each text's words in their sentence."""
 
 
-class Teacher(nn.Module):
-    """An open_clip model with its tokenizer and preprocessing, frozen, and in eval mode whatever is asked of it."""
+class DualEncoder(nn.Module):
+    """A model with its tokenizer and preprocessing, frozen, and in eval mode whatever is asked of it."""
 
     def __init__(
         self,
@@ -50,10 +49,17 @@ class Teacher(nn.Module):
         tokenizer: Any,
         preprocess: Callable[[Image.Image], Tensor],
         *,
+        read_tokens: Callable[[Any, Tensor], tuple[Tensor, Tensor]] = read_tokens,
+        read_patches: Callable[[Any, Tensor], Tensor] = read_patches,
         region_trunk: bool = False,
     ) -> None:
-        """`region_trunk`: the image tower's trunk and pixels are those of `trainables.vision.regions`."""
+        """`model` has `encode_image` and `logit_scale`; `tokenizer` is called and asked as open_clip's are.
+
+        `read_tokens`, `read_patches`: as those of open_clip's towers (`text_tower`, `image_tower`). `region_trunk`:
+        the image tower's trunk and pixels are those of `trainables.vision.regions`.
+        """
         super().__init__()
+        self._read_tokens, self._read_patches = read_tokens, read_patches
         self._region_trunk = region_trunk
         self.model: Any = model.requires_grad_(False)
         self.tokenizer = tokenizer
@@ -61,10 +67,15 @@ class Teacher(nn.Module):
         self._isolated: dict[str, Tensor] = {}
         self.train(False)
 
-    def train(self, mode: bool = True) -> Teacher:
+    def train(self, mode: bool = True) -> DualEncoder:
         """Stay in eval mode: a teacher's batch statistics and dropout must not follow the student's."""
         super().train(False)
         return self
+
+    @property
+    def width(self) -> int:
+        """Of the joint space; without one, of the wider side."""
+        return max(self.encode_texts(["a"]).shape[1], getattr(self.model, "image_width", 0))
 
     @property
     def logit_scale(self) -> float:
@@ -94,16 +105,7 @@ class Teacher(nn.Module):
         """Return one (P, D) tensor of unit vectors an image, patches row by row (`read_patches`)."""
         size = _IMAGE_BATCH.get(self.device.type, 32)
         parts = [self._pixels(images[start : start + size]) for start in range(0, len(images), size)]
-        return [rows for part in parts for rows in normalize(read_patches(self.model, part), dim=-1).cpu()]
-
-    @property
-    def blank(self) -> Image.Image:
-        """The evenly grey picture of the control `blank_image`."""
-        return Image.new("RGB", (224, 224), _BLANK)
-
-    def encode_blank(self) -> Tensor:
-        """Return (1, D): the embedding of an evenly grey picture."""
-        return self.encode_images([self.blank])
+        return [rows for part in parts for rows in normalize(self._read_patches(self.model, part), dim=-1).cpu()]
 
     @torch.no_grad()
     def encode_pooled(self, pooled_BF: Tensor) -> Tensor:
@@ -169,7 +171,7 @@ class Teacher(nn.Module):
     def _texts(self, passages: Sequence[Passage], with_words: bool) -> list[tuple[Tensor, Tensor]]:
         fitted = [shorten(self.tokenizer, passage) for passage in passages]
         ids_BL = self.tokenizer([text for text, _ in fitted]).to(self.device)
-        sentences_BD, tokens_BLD = (values.cpu() for values in read_tokens(self.model, ids_BL))
+        sentences_BD, tokens_BLD = (values.cpu() for values in self._read_tokens(self.model, ids_BL))
         sentences_BD = normalize(sentences_BD, dim=-1)
         if not with_words:
             return [(sentence, sentence[None, :][:0]) for sentence in sentences_BD]

@@ -1,0 +1,95 @@
+"""The teacher's part of a trial's configuration, made of the teachers that there are. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+from typing import Any
+from typing import Literal
+from typing import TypeAlias
+
+from pydantic import Field
+from pydantic import create_model
+
+from ablative.trainables.frozen import Text
+from ablative.trainables.parts.catalogue import Catalogue
+from ablative.trainables.parts.catalogue import shipped
+from ablative.trainables.parts.of_parts import OfParts
+from ablative.trainables.parts.teacher import Teacher
+from ablative.trainables.teachers.errors import TeacherError
+
+
+class AnyTeacher(OfParts):
+    """The frozen model whose features are distilled."""
+
+    model: Text = Field("mini_dual_encoder", description="A teacher's name, or any open_clip model name.")
+    checkpoint: Text | None = Field(None, description="Local checkpoint of an open_clip model.")
+    control: Literal["none", "shuffled", "untrained", "blank_image"] = Field(
+        "none",
+        description="Control: targets permuted over examples, random weights, or every image blank.",
+    )
+    precision: Literal["float16", "float32"] = Field(
+        "float16", description="Precision of its features in the teacher cache."
+    )
+
+    @property
+    def part(self) -> Teacher:
+        """The teacher that `model` names. Raises TeacherError, with the nearest name, where there is none."""
+        return teacher_named(self.model, self.catalogue())
+
+    @property
+    def options(self) -> Any:
+        """Of the teacher that `model` names; None where it has none."""
+        return getattr(self, self.part.name) if self.part.options is not None else None
+
+    def canonical(self) -> AnyTeacher:
+        """Return the same without options of the teachers that `model` does not name."""
+        found = find_teacher(self.model, self.catalogue())
+        others = (name for name in self.catalogue().of(Teacher) if found is None or name != found.name)
+        fields = type(self).model_fields
+        return self.changed(**{name: fields[name].default for name in others if name in fields})
+
+
+def find_teacher(model: str, catalogue: Catalogue) -> Teacher | None:
+    """Return the teacher that `teacher.model` names, None where none answers to it."""
+    teachers = catalogue.of(Teacher).values()
+    return next((part for part in teachers if part.answers(model)), None)
+
+
+def teacher_named(model: str, catalogue: Catalogue) -> Teacher:
+    """Return the teacher that `teacher.model` names. Raises TeacherError where none answers to it."""
+    part = find_teacher(model, catalogue)
+    if part is None:
+        near = nearest_model(model, catalogue)
+        remedy = f"did you mean {near!r}?" if near else f"wanted {all_models(catalogue)}"
+        raise TeacherError(f"teacher.model: found {model!r}; {remedy}")
+    return part
+
+
+def nearest_model(model: str, catalogue: Catalogue) -> str | None:
+    """Return the name that a mistyped `teacher.model` is nearest to, None where none is near."""
+    return next(iter(get_close_matches(model, list(_names(catalogue)), n=1)), None)
+
+
+def all_models(catalogue: Catalogue) -> str:
+    """Return in words what `teacher.model` may be."""
+    own = [part.name for part in catalogue.of(Teacher).values() if part.models is None]
+    return f"{', '.join(own)} or a name of open_clip.list_models()"
+
+
+def _names(catalogue: Catalogue) -> Iterator[str]:
+    for part in catalogue.of(Teacher).values():
+        yield from (part.name,) if part.models is None else part.models()
+
+
+if TYPE_CHECKING:
+    TeacherConfig: TypeAlias = AnyTeacher
+else:
+    TeacherConfig = create_model(
+        "TeacherConfig",
+        __base__=AnyTeacher,
+        __module__=__name__,
+        __doc__=AnyTeacher.__doc__,
+        **{part.name: (part.options, part.options()) for part in shipped("teacher") if part.options is not None},
+    )
