@@ -6,6 +6,7 @@ The options of one term stand in a group of the term's name and do not matter wh
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 from typing import ClassVar
@@ -62,7 +63,7 @@ class Distillation(Frozen):
     @property
     def reads(self) -> frozenset[Read]:
         """What the terms that are on read of student and teacher."""
-        return frozenset(read for part in self.terms_on() for read in part.reads)
+        return _read_by(self.terms_on())
 
     @property
     def score(self) -> Score | None:
@@ -88,6 +89,11 @@ class Distillation(Frozen):
     def reads_probabilities(self) -> bool:
         """Whether any term reads the teacher's class probabilities."""
         return "teacher.probabilities" in self.reads
+
+
+@cache
+def _read_by(terms: tuple[Term, ...]) -> frozenset[Read]:
+    return frozenset(read for part in terms for read in part.reads)
 
 
 if TYPE_CHECKING:
