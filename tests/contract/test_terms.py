@@ -190,4 +190,4 @@ def test_what_a_loss_raises_says_whose_it_was() -> None:
     with pytest.raises(RuntimeError) as caught:
         TermContract().test_a_batch_of_one_has_a_finite_loss(part)
 
-    assert "raised by the loss of term sharp" in "".join(caught.value.__notes__)
+    assert "the loss of term sharp raised RuntimeError: mat1" in "".join(caught.value.__notes__)

@@ -47,8 +47,11 @@ class BuiltTerm:
         """
         try:
             value = self.part.loss(View(student, "student", self.part), View(teacher, "teacher", self.part), self)
-        except Exception as error:
-            error.add_note(f"{self.part.defined_at}: raised by the loss of term {self.part.name}")
+        except PartError:
+            raise
+        except Exception as error:  # it stays what it is, as a lack of memory has a cause of its own
+            what = f"{type(error).__name__}: {error}".splitlines()[0]
+            error.add_note(f"{self.part.defined_at}: the loss of term {self.part.name} raised {what}")
             raise
         if (lacking := _lacking(value, student.cls)) is not None:
             raise PartError(f"{self.part.defined_at}: term {self.part.name} returns {lacking}")

@@ -51,7 +51,7 @@ FAULTS: dict[str, tuple[Callable[[Any, Any, Any], Any], str, str]] = {
     "it raises": (
         lambda s, t, own: sound(s, t, own) / 0 if len(s.logits) < 0 else 1 // 0,
         "trainable_error",
-        r"ZeroDivisionError.*\n.*test_faulty_terms\.py:\d+: raised by the loss of term mine",
+        r"ZeroDivisionError.*\n.*test_faulty_terms\.py:\d+: the loss of term mine raised ZeroDivisionError",
     ),
 }
 

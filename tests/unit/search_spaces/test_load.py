@@ -73,7 +73,7 @@ SINGLE_MISTAKES = {
         "arms: {listed: {a: {distillation.terms.focal: 1.0}}}",
         "arms.listed.a.distillation.terms.focal",
         "an unknown field",
-        "one of distillation.terms.image, distillation.terms.text,",
+        "distillation.terms.image, distillation.terms.text,",
     ),
     "a number of seeds": ("seeds: {confirm: 7}", "seeds.confirm", "7", "or a range, as 1-7"),
     "a range that falls": ("seeds: {confirm: 9-1}", "seeds.confirm", '"9-1"', "a range, as 1-6"),
