@@ -18,7 +18,8 @@ Rate = Annotated[
 ]
 """A learning rate."""
 Temperature = Annotated[float, Field(ge=1e-4, le=1e4)]
-Weight = Annotated[float, Field(ge=0, le=1e6)]
+GREATEST_WEIGHT = 1e6
+Weight = Annotated[float, Field(ge=0, le=GREATEST_WEIGHT)]
 """0 switches off what it weighs."""
 
 

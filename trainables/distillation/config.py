@@ -81,11 +81,6 @@ class Distillation(Frozen):
         return "teacher.visual" in self.reads or (self.score is not None and self.score.compares != ())
 
     @property
-    def reads_left_out(self) -> bool:
-        """Whether anything needs the teacher's embeddings of texts without one of their words."""
-        return self.score is not None and self.score.leaves_out
-
-    @property
     def reads_probabilities(self) -> bool:
         """Whether any term reads the teacher's class probabilities."""
         return "teacher.probabilities" in self.reads

@@ -13,6 +13,7 @@ from typing import ClassVar
 from typing import Literal
 from typing import get_args
 
+from ablative.trainables.frozen import GREATEST_WEIGHT
 from ablative.trainables.parts.part import Kind
 from ablative.trainables.parts.part import Part
 from ablative.trainables.parts.part import PartError
@@ -40,6 +41,7 @@ Read = Literal[
 READS: tuple[Read, ...] = get_args(Read)
 Shared = Literal["distance", "selection"]
 """Settings of `distillation` that several terms read: they matter where one that reads them is on."""
+SHARED: tuple[Shared, ...] = get_args(Shared)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,12 +79,24 @@ class Term(Part):
     """Settings of `distillation` that it reads besides its own options."""
 
     def __post_init__(self) -> None:
-        """Raise PartError for reads that are not there to be read."""
+        """Raise PartError for what no objective could use."""
         Part.__post_init__(self)
-        for read in self.reads:
-            if read not in READS:
-                raise PartError(
-                    f"{self.defined_at}: term {self.name}: reads {read!r}; wanted some of {', '.join(READS)}"
-                )
-        if not any(read.startswith("teacher.") for read in self.reads):
-            raise PartError(f"{self.defined_at}: term {self.name}: reads nothing of a teacher, so it distils nothing")
+        if (found := _unusable(self)) is not None:
+            raise PartError(f"{self.defined_at}: term {self.name}: {found}")
+
+
+def _unusable(term: Term) -> str | None:
+    if not callable(term.loss) or not (term.trains is None or callable(term.trains)):
+        return "loss and trains are functions; trains may be left out"
+    if isinstance(term.reads, str) or isinstance(term.shares, str):
+        return f"reads and shares are tuples of names; found {term.reads!r} and {term.shares!r}"
+    for names, known, field in ((term.reads, READS, "reads"), (term.shares, SHARED, "shares")):
+        for name in names:
+            if name not in known:
+                return f"{field} {name!r}; wanted some of {', '.join(known)}"
+    for side, so in (("teacher", "it distils nothing"), ("student", "nothing learns from it")):
+        if not any(read.startswith(f"{side}.") for read in term.reads):
+            return f"reads nothing of a {side}, so {so}"
+    if not 0 < term.weight <= GREATEST_WEIGHT:
+        return f"weight is {term.weight!r}; wanted a number above 0, at most {GREATEST_WEIGHT:g}"
+    return None

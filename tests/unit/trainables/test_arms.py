@@ -139,7 +139,7 @@ def test_what_cannot_matter_without_weights_is_cleared() -> None:
         (set(), {"terms": {"image": 1.0, "rkd_angle": 1.0, "crd": 1.0}, "selection": {"score": "keyword"}}),
         ({"words", "cosines"}, {"terms": {"attention": 1.0}, "selection": {"score": "leave_one_out"}}),
         ({"words", "cosines"}, {"terms": {"tokens": 1.0}, "selection": {"score": "semantic"}}),
-        ({"words", "left_out"}, {"terms": {"tokens": 1.0}, "selection": {"score": "leave_one_out"}}),
+        ({"words"}, {"terms": {"tokens": 1.0}, "selection": {"score": "leave_one_out"}}),
         ({"words"}, {"terms": {"tokens": 1.0}, "selection": {"score": "keyword"}}),
         ({"words"}, {"terms": {"tokens": 1.0}, "selection": {"score": "content"}}),
         ({"probabilities"}, {"terms": {"logits": 1.0}}),
@@ -148,5 +148,5 @@ def test_what_cannot_matter_without_weights_is_cleared() -> None:
 )
 def test_only_what_an_arm_reads_is_read(reads: set[str], distillation: dict[str, Any]) -> None:
     config = DistillationConfig.model_validate(distillation)
-    parts = ("words", "cosines", "left_out", "probabilities")
+    parts = ("words", "cosines", "probabilities")
     assert {part for part in parts if getattr(config, f"reads_{part}")} == reads
