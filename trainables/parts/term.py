@@ -85,7 +85,8 @@ class Term(Part):
             raise PartError(f"{self.defined_at}: term {self.name}: {found}")
 
 
-def _unusable(term: Term) -> str | None:
+def _unusable(term: Any) -> str | None:
+    """What is wrong with a term, whose fields may be of any type, as a person wrote them; None where it is sound."""
     if not callable(term.loss) or not (term.trains is None or callable(term.trains)):
         return "loss and trains are functions; trains may be left out"
     if isinstance(term.reads, str) or isinstance(term.shares, str):

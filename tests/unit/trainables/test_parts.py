@@ -162,15 +162,13 @@ def test_a_package_folder_may_list_parts_and_import_its_own_modules(tmp_path: Pa
         (FOCAL.replace("Focal agreement.", ""), r"my_parts\.py:\d+: term focal: description is empty"),
         (FOCAL.replace("teacher.prob", "teacher.gob"), r"reads 'teacher\.gobabilities'; wanted some of"),
         (
-            FOCAL.replace('"student.logits", ', ""),
-            r"term focal: reads nothing of a student, so nothing learns from it",
+            FOCAL.replace('"student.logits"', '"teacher.image"'),
+            r"focal: reads nothing of a student, so nothing learns",
         ),
+        (FOCAL.replace('"student.logits", ', ""), r"focal: reads and shares are tuples of names"),
         (FOCAL.replace("loss=loss", "loss=None"), r"term focal: loss and trains are functions"),
         (FOCAL.replace("loss=loss", "loss=loss, weight=0.0"), r"term focal: weight is 0\.0; wanted a number above 0"),
-        (
-            FOCAL.replace("loss=loss", "loss=loss, shares=('ratio',)"),
-            r"shares 'ratio'; wanted some of distance",
-        ),
+        (FOCAL.replace("loss=loss", "loss=loss, shares=('ratio',)"), r"shares 'ratio'; wanted some of distance"),
         (TWICE, r"my_parts\.py:\d+: term 'focal' is there already, from .*my_parts\.py:\d+"),
     ],
 )
