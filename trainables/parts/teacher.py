@@ -81,9 +81,10 @@ class Teacher(Part):
     """
 
     kind: ClassVar[Kind] = "teacher"
-    load: Callable[[Any, Path, Progress], LoadedTeacher]
-    """(Configuration, cache, progress) -> the teacher, frozen, in eval mode, on the CPU. Raises TeacherError. The
-    control `untrained` wants the same architecture with random weights, always the same ones."""
+    load: Callable[[Any, Path, Progress], Any]
+    """(Configuration, cache, progress) -> the teacher (`LoadedTeacher`, as far as it gives), frozen, in eval mode, on
+    the CPU. Raises TeacherError. The control `untrained` wants the same architecture with random weights, always the
+    same ones."""
     models: Callable[[], Collection[str]] | None = None
     """What `teacher.model` calls it; by its own name where there is no such function."""
     schema: str = ""
@@ -95,6 +96,8 @@ class Teacher(Part):
     live: bool = True
     """Whether it looks at pictures and reads any text. If not, it knows pictures by their names in the data and texts
     word for word: then no control changes what it sees, and no text but those of the data can be asked for."""
+    requires: tuple[str, ...] = ()
+    """Those of its options that a study has to give: None by default."""
     takes_checkpoint: bool = False
     """Whether it reads `teacher.checkpoint`."""
     files: Callable[[Any], Mapping[str, Path]] = _nothing

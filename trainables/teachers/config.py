@@ -67,6 +67,11 @@ def teacher_named(model: str, catalogue: Catalogue) -> Teacher:
     return part
 
 
+def missing_options(teacher: AnyTeacher) -> list[str]:
+    """Return the names of the options that a study has to give, and does not."""
+    return [name for name in teacher.part.requires if getattr(teacher.options, name) is None]
+
+
 def nearest_model(model: str, catalogue: Catalogue) -> str | None:
     """Return the name that a mistyped `teacher.model` is nearest to, None where none is near."""
     return next(iter(get_close_matches(model, list(_names(catalogue)), n=1)), None)

@@ -7,6 +7,7 @@ from typing import Any
 
 from ablative.trainables.config import TeacherConfig
 from ablative.trainables.parts.teacher import Progress
+from ablative.trainables.teachers.config import missing_options
 from ablative.trainables.teachers.errors import TeacherError
 
 
@@ -22,4 +23,6 @@ def load_teacher(config: TeacherConfig, cache: Path, progress: Progress = lambda
     part = config.part
     if config.checkpoint is not None and not part.takes_checkpoint:
         raise TeacherError(f"teacher.checkpoint: {config.model} has none; found {config.checkpoint!r}; leave it out")
+    for name in missing_options(config):
+        raise TeacherError(f"teacher.{part.name}.{name}: nothing; give it, or choose another teacher.model")
     return part.load(config, cache, progress)

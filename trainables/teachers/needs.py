@@ -11,9 +11,11 @@ from ablative.trainables.distillation.config import Distillation
 from ablative.trainables.distillation.weightings import TASK_WEIGHTINGS
 from ablative.trainables.distillation.weightings import WEIGHTINGS
 from ablative.trainables.parts.teacher import Gift
+from ablative.trainables.parts.teacher import Teacher
 from ablative.trainables.teachers.config import AnyTeacher
 from ablative.trainables.teachers.config import all_models
 from ablative.trainables.teachers.config import find_teacher
+from ablative.trainables.teachers.config import missing_options
 from ablative.trainables.teachers.config import nearest_model
 from ablative.trainables.teachers.errors import TeacherError
 from ablative.trainables.teachers.tables import TABLES
@@ -116,6 +118,11 @@ def given_tables(teacher: AnyTeacher) -> frozenset[Table]:
     )
 
 
+def _described(part: Teacher, name: str) -> str | None:
+    assert part.options is not None
+    return part.options.model_fields[name].description
+
+
 def require_tables(teacher: AnyTeacher, tables: Collection[Table]) -> None:
     """Raise TeacherError for the first table that a teacher cannot fill."""
     given = given_tables(teacher)
@@ -138,6 +145,8 @@ def teacher_contradictions(
         return
     if teacher.checkpoint is not None and not part.takes_checkpoint:
         yield f"{at}.checkpoint", repr(teacher.checkpoint), f"nothing: {teacher.model} has no checkpoint"
+    for name in missing_options(teacher):
+        yield f"{at}.{part.name}.{name}", "nothing", "a value: " + str(_described(part, name))
     if not part.live and teacher.control in ("untrained", "blank_image"):
         wanted = f"none or shuffled: {part.name} reads stored features, so that nothing else can be shown to it"
         yield "teacher.control", teacher.control, wanted
