@@ -122,7 +122,13 @@ def test_every_foreign_import_is_a_declared_dependency() -> None:
     declared = {_normal(re.split(r"[\[<>=~! ]", line)[0]) for line in listed}
     distributions = importlib.metadata.packages_distributions()
     foreign = {_top(found.target) for module in modules() for found in imports(module)}
-    foreign -= {*sys.stdlib_module_names, *ROOMS, PACKAGE, "pydantic_core"}  # part of pydantic, released with it
+    foreign -= {
+        *sys.stdlib_module_names,
+        *ROOMS,
+        "testing",
+        PACKAGE,
+        "pydantic_core",
+    }  # part of pydantic, released with it
 
     undeclared = {name for name in foreign if not declared & {_normal(found) for found in distributions.get(name, [])}}
 

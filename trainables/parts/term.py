@@ -42,6 +42,8 @@ READS: tuple[Read, ...] = get_args(Read)
 Shared = Literal["distance", "selection"]
 """Settings of `distillation` that several terms read: they matter where one that reads them is on."""
 SHARED: tuple[Shared, ...] = get_args(Shared)
+CURVES = ("loss", "task", "adversarial")
+"""What is told of training beside the mean of each term, by its name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +89,8 @@ class Term(Part):
 
 def _unusable(term: Any) -> str | None:
     """What is wrong with a term, whose fields may be of any type, as a person wrote them; None where it is sound."""
+    if term.name in CURVES:
+        return "this is the name of another curve of training; give it another one"
     if not callable(term.loss) or not (term.trains is None or callable(term.trains)):
         return "loss and trains are functions; trains may be left out"
     if isinstance(term.reads, str) or isinstance(term.shares, str):

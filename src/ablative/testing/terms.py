@@ -24,6 +24,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from ablative.testing.batches import SIZES
+from ablative.testing.batches import made_student
+from ablative.testing.batches import made_teacher
+from ablative.testing.batches import wider
+from ablative.testing.batches import with_noise_at_padding
 from ablative.trainables.distillation.built import BuiltTerm
 from ablative.trainables.distillation.built import build_terms
 from ablative.trainables.distillation.distance import DISTANCES
@@ -35,11 +40,7 @@ from ablative.trainables.parts.extended import trial_config
 from ablative.trainables.parts.origin import Origin
 from ablative.trainables.parts.part import Options
 from ablative.trainables.parts.term import Term
-from ablative.trainables.parts.term import TermSizes
 
-SIZES = TermSizes(student_width=6, teacher_width=5, num_examples=9)
-LENGTHS = (7, 3, 0, 5)
-"""Words of each example of a batch; one has none."""
 LEARNED = ("cls", "image", "words", "logits")
 """What a student gives that a gradient can reach."""
 
@@ -124,10 +125,10 @@ class TermContract:
     def test_padding_does_not_matter(self, part: Term) -> None:
         """Neither what stands at padded words nor how many there are."""
         expected_B = built(part)(made_student(), made_teacher())
-        noisy = built(part)(*_with_noise_at_padding(made_student(), made_teacher()))
-        wider = built(part)(*_wider(made_student(), made_teacher()))
+        noisy = built(part)(*with_noise_at_padding(made_student(), made_teacher()))
+        longer = built(part)(*wider(made_student(), made_teacher()))
         torch.testing.assert_close(noisy, expected_B)
-        torch.testing.assert_close(wider, expected_B)
+        torch.testing.assert_close(longer, expected_B)
 
     def test_losses_keep_full_precision_where_the_student_does_not(self, part: Term) -> None:
         """With `optim.precision: bfloat16` states come rounded, and the losses are summed in float32."""
@@ -190,48 +191,6 @@ def _bounds(options: type[Options]) -> Iterator[tuple[str, Any]]:
                     yield name, value + step
 
 
-def made_student(seed: int = 0, lengths: Sequence[int] = LENGTHS) -> StudentOutputs:
-    """Return random states of a batch, in float64, which a gradient can reach."""
-    draw = torch.Generator().manual_seed(1000 + seed)
-
-    def values(*shape: int) -> Tensor:
-        return torch.randn(*shape, dtype=torch.float64, generator=draw).requires_grad_()
-
-    B, N, S = len(lengths), max(lengths), SIZES.student_width
-    truth_BK = torch.rand(B, 3, dtype=torch.float64, generator=draw)
-    return StudentOutputs(
-        cls=values(B, S), image=values(B, S), words=values(B, N, S), logits=values(B, 3), truth=truth_BK
-    )
-
-
-def made_teacher(seed: int = 0, lengths: Sequence[int] = LENGTHS, *, requires_grad: bool = False) -> TeacherTargets:
-    """Return random features of a batch, in float64; embeddings have length 1."""
-    draw = torch.Generator().manual_seed(seed)
-
-    def values(*shape: int) -> Tensor:
-        return torch.randn(*shape, dtype=torch.float64, generator=draw)
-
-    B, N, T = len(lengths), max(lengths), SIZES.teacher_width
-    confidence_B = torch.rand(B, dtype=torch.float64, generator=draw) * 0.9 + 0.05
-    features = {
-        "image": torch.nn.functional.normalize(values(B, T), dim=-1),
-        "text": torch.nn.functional.normalize(values(B, T), dim=-1),
-        "words": torch.nn.functional.normalize(values(B, N, T), dim=-1),
-        "prior": values(B, N),
-        "visual": values(B, N).tanh(),
-        "probabilities": values(B, 3).softmax(-1),
-        "confidence": confidence_B,
-        "cross_entropy": -confidence_B.log(),
-    }
-    return TeacherTargets(
-        index=torch.arange(B),
-        scale=4.0,
-        word_mask=torch.arange(N) < torch.tensor(lengths).unsqueeze(-1),
-        correct=confidence_B > 0.5,
-        **{name: value.requires_grad_(requires_grad) for name, value in features.items()},
-    )
-
-
 class _Noting:
     """One side of a batch that notes what is read of it."""
 
@@ -264,26 +223,6 @@ def _copied(values: StudentOutputs | TeacherTargets) -> dict[str, Tensor]:
 def _cast(values: Any, dtype: torch.dtype) -> Any:
     tensors = _copied(values)
     return replace(values, **{name: of.to(dtype) for name, of in tensors.items() if of.is_floating_point()})
-
-
-def _with_noise_at_padding(student: StudentOutputs, teacher: TeacherTargets) -> tuple[StudentOutputs, TeacherTargets]:
-    draw = torch.Generator().manual_seed(7)
-    mask_BN = teacher.word_mask
-
-    def noisy(values: Tensor) -> Tensor:
-        noise = torch.randn(values.shape, dtype=values.dtype, generator=draw)
-        return values.where(mask_BN.reshape(*mask_BN.shape, *(1,) * (values.dim() - 2)), noise)
-
-    words: dict[str, Any] = {name: noisy(getattr(teacher, name)) for name in ("words", "prior", "visual")}
-    return replace(student, words=noisy(student.words)), replace(teacher, **words)
-
-
-def _wider(student: StudentOutputs, teacher: TeacherTargets) -> tuple[StudentOutputs, TeacherTargets]:
-    def wider(values: Tensor) -> Tensor:
-        return torch.cat([values, values.new_zeros(len(values), 3, *values.shape[2:])], dim=1)
-
-    words: dict[str, Any] = {name: wider(getattr(teacher, name)) for name in ("words", "prior", "visual", "word_mask")}
-    return replace(student, words=wider(student.words)), replace(teacher, **words)
 
 
 def _trained(term: BuiltTerm, seeds: Sequence[int]) -> None:

@@ -166,6 +166,7 @@ def test_a_package_folder_may_list_parts_and_import_its_own_modules(tmp_path: Pa
             r"focal: reads nothing of a student, so nothing learns",
         ),
         (FOCAL.replace('"student.logits", ', ""), r"focal: reads and shares are tuples of names"),
+        (FOCAL.replace('"focal"', '"task"'), r"term task: this is the name of another curve"),
         (FOCAL.replace("loss=loss", "loss=None"), r"term focal: loss and trains are functions"),
         (FOCAL.replace("loss=loss", "loss=loss, weight=0.0"), r"term focal: weight is 0\.0; wanted a number above 0"),
         (FOCAL.replace("loss=loss", "loss=loss, shares=('ratio',)"), r"shares 'ratio'; wanted some of distance"),
