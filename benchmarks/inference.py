@@ -26,6 +26,8 @@ from ablative.trainables.config import OptimConfig
 from ablative.trainables.config import StudentConfig
 from ablative.trainables.distillation.objective import Objective
 from ablative.trainables.distillation.outputs import TeacherTargets
+from ablative.trainables.parts.catalogue import bundled
+from ablative.trainables.parts.task import Task
 from ablative.trainables.students.single_stream import StudentBatch
 from ablative.trainables.students.student import StudentModule
 from ablative.trainables.students.student import build_student
@@ -85,9 +87,9 @@ def random_targets(size: int) -> TeacherTargets:
 def fresh_step(config: StudentConfig, distillation: DistillationConfig, size: int) -> TrainingStep:
     """Student and objective from one seed, whatever is distilled."""
     torch.manual_seed(0)
-    student = build_student(config, task="snli_ve", num_classes=NUM_CLASSES, region_width=REGION_WIDTH)
+    student = build_student(config, head="exclusive", num_classes=NUM_CLASSES, region_width=REGION_WIDTH)
     objective = Objective(distillation, student.width, TEACHER_WIDTH, num_examples=size, seed=0)
-    return TrainingStep("snli_ve", student, objective)
+    return TrainingStep(bundled().of(Task)["snli_ve"], student, objective)
 
 
 def trained(step: TrainingStep, size: int, num_steps: int = 3) -> StudentModule:

@@ -26,7 +26,8 @@ from ablative.search_spaces.load import load_study
 from ablative.trainables.config import CONTROLS
 from ablative.trainables.config import TrialConfig
 from ablative.trainables.config import canonical
-from ablative.trainables.data.metrics import METRICS
+from ablative.trainables.data.metrics import metric_names
+from ablative.trainables.parts.catalogue import bundled
 
 TRIALS_A_CELL = 10
 SHAPES = ("plain", "searched")
@@ -59,7 +60,7 @@ def planned(num_trials: int, searched: bool) -> dict[str, Any]:
         path.write_text(yaml.safe_dump(study(num_trials, searched)))
         started = time.perf_counter()
         loaded = load_study(
-            str(path), config_type=TrialConfig, controls=CONTROLS, canonical=canonical, metrics=METRICS
+            str(path), config_type=TrialConfig, controls=CONTROLS, canonical=canonical, metrics=metric_names(bundled())
         )
         checked = time.perf_counter()
         queue = TrialQueue(loaded.study, loaded.cells, Recorded(), inputs)

@@ -39,8 +39,9 @@ import json, resource, sys, time
 from pathlib import Path
 from ablative.trainables.data.load import load_split
 from ablative.trainables.data.subsets import subset
+from ablative.trainables.tasks.vcr import VCR
 started = time.perf_counter()
-part = subset(load_split("vcr", sys.argv[1], "train", Path(sys.argv[2])), 0.01, 1)
+part = subset(load_split(VCR, sys.argv[1], "train", Path(sys.argv[2])), 0.01, 1)
 seconds = time.perf_counter() - started
 memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 print(json.dumps({"examples": len(part.examples), "seconds": round(seconds, 2), "peak_mb": round(memory)}))

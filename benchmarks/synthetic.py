@@ -20,6 +20,8 @@ from ablative.trainables.data.examples import TaskSplit
 from ablative.trainables.data.examples import Text
 from ablative.trainables.distillation.objective import Objective
 from ablative.trainables.distillation.outputs import TeacherTargets
+from ablative.trainables.parts.catalogue import bundled
+from ablative.trainables.parts.task import Task
 from ablative.trainables.students.heads import ClassifierHead
 from ablative.trainables.students.heads import num_outputs
 from ablative.trainables.students.kinds.uniter import UNITER_PRESETS
@@ -56,13 +58,19 @@ BASE = Shape(preset="uniter_base", batch=8, words=(8, 24), regions=(11, 37), reg
 """UNITER's own: 2,048-d region features, 10 to 100 of them a picture (most pictures have about 36)."""
 
 
+def _task(shape: Shape) -> Task:
+    return bundled().of(Task)[shape.task]
+
+
 def made_step(shape: Shape, distillation: DistillationConfig, *, dropout: float = 0.0, seed: int = 0) -> TrainingStep:
     """A student from scratch with its objective; the terms of `distillation` keep nothing of single examples."""
     torch.manual_seed(seed)
     encoder = SingleStream(UNITER_PRESETS[shape.preset], shape.region_width, dropout)
-    student = StudentModule(encoder, ClassifierHead(encoder.width, num_outputs(shape.task, shape.num_classes), 0.0))
+    student = StudentModule(
+        encoder, ClassifierHead(encoder.width, num_outputs(_task(shape).head, shape.num_classes), 0.0)
+    )
     objective = Objective(distillation, encoder.width, shape.teacher_width, num_examples=shape.batch, seed=seed)
-    return TrainingStep(shape.task, student, objective)
+    return TrainingStep(_task(shape), student, objective)
 
 
 def made_split(shape: Shape, count: int, rng: np.random.Generator) -> TaskSplit:
@@ -80,7 +88,7 @@ def made_split(shape: Shape, count: int, rng: np.random.Generator) -> TaskSplit:
         )
 
     return TaskSplit(
-        task=shape.task,
+        task=_task(shape),
         split="train",
         examples=tuple(example(number) for number in range(count)),
         image_folder="",

@@ -67,7 +67,7 @@ def bare(inputs: SplitInputs, val: SplitInputs, optim: OptimConfig) -> None:
         for group in optimizer.param_groups:
             group["lr"] = optim.lr * learning_rate(step, optim.max_steps, optim.warmup_fraction)
         batch = inputs.batch(indices)
-        loss = task_loss("snli_ve", student(batch.inputs).logits, batch.targets_BK)
+        loss = task_loss("exclusive", student(batch.inputs).logits, batch.targets_BK)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(module.parameters(), optim.grad_clip)
@@ -86,7 +86,7 @@ def trainer(inputs: SplitInputs, val: SplitInputs, optim: OptimConfig) -> None:
 
         def forward(self, places: torch.Tensor) -> dict[str, torch.Tensor]:
             batch = inputs.batch(places.numpy())
-            loss = task_loss("snli_ve", self.step.student(batch.inputs).logits, batch.targets_BK)
+            loss = task_loss("exclusive", self.step.student(batch.inputs).logits, batch.targets_BK)
             return {"loss": loss}
 
     module = Module()

@@ -23,7 +23,7 @@ def _absent(config: TrialConfig) -> Iterator[str]:
     task = config.task
     if task.data not in PRESETS:
         folder = Path(task.data).expanduser()
-        if missing := missing_files(task.name, folder):
+        if missing := missing_files(task.part, folder):
             what = "no such folder" if not folder.is_dir() else f"without {', '.join(missing)}"
             yield f"task.data: {folder}: {what}, so {task.name} cannot be read from it"
     try:

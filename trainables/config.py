@@ -13,6 +13,8 @@ from typing import Literal
 
 from pydantic import Field
 
+from ablative.trainables.benchmark.spec import PRESETS
+from ablative.trainables.benchmark.spec import TASKS
 from ablative.trainables.distillation.canonical import canonical_distillation
 from ablative.trainables.distillation.config import DistillationConfig as DistillationConfig
 from ablative.trainables.distillation.config import TermWeights as TermWeights
@@ -26,6 +28,7 @@ from ablative.trainables.frozen import Weight
 from ablative.trainables.parts.of_parts import OfParts
 from ablative.trainables.parts.student import Student
 from ablative.trainables.parts.student import students_by_preset
+from ablative.trainables.parts.task import Task
 from ablative.trainables.teachers.config import TeacherConfig as TeacherConfig
 from ablative.trainables.teachers.needs import teacher_contradictions
 
@@ -33,7 +36,7 @@ IDENTITY_VERSION = 3
 """Raised when code changes results; part of every trial's identity."""
 
 
-class TaskConfig(Frozen):
+class TaskConfig(OfParts):
     """What is learned, from how much data."""
 
     name: Literal["vcr", "snli_ve", "vqa"] = Field("snli_ve", description="The task.")
@@ -42,6 +45,11 @@ class TaskConfig(Frozen):
     inputs: Literal["both", "text", "image"] = Field(
         "both", description="What the student sees; `text` and `image` blank out the other modality (baselines)."
     )
+
+    @property
+    def part(self) -> Task:
+        """The task, with its options if it has any."""
+        return self.catalogue().of(Task)[self.name].with_options(getattr(self, self.name, None))
 
 
 class StudentConfig(OfParts):
@@ -175,6 +183,7 @@ def canonical(config: TrialConfig) -> TrialConfig:
     inputs would be disturbed where they are not; for the rest see `canonical_distillation`.
     """
     return config.changed(
+        task=_canonical_task(config.task),
         student=config.student.part.canonical(config.student),
         teacher=config.teacher.canonical() if config.distillation.distils else type(config.teacher)(),
         distillation=canonical_distillation(config.distillation),
@@ -188,6 +197,9 @@ _DEFAULT = TrialConfig()
 def contradictions(config: TrialConfig) -> Iterator[tuple[str, str, str]]:
     """Path, what is found there and what it should be, for each field that cannot go together with another."""
     optim = config.optim
+    task = config.task
+    if task.data in PRESETS and task.name not in TASKS:
+        yield "task.data", task.data, f"a folder, as the bundled benchmark has no files of {task.name}"
     if optim.min_steps > optim.max_steps:
         yield "optim.min_steps", f"{optim.min_steps}", f"at most optim.max_steps ({optim.max_steps})"
     if optim.batch_size % optim.accumulation:
@@ -205,6 +217,12 @@ def without_scale(config: TrialConfig) -> TrialConfig:
     if config.distillation.distance != "mse":
         return config
     return config.changed(distillation=config.distillation.changed(distance="cosine"))
+
+
+def _canonical_task(task: TaskConfig) -> TaskConfig:
+    """Return the settings with the options of all tasks but the one that is learned at their defaults."""
+    options = {name for name in task.catalogue().of(Task) if name in type(task).model_fields and name != task.name}
+    return task.changed(**{name: type(task).model_fields[name].default for name in options})
 
 
 def _canonical_optim(config: TrialConfig) -> OptimConfig:

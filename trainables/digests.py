@@ -18,6 +18,7 @@ from ablative.trainables.data.content import data_content
 from ablative.trainables.data.content import hashed
 from ablative.trainables.data.content import silent
 from ablative.trainables.file_digests import file_digests
+from ablative.trainables.parts.task import Task
 from ablative.trainables.students.starting_files import starting_files
 
 _NAMES = {"trunk_checkpoint": "trunk"}
@@ -45,7 +46,7 @@ class InputDigests:
     def __init__(self, cache: Path, progress: Progress = silent) -> None:
         self._cache = cache
         self._progress = progress
-        self._contents: dict[tuple[str, str, bool], DataContent] = {}
+        self._contents: dict[tuple[Task, str, bool], DataContent] = {}
 
     def of(self, config: TrialConfig) -> Digests:
         """Return the digests of the data set, the teacher and the student's initial weights that `config` names.
@@ -53,9 +54,9 @@ class InputDigests:
         The bundled benchmark need not have been generated yet. Raises `MissingData` if a real data set or a
         file that the student starts from is not there.
         """
-        task, data, student = config.task.name, config.task.data, canonical(config).student
+        task, data, student = config.task.part, config.task.data, canonical(config).student
         return Digests(
-            data=bundled_digest(task, data) if data in PRESETS else self._content(task, data).digest,
+            data=bundled_digest(task.name, data) if data in PRESETS else self._content(task, data).digest,
             teacher=self._with_pictures(config, self._teacher(config), read=reads_pictures(config)),
             student=self._with_pictures(
                 config, student_digest(student, self._cache), read=student.part.reads_pixels(student)
@@ -69,12 +70,12 @@ class InputDigests:
 
     def _with_pictures(self, config: TrialConfig, digest: str, *, read: bool) -> str:
         """Return the digest of a model and of the pictures that it reads, where the data's own does not have them."""
-        task, data = config.task.name, config.task.data
+        task, data = config.task.part, config.task.data
         if not read or data in PRESETS or not self._content(task, data).regions:
             return digest
         return hashed({"model": digest, "pictures": self._content(task, data, pictures=True).pictures})
 
-    def _content(self, task: str, data: str, *, pictures: bool = False) -> DataContent:
+    def _content(self, task: Task, data: str, *, pictures: bool = False) -> DataContent:
         key = (task, data, pictures)
         if key not in self._contents:
             self._contents[key] = data_content(task, data, self._cache, self._progress, pictures=pictures or None)

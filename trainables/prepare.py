@@ -18,6 +18,7 @@ from ablative.trainables.config import TrialConfig
 from ablative.trainables.config import canonical
 from ablative.trainables.data.examples import TaskSplit
 from ablative.trainables.errors import MissingData
+from ablative.trainables.parts.task import Task
 from ablative.trainables.teachers.feature_blocks import LOOKS
 from ablative.trainables.teachers.feature_blocks import FeatureBlock
 from ablative.trainables.teachers.feature_blocks import Part
@@ -36,7 +37,7 @@ Progress = Callable[[str, int, int], None]
 class TeacherNeed:
     """Teacher features that some trial reads."""
 
-    task: str
+    task: Task
     data: str
     teacher: TeacherConfig
     tables: tuple[Table, ...]
@@ -104,7 +105,7 @@ def _prepare_data(configs: Sequence[TrialConfig], cache: Path, progress: Progres
         splits = [load_split(task, data, name, cache) for name in splits_of(task, data)]
         for split in splits:
             if split.split in ("train", "val") and not split.examples:
-                raise MissingData(f"{data}: no example of {task} is in split {split.split!r}; a trial needs some")
+                raise MissingData(f"{data}: no example of {task.name} is in split {split.split!r}; a trial needs some")
         read = [split for split in splits if split.labelled or pictured(split, cache)]
         pixels = (task, data) in with_pixels
         if data not in PRESETS:
@@ -168,21 +169,21 @@ def _alone(cache: Path, progress: Progress) -> Iterator[None]:
         lock.release()
 
 
-def tasks_of(configs: Iterable[TrialConfig]) -> list[tuple[str, str]]:
+def tasks_of(configs: Iterable[TrialConfig]) -> list[tuple[Task, str]]:
     """Distinct (task, data) in order of appearance."""
-    return list(dict.fromkeys((config.task.name, config.task.data) for config in configs))
+    return list(dict.fromkeys((config.task.part, config.task.data) for config in configs))
 
 
 def teacher_needs(configs: Iterable[TrialConfig], *, patches: bool = False) -> list[TeacherNeed]:
     """Distinct teacher features; the shuffled control permutes targets, and so shares the teacher's own."""
-    tables: dict[tuple[str, str, TeacherConfig], set[Table]] = {}
+    tables: dict[tuple[Task, str, TeacherConfig], set[Table]] = {}
     for config in map(canonical, configs):
         if not config.distillation.distils:
             continue
         teacher = config.teacher
         if teacher.control == "shuffled":
             teacher = teacher.model_copy(update={"control": "none"})
-        wanted = tables.setdefault((config.task.name, config.task.data, teacher), set())
+        wanted = tables.setdefault((config.task.part, config.task.data, teacher), set())
         wanted |= {*tables_read(config.distillation)}
         wanted |= {"patches"} if patches else set()
     return [

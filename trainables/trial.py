@@ -113,21 +113,21 @@ def _last_lines(raised: BaseException) -> str:
 def _run(job: TrialJob, link: Link, ranks: Ranks, device: torch.device) -> _Ran:
     config, cache = job.config, Path(job.cache)
     if job.data_digest and config.task.data not in DATA_PRESETS:
-        verify_content(config.task.name, config.task.data, cache, job.data_digest)
-    whole = load_split(config.task.name, config.task.data, "train", cache)
+        verify_content(config.task.part, config.task.data, cache, job.data_digest)
+    whole = load_split(config.task.part, config.task.data, "train", cache)
     part = subset(whole, config.task.data_fraction, job.seed)
     inputs = _inputs(job, part)
     _seed_everything(job.seed, 0)  # the same initial weights on all ranks
     student = build_student(
-        config.student, task=config.task.name, num_classes=len(part.classes), region_width=inputs.regions.width
+        config.student, head=config.task.part.head, num_classes=len(part.classes), region_width=inputs.regions.width
     )
     targets_of, teacher_width = _targets(job, part)
     objective = Objective(
         config.distillation, student.width, teacher_width, num_examples=len(part.examples), seed=job.seed
     )
-    step_module = TrainingStep(config.task.name, student, objective, optim=config.optim).to(device)
+    step_module = TrainingStep(config.task.part, student, objective, optim=config.optim).to(device)
     _seed_everything(job.seed, 1 + ranks.rank)  # other dropout on each rank
-    val = _inputs(job, load_split(config.task.name, config.task.data, "val", cache))
+    val = _inputs(job, load_split(config.task.part, config.task.data, "val", cache))
     ended = train(job, step_module, inputs, val, device=device, ranks=ranks, targets_of=targets_of, link=link)
     metrics: dict[str, float] = {}
     predictions: tuple[Prediction, ...] = ()
@@ -219,7 +219,7 @@ def _final(
 
 
 def _evaluated(job: TrialJob, student: StudentModule, device: torch.device, name: str) -> Evaluation:
-    split = load_split(job.config.task.name, job.config.task.data, name, Path(job.cache))
+    split = load_split(job.config.task.part, job.config.task.data, name, Path(job.cache))
     if not split.examples:  # a rule or a list may leave nothing of a small test
         return Evaluation(metrics={}, predictions=())
     return evaluate(student, _inputs(job, split), device, job.config.optim)

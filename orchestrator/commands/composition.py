@@ -70,7 +70,7 @@ def load(source: str, overrides: Sequence[str] = (), parts: Sequence[Path] = ())
     from ablative.trainables.config import canonical
     from ablative.trainables.config import contradictions
     from ablative.trainables.config import without_scale
-    from ablative.trainables.data.metrics import METRICS
+    from ablative.trainables.data.metrics import metric_names
     from ablative.trainables.parts.extended import trial_config
     from ablative.trainables.parts.sources import catalogue
     from ablative.trainables.recipes import RECIPES
@@ -82,7 +82,7 @@ def load(source: str, overrides: Sequence[str] = (), parts: Sequence[Path] = ())
         controls=arms_of(known),
         canonical=canonical,
         overrides=tuple(overrides),
-        metrics=METRICS,
+        metrics=metric_names(known),
         recipes=RECIPES,
         contradictions=contradictions,
         without_scale=without_scale,
@@ -150,7 +150,7 @@ def inputs(cache_folder: Path, progress: Progress | None = None) -> Inputs:
         return found.data, found.teacher, found.student
 
     return Inputs(
-        splits=lambda config: tuple(splits_of(config.task.name, config.task.data)),
+        splits=lambda config: tuple(splits_of(config.task.part, config.task.data)),
         digests=cache(triple),
     )
 

@@ -6,18 +6,21 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 from typing import Any
 
 import click
 
 from ablative.orchestrator.commands.arguments import STUDY
+from ablative.orchestrator.commands.arguments import WITH
 from ablative.orchestrator.commands.boundary import QUIET
 from ablative.orchestrator.commands.boundary import boundary
 
+if TYPE_CHECKING:
+    from ablative.trainables.parts.task import Task
+
 _OUT = click.option("--output", "-o", required=True, type=click.Path(path_type=Path), help="What to write.")
-_TASK = click.option(
-    "--task", type=click.Choice(["vcr", "snli_ve", "vqa"]), help="Task of the files [found by their names]."
-)
+_TASK = click.option("--task", metavar="NAME", help="Task of the files [found by their names].")
 _UNREADABLE = click.option(
     "--most-unreadable",
     type=click.FloatRange(0, 1),
@@ -92,6 +95,7 @@ def show() -> None:
 @data.command()
 @click.argument("folder")
 @_TASK
+@WITH
 @_UNREADABLE
 @_DECODE
 @_LEAVE_OUT
@@ -101,6 +105,7 @@ def show() -> None:
 def check(
     folder: str,
     task: str | None,
+    parts: tuple[Path, ...],
     most_unreadable: float,
     decode: bool,
     leave_out: bool,
@@ -119,12 +124,13 @@ def check(
     from ablative.trainables.data.convert import check
 
     run = partial(check, decode=decode, most_left_out=most_unreadable if leave_out else None)
-    _inspect(run, folder, task, most_unreadable, all_named, quiet, doing="check")
+    _inspect(run, folder, task, parts, most_unreadable, all_named, quiet, doing="check")
 
 
 @data.command()
 @click.argument("folder")
 @_TASK
+@WITH
 @_UNREADABLE
 @_DECODE
 @click.option(
@@ -144,6 +150,7 @@ def check(
 def prepare(
     folder: str,
     task: str | None,
+    parts: tuple[Path, ...],
     most_unreadable: float,
     decode: bool,
     regions: tuple[Path, ...],
@@ -161,7 +168,7 @@ def prepare(
     from ablative.trainables.data.convert import prepare_examples
 
     store = partial(prepare_examples, needs_pictures=not regions, decode=decode, most_unreadable=most_unreadable)
-    found = _inspect(store, folder, task, most_unreadable, all_named, quiet, doing="prepare")
+    found = _inspect(store, folder, task, parts, most_unreadable, all_named, quiet, doing="prepare")
     if regions:
         from ablative.trainables.vision.conversion import convert_regions
 
@@ -174,6 +181,7 @@ def prepare(
 @data.command()
 @click.argument("folder")
 @_TASK
+@WITH
 @click.option(
     "--scores",
     type=click.Path(path_type=Path),
@@ -181,7 +189,7 @@ def prepare(
 )
 @QUIET
 @boundary
-def shift(folder: str, task: str | None, scores: Path | None, quiet: bool) -> None:
+def shift(folder: str, task: str | None, parts: tuple[Path, ...], scores: Path | None, quiet: bool) -> None:
     """Write the shifted tests that can be made of a real data set's FOLDER beside its files.
 
     \b
@@ -191,26 +199,27 @@ def shift(folder: str, task: str | None, scores: Path | None, quiet: bool) -> No
     from ablative.orchestrator.commands import composition
     from ablative.trainables.cache import cache_folder
     from ablative.trainables.data.layout import task_folder
-    from ablative.trainables.data.shifts import PUBLISHED_COUNTS
     from ablative.trainables.data.shifts import make_shifts
 
-    name = _task(folder, task)
+    found = _task(folder, task, parts)
     with composition.display(quiet) as display:
-        made = make_shifts(name, task_folder(name, folder, cache_folder()), display.preparing, scores)
+        made = make_shifts(found, task_folder(found, folder, cache_folder()), display.preparing, scores)
+    assert found.shifts is not None
     for item in made:
-        published = PUBLISHED_COUNTS.get(item.file)
-        note = f"  (published: {published:,} of 26,534)" if published else ""
+        published = found.shifts.published.get(item.file)
+        note = f"  (published: {published:,} of {found.shifts.published_of:,})" if published else ""
         click.echo(f"{item.file}  {item.num_items:,} of {item.of:,}{note}")
 
 
 @data.command()
 @click.argument("folder")
 @_TASK
+@WITH
 @click.option("--fraction", type=float, required=True, help="Share of the train split, in (0, 1].")
 @click.option("--seed", type=int, required=True, help="Seed of the trials that train on the subset.")
 @_OUT
 @boundary
-def subset(folder: str, task: str | None, fraction: float, seed: int, output: Path) -> None:
+def subset(folder: str, task: str | None, parts: tuple[Path, ...], fraction: float, seed: int, output: Path) -> None:
     """Write the row ids of the low-shot subset that a trial with this fraction and seed trains on, one a line.
 
     FOLDER is a real data set's folder, or `mini` with --task.
@@ -223,7 +232,7 @@ def subset(folder: str, task: str | None, fraction: float, seed: int, output: Pa
     from ablative.trainables.data.load import load_split
     from ablative.trainables.data.subsets import subset_ids
 
-    ids = subset_ids(load_split(_task(folder, task), folder, "train", cache_folder()), fraction, seed)
+    ids = subset_ids(load_split(_task(folder, task, parts), folder, "train", cache_folder()), fraction, seed)
     write_atomically(output, "".join(f"{name}\n" for name in ids))
     click.echo(f"{len(ids):,} ids in {output}")
 
@@ -234,8 +243,9 @@ def subset(folder: str, task: str | None, fraction: float, seed: int, output: Pa
 @click.option("--split", default="blind_test", show_default=True, type=click.Choice(["blind_test", "blind_dev"]))
 @click.option("--store", metavar="URI", help="Folder or URI of the records [ABLATE_STORE, or the study's own].")
 @_OUT
+@WITH
 @boundary
-def submission(study: str, trial: str, split: str, store: str | None, output: Path) -> None:
+def submission(study: str, trial: str, split: str, store: str | None, output: Path, parts: tuple[Path, ...]) -> None:
     """Write a leaderboard's file from what a trial of STUDY predicted on a blind split: CSV for VCR, JSON for VQA.
 
     \b
@@ -248,7 +258,7 @@ def submission(study: str, trial: str, split: str, store: str | None, output: Pa
 
     name, opened = composition.find_study(study, store)
     task, said = predicted(opened, name, trial, split)
-    write_atomically(output, submission(task, said))
+    write_atomically(output, submission(_named(task, parts), said))
     click.echo(f"{len(said):,} predictions in {output}")
 
 
@@ -262,8 +272,8 @@ def easy_vqa(output: Path, test_pictures: int | None) -> None:
     \b
     ablate data easy-vqa -o easy_vqa
     """
-    from ablative.trainables.data.easy_vqa import package_data
-    from ablative.trainables.data.easy_vqa import write_easy_vqa
+    from ablative.trainables.tasks.vqa_files.easy_vqa import package_data
+    from ablative.trainables.tasks.vqa_files.easy_vqa import write_easy_vqa
 
     counts = write_easy_vqa(package_data(), output, test_pictures=test_pictures)
     click.echo(f"easy-VQA in {output}: " + ", ".join(f"{count:,} {part} questions" for part, count in counts.items()))
@@ -273,6 +283,7 @@ def _inspect(
     run: Callable[..., list[Any]],
     folder: str,
     task: str | None,
+    parts: tuple[Path, ...],
     most: float,
     all_named: bool,
     quiet: bool,
@@ -285,13 +296,16 @@ def _inspect(
     from ablative.trainables.data.findings import NUM_NAMED
     from ablative.trainables.data.inspection import described
     from ablative.trainables.data.inspection import judge
+    from ablative.trainables.data.layout import task_folder
     from ablative.trainables.data.left_out import FILE
     from ablative.trainables.data.left_out import left_out
 
-    name = _task(folder, task)
+    found_task = _task(folder, task, parts)
+    for line in found_task.understood(found_task.at(task_folder(found_task, folder, cache_folder()))):
+        click.echo(line)
     most_named = sys.maxsize if all_named else NUM_NAMED
     with composition.display(quiet, doing=doing) as display:
-        found = run(name, folder, cache_folder(), display.preparing, most_named=most_named)
+        found = run(found_task, folder, cache_folder(), display.preparing, most_named=most_named)
     told: set[tuple[Path, int]] = set()
     for inspection in found:
         for line in described(inspection, told):
@@ -302,7 +316,21 @@ def _inspect(
     return found
 
 
-def _task(folder: str, task: str | None) -> str:
+def _task(folder: str, task: str | None, parts: tuple[Path, ...]) -> Task:
     from ablative.trainables.data.layout import task_of
+    from ablative.trainables.parts.sources import catalogue
+    from ablative.trainables.parts.task import Task
 
-    return task or task_of(folder)
+    return _named(task, parts) if task else task_of(folder, catalogue(parts).of(Task).values())
+
+
+def _named(task: str, parts: tuple[Path, ...]) -> Task:
+    from ablative.search_spaces.wording import one_of
+    from ablative.trainables.errors import MissingData
+    from ablative.trainables.parts.sources import catalogue
+    from ablative.trainables.parts.task import Task
+
+    known = catalogue(parts).of(Task)
+    if task not in known:
+        raise MissingData(f"no task {task!r}; wanted {one_of(task, known)}, or its file by --with")
+    return known[task]

@@ -169,6 +169,6 @@ def _inputs(trainable: SimulatedTrainable) -> Inputs:
     digest = PREFIX + content_hash(asdict(trainable))
 
     def splits(config: TrialConfig) -> tuple[str, ...]:
-        return tuple(splits_of(config.task.name, config.task.data))
+        return tuple(splits_of(config.task.part, config.task.data))
 
     return Inputs(splits=splits, digests=lambda config: (digest, "", ""))

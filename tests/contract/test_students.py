@@ -153,7 +153,7 @@ def test_presets_say_about_how_many_parameters_they_have(preset: str) -> None:
     part = students_by_preset(bundled())[preset]
     settings = settings_of(part, preset=preset)
     with torch.device("meta" if part.name == "uniter" else "cpu"):
-        student = empty_student(settings, task="snli_ve", num_classes=3, region_width=2048)
+        student = empty_student(settings, head="exclusive", num_classes=3, region_width=2048)
     found = sum(value.numel() for value in student.parameters())
 
     assert found == pytest.approx(part.presets[preset].parameters, rel=0.15)

@@ -21,6 +21,7 @@ from ablative.trainables.teachers.feature_blocks import compute_block
 from ablative.trainables.teachers.feature_cache import open_features
 from tests.helpers.small_teachers import pictured_snli_ve
 from tests.helpers.small_teachers import small_teacher
+from tests.helpers.tasks import TASKS
 
 pytestmark = pytest.mark.ray
 Progress = Callable[[str, int, int], None]
@@ -118,7 +119,7 @@ def test_features_are_computed_in_several_processes_and_a_lost_worker_costs_noth
     last = {stage: (done, total) for stage, done, total in seen if stage.startswith("teacher")}
     assert last["teacher: sentences"] == (12, 12) and last["teacher: images"] == (5, 5)
     assert all(done == total for done, total in last.values()) and len(last) == 4
-    split = load_split("snli_ve", config.task.data, "train", cache)
+    split = load_split(TASKS["snli_ve"], config.task.data, "train", cache)
     texts = [teacher_text(example.candidates[0]) for example in split.examples]
     there = open_features(teacher, cache, split).text(texts)
 

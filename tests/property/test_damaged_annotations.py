@@ -21,6 +21,7 @@ from ablative.trainables.data.sources import splits_of
 from ablative.trainables.data.stored import SCHEMA
 from ablative.trainables.data.stored import flat_row
 from ablative.trainables.errors import DataError
+from tests.helpers.tasks import TASKS
 from tests.unit.trainables.real_layouts import make_snli_ve
 from tests.unit.trainables.real_layouts import make_vcr
 from tests.unit.trainables.real_layouts import make_vqa
@@ -143,19 +144,19 @@ def test_damaged_annotations_give_examples_that_can_be_stored_or_named_findings(
         content = damaged(content, data.draw(st.lists(CHANGE, min_size=1, max_size=4)))
     path.write_bytes(content)
 
-    for split in splits_of(task, str(whole / layout)):
-        inspection = Inspection(task=task, folder=folder, split=split)
+    for split in splits_of(TASKS[task], str(whole / layout)):
+        inspection = Inspection(task=TASKS[task], folder=folder, split=split)
         try:
             pa.RecordBatch.from_pylist([flat_row(seen.example) for seen in inspection.stream()], SCHEMA)
         except DataError as error:
             assert_printable(str(error).splitlines())
         assert_printable(described(inspection, set()))
         try:
-            load_split(task, str(folder), split, tmp_path / "cache")
+            load_split(TASKS[task], str(folder), split, tmp_path / "cache")
         except DataError as error:
             assert_printable(str(error).splitlines())
     try:
-        check(task, str(folder), tmp_path / "cache", lambda *_: None)
+        check(TASKS[task], str(folder), tmp_path / "cache", lambda *_: None)
     except DataError as error:
         assert_printable(str(error).splitlines())
 

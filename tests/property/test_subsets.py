@@ -14,6 +14,7 @@ from ablative.trainables.data.examples import Example
 from ablative.trainables.data.examples import TaskSplit
 from ablative.trainables.data.examples import Text
 from ablative.trainables.data.subsets import subset
+from tests.helpers.tasks import TASKS
 
 GROUPS = st.lists(st.sampled_from(["a", "b", "ab"]), min_size=1, max_size=60)
 """The strata of each group's examples."""
@@ -34,7 +35,7 @@ def make_split(groups: list[str]) -> TaskSplit:
         for place, strata in enumerate(groups)
         for stratum in strata
     )
-    return TaskSplit(task="vcr", split="train", examples=examples, image_folder="", boxes={}, classes=())
+    return TaskSplit(task=TASKS["vcr"], split="train", examples=examples, image_folder="", boxes={}, classes=())
 
 
 def ids(split: TaskSplit) -> list[str]:

@@ -2,7 +2,7 @@
 
 Each person has one thing beside them. The right answer names that thing, the right rationale says on which side of
 it the person is. As in VCR's own annotations the right choice repeats the question's tag more often than the wrong
-ones do: the shortcut that `test_shortcuts` takes away (trainables/data/shortcuts.py).
+ones do: the shortcut that `test_shortcuts` takes away (trainables/tasks/vcr_files/shortcuts.py).
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from ablative.trainables.benchmark.spec import SPLITS
 from ablative.trainables.benchmark.spec import MiniSpec
 from ablative.trainables.benchmark.statements import LABELS
 from ablative.trainables.benchmark.statements import statements
-from ablative.trainables.data.shortcuts import shortcuts_removed
+from ablative.trainables.tasks.vcr_files.shortcuts import shortcuts_removed
 
 Row = dict[str, Any]
 Slices = dict[str, list[str]]

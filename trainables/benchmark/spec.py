@@ -82,11 +82,19 @@ PRESETS: dict[str, MiniSpec] = {
         }
     ),
 }
+TASKS = {"vcr": "annotations", "snli_ve": "statements", "vqa": "questions"}
+"""Task that the benchmark makes files of -> the size of a split that says of how many rows."""
 
 
 def preset(name: str) -> MiniSpec:
     """Return the preset called `name` (KeyError if there is none: callers check with `name in PRESETS`)."""
     return PRESETS[name]
+
+
+def splits_made(name: str, task: str) -> tuple[str, ...]:
+    """Return the splits that a preset has of one of `TASKS`."""
+    sizes = PRESETS[name].sizes
+    return tuple(split for split, size in sizes.items() if getattr(size, TASKS[task]))
 
 
 def spec_digest(spec: MiniSpec) -> str:

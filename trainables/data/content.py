@@ -17,7 +17,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from ablative.trainables.cache import write_atomically
-from ablative.trainables.data.layout import layout_of
+from ablative.trainables.data.layout import image_folder_of
 from ablative.trainables.data.layout import task_folder
 from ablative.trainables.data.manifest import FOLDER
 from ablative.trainables.data.manifest import digest_of
@@ -25,7 +25,6 @@ from ablative.trainables.data.manifest import look
 from ablative.trainables.data.pictures import DECODING_VERSION
 from ablative.trainables.data.readers import read_examples
 from ablative.trainables.data.reading import collected_rows
-from ablative.trainables.data.sources import Source
 from ablative.trainables.data.sources import data_files
 from ablative.trainables.data.sources import source
 from ablative.trainables.data.sources import splits_of
@@ -33,6 +32,8 @@ from ablative.trainables.data.tables import read_table
 from ablative.trainables.data.tables import write_table
 from ablative.trainables.errors import MissingData
 from ablative.trainables.file_digests import file_digests
+from ablative.trainables.parts.task import Source
+from ablative.trainables.parts.task import Task
 from ablative.trainables.vision.region_shards import converted_files
 from ablative.trainables.vision.region_shards import require_order
 
@@ -79,7 +80,7 @@ def hashed(content: dict[str, object]) -> str:
 
 
 def data_content(
-    task: str, data: str, cache: Path, progress: Progress = silent, *, pictures: bool | None = None
+    task: Task, data: str, cache: Path, progress: Progress = silent, *, pictures: bool | None = None
 ) -> DataContent:
     """Look at a real data set: a million pictures take seconds, but the first time, when they are read.
 
@@ -88,13 +89,13 @@ def data_content(
     order of objects of other metadata.
     """
     folder = task_folder(task, data, cache)
-    image_folder = folder / layout_of(task, folder).image_folder
+    image_folder = image_folder_of(task, folder)
     annotations = _annotations(task, folder, cache)
     converted = file_digests(converted_files(image_folder), cache)
     wanted = not converted if pictures is None else pictures
     names = _images(task, folder, annotations, cache, progress)
     manifest = look(image_folder, names, cache, progress, pictures=wanted)
-    if converted and task == "vcr":
+    if converted and task.refers_to_boxes:
         require_order(image_folder, manifest.metadata)
     content = DataContent(
         annotations=annotations,
@@ -106,14 +107,14 @@ def data_content(
     return content
 
 
-def last_content(task: str, data: str, cache: Path) -> DataContent | None:
+def last_content(task: Task, data: str, cache: Path) -> DataContent | None:
     """Return what the last look found, None without one or where the annotations have changed since."""
     folder = task_folder(task, data, cache)
     last = _last(_kept(task, folder, cache))
     return last if last and last.annotations == _annotations(task, folder, cache) else None
 
 
-def verify_content(task: str, data: str, cache: Path, digest: str) -> None:
+def verify_content(task: Task, data: str, cache: Path, digest: str) -> None:
     """Raise MissingData if the data is known to be another than `digest` says: it was changed during the run.
 
     Annotation files are looked at; of pictures and metadata counts what the last look found, be it another run's.
@@ -121,8 +122,8 @@ def verify_content(task: str, data: str, cache: Path, digest: str) -> None:
     last = last_content(task, data, cache)
     if last is None or last.digest != digest:
         raise MissingData(
-            f"{data}: the files of {task} have changed since this run was planned; the same command plans it anew, "
-            "with what is there now"
+            f"{data}: the files of {task.name} have changed since this run was planned; the same command plans it "
+            "anew, with what is there now"
         )
 
 
@@ -131,10 +132,11 @@ def examples_folder(content: DataContent, cache: Path) -> Path:
     return cache / EXAMPLES / f"{content.annotations[:16]}-{content.metadata[:16]}"
 
 
-def _annotations(task: str, folder: Path, cache: Path) -> str:
+def _annotations(task: Task, folder: Path, cache: Path) -> str:
     files = data_files(task, folder)
     named = dict(zip((path.name for path in files), file_digests(files, cache), strict=True))
-    return hashed({"task": task, "reader": READER_VERSION, "files": named})
+    chosen = {"options": task.changes} if task.changes else {}
+    return hashed({"task": task.name, "reader": READER_VERSION, "files": named} | chosen)
 
 
 def _joined(digests: list[str]) -> str:
@@ -142,7 +144,7 @@ def _joined(digests: list[str]) -> str:
     return hashlib.sha256(b"".join(map(bytes.fromhex, digests))).hexdigest() if digests else ""
 
 
-def _images(task: str, folder: Path, annotations: str, cache: Path, progress: Progress) -> list[str]:
+def _images(task: Task, folder: Path, annotations: str, cache: Path, progress: Progress) -> list[str]:
     """Return the images that the annotations name: read once of the same files."""
     path = cache / FOLDER / f"images-{_NAMES_VERSION}-{annotations[:16]}.arrow"
     table = read_table(path, _NAMES)
@@ -153,7 +155,7 @@ def _images(task: str, folder: Path, annotations: str, cache: Path, progress: Pr
     return images
 
 
-def _named(task: str, folder: Path, progress: Progress) -> Iterator[str]:
+def _named(task: Task, folder: Path, progress: Progress) -> Iterator[str]:
     """Yield the image of each row of each annotation file; which rows cannot be read is for the readers to say."""
     origins = (source(task, folder, split) for split in splits_of(task, str(folder)))
     count = 0
@@ -168,8 +170,9 @@ def _named(task: str, folder: Path, progress: Progress) -> Iterator[str]:
         progress(_STAGE, count, count)
 
 
-def _kept(task: str, folder: Path, cache: Path) -> Path:
-    return cache / FOLDER / f"{task}-{hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]}.json"
+def _kept(task: Task, folder: Path, cache: Path) -> Path:
+    place = str(folder.resolve()) + (json.dumps(task.changes, sort_keys=True) if task.changes else "")
+    return cache / FOLDER / f"{task.name}-{hashlib.sha256(place.encode()).hexdigest()[:16]}.json"
 
 
 def _keep(path: Path, content: DataContent) -> None:

@@ -37,13 +37,14 @@ from ablative.trainables.data.stored import WHOLE
 from ablative.trainables.data.stored import is_written
 from ablative.trainables.data.stored import write_examples
 from ablative.trainables.errors import UnreadableData
+from ablative.trainables.parts.task import Task
 
 Progress = Callable[[str, int, int], None]
 _EVERY = 1000
 
 
 def check(
-    task: str,
+    task: Task,
     data: str,
     cache: Path,
     progress: Progress,
@@ -92,7 +93,7 @@ def _leave_out(folder: Path, found: Sequence[Inspection], most: float) -> None:
 
 
 def prepare_examples(
-    task: str,
+    task: Task,
     data: str,
     cache: Path,
     progress: Progress,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ablative.trainables.parts.task import Task
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Text:
@@ -49,7 +51,7 @@ class Example:
 class TaskSplit:
     """One split of one task."""
 
-    task: str
+    task: Task
     split: str
     examples: Sequence[Example]
     image_folder: str
@@ -57,6 +59,6 @@ class TaskSplit:
     boxes: dict[str, tuple[tuple[float, float, float, float], ...]]
     """image -> boxes (x1, y1, x2, y2) in pixels; an image without boxes is cut into a grid when features are read."""
     classes: tuple[str, ...]
-    """Answer strings of the output classes (SNLI-VE 3, VQA vocabulary); empty for VCR."""
+    """Names of the output classes; empty where candidates are chosen from."""
     labelled: bool = True
     """Whether the examples have targets; those of a blind split, which a leaderboard scores, have none."""

@@ -30,7 +30,7 @@ from ablative.trainables.data.findings import OTHER_SIZE
 from ablative.trainables.data.findings import OUTSIDE
 from ablative.trainables.data.findings import Fault
 from ablative.trainables.data.findings import Findings
-from ablative.trainables.data.layout import layout_of
+from ablative.trainables.data.layout import image_folder_of
 from ablative.trainables.data.load import fitted
 from ablative.trainables.data.overlaps import Overlaps
 from ablative.trainables.data.picture_check import Progress
@@ -45,6 +45,7 @@ from ablative.trainables.data.reading import too_many
 from ablative.trainables.data.slices import read_slices
 from ablative.trainables.data.sources import source
 from ablative.trainables.errors import UnreadableData
+from ablative.trainables.parts.task import Task
 from ablative.trainables.vision.region_shards import converted_images
 
 NEEDED = ("train", "val", "test")
@@ -63,7 +64,7 @@ class Seen:
 class Inspection:
     """What is known of a split when `stream` has come to its end."""
 
-    task: str
+    task: Task
     folder: Path
     split: str
     needs_pictures: bool = True
@@ -89,9 +90,7 @@ class Inspection:
     def expected(self) -> int:
         """Return about how many examples there are, from a look at the bytes of the last file: for a progress bar."""
         origin = source(self.task, self.folder, self.split)
-        if self.task != "vqa":
-            return _count(origin.files[-1], b"\n") * (1 if self.task == "snli_ve" else 5 if origin.blind else 2)
-        return _count(origin.files[-1], b'"question_id"')
+        return self.task.num_examples(origin)
 
     @property
     def num_images(self) -> int:
@@ -122,7 +121,7 @@ class Inspection:
     def stream(self) -> Iterator[Seen]:
         """Yield the examples in the order of the files."""
         origin = source(self.task, self.folder, self.split)
-        image_folder = self.folder / layout_of(self.task, self.folder).image_folder
+        image_folder = image_folder_of(self.task, self.folder)
         pictures = Pictures(image_folder)
         self._converted = converted_images(image_folder)
         watch = self.overlaps.split(self.split, self.findings)
@@ -134,7 +133,7 @@ class Inspection:
                 if example.image not in self.num_boxes:
                     boxes = self._boxes(pictures, example.image)
                     self.num_boxes[example.image] = len(boxes)
-                watch.example(example, new_image=boxes is not None)
+                watch.example(example, new_image=boxes is not None, new_row=self.task.begins_row(example))
                 unmatched.discard(example.group)
                 self.num_examples += 1
                 yield Seen(example=self._fitted(example, self.num_boxes[example.image]), boxes=boxes)
@@ -147,7 +146,7 @@ class Inspection:
 
     def decode(self, progress: Progress, before: set[str]) -> None:
         """Decode the pictures of the examples that were streamed, but for those of `before`, which grows."""
-        image_folder = self.folder / layout_of(self.task, self.folder).image_folder
+        image_folder = image_folder_of(self.task, self.folder)
         images = [image for image in self.num_boxes if image not in before]
         before.update(images)
         for found in looked_at(image_folder, images, progress):
@@ -179,12 +178,12 @@ class Inspection:
         except UnreadableData as error:
             self.findings.add(BAD_METADATA, str(error))
             return None
-        if found is None and self.task == "vcr":
+        if found is None and self.task.refers_to_boxes:
             self.findings.add(NO_METADATA, image)
         return found
 
     def _fitted(self, example: Example, num_boxes: int) -> Example:
-        if self.task != "vcr":
+        if not self.task.refers_to_boxes:
             return example
         whole = fitted(example, num_boxes)
         if whole is not example and num_boxes:
@@ -224,8 +223,3 @@ def described(inspection: Inspection, told: set[tuple[Path, int]]) -> list[str]:
         lines.append(f"  {kind}: {count:,}")
         lines += [f"    {where}" for where in inspection.findings.named[kind]]
     return lines
-
-
-def _count(path: Path, mark: bytes) -> int:
-    with path.open("rb") as file:
-        return sum(block.count(mark) for block in iter(lambda: file.read(1 << 24), b""))

@@ -19,22 +19,23 @@ from ablative.trainables.data.examples import Candidate
 from ablative.trainables.data.examples import Example
 from ablative.trainables.data.examples import TaskSplit
 from ablative.trainables.data.examples import Text
-from ablative.trainables.data.layout import layout_of
+from ablative.trainables.data.layout import image_folder_of
 from ablative.trainables.data.layout import task_folder
 from ablative.trainables.data.readers import classes_of
 from ablative.trainables.data.readers import read_examples
-from ablative.trainables.data.sources import Source
 from ablative.trainables.data.sources import data_files
 from ablative.trainables.data.sources import source
 from ablative.trainables.data.stored import WHOLE
 from ablative.trainables.data.stored import read_stored
 from ablative.trainables.file_digests import Stamp
 from ablative.trainables.file_digests import stamp_of
+from ablative.trainables.parts.task import Source
+from ablative.trainables.parts.task import Task
 
 Progress = Callable[[str, int, int], None]
 
 
-def load_split(task: str, data: str, split: str, cache: Path) -> TaskSplit:
+def load_split(task: Task, data: str, split: str, cache: Path) -> TaskSplit:
     """Return `split` of `task`, read from `data`: a preset of the bundled benchmark or a real data set's folder.
 
     Generates the bundled benchmark if that has not been done. A split that was read before in this process is
@@ -50,7 +51,7 @@ def load_split(task: str, data: str, split: str, cache: Path) -> TaskSplit:
     return _read(task, folder, split, origin, stamps, content, whole)
 
 
-def _content(task: str, data: str, cache: Path) -> DataContent | None:
+def _content(task: Task, data: str, cache: Path) -> DataContent | None:
     """Return what decides whether stored examples are of these files; None where nothing is stored or looked at."""
     last = last_content(task, data, cache)
     if last is None and (cache / EXAMPLES).is_dir():
@@ -58,7 +59,7 @@ def _content(task: str, data: str, cache: Path) -> DataContent | None:
     return last
 
 
-def prepare_folder(task: str, data: str, cache: Path, progress: Progress | None = None) -> Path:
+def prepare_folder(task: Task, data: str, cache: Path, progress: Progress | None = None) -> Path:
     """Return the folder with the files of `task`, after generating it if it is bundled and not there."""
     if data in PRESETS:
         from ablative.trainables.benchmark.build import ensure_benchmark
@@ -69,7 +70,7 @@ def prepare_folder(task: str, data: str, cache: Path, progress: Progress | None 
 
 @lru_cache(maxsize=24)
 def _read(
-    task: str,
+    task: Task,
     folder: Path,
     split: str,
     origin: Source,
@@ -78,14 +79,14 @@ def _read(
     stored: Path | None,
 ) -> TaskSplit:
     classes = classes_of(task, folder)
-    image_folder = folder / layout_of(task, folder).image_folder
+    image_folder = image_folder_of(task, folder)
     examples: Sequence[Example]
     if stored:
         examples, boxes = read_stored(stored)
     else:
         examples = tuple(read_examples(task, folder, split, origin, classes))
         boxes = read_boxes(image_folder, (example.image for example in examples))
-        if task == "vcr":
+        if task.refers_to_boxes:
             examples = tuple(fitted(example, len(boxes.get(example.image, ()))) for example in examples)
     return TaskSplit(
         task=task,

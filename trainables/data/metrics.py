@@ -1,51 +1,44 @@
-"""Official metrics of the three tasks."""
+"""Scores of examples, and the metrics that a task makes of them."""
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from collections.abc import Sequence
 
 import numpy as np
 
 from ablative.trainables.data.examples import Example
 from ablative.trainables.data.examples import TaskSplit
-from ablative.trainables.data.vcr import ANSWER
-from ablative.trainables.data.vcr import RATIONALE
 from ablative.trainables.errors import NonFinite
+from ablative.trainables.parts.catalogue import Catalogue
+from ablative.trainables.parts.task import Names
+from ablative.trainables.parts.task import Task
 
-_ANSWER_TYPE_NAMES = {"yes/no": "yes_no"}
-_VCR_MODES = {ANSWER: "q_a", RATIONALE: "qa_r"}
+_OF_THE_BENCHMARK = tuple(f"accuracy_{part}" for part in ("seen", "heldout_known", "heldout_unknown"))
 
-METRICS = (
-    "accuracy",
-    *(f"accuracy_{part}" for part in (*_VCR_MODES.values(), "yes_no", "number", "other")),
-    *(f"accuracy_{part}" for part in ("seen", "heldout_known", "heldout_unknown")),
-)
-"""What a study may aim at: accuracy and the parts that tasks and the bundled benchmark have."""
+
+def metric_names(catalogue: Catalogue) -> Names:
+    """Return what a study may aim at: the metrics of the tasks there are, and the bundled benchmark's slices."""
+    return Names([*(name for task in catalogue.of(Task).values() for name in task.metrics), *_OF_THE_BENCHMARK])
 
 
 def score(split: TaskSplit, probabilities: np.ndarray | Sequence[np.ndarray]) -> tuple[dict[str, float], np.ndarray]:
-    """Return the official metrics of `probabilities`, and each example's score in [0, 1], in the split's order.
+    """Return the task's metrics of `probabilities`, and each example's score in [0, 1], in the split's order.
 
-    `probabilities` has one row an example, over classes or candidates; the highest wins, ties go to the first.
-    The metrics are `accuracy`, `accuracy_<part>` for every part, and the counts `n`, `n_<part>`:
-
-    - SNLI-VE: accuracy; parts are the slices.
-    - VQA: the official accuracy, which is the soft target of the predicted class; parts are the answer types too.
-    - VCR: Q->AR, the share of annotations with both answer and rationale right (not the product of the two
-      rates), for all and for each slice; `accuracy_q_a` and `accuracy_qa_r` are the two modes.
-
-    A blind split has the count alone, and no score.
+    `probabilities` has one row an example, over classes or candidates; the highest wins, ties go to the first. An
+    example's score is its target there. A blind split has the count alone, and no score.
 
     Raises ValueError if there is not one row an example, NonFinite if a probability is not a number.
     """
     if len(probabilities) != len(split.examples):
-        raise ValueError(f"{split.task} {split.split}: {len(probabilities)} rows for {len(split.examples)} examples")
+        raise ValueError(
+            f"{split.task.name} {split.split}: {len(probabilities)} rows for {len(split.examples)} examples"
+        )
     if not split.labelled:
         return {"n": float(len(split.examples))}, np.full(len(split.examples), np.nan)
     scores = np.array([_score(example, row) for example, row in zip(split.examples, probabilities, strict=True)])
-    parts = _vcr_parts(split, scores) if split.task == "vcr" else _parts(split, scores)
-    return _summary(parts), scores
+    return split.task.measure(split, list(probabilities), scores), scores
 
 
 def _score(example: Example, row: np.ndarray) -> float:
@@ -54,35 +47,18 @@ def _score(example: Example, row: np.ndarray) -> float:
     return dict(example.targets).get(int(np.argmax(row)), 0.0)
 
 
-def _parts(split: TaskSplit, scores: np.ndarray) -> dict[str, list[float]]:
+def by_slice(split: TaskSplit, scores: np.ndarray) -> dict[str, list[float]]:
+    """Return all scores under the empty name, and those of each slice under its own."""
     parts: dict[str, list[float]] = defaultdict(list)
     parts[""] = [float(value) for value in scores]
     for example, value in zip(split.examples, scores, strict=True):
-        names = list(example.slices)
-        if split.task == "vqa":
-            names.append(_ANSWER_TYPE_NAMES.get(example.stratum, example.stratum))
-        for name in names:
+        for name in example.slices:
             parts[name].append(float(value))
     return parts
 
 
-def _vcr_parts(split: TaskSplit, scores: np.ndarray) -> dict[str, list[float]]:
-    """Return Q->AR under "" and for each slice, and the two modes."""
-    parts: dict[str, list[float]] = defaultdict(list)
-    both: dict[str, float] = {}
-    slices: dict[str, tuple[str, ...]] = {}
-    for example, value in zip(split.examples, scores, strict=True):
-        parts[_VCR_MODES[example.stratum]].append(float(value))
-        both[example.group] = both.get(example.group, 1.0) * float(value)
-        slices[example.group] = example.slices
-    parts[""] = list(both.values())
-    for group, value in both.items():
-        for name in slices[group]:
-            parts[name].append(value)
-    return parts
-
-
-def _summary(parts: dict[str, list[float]]) -> dict[str, float]:
+def summary(parts: Mapping[str, list[float]]) -> dict[str, float]:
+    """Return `accuracy` and `n`, and `accuracy_<part>` and `n_<part>` of each part, from the scores of each."""
     metrics: dict[str, float] = {}
     for name in sorted(parts):
         ending = f"_{name}" if name else ""

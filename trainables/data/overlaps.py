@@ -13,7 +13,6 @@ from ablative.trainables.data.findings import SHARED_IMAGE
 from ablative.trainables.data.findings import SHARED_ROW
 from ablative.trainables.data.findings import TWICE
 from ablative.trainables.data.findings import Findings
-from ablative.trainables.data.vcr import ANSWER
 
 _COMPARED = ("train", "val")
 """Splits that the later ones must not repeat. Shifted tests are made of the test and repeat it."""
@@ -44,15 +43,15 @@ class SplitOverlaps:
 
     @property
     def num_rows(self) -> int:
-        """Rows that were watched; VCR makes several examples of one."""
+        """Rows that were watched; a task may make several examples of one."""
         return len(self._rows)
 
-    def example(self, example: Example, *, new_image: bool) -> None:
-        """Watch an example, and its image where no earlier example of the split had it."""
+    def example(self, example: Example, *, new_image: bool, new_row: bool) -> None:
+        """Watch an example where it begins a row, and its image where no earlier example of the split had it."""
         if new_image:
             self._images.append(hash(example.image))
             self._compare(SHARED_IMAGE, example.image, self._images[-1], self._earlier_images)
-        if example.id not in (example.group, f"{example.group}/{ANSWER}"):
+        if not new_row:
             return
         self._rows.append(hash((example.image, *_texts(example))))
         self._compare(SHARED_ROW, example.group, self._rows[-1], self._earlier_rows)

@@ -54,6 +54,12 @@ def _row(line: str) -> Any:
         return error
 
 
+def count(path: Path, mark: bytes) -> int:
+    """Return how often `mark` occurs among the bytes of a file."""
+    with path.open("rb") as file:
+        return sum(block.count(mark) for block in iter(lambda: file.read(1 << 24), b""))
+
+
 def listed_ids(path: Path | None) -> frozenset[str] | None:
     """Return the row ids that a file lists as a JSON array, None without a file. Raises `UnreadableData`."""
     if path is None:

@@ -1,82 +1,29 @@
-"""Files for the leaderboards that keep the labels of VCR's and VQA's tests. Imports no torch.
+"""Files for the leaderboards that keep the labels of a test. Imports no torch.
 
-A blind split has no labels: a trial that evaluates it records predictions and no metric. VCR's file holds the four
-probabilities of the answers and, because nobody but the server knows the right one, those of the rationales behind
-each of the four answers.
+A blind split has no labels: a trial that evaluates it records predictions and no metric.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import math
 from collections.abc import Mapping
 from collections.abc import Sequence
 
-from ablative.trainables.data.vcr import ANSWER
-from ablative.trainables.data.vcr import NUM_CHOICES
-from ablative.trainables.data.vcr import RATIONALE
 from ablative.trainables.errors import UnreadableData
-from ablative.trainables.strangers import parsing
-from ablative.trainables.strangers import printable
-
-VCR_COLUMNS = (
-    "annot_id",
-    *(f"answer_{j}" for j in range(NUM_CHOICES)),
-    *(f"rationale_conditioned_on_a{i}_{j}" for i in range(NUM_CHOICES) for j in range(NUM_CHOICES)),
-)
-_PARTS = (ANSWER, *(f"{RATIONALE}/{behind}" for behind in range(NUM_CHOICES)))
+from ablative.trainables.parts.task import Task
 
 
-def submission(task: str, predictions: Mapping[str, str]) -> str:
-    """Return the content of a leaderboard's file: CSV for VCR, JSON for VQA.
+def submission(task: Task, predictions: Mapping[str, str]) -> str:
+    """Return the content of a leaderboard's file.
 
     `predictions`: example id -> what `evaluate` recorded of it on a blind split. Raises `UnreadableData` if the task
     has no leaderboard of this kind or a prediction is missing or of another form.
     """
-    if task == "vcr":
-        return vcr_submission({name: _probabilities(name, said) for name, said in predictions.items()})
-    if task == "vqa":
-        return vqa_submission(predictions)
-    raise UnreadableData(f"submission: {task} has no blind test; its labels are public.")
-
-
-def vcr_submission(probabilities: Mapping[str, Sequence[float]]) -> str:
-    """Return VCR's CSV: one row an annotation, columns `VCR_COLUMNS`, in the order of the ids given."""
-    out = io.StringIO()
-    table = csv.writer(out, lineterminator="\n")
-    table.writerow(VCR_COLUMNS)
-    for annotation in dict.fromkeys(map(_annotation, probabilities)):
-        missing = [part for part in _PARTS if f"{annotation}/{part}" not in probabilities]
-        if missing:
-            raise UnreadableData(f"submission: no prediction for {annotation}/{missing[0]}; evaluate the whole split.")
-        row = [value for part in _PARTS for value in probabilities[f"{annotation}/{part}"]]
-        table.writerow([annotation, *(f"{value:.6f}" for value in row)])
-    return out.getvalue()
-
-
-def vqa_submission(answers: Mapping[str, str]) -> str:
-    """Return VQA's JSON: `[{"question_id": int, "answer": str}, ...]`."""
-    with parsing("submission", "VQA's server takes questions whose ids are whole numbers"):
-        rows = [{"question_id": int(name), "answer": said} for name, said in answers.items()]
-    return json.dumps(rows) + "\n"
+    if task.submission is None:
+        raise UnreadableData(f"submission: {task.name} has no blind test; its labels are public.")
+    return task.submission(predictions)
 
 
 def written(probabilities: Sequence[float]) -> str:
     """Return how a blind split's probabilities over candidates are recorded as a prediction."""
     return json.dumps([round(float(value), 6) for value in probabilities])
-
-
-def _annotation(name: str) -> str:
-    """Return the annot_id of an example of VCR."""
-    return next((name.removesuffix(f"/{part}") for part in _PARTS if name.endswith(f"/{part}")), name)
-
-
-def _probabilities(name: str, said: str) -> list[float]:
-    place = f"submission: {name}: {printable(said)} is no list of probabilities"
-    with parsing(place, f"expected {NUM_CHOICES} numbers; evaluate the split again"):
-        values = [float(value) for value in json.loads(said)]
-        if len(values) != NUM_CHOICES or not all(map(math.isfinite, values)):
-            raise ValueError(f"{len(values)} values, or one that is not finite")
-    return values

@@ -2,15 +2,251 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from collections.abc import Collection
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
+from dataclasses import field
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import Any
 from typing import ClassVar
+from typing import Literal
+from typing import get_args
 
 from ablative.trainables.parts.part import Kind
+from ablative.trainables.parts.part import Options
 from ablative.trainables.parts.part import Part
+from ablative.trainables.parts.part import PartError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ablative.trainables.data.examples import Example
+    from ablative.trainables.data.examples import TaskSplit
+    from ablative.trainables.data.pairs import Pair
+
+Head = Literal[
+    "candidates",  # one of the example's candidates is right; match or no match of each, a softmax over them
+    "exclusive",  # one of the classes is right; a softmax over them
+    "independent",  # each class has a score in [0, 1] of its own; a sigmoid each
+]
+Progress = Callable[[str, int, int], None]
+"""What is done, how much of it, out of how much."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskFolder:
+    """The folder of a task's files, as a trial's options say that it is read."""
+
+    path: Path
+    """It may not be there."""
+    options: Any = None
+    """Of the task's own type; None where it has none."""
+
+
+def _no_files(split: str) -> tuple[str, ...]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """How the files of a task are laid out; names are relative to the folder."""
+
+    required: tuple[str, ...]
+    """Files and folders that must be there: by them a folder is known to be of the task."""
+    remedy: str
+    """How to get the files."""
+    image_folder: str = "."
+    pictures: tuple[str, ...] = ()
+    """Folders of pictures, which may be missing where tar shards or region features are in the image folder."""
+    files_of: Callable[[str], tuple[str, ...]] = _no_files
+    """Split's own name -> its annotation files. Matters where the task gives no `source` or `files`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where a split's examples come from."""
+
+    files: tuple[Path, ...]
+    part: Literal["all", "carved", "rest"] = "all"
+    """Of the images: those that `is_carved` takes out of train, or the rest."""
+    rule: str | None = None
+    """A rule of the task's own by which rows are edited or left out while they are read."""
+    only: Path | None = None
+    """JSON list of row ids; rows with other ids are left out."""
+    blind: bool = False
+    """The rows have no labels."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What a reader is asked for."""
+
+    folder: TaskFolder
+    split: str
+    """Empty where only the images that the files of `source` name are wanted, whatever the split."""
+    source: Source
+    classes: tuple[str, ...]
+    slices: Mapping[str, tuple[str, ...]]
+    """Row id -> names of its slices."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shift:
+    """A shifted test that was made of a task's files."""
+
+    file: str
+    """Name of the file in the data folder."""
+    num_items: int
+    of: int
+    """Items of the test it was made of."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shifts:
+    """How shifted tests are made."""
+
+    make: Callable[[TaskFolder, Progress, Path | None], list[Shift]]
+    """(Folder, progress, file of scores or None) -> what was written beside the task's files."""
+    of: tuple[str, ...]
+    """Splits that they are made of."""
+    published: Mapping[str, int] = field(default_factory=dict)
+    """File -> rows of the published one, as a check for whoever has the data."""
+    published_of: int = 0
+    """Rows that the published ones were made of."""
+
+
+def _no_classes(folder: TaskFolder) -> tuple[str, ...]:
+    return ()
+
+
+def _usual_splits(folder: TaskFolder) -> tuple[str, ...]:
+    return ("train", "val", "test")
+
+
+def _nothing_said(folder: TaskFolder) -> Sequence[str]:
+    return ()
+
+
+def _only_of_row(example: Example) -> bool:
+    return example.id == example.group
+
+
+def _lines(source: Source) -> int:
+    from ablative.trainables.data.reading import count
+
+    return count(source.files[-1], b"\n")
+
+
+def _accuracy(split: TaskSplit, probabilities: Sequence[np.ndarray], scores: np.ndarray) -> dict[str, float]:
+    from ablative.trainables.data.metrics import by_slice
+    from ablative.trainables.data.metrics import summary
+
+    return summary(by_slice(split, scores))
+
+
+def _each_with_its_text(split: TaskSplit) -> list[Pair]:
+    from ablative.trainables.data.pairs import texts_with_pictures
+
+    return texts_with_pictures(split)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Task(Part):
-    """One task."""
+    """One task: pictures, texts, and what is right. Its functions import what is heavy when they are called."""
 
     kind: ClassVar[Kind] = "task"
+    layout: Callable[[TaskFolder], Layout]
+    read: Callable[[Reading], Iterator[Example]]
+    """Yields a split's examples in the order of its files, each time the same."""
+    head: Head
+    """Decides loss, log-odds, probabilities and the logit to start with (`ablative.trainables.students.heads`), and
+    where a teacher's confidence comes from: its cosines with the candidates, or a probe on its features."""
+    classes: Callable[[TaskFolder], tuple[str, ...]] = _no_classes
+    """The output classes, in their order; none where candidates are chosen from."""
+    splits: Callable[[TaskFolder], tuple[str, ...]] = _usual_splits
+    """Splits of a folder, `train`, `val` and `test` first; shifted ones begin with `test_`, unlabelled with `blind_`.
+    """
+    known_splits: tuple[str, ...] = ("val", "test")
+    """Splits that some folder has and a study may list; one that ends in `*` stands for all that begin so."""
+    source: Callable[[TaskFolder, str], Source] | None = None
+    """Where a split is read from; the layout's `files_of` unless given. Raises MissingData."""
+    files: Callable[[TaskFolder], Iterable[Path]] | None = None
+    """Every annotation file that some split is read from, there or not; those of `files_of` unless given."""
+    num_examples: Callable[[Source], int] = _lines
+    """About how many examples a source has, from a look at its bytes: for a progress bar."""
+    begins_row: Callable[[Example], bool] = _only_of_row
+    """Whether an example is the first of those that are made of one row."""
+    refers_to_boxes: bool = False
+    """Whether texts name regions of the image by the number of their box in its metadata."""
+    numbered_images: bool = False
+    """Whether an image is known by the number that its name ends in, where region features are looked up."""
+    measure: Callable[[TaskSplit, Sequence[np.ndarray], np.ndarray], dict[str, float]] = _accuracy
+    """(Split, a row of probabilities for each example, each example's score) -> metrics; accuracy and that of each
+    slice unless given. Counts begin with `n`."""
+    metrics: tuple[str, ...] = ("accuracy",)
+    """What a study may aim at; one that ends in `*` stands for all that begin so."""
+    matched_class: int | None = None
+    """Class whose examples are matched pairs of picture and text; None where every example is one."""
+    pairs: Callable[[TaskSplit], list[Pair]] = _each_with_its_text
+    """Matched pairs of a split in its order, with the wrong texts that the labels name."""
+    submission: Callable[[Mapping[str, str]], str] | None = None
+    """Example id -> recorded prediction of a blind split, to the content of a leaderboard's file."""
+    shifts: Shifts | None = None
+    no_shifts: str = "no shifted test is made of its files."
+    """What a person is told who asks for shifted tests where there are none to make."""
+    understood: Callable[[TaskFolder], Sequence[str]] = _nothing_said
+    """Lines that `ablate data check` says of the folder before it reads every row."""
+    chosen: Options | None = None
+    """The options of a trial (`with_options`)."""
+
+    def __post_init__(self) -> None:
+        """Raise PartError for a head that is none."""
+        Part.__post_init__(self)
+        if self.head not in get_args(Head):
+            raise PartError(
+                f"{self.defined_at}: task {self.name}: head is {self.head!r}; wanted one of "
+                f"{', '.join(get_args(Head))}"
+            )
+
+    def at(self, path: Path) -> TaskFolder:
+        """Return a folder as this task reads it."""
+        return TaskFolder(path=path, options=self.chosen or (self.options() if self.options else None))
+
+    def with_options(self, options: Options | None) -> Task:
+        """Return the task with the options of a trial; the same object for the same options."""
+        return self if options is None or self.options is None else _with_options(self, options)
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """Return the chosen options that differ from their defaults, as JSON values."""
+        return self.chosen.model_dump(mode="json", exclude_defaults=True) if self.chosen else {}
+
+
+@cache
+def _with_options(task: Task, options: Options) -> Task:
+    return replace(task, chosen=options)
+
+
+class Names(Collection[str]):
+    """Names that may be used; one that ends in `*` stands for all that begin so, and is not listed."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        all_names = dict.fromkeys(names)
+        self._plain = [name for name in all_names if not name.endswith("*")]
+        self._starts = tuple(name[:-1] for name in all_names if name.endswith("*"))
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._plain or (isinstance(name, str) and bool(self._starts) and name.startswith(self._starts))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._plain)
+
+    def __len__(self) -> int:
+        return len(self._plain)

@@ -1,6 +1,6 @@
 """Task heads and task losses on h_cls (UNITER's fine-tuning, paper.md 2.5).
 
-B examples, C candidates an example (4 in VCR, else 1), K classes, S student width.
+B examples, C candidates an example (1 where classes are told apart), K classes, S student width.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-MATCH = 1  # index of the match logit in VCR's two-way head
+from ablative.trainables.parts.task import Head
+
+MATCH = 1  # index of the match logit in the two-way head over candidates
 
 
 class ClassifierHead(nn.Module):
@@ -37,34 +39,34 @@ class ClassifierHead(nn.Module):
         return logits
 
 
-def num_outputs(task: str, num_classes: int) -> int:
-    """Output width of the head: match / no match for VCR, else one for each class."""
-    return 2 if task == "vcr" else num_classes
+def num_outputs(head: Head, num_classes: int) -> int:
+    """Output width of the head: match / no match of a candidate, else one for each class."""
+    return 2 if head == "candidates" else num_classes
 
 
-def starting_logit(task: str, num_classes: int) -> float:
-    """Log-odds of one class in K where each is scored by itself (SNLI-VE, VQA), 0 for VCR's two-way softmax.
+def starting_logit(head: Head, num_classes: int) -> float:
+    """Log-odds of one class in K where each is scored by itself, 0 for the two-way softmax of a candidate.
 
     Otherwise a short training spends itself on learning that most answers are wrong (arXiv 1708.02002
     starts rare classes so).
     """
-    return 0.0 if task == "vcr" else -math.log(max(1, num_classes - 1))
+    return 0.0 if head == "candidates" else -math.log(max(1, num_classes - 1))
 
 
-def task_loss(task: str, logits: torch.Tensor, targets_BK: torch.Tensor, smoothing: float = 0.0) -> torch.Tensor:
+def task_loss(head: Head, logits: torch.Tensor, targets_BK: torch.Tensor, smoothing: float = 0.0) -> torch.Tensor:
     """Mean task loss over the batch, with label smoothing (1 - e) y + e / K over the K outputs (arXiv 1512.00567).
 
-    VCR: cross-entropy match / no match on each of the C sequences, logits (B * C, 2), targets_BK over candidates.
-    SNLI-VE and VQA: binary cross-entropy against soft targets, mean over classes times K (UNITER).
+    Candidates: cross-entropy match / no match on each of the C sequences, logits (B * C, 2), targets_BK (B, C).
+    Classes: binary cross-entropy against soft targets, mean over classes times K (UNITER).
     """
-    if task == "vcr":
+    if head == "candidates":
         return F.cross_entropy(logits, targets_BK.reshape(-1).round().long(), label_smoothing=smoothing)
     return F.binary_cross_entropy_with_logits(logits, _smoothed(targets_BK, smoothing)) * targets_BK.shape[1]
 
 
-def task_losses(task: str, logits: torch.Tensor, targets_BK: torch.Tensor, smoothing: float = 0.0) -> torch.Tensor:
+def task_losses(head: Head, logits: torch.Tensor, targets_BK: torch.Tensor, smoothing: float = 0.0) -> torch.Tensor:
     """(B,) losses of the examples; their mean is `task_loss`."""
-    if task == "vcr":
+    if head == "candidates":
         classes = targets_BK.reshape(-1).round().long()
         losses = F.cross_entropy(logits, classes, label_smoothing=smoothing, reduction="none")
         return losses.view(targets_BK.shape).mean(-1)
@@ -75,15 +77,15 @@ def _smoothed(targets_BK: torch.Tensor, smoothing: float) -> torch.Tensor:
     return (1 - smoothing) * targets_BK + smoothing / targets_BK.shape[1] if smoothing else targets_BK
 
 
-def log_odds(task: str, logits: torch.Tensor, num_candidates: int) -> torch.Tensor:
-    """(B, K) log-odds of each class: the logits themselves; (B, C) of a match with each candidate for VCR."""
-    if task == "vcr":
+def log_odds(head: Head, logits: torch.Tensor, num_candidates: int) -> torch.Tensor:
+    """(B, K) log-odds of each class: the logits themselves; (B, C) of a match with each candidate."""
+    if head == "candidates":
         return (logits[:, MATCH] - logits[:, 1 - MATCH]).view(-1, num_candidates)
     return logits
 
 
-def probabilities(task: str, logits: torch.Tensor, num_candidates: int) -> torch.Tensor:
-    """(B, C) over candidates by the match logit for VCR; (B, K) softmax for SNLI-VE, sigmoid for VQA."""
-    if task == "vcr":
+def probabilities(head: Head, logits: torch.Tensor, num_candidates: int) -> torch.Tensor:
+    """(B, C) over candidates by the match logit; (B, K) softmax of exclusive classes, sigmoid of independent ones."""
+    if head == "candidates":
         return F.log_softmax(logits, dim=-1)[:, MATCH].view(-1, num_candidates).softmax(dim=-1)
-    return logits.softmax(dim=-1) if task == "snli_ve" else logits.sigmoid()
+    return logits.softmax(dim=-1) if head == "exclusive" else logits.sigmoid()

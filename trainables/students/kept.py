@@ -91,9 +91,9 @@ def rebuilt(found: KeptStudent, settings: StudentConfig | None = None) -> Studen
         CheckpointError: the weights do not fit the student, whose code has changed since.
         VocabularyError: the vocabulary that it reads is not there.
     """
-    task = found.config.task.name
+    head = found.config.task.part.head
     settings = settings or without_weights(found.config.student)
-    student = empty_student(settings, task=task, num_classes=len(found.classes), region_width=found.region_width)
+    student = empty_student(settings, head=head, num_classes=len(found.classes), region_width=found.region_width)
     remedy = f"the code of student {settings.part.name} has changed since it was trained"
     with parsing(f"trial {found.trial_id}: the kept weights do not fit", remedy, CheckpointError):
         student.load_state_dict(dict(found.tensors))

@@ -25,7 +25,16 @@ from ablative.trainables.data.examples import Candidate
 from ablative.trainables.data.examples import Example
 from ablative.trainables.data.examples import TaskSplit
 from ablative.trainables.data.examples import Text
+from ablative.trainables.parts.task import Layout
+from ablative.trainables.parts.task import Task
 
+_CAPTIONS = Task(
+    name="pretrain",
+    description="Does the caption fit the picture? The student's own pretraining, which no study names.",
+    layout=lambda place: Layout(required=(), remedy=""),
+    read=lambda reading: iter(()),
+    head="independent",
+)
 HARD_SHARE = 0.5
 """How often a thing with a colour changes only that."""
 
@@ -80,7 +89,7 @@ def captioned_scenes(count: int, folder: Path, progress: Callable[[str, int, int
     examples = tuple(_example(one) for one in scenes)
     boxes = {f"{one.index}.jpg": tuple(_box(thing) for thing in one.things) for one in scenes}
     split = TaskSplit(
-        task="pretrain", split="pretrain", examples=examples, image_folder=str(folder), boxes=boxes, classes=()
+        task=_CAPTIONS, split="pretrain", examples=examples, image_folder=str(folder), boxes=boxes, classes=()
     )
     return CaptionedScenes(scenes=scenes, split=split)
 

@@ -12,6 +12,7 @@ from torch import nn
 
 from ablative.trainables.config import StudentConfig
 from ablative.trainables.parts.part import PartError
+from ablative.trainables.parts.task import Head
 from ablative.trainables.students.heads import ClassifierHead
 from ablative.trainables.students.heads import num_outputs
 from ablative.trainables.students.heads import starting_logit
@@ -56,7 +57,7 @@ class StudentModule(nn.Module):
         compile_blocks()
 
 
-def build_student(config: StudentConfig, *, task: str, num_classes: int, region_width: int) -> StudentModule:
+def build_student(config: StudentConfig, *, head: Head, num_classes: int, region_width: int) -> StudentModule:
     """A student with a fresh head, and with the weights that it starts from.
 
     Raises:
@@ -64,16 +65,16 @@ def build_student(config: StudentConfig, *, task: str, num_classes: int, region_
         VocabularyError: the preset's words are frozen, or the file is no vocabulary.
         PartError: the student's part does not build what it should.
     """
-    student = empty_student(config, task=task, num_classes=num_classes, region_width=region_width)
+    student = empty_student(config, head=head, num_classes=num_classes, region_width=region_width)
     if config.part.start is not None:
         config.part.start(student, config)
     return student
 
 
-def empty_student(config: StudentConfig, *, task: str, num_classes: int, region_width: int) -> StudentModule:
+def empty_student(config: StudentConfig, *, head: Head, num_classes: int, region_width: int) -> StudentModule:
     """A student of the shape that `config` says, with fresh weights all over. Raises VocabularyError and PartError."""
     part = config.part
-    found = part.build(config, partial(_head, task, num_classes), region_width)
+    found = part.build(config, partial(_head, head, num_classes), region_width)
     if not isinstance(found, StudentModule):
         raise PartError(
             f"{part.defined_at}: student {part.name}: build returned {type(found).__name__}; wanted a StudentModule, "
@@ -82,5 +83,5 @@ def empty_student(config: StudentConfig, *, task: str, num_classes: int, region_
     return found
 
 
-def _head(task: str, num_classes: int, width: int) -> nn.Module:
-    return ClassifierHead(width, num_outputs(task, num_classes), starting_logit(task, num_classes))
+def _head(head: Head, num_classes: int, width: int) -> nn.Module:
+    return ClassifierHead(width, num_outputs(head, num_classes), starting_logit(head, num_classes))

@@ -56,6 +56,6 @@ def fit_of(settings: StudentConfig, region_width: int) -> LoadReport:
     """
     path = starting_files(settings)["init"]
     with torch.device("meta"):
-        student = empty_student(settings, task="vcr", num_classes=0, region_width=region_width)
+        student = empty_student(settings, head="candidates", num_classes=0, region_width=region_width)
     report, _ = fitted(path, read_tensors(path), {name: tuple(p.shape) for name, p in student.state_dict().items()})
     return report

@@ -19,7 +19,6 @@ from torch import Tensor
 from ablative.trainables.config import AdaptationConfig
 from ablative.trainables.data.examples import TaskSplit
 from ablative.trainables.data.pairs import Pair
-from ablative.trainables.data.pairs import matched_pairs
 from ablative.trainables.distillation.contrast import alike
 from ablative.trainables.distillation.contrast import info_nce
 from ablative.trainables.teachers.feature_cache import TeacherFeatures
@@ -32,7 +31,7 @@ WEIGHT_DECAY = 0.1
 
 def adapted_heads(split: TaskSplit, features: TeacherFeatures, config: AdaptationConfig, *, seed: int) -> TeacherHeads:
     """Return heads fitted to the pairs of `split`, the training subset; the identity where it has fewer than two."""
-    pairs = matched_pairs(split)
+    pairs = split.task.pairs(split)
     eye = torch.eye(features.width)
     image, text = (torch.zeros_like(eye, requires_grad=True) for _ in range(2))
     optimizer = torch.optim.AdamW([image, text], lr=config.rate, weight_decay=WEIGHT_DECAY)

@@ -1,8 +1,8 @@
 """How sure the teacher is of the ground truth of each training example (paper.md 1.3(4)).
 
-CLIP has no head for these tasks. VCR: softmax over the candidates of logit_scale * cos(v, t(candidate)). SNLI-VE and
-VQA: a linear probe on [v, t, v * t, |v - t|], fitted on the low-shot subset alone and cross-fitted, so that no example
-is judged by a probe that saw it; all examples of one image share a fold.
+CLIP has no head for these tasks. Over candidates: softmax of logit_scale * cos(v, t(candidate)). Over classes: a
+linear probe on [v, t, v * t, |v - t|], fitted on the low-shot subset alone and cross-fitted, so that no example is
+judged by a probe that saw it; all examples of one image share a fold.
 
 Dimensions: N examples, C candidates, K classes, D joint width, F = 4 D probe features.
 """
@@ -43,7 +43,7 @@ def teacher_confidence(split: TaskSplit, features: TeacherFeatures, *, seed: int
     """Confidence of every example of `split`, which is what the probe is fitted on; the same for one seed."""
     num_classes = len(split.classes) or len(split.examples[0].candidates)
     targets_NK = _targets(split, num_classes)
-    if split.task == "vcr":
+    if split.task.head == "candidates":
         probabilities_NK = _over_candidates(split, features)
     else:
         probabilities_NK = _cross_fitted(split, features, targets_NK, seed)

@@ -51,7 +51,7 @@ def stored_confidence(
 def _key(split: TaskSplit, features: TeacherFeatures, seed: int, probabilities: bool) -> str:
     settings = [IDENTITY_VERSION, FOLDS, PENALTY, ITERATIONS, torch.__version__, torch.get_num_threads(), seed]
     kept = [field.name for field in fields(TeacherConfidence)] + ["of every class"] * probabilities
-    digest = hashlib.sha256(json.dumps([*settings, kept, split.task, split.classes, features.blank]).encode())
+    digest = hashlib.sha256(json.dumps([*settings, kept, split.task.name, split.classes, features.blank]).encode())
     if features.heads is not None:
         digest.update(features.heads.image.tobytes() + features.heads.text.tobytes())
     for example in split.examples:

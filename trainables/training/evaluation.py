@@ -31,7 +31,7 @@ class Evaluation:
 
 @torch.inference_mode()
 def predict(student: StudentModule, inputs: SplitInputs, device: torch.device, optim: OptimConfig) -> np.ndarray:
-    """(N, K) probabilities over classes, or candidates in VCR, in the trial's precision; the mode is left as it is."""
+    """(N, K) probabilities over classes, or candidates, in the trial's precision; the mode is left as it is."""
     mode = student.training
     student.eval()
     rows, places = [], []
@@ -39,7 +39,7 @@ def predict(student: StudentModule, inputs: SplitInputs, device: torch.device, o
     for batch in loaded(inputs.batch, inputs.in_order_of_length(size), device):
         with precision(optim.precision, device):
             logits = student(batch.inputs).logits
-        rows.append(probabilities(inputs.split.task, logits.float(), inputs.num_candidates).cpu())
+        rows.append(probabilities(inputs.split.task.head, logits.float(), inputs.num_candidates).cpu())
         places.append(batch.indices)
     student.train(mode)
     return torch.cat(rows).numpy()[np.argsort(np.concatenate(places))]

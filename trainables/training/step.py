@@ -9,11 +9,12 @@ import torch
 from torch import nn
 
 from ablative.trainables.config import OptimConfig
-from ablative.trainables.data.pairs import matched_class
 from ablative.trainables.distillation.confidence import truth_probability
 from ablative.trainables.distillation.objective import Objective
 from ablative.trainables.distillation.outputs import StudentOutputs
 from ablative.trainables.distillation.outputs import TeacherTargets
+from ablative.trainables.parts.task import Head
+from ablative.trainables.parts.task import Task
 from ablative.trainables.students.heads import log_odds
 from ablative.trainables.students.heads import probabilities
 from ablative.trainables.students.heads import task_loss
@@ -29,7 +30,7 @@ class TrainingStep(nn.Module):
     """Student and objective; the student alone is kept afterwards."""
 
     def __init__(
-        self, task: str, student: StudentModule, objective: Objective, *, optim: OptimConfig | None = None
+        self, task: Task, student: StudentModule, objective: Objective, *, optim: OptimConfig | None = None
     ) -> None:
         """`optim`: of it the label smoothing and the adversarial training are the loss's."""
         super().__init__()
@@ -44,15 +45,15 @@ class TrainingStep(nn.Module):
         """The scalar to minimise, and its parts by name, detached."""
         states = self.student(batch.inputs)
         of_batch = task_losses if self.objective.weighs_task else task_loss
-        loss = of_batch(self.task, states.logits, batch.targets_BK, self.optim.label_smoothing)
+        loss = of_batch(self.task.head, states.logits, batch.targets_BK, self.optim.label_smoothing)
         outputs, confidence_B = None, None
         if self.objective.distils:
             outputs = distilled_outputs(
-                self.task, states, batch, num_words=targets.word_mask.shape[1] if targets else 1
+                self.task.head, states, batch, num_words=targets.word_mask.shape[1] if targets else 1
             )
             with torch.no_grad():
                 num_candidates = len(batch.words) // len(batch.indices)
-                truth = probabilities(self.task, states.logits.detach().float(), num_candidates)
+                truth = probabilities(self.task.head, states.logits.detach().float(), num_candidates)
                 confidence_B = truth_probability(truth, batch.targets_BK)
         total, parts = self.objective(
             loss,
@@ -60,7 +61,7 @@ class TrainingStep(nn.Module):
             targets,
             progress=progress,
             student_confidence_B=confidence_B,
-            matched_B=_matched(self.task, batch.targets_BK),
+            matched_B=_matched(self.task.matched_class, batch.targets_BK),
         )
         parts = {"task": loss.detach().mean(), **parts}
         if self.optim.adversarial.steps:
@@ -70,23 +71,22 @@ class TrainingStep(nn.Module):
 
     def _disturbed(self, batch: Batch, clean: StudentStates) -> torch.Tensor:
         def odds(logits: torch.Tensor) -> torch.Tensor:
-            found = log_odds(self.task, logits, len(batch.words) // len(batch.indices))
+            found = log_odds(self.task.head, logits, len(batch.words) // len(batch.indices))
             return found.reshape(len(batch.words), -1)  # a candidate is a sequence, with one decision
 
         def judged(inputs: StudentBatch) -> tuple[torch.Tensor, torch.Tensor]:
             logits = self.student(inputs).logits
-            loss = task_loss(self.task, logits, batch.targets_BK, self.optim.label_smoothing)
+            loss = task_loss(self.task.head, logits, batch.targets_BK, self.optim.label_smoothing)
             return loss, odds(logits)
 
         return adversarial_loss(self.optim.adversarial, judged, batch.inputs, odds(clean.logits), self.student.width)
 
 
-def _matched(task: str, targets_BK: torch.Tensor) -> torch.Tensor | None:
-    matched = matched_class(task)
+def _matched(matched: int | None, targets_BK: torch.Tensor) -> torch.Tensor | None:
     return None if matched is None else targets_BK.argmax(dim=-1) == matched
 
 
-def distilled_outputs(task: str, states: StudentStates, batch: Batch, *, num_words: int) -> StudentOutputs:
+def distilled_outputs(head: Head, states: StudentStates, batch: Batch, *, num_words: int) -> StudentOutputs:
     """The states that are distilled: those of the right candidate's sequence."""
     num_candidates = len(batch.words) // len(batch.indices)
     text_BLS, regions_BRS, words_BL = states.text_BLS, states.regions_BRS, batch.words
@@ -98,7 +98,7 @@ def distilled_outputs(task: str, states: StudentStates, batch: Batch, *, num_wor
         cls=text_BLS[:, 0],
         image=regions_BRS[:, 0],
         words=word_states(text_BLS, words_BL, num_words),
-        logits=log_odds(task, states.logits, num_candidates),
+        logits=log_odds(head, states.logits, num_candidates),
         truth=batch.targets_BK,
     )
 

@@ -29,7 +29,7 @@ from ablative.trainables.data.boxes import read_metadata
 from ablative.trainables.data.findings import NUM_NAMED
 from ablative.trainables.data.findings import Findings
 from ablative.trainables.data.inspection import Inspection
-from ablative.trainables.data.layout import layout_of
+from ablative.trainables.data.layout import image_folder_of
 from ablative.trainables.data.manifest import digest_of
 from ablative.trainables.data.pictures import Pictures
 from ablative.trainables.errors import MissingData
@@ -98,7 +98,7 @@ def convert_regions(
     if missing:
         raise MissingData(f"region features: {', '.join(missing)} is not there")
     task, folder = found[0].task, found[0].folder
-    image_folder = folder / layout_of(task, folder).image_folder
+    image_folder = image_folder_of(task, folder)
     images = list(dict.fromkeys(image for inspection in found for image in inspection.num_boxes))
     target = image_folder / FOLDER
     target.mkdir(parents=True, exist_ok=True)
@@ -109,8 +109,8 @@ def convert_regions(
         conversion = _Conversion(
             target=target,
             pictures=Pictures(image_folder),
-            finder=ImageFinder(images, read_names(names), by_number=task != "vcr"),
-            objects=task == "vcr",
+            finder=ImageFinder(images, read_names(names), by_number=task.numbered_images),
+            objects=task.refers_to_boxes,
             report=RegionReport(num_images=len(images)),
         )
         stamps = {str(source.absolute()): _stamp(source) for source in sources}

@@ -268,7 +268,7 @@ def _all_converted(split: TaskSplit, regions: RegionFeatures) -> None:
     missing = sorted({example.image for example in split.examples} - regions.keys.keys())
     if missing:
         raise MissingData(
-            f"{split.task} {split.split}: {len(missing)} images have no region features in "
+            f"{split.task.name} {split.split}: {len(missing)} images have no region features in "
             f"{Path(split.image_folder) / FOLDER}, such as {missing[0]}. Convert the features that have them "
             "(ablate data prepare --regions), or remove that folder to use the bundled trunk."
         )

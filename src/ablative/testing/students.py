@@ -24,6 +24,7 @@ from ablative.trainables.parts.catalogue import bundled
 from ablative.trainables.parts.extended import trial_config
 from ablative.trainables.parts.origin import Origin
 from ablative.trainables.parts.student import Student
+from ablative.trainables.parts.task import Head
 from ablative.trainables.students.single_stream import StudentBatch
 from ablative.trainables.students.student import StudentModule
 from ablative.trainables.students.student import build_student
@@ -31,8 +32,8 @@ from ablative.trainables.students.student import build_student
 REGION_WIDTH = 1280
 TOKENS, REGIONS = (6, 4, 3, 5), (3, 2, 4, 1)
 """Of each sequence of a batch; all four are of one picture size, so that any head fits."""
-HEADS = {"vcr": (0, 2), "snli_ve": (3, 3), "vqa": (5, 5)}
-"""Task -> classes, and the logits that its head gives a sequence."""
+HEADS: dict[Head, tuple[int, int]] = {"candidates": (0, 2), "exclusive": (3, 3), "independent": (5, 5)}
+"""Kind of head -> classes, and the logits that its head gives a sequence."""
 
 
 class StudentContract:
@@ -48,12 +49,12 @@ class StudentContract:
         """A trial's settings `student`."""
         return settings_of(part)
 
-    @pytest.mark.parametrize("task", HEADS)
-    def test_it_gives_logits_and_states_with_the_head_of_every_task(self, settings: Any, task: str) -> None:
+    @pytest.mark.parametrize("head", HEADS)
+    def test_it_gives_logits_and_states_with_every_head(self, settings: Any, head: Head) -> None:
         """Finite, of the shapes that the objective and the head's loss expect."""
-        student = built(settings, task)
+        student = built(settings, head)
         states = student(batch())
-        assert states.logits.shape == (len(TOKENS), HEADS[task][1]), "logits: one row a sequence"
+        assert states.logits.shape == (len(TOKENS), HEADS[head][1]), "logits: one row a sequence"
         assert states.text_BLS.shape == (len(TOKENS), max(TOKENS), student.width), "text_BLS: one state a token"
         assert states.regions_BRS.dim() == 3 and states.regions_BRS.shape[::2] == (len(TOKENS), student.width)
         for name in ("logits", "text_BLS", "regions_BRS"):
@@ -149,10 +150,10 @@ def settings_of(part: Student, **changes: Any) -> Any:
     return student.model_validate({"preset": next(iter(part.presets)), "dropout": 0.0, **changes})
 
 
-def built(settings: Any, task: str = "snli_ve", *, seed: int = 0) -> StudentModule:
+def built(settings: Any, head: Head = "snli_ve", *, seed: int = 0) -> StudentModule:
     """A student in evaluation mode."""
     torch.manual_seed(seed)
-    return build_student(settings, task=task, num_classes=HEADS[task][0], region_width=REGION_WIDTH).eval()
+    return build_student(settings, head=head, num_classes=HEADS[head][0], region_width=REGION_WIDTH).eval()
 
 
 def logits(student: StudentModule, one: StudentBatch) -> torch.Tensor:

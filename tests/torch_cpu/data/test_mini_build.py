@@ -25,6 +25,7 @@ from ablative.trainables.data.load import load_split
 from ablative.trainables.data.splits import splits_of
 from tests.golden.make_mini_smoke import GOLDEN
 from tests.golden.make_mini_smoke import text_digests
+from tests.helpers.tasks import TASKS
 
 pytestmark = pytest.mark.slow
 
@@ -64,8 +65,8 @@ def test_every_split_loads_with_pictures_and_boxes(cache: Path, task: str) -> No
     from PIL import Image
 
     seen: set[str] = set()
-    for name in splits_of(task, "mini_smoke"):
-        split = load_split(task, "mini_smoke", name, cache)
+    for name in splits_of(TASKS[task], "mini_smoke"):
+        split = load_split(TASKS[task], "mini_smoke", name, cache)
         assert len(split.examples) >= 15
         images = {example.image for example in split.examples}
         assert images == set(split.boxes)
@@ -84,13 +85,15 @@ def test_no_training_text_names_a_held_out_concept_and_test_slices_do(cache: Pat
     words = {word for concept in concepts() if concept.held_out for word in (concept.noun, concept.plural)}
 
     def texts(name: str) -> str:
-        split = load_split(task, "mini_smoke", name, cache)
+        split = load_split(TASKS[task], "mini_smoke", name, cache)
         pairs = [(c.query, c.response) for example in split.examples for c in example.candidates]
         return " ".join([*split.classes, *(text.text for pair in pairs for text in pair if text)])
 
-    for name in splits_of(task, "mini_smoke"):
+    for name in splits_of(TASKS[task], "mini_smoke"):
         assert bool(words & set(texts(name).replace(".", " ").replace("?", " ").split())) == (name == "test")
-    slices = {name for example in load_split(task, "mini_smoke", "test", cache).examples for name in example.slices}
+    slices = {
+        name for example in load_split(TASKS[task], "mini_smoke", "test", cache).examples for name in example.slices
+    }
     assert slices == {"seen", "heldout_known", "heldout_unknown"}
 
 

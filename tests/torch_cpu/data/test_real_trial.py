@@ -24,6 +24,7 @@ from ablative.trainables.job import TrialOutcome
 from ablative.trainables.prepare import prepare
 from ablative.trainables.trial import run_trial
 from ablative.trainables.vision.conversion import convert_regions
+from tests.helpers.tasks import TASKS
 from tests.unit.trainables.real_layouts import make_vcr
 
 WIDTH = 24
@@ -43,7 +44,7 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> TrialOutcome:
     for stem in [f"{i}@0" for i in range(120)] + ["a@0"]:
         boxes = np.array([[0, 0, 0.5, 0.5], [0.1, 0.1, 0.9, 0.9], [0.5, 0, 1, 1]], np.float32)
         np.savez(folder / "features" / f"{stem}.npz", features=rng.normal(size=(3, WIDTH)), norm_bb=boxes)
-    found = prepare_examples("vcr", str(folder), cache, quiet)
+    found = prepare_examples(TASKS["vcr"], str(folder), cache, quiet)
     convert_regions(found, [folder / "features"], quiet)
     config = TrialConfig(
         task=TaskConfig(name="vcr", data=str(folder), data_fraction=0.5),
@@ -51,7 +52,7 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> TrialOutcome:
         optim=OptimConfig(batch_size=4, epochs=1, min_steps=2, max_steps=2, evaluations=1),
     )
     prepare([config], cache, quiet)
-    assert set(EVALUATE) <= set(splits_of("vcr", str(folder)))
+    assert set(EVALUATE) <= set(splits_of(TASKS["vcr"], str(folder)))
     job = TrialJob(
         trial_id="real", config=config, seed=1, evaluate=EVALUATE, cache=str(cache), threads=1, keep_predictions=True
     )
@@ -82,7 +83,7 @@ def test_data_without_an_example_to_train_on_is_refused_before_any_trial(tmp_pat
 
 def test_what_it_predicts_on_the_blind_split_is_a_submission(outcome: TrialOutcome) -> None:
     said = {p.example_id: p for p in outcome.predictions if p.split == "blind_test"}
-    (row,) = csv.DictReader(io.StringIO(submission("vcr", {name: p.prediction for name, p in said.items()})))
+    (row,) = csv.DictReader(io.StringIO(submission(TASKS["vcr"], {name: p.prediction for name, p in said.items()})))
 
     assert len(said) == 5 and all(math.isnan(p.score) for p in said.values())
     assert row["annot_id"] == "test-0"

@@ -13,6 +13,7 @@ from ablative.trainables.students.heads import probabilities
 from ablative.trainables.students.heads import starting_logit
 from ablative.trainables.students.heads import task_loss
 from ablative.trainables.students.heads import task_losses
+from tests.helpers.tasks import TASKS
 
 
 def test_soft_targets_cost_the_sum_over_classes_of_binary_cross_entropy() -> None:
@@ -23,16 +24,16 @@ def test_soft_targets_cost_the_sum_over_classes_of_binary_cross_entropy() -> Non
         return -target * math.log(p) - (1 - target) * math.log(1 - p)
 
     expected = sum(cost(x, y) for x, y in zip(logits[0].tolist(), targets[0].tolist(), strict=True))
-    torch.testing.assert_close(task_loss("vqa", logits, targets), torch.tensor(expected))
+    torch.testing.assert_close(task_loss("independent", logits, targets), torch.tensor(expected))
 
 
 @pytest.mark.parametrize("num_classes", [3, 40])
 def test_classes_scored_by_themselves_start_at_one_in_k(num_classes: int) -> None:
     torch.manual_seed(0)
-    head = ClassifierHead(8, num_classes, starting_logit("vqa", num_classes))
+    head = ClassifierHead(8, num_classes, starting_logit("independent", num_classes))
 
     assert head(torch.zeros(1, 8)).sigmoid().mean().item() == pytest.approx(1 / num_classes, rel=0.3)
-    assert starting_logit("vcr", 2) == 0.0
+    assert starting_logit("candidates", 2) == 0.0
 
 
 def test_vcr_asks_match_or_not_of_each_candidate() -> None:
@@ -43,7 +44,7 @@ def test_vcr_asks_match_or_not_of_each_candidate() -> None:
         math.log(math.exp(row[k]) / sum(map(math.exp, row)))
         for row, k in zip(logits.tolist(), (1, 0, 0, 0), strict=True)
     )
-    torch.testing.assert_close(task_loss("vcr", logits, targets), torch.tensor(expected / 4))
+    torch.testing.assert_close(task_loss("candidates", logits, targets), torch.tensor(expected / 4))
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
@@ -55,22 +56,24 @@ def test_losses_of_the_examples_have_the_mean_of_the_batch(task: str, smoothing:
 
     losses = task_losses(task, logits, targets, smoothing)
     assert losses.shape == (3,)
-    torch.testing.assert_close(losses.mean(), task_loss(task, logits, targets, smoothing))
-    alone = [task_loss(task, part, y[None], smoothing) for part, y in zip(logits.chunk(3), targets, strict=True)]
+    torch.testing.assert_close(losses.mean(), task_loss(TASKS[task].head, logits, targets, smoothing))
+    alone = [
+        task_loss(TASKS[task].head, part, y[None], smoothing) for part, y in zip(logits.chunk(3), targets, strict=True)
+    ]
     torch.testing.assert_close(losses, torch.stack(alone))
 
 
 def test_log_odds_are_the_logits_or_how_much_more_each_candidate_matches_than_not() -> None:
     logits = torch.tensor([[0.1, 0.9], [0.4, 0.2], [1.0, -1.0], [0.0, 0.0]])
-    assert torch.equal(log_odds("vqa", logits, 1), logits)
-    found = log_odds("vcr", logits, 4)
+    assert torch.equal(log_odds("independent", logits, 1), logits)
+    found = log_odds("candidates", logits, 4)
     torch.testing.assert_close(found.sigmoid()[0], logits.softmax(-1)[:, 1])
 
 
 def test_vcr_ranks_candidates_by_the_match_logit() -> None:
     logits = torch.tensor([[0.0, 2.0], [0.0, 3.0], [5.0, 3.0], [0.0, -1.0]])
 
-    ranked = probabilities("vcr", logits, 4)
+    ranked = probabilities("candidates", logits, 4)
     assert ranked.shape == (1, 4)
     assert int(ranked.argmax()) == 1
     torch.testing.assert_close(ranked.sum(), torch.tensor(1.0))

@@ -45,7 +45,7 @@ def config(vocabulary: str, init: Path | str = "scratch") -> StudentConfig:
 
 def loaded(path: Path, vocabulary: str) -> tuple[StudentModule, LoadReport]:
     torch.manual_seed(0)
-    student = empty_student(config(vocabulary), task="vqa", num_classes=3, region_width=REGION_WIDTH)
+    student = empty_student(config(vocabulary), head="independent", num_classes=3, region_width=REGION_WIDTH)
     return student.eval(), load_student(student, path, "uniter_base")
 
 
@@ -193,7 +193,7 @@ def test_another_vocabulary_is_refused_with_the_remedy(tmp_path: Path, vocabular
     path = saved(uniter_tensors(words=WORDS + 1), tmp_path / "uniter-base.pt")
 
     with pytest.raises(CheckpointError, match=r"121 words, the student's 120.*vocab\.txt.*student\.vocabulary"):
-        build_student(config(vocabulary, path), task="vqa", num_classes=3, region_width=REGION_WIDTH)
+        build_student(config(vocabulary, path), head="independent", num_classes=3, region_width=REGION_WIDTH)
 
 
 def test_a_checkpoint_with_fewer_layers_is_refused(tmp_path: Path, vocabulary: str) -> None:
@@ -201,7 +201,7 @@ def test_a_checkpoint_with_fewer_layers_is_refused(tmp_path: Path, vocabulary: s
     path = saved(tensors, tmp_path / "pytorch_model.bin")
 
     with pytest.raises(CheckpointError, match=r"encoder\.blocks\.1.*of the preset's size"):
-        build_student(config(vocabulary, path), task="vqa", num_classes=3, region_width=REGION_WIDTH)
+        build_student(config(vocabulary, path), head="independent", num_classes=3, region_width=REGION_WIDTH)
 
 
 def test_presets_with_frozen_words_take_no_published_checkpoint(tmp_path: Path) -> None:

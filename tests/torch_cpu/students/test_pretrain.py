@@ -112,7 +112,7 @@ def test_what_pretraining_writes_is_what_a_student_starts_from(
     encoder, final = pretrain(*material, steps=2, batch_size=6, lr=1e-3, seed=0)
     save_encoder(encoder, tmp_path / "encoder.safetensors", {})
     config = StudentConfig(init=str(tmp_path / "encoder.safetensors"))
-    student = build_student(config, task="snli_ve", num_classes=3, region_width=REGION_WIDTH)
+    student = build_student(config, head="exclusive", num_classes=3, region_width=REGION_WIDTH)
 
     assert set(final) == {"loss", "off_place", "words", "regions", "matching"}
     for name, value in student.encoder.state_dict().items():

@@ -116,7 +116,7 @@ def test_a_preset_without_a_shipped_checkpoint_says_what_to_do() -> None:
     config = StudentConfig(preset="uniter_small", init="pretrained")
 
     with pytest.raises(MissingData, match=r"student\.init: no weights of 'uniter_small'.*or scratch"):
-        build_student(config, task="vqa", num_classes=3, region_width=REGION_WIDTH)
+        build_student(config, head="independent", num_classes=3, region_width=REGION_WIDTH)
 
 
 def test_the_base_preset_has_uniters_size() -> None:

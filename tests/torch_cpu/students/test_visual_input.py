@@ -39,7 +39,7 @@ BOXES = np.array([[0.0, 0.0, 1.0, 1.0], [0.1, 0.2, 0.55, 0.9], [0.5, 0.5, 0.52, 
 def student(**fields: object) -> StudentModule:
     torch.manual_seed(0)
     config = StudentConfig.model_validate({"dropout": 0.0, **fields})
-    return build_student(config, task="snli_ve", num_classes=3, region_width=REGION_WIDTH).eval()
+    return build_student(config, head="exclusive", num_classes=3, region_width=REGION_WIDTH).eval()
 
 
 def batch(pictures: int = 2, copies: int = 1, seed: int = 0) -> StudentBatch:

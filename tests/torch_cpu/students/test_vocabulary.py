@@ -61,4 +61,4 @@ def test_frozen_words_take_no_other_vocabulary(tmp_path: Path) -> None:
     config = StudentConfig(preset="uniter_tiny", vocabulary=vocabulary_file(tmp_path / "vocab.txt", ["cat"]))
 
     with pytest.raises(VocabularyError, match=r"uniter_tiny reads MiniLM's frozen words.*leave it out"):
-        empty_student(config, task="vqa", num_classes=3, region_width=1280)
+        empty_student(config, head="independent", num_classes=3, region_width=1280)

@@ -12,8 +12,8 @@ from ablative.trainables.data.examples import Candidate
 from ablative.trainables.data.examples import Example
 from ablative.trainables.data.examples import TaskSplit
 from ablative.trainables.data.examples import Text
-from ablative.trainables.data.pairs import matched_pairs
 from ablative.trainables.teachers.adaptation import adapted_heads
+from tests.helpers.tasks import TASKS
 
 WIDTH = 16
 CONFIG = AdaptationConfig(of="teacher")
@@ -52,7 +52,7 @@ def statement(number: int, target: int, image: int | None = None) -> Example:
 
 def split_of(examples: list[Example], task: str = "snli_ve") -> TaskSplit:
     classes = ("contradiction", "neutral", "entailment") if task == "snli_ve" else ()
-    return TaskSplit(task=task, split="train", examples=examples, image_folder="", boxes={}, classes=classes)
+    return TaskSplit(task=TASKS[task], split="train", examples=examples, image_folder="", boxes={}, classes=classes)
 
 
 def found(teacher: TurnedTeacher, numbers: range, heads) -> float:
@@ -89,13 +89,13 @@ def test_too_few_matched_pairs_leave_the_teacher_as_it_is(examples):
 
 def test_pairs_of_snli_ve_are_entailed_and_contradictions_of_the_picture_are_wrong():
     split = split_of([statement(0, 2, image=5), statement(1, 0, image=5), statement(2, 1, image=5), statement(3, 0)])
-    [pair] = matched_pairs(split)
+    [pair] = split.task.pairs(split)
     assert (pair.image, pair.text, pair.wrong) == ("picture 5", "statement 0", ("statement 1",))
 
 
 def test_the_pair_of_a_vcr_question_is_its_right_candidate_and_the_others_are_wrong():
     answers = tuple(Candidate(query=Text(text="why"), response=Text(text=f"answer {i}")) for i in range(4))
     question = Example(id="q", image="picture 1", candidates=answers, targets=((2, 1.0),), stratum="qa", group="q")
-    [pair] = matched_pairs(split_of([question], task="vcr"))
+    [pair] = TASKS["vcr"].pairs(split_of([question], task="vcr"))
     assert pair.text == "why answer 2"
     assert pair.wrong == ("why answer 0", "why answer 1", "why answer 3")

@@ -15,6 +15,7 @@ from ablative.trainables.data.examples import Text
 from ablative.trainables.teachers.confidence import teacher_confidence
 from ablative.trainables.teachers.feature_cache import TeacherFeatures
 from ablative.trainables.teachers.feature_table import FeatureTable
+from tests.helpers.tasks import TASKS
 
 WIDTH, IMAGES, EACH = 32, 30, 4
 CLASSES = {"snli_ve": ("entailment", "neutral", "contradiction"), "vqa": ("yes", "no", "red", "blue"), "vcr": ()}
@@ -41,7 +42,7 @@ def make_split(task: str, rng: np.random.Generator) -> TaskSplit:
             )
             examples.append(row)
     return TaskSplit(
-        task=task, split="train", examples=tuple(examples), image_folder="", boxes={}, classes=CLASSES[task]
+        task=TASKS[task], split="train", examples=tuple(examples), image_folder="", boxes={}, classes=CLASSES[task]
     )
 
 

@@ -13,12 +13,13 @@ from ablative.trainables.data.examples import Candidate
 from ablative.trainables.data.examples import Example
 from ablative.trainables.data.examples import TaskSplit
 from ablative.trainables.data.examples import Text
-from ablative.trainables.data.snli_ve import CLASSES
+from ablative.trainables.tasks.snli_ve_files.reader import CLASSES
 from ablative.trainables.teachers.confidence import teacher_confidence
 from ablative.trainables.teachers.confidence_store import stored_confidence
 from ablative.trainables.teachers.feature_cache import TeacherFeatures
 from ablative.trainables.teachers.feature_cache import TeacherHeads
 from ablative.trainables.teachers.feature_table import FeatureTable
+from tests.helpers.tasks import TASKS
 
 WIDTH = 8
 NAMES = [f"{number}.png" for number in range(20)]
@@ -38,7 +39,9 @@ def example(number: int) -> Example:
 @pytest.fixture
 def split() -> TaskSplit:
     examples = tuple(example(number) for number in range(len(NAMES)))
-    return TaskSplit(task="snli_ve", split="train", examples=examples, image_folder="", boxes={}, classes=CLASSES)
+    return TaskSplit(
+        task=TASKS["snli_ve"], split="train", examples=examples, image_folder="", boxes={}, classes=CLASSES
+    )
 
 
 @pytest.fixture

@@ -36,6 +36,7 @@ from tests.helpers.small_teachers import pictured_snli_ve
 from tests.helpers.small_teachers import small_teacher
 from tests.helpers.sources import IMPORT_PATH
 from tests.helpers.sources import ROOT
+from tests.helpers.tasks import TASKS
 
 TOLERANCE = {"float16": 1e-3, "float32": 1e-5}
 """Greatest difference of a component of a unit vector (docs/teacher.md)."""
@@ -85,7 +86,7 @@ def test_cached_features_are_the_live_teachers_to_the_stated_tolerance(model, da
     teacher_config = model.model_copy(update={"precision": precision})
     config = trial(teacher_config, data)
     prepare([config], cache, quiet, patches=True)
-    split = load_split("snli_ve", str(data), "train", cache)
+    split = load_split(TASKS["snli_ve"], str(data), "train", cache)
     features, teacher = open_features(teacher_config, cache, split), load_teacher(teacher_config, cache)
     texts = [teacher_text(example.candidates[0]) for example in split.examples]
     images = sorted({example.image for example in split.examples})
@@ -146,7 +147,7 @@ def test_a_block_computed_twice_is_one_shard(model, data, cache):
 def test_features_of_another_teacher_in_this_ones_folder_are_refused(model, data, cache):
     for block in feature_blocks([trial(model, data)], cache):
         compute_block(block, cache)
-    split = load_split("snli_ve", str(data), "train", cache)
+    split = load_split(TASKS["snli_ve"], str(data), "train", cache)
     assert len(open_features(model, cache, split).texts) == 12
     facts = features_folder(model, cache) / "teacher.json"
     facts.write_text(json.dumps(json.loads(facts.read_text()) | {"digest": "f" * 64}))
@@ -156,7 +157,7 @@ def test_features_of_another_teacher_in_this_ones_folder_are_refused(model, data
 
 def test_a_teacher_without_features_is_named_with_the_command_that_makes_them(model, data, cache):
     with pytest.raises(TeacherError, match=r"no features of local-dir:.*`ablate teacher cache STUDY` computes them"):
-        open_features(model, cache, load_split("snli_ve", str(data), "train", cache))
+        open_features(model, cache, load_split(TASKS["snli_ve"], str(data), "train", cache))
 
 
 def test_weights_that_change_in_their_folder_make_another_teacher(tmp_path):
@@ -172,7 +173,7 @@ def test_weights_that_change_in_their_folder_make_another_teacher(tmp_path):
 def test_the_blank_picture_has_its_own_patches(model, data, cache):
     control = model.model_copy(update={"control": "blank_image"})
     prepare([trial(control, data)], cache, quiet, patches=True)
-    split = load_split("snli_ve", str(data), "train", cache)
+    split = load_split(TASKS["snli_ve"], str(data), "train", cache)
     features = open_features(control, cache, split)
     one, other = features.patches([split.examples[0].image, split.examples[1].image])
     np.testing.assert_array_equal(one, other)
@@ -182,7 +183,7 @@ def test_the_blank_picture_has_its_own_patches(model, data, cache):
 def test_an_empty_text_does_not_lower_the_precision_of_the_others(model, data, cache):
     precise = model.model_copy(update={"precision": "float32"})
     prepare([trial(precise, data)], cache, quiet)
-    features = open_features(precise, cache, load_split("snli_ve", str(data), "train", cache))
+    features = open_features(precise, cache, load_split(TASKS["snli_ve"], str(data), "train", cache))
     assert [rows.dtype for rows in features.words(["...", "man"], "isolated")] == [np.float32, np.float32]
     assert words_of("...") == [] and replace(features, blank=True).blank
 
@@ -217,7 +218,7 @@ def test_killed_in_the_middle_it_goes_on_and_ends_as_if_it_had_not_been(model, d
     prepare([config], cache, quiet)
     assert feature_blocks([config], cache) == []
     assert done < {path.name for path in shards.glob("shard-*")}
-    split = load_split("snli_ve", str(data), "train", cache)
+    split = load_split(TASKS["snli_ve"], str(data), "train", cache)
     texts = [teacher_text(example.candidates[0]) for example in split.examples]
     live = load_teacher(model, cache).encode_texts(texts).numpy()
     np.testing.assert_allclose(open_features(model, cache, split).text(texts), live, atol=TOLERANCE["float16"])

@@ -15,6 +15,7 @@ from ablative.trainables.teachers.dual_encoder import DualEncoder
 from ablative.trainables.teachers.mini_dual_encoder import load_mini_dual_encoder
 from ablative.trainables.teachers.mini_dual_encoder import untrained_mini_dual_encoder
 from ablative.trainables.teachers.recipe import RECIPE
+from tests.helpers.tasks import TASKS
 
 SMALL = RECIPE.model_copy(update={"every": 48, "composed": 16, "batch_size": 16, "epochs": 30, "held_out_share": 0.4})
 
@@ -96,7 +97,7 @@ def test_pooled_region_features_give_the_embedding_of_the_image(teacher, tmp_pat
     query = Candidate(query=Text(text="x"))
     example = Example(id="a", image="a.png", candidates=(query,), targets=((0, 1.0),), stratum="a", group="a")
     split = TaskSplit(
-        task="snli_ve", split="val", examples=(example,), image_folder=str(tmp_path), boxes={}, classes=("a",)
+        task=TASKS["snli_ve"], split="val", examples=(example,), image_folder=str(tmp_path), boxes={}, classes=("a",)
     )
     build_regions(split, tmp_path, lambda *_: None)
     features, _, _ = open_regions(tmp_path, str(tmp_path)).read(["a.png"])

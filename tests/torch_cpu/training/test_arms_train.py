@@ -26,6 +26,7 @@ from ablative.trainables.teachers.words import passage
 from ablative.trainables.teachers.words import without_each_word
 from ablative.trainables.teachers.words import words_of
 from ablative.trainables.trial import run_trial
+from tests.helpers.tasks import TASKS
 from tests.torch_cpu.training.conftest import CLIP_TD
 from tests.torch_cpu.training.conftest import smoke
 from tests.torch_cpu.training.test_resume import CutAfter
@@ -33,16 +34,16 @@ from tests.torch_cpu.training.test_resume import told
 
 pytestmark = pytest.mark.slow
 
+LEARNED = ("snli_ve", "vqa", "vcr")
 TWO_STEPS = {"batch_size": 4, "min_steps": 1, "max_steps": 2, "evaluations": 1}
 EVERY_TERM = {"terms": dict.fromkeys(TermWeights.model_fields, 1.0), "weighting": {"task": "kdar"}}
-TASKS = ("snli_ve", "vqa", "vcr")
 LEFT_OUT = {**CLIP_TD, "selection": {"score": "leave_one_out"}}
 
 
 @pytest.fixture(scope="module")
 def whole_cache(cache: Path) -> Path:
     """The shared cache, with sentences that lack a word too."""
-    prepare([smoke(task, distillation=LEFT_OUT) for task in TASKS], cache, lambda what, done, total: None)
+    prepare([smoke(task, distillation=LEFT_OUT) for task in LEARNED], cache, lambda what, done, total: None)
     return cache
 
 
@@ -67,7 +68,7 @@ def test_an_arm_by_name_trains_with_exactly_its_terms(name: str, whole_cache: Pa
     assert all(value != 0 for value in parts.values())
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", LEARNED)
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_every_term_trains_on_every_task(task: str, precision: str, whole_cache: Path) -> None:
     optim = {**TWO_STEPS, "precision": precision}
@@ -91,7 +92,7 @@ def test_shuffled_targets_carry_their_relevance_and_probabilities_with_them(whol
 
 def test_the_change_without_a_word_is_that_of_the_teacher_at_work(whole_cache: Path) -> None:
     config = smoke("vcr", distillation=LEFT_OUT)
-    split = load_split("vcr", config.task.data, "train", whole_cache)
+    split = load_split(TASKS["vcr"], config.task.data, "train", whole_cache)
     features = open_features(config.teacher, whole_cache, split)
     teacher = load_teacher(config.teacher, whole_cache, lambda what, done, total: None)
     candidates = [distilled_candidate(example) for example in split.examples[:3]]

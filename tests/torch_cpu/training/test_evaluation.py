@@ -17,13 +17,14 @@ from ablative.trainables.students.student import build_student
 from ablative.trainables.training.evaluation import predict
 from ablative.trainables.training.inputs import SplitInputs
 from ablative.trainables.vision.regions import open_regions
+from tests.helpers.tasks import TASKS
 
 pytestmark = pytest.mark.slow
 CPU = torch.device("cpu")
 
 
 def parts(task: str, cache: Path, shown: str = "both") -> tuple[SplitInputs, StudentModule]:
-    split = load_split(task, "mini_smoke", "val", cache)
+    split = load_split(TASKS[task], "mini_smoke", "val", cache)
     inputs = SplitInputs(split, open_regions(cache, split.image_folder), max_tokens=64, shown=shown)
     torch.manual_seed(3)
     student = build_student(StudentConfig(), task=task, num_classes=len(split.classes), region_width=1280)

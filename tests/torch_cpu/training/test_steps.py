@@ -30,6 +30,7 @@ from ablative.trainables.training.optimizer import optimizer_of
 from ablative.trainables.training.step import TrainingStep
 from ablative.trainables.trial import run_trial
 from ablative.trainables.vision.regions import open_regions
+from tests.helpers.tasks import TASKS
 from tests.torch_cpu.training.conftest import CLIP_TD
 from tests.torch_cpu.training.conftest import smoke
 
@@ -39,7 +40,7 @@ VILLA = {"steps": 3, "text_rate": 0.5, "image_rate": 0.5, "kl_weight": 1.5}
 def made(task: str, cache: Path, optim: OptimConfig | None = None, count: int = 4) -> tuple[TrainingStep, Batch]:
     """A student without dropout with a plain objective, and its first batch of `mini_smoke`."""
     config = TrialConfig.model_validate({"student": {"dropout": 0.0}})
-    split = load_split(task, "mini_smoke", "train", cache)
+    split = load_split(TASKS[task], "mini_smoke", "train", cache)
     inputs = SplitInputs(
         split,
         open_regions(cache, split.image_folder),
@@ -51,7 +52,9 @@ def made(task: str, cache: Path, optim: OptimConfig | None = None, count: int = 
         config.student, task=task, num_classes=len(split.classes), region_width=inputs.regions.width
     )
     objective = Objective(config.distillation, student.width, 1, num_examples=len(inputs), seed=0)
-    return TrainingStep(task, student, objective, optim=optim).train(), inputs.batch(torch.arange(count).numpy())
+    return TrainingStep(TASKS[task], student, objective, optim=optim).train(), inputs.batch(
+        torch.arange(count).numpy()
+    )
 
 
 def halves(batch: Batch) -> list[Batch]:
@@ -135,7 +138,7 @@ def test_the_adversarial_loss_is_its_formula_in_value_and_gradient(task: str, mo
     total.backward()
 
     expected = plain_adversarial(bare, batch, config, modality)
-    clean = task_loss(task, bare.student(batch.inputs).logits, batch.targets_BK)
+    clean = task_loss(TASKS[task].head, bare.student(batch.inputs).logits, batch.targets_BK)
     (clean + expected).backward()
 
     assert parts["adversarial"].item() == pytest.approx(expected.item(), rel=1e-4)
@@ -169,7 +172,9 @@ def plain_adversarial(module: TrainingStep, batch: Batch, config: AdversarialCon
         both = (p * (p / q).log() + (1 - p) * ((1 - p) / (1 - q)).log()) + (
             q * (q / p).log() + (1 - q) * ((1 - q) / (1 - p)).log()
         )
-        summands.append(task_loss(task, logits, batch.targets_BK) + config.kl_weight * both.sum(dim=1).mean())
+        summands.append(
+            task_loss(TASKS[task].head, logits, batch.targets_BK) + config.kl_weight * both.sum(dim=1).mean()
+        )
         (gradient,) = torch.autograd.grad(summands[-1], nudge, retain_graph=True)
         moves = [rate * row / row.norm() for rate, row in zip([0.5] * len(gradient), gradient, strict=True)]
         nudge = nudge + torch.stack(moves)

@@ -21,6 +21,7 @@ from ablative.trainables.teachers.feature_cache import open_features
 from ablative.trainables.teachers.words import words_of
 from ablative.trainables.training import targets
 from ablative.trainables.training.targets import TargetTable
+from tests.helpers.tasks import TASKS
 from tests.torch_cpu.training.conftest import CLIP_TD
 from tests.torch_cpu.training.conftest import smoke
 
@@ -32,7 +33,7 @@ CONFIG = smoke("vcr", distillation=CLIP_TD)
 @pytest.fixture(scope="module")
 def split(cache: Path) -> TaskSplit:
     """The training split of VCR."""
-    return load_split("vcr", "mini_smoke", "train", cache)
+    return load_split(TASKS["vcr"], "mini_smoke", "train", cache)
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,11 @@ from ablative.search_spaces.configuration import flatten
 from ablative.search_spaces.configuration import replaced
 from ablative.trainables.config import CONTROLS
 from ablative.trainables.config import TrialConfig
-from ablative.trainables.data.metrics import METRICS
+from ablative.trainables.data.metrics import metric_names
 from ablative.trainables.job import Alone
 from ablative.trainables.job import TrialJob
 from ablative.trainables.job import TrialOutcome
+from ablative.trainables.parts.catalogue import bundled
 from ablative.trainables.trial import run_trial
 from tests.torch_cpu.training.conftest import CLIP_TD
 from tests.torch_cpu.training.conftest import DIVERGING
@@ -46,7 +47,7 @@ def test_every_task_trains_with_distillation_and_is_evaluated(task: str, cache: 
     assert outcome.status == "completed", outcome.error
     assert {"val/accuracy", "test/accuracy", "test_style/accuracy"} <= outcome.metrics.keys()
     assert all(0 <= value <= 1 for name, value in outcome.metrics.items() if "accuracy" in name)
-    assert {name.split("/")[1] for name in outcome.metrics if "accuracy" in name} <= set(METRICS)
+    assert {name.split("/")[1] for name in outcome.metrics if "accuracy" in name} <= set(metric_names(bundled()))
     assert [point.split for point in link.points] == ["val", "val"]
     assert {"loss", "task", "image", "text", "tokens"} <= {p.metric for p in outcome.curve if p.split == "train"}
     assert {p.split for p in outcome.predictions} == {"val", "test", "test_style"}

@@ -22,6 +22,7 @@ from ablative.trainables.vision.regions import _open_shards
 from ablative.trainables.vision.regions import build_regions
 from ablative.trainables.vision.regions import open_regions
 from ablative.trainables.vision.regions import regions_folder
+from tests.helpers.tasks import TASKS
 
 
 def quiet(what: str, done: int, total: int) -> None:
@@ -41,7 +42,7 @@ def split_of(folder: Path, boxes: dict[str, tuple[tuple[float, float, float, flo
         for name in boxes
     )
     return TaskSplit(
-        task="snli_ve", split="val", examples=examples, image_folder=str(folder), boxes=boxes, classes=("a",)
+        task=TASKS["snli_ve"], split="val", examples=examples, image_folder=str(folder), boxes=boxes, classes=("a",)
     )
 
 

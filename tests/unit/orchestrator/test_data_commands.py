@@ -15,6 +15,7 @@ from ablative.orchestrator.commands.cli import ablate
 from ablative.trainables.data.load import load_split
 from ablative.trainables.data.stored import StoredExamples
 from ablative.trainables.data.subsets import subset
+from tests.helpers.tasks import TASKS
 from tests.unit.trainables.real_layouts import draw_pictures
 from tests.unit.trainables.real_layouts import make_snli_ve
 from tests.unit.trainables.real_layouts import make_vcr
@@ -146,14 +147,14 @@ def test_prepare_stores_what_training_then_reads(flickr: Path, cache: Path) -> N
     result = run("prepare", flickr, "-q")
 
     assert result.exit_code == 0, result.output
-    assert isinstance(load_split("snli_ve", str(flickr), "train", cache).examples, StoredExamples)
+    assert isinstance(load_split(TASKS["snli_ve"], str(flickr), "train", cache).examples, StoredExamples)
 
 
 def test_subset_writes_the_ids_that_training_uses_one_a_line(tmp_path: Path, cache: Path) -> None:
     folder = make_vcr(tmp_path / "vcr", train=100)
     result = run("subset", folder, "--fraction", 0.1, "--seed", 3, "-o", tmp_path / "ids.txt")
     ids = (tmp_path / "ids.txt").read_text().splitlines()
-    trained = subset(load_split("vcr", str(folder), "train", cache), 0.1, 3)
+    trained = subset(load_split(TASKS["vcr"], str(folder), "train", cache), 0.1, 3)
 
     assert result.exit_code == 0, result.output
     assert ids == list(dict.fromkeys(example.group for example in trained.examples))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from ablative.trainables.data.answers import accuracy_of_count
-from ablative.trainables.data.answers import normalised
-from ablative.trainables.data.answers import official_accuracy
+from ablative.trainables.tasks.vqa_files.answers import accuracy_of_count
+from ablative.trainables.tasks.vqa_files.answers import normalised
+from ablative.trainables.tasks.vqa_files.answers import official_accuracy
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ from ablative.trainables.data.stored import StoredExamples
 from ablative.trainables.data.subsets import subset
 from ablative.trainables.errors import MissingData
 from ablative.trainables.errors import UnreadableData
+from tests.helpers.tasks import TASKS
 from tests.unit.trainables.real_layouts import draw_pictures
 from tests.unit.trainables.real_layouts import make_snli_ve
 from tests.unit.trainables.real_layouts import make_vcr
@@ -44,7 +45,7 @@ def quiet(what: str, done: int, total: int) -> None:
 
 
 def load(task: str, folder: Path, split: str, cache: Path) -> TaskSplit:
-    return load_split(task, str(folder), split, cache)
+    return load_split(TASKS[task], str(folder), split, cache)
 
 
 @pytest.mark.parametrize(("task", "make"), [("vcr", make_vcr), ("snli_ve", make_snli_ve), ("vqa", make_vqa)])
@@ -52,7 +53,7 @@ def test_stored_examples_are_those_of_the_files(tmp_path: Path, task: str, make:
     folder = make(tmp_path / "data")  # type: ignore[operator]
     splits = ("train", "val", "test", *(("test_shortcuts", "blind_test") if task == "vcr" else ()))
     read = {split: load(task, folder, split, tmp_path / "empty") for split in splits}
-    prepare_examples(task, str(folder), tmp_path / "cache", quiet)
+    prepare_examples(TASKS[task], str(folder), tmp_path / "cache", quiet)
 
     for split in splits:
         stored = load(task, folder, split, tmp_path / "cache")
@@ -68,7 +69,7 @@ def test_stored_examples_are_those_of_the_files(tmp_path: Path, task: str, make:
 def test_a_subset_of_stored_examples_is_the_subset_of_the_files(tmp_path: Path) -> None:
     folder = make_vcr(tmp_path / "data", train=100)
     read = load("vcr", folder, "train", tmp_path / "empty")
-    prepare_examples("vcr", str(folder), tmp_path / "cache", quiet)
+    prepare_examples(TASKS["vcr"], str(folder), tmp_path / "cache", quiet)
     stored = load("vcr", folder, "train", tmp_path / "cache")
 
     for fraction in (0.05, 0.5, 1.0):
@@ -77,7 +78,7 @@ def test_a_subset_of_stored_examples_is_the_subset_of_the_files(tmp_path: Path) 
 
 def test_changed_files_are_not_read_from_an_old_copy(tmp_path: Path) -> None:
     folder = make_snli_ve(tmp_path / "data")
-    prepare_examples("snli_ve", str(folder), tmp_path / "cache", quiet)
+    prepare_examples(TASKS["snli_ve"], str(folder), tmp_path / "cache", quiet)
     write_lines(folder / "snli_ve_test.jsonl", [snli_ve_row("new")])
 
     assert [e.id for e in load("snli_ve", folder, "test", tmp_path / "cache").examples] == ["new"]
@@ -94,13 +95,13 @@ def test_a_killed_preparation_goes_on_with_the_files_that_are_whole(
 
     monkeypatch.setattr(convert, "_EVERY", 70)
     with pytest.raises(KeyboardInterrupt):
-        prepare_examples("vcr", str(folder), tmp_path / "cache", killed, splits=["train"])
+        prepare_examples(TASKS["vcr"], str(folder), tmp_path / "cache", killed, splits=["train"])
     (target,) = (tmp_path / "cache" / "examples").glob("*/train")
     first = {path.name: path.stat().st_mtime_ns for path in target.glob("examples-*.arrow")}
     assert len(first) == 3
     assert not isinstance(load("vcr", folder, "train", tmp_path / "cache").examples, StoredExamples)
 
-    (report,) = prepare_examples("vcr", str(folder), tmp_path / "cache", quiet, splits=["train"])
+    (report,) = prepare_examples(TASKS["vcr"], str(folder), tmp_path / "cache", quiet, splits=["train"])
     after = {path.name: path.stat().st_mtime_ns for path in target.glob("examples-*.arrow")}
     assert {name: after[name] for name in first} == first
     assert len(load("vcr", folder, "train", tmp_path / "cache").examples) == report.num_examples
@@ -117,7 +118,7 @@ def test_every_kind_of_problem_is_counted_and_named(tmp_path: Path) -> None:
     Image.new("RGB", (60, 50)).save(tmp_path / "vcr1images/film/a@0.jpg")
     outside = [[1, 2, 61.5, 40, 0.9], [5, 6, 7, 8, 0.8]]
     write_json(tmp_path / "vcr1images/film/b@0.json", {"boxes": outside, "width": 60, "height": 50})
-    (report,) = check("vcr", str(tmp_path), tmp_path / "cache", quiet, splits=["test"])
+    (report,) = check(TASKS["vcr"], str(tmp_path), tmp_path / "cache", quiet, splits=["test"])
 
     assert (report.num_examples, report.num_images, report.num_bad) == (2 * 298, 3, 2)
     assert report.rows[0].reasons[0][0] == 5 and "JSONDecodeError" in report.rows[0].reasons[0][1]
@@ -132,7 +133,7 @@ def test_share_of_bad_rows_that_is_borne_is_the_callers_choice(tmp_path: Path) -
     make_snli_ve(tmp_path)
     draw_pictures(tmp_path / "flickr30k_images", ["123.jpg"])
     write_lines(tmp_path / "snli_ve_test.jsonl", [snli_ve_row(str(i)) for i in range(18)] + [{"pairID": "b"}])
-    found = check("snli_ve", str(tmp_path), tmp_path / "cache", quiet, splits=["test"])
+    found = check(TASKS["snli_ve"], str(tmp_path), tmp_path / "cache", quiet, splits=["test"])
 
     assert found[0].num_bad == 1
     judge(found, 0.06)
@@ -141,8 +142,8 @@ def test_share_of_bad_rows_that_is_borne_is_the_callers_choice(tmp_path: Path) -
     ):
         judge(found, 0.01)
     with pytest.raises(UnreadableData, match=r"1 of 19 rows(.|\n)*At most 0\.01"):
-        prepare_examples("snli_ve", str(tmp_path), tmp_path / "cache", quiet, splits=["test"])
-    prepare_examples("snli_ve", str(tmp_path), tmp_path / "cache", quiet, splits=["test"], most_unreadable=0.06)
+        prepare_examples(TASKS["snli_ve"], str(tmp_path), tmp_path / "cache", quiet, splits=["test"])
+    prepare_examples(TASKS["snli_ve"], str(tmp_path), tmp_path / "cache", quiet, splits=["test"], most_unreadable=0.06)
 
 
 def pack(shard: Path, folder: Path, names: dict[str, str]) -> None:
@@ -164,7 +165,7 @@ def test_pictures_and_boxes_are_read_from_tar_shards(tmp_path: Path) -> None:
     assert Pictures(images).read("film/a@0.jpg") == b"picture"
     assert "film/b@0.jpg" not in Pictures(images)
     assert load("vcr", folder, "test", tmp_path / "other").boxes == loose.boxes
-    (report,) = check("vcr", str(folder), tmp_path / "cache", quiet, splits=["test"], decode=False)
+    (report,) = check(TASKS["vcr"], str(folder), tmp_path / "cache", quiet, splits=["test"], decode=False)
     assert report.findings.counts == {}
 
 
@@ -217,11 +218,12 @@ _PREPARE = """
 import sys, time
 from pathlib import Path
 from ablative.trainables.data import convert
+from ablative.trainables.tasks.vcr import VCR
 convert.PER_FILE, convert._EVERY = 50, 25
 def progress(what, done, total):
     print(done, flush=True)
     time.sleep(float(sys.argv[3]))
-convert.prepare_examples("vcr", sys.argv[1], Path(sys.argv[2]), progress, splits=["train"])
+convert.prepare_examples(VCR, sys.argv[1], Path(sys.argv[2]), progress, splits=["train"])
 """
 
 
@@ -250,7 +252,7 @@ def test_a_row_that_two_splits_cannot_read_is_named_once(tmp_path: Path) -> None
         file.write("no JSON\n")
     told: set[tuple[Path, int]] = set()
 
-    found = check("vcr", str(folder), tmp_path / "cache", quiet, splits=["train", "val"])
+    found = check(TASKS["vcr"], str(folder), tmp_path / "cache", quiet, splits=["train", "val"])
     lines = [line for inspection in found for line in described(inspection, told)]
     assert [inspection.num_bad for inspection in found] == [1, 1]
     assert sum("line 121: JSONDecodeError" in line for line in lines) == 1
@@ -261,7 +263,9 @@ def test_ids_of_slices_and_lists_that_match_no_example_are_told(tmp_path: Path) 
     write_lines(tmp_path / "snli_ve_test.jsonl", [snli_ve_row("a"), snli_ve_row("b", label="-")])
     write_json(tmp_path / "slices" / "test.json", {"colour": ["a", "b"], "count": ["typo"]})
     write_json(tmp_path / "hypothesis_hard_test.json", ["a", "gone"])
-    test, hard = check("snli_ve", str(tmp_path), tmp_path / "cache", quiet, splits=["test", "test_hypothesis_hard"])
+    test, hard = check(
+        TASKS["snli_ve"], str(tmp_path), tmp_path / "cache", quiet, splits=["test", "test_hypothesis_hard"]
+    )
 
     assert test.findings.named[NO_EXAMPLE_OF_ID] == ["b", "typo"]
     assert hard.findings.named[NO_EXAMPLE_OF_ID] == ["gone"]
@@ -270,7 +274,9 @@ def test_ids_of_slices_and_lists_that_match_no_example_are_told(tmp_path: Path) 
 def test_a_compressed_test_of_vcr_does_not_keep_the_other_splits_from_being_checked(tmp_path: Path) -> None:
     make_vcr(tmp_path)
     (tmp_path / "test.jsonl").write_bytes(gzip.compress(b"{}"))
-    found = {inspection.split: inspection for inspection in check("vcr", str(tmp_path), tmp_path / "cache", quiet)}
+    found = {
+        inspection.split: inspection for inspection in check(TASKS["vcr"], str(tmp_path), tmp_path / "cache", quiet)
+    }
 
     assert found["train"].num_examples and BAD_FILE not in found["train"].findings.counts
     assert "compressed by gzip" in found["test"].findings.named[BAD_FILE][0]

@@ -17,6 +17,7 @@ from ablative.trainables.data.convert import prepare_examples
 from ablative.trainables.data.examples import TaskSplit
 from ablative.trainables.data.load import load_split
 from ablative.trainables.errors import UnreadableData
+from tests.helpers.tasks import TASKS
 from tests.unit.trainables.real_layouts import make_snli_ve
 from tests.unit.trainables.real_layouts import make_vcr
 from tests.unit.trainables.real_layouts import make_vqa
@@ -27,7 +28,7 @@ from tests.unit.trainables.real_layouts import write_lines
 
 
 def load(task: str, folder: Path, split: str) -> TaskSplit:
-    return load_split(task, str(folder), split, folder / "cache")
+    return load_split(TASKS[task], str(folder), split, folder / "cache")
 
 
 @pytest.mark.parametrize(
@@ -220,19 +221,19 @@ def test_a_box_that_is_large_or_inverted_is_read(tmp_path: Path, box: str) -> No
 
 def test_damaged_stored_examples_are_named_with_the_remedy(tmp_path: Path) -> None:
     folder = make_snli_ve(tmp_path / "data")
-    prepare_examples("snli_ve", str(folder), tmp_path / "cache", lambda *_: None)
+    prepare_examples(TASKS["snli_ve"], str(folder), tmp_path / "cache", lambda *_: None)
     (stored,) = (tmp_path / "cache/examples").glob("*/test/examples-0000.arrow")
     stored.write_bytes(stored.read_bytes()[:100])
 
     with pytest.raises(UnreadableData, match=r"test: Arrow.*; remove this folder and prepare"):
-        load_split("snli_ve", str(folder), "test", tmp_path / "cache")
+        load_split(TASKS["snli_ve"], str(folder), "test", tmp_path / "cache")
 
 
 def test_a_file_of_nothing_but_bad_rows_stays_small_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "MOST_KEPT", 3)
     make_snli_ve(tmp_path)
     (tmp_path / "snli_ve_test.jsonl").write_text("nothing\n" * 50)
-    (found,) = check("snli_ve", str(tmp_path), tmp_path / "cache", lambda *_: None, splits=["test"])
+    (found,) = check(TASKS["snli_ve"], str(tmp_path), tmp_path / "cache", lambda *_: None, splits=["test"])
 
     assert (found.num_bad, len(found.rows[0].reasons)) == (50, 3)
     with pytest.raises(UnreadableData, match="50 of 50 rows"):

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ablative.trainables.data.easy_vqa import package_data
-from ablative.trainables.data.easy_vqa import write_easy_vqa
 from ablative.trainables.data.load import load_split
 from ablative.trainables.data.metrics import score
+from ablative.trainables.tasks.vqa_files.easy_vqa import package_data
+from ablative.trainables.tasks.vqa_files.easy_vqa import write_easy_vqa
+from tests.helpers.tasks import TASKS
 from tests.unit.trainables.real_layouts import write_json
 
 
@@ -30,7 +31,7 @@ def make_package_data(folder: Path) -> Path:
 
 def test_the_parts_become_train_and_val_of_vqa(tmp_path: Path) -> None:
     counts = write_easy_vqa(make_package_data(tmp_path / "package"), tmp_path / "vqa")
-    split = load_split("vqa", str(tmp_path / "vqa"), "test", tmp_path / "cache")
+    split = load_split(TASKS["vqa"], str(tmp_path / "vqa"), "test", tmp_path / "cache")
 
     assert counts == {"train": 24, "test": 2}
     assert split.classes == ("circle", "yes")  # given to nine questions or more
@@ -56,7 +57,9 @@ def test_the_first_pictures_of_test_are_kept_with_all_their_questions_and_train_
 @pytest.mark.slow
 def test_the_package_gives_all_questions_and_thirteen_classes(tmp_path: Path) -> None:
     counts = write_easy_vqa(package_data(), tmp_path / "vqa")
-    splits = {name: load_split("vqa", str(tmp_path / "vqa"), name, tmp_path) for name in ("train", "val", "test")}
+    splits = {
+        name: load_split(TASKS["vqa"], str(tmp_path / "vqa"), name, tmp_path) for name in ("train", "val", "test")
+    }
     test = splits["test"]
 
     assert counts == {"train": 38_575, "test": 9_673}

@@ -35,6 +35,7 @@ from ablative.trainables.vision.lmdb_file import LmdbFile
 from ablative.trainables.vision.matching import by_object
 from ablative.trainables.vision.regions import build_regions
 from ablative.trainables.vision.regions import open_regions
+from tests.helpers.tasks import TASKS
 from tests.unit.trainables.real_layouts import make_vcr
 from tests.unit.trainables.real_layouts import make_vqa
 from tests.unit.trainables.real_layouts import vcr_row
@@ -187,7 +188,7 @@ def vqa_features(path: Path, numbers: range) -> Path:
 
 
 def convert(folder: Path, task: str, sources: list[Path], progress: Callable[[str, int, int], None] = quiet) -> Any:
-    found = check(task, str(folder), folder / "cache", quiet)
+    found = check(TASKS[task], str(folder), folder / "cache", quiet)
     return convert_regions(found, sources, progress)
 
 
@@ -197,16 +198,16 @@ def vqa(tmp_path: Path) -> Path:
 
 
 def test_converted_features_are_what_training_reads(vqa: Path, tmp_path: Path) -> None:
-    before = data_content("vqa", str(vqa), tmp_path)
+    before = data_content(TASKS["vqa"], str(vqa), tmp_path)
     sources = [vqa_features(tmp_path / "train.tsv", range(40)), vqa_features(tmp_path / "val.tsv", range(900, 911))]
     report = convert(vqa, "vqa", sources)
-    split = load_split("vqa", str(vqa), "test", tmp_path)
+    split = load_split(TASKS["vqa"], str(vqa), "test", tmp_path)
     build_regions(split, tmp_path, quiet)  # nothing is left to compute: no picture is there
     regions = open_regions(tmp_path, split.image_folder)
     features, boxes, mask = regions.read([split.examples[3].image])
 
     assert (report.num_images, report.num_converted) == (49, 49)
-    again = check("vqa", str(vqa), tmp_path, quiet)
+    again = check(TASKS["vqa"], str(vqa), tmp_path, quiet)
     assert not any(MISSING_IMAGE in found.findings.counts for found in again)
     assert report.findings.counts == {"entry that matches no image": 2}
     assert (regions.width, regions.of_trunk, mask.tolist()) == (WIDTH, False, [[True] * 3])
@@ -215,7 +216,7 @@ def test_converted_features_are_what_training_reads(vqa: Path, tmp_path: Path) -
     np.testing.assert_allclose(boxes[0, :, :4], [[0, 0, 1, 1], *BOXES], atol=1e-3)
     np.testing.assert_allclose(boxes[0, :, 6], [1, 0.25, 0.5625], atol=1e-3)
     assert not regions.shards[0].features.flags.writeable  # the mapped file itself, not a copy
-    after = data_content("vqa", str(vqa), tmp_path)
+    after = data_content(TASKS["vqa"], str(vqa), tmp_path)
     assert after.digest != before.digest  # a trial's identity says what it saw
     assert examples_folder(after, tmp_path) == examples_folder(before, tmp_path)  # its texts stay where they are
 
@@ -249,7 +250,7 @@ def test_an_interrupted_conversion_goes_on_behind_its_last_whole_shard(
 
 def test_images_without_features_are_named_where_they_are_needed(vqa: Path, tmp_path: Path) -> None:
     report = convert(vqa, "vqa", [vqa_features(tmp_path / "train.tsv", range(40))])
-    split = load_split("vqa", str(vqa), "test", tmp_path)
+    split = load_split(TASKS["vqa"], str(vqa), "test", tmp_path)
 
     assert report.findings.counts == {"image without features": 9}
     with pytest.raises(MissingData, match=r"vqa test: 9 images have no region features.*000000000900\.jpg"):
@@ -284,7 +285,7 @@ def test_tags_of_vcr_name_the_regions_of_their_objects(tmp_path: Path) -> None:
     write_json(folder / "vcr1images/film/a@0.json", {"boxes": objects, **size})
     write_lmdb(tmp_path / "features", {"a@0": as_msgpack(uniter(features_of(1)))})
     report = convert(folder, "vcr", [tmp_path / "features"])
-    split = load_split("vcr", str(folder), "test", tmp_path)
+    split = load_split(TASKS["vcr"], str(folder), "test", tmp_path)
     features, _, _ = open_regions(tmp_path, split.image_folder).read(["film/a@0.jpg"])
 
     assert report.findings.counts == {"object that no region overlaps by half": 1}
@@ -414,13 +415,13 @@ def test_regions_in_the_order_of_objects_of_other_metadata_are_refused_until_the
     metadata.rename(held)
     write_lmdb(tmp_path / "features", {"a@0": as_msgpack(uniter(features_of(1)))})
     convert(folder, "vcr", [tmp_path / "features"])
-    data_content("vcr", str(folder), tmp_path)
+    data_content(TASKS["vcr"], str(folder), tmp_path)
     held.rename(metadata)
     with pytest.raises(UnreadableData, match=r"regions-0000\.arrow: its regions stand.*convert them again"):
-        data_content("vcr", str(folder), tmp_path)
+        data_content(TASKS["vcr"], str(folder), tmp_path)
 
     convert(folder, "vcr", [tmp_path / "features"])
-    data_content("vcr", str(folder), tmp_path)
+    data_content(TASKS["vcr"], str(folder), tmp_path)
     features, _, _ = open_regions(tmp_path, str(folder / "vcr1images")).read(["film/a@0.jpg"])
     np.testing.assert_allclose(features[0, 1:3], features_of(1)[::-1], atol=2e-3)
 

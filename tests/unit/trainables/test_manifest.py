@@ -29,6 +29,7 @@ from ablative.trainables.digests import InputDigests
 from ablative.trainables.errors import MissingData
 from ablative.trainables.file_digests import UNSETTLED_NS
 from ablative.trainables.vision.region_shards import write_shard
+from tests.helpers.tasks import TASKS
 from tests.unit.trainables.real_layouts import make_vcr
 from tests.unit.trainables.real_layouts import vcr_row
 from tests.unit.trainables.real_layouts import write_json
@@ -147,18 +148,18 @@ def test_a_data_set_that_is_moved_and_a_checkpoint_that_is_copied_keep_their_tri
 
 @pytest.mark.usefixtures("aged")
 def test_a_second_look_reads_only_what_has_changed(vcr: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    data_content("vcr", str(vcr), tmp_path)
+    data_content(TASKS["vcr"], str(vcr), tmp_path)
     read: list[str] = []
     digest_of = manifest_module._digest
     monkeypatch.setattr(
         manifest_module, "_digest", lambda folder, name, member: read.append(name) or digest_of(folder, name, member)
     )
-    data_content("vcr", str(vcr), tmp_path)
+    data_content(TASKS["vcr"], str(vcr), tmp_path)
     assert read == []
 
     replaced(vcr)
     described(vcr)
-    data_content("vcr", str(vcr), tmp_path)
+    data_content(TASKS["vcr"], str(vcr), tmp_path)
     assert sorted(read) == ["film/0@0.jpg", "film/0@0.json"]
 
 
@@ -166,19 +167,19 @@ def test_a_picture_that_was_written_just_now_is_read_again_because_clocks_are_co
     vcr: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(manifest_module, "stamp_of", lambda status: (7, 7, time.time_ns()))
-    before = data_content("vcr", str(vcr), tmp_path)
+    before = data_content(TASKS["vcr"], str(vcr), tmp_path)
     now = time.time_ns()
     monkeypatch.setattr(manifest_module, "stamp_of", lambda status: (7, 7, now))
-    data_content("vcr", str(vcr), tmp_path)
+    data_content(TASKS["vcr"], str(vcr), tmp_path)
     replaced(vcr)  # within the tick of the clock in which the last look has read it
 
-    assert data_content("vcr", str(vcr), tmp_path).pictures != before.pictures
+    assert data_content(TASKS["vcr"], str(vcr), tmp_path).pictures != before.pictures
 
 
 @pytest.mark.usefixtures("aged")
 def test_a_shard_that_was_written_anew_in_place_is_read_anew(vcr: Path, tmp_path: Path) -> None:
     packed(vcr)
-    before = data_content("vcr", str(vcr), tmp_path)
+    before = data_content(TASKS["vcr"], str(vcr), tmp_path)
     (vcr / "elsewhere.jpg").write_bytes(b"a third picture, which is longer than the one before")
     times = (vcr / "vcr1images").stat()
     with tarfile.open(vcr / "vcr1images/0.tar", "w") as shard:
@@ -186,19 +187,19 @@ def test_a_shard_that_was_written_anew_in_place_is_read_anew(vcr: Path, tmp_path
         shard.add(vcr / "elsewhere.jpg", "film/0@0.jpg")
     assert (vcr / "vcr1images").stat().st_mtime_ns == times.st_mtime_ns  # the folder does not tell
 
-    after = data_content("vcr", str(vcr), tmp_path)
+    after = data_content(TASKS["vcr"], str(vcr), tmp_path)
     assert after.pictures != before.pictures
     (vcr / "vcr1images/0.tar").unlink()
     (vcr / "elsewhere.jpg").replace(vcr / "vcr1images/film/0@0.jpg")
-    assert data_content("vcr", str(vcr), tmp_path).pictures == after.pictures
+    assert data_content(TASKS["vcr"], str(vcr), tmp_path).pictures == after.pictures
 
 
 def test_a_damaged_manifest_is_made_anew(vcr: Path, tmp_path: Path) -> None:
-    before = data_content("vcr", str(vcr), tmp_path)
+    before = data_content(TASKS["vcr"], str(vcr), tmp_path)
     for path in (tmp_path / "manifests").iterdir():
         path.write_bytes(b"ARROW1 and then nothing")
 
-    assert data_content("vcr", str(vcr), tmp_path) == before
+    assert data_content(TASKS["vcr"], str(vcr), tmp_path) == before
 
 
 def test_two_data_sets_of_one_image_folder_keep_both_their_pictures(tmp_path: Path) -> None:
@@ -215,12 +216,12 @@ def test_two_data_sets_of_one_image_folder_keep_both_their_pictures(tmp_path: Pa
 
 def test_stored_examples_are_not_taken_once_metadata_has_come(vcr: Path, tmp_path: Path) -> None:
     write_lines(vcr / "train.jsonl", [vcr_row("train-0", "film/0@0.jpg")])
-    prepare_examples("vcr", str(vcr), tmp_path, quiet)
-    assert load_split("vcr", str(vcr), "train", tmp_path).boxes == {}
+    prepare_examples(TASKS["vcr"], str(vcr), tmp_path, quiet)
+    assert load_split(TASKS["vcr"], str(vcr), "train", tmp_path).boxes == {}
     described(vcr)
-    data_content("vcr", str(vcr), tmp_path)
+    data_content(TASKS["vcr"], str(vcr), tmp_path)
 
-    split = load_split("vcr", str(vcr), "train", tmp_path)
+    split = load_split(TASKS["vcr"], str(vcr), "train", tmp_path)
     assert len(split.boxes["film/0@0.jpg"]) == 3
     assert any(candidate.query.references for candidate in split.examples[0].candidates)
 
@@ -261,23 +262,23 @@ def test_converted_features_are_told_by_their_bytes_and_not_by_what_was_written_
 
 
 def test_a_worker_notices_that_the_data_is_not_what_its_trial_was_planned_with(vcr: Path, tmp_path: Path) -> None:
-    planned = data_content("vcr", str(vcr), tmp_path).digest
-    verify_content("vcr", str(vcr), tmp_path, planned)
-    data_content("vcr", str(vcr), tmp_path, pictures=False)  # somebody prepares examples meanwhile
-    verify_content("vcr", str(vcr), tmp_path, planned)
+    planned = data_content(TASKS["vcr"], str(vcr), tmp_path).digest
+    verify_content(TASKS["vcr"], str(vcr), tmp_path, planned)
+    data_content(TASKS["vcr"], str(vcr), tmp_path, pictures=False)  # somebody prepares examples meanwhile
+    verify_content(TASKS["vcr"], str(vcr), tmp_path, planned)
 
     replaced(vcr)
-    data_content("vcr", str(vcr), tmp_path)  # another run has looked
+    data_content(TASKS["vcr"], str(vcr), tmp_path)  # another run has looked
     with pytest.raises(MissingData, match="changed since this run was planned; the same command"):
-        verify_content("vcr", str(vcr), tmp_path, planned)
+        verify_content(TASKS["vcr"], str(vcr), tmp_path, planned)
 
 
 def test_a_worker_notices_changed_annotations_without_a_look(vcr: Path, tmp_path: Path) -> None:
-    planned = data_content("vcr", str(vcr), tmp_path).digest
+    planned = data_content(TASKS["vcr"], str(vcr), tmp_path).digest
     write_lines(vcr / "train.jsonl", [vcr_row("train-9", "film/0@0.jpg")])
 
     with pytest.raises(MissingData, match="changed since this run was planned"):
-        verify_content("vcr", str(vcr), tmp_path, planned)
+        verify_content(TASKS["vcr"], str(vcr), tmp_path, planned)
 
 
 def test_a_manifest_with_any_byte_damaged_is_made_anew(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from ablative.trainables.data.examples import TaskSplit
 from ablative.trainables.data.examples import Text
 from ablative.trainables.data.metrics import score
 from ablative.trainables.errors import NonFinite
+from tests.helpers.tasks import TASKS
 
 
 def example(name: str, targets: dict[int, float], *, stratum: str = "x", group: str = "", **kept: object) -> Example:
@@ -26,7 +27,7 @@ def example(name: str, targets: dict[int, float], *, stratum: str = "x", group: 
 
 
 def split(task: str, *examples: Example, classes: tuple[str, ...] = ("a", "b", "c")) -> TaskSplit:
-    return TaskSplit(task=task, split="test", examples=examples, image_folder="", boxes={}, classes=classes)
+    return TaskSplit(task=TASKS[task], split="test", examples=examples, image_folder="", boxes={}, classes=classes)
 
 
 def choosing(*places: int, width: int = 4) -> np.ndarray:

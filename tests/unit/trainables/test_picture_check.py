@@ -26,6 +26,7 @@ from ablative.trainables.errors import UnreadableData
 from ablative.trainables.prepare import prepare
 from ablative.trainables.vision.pixels import build_pixels
 from ablative.trainables.vision.regions import build_regions
+from tests.helpers.tasks import TASKS
 from tests.unit.trainables.real_layouts import make_vcr
 from tests.unit.trainables.real_layouts import snli_ve_row
 from tests.unit.trainables.real_layouts import write_json
@@ -59,7 +60,7 @@ def damaged(tmp_path: Path) -> Path:
 
 def test_the_check_decodes_every_picture_and_names_the_bad_ones_once(damaged: Path, tmp_path: Path) -> None:
     stages: list[tuple[str, int, int]] = []
-    train, dev, test = check("snli_ve", str(damaged), tmp_path / "cache", lambda *told: stages.append(told))
+    train, dev, test = check(TASKS["snli_ve"], str(damaged), tmp_path / "cache", lambda *told: stages.append(told))
 
     assert train.findings.counts == {MISSING_IMAGE: 1, BAD_PICTURE: 3}
     for named, number in zip(train.findings.named[BAD_PICTURE], (3, 4, 5), strict=True):
@@ -70,14 +71,14 @@ def test_the_check_decodes_every_picture_and_names_the_bad_ones_once(damaged: Pa
 
 
 def test_the_check_can_leave_pictures_undecoded(damaged: Path, tmp_path: Path) -> None:
-    found = check("snli_ve", str(damaged), tmp_path / "cache", quiet, decode=False)
+    found = check(TASKS["snli_ve"], str(damaged), tmp_path / "cache", quiet, decode=False)
 
     assert all(inspection.findings.counts[MISSING_IMAGE] == 1 for inspection in found)
     assert not any(BAD_PICTURE in inspection.findings.counts for inspection in found)
 
 
 def test_preparing_a_data_set_decodes_as_the_check_does(damaged: Path, tmp_path: Path) -> None:
-    train, *_ = prepare_examples("snli_ve", str(damaged), tmp_path / "cache", quiet)
+    train, *_ = prepare_examples(TASKS["snli_ve"], str(damaged), tmp_path / "cache", quiet)
 
     assert train.findings.counts == {MISSING_IMAGE: 1, BAD_PICTURE: 3}
 
@@ -86,7 +87,7 @@ def test_preparing_a_data_set_decodes_as_the_check_does(damaged: Path, tmp_path:
 def test_a_run_names_all_bad_pictures_at_once_before_it_computes_anything(
     damaged: Path, tmp_path: Path, build: object
 ) -> None:
-    split = load_split("snli_ve", str(damaged), "train", tmp_path / "cache")
+    split = load_split(TASKS["snli_ve"], str(damaged), "train", tmp_path / "cache")
     stages: list[str] = []
     with pytest.raises(UnreadableData, match=r"4 of 8 pictures are missing or damaged") as raised:
         build(split, tmp_path / "cache", lambda what, *_: stages.append(what))  # type: ignore[operator]
@@ -100,11 +101,11 @@ def test_a_picture_of_another_size_than_its_metadata_says_is_a_finding(tmp_path:
     exif = Image.Exif()
     exif[0x0112] = 6  # shown upright, and its boxes are of the picture as it lies in the file
     Image.new("RGB", (60, 50)).save(folder / "vcr1images/film/a@0.jpg", exif=exif)
-    (report,) = check("vcr", str(folder), tmp_path / "cache", quiet, splits=["test"])
+    (report,) = check(TASKS["vcr"], str(folder), tmp_path / "cache", quiet, splits=["test"])
 
     assert report.findings.named[OTHER_SIZE] == ["film/a@0.jpg: 50 x 60 pixels, and 60 x 50 in its metadata"]
     write_json(folder / "vcr1images/film/a@0.json", {"boxes": [[1, 2, 30, 40, 0.9]] * 3, "width": 50, "height": 60})
-    (report,) = check("vcr", str(folder), tmp_path / "cache", quiet, splits=["test"])
+    (report,) = check(TASKS["vcr"], str(folder), tmp_path / "cache", quiet, splits=["test"])
     assert report.findings.counts == {}
 
 
@@ -125,25 +126,25 @@ def test_pictures_that_are_only_missing_are_missing_data(damaged: Path) -> None:
 
 
 def test_a_share_of_the_pictures_is_left_out_for_every_reader_when_asked(damaged: Path, tmp_path: Path) -> None:
-    before = data_content("snli_ve", str(damaged), tmp_path / "cache").digest
+    before = data_content(TASKS["snli_ve"], str(damaged), tmp_path / "cache").digest
     with pytest.raises(UnreadableData, match=r"4 of 8 pictures are missing or damaged, and at most 0.4"):
-        check("snli_ve", str(damaged), tmp_path / "cache", quiet, most_left_out=0.4)
+        check(TASKS["snli_ve"], str(damaged), tmp_path / "cache", quiet, most_left_out=0.4)
     assert not (damaged / "left_out.json").exists()
-    found = check("snli_ve", str(damaged), tmp_path / "cache", quiet, most_left_out=0.5)
+    found = check(TASKS["snli_ve"], str(damaged), tmp_path / "cache", quiet, most_left_out=0.5)
 
     assert [inspection.findings.counts[LEFT_OUT] for inspection in found] == [4, 1, 1]
     assert not found[0].faults(0.01)
-    kept = load_split("snli_ve", str(damaged), "train", tmp_path / "cache").examples
+    kept = load_split(TASKS["snli_ve"], str(damaged), "train", tmp_path / "cache").examples
     assert [example.image for example in kept] == ["0.jpg", "1.jpg", "2.jpg", "7.jpg"]
-    again = check("snli_ve", str(damaged), tmp_path / "cache", quiet)
+    again = check(TASKS["snli_ve"], str(damaged), tmp_path / "cache", quiet)
     assert [inspection.num_examples for inspection in again] == [4, 4, 4] and again[0].findings.counts == {}
-    assert data_content("snli_ve", str(damaged), tmp_path / "cache").digest != before  # other trials
+    assert data_content(TASKS["snli_ve"], str(damaged), tmp_path / "cache").digest != before  # other trials
 
 
 def test_a_list_of_pictures_left_out_names_no_file_elsewhere(damaged: Path, tmp_path: Path) -> None:
     (damaged / "left_out.json").write_text('["../../passwd"]')
     with pytest.raises(UnreadableData, match=r"left_out\.json: .*outside the image folder"):
-        load_split("snli_ve", str(damaged), "train", tmp_path / "cache")
+        load_split(TASKS["snli_ve"], str(damaged), "train", tmp_path / "cache")
 
 
 def test_a_preparation_names_the_bad_pictures_of_all_splits_together(damaged: Path, tmp_path: Path) -> None:
@@ -160,8 +161,8 @@ def test_a_preparation_names_the_bad_pictures_of_all_splits_together(damaged: Pa
 def test_pictures_left_out_before_count_among_all_of_which_a_share_may_be_left_out(
     damaged: Path, tmp_path: Path
 ) -> None:
-    check("snli_ve", str(damaged), tmp_path / "cache", quiet, most_left_out=0.5)
+    check(TASKS["snli_ve"], str(damaged), tmp_path / "cache", quiet, most_left_out=0.5)
     (damaged / "flickr30k_images" / "0.jpg").unlink()
-    check("snli_ve", str(damaged), tmp_path / "cache", quiet, most_left_out=5 / 8)
+    check(TASKS["snli_ve"], str(damaged), tmp_path / "cache", quiet, most_left_out=5 / 8)
 
     assert (damaged / "left_out.json").read_text().count(".jpg") == 5

@@ -19,6 +19,7 @@ from ablative.trainables.errors import UnreadableData
 from ablative.trainables.vision.pixels import PICTURE_SIZE
 from ablative.trainables.vision.pixels import build_pixels
 from ablative.trainables.vision.pixels import open_pixels
+from tests.helpers.tasks import TASKS
 
 
 def split(folder: Path, *images: str) -> TaskSplit:
@@ -27,7 +28,7 @@ def split(folder: Path, *images: str) -> TaskSplit:
         for image in images
     )
     return TaskSplit(
-        task="snli_ve", split="train", examples=examples, image_folder=str(folder), boxes={}, classes=("a",)
+        task=TASKS["snli_ve"], split="train", examples=examples, image_folder=str(folder), boxes={}, classes=("a",)
     )
 
 

@@ -12,6 +12,7 @@ from ablative.trainables.data.load import load_split
 from ablative.trainables.data.sources import is_carved
 from ablative.trainables.errors import MissingData
 from ablative.trainables.errors import UnreadableData
+from tests.helpers.tasks import TASKS
 from tests.unit.trainables.real_layouts import make_snli_ve
 from tests.unit.trainables.real_layouts import make_vcr
 from tests.unit.trainables.real_layouts import make_vqa
@@ -24,7 +25,7 @@ from tests.unit.trainables.real_layouts import write_vqa
 
 
 def load(task: str, folder: Path, split: str) -> TaskSplit:
-    return load_split(task, str(folder), split, folder / "cache")
+    return load_split(TASKS[task], str(folder), split, folder / "cache")
 
 
 def test_vcr_tags_become_names_and_keep_their_boxes(tmp_path: Path) -> None:

@@ -10,14 +10,15 @@ import pytest
 
 from ablative.trainables.data.examples import TaskSplit
 from ablative.trainables.data.load import load_split
-from ablative.trainables.data.masking import top_kept
-from ablative.trainables.data.masking import top_masked
 from ablative.trainables.data.shifts import make_shifts
 from ablative.trainables.data.sources import is_carved
 from ablative.trainables.data.splits import splits_of
 from ablative.trainables.data.text_only import ChoiceScorer
 from ablative.trainables.errors import MissingData
 from ablative.trainables.errors import UnreadableData
+from ablative.trainables.tasks.vcr_files.masking import top_kept
+from ablative.trainables.tasks.vcr_files.masking import top_masked
+from tests.helpers.tasks import TASKS
 from tests.unit.trainables.real_layouts import make_snli_ve
 from tests.unit.trainables.real_layouts import make_vcr
 from tests.unit.trainables.real_layouts import make_vqa
@@ -29,7 +30,7 @@ from tests.unit.trainables.real_layouts import write_lines
 
 
 def load(task: str, folder: Path, split: str) -> TaskSplit:
-    return load_split(task, str(folder), split, folder / "cache")
+    return load_split(TASKS[task], str(folder), split, folder / "cache")
 
 
 def quiet(what: str, done: int, total: int) -> None:
@@ -64,7 +65,7 @@ def test_hidden_tokens_reach_the_student_as_masks_and_name_no_box(tmp_path: Path
     write_lines(tmp_path / "val_adv_rmtop1.jsonl", [vcr_row("x", answer_choices=choices)])
     response = load("vcr", tmp_path, "test_adv_top1").examples[0].candidates[0].response
 
-    assert "test_adv_top1" in splits_of("vcr", str(tmp_path))
+    assert "test_adv_top1" in splits_of(TASKS["vcr"], str(tmp_path))
     assert response is not None and response.references == ()
     assert response.text == "[MASK] and [MASK] like [MASK]"
 
@@ -112,7 +113,7 @@ def vcr(tmp_path: Path) -> Path:
 
 
 def test_vcr_sets_are_written_under_their_published_names_and_counted(vcr: Path) -> None:
-    made = make_shifts("vcr", vcr, quiet)
+    made = make_shifts(TASKS["vcr"], vcr, quiet)
 
     assert {shift.file: shift.num_items for shift in made} == {
         "val_rule_singular.jsonl": 1,
@@ -122,7 +123,9 @@ def test_vcr_sets_are_written_under_their_published_names_and_counted(vcr: Path)
         "val_adv_keeptop3.jsonl": 2,
         "val_adv_keeptop5.jsonl": 2,
     }
-    assert {"test_adv_top1", "test_keep_top1", "test_keep_top3", "test_keep_top5"} <= set(splits_of("vcr", str(vcr)))
+    assert {"test_adv_top1", "test_keep_top1", "test_keep_top3", "test_keep_top5"} <= set(
+        splits_of(TASKS["vcr"], str(vcr))
+    )
     for split in ("test_adv_top1", "test_keep_top3"):
         assert len(load("vcr", vcr, split).examples) == 4
     kept = rows_of(vcr / "val_adv_keeptop1.jsonl")[0]["answer_choices"]
@@ -133,13 +136,13 @@ def test_losses_from_a_file_take_the_place_of_our_own(vcr: Path) -> None:
     scores = vcr / "given.jsonl"
     losses = {"answer_losses": [[0, 0, 1], [0], [0], [0]], "rationale_losses": [[0], [0], [0, 1], [0]]}
     write_lines(scores, [{"annot_id": name} | losses for name in ("one", "two")])
-    make_shifts("vcr", vcr, quiet, scores)
+    make_shifts(TASKS["vcr"], vcr, quiet, scores)
 
     assert rows_of(vcr / "val_adv_rmtop1.jsonl")[0]["answer_choices"][0] == [[0, 2], "like", "[MASK]"]
     assert not (vcr / "shortcut_scores.jsonl").exists()
     with pytest.raises(MissingData, match="no losses for two"):
         write_lines(scores, [{"annot_id": "one"} | losses])
-        make_shifts("vcr", vcr, quiet, scores)
+        make_shifts(TASKS["vcr"], vcr, quiet, scores)
 
 
 @pytest.mark.parametrize(
@@ -158,7 +161,7 @@ def test_losses_that_do_not_fit_are_named(vcr: Path, losses: dict[str, Any], nam
     write_lines(vcr / "given.jsonl", [{"annot_id": "one"} | losses])
 
     with pytest.raises(UnreadableData, match=rf"given\.jsonl(.|\n)*{named}"):
-        make_shifts("vcr", vcr, quiet, vcr / "given.jsonl")
+        make_shifts(TASKS["vcr"], vcr, quiet, vcr / "given.jsonl")
 
 
 def test_rows_that_cannot_be_edited_are_left_out_of_shifted_tests(vcr: Path) -> None:
@@ -166,31 +169,31 @@ def test_rows_that_cannot_be_edited_are_left_out_of_shifted_tests(vcr: Path) -> 
     rows = [vcr_row(str(i)) for i in range(400)]
     write_lines(vcr / "val.jsonl", [*rows, *damaged])
 
-    assert make_shifts("vcr", vcr, quiet)[0].of == 400
+    assert make_shifts(TASKS["vcr"], vcr, quiet)[0].of == 400
 
 
 def test_texts_that_nothing_can_be_learnt_from_are_refused(tmp_path: Path) -> None:
     make_snli_ve(tmp_path)  # one label only
 
     with pytest.raises(MissingData, match="train has 1 labels"):
-        make_shifts("snli_ve", tmp_path, quiet)
+        make_shifts(TASKS["snli_ve"], tmp_path, quiet)
 
 
 def test_a_damaged_list_of_what_was_made_names_the_remedy(vcr: Path) -> None:
     (vcr / "shifts.json").write_text("[]")
 
     with pytest.raises(UnreadableData, match=r"shifts\.json: .*remove this file"):
-        make_shifts("vcr", vcr, quiet)
+        make_shifts(TASKS["vcr"], vcr, quiet)
 
 
 def test_what_was_made_of_the_same_files_is_left_alone(vcr: Path) -> None:
-    first = make_shifts("vcr", vcr, quiet)
+    first = make_shifts(TASKS["vcr"], vcr, quiet)
     before = (vcr / "val_adv_rmtop1.jsonl").stat().st_mtime_ns
 
-    assert make_shifts("vcr", vcr, quiet) == first
+    assert make_shifts(TASKS["vcr"], vcr, quiet) == first
     assert (vcr / "val_adv_rmtop1.jsonl").stat().st_mtime_ns == before
     write_lines(vcr / "val.jsonl", [vcr_row("one")])
-    assert make_shifts("vcr", vcr, quiet)[0].of == 1
+    assert make_shifts(TASKS["vcr"], vcr, quiet)[0].of == 1
 
 
 def test_snli_ve_keeps_the_pairs_that_the_hypothesis_alone_does_not_give_away(tmp_path: Path) -> None:
@@ -201,9 +204,9 @@ def test_snli_ve_keeps_the_pairs_that_the_hypothesis_alone_does_not_give_away(tm
     test[1]["sentence2"] = "someone is outside"
     write_lines(tmp_path / "snli_ve_train.jsonl", train)
     write_lines(tmp_path / "snli_ve_test.jsonl", test)
-    make_shifts("snli_ve", tmp_path, quiet)
+    make_shifts(TASKS["snli_ve"], tmp_path, quiet)
 
-    assert "test_hypothesis_hard" in splits_of("snli_ve", str(tmp_path))
+    assert "test_hypothesis_hard" in splits_of(TASKS["snli_ve"], str(tmp_path))
     assert [example.id for example in load("snli_ve", tmp_path, "test_hypothesis_hard").examples] == ["hard"]
 
 
@@ -212,18 +215,18 @@ def test_vqa_ce_is_a_list_of_questions_of_the_test(tmp_path: Path) -> None:
     write_json(tmp_path / "counterexamples.json", [1003, 1004])
     write_json(tmp_path / "hard.json", [1004])
 
-    assert splits_of("vqa", str(tmp_path))[3:] == ("test_counterexamples", "test_counterexamples_hard")
+    assert splits_of(TASKS["vqa"], str(tmp_path))[3:] == ("test_counterexamples", "test_counterexamples_hard")
     assert [e.id for e in load("vqa", tmp_path, "test_counterexamples").examples] == ["1003", "1004"]
     assert [e.id for e in load("vqa", tmp_path, "test_counterexamples_hard").examples] == ["1004"]
     with pytest.raises(MissingData, match="VQA-CE"):
-        make_shifts("vqa", tmp_path, quiet)
+        make_shifts(TASKS["vqa"], tmp_path, quiet)
 
 
 def test_vqa_cp_carves_val_from_train_and_finds_its_pictures_in_both_halves(tmp_path: Path) -> None:
     make_vqa_cp(tmp_path)
     train, val, test = (load("vqa", tmp_path, split) for split in ("train", "val", "test"))
 
-    assert splits_of("vqa", str(tmp_path)) == ("train", "val", "test")
+    assert splits_of(TASKS["vqa"], str(tmp_path)) == ("train", "val", "test")
     assert len(train.examples) + len(val.examples) == 60 and len(test.examples) == 4
     assert all(is_carved(example.image) for example in val.examples)
     assert [example.image for example in test.examples[:2]] == [

@@ -5,9 +5,9 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import Any
 
-from ablative.trainables.data.shortcuts import plural
-from ablative.trainables.data.shortcuts import shortcuts_removed
-from ablative.trainables.data.shortcuts import singular
+from ablative.trainables.tasks.vcr_files.shortcuts import plural
+from ablative.trainables.tasks.vcr_files.shortcuts import shortcuts_removed
+from ablative.trainables.tasks.vcr_files.shortcuts import singular
 
 WORDS = ["she", "runs", "."]
 

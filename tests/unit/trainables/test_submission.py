@@ -18,6 +18,7 @@ from ablative.trainables.data.splits import splits_of
 from ablative.trainables.data.submission import submission
 from ablative.trainables.data.submission import written
 from ablative.trainables.errors import UnreadableData
+from tests.helpers.tasks import TASKS
 from tests.unit.trainables.real_layouts import make_snli_ve
 from tests.unit.trainables.real_layouts import make_vcr
 from tests.unit.trainables.real_layouts import make_vqa
@@ -25,7 +26,7 @@ from tests.unit.trainables.real_layouts import write_vqa_questions
 
 
 def blind(task: str, folder: Path, split: str = "blind_test") -> TaskSplit:
-    return load_split(task, str(folder), split, folder / "cache")
+    return load_split(TASKS[task], str(folder), split, folder / "cache")
 
 
 def test_vcr_without_labels_asks_for_the_rationale_behind_every_answer(tmp_path: Path) -> None:
@@ -55,7 +56,7 @@ def test_vcr_submission_has_the_leaderboards_twenty_columns(tmp_path: Path) -> N
     split = blind("vcr", make_vcr(tmp_path))
     rows = [[0.1 * i, 0.2, 0.3, 0.4] for i in range(5)]
     said = {e.id: written(row) for e, row in zip(split.examples, rows, strict=True)}
-    (row,) = csv.DictReader(io.StringIO(submission("vcr", said)))
+    (row,) = csv.DictReader(io.StringIO(submission(TASKS["vcr"], said)))
 
     assert len(row) == 21
     assert row["annot_id"] == "test-0"
@@ -65,22 +66,22 @@ def test_vcr_submission_has_the_leaderboards_twenty_columns(tmp_path: Path) -> N
 
     said.pop("test-0/qar/2")
     with pytest.raises(UnreadableData, match="no prediction for test-0/qar/2"):
-        submission("vcr", said)
+        submission(TASKS["vcr"], said)
     with pytest.raises(UnreadableData, match="no list of probabilities"):
-        submission("vcr", {"test-0/qa": "yes"})
+        submission(TASKS["vcr"], {"test-0/qa": "yes"})
     for damaged in ("[0.1, 0.2, NaN, 0.4]", "[1, 2]", "[" * 100_000, "{}", "[null, 1, 2, 3]"):
         with pytest.raises(UnreadableData, match=r"test-0/qa: .{1,250} is no list of probabilities"):
-            submission("vcr", {"test-0/qa": damaged})
+            submission(TASKS["vcr"], {"test-0/qa": damaged})
 
 
 def test_vqa_submission_refuses_ids_that_its_server_does_not_know() -> None:
     with pytest.raises(UnreadableData, match="whole numbers"):
-        submission("vqa", {"q-1": "cat"})
+        submission(TASKS["vqa"], {"q-1": "cat"})
 
 
 def test_vcr_submission_keeps_an_annotations_whole_id() -> None:
     said = {f"film/7/{part}": "[0.1, 0.2, 0.3, 0.4]" for part in ("qa", *(f"qar/{i}" for i in range(4)))}
-    (row,) = csv.DictReader(io.StringIO(submission("vcr", said)))
+    (row,) = csv.DictReader(io.StringIO(submission(TASKS["vcr"], said)))
 
     assert row["annot_id"] == "film/7"
 
@@ -93,13 +94,13 @@ def test_vqa_submission_answers_every_question_of_the_blind_files(tmp_path: Path
     split = blind("vqa", tmp_path, "blind_dev")
     (example,) = split.examples
 
-    assert splits_of("vqa", str(tmp_path))[-2:] == ("blind_dev", "blind_test")
+    assert splits_of(TASKS["vqa"], str(tmp_path))[-2:] == ("blind_dev", "blind_test")
     assert example.image == "test2015/COCO_test2015_000000000007.jpg"
     assert (example.candidates[0].query.text, split.classes) == ("what is it?", ("cat", "dog"))
-    assert json.loads(submission("vqa", {example.id: "dog"})) == [{"question_id": 7000, "answer": "dog"}]
+    assert json.loads(submission(TASKS["vqa"], {example.id: "dog"})) == [{"question_id": 7000, "answer": "dog"}]
 
 
 def test_a_task_with_public_labels_has_neither_blind_split_nor_submission(tmp_path: Path) -> None:
-    assert not any(name.startswith("blind") for name in splits_of("snli_ve", str(make_snli_ve(tmp_path))))
+    assert not any(name.startswith("blind") for name in splits_of(TASKS["snli_ve"], str(make_snli_ve(tmp_path))))
     with pytest.raises(UnreadableData, match="labels are public"):
-        submission("snli_ve", {})
+        submission(TASKS["snli_ve"], {})

@@ -1,4 +1,4 @@
-"""VCR: a question about people, four answers, and four rationales for the right answer."""
+"""Reads VCR's files."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ablative.trainables.data.reading import identifier
 from ablative.trainables.data.reading import lines
 from ablative.trainables.data.reading import listed
 from ablative.trainables.data.reading import read_rows
-from ablative.trainables.data.shortcuts import shortcuts_removed
-from ablative.trainables.data.sources import Source
 from ablative.trainables.data.sources import is_carved
 from ablative.trainables.data.tokens import checked_tokens
 from ablative.trainables.data.tokens import joined
 from ablative.trainables.data.tokens import tagged_text
+from ablative.trainables.parts.task import Source
+from ablative.trainables.tasks.vcr_files.shortcuts import shortcuts_removed
 
 NUM_CHOICES = 4
 ANSWER, RATIONALE = "qa", "qar"

@@ -1,4 +1,4 @@
-"""VQA v2: open questions with ten human answers."""
+"""Reads the files of VQA v2 and VQA-CP v2."""
 
 from __future__ import annotations
 
@@ -11,16 +11,11 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
-from ablative.trainables.data.answers import accuracy_of_count
-from ablative.trainables.data.answers import counted
-from ablative.trainables.data.answers import normalised
 from ablative.trainables.data.entries import entries
 from ablative.trainables.data.examples import Candidate
 from ablative.trainables.data.examples import Example
 from ablative.trainables.data.examples import Text
 from ablative.trainables.data.json_text import Made
-from ablative.trainables.data.layout import VQA_CP
-from ablative.trainables.data.layout import layout_of
 from ablative.trainables.data.names import picture_name
 from ablative.trainables.data.reading import Row
 from ablative.trainables.data.reading import identifier
@@ -28,12 +23,18 @@ from ablative.trainables.data.reading import listed
 from ablative.trainables.data.reading import listed_ids
 from ablative.trainables.data.reading import read_rows
 from ablative.trainables.data.reading import text_of
-from ablative.trainables.data.sources import BLIND_IMAGES
-from ablative.trainables.data.sources import Source
 from ablative.trainables.data.sources import is_carved
 from ablative.trainables.data.tokens import plain_text
 from ablative.trainables.file_digests import Stamp
 from ablative.trainables.file_digests import stamp_of
+from ablative.trainables.parts.task import Source
+from ablative.trainables.parts.task import TaskFolder
+from ablative.trainables.tasks.vqa_files.answers import accuracy_of_count
+from ablative.trainables.tasks.vqa_files.answers import counted
+from ablative.trainables.tasks.vqa_files.answers import normalised
+from ablative.trainables.tasks.vqa_files.layout import BLIND_IMAGES
+from ablative.trainables.tasks.vqa_files.layout import CP
+from ablative.trainables.tasks.vqa_files.layout import layout
 
 LEAST_QUESTIONS = 9
 """An answer is an output class if it is the most frequent answer of so many questions of train and val together."""
@@ -142,15 +143,15 @@ class _Lookup:
         return tuple(sorted(scored))
 
 
-def vocabulary(folder: Path) -> tuple[str, ...]:
+def vocabulary(place: TaskFolder) -> tuple[str, ...]:
     """Return the answers that are output classes, sorted, by the rule of `LEAST_QUESTIONS`.
 
     Counted over the official train and val files, also where the official val file serves as `test`: the
     published vocabularies are made so. Those of VQA-CP are counted over its train file alone.
     """
-    layout = layout_of("vqa", folder)
-    splits = ("train",) if layout is VQA_CP else ("train", "val")
-    paths = [folder / layout.files_of(split)[-1] for split in splits]
+    found = layout(place)
+    splits = ("train",) if found is CP else ("train", "val")
+    paths = [place.path / found.files_of(split)[-1] for split in splits]
     return _counted_vocabulary(tuple((path, stamp_of(path.stat())) for path in paths))
 
 

@@ -10,9 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
-from typing import Literal
 
-Rule = Literal["any", "singular", "plural"]
 Token = str | list[int]
 Row = dict[str, Any]
 
@@ -21,7 +19,7 @@ _SHE = frozenset({"she", "her", "hers"})
 _SUBJECTS = frozenset({"he", "she"})
 
 
-def shortcuts_removed(row: Row, rule: Rule = "any") -> Row | None:
+def shortcuts_removed(row: Row, rule: str = "any") -> Row | None:
     """Return `row` edited by `rule`, or by the one that applies to its question; None if the rule does not apply."""
     if rule == "any":
         return singular(row) or plural(row)

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 
-from ablative.trainables.data.contractions import CONTRACTIONS
+from ablative.trainables.tasks.vqa_files.contractions import CONTRACTIONS
 
 _PUNCTUATION = (*';/[]"{}()=+\\_-><@`,?!',)
 _DIGITS_AROUND_COMMA = re.compile(r"(\d)(,)(\d)")

@@ -13,9 +13,9 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-from ablative.trainables.data.answers import NUM_ANNOTATORS
 from ablative.trainables.errors import MissingData
 from ablative.trainables.strangers import parsing
+from ablative.trainables.tasks.vqa_files.answers import NUM_ANNOTATORS
 
 Row = dict[str, Any]
 

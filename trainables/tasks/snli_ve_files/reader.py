@@ -1,4 +1,4 @@
-"""SNLI-VE: does the picture entail the hypothesis?"""
+"""Reads SNLI-VE's files."""
 
 from __future__ import annotations
 
@@ -15,11 +15,9 @@ from ablative.trainables.data.reading import lines
 from ablative.trainables.data.reading import listed_ids
 from ablative.trainables.data.reading import read_rows
 from ablative.trainables.data.reading import text_of
-from ablative.trainables.data.sources import Source
 from ablative.trainables.data.tokens import plain_text
-
-CLASSES = ("contradiction", "neutral", "entailment")
-"""Order of the output classes. Published codes disagree on the order, so files are read by the labels' names."""
+from ablative.trainables.parts.task import Source
+from ablative.trainables.tasks.snli_ve import CLASSES
 
 
 def read_snli_ve(source: Source, slices: Mapping[str, tuple[str, ...]]) -> Iterator[Example]:

@@ -1,0 +1,108 @@
+"""SNLI-VE: does the picture entail the hypothesis, contradict it, or neither?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ablative.trainables.parts.task import Layout
+from ablative.trainables.parts.task import Progress
+from ablative.trainables.parts.task import Reading
+from ablative.trainables.parts.task import Shift
+from ablative.trainables.parts.task import Shifts
+from ablative.trainables.parts.task import Source
+from ablative.trainables.parts.task import Task
+from ablative.trainables.parts.task import TaskFolder
+
+if TYPE_CHECKING:
+    from ablative.trainables.data.examples import Example
+    from ablative.trainables.data.examples import TaskSplit
+    from ablative.trainables.data.pairs import Pair
+
+CLASSES = ("contradiction", "neutral", "entailment")
+"""Order of the output classes. Published codes disagree on the order, so files are read by the labels' names."""
+_HARD = "test_hypothesis_hard"
+_HARD_IDS = "hypothesis_hard_test.json"
+
+
+def _files_of(split: str) -> tuple[str, ...]:
+    return (f"snli_ve_{'dev' if split == 'val' else split}.jsonl",)
+
+
+_LAYOUT = Layout(
+    required=("snli_ve_train.jsonl", "snli_ve_dev.jsonl", "snli_ve_test.jsonl"),
+    pictures=("flickr30k_images",),
+    image_folder="flickr30k_images",
+    remedy="annotations: made by the scripts of the SNLI-VE repository (necla-ml/SNLI-VE) from SNLI 1.0; "
+    "images: Flickr30k, on request from its authors at the University of Illinois",
+    files_of=_files_of,
+)
+
+
+def _splits(place: TaskFolder) -> tuple[str, ...]:
+    from ablative.trainables.data.sources import in_order
+    from ablative.trainables.data.sources import shifted_files
+
+    hard = [_HARD] if (place.path / _HARD_IDS).exists() else []
+    return in_order([*hard, *shifted_files(_LAYOUT, place.path)])
+
+
+def _files(place: TaskFolder) -> Iterator[Path]:
+    names = (name for split in (*_splits(place), "val", "test") for name in _files_of(split))
+    yield from (place.path / name for name in (*names, _HARD_IDS))
+
+
+def _source(place: TaskFolder, split: str) -> Source:
+    only = place.path / _HARD_IDS if split == _HARD else None
+    return Source(files=tuple(place.path / name for name in _files_of("test" if only else split)), only=only)
+
+
+def _read(reading: Reading) -> Iterator[Example]:
+    from ablative.trainables.tasks.snli_ve_files.reader import read_snli_ve
+
+    return read_snli_ve(reading.source, reading.slices)
+
+
+def _pairs(split: TaskSplit) -> list[Pair]:
+    """Return the entailed statements; contradicted ones of the same picture are the wrong texts."""
+    from ablative.trainables.data.pairs import Pair
+    from ablative.trainables.data.pairs import label_of
+    from ablative.trainables.students.tokens import teacher_text
+
+    entailed, contradicted = CLASSES.index("entailment"), CLASSES.index("contradiction")
+    wrong: dict[str, list[str]] = {}
+    for example in split.examples:
+        if label_of(example) == contradicted:
+            wrong.setdefault(example.image, []).append(teacher_text(example.candidates[0]))
+    return [
+        Pair(image=e.image, text=teacher_text(e.candidates[0]), wrong=tuple(wrong.get(e.image, ())))
+        for e in split.examples
+        if label_of(e) == entailed
+    ]
+
+
+def _make_shifts(place: TaskFolder, progress: Progress, scores: Path | None) -> list[Shift]:
+    from ablative.trainables.tasks.snli_ve_files.shifts import make_shifts
+
+    return make_shifts(place, progress)
+
+
+SNLI_VE = Task(
+    name="snli_ve",
+    description="Visual entailment: a picture entails, contradicts or leaves open a hypothesis.",
+    layout=lambda place: _LAYOUT,
+    splits=_splits,
+    known_splits=("val", "test", "test_style", "test_priors", _HARD),
+    source=_source,
+    files=_files,
+    read=_read,
+    classes=lambda place: CLASSES,
+    head="exclusive",
+    numbered_images=True,
+    matched_class=CLASSES.index("entailment"),
+    pairs=_pairs,
+    shifts=Shifts(make=_make_shifts, of=("train", "test", "val")),
+)
+
+PARTS = [SNLI_VE]

@@ -1,0 +1,117 @@
+"""VQA v2: open questions with ten human answers; VQA-CP v2 where its files are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ablative.trainables.parts.task import Layout
+from ablative.trainables.parts.task import Reading
+from ablative.trainables.parts.task import Source
+from ablative.trainables.parts.task import Task
+from ablative.trainables.parts.task import TaskFolder
+from ablative.trainables.strangers import parsing
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ablative.trainables.data.examples import Example
+    from ablative.trainables.data.examples import TaskSplit
+
+_ANSWER_TYPE_NAMES = {"yes/no": "yes_no"}
+
+
+def _layout(place: TaskFolder) -> Layout:
+    from ablative.trainables.tasks.vqa_files.layout import layout
+
+    return layout(place)
+
+
+def _splits(place: TaskFolder) -> tuple[str, ...]:
+    from ablative.trainables.tasks.vqa_files.layout import splits
+
+    return splits(place)
+
+
+def _files(place: TaskFolder) -> Iterator[Path]:
+    from ablative.trainables.tasks.vqa_files.layout import files
+
+    return files(place)
+
+
+def _source(place: TaskFolder, split: str) -> Source:
+    from ablative.trainables.tasks.vqa_files.layout import source
+
+    return source(place, split)
+
+
+def _classes(place: TaskFolder) -> tuple[str, ...]:
+    from ablative.trainables.tasks.vqa_files.reader import vocabulary
+
+    return vocabulary(place)
+
+
+def _read(reading: Reading) -> Iterator[Example]:
+    from ablative.trainables.tasks.vqa_files.reader import read_vqa
+
+    return read_vqa(reading.source, reading.slices, reading.classes)
+
+
+def _num_examples(source: Source) -> int:
+    from ablative.trainables.data.reading import count
+
+    return count(source.files[-1], b'"question_id"')
+
+
+def _measure(split: TaskSplit, probabilities: Sequence[np.ndarray], scores: np.ndarray) -> dict[str, float]:
+    """Return the official accuracy (the soft target of the predicted class) of all and of each answer type."""
+    from ablative.trainables.data.metrics import by_slice
+    from ablative.trainables.data.metrics import summary
+
+    parts = by_slice(split, scores)
+    for example, value in zip(split.examples, scores, strict=True):
+        parts[_ANSWER_TYPE_NAMES.get(example.stratum, example.stratum)].append(float(value))
+    return summary(parts)
+
+
+def _submission(predictions: Mapping[str, str]) -> str:
+    """Return VQA's JSON: `[{"question_id": int, "answer": str}, ...]`."""
+    with parsing("submission", "VQA's server takes questions whose ids are whole numbers"):
+        rows = [{"question_id": int(name), "answer": said} for name, said in predictions.items()]
+    return json.dumps(rows) + "\n"
+
+
+VQA = Task(
+    name="vqa",
+    description="Visual question answering: open questions, scored by how many of ten people gave the answer.",
+    layout=_layout,
+    splits=_splits,
+    known_splits=(
+        "val",
+        "test",
+        "test_style",
+        "test_priors",
+        "test_counterexamples",
+        "test_counterexamples_hard",
+        "blind_dev",
+        "blind_test",
+    ),
+    source=_source,
+    files=_files,
+    read=_read,
+    num_examples=_num_examples,
+    classes=_classes,
+    head="independent",
+    numbered_images=True,
+    measure=_measure,
+    metrics=("accuracy", "accuracy_yes_no", "accuracy_number", "accuracy_other"),
+    submission=_submission,
+    no_shifts="no shifted test is made here. VQA-CP v2 is a data set of its own (its folder is task.data); VQA-CE is "
+    "read from counterexamples.json and hard.json (cdancette/detect-shortcuts) in the data folder.",
+)
+
+PARTS = [VQA]
