@@ -26,8 +26,8 @@ from ablative.search_spaces.load import load_study
 from ablative.trainables.config import CONTROLS
 from ablative.trainables.config import TrialConfig
 from ablative.trainables.config import canonical
-from ablative.trainables.data.metrics import metric_names
 from ablative.trainables.parts.catalogue import bundled
+from ablative.trainables.parts.named import metric_names
 
 TRIALS_A_CELL = 10
 SHAPES = ("plain", "searched")

@@ -70,8 +70,8 @@ def load(source: str, overrides: Sequence[str] = (), parts: Sequence[Path] = ())
     from ablative.trainables.config import canonical
     from ablative.trainables.config import contradictions
     from ablative.trainables.config import without_scale
-    from ablative.trainables.data.metrics import metric_names
     from ablative.trainables.parts.extended import trial_config
+    from ablative.trainables.parts.named import metric_names
     from ablative.trainables.parts.sources import catalogue
     from ablative.trainables.recipes import RECIPES
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-from ablative.trainables.parts.task import Task
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +50,8 @@ class Example:
 class TaskSplit:
     """One split of one task."""
 
-    task: Task
+    task: Any
+    """Its description, a `Task` (`ablative.trainables.parts.task`), which knows of examples: no import back."""
     split: str
     examples: Sequence[Example]
     image_folder: str

@@ -11,16 +11,6 @@ import numpy as np
 from ablative.trainables.data.examples import Example
 from ablative.trainables.data.examples import TaskSplit
 from ablative.trainables.errors import NonFinite
-from ablative.trainables.parts.catalogue import Catalogue
-from ablative.trainables.parts.task import Names
-from ablative.trainables.parts.task import Task
-
-_OF_THE_BENCHMARK = tuple(f"accuracy_{part}" for part in ("seen", "heldout_known", "heldout_unknown"))
-
-
-def metric_names(catalogue: Catalogue) -> Names:
-    """Return what a study may aim at: the metrics of the tasks there are, and the bundled benchmark's slices."""
-    return Names([*(name for task in catalogue.of(Task).values() for name in task.metrics), *_OF_THE_BENCHMARK])
 
 
 def score(split: TaskSplit, probabilities: np.ndarray | Sequence[np.ndarray]) -> tuple[dict[str, float], np.ndarray]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -232,21 +231,3 @@ class Task(Part):
 @cache
 def _with_options(task: Task, options: Options) -> Task:
     return replace(task, chosen=options)
-
-
-class Names(Collection[str]):
-    """Names that may be used; one that ends in `*` stands for all that begin so, and is not listed."""
-
-    def __init__(self, names: Iterable[str]) -> None:
-        all_names = dict.fromkeys(names)
-        self._plain = [name for name in all_names if not name.endswith("*")]
-        self._starts = tuple(name[:-1] for name in all_names if name.endswith("*"))
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._plain or (isinstance(name, str) and bool(self._starts) and name.startswith(self._starts))
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._plain)
-
-    def __len__(self) -> int:
-        return len(self._plain)

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from ablative.trainables.data.examples import TaskSplit
     from ablative.trainables.data.pairs import Pair
 
-CLASSES = ("contradiction", "neutral", "entailment")
-"""Order of the output classes. Published codes disagree on the order, so files are read by the labels' names."""
+_CONTRADICTION, _ENTAILMENT = 0, 2
+"""Places of two of the classes."""
 _HARD = "test_hypothesis_hard"
 _HARD_IDS = "hypothesis_hard_test.json"
 
@@ -58,6 +58,12 @@ def _source(place: TaskFolder, split: str) -> Source:
     return Source(files=tuple(place.path / name for name in _files_of("test" if only else split)), only=only)
 
 
+def _classes(place: TaskFolder) -> tuple[str, ...]:
+    from ablative.trainables.tasks.snli_ve_files.reader import CLASSES
+
+    return CLASSES
+
+
 def _read(reading: Reading) -> Iterator[Example]:
     from ablative.trainables.tasks.snli_ve_files.reader import read_snli_ve
 
@@ -70,15 +76,14 @@ def _pairs(split: TaskSplit) -> list[Pair]:
     from ablative.trainables.data.pairs import label_of
     from ablative.trainables.students.tokens import teacher_text
 
-    entailed, contradicted = CLASSES.index("entailment"), CLASSES.index("contradiction")
     wrong: dict[str, list[str]] = {}
     for example in split.examples:
-        if label_of(example) == contradicted:
+        if label_of(example) == _CONTRADICTION:
             wrong.setdefault(example.image, []).append(teacher_text(example.candidates[0]))
     return [
         Pair(image=e.image, text=teacher_text(e.candidates[0]), wrong=tuple(wrong.get(e.image, ())))
         for e in split.examples
-        if label_of(e) == entailed
+        if label_of(e) == _ENTAILMENT
     ]
 
 
@@ -97,10 +102,10 @@ SNLI_VE = Task(
     source=_source,
     files=_files,
     read=_read,
-    classes=lambda place: CLASSES,
+    classes=_classes,
     head="exclusive",
     numbered_images=True,
-    matched_class=CLASSES.index("entailment"),
+    matched_class=_ENTAILMENT,
     pairs=_pairs,
     shifts=Shifts(make=_make_shifts, of=("train", "test", "val")),
 )

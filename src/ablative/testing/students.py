@@ -150,7 +150,7 @@ def settings_of(part: Student, **changes: Any) -> Any:
     return student.model_validate({"preset": next(iter(part.presets)), "dropout": 0.0, **changes})
 
 
-def built(settings: Any, head: Head = "snli_ve", *, seed: int = 0) -> StudentModule:
+def built(settings: Any, head: Head = "exclusive", *, seed: int = 0) -> StudentModule:
     """A student in evaluation mode."""
     torch.manual_seed(seed)
     return build_student(settings, head=head, num_classes=HEADS[head][0], region_width=REGION_WIDTH).eval()

@@ -209,7 +209,7 @@ def test_presets_with_frozen_words_take_no_published_checkpoint(tmp_path: Path) 
 
     with pytest.raises(CheckpointError, match=r"MiniLM's frozen words take no published checkpoint"):
         build_student(
-            StudentConfig(preset="uniter_tiny", init=str(path)), task="vqa", num_classes=3, region_width=1280
+            StudentConfig(preset="uniter_tiny", init=str(path)), head="independent", num_classes=3, region_width=1280
         )
 
 

@@ -27,7 +27,7 @@ def parts(task: str, cache: Path, shown: str = "both") -> tuple[SplitInputs, Stu
     split = load_split(TASKS[task], "mini_smoke", "val", cache)
     inputs = SplitInputs(split, open_regions(cache, split.image_folder), max_tokens=64, shown=shown)
     torch.manual_seed(3)
-    student = build_student(StudentConfig(), task=task, num_classes=len(split.classes), region_width=1280)
+    student = build_student(StudentConfig(), head=split.task.head, num_classes=len(split.classes), region_width=1280)
     return inputs, student
 
 
@@ -38,7 +38,7 @@ def test_each_row_is_what_its_example_gives_alone(task: str, cache: Path) -> Non
     alone = [inputs.batch(np.array([i])) for i in range(len(inputs))]
     student.eval()
     with torch.inference_mode():
-        rows = [probabilities(task, student(one.inputs).logits, inputs.num_candidates) for one in alone]
+        rows = [probabilities(TASKS[task].head, student(one.inputs).logits, inputs.num_candidates) for one in alone]
 
     assert np.allclose(together, torch.cat(rows).numpy(), atol=1e-5)
 

@@ -49,7 +49,7 @@ def made(task: str, cache: Path, optim: OptimConfig | None = None, count: int = 
     )
     torch.manual_seed(0)
     student = build_student(
-        config.student, task=task, num_classes=len(split.classes), region_width=inputs.regions.width
+        config.student, head=split.task.head, num_classes=len(split.classes), region_width=inputs.regions.width
     )
     objective = Objective(config.distillation, student.width, 1, num_examples=len(inputs), seed=0)
     return TrainingStep(TASKS[task], student, objective, optim=optim).train(), inputs.batch(

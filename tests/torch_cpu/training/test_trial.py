@@ -11,11 +11,11 @@ from ablative.search_spaces.configuration import flatten
 from ablative.search_spaces.configuration import replaced
 from ablative.trainables.config import CONTROLS
 from ablative.trainables.config import TrialConfig
-from ablative.trainables.data.metrics import metric_names
 from ablative.trainables.job import Alone
 from ablative.trainables.job import TrialJob
 from ablative.trainables.job import TrialOutcome
 from ablative.trainables.parts.catalogue import bundled
+from ablative.trainables.parts.named import metric_names
 from ablative.trainables.trial import run_trial
 from tests.torch_cpu.training.conftest import CLIP_TD
 from tests.torch_cpu.training.conftest import DIVERGING

@@ -17,7 +17,9 @@ from ablative.trainables.data.reading import read_rows
 from ablative.trainables.data.reading import text_of
 from ablative.trainables.data.tokens import plain_text
 from ablative.trainables.parts.task import Source
-from ablative.trainables.tasks.snli_ve import CLASSES
+
+CLASSES = ("contradiction", "neutral", "entailment")
+"""Order of the output classes. Published codes disagree on the order, so files are read by the labels' names."""
 
 
 def read_snli_ve(source: Source, slices: Mapping[str, tuple[str, ...]]) -> Iterator[Example]:

@@ -1,0 +1,40 @@
+"""Names that the tasks there are let a study use: of metrics and of splits. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from collections.abc import Iterable
+from collections.abc import Iterator
+
+from ablative.trainables.parts.catalogue import Catalogue
+from ablative.trainables.parts.task import Task
+
+_OF_THE_BENCHMARK = tuple(f"accuracy_{part}" for part in ("seen", "heldout_known", "heldout_unknown"))
+
+
+class Names(Collection[str]):
+    """Names that may be used; one that ends in `*` stands for all that begin so, and is not listed."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        all_names = dict.fromkeys(names)
+        self._plain = [name for name in all_names if not name.endswith("*")]
+        self._starts = tuple(name[:-1] for name in all_names if name.endswith("*"))
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._plain or (isinstance(name, str) and bool(self._starts) and name.startswith(self._starts))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._plain)
+
+    def __len__(self) -> int:
+        return len(self._plain)
+
+
+def metric_names(catalogue: Catalogue) -> Names:
+    """Return what a study may aim at: the metrics of the tasks there are, and the bundled benchmark's slices."""
+    return Names([*(name for task in catalogue.of(Task).values() for name in task.metrics), *_OF_THE_BENCHMARK])
+
+
+def split_names(catalogue: Catalogue) -> Names:
+    """Return every split that some task can have besides `train`: what a study may evaluate."""
+    return Names(name for task in catalogue.of(Task).values() for name in task.known_splits)
