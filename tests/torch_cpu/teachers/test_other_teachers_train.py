@@ -26,6 +26,7 @@ from ablative.trainables.trial import run_trial
 from tests.helpers.small_folders import feature_files
 from tests.helpers.small_folders import two_towers
 from tests.helpers.small_teachers import pictured_snli_ve
+from tests.helpers.tasks import TASKS
 
 OPTIM = {"batch_size": 4, "min_steps": 2, "epochs": 1, "evaluations": 1}
 NAIVE = {"terms": {"image": 1.0, "text": 1.0}}
@@ -68,7 +69,7 @@ def test_two_towers_of_different_widths_teach(
     config = trial(data, two_towers(tmp_path / "towers"), distillation)
     assert not list(contradictions(config))
     trained(config, cache)
-    features = open_features(config.teacher, cache, split := load_split("snli_ve", str(data), "train", cache))
+    features = open_features(config.teacher, cache, split := load_split(TASKS["snli_ve"], str(data), "train", cache))
     if distillation is WORDS:
         texts = features.text([teacher_text(split.examples[0].candidates[0])])
         assert texts.shape[1] == features.width > 32 and not texts[:, 32:].any()
@@ -79,7 +80,7 @@ def test_two_towers_of_different_widths_teach(
 
 @pytest.mark.slow
 def test_features_from_files_teach_and_pictures_are_not_looked_at(data: Path, cache: Path, tmp_path: Path) -> None:
-    split = load_split("snli_ve", str(data), "train", cache)
+    split = load_split(TASKS["snli_ve"], str(data), "train", cache)
     texts = list(dict.fromkeys(teacher_text(example.candidates[0]) for example in split.examples))
     teacher = feature_files(tmp_path / "own", sorted(images_of(split)), texts, widths=(6, 4))
     config = trial(data, teacher, {**NAIVE, "terms": {"image": 1.0, "text": 1.0, "tokens": 1.0},
@@ -94,7 +95,7 @@ def test_features_from_files_teach_and_pictures_are_not_looked_at(data: Path, ca
 
 @pytest.mark.slow
 def test_an_image_file_alone_teaches_images_alone(data: Path, cache: Path, tmp_path: Path) -> None:
-    split = load_split("snli_ve", str(data), "train", cache)
+    split = load_split(TASKS["snli_ve"], str(data), "train", cache)
     both = feature_files(tmp_path / "own", sorted(images_of(split)), ["a"])
     alone = TeacherConfig.model_validate({"model": "features", "features": {"images": both.features.images}})
     config = trial(data, alone, {"terms": {"image": 1.0}, "weighting": {"confidence": "none"}})

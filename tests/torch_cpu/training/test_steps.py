@@ -152,10 +152,10 @@ def test_the_adversarial_loss_is_its_formula_in_value_and_gradient(task: str, mo
 
 def plain_adversarial(module: TrainingStep, batch: Batch, config: AdversarialConfig, modality: str) -> torch.Tensor:
     """R_m sequence by sequence where the formula is, with probabilities written out."""
-    student, task, inputs = module.student, module.task, batch.inputs
+    student, head, inputs = module.student, module.task.head, batch.inputs
 
     def chances(logits: torch.Tensor) -> torch.Tensor:
-        return F.softmax(logits, dim=-1)[:, 1:] if task == "vcr" else torch.sigmoid(logits)
+        return F.softmax(logits, dim=-1)[:, 1:] if head == "candidates" else torch.sigmoid(logits)
 
     clean = chances(student(inputs).logits)
     shape = (*inputs.ids_BL.shape, student.width) if modality == "text" else inputs.regions_BRF.shape
@@ -172,9 +172,7 @@ def plain_adversarial(module: TrainingStep, batch: Batch, config: AdversarialCon
         both = (p * (p / q).log() + (1 - p) * ((1 - p) / (1 - q)).log()) + (
             q * (q / p).log() + (1 - q) * ((1 - q) / (1 - p)).log()
         )
-        summands.append(
-            task_loss(TASKS[task].head, logits, batch.targets_BK) + config.kl_weight * both.sum(dim=1).mean()
-        )
+        summands.append(task_loss(head, logits, batch.targets_BK) + config.kl_weight * both.sum(dim=1).mean())
         (gradient,) = torch.autograd.grad(summands[-1], nudge, retain_graph=True)
         moves = [rate * row / row.norm() for rate, row in zip([0.5] * len(gradient), gradient, strict=True)]
         nudge = nudge + torch.stack(moves)
