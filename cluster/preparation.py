@@ -20,6 +20,7 @@ from ablative.cluster.failures import meaning_of
 from ablative.cluster.groups import HEAD_SHARE
 from ablative.cluster.session import connect
 from ablative.orchestrator.errors import ClusterError
+from ablative.progress import Progress
 from ablative.search_spaces.study import Resources
 from ablative.trainables.config import TrialConfig
 from ablative.trainables.prepare import feature_blocks
@@ -29,9 +30,6 @@ from ablative.trainables.teachers.feature_blocks import BlockCount
 from ablative.trainables.teachers.feature_blocks import FeatureBlock
 from ablative.trainables.teachers.feature_blocks import compute_block
 from ablative.trainables.teachers.feature_blocks import compute_blocks
-
-Progress = Callable[[str, int, int], None]
-"""Called with the name of a stage, how much of it is done, and how much there is."""
 
 IN_FLIGHT = 256
 """Blocks that Ray knows of at once; each is a few hundred kB of texts."""

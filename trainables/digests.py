@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from ablative.progress import Progress
+from ablative.progress import silent
 from ablative.trainables.benchmark.spec import PRESETS
 from ablative.trainables.benchmark.spec import preset
 from ablative.trainables.benchmark.spec import spec_digest
@@ -13,10 +15,8 @@ from ablative.trainables.config import TrialConfig
 from ablative.trainables.config import canonical
 from ablative.trainables.data.content import READER_VERSION
 from ablative.trainables.data.content import DataContent
-from ablative.trainables.data.content import Progress
 from ablative.trainables.data.content import data_content
 from ablative.trainables.data.content import hashed
-from ablative.trainables.data.content import silent
 from ablative.trainables.file_digests import file_digests
 from ablative.trainables.parts.task import Task
 from ablative.trainables.students.starting_files import starting_files

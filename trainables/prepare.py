@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 from filelock import FileLock
 from filelock import Timeout
 
+from ablative.progress import Progress
 from ablative.trainables.config import TeacherConfig
 from ablative.trainables.config import TrialConfig
 from ablative.trainables.config import canonical
@@ -28,9 +28,6 @@ from ablative.trainables.teachers.feature_cache import BLANK
 from ablative.trainables.teachers.needs import tables_read
 from ablative.trainables.teachers.tables import TABLES
 from ablative.trainables.teachers.tables import Table
-
-Progress = Callable[[str, int, int], None]
-"""What is done, how much of it, out of how much."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

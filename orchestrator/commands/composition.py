@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from ablative.orchestrator.driving.executor import Executor
     from ablative.orchestrator.driving.run import Experiment
     from ablative.orchestrator.driving.run import Prepare
-    from ablative.orchestrator.driving.run import Progress
     from ablative.orchestrator.inputs import Inputs
     from ablative.orchestrator.showing.display import Display
     from ablative.orchestrator.storing.store import Store
+    from ablative.progress import Progress
     from ablative.search_spaces.design import Cell
     from ablative.search_spaces.load import LoadedStudy
     from ablative.search_spaces.study import Resources
@@ -139,7 +139,7 @@ def inputs(cache_folder: Path, progress: Progress | None = None) -> Inputs:
     `progress` is told while the pictures of a real data set are read for the first time.
     """
     from ablative.orchestrator.inputs import Inputs
-    from ablative.trainables.data.content import silent
+    from ablative.progress import silent
     from ablative.trainables.data.splits import splits_of
     from ablative.trainables.digests import InputDigests
 

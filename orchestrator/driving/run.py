@@ -38,12 +38,12 @@ from ablative.orchestrator.storing.store import Store
 from ablative.orchestrator.storing.store import compaction_key
 from ablative.orchestrator.trials import Trial
 from ablative.orchestrator.trials import with_parameters
+from ablative.progress import Progress
 from ablative.search_spaces.design import Cell
 from ablative.search_spaces.study import Study
 from ablative.trainables.config import TrialConfig
 from ablative.trainables.job import TrialOutcome
 
-Progress = Callable[[str, int, int], None]
 Prepare = Callable[[Sequence[TrialConfig], Progress], None]
 """Makes ready what trials of these configurations read; told where to report (stage, done, total)."""
 COMPACTED_AFTER = 500

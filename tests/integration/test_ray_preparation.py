@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ablative.progress import Progress
 from ablative.search_spaces.study import Resources
 from ablative.trainables.config import TaskConfig
 from ablative.trainables.config import TrialConfig
@@ -24,7 +24,6 @@ from tests.helpers.small_teachers import small_teacher
 from tests.helpers.tasks import TASKS
 
 pytestmark = pytest.mark.ray
-Progress = Callable[[str, int, int], None]
 
 
 def _touch(configs: Sequence[TrialConfig], cache: Path, progress: Progress) -> None:

@@ -37,7 +37,10 @@ ALLOWED: dict[str, set[str]] = {
         "jinja2", "rich", "click", "statsmodels", "optuna", "pandas", "polars",
     },
 }  # fmt: skip
-"""Room -> top-level modules beside the standard library and the room itself."""
+"""Room -> top-level modules beside the standard library, the room itself and SHARED."""
+
+SHARED = {"progress"}
+"""What lies beside the rooms because each of them uses it; it imports none of them."""
 
 JOINS = {"ablative.orchestrator.commands.answer_commands", "ablative.orchestrator.commands.composition"}
 """The only modules that reach rooms above the orchestrator, and only when a command needs them."""
@@ -59,7 +62,7 @@ def _room_modules(room: str) -> list[str]:
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_room_imports_only_what_its_list_allows(room: str) -> None:
-    allowed = ALLOWED[room] | {room} | set(sys.stdlib_module_names)
+    allowed = ALLOWED[room] | {room} | SHARED | set(sys.stdlib_module_names)
     strangers = [
         f"{modules()[module]}:{found.line} imports {found.target}"
         for module in _room_modules(room)
@@ -68,6 +71,12 @@ def test_room_imports_only_what_its_list_allows(room: str) -> None:
     ]
 
     assert strangers == []
+
+
+def test_what_the_rooms_share_imports_no_room() -> None:
+    found = {name: {_top(found.target) for found in imports(f"{PACKAGE}.{name}")} for name in SHARED}
+
+    assert {name: tops & {*ROOMS, *HEAVY} for name, tops in found.items()} == dict.fromkeys(SHARED, set())
 
 
 def test_modules_that_join_the_rooms_exist() -> None:
@@ -125,10 +134,11 @@ def test_every_foreign_import_is_a_declared_dependency() -> None:
     foreign -= {
         *sys.stdlib_module_names,
         *ROOMS,
+        *SHARED,
         "testing",
         PACKAGE,
-        "pydantic_core",
-    }  # part of pydantic, released with it
+        "pydantic_core",  # part of pydantic, released with it
+    }
 
     undeclared = {name for name in foreign if not declared & {_normal(found) for found in distributions.get(name, [])}}
 

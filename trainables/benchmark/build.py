@@ -6,21 +6,18 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ablative.progress import Progress
 from ablative.trainables.benchmark import rows
 from ablative.trainables.benchmark.scene import Scene
 from ablative.trainables.benchmark.scene import scene
 from ablative.trainables.benchmark.spec import MiniSpec
 from ablative.trainables.benchmark.spec import preset
 from ablative.trainables.benchmark.spec import spec_digest
-
-Progress = Callable[[str, int, int], None]
-"""Called with (what, done, total)."""
 
 TASKS = ("vcr", "snli_ve", "vqa")
 _ATTRIBUTION = "Pictures are composed of OpenMoji art (openmoji.org), CC BY-SA 4.0."

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
 from collections.abc import Iterator
 from dataclasses import asdict
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from ablative.progress import Progress
 from ablative.trainables.cache import write_atomically
 from ablative.trainables.data.layout import image_folder_of
 from ablative.trainables.data.layout import task_folder
@@ -46,8 +46,6 @@ _STAGE = "images that the rows name"
 _EVERY = 10_000
 EXAMPLES = "examples"
 """Folder of all stored examples in the cache."""
-
-Progress = Callable[[str, int, int], None]
 
 
 def silent(stage: str, done: int, total: int) -> None:

@@ -7,12 +7,12 @@ that are whole. Imports no torch.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from collections.abc import Sequence
 from pathlib import Path
 
 from filelock import FileLock
 
+from ablative.progress import Progress
 from ablative.trainables.cache import write_atomically
 from ablative.trainables.data.boxes import Boxes
 from ablative.trainables.data.content import data_content
@@ -39,7 +39,6 @@ from ablative.trainables.data.stored import write_examples
 from ablative.trainables.errors import UnreadableData
 from ablative.trainables.parts.task import Task
 
-Progress = Callable[[str, int, int], None]
 _EVERY = 1000
 
 

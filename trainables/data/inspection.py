@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from dataclasses import field
 from pathlib import Path
 
+from ablative.progress import Progress
 from ablative.trainables.data.boxes import Boxes
 from ablative.trainables.data.boxes import Metadata
 from ablative.trainables.data.boxes import read_metadata
@@ -33,7 +34,6 @@ from ablative.trainables.data.findings import Findings
 from ablative.trainables.data.layout import image_folder_of
 from ablative.trainables.data.load import fitted
 from ablative.trainables.data.overlaps import Overlaps
-from ablative.trainables.data.picture_check import Progress
 from ablative.trainables.data.picture_check import looked_at
 from ablative.trainables.data.pictures import Pictures
 from ablative.trainables.data.readers import classes_of

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
+from ablative.progress import Progress
 from ablative.trainables.benchmark.spec import PRESETS
 from ablative.trainables.data.boxes import read_boxes
 from ablative.trainables.data.content import EXAMPLES
@@ -31,8 +31,6 @@ from ablative.trainables.file_digests import Stamp
 from ablative.trainables.file_digests import stamp_of
 from ablative.trainables.parts.task import Source
 from ablative.trainables.parts.task import Task
-
-Progress = Callable[[str, int, int], None]
 
 
 def load_split(task: Task, data: str, split: str, cache: Path) -> TaskSplit:

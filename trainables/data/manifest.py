@@ -13,7 +13,6 @@ import os
 import stat
 import time
 from collections import defaultdict
-from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Mapping
@@ -25,6 +24,7 @@ from pathlib import Path
 import pyarrow as pa
 from filelock import FileLock
 
+from ablative.progress import Progress
 from ablative.trainables.data.boxes import metadata_name
 from ablative.trainables.data.examples import TaskSplit
 from ablative.trainables.data.pictures import Member
@@ -53,7 +53,6 @@ _PATIENCE_S = 1.0
 _THREADS = min(32, 4 * (os.cpu_count() or 1))
 """More than cores: on a network disk a read is mostly waiting."""
 
-Progress = Callable[[str, int, int], None]
 _Row = tuple[Stamp, str]
 """What the manifest says of a file: its stamp, and its digest in hexadecimal."""
 

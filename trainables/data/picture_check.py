@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -16,13 +15,13 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
+from ablative.progress import Progress
 from ablative.trainables.data.findings import NUM_NAMED
 from ablative.trainables.data.pictures import Pictures
 from ablative.trainables.errors import DataError
 from ablative.trainables.errors import MissingData
 from ablative.trainables.errors import UnreadableData
 
-Progress = Callable[[str, int, int], None]
 STAGE = "decode pictures"
 _BATCH = 50
 _FEW = 1000

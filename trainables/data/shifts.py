@@ -12,11 +12,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from ablative.progress import Progress
 from ablative.trainables.cache import write_atomically
 from ablative.trainables.cache import written_whole
 from ablative.trainables.data.sources import source
 from ablative.trainables.errors import MissingData
-from ablative.trainables.parts.task import Progress
 from ablative.trainables.parts.task import Shift
 from ablative.trainables.parts.task import Task
 from ablative.trainables.strangers import parsing

@@ -18,6 +18,7 @@ from typing import ClassVar
 from typing import Literal
 from typing import get_args
 
+from ablative.progress import Progress
 from ablative.trainables.parts.part import Kind
 from ablative.trainables.parts.part import Options
 from ablative.trainables.parts.part import Part
@@ -35,8 +36,6 @@ Head = Literal[
     "exclusive",  # one of the classes is right; a softmax over them
     "independent",  # each class has a score in [0, 1] of its own; a sigmoid each
 ]
-Progress = Callable[[str, int, int], None]
-"""What is done, how much of it, out of how much."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

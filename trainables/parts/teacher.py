@@ -19,6 +19,7 @@ from typing import Literal
 from typing import Protocol
 from typing import get_args
 
+from ablative.progress import Progress
 from ablative.trainables.parts.part import Kind
 from ablative.trainables.parts.part import Part
 from ablative.trainables.parts.part import PartError
@@ -34,8 +35,6 @@ Gift = Literal[
     "patches",  # the features of a picture's patches, which no term reads
 ]
 GIFTS: tuple[Gift, ...] = get_args(Gift)
-Progress = Callable[[str, int, int], None]
-"""What is done, how much of it, out of how much."""
 
 
 class LoadedTeacher(Protocol):

@@ -19,6 +19,7 @@ from typing import ClassVar
 
 from pydantic import BaseModel
 
+from ablative.progress import Progress
 from ablative.trainables.job import Link
 from ablative.trainables.job import TrialJob
 from ablative.trainables.job import TrialOutcome
@@ -26,8 +27,6 @@ from ablative.trainables.parts.catalogue import Catalogue
 from ablative.trainables.parts.part import Kind
 from ablative.trainables.parts.part import Part
 
-Progress = Callable[[str, int, int], None]
-"""What is done, how much of it, out of how much."""
 Changes = Mapping[str, Any]
 """Dotted path -> value."""
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from ablative.progress import Progress
 from ablative.trainables.benchmark.caption import caption
 from ablative.trainables.benchmark.caption import wrong_caption
 from ablative.trainables.benchmark.concepts import PACKAGE
@@ -75,7 +75,7 @@ def region_classes() -> list[str]:
     return [name for name, concept in by_name().items() if concept.pretrain or name == PACKAGE]
 
 
-def captioned_scenes(count: int, folder: Path, progress: Callable[[str, int, int], None]) -> CaptionedScenes:
+def captioned_scenes(count: int, folder: Path, progress: Progress) -> CaptionedScenes:
     """The first `count` pretraining scenes; pictures that `folder` lacks are drawn."""
     spec = preset("mini")
     folder.mkdir(parents=True, exist_ok=True)

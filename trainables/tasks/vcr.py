@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ablative.progress import Progress
 from ablative.trainables.parts.task import Layout
-from ablative.trainables.parts.task import Progress
 from ablative.trainables.parts.task import Reading
 from ablative.trainables.parts.task import Shift
 from ablative.trainables.parts.task import Shifts

@@ -5,7 +5,6 @@ Dimensions: B batch, F image trunk width, W text tower width, D joint width.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,10 +15,9 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.nn.functional import normalize
 
+from ablative.progress import Progress
 from ablative.trainables.teachers.recipe import EMBED_DIM
 from ablative.trainables.teachers.recipe import AlignmentRecipe
-
-Progress = Callable[[str, int, int], None]
 
 MAX_LOGIT_SCALE = 100.0
 _FIRST_LOGIT_SCALE = 1 / 0.07

@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
 
+from ablative.progress import Progress
+from ablative.progress import silent
 from ablative.trainables.cache import write_atomically
 from ablative.trainables.config import TeacherConfig
-from ablative.trainables.data.content import silent
 from ablative.trainables.data.examples import TaskSplit
 from ablative.trainables.data.manifest import images_of
 from ablative.trainables.data.manifest import picture_digests
@@ -48,8 +49,6 @@ if TYPE_CHECKING:
     from PIL import Image
     from torch import Tensor
 
-
-Progress = Callable[[str, int, int], None]
 
 BLOCK_SIZE: dict[Table, int] = {
     "images": 512,

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ablative.progress import Progress
+from ablative.progress import silent
 from ablative.trainables.config import TeacherConfig
-from ablative.trainables.parts.teacher import Progress
 from ablative.trainables.teachers.config import missing_options
 from ablative.trainables.teachers.errors import TeacherError
 
 
-def load_teacher(config: TeacherConfig, cache: Path, progress: Progress = lambda *_: None) -> Any:
+def load_teacher(config: TeacherConfig, cache: Path, progress: Progress = silent) -> Any:
     """Return the teacher (`LoadedTeacher`), frozen and in eval mode, on the CPU.
 
     The controls `shuffled` and `blank_image` concern what is done with features, not the model. `untrained` gives the

@@ -23,8 +23,8 @@ from filelock import FileLock
 from PIL import Image
 from torch import Tensor
 
+from ablative.progress import Progress
 from ablative.trainables.teachers.alignment import AlignmentData
-from ablative.trainables.teachers.alignment import Progress
 from ablative.trainables.teachers.alignment import Projections
 from ablative.trainables.teachers.alignment import align
 from ablative.trainables.teachers.alignment_pictures import Picture

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from ablative.progress import silent
 from ablative.trainables.benchmark.concepts import with_article
 from ablative.trainables.benchmark.spec import preset
 from ablative.trainables.cache import cache_folder
@@ -45,7 +46,7 @@ def main() -> None:
     """Measure the bundled teacher and its untrained control, and print Markdown."""
     torch.manual_seed(0)
     teachers = {
-        "mini_dual_encoder": load_mini_dual_encoder(cache_folder(), lambda *_: None),
+        "mini_dual_encoder": load_mini_dual_encoder(cache_folder(), silent),
         "untrained": untrained_mini_dual_encoder(),
     }
     rows: list[list[Any]] = [["teacher", "style", "pictures", "N", "R@1", "R@5", "chance"]]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Mapping
@@ -22,6 +21,7 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock
 
+from ablative.progress import Progress
 from ablative.trainables.cache import write_atomically
 from ablative.trainables.data.boxes import Metadata
 from ablative.trainables.data.boxes import metadata_name
@@ -50,7 +50,6 @@ from ablative.trainables.vision.region_shards import read_shards
 from ablative.trainables.vision.region_shards import shard_file
 from ablative.trainables.vision.region_shards import write_shard
 
-Progress = Callable[[str, int, int], None]
 SOURCES = "sources.json"
 """What the sources were when they were last read: a file that was replaced is converted again."""
 UNREADABLE = "entry unreadable"

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from PIL.Image import Resampling
 
+from ablative.progress import Progress
 from ablative.trainables.cache import folder_written_whole
 from ablative.trainables.data.examples import TaskSplit
 from ablative.trainables.data.manifest import images_of
@@ -39,8 +39,6 @@ REMEDY = (
     "Students that read pixels need the pictures themselves, not only region features; student.visual_input=regions "
     "does without."
 )
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from typing import Protocol
 
 import numpy as np
 
+from ablative.progress import Progress
 from ablative.trainables.cache import folder_written_whole
 from ablative.trainables.cache import write_atomically
 from ablative.trainables.data.examples import TaskSplit
@@ -57,8 +57,6 @@ BATCH = 4  # larger activations miss a CPU's cache: twice as fast as 32
 REGIONS_VERSION = 2
 """Raised when code changes the features of a picture, or what they are kept under."""
 _ANEW = "remove it; the same command then makes it anew"
-
-Progress = Callable[[str, int, int], None]
 
 
 def regions_digest() -> str:

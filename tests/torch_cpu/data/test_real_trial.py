@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ablative.progress import silent
 from ablative.trainables.config import OptimConfig
 from ablative.trainables.config import StudentConfig
 from ablative.trainables.config import TaskConfig
@@ -31,10 +32,6 @@ WIDTH = 24
 EVALUATE = ("val", "test", "test_rule_singular", "test_rule_plural", "blind_test")
 
 
-def quiet(what: str, done: int, total: int) -> None:
-    pass
-
-
 @pytest.fixture(scope="module")
 def outcome(tmp_path_factory: pytest.TempPathFactory) -> TrialOutcome:
     folder, cache = tmp_path_factory.mktemp("vcr"), tmp_path_factory.mktemp("cache")
@@ -44,14 +41,14 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> TrialOutcome:
     for stem in [f"{i}@0" for i in range(120)] + ["a@0"]:
         boxes = np.array([[0, 0, 0.5, 0.5], [0.1, 0.1, 0.9, 0.9], [0.5, 0, 1, 1]], np.float32)
         np.savez(folder / "features" / f"{stem}.npz", features=rng.normal(size=(3, WIDTH)), norm_bb=boxes)
-    found = prepare_examples(TASKS["vcr"], str(folder), cache, quiet)
-    convert_regions(found, [folder / "features"], quiet)
+    found = prepare_examples(TASKS["vcr"], str(folder), cache, silent)
+    convert_regions(found, [folder / "features"], silent)
     config = TrialConfig(
         task=TaskConfig(name="vcr", data=str(folder), data_fraction=0.5),
         student=StudentConfig(init="scratch"),
         optim=OptimConfig(batch_size=4, epochs=1, min_steps=2, max_steps=2, evaluations=1),
     )
-    prepare([config], cache, quiet)
+    prepare([config], cache, silent)
     assert set(EVALUATE) <= set(splits_of(TASKS["vcr"], str(folder)))
     job = TrialJob(
         trial_id="real", config=config, seed=1, evaluate=EVALUATE, cache=str(cache), threads=1, keep_predictions=True
@@ -78,7 +75,7 @@ def test_data_without_an_example_to_train_on_is_refused_before_any_trial(tmp_pat
     )
 
     with pytest.raises(MissingData, match=r"vcr: no example of vcr is in split 'train'"):
-        prepare([config], tmp_path / "cache", quiet)
+        prepare([config], tmp_path / "cache", silent)
 
 
 def test_what_it_predicts_on_the_blind_split_is_a_submission(outcome: TrialOutcome) -> None:

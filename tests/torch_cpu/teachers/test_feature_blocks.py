@@ -16,6 +16,7 @@ import pytest
 import torch
 from PIL import Image
 
+from ablative.progress import silent
 from ablative.trainables.config import TaskConfig
 from ablative.trainables.config import TeacherConfig
 from ablative.trainables.config import TrialConfig
@@ -42,10 +43,6 @@ TOLERANCE = {"float16": 1e-3, "float32": 1e-5}
 """Greatest difference of a component of a unit vector (docs/teacher.md)."""
 
 
-def quiet(stage: str, done: int, total: int) -> None:
-    pass
-
-
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> TeacherConfig:
     return small_teacher(tmp_path_factory.mktemp("teacher") / "small")
@@ -60,7 +57,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def prepared(model: TeacherConfig, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cache with the data and region features, and no teacher's."""
     cache = tmp_path_factory.mktemp("cache")
-    prepare_data([trial(model, data)], cache, quiet)
+    prepare_data([trial(model, data)], cache, silent)
     return cache
 
 
@@ -85,7 +82,7 @@ def trial(teacher: TeacherConfig, data: Path) -> TrialConfig:
 def test_cached_features_are_the_live_teachers_to_the_stated_tolerance(model, data, cache, precision):
     teacher_config = model.model_copy(update={"precision": precision})
     config = trial(teacher_config, data)
-    prepare([config], cache, quiet, patches=True)
+    prepare([config], cache, silent, patches=True)
     split = load_split(TASKS["snli_ve"], str(data), "train", cache)
     features, teacher = open_features(teacher_config, cache, split), load_teacher(teacher_config, cache)
     texts = [teacher_text(example.candidates[0]) for example in split.examples]
@@ -172,7 +169,7 @@ def test_weights_that_change_in_their_folder_make_another_teacher(tmp_path):
 
 def test_the_blank_picture_has_its_own_patches(model, data, cache):
     control = model.model_copy(update={"control": "blank_image"})
-    prepare([trial(control, data)], cache, quiet, patches=True)
+    prepare([trial(control, data)], cache, silent, patches=True)
     split = load_split(TASKS["snli_ve"], str(data), "train", cache)
     features = open_features(control, cache, split)
     one, other = features.patches([split.examples[0].image, split.examples[1].image])
@@ -182,7 +179,7 @@ def test_the_blank_picture_has_its_own_patches(model, data, cache):
 
 def test_an_empty_text_does_not_lower_the_precision_of_the_others(model, data, cache):
     precise = model.model_copy(update={"precision": "float32"})
-    prepare([trial(precise, data)], cache, quiet)
+    prepare([trial(precise, data)], cache, silent)
     features = open_features(precise, cache, load_split(TASKS["snli_ve"], str(data), "train", cache))
     assert [rows.dtype for rows in features.words(["...", "man"], "isolated")] == [np.float32, np.float32]
     assert words_of("...") == [] and replace(features, blank=True).blank
@@ -215,7 +212,7 @@ def test_killed_in_the_middle_it_goes_on_and_ends_as_if_it_had_not_been(model, d
     left = feature_blocks([config], cache)
     assert done and 0 < sum(len(block.names) for block in left if block.table == "texts") < 12
 
-    prepare([config], cache, quiet)
+    prepare([config], cache, silent)
     assert feature_blocks([config], cache) == []
     assert done < {path.name for path in shards.glob("shard-*")}
     split = load_split(TASKS["snli_ve"], str(data), "train", cache)

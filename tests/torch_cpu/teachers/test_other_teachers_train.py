@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ablative.progress import silent
 from ablative.trainables.config import TeacherConfig
 from ablative.trainables.config import TrialConfig
 from ablative.trainables.config import contradictions
@@ -41,11 +42,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def cache(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     cache = tmp_path_factory.mktemp("cache")
-    prepare_data([trial(data, TeacherConfig(), {})], cache, quiet)
+    prepare_data([trial(data, TeacherConfig(), {})], cache, silent)
     return cache
-
-
-def quiet(what: str, done: int, total: int) -> None: ...
 
 
 def trial(data: Path, teacher: TeacherConfig, distillation: dict[str, Any], task: str = "snli_ve") -> TrialConfig:
@@ -55,7 +53,7 @@ def trial(data: Path, teacher: TeacherConfig, distillation: dict[str, Any], task
 
 def trained(config: TrialConfig, cache: Path) -> dict[str, float]:
     """Metrics of a trial that completes."""
-    prepare([config], cache, quiet)
+    prepare([config], cache, silent)
     outcome = run_trial(TrialJob(trial_id="t", config=config, seed=1, evaluate=("val",), cache=str(cache)), Alone())
     assert outcome.status == "completed", outcome.error
     return dict(outcome.metrics)
@@ -110,7 +108,7 @@ def test_a_name_that_a_file_lacks_is_told_before_anything_is_trained(data: Path,
     teacher = feature_files(tmp_path / "own", ["somewhere/else.jpg"], ["a cat"])
     message = r"images.parquet: no row for '.*' \(and \d+ more pictures of \d+\); add it"
     with pytest.raises(TeacherError, match=message):
-        prepare([trial(data, teacher, {"terms": {"image": 1.0}})], cache, quiet)
+        prepare([trial(data, teacher, {"terms": {"image": 1.0}})], cache, silent)
 
 
 @pytest.mark.parametrize(

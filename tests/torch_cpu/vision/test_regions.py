@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ablative.progress import silent
 from ablative.trainables.data.examples import Candidate
 from ablative.trainables.data.examples import Example
 from ablative.trainables.data.examples import TaskSplit
@@ -23,10 +24,6 @@ from ablative.trainables.vision.regions import build_regions
 from ablative.trainables.vision.regions import open_regions
 from ablative.trainables.vision.regions import regions_folder
 from tests.helpers.tasks import TASKS
-
-
-def quiet(what: str, done: int, total: int) -> None:
-    pass
 
 
 def split_of(folder: Path, boxes: dict[str, tuple[tuple[float, float, float, float], ...]]) -> TaskSplit:
@@ -79,7 +76,7 @@ def test_an_image_without_boxes_is_cut_into_a_grid() -> None:
 
 def test_regions_are_built_once_and_read_in_any_order(pictures: Path, tmp_path: Path) -> None:
     boxes = {"a.jpg": ((0.0, 0.0, 50.0, 50.0),), "b.jpg": ((10.0, 10.0, 90.0, 90.0), (0.0, 0.0, 200.0, 100.0))}
-    build_regions(split_of(pictures, boxes), tmp_path, quiet)
+    build_regions(split_of(pictures, boxes), tmp_path, silent)
     calls: list[int] = []
     build_regions(split_of(pictures, boxes), tmp_path, lambda what, done, total: calls.append(done))
     store = open_regions(tmp_path, str(pictures))
@@ -94,9 +91,9 @@ def test_regions_are_built_once_and_read_in_any_order(pictures: Path, tmp_path: 
 
 
 def test_a_new_image_adds_a_shard_and_leaves_the_old_one(pictures: Path, tmp_path: Path) -> None:
-    build_regions(split_of(pictures, {"a.jpg": ()}), tmp_path, quiet)
+    build_regions(split_of(pictures, {"a.jpg": ()}), tmp_path, silent)
     before = open_regions(tmp_path, str(pictures)).read(["a.jpg"])[0]
-    build_regions(split_of(pictures, {"a.jpg": (), "c.jpg": ()}), tmp_path, quiet)
+    build_regions(split_of(pictures, {"a.jpg": (), "c.jpg": ()}), tmp_path, silent)
     store = open_regions(tmp_path, str(pictures))
 
     np.testing.assert_array_equal(store.read(["a.jpg"])[0], before)
@@ -108,7 +105,7 @@ def test_a_picture_that_was_replaced_under_its_name_is_computed_anew_and_alone(p
     folder = tmp_path / "pictures"
     shutil.copytree(pictures, folder)
     split = split_of(folder, {"a.jpg": (), "b.jpg": ()})
-    build_regions(split, tmp_path, quiet)
+    build_regions(split, tmp_path, silent)
     before = open_regions(tmp_path, str(folder)).read(["a.jpg", "b.jpg"])[0]
     (folder / "c.jpg").replace(folder / "a.jpg")
     computed: list[tuple[str, int]] = []
@@ -121,9 +118,9 @@ def test_a_picture_that_was_replaced_under_its_name_is_computed_anew_and_alone(p
 
 
 def test_boxes_that_come_later_are_what_the_regions_are_of(pictures: Path, tmp_path: Path) -> None:
-    build_regions(split_of(pictures, {"a.jpg": ()}), tmp_path, quiet)
+    build_regions(split_of(pictures, {"a.jpg": ()}), tmp_path, silent)
     assert open_regions(tmp_path, str(pictures)).num_regions("a.jpg") == 17  # a grid
-    build_regions(split_of(pictures, {"a.jpg": ((0.0, 0.0, 50.0, 50.0),)}), tmp_path, quiet)
+    build_regions(split_of(pictures, {"a.jpg": ((0.0, 0.0, 50.0, 50.0),)}), tmp_path, silent)
 
     assert open_regions(tmp_path, str(pictures)).num_regions("a.jpg") == 2
 
@@ -139,14 +136,14 @@ def test_nothing_is_kept_of_a_picture_that_changes_while_it_is_computed(
 
     monkeypatch.setattr("ablative.trainables.vision.regions.require_pictures", replaced_meanwhile)
     with pytest.raises(UnreadableData, match=r"a\.jpg: changed while it was being prepared; run the same command"):
-        build_regions(split_of(folder, {"a.jpg": ()}), tmp_path, quiet)
+        build_regions(split_of(folder, {"a.jpg": ()}), tmp_path, silent)
 
     assert not list(tmp_path.rglob("features.npy"))
 
 
 @pytest.mark.parametrize("name", ["features.npy", "keys.json", "paths-*.json"])
 def test_damaged_features_of_the_cache_are_named_with_a_remedy(pictures: Path, tmp_path: Path, name: str) -> None:
-    build_regions(split_of(pictures, {"a.jpg": ((0.0, 0.0, 50.0, 50.0),)}), tmp_path, quiet)
+    build_regions(split_of(pictures, {"a.jpg": ((0.0, 0.0, 50.0, 50.0),)}), tmp_path, silent)
     (stored,) = regions_folder(tmp_path).rglob(name)
     stored.write_bytes(stored.read_bytes()[:-1])
     _open_shards.cache_clear()

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from ablative.progress import silent
 from ablative.trainables.data import convert
 from ablative.trainables.data.convert import check
 from ablative.trainables.data.convert import prepare_examples
@@ -40,10 +41,6 @@ from tests.unit.trainables.real_layouts import write_json
 from tests.unit.trainables.real_layouts import write_lines
 
 
-def quiet(what: str, done: int, total: int) -> None:
-    pass
-
-
 def load(task: str, folder: Path, split: str, cache: Path) -> TaskSplit:
     return load_split(TASKS[task], str(folder), split, cache)
 
@@ -53,7 +50,7 @@ def test_stored_examples_are_those_of_the_files(tmp_path: Path, task: str, make:
     folder = make(tmp_path / "data")  # type: ignore[operator]
     splits = ("train", "val", "test", *(("test_shortcuts", "blind_test") if task == "vcr" else ()))
     read = {split: load(task, folder, split, tmp_path / "empty") for split in splits}
-    prepare_examples(TASKS[task], str(folder), tmp_path / "cache", quiet)
+    prepare_examples(TASKS[task], str(folder), tmp_path / "cache", silent)
 
     for split in splits:
         stored = load(task, folder, split, tmp_path / "cache")
@@ -69,7 +66,7 @@ def test_stored_examples_are_those_of_the_files(tmp_path: Path, task: str, make:
 def test_a_subset_of_stored_examples_is_the_subset_of_the_files(tmp_path: Path) -> None:
     folder = make_vcr(tmp_path / "data", train=100)
     read = load("vcr", folder, "train", tmp_path / "empty")
-    prepare_examples(TASKS["vcr"], str(folder), tmp_path / "cache", quiet)
+    prepare_examples(TASKS["vcr"], str(folder), tmp_path / "cache", silent)
     stored = load("vcr", folder, "train", tmp_path / "cache")
 
     for fraction in (0.05, 0.5, 1.0):
@@ -78,7 +75,7 @@ def test_a_subset_of_stored_examples_is_the_subset_of_the_files(tmp_path: Path) 
 
 def test_changed_files_are_not_read_from_an_old_copy(tmp_path: Path) -> None:
     folder = make_snli_ve(tmp_path / "data")
-    prepare_examples(TASKS["snli_ve"], str(folder), tmp_path / "cache", quiet)
+    prepare_examples(TASKS["snli_ve"], str(folder), tmp_path / "cache", silent)
     write_lines(folder / "snli_ve_test.jsonl", [snli_ve_row("new")])
 
     assert [e.id for e in load("snli_ve", folder, "test", tmp_path / "cache").examples] == ["new"]
@@ -101,7 +98,7 @@ def test_a_killed_preparation_goes_on_with_the_files_that_are_whole(
     assert len(first) == 3
     assert not isinstance(load("vcr", folder, "train", tmp_path / "cache").examples, StoredExamples)
 
-    (report,) = prepare_examples(TASKS["vcr"], str(folder), tmp_path / "cache", quiet, splits=["train"])
+    (report,) = prepare_examples(TASKS["vcr"], str(folder), tmp_path / "cache", silent, splits=["train"])
     after = {path.name: path.stat().st_mtime_ns for path in target.glob("examples-*.arrow")}
     assert {name: after[name] for name in first} == first
     assert len(load("vcr", folder, "train", tmp_path / "cache").examples) == report.num_examples
@@ -118,7 +115,7 @@ def test_every_kind_of_problem_is_counted_and_named(tmp_path: Path) -> None:
     Image.new("RGB", (60, 50)).save(tmp_path / "vcr1images/film/a@0.jpg")
     outside = [[1, 2, 61.5, 40, 0.9], [5, 6, 7, 8, 0.8]]
     write_json(tmp_path / "vcr1images/film/b@0.json", {"boxes": outside, "width": 60, "height": 50})
-    (report,) = check(TASKS["vcr"], str(tmp_path), tmp_path / "cache", quiet, splits=["test"])
+    (report,) = check(TASKS["vcr"], str(tmp_path), tmp_path / "cache", silent, splits=["test"])
 
     assert (report.num_examples, report.num_images, report.num_bad) == (2 * 298, 3, 2)
     assert report.rows[0].reasons[0][0] == 5 and "JSONDecodeError" in report.rows[0].reasons[0][1]
@@ -133,7 +130,7 @@ def test_share_of_bad_rows_that_is_borne_is_the_callers_choice(tmp_path: Path) -
     make_snli_ve(tmp_path)
     draw_pictures(tmp_path / "flickr30k_images", ["123.jpg"])
     write_lines(tmp_path / "snli_ve_test.jsonl", [snli_ve_row(str(i)) for i in range(18)] + [{"pairID": "b"}])
-    found = check(TASKS["snli_ve"], str(tmp_path), tmp_path / "cache", quiet, splits=["test"])
+    found = check(TASKS["snli_ve"], str(tmp_path), tmp_path / "cache", silent, splits=["test"])
 
     assert found[0].num_bad == 1
     judge(found, 0.06)
@@ -142,8 +139,10 @@ def test_share_of_bad_rows_that_is_borne_is_the_callers_choice(tmp_path: Path) -
     ):
         judge(found, 0.01)
     with pytest.raises(UnreadableData, match=r"1 of 19 rows(.|\n)*At most 0\.01"):
-        prepare_examples(TASKS["snli_ve"], str(tmp_path), tmp_path / "cache", quiet, splits=["test"])
-    prepare_examples(TASKS["snli_ve"], str(tmp_path), tmp_path / "cache", quiet, splits=["test"], most_unreadable=0.06)
+        prepare_examples(TASKS["snli_ve"], str(tmp_path), tmp_path / "cache", silent, splits=["test"])
+    prepare_examples(
+        TASKS["snli_ve"], str(tmp_path), tmp_path / "cache", silent, splits=["test"], most_unreadable=0.06
+    )
 
 
 def pack(shard: Path, folder: Path, names: dict[str, str]) -> None:
@@ -165,7 +164,7 @@ def test_pictures_and_boxes_are_read_from_tar_shards(tmp_path: Path) -> None:
     assert Pictures(images).read("film/a@0.jpg") == b"picture"
     assert "film/b@0.jpg" not in Pictures(images)
     assert load("vcr", folder, "test", tmp_path / "other").boxes == loose.boxes
-    (report,) = check(TASKS["vcr"], str(folder), tmp_path / "cache", quiet, splits=["test"], decode=False)
+    (report,) = check(TASKS["vcr"], str(folder), tmp_path / "cache", silent, splits=["test"], decode=False)
     assert report.findings.counts == {}
 
 
@@ -252,7 +251,7 @@ def test_a_row_that_two_splits_cannot_read_is_named_once(tmp_path: Path) -> None
         file.write("no JSON\n")
     told: set[tuple[Path, int]] = set()
 
-    found = check(TASKS["vcr"], str(folder), tmp_path / "cache", quiet, splits=["train", "val"])
+    found = check(TASKS["vcr"], str(folder), tmp_path / "cache", silent, splits=["train", "val"])
     lines = [line for inspection in found for line in described(inspection, told)]
     assert [inspection.num_bad for inspection in found] == [1, 1]
     assert sum("line 121: JSONDecodeError" in line for line in lines) == 1
@@ -264,7 +263,7 @@ def test_ids_of_slices_and_lists_that_match_no_example_are_told(tmp_path: Path) 
     write_json(tmp_path / "slices" / "test.json", {"colour": ["a", "b"], "count": ["typo"]})
     write_json(tmp_path / "hypothesis_hard_test.json", ["a", "gone"])
     test, hard = check(
-        TASKS["snli_ve"], str(tmp_path), tmp_path / "cache", quiet, splits=["test", "test_hypothesis_hard"]
+        TASKS["snli_ve"], str(tmp_path), tmp_path / "cache", silent, splits=["test", "test_hypothesis_hard"]
     )
 
     assert test.findings.named[NO_EXAMPLE_OF_ID] == ["b", "typo"]
@@ -275,7 +274,7 @@ def test_a_compressed_test_of_vcr_does_not_keep_the_other_splits_from_being_chec
     make_vcr(tmp_path)
     (tmp_path / "test.jsonl").write_bytes(gzip.compress(b"{}"))
     found = {
-        inspection.split: inspection for inspection in check(TASKS["vcr"], str(tmp_path), tmp_path / "cache", quiet)
+        inspection.split: inspection for inspection in check(TASKS["vcr"], str(tmp_path), tmp_path / "cache", silent)
     }
 
     assert found["train"].num_examples and BAD_FILE not in found["train"].findings.counts

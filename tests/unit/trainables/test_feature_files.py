@@ -11,7 +11,6 @@ import struct
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,8 @@ import msgpack
 import numpy as np
 import pytest
 
+from ablative.progress import Progress
+from ablative.progress import silent
 from ablative.trainables.data.content import data_content
 from ablative.trainables.data.content import examples_folder
 from ablative.trainables.data.convert import check
@@ -44,10 +45,6 @@ from tests.unit.trainables.real_layouts import write_lines
 
 WIDTH = 6
 BOXES = np.array([[0.0, 0.0, 0.5, 0.5], [0.25, 0.25, 1.0, 1.0]], dtype=np.float32)
-
-
-def quiet(what: str, done: int, total: int) -> None:
-    pass
 
 
 def features_of(seed: int, count: int = 2) -> np.ndarray:
@@ -187,8 +184,8 @@ def vqa_features(path: Path, numbers: range) -> Path:
     return path
 
 
-def convert(folder: Path, task: str, sources: list[Path], progress: Callable[[str, int, int], None] = quiet) -> Any:
-    found = check(TASKS[task], str(folder), folder / "cache", quiet)
+def convert(folder: Path, task: str, sources: list[Path], progress: Progress = silent) -> Any:
+    found = check(TASKS[task], str(folder), folder / "cache", silent)
     return convert_regions(found, sources, progress)
 
 
@@ -202,12 +199,12 @@ def test_converted_features_are_what_training_reads(vqa: Path, tmp_path: Path) -
     sources = [vqa_features(tmp_path / "train.tsv", range(40)), vqa_features(tmp_path / "val.tsv", range(900, 911))]
     report = convert(vqa, "vqa", sources)
     split = load_split(TASKS["vqa"], str(vqa), "test", tmp_path)
-    build_regions(split, tmp_path, quiet)  # nothing is left to compute: no picture is there
+    build_regions(split, tmp_path, silent)  # nothing is left to compute: no picture is there
     regions = open_regions(tmp_path, split.image_folder)
     features, boxes, mask = regions.read([split.examples[3].image])
 
     assert (report.num_images, report.num_converted) == (49, 49)
-    again = check(TASKS["vqa"], str(vqa), tmp_path, quiet)
+    again = check(TASKS["vqa"], str(vqa), tmp_path, silent)
     assert not any(MISSING_IMAGE in found.findings.counts for found in again)
     assert report.findings.counts == {"entry that matches no image": 2}
     assert (regions.width, regions.of_trunk, mask.tolist()) == (WIDTH, False, [[True] * 3])
@@ -254,7 +251,7 @@ def test_images_without_features_are_named_where_they_are_needed(vqa: Path, tmp_
 
     assert report.findings.counts == {"image without features": 9}
     with pytest.raises(MissingData, match=r"vqa test: 9 images have no region features.*000000000900\.jpg"):
-        build_regions(split, tmp_path, quiet)
+        build_regions(split, tmp_path, silent)
 
 
 def test_too_many_unreadable_entries_and_features_of_another_width_are_refused(vqa: Path, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 import ablative.trainables.data.manifest as manifest_module
 from ablative.orchestrator.trials import trial_ids
+from ablative.progress import silent
 from ablative.trainables.config import TrialConfig
 from ablative.trainables.config import canonical
 from ablative.trainables.data.content import data_content
@@ -36,10 +37,6 @@ from tests.unit.trainables.real_layouts import write_json
 from tests.unit.trainables.real_layouts import write_lines
 
 METADATA = {"boxes": [[1, 2, 30, 40, 0.9], [5, 6, 7, 8, 0.8], [0, 0, 9, 9, 0.7]], "width": 60, "height": 50}
-
-
-def quiet(what: str, done: int, total: int) -> None:
-    """Show nothing."""
 
 
 @pytest.fixture
@@ -205,18 +202,18 @@ def test_a_damaged_manifest_is_made_anew(vcr: Path, tmp_path: Path) -> None:
 def test_two_data_sets_of_one_image_folder_keep_both_their_pictures(tmp_path: Path) -> None:
     for name in ("a.jpg", "b.jpg"):
         (tmp_path / name).write_bytes(name.encode())
-    look(tmp_path, ["a.jpg"], tmp_path / "cache", quiet)
-    look(tmp_path, ["b.jpg", "none.jpg"], tmp_path / "cache", quiet)
+    look(tmp_path, ["a.jpg"], tmp_path / "cache", silent)
+    look(tmp_path, ["b.jpg", "none.jpg"], tmp_path / "cache", silent)
     assert sorted(known_digests(str(tmp_path), tmp_path / "cache")) == ["a.jpg", "b.jpg"]
 
     (tmp_path / "a.jpg").unlink()
-    look(tmp_path, ["a.jpg"], tmp_path / "cache", quiet)
+    look(tmp_path, ["a.jpg"], tmp_path / "cache", silent)
     assert sorted(known_digests(str(tmp_path), tmp_path / "cache")) == ["b.jpg"]
 
 
 def test_stored_examples_are_not_taken_once_metadata_has_come(vcr: Path, tmp_path: Path) -> None:
     write_lines(vcr / "train.jsonl", [vcr_row("train-0", "film/0@0.jpg")])
-    prepare_examples(TASKS["vcr"], str(vcr), tmp_path, quiet)
+    prepare_examples(TASKS["vcr"], str(vcr), tmp_path, silent)
     assert load_split(TASKS["vcr"], str(vcr), "train", tmp_path).boxes == {}
     described(vcr)
     data_content(TASKS["vcr"], str(vcr), tmp_path)

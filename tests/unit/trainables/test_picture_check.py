@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ablative.progress import silent
 from ablative.trainables.config import TaskConfig
 from ablative.trainables.config import TrialConfig
 from ablative.trainables.data import picture_check
@@ -33,10 +34,6 @@ from tests.unit.trainables.real_layouts import write_json
 from tests.unit.trainables.real_layouts import write_lines
 
 HTML = b"<!DOCTYPE html><html><body>404</body></html>"
-
-
-def quiet(what: str, done: int, total: int) -> None:
-    pass
 
 
 @pytest.fixture
@@ -71,14 +68,14 @@ def test_the_check_decodes_every_picture_and_names_the_bad_ones_once(damaged: Pa
 
 
 def test_the_check_can_leave_pictures_undecoded(damaged: Path, tmp_path: Path) -> None:
-    found = check(TASKS["snli_ve"], str(damaged), tmp_path / "cache", quiet, decode=False)
+    found = check(TASKS["snli_ve"], str(damaged), tmp_path / "cache", silent, decode=False)
 
     assert all(inspection.findings.counts[MISSING_IMAGE] == 1 for inspection in found)
     assert not any(BAD_PICTURE in inspection.findings.counts for inspection in found)
 
 
 def test_preparing_a_data_set_decodes_as_the_check_does(damaged: Path, tmp_path: Path) -> None:
-    train, *_ = prepare_examples(TASKS["snli_ve"], str(damaged), tmp_path / "cache", quiet)
+    train, *_ = prepare_examples(TASKS["snli_ve"], str(damaged), tmp_path / "cache", silent)
 
     assert train.findings.counts == {MISSING_IMAGE: 1, BAD_PICTURE: 3}
 
@@ -101,42 +98,42 @@ def test_a_picture_of_another_size_than_its_metadata_says_is_a_finding(tmp_path:
     exif = Image.Exif()
     exif[0x0112] = 6  # shown upright, and its boxes are of the picture as it lies in the file
     Image.new("RGB", (60, 50)).save(folder / "vcr1images/film/a@0.jpg", exif=exif)
-    (report,) = check(TASKS["vcr"], str(folder), tmp_path / "cache", quiet, splits=["test"])
+    (report,) = check(TASKS["vcr"], str(folder), tmp_path / "cache", silent, splits=["test"])
 
     assert report.findings.named[OTHER_SIZE] == ["film/a@0.jpg: 50 x 60 pixels, and 60 x 50 in its metadata"]
     write_json(folder / "vcr1images/film/a@0.json", {"boxes": [[1, 2, 30, 40, 0.9]] * 3, "width": 50, "height": 60})
-    (report,) = check(TASKS["vcr"], str(folder), tmp_path / "cache", quiet, splits=["test"])
+    (report,) = check(TASKS["vcr"], str(folder), tmp_path / "cache", silent, splits=["test"])
     assert report.findings.counts == {}
 
 
 def test_processes_find_what_one_finds_in_the_same_order(damaged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, names = damaged / "flickr30k_images", [f"{number}.jpg" for number in (*range(8), *range(8))]
-    alone = list(looked_at(folder, names, quiet, workers=1))
+    alone = list(looked_at(folder, names, silent, workers=1))
     monkeypatch.setattr(picture_check, "_FEW", 0)
     monkeypatch.setattr(picture_check, "_BATCH", 3)
 
-    assert list(looked_at(folder, names, quiet, workers=2)) == alone
+    assert list(looked_at(folder, names, silent, workers=2)) == alone
     assert [found.name for found in alone if found.missing] == ["6.jpg", "6.jpg"]
     assert [found.size for found in alone[:3]] == [(50, 40)] * 3
 
 
 def test_pictures_that_are_only_missing_are_missing_data(damaged: Path) -> None:
     with pytest.raises(MissingData, match=r"7 of 8 pictures.*\n(.*\n){5}Get these again"):
-        require_pictures(damaged / "flickr30k_images", ["0.jpg", *"abcdefg"], quiet)
+        require_pictures(damaged / "flickr30k_images", ["0.jpg", *"abcdefg"], silent)
 
 
 def test_a_share_of_the_pictures_is_left_out_for_every_reader_when_asked(damaged: Path, tmp_path: Path) -> None:
     before = data_content(TASKS["snli_ve"], str(damaged), tmp_path / "cache").digest
     with pytest.raises(UnreadableData, match=r"4 of 8 pictures are missing or damaged, and at most 0.4"):
-        check(TASKS["snli_ve"], str(damaged), tmp_path / "cache", quiet, most_left_out=0.4)
+        check(TASKS["snli_ve"], str(damaged), tmp_path / "cache", silent, most_left_out=0.4)
     assert not (damaged / "left_out.json").exists()
-    found = check(TASKS["snli_ve"], str(damaged), tmp_path / "cache", quiet, most_left_out=0.5)
+    found = check(TASKS["snli_ve"], str(damaged), tmp_path / "cache", silent, most_left_out=0.5)
 
     assert [inspection.findings.counts[LEFT_OUT] for inspection in found] == [4, 1, 1]
     assert not found[0].faults(0.01)
     kept = load_split(TASKS["snli_ve"], str(damaged), "train", tmp_path / "cache").examples
     assert [example.image for example in kept] == ["0.jpg", "1.jpg", "2.jpg", "7.jpg"]
-    again = check(TASKS["snli_ve"], str(damaged), tmp_path / "cache", quiet)
+    again = check(TASKS["snli_ve"], str(damaged), tmp_path / "cache", silent)
     assert [inspection.num_examples for inspection in again] == [4, 4, 4] and again[0].findings.counts == {}
     assert data_content(TASKS["snli_ve"], str(damaged), tmp_path / "cache").digest != before  # other trials
 
@@ -153,7 +150,7 @@ def test_a_preparation_names_the_bad_pictures_of_all_splits_together(damaged: Pa
     write_lines(damaged / "snli_ve_test.jsonl", [snli_ve_row("c", Flickr30K_ID=number) for number in "56"])
     config = TrialConfig(task=TaskConfig(name="snli_ve", data=str(damaged)))
     with pytest.raises(UnreadableData, match=r"4 of 4 pictures are missing or damaged") as raised:
-        prepare([config], tmp_path / "cache", quiet)
+        prepare([config], tmp_path / "cache", silent)
 
     assert all(f"{number}.jpg: " in str(raised.value) for number in (3, 4, 5, 6))
 
@@ -161,8 +158,8 @@ def test_a_preparation_names_the_bad_pictures_of_all_splits_together(damaged: Pa
 def test_pictures_left_out_before_count_among_all_of_which_a_share_may_be_left_out(
     damaged: Path, tmp_path: Path
 ) -> None:
-    check(TASKS["snli_ve"], str(damaged), tmp_path / "cache", quiet, most_left_out=0.5)
+    check(TASKS["snli_ve"], str(damaged), tmp_path / "cache", silent, most_left_out=0.5)
     (damaged / "flickr30k_images" / "0.jpg").unlink()
-    check(TASKS["snli_ve"], str(damaged), tmp_path / "cache", quiet, most_left_out=5 / 8)
+    check(TASKS["snli_ve"], str(damaged), tmp_path / "cache", silent, most_left_out=5 / 8)
 
     assert (damaged / "left_out.json").read_text().count(".jpg") == 5

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ablative.progress import silent
 from ablative.trainables.data.examples import Candidate
 from ablative.trainables.data.examples import Example
 from ablative.trainables.data.examples import TaskSplit
@@ -32,10 +33,6 @@ def split(folder: Path, *images: str) -> TaskSplit:
     )
 
 
-def quiet(what: str, done: int, total: int) -> None:
-    """Show nothing."""
-
-
 @pytest.fixture
 def pictures(tmp_path: Path) -> Path:
     folder = tmp_path / "pictures"
@@ -46,7 +43,7 @@ def pictures(tmp_path: Path) -> Path:
 
 
 def test_pixels_are_read_in_the_order_asked_for(pictures: Path, tmp_path: Path) -> None:
-    build_pixels(split(pictures, "red.png", "blue.png"), tmp_path, quiet)
+    build_pixels(split(pictures, "red.png", "blue.png"), tmp_path, silent)
     values = open_pixels(tmp_path, str(pictures)).read(["blue.png", "red.png", "blue.png"])
 
     assert values.shape == (3, 3, PICTURE_SIZE, PICTURE_SIZE) and values.dtype == np.uint8
@@ -54,11 +51,11 @@ def test_pixels_are_read_in_the_order_asked_for(pictures: Path, tmp_path: Path) 
 
 
 def test_what_is_stored_is_not_decoded_again(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    build_pixels(split(pictures, "red.png"), tmp_path, quiet)
+    build_pixels(split(pictures, "red.png"), tmp_path, silent)
     decoded: list[str] = []
     decode = Pictures.picture
     monkeypatch.setattr(Pictures, "picture", lambda files, name, digest: decoded.append(name) or decode(files, name))
-    build_pixels(split(pictures, "red.png", "lime.png"), tmp_path, quiet)
+    build_pixels(split(pictures, "red.png", "lime.png"), tmp_path, silent)
     values = open_pixels(tmp_path, str(pictures)).read(["lime.png", "red.png"])
 
     assert decoded == ["lime.png"]
@@ -68,22 +65,22 @@ def test_what_is_stored_is_not_decoded_again(pictures: Path, tmp_path: Path, mon
 
 
 def test_a_picture_that_was_replaced_under_its_name_is_decoded_again(pictures: Path, tmp_path: Path) -> None:
-    build_pixels(split(pictures, "red.png"), tmp_path, quiet)
+    build_pixels(split(pictures, "red.png"), tmp_path, silent)
     (pictures / "blue.png").replace(pictures / "red.png")
-    build_pixels(split(pictures, "red.png"), tmp_path, quiet)
+    build_pixels(split(pictures, "red.png"), tmp_path, silent)
 
     assert open_pixels(tmp_path, str(pictures)).read(["red.png"])[0, :, 0, 0].tolist() == [0, 0, 255]
 
 
 def test_a_picture_that_is_not_there_is_named_with_a_remedy(pictures: Path, tmp_path: Path) -> None:
     with pytest.raises(MissingData, match=r"(?s)1 of 1 .*none\.png: no such picture.*visual_input=regions"):
-        build_pixels(split(pictures, "none.png"), tmp_path, quiet)
+        build_pixels(split(pictures, "none.png"), tmp_path, silent)
     with pytest.raises(MissingData, match=r"none\.png: its pixels were not stored"):
         open_pixels(tmp_path, str(pictures)).read(["none.png"])
 
 
 def test_a_damaged_shard_is_named_with_a_remedy(pictures: Path, tmp_path: Path) -> None:
-    build_pixels(split(pictures, "red.png"), tmp_path, quiet)
+    build_pixels(split(pictures, "red.png"), tmp_path, silent)
     (stored,) = tmp_path.rglob("pixels.npy")
     stored.write_bytes(stored.read_bytes()[:1000])
     with pytest.raises(UnreadableData, match=r"shard-0000.*remove this folder"):
@@ -98,5 +95,5 @@ def test_nothing_is_left_of_a_shard_that_could_not_be_written(
 
     monkeypatch.setattr(np, "save", full)
     with pytest.raises(OSError, match="No space"):
-        build_pixels(split(pictures, "red.png"), tmp_path, quiet)
+        build_pixels(split(pictures, "red.png"), tmp_path, silent)
     assert not [path for path in (tmp_path / "pixels").rglob("*") if path.name.startswith(("building-", "shard-"))]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ablative.progress import silent
 from ablative.trainables.data.examples import TaskSplit
 from ablative.trainables.data.load import load_split
 from ablative.trainables.data.shifts import make_shifts
@@ -31,10 +32,6 @@ from tests.unit.trainables.real_layouts import write_lines
 
 def load(task: str, folder: Path, split: str) -> TaskSplit:
     return load_split(TASKS[task], str(folder), split, folder / "cache")
-
-
-def quiet(what: str, done: int, total: int) -> None:
-    pass
 
 
 def rows_of(path: Path) -> list[dict[str, Any]]:
@@ -113,7 +110,7 @@ def vcr(tmp_path: Path) -> Path:
 
 
 def test_vcr_sets_are_written_under_their_published_names_and_counted(vcr: Path) -> None:
-    made = make_shifts(TASKS["vcr"], vcr, quiet)
+    made = make_shifts(TASKS["vcr"], vcr, silent)
 
     assert {shift.file: shift.num_items for shift in made} == {
         "val_rule_singular.jsonl": 1,
@@ -136,13 +133,13 @@ def test_losses_from_a_file_take_the_place_of_our_own(vcr: Path) -> None:
     scores = vcr / "given.jsonl"
     losses = {"answer_losses": [[0, 0, 1], [0], [0], [0]], "rationale_losses": [[0], [0], [0, 1], [0]]}
     write_lines(scores, [{"annot_id": name} | losses for name in ("one", "two")])
-    make_shifts(TASKS["vcr"], vcr, quiet, scores)
+    make_shifts(TASKS["vcr"], vcr, silent, scores)
 
     assert rows_of(vcr / "val_adv_rmtop1.jsonl")[0]["answer_choices"][0] == [[0, 2], "like", "[MASK]"]
     assert not (vcr / "shortcut_scores.jsonl").exists()
     with pytest.raises(MissingData, match="no losses for two"):
         write_lines(scores, [{"annot_id": "one"} | losses])
-        make_shifts(TASKS["vcr"], vcr, quiet, scores)
+        make_shifts(TASKS["vcr"], vcr, silent, scores)
 
 
 @pytest.mark.parametrize(
@@ -161,7 +158,7 @@ def test_losses_that_do_not_fit_are_named(vcr: Path, losses: dict[str, Any], nam
     write_lines(vcr / "given.jsonl", [{"annot_id": "one"} | losses])
 
     with pytest.raises(UnreadableData, match=rf"given\.jsonl(.|\n)*{named}"):
-        make_shifts(TASKS["vcr"], vcr, quiet, vcr / "given.jsonl")
+        make_shifts(TASKS["vcr"], vcr, silent, vcr / "given.jsonl")
 
 
 def test_rows_that_cannot_be_edited_are_left_out_of_shifted_tests(vcr: Path) -> None:
@@ -169,31 +166,31 @@ def test_rows_that_cannot_be_edited_are_left_out_of_shifted_tests(vcr: Path) -> 
     rows = [vcr_row(str(i)) for i in range(400)]
     write_lines(vcr / "val.jsonl", [*rows, *damaged])
 
-    assert make_shifts(TASKS["vcr"], vcr, quiet)[0].of == 400
+    assert make_shifts(TASKS["vcr"], vcr, silent)[0].of == 400
 
 
 def test_texts_that_nothing_can_be_learnt_from_are_refused(tmp_path: Path) -> None:
     make_snli_ve(tmp_path)  # one label only
 
     with pytest.raises(MissingData, match="train has 1 labels"):
-        make_shifts(TASKS["snli_ve"], tmp_path, quiet)
+        make_shifts(TASKS["snli_ve"], tmp_path, silent)
 
 
 def test_a_damaged_list_of_what_was_made_names_the_remedy(vcr: Path) -> None:
     (vcr / "shifts.json").write_text("[]")
 
     with pytest.raises(UnreadableData, match=r"shifts\.json: .*remove this file"):
-        make_shifts(TASKS["vcr"], vcr, quiet)
+        make_shifts(TASKS["vcr"], vcr, silent)
 
 
 def test_what_was_made_of_the_same_files_is_left_alone(vcr: Path) -> None:
-    first = make_shifts(TASKS["vcr"], vcr, quiet)
+    first = make_shifts(TASKS["vcr"], vcr, silent)
     before = (vcr / "val_adv_rmtop1.jsonl").stat().st_mtime_ns
 
-    assert make_shifts(TASKS["vcr"], vcr, quiet) == first
+    assert make_shifts(TASKS["vcr"], vcr, silent) == first
     assert (vcr / "val_adv_rmtop1.jsonl").stat().st_mtime_ns == before
     write_lines(vcr / "val.jsonl", [vcr_row("one")])
-    assert make_shifts(TASKS["vcr"], vcr, quiet)[0].of == 1
+    assert make_shifts(TASKS["vcr"], vcr, silent)[0].of == 1
 
 
 def test_snli_ve_keeps_the_pairs_that_the_hypothesis_alone_does_not_give_away(tmp_path: Path) -> None:
@@ -204,7 +201,7 @@ def test_snli_ve_keeps_the_pairs_that_the_hypothesis_alone_does_not_give_away(tm
     test[1]["sentence2"] = "someone is outside"
     write_lines(tmp_path / "snli_ve_train.jsonl", train)
     write_lines(tmp_path / "snli_ve_test.jsonl", test)
-    make_shifts(TASKS["snli_ve"], tmp_path, quiet)
+    make_shifts(TASKS["snli_ve"], tmp_path, silent)
 
     assert "test_hypothesis_hard" in splits_of(TASKS["snli_ve"], str(tmp_path))
     assert [example.id for example in load("snli_ve", tmp_path, "test_hypothesis_hard").examples] == ["hard"]
@@ -219,7 +216,7 @@ def test_vqa_ce_is_a_list_of_questions_of_the_test(tmp_path: Path) -> None:
     assert [e.id for e in load("vqa", tmp_path, "test_counterexamples").examples] == ["1003", "1004"]
     assert [e.id for e in load("vqa", tmp_path, "test_counterexamples_hard").examples] == ["1004"]
     with pytest.raises(MissingData, match="VQA-CE"):
-        make_shifts(TASKS["vqa"], tmp_path, quiet)
+        make_shifts(TASKS["vqa"], tmp_path, silent)
 
 
 def test_vqa_cp_carves_val_from_train_and_finds_its_pictures_in_both_halves(tmp_path: Path) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from ablative.progress import Progress
 from ablative.trainables.cache import write_atomically
 from ablative.trainables.data.text_only import HypothesisClassifier
 from ablative.trainables.errors import MissingData
-from ablative.trainables.parts.task import Progress
 from ablative.trainables.parts.task import Shift
 from ablative.trainables.parts.task import Source
 from ablative.trainables.parts.task import TaskFolder

@@ -11,12 +11,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ablative.progress import Progress
 from ablative.trainables.data.reading import lines
 from ablative.trainables.data.reading import read_rows
 from ablative.trainables.data.shifts import rewrite
 from ablative.trainables.data.text_only import ChoiceScorer
 from ablative.trainables.errors import MissingData
-from ablative.trainables.parts.task import Progress
 from ablative.trainables.parts.task import Shift
 from ablative.trainables.parts.task import TaskFolder
 from ablative.trainables.strangers import parsing

@@ -7,10 +7,10 @@ from typing import Any
 
 from pydantic import Field
 
+from ablative.progress import Progress
 from ablative.trainables.frozen import Text
 from ablative.trainables.parts.part import Options
 from ablative.trainables.parts.teacher import Gift
-from ablative.trainables.parts.teacher import Progress
 from ablative.trainables.parts.teacher import Teacher
 
 _GIVES: dict[str, Gift] = {"images": "image", "texts": "text", "words": "words"}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ablative.progress import Progress
 from ablative.trainables.parts.teacher import LoadedTeacher
-from ablative.trainables.parts.teacher import Progress
 from ablative.trainables.parts.teacher import Teacher
 
 

@@ -9,8 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from ablative.progress import Progress
 from ablative.trainables.parts.teacher import LoadedTeacher
-from ablative.trainables.parts.teacher import Progress
 from ablative.trainables.parts.teacher import Teacher
 
 SCHEMA = "local-dir:"

@@ -11,10 +11,10 @@ from typing import Literal
 
 from pydantic import Field
 
+from ablative.progress import Progress
 from ablative.trainables.frozen import Text
 from ablative.trainables.parts.part import Options
 from ablative.trainables.parts.teacher import LoadedTeacher
-from ablative.trainables.parts.teacher import Progress
 from ablative.trainables.parts.teacher import Teacher
 
 
