@@ -19,7 +19,7 @@ from pydantic import Field
 from pydantic import Tag
 from pydantic_core import PydanticCustomError
 
-from ablative.search_spaces.frozen import Frozen
+from ablative.frozen import Frozen
 from ablative.search_spaces.when import When
 
 LEAST_APART = 1e-4

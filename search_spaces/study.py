@@ -17,14 +17,14 @@ from pydantic import model_serializer
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
+from ablative.frozen import Frozen
 from ablative.search_spaces.configuration import value_at
 from ablative.search_spaces.domains import Domain
-from ablative.search_spaces.frozen import Flag
-from ablative.search_spaces.frozen import Frozen
-from ablative.search_spaces.frozen import Name
-from ablative.search_spaces.frozen import Number
-from ablative.search_spaces.frozen import Text
-from ablative.search_spaces.frozen import Whole
+from ablative.search_spaces.scalars import Flag
+from ablative.search_spaces.scalars import Name
+from ablative.search_spaces.scalars import Number
+from ablative.search_spaces.scalars import Text
+from ablative.search_spaces.scalars import Whole
 from ablative.search_spaces.spending import Correction
 from ablative.search_spaces.spending import Spending
 from ablative.search_spaces.when import When

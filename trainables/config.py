@@ -21,14 +21,14 @@ from ablative.trainables.distillation.config import TermWeights as TermWeights
 from ablative.trainables.distillation.settings import AdaptationConfig as AdaptationConfig
 from ablative.trainables.distillation.settings import SelectionConfig as SelectionConfig
 from ablative.trainables.distillation.settings import WeightingConfig as WeightingConfig
-from ablative.trainables.frozen import Frozen
-from ablative.trainables.frozen import Rate
-from ablative.trainables.frozen import Text
-from ablative.trainables.frozen import Weight
 from ablative.trainables.parts.of_parts import OfParts
 from ablative.trainables.parts.student import Student
 from ablative.trainables.parts.student import students_by_preset
 from ablative.trainables.parts.task import Task
+from ablative.trainables.settings import Rate
+from ablative.trainables.settings import Settings
+from ablative.trainables.settings import Text
+from ablative.trainables.settings import Weight
 from ablative.trainables.teachers.config import TeacherConfig as TeacherConfig
 from ablative.trainables.teachers.needs import teacher_contradictions
 
@@ -77,7 +77,7 @@ class StudentConfig(OfParts):
         return students_by_preset(self.catalogue())[self.preset]
 
 
-class AdversarialConfig(Frozen):
+class AdversarialConfig(Settings):
     """Adversarial training in embedding space (VILLA); `trainables.training.adversarial` has the formula."""
 
     steps: int = Field(0, ge=0, le=100, description="Disturbed passes a modality; 0 trains as usual.")
@@ -86,7 +86,7 @@ class AdversarialConfig(Frozen):
     kl_weight: Weight = Field(1.5, description="Weight of the divergence from the undisturbed prediction.")
 
 
-class OptimConfig(Frozen):
+class OptimConfig(Settings):
     """How a student is trained: optimiser, schedule, batches and steps."""
 
     optimizer: Literal["adamw", "sgd"] = Field("adamw", description="AdamW (betas .9, .98), or SGD with momentum .9.")

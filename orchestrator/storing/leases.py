@@ -47,10 +47,9 @@ from datetime import timedelta
 from typing import Literal
 
 from pydantic import AwareDatetime
-from pydantic import BaseModel
-from pydantic import ConfigDict
 from pydantic import ValidationError
 
+from ablative.frozen import Frozen
 from ablative.orchestrator.errors import StoreError
 from ablative.orchestrator.storing.folder import Folder
 from ablative.orchestrator.storing.owner import Owner
@@ -70,10 +69,8 @@ Clock = Callable[[], datetime]
 _WANTED: Claim = "wanted"
 
 
-class Lease(BaseModel):
+class Lease(Frozen):
     """What one driver tells the others; one file."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     lease_version: Literal[1] = 1
     owner: Owner

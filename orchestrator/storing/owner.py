@@ -7,16 +7,13 @@ import socket
 import uuid
 from pathlib import Path
 
-from pydantic import BaseModel
-from pydantic import ConfigDict
+from ablative.frozen import Frozen
 
 _PROC = Path("/proc")
 
 
-class Owner(BaseModel):
+class Owner(Frozen):
     """A process that claims trials."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str
     """Never used again, not even by the same process after it lost its lease. A smaller one goes first."""

@@ -16,10 +16,9 @@ from typing import Any
 from typing import Literal
 
 import pyarrow as pa
-from pydantic import BaseModel
-from pydantic import ConfigDict
 from pydantic import Field
 
+from ablative.frozen import Frozen
 from ablative.orchestrator.storing.records import as_json
 from ablative.orchestrator.trials import Phase
 from ablative.search_spaces.study import Study
@@ -29,11 +28,7 @@ State = Literal["search", "waiting", "confirm", "done", "failed", "left"]
 """`waiting`: for a decision over several cells. `left`: searched, and not taken up by the path of its study."""
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class PlannedTrial(_Frozen):
+class PlannedTrial(Frozen):
     """One trial at its place in a cell."""
 
     trial_id: str
@@ -43,7 +38,7 @@ class PlannedTrial(_Frozen):
     parameters: dict[str, str] = Field(description="Searched dotted path -> value as JSON.")
 
 
-class PlannedCell(_Frozen):
+class PlannedCell(Frozen):
     """One cell with the trials that are decided so far."""
 
     name: str

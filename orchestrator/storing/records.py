@@ -11,10 +11,9 @@ from typing import Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import BaseModel
-from pydantic import ConfigDict
 from pydantic import Field
 
+from ablative.frozen import Frozen
 from ablative.orchestrator.trials import Phase
 from ablative.orchestrator.trials import Trial
 from ablative.trainables.config import IDENTITY_VERSION
@@ -99,10 +98,8 @@ PREDICTION_SCHEMA = pa.schema(
 )
 
 
-class Provenance(BaseModel):
+class Provenance(Frozen):
     """Which code ran where."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     commit: str | None = Field(None, description="Commit of the checkout; None where it is not known.")
     dirty: bool | None = Field(None, description="Whether the checkout had changes that are not committed.")
@@ -124,10 +121,8 @@ class Execution:
     """From when it was offered until it began."""
 
 
-class Record(BaseModel):
+class Record(Frozen):
     """One trial's record; the fields are the columns of `RECORD_SCHEMA`, in its order."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     record_version: Literal[1, 2, 3] = RECORD_VERSION
     trial_id: str = Field(description="Hash of what the trial computes.")

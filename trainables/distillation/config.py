@@ -21,18 +21,18 @@ from ablative.trainables.distillation.scores import Score
 from ablative.trainables.distillation.settings import AdaptationConfig
 from ablative.trainables.distillation.settings import SelectionConfig
 from ablative.trainables.distillation.settings import WeightingConfig
-from ablative.trainables.frozen import Frozen
-from ablative.trainables.frozen import Weight
 from ablative.trainables.parts.catalogue import shipped
 from ablative.trainables.parts.term import Read
 from ablative.trainables.parts.term import Term
+from ablative.trainables.settings import Settings
+from ablative.trainables.settings import Weight
 
 
-class Weights(Frozen):
+class Weights(Settings):
     """Weight of each distillation term in the objective; 0 switches a term off."""
 
 
-class Distillation(Frozen):
+class Distillation(Settings):
     """The distillation part of the objective."""
 
     parts: ClassVar[Mapping[str, Term]] = MappingProxyType({})

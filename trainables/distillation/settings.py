@@ -11,12 +11,12 @@ from ablative.trainables.distillation.scores import ScoreName
 from ablative.trainables.distillation.weightings import TASK_WEIGHTINGS
 from ablative.trainables.distillation.weightings import TaskWeightingName
 from ablative.trainables.distillation.weightings import WeightingName
-from ablative.trainables.frozen import Frozen
-from ablative.trainables.frozen import Rate
-from ablative.trainables.frozen import Temperature
+from ablative.trainables.settings import Rate
+from ablative.trainables.settings import Settings
+from ablative.trainables.settings import Temperature
 
 
-class SelectionConfig(Frozen):
+class SelectionConfig(Settings):
     """Which tokens are distilled (docs/method.md, "Tokens")."""
 
     score: ScoreName = Field("visual_semantic", description="Relevance by which tokens are selected.")
@@ -31,7 +31,7 @@ class SelectionConfig(Frozen):
     )
 
 
-class WeightingConfig(Frozen):
+class WeightingConfig(Settings):
     """How strongly each example is distilled, and when (docs/method.md, "Confidence" and "Schedule")."""
 
     confidence: WeightingName = Field(
@@ -52,7 +52,7 @@ class WeightingConfig(Frozen):
         return TASK_WEIGHTINGS[self.task].weight is not None
 
 
-class AdaptationConfig(Frozen):
+class AdaptationConfig(Settings):
     """Adaptive fine-tuning on the matched pairs of the low-shot subset (docs/method.md, "Adaptation")."""
 
     of: Literal["none", "teacher", "student"] = Field(

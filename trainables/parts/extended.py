@@ -20,8 +20,6 @@ from pydantic import create_model
 
 from ablative.trainables.config import DistillationConfig
 from ablative.trainables.config import TrialConfig
-from ablative.trainables.frozen import Frozen
-from ablative.trainables.frozen import Weight
 from ablative.trainables.parts.catalogue import Catalogue
 from ablative.trainables.parts.origin import BUNDLED
 from ablative.trainables.parts.part import Part
@@ -32,12 +30,14 @@ from ablative.trainables.parts.student import students_by_preset
 from ablative.trainables.parts.task import Task
 from ablative.trainables.parts.teacher import Teacher
 from ablative.trainables.parts.term import Term
+from ablative.trainables.settings import Settings
+from ablative.trainables.settings import Weight
 
 Kind = TypeVar("Kind", bound=Part)
-Model = TypeVar("Model", bound=Frozen)
+Model = TypeVar("Model", bound=Settings)
 
 
-class Sent(Frozen):
+class Sent(Settings):
     """A model of an extended type: pickled as what any process with the same parts can make it of."""
 
     parts_from: ClassVar[tuple[str, ...]] = ()
@@ -50,7 +50,7 @@ class Sent(Frozen):
         return _restored, (self.parts_from, self.place, self.model_dump_json())
 
 
-def _restored(digests: tuple[str, ...], place: str, content: str) -> Frozen:
+def _restored(digests: tuple[str, ...], place: str, content: str) -> Settings:
     whole = trial_config(known(digests))
     model = attrgetter(place)(whole()) if place else whole()
     return type(model).model_validate_json(content)
@@ -103,14 +103,14 @@ def names(parts: Iterable[Part]) -> list[str]:
     return [part.name for part in parts]
 
 
-def _wider(plain: Frozen, field: str, more: Iterable[str]) -> tuple[Any, Any]:
+def _wider(plain: Settings, field: str, more: Iterable[str]) -> tuple[Any, Any]:
     """Return a field of choices with further ones, and its default."""
     known_field = type(plain).model_fields[field]
     choices = (*get_args(known_field.annotation), *more)
     return Literal[choices], Field(known_field.default, description=known_field.description)
 
 
-def _groups(plain: Frozen, parts: Iterable[Part]) -> dict[str, tuple[Any, Any]]:
+def _groups(plain: Settings, parts: Iterable[Part]) -> dict[str, tuple[Any, Any]]:
     """Return a group of options for each part that has any."""
     found: dict[str, tuple[Any, Any]] = {}
     for part in parts:
@@ -127,7 +127,7 @@ def _groups(plain: Frozen, parts: Iterable[Part]) -> dict[str, tuple[Any, Any]]:
     return found
 
 
-def _require_free(plain: Frozen, part: Part) -> None:
+def _require_free(plain: Settings, part: Part) -> None:
     """Raise PartError where a part's name is one of the fields or attributes of the model it is to be a field of."""
     if part.name in type(plain).model_fields or hasattr(type(plain), part.name):
         raise PartError(

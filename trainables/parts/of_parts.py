@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ablative.trainables.frozen import Frozen
 from ablative.trainables.parts.catalogue import Catalogue
 from ablative.trainables.parts.catalogue import bundled
+from ablative.trainables.settings import Settings
 
 
-class OfParts(Frozen):
+class OfParts(Settings):
     """A model that names parts."""
 
     @classmethod

@@ -9,7 +9,7 @@ from dataclasses import field
 from typing import ClassVar
 from typing import Literal
 
-from ablative.trainables.frozen import Frozen
+from ablative.trainables.settings import Settings
 
 Kind = Literal["task", "term", "student", "teacher", "trainable"]
 KINDS: tuple[Kind, ...] = ("task", "term", "student", "teacher", "trainable")
@@ -21,7 +21,7 @@ class PartError(Exception):
     """A part that is none, that is there twice, or that does not do what it says: named with its file and line."""
 
 
-class Options(Frozen):
+class Options(Settings):
     """Base of the options that a part lets a study set: typed fields with defaults, ranges and descriptions."""
 
 

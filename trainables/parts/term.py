@@ -13,10 +13,10 @@ from typing import ClassVar
 from typing import Literal
 from typing import get_args
 
-from ablative.trainables.frozen import GREATEST_WEIGHT
 from ablative.trainables.parts.part import Kind
 from ablative.trainables.parts.part import Part
 from ablative.trainables.parts.part import PartError
+from ablative.trainables.settings import GREATEST_WEIGHT
 
 if TYPE_CHECKING:
     import torch

@@ -12,11 +12,11 @@ from typing import TypeAlias
 from pydantic import Field
 from pydantic import create_model
 
-from ablative.trainables.frozen import Text
 from ablative.trainables.parts.catalogue import Catalogue
 from ablative.trainables.parts.catalogue import shipped
 from ablative.trainables.parts.of_parts import OfParts
 from ablative.trainables.parts.teacher import Teacher
+from ablative.trainables.settings import Text
 from ablative.trainables.teachers.errors import TeacherError
 
 

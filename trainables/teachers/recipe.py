@@ -7,9 +7,9 @@ import json
 from dataclasses import asdict
 from importlib.metadata import version
 
-from pydantic import BaseModel
-from pydantic import ConfigDict
 from pydantic import Field
+
+from ablative.frozen import Frozen
 
 ALIGNMENT_VERSION = 1
 """Raised when code changes the projections that a recipe gives."""
@@ -27,10 +27,8 @@ CONTEXT_LENGTH = 64
 EMBED_DIM = 256
 
 
-class AlignmentRecipe(BaseModel):
+class AlignmentRecipe(Frozen):
     """Pictures, labels and optimisation of the two projections."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     seed: int = Field(7919, description="Root of all randomness; no split of the benchmark uses it.")
     styles: tuple[str, ...] = Field(("colour", "line"), description="Each emoji is drawn once in each.")

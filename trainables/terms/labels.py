@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from ablative.trainables.frozen import Temperature
 from ablative.trainables.parts.part import Options
 from ablative.trainables.parts.term import Term
+from ablative.trainables.settings import Temperature
 
 if TYPE_CHECKING:
     from torch import Tensor

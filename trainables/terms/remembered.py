@@ -11,10 +11,10 @@ from typing import cast
 
 from pydantic import Field
 
-from ablative.trainables.frozen import Temperature
 from ablative.trainables.parts.part import Options
 from ablative.trainables.parts.term import Term
 from ablative.trainables.parts.term import TermSizes
+from ablative.trainables.settings import Temperature
 
 if TYPE_CHECKING:
     import torch

@@ -18,10 +18,10 @@ from pydantic import Field
 
 from ablative.trainables.distillation.learned_maps import projection
 from ablative.trainables.distillation.learned_maps import sides
-from ablative.trainables.frozen import Temperature
 from ablative.trainables.parts.part import Options
 from ablative.trainables.parts.term import Read
 from ablative.trainables.parts.term import Term
+from ablative.trainables.settings import Temperature
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -8,10 +8,10 @@ from typing import Any
 from pydantic import Field
 
 from ablative.progress import Progress
-from ablative.trainables.frozen import Text
 from ablative.trainables.parts.part import Options
 from ablative.trainables.parts.teacher import Gift
 from ablative.trainables.parts.teacher import Teacher
+from ablative.trainables.settings import Text
 
 _GIVES: dict[str, Gift] = {"images": "image", "texts": "text", "words": "words"}
 

@@ -9,11 +9,11 @@ from typing import Any
 from pydantic import Field
 
 from ablative.progress import Progress
-from ablative.trainables.frozen import Text
 from ablative.trainables.parts.part import Options
 from ablative.trainables.parts.teacher import Gift
 from ablative.trainables.parts.teacher import LoadedTeacher
 from ablative.trainables.parts.teacher import Teacher
+from ablative.trainables.settings import Text
 
 
 class TransformersOptions(Options):

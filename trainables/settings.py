@@ -1,4 +1,4 @@
-"""The base of every configuration of a trial."""
+"""The base of every group of settings of a trial, and the types of its fields."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from typing import Annotated
 from typing import Any
 from typing import Self
 
-from pydantic import BaseModel
 from pydantic import ConfigDict
 from pydantic import Field
+
+from ablative.frozen import Frozen
 
 Text = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^\S(.*\S)?$")]
 """A name or a path: one line, with no blank at either end."""
@@ -23,10 +24,10 @@ Weight = Annotated[float, Field(ge=0, le=GREATEST_WEIGHT)]
 """0 switches off what it weighs."""
 
 
-class Frozen(BaseModel):
-    """A frozen model that refuses unknown keys."""
+class Settings(Frozen):
+    """A group of settings; its defaults are checked like what a person writes."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(validate_default=True)
 
     def changed(self, **values: Any) -> Self:
         """Return a copy with these values, which are not validated; itself if it is seen to have them already.
@@ -35,6 +36,6 @@ class Frozen(BaseModel):
         """
         mine = self.__dict__
         for name, value in values.items():
-            if mine[name] is not value and (isinstance(value, Frozen) or mine[name] != value):
+            if mine[name] is not value and (isinstance(value, Settings) or mine[name] != value):
                 return self.model_copy(update=values)
         return self
