@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ablative.orchestrator.driving.run import Prepare
     from ablative.orchestrator.inputs import Inputs
     from ablative.orchestrator.showing.display import Display
+    from ablative.orchestrator.storing.records import Record
     from ablative.orchestrator.storing.store import Store
     from ablative.progress import Progress
     from ablative.search_spaces.design import Cell
@@ -384,6 +385,23 @@ def serve_report(store: Store, study: str, *, port: int, every: float) -> Served
     from ablative.analysis.showing.live_page import ServedPage
 
     return ServedPage(LivePage(store.uri, study, lambda: store.version(study), every=every), port)
+
+
+def export_student(
+    store: Store, study: str, record: Record, folder: Path, parts: Sequence[Path], *, onnx: bool
+) -> list[str]:
+    """Write the kept student of a recorded trial into `folder`, with its card; return the names of the files."""
+    from ablative.analysis.showing.card import card
+    from ablative.trainables.parts.sources import catalogue
+    from ablative.trainables.students.exported import write_student
+    from ablative.trainables.students.kept import read_kept
+
+    content = store.student(record.trial_id)
+    assert content is not None, "the student of a record that was chosen is there"
+    found = read_kept(content, f"trial {record.trial_id}", catalogue(parts))
+    names = write_student(found, folder, onnx=onnx)
+    (folder / "README.md").write_text(card(store.uri, study, record, names), encoding="utf-8")
+    return [*names, "README.md"]
 
 
 def effects_table(store: Store, study: str) -> str:

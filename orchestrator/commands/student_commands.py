@@ -7,16 +7,19 @@ from pathlib import Path
 
 import click
 
+from ablative.orchestrator.commands.arguments import STUDY
 from ablative.orchestrator.commands.arguments import WITH
 from ablative.orchestrator.commands.boundary import EXIT_MISTAKE
+from ablative.orchestrator.commands.boundary import STORE
 from ablative.orchestrator.commands.boundary import boundary
 
 
 @click.group()
 def student() -> None:
-    """Look at student checkpoints.
+    """Look at student checkpoints, and take trained students out.
 
     \b
+    ablate student export my_study.yaml --arm clip_td -o student
     ablate student check uniter-base.pt --vocabulary vocab.txt
     """
 
@@ -46,3 +49,39 @@ def check(checkpoint: Path, preset: str, vocabulary: str | None, region_width: i
     for line in lines:
         click.echo(line)
     sys.exit(EXIT_MISTAKE if refused else 0)
+
+
+@student.command()
+@STUDY
+@STORE
+@click.option("--arm", help="Arm whose student it is [the one with the best kept student on val].")
+@click.option("--where", multiple=True, metavar="PATH=VALUE", help="Condition, such as task.name=vqa; repeatable.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("student"), show_default=True)
+@click.option("--onnx", is_flag=True, help="Write model.onnx too; needs the packages onnx and onnxscript.")
+@WITH
+@boundary
+def export(
+    study: str,
+    store: str | None,
+    arm: str | None,
+    where: tuple[str, ...],
+    output: Path,
+    onnx: bool,
+    parts: tuple[Path, ...],
+) -> None:
+    """Write the best kept student of STUDY as a folder that loads with torch and safetensors alone.
+
+    Weights, settings, tokenizer, the model's code and a card with the figures of the study. The study must keep its
+    students (`keep: {students: best}`).
+
+    \b
+    ablate student export my_study.yaml
+    ablate student export my_study.yaml --arm clip_td --where task.name=vqa -o student --onnx
+    """
+    from ablative.orchestrator.commands import composition
+    from ablative.orchestrator.deciding.chosen_student import chosen
+
+    name, opened = composition.find_study(study, store)
+    record = chosen(opened, name, arm=arm, where=where)
+    names = composition.export_student(opened, name, record, output, parts, onnx=onnx)
+    click.echo(f"{output}: {', '.join(names)}; trial {record.trial_id} of {record.cell}, seed {record.seed}")

@@ -80,6 +80,10 @@ class Student(Part):
     """(settings, region width) -> what of the checkpoint `student.init` becomes what of the student, as lines, and
     whether a trial would refuse it (`ablate student check`)."""
 
+    plain: Callable[[Any, Any], tuple[str, dict[str, Any]]] | None = None
+    """(settings, module) -> source of a file with `load(folder)` that needs torch and safetensors alone, and what it
+    builds the module of: what an exported student is loaded by. Without it a program of torch.export goes out."""
+
     def __post_init__(self) -> None:
         """Raise PartError for presets that are none."""
         Part.__post_init__(self)

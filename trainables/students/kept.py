@@ -53,17 +53,35 @@ def kept(
     region_width: int,
 ) -> bytes:
     """Return the file of a trained student."""
-    about = {
-        "format": FORMAT,
-        "trial_id": trial_id,
-        "seed": seed,
-        "config": config.model_dump(mode="json"),
-        "classes": list(classes),
-        "region_width": region_width,
-        "norm_eps": norm_eps(student),
-    }
     tensors = {name: value.detach().cpu().contiguous() for name, value in student.state_dict().items()}
-    return bytes(save(tensors, metadata={_KEY: json.dumps(about)}))
+    found = KeptStudent(
+        trial_id=trial_id,
+        seed=seed,
+        config=config,
+        classes=classes,
+        region_width=region_width,
+        norm_eps=norm_eps(student),
+        tensors=tensors,
+    )
+    return bytes(save(tensors, metadata=metadata_of(found)))
+
+
+def about_of(found: KeptStudent) -> dict[str, Any]:
+    """Return all but the weights as JSON values."""
+    return {
+        "format": FORMAT,
+        "trial_id": found.trial_id,
+        "seed": found.seed,
+        "config": found.config.model_dump(mode="json"),
+        "classes": list(found.classes),
+        "region_width": found.region_width,
+        "norm_eps": dict(found.norm_eps),
+    }
+
+
+def metadata_of(found: KeptStudent) -> dict[str, str]:
+    """Return the metadata of the file."""
+    return {_KEY: json.dumps(about_of(found))}
 
 
 def read_kept(content: bytes, place: str, catalogue: Catalogue) -> KeptStudent:
@@ -84,19 +102,20 @@ def read_kept(content: bytes, place: str, catalogue: Catalogue) -> KeptStudent:
         )
 
 
-def rebuilt(found: KeptStudent, settings: StudentConfig | None = None) -> StudentModule:
-    """Return the student in evaluation mode. `settings`: its own unless files of it lie elsewhere by now.
+def rebuilt(found: KeptStudent) -> StudentModule:
+    """Return the student in evaluation mode.
 
     Raises:
         CheckpointError: the weights do not fit the student, whose code has changed since.
         VocabularyError: the vocabulary that it reads is not there.
     """
     head = found.config.task.part.head
-    settings = settings or without_weights(found.config.student)
+    settings = without_weights(found.config.student)
     student = empty_student(settings, head=head, num_classes=len(found.classes), region_width=found.region_width)
     remedy = f"the code of student {settings.part.name} has changed since it was trained"
     with parsing(f"trial {found.trial_id}: the kept weights do not fit", remedy, CheckpointError):
-        student.load_state_dict(dict(found.tensors))
+        fixed = {name for name, _ in student.named_buffers()} - student.state_dict().keys()
+        student.load_state_dict({name: value for name, value in found.tensors.items() if name not in fixed})
     set_norm_eps(student, found.norm_eps)
     return student.eval()
 

@@ -93,6 +93,13 @@ def report(settings: StudentConfig, region_width: int) -> tuple[list[str], bool]
     return list(found.lines()), bool(found.faults)
 
 
+def _plain(settings: StudentConfig, student: Any) -> tuple[str, dict[str, Any]]:
+    from ablative.trainables.students.plain import plain_source
+    from ablative.trainables.students.plain import shape_of
+
+    return plain_source(), shape_of(settings, student)
+
+
 PARTS = [
     Student(
         name="uniter",
@@ -104,5 +111,6 @@ PARTS = [
         files=named_files,
         reads_pixels=_reads_pixels,
         report=report,
+        plain=_plain,
     )
 ]

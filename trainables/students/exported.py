@@ -1,0 +1,83 @@
+"""A student that leaves: a folder that others load without this program."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save_file
+
+from ablative.trainables.parts.catalogue import Catalogue
+from ablative.trainables.students.checkpoint import CheckpointError
+from ablative.trainables.students.kept import KeptStudent
+from ablative.trainables.students.kept import about_of
+from ablative.trainables.students.kept import metadata_of
+from ablative.trainables.students.kept import read_kept
+from ablative.trainables.students.kept import rebuilt
+from ablative.trainables.students.student import StudentModule
+from ablative.trainables.students.vocabulary import tokenizer
+
+WEIGHTS, SETTINGS, SOURCE, PROGRAM = "model.safetensors", "config.json", "modeling.py", "model.pt2"
+WORDS, TOKENIZER = "vocab.txt", "tokenizer.json"
+
+
+def write_student(found: KeptStudent, folder: Path, *, onnx: bool = False) -> list[str]:
+    """Write the student's files into `folder`, over what is there, and return their names.
+
+    Raises CheckpointError where the weights do not fit the student's code any more.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    settings, student = found.config.student, rebuilt(found)
+    tensors = {name: value.contiguous() for name, value in (*student.state_dict().items(), *_fixed(student))}
+    save_file(tensors, folder / WEIGHTS, metadata={"format": "pt", **metadata_of(found)})
+    about: dict[str, Any] = {**about_of(found), "longest_text": settings.part.presets[settings.preset].longest_text}
+    names = [WEIGHTS, SETTINGS, *_write_words(settings.vocabulary, folder)]
+    if settings.part.plain is not None:
+        source, shape = settings.part.plain(settings, student)
+        about["shape"] = shape
+        (folder / SOURCE).write_text(source, encoding="utf-8")
+        names.append(SOURCE)
+    else:
+        from ablative.trainables.students.flat import save_program
+
+        save_program(student, settings, found.region_width, folder / PROGRAM)
+        names.append(PROGRAM)
+    (folder / SETTINGS).write_text(json.dumps(about, indent=2), encoding="utf-8")
+    if onnx:
+        from ablative.trainables.students.flat import save_onnx
+
+        save_onnx(student, settings, found.region_width, folder / "model.onnx")
+        names.append("model.onnx")
+    return names
+
+
+def read_student(folder: Path, catalogue: Catalogue) -> tuple[KeptStudent, StudentModule]:
+    """Return the student in a folder that `write_student` has written. Runs nothing of what lies there.
+
+    Raises CheckpointError where there is none, or the weights do not fit the student's code any more.
+    """
+    path = folder / WEIGHTS
+    if not path.is_file():
+        raise CheckpointError(f"{folder}: no {WEIGHTS}; wanted a folder that `ablate student export` has written")
+    found = read_kept(path.read_bytes(), str(path), catalogue)
+    student = found.config.student
+    if student.vocabulary is not None:
+        student = student.changed(vocabulary=str(folder / WORDS))
+        found = replace(found, config=found.config.changed(student=student))
+    return found, rebuilt(found)
+
+
+def _fixed(student: StudentModule) -> list[tuple[str, Any]]:
+    """Return the buffers that are no weights and that somebody without our packages has not."""
+    names = student.state_dict().keys()
+    return [(name, value) for name, value in student.named_buffers() if name not in names]
+
+
+def _write_words(vocabulary: str | None, folder: Path) -> list[str]:
+    words = tokenizer(vocabulary)
+    by_number = sorted(words.get_vocab().items(), key=lambda item: item[1])
+    (folder / WORDS).write_text("".join(f"{piece}\n" for piece, _ in by_number), encoding="utf-8")
+    (folder / TOKENIZER).write_text(words.to_str(), encoding="utf-8")
+    return [WORDS, TOKENIZER]
