@@ -26,12 +26,12 @@ from ablative import analysis
 from ablative.analysis.numbers.bootstrap import RESAMPLES
 from ablative.analysis.numbers.statistics import sign_flip_p_value
 from ablative.analysis.pairing.contrast import Contrast
-from ablative.analysis.pairing.contrast import contrasts
+from ablative.analysis.pairing.contrast import contrasts_of
 from ablative.analysis.pairing.observations import observe
+from ablative.analysis.pairing.pairing import pairing_of
 from ablative.analysis.pairing.verdicts import SEED
 from ablative.analysis.views.contrasts import contrasts_view
 from ablative.analysis.views.contrasts import primary_contrasts_view
-from ablative.analysis.views.effects import comparer_of
 from ablative.analysis.views.results import Results
 
 STUDY = "mini_clip_td"
@@ -75,9 +75,9 @@ def of_the_view(results: Results, rows: list[Row]) -> list[tuple[Contrast, Row]]
     observations = observe(results.observed(STUDY), plan)
     items: list[Contrast] = []
     for metric in dict.fromkeys(row["metric"] for row in rows):
-        comparer = comparer_of(observations, plan, metric)
-        for condition in (None, *comparer.conditions):
-            items += contrasts(comparer, plan, (), condition)
+        pairing = pairing_of(observations, plan, metric)
+        for condition in (None, *pairing.conditions):
+            items += contrasts_of(pairing, plan, (), condition)
     return list(zip(items, rows, strict=True))
 
 

@@ -10,14 +10,12 @@ from itertools import combinations
 
 import numpy as np
 
-from ablative.analysis.numbers.statistics import t_interval
-from ablative.analysis.pairing.comparison import ALL_CONDITIONS
-from ablative.analysis.pairing.comparison import Comparer
-from ablative.analysis.pairing.comparison import Family
-from ablative.analysis.pairing.comparison import Unit
-from ablative.analysis.pairing.comparison import by_task
 from ablative.analysis.pairing.factors import Term
-from ablative.analysis.pairing.losses import LostPair
+from ablative.analysis.pairing.paired import ALL_CONDITIONS
+from ablative.analysis.pairing.paired import Paired
+from ablative.analysis.pairing.pairing import Pairing
+from ablative.analysis.pairing.pairing import Unit
+from ablative.analysis.pairing.pairing import by_task
 from ablative.analysis.pairing.verdicts import Judgement
 from ablative.analysis.pairing.verdicts import has_merit
 from ablative.analysis.pairing.verdicts import judge
@@ -25,39 +23,16 @@ from ablative.analysis.plan import StudyPlan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Contrast:
-    """Values of one contrast of one metric."""
+class Contrast(Paired):
+    """A weighted sum of arms; `arms` are those that have a weight."""
 
     term: Term
     """Its weights; of two arms 1 and -1, in this order."""
-    family: Family
-    condition: str
-    metric: str
     units: tuple[Unit, ...]
     """Seeds or blocks in which every arm has a value."""
     values: tuple[tuple[float, ...], ...]
     """Of each arm, its own value in each unit."""
-    differences: tuple[float, ...]
-    """The weighted sum of the arms in each unit."""
-    lost: tuple[LostPair, ...]
-    """Units that were planned and will not come."""
     planned_pairs: int
-    planned: int
-    """Confirm trials planned, of all its arms."""
-    completed: int
-    failed: int
-    missing: int
-    """Planned and neither completed with a finite value nor failed."""
-
-    @property
-    def arms(self) -> tuple[str, ...]:
-        """The arms that have a weight."""
-        return tuple(self.term.weights)
-
-    @property
-    def interval(self) -> tuple[float, float] | None:
-        """95 % t-interval of the mean difference."""
-        return t_interval(self.differences)
 
     def by_task(self) -> list[np.ndarray]:
         """Return the differences of each task."""
@@ -69,8 +44,8 @@ class Contrast:
         return first, second
 
 
-def contrasts(
-    comparer: Comparer, plan: StudyPlan, factors: Sequence[Term], condition: str | None = None
+def contrasts_of(
+    pairing: Pairing, plan: StudyPlan, factors: Sequence[Term], condition: str | None = None
 ) -> list[Contrast]:
     """Return every pair of arms, then the terms of `factors`, in one condition or pooled over all.
 
@@ -78,13 +53,13 @@ def contrasts(
     """
     arms = sorted(plan.arms, key=lambda arm: arm != plan.reference)
     if condition is None:
-        values = {arm: comparer.blocks(arm) for arm in arms}
+        values = {arm: pairing.blocks(arm) for arm in arms}
     else:
-        values = {arm: {(condition, s): value for s, value in comparer.of(arm, condition).items()} for arm in arms}
-    return [_contrast(comparer, term, values, condition) for term in (*_pairs(arms), *factors)]
+        values = {arm: {(condition, s): value for s, value in pairing.of(arm, condition).items()} for arm in arms}
+    return [_contrast(pairing, term, values, condition) for term in (*_pairs(arms), *factors)]
 
 
-def judged(family: Sequence[Contrast], plan: StudyPlan) -> list[tuple[Contrast, Judgement]]:
+def judged_contrasts(family: Sequence[Contrast], plan: StudyPlan) -> list[tuple[Contrast, Judgement]]:
     """Judge contrasts of one family and metric, each among those of its kind.
 
     An interaction is higher or lower than none: that is no merit.
@@ -103,19 +78,20 @@ def _pairs(arms: Sequence[str]) -> Iterator[Term]:
 
 
 def _contrast(
-    comparer: Comparer, term: Term, values: Mapping[str, Mapping[Unit, float]], condition: str | None
+    pairing: Pairing, term: Term, values: Mapping[str, Mapping[Unit, float]], condition: str | None
 ) -> Contrast:
     arms = tuple(term.weights)
     units = tuple(sorted(set.intersection(*(set(values[arm]) for arm in arms))))
     return Contrast(
         term=term,
+        arms=arms,
         family="cells" if condition else "pooled",
         condition=condition or ALL_CONDITIONS,
-        metric=comparer.metric,
+        metric=pairing.metric,
         units=units,
         values=tuple(tuple(values[arm][unit] for unit in units) for arm in arms),
         differences=tuple(sum(weight * values[arm][unit] for arm, weight in term.weights.items()) for unit in units),
-        lost=comparer.lost(term.weights, condition),
-        planned_pairs=sum(len(comparer.planned_seeds(arms, labels)) for labels in comparer.by_task(condition)),
-        **comparer.counts(arms, condition),
+        lost=pairing.lost(term.weights, condition),
+        planned_pairs=sum(len(pairing.planned_seeds(arms, labels)) for labels in pairing.by_task(condition)),
+        **pairing.counts(arms, condition),
     )

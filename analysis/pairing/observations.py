@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from ablative.analysis.plan import StudyPlan
 from ablative.orchestrator.storing.flat_trials import metric_columns
 
-COMPARED = ("trial_id", "cell", "cell_id", "arm", "phase", "seed", "status", "task", "data_digest", "identity_version")
+OBSERVED = ("trial_id", "cell", "cell_id", "arm", "phase", "seed", "status", "task", "data_digest", "identity_version")
 """Columns of a record that comparisons look at beside the metrics: what it is, and whether it may be compared."""
 
 Place = tuple[str, str]

@@ -8,14 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import replace
 from typing import Any
-from typing import Protocol
 
 import numpy as np
 
 from ablative.analysis.numbers.statistics import corrected
 from ablative.analysis.numbers.statistics import factors_to_pass
 from ablative.analysis.numbers.statistics import sign_flip_p_values
-from ablative.analysis.pairing.losses import LostPair
+from ablative.analysis.pairing.paired import Paired
 from ablative.analysis.plan import StudyPlan
 from ablative.search_spaces.spending import pairs_needed
 
@@ -27,27 +26,6 @@ NOT_ENOUGH = "not enough seeds"
 NO_DIFFERENCE = "no difference shown"
 SHOWN = ("better", "worse", "higher", "lower")
 """Verdicts that show a difference."""
-
-
-class Paired(Protocol):
-    """What is judged: a comparison or a contrast."""
-
-    @property
-    def differences(self) -> tuple[float, ...]:
-        """One a pair."""
-        ...
-
-    @property
-    def lost(self) -> tuple[LostPair, ...]:
-        """Pairs that were planned and will not come."""
-        ...
-
-    @property
-    def arms(self) -> tuple[str, ...]:
-        """The arms whose values are paired."""
-        ...
-
-
 OPPOSITE = {"better": "worse", "worse": "better", "higher": "lower", "lower": "higher"}
 """What a verdict is where the two arms change places."""
 
@@ -93,18 +71,6 @@ def _beside(found: Judgement, undone: Judgement, revealed: Judgement) -> Judgeme
     if found.verdict == NO_DIFFERENCE and revealed.verdict in SHOWN:
         return replace(found, if_worst=revealed.verdict)
     return found
-
-
-def verdict_columns(judgement: Judgement) -> dict[str, Any]:
-    """Return the columns of a view that say what is said."""
-    return {
-        "p_value": judgement.p_value,
-        "p_corrected": judgement.p_corrected,
-        "comparisons": judgement.comparisons,
-        "pairs_needed": judgement.pairs_needed,
-        "verdict": judgement.verdict,
-        "verdict_if_worst": judgement.if_worst,
-    }
 
 
 def holds(row: Mapping[str, Any]) -> bool:

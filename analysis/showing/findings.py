@@ -82,7 +82,7 @@ def _against_controls(observations: Observations, plan: StudyPlan) -> Iterator[R
         item, said = judged[frozenset((arm, control))]
         sign = item.term.weights[arm]
         differences = [sign * value for value in item.differences]
-        ends = sorted(sign * end for end in item.interval or ())
+        ends = sorted(sign * end for end in item.difference_interval or ())
         low, high = ends or (None, None)
         yield {
             "arm": arm,

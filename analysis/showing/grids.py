@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ablative.analysis import rounding
-from ablative.analysis.pairing.comparison import ALL_CONDITIONS
+from ablative.analysis.pairing.paired import ALL_CONDITIONS
 from ablative.analysis.pairing.verdicts import NO_DIFFERENCE
 from ablative.analysis.pairing.verdicts import NOT_ENOUGH
 from ablative.analysis.pairing.verdicts import REFERENCE

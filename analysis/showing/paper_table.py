@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ablative.analysis.errors import AnalysisError
-from ablative.analysis.pairing.comparison import Comparison
 from ablative.analysis.pairing.observations import Observations
 from ablative.analysis.pairing.observations import observe
+from ablative.analysis.pairing.paired import ArmDifference
+from ablative.analysis.pairing.pairing import pairing_of
 from ablative.analysis.pairing.verdicts import holds
 from ablative.analysis.plan import StudyPlan
 from ablative.analysis.showing.grids import condition_heading
@@ -19,7 +20,6 @@ from ablative.analysis.showing.grids import mark_of
 from ablative.analysis.showing.grids import marked_cells
 from ablative.analysis.showing.grids import shortfall
 from ablative.analysis.showing.grids import undecided
-from ablative.analysis.views.effects import comparer_of
 from ablative.analysis.views.results import Results
 
 TASK = "task.name"
@@ -204,12 +204,12 @@ def _steps(observations: Observations, plan: StudyPlan, metric: str) -> dict[str
     if plan.designed.design != "ladder":
         return {}
     rungs = [arm for arm in plan.arms if arm not in plan.controls]
-    comparer = comparer_of(observations, plan, metric)
+    pairing = pairing_of(observations, plan, metric)
     pairs = zip(rungs[1:], rungs, strict=False)
-    return {arm: _step(comparer.against(below).pooled(arm)) for arm, below in pairs}
+    return {arm: _step(pairing.against(below).pooled(arm)) for arm, below in pairs}
 
 
-def _step(item: Comparison) -> Step:
+def _step(item: ArmDifference) -> Step:
     low, high = item.difference_interval or (None, None)
     return Step(difference=item.difference, ci_low=low, ci_high=high, n_pairs=len(item.differences))
 

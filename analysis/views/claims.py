@@ -9,17 +9,19 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ablative.analysis.pairing.comparison import Comparer
-from ablative.analysis.pairing.comparison import Comparison
 from ablative.analysis.pairing.observations import Observations
 from ablative.analysis.pairing.observations import Place
 from ablative.analysis.pairing.observations import observe
+from ablative.analysis.pairing.paired import ArmDifference
+from ablative.analysis.pairing.pairing import Pairing
+from ablative.analysis.pairing.pairing import pairing_of
 from ablative.analysis.pairing.verdicts import has_merit
 from ablative.analysis.pairing.verdicts import judge
 from ablative.analysis.plan import Claim
 from ablative.analysis.plan import StudyPlan
-from ablative.analysis.views.effects import comparer_of
-from ablative.analysis.views.effects import judged_columns
+from ablative.analysis.views.judged import PAIRS
+from ablative.analysis.views.judged import TRIALS
+from ablative.analysis.views.judged import VERDICT
 
 CLAIM_SCHEMA = pa.schema(
     [
@@ -29,23 +31,12 @@ CLAIM_SCHEMA = pa.schema(
         pa.field("against", pa.string(), nullable=False),
         pa.field("conditions", pa.list_(pa.string()), nullable=False),
         pa.field("metrics", pa.list_(pa.string()), nullable=False),
-        pa.field("n_pairs", pa.int64(), nullable=False),
         pa.field("mean", pa.float64()),
         pa.field("against_mean", pa.float64()),
-        pa.field("difference", pa.float64()),
-        pa.field("diff_ci_low", pa.float64()),
-        pa.field("diff_ci_high", pa.float64()),
+        *PAIRS.fields,
         pa.field("relative_gain", pa.float64()),
-        pa.field("p_value", pa.float64()),
-        pa.field("p_corrected", pa.float64()),
-        pa.field("comparisons", pa.int64(), nullable=False),
-        pa.field("pairs_needed", pa.int64(), nullable=False),
-        pa.field("verdict", pa.string(), nullable=False),
-        pa.field("verdict_if_worst", pa.string(), nullable=False),
-        pa.field("planned", pa.int64(), nullable=False),
-        pa.field("completed", pa.int64(), nullable=False),
-        pa.field("failed", pa.int64(), nullable=False),
-        pa.field("missing", pa.int64(), nullable=False),
+        *VERDICT.fields,
+        *TRIALS.fields,
     ]
 )
 
@@ -67,7 +58,7 @@ def claims_view(records: pa.Table, plan: StudyPlan) -> pa.Table:
     formed = {name: _comparison(claim, observations, plan) for name, claim in claims.items()}
     judged = judge(list(formed.values()), plan, has_merit=has_merit(plan.headline, plan))
     rows = [
-        _row(name, claims[name], item, observations, plan) | judged_columns(item, judgement)
+        _row(name, claims[name], item, observations, plan) | VERDICT.row(judgement)
         for (name, item), judgement in zip(formed.items(), judged, strict=True)
     ]
     return pa.Table.from_pylist(rows, schema=CLAIM_SCHEMA)
@@ -85,19 +76,19 @@ def _meant(split: str, claim: Claim) -> bool:
     return split in claim.splits or (SHIFTED in claim.splits and split.startswith("test_"))
 
 
-def _comparison(claim: Claim, observations: Observations, plan: StudyPlan) -> Comparison:
+def _comparison(claim: Claim, observations: Observations, plan: StudyPlan) -> ArmDifference:
     merged = _merged(metrics_of(claim, observations, plan), observations)
-    comparer = comparer_of(replace(observations, values={_MERGED: merged}), plan, _MERGED).against(claim.against)
-    return _within(claim, comparer, plan).pooled(claim.arm)
+    pairing = pairing_of(replace(observations, values={_MERGED: merged}), plan, _MERGED).against(claim.against)
+    return _within(claim, pairing, plan).pooled(claim.arm)
 
 
-def _within(claim: Claim, comparer: Comparer, plan: StudyPlan) -> Comparer:
+def _within(claim: Claim, pairing: Pairing, plan: StudyPlan) -> Pairing:
     meant = {
         cell.label
         for cell in plan.cells
         if all(cell.condition.get(path) in values for path, values in claim.where.items())
     }
-    return replace(comparer, conditions=tuple(label for label in comparer.conditions if label in meant))
+    return replace(pairing, conditions=tuple(label for label in pairing.conditions if label in meant))
 
 
 def _merged(metrics: list[str], observations: Observations) -> Mapping[Place, Mapping[int, float]]:
@@ -114,7 +105,7 @@ def _merged(metrics: list[str], observations: Observations) -> Mapping[Place, Ma
     return merged
 
 
-def _row(name: str, claim: Claim, item: Comparison, observations: Observations, plan: StudyPlan) -> dict[str, Any]:
+def _row(name: str, claim: Claim, item: ArmDifference, observations: Observations, plan: StudyPlan) -> dict[str, Any]:
     paired = [first + second for first, second in zip(item.differences, item.reference, strict=True)]
     return {
         "study": plan.study,
@@ -125,4 +116,7 @@ def _row(name: str, claim: Claim, item: Comparison, observations: Observations, 
         "metrics": metrics_of(claim, observations, plan),
         "mean": float(np.mean(paired)) if paired else None,
         "against_mean": item.reference_mean,
+        **PAIRS.row(item),
+        "relative_gain": item.relative_gain,
+        **TRIALS.row(item),
     }

@@ -18,16 +18,19 @@ from ablative.analysis.numbers.summaries import interquartile_mean
 from ablative.analysis.numbers.summaries import mean
 from ablative.analysis.numbers.summaries import median
 from ablative.analysis.pairing.contrast import Contrast
-from ablative.analysis.pairing.contrast import contrasts
-from ablative.analysis.pairing.contrast import judged
+from ablative.analysis.pairing.contrast import contrasts_of
+from ablative.analysis.pairing.contrast import judged_contrasts
 from ablative.analysis.pairing.factors import terms
 from ablative.analysis.pairing.observations import Observations
 from ablative.analysis.pairing.observations import observe
+from ablative.analysis.pairing.pairing import pairing_of
 from ablative.analysis.pairing.verdicts import SEED
 from ablative.analysis.pairing.verdicts import Judgement
-from ablative.analysis.pairing.verdicts import verdict_columns
 from ablative.analysis.plan import StudyPlan
-from ablative.analysis.views.effects import comparer_of
+from ablative.analysis.views.judged import PAIRS
+from ablative.analysis.views.judged import PLACE
+from ablative.analysis.views.judged import TRIALS
+from ablative.analysis.views.judged import VERDICT
 
 CONTRAST_SCHEMA = pa.schema(
     [
@@ -38,16 +41,8 @@ CONTRAST_SCHEMA = pa.schema(
         pa.field("arm", pa.string()),
         pa.field("other", pa.string()),
         pa.field("aliases", pa.list_(pa.string()), nullable=False),
-        pa.field("condition", pa.string(), nullable=False),
-        pa.field("task", pa.string()),
-        pa.field("data_fraction", pa.float64()),
-        pa.field("metric", pa.string(), nullable=False),
-        pa.field("split", pa.string(), nullable=False),
-        pa.field("is_headline", pa.bool_(), nullable=False),
-        pa.field("n_pairs", pa.int64(), nullable=False),
-        pa.field("difference", pa.float64()),
-        pa.field("diff_ci_low", pa.float64()),
-        pa.field("diff_ci_high", pa.float64()),
+        *PLACE.fields,
+        *PAIRS.fields,
         pa.field("bca_ci_low", pa.float64()),
         pa.field("bca_ci_high", pa.float64()),
         pa.field("median_difference", pa.float64()),
@@ -55,23 +50,15 @@ CONTRAST_SCHEMA = pa.schema(
         pa.field("improvement", pa.float64()),
         pa.field("improvement_ci_low", pa.float64()),
         pa.field("improvement_ci_high", pa.float64()),
-        pa.field("p_value", pa.float64()),
         pa.field("p_wilcoxon", pa.float64()),
-        pa.field("p_corrected", pa.float64()),
-        pa.field("comparisons", pa.int64(), nullable=False),
-        pa.field("pairs_needed", pa.int64(), nullable=False),
-        pa.field("verdict", pa.string(), nullable=False),
-        pa.field("verdict_if_worst", pa.string(), nullable=False),
-        pa.field("planned", pa.int64(), nullable=False),
-        pa.field("completed", pa.int64(), nullable=False),
-        pa.field("failed", pa.int64(), nullable=False),
-        pa.field("missing", pa.int64(), nullable=False),
+        *VERDICT.fields,
+        *TRIALS.fields,
         pa.field("note", pa.string(), nullable=False),
     ]
 )
 
 
-_SUMMARIES = {"difference": mean, "median_difference": median, "iqm_difference": interquartile_mean}
+_SUMMARIES = {"median_difference": median, "iqm_difference": interquartile_mean}
 """Column -> what it makes of the paired differences."""
 
 
@@ -84,10 +71,10 @@ def contrasts_view(records: pa.Table, plan: StudyPlan) -> pa.Table:
     factors = terms(plan)
     found: list[tuple[Contrast, Judgement]] = []
     for metric in _metrics(observations, plan):
-        comparer = comparer_of(observations, plan, metric)
-        cells = [item for label in comparer.conditions for item in contrasts(comparer, plan, factors, label)]
-        for family in (contrasts(comparer, plan, factors), cells):
-            found += judged(family, plan)
+        pairing = pairing_of(observations, plan, metric)
+        cells = [item for label in pairing.conditions for item in contrasts_of(pairing, plan, factors, label)]
+        for family in (contrasts_of(pairing, plan, factors), cells):
+            found += judged_contrasts(family, plan)
     return _table(found, observations, plan)
 
 
@@ -99,7 +86,7 @@ def primary_contrasts_view(records: pa.Table, plan: StudyPlan) -> pa.Table:
 
 def pooled_contrasts(observations: Observations, plan: StudyPlan) -> list[tuple[Contrast, Judgement]]:
     """Return the judged contrasts over all conditions, on the headline metric."""
-    return judged(contrasts(comparer_of(observations, plan, plan.headline), plan, terms(plan)), plan)
+    return judged_contrasts(contrasts_of(pairing_of(observations, plan, plan.headline), plan, terms(plan)), plan)
 
 
 def _metrics(observations: Observations, plan: StudyPlan) -> list[str]:
@@ -111,7 +98,7 @@ def _table(found: Sequence[tuple[Contrast, Judgement]], observations: Observatio
     items = [contrast for contrast, _ in found]
     parts = zip(found, _sizes(items), _improvements(items, plan), strict=True)
     rows = [
-        _row(contrast, observations, plan) | verdict_columns(judgement) | sizes | improvement
+        _row(contrast, observations, plan) | VERDICT.row(judgement) | sizes | improvement
         for (contrast, judgement), sizes, improvement in parts
     ]
     return pa.Table.from_pylist(rows, schema=CONTRAST_SCHEMA)
@@ -127,16 +114,9 @@ def _row(contrast: Contrast, observations: Observations, plan: StudyPlan) -> dic
         "arm": arm,
         "other": other,
         "aliases": contrast.term.aliases,
-        "condition": contrast.condition,
-        "task": observations.tasks.get(contrast.condition) or None,
-        "data_fraction": plan.condition_of(contrast.condition).get("task.data_fraction"),
-        "metric": contrast.metric,
-        "split": contrast.metric.partition("/")[0],
-        "is_headline": contrast.metric == plan.headline,
-        "planned": contrast.planned,
-        "completed": contrast.completed,
-        "failed": contrast.failed,
-        "missing": contrast.missing,
+        **PLACE.row(contrast, observations, plan),
+        **PAIRS.row(contrast),
+        **TRIALS.row(contrast),
         "note": "; ".join(_notes(contrast)),
     }
 
@@ -146,20 +126,10 @@ def _sizes(items: Sequence[Contrast]) -> list[dict[str, Any]]:
     differences = [np.array(item.differences) for item in items]
     by_bootstrap = bootstrap_intervals([item.by_task() for item in items], over_all(mean), _generator, method="bca")
     by_ranks = wilcoxon_p_values([item.differences for item in items])
-    found = []
-    for item, bca, p_wilcoxon in zip(items, by_bootstrap, by_ranks, strict=True):
-        low, high = item.interval or (None, None)
-        bca_low, bca_high = bca or (None, None)
-        found.append(
-            {
-                "n_pairs": len(item.differences),
-                "diff_ci_low": low,
-                "diff_ci_high": high,
-                "bca_ci_low": bca_low,
-                "bca_ci_high": bca_high,
-                "p_wilcoxon": p_wilcoxon,
-            }
-        )
+    found: list[dict[str, Any]] = []
+    for bca, p_wilcoxon in zip(by_bootstrap, by_ranks, strict=True):
+        low, high = bca or (None, None)
+        found.append({"bca_ci_low": low, "bca_ci_high": high, "p_wilcoxon": p_wilcoxon})
     for positions, (values,) in of_one_shape([(values,) for values in differences]):
         for name, summary in _SUMMARIES.items():
             for position, value in zip(positions, summary(values).tolist(), strict=True):

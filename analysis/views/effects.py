@@ -8,17 +8,19 @@ from typing import Any
 import pyarrow as pa
 
 from ablative.analysis.errors import AnalysisError
-from ablative.analysis.pairing.comparison import Comparer
-from ablative.analysis.pairing.comparison import Comparison
-from ablative.analysis.pairing.losses import losses_of
 from ablative.analysis.pairing.observations import Observations
 from ablative.analysis.pairing.observations import observe
+from ablative.analysis.pairing.paired import ArmDifference
+from ablative.analysis.pairing.pairing import pairing_of
 from ablative.analysis.pairing.verdicts import REFERENCE
 from ablative.analysis.pairing.verdicts import Judgement
 from ablative.analysis.pairing.verdicts import has_merit
 from ablative.analysis.pairing.verdicts import judge
-from ablative.analysis.pairing.verdicts import verdict_columns
 from ablative.analysis.plan import StudyPlan
+from ablative.analysis.views.judged import PAIRS
+from ablative.analysis.views.judged import PLACE
+from ablative.analysis.views.judged import TRIALS
+from ablative.analysis.views.judged import VERDICT
 from ablative.orchestrator.storing.flat_trials import typed_column
 from ablative.search_spaces.spending import pairs_needed
 
@@ -29,33 +31,17 @@ EFFECT_SCHEMA = pa.schema(
         pa.field("arm", pa.string(), nullable=False),
         pa.field("is_reference", pa.bool_(), nullable=False),
         pa.field("is_control", pa.bool_(), nullable=False),
-        pa.field("condition", pa.string(), nullable=False),
-        pa.field("task", pa.string()),
-        pa.field("data_fraction", pa.float64()),
-        pa.field("metric", pa.string(), nullable=False),
-        pa.field("split", pa.string(), nullable=False),
-        pa.field("is_headline", pa.bool_(), nullable=False),
+        *PLACE.fields,
         pa.field("n", pa.int64(), nullable=False),
         pa.field("mean", pa.float64()),
         pa.field("ci_low", pa.float64()),
         pa.field("ci_high", pa.float64()),
         pa.field("reference", pa.string(), nullable=False),
         pa.field("reference_mean", pa.float64()),
-        pa.field("n_pairs", pa.int64(), nullable=False),
-        pa.field("difference", pa.float64()),
-        pa.field("diff_ci_low", pa.float64()),
-        pa.field("diff_ci_high", pa.float64()),
+        *PAIRS.fields,
         pa.field("relative_gain", pa.float64()),
-        pa.field("p_value", pa.float64()),
-        pa.field("p_corrected", pa.float64()),
-        pa.field("comparisons", pa.int64(), nullable=False),
-        pa.field("pairs_needed", pa.int64(), nullable=False),
-        pa.field("verdict", pa.string(), nullable=False),
-        pa.field("verdict_if_worst", pa.string(), nullable=False),
-        pa.field("planned", pa.int64(), nullable=False),
-        pa.field("completed", pa.int64(), nullable=False),
-        pa.field("failed", pa.int64(), nullable=False),
-        pa.field("missing", pa.int64(), nullable=False),
+        *VERDICT.fields,
+        *TRIALS.fields,
     ]
 )
 """Columns of `effects`; conditions other than task and data fraction follow as columns named by their path."""
@@ -73,9 +59,9 @@ def effects_view(records: pa.Table, plan: StudyPlan) -> pa.Table:
     rows: list[dict[str, Any]] = []
     arms = plan.arms
     for metric in _metrics(observations, plan):
-        comparer = comparer_of(observations, plan, metric)
-        rows += _family_rows([comparer.pooled(arm) for arm in arms], plan, observations, metric)
-        cells = [comparer.in_condition(arm, label) for label in comparer.conditions for arm in arms]
+        pairing = pairing_of(observations, plan, metric)
+        rows += _family_rows([pairing.pooled(arm) for arm in arms], plan, observations, metric)
+        cells = [pairing.in_condition(arm, label) for label in pairing.conditions for arm in arms]
         rows += _family_rows(cells, plan, observations, metric)
     return _with_condition_columns(rows, plan)
 
@@ -90,10 +76,10 @@ def pooled_rows(observations: Observations, plan: StudyPlan) -> list[dict[str, A
     return _family_rows(pooled_comparisons(observations, plan), plan, observations, plan.headline)
 
 
-def pooled_comparisons(observations: Observations, plan: StudyPlan) -> list[Comparison]:
+def pooled_comparisons(observations: Observations, plan: StudyPlan) -> list[ArmDifference]:
     """Return each arm's comparison with the reference over all conditions, on the headline metric."""
-    comparer = comparer_of(observations, plan, plan.headline)
-    return [comparer.pooled(arm) for arm in plan.arms]
+    pairing = pairing_of(observations, plan, plan.headline)
+    return [pairing.pooled(arm) for arm in plan.arms]
 
 
 def _metrics(observations: Observations, plan: StudyPlan) -> list[str]:
@@ -101,28 +87,14 @@ def _metrics(observations: Observations, plan: StudyPlan) -> list[str]:
     return [plan.headline, *(metric for metric in observations.metrics if metric != plan.headline)]
 
 
-def comparer_of(observations: Observations, plan: StudyPlan, metric: str) -> Comparer:
-    """Return what pairs the arms of a study for one metric."""
-    conditions = observations.conditions(metric, plan)
-    return Comparer(
-        observations=observations,
-        metric=metric,
-        reference=plan.reference or "",
-        conditions=conditions,
-        seeds=plan.seeds.confirm,
-        planned=plan.confirm_planned,
-        losses=losses_of(observations, metric, plan.arms, conditions),
-    )
-
-
 def _family_rows(
-    family: Sequence[Comparison], plan: StudyPlan, observations: Observations, metric: str
+    family: Sequence[ArmDifference], plan: StudyPlan, observations: Observations, metric: str
 ) -> list[dict[str, Any]]:
     compared = [item for item in family if item.arm != plan.reference]
     found = judge(compared, plan, has_merit=has_merit(metric, plan))
     judged = dict(zip(map(id, compared), found, strict=True))
     itself = _of_the_reference(len(compared), plan)
-    return [_row(item, plan, observations, metric, judged.get(id(item), itself)) for item in family]
+    return [_row(item, plan, observations, judged.get(id(item), itself)) for item in family]
 
 
 def _of_the_reference(compared: int, plan: StudyPlan) -> Judgement:
@@ -139,13 +111,7 @@ def _of_the_reference(compared: int, plan: StudyPlan) -> Judgement:
     )
 
 
-def _row(
-    item: Comparison,
-    plan: StudyPlan,
-    observations: Observations,
-    metric: str,
-    judgement: Judgement,
-) -> dict[str, Any]:
+def _row(item: ArmDifference, plan: StudyPlan, observations: Observations, judgement: Judgement) -> dict[str, Any]:
     low, high = item.interval or (None, None)
     return {
         "study": plan.study,
@@ -153,49 +119,22 @@ def _row(
         "arm": item.arm,
         "is_reference": item.arm == plan.reference,
         "is_control": item.arm in plan.controls,
-        "condition": item.condition,
-        "task": observations.tasks.get(item.condition) or None,
-        "metric": metric,
-        "split": metric.partition("/")[0],
-        "is_headline": metric == plan.headline,
+        **PLACE.row(item, observations, plan),
         "n": len(item.values),
         "mean": item.mean,
         "ci_low": low,
         "ci_high": high,
         "reference": plan.reference,
         "reference_mean": item.reference_mean,
-        **judged_columns(item, judgement),
+        **PAIRS.row(item),
+        "relative_gain": item.relative_gain,
+        **VERDICT.row(judgement),
+        **TRIALS.row(item),
     }
-
-
-def judged_columns(item: Comparison, judgement: Judgement) -> dict[str, Any]:
-    """Return the columns of every judged comparison: pairs, difference, p-values, verdict and counts of trials."""
-    low, high = item.difference_interval or (None, None)
-    return {
-        "n_pairs": len(item.differences),
-        "difference": item.difference,
-        "diff_ci_low": low,
-        "diff_ci_high": high,
-        "relative_gain": _relative_gain(item),
-        **verdict_columns(judgement),
-        "planned": item.planned,
-        "completed": item.completed,
-        "failed": item.failed,
-        "missing": item.missing,
-    }
-
-
-def _relative_gain(item: Comparison) -> float | None:
-    """Return the difference as a share of the reference mean over the pairs, as papers count it; or None."""
-    if item.difference is None or not item.reference_mean:
-        return None
-    return item.difference / abs(item.reference_mean)
 
 
 def _with_condition_columns(rows: list[dict[str, Any]], plan: StudyPlan) -> pa.Table:
     given = [plan.condition_of(row["condition"]) for row in rows]
-    for row, condition in zip(rows, given, strict=True):
-        row["data_fraction"] = condition.get("task.data_fraction")
     table = pa.Table.from_pylist(rows, schema=EFFECT_SCHEMA)
     for path in dict.fromkeys(path for cell in plan.cells for path in cell.condition):
         if path not in ("task.name", "task.data_fraction"):

@@ -12,14 +12,15 @@ from ablative.analysis.numbers.bootstrap import FEW
 from ablative.analysis.numbers.improvement import performance_profile
 from ablative.analysis.numbers.improvement import profile_intervals
 from ablative.analysis.numbers.shapes import Strata
-from ablative.analysis.pairing.comparison import ALL_CONDITIONS
-from ablative.analysis.pairing.comparison import Comparer
-from ablative.analysis.pairing.comparison import Unit
-from ablative.analysis.pairing.comparison import by_task
 from ablative.analysis.pairing.observations import observe
+from ablative.analysis.pairing.paired import ALL_CONDITIONS
+from ablative.analysis.pairing.pairing import Pairing
+from ablative.analysis.pairing.pairing import Unit
+from ablative.analysis.pairing.pairing import by_task
+from ablative.analysis.pairing.pairing import pairing_of
 from ablative.analysis.pairing.verdicts import SEED
 from ablative.analysis.plan import StudyPlan
-from ablative.analysis.views.effects import comparer_of
+from ablative.analysis.views.judged import TRIALS
 from ablative.search_spaces.ties import levelled
 
 BARS = 51
@@ -37,10 +38,7 @@ PROFILE_SCHEMA = pa.schema(
         pa.field("above", pa.float64()),
         pa.field("ci_low", pa.float64()),
         pa.field("ci_high", pa.float64()),
-        pa.field("planned", pa.int64(), nullable=False),
-        pa.field("completed", pa.int64(), nullable=False),
-        pa.field("failed", pa.int64(), nullable=False),
-        pa.field("missing", pa.int64(), nullable=False),
+        *TRIALS.fields,
         pa.field("note", pa.string(), nullable=False),
     ]
 )
@@ -52,23 +50,23 @@ def profiles_view(records: pa.Table, plan: StudyPlan) -> pa.Table:
     Over all conditions a run is a block of task and seed with its mean over the task's conditions. An arm without a
     value has one row without a bar.
     """
-    comparer = comparer_of(observe(records, plan), plan, plan.headline)
-    rows = _family(comparer, plan, {arm: comparer.blocks(arm) for arm in plan.arms}, None)
-    for label in comparer.conditions:
-        values = {arm: {(label, s): value for s, value in comparer.of(arm, label).items()} for arm in plan.arms}
-        rows += _family(comparer, plan, values, label)
+    pairing = pairing_of(observe(records, plan), plan, plan.headline)
+    rows = _family(pairing, plan, {arm: pairing.blocks(arm) for arm in plan.arms}, None)
+    for label in pairing.conditions:
+        values = {arm: {(label, s): value for s, value in pairing.of(arm, label).items()} for arm in plan.arms}
+        rows += _family(pairing, plan, values, label)
     return pa.Table.from_pylist(rows, schema=PROFILE_SCHEMA)
 
 
 def _family(
-    comparer: Comparer, plan: StudyPlan, values: Mapping[str, Mapping[Unit, float]], condition: str | None
+    pairing: Pairing, plan: StudyPlan, values: Mapping[str, Mapping[Unit, float]], condition: str | None
 ) -> list[dict[str, Any]]:
     values = _levelled(values)
     every = [value for found in values.values() for value in found.values()]
     bars = np.unique(np.linspace(min(every), max(every), BARS)).tolist() if every else []
     rows: list[dict[str, Any]] = []
     for arm, found in values.items():
-        row = {**_place(comparer, plan, arm, condition), "n": len(found), "note": _note(len(found))}
+        row = {**_place(pairing, plan, arm, condition), "n": len(found), "note": _note(len(found))}
         rows += [{**row, **point} for point in _points(by_task(found), bars)] if found else [row]
     return rows
 
@@ -88,14 +86,14 @@ def _points(scores: Strata, bars: list[float]) -> list[dict[str, Any]]:
     ]
 
 
-def _place(comparer: Comparer, plan: StudyPlan, arm: str, condition: str | None) -> dict[str, Any]:
+def _place(pairing: Pairing, plan: StudyPlan, arm: str, condition: str | None) -> dict[str, Any]:
     return {
         "study": plan.study,
         "family": "cells" if condition else "pooled",
         "arm": arm,
         "condition": condition or ALL_CONDITIONS,
-        "metric": comparer.metric,
-        **comparer.counts((arm,), condition),
+        "metric": pairing.metric,
+        **pairing.counts((arm,), condition),
     }
 
 

@@ -16,7 +16,7 @@ import pyarrow.dataset as ds
 from ablative.analysis.errors import AnalysisError
 from ablative.analysis.pairing.mixing import mixtures
 from ablative.analysis.pairing.mixing import refuse
-from ablative.analysis.pairing.observations import COMPARED
+from ablative.analysis.pairing.observations import OBSERVED
 from ablative.analysis.plan import StudyPlan
 from ablative.analysis.plan import read_plan
 from ablative.analysis.views.asking import VIEWS
@@ -150,7 +150,7 @@ class Results:
         return self._records[study]
 
     def observed(self, study: str) -> pa.Table:
-        """Return what comparisons look at of `records`, in a fraction of the time: `COMPARED` and the metrics."""
+        """Return what comparisons look at of `records`, in a fraction of the time: `OBSERVED` and the metrics."""
         if study not in self._observed:
             self._observed[study] = self._read_observed(study)
         return self._observed[study]
@@ -158,8 +158,8 @@ class Results:
     def _read_observed(self, study: str) -> pa.Table:
         flat = self._store.flat(study)
         if flat is None:
-            return self._store.table(study, current=False, columns=[*COMPARED, "metrics"])
-        columns = [*COMPARED, *metrics_of(flat.physical_schema)]
+            return self._store.table(study, current=False, columns=[*OBSERVED, "metrics"])
+        columns = [*OBSERVED, *metrics_of(flat.physical_schema)]
         return flat.to_table(columns=columns, filter=ds.field("phase") == "confirm", use_threads=False)
 
     @cached_property

@@ -11,8 +11,8 @@ import pyarrow as pa
 from scipy import stats
 
 from ablative.analysis.errors import AnalysisError
-from ablative.analysis.pairing.comparison import Comparison
 from ablative.analysis.pairing.observations import observe
+from ablative.analysis.pairing.paired import ArmDifference
 from ablative.analysis.plan import StudyPlan
 from ablative.analysis.views.effects import pooled_comparisons
 from ablative.search_spaces.spending import hardest_factor
@@ -83,7 +83,7 @@ def seeds_needed(records: pa.Table, plan: StudyPlan, *, effect: float, power: fl
 
 
 def _row(
-    item: Comparison, *, effect: float, power: float, alpha: float, tasks: int, plan: StudyPlan
+    item: ArmDifference, *, effect: float, power: float, alpha: float, tasks: int, plan: StudyPlan
 ) -> Mapping[str, Any]:
     n = len(item.differences)
     if n < 2:

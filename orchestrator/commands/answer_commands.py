@@ -220,16 +220,16 @@ def compare(
     ablate compare quickstart quickstart_new_teacher
     ablate compare quickstart quickstart --other-store s3://bucket/before
     """
-    from ablative.analysis.views.compare import compared
-    from ablative.analysis.views.compare import differences_of_origin
     from ablative.analysis.views.formats import render
     from ablative.analysis.views.results import load
+    from ablative.analysis.views.two_runs import compared_runs
+    from ablative.analysis.views.two_runs import differences_of_origin
     from ablative.orchestrator.commands import composition
 
     found = composition.find_study(first, store), composition.find_study(second, other_store or store)
     names = (found[0][0], found[1][0])
     both = load(found[0][1].uri, names[0], mixed=mixed), load(found[1][1].uri, names[1], mixed=mixed)
-    _deliver(render(compared(*both, names), form), form, output)
+    _deliver(render(compared_runs(*both, names), form), form, output)
     _note([*both[0].problems, *both[1].problems], quiet)
     for line in differences_of_origin(*both, names) if form == "table" and output is None else ():
         click.echo(line)

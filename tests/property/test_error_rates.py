@@ -136,7 +136,7 @@ def test_intervals_of_differences_miss_zero_no_more_often_than_they_say(found: A
     """Student's t under heavy tails is wide rather than narrow."""
     outside = 0
     for _, judged in found:
-        low, high = judged[0][0].interval
+        low, high = judged[0][0].difference_interval
         outside += not low <= 0 <= high
 
     assert outside <= band(0.05)[1]

@@ -17,6 +17,10 @@ from ablative.analysis.views.contrasts import CONTRAST_SCHEMA
 from ablative.analysis.views.disagreements import DISAGREEMENT_SCHEMA
 from ablative.analysis.views.effects import EFFECT_SCHEMA
 from ablative.analysis.views.importance import IMPORTANCE_SCHEMA
+from ablative.analysis.views.judged import PAIRS
+from ablative.analysis.views.judged import PLACE
+from ablative.analysis.views.judged import TRIALS
+from ablative.analysis.views.judged import VERDICT
 from ablative.analysis.views.profiles import PROFILE_SCHEMA
 from ablative.analysis.views.results import Results
 from ablative.orchestrator.storing.flat_trials import trials_view
@@ -46,18 +50,35 @@ VIEWS = {
 }
 
 
-def documented(view: str) -> list[tuple[str, str]]:
+JUDGED = {
+    "effects": (PLACE, PAIRS, VERDICT, TRIALS),
+    "claims": (PAIRS, VERDICT, TRIALS),
+    "contrasts": (PLACE, PAIRS, VERDICT, TRIALS),
+    "profiles": (TRIALS,),
+}
+"""View -> the groups of shared columns that it has."""
+
+
+def documented(view: str) -> list[tuple[str, ...]]:
     section = re.split(r"^## ", (DOCS / "records.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
     (text,) = [part for part in section if part.startswith(f"{view}\n")]
     rows = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("| ")]
-    return [(row[0].strip(), row[1].strip()) for row in rows[2:]]
+    return [tuple(cell.strip() for cell in row) for row in rows[2:]]
 
 
 @pytest.mark.parametrize("view", VIEWS)
 def test_each_view_is_documented_column_by_column_in_its_order(view: str) -> None:
     expected = [(field.name, re.sub(r"<(item|element): ", "<", str(field.type))) for field in VIEWS[view]]
 
-    assert documented(view) == expected
+    assert [(name, type_name) for name, type_name, *_ in documented(view)] == expected
+
+
+@pytest.mark.parametrize("view", JUDGED)
+def test_a_column_that_views_share_is_described_in_each_as_it_is_declared(view: str) -> None:
+    declared = [(item.name, item.unit, item.meaning) for group in JUDGED[view] for item in group.columns]
+    shared = {name for name, *_ in declared}
+
+    assert [(name, *said) for name, _, *said in documented(view) if name in shared] == declared
 
 
 def test_the_statistics_page_gives_the_pairs_that_are_needed() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import altair as alt
 
+from ablative.analysis.pairing.pairing import pairing_of
 from ablative.analysis.pairing.verdicts import SHOWN
 from ablative.analysis.pairing.verdicts import holds
 from ablative.analysis.plan import StudyPlan
@@ -23,7 +24,6 @@ from ablative.analysis.showing.figures.drawing import tooltip
 from ablative.analysis.showing.findings import Findings
 from ablative.analysis.showing.grids import condition_heading
 from ablative.analysis.showing.grids import headline_rows
-from ablative.analysis.views.effects import comparer_of
 
 _WIDE = 690
 _HALF = 290
@@ -40,9 +40,9 @@ def forest(found: Findings) -> Any | None:
     None without a single pair. Every pair of the primary comparisons, a block of task and seed, is a small point.
     """
     plan = found.plan
-    comparer = comparer_of(found.observations, plan, plan.headline)
+    pairing = pairing_of(found.observations, plan, plan.headline)
     primary = compared(headline_rows(found.effects, "pooled"))
-    pairs = seeds_of((row["arm"], comparer.pooled(row["arm"]).differences) for row in primary)
+    pairs = seeds_of((row["arm"], pairing.pooled(row["arm"]).differences) for row in primary)
     panels = [
         panel(points_of([{**row, "line": row["claim"]} for row in found.claims]), "declared claims", plan, _WIDE),
         panel([*points_of(primary), *pairs], f"{plan.headline}: difference to {plan.reference}", plan, _WIDE),
@@ -67,14 +67,14 @@ def forest_by_condition(found: Findings) -> Any | None:
     """
     plan = found.plan
     headings = {cell.label: condition_heading(cell.condition) for cell in plan.cells}
-    comparer = comparer_of(found.observations, plan, plan.headline)
+    pairing = pairing_of(found.observations, plan, plan.headline)
     rows = compared(headline_rows(found.effects, "cells"))
     of_condition = {label: [row for row in rows if row["condition"] == label] for label in headings}
     panels = [
         panel(
             [
                 *points_of(of_condition[label]),
-                *seeds_of((row["arm"], comparer.in_condition(row["arm"], label).differences) for row in own),
+                *seeds_of((row["arm"], pairing.in_condition(row["arm"], label).differences) for row in own),
             ],
             headings[label],
             plan,

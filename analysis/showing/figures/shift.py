@@ -8,8 +8,9 @@ import altair as alt
 import numpy as np
 
 from ablative.analysis.numbers.statistics import t_interval
-from ablative.analysis.pairing.comparison import Unit
 from ablative.analysis.pairing.observations import Observations
+from ablative.analysis.pairing.pairing import Unit
+from ablative.analysis.pairing.pairing import pairing_of
 from ablative.analysis.plan import StudyPlan
 from ablative.analysis.showing.figures.drawing import INK
 from ablative.analysis.showing.figures.drawing import SEED_OPACITY
@@ -22,7 +23,6 @@ from ablative.analysis.showing.figures.forest import panel
 from ablative.analysis.showing.figures.forest import points_of
 from ablative.analysis.showing.figures.forest import seeds_of
 from ablative.analysis.showing.findings import Findings
-from ablative.analysis.views.effects import comparer_of
 
 _WIDTH = 280
 
@@ -52,9 +52,9 @@ def shift(found: Findings) -> Any | None:
 
 def _differences(found: Findings, metric: str) -> Any | None:
     plan = found.plan
-    comparer = comparer_of(found.observations, plan, metric)
+    pairing = pairing_of(found.observations, plan, metric)
     rows = compared(row for row in found.effects if row["metric"] == metric and row["family"] == "pooled")
-    pairs = seeds_of((row["arm"], comparer.pooled(row["arm"]).differences) for row in rows)
+    pairs = seeds_of((row["arm"], pairing.pooled(row["arm"]).differences) for row in rows)
     title = f"{metric.partition('/')[0]}: difference to {plan.reference}"
     return panel([*points_of(rows), *pairs], title, plan, _WIDTH)
 

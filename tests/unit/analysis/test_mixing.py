@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ablative import analysis
-from ablative.analysis.views.compare import compared
+from ablative.analysis.views.two_runs import compared_runs
 from ablative.orchestrator.storing.records import Record
 from tests.helpers.results import StudyResults
 
@@ -49,9 +49,9 @@ def test_two_runs_on_other_data_are_not_compared_unless_asked_for(tmp_path: Path
     names = ("lowshot", "lowshot")
 
     with pytest.raises(analysis.IncomparableError, match="another version of what a trial is"):
-        compared(*(analysis.load(place, "lowshot") for place in places), names)
+        compared_runs(*(analysis.load(place, "lowshot") for place in places), names)
     first, second = (analysis.load(place, "lowshot", mixed=True) for place in places)
-    assert compared(first, second, names).num_rows == len(StudyResults().arms)
+    assert compared_runs(first, second, names).num_rows == len(StudyResults().arms)
     assert any("another version" in problem for problem in first.problems)
 
 

@@ -6,9 +6,9 @@ import pytest
 
 from ablative import analysis
 from ablative.analysis.errors import AnalysisError
-from ablative.analysis.views.compare import compared
-from ablative.analysis.views.compare import differences_of_origin
 from ablative.analysis.views.results import Results
+from ablative.analysis.views.two_runs import compared_runs
+from ablative.analysis.views.two_runs import differences_of_origin
 from ablative.orchestrator.driving.inline import InlineExecutor
 from ablative.orchestrator.driving.run import Experiment
 from ablative.orchestrator.driving.run import run_study
@@ -52,17 +52,17 @@ def before(tmp_path: Path) -> Results:
 def test_a_condition_is_the_same_however_its_number_is_written(before: Results, tmp_path: Path) -> None:
     otherwise = study("question", conditions={"task.data_fraction": [0.05, 1]})
     names = ("question", "question")
-    both = compared(before, recorded(tmp_path / "otherwise", otherwise, "aaaa"), names)
-    assert both.equals(compared(before, before, names))
+    both = compared_runs(before, recorded(tmp_path / "otherwise", otherwise, "aaaa"), names)
+    assert both.equals(compared_runs(before, before, names))
     lesser = study("question", conditions={"task.data_fraction": [1]})
-    found = compared(before, recorded(tmp_path / "lesser", lesser, "aaaa"), names).to_pylist()
+    found = compared_runs(before, recorded(tmp_path / "lesser", lesser, "aaaa"), names).to_pylist()
     assert all((row["difference"], row["n_pairs"]) == (0.0, 6) for row in found)
 
 
 def test_a_run_that_did_the_same_differs_in_nothing(before: Results, tmp_path: Path) -> None:
     again = recorded(tmp_path / "again", study("question"), "aaaa")
     names = ("question", "question")
-    rows = compared(before, again, names).to_pylist()
+    rows = compared_runs(before, again, names).to_pylist()
     assert [row["arm"] for row in rows] == list(LISTED)
     assert all((row["difference"], row["p_value"], row["n_pairs"]) == (0.0, 1.0, 6) for row in rows)
     assert differences_of_origin(before, again, names) == []
@@ -72,7 +72,7 @@ def test_what_changed_is_told_with_its_size_its_origin_and_its_pairs(before: Res
     changed = study("question_2", base={"optim": {"lr": 1e-2}})
     after = recorded(tmp_path / "after", changed, "bbbb")
     names = ("question", "question_2")
-    rows = {row["arm"]: row for row in compared(before, after, names).to_pylist()}
+    rows = {row["arm"]: row for row in compared_runs(before, after, names).to_pylist()}
     for row in rows.values():
         assert row["difference"] == pytest.approx(row["second_mean"] - row["first_mean"])
         assert row["diff_ci_low"] < row["difference"] < row["diff_ci_high"] < 0
@@ -83,10 +83,10 @@ def test_what_changed_is_told_with_its_size_its_origin_and_its_pairs(before: Res
 def test_only_seeds_and_conditions_of_both_are_paired(before: Results, tmp_path: Path) -> None:
     seeds = {"search": [0], "confirm": [3, 4, 5, 6, 7]}
     fewer = recorded(tmp_path / "fewer", study("few", seeds=seeds, conditions={"task.data_fraction": [1.0]}), "a")
-    assert {row["n_pairs"] for row in compared(before, fewer, ("question", "few")).to_pylist()} == {4}
+    assert {row["n_pairs"] for row in compared_runs(before, fewer, ("question", "few")).to_pylist()} == {4}
 
 
 def test_studies_without_anything_in_common_are_refused(before: Results, tmp_path: Path) -> None:
     other = recorded(tmp_path / "other", study("other", arms={"listed": {"else": {}}}), "a")
     with pytest.raises(AnalysisError, match="question and other have no arm in common"):
-        compared(before, other, ("question", "other"))
+        compared_runs(before, other, ("question", "other"))

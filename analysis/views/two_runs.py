@@ -9,38 +9,36 @@ import pyarrow as pa
 
 from ablative.analysis.errors import AnalysisError
 from ablative.analysis.numbers.statistics import holm
-from ablative.analysis.pairing.comparison import Comparer
-from ablative.analysis.pairing.comparison import Comparison
 from ablative.analysis.pairing.mixing import mixtures_of_two
 from ablative.analysis.pairing.observations import Observations
 from ablative.analysis.pairing.observations import observe
+from ablative.analysis.pairing.paired import ArmDifference
+from ablative.analysis.pairing.pairing import Pairing
 from ablative.analysis.pairing.verdicts import p_values
 from ablative.analysis.plan import shared_conditions
 from ablative.analysis.rounding import UNKNOWN
 from ablative.analysis.trials import decoded
+from ablative.analysis.views.judged import P_VALUES
+from ablative.analysis.views.judged import PAIRS
 from ablative.analysis.views.results import Results
 
 FIRST, SECOND = "first", "second"
-COMPARED_SCHEMA = pa.schema(
+TWO_RUNS_SCHEMA = pa.schema(
     [
         pa.field("arm", pa.string(), nullable=False),
         pa.field("metric", pa.string(), nullable=False),
         pa.field("first_mean", pa.float64()),
         pa.field("second_mean", pa.float64()),
-        pa.field("n_pairs", pa.int64(), nullable=False),
-        pa.field("difference", pa.float64()),
-        pa.field("diff_ci_low", pa.float64()),
-        pa.field("diff_ci_high", pa.float64()),
-        pa.field("p_value", pa.float64()),
-        pa.field("p_corrected", pa.float64()),
+        *PAIRS.fields,
+        *P_VALUES.fields,
     ]
 )
 ORIGINS = ("commit", "identity_version", "data_digest", "teacher_digest", "student_digest", "device")
 """Columns of a record that say what two runs may have done differently."""
 
 
-def compared(first: Results, second: Results, studies: tuple[str, str]) -> pa.Table:
-    """Return one row an arm that both studies have, second minus first, in `COMPARED_SCHEMA`.
+def compared_runs(first: Results, second: Results, studies: tuple[str, str]) -> pa.Table:
+    """Return one row an arm that both studies have, second minus first, in `TWO_RUNS_SCHEMA`.
 
     Pairs are blocks of task and seed, as in the primary comparisons, over the conditions that both studies have.
     P-values are Holm-corrected over the arms. Raises AnalysisError where the studies have no arm, condition or
@@ -67,16 +65,12 @@ def compared(first: Results, second: Results, studies: tuple[str, str]) -> pa.Ta
             "metric": plans[0].headline,
             "first_mean": item.reference_mean,
             "second_mean": None if item.difference is None else (item.reference_mean or 0.0) + item.difference,
-            "n_pairs": len(item.differences),
-            "difference": item.difference,
-            "diff_ci_low": (item.difference_interval or (None, None))[0],
-            "diff_ci_high": (item.difference_interval or (None, None))[1],
-            "p_value": p_value,
-            "p_corrected": p_corrected,
+            **PAIRS.row(item),
+            **P_VALUES.row(p_value, p_corrected),
         }
         for arm, item, p_value, p_corrected in zip(arms, found, single, holm(single), strict=True)
     ]
-    return pa.Table.from_pylist(rows, schema=COMPARED_SCHEMA)
+    return pa.Table.from_pylist(rows, schema=TWO_RUNS_SCHEMA)
 
 
 def differences_of_origin(first: Results, second: Results, studies: tuple[str, str]) -> list[str]:
@@ -100,7 +94,7 @@ def _pooled(
     observed: tuple[Observations, Observations],
     conditions: Mapping[str, str],
     seeds: tuple[int, ...],
-) -> Comparison:
+) -> ArmDifference:
     values = {
         (name, both[0]): mine.of(metric, (arm, own))
         for both in conditions.items()
@@ -112,10 +106,10 @@ def _pooled(
         failed={},
         tasks=observed[0].tasks,
     )
-    comparer = Comparer(
+    pairing = Pairing(
         observations=both, metric=metric, reference=FIRST, conditions=tuple(conditions), seeds=seeds, planned={}
     )
-    return comparer.pooled(SECOND)
+    return pairing.pooled(SECOND)
 
 
 def _value(value: object) -> str:

@@ -1,4 +1,4 @@
-"""One arm against the reference arm: paired by seed in one condition, or by block over all of them."""
+"""How the values of one metric are paired: by seed in one condition, by block of task and seed over all of them."""
 
 from __future__ import annotations
 
@@ -7,90 +7,27 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import replace
-from typing import Literal
 
 import numpy as np
 
-from ablative.analysis.numbers.statistics import t_interval
 from ablative.analysis.pairing.losses import NOTHING_LOST
 from ablative.analysis.pairing.losses import Losses
 from ablative.analysis.pairing.losses import LostPair
+from ablative.analysis.pairing.losses import losses_of
 from ablative.analysis.pairing.observations import Observations
 from ablative.analysis.pairing.observations import Place
-
-Family = Literal["pooled", "cells"]
-"""`pooled`: each arm over all conditions (primary). `cells`: each arm in each condition."""
+from ablative.analysis.pairing.paired import ALL_CONDITIONS
+from ablative.analysis.pairing.paired import ArmDifference
+from ablative.analysis.pairing.paired import Family
+from ablative.analysis.plan import StudyPlan
 
 Unit = tuple[str, int]
 """(condition or task, seed): what a pair is formed on."""
 
-ALL_CONDITIONS = "all conditions"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
-    """Values of one arm and its paired differences with the reference arm, for one metric."""
-
-    family: Family
-    arms: tuple[str, str]
-    """The arm, and the reference that it is compared with."""
-    condition: str
-    """Condition label, or `ALL_CONDITIONS`."""
-    values: tuple[float, ...]
-    """The arm's own values, one a seed or block."""
-    reference: tuple[float, ...]
-    """The reference arm's values in the pairs; of the reference arm itself, empty."""
-    differences: tuple[float, ...]
-    """Arm minus reference, one a pair."""
-    lost: tuple[LostPair, ...]
-    """Pairs that were planned and will not come."""
-    strata: int
-    """Number of tasks among the values: an interval of the mean is only given within one."""
-    planned: int
-    """Confirm trials planned."""
-    completed: int
-    """Confirm trials completed with a finite value."""
-    failed: int
-
-    @property
-    def arm(self) -> str:
-        """The arm that is compared."""
-        return self.arms[0]
-
-    @property
-    def mean(self) -> float | None:
-        """Mean of the arm's values."""
-        return _mean(self.values)
-
-    @property
-    def interval(self) -> tuple[float, float] | None:
-        """95 % t-interval of the mean; None over several tasks, whose levels have no one distribution."""
-        return t_interval(self.values) if self.strata == 1 else None
-
-    @property
-    def reference_mean(self) -> float | None:
-        """Mean of the reference arm over the pairs."""
-        return _mean(self.reference)
-
-    @property
-    def difference(self) -> float | None:
-        """Mean paired difference."""
-        return _mean(self.differences)
-
-    @property
-    def difference_interval(self) -> tuple[float, float] | None:
-        """95 % t-interval of the mean paired difference."""
-        return t_interval(self.differences)
-
-    @property
-    def missing(self) -> int:
-        """Trials planned and neither completed with a finite value nor failed."""
-        return self.planned - self.completed - self.failed
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparer:
-    """Forms comparisons of one metric from observations."""
+class Pairing:
+    """The values of one metric, and the pairs that arms form with a reference arm."""
 
     observations: Observations
     metric: str
@@ -103,24 +40,24 @@ class Comparer:
     """(Arm, condition) -> confirm trials planned."""
     losses: Losses = NOTHING_LOST
 
-    def against(self, reference: str) -> Comparer:
+    def against(self, reference: str) -> Pairing:
         """Return the same with another reference arm."""
         return replace(self, reference=reference)
 
-    def in_condition(self, arm: str, condition: str) -> Comparison:
+    def in_condition(self, arm: str, condition: str) -> ArmDifference:
         """Pair `arm` with the reference by seed in one condition."""
         own = {(condition, seed): value for seed, value in self.of(arm, condition).items()}
         other = {(condition, seed): value for seed, value in self.of(self.reference, condition).items()}
-        return self._compare("cells", arm, condition, own, other, (condition,))
+        return self._difference("cells", arm, condition, own, other)
 
-    def pooled(self, arm: str) -> Comparison:
+    def pooled(self, arm: str) -> ArmDifference:
         """Pair `arm` with the reference by block (task, seed) over all conditions.
 
         Inside a block the conditions of the task are averaged: their low-shot subsets are nested and their values
         share a seed, so they are no replicates of each other. A block counts when all its conditions have values.
         """
         own, other = self.blocks(arm), self.blocks(self.reference)
-        return self._compare("pooled", arm, ALL_CONDITIONS, own, other, self.conditions)
+        return self._difference("pooled", arm, ALL_CONDITIONS, own, other)
 
     def of(self, arm: str, condition: str) -> Mapping[int, float]:
         """Return seed -> value of `arm` in one condition."""
@@ -185,19 +122,14 @@ class Comparer:
             "missing": planned - completed - failed,
         }
 
-    def _compare(
-        self,
-        family: Family,
-        arm: str,
-        condition: str,
-        own: Mapping[Unit, float],
-        other: Mapping[Unit, float],
-        conditions: tuple[str, ...],
-    ) -> Comparison:
+    def _difference(
+        self, family: Family, arm: str, condition: str, own: Mapping[Unit, float], other: Mapping[Unit, float]
+    ) -> ArmDifference:
         alone = arm == self.reference
         pairs = [] if alone else sorted(own.keys() & other.keys())
         within = None if family == "pooled" else condition
-        return Comparison(
+        return ArmDifference(
+            metric=self.metric,
             family=family,
             arms=(arm, self.reference),
             condition=condition,
@@ -206,17 +138,25 @@ class Comparer:
             reference=tuple(other[unit] for unit in pairs),
             differences=tuple(own[unit] - other[unit] for unit in pairs),
             strata=len({stratum for stratum, _ in own}),
-            planned=sum(self.planned.get((arm, label), 0) for label in conditions),
-            completed=sum(len(self.of(arm, label)) for label in conditions),
-            failed=sum(len(self.observations.failed.get((arm, label), ())) for label in conditions),
+            **self.counts((arm,), within),
         )
+
+
+def pairing_of(observations: Observations, plan: StudyPlan, metric: str) -> Pairing:
+    """Return what pairs the arms of a study for one metric."""
+    conditions = observations.conditions(metric, plan)
+    return Pairing(
+        observations=observations,
+        metric=metric,
+        reference=plan.reference or "",
+        conditions=conditions,
+        seeds=plan.seeds.confirm,
+        planned=plan.confirm_planned,
+        losses=losses_of(observations, metric, plan.arms, conditions),
+    )
 
 
 def by_task(values: Mapping[Unit, float]) -> list[np.ndarray]:
     """Return the values of each task, or condition."""
     tasks = dict.fromkeys(task for task, _ in values)
     return [np.array([value for (task, _), value in values.items() if task == wanted]) for wanted in tasks]
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return math.fsum(values) / len(values) if values else None

@@ -1,0 +1,93 @@
+"""Paired differences of one metric: what a verdict is about, of one arm against another or of a contrast."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from ablative.analysis.numbers.statistics import t_interval
+from ablative.analysis.pairing.losses import LostPair
+
+Family = Literal["pooled", "cells"]
+"""`pooled`: each arm over all conditions (primary). `cells`: each arm in each condition."""
+
+ALL_CONDITIONS = "all conditions"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paired:
+    """Differences taken inside pairs of a seed and a task or condition, and the trials they rest on."""
+
+    metric: str
+    family: Family
+    condition: str
+    """Condition label, or `ALL_CONDITIONS`."""
+    arms: tuple[str, ...]
+    """The arms whose values are paired."""
+    differences: tuple[float, ...]
+    """One a pair."""
+    lost: tuple[LostPair, ...]
+    """Pairs that were planned and will not come."""
+    planned: int
+    """Confirm trials planned."""
+    completed: int
+    """Confirm trials completed with a finite value."""
+    failed: int
+    missing: int
+    """Trials planned and neither completed with a finite value nor failed."""
+
+    @property
+    def difference(self) -> float | None:
+        """Mean over the pairs."""
+        return mean_of(self.differences)
+
+    @property
+    def difference_interval(self) -> tuple[float, float] | None:
+        """95 % t-interval of the mean over the pairs."""
+        return t_interval(self.differences)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArmDifference(Paired):
+    """One arm against a reference arm; differences are the arm minus the reference."""
+
+    values: tuple[float, ...]
+    """The arm's own values, one a seed or block."""
+    reference: tuple[float, ...]
+    """The reference arm's values in the pairs; of the reference arm itself, empty."""
+    strata: int
+    """Number of tasks among the values: an interval of the mean is only given within one."""
+
+    @property
+    def arm(self) -> str:
+        """The arm that is compared."""
+        return self.arms[0]
+
+    @property
+    def mean(self) -> float | None:
+        """Mean of the arm's values."""
+        return mean_of(self.values)
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """95 % t-interval of `mean`; None over several tasks, whose levels have no one distribution."""
+        return t_interval(self.values) if self.strata == 1 else None
+
+    @property
+    def reference_mean(self) -> float | None:
+        """Mean of the reference arm over the pairs."""
+        return mean_of(self.reference)
+
+    @property
+    def relative_gain(self) -> float | None:
+        """The difference as a share of `reference_mean`, as papers count it; its sign is the difference's."""
+        if self.difference is None or not self.reference_mean:
+            return None
+        return self.difference / abs(self.reference_mean)
+
+
+def mean_of(values: Sequence[float]) -> float | None:
+    """Return the mean, or None of nothing."""
+    return math.fsum(values) / len(values) if values else None

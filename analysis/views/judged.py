@@ -1,0 +1,161 @@
+"""The columns that views of judged comparisons share, declared once: for schemas, rows and the page on records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from typing import Generic
+from typing import ParamSpec
+
+import pyarrow as pa
+
+from ablative.analysis.pairing.observations import Observations
+from ablative.analysis.pairing.paired import Paired
+from ablative.analysis.pairing.verdicts import Judgement
+from ablative.analysis.plan import StudyPlan
+
+About = ParamSpec("About")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One column of a view."""
+
+    name: str
+    type: pa.DataType
+    unit: str = ""
+    meaning: str = ""
+    """As docs/records.md says it; empty where the name does."""
+    nullable: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Columns(Generic[About]):
+    """Columns that stand together, and their values in a row."""
+
+    columns: tuple[Column, ...]
+    values: Callable[About, tuple[Any, ...]]
+    """Returns one value a column, in their order."""
+
+    @property
+    def fields(self) -> list[pa.Field]:
+        """Their fields in an Arrow schema."""
+        return [pa.field(column.name, column.type, nullable=column.nullable) for column in self.columns]
+
+    def row(self, *about: About.args, **named: About.kwargs) -> dict[str, Any]:
+        """Return column -> value."""
+        return {column.name: value for column, value in zip(self.columns, self.values(*about, **named), strict=True)}
+
+
+def _place(item: Paired, observations: Observations, plan: StudyPlan) -> tuple[Any, ...]:
+    task = observations.tasks.get(item.condition) or None
+    data_fraction = plan.condition_of(item.condition).get("task.data_fraction")
+    split = item.metric.partition("/")[0]
+    return item.condition, task, data_fraction, item.metric, split, item.metric == plan.headline
+
+
+def _pairs(item: Paired) -> tuple[Any, ...]:
+    low, high = item.difference_interval or (None, None)
+    return len(item.differences), item.difference, low, high
+
+
+def _p_values(p_value: float | None, p_corrected: float | None) -> tuple[Any, ...]:
+    return p_value, p_corrected
+
+
+def _verdict(said: Judgement) -> tuple[Any, ...]:
+    return said.p_value, said.p_corrected, said.comparisons, said.pairs_needed, said.verdict, said.if_worst
+
+
+def _trials(item: Paired) -> tuple[Any, ...]:
+    return item.planned, item.completed, item.failed, item.missing
+
+
+PLACE = Columns(
+    values=_place,
+    columns=(
+        Column(name="condition", type=pa.string(), meaning="the condition as text, or `all conditions`"),
+        Column(name="task", type=pa.string(), meaning="null over all conditions", nullable=True),
+        Column(
+            name="data_fraction",
+            type=pa.float64(),
+            unit="share",
+            meaning="null over all conditions, and where it is no condition",
+            nullable=True,
+        ),
+        Column(name="metric", type=pa.string(), meaning="`split/name`"),
+        Column(name="split", type=pa.string()),
+        Column(
+            name="is_headline",
+            type=pa.bool_(),
+            meaning="whether it is the metric of the main table: the target's name on test",
+        ),
+    ),
+)
+PAIRS = Columns(
+    values=_pairs,
+    columns=(
+        Column(name="n_pairs", type=pa.int64(), unit="seeds or blocks", meaning="pairs that `difference` rests on"),
+        Column(
+            name="difference",
+            type=pa.float64(),
+            unit="as the metric",
+            meaning="mean paired difference; of two arms, `arm` minus the other",
+            nullable=True,
+        ),
+        Column(
+            name="diff_ci_low",
+            type=pa.float64(),
+            unit="as the metric",
+            meaning="lower end of its 95 % t-interval",
+            nullable=True,
+        ),
+        Column(name="diff_ci_high", type=pa.float64(), unit="as the metric", nullable=True),
+    ),
+)
+P_VALUES = Columns(
+    values=_p_values,
+    columns=(
+        Column(name="p_value", type=pa.float64(), meaning="sign-flip test, not corrected", nullable=True),
+        Column(name="p_corrected", type=pa.float64(), meaning="corrected for so many `comparisons`", nullable=True),
+    ),
+)
+VERDICT = Columns(
+    values=_verdict,
+    columns=(
+        *P_VALUES.columns,
+        Column(name="comparisons", type=pa.int64(), meaning="number of comparisons corrected for together"),
+        Column(
+            name="pairs_needed",
+            type=pa.int64(),
+            unit="seeds or blocks",
+            meaning="least pairs with which this comparison could show anything, given the p-values of the others",
+        ),
+        Column(
+            name="verdict",
+            type=pa.string(),
+            meaning="`reference`, `better`, `worse`, `higher`, `lower`, `no difference shown` or `not enough seeds`",
+        ),
+        Column(
+            name="verdict_if_worst",
+            type=pa.string(),
+            meaning="the verdict if the lost pairs had spoken against it; `verdict` again where nothing is lost or "
+            "there are not enough seeds",
+        ),
+    ),
+)
+TRIALS = Columns(
+    values=_trials,
+    columns=(
+        Column(name="planned", type=pa.int64(), unit="trials", meaning="confirm trials planned"),
+        Column(name="completed", type=pa.int64(), unit="trials", meaning="completed with a finite value"),
+        Column(name="failed", type=pa.int64(), unit="trials"),
+        Column(
+            name="missing",
+            type=pa.int64(),
+            unit="trials",
+            meaning="planned, neither completed with a finite value nor failed",
+        ),
+    ),
+)
