@@ -1,4 +1,4 @@
-"""Task heads and task losses on h_cls (UNITER's fine-tuning, paper.md 2.5).
+"""Task heads and task losses on h_cls: L_task of docs/method.md, "Objective", as UNITER is fine-tuned.
 
 B examples, C candidates an example (1 where classes are told apart), K classes, S student width.
 """

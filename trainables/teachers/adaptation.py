@@ -3,7 +3,7 @@
 A dual encoder ends in a linear head on each side. A unit embedding multiplied by W and scaled to unit length again is
 what the teacher would give with the head W P in place of P: so both heads can be fine-tuned on cached features, and
 the frozen towers are not run again. Heads are the identity plus a change that weight decay draws to 0. The towers
-themselves are not adapted: with few pairs there is nothing to adapt them with (paper.md 1.3(5) leaves the depth open).
+themselves are not adapted: with few pairs there is nothing to adapt them with (docs/method.md, "Adaptation").
 
 Dimensions: B pairs, H wrong texts, D joint width.
 """

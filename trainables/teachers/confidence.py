@@ -1,4 +1,4 @@
-"""How sure the teacher is of the ground truth of each training example (paper.md 1.3(4)).
+"""How sure the teacher is of the ground truth of each training example (docs/method.md, "Confidence").
 
 CLIP has no head for these tasks. Over candidates: softmax of logit_scale * cos(v, t(candidate)). Over classes: a
 linear probe on [v, t, v * t, |v - t|], fitted on the low-shot subset alone and cross-fitted, so that no example is
