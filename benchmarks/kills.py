@@ -31,7 +31,6 @@ from typing import Any
 import psutil
 
 from ablative.orchestrator.driving.run import Experiment
-from ablative.orchestrator.inputs import Inputs
 from ablative.orchestrator.storing.records import Provenance
 from ablative.orchestrator.storing.store import Store
 from ablative.search_spaces.design import cells
@@ -43,6 +42,7 @@ from ablative.trainables.job import TrialJob
 from ablative.trainables.job import TrialOutcome
 from ablative.trainables.simulated import Effect
 from ablative.trainables.simulated import SimulatedTrainable
+from benchmarks.simulated import simulated_inputs
 
 ROOT = Path(__file__).resolve().parents[1]
 NUM_TRIALS = 40
@@ -80,7 +80,7 @@ class Marked:
 
 def experiment() -> Experiment:
     """Return the study with simulated data."""
-    inputs = Inputs(splits=lambda config: ("train", "val", "test"), digests=lambda config: ("simulated", "", ""))
+    inputs = simulated_inputs()
     return Experiment(
         study=STUDY, cells=cells(STUDY, TrialConfig, canonical), inputs=inputs, provenance=Provenance(host="kills")
     )

@@ -69,13 +69,13 @@ def resumed(num_trials: int, folder: str, limit_s: float) -> dict[str, Any]:
 def _many(num_trials: int, folder: str) -> tuple[Any, Any]:
     from ablative.cluster.executor import RayExecutor
     from ablative.orchestrator.driving.run import Experiment
-    from ablative.orchestrator.inputs import Inputs
     from ablative.orchestrator.storing.records import Provenance
     from ablative.search_spaces.design import cells
     from ablative.search_spaces.study import Study
     from ablative.trainables.config import TrialConfig
     from ablative.trainables.config import canonical
     from ablative.trainables.simulated import SimulatedTrainable
+    from benchmarks.simulated import simulated_inputs
 
     study = Study.model_validate(
         {
@@ -87,7 +87,7 @@ def _many(num_trials: int, folder: str) -> tuple[Any, Any]:
             "resources": {"max_concurrent": SLOTS},
         }
     )
-    inputs = Inputs(splits=lambda config: ("train", "val", "test"), digests=lambda config: ("simulated", "", ""))
+    inputs = simulated_inputs()
     built = cells(study, TrialConfig, canonical)
     experiment = Experiment(study=study, cells=built, inputs=inputs, provenance=Provenance(host="many"))
     executor = RayExecutor(

@@ -21,13 +21,11 @@ import yaml
 
 from ablative.orchestrator.deciding.queue import TrialQueue
 from ablative.orchestrator.deciding.recorded import Recorded
-from ablative.orchestrator.inputs import Inputs
 from ablative.search_spaces.load import load_study
 from ablative.trainables.config import CONTROLS
 from ablative.trainables.config import TrialConfig
 from ablative.trainables.config import canonical
-from ablative.trainables.parts.catalogue import bundled
-from ablative.trainables.parts.named import metric_names
+from benchmarks.simulated import simulated_inputs
 
 TRIALS_A_CELL = 10
 SHAPES = ("plain", "searched")
@@ -54,7 +52,7 @@ def study(num_trials: int, searched: bool) -> dict[str, Any]:
 
 def planned(num_trials: int, searched: bool) -> dict[str, Any]:
     """Plan a study and return the seconds of each part."""
-    inputs = Inputs(splits=lambda config: ("train", "val", "test"), digests=lambda config: ("simulated", "", ""))
+    inputs = simulated_inputs()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "planned.yaml"
         path.write_text(yaml.safe_dump(study(num_trials, searched)))

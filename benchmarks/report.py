@@ -57,7 +57,6 @@ def recorded(num_trials: int, folder: str) -> int:
     from ablative.orchestrator.driving.inline import InlineExecutor
     from ablative.orchestrator.driving.run import Experiment
     from ablative.orchestrator.driving.run import run_study
-    from ablative.orchestrator.inputs import Inputs
     from ablative.orchestrator.showing.display import QuietDisplay
     from ablative.orchestrator.storing.records import Provenance
     from ablative.orchestrator.storing.store import Store
@@ -65,9 +64,10 @@ def recorded(num_trials: int, folder: str) -> int:
     from ablative.trainables.config import TrialConfig
     from ablative.trainables.config import canonical
     from ablative.trainables.simulated import SimulatedTrainable
+    from benchmarks.simulated import simulated_inputs
 
     study = study_of(num_trials)
-    inputs = Inputs(splits=lambda config: ("train", "val", "test"), digests=lambda config: ("simulated", "", ""))
+    inputs = simulated_inputs()
     built = cells(study, TrialConfig, canonical)
     experiment = Experiment(study=study, cells=built, inputs=inputs, provenance=Provenance(host="here"))
     runner = InlineExecutor(run_trial=SimulatedTrainable(), resources=study.resources, cache=Path(folder))

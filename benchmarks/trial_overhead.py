@@ -31,7 +31,6 @@ def ours(workers: int, num_trials: int, folder: str) -> list[float]:
     from ablative.orchestrator.deciding.queue import TrialQueue
     from ablative.orchestrator.driving.run import Experiment
     from ablative.orchestrator.driving.run import run_study
-    from ablative.orchestrator.inputs import Inputs
     from ablative.orchestrator.showing.display import QuietDisplay
     from ablative.orchestrator.storing.records import Provenance
     from ablative.orchestrator.storing.records import Record
@@ -41,6 +40,7 @@ def ours(workers: int, num_trials: int, folder: str) -> list[float]:
     from ablative.trainables.config import TrialConfig
     from ablative.trainables.config import canonical
     from ablative.trainables.simulated import SimulatedTrainable
+    from benchmarks.simulated import simulated_inputs
 
     started, ended = time.perf_counter(), []
 
@@ -58,7 +58,7 @@ def ours(workers: int, num_trials: int, folder: str) -> list[float]:
             "resources": {"max_concurrent": 1, "workers": workers},
         }
     )
-    inputs = Inputs(splits=lambda config: ("train", "val", "test"), digests=lambda config: ("simulated", "", ""))
+    inputs = simulated_inputs()
     built = cells(study, TrialConfig, canonical)
     experiment = Experiment(study=study, cells=built, inputs=inputs, provenance=Provenance(host="overhead"))
     executor = RayExecutor(

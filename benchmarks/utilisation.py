@@ -20,7 +20,6 @@ from ablative.cluster.executor import RayExecutor
 from ablative.cluster.session import connect
 from ablative.orchestrator.driving.run import Experiment
 from ablative.orchestrator.driving.run import run_study
-from ablative.orchestrator.inputs import Inputs
 from ablative.orchestrator.showing.display import QuietDisplay
 from ablative.orchestrator.storing.records import Provenance
 from ablative.orchestrator.storing.records import Record
@@ -31,6 +30,7 @@ from ablative.search_spaces.study import Study
 from ablative.trainables.config import TrialConfig
 from ablative.trainables.config import canonical
 from ablative.trainables.simulated import SimulatedTrainable
+from benchmarks.simulated import simulated_inputs
 
 SLOTS = 2
 FRACTIONS = (0.1, 0.3, 0.6, 1.0)
@@ -58,7 +58,7 @@ def study(quick: bool) -> Study:
 
 def run(of: Study, some: tuple[Cell, ...], uri: str) -> list[Record]:
     """Run these cells; return the records."""
-    inputs = Inputs(splits=lambda config: ("train", "val", "test"), digests=lambda config: ("simulated", "", ""))
+    inputs = simulated_inputs()
     experiment = Experiment(study=of, cells=some, inputs=inputs, provenance=Provenance(host="utilisation"))
     run_trial = SimulatedTrainable(seconds=1.6, sleeps=True)
     executor = RayExecutor(address="local", resources=of.resources, cache=Path(uri), run_trial=run_trial)

@@ -38,10 +38,10 @@ class RayExecutor:
         address: str,
         resources: Resources,
         cache: Path,
+        run_trial: RunTrial,
         checkpoints: str = "",
-        run_trial: RunTrial | None = None,
     ) -> None:
-        """`address`: see `cluster.session.connect`; `run_trial`: picklable, for `trainables.trial.run_trial`.
+        """`address`: see `cluster.session.connect`; `run_trial`: of a trainable, picklable.
 
         `checkpoints`: folder or URI that every node reaches; none are kept without it.
         """

@@ -61,9 +61,9 @@ class WorkerGroups:
         resources: Resources,
         owed: Callable[[], int],
         scratch: str,
+        run_trial: RunTrial,
         private: bool = False,
         keep_points: bool = False,
-        run_trial: RunTrial | None = None,
     ) -> None:
         """Neither blocks nor starts a group. Raises ClusterError if the cluster can never hold a group of some shape.
 

@@ -1,4 +1,4 @@
-"""Preparing data and features on the cluster, where the trials will look for them."""
+"""Preparing on the cluster what trials read, where they will look for it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,49 +21,31 @@ from ablative.cluster.session import connect
 from ablative.orchestrator.errors import ClusterError
 from ablative.progress import Progress
 from ablative.search_spaces.study import Resources
-from ablative.trainables.config import TrialConfig
-from ablative.trainables.prepare import feature_blocks
-from ablative.trainables.prepare import prepare_data
-from ablative.trainables.teachers.feature_blocks import BLOCK_SIZE
-from ablative.trainables.teachers.feature_blocks import BlockCount
-from ablative.trainables.teachers.feature_blocks import FeatureBlock
-from ablative.trainables.teachers.feature_blocks import compute_block
-from ablative.trainables.teachers.feature_blocks import compute_blocks
+from ablative.trainables.parts.preparation import Block
+from ablative.trainables.parts.preparation import BlockCount
+from ablative.trainables.parts.preparation import Preparation
 
 IN_FLIGHT = 256
-"""Blocks that Ray knows of at once; each is a few hundred kB of texts."""
+"""Blocks that Ray knows of at once; each may be a few hundred kB."""
 BLOCKS_A_PLACE = 4
-"""Without GPUs, a private cluster is started for the features only if every place gets so many blocks."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Preparation:
-    """What is done on the cluster, as functions that can be pickled."""
-
-    data: Callable[[Sequence[TrialConfig], Path, Progress], None] = prepare_data
-    """What features are computed from."""
-    blocks: Callable[[Sequence[TrialConfig], Path], Sequence[FeatureBlock]] = feature_blocks
-    """Which features are missing."""
-    compute: Callable[[FeatureBlock, Path], None] = compute_block
-    """One block of them; may run twice, or at once with itself."""
+"""Without GPUs, a private cluster is started for the blocks only if every place gets so many whole ones."""
 
 
 def prepare_remote(
-    configs: Sequence[TrialConfig],
+    configs: Sequence[Any],
     cache: Path,
     progress: Progress,
     *,
     address: str,
     resources: Resources,
-    steps: Preparation | None = None,
+    steps: Preparation,
 ) -> None:
-    """Prepare the data in one task on the cluster, then compute the teacher's features in as many as it has room for.
+    """Prepare the data in one task on the cluster, then compute the blocks in as many as it has room for.
 
     `cache` must be a path that its nodes share. A task has what a worker of a trial has (`resources`). `progress` is
     called here. Killed at any moment, it goes on where it was. Raises what preparing raises, and ClusterError if tasks
     are lost for good.
     """
-    steps = steps or Preparation()
     with _translated(), connect(address):
         task = ray.remote(num_cpus=resources.cpus_per_worker, num_returns="streaming", **_place(resources))(_events)
         for event in task.remote(steps.data, list(configs), cache):
@@ -74,19 +55,18 @@ def prepare_remote(
 
 
 def prepare_private(
-    configs: Sequence[TrialConfig],
+    configs: Sequence[Any],
     cache: Path,
     progress: Progress,
     *,
     resources: Resources,
-    steps: Preparation | None = None,
+    steps: Preparation,
 ) -> None:
-    """Prepare on this machine: features on a private cluster where that pays, else in this process.
+    """Prepare on this machine: blocks on a private cluster where that pays, else in this process.
 
     Processes use many CPUs better than threads do, and with GPUs this process must not hold one. Raises as
     `prepare_remote`.
     """
-    steps = steps or Preparation()
     steps.data(configs, cache, progress)
     blocks = steps.blocks(configs, cache)
     if not blocks:
@@ -95,11 +75,11 @@ def prepare_private(
         with _translated(), connect("local"):
             _compute(blocks, cache, progress, resources, steps)
     else:
-        compute_blocks(blocks, cache, progress, steps.compute)
+        steps.compute_all(blocks, cache, progress)
 
 
-def _pays(blocks: Sequence[FeatureBlock], places: int) -> bool:
-    whole = sum(len(block.names) / BLOCK_SIZE[block.table] for block in blocks)
+def _pays(blocks: Sequence[Block], places: int) -> bool:
+    whole = sum(block.work for block in blocks)
     return places > 1 and whole >= BLOCKS_A_PLACE * places
 
 
@@ -115,15 +95,14 @@ def _translated() -> Iterator[None]:
 
 
 def _compute(
-    blocks: Sequence[FeatureBlock], cache: Path, progress: Progress, resources: Resources, steps: Preparation
+    blocks: Sequence[Block], cache: Path, progress: Progress, resources: Resources, steps: Preparation
 ) -> None:
-    """Compute blocks in tasks, a worker process keeping its teacher from one to the next; the rest is cancelled at
-    the first failure."""
+    """Compute blocks in tasks; the rest is cancelled at the first failure."""
     task = ray.remote(
         num_cpus=resources.cpus_per_worker, num_gpus=resources.gpus_per_worker, resources=dict(resources.custom)
     )(_call)
     count, waiting = BlockCount(blocks, progress), deque(blocks)
-    running: dict[ray.ObjectRef[None], FeatureBlock] = {}
+    running: dict[ray.ObjectRef[None], Block] = {}
     try:
         while waiting or running:
             while waiting and len(running) < IN_FLIGHT:
@@ -146,7 +125,7 @@ def _place(resources: Resources) -> dict[str, Any]:
 
 
 def _events(
-    prepare: Callable[[Sequence[TrialConfig], Path, Progress], None], configs: list[TrialConfig], cache: Path
+    prepare: Callable[[Sequence[Any], Path, Progress], None], configs: list[Any], cache: Path
 ) -> Iterator[tuple[str, int, int]]:
     """Prepare in a thread, and yield the latest progress as often as somebody takes it."""
     events: queue.Queue[tuple[str, int, int] | BaseException | None] = queue.Queue()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import itertools
 import os
-import traceback
 import uuid
 from pathlib import Path
 from typing import Any
@@ -16,23 +15,17 @@ from ray.train.collective import broadcast_from_rank_zero
 from ray.util import get_current_placement_group
 
 from ablative.orchestrator.storing.checkpoints import StoredLink
+from ablative.trainables.boundary import attempt
 from ablative.trainables.errors import Hindered
-from ablative.trainables.job import Cause
 from ablative.trainables.job import CurvePoint
-from ablative.trainables.job import Link
-from ablative.trainables.job import RunTrial
 from ablative.trainables.job import TrialJob
-from ablative.trainables.job import TrialOutcome
 from ablative.trainables.processes import resident_mb
-
-LAST_LINES = 30
-"""Lines of a traceback that are kept."""
 
 
 def serve(settings: dict[str, Any]) -> None:
     """Take trials from the board until there are no more; every rank of a group does so in step."""
     _enter(settings["folder"])
-    run_trial = settings["run_trial"] or _run_trial()
+    run_trial = settings["run_trial"]
     board, slot = settings["board"], settings["slot"]
     context = ray.train.get_context()
     rank, size = context.get_world_rank(), context.get_world_size()
@@ -52,7 +45,7 @@ def serve(settings: dict[str, Any]) -> None:
         if job is None:
             return
         try:
-            outcome = attempt(run_trial, job, BoardLink(board, job))
+            outcome = attempt(run_trial, job, BoardLink(board, job), is_first=rank == 0)
         except Hindered as error:  # no trial's failure: the driver ends the run
             ray.get(board.complain.remote(str(error)))
             return
@@ -75,28 +68,6 @@ class BoardLink(StoredLink):
     def stop_requested(self) -> bool:
         """Ask the board."""
         return bool(ray.get(self._board.is_cancelled.remote(self._trial_id)))
-
-
-def attempt(run_trial: RunTrial, job: TrialJob, link: Link) -> TrialOutcome:
-    """Run one trial; what it raises becomes a failed outcome, unless it is Hindered.
-
-    `run_trial` promises to raise nothing else, and a broken promise must not take the group, and the trials after
-    this one, with it.
-    """
-    try:
-        return run_trial(job, link)
-    except Hindered:
-        raise
-    except Exception as error:  # the workers' one boundary
-        lines = traceback.format_exc().strip().splitlines()[-LAST_LINES:]
-        cause: Cause = "out_of_memory" if isinstance(error, MemoryError) else "trainable_error"
-        return TrialOutcome(status="failed", cause=cause, error="\n".join(lines))
-
-
-def _run_trial() -> RunTrial:
-    from ablative.trainables.trial import run_trial
-
-    return run_trial
 
 
 def _enter(folder: str) -> None:

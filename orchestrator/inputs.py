@@ -1,27 +1,35 @@
-"""What a plan needs to know of the trainables: the splits of a task, and digests of data and teacher."""
+"""What a plan needs to know of what is trained: the trainable, the parts there are, and what its trials read."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from ablative.trainables.config import TrialConfig
+from ablative.search_spaces.study import SHIFTED
+from ablative.search_spaces.study import Study
+from ablative.trainables.parts.catalogue import Catalogue
+from ablative.trainables.parts.trainable import Digests
+from ablative.trainables.parts.trainable import Trainable
 
-SHIFTED = "test_shifted"
-"""In a study's `evaluate`: every shifted test that the task has."""
 UNKNOWN = "unknown"
 """Digest of a data set that is not here: such a trial can be counted, but has no identity yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inputs:
-    """Two functions of a configuration, given from outside so that planning imports no data code."""
+    """Given from outside, so that planning imports no data code."""
 
-    splits: Callable[[TrialConfig], tuple[str, ...]]
-    """All splits of the configuration's task and data."""
-    digests: Callable[[TrialConfig], tuple[str, str, str]]
-    """Digests of (data, teacher, student's initial weights); raises MissingData where the data is not here."""
+    trainable: Trainable
+    catalogue: Catalogue
+    """All parts there are."""
+    digests: Callable[[Any], Digests]
+    """Of what a configuration's trials read; raises MissingData where it is not here."""
+
+    def base(self, study: Study) -> Any:
+        """Return the configuration that is a study's base."""
+        return self.trainable.config_type(self.catalogue).model_validate(study.base)
 
 
 def evaluated(evaluate: Sequence[str], splits: Sequence[str]) -> tuple[str, ...]:

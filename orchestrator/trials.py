@@ -11,11 +11,10 @@ from typing import Any
 from typing import Literal
 
 from ablative.search_spaces.configuration import replaced
-from ablative.trainables.config import IDENTITY_VERSION
-from ablative.trainables.config import TrialConfig
-from ablative.trainables.config import canonical
-from ablative.trainables.identity import without_places
 from ablative.trainables.job import TrialJob
+from ablative.trainables.parts.trainable import DEFAULT
+from ablative.trainables.parts.trainable import Digests
+from ablative.trainables.parts.trainable import Trainable
 
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 
@@ -38,15 +37,15 @@ class Trial:
     proposal: int | None
     """Index in the search of its cell; None in the confirm phase."""
     seed: int
-    config: TrialConfig
+    trainable: Trainable
+    config: Any
     """Resolved and canonical."""
     parameters: Mapping[str, Any]
     """Searched values by dotted path."""
     evaluate: tuple[str, ...]
-    data_digest: str
-    teacher_digest: str
-    student_digest: str
-
+    digests: Digests
+    parts: Mapping[str, str]
+    """`kind/name` -> identity of the parts that it runs and that do not ship."""
     pause_after: int | None = None
     """Evaluation after which the trial pauses, because a rung is to be decided; no part of its identity."""
     floors: tuple[tuple[int, float], ...] = ()
@@ -66,7 +65,7 @@ class Trial:
             seed=self.seed,
             evaluate=self.evaluate,
             cache=cache,
-            data_digest=self.data_digest,
+            data_digest=self.digests.data,
             threads=threads,
             keep_predictions=self.phase == "confirm",
             checkpoints=checkpoints,
@@ -84,30 +83,32 @@ def content_hash(content: Any) -> str:
 
 
 def trial_ids(
-    config: TrialConfig,
+    trainable: Trainable,
+    config: Any,
     seeds: Sequence[int],
     evaluate: Sequence[str],
-    data_digest: str,
-    teacher_digest: str,
-    student_digest: str,
+    digests: Digests,
+    parts: Mapping[str, str],
 ) -> tuple[str, ...]:
     """Return the identity of what a trial computes, for each seed: not when, where, or under which study.
 
     `config`: in canonical form, so that two spellings of one computation have one identity. Fields at their defaults
     are left out, so that a new field at its old meaning changes no id; and so are paths, because the digests say what
-    lies there.
+    lies there. `parts`: those that do not ship, as of `Trainable.used`.
     """
     content = {
-        "config": without_places(config),
+        "config": trainable.content(config),
         "evaluate": sorted(evaluate),
-        "data": data_digest,
-        "teacher": teacher_digest,
-        "student": student_digest,
-        "identity_version": IDENTITY_VERSION,
+        "data": digests.data,
+        "teacher": digests.teacher,
+        "student": digests.student,
+        "identity_version": trainable.identity_version,
+        **({} if trainable.name == DEFAULT else {"trainable": trainable.name}),
+        **({"parts": dict(parts)} if parts else {}),
     }
     return tuple(content_hash({**content, "seed": seed}) for seed in seeds)
 
 
-def with_parameters(config: TrialConfig, parameters: Mapping[str, Any]) -> TrialConfig:
+def with_parameters(trainable: Trainable, config: Any, parameters: Mapping[str, Any]) -> Any:
     """Return the canonical configuration with `parameters` (dotted path -> value) set."""
-    return canonical(replaced(config, parameters))
+    return trainable.canonical(replaced(config, parameters))

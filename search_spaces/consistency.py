@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import combinations
 from math import prod
-from typing import Any
 
 from pydantic import BaseModel
 from pydantic import ValidationError
@@ -22,8 +20,6 @@ from ablative.search_spaces.claim_checks import claim_mistakes
 from ablative.search_spaces.condition_checks import computed
 from ablative.search_spaces.condition_checks import condition_mistakes
 from ablative.search_spaces.config_checks import ConfigChecks
-from ablative.search_spaces.config_checks import Contradictions
-from ablative.search_spaces.config_checks import WithoutScale
 from ablative.search_spaces.configuration import value_at
 from ablative.search_spaces.design import Cell
 from ablative.search_spaces.design import cells_of
@@ -35,6 +31,7 @@ from ablative.search_spaces.fractional import runs
 from ablative.search_spaces.search_checks import search_mistakes
 from ablative.search_spaces.seed_checks import sequential_mistakes
 from ablative.search_spaces.study import Study
+from ablative.search_spaces.subject import Subject
 from ablative.search_spaces.wording import Place
 from ablative.search_spaces.wording import one_of
 from ablative.search_spaces.wording import phrase
@@ -48,9 +45,7 @@ class Consistency:
     """Checks of a study as a whole."""
 
     document: Document
-    canonical: Callable[[Any], Any]
-    contradictions: Contradictions
-    without_scale: WithoutScale
+    subject: Subject
 
     def check(self, study: Study, base: BaseModel) -> tuple[tuple[Cell, ...], list[Mistake]]:
         """The study's cells, and all mistakes and warnings between its sections; no cells where there are mistakes."""
@@ -62,22 +57,22 @@ class Consistency:
         if grave(found):
             return (), found
         try:
-            built = cells_of(study, arms, base, self.canonical)
+            built = cells_of(study, arms, base, self.subject.canonical)
         except ValidationError as error:
             return (), [self.document.mistake(("base",), "a combination", phrase(d)) for d in error.errors()]
         found += [*self._identical(arms, built), *self._unused(study, built)]
         found += condition_mistakes(self.document, study, built)
         found += self._configurations(base, arms, built)
-        found += search_mistakes(self.document, study, built)
+        found += search_mistakes(self.document, study, self.subject, built)
         found += claim_mistakes(self.document, study, [arm.name for arm in arms])
-        found += sequential_mistakes(self.document, study, len(arms))
+        found += sequential_mistakes(self.document, study, self.subject.task, len(arms))
         return built, found
 
     def _configurations(self, base: BaseModel, arms: tuple[Arm, ...], built: tuple[Cell, ...]) -> Iterator[Mistake]:
         checks = ConfigChecks(
             document=self.document,
-            contradictions=self.contradictions,
-            without_scale=self.without_scale,
+            contradictions=self.subject.contradictions,
+            without_scale=self.subject.without_scale,
             places={arm.name: partial(arm_place, arm) for arm in arms},
         )
         return checks.check(base, arms, built)

@@ -20,8 +20,6 @@ from ablative.search_spaces.study import Claim
 from ablative.search_spaces.study import Study
 
 FamilyName = Literal["claims", "primary", "cells", "contrasts"]
-TASK = "task.name"
-"""Condition whose values form separate pairs under one seed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,14 +52,17 @@ class Family:
         return f"{counts}: too few to show a difference"
 
 
-def families(study: Study, arms: int) -> tuple[Family, ...]:
-    """The families of a study with so many arms to confirm, what answers its question first; none for one arm."""
-    tasks, seeds = len(_tasks(study)), len(study.seeds.confirm)
+def families(study: Study, task: str | None, arms: int) -> tuple[Family, ...]:
+    """The families of a study with so many arms to confirm, what answers its question first; none for one arm.
+
+    `task`: path of the condition whose values form separate pairs under one seed.
+    """
+    tasks, seeds = len(tasks_of(study, task)), len(study.seeds.confirm)
     compared, conditions = arms - 1, prod(map(len, study.conditions.values()))
     claims = study.comparisons.claims
     found = []
     if claims:
-        pairs = tuple(_claimed_tasks(study, claim) * seeds for claim in claims.values())
+        pairs = tuple(_claimed_tasks(study, task, claim) * seeds for claim in claims.values())
         found.append(_family(study, "claims", _counted(len(claims), "claim"), pairs))
     if compared:
         what = f"{_counted(compared, 'arm')} against {reference(study.arms)}"
@@ -82,7 +83,7 @@ def arms_to_confirm(study: Study, built: int) -> int:
     return 1 + len(study.arms.factors) + len(study.arms.listed) + len(study.arms.controls)
 
 
-def unanswerable(document: Document, study: Study, found: tuple[Family, ...]) -> Iterator[Mistake]:
+def unanswerable(document: Document, study: Study, task: str | None, found: tuple[Family, ...]) -> Iterator[Mistake]:
     """A warning for each part of a study's question that no result can answer.
 
     The question is its claims; or, of a study without any, its primary comparisons.
@@ -98,7 +99,7 @@ def unanswerable(document: Document, study: Study, found: tuple[Family, ...]) ->
     for at in main.short:
         name, claim = list(study.comparisons.claims.items())[at]
         few = f"{main.pairs[at]} pairs of task and seed, too few to be the first of {main.what} to show a difference"
-        tasks = _claimed_tasks(study, claim)
+        tasks = _claimed_tasks(study, task, claim)
         yield document.warning(("comparisons", "claims", name), few, _more_seeds(main.needed, tasks))
 
 
@@ -113,12 +114,13 @@ def _family(study: Study, name: FamilyName, what: str, pairs: tuple[int, ...]) -
     return Family(name=name, what=what, pairs=pairs, needed=pairs_needed(len(pairs), alpha, correction))
 
 
-def _tasks(study: Study) -> tuple[str, ...]:
-    return tuple(study.conditions.get(TASK, ("the task of the base",)))
+def tasks_of(study: Study, task: str | None) -> tuple[str, ...]:
+    """The tasks of a study, of which `task` is the path; one where none are crossed."""
+    return tuple(study.conditions.get(task or "", ("the task of the base",)))
 
 
-def _claimed_tasks(study: Study, claim: Claim) -> int:
-    return len(claim.where.get(TASK, _tasks(study)))
+def _claimed_tasks(study: Study, task: str | None, claim: Claim) -> int:
+    return len(claim.where.get(task or "", tasks_of(study, task)))
 
 
 def _counted(count: int, noun: str) -> str:

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Collection
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from pydantic import BaseModel
 from pydantic import ConfigDict
 
-from ablative.search_spaces.config_checks import Contradictions
-from ablative.search_spaces.config_checks import WithoutScale
-from ablative.search_spaces.config_checks import no_contradictions
-from ablative.search_spaces.config_checks import unscaled
 from ablative.search_spaces.consistency import Consistency
 from ablative.search_spaces.design import Cell
+from ablative.search_spaces.document import Document
 from ablative.search_spaces.document import read_document
 from ablative.search_spaces.draft import draft
 from ablative.search_spaces.draft import section
@@ -31,14 +25,15 @@ from ablative.search_spaces.families import arms_to_confirm
 from ablative.search_spaces.families import families
 from ablative.search_spaces.families import unanswerable
 from ablative.search_spaces.override import overridden
-from ablative.search_spaces.recipe import Recipes
 from ablative.search_spaces.recipe import with_recipe
 from ablative.search_spaces.references import References
 from ablative.search_spaces.shipped import display_name
 from ablative.search_spaces.shipped import find_study
 from ablative.search_spaces.study import Study
+from ablative.search_spaces.subject import Controls
+from ablative.search_spaces.subject import Subjects
+from ablative.search_spaces.wording import one_of
 
-Controls = Mapping[str, Mapping[str, Any]]
 _TOGETHER = {"base", "arms", "conditions", "search"}
 """Sections that must be sound before they can be compared with each other."""
 
@@ -54,55 +49,46 @@ class LoadedStudy:
     warnings: tuple[Mistake, ...]
 
 
-def load_study(
-    source: str | Path,
-    *,
-    config_type: type[BaseModel],
-    controls: Controls,
-    canonical: Callable[[Any], Any],
-    overrides: Sequence[str] = (),
-    metrics: Collection[str] = (),
-    recipes: Recipes = MappingProxyType({}),
-    contradictions: Contradictions = no_contradictions,
-    without_scale: WithoutScale = unscaled,
-) -> LoadedStudy:
+def load_study(source: str | Path, *, subjects: Subjects, default: str, overrides: Sequence[str] = ()) -> LoadedStudy:
     """The study at a path, or the shipped study of a bare name, with ``a.b=value`` overrides applied.
 
-    `config_type` is the trial configuration that dotted paths address, `controls` are the named controls, and
-    `canonical` removes from a configuration what has no effect. `metrics` are known metrics' names without their
-    split; any passes where empty. `recipes` are what `base.recipe` may name. `contradictions` and `without_scale` know
-    which fields go together, and which objectives are one but for a factor. Raises StudyError with every mistake at
-    once; warnings are mistakes where the study is `strict`.
+    `subjects`: by the trainables that a study may name; `default` is that of one that names none. Raises StudyError
+    with every mistake at once; warnings are mistakes where the study is `strict`.
     """
     path = find_study(source)
-    document = with_recipe(overridden(read_document(path, display_name(path)), overrides), recipes)
-    sketch = draft(document, config_type)
+    written = overridden(read_document(path, display_name(path)), overrides)
+    trainable = _trainable(written, subjects, default)
+    subject = subjects[trainable]()
+    document = with_recipe(written, subject.recipes)
+    sketch = draft(document, subject.config_type)
     unread = {mistake.path for mistake in document.mistakes}
     mistakes = [*document.mistakes, *(mistake for mistake in sketch.mistakes if mistake.path not in unread)]
-    references = References(
-        document=document,
-        config_type=config_type,
-        controls=controls,
-        metrics=metrics,
-        unsound=frozenset(map(section, grave(mistakes))),
-    )
+    references = References(document=document, subject=subject, unsound=frozenset(map(section, grave(mistakes))))
     mistakes += references.check(sketch.study)
-    study = _with_controls(sketch.study, controls)
+    study = _resolved(sketch.study, trainable, subject.controls)
     built: tuple[Cell, ...] = ()
     if sketch.base is not None and not _TOGETHER.intersection(map(section, grave(mistakes))):
-        whole = Consistency(
-            document=document, canonical=canonical, contradictions=contradictions, without_scale=without_scale
-        )
-        built, found = whole.check(study, sketch.base)
+        built, found = Consistency(document=document, subject=subject).check(study, sketch.base)
         mistakes += found
     judged: tuple[Family, ...] = ()
     if not grave(mistakes):
-        judged = families(study, arms_to_confirm(study, len({cell.arm for cell in built})))
-        mistakes += unanswerable(document, study, judged)
+        judged = families(study, subject.task, arms_to_confirm(study, len({cell.arm for cell in built})))
+        mistakes += unanswerable(document, study, subject.task, judged)
     told = _in_order(mistakes)
     if grave(told) or (told and study.strict):
         raise StudyError(told)
     return LoadedStudy(study=study, cells=built, families=judged, warnings=told)
+
+
+def _trainable(document: Document, subjects: Subjects, default: str) -> str:
+    """The trainable that a study names. Raises StudyError for one that there is not: all else depends on it."""
+    name = document.value.get("trainable")
+    if not isinstance(name, str):  # left out; what is no name at all is told with the other mistakes
+        return default
+    if name not in subjects:
+        unknown = document.mistake(("trainable",), f"an unknown trainable {name}", one_of(name, subjects))
+        raise StudyError(_in_order([*document.mistakes, unknown]))
+    return name
 
 
 class _AnyTrial(BaseModel):
@@ -125,14 +111,14 @@ def sketched_study(source: str | Path) -> Study:
     return sketch.study
 
 
-def _with_controls(study: Study, controls: Controls) -> Study:
-    """`study` with the changes of named controls written out."""
+def _resolved(study: Study, trainable: str, controls: Controls) -> Study:
+    """`study` with its trainable and the changes of named controls written out."""
 
     def filled(named: Mapping[str, Any]) -> dict[str, Any]:
         return {name: dict(controls.get(name, {})) if changes is None else changes for name, changes in named.items()}
 
     arms = study.arms.model_copy(update={"listed": filled(study.arms.listed), "controls": filled(study.arms.controls)})
-    return study.model_copy(update={"arms": arms})
+    return study.model_copy(update={"trainable": trainable, "arms": arms})
 
 
 def _in_order(mistakes: Sequence[Mistake]) -> tuple[Mistake, ...]:

@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel
-
 from ablative.search_spaces.arms import FORMS
 from ablative.search_spaces.arms import spelled
 from ablative.search_spaces.configuration import expectation
@@ -27,11 +25,13 @@ from ablative.search_spaces.domains import LogRandInt
 from ablative.search_spaces.domains import RandInt
 from ablative.search_spaces.errors import Mistake
 from ablative.search_spaces.nearest import nearest
+from ablative.search_spaces.study import SHIFTED
 from ablative.search_spaces.study import Arms
 from ablative.search_spaces.study import Changes
 from ablative.search_spaces.study import Factor
 from ablative.search_spaces.study import Search
 from ablative.search_spaces.study import Study
+from ablative.search_spaces.subject import Subject
 from ablative.search_spaces.when import mentioned
 from ablative.search_spaces.wording import Place
 from ablative.search_spaces.wording import one_of
@@ -46,10 +46,7 @@ class References:
     """Checks of what a study refers to."""
 
     document: Document
-    config_type: type[BaseModel]
-    controls: Collection[str]
-    metrics: Collection[str]
-    """Names of known metrics; any name passes where empty."""
+    subject: Subject
     unsound: Collection[str]
     """Sections that have parts left out, so that what is missing there says nothing."""
 
@@ -65,21 +62,21 @@ class References:
         yield from self._splits(study)
 
     def _path(self, place: Place, path: str) -> Iterator[Mistake]:
-        if path in groups(self.config_type):
-            inside = [leaf for leaf in leaves(self.config_type) if leaf.startswith(f"{path}.")]
+        if path in groups(self.subject.config_type):
+            inside = [leaf for leaf in leaves(self.subject.config_type) if leaf.startswith(f"{path}.")]
             yield self.document.mistake(place, f"{path}, which is a group", f"a field in it: {', '.join(inside)}")
-        elif path not in leaves(self.config_type):
-            known = leaves(self.config_type)
+        elif path not in leaves(self.subject.config_type):
+            known = leaves(self.subject.config_type)
             group = path.rpartition(".")[0]
             beside = [leaf for leaf in known if leaf.rpartition(".")[0] == group]
             choices = known if nearest(path, known) else beside or known
             yield self.document.mistake(place, f"an unknown field {path}", one_of(path, choices))
 
     def _value(self, place: Place, path: str, value: Any) -> Iterator[Mistake]:
-        expected = expectation(self.config_type, path, value) or negligible(value)
+        expected = expectation(self.subject.config_type, path, value) or negligible(value)
         if expected is not None:
             yield self.document.mistake(place, shown(value), expected)
-        elif (better := unusual(self.config_type, path, value)) is not None:
+        elif (better := unusual(self.subject.config_type, path, value)) is not None:
             yield self.document.warning(place, shown(value), better)
 
     def _values(self, place: Place, path: str, values: Iterable[Any]) -> Iterator[Mistake]:
@@ -95,7 +92,7 @@ class References:
     def _changes(self, place: Place, changes: Mapping[str, Any], prefix: str = "") -> Iterator[Mistake]:
         for name, value in changes.items():
             path, here = prefix + name, (*place, name)
-            if path in groups(self.config_type) and isinstance(value, Mapping):
+            if path in groups(self.subject.config_type) and isinstance(value, Mapping):
                 yield from self._changes(here, value, f"{path}.")
             elif unknown := list(self._path(here, path)):
                 yield from unknown
@@ -115,8 +112,8 @@ class References:
         for name, changes in named.items():
             if changes is not None:
                 yield from self._changes((*place, name), changes)
-            elif name not in self.controls:
-                expected = f"{besides}a known control: {one_of(name, self.controls)}"
+            elif name not in self.subject.controls:
+                expected = f"{besides}a known control: {one_of(name, self.subject.controls)}"
                 yield self.document.mistake((*place, name), f"an unknown control {name}", expected)
 
     def _design(self, arms: Arms) -> Iterator[Mistake]:
@@ -187,8 +184,8 @@ class References:
 
     def _suited(self, path: str, domain: Domain) -> str | None:
         """The domains that suit a field, where `domain` does not."""
-        types = kinds(self.config_type, path)
-        if options(leaves(self.config_type)[path].annotation) or not types & {int, float}:
+        types = kinds(self.subject.config_type, path)
+        if options(leaves(self.subject.config_type)[path].annotation) or not types & {int, float}:
             return "choice, because the field takes no numbers"
         if float not in types and not isinstance(domain, (RandInt, LogRandInt)):
             return "randint, lograndint or choice, because the field takes whole numbers"
@@ -239,16 +236,27 @@ class References:
         if split != "val" or not slash or not name:
             expected = f"val/{name or 'accuracy'}, because search is judged on the validation split only"
             yield self.document.mistake(place, shown(study.target.metric), expected)
-        elif self.metrics and name not in self.metrics:
-            near = one_of(name, self.metrics)
+        elif self.subject.metrics and name not in self.subject.metrics:
+            near = one_of(name, self.subject.metrics)
             yield self.document.mistake(place, f"an unknown metric {name}", f"val/ and {near}")
         evaluated = study.evaluate if "evaluate" not in self.unsound else ()
         for index, chosen in enumerate(evaluated):
             if chosen in study.evaluate[:index]:
                 yield self.document.mistake(("evaluate", index), f"{chosen} a second time", "given once")
-        if evaluated and "test" not in evaluated:
+        unknown = [mistake for at, split in enumerate(evaluated) for mistake in self._split(("evaluate", at), split)]
+        yield from unknown
+        if evaluated and not unknown and "test" not in evaluated:
             found = f"{', '.join(evaluated)}, so that effects are those on the split that chose each setting"
             yield self.document.warning(("evaluate",), found, "val, test and what else is asked for")
+
+        for name, claim in study.comparisons.claims.items() if "comparisons" not in self.unsound else ():
+            for index, chosen in enumerate(claim.splits):
+                yield from self._split(("comparisons", "claims", name, "splits", index), chosen)
+
+    def _split(self, place: Place, split: str) -> Iterator[Mistake]:
+        known = (*self.subject.splits, SHIFTED)
+        if self.subject.splits and split not in known:
+            yield self.document.mistake(place, shown(split), one_of(split, known))
 
 
 def _readings(value: Any) -> set[str]:

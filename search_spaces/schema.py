@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic.json_schema import models_json_schema
 
@@ -13,8 +12,10 @@ from ablative.search_spaces.configuration import groups
 from ablative.search_spaces.configuration import leaves
 from ablative.search_spaces.domains import DOMAINS
 from ablative.search_spaces.recipe import KEY
+from ablative.search_spaces.study import SHIFTED
 from ablative.search_spaces.study import ResourcesWhere
 from ablative.search_spaces.study import Study
+from ablative.search_spaces.subject import Subject
 
 Schema = dict[str, Any]
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -27,8 +28,12 @@ class _Untitled(GenerateJsonSchema):
         return False
 
 
-def json_schema(config_type: type[BaseModel], controls: Collection[str] = (), recipes: Collection[str] = ()) -> Schema:
-    """JSON Schema of a study over `config_type`: paths, values, named controls and recipes are completed."""
+def json_schema(subject: Subject, trainables: Collection[str] = ()) -> Schema:
+    """JSON Schema of a study about `subject`: paths, values, splits, named controls and recipes are completed.
+
+    `trainables`: what else a study may be about.
+    """
+    config_type, recipes = subject.config_type, subject.recipes
     _, combined = models_json_schema([(Study, "validation"), (config_type, "validation")], schema_generator=_Untitled)
     definitions: Schema = combined["$defs"]
     study = definitions.pop("Study")
@@ -45,7 +50,10 @@ def json_schema(config_type: type[BaseModel], controls: Collection[str] = (), re
         study["properties"]["base"].pop(key)
     study["properties"]["conditions"] |= _closed({path: _several(path, fields[path]) for path in fields})
     _patch_domains(definitions, fields)
-    _patch_arms(definitions, controls)
+    _patch_arms(definitions, subject.controls)
+    _patch_splits(study, definitions, subject.splits)
+    if trainables:
+        study["properties"]["trainable"]["anyOf"][0] = {"enum": list(trainables)}
     return {"$schema": _DIALECT, **study, "$defs": dict(sorted(definitions.items()))}
 
 
@@ -78,6 +86,12 @@ def _patch_domains(definitions: Schema, fields: Schema) -> None:
         path: {"description": field.get("description", ""), "$ref": "#/$defs/Domain"} for path, field in fields.items()
     }
     space |= _closed(described)
+
+
+def _patch_splits(study: Schema, definitions: Schema, splits: Collection[str]) -> None:
+    if splits:
+        for where in (study["properties"]["evaluate"], definitions["Claim"]["properties"]["splits"]):
+            where["items"] = {"enum": [*splits, SHIFTED]}
 
 
 def _patch_arms(definitions: Schema, controls: Collection[str]) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 from math import prod
 
-from ablative.search_spaces.configuration import leaves
 from ablative.search_spaces.configuration import value_at
 from ablative.search_spaces.design import Cell
 from ablative.search_spaces.document import Document
@@ -14,20 +13,18 @@ from ablative.search_spaces.domains import Choice
 from ablative.search_spaces.errors import Mistake
 from ablative.search_spaces.space import grid
 from ablative.search_spaces.study import Study
+from ablative.search_spaces.subject import Subject
 from ablative.search_spaces.wording import one_of
 
-EVALUATIONS = "optim.evaluations"
-"""How often a trial is evaluated: what rungs are counted in."""
-DATA_FRACTION = "task.data_fraction"
 MOST_OF_A_GRID = 100_000
 
 
-def search_mistakes(document: Document, study: Study, cells: Sequence[Cell]) -> Iterator[Mistake]:
+def search_mistakes(document: Document, study: Study, subject: Subject, cells: Sequence[Cell]) -> Iterator[Mistake]:
     """All mistakes of the search of a study whose cells are sound."""
     if study.search.warm_start == study.study:
         yield document.mistake(("search", "warm_start"), "the study itself", "another study of the store")
-    yield from _stop(document, study, cells)
-    yield from _cost(document, study)
+    yield from _stop(document, study, subject.evaluations, cells)
+    yield from _cost(document, study, subject.data_fraction)
     searched = [cell for cell in cells if cell.space]
     if study.search.sampler == "cmaes":
         yield from _cmaes(document, searched)
@@ -35,12 +32,12 @@ def search_mistakes(document: Document, study: Study, cells: Sequence[Cell]) -> 
         yield from _grid(document, study, searched)
 
 
-def _cost(document: Document, study: Study) -> Iterator[Mistake]:
+def _cost(document: Document, study: Study, data_fraction: str | None) -> Iterator[Mistake]:
     space, cost, place = study.search.space, study.search.cost, ("search", "cost")
     if cost is None:
-        if DATA_FRACTION in space:
+        if data_fraction in space:
             expected = "a condition, or searched with search.cost: more data is better, and the search must weigh it"
-            yield document.mistake(("search", "space", DATA_FRACTION), "a search for the best share of data", expected)
+            yield document.mistake(("search", "space", data_fraction), "a search for the best share of data", expected)
         return
     if cost.path not in space:
         yield document.mistake((*place, "path"), f"{cost.path}, which is not searched", one_of(cost.path, space))
@@ -84,16 +81,20 @@ def _grid(document: Document, study: Study, cells: Sequence[Cell]) -> Iterator[M
             return
 
 
-def _stop(document: Document, study: Study, cells: Sequence[Cell]) -> Iterator[Mistake]:
+def _stop(document: Document, study: Study, evaluations: str | None, cells: Sequence[Cell]) -> Iterator[Mistake]:
     stop = study.search.stop
     if stop is None:
         return
     name, rule = next((name, rule) for name, rule in stop if rule is not None)
     if stop.halving is not None and study.search.batch < 2:
         yield document.mistake(("search", "batch"), "1", "2 or more: halving compares the settings of a batch")
-    if not cells or EVALUATIONS not in leaves(type(cells[0].config)):
+    if evaluations is None:
+        expected = "left out: this trainable has no setting that says how often its trials report their target"
+        yield document.mistake(("search", "stop"), "a stopping rule", expected)
         return
-    least = min(value_at(cell.config, EVALUATIONS) for cell in cells)
+    if not cells:
+        return
+    least = min(value_at(cell.config, evaluations) for cell in cells)
     if rule.grace >= least:
-        expected = f"below {least}, the number of evaluations of a trial ({EVALUATIONS})"
+        expected = f"below {least}, the number of evaluations of a trial ({evaluations})"
         yield document.mistake(("search", "stop", name, "grace"), str(rule.grace), expected)

@@ -33,25 +33,8 @@ from ablative.search_spaces.when import holds
 Changes = dict[str, Any]
 """Dotted path in the trial configuration -> the value it gets."""
 Levels = Annotated[tuple[Any, ...], Field(min_length=1)]
-Split = Literal[
-    "val",
-    "test",
-    "test_style",
-    "test_priors",
-    "test_shortcuts",
-    "test_rule_singular",
-    "test_rule_plural",
-    "test_adv_top1",
-    "test_keep_top1",
-    "test_keep_top3",
-    "test_keep_top5",
-    "test_hypothesis_hard",
-    "test_counterexamples",
-    "test_counterexamples_hard",
-    "test_shifted",
-    "blind_dev",
-    "blind_test",
-]
+SHIFTED = "test_shifted"
+"""Stands for every shifted test that there is."""
 Seed = Annotated[Whole, Field(ge=0, lt=2**32)]
 MOST_SEEDS = 1000
 _SEED_RANGE = re.compile(r"(\d{1,10})-(\d{1,10})")
@@ -337,7 +320,7 @@ class Claim(Frozen):
     where: dict[str, Levels] = Field(
         {}, description="Dotted path of a condition -> those of its values that count; all where a path is left out."
     )
-    splits: tuple[Split, ...] = Field(
+    splits: tuple[Name, ...] = Field(
         (), description="Splits whose mean is compared; `test_shifted` is all shifted ones, the headline's if absent."
     )
 
@@ -384,6 +367,7 @@ class Study(Frozen):
 
     study: Name = Field(description="Name of the study; its records are kept under it.")
     question: Annotated[str, Field(min_length=1, max_length=2000)] = Field(description="What the study is to answer.")
+    trainable: Name | None = Field(None, description="What its trials are trials of; the one that ships, if absent.")
     target: Target = Field(Target(), description="What is better.")
     base: dict[str, Any] = Field(description="One complete trial; fields that are left out have their defaults.")
     arms: Arms = Field(Arms(), description="What is compared.")
@@ -392,7 +376,7 @@ class Study(Frozen):
     )
     search: Search = Field(Search(), description="How each cell finds its setting.")
     seeds: Seeds = Field(Seeds(), description="Seeds of search and of the confirming runs.")
-    evaluate: Annotated[tuple[Split, ...], Field(min_length=1)] = Field(
+    evaluate: Annotated[tuple[Name, ...], Field(min_length=1)] = Field(
         ("val", "test"), description="Splits evaluated by confirming runs; `test_shifted` is all that a task has."
     )
     resources: Resources = Field(Resources(), description="What one trial occupies.")

@@ -25,6 +25,7 @@ from ablative.trainables.parts.of_parts import OfParts
 from ablative.trainables.parts.student import Student
 from ablative.trainables.parts.student import students_by_preset
 from ablative.trainables.parts.task import Task
+from ablative.trainables.parts.trainable import Roles
 from ablative.trainables.settings import Rate
 from ablative.trainables.settings import Settings
 from ablative.trainables.settings import Text
@@ -144,6 +145,10 @@ class TrialConfig(OfParts):
     teacher: TeacherConfig = TeacherConfig()
     distillation: DistillationConfig = DistillationConfig()
     optim: OptimConfig = OptimConfig()
+
+
+ROLES = Roles(task="task.name", data_fraction="task.data_fraction", evaluations="optim.evaluations")
+"""Of the fields above."""
 
 
 def only(**weights: float) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from ablative.progress import Progress
@@ -19,25 +18,11 @@ from ablative.trainables.data.content import data_content
 from ablative.trainables.data.content import hashed
 from ablative.trainables.file_digests import file_digests
 from ablative.trainables.parts.task import Task
+from ablative.trainables.parts.trainable import Digests
 from ablative.trainables.students.starting_files import starting_files
 
 _NAMES = {"trunk_checkpoint": "trunk"}
 """Settings under another name in a student's digest."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Digests:
-    """Hexadecimal SHA-256 digests."""
-
-    data: str
-    teacher: str
-    """Empty where nothing is distilled: then no teacher takes part."""
-    student: str
-    """Of the files that the student starts from: checkpoint, vocabulary, trunk. Empty where it starts from none.
-
-    Where converted region features stand for the pictures in `data`, a teacher or a student that reads the pictures
-    nevertheless has them in its own digest.
-    """
 
 
 class InputDigests:
@@ -50,6 +35,9 @@ class InputDigests:
 
     def of(self, config: TrialConfig) -> Digests:
         """Return the digests of the data set, the teacher and the student's initial weights that `config` names.
+
+        That of the teacher is empty where nothing is distilled. Where converted region features stand for the pictures
+        in `data`, a teacher or a student that reads the pictures nevertheless has them in its own digest.
 
         The bundled benchmark need not have been generated yet. Raises `MissingData` if a real data set or a
         file that the student starts from is not there.

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from filelock import FileLock
@@ -18,12 +19,14 @@ from ablative.trainables.config import TrialConfig
 from ablative.trainables.config import canonical
 from ablative.trainables.data.examples import TaskSplit
 from ablative.trainables.errors import MissingData
+from ablative.trainables.parts.preparation import Preparation
 from ablative.trainables.parts.task import Task
 from ablative.trainables.teachers.feature_blocks import LOOKS
 from ablative.trainables.teachers.feature_blocks import FeatureBlock
 from ablative.trainables.teachers.feature_blocks import Part
-from ablative.trainables.teachers.feature_blocks import compute_blocks
+from ablative.trainables.teachers.feature_blocks import compute_block
 from ablative.trainables.teachers.feature_blocks import missing_blocks
+from ablative.trainables.teachers.feature_blocks import release_teacher
 from ablative.trainables.teachers.feature_cache import BLANK
 from ablative.trainables.teachers.needs import tables_read
 from ablative.trainables.teachers.tables import TABLES
@@ -41,24 +44,29 @@ class TeacherNeed:
     """In the order in which they are computed."""
 
 
-def prepare(configs: Sequence[TrialConfig], cache: Path, progress: Progress, *, patches: bool = False) -> None:
+def prepare(configs: Sequence[TrialConfig], cache: Path, progress: Progress) -> None:
     """Make all that these configurations read from `cache`, in this process; what is there already is left alone.
 
     A blind split without its pictures is left out: few studies predict it. Safe to call from several processes at
-    once: one works, the others wait. Killed at any moment, it goes on where it was. `patches`: patch features of the
-    images too, which no trial reads.
+    once: one works, the others wait. Killed at any moment, it goes on where it was.
 
     Raises:
         MissingData: a real data set is not where its configuration says, or pictures are not there.
         UnreadableData: pictures cannot be decoded.
         TeacherError: a teacher cannot be loaded, or its features are damaged.
     """
-    with _alone(cache, progress):
-        _prepare_data(configs, cache, progress)
-        blocks = feature_blocks(configs, cache, patches=patches)
-        _require_pictures(blocks, cache, progress)
-        _prepare_teachers(blocks, cache, progress)
-        compute_blocks(blocks, cache, progress)
+    preparation().here(configs, cache, progress)
+
+
+def preparation(*, patches: bool = False) -> Preparation:
+    """Return the steps of preparing; `patches`: patch features of the images too, which no trial reads."""
+    return Preparation(
+        data=partial(prepare_data, patches=patches),
+        blocks=partial(feature_blocks, patches=patches),
+        compute=compute_block,
+        release=release_teacher,
+        alone=alone,
+    )
 
 
 def prepare_data(configs: Sequence[TrialConfig], cache: Path, progress: Progress, *, patches: bool = False) -> None:
@@ -66,7 +74,7 @@ def prepare_data(configs: Sequence[TrialConfig], cache: Path, progress: Progress
 
     After it, the blocks of `feature_blocks` may be computed anywhere (`compute_block`). Raises as `prepare`.
     """
-    with _alone(cache, progress):
+    with alone(cache, progress):
         _prepare_data(configs, cache, progress)
         blocks = feature_blocks(configs, cache, patches=patches)
         _require_pictures(blocks, cache, progress)
@@ -151,10 +159,10 @@ def _prepare_teachers(blocks: Iterable[FeatureBlock], cache: Path, progress: Pro
 
 
 @contextmanager
-def _alone(cache: Path, progress: Progress) -> Iterator[None]:
+def alone(cache: Path, progress: Progress) -> Iterator[None]:
     """Hold the lock of the cache, saying so if another process has to finish first."""
     cache.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(cache / "prepare.lock")
+    lock = FileLock(cache / "prepare.lock", is_singleton=True)  # so that its holder may take it again
     try:
         lock.acquire(timeout=0)
     except Timeout:

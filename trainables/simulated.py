@@ -23,16 +23,19 @@ from statistics import NormalDist
 from typing import Any
 from typing import Literal
 
-from ablative.trainables.config import TrialConfig
+from ablative.trainables.config import ROLES
 from ablative.trainables.job import Cause
 from ablative.trainables.job import CurvePoint
 from ablative.trainables.job import Link
 from ablative.trainables.job import Status
 from ablative.trainables.job import TrialJob
 from ablative.trainables.job import TrialOutcome
+from ablative.trainables.parts.trainable import Roles
 
 STEPS = 100
 """Of a simulated trial."""
+EVALUATIONS = 4
+"""Of a trial whose configuration does not say how many."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +79,8 @@ class Level:
 class SimulatedTrainable:
     """A `trainables.job.RunTrial`; picklable. Lengths are in seconds, sizes in units of the target."""
 
+    roles: Roles = ROLES
+    """Of the configurations that it is given."""
     base: float = 0.5
     effects: tuple[Effect, ...] = ()
     """All that fit are added."""
@@ -109,7 +114,7 @@ class SimulatedTrainable:
 
     def __call__(self, job: TrialJob, link: Link) -> TrialOutcome:
         """Run one trial, from its checkpoint if there is one."""
-        evaluations = job.config.optim.evaluations
+        evaluations = self._evaluations(job)
         points = self._points(job)
         done = self._resumed(job, link)
         status, cause = self._verdict(job, points[:done], cancelled=False) if done else ("completed", "none")
@@ -124,29 +129,29 @@ class SimulatedTrainable:
                 status, cause = self._verdict(job, points[:done], cancelled=link.stop_requested())
         return self._outcome(job, points[:done], status, cause)
 
-    def length(self, config: TrialConfig, seed: int) -> float:
+    def length(self, config: Any, seed: int) -> float:
         """Return the seconds of a trial: a quarter of it does not depend on the data."""
         spread = math.exp(self.uneven * self._normal("length", _key(config), seed)) if self.uneven else 1.0
-        task = dict(self.task_lengths).get(config.task.name, 1.0)
-        return self.seconds * task * spread * (0.25 + 0.75 * config.task.data_fraction)
+        task = dict(self.task_lengths).get(self.roles.task_of(config) or "", 1.0)
+        return self.seconds * task * spread * (0.25 + 0.75 * self._data_fraction(config))
 
-    def target(self, config: TrialConfig, seed: int, split: str) -> float:
+    def target(self, config: Any, seed: int, split: str) -> float:
         """Return the target of a trial that ran to its end."""
-        shared = self.shared_sd * self._normal("shared", seed, config.task.name, config.task.data_fraction)
+        shared = self.shared_sd * self._normal("shared", seed, self.roles.task_of(config), self._data_fraction(config))
         own = self.own_sd * self._normal("own", _key(config), seed, split)
         return self.mean(config) + shared + own
 
-    def mean(self, config: TrialConfig) -> float:
+    def mean(self, config: Any) -> float:
         """Return the target without noise."""
         level = next((level for level in self.levels if _has(config, level.where)), None)
         optima = self.optima if level is None else level.optima
         sizes = [level.size if level else 0.0, *(effect.size for effect in self.effects if _has(config, effect.where))]
         lost = math.fsum(optimum.lost(_value(config, optimum.path)) for optimum in optima)
-        return self.base + math.fsum(sizes) + self.data_gain * math.log10(config.task.data_fraction) - lost
+        return self.base + math.fsum(sizes) + self.data_gain * math.log10(self._data_fraction(config)) - lost
 
     def _points(self, job: TrialJob) -> tuple[CurvePoint, ...]:
         """Return the whole curve, which depends on nothing that happens to the trial."""
-        evaluations = job.config.optim.evaluations
+        evaluations = self._evaluations(job)
         end = math.nan if job.seed in self.non_finite_for else self.target(job.config, job.seed, "val")
         length = self.length(job.config, job.seed)
         return tuple(
@@ -162,7 +167,7 @@ class SimulatedTrainable:
 
     def _short(self, job: TrialJob, number: int) -> float:
         """Return by what the target after an evaluation differs from that at the end."""
-        left = 1 - number / job.config.optim.evaluations
+        left = 1 - number / self._evaluations(job)
         spread = self.curve_sd * left
         noise = spread * self._normal("curve", _key(job.config), job.seed, number) if spread else 0.0
         return noise - (self.gap if job.target[1] == "max" else -self.gap) * left**2
@@ -171,7 +176,7 @@ class SimulatedTrainable:
         if job.seed in self.raises_for:
             raise RuntimeError(f"seed {job.seed} raises on purpose")
         if self.sleeps:
-            time.sleep(self.length(job.config, job.seed) / job.config.optim.evaluations)
+            time.sleep(self.length(job.config, job.seed) / self._evaluations(job))
 
     def _verdict(self, job: TrialJob, curve: tuple[CurvePoint, ...], *, cancelled: bool) -> tuple[Status, Cause]:
         number = len(curve)
@@ -184,7 +189,7 @@ class SimulatedTrainable:
             return "stopped", "median"
         if job.time_limit_s is not None and curve[-1].seconds > job.time_limit_s:
             return "failed", "time_limit"
-        pauses = job.pause_after is not None and job.pause_after <= number < job.config.optim.evaluations
+        pauses = job.pause_after is not None and job.pause_after <= number < self._evaluations(job)
         return ("paused", "none") if pauses else ("completed", "none")
 
     def _outcome(self, job: TrialJob, curve: tuple[CurvePoint, ...], status: Status, cause: Cause) -> TrialOutcome:
@@ -198,7 +203,6 @@ class SimulatedTrainable:
             seconds=seconds,
             device_seconds=seconds * self.workers,
             num_workers=self.workers,
-            samples_seen=curve[-1].step * job.config.optim.batch_size,
             device="simulated",
         )
         metric = job.target[0]
@@ -219,23 +223,29 @@ class SimulatedTrainable:
             return 0
         return int(number) if trial_id == job.trial_id else 0
 
+    def _evaluations(self, job: TrialJob) -> int:
+        return self.roles.evaluations_of(job.config) or EVALUATIONS
+
+    def _data_fraction(self, config: Any) -> float:
+        return self.roles.data_fraction_of(config) or 1.0
+
     def _normal(self, *content: Any) -> float:
         """Return a standard normal number that is a function of `content`."""
         digest = hashlib.sha256(repr((self.salt, *content)).encode()).digest()
         return NormalDist().inv_cdf((int.from_bytes(digest[:6], "big") + 0.5) / 2**48)
 
 
-def _has(config: TrialConfig, where: tuple[tuple[str, Any], ...]) -> bool:
+def _has(config: Any, where: tuple[tuple[str, Any], ...]) -> bool:
     return all(_value(config, path) == value for path, value in where)
 
 
 @lru_cache(maxsize=256)
-def _key(config: TrialConfig) -> str:
+def _key(config: Any) -> str:
     """Return the configuration as text; a trial asks for it at every draw."""
     return config.model_dump_json()
 
 
-def _value(config: TrialConfig, path: str) -> Any:
+def _value(config: Any, path: str) -> Any:
     value: Any = config
     for name in path.split("."):
         value = getattr(value, name)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import random
 import time
-import traceback
 from dataclasses import dataclass
 from dataclasses import field
 from dataclasses import replace
@@ -15,14 +14,12 @@ import numpy as np
 import torch
 
 from ablative.trainables.benchmark.spec import PRESETS as DATA_PRESETS
-from ablative.trainables.causes import cause_of
+from ablative.trainables.boundary import failure
 from ablative.trainables.data.content import verify_content
 from ablative.trainables.data.examples import TaskSplit
 from ablative.trainables.data.load import load_split
 from ablative.trainables.data.subsets import subset
 from ablative.trainables.distillation.objective import Objective
-from ablative.trainables.errors import Hindered
-from ablative.trainables.hindrance import hindrance
 from ablative.trainables.job import Cause
 from ablative.trainables.job import CurvePoint
 from ablative.trainables.job import Link
@@ -44,8 +41,6 @@ from ablative.trainables.training.step import TrainingStep
 from ablative.trainables.vision.pixels import open_pixels
 from ablative.trainables.vision.regions import open_regions
 
-TRACEBACK_LINES = 12
-
 
 def run_trial(job: TrialJob, link: Link) -> TrialOutcome:
     """Run one trial on this worker, from its checkpoint if it has one; the outcome of rank 0 is the trial's.
@@ -59,12 +54,9 @@ def run_trial(job: TrialJob, link: Link) -> TrialOutcome:
     device = current_device()
     try:
         ran = _run(job, link, ranks, device)
-    except Hindered:
-        raise
-    except Exception as raised:  # the boundary: whatever a trial raises becomes a row, and its siblings go on
-        if (reason := hindrance(raised, Path(job.cache))) is not None:
-            raise Hindered(reason) from raised
-        ran = _Ran(status="failed", cause=cause_of(raised), error=_last_lines(raised))
+    except Exception as raised:  # here and not by `attempt` only, so that its seconds and its device are known
+        cause, error = failure(raised, Path(job.cache))
+        ran = _Ran(status="failed", cause=cause, error=error)
     seconds = ran.seconds_before + time.perf_counter() - started
     return TrialOutcome(
         status=ran.status,
@@ -103,11 +95,6 @@ def _judge(job: TrialJob, metrics: dict[str, float]) -> tuple[Cause, str]:
         if value is not None and not math.isfinite(value):
             return "non_finite", f"{split}/accuracy is {value}"
     return "none", ""
-
-
-def _last_lines(raised: BaseException) -> str:
-    lines = "".join(traceback.format_exception(raised)).strip().splitlines()
-    return "\n".join(lines[-TRACEBACK_LINES:])
 
 
 def _run(job: TrialJob, link: Link, ranks: Ranks, device: torch.device) -> _Ran:

@@ -126,7 +126,7 @@ def run(
 
     limit = device_seconds(budget) if budget else None
     checked = composition.load(study, [*overrides, *(["resources.trials_per_group=1"] if cold else [])], parts)
-    loaded, cells = checked.study, checked.cells
+    loaded = checked.study
     opened = composition.open_store(store, loaded)
     if not quiet:
         _tell_store(opened, loaded, ["run", study, *overrides], to_stderr=True)
@@ -138,9 +138,9 @@ def run(
         click.get_current_context().call_on_close(lambda: _print_lines(sinks.close()))  # however the command ends
         shown.doing("loading what runs trials")
         checkpoints = opened.checkpoints_uri(loaded.study)
-        runner, prepare = composition.engine(executor, address, loaded, cache_folder(), checkpoints)
+        runner, prepare = composition.engine(executor, address, checked, cache_folder(), checkpoints)
         summary = run_study(
-            replace(composition.experiment(loaded, cells, cache_folder(), shown.preparing), prepare=prepare),
+            replace(composition.experiment(checked, cache_folder(), shown.preparing), prepare=prepare),
             opened,
             runner,
             shown,
@@ -186,7 +186,7 @@ def check(words: tuple[str, ...], parts: tuple[Path, ...], as_json: bool, quiet:
     for source in studies:
         try:
             checked = composition.load(source, overrides, parts)
-            absent = composition.absent(checked.cells)
+            absent = composition.absent(checked)
             values.append(checked_values(source, checked, absent))
             if as_json:
                 continue
@@ -284,9 +284,10 @@ def watch(study: str, store: str | None, every: float, serve: bool, port: int) -
 
 
 @ablate.command()
+@click.option("--trainable", metavar="NAME", help="What the study is about [the one that ships].")
 @WITH
 @boundary
-def schema(parts: tuple[Path, ...]) -> None:
+def schema(trainable: str | None, parts: tuple[Path, ...]) -> None:
     """Print the JSON Schema of study files, for editors.
 
     \b
@@ -295,14 +296,9 @@ def schema(parts: tuple[Path, ...]) -> None:
     """
     import json
 
-    from ablative.search_spaces.schema import json_schema
-    from ablative.trainables.arms import ARMS
-    from ablative.trainables.parts.extended import trial_config
-    from ablative.trainables.parts.sources import catalogue
-    from ablative.trainables.recipes import RECIPES
+    from ablative.orchestrator.commands import composition
 
-    config_type = trial_config(catalogue(parts))
-    click.echo(json.dumps(json_schema(config_type, controls=tuple(ARMS), recipes=tuple(RECIPES)), indent=2))
+    click.echo(json.dumps(composition.schema(trainable, parts), indent=2))
 
 
 @ablate.command()
@@ -359,13 +355,12 @@ def _print_plan(
     from ablative.trainables.cache import cache_folder
 
     checked = composition.load(source, overrides, parts)
-    study, cells = checked.study, checked.cells
+    study = checked.study
     store = composition.open_store(uri, study)
     _tell_store(store, study, ["plan", source, *overrides], to_stderr=as_json)
     with composition.display(quiet, doing="plan") as shown:
         queue, missing = composition.planned_queue(
-            study,
-            cells,
+            checked,
             store,
             cache_folder(),
             shown.preparing,
@@ -374,12 +369,12 @@ def _print_plan(
         )
     records = store.all_records()
     planned = {trial.id for trial in queue.trials()}
-    earlier = [] if missing else earlier_lines(study, queue.cells, records, planned)
+    earlier = [] if missing else earlier_lines(queue.inputs, study, queue.cells, records, planned)
     cost = expected_cost(queue.cells, queue.known, records)
     if as_json:
         counts = {"taken": queue.num_taken, "owed": queue.owed(), "missing": missing}
         counts["recorded"] = len(planned & queue.known.keys()) - queue.num_taken
-        values = checked_values(source, checked, composition.absent(cells))
+        values = checked_values(source, checked, composition.absent(checked))
         click.echo(json.dumps(values | counts | {"cost": asdict(cost)}, indent=2))
     else:
         students = composition.students_lines(queue, store)

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields
 from functools import cache
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
@@ -24,6 +26,7 @@ from ablative.orchestrator.showing.whereabouts import store_uri
 if TYPE_CHECKING:
     from ablative.analysis.showing.live_page import ServedPage
     from ablative.analysis.views.power import Tally
+    from ablative.orchestrator.commands.loaded import Loaded
     from ablative.orchestrator.deciding.decisions import Judge
     from ablative.orchestrator.deciding.queue import TrialQueue
     from ablative.orchestrator.driving.executor import Executor
@@ -34,12 +37,14 @@ if TYPE_CHECKING:
     from ablative.orchestrator.storing.records import Record
     from ablative.orchestrator.storing.store import Store
     from ablative.progress import Progress
-    from ablative.search_spaces.design import Cell
-    from ablative.search_spaces.load import LoadedStudy
     from ablative.search_spaces.study import Resources
     from ablative.search_spaces.study import Study
-    from ablative.trainables.config import TrialConfig
+    from ablative.search_spaces.subject import Subject
     from ablative.trainables.job import RunTrial
+    from ablative.trainables.parts.catalogue import Catalogue
+    from ablative.trainables.parts.preparation import Preparation
+    from ablative.trainables.parts.trainable import Digests
+    from ablative.trainables.parts.trainable import Trainable
 
 
 def mistakes() -> tuple[type[Exception], ...]:
@@ -61,41 +66,66 @@ def mistakes() -> tuple[type[Exception], ...]:
     return (OrchestratorError, *reached)
 
 
-def load(source: str, overrides: Sequence[str] = (), parts: Sequence[Path] = ()) -> LoadedStudy:
+def load(source: str, overrides: Sequence[str] = (), parts: Sequence[Path] = ()) -> Loaded:
     """Return a study with its cells and warnings; raises StudyError with every mistake in it.
 
     `parts`: files that list parts of a person's own, which are run. Raises PartError for one that cannot be used.
     """
+    from ablative.orchestrator.commands.loaded import Loaded
     from ablative.search_spaces.load import load_study
-    from ablative.trainables.arms import arms_of
-    from ablative.trainables.config import canonical
-    from ablative.trainables.config import contradictions
-    from ablative.trainables.config import without_scale
-    from ablative.trainables.parts.extended import trial_config
-    from ablative.trainables.parts.named import metric_names
     from ablative.trainables.parts.sources import catalogue
-    from ablative.trainables.recipes import RECIPES
+    from ablative.trainables.parts.trainable import DEFAULT
+    from ablative.trainables.parts.trainable import Trainable
 
     known = catalogue(parts)
-    return load_study(
-        source,
-        config_type=trial_config(known),
-        controls=arms_of(known),
-        canonical=canonical,
-        overrides=tuple(overrides),
-        metrics=metric_names(known),
-        recipes=RECIPES,
-        contradictions=contradictions,
-        without_scale=without_scale,
+    trainables = known.of(Trainable)
+    subjects = {name: partial(subject, trainable, known) for name, trainable in trainables.items()}
+    checked = load_study(source, subjects=subjects, default=DEFAULT, overrides=tuple(overrides))
+    found = {field.name: getattr(checked, field.name) for field in fields(checked)}
+    return Loaded(**found, trainable=trainables[checked.study.trainable or DEFAULT], catalogue=known)
+
+
+def subject(trainable: Trainable, catalogue: Catalogue) -> Subject:
+    """Return what a study about `trainable` is checked against, given all parts there are."""
+    from ablative.search_spaces.subject import Subject
+
+    return Subject(
+        config_type=trainable.config_type(catalogue),
+        canonical=trainable.canonical,
+        controls=trainable.named_arms(catalogue),
+        metrics=trainable.metrics(catalogue) if trainable.metrics else (),
+        splits=trainable.all_splits(catalogue) if trainable.all_splits else (),
+        recipes=trainable.recipes,
+        contradictions=trainable.contradictions,
+        without_scale=trainable.without_scale,
+        task=trainable.roles.task,
+        data_fraction=trainable.roles.data_fraction,
+        evaluations=trainable.roles.evaluations,
     )
 
 
-def absent(cells: Sequence[Cell]) -> tuple[str, ...]:
-    """Return one line for each data set or file of these cells that is not on this machine."""
-    from ablative.trainables.absent import absent as absent_of
-    from ablative.trainables.config import TrialConfig
+def schema(name: str | None, parts: Sequence[Path]) -> dict[str, Any]:
+    """Return the JSON Schema of studies about a trainable. Raises OrchestratorError for one that there is not.
 
-    return absent_of(TrialConfig.model_validate(cell.config) for cell in cells)
+    `parts`: as of `load`.
+    """
+    from ablative.search_spaces.schema import json_schema
+    from ablative.search_spaces.wording import one_of
+    from ablative.trainables.parts.sources import catalogue
+    from ablative.trainables.parts.trainable import DEFAULT
+    from ablative.trainables.parts.trainable import Trainable
+
+    known = catalogue(parts)
+    trainables = known.of(Trainable)
+    if (name := name or DEFAULT) not in trainables:
+        raise OrchestratorError(f"--trainable {name}: no such trainable; wanted {one_of(name, trainables)}")
+    return json_schema(subject(trainables[name], known), tuple(trainables))
+
+
+def absent(loaded: Loaded) -> tuple[str, ...]:
+    """Return one line for each data set or file of a study that is not on this machine."""
+    found = loaded.trainable.absent
+    return () if found is None else found(cell.config for cell in loaded.cells)
 
 
 def open_store(uri: str | None, study: Study | None = None) -> Store:
@@ -134,31 +164,30 @@ def find_study(source: str, uri: str | None) -> tuple[str, Store]:
     return study.study, opened
 
 
-def inputs(cache_folder: Path, progress: Progress | None = None) -> Inputs:
-    """Return the splits and digests of the data and teachers in the cache; digests raise MissingData.
+def inputs(loaded: Loaded, cache_folder: Path | None = None, progress: Progress | None = None) -> Inputs:
+    """Return what a plan needs; its digests, those of what is in the cache, raise MissingData.
 
-    `progress` is told while the pictures of a real data set are read for the first time.
+    `progress` is told while data is read for the first time. Without a cache nothing is looked at: trials can be
+    counted, and have no identity.
     """
+    from ablative.orchestrator.inputs import UNKNOWN
     from ablative.orchestrator.inputs import Inputs
     from ablative.progress import silent
-    from ablative.trainables.data.splits import splits_of
-    from ablative.trainables.digests import InputDigests
+    from ablative.trainables.parts.trainable import Digests
 
-    looked_at = InputDigests(cache_folder, progress or silent)
-
-    def triple(config: TrialConfig) -> tuple[str, str, str]:
-        found = looked_at.of(config)
-        return found.data, found.teacher, found.student
-
-    return Inputs(
-        splits=lambda config: tuple(splits_of(config.task.part, config.task.data)),
-        digests=cache(triple),
-    )
+    unknown = Digests(data=UNKNOWN, teacher=UNKNOWN, student=UNKNOWN)
+    nothing = Digests()
+    if cache_folder is None:
+        digests: Callable[[Any], Digests] = lambda config: unknown  # noqa: E731
+    elif loaded.trainable.digests is None:
+        digests = lambda config: nothing  # noqa: E731
+    else:
+        digests = cache(loaded.trainable.digests(cache_folder, progress or silent))
+    return Inputs(trainable=loaded.trainable, catalogue=loaded.catalogue, digests=digests)
 
 
 def planned_queue(
-    study: Study,
-    cells: Sequence[Cell],
+    loaded: Loaded,
     store: Store,
     cache_folder: Path,
     progress: Progress,
@@ -173,13 +202,13 @@ def planned_queue(
     from ablative.orchestrator.driving.run import untrained
     from ablative.trainables.errors import MissingData
 
-    planned = experiment(study, cells, cache_folder, progress)
+    planned = experiment(loaded, cache_folder, progress)
     try:
         recorded = planned.recorded(store)
         again = untrained(planned, store, recorded) if retrain_students else set()
         return planned.queue(store, adopt=False, recorded=recorded, retry_failed=retry_failed, again=again), ""
     except MissingData as error:
-        return unrecorded_queue(study, cells, cache_folder), str(error)
+        return unrecorded_queue(loaded), str(error)
 
 
 def students_lines(queue: TrialQueue, store: Store) -> list[str]:
@@ -190,7 +219,7 @@ def students_lines(queue: TrialQueue, store: Store) -> list[str]:
     keep = queue.study.keep
     if not keep.room:
         return []
-    wanted = estimated_bytes(queue.study, queue.cells)
+    wanted = estimated_bytes(queue.study, queue.cells, queue.inputs.trainable)
     size = f"about {wanted / 1e9:.3g} GB" if wanted else "an unknown size"
     lines = [f"students: {keep.students}, {size} of {keep.gigabytes:g} GB (keep.gigabytes)"]
     if wanted > keep.room:
@@ -203,25 +232,23 @@ def students_lines(queue: TrialQueue, store: Store) -> list[str]:
     return lines
 
 
-def possible_configs(study: Study, cells: Sequence[Cell], cache_folder: Path) -> list[TrialConfig]:
+def possible_configs(loaded: Loaded) -> list[Any]:
     """Return every configuration that a study may run, as far as preparation can tell them apart."""
     from ablative.orchestrator.driving.run import owed_configs
 
-    return owed_configs(unrecorded_queue(study, cells, cache_folder))
+    return owed_configs(unrecorded_queue(loaded))
 
 
-def unrecorded_queue(study: Study, cells: Sequence[Cell], cache_folder: Path) -> TrialQueue:
+def unrecorded_queue(loaded: Loaded) -> TrialQueue:
     """Return the queue of all that a study may run, as if nothing were recorded; its trials have no identity."""
     from ablative.orchestrator.deciding.queue import TrialQueue
     from ablative.orchestrator.deciding.recorded import Recorded
-    from ablative.orchestrator.inputs import UNKNOWN
 
-    unknown = replace(inputs(cache_folder), digests=lambda config: (UNKNOWN, UNKNOWN, UNKNOWN))
-    return TrialQueue(study, cells, Recorded(), unknown, judge=judge(study))
+    return TrialQueue(loaded.study, loaded.cells, Recorded(), inputs(loaded), judge=judge(loaded.study))
 
 
-def experiment(study: Study, cells: Sequence[Cell], cache_folder: Path, progress: Progress) -> Experiment:
-    """Return the study with the data and teachers of the cache, and its provenance; nothing prepares it yet.
+def experiment(loaded: Loaded, cache_folder: Path, progress: Progress) -> Experiment:
+    """Return the study with what it reads from the cache, and its provenance; nothing prepares it yet.
 
     `progress`: as of `inputs`.
     """
@@ -229,11 +256,11 @@ def experiment(study: Study, cells: Sequence[Cell], cache_folder: Path, progress
     from ablative.orchestrator.storing.provenance import provenance
 
     return Experiment(
-        study=study,
-        cells=cells,
-        inputs=inputs(cache_folder, progress),
+        study=loaded.study,
+        cells=loaded.cells,
+        inputs=inputs(loaded, cache_folder, progress),
         provenance=provenance(),
-        judge=judge(study),
+        judge=judge(loaded.study),
     )
 
 
@@ -244,13 +271,6 @@ def judge(study: Study) -> Judge | None:
     from ablative.analysis.views.sequential import clear_arms
 
     return clear_arms
-
-
-def prepare(configs: Sequence[TrialConfig], cache_folder: Path, progress: Progress) -> None:
-    """Generate data, align teachers and compute features, as far as `configs` need them and they are missing."""
-    from ablative.trainables.prepare import prepare as prepare_here
-
-    prepare_here(configs, cache_folder, progress)
 
 
 def student_report(
@@ -277,44 +297,46 @@ def student_report(
     return report(type(trial_config(found)().student).model_validate(settings), region_width)
 
 
-def engine(kind: str, address: str, study: Study, cache_folder: Path, checkpoints: str) -> tuple[Executor, Prepare]:
+def engine(kind: str, address: str, loaded: Loaded, cache_folder: Path, checkpoints: str) -> tuple[Executor, Prepare]:
     """Return what runs trials and what prepares them: `inline`, or `ray` at an address.
 
     Address `any` joins a running cluster, and starts a private one if there is none. `checkpoints`: folder or URI.
     """
-
-    def prepare_here(configs: Sequence[TrialConfig], progress: Progress) -> None:
-        prepare(configs, cache_folder, progress)
-
+    resources, run_trial, steps = loaded.study.resources, loaded.trainable.run, loaded.trainable.preparation
     if kind == "inline":
         from ablative.orchestrator.driving.inline import InlineExecutor
-        from ablative.trainables.trial import run_trial
 
-        local = InlineExecutor(
-            run_trial=run_trial, resources=study.resources, cache=cache_folder, checkpoints=checkpoints
-        )
-        return local, prepare_here
+        local = InlineExecutor(run_trial=run_trial, resources=resources, cache=cache_folder, checkpoints=checkpoints)
+        return local, prepared_by(steps, cache_folder)
     from ablative.cluster.executor import RayExecutor
 
     where = _running_cluster() if address == "any" else address
-    runner = RayExecutor(address=where, resources=study.resources, cache=cache_folder, checkpoints=checkpoints)
-    return runner, preparation(where, study.resources, cache_folder)
+    runner = RayExecutor(
+        address=where, resources=resources, cache=cache_folder, run_trial=run_trial, checkpoints=checkpoints
+    )
+    return runner, preparation(steps, where, resources, cache_folder)
 
 
-def preparation(address: str, resources: Resources, cache_folder: Path, *, patches: bool = False) -> Prepare:
-    """Return what prepares on the Ray cluster at `address`; `patches`: patch features of the images too."""
-    from functools import partial
+def prepared_by(steps: Preparation | None, cache_folder: Path) -> Prepare:
+    """Return what prepares in this process by `steps`; nothing, where there are none."""
 
-    from ablative.cluster.preparation import Preparation
+    def prepare_here(configs: Sequence[Any], progress: Progress) -> None:
+        if steps is not None:
+            steps.here(configs, cache_folder, progress)
+
+    return prepare_here
+
+
+def preparation(steps: Preparation | None, address: str, resources: Resources, cache_folder: Path) -> Prepare:
+    """Return what prepares on the Ray cluster at `address` by `steps`; nothing, where there are none."""
+    if steps is None:
+        return prepared_by(None, cache_folder)
     from ablative.cluster.preparation import prepare_private
     from ablative.cluster.preparation import prepare_remote
-    from ablative.trainables.prepare import feature_blocks
-    from ablative.trainables.prepare import prepare_data
 
     where = _running_cluster() if address == "any" else address
-    steps = Preparation(data=partial(prepare_data, patches=patches), blocks=partial(feature_blocks, patches=patches))
 
-    def prepare_there(configs: Sequence[TrialConfig], progress: Progress) -> None:
+    def prepare_there(configs: Sequence[Any], progress: Progress) -> None:
         if where == "local":
             prepare_private(configs, cache_folder, progress, resources=resources, steps=steps)
         else:

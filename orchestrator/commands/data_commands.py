@@ -70,9 +70,10 @@ def build(name: str, quiet: bool) -> None:
     from ablative.orchestrator.commands import composition
     from ablative.orchestrator.commands.benchmark import configs
     from ablative.trainables.cache import cache_folder
+    from ablative.trainables.prepare import prepare
 
     with composition.display(quiet) as display:
-        composition.prepare(configs(name), cache_folder(), display.preparing)
+        prepare(configs(name), cache_folder(), display.preparing)
     click.echo(f"{name} is ready in {cache_folder()}")
 
 

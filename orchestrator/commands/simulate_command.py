@@ -17,10 +17,11 @@ from ablative.orchestrator.commands.boundary import QUIET
 from ablative.orchestrator.commands.boundary import boundary
 
 if TYPE_CHECKING:
+    from ablative.orchestrator.commands.loaded import Loaded
+    from ablative.orchestrator.inputs import Inputs
     from ablative.orchestrator.simulating.assumptions import Assumptions
     from ablative.orchestrator.simulating.simulation import MeanCost
     from ablative.orchestrator.simulating.simulation import SimulatedRun
-    from ablative.search_spaces.design import Cell
     from ablative.search_spaces.study import Study
     from ablative.trainables.simulated import SimulatedTrainable
 
@@ -87,28 +88,31 @@ def simulate(study: str, overrides: tuple[str, ...], parts: tuple[Path, ...], **
         seconds=options["seconds"],
     )
     loaded = composition.load(study, overrides, parts)
-    trainable = trainable_for(loaded.study, loaded.cells, assumed)
+    inputs = composition.inputs(loaded)
+    trainable = trainable_for(loaded.study, loaded.cells, inputs, assumed)
     if options["engine"] == "clock":
-        _simulate_many(loaded.study, loaded.cells, trainable, assumed, options)
+        _simulate_many(loaded, inputs, trainable, assumed, options)
     else:
         salted = replace(trainable, sleeps=options["sleep"], salt=str(options["seed"]))
-        _run_one(loaded.study, loaded.cells, salted, options)
+        _run_one(loaded, inputs, salted, options)
 
 
 def _simulate_many(
-    study: Study, cells: tuple[Cell, ...], trainable: SimulatedTrainable, assumed: Assumptions, options: Any
+    loaded: Loaded, inputs: Inputs, trainable: SimulatedTrainable, assumed: Assumptions, options: Any
 ) -> None:
     from ablative.orchestrator.commands import composition
     from ablative.orchestrator.simulating.assumptions import arm_sizes
     from ablative.orchestrator.simulating.simulation import mean_cost
     from ablative.orchestrator.simulating.simulation import simulate as simulated
 
+    study = loaded.study
     slots = options["slots"] or _slots(study)
-    judged = composition.tally(arm_sizes(study, assumed.effects))
+    judged = composition.tally(arm_sizes(study, inputs, assumed.effects))
     runs: list[SimulatedRun] = []
     some = simulated(
         study,
-        cells,
+        loaded.cells,
+        inputs,
         trainable,
         studies=options["studies"],
         seed=options["seed"],
@@ -127,14 +131,15 @@ def _simulate_many(
         click.echo(_cost_text(cost, slots, assumed))
 
 
-def _run_one(study: Study, cells: tuple[Cell, ...], trainable: SimulatedTrainable, options: Any) -> None:
+def _run_one(loaded: Loaded, inputs: Inputs, trainable: SimulatedTrainable, options: Any) -> None:
     from ablative.orchestrator.commands import composition
     from ablative.orchestrator.driving.run import run_study
     from ablative.orchestrator.showing.overview import console
     from ablative.orchestrator.showing.overview import print_summary
     from ablative.orchestrator.simulating.simulation import simulated_experiment
 
-    experiment = simulated_experiment(study, cells, trainable, composition.judge(study))
+    study = loaded.study
+    experiment = simulated_experiment(study, loaded.cells, inputs, trainable, composition.judge(study))
     store = composition.open_store(options["store"], study)
     checkpoints = store.checkpoints_uri(experiment.study.study)
     engine = composition.simulated_engine(

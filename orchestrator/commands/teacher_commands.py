@@ -53,10 +53,12 @@ def cache(
     """
     from ablative.orchestrator.commands import composition
     from ablative.trainables.cache import cache_folder
+    from ablative.trainables.prepare import preparation
 
     loaded = composition.load(study, overrides, parts)
-    configs = composition.possible_configs(loaded.study, loaded.cells, cache_folder())
-    prepare = composition.preparation(address, loaded.study.resources, cache_folder(), patches=patches)
+    configs = composition.possible_configs(loaded)
+    steps = preparation(patches=True) if patches else loaded.trainable.preparation
+    prepare = composition.preparation(steps, address, loaded.study.resources, cache_folder())
     with composition.display(quiet) as display:
         prepare(configs, display.preparing)
     click.echo(f"{loaded.study.study}: the features of its teachers are in {cache_folder()}")
@@ -102,7 +104,7 @@ def _print_missing(study: str, overrides: tuple[str, ...], parts: tuple[Path, ..
     from ablative.trainables.teachers.inventory import missing_rows
 
     loaded = composition.load(study, overrides, parts)
-    missing = missing_rows(composition.possible_configs(loaded.study, loaded.cells, cache), cache)
+    missing = missing_rows(composition.possible_configs(loaded), cache)
     for line in missing:
         click.echo(f"{study}: {line}")
     if missing:

@@ -30,7 +30,6 @@ from ablative.search_spaces.configuration import value_at
 from ablative.search_spaces.design import Cell
 from ablative.search_spaces.space import grid
 from ablative.search_spaces.study import Study
-from ablative.trainables.config import TrialConfig
 
 Known = Mapping[str, Result]
 """Trial id -> how it ended."""
@@ -63,7 +62,9 @@ class CellSearch:
     study: Study
     cell: Cell
     cell_id: str
-    config: TrialConfig
+    config: Any
+    evaluations: int
+    """How often a trial of the cell reports its target; 0 where that is not known, and no rule may ask."""
     maker: TrialMaker
     settled: Settled
     """Settings that were run are taken from here, not proposed again."""
@@ -142,7 +143,7 @@ class CellSearch:
         """Return whether ASHA stops a running trial at the evaluation that it has just got to."""
         rule = self.study.search.stop.asynchronous_halving if self.study.search.stop else None
         own = self._best_so_far(curves.get(trial.id, ()))
-        if rule is None or len(own) not in rungs(rule, self.config.optim.evaluations):
+        if rule is None or len(own) not in rungs(rule, self.evaluations):
             return False
         at = len(own) - 1
         others = {other.id for setting in self.proposed for other in setting.trials} - {trial.id}
@@ -172,7 +173,7 @@ class CellSearch:
         rule = self.study.search.stop.halving if self.study.search.stop else None
         if rule is None or not batch:
             return Verdict(stopped={}, waiting_at=None, running=tuple(range(len(batch))))
-        evaluations = self.config.optim.evaluations
+        evaluations = self.evaluations
         progress = [self._curve(setting, known, curves) for setting in batch]
         failed = [number for number, setting in enumerate(batch) if self._has_failed(setting, known)]
         return halve(progress, failed, rule, evaluations, self.study.target.mode)
@@ -185,7 +186,7 @@ class CellSearch:
             result = known.get(trial.id)
             if result is not None and result.completed:
                 last = values[-1:] or ((result.value,) if result.value is not None else ())
-                values += last * (self.config.optim.evaluations - len(values))
+                values += last * (self.evaluations - len(values))
             seeds.append(values)
         return tuple(math.fsum(at) / len(at) for at in zip(*seeds, strict=False))
 
@@ -261,7 +262,7 @@ class CellSearch:
             return ()
         trials = [trial.id for setting in self.proposed for trial in setting.trials]
         complete = [curves[trial] for trial in trials if trial in curves and trial in known and known[trial].completed]
-        return median_floors(complete, rule, self.config.optim.evaluations)
+        return median_floors(complete, rule, self.evaluations)
 
     def _settings(self, known: Known, curves: Curves) -> list[Setting]:
         return [self._setting(number, setting, known, curves) for number, setting in enumerate(self.proposed)]

@@ -19,7 +19,6 @@ from ablative.orchestrator.trials import Trial
 from ablative.orchestrator.trials import content_hash
 from ablative.search_spaces.design import Cell
 from ablative.search_spaces.study import Study
-from ablative.trainables.config import TrialConfig
 
 ENDED = ("done", "failed", "left")
 
@@ -45,7 +44,8 @@ class CellTrials:
         self.confirm: tuple[Trial, ...] = ()
         self.confirm_seeds = confirm_seeds if race is None else ()
         self.state: State = "search"
-        self.config = TrialConfig.model_validate(cell.config)
+        self.config = cell.config
+        self.roles = inputs.trainable.roles
         self.id = cell_id(study, cell)
         self.front: tuple[int, ...] = ()
         """Proposals that trade target for cost best, once the search is done."""
@@ -56,6 +56,7 @@ class CellTrials:
             cell=cell,
             cell_id=self.id,
             config=self.config,
+            evaluations=self.roles.evaluations_of(self.config) or 0,
             maker=self._maker,
             settled=history.settled.get(self.id, {}),
             warm=history.warm_settings(cell.arm, dict(cell.condition)),

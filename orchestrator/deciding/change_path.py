@@ -10,29 +10,30 @@ import math
 from collections.abc import Iterable
 from collections.abc import Sequence
 from itertools import combinations
+from typing import Any
 
 from ablative.orchestrator.deciding.cell_search import Known
 from ablative.orchestrator.deciding.cell_trials import CellTrials
 from ablative.orchestrator.deciding.decisions import EachAlone
 from ablative.orchestrator.deciding.decisions import Make
 from ablative.orchestrator.deciding.racing import survivors
+from ablative.orchestrator.inputs import Inputs
 from ablative.search_spaces.arms import path_arm
 from ablative.search_spaces.arms import path_steps
 from ablative.search_spaces.design import Cell
 from ablative.search_spaces.design import cells_of
 from ablative.search_spaces.design import combinations as conditions_of
 from ablative.search_spaces.study import Study
-from ablative.trainables.config import TrialConfig
-from ablative.trainables.config import canonical
 
 
 class ChangePath(EachAlone):
     """Decides a path's rounds when they are complete."""
 
-    def __init__(self, study: Study, make: Make) -> None:
+    def __init__(self, study: Study, make: Make, inputs: Inputs) -> None:
         super().__init__(make)
         self._study = study
-        self._base = TrialConfig.model_validate(study.base)
+        self._base = inputs.base(study)
+        self._canonical = inputs.trainable.canonical
         self._steps = path_steps(study.arms, self._base)
         self._factors = tuple(step.factor for step in self._steps)
         self._place = {study.arms.base: 0, path_arm(self._steps, self._factors).name: len(self._steps)}
@@ -130,7 +131,7 @@ class ChangePath(EachAlone):
         for factor in rest:
             arm = path_arm(self._steps, (*self.taken, factor))
             self._place[arm.name] = len(self.taken) + 1
-            made = cells_of(self._study, (arm,), self._base, canonical)
+            made = cells_of(self._study, (arm,), self._base, self._canonical)
             self._round[factor] = [self._make(cell, self._race) for cell in made]
         return self._candidates()
 
@@ -140,11 +141,11 @@ def _blocks(cells: Sequence[CellTrials], known: Known) -> list[float]:
     return [value for cell in cells for value in cell.best_values(known)]
 
 
-def path_configs(study: Study) -> list[TrialConfig]:
+def path_configs(study: Study, inputs: Inputs) -> list[Any]:
     """Return the configurations of all pairs of changes: what a path may need prepared; none in another design."""
     if study.arms.design != "path":
         return []
-    base = TrialConfig.model_validate(study.base)
+    base = inputs.base(study)
     steps = path_steps(study.arms, base)
     arms = [path_arm(steps, {one.factor, other.factor}) for one, other in combinations(steps, 2)]
-    return [TrialConfig.model_validate(cell.config) for cell in cells_of(study, arms, base, canonical)]
+    return [cell.config for cell in cells_of(study, arms, base, inputs.trainable.canonical)]

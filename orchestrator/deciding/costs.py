@@ -12,7 +12,7 @@ import numpy as np
 from ablative.orchestrator.deciding.cell_trials import CellTrials
 from ablative.orchestrator.storing.records import Record
 
-Key = tuple[str, float, str]
+Key = tuple[str | None, float | None, str]
 """(task, data fraction, phase): what a trial's seconds depend on most."""
 
 
@@ -56,8 +56,8 @@ def _typical(records: Iterable[Record]) -> dict[Key, np.ndarray]:
 
 
 def _owed(cell: CellTrials, done: set[str]) -> dict[Key, int]:
-    task = cell.config.task
+    task, data_fraction = cell.roles.task_of(cell.config), cell.roles.data_fraction_of(cell.config)
     counts = {"search": cell.undecided_search, "confirm": cell.undecided_confirm}
     for trial in {trial.id: trial for trial in cell.trials}.values():
         counts[trial.phase] += trial.id not in done
-    return {(task.name, task.data_fraction, phase): count for phase, count in counts.items() if count}
+    return {(task, data_fraction, phase): count for phase, count in counts.items() if count}

@@ -9,15 +9,17 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
+from dataclasses import asdict
 from dataclasses import dataclass
+from dataclasses import field
 from typing import Any
 
 from ablative.orchestrator.deciding.cell_trials import CellTrials
+from ablative.orchestrator.inputs import Inputs
 from ablative.orchestrator.storing.records import Record
 from ablative.orchestrator.trials import Trial
 from ablative.search_spaces.study import Study
-from ablative.trainables.config import IDENTITY_VERSION
-from ablative.trainables.config import TrialConfig
+from ablative.trainables.parts.trainable import Trainable
 
 _FORMS = 8
 """Planned trials of a cell that a record is compared with: which fields matter may depend on a searched one."""
@@ -40,7 +42,7 @@ class _Form:
 
 
 def earlier_lines(
-    study: Study, cells: Sequence[CellTrials], records: Iterable[Record], planned: Collection[str]
+    inputs: Inputs, study: Study, cells: Sequence[CellTrials], records: Iterable[Record], planned: Collection[str]
 ) -> list[str]:
     """Say of the study's records that are not among the `planned` trial ids what makes them others.
 
@@ -48,13 +50,34 @@ def earlier_lines(
     """
     others = [record for record in records if record.study == study.study and record.trial_id not in planned]
     forms = {cell.cell.name: _forms(cell) for cell in cells}
-    read: dict[str, dict[str, Any]] = {}
-    seeds = {"search": study.seeds.search, "confirm": study.seeds.confirm}
-    reasons = Counter(_reason(record, forms.get(record.cell, ()), seeds, read) for record in others)
+    reading = _Reading(
+        trainable=inputs.trainable,
+        defaults=dict(_flat(inputs.trainable.config_type(inputs.catalogue)().model_dump(mode="json"))),
+        seeds={"search": study.seeds.search, "confirm": study.seeds.confirm},
+    )
+    reasons = Counter(_reason(record, forms.get(record.cell, ()), reading) for record in others)
     ranked = reasons.most_common()
     lines = [f"of {len(others)} earlier records of this study {count} {reason}" for reason, count in ranked[:LINES]]
     rest = sum(count for _, count in ranked[LINES:])
     return [*lines, *([f"and {rest} are others for other reasons"] if rest else [])]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reading:
+    """How records are read."""
+
+    trainable: Trainable
+    defaults: Mapping[str, Any]
+    """Of fields that a record does not have: it was written before they were there, when they had this meaning."""
+    seeds: Mapping[str, Sequence[int]]
+    configs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Those that were read, by their text."""
+
+    def config(self, text: str) -> dict[str, Any]:
+        """Return a record's configuration, dotted path -> value."""
+        if text not in self.configs:
+            self.configs[text] = {**self.defaults, **dict(_flat(json.loads(text)))}
+        return self.configs[text]
 
 
 def _forms(cell: CellTrials) -> tuple[_Form, ...]:
@@ -68,7 +91,7 @@ def _form(trial: Trial) -> _Form:
     return _Form(
         values={
             **dict(_flat(trial.config.model_dump(mode="json"))),
-            **{name: getattr(trial, name) for name in _DIGESTS},
+            **{f"{name}_digest": digest for name, digest in asdict(trial.digests).items()},
         },
         searched=frozenset(trial.parameters),
         evaluate=trial.evaluate,
@@ -79,21 +102,18 @@ def _form(trial: Trial) -> _Form:
 def _reason(
     record: Record,
     forms: Sequence[_Form],
-    seeds: Mapping[str, Sequence[int]],
-    read: dict[str, dict[str, Any]],
+    reading: _Reading,
 ) -> str:
-    """Return why `record` is none of the planned trials; `read` keeps configurations that were read."""
-    if record.identity_version != IDENTITY_VERSION:
+    """Return why `record` is none of the planned trials."""
+    if record.identity_version != reading.trainable.identity_version:
         return OTHER_CODE
     if not forms:
         return OTHER_CELL
-    if record.config not in read:
-        read[record.config] = {**_DEFAULTS, **dict(_flat(json.loads(record.config)))}
-    values = {**read[record.config], **{name: getattr(record, name) for name in _DIGESTS}}
+    values = {**reading.config(record.config), **{name: getattr(record, name) for name in _DIGESTS}}
     nearest = min((_differences(record, values, form) for form in forms), key=len)
     if nearest:
         return f"differ in {', '.join(nearest)}"
-    if record.seed not in seeds[record.phase]:
+    if record.seed not in reading.seeds[record.phase]:
         return f"have seeds that are not in seeds.{record.phase} now"
     return OTHER_SETTING
 
@@ -122,7 +142,3 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
 def _shown(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value)
     return f"{text[:37]}..." if len(text) > 40 else text or "none"
-
-
-_DEFAULTS = dict(_flat(TrialConfig().model_dump(mode="json")))
-"""Of fields that a record does not have: it was written before they were there, when they had this meaning."""

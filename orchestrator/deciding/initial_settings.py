@@ -24,14 +24,13 @@ from ablative.search_spaces.domains import QUniform
 from ablative.search_spaces.domains import RandInt
 from ablative.search_spaces.space import Space
 from ablative.search_spaces.space import draw
-from ablative.trainables.config import TrialConfig
 
 SIGNIFICANT_DIGITS = 6
 """Of a proposed real number: enough for any setting, and short enough to be read and typed."""
 
 
 def initial_settings(
-    space: Space, config: TrialConfig, *, seeds: Sequence[int], batch: int, size: int
+    space: Space, config: Any, *, seeds: Sequence[int], batch: int, size: int
 ) -> list[dict[str, Any]]:
     """Return `size` settings (dotted path -> value) for batch number `batch`."""
     shares = {path: _shares(path, tuple(seeds), batch, size) for path, _ in space}

@@ -9,9 +9,7 @@ from typing import Protocol
 
 from ablative.orchestrator.deciding.cell_trials import CellTrials
 from ablative.search_spaces.study import Study
-
-_BYTES = 4
-"""Of a parameter: float32."""
+from ablative.trainables.parts.trainable import Trainable
 
 
 class Valued(Protocol):
@@ -48,12 +46,7 @@ def spare(study: Study, cells: Iterable[CellTrials], known: Mapping[str, Valued]
     return there.keys() - named(study, cells, there)
 
 
-def estimated_bytes(study: Study, cells: Iterable[CellTrials]) -> int:
+def estimated_bytes(study: Study, cells: Iterable[CellTrials], trainable: Trainable) -> int:
     """Return about how many bytes the students take that a study keeps; 0 where nothing is known of their sizes."""
     each = {"none": 0, "best": 1}.get(study.keep.students, len(study.seeds.confirm))
-    return sum(each * _BYTES * _parameters(cell) for cell in cells)
-
-
-def _parameters(cell: CellTrials) -> int:
-    settings = cell.config.student
-    return settings.part.presets[settings.preset].parameters
+    return sum(each * trainable.student_bytes(cell.config) for cell in cells)

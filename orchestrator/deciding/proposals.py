@@ -26,7 +26,6 @@ from ablative.search_spaces.domains import RandInt
 from ablative.search_spaces.space import Space
 from ablative.search_spaces.space import draw
 from ablative.search_spaces.space import grid
-from ablative.trainables.config import TrialConfig
 
 if TYPE_CHECKING:
     import optuna
@@ -55,7 +54,7 @@ class Proposer:
     """How the settings of one cell are proposed."""
 
     space: Space
-    config: TrialConfig
+    config: Any
     sampler: Literal["tpe", "random", "cmaes", "grid"]
     mode: Literal["max", "min"]
     trades: bool = False

@@ -70,9 +70,9 @@ def _make(
     )
 
 
-def _decisions(study: Study, make: Make, judge: Judge | None) -> Decisions:
+def _decisions(study: Study, inputs: Inputs, make: Make, judge: Judge | None) -> Decisions:
     if study.arms.design == "path":
-        return ChangePath(study, make)
+        return ChangePath(study, make, inputs)
     if study.seeds.sequential is None:
         return EachAlone(make)
     assert judge is not None, "a study with sequential seeds needs a judge"
@@ -106,6 +106,7 @@ class TrialQueue:
         `judge`: needed where the study has sequential seeds.
         """
         self.study = study
+        self.inputs = inputs
         self.known: dict[str, Result] = {}
         """Trial id -> how it ended, of every trial that is not owed."""
         self.num_taken = 0
@@ -139,7 +140,7 @@ class TrialQueue:
         """Records that trials have which may be owed again: of failed and stopped ones, and of those named."""
         self._cells_of: dict[str, list[CellTrials]] = defaultdict(list)
         history = search_history(recorded, study.target.metric)
-        self._decisions = _decisions(study, partial(_make, study, inputs, history), judge)
+        self._decisions = _decisions(study, inputs, partial(_make, study, inputs, history), judge)
         with _no_collection():
             self.cells = self._decisions.begin(cells)
             self._present, self._open = set(self.cells), set(self.cells)

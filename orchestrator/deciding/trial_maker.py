@@ -14,8 +14,6 @@ from ablative.orchestrator.trials import trial_ids
 from ablative.orchestrator.trials import with_parameters
 from ablative.search_spaces.design import Cell
 from ablative.search_spaces.study import Study
-from ablative.trainables.config import TrialConfig
-from ablative.trainables.config import canonical
 
 
 class TrialMaker:
@@ -26,17 +24,19 @@ class TrialMaker:
         self._cell = cell
         self._inputs = inputs
         self._cell_id = cell_id
-        config = TrialConfig.model_validate(cell.config)
-        plain = canonical(config)
-        self._config = plain if plain == config else config  # `canonical` recognises its own parts at a glance
+        self._trainable = inputs.trainable
+        plain = self._trainable.canonical(cell.config)
+        self._config = plain if plain == cell.config else cell.config  # `canonical` knows its own parts at a glance
 
     def trials(
         self, phase: Phase, seeds: Sequence[int], parameters: Mapping[str, Any], proposal: int | None = None
     ) -> tuple[Trial, ...]:
         """Return one trial a seed, of the setting `parameters` (dotted path -> value)."""
-        config = with_parameters(self._config, parameters)
+        config = with_parameters(self._trainable, self._config, parameters)
         evaluate = self._evaluate(phase, config)
-        data, teacher, student = self._inputs.digests(config)
+        digests = self._inputs.digests(config)
+        parts = self._trainable.used(config, self._inputs.catalogue)
+        ids = trial_ids(self._trainable, config, seeds, evaluate, digests, parts)
         mode, room = self._study.target.mode, self._study.keep.room
         metric = self._study.target.metric.split("/", 1)[1]
         return tuple(
@@ -52,22 +52,22 @@ class TrialMaker:
                 phase=phase,
                 proposal=proposal,
                 seed=seed,
+                trainable=self._trainable,
                 config=config,
                 parameters=parameters,
                 evaluate=evaluate,
-                data_digest=data,
-                teacher_digest=teacher,
-                student_digest=student,
+                digests=digests,
+                parts=parts,
                 target=(metric, mode),
                 student_room=room if phase == "confirm" else 0,
             )
-            for seed, trial_id in zip(seeds, trial_ids(config, seeds, evaluate, data, teacher, student), strict=True)
+            for seed, trial_id in zip(seeds, ids, strict=True)
         )
 
-    def _evaluate(self, phase: Phase, config: TrialConfig) -> tuple[str, ...]:
+    def _evaluate(self, phase: Phase, config: Any) -> tuple[str, ...]:
         if phase == "search":
             return (target_split(self._study),)
-        return evaluated(self._study.evaluate, self._inputs.splits(config))
+        return evaluated(self._study.evaluate, self._trainable.splits(config))
 
 
 def target_split(study: Study) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import traceback
 from contextlib import AbstractContextManager
 from contextlib import nullcontext
 from datetime import UTC
@@ -15,12 +14,9 @@ from ablative.orchestrator.driving.executor import Finish
 from ablative.orchestrator.storing.checkpoints import StoredLink
 from ablative.orchestrator.storing.records import Execution
 from ablative.search_spaces.study import Resources
-from ablative.trainables.errors import Hindered
+from ablative.trainables.boundary import attempt
 from ablative.trainables.job import RunTrial
-from ablative.trainables.job import TrialJob
-from ablative.trainables.job import TrialOutcome
 
-TRACEBACK_LINES = 12
 WAIT_S = 0.2
 
 
@@ -28,7 +24,7 @@ class InlineExecutor:
     """Runs trials in this process; an `orchestrator.driving.executor.Executor`."""
 
     def __init__(self, *, run_trial: RunTrial, resources: Resources, cache: Path, checkpoints: str = "") -> None:
-        """`run_trial` is `trainables.trial.run_trial`, or a simulated one; `checkpoints`: folder or URI, or none."""
+        """`run_trial`: of a trainable; `checkpoints`: folder or URI, or none."""
         self._run_trial = run_trial
         self._resources = resources
         self._cache = cache
@@ -54,14 +50,6 @@ class InlineExecutor:
                 checkpoints=self._checkpoints,
                 time_limit_s=resources.time_limit_s,
             )
-            finish(trial, self._outcome(job), Execution(started_at=started_at))
+            outcome = attempt(self._run_trial, job, StoredLink(job))
+            finish(trial, outcome, Execution(started_at=started_at))
         return time.monotonic() - began
-
-    def _outcome(self, job: TrialJob) -> TrialOutcome:
-        try:
-            return self._run_trial(job, StoredLink(job))
-        except Hindered:
-            raise
-        except Exception as error:  # a trainable that raises must not take its siblings along
-            last = "".join(traceback.format_exception(error)).rstrip().splitlines()[-TRACEBACK_LINES:]
-            return TrialOutcome(status="failed", cause="trainable_error", error="\n".join(last))

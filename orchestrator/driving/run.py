@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from datetime import datetime
+from typing import Any
 
 from ablative.orchestrator.deciding.change_path import path_configs
 from ablative.orchestrator.deciding.decisions import Judge
@@ -41,10 +42,9 @@ from ablative.orchestrator.trials import with_parameters
 from ablative.progress import Progress
 from ablative.search_spaces.design import Cell
 from ablative.search_spaces.study import Study
-from ablative.trainables.config import TrialConfig
 from ablative.trainables.job import TrialOutcome
 
-Prepare = Callable[[Sequence[TrialConfig], Progress], None]
+Prepare = Callable[[Sequence[Any], Progress], None]
 """Makes ready what trials of these configurations read; told where to report (stage, done, total)."""
 COMPACTED_AFTER = 500
 """Trials of a run after which their small files are merged for the first time; later less and less often."""
@@ -127,7 +127,8 @@ def run_study(
         store, adopt=True, recorded=recorded, retry_failed=retry_failed, again=again, claims=claims
     )
     planned = {trial.id for trial in queue.trials()}
-    for line in earlier_lines(experiment.study, queue.cells, recorded.records, planned) if queue.owed() else ():
+    told = earlier_lines(experiment.inputs, experiment.study, queue.cells, recorded.records, planned)
+    for line in told if queue.owed() else ():
         display.say(line)
     run = _Run(experiment, store, queue, display, claims, budget, sinks)
     display.doing("starting the workers")
@@ -160,15 +161,17 @@ def missing_students(queue: TrialQueue, store: Store) -> set[str]:
     return named(queue.study, queue.cells, queue.known) - store.kept_students()
 
 
-def owed_configs(queue: TrialQueue) -> list[TrialConfig]:
+def owed_configs(queue: TrialQueue) -> list[Any]:
     """Return every configuration that the unfinished cells may run, as far as preparation can tell them apart."""
-    configs: dict[TrialConfig, None] = dict.fromkeys(path_configs(queue.study))
+    trainable = queue.inputs.trainable
+    configs: dict[Any, None] = dict.fromkeys(path_configs(queue.study, queue.inputs))
     for cell in queue.cells:
         if cell.has_ended:
             continue
-        configs[with_parameters(cell.config, {})] = None
+        configs[with_parameters(trainable, cell.config, {})] = None
         for path, domain in cell.cell.space:
-            configs.update(dict.fromkeys(with_parameters(cell.config, {path: value}) for value in domain.probes()))
+            probed = (with_parameters(trainable, cell.config, {path: value}) for value in domain.probes())
+            configs.update(dict.fromkeys(probed))
         configs.update(dict.fromkeys(trial.config for trial in cell.trials))
     return list(configs)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from ablative.orchestrator.deciding.initial_settings import value_at_share
 from ablative.orchestrator.errors import OrchestratorError
+from ablative.orchestrator.inputs import Inputs
 from ablative.orchestrator.trials import with_parameters
 from ablative.search_spaces.arms import Arm
 from ablative.search_spaces.arms import build_arms
@@ -26,8 +27,7 @@ from ablative.search_spaces.domains import Domain
 from ablative.search_spaces.domains import LogRandInt
 from ablative.search_spaces.domains import LogUniform
 from ablative.search_spaces.study import Study
-from ablative.trainables.config import TrialConfig
-from ablative.trainables.config import canonical
+from ablative.trainables.parts.trainable import Trainable
 from ablative.trainables.simulated import Level
 from ablative.trainables.simulated import Optimum
 from ablative.trainables.simulated import SimulatedTrainable
@@ -74,14 +74,15 @@ def read_effects(texts: Sequence[str]) -> dict[str, float]:
     return effects
 
 
-def arm_sizes(study: Study, effects: Mapping[str, float]) -> dict[str, float]:
+def arm_sizes(study: Study, inputs: Inputs, effects: Mapping[str, float]) -> dict[str, float]:
     """Return arm -> what is added to its target: what its factors, levels and its own name say, summed.
 
     A factor's size is what the part is worth: arms `without` it lose the size, arms `with` it, or at any level that
     is not the base's, gain it. The size of one level (`without_x`, `with_x`, `x=level`) or of an arm or control is
     added as it stands. Raises AssumptionError for a name that is none of them.
     """
-    arms = (*build_arms(study.arms, TrialConfig.model_validate(study.base)), *_between(study))
+    base = inputs.base(study)
+    arms = (*build_arms(study.arms, base), *_between(study, base))
     labels = {level.label for arm in arms for level in arm.levels}
     known = dict.fromkeys([*study.arms.factors, *sorted(labels), *(arm.name for arm in arms)])
     for name in effects:
@@ -94,11 +95,11 @@ def arm_sizes(study: Study, effects: Mapping[str, float]) -> dict[str, float]:
     }
 
 
-def _between(study: Study) -> tuple[Arm, ...]:
+def _between(study: Study, base: Any) -> tuple[Arm, ...]:
     """Return the arms that a path may come by, between one change and all of them; none in another design."""
     if study.arms.design != "path":
         return ()
-    steps = path_steps(study.arms, TrialConfig.model_validate(study.base))
+    steps = path_steps(study.arms, base)
     if len(steps) > MOST_STEPS:
         raise AssumptionError(
             f"{study.study}: arms.factors: {len(steps)} changes may be ordered in too many ways to be given sizes; "
@@ -119,15 +120,16 @@ def _share(study: Study, arm: Arm, name: str, labels: set[str]) -> float:
     return float(name == arm.name)
 
 
-def trainable_for(study: Study, cells: Sequence[Cell], assumed: Assumptions) -> SimulatedTrainable:
+def trainable_for(study: Study, cells: Sequence[Cell], inputs: Inputs, assumed: Assumptions) -> SimulatedTrainable:
     """Return a trainable for which the assumptions are true; raises AssumptionError where they cannot be.
 
     Each searched number has its best value at `BEST_SHARE` of its domain, the same for all arms.
     """
-    base = TrialConfig.model_validate(study.base)
-    cells = (*cells, *cells_of(study, _between(study), base, canonical))
+    base, trainable = inputs.base(study), inputs.trainable
+    cells = (*cells, *cells_of(study, _between(study, base), base, trainable.canonical))
     return SimulatedTrainable(
-        levels=_levels(cells, arm_sizes(study, assumed.effects), assumed.search_loss),
+        roles=trainable.roles,
+        levels=_levels(trainable, cells, arm_sizes(study, inputs, assumed.effects), assumed.search_loss),
         optima=(),
         own_sd=assumed.noise,
         shared_sd=2 * assumed.noise,
@@ -138,10 +140,14 @@ def trainable_for(study: Study, cells: Sequence[Cell], assumed: Assumptions) -> 
     )
 
 
-def _levels(cells: Sequence[Cell], sizes: Mapping[str, float], search_loss: float) -> tuple[Level, ...]:
+def _levels(
+    trainable: Trainable, cells: Sequence[Cell], sizes: Mapping[str, float], search_loss: float
+) -> tuple[Level, ...]:
     """Return one level a cell, those that fix most first: a setting found by search that is another arm's is its."""
-    fixed = [_fixed(cell) for cell in cells]
-    telling = [path for path in leaves(TrialConfig) if len({repr(values.get(path, ...)) for values in fixed}) > 1]
+    fixed = [_fixed(trainable, cell) for cell in cells]
+    telling = [
+        path for path in leaves(type(cells[0].config)) if len({repr(values.get(path, ...)) for values in fixed}) > 1
+    ]
     found: dict[tuple[tuple[str, Any], ...], tuple[Cell, Level]] = {}
     for cell, values in zip(cells, fixed, strict=True):
         where = tuple((path, values[path]) for path in telling if path in values)
@@ -155,14 +161,13 @@ def _levels(cells: Sequence[Cell], sizes: Mapping[str, float], search_loss: floa
     return tuple(sorted((level for _, level in found.values()), key=lambda level: -len(level.where)))
 
 
-def _fixed(cell: Cell) -> dict[str, Any]:
+def _fixed(trainable: Trainable, cell: Cell) -> dict[str, Any]:
     """Return the fields that are the same in all trials of a cell, as far as its domains' extremes show it."""
-    config = TrialConfig.model_validate(cell.config)
     settings = [{}, *({path: value} for path, domain in cell.space for value in domain.probes())]
-    configs = [with_parameters(config, setting) for setting in settings]
+    configs = [with_parameters(trainable, cell.config, setting) for setting in settings]
     return {
         path: value_at(configs[0], path)
-        for path in leaves(TrialConfig)
+        for path in leaves(type(cell.config))
         if len({repr(value_at(config, path)) for config in configs}) == 1
     }
 

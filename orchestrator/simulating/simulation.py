@@ -32,9 +32,8 @@ from ablative.orchestrator.trials import Trial
 from ablative.orchestrator.trials import content_hash
 from ablative.search_spaces.design import Cell
 from ablative.search_spaces.study import Study
-from ablative.trainables.config import TrialConfig
-from ablative.trainables.data.splits import splits_of
 from ablative.trainables.job import TrialOutcome
+from ablative.trainables.parts.trainable import Digests
 from ablative.trainables.simulated import SimulatedTrainable
 
 PREFIX = "simulated-"
@@ -93,16 +92,16 @@ def mean_cost(runs: Sequence[SimulatedRun]) -> MeanCost:
 
 
 def simulated_experiment(
-    study: Study, cells: Sequence[Cell], trainable: SimulatedTrainable, judge: Judge | None = None
+    study: Study, cells: Sequence[Cell], inputs: Inputs, simulated: SimulatedTrainable, judge: Judge | None = None
 ) -> Experiment:
-    """Return what `run_study` takes, for an executor that runs `trainable`.
+    """Return what `run_study` takes, for an executor that runs `simulated` in place of the study's trainable.
 
     Neither the study's name nor any trial's identity can be that of a real one.
     """
     return Experiment(
         study=study.model_copy(update={"study": PREFIX + study.study}),
         cells=cells,
-        inputs=_inputs(trainable),
+        inputs=_inputs(inputs, simulated),
         provenance=Provenance(host="simulated"),
         judge=judge,
     )
@@ -111,7 +110,8 @@ def simulated_experiment(
 def simulate(
     study: Study,
     cells: Sequence[Cell],
-    trainable: SimulatedTrainable,
+    inputs: Inputs,
+    simulated: SimulatedTrainable,
     *,
     studies: int,
     seed: int,
@@ -120,13 +120,13 @@ def simulate(
 ) -> Iterator[SimulatedRun]:
     """Run the study so many times, each with noise of its own; the same `seed` gives the same runs."""
     for number in range(studies):
-        salted = replace(trainable, salt=f"{trainable.salt}/{seed}/{number}")
-        yield _run(simulated_experiment(study, cells, salted, judge), salted, slots)
+        salted = replace(simulated, salt=f"{simulated.salt}/{seed}/{number}")
+        yield _run(simulated_experiment(study, cells, inputs, salted, judge), salted, slots)
 
 
-def _run(experiment: Experiment, trainable: SimulatedTrainable, slots: int) -> SimulatedRun:
+def _run(experiment: Experiment, simulated: SimulatedTrainable, slots: int) -> SimulatedRun:
     queue = _queue(experiment)
-    clock = ClockExecutor(run_trial=trainable, slots=slots, time_limit_s=experiment.study.resources.time_limit_s)
+    clock = ClockExecutor(run_trial=simulated, slots=slots, time_limit_s=experiment.study.resources.time_limit_s)
     records: list[Record] = []
 
     def write(ended: Ending) -> Record:
@@ -165,10 +165,6 @@ def _queue(experiment: Experiment) -> TrialQueue:
     return TrialQueue(experiment.study, experiment.cells, Recorded(), experiment.inputs, judge=experiment.judge)
 
 
-def _inputs(trainable: SimulatedTrainable) -> Inputs:
-    digest = PREFIX + content_hash(asdict(trainable))
-
-    def splits(config: TrialConfig) -> tuple[str, ...]:
-        return tuple(splits_of(config.task.part, config.task.data))
-
-    return Inputs(splits=splits, digests=lambda config: (digest, "", ""))
+def _inputs(inputs: Inputs, simulated: SimulatedTrainable) -> Inputs:
+    digests = Digests(data=PREFIX + content_hash(asdict(simulated)))
+    return replace(inputs, digests=lambda config: digests)

@@ -16,7 +16,6 @@ from pydantic import Field
 from ablative.frozen import Frozen
 from ablative.orchestrator.trials import Phase
 from ablative.orchestrator.trials import Trial
-from ablative.trainables.config import IDENTITY_VERSION
 from ablative.trainables.job import Cause
 from ablative.trainables.job import TrialOutcome
 
@@ -192,8 +191,8 @@ def make_record(
         status=outcome.status,
         cause=outcome.cause,
         error=outcome.error,
-        task=trial.config.task.name,
-        data_fraction=trial.config.task.data_fraction,
+        task=trial.trainable.roles.task_of(trial.config),
+        data_fraction=trial.trainable.roles.data_fraction_of(trial.config),
         config=trial.config.model_dump_json(),
         evaluate=trial.evaluate,
         metrics=outcome.metrics,
@@ -207,10 +206,10 @@ def make_record(
         peak_memory_mb=outcome.peak_memory_mb,
         num_workers=outcome.num_workers,
         device=outcome.device,
-        data_digest=trial.data_digest,
-        teacher_digest=trial.teacher_digest,
-        student_digest=trial.student_digest,
-        identity_version=IDENTITY_VERSION,
+        data_digest=trial.digests.data,
+        teacher_digest=trial.digests.teacher,
+        student_digest=trial.digests.student,
+        identity_version=trial.trainable.identity_version,
         **provenance.model_dump(),
         started_at=execution.started_at,
         finished_at=finished_at,

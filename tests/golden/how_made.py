@@ -18,6 +18,8 @@ from ablative.orchestrator.storing.records import record_table
 from ablative.orchestrator.trials import trial_ids
 from ablative.trainables.config import TrialConfig
 from ablative.trainables.config import canonical
+from ablative.trainables.kinds.clip_td import CLIP_TD
+from ablative.trainables.parts.trainable import Digests
 from tests.helpers.simulated import make_queue
 from tests.helpers.simulated import make_study
 from tests.helpers.simulated import run_all
@@ -25,6 +27,7 @@ from tests.helpers.simulated import run_all
 FOLDER = Path(__file__).parent
 IDS = FOLDER / "trial_ids.json"
 
+DIGESTS = Digests(data="data-digest", teacher="teacher-digest")
 CONFIGS: dict[str, dict[str, Any]] = {
     "defaults": {},
     "low_shot": {"task": {"name": "vqa", "data_fraction": 0.05}, "optim": {"lr": 1e-4}},
@@ -37,9 +40,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
 def ids() -> dict[str, str]:
     """Return name -> trial id of `CONFIGS` with seed 3, evaluated on val and test."""
     return {
-        name: trial_ids(
-            canonical(TrialConfig.model_validate(config)), (3,), ("val", "test"), "data-digest", "teacher-digest", ""
-        )[0]
+        name: trial_ids(CLIP_TD, canonical(TrialConfig.model_validate(config)), (3,), ("val", "test"), DIGESTS, {})[0]
         for name, config in CONFIGS.items()
     }
 

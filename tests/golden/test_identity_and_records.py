@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -13,6 +14,8 @@ from ablative.orchestrator.storing.records import RECORD_VERSION
 from ablative.orchestrator.storing.store import Store
 from ablative.orchestrator.trials import trial_ids
 from ablative.trainables.config import TrialConfig
+from ablative.trainables.kinds.clip_td import CLIP_TD
+from ablative.trainables.parts.trainable import Digests
 from tests.golden.how_made import FOLDER
 from tests.golden.how_made import IDS
 from tests.golden.how_made import ids
@@ -29,7 +32,7 @@ def test_every_record_version_has_its_golden_file() -> None:
 
 
 @pytest.mark.parametrize("golden", VERSIONS, ids=lambda path: path.stem)
-def test_records_of_every_version_are_read(golden: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_records_of_every_version_are_read(golden: Path, tmp_path: Path) -> None:
     written = pq.read_table(golden)
     compacted = tmp_path / "studies" / "simulated" / "compacted" / "trials.parquet"
     compacted.parent.mkdir(parents=True)
@@ -44,8 +47,8 @@ def test_records_of_every_version_are_read(golden: Path, tmp_path: Path, monkeyp
     assert {(record.commit, record.dirty) for record in records} == {(None, None)}, "none of them knew its commit"
     assert store.table("simulated", columns=["trial_id", "dirty"])["dirty"].null_count == len(records)
     for record in records:  # what was recorded is still what the program would call by that id, had no result changed
-        monkeypatch.setattr("ablative.orchestrator.trials.IDENTITY_VERSION", record.identity_version)
+        as_then = replace(CLIP_TD, identity_version=record.identity_version)
         config = TrialConfig.model_validate_json(record.config)
-        digests = (record.data_digest, record.teacher_digest, record.student_digest)
-        (again,) = trial_ids(config, (record.seed,), record.evaluate, *digests)
+        digests = Digests(data=record.data_digest, teacher=record.teacher_digest, student=record.student_digest)
+        (again,) = trial_ids(as_then, config, (record.seed,), record.evaluate, digests, {})
         assert again == record.trial_id

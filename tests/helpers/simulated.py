@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC
 from datetime import datetime
 from pathlib import Path
@@ -34,6 +35,9 @@ from ablative.trainables.job import Link
 from ablative.trainables.job import Prediction
 from ablative.trainables.job import TrialJob
 from ablative.trainables.job import TrialOutcome
+from ablative.trainables.kinds.clip_td import CLIP_TD
+from ablative.trainables.parts.catalogue import bundled
+from ablative.trainables.parts.trainable import Digests
 
 NAIVE_EFFECT = 0.05
 TOKENS_EFFECT = 0.03
@@ -115,7 +119,9 @@ def make_study(**changes: Any) -> Study:
 
 def make_inputs(data: str = "data", teacher: str = "teacher") -> Inputs:
     """Return inputs of a task with one shifted test."""
-    return Inputs(splits=lambda config: SPLITS, digests=lambda config: (data, teacher, ""))
+    trainable = replace(CLIP_TD, splits=lambda config: SPLITS)
+    digests = Digests(data=data, teacher=teacher)
+    return Inputs(trainable=trainable, catalogue=bundled(), digests=lambda config: digests)
 
 
 def make_experiment(study: Study, inputs: Inputs | None = None) -> Experiment:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from ablative.orchestrator.commands.composition import subject
 from ablative.search_spaces.design import Cell
 from ablative.search_spaces.design import cells
 from ablative.search_spaces.errors import Mistake
@@ -14,12 +16,11 @@ from ablative.search_spaces.errors import grave
 from ablative.search_spaces.load import LoadedStudy
 from ablative.search_spaces.load import load_study
 from ablative.search_spaces.study import Study
-from ablative.trainables.arms import ARMS
+from ablative.search_spaces.subject import Subjects
 from ablative.trainables.config import TrialConfig
 from ablative.trainables.config import canonical
-from ablative.trainables.config import contradictions
-from ablative.trainables.config import without_scale
-from ablative.trainables.recipes import RECIPES
+from ablative.trainables.kinds.clip_td import CLIP_TD
+from ablative.trainables.parts.catalogue import bundled
 
 HEAD = """\
 study: tiny
@@ -39,17 +40,13 @@ def loaded(text: str, *overrides: str, metrics: tuple[str, ...] = ()) -> LoadedS
     with TemporaryDirectory() as folder:
         path = Path(folder, "tiny.yaml")
         path.write_text(textwrap.dedent(text), encoding="utf-8")
-        return load_study(
-            path,
-            config_type=TrialConfig,
-            controls=ARMS,
-            canonical=canonical,
-            overrides=overrides,
-            metrics=metrics,
-            recipes=RECIPES,
-            contradictions=contradictions,
-            without_scale=without_scale,
-        )
+        subjects = {CLIP_TD.name: lambda: replace(subject(CLIP_TD, bundled()), metrics=metrics)}
+        return load_study(path, subjects=subjects, default=CLIP_TD.name, overrides=overrides)
+
+
+def subjects() -> Subjects:
+    """What studies may be about: the trainable that ships."""
+    return {CLIP_TD.name: lambda: subject(CLIP_TD, bundled())}
 
 
 def mistakes(text: str, *overrides: str, metrics: tuple[str, ...] = ()) -> tuple[Mistake, ...]:

@@ -74,6 +74,11 @@ class Catalogue:
         return Catalogue(listed=(*self.listed, *more))
 
     @cached_property
+    def is_extended(self) -> bool:
+        """Whether some part does not ship."""
+        return any(origin.identity for _, origin in self.listed)
+
+    @cached_property
     def _tables(self) -> dict[str, dict[str, Any]]:
         tables: dict[str, dict[str, Any]] = {}
         for part, _ in self.listed:

@@ -10,9 +10,9 @@ from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
-from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 from typing import ClassVar
@@ -26,7 +26,10 @@ from ablative.trainables.job import TrialOutcome
 from ablative.trainables.parts.catalogue import Catalogue
 from ablative.trainables.parts.part import Kind
 from ablative.trainables.parts.part import Part
+from ablative.trainables.parts.preparation import Preparation
 
+DEFAULT = "clip_td"
+"""Trainable of a study that names none: the first that there was, so that ids do not name it."""
 Changes = Mapping[str, Any]
 """Dotted path -> value."""
 
@@ -42,6 +45,18 @@ class Roles:
     evaluations: str | None = None
     """How often a trial reports its target on val: stopping rules need it."""
 
+    def task_of(self, config: Any) -> str | None:
+        """Return the name of what a configuration learns."""
+        return None if self.task is None else str(attrgetter(self.task)(config))
+
+    def data_fraction_of(self, config: Any) -> float | None:
+        """Return the share of the training data that a configuration uses."""
+        return None if self.data_fraction is None else float(attrgetter(self.data_fraction)(config))
+
+    def evaluations_of(self, config: Any) -> int | None:
+        """Return how often a trial of a configuration reports its target."""
+        return None if self.evaluations is None else int(attrgetter(self.evaluations)(config))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Digests:
@@ -52,24 +67,16 @@ class Digests:
     student: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Preparation:
-    """What is computed once, before any trial, for all of a study's configurations; picklable functions."""
-
-    data: Callable[[Sequence[Any], Path, Progress], None]
-    """(Configurations, cache, progress): run once, in one place."""
-    blocks: Callable[[Sequence[Any], Path], Sequence[Any]] | None = None
-    """(Configurations, cache) -> what can be computed anywhere, in any order, after `data`."""
-    compute: Callable[[Any, Path], None] | None = None
-    """Compute one block; may run twice, or at once with itself."""
-
-
 def _unchanged(config: Any) -> Any:
     return config
 
 
 def _val_and_test(config: Any) -> tuple[str, ...]:
     return ("train", "val", "test")
+
+
+def _unknown(config: Any) -> int:
+    return 0
 
 
 def _nothing(*_: Any) -> Iterator[Any]:
@@ -93,16 +100,17 @@ class Trainable(Part):
     unless given. Paths are left out where a digest says what lies there."""
     uses: Callable[[Any, Catalogue], Iterable[Part]] = _nothing
     """Canonical configuration -> the parts that its trial runs, besides the trainable itself."""
-    digests: Callable[[Any, Path, Progress], Digests] | None = None
-    """(Configuration, cache, progress) -> digests of what it reads. Raises MissingData where that is not here."""
+    digests: Callable[[Path, Progress], Callable[[Any], Digests]] | None = None
+    """(Cache, progress) -> configuration -> digests of what it reads, looked at once. Raises MissingData where that is
+    not here."""
     splits: Callable[[Any], tuple[str, ...]] = _val_and_test
     """Configuration -> the splits that a trial of it can evaluate, `train` first; shifted ones begin with `test_`."""
     all_splits: Callable[[Catalogue], Collection[str]] | None = None
     """Every split that some configuration has: what a study's `evaluate` may name. Any, unless given."""
     metrics: Callable[[Catalogue], Collection[str]] | None = None
     """Names of metrics without their split, which a study may aim at. Any, unless given."""
-    arms: Mapping[str, Changes] = field(default_factory=dict)
-    """Named controls and methods: what each changes in a study's base."""
+    arms: Mapping[str, Changes] | Callable[[Catalogue], Mapping[str, Changes]] = field(default_factory=dict)
+    """Named controls and methods, or what makes them of the parts there are: what each changes in a study's base."""
     recipes: Mapping[str, Changes] = field(default_factory=dict)
     """Published settings that `base.recipe` may name."""
     contradictions: Callable[[Any], Iterator[tuple[str, str, str]]] = _nothing
@@ -112,9 +120,26 @@ class Trainable(Part):
     absent: Callable[[Iterable[Any]], tuple[str, ...]] | None = None
     """Configurations -> one line for each file or data set that is not on this machine, without reading any."""
     preparation: Preparation | None = None
+    student_bytes: Callable[[Any], int] = _unknown
+    """Configuration -> about how many bytes its trained weights take; 0 where that is not known."""
     identity_version: int = 1
     """Raised when code changes the results of trials; part of their ids."""
 
     def config_type(self, catalogue: Catalogue) -> type[BaseModel]:
         """Return the type of the trial's configuration, given all parts there are."""
         return self.config if isinstance(self.config, type) else self.config(catalogue)
+
+    def named_arms(self, catalogue: Catalogue) -> Mapping[str, Changes]:
+        """Return the arms that a study may list by name, given all parts there are."""
+        return self.arms(catalogue) if callable(self.arms) else self.arms
+
+    def content(self, config: Any) -> dict[str, Any]:
+        """Return what of a canonical configuration enters ids, as JSON values."""
+        if self.identity is not None:
+            return self.identity(config)
+        content: dict[str, Any] = config.model_dump(mode="json", exclude_defaults=True)
+        return content
+
+    def used(self, config: Any, catalogue: Catalogue) -> dict[str, str]:
+        """Return `kind/name` -> identity of the parts that a trial runs and that do not ship, itself among them."""
+        return catalogue.identities((self, *self.uses(config, catalogue))) if catalogue.is_extended else {}

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import json
-from collections import Counter
 from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Sequence
@@ -18,7 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
 
-from ablative.progress import Progress
 from ablative.progress import silent
 from ablative.trainables.cache import write_atomically
 from ablative.trainables.config import TeacherConfig
@@ -81,6 +79,21 @@ class FeatureBlock:
     sources: tuple[Any, ...]
     """Image paths, passages or words, one a name."""
     image_folder: str
+
+    @property
+    def stage(self) -> str:
+        """What a person reads of it."""
+        return STAGES[self.table]
+
+    @property
+    def size(self) -> int:
+        """Number of its names."""
+        return len(self.names)
+
+    @property
+    def work(self) -> float:
+        """Share of a whole block."""
+        return len(self.names) / BLOCK_SIZE[self.table]
 
 
 Part = tuple[TaskSplit, Collection[Table]]
@@ -157,34 +170,9 @@ def compute_block(block: FeatureBlock, cache: Path) -> None:
         FeatureTable(folder / block.table, digest).add(block.names, rows, block.teacher.precision)
 
 
-def compute_blocks(
-    blocks: Sequence[FeatureBlock],
-    cache: Path,
-    progress: Progress,
-    compute: Callable[[FeatureBlock, Path], None] = compute_block,
-) -> None:
-    """Compute blocks one after another in this process, which does not keep the teacher."""
-    count = BlockCount(blocks, progress)
-    for block in blocks:
-        compute(block, cache)
-        count.add(block)
+def release_teacher() -> None:
+    """Let go of the teacher that this process keeps."""
     _loaded.cache_clear()
-
-
-class BlockCount:
-    """Tells how far the blocks are, table by table, as they are computed."""
-
-    def __init__(self, blocks: Sequence[FeatureBlock], progress: Progress) -> None:
-        self._progress = progress
-        self._done: Counter[Table] = Counter()
-        self._total: Counter[Table] = Counter()
-        for block in blocks:
-            self._total[block.table] += len(block.names)
-
-    def add(self, block: FeatureBlock) -> None:
-        """Count a computed block."""
-        self._done[block.table] += len(block.names)
-        self._progress(STAGES[block.table], self._done[block.table], self._total[block.table])
 
 
 @functools.lru_cache(maxsize=1)

@@ -9,7 +9,7 @@ from typing import cast
 
 import torch.distributed
 
-from ablative.trainables.causes import cause_of
+from ablative.trainables.boundary import cause_of
 from ablative.trainables.errors import ElsewhereError
 
 T = TypeVar("T")

@@ -16,6 +16,8 @@ from ablative.search_spaces.domains import Choice
 from ablative.search_spaces.space import draw
 from ablative.trainables.config import TrialConfig
 from ablative.trainables.config import canonical
+from ablative.trainables.kinds.clip_td import CLIP_TD
+from tests.helpers.simulated import make_inputs
 from tests.helpers.simulated import make_study
 from tests.helpers.study_text import load
 
@@ -47,14 +49,14 @@ arms:
 
 
 def test_a_part_that_is_taken_away_costs_its_size() -> None:
-    sizes = arm_sizes(load(LEAVE_ONE_OUT), {"selection": 0.02})
+    sizes = arm_sizes(load(LEAVE_ONE_OUT), make_inputs(), {"selection": 0.02})
 
     assert sizes == {"base": 0.0, "without_selection": -0.02, "schedule=late": 0.0, "shuffled_teacher": 0.0}
 
 
 def test_a_part_that_is_added_and_another_level_gain_its_size() -> None:
-    assert arm_sizes(load(LEAVE_ONE_OUT), {"schedule": 0.01})["schedule=late"] == 0.01
-    assert arm_sizes(load(LADDER), {"naive": 0.03, "tokens": 0.02}) == {
+    assert arm_sizes(load(LEAVE_ONE_OUT), make_inputs(), {"schedule": 0.01})["schedule=late"] == 0.01
+    assert arm_sizes(load(LADDER), make_inputs(), {"naive": 0.03, "tokens": 0.02}) == {
         "base": 0.0,
         "with_naive": 0.03,
         "with_naive+with_tokens": 0.05,
@@ -64,13 +66,13 @@ def test_a_part_that_is_added_and_another_level_gain_its_size() -> None:
 def test_levels_arms_and_controls_get_their_size_as_it_stands() -> None:
     effects = read_effects(["without_selection=-0.04", "schedule=late=0.01", "shuffled_teacher=-5e-2", "base=0.1"])
 
-    assert arm_sizes(load(LEAVE_ONE_OUT), effects) == {
+    assert arm_sizes(load(LEAVE_ONE_OUT), make_inputs(), effects) == {
         "base": 0.1,
         "without_selection": -0.04,
         "schedule=late": 0.01,
         "shuffled_teacher": -0.05,
     }
-    assert arm_sizes(load(LADDER), {"with_naive": 0.03})["with_naive+with_tokens"] == 0.03
+    assert arm_sizes(load(LADDER), make_inputs(), {"with_naive": 0.03})["with_naive+with_tokens"] == 0.03
 
 
 @pytest.mark.parametrize("text", ["selection", "=0.02", "selection=much", "selection=nan", "selection=inf"])
@@ -81,13 +83,13 @@ def test_an_effect_that_is_no_name_with_a_number_is_refused(text: str) -> None:
 
 def test_a_name_that_the_study_lacks_is_refused_with_the_nearest() -> None:
     with pytest.raises(AssumptionError, match="did you mean selection"):
-        arm_sizes(load(LEAVE_ONE_OUT), {"selektion": 0.02})
+        arm_sizes(load(LEAVE_ONE_OUT), make_inputs(), {"selektion": 0.02})
 
 
 def test_arms_that_are_one_computation_cannot_differ() -> None:
     study = make_study(arms={"listed": {"plain": {}, "same": {"distillation.selection.ratio": 0.5}}}, search={})
     with pytest.raises(AssumptionError, match="one and the same computation"):
-        trainable_for(study, cells(study, TrialConfig, canonical), Assumptions(effects={"same": 0.1}))
+        trainable_for(study, cells(study, TrialConfig, canonical), make_inputs(), Assumptions(effects={"same": 0.1}))
 
 
 @pytest.mark.parametrize("source", ["quickstart", "easy_vqa", "clip_td_snli_ve", "clip_td_vcr", "clip_td_vqa"])
@@ -96,13 +98,13 @@ def test_whatever_setting_is_searched_an_arm_has_its_size(source: str) -> None:
     study, built = loaded.study, loaded.cells
     arms = dict.fromkeys(cell.arm for cell in built)
     sizes = {arm: 0.01 * (number + 1) for number, arm in enumerate(arms)}
-    run = trainable_for(study, built, Assumptions(effects=sizes, search_loss=0.0))
+    run = trainable_for(study, built, make_inputs(), Assumptions(effects=sizes, search_loss=0.0))
     rng = np.random.default_rng(1)
     for cell in built:
         config = TrialConfig.model_validate(cell.config)
         for _ in range(3):
             setting = draw(cell.space, config, lambda _, domain: value_at_share(domain, float(rng.random())))
-            trial = with_parameters(config, setting)
+            trial = with_parameters(CLIP_TD, config, setting)
             plain = run.base + run.data_gain * np.log10(trial.task.data_fraction)
             assert run.mean(trial) == pytest.approx(plain + sizes[cell.arm])
 
@@ -120,7 +122,7 @@ def test_a_part_counts_only_in_the_arms_that_have_it_though_the_base_comes_out_w
             selection: {with: {distillation.selection.score: visual_semantic}}
         """)
     built = cells(study, TrialConfig, canonical)
-    run = trainable_for(study, built, Assumptions(effects={"selection": 0.02}))
+    run = trainable_for(study, built, make_inputs(), Assumptions(effects={"selection": 0.02}))
 
     gains = {cell.arm: run.mean(TrialConfig.model_validate(cell.config)) - run.base for cell in built}
 
@@ -130,14 +132,14 @@ def test_a_part_counts_only_in_the_arms_that_have_it_though_the_base_comes_out_w
 def test_the_worst_value_of_a_searched_number_loses_what_is_said() -> None:
     study = load(LEAVE_ONE_OUT)
     built = cells(study, TrialConfig, canonical)
-    run = trainable_for(study, built, Assumptions(effects={}, search_loss=0.03))
+    run = trainable_for(study, built, make_inputs(), Assumptions(effects={}, search_loss=0.03))
     (base,) = (cell for cell in built if cell.arm == "base")
     config = TrialConfig.model_validate(base.config)
     for path, domain in base.space:
         assert not isinstance(domain, Choice)
         others = {other: value_at_share(d, 0.6) for other, d in base.space if other != path}
         losses = [
-            run.base - run.mean(with_parameters(config, {**others, path: value}))
+            run.base - run.mean(with_parameters(CLIP_TD, config, {**others, path: value}))
             for value in (domain.low, value_at_share(domain, 0.6), domain.high)
         ]
         assert max(losses) == pytest.approx(0.03)

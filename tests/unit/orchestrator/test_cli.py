@@ -13,13 +13,13 @@ from click.testing import Result
 
 from ablative.orchestrator.commands import composition
 from ablative.orchestrator.commands.cli import ablate
+from ablative.orchestrator.commands.loaded import Loaded
 from ablative.orchestrator.driving.inline import InlineExecutor
 from ablative.orchestrator.errors import ClusterError
 from ablative.orchestrator.storing.store import Store
 from ablative.orchestrator.storing.store import compaction_key
-from ablative.search_spaces.study import Study
-from ablative.trainables.config import IDENTITY_VERSION
 from ablative.trainables.errors import MissingData
+from ablative.trainables.kinds.clip_td import CLIP_TD
 from tests.helpers.simulated import SimulatedTrainable
 from tests.helpers.simulated import make_inputs
 
@@ -68,12 +68,12 @@ class Command:
         """Run `ablate` with `arguments`."""
         return CliRunner().invoke(ablate, list(arguments))
 
-    def engine(self, kind: str, address: str, study: Study, cache_folder: Path, checkpoints: str) -> tuple[Any, Any]:
+    def engine(self, kind: str, address: str, loaded: Loaded, cache_folder: Path, checkpoints: str) -> tuple[Any, Any]:
         """Stand in for Ray and torch."""
         self.asked = {"kind": kind, "address": address}
         run_trial = SimulatedTrainable(**self.accidents)
         local = InlineExecutor(
-            run_trial=run_trial, resources=study.resources, cache=cache_folder, checkpoints=checkpoints
+            run_trial=run_trial, resources=loaded.study.resources, cache=cache_folder, checkpoints=checkpoints
         )
         return local, lambda c, p: None
 
@@ -85,7 +85,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
     monkeypatch.delenv("ABLATE_STORE", raising=False)
     made = Command(tmp_path)
     monkeypatch.setattr(composition, "engine", made.engine)
-    monkeypatch.setattr(composition, "inputs", lambda cache, progress=None: make_inputs())
+    monkeypatch.setattr(composition, "inputs", lambda loaded, cache=None, progress=None: make_inputs())
     return made
 
 
@@ -357,12 +357,15 @@ def test_data_is_built_and_shown(command: Command, monkeypatch: pytest.MonkeyPat
     assert "mini-1234  1 files  1.0 MiB" in command("data", "show").stdout
 
 
-def test_the_plan_tells_records_of_other_code(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_plan_tells_records_of_other_code(command: Command) -> None:
     assert command("run", "little.yaml").exit_code == 0
     assert "recorded by other code" not in command("plan", "little.yaml").output
-    monkeypatch.setattr("ablative.orchestrator.trials.IDENTITY_VERSION", IDENTITY_VERSION + 1)
-    monkeypatch.setattr("ablative.orchestrator.deciding.earlier.IDENTITY_VERSION", IDENTITY_VERSION + 1)
-    told = command("plan", "little.yaml").output
+    version = CLIP_TD.identity_version
+    object.__setattr__(CLIP_TD, "identity_version", version + 1)  # descriptions are frozen
+    try:
+        told = command("plan", "little.yaml").output
+    finally:
+        object.__setattr__(CLIP_TD, "identity_version", version)
     assert "of 8 earlier records of this study 8 were recorded by other code" in told
     assert "0 trials recorded" in told
 

@@ -10,6 +10,7 @@ import pytest
 from ablative.orchestrator.deciding.earlier import earlier_lines
 from ablative.orchestrator.storing.records import Record
 from ablative.search_spaces.study import Study
+from tests.helpers.simulated import make_inputs
 from tests.helpers.simulated import make_queue
 from tests.helpers.simulated import make_study
 from tests.helpers.simulated import run_all
@@ -21,7 +22,7 @@ RECORDS = run_all(make_queue(STUDY))
 
 def _told(changed: Study, records: list[Record] = RECORDS) -> list[str]:
     queue = make_queue(changed)
-    return earlier_lines(changed, queue.cells, records, {trial.id for trial in queue.trials()})
+    return earlier_lines(make_inputs(), changed, queue.cells, records, {trial.id for trial in queue.trials()})
 
 
 def _changed(**base: Any) -> Study:
@@ -46,7 +47,7 @@ def test_two_fields_are_named_together_and_searched_values_are_not() -> None:
 
 def test_an_unchanged_study_has_no_earlier_records() -> None:
     queue = make_queue(STUDY, records=RECORDS)
-    assert earlier_lines(STUDY, queue.cells, RECORDS, {trial.id for trial in queue.trials()}) == []
+    assert earlier_lines(make_inputs(), STUDY, queue.cells, RECORDS, {trial.id for trial in queue.trials()}) == []
 
 
 def test_other_studies_are_not_looked_at() -> None:
@@ -63,7 +64,7 @@ def test_an_arm_that_is_gone_is_no_field_that_differs() -> None:
     queue = make_queue(make_study(arms={"listed": {"plain": {}, "new": {"student.dropout": 0.3}}}, conditions={}))
     of_wet = [record for record in RECORDS if record.arm == "wet"]
 
-    assert earlier_lines(STUDY, queue.cells, of_wet, ()) == [
+    assert earlier_lines(make_inputs(), STUDY, queue.cells, of_wet, ()) == [
         f"of {len(of_wet)} earlier records of this study {len(of_wet)} are of arms or conditions that the study "
         "does not have now"
     ]
@@ -72,7 +73,7 @@ def test_an_arm_that_is_gone_is_no_field_that_differs() -> None:
 def test_a_seed_that_is_gone_is_told() -> None:
     fewer = make_study(arms=ARMS, conditions={}, seeds={"search": [0], "confirm": [1, 2]})
     queue = make_queue(fewer, records=RECORDS)
-    (line,) = earlier_lines(fewer, queue.cells, RECORDS, {trial.id for trial in queue.trials()})
+    (line,) = earlier_lines(make_inputs(), fewer, queue.cells, RECORDS, {trial.id for trial in queue.trials()})
 
     gone = sum(record.phase == "confirm" and record.seed not in (1, 2) for record in RECORDS)
     assert line == f"of {gone} earlier records of this study {gone} have seeds that are not in seeds.confirm now"

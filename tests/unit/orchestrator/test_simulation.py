@@ -27,6 +27,7 @@ from ablative.search_spaces.study import Study
 from ablative.trainables.config import TrialConfig
 from ablative.trainables.config import canonical
 from ablative.trainables.simulated import SimulatedTrainable
+from tests.helpers.simulated import make_inputs
 from tests.helpers.simulated import make_study
 
 pytestmark = pytest.mark.slow
@@ -51,9 +52,9 @@ def _study(num_seeds: int, *, arms: int = 2, **changes: Any) -> Study:
 
 def _judged(study: Study, effects: dict[str, float], studies: int) -> Tally:
     built = cells(study, TrialConfig, canonical)
-    trainable = trainable_for(study, built, Assumptions(effects=effects, noise=NOISE))
-    tally = Tally(arm_sizes(study, effects))
-    for run in simulate(study, built, trainable, studies=studies, seed=1, slots=2, judge=clear_arms):
+    trainable = trainable_for(study, built, make_inputs(), Assumptions(effects=effects, noise=NOISE))
+    tally = Tally(arm_sizes(study, make_inputs(), effects))
+    for run in simulate(study, built, make_inputs(), trainable, studies=studies, seed=1, slots=2, judge=clear_arms):
         tally.add(run.planned, run.confirmed)
     return tally
 
@@ -114,9 +115,11 @@ def test_too_few_seeds_find_nothing_and_say_so() -> None:
 def test_the_same_seed_gives_the_same_studies_and_another_gives_others() -> None:
     study = make_study()
     built = cells(study, TrialConfig, canonical)
-    trainable = trainable_for(study, built, Assumptions(effects={"naive": 0.05}))
+    trainable = trainable_for(study, built, make_inputs(), Assumptions(effects={"naive": 0.05}))
 
-    first, again, other = (list(simulate(study, built, trainable, studies=2, seed=s, slots=3)) for s in (7, 7, 8))
+    first, again, other = (
+        list(simulate(study, built, make_inputs(), trainable, studies=2, seed=s, slots=3)) for s in (7, 7, 8)
+    )
 
     assert first == again
     assert first[0].confirmed != first[1].confirmed
@@ -126,9 +129,9 @@ def test_the_same_seed_gives_the_same_studies_and_another_gives_others() -> None
 def test_a_study_costs_what_its_trials_cost() -> None:
     study = make_study()
     built = cells(study, TrialConfig, canonical)
-    trainable = trainable_for(study, built, Assumptions(effects={}, seconds=100.0, uneven=0.0))
+    trainable = trainable_for(study, built, make_inputs(), Assumptions(effects={}, seconds=100.0, uneven=0.0))
 
-    cost = mean_cost(list(simulate(study, built, trainable, studies=2, seed=0, slots=2)))
+    cost = mean_cost(list(simulate(study, built, make_inputs(), trainable, studies=2, seed=0, slots=2)))
 
     assert (cost.search, cost.confirm, cost.failed, cost.stopped) == (24, 18, 0, 0)
     short, long = 100 * (0.25 + 0.75 * 0.05), 100.0
@@ -150,9 +153,9 @@ def test_a_stopping_rule_saves_what_its_trials_did_not_run(stop: dict[str, Any] 
     search = {"trials": 12, "batch": 4, "sampler": "random", "space": space}
     study = _study(6, search=search if stop is None else {**search, "stop": stop})
     built = cells(study, TrialConfig, canonical)
-    trainable = trainable_for(study, built, Assumptions(effects={}, seconds=60.0, uneven=0.0))
+    trainable = trainable_for(study, built, make_inputs(), Assumptions(effects={}, seconds=60.0, uneven=0.0))
 
-    (run,) = simulate(study, built, trainable, studies=1, seed=0, slots=3)
+    (run,) = simulate(study, built, make_inputs(), trainable, studies=1, seed=0, slots=3)
 
     assert (run.search, run.confirm, run.failed) == (24, 12, 0)
     assert run.utilisation * run.makespan_s * 3 == pytest.approx(run.device_seconds)
@@ -178,10 +181,10 @@ def test_looking_on_the_way_finds_a_large_effect_with_fewer_trials_and_the_right
     seeds = {"search": [0], "confirm": list(range(1, 25)), "sequential": {"looks": [10, 16]}}
     study = _study(24, seeds=seeds)
     built = cells(study, TrialConfig, canonical)
-    trainable = trainable_for(study, built, Assumptions(effects={"arm1": 0.03}, noise=NOISE))
-    tally = Tally(arm_sizes(study, {"arm1": 0.03}))
+    trainable = trainable_for(study, built, make_inputs(), Assumptions(effects={"arm1": 0.03}, noise=NOISE))
+    tally = Tally(arm_sizes(study, make_inputs(), {"arm1": 0.03}))
     trials = []
-    for run in simulate(study, built, trainable, studies=40, seed=3, slots=2, judge=clear_arms):
+    for run in simulate(study, built, make_inputs(), trainable, studies=40, seed=3, slots=2, judge=clear_arms):
         tally.add(run.planned, run.confirmed)
         trials.append(run.confirm)
     assert _only(tally).found.count == 40
@@ -193,17 +196,17 @@ def test_failing_seeds_are_counted_and_leave_the_rest_alone() -> None:
     built = cells(study, TrialConfig, canonical)
     trainable = SimulatedTrainable(non_finite_for=(3,))
 
-    (run,) = simulate(study, built, trainable, studies=1, seed=0, slots=2)
+    (run,) = simulate(study, built, make_inputs(), trainable, studies=1, seed=0, slots=2)
 
     assert (run.failed, run.confirm) == (2, 16)
-    tally = Tally(arm_sizes(study, {}))
+    tally = Tally(arm_sizes(study, make_inputs(), {}))
     tally.add(run.planned, run.confirmed)
     assert _only(tally).not_enough.count == 0
 
 
 def test_a_recorded_simulation_cannot_be_taken_for_the_real_study(tmp_path: Any) -> None:
     study = make_study()
-    experiment = simulated_experiment(study, cells(study, TrialConfig, canonical), SimulatedTrainable())
+    experiment = simulated_experiment(study, cells(study, TrialConfig, canonical), make_inputs(), SimulatedTrainable())
     store = Store.open(str(tmp_path))
     executor = InlineExecutor(run_trial=SimulatedTrainable(), resources=study.resources, cache=tmp_path)
 
@@ -221,7 +224,7 @@ def test_other_assumptions_are_other_trials() -> None:
     built = cells(study, TrialConfig, canonical)
 
     digests = {
-        simulated_experiment(study, built, run).inputs.digests(TrialConfig())
+        simulated_experiment(study, built, make_inputs(), run).inputs.digests(TrialConfig())
         for run in (SimulatedTrainable(), SimulatedTrainable(own_sd=0.5), SimulatedTrainable(salt="other"))
     }
 
@@ -242,9 +245,9 @@ def test_a_path_is_simulated_arm_by_arm_as_it_finds_them() -> None:
     )
     built = cells(study, TrialConfig, canonical)
     effects = {"tokens": 0.04, "image": 0.015}
-    trainable = trainable_for(study, built, Assumptions(effects=effects, noise=NOISE))
-    tally = Tally(arm_sizes(study, effects))
-    for run in simulate(study, built, trainable, studies=10, seed=3, slots=4):
+    trainable = trainable_for(study, built, make_inputs(), Assumptions(effects=effects, noise=NOISE))
+    tally = Tally(arm_sizes(study, make_inputs(), effects))
+    for run in simulate(study, built, make_inputs(), trainable, studies=10, seed=3, slots=4):
         tally.add(run.planned, run.confirmed)
     found = {arm.arm: arm for arm in tally.arms()}
 

@@ -1,27 +1,35 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ablative.orchestrator.trials import trial_ids
 from ablative.orchestrator.trials import with_parameters
-from ablative.trainables.config import IDENTITY_VERSION
 from ablative.trainables.config import TaskConfig
 from ablative.trainables.config import TrialConfig
 from ablative.trainables.config import canonical
+from ablative.trainables.kinds.clip_td import CLIP_TD
+from ablative.trainables.parts.trainable import Digests
+from ablative.trainables.parts.trainable import Trainable
 
 PLAIN = TrialConfig()
-NAIVE = with_parameters(PLAIN, {"distillation.terms.image": 1.0})
+NAIVE = with_parameters(CLIP_TD, PLAIN, {"distillation.terms.image": 1.0})
 
 
-def _id(config: TrialConfig = PLAIN, **changes: object) -> str:
+READ = {"data", "teacher", "student"}
+
+
+def _id(config: TrialConfig = PLAIN, trainable: Trainable = CLIP_TD, **changes: object) -> str:
     known = {
         "seeds": (1,),
         "evaluate": ("val", "test"),
-        "data_digest": "d",
-        "teacher_digest": "t",
-        "student_digest": "s",
+        "parts": {},
     }
-    return trial_ids(canonical(config), **{**known, **changes})[0]  # type: ignore[arg-type]
+    digests = replace(
+        Digests(data="d", teacher="t", student="s"), **{name: changes.pop(name) for name in READ & changes.keys()}
+    )
+    return trial_ids(trainable, canonical(config), digests=digests, **{**known, **changes})[0]  # type: ignore[arg-type]
 
 
 def test_id_is_twenty_hex_digits() -> None:
@@ -35,8 +43,8 @@ def test_id_does_not_depend_on_how_a_default_is_spelled() -> None:
 
 
 def test_id_does_not_depend_on_fields_without_effect() -> None:
-    assert _id(with_parameters(PLAIN, {"teacher.model": "ViT-B-32"})) == _id()
-    assert _id(with_parameters(NAIVE, {"teacher.model": "ViT-B-32"})) != _id(NAIVE)
+    assert _id(with_parameters(CLIP_TD, PLAIN, {"teacher.model": "ViT-B-32"})) == _id()
+    assert _id(with_parameters(CLIP_TD, NAIVE, {"teacher.model": "ViT-B-32"})) != _id(NAIVE)
 
 
 def test_id_does_not_depend_on_the_order_of_splits() -> None:
@@ -45,17 +53,25 @@ def test_id_does_not_depend_on_the_order_of_splits() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"seeds": (2,)}, {"evaluate": ("val",)}, {"data_digest": "e"}, {"teacher_digest": "u"}, {"student_digest": "v"}],
+    [{"seeds": (2,)}, {"evaluate": ("val",)}, {"data": "e"}, {"teacher": "u"}, {"student": "v"}],
     ids=lambda change: next(iter(change)),
 )
 def test_id_depends_on_everything_that_is_computed(change: dict[str, object]) -> None:
     assert _id(**change) != _id()
 
 
-def test_id_depends_on_the_identity_version(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = _id()
-    monkeypatch.setattr("ablative.orchestrator.trials.IDENTITY_VERSION", IDENTITY_VERSION + 1)
-    assert _id() != before
+def test_id_depends_on_the_identity_version() -> None:
+    assert _id(trainable=replace(CLIP_TD, identity_version=CLIP_TD.identity_version + 1)) != _id()
+
+
+def test_id_depends_on_a_trainable_that_is_not_the_first_and_on_parts_that_do_not_ship() -> None:
+    others = [
+        _id(),
+        _id(trainable=replace(CLIP_TD, name="another")),
+        _id(parts={"term/focal": "a"}),
+        _id(parts={"term/focal": "b"}),
+    ]
+    assert len(set(others)) == 4
 
 
 def test_a_new_field_at_its_old_meaning_changes_no_id() -> None:
@@ -70,6 +86,6 @@ def test_a_new_field_at_its_old_meaning_changes_no_id() -> None:
 
 
 def test_parameters_are_set_and_checked() -> None:
-    assert with_parameters(PLAIN, {"optim.lr": 1e-3}).optim.lr == 1e-3
+    assert with_parameters(CLIP_TD, PLAIN, {"optim.lr": 1e-3}).optim.lr == 1e-3
     with pytest.raises(ValueError, match="greater than or equal to"):
-        with_parameters(PLAIN, {"optim.lr": -1.0})
+        with_parameters(CLIP_TD, PLAIN, {"optim.lr": -1.0})

@@ -8,11 +8,10 @@ from ablative.search_spaces.errors import StudyError
 from ablative.search_spaces.load import load_study
 from ablative.search_spaces.load import sketched_study
 from ablative.trainables.config import CONTROLS
-from ablative.trainables.config import TrialConfig
-from ablative.trainables.config import canonical
 from tests.helpers.study_text import HEAD
 from tests.helpers.study_text import load
 from tests.helpers.study_text import mistakes
+from tests.helpers.study_text import subjects
 
 SPACE = HEAD + "search:\n  trials: 4\n  space:\n"
 
@@ -567,24 +566,24 @@ def test_a_study_of_the_least_words_has_defaults() -> None:
 )
 def test_a_missing_study_lists_the_shipped_ones_and_the_nearest(source: str, remedy: str) -> None:
     with pytest.raises(StudyError) as caught:
-        load_study(source, config_type=TrialConfig, controls=CONTROLS, canonical=canonical)
+        load_study(source, subjects=subjects(), default="clip_td")
     assert remedy in caught.value.mistakes[0].expected
 
 
 def test_a_missing_path_names_the_nearest_file_beside_it(tmp_path: Path) -> None:
     (tmp_path / "lowshot.yaml").write_text(HEAD)
     with pytest.raises(StudyError, match=r"lowshot\.yaml\? Give"):
-        load_study(tmp_path / "lowshots.yaml", config_type=TrialConfig, controls=CONTROLS, canonical=canonical)
+        load_study(tmp_path / "lowshots.yaml", subjects=subjects(), default="clip_td")
     with pytest.raises(StudyError, match="this is a folder"):
-        load_study(tmp_path, config_type=TrialConfig, controls=CONTROLS, canonical=canonical)
+        load_study(tmp_path, subjects=subjects(), default="clip_td")
 
 
 def test_a_bare_name_that_is_a_file_here_asks_for_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mine.yaml").write_text(HEAD)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(StudyError, match=r"\./mine\.yaml"):
-        load_study("mine", config_type=TrialConfig, controls=CONTROLS, canonical=canonical)
-    study = load_study("./mine.yaml", config_type=TrialConfig, controls=CONTROLS, canonical=canonical).study
+        load_study("mine", subjects=subjects(), default="clip_td")
+    study = load_study("./mine.yaml", subjects=subjects(), default="clip_td").study
     assert study.study == "tiny"
 
 
@@ -597,7 +596,7 @@ def test_the_name_of_a_study_is_read_whatever_its_trials_are_made_of(tmp_path: P
 
     assert (sketch.study, sketch.storage) == ("own", "there")
     with pytest.raises(StudyError, match="focal"):
-        load_study(path, config_type=TrialConfig, controls=CONTROLS, canonical=canonical)
+        load_study(path, subjects=subjects(), default="clip_td")
 
 
 @pytest.mark.parametrize(

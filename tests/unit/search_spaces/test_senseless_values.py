@@ -11,12 +11,11 @@ from ablative.orchestrator.deciding.initial_settings import value_at_share
 from ablative.search_spaces.domains import QUniform
 from ablative.search_spaces.errors import StudyError
 from ablative.search_spaces.load import load_study
-from ablative.trainables.config import TrialConfig
-from ablative.trainables.config import canonical
 from tests.helpers.study_text import HEAD
 from tests.helpers.study_text import load
 from tests.helpers.study_text import loaded
 from tests.helpers.study_text import mistakes
+from tests.helpers.study_text import subjects
 
 SENSELESS = {
     "no data": ("base.task.data=''", "text that is not empty"),
@@ -142,7 +141,7 @@ def test_a_study_is_read_from_a_pipe(tmp_path: Path) -> None:
     reading, writing = os.pipe()
     os.write(writing, HEAD.encode())
     os.close(writing)
-    loaded_study = load_study(f"/dev/fd/{reading}", config_type=TrialConfig, controls={}, canonical=canonical)
+    loaded_study = load_study(f"/dev/fd/{reading}", subjects=subjects(), default="clip_td")
     os.close(reading)
     assert loaded_study.study.study == "tiny"
 
@@ -150,4 +149,4 @@ def test_a_study_is_read_from_a_pipe(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["x" * 5000, "~nobody/a.yaml", "a\0b", "./" + "y" * 300 + ".yaml"])
 def test_a_name_that_no_file_can_have_is_no_study(name: str) -> None:
     with pytest.raises(StudyError, match="no such study"):
-        load_study(name, config_type=TrialConfig, controls={}, canonical=canonical)
+        load_study(name, subjects=subjects(), default="clip_td")

@@ -10,13 +10,13 @@ from ablative.search_spaces.design import cells
 from ablative.search_spaces.load import load_study
 from ablative.search_spaces.shipped import shipped
 from ablative.search_spaces.study import Study
-from ablative.trainables.config import CONTROLS
 from ablative.trainables.config import TrialConfig
 from ablative.trainables.config import canonical
+from tests.helpers.study_text import subjects
 
 
 def study(name: str) -> Study:
-    return load_study(name, config_type=TrialConfig, controls=CONTROLS, canonical=canonical).study
+    return load_study(name, subjects=subjects(), default="clip_td").study
 
 
 def test_the_shipped_studies_are_three_on_the_bundled_benchmark_easy_vqa_and_one_a_task() -> None:

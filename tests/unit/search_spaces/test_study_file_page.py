@@ -14,11 +14,10 @@ from ablative.search_spaces.errors import StudyError
 from ablative.search_spaces.load import load_study
 from ablative.search_spaces.study import Study
 from ablative.trainables.arms import ARMS
-from ablative.trainables.config import TrialConfig
-from ablative.trainables.config import canonical
 from tests.helpers.sources import ROOT
 from tests.helpers.study_text import load
 from tests.helpers.study_text import loaded
+from tests.helpers.study_text import subjects
 
 PAGE = Path(__file__).parents[3].joinpath("docs", "study_file.md").read_text(encoding="utf-8")
 SNIPPETS = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
@@ -55,7 +54,7 @@ def test_the_mistakes_on_the_page_are_the_ones_that_are_told(tmp_path: Path, mon
     (tmp_path / "lowshot.yaml").write_text(starting("# mistaken")[0])
     monkeypatch.chdir(tmp_path)
     with pytest.raises(StudyError) as caught:
-        load_study("lowshot.yaml", config_type=TrialConfig, controls=ARMS, canonical=canonical)
+        load_study("lowshot.yaml", subjects=subjects(), default="clip_td")
     assert f"{caught.value}\n" == told
 
 

@@ -1,0 +1,50 @@
+"""What a study is about: all that its file is checked against, given from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Collection
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import field
+from typing import Any
+
+from pydantic import BaseModel
+
+from ablative.search_spaces.config_checks import Contradictions
+from ablative.search_spaces.config_checks import WithoutScale
+from ablative.search_spaces.config_checks import no_contradictions
+from ablative.search_spaces.config_checks import unscaled
+from ablative.search_spaces.recipe import Recipes
+
+Controls = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """One kind of trial."""
+
+    config_type: type[BaseModel]
+    """What dotted paths address."""
+    canonical: Callable[[Any], Any]
+    """Removes from a configuration what has no effect."""
+    controls: Controls = field(default_factory=dict)
+    """Arms that a study may list by name -> what each changes."""
+    metrics: Collection[str] = ()
+    """Names without their split; any passes where empty."""
+    splits: Collection[str] = ()
+    """What trials may be evaluated on; any passes where empty."""
+    recipes: Recipes = field(default_factory=dict)
+    """What `base.recipe` may name."""
+    contradictions: Contradictions = no_contradictions
+    without_scale: WithoutScale = unscaled
+    task: str | None = None
+    """Dotted path of what is learned: seeds of one task are pairs, and each task has its own."""
+    data_fraction: str | None = None
+    """Dotted path of the share of the data: more is better, so that no search may choose it for nothing."""
+    evaluations: str | None = None
+    """Dotted path of how often a trial reports its target: what rungs are counted in."""
+
+
+Subjects = Mapping[str, Callable[[], Subject]]
+"""Name of a trainable -> what makes its subject, which may take a while."""

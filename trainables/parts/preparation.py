@@ -1,0 +1,96 @@
+"""What is computed once, before any trial, for all of a study's configurations. Imports no torch."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from typing import Protocol
+
+from ablative.progress import Progress
+
+
+class Block(Protocol):
+    """A part of the work that can be done anywhere, in any order; it travels there, so that it can be pickled."""
+
+    @property
+    def stage(self) -> str:
+        """What a person reads of it."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """How much of its stage it is."""
+        ...
+
+    @property
+    def work(self) -> float:
+        """What it takes, as a share of a whole block's: other processes are worth starting for many whole ones."""
+        ...
+
+
+def _alone(cache: Path, progress: Progress) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
+def _no_blocks(configs: Sequence[Any], cache: Path) -> Sequence[Block]:
+    return ()
+
+
+def _not_computed(block: Block, cache: Path) -> None:
+    raise AssertionError(f"{block.stage}: there are blocks, and nothing that computes them")
+
+
+def _nothing() -> None:
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preparation:
+    """How a trainable's trials get what they read; functions that can be pickled. Killed, it goes on where it was."""
+
+    data: Callable[[Sequence[Any], Path, Progress], None]
+    """(Configurations, cache, progress): run once, in one place."""
+    blocks: Callable[[Sequence[Any], Path], Sequence[Any]] = _no_blocks
+    """(Configurations, cache) -> the `Block`s that are missing once `data` is done."""
+    compute: Callable[[Any, Path], None] = _not_computed
+    """Compute one block; may run twice, or at once with itself."""
+    release: Callable[[], None] = _nothing
+    """Let go of what `compute` keeps in a process from one block to the next."""
+    alone: Callable[[Path, Progress], AbstractContextManager[None]] = _alone
+    """(Cache, progress) -> the context in which one process prepares and others wait."""
+
+    def here(self, configs: Sequence[Any], cache: Path, progress: Progress) -> None:
+        """Prepare all of it in this process. Raises what the steps raise."""
+        with self.alone(cache, progress):
+            self.data(configs, cache, progress)
+            self.compute_all(self.blocks(configs, cache), cache, progress)
+
+    def compute_all(self, blocks: Sequence[Block], cache: Path, progress: Progress) -> None:
+        """Compute blocks one after another in this process."""
+        count = BlockCount(blocks, progress)
+        for block in blocks:
+            self.compute(block, cache)
+            count.add(block)
+        self.release()
+
+
+class BlockCount:
+    """Tells how far the blocks are, stage by stage, as they are computed."""
+
+    def __init__(self, blocks: Sequence[Block], progress: Progress) -> None:
+        self._progress = progress
+        self._done: Counter[str] = Counter()
+        self._total: Counter[str] = Counter()
+        for block in blocks:
+            self._total[block.stage] += block.size
+
+    def add(self, block: Block) -> None:
+        """Count a computed block."""
+        self._done[block.stage] += block.size
+        self._progress(block.stage, self._done[block.stage], self._total[block.stage])
