@@ -19,12 +19,9 @@ from typing import Any
 
 import yaml
 
+from ablative.orchestrator.commands.composition import load
 from ablative.orchestrator.deciding.queue import TrialQueue
 from ablative.orchestrator.deciding.recorded import Recorded
-from ablative.search_spaces.load import load_study
-from ablative.trainables.config import CONTROLS
-from ablative.trainables.config import TrialConfig
-from ablative.trainables.config import canonical
 from benchmarks.simulated import simulated_inputs
 
 TRIALS_A_CELL = 10
@@ -57,9 +54,7 @@ def planned(num_trials: int, searched: bool) -> dict[str, Any]:
         path = Path(folder) / "planned.yaml"
         path.write_text(yaml.safe_dump(study(num_trials, searched)))
         started = time.perf_counter()
-        loaded = load_study(
-            str(path), config_type=TrialConfig, controls=CONTROLS, canonical=canonical, metrics=metric_names(bundled())
-        )
+        loaded = load(str(path))
         checked = time.perf_counter()
         queue = TrialQueue(loaded.study, loaded.cells, Recorded(), inputs)
         owed = queue.owed()

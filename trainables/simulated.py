@@ -242,7 +242,7 @@ def _has(config: Any, where: tuple[tuple[str, Any], ...]) -> bool:
 @lru_cache(maxsize=256)
 def _key(config: Any) -> str:
     """Return the configuration as text; a trial asks for it at every draw."""
-    return config.model_dump_json()
+    return config.model_dump_json(exclude_defaults=True)
 
 
 def _value(config: Any, path: str) -> Any:

@@ -80,7 +80,9 @@ def accuracy(config: TrialConfig, seed: int, split: str) -> float:
     effect = NAIVE_EFFECT * (terms.image > 0) + TOKENS_EFFECT * (terms.tokens > 0)
     away = abs(math.log10(config.optim.lr / BEST_LR))
     level = 0.5 + 0.1 * config.task.data_fraction - 0.05 * away - 0.1 * (split == "test_style")
-    return level + effect + 0.02 * _unit(seed) + 0.002 * _unit(config.model_dump_json(), seed, split)
+    return (
+        level + effect + 0.02 * _unit(seed) + 0.002 * _unit(config.model_dump_json(exclude_defaults=True), seed, split)
+    )
 
 
 def executions(ledger: Path) -> dict[str, int]:

@@ -80,4 +80,4 @@ def test_a_query_takes_the_path_of_a_study_that_holds_a_blank(tmp_path: Path) ->
     result = CliRunner().invoke(ablate, ["query", str(path), "--store", str(tmp_path / "store")])
 
     assert result.exit_code == 2
-    assert "nowhere" in result.stderr, "it is read as a study, not as SQL"
+    assert "no results of" in result.stderr, "it is read as a study, not as SQL"

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,12 @@ from ablative.orchestrator.commands.cli import ablate
 from ablative.orchestrator.commands.loaded import Loaded
 from ablative.orchestrator.driving.inline import InlineExecutor
 from ablative.orchestrator.errors import ClusterError
+from ablative.orchestrator.inputs import Inputs
 from ablative.orchestrator.storing.store import Store
 from ablative.orchestrator.storing.store import compaction_key
 from ablative.trainables.errors import MissingData
 from ablative.trainables.kinds.clip_td import CLIP_TD
+from ablative.trainables.parts.trainable import Digests
 from tests.helpers.simulated import SimulatedTrainable
 from tests.helpers.simulated import make_inputs
 
@@ -231,14 +234,16 @@ def test_plan_counts_what_is_recorded_and_owed_and_changes_nothing(command: Comm
 def test_plan_of_missing_data_counts_and_says_what_is_missing(
     command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ablative.orchestrator.inputs import Inputs
+    known = composition.inputs
 
-    def digests(config: object) -> tuple[str, str, str]:
+    def digests(config: object) -> Digests:
         raise MissingData("expected data/vcr/train.jsonl")
 
-    monkeypatch.setattr(
-        composition, "inputs", lambda cache, progress=None: Inputs(splits=make_inputs().splits, digests=digests)
-    )
+    def inputs(loaded: Loaded, cache: Path | None = None, progress: Any = None) -> Inputs:
+        found = known(loaded)
+        return found if cache is None else replace(found, digests=digests)
+
+    monkeypatch.setattr(composition, "inputs", inputs)
     result = command("plan", "little.yaml")
     assert result.exit_code == 0
     assert "8 owed" in result.stdout
@@ -351,7 +356,7 @@ def test_data_is_built_and_shown(command: Command, monkeypatch: pytest.MonkeyPat
         (cache_folder / "mini-1234" / "one").write_bytes(b"x" * 2**20)
         progress("scenes", 1, 1)
 
-    monkeypatch.setattr(composition, "prepare", prepare)
+    monkeypatch.setattr("ablative.trainables.prepare.prepare", prepare)
     assert command("data", "build", "mini_smoke").exit_code == 0
     assert built == ["snli_ve mini_smoke", "vqa mini_smoke", "vcr mini_smoke"]
     assert "mini-1234  1 files  1.0 MiB" in command("data", "show").stdout
@@ -525,7 +530,7 @@ def test_check_says_which_files_are_not_on_this_machine(command: Command) -> Non
     printed = command("check", "clip_td_vcr").stdout
     assert "  not here: task.data: data/vcr: no such folder" in printed
     assert "  not here: student.init: no file at checkpoints/uniter-base.pt" in printed
-    assert "  not here: teacher.checkpoint: no file at checkpoints/clip-vit-b-16.pt" in printed
+    assert "  not here: teacher.checkpoint: nothing at checkpoints/clip-vit-b-16.pt" in printed
 
 
 def test_check_and_plan_answer_in_json(command: Command) -> None:
