@@ -13,6 +13,7 @@ from click.shell_completion import CompletionItem
 
 from ablative.orchestrator.commands.arguments import STUDY
 from ablative.orchestrator.commands.arguments import is_path
+from ablative.orchestrator.commands.boundary import ONLY_ANSWERS
 from ablative.orchestrator.commands.boundary import QUIET
 from ablative.orchestrator.commands.boundary import STORE
 from ablative.orchestrator.commands.boundary import boundary
@@ -240,6 +241,7 @@ def compare(
 @STORE
 @click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="File [STUDY.html].")
 @_MIXED
+@ONLY_ANSWERS
 @boundary
 def report(study: str, store: str | None, output: Path | None, mixed: bool) -> None:
     """Write one HTML page with the answer, tables, figures and costs; it needs no network.

@@ -26,6 +26,10 @@ STORE = click.option("--store", metavar="URI", help="Folder or URI of the record
 """Option of the commands that read or write records."""
 QUIET = click.option("--quiet", "-q", is_flag=True, help="Show the answer only: no progress, no notes.")
 """Option of the commands that take their time, or that note what they left out."""
+ONLY_ANSWERS = click.option(
+    "--quiet", "-q", is_flag=True, expose_value=False, help="Show the answer only, which is all that is printed here."
+)
+"""Option of the commands that note nothing, so that a script may ask every command for its answer alone."""
 _IF_STOPPED = "ablate.if_stopped"
 
 

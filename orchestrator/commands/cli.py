@@ -18,6 +18,7 @@ from ablative.orchestrator.commands.arguments import study_and_overrides
 from ablative.orchestrator.commands.arguments import told_apart
 from ablative.orchestrator.commands.boundary import EXIT_FAILED
 from ablative.orchestrator.commands.boundary import EXIT_MISTAKE
+from ablative.orchestrator.commands.boundary import ONLY_ANSWERS
 from ablative.orchestrator.commands.boundary import QUIET
 from ablative.orchestrator.commands.boundary import STORE
 from ablative.orchestrator.commands.boundary import boundary
@@ -227,6 +228,7 @@ def plan(
 @ablate.command()
 @STUDY
 @STORE
+@ONLY_ANSWERS
 @boundary
 def status(study: str, store: str | None) -> None:
     """Print how far STUDY is and what failed, from the store alone.
@@ -253,6 +255,7 @@ def status(study: str, store: str | None) -> None:
 @click.option("--every", type=click.FloatRange(min=0.2), default=2.0, show_default=True, help="Seconds between looks.")
 @click.option("--serve", is_flag=True, help="Serve the report of what is recorded so far, on this machine only.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, show_default=True, help="0 takes a free one.")
+@ONLY_ANSWERS
 @boundary
 def watch(study: str, store: str | None, every: float, serve: bool, port: int) -> None:
     """Follow a running STUDY, whoever runs it, from any machine that reaches the store.
@@ -286,6 +289,7 @@ def watch(study: str, store: str | None, every: float, serve: bool, port: int) -
 @ablate.command()
 @click.option("--trainable", metavar="NAME", help="What the study is about [the one that ships].")
 @WITH
+@ONLY_ANSWERS
 @boundary
 def schema(trainable: str | None, parts: tuple[Path, ...]) -> None:
     """Print the JSON Schema of study files, for editors.

@@ -13,6 +13,7 @@ import click
 
 from ablative.orchestrator.commands.arguments import STUDY
 from ablative.orchestrator.commands.arguments import WITH
+from ablative.orchestrator.commands.boundary import ONLY_ANSWERS
 from ablative.orchestrator.commands.boundary import QUIET
 from ablative.orchestrator.commands.boundary import boundary
 
@@ -78,6 +79,7 @@ def build(name: str, quiet: bool) -> None:
 
 
 @data.command()
+@ONLY_ANSWERS
 @boundary
 def show() -> None:
     """Show where generated data is kept, and how much.
@@ -219,6 +221,7 @@ def shift(folder: str, task: str | None, parts: tuple[Path, ...], scores: Path |
 @click.option("--fraction", type=float, required=True, help="Share of the train split, in (0, 1].")
 @click.option("--seed", type=int, required=True, help="Seed of the trials that train on the subset.")
 @_OUT
+@ONLY_ANSWERS
 @boundary
 def subset(folder: str, task: str | None, parts: tuple[Path, ...], fraction: float, seed: int, output: Path) -> None:
     """Write the row ids of the low-shot subset that a trial with this fraction and seed trains on, one a line.
@@ -245,6 +248,7 @@ def subset(folder: str, task: str | None, parts: tuple[Path, ...], fraction: flo
 @click.option("--store", metavar="URI", help="Folder or URI of the records [ABLATE_STORE, or the study's own].")
 @_OUT
 @WITH
+@ONLY_ANSWERS
 @boundary
 def submission(study: str, trial: str, split: str, store: str | None, output: Path, parts: tuple[Path, ...]) -> None:
     """Write a leaderboard's file from what a trial of STUDY predicted on a blind split: CSV for VCR, JSON for VQA.
@@ -266,6 +270,7 @@ def submission(study: str, trial: str, split: str, store: str | None, output: Pa
 @data.command("easy-vqa")
 @_OUT
 @click.option("--test-pictures", type=click.IntRange(1, 1000), help="Keep the first so many of test [all 1,000].")
+@ONLY_ANSWERS
 @boundary
 def easy_vqa(output: Path, test_pictures: int | None) -> None:
     """Write easy-VQA (Victor Zhou, MIT licence) from its Python package in the files of VQA v2.

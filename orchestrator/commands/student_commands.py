@@ -10,6 +10,7 @@ import click
 from ablative.orchestrator.commands.arguments import STUDY
 from ablative.orchestrator.commands.arguments import WITH
 from ablative.orchestrator.commands.boundary import EXIT_MISTAKE
+from ablative.orchestrator.commands.boundary import ONLY_ANSWERS
 from ablative.orchestrator.commands.boundary import STORE
 from ablative.orchestrator.commands.boundary import boundary
 
@@ -32,6 +33,7 @@ def student() -> None:
     "--region-width", default=2048, show_default=True, help="Width of the data's region features; bundled trunk: 1280."
 )
 @WITH
+@ONLY_ANSWERS
 @boundary
 def check(checkpoint: Path, preset: str, vocabulary: str | None, region_width: int, parts: tuple[Path, ...]) -> None:
     """Tell for every parameter whether CHECKPOINT has it, and whether a trial would take it; train nothing.
@@ -59,6 +61,7 @@ def check(checkpoint: Path, preset: str, vocabulary: str | None, region_width: i
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("student"), show_default=True)
 @click.option("--onnx", is_flag=True, help="Write model.onnx too; needs the packages onnx and onnxscript.")
 @WITH
+@ONLY_ANSWERS
 @boundary
 def export(
     study: str,

@@ -9,6 +9,7 @@ import click
 
 from ablative.orchestrator.commands.arguments import study_and_overrides
 from ablative.orchestrator.commands.boundary import EXIT_FAILED
+from ablative.orchestrator.commands.boundary import ONLY_ANSWERS
 from ablative.orchestrator.commands.boundary import QUIET
 from ablative.orchestrator.commands.boundary import boundary
 
@@ -67,6 +68,7 @@ def cache(
 @teacher.command()
 @study_and_overrides(required=False)
 @click.option("--verify", is_flag=True, help="Read every file whole and compare it with what was written.")
+@ONLY_ANSWERS
 @boundary
 def show(study: str | None, overrides: tuple[str, ...], parts: tuple[Path, ...], verify: bool) -> None:
     """Show the teachers whose features are cached: tables, rows, size; for STUDY, what is missing.

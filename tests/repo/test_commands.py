@@ -7,10 +7,13 @@ import os
 import resource
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
+from ablative.orchestrator.commands.cli import ablate
 from tests.helpers.sources import ROOT
 
 SHIPPED = sorted(path.stem for path in (ROOT / "search_spaces").glob("*.yaml"))
@@ -98,6 +101,22 @@ def test_a_study_that_is_not_there_ends_with_status_2_and_names_the_nearest(tmp_
     assert status == 2, output
     assert "quickstart" in output
     assert "Traceback" not in output
+
+
+def _commands(group: click.Group, name: str = "ablate") -> Iterator[tuple[str, click.Command]]:
+    for word, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from _commands(command, f"{name} {word}")
+        else:
+            yield f"{name} {word}", command
+
+
+def test_every_command_can_be_quiet_and_verbose() -> None:
+    """So that a script may ask any of them for its answer alone, and a person for the traceback of a mistake."""
+    options = {name: {word for p in found.params for word in p.opts} for name, found in _commands(ablate)}
+
+    assert len(options) > 20
+    assert {name for name, words in options.items() if not {"-q", "--quiet", "-v", "--verbose"} <= words} == set()
 
 
 @pytest.mark.parametrize(("arguments", "limit_s"), [(["--help"], 0.5), (["check", "quickstart"], 1.0)])
