@@ -31,8 +31,8 @@ from ablative.orchestrator.commands.student_commands import student
 from ablative.orchestrator.commands.teacher_commands import teacher
 
 if TYPE_CHECKING:
+    from ablative.orchestrator.commands.loaded import Loaded
     from ablative.orchestrator.storing.store import Store
-    from ablative.search_spaces.load import LoadedStudy
     from ablative.search_spaces.study import Study
 
 
@@ -403,12 +403,14 @@ def _tell_store(store: Store, study: Study, words: Sequence[str], *, to_stderr: 
         click.echo(hint_beside(words, study.study, beside), err=True)
 
 
-def _tell(checked: LoadedStudy, *, families: bool = True, to_stderr: bool = False) -> None:
+def _tell(checked: Loaded, *, families: bool = True, to_stderr: bool = False) -> None:
     """Print what the comparisons of a study can show, and its warnings."""
     for family in checked.families if families else ():
         click.echo(f"  {family}", err=to_stderr)
     for warning in checked.warnings:
         click.echo(str(warning), err=True)
+    for line in checked.catalogue.broken:
+        click.echo(f"left out: {line}", err=True)
 
 
 def _count(warnings: Sequence[object]) -> str:

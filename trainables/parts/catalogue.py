@@ -42,6 +42,8 @@ class Catalogue:
     listed: tuple[tuple[Part, Origin], ...]
     sources: tuple[str, ...] = ()
     """Digests of the files that parts were named by (`ablative.trainables.parts.sources`)."""
+    broken: tuple[str, ...] = ()
+    """A line for each part of an installed package that cannot be used."""
 
     def __post_init__(self) -> None:
         """Raise PartError where two parts of one kind have one name."""

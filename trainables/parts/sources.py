@@ -91,12 +91,18 @@ def catalogue(paths: Sequence[Path] = ()) -> Catalogue:
 
 @cache
 def installed() -> Catalogue:
-    """Return what ships and what installed packages bring by entry points. Raises PartError as `catalogue`."""
-    found: list[tuple[Part, Origin]] = []
+    """Return what ships and what installed packages bring by entry points.
+
+    A package that is broken hinders no study that does without it: its parts are left out, and `broken` says why.
+    """
+    found, broken = bundled(), []
     for kind in KINDS:
         for point in entry_points(group=f"ablative.{kind}s"):
-            found.append(_entered(point, kind))
-    return bundled().joined(found)
+            try:
+                found = found.joined([_entered(point, kind)])
+            except PartError as error:
+                broken.append(str(error))
+    return Catalogue(listed=found.listed, broken=tuple(broken))
 
 
 _IMPORTED: dict[str, tuple[Source, tuple[Part, ...], str]] = {}
@@ -113,7 +119,7 @@ def known(digests: tuple[str, ...]) -> Catalogue:
         for digest in digests:
             source, parts, place = _IMPORTED[digest]
             joined = joined.joined((part, Origin(place=place, identity=source.digest)) for part in parts)
-        _KNOWN[digests] = Catalogue(listed=joined.listed, sources=digests)
+        _KNOWN[digests] = Catalogue(listed=joined.listed, sources=digests, broken=installed().broken)
     return _KNOWN[digests]
 
 
@@ -164,11 +170,18 @@ def _entered(point: EntryPoint, kind: str) -> tuple[Part, Origin]:
     place = f"{point.dist.name} {point.dist.version}"
     try:
         part = point.load()
-    except Exception as error:
-        raise PartError(f"{place}: entry point {point.group}: {point.name} = {point.value}: {error}") from error
+    except (Exception, SystemExit) as error:
+        said = f"{type(error).__name__}: {error} ({_last_place(error)})"
+        raise PartError(f"{place}: entry point {point.group}: {point.name} = {point.value}: {said}") from error
     if not isinstance(part, Part) or part.kind != kind or part.name != point.name:
         raise PartError(f"{place}: entry point {point.group}: {point.name} = {point.value} is no {kind} of that name")
     return part, Origin(place=place, identity=place)
+
+
+def _last_place(error: BaseException) -> str:
+    """Return `file:line` of where an exception was raised."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{frame.filename}:{frame.lineno}"
 
 
 def _place(error: BaseException, path: Path) -> str:

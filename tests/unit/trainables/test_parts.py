@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from ablative.trainables.parts.sources import catalogue
 from ablative.trainables.parts.sources import imported
 from ablative.trainables.parts.sources import read_source
 from ablative.trainables.parts.term import Term
+from tests.helpers.sources import IMPORT_PATH
 
 FOCAL = """
 from pydantic import Field
@@ -197,3 +199,37 @@ def test_options_without_defaults_or_with_a_taken_name_are_refused(tmp_path: Pat
     taken = FOCAL.replace('name="focal"', 'name="selection"')
     with pytest.raises(PartError, match="selection: there is a setting of this name already"):
         trial_config(catalogue([written(tmp_path, taken)]))
+
+
+def test_a_broken_package_is_left_out_with_its_reason_and_hinders_no_study(tmp_path: Path) -> None:
+    """Whatever its import does; what ships, and what other packages bring, is there."""
+    folder = tmp_path / "site"
+    for name, text in (
+        ("whole", FOCAL),
+        ("absent", "import nothing_of_this_name"),
+        ("ends", "raise SystemExit(3)"),
+        ("other", "FOCAL = 1"),
+    ):
+        points = f"[ablative.terms]\nfocal = {name}_parts:FOCAL\n"
+        (folder / f"{name}-1.0.dist-info").mkdir(parents=True)
+        written(folder / f"{name}-1.0.dist-info", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n", "METADATA")
+        written(folder / f"{name}-1.0.dist-info", points, "entry_points.txt")
+        written(folder, text, f"{name}_parts.py")
+    program = """
+        from ablative.trainables.parts.sources import installed
+        from ablative.trainables.parts.term import Term
+        found = installed()
+        part = found.of(Term)["focal"]
+        print(found.identities([part]))
+        print(*found.broken, sep="\\n")
+    """
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([IMPORT_PATH, str(folder)])}
+
+    done = subprocess.run([sys.executable, "-c", dedent(program)], capture_output=True, text=True, env=environment)
+
+    assert done.returncode == 0, done.stderr
+    identity, *broken = done.stdout.splitlines()
+    assert identity == "{'term/focal': 'whole 1.0'}"
+    assert len(broken) == 3
+    assert all("entry point ablative.terms: focal" in line for line in broken)
+    assert any("absent_parts.py:1" in line for line in broken)
