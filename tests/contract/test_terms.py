@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,8 +16,10 @@ from ablative.testing.terms import TermContract
 from ablative.trainables.parts.catalogue import bundled
 from ablative.trainables.parts.part import Options
 from ablative.trainables.parts.part import PartError
+from ablative.trainables.parts.sources import catalogue
 from ablative.trainables.parts.term import Term
 
+EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "own_loss.py"
 SHIPPED = bundled().of(Term)
 
 
@@ -47,6 +50,12 @@ class TestOneOfOnesOwn(TermContract):
     @pytest.fixture
     def part(self) -> Term:
         return SOUND
+
+
+class TestTheExample(TermContract):
+    @pytest.fixture
+    def part(self) -> Term:
+        return catalogue([EXAMPLE]).of(Term)["agreement"]
 
 
 def wrong(loss: Callable[[Any, Any, Any], Any], **changes: Any) -> Term:

@@ -1,0 +1,39 @@
+"""A distillation term of one's own, whole.
+
+ablate run docs/examples/own_loss.yaml --with docs/examples/own_loss.py
+"""
+
+from pydantic import Field
+
+from ablative.trainables.parts.part import Options
+from ablative.trainables.parts.term import Term
+
+
+class AgreementOptions(Options):
+    sharpness: float = Field(2.0, ge=0.1, le=10, description="Exponent of the cosine distance.")
+
+
+def loss(student, teacher, term):
+    """Return (B,): how far the projected state of the whole input is from the sentence, by a power of the distance."""
+    from torch.nn.functional import cosine_similarity
+
+    return (1 - cosine_similarity(term.module(student.cls), teacher.text)) ** term.options.sharpness
+
+
+def trains(sizes, options, generator):
+    """Return a linear map from the student's width to the teacher's, whose first values come from the generator."""
+    from ablative.trainables.distillation.projection import initial_projection
+
+    return initial_projection(sizes.student_width, sizes.teacher_width, generator)
+
+
+PARTS = [
+    Term(
+        name="agreement",
+        description="A power of the distance between the whole input and the sentence.",
+        options=AgreementOptions,
+        reads=("student.cls", "teacher.text"),
+        loss=loss,
+        trains=trains,
+    )
+]
