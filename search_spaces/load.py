@@ -30,7 +30,7 @@ from ablative.search_spaces.references import References
 from ablative.search_spaces.shipped import display_name
 from ablative.search_spaces.shipped import find_study
 from ablative.search_spaces.study import Study
-from ablative.search_spaces.subject import Controls
+from ablative.search_spaces.subject import NamedArms
 from ablative.search_spaces.subject import Subjects
 from ablative.search_spaces.wording import one_of
 
@@ -65,7 +65,7 @@ def load_study(source: str | Path, *, subjects: Subjects, default: str, override
     mistakes = [*document.mistakes, *(mistake for mistake in sketch.mistakes if mistake.path not in unread)]
     references = References(document=document, subject=subject, unsound=frozenset(map(section, grave(mistakes))))
     mistakes += references.check(sketch.study)
-    study = _resolved(sketch.study, trainable, subject.controls)
+    study = _resolved(sketch.study, trainable, subject.named_arms)
     built: tuple[Cell, ...] = ()
     if sketch.base is not None and not _TOGETHER.intersection(map(section, grave(mistakes))):
         built, found = Consistency(document=document, subject=subject).check(study, sketch.base)
@@ -111,11 +111,11 @@ def sketched_study(source: str | Path) -> Study:
     return sketch.study
 
 
-def _resolved(study: Study, trainable: str, controls: Controls) -> Study:
-    """`study` with its trainable and the changes of named controls written out."""
+def _resolved(study: Study, trainable: str, known: NamedArms) -> Study:
+    """`study` with its trainable and the changes of named arms written out."""
 
     def filled(named: Mapping[str, Any]) -> dict[str, Any]:
-        return {name: dict(controls.get(name, {})) if changes is None else changes for name, changes in named.items()}
+        return {name: dict(known.get(name, {})) if changes is None else changes for name, changes in named.items()}
 
     arms = study.arms.model_copy(update={"listed": filled(study.arms.listed), "controls": filled(study.arms.controls)})
     return study.model_copy(update={"trainable": trainable, "arms": arms})

@@ -105,16 +105,17 @@ class References:
             yield from self._factor(("arms", "factors", name), name, factor)
         if "arms" not in self.unsound:
             yield from self._design(arms)
-        yield from self._named_arms(("arms", "listed"), arms.listed, "an arm's changes, {} for the base itself, or ")
-        yield from self._named_arms(("arms", "controls"), arms.controls, "")
+        yield from self._named_arms(("arms", "listed"), arms.listed, "arm")
+        yield from self._named_arms(("arms", "controls"), arms.controls, "control")
 
-    def _named_arms(self, place: Place, named: Mapping[str, Changes | None], besides: str) -> Iterator[Mistake]:
+    def _named_arms(self, place: Place, named: Mapping[str, Changes | None], role: str) -> Iterator[Mistake]:
+        known = self.subject.named_arms
         for name, changes in named.items():
             if changes is not None:
                 yield from self._changes((*place, name), changes)
-            elif name not in self.subject.controls:
-                expected = f"{besides}a known control: {one_of(name, self.subject.controls)}"
-                yield self.document.mistake((*place, name), f"an unknown control {name}", expected)
+            elif name not in known:
+                expected = f"its changes to the base, {{}} for none, or a known name: {one_of(name, known)}"
+                yield self.document.mistake((*place, name), f"an unknown {role} {name}", expected)
 
     def _design(self, arms: Arms) -> Iterator[Mistake]:
         place = ("arms", "factors")

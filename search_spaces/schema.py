@@ -29,7 +29,7 @@ class _Untitled(GenerateJsonSchema):
 
 
 def json_schema(subject: Subject, trainables: Collection[str] = ()) -> Schema:
-    """JSON Schema of a study about `subject`: paths, values, splits, named controls and recipes are completed.
+    """JSON Schema of a study about `subject`: paths, values, splits, named arms and recipes are completed.
 
     `trainables`: what else a study may be about.
     """
@@ -50,7 +50,7 @@ def json_schema(subject: Subject, trainables: Collection[str] = ()) -> Schema:
         study["properties"]["base"].pop(key)
     study["properties"]["conditions"] |= _closed({path: _several(path, fields[path]) for path in fields})
     _patch_domains(definitions, fields)
-    _patch_arms(definitions, subject.controls)
+    _patch_arms(definitions, subject.named_arms)
     _patch_splits(study, definitions, subject.splits)
     if trainables:
         study["properties"]["trainable"]["anyOf"][0] = {"enum": list(trainables)}
@@ -94,7 +94,7 @@ def _patch_splits(study: Schema, definitions: Schema, splits: Collection[str]) -
             where["items"] = {"enum": [*splits, SHIFTED]}
 
 
-def _patch_arms(definitions: Schema, controls: Collection[str]) -> None:
+def _patch_arms(definitions: Schema, known: Collection[str]) -> None:
     changes: Schema = {"$ref": "#/$defs/Changes"}
     factor, arms = definitions["Factor"], definitions["Arms"]["properties"]
     for form in ("without", "with"):
@@ -106,7 +106,7 @@ def _patch_arms(definitions: Schema, controls: Collection[str]) -> None:
     }
     for key in ("listed", "controls"):
         named = arms[key]
-        names: Schema = {"type": "array", "items": {"enum": list(controls)} if controls else {}, "uniqueItems": True}
+        names: Schema = {"type": "array", "items": {"enum": list(known)} if known else {}, "uniqueItems": True}
         by_name: Schema = {"type": "object", "additionalProperties": {"anyOf": [changes, {"type": "null"}]}}
-        by_name["properties"] = dict.fromkeys(controls, by_name["additionalProperties"])
+        by_name["properties"] = dict.fromkeys(known, by_name["additionalProperties"])
         arms[key] = {"description": named["description"], "default": {}, "anyOf": [by_name, names]}

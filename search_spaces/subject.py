@@ -17,7 +17,7 @@ from ablative.search_spaces.config_checks import no_contradictions
 from ablative.search_spaces.config_checks import unscaled
 from ablative.search_spaces.recipe import Recipes
 
-Controls = Mapping[str, Mapping[str, Any]]
+NamedArms = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,8 +28,8 @@ class Subject:
     """What dotted paths address."""
     canonical: Callable[[Any], Any]
     """Removes from a configuration what has no effect."""
-    controls: Controls = field(default_factory=dict)
-    """Arms that a study may list by name -> what each changes."""
+    named_arms: NamedArms = field(default_factory=dict)
+    """Arms that a study may list by name, as an arm or as a control -> what each changes."""
     metrics: Collection[str] = ()
     """Names without their split; any passes where empty."""
     splits: Collection[str] = ()

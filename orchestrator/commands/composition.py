@@ -92,7 +92,7 @@ def subject(trainable: Trainable, catalogue: Catalogue) -> Subject:
     return Subject(
         config_type=trainable.config_type(catalogue),
         canonical=trainable.canonical,
-        controls=trainable.named_arms(catalogue),
+        named_arms=trainable.named_arms(catalogue),
         metrics=trainable.metrics(catalogue) if trainable.metrics else (),
         splits=trainable.all_splits(catalogue) if trainable.all_splits else (),
         recipes=trainable.recipes,

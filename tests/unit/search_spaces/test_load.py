@@ -231,7 +231,7 @@ SINGLE_MISTAKES = {
     "unknown control": (
         "arms: {controls: [shufled_teacher]}",
         "arms.controls.shufled_teacher",
-        "shufled",
+        "unknown control shufled_teacher",
         "shuffled_",
     ),
     "control twice": (
@@ -240,7 +240,7 @@ SINGLE_MISTAKES = {
         "text_only",
         "no name occurs twice",
     ),
-    "unknown named arm": ("arms: {listed: {naive: }}", "arms.listed.naive", "naive", "naive_text"),
+    "unknown named arm": ("arms: {listed: {naive: }}", "arms.listed.naive", "unknown arm naive", "naive_text"),
     "unknown path in an arm": ("arms: {listed: {a: {optim.lrr: 1}}}", "arms.listed.a.optim.lrr", "lrr", "optim.lr"),
     "bad value in an arm": (
         "arms: {listed: {a: {optim.lr: 0}}}",
