@@ -30,5 +30,5 @@ def _absent(config: TrialConfig) -> Iterator[str]:
         starting_files(config.student)
     except MissingData as error:
         yield str(error)
-    if config.distillation.distils:
-        yield from absent_files(config.teacher.part, config.teacher)
+    for teacher, _ in config.taught_by:
+        yield from absent_files(teacher.part, teacher)

@@ -30,6 +30,7 @@ from ablative.trainables.settings import Rate
 from ablative.trainables.settings import Settings
 from ablative.trainables.settings import Text
 from ablative.trainables.settings import Weight
+from ablative.trainables.teachers.config import OneOfTeachersConfig as OneOfTeachersConfig
 from ablative.trainables.teachers.config import TeacherConfig as TeacherConfig
 from ablative.trainables.teachers.needs import teacher_contradictions
 
@@ -145,6 +146,20 @@ class TrialConfig(OfParts):
     teacher: TeacherConfig = TeacherConfig()
     distillation: DistillationConfig = DistillationConfig()
     optim: OptimConfig = OptimConfig()
+    teachers: tuple[OneOfTeachersConfig, ...] = Field(
+        (),
+        max_length=16,
+        description="Several teachers in place of the one of `teacher.model`, each with its weight in every term.",
+    )
+
+    @property
+    def taught_by(self) -> tuple[tuple[TeacherConfig, float], ...]:
+        """Each teacher with its weight in every term; none where nothing is distilled."""
+        if not self.distillation.distils:
+            return ()
+        if not self.teachers:
+            return ((self.teacher, 1.0),)
+        return tuple((one.in_place_of(self.teacher), one.weight) for one in self.teachers)
 
 
 ROLES = Roles(task="task.name", data_fraction="task.data_fraction", evaluations="optim.evaluations")
@@ -187,13 +202,26 @@ def canonical(config: TrialConfig) -> TrialConfig:
     Without distillation the teacher does not matter either, without a trunk of the student its fields do not, nor how
     inputs would be disturbed where they are not; for the rest see `canonical_distillation`.
     """
+    teacher, teachers = _canonical_teachers(config)
     return config.changed(
         task=_canonical_task(config.task),
         student=config.student.part.canonical(config.student),
-        teacher=config.teacher.canonical() if config.distillation.distils else type(config.teacher)(),
+        teacher=teacher,
+        teachers=teachers,
         distillation=canonical_distillation(config.distillation),
         optim=_canonical_optim(config),
     )
+
+
+def _canonical_teachers(config: TrialConfig) -> tuple[TeacherConfig, tuple[OneOfTeachersConfig, ...]]:
+    """One teacher of weight 1 is the one teacher; of several, `teacher` names none."""
+    default = type(config.teacher)()
+    if not config.distillation.distils:
+        return default, ()
+    if [weight for _, weight in config.taught_by] == [1.0]:
+        return config.taught_by[0][0].canonical(), ()
+    teacher = default.changed(control=config.teacher.control, precision=config.teacher.precision)
+    return teacher, tuple(one.canonical() for one in config.teachers)
 
 
 _DEFAULT = TrialConfig()
@@ -209,9 +237,16 @@ def contradictions(config: TrialConfig) -> Iterator[tuple[str, str, str]]:
         yield "optim.min_steps", f"{optim.min_steps}", f"at most optim.max_steps ({optim.max_steps})"
     if optim.batch_size % optim.accumulation:
         yield "optim.accumulation", f"{optim.accumulation}", f"a divisor of optim.batch_size ({optim.batch_size})"
-    if config.distillation.distils:
-        over_candidates = config.task.name == "vcr"
-        yield from teacher_contradictions(config.teacher, config.distillation, over_candidates=over_candidates)
+    for number, (teacher, _) in enumerate(config.taught_by):
+        at = f"teachers.{number}" if config.teachers else "teacher"
+        over_candidates = config.task.part.head == "candidates"
+        yield from teacher_contradictions(teacher, config.distillation, over_candidates=over_candidates, at=at)
+        if teacher in (other for other, _ in config.taught_by[:number]):
+            yield (
+                at,
+                f"{teacher.model}, which is there already",
+                "another teacher; one of a greater weight counts more",
+            )
 
 
 def without_scale(config: TrialConfig) -> TrialConfig:

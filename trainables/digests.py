@@ -54,7 +54,8 @@ class InputDigests:
     def _teacher(self, config: TrialConfig) -> str:
         from ablative.trainables.teachers.digest import teacher_digest
 
-        return teacher_digest(config.teacher, self._cache) if config.distillation.distils else ""
+        digests = [teacher_digest(teacher, self._cache) for teacher, _ in config.taught_by]
+        return hashed({"teachers": digests}) if len(digests) > 1 else "".join(digests)
 
     def _with_pictures(self, config: TrialConfig, digest: str, *, read: bool) -> str:
         """Return the digest of a model and of the pictures that it reads, where the data's own does not have them."""
@@ -71,8 +72,8 @@ class InputDigests:
 
 
 def reads_pictures(config: TrialConfig) -> bool:
-    """Return whether the teacher of a trial sees the pictures, whatever region features the student sees."""
-    return config.distillation.distils and config.teacher.part.live and config.teacher.control != "blank_image"
+    """Return whether a teacher of a trial sees the pictures, whatever region features the student sees."""
+    return config.teacher.control != "blank_image" and any(teacher.part.live for teacher, _ in config.taught_by)
 
 
 def bundled_digest(task: str, name: str) -> str:

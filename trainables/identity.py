@@ -17,10 +17,13 @@ def without_places(config: TrialConfig) -> dict[str, Any]:
     content: dict[str, Any] = config.model_dump(mode="json", exclude_defaults=True)
     named: list[tuple[str, ...]] = [("task", "data")] if config.task.data not in PRESETS else []
     named += [("student", *setting.split(".")) for setting in config.student.part.files(config.student)]
-    if config.distillation.distils:
-        named += [("teacher", *setting.split(".")) for setting in config.teacher.part.files(config.teacher)]
+    if not config.teachers:
+        named += [("teacher", *place.split(".")) for one, _ in config.taught_by for place in one.part.files(one)]
     for place in named:
         _remove(content, place)
+    for one, (teacher, _) in zip(content.get("teachers", ()), config.taught_by, strict=False):
+        for setting in teacher.part.files(teacher):
+            _remove(one, tuple(setting.split(".")))
     return content
 
 

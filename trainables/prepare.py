@@ -183,14 +183,11 @@ def teacher_needs(configs: Iterable[TrialConfig], *, patches: bool = False) -> l
     """Distinct teacher features; the shuffled control permutes targets, and so shares the teacher's own."""
     tables: dict[tuple[Task, str, TeacherConfig], set[Table]] = {}
     for config in map(canonical, configs):
-        if not config.distillation.distils:
-            continue
-        teacher = config.teacher
-        if teacher.control == "shuffled":
-            teacher = teacher.model_copy(update={"control": "none"})
-        wanted = tables.setdefault((config.task.part, config.task.data, teacher), set())
-        wanted |= {*tables_read(config.distillation)}
-        wanted |= {"patches"} if patches else set()
+        for teacher, _ in config.taught_by:
+            own = teacher.changed(control="none") if teacher.control == "shuffled" else teacher
+            wanted = tables.setdefault((config.task.part, config.task.data, own), set())
+            wanted |= {*tables_read(config.distillation)}
+            wanted |= {"patches"} if patches else set()
     return [
         TeacherNeed(task=task, data=data, teacher=teacher, tables=tuple(t for t in TABLES if t in wanted))
         for (task, data, teacher), wanted in tables.items()

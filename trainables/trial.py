@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from dataclasses import field
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from ablative.trainables.data.examples import TaskSplit
 from ablative.trainables.data.load import load_split
 from ablative.trainables.data.subsets import subset
 from ablative.trainables.distillation.objective import Objective
+from ablative.trainables.distillation.several import SeveralTeachers
 from ablative.trainables.job import Cause
 from ablative.trainables.job import CurvePoint
 from ablative.trainables.job import Link
@@ -40,6 +42,10 @@ from ablative.trainables.training.ranks import current_ranks
 from ablative.trainables.training.step import TrainingStep
 from ablative.trainables.vision.pixels import open_pixels
 from ablative.trainables.vision.regions import open_regions
+
+if TYPE_CHECKING:
+    from ablative.trainables.config import TeacherConfig
+    from ablative.trainables.training.targets import TargetTable
 
 
 def run_trial(job: TrialJob, link: Link) -> TrialOutcome:
@@ -108,10 +114,8 @@ def _run(job: TrialJob, link: Link, ranks: Ranks, device: torch.device) -> _Ran:
     student = build_student(
         config.student, head=config.task.part.head, num_classes=len(part.classes), region_width=inputs.regions.width
     )
-    targets_of, teacher_width = _targets(job, part)
-    objective = Objective(
-        config.distillation, student.width, teacher_width, num_examples=len(part.examples), seed=job.seed
-    )
+    targets_of, teachers = _targets(job, part)
+    objective = _objective(job, student.width, teachers, num_examples=len(part.examples))
     step_module = TrainingStep(config.task.part, student, objective, optim=config.optim).to(device)
     _seed_everything(job.seed, 1 + ranks.rank)  # other dropout on each rank
     val = _inputs(job, load_split(config.task.part, config.task.data, "val", cache))
@@ -167,29 +171,46 @@ def _inputs(job: TrialJob, split: TaskSplit) -> SplitInputs:
     )
 
 
-def _targets(job: TrialJob, part: TaskSplit) -> tuple[TargetsOf | None, int]:
-    """Teacher targets of the training examples and the teacher's width; (None, 1) without distillation."""
-    config = job.config
-    if not config.distillation.distils:
-        return None, 1
+Widths = tuple[tuple[int, float], ...]
+"""Width and weight of each teacher."""
+
+
+def _objective(job: TrialJob, student_width: int, teachers: Widths, *, num_examples: int) -> Objective:
+    distillation = job.config.distillation
+    if teachers and job.config.teachers:
+        return SeveralTeachers(distillation, student_width, teachers, num_examples=num_examples, seed=job.seed)
+    width = teachers[0][0] if teachers else 1
+    return Objective(distillation, student_width, width, num_examples=num_examples, seed=job.seed)
+
+
+def _targets(job: TrialJob, part: TaskSplit) -> tuple[TargetsOf | None, Widths]:
+    """Teacher targets of the training examples, and the teachers; (None, ()) without distillation."""
+    tables = [_table(job, teacher, part) for teacher, _ in job.config.taught_by]
+    if not tables:
+        return None, ()
+    weights = (weight for _, weight in job.config.taught_by)
+    teachers = tuple(zip((table.width for table in tables), weights, strict=True))
+    if not job.config.teachers:
+        return tables[0], teachers
+    return lambda indices: tuple(table(indices) for table in tables), teachers
+
+
+def _table(job: TrialJob, teacher: TeacherConfig, part: TaskSplit) -> TargetTable:
     from ablative.trainables.teachers.adaptation import adapted_heads
     from ablative.trainables.teachers.confidence_store import stored_confidence
     from ablative.trainables.teachers.feature_cache import open_features
     from ablative.trainables.teachers.needs import reads_confidence
     from ablative.trainables.training.targets import TargetTable
 
-    features = open_features(config.teacher, Path(job.cache), part)
-    adaptation = config.distillation.adaptation
-    if adaptation.of == "teacher":
-        features = replace(features, heads=adapted_heads(part, features, adaptation, seed=job.seed))
+    distillation = job.config.distillation
+    features = open_features(teacher, Path(job.cache), part)
+    if distillation.adaptation.of == "teacher":
+        features = replace(features, heads=adapted_heads(part, features, distillation.adaptation, seed=job.seed))
     confidence = None
-    if reads_confidence(config.distillation):
-        confidence = stored_confidence(
-            part, features, seed=job.seed, probabilities=config.distillation.reads_probabilities
-        )
-    shuffle_seed = job.seed if config.teacher.control == "shuffled" else None
-    table = TargetTable(part, features, confidence, config.distillation, shuffle_seed=shuffle_seed)
-    return table, features.width
+    if reads_confidence(distillation):
+        confidence = stored_confidence(part, features, seed=job.seed, probabilities=distillation.reads_probabilities)
+    shuffle_seed = job.seed if teacher.control == "shuffled" else None
+    return TargetTable(part, features, confidence, distillation, shuffle_seed=shuffle_seed)
 
 
 def _final(

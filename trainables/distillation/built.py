@@ -81,12 +81,12 @@ class BuiltTerm:
         return self.shared[name]
 
 
-def build_terms(config: DistillationConfig, sizes: TermSizes, seed: int) -> list[BuiltTerm]:
-    """Return the terms whose weight is above 0, each with a random stream of its own.
+def build_terms(config: DistillationConfig, sizes: TermSizes, seed: int, teacher: int = 0) -> list[BuiltTerm]:
+    """Return the terms whose weight is above 0, each with a random stream of its own for each teacher.
 
     Raises PartError where something that a term trains is no module.
     """
-    return [_built(config, part, sizes, stream(seed, part.name)) for part in config.terms_on()]
+    return [_built(config, part, sizes, stream(seed, part.name, teacher)) for part in config.terms_on()]
 
 
 def _built(config: DistillationConfig, part: Term, sizes: TermSizes, generator: torch.Generator) -> BuiltTerm:

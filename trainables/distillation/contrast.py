@@ -52,10 +52,10 @@ class StudentContrast(nn.Module):
     does for two towers). The projections exist in training only.
     """
 
-    def __init__(self, student_width: int, teacher_width: int, *, seed: int) -> None:
+    def __init__(self, student_width: int, teacher_width: int, *, seed: int, teacher: int = 0) -> None:
         super().__init__()
-        self.image = initial_projection(student_width, teacher_width, stream(seed, "contrast image"))
-        self.text = initial_projection(student_width, teacher_width, stream(seed, "contrast text"))
+        self.image = initial_projection(student_width, teacher_width, stream(seed, "contrast image", teacher))
+        self.text = initial_projection(student_width, teacher_width, stream(seed, "contrast text", teacher))
 
     def forward(self, student: StudentOutputs, targets: TeacherTargets, matched_B: Tensor) -> Tensor:
         """Return the mean over matched rows, a scalar; 0 in a batch without any. Unmatched rows are keys only."""

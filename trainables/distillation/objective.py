@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,7 +21,6 @@ from ablative.trainables.distillation.built import build_terms
 from ablative.trainables.distillation.config import Distillation
 from ablative.trainables.distillation.contrast import StudentContrast
 from ablative.trainables.distillation.outputs import StudentOutputs
-from ablative.trainables.distillation.outputs import TeacherTargets
 from ablative.trainables.distillation.schedules import multiplier
 from ablative.trainables.distillation.weighting import example_weights
 from ablative.trainables.distillation.weighting import task_weights
@@ -35,20 +35,27 @@ class Objective(nn.Module):
     """
 
     def __init__(
-        self, config: Distillation, student_width: int, teacher_width: int, *, num_examples: int, seed: int
+        self,
+        config: Distillation,
+        student_width: int,
+        teacher_width: int,
+        *,
+        num_examples: int,
+        seed: int,
+        teacher: int = 0,
     ) -> None:
-        """`num_examples`: of the training subset."""
+        """`num_examples`: of the training subset. `teacher`: its number among several."""
         super().__init__()
         self.distils = config.distils
         """False if nothing needs a teacher: then no targets are read."""
         self.weighting = config.weighting
         sizes = TermSizes(student_width=student_width, teacher_width=teacher_width, num_examples=num_examples)
-        self.terms = build_terms(config, sizes, seed)
+        self.terms = build_terms(config, sizes, seed, teacher)
         self.projections = nn.ModuleDict({term.name: term.module for term in self.terms})
         self.adaptation_share = 0.0
         if self.distils and config.adaptation.of == "student":
             self.adaptation_share = config.adaptation.share
-            self.contrast = StudentContrast(student_width, teacher_width, seed=seed)
+            self.contrast = StudentContrast(student_width, teacher_width, seed=seed, teacher=teacher)
 
     @property
     def weighs_task(self) -> bool:
@@ -64,7 +71,7 @@ class Objective(nn.Module):
         self,
         task_loss: Tensor,
         student: StudentOutputs,
-        targets: TeacherTargets | None,
+        targets: Any,
         *,
         progress: float,
         student_confidence_B: Tensor | None = None,
@@ -72,30 +79,44 @@ class Objective(nn.Module):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the scalar to minimise, and each term's unweighted batch mean by name, detached.
 
-        `task_loss`: scalar, already averaged over the batch; (B,) where `weighs_task`. `progress`: share of the steps
-        done, in [0, 1]. `student_confidence_B`: the student's probability of the ground truth, for the weightings
-        that need it; it receives no gradient. `matched_B`: bool, examples whose text is true of their picture; None
-        where all are. Raises ValueError where something distils and the targets are None.
+        `task_loss`: scalar, already averaged over the batch; (B,) where `weighs_task`. `targets`: `TeacherTargets` of
+        the batch. `progress`: share of the steps done, in [0, 1]. `student_confidence_B`: the student's probability of
+        the ground truth, for the weightings that need it; it receives no gradient. `matched_B`: bool, examples whose
+        text is true of their picture; None where all are. Raises ValueError where something distils and the targets
+        are None.
         """
         if not self.distils:
             return task_loss, {}
         if targets is None:
             raise ValueError(f"distillation: {self._names()} need teacher targets, found None")
         if self.weighs_task:
-            task_loss = (task_weights(self.weighting, targets, student_confidence_B) * task_loss).mean()
-        distillation, parts = self._distillation(student, targets, progress, student_confidence_B)
+            task_loss = (self.task_weights(targets, student_confidence_B) * task_loss).mean()
+        distillation, parts = self.distillation(student, targets, progress, student_confidence_B)
         if not self.adaptation_share:
             return task_loss + distillation, parts
         # Workers wait for a gradient of every parameter, be it zero, in each stage.
         if progress >= self.adaptation_share:
-            return task_loss + distillation + 0.0 * sum(p.sum() for p in self.contrast.parameters()), parts
-        everyone_B = torch.ones(len(targets.image), dtype=torch.bool, device=targets.image.device)
-        contrast = self.contrast(student, targets, everyone_B if matched_B is None else matched_B)
-        return contrast + distillation + 0.0 * task_loss, parts
+            return task_loss + distillation + 0.0 * self.idle_contrast(), parts
+        return self.contrasted(student, targets, matched_B) + distillation + 0.0 * task_loss, parts
 
-    def _distillation(
-        self, student: StudentOutputs, targets: TeacherTargets, progress: float, student_confidence_B: Tensor | None
+    def task_weights(self, targets: Any, student_confidence_B: Tensor | None) -> Tensor:
+        """Return (B,) the weight of each example in the task loss."""
+        return task_weights(self.weighting, targets, student_confidence_B)
+
+    def contrasted(self, student: StudentOutputs, targets: Any, matched_B: Tensor | None) -> Tensor:
+        """Return the contrast over matched pairs, a scalar."""
+        everyone_B = torch.ones(len(targets.image), dtype=torch.bool, device=targets.image.device)
+        contrast: Tensor = self.contrast(student, targets, everyone_B if matched_B is None else matched_B)
+        return contrast
+
+    def idle_contrast(self) -> Tensor | float:
+        """Return a scalar that every parameter of the contrast is part of."""
+        return sum(p.sum() for p in self.contrast.parameters())
+
+    def distillation(
+        self, student: StudentOutputs, targets: Any, progress: float, student_confidence_B: Tensor | None
     ) -> tuple[Tensor | float, dict[str, Tensor]]:
+        """Return the weighted sum of the terms, a scalar, and each term's unweighted mean by name."""
         if not self.terms:
             return 0.0, {}
         values = {term.name: (term.weight, term(student, targets)) for term in self.terms}

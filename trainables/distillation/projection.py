@@ -11,9 +11,10 @@ from torch import nn
 from ablative.trainables.distillation.outputs import StudentOutputs
 
 
-def stream(seed: int, name: str) -> torch.Generator:
-    """Return a CPU generator for `name` that is independent of the streams of other names and seeds."""
-    digest = hashlib.sha256(f"distillation/{name}/{seed}".encode()).digest()
+def stream(seed: int, name: str, teacher: int = 0) -> torch.Generator:
+    """Return a CPU generator for `name` that is independent of the streams of other names, seeds and teachers."""
+    further = f"/teacher {teacher}" if teacher else ""
+    digest = hashlib.sha256(f"distillation/{name}/{seed}{further}".encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
 
 

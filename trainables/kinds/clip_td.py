@@ -45,8 +45,7 @@ def _uses(config: TrialConfig, catalogue: Catalogue) -> Iterator[Part]:
     yield config.task.part
     yield config.student.part
     yield from (term for term in catalogue.of(Term).values() if getattr(terms, term.name) > 0)
-    if config.distillation.distils:
-        yield config.teacher.part
+    yield from dict.fromkeys(teacher.part for teacher, _ in config.taught_by)
 
 
 def _digests(cache: Path, progress: Progress) -> Callable[[TrialConfig], Digests]:

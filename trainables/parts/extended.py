@@ -19,6 +19,7 @@ from pydantic import Field
 from pydantic import create_model
 
 from ablative.trainables.config import DistillationConfig
+from ablative.trainables.config import OneOfTeachersConfig
 from ablative.trainables.config import TrialConfig
 from ablative.trainables.parts.catalogue import Catalogue
 from ablative.trainables.parts.origin import BUNDLED
@@ -81,7 +82,15 @@ def trial_config(catalogue: Catalogue) -> type[TrialConfig]:
     teacher = _extended(plain.teacher, catalogue, "teacher", **_groups(plain.teacher, teachers))
     distillation = _distillation(plain.distillation, catalogue, terms)
     parts = {"task": task, "student": student, "teacher": teacher, "distillation": distillation}
-    return _extended(plain, catalogue, "", **{name: (part, part()) for name, part in parts.items()})
+    fields = {name: (part, part()) for name, part in parts.items()}
+    return _extended(plain, catalogue, "", **fields, teachers=_several(plain, catalogue, teachers))
+
+
+def _several(plain: TrialConfig, catalogue: Catalogue, teachers: list[Teacher]) -> tuple[Any, Any]:
+    """Return the field `teachers` and its default."""
+    field, one = type(plain).model_fields["teachers"], OneOfTeachersConfig()
+    built = _extended(one, catalogue, "teachers", **_groups(one, teachers))
+    return tuple[built, ...], Field((), max_length=16, description=field.description)  # type: ignore[valid-type]
 
 
 def _distillation(plain: DistillationConfig, catalogue: Catalogue, terms: list[Term]) -> type[DistillationConfig]:

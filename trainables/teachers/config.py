@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from typing import Any
 from typing import Literal
 from typing import TypeAlias
+from typing import TypeVar
 
 from pydantic import Field
 from pydantic import create_model
@@ -45,10 +46,33 @@ class AnyTeacher(OfParts):
 
     def canonical(self) -> AnyTeacher:
         """Return the same without options of the teachers that `model` does not name."""
-        found = find_teacher(self.model, self.catalogue())
-        others = (name for name in self.catalogue().of(Teacher) if found is None or name != found.name)
-        fields = type(self).model_fields
-        return self.changed(**{name: fields[name].default for name in others if name in fields})
+        return _without_others(self)
+
+
+class OneOfTeachers(OfParts):
+    """One of several teachers. What else is said of a teacher, `teacher` says of all of them."""
+
+    model: Text = Field("mini_dual_encoder", description="A teacher's name, or any open_clip model name.")
+    weight: float = Field(1.0, ge=1e-6, le=1e6, description="Its weight in every term.")
+    checkpoint: Text | None = Field(None, description="Local checkpoint of an open_clip model.")
+
+    def in_place_of(self, teacher: AnyTeacher) -> AnyTeacher:
+        """Return the settings of the one teacher with this one in its place; control and precision stay."""
+        return teacher.changed(**{name: getattr(self, name) for name in type(self).model_fields if name != "weight"})
+
+    def canonical(self) -> OneOfTeachers:
+        """Return the same without options of the teachers that `model` does not name."""
+        return _without_others(self)
+
+
+T = TypeVar("T", AnyTeacher, OneOfTeachers)
+
+
+def _without_others(named: T) -> T:
+    found = find_teacher(named.model, named.catalogue())
+    others = (name for name in named.catalogue().of(Teacher) if found is None or name != found.name)
+    fields = type(named).model_fields
+    return named.changed(**{name: fields[name].default for name in others if name in fields})
 
 
 def find_teacher(model: str, catalogue: Catalogue) -> Teacher | None:
@@ -90,11 +114,20 @@ def _names(catalogue: Catalogue) -> Iterator[str]:
 
 if TYPE_CHECKING:
     TeacherConfig: TypeAlias = AnyTeacher
+    OneOfTeachersConfig: TypeAlias = OneOfTeachers
 else:
+    _GROUPS = {part.name: (part.options, part.options()) for part in shipped("teacher") if part.options is not None}
     TeacherConfig = create_model(
         "TeacherConfig",
         __base__=AnyTeacher,
         __module__=__name__,
         __doc__=AnyTeacher.__doc__,
-        **{part.name: (part.options, part.options()) for part in shipped("teacher") if part.options is not None},
+        **_GROUPS,
+    )
+    OneOfTeachersConfig = create_model(
+        "OneOfTeachersConfig",
+        __base__=OneOfTeachers,
+        __module__=__name__,
+        __doc__=OneOfTeachers.__doc__,
+        **_GROUPS,
     )

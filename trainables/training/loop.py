@@ -15,7 +15,6 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from ablative.trainables.config import OptimConfig
-from ablative.trainables.distillation.outputs import TeacherTargets
 from ablative.trainables.errors import NonFinite
 from ablative.trainables.job import Link
 from ablative.trainables.job import TrialJob
@@ -30,9 +29,10 @@ from ablative.trainables.training.optimizer import set_rate
 from ablative.trainables.training.order import learning_rate
 from ablative.trainables.training.order import num_steps
 from ablative.trainables.training.ranks import Ranks
+from ablative.trainables.training.step import Targets
 from ablative.trainables.training.step import TrainingStep
 
-TargetsOf = Callable[[np.ndarray], TeacherTargets]
+TargetsOf = Callable[[np.ndarray], Targets]
 """Teacher targets of the training examples at these positions."""
 
 
@@ -73,7 +73,7 @@ def train(
         return ended
     step_module.train()
 
-    def parts_of(indices: np.ndarray) -> list[tuple[Batch, TeacherTargets | None]]:
+    def parts_of(indices: np.ndarray) -> list[tuple[Batch, Targets | None]]:
         share = np.split(indices[ranks.rank :: ranks.world], optim.accumulation)
         return [(train_inputs.batch(part), targets_of(part) if targets_of else None) for part in share]
 
@@ -95,7 +95,7 @@ def train(
 def take_step(
     module: nn.Module,
     optimizer: torch.optim.Optimizer,
-    parts: Sequence[tuple[Batch, TeacherTargets | None]],
+    parts: Sequence[tuple[Batch, Targets | None]],
     *,
     progress: float,
     optim: OptimConfig,

@@ -25,6 +25,9 @@ from ablative.trainables.students.student import StudentStates
 from ablative.trainables.training.adversarial import adversarial_loss
 from ablative.trainables.training.inputs import Batch
 
+Targets = TeacherTargets | tuple[TeacherTargets, ...]
+"""Of the teacher; of each where there are several."""
+
 
 class TrainingStep(nn.Module):
     """Student and objective; the student alone is kept afterwards."""
@@ -40,7 +43,7 @@ class TrainingStep(nn.Module):
         self.objective = objective
 
     def forward(
-        self, batch: Batch, targets: TeacherTargets | None, progress: float
+        self, batch: Batch, targets: Targets | None, progress: float
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """The scalar to minimise, and its parts by name, detached."""
         states = self.student(batch.inputs)
@@ -48,9 +51,9 @@ class TrainingStep(nn.Module):
         loss = of_batch(self.task.head, states.logits, batch.targets_BK, self.optim.label_smoothing)
         outputs, confidence_B = None, None
         if self.objective.distils:
-            outputs = distilled_outputs(
-                self.task.head, states, batch, num_words=targets.word_mask.shape[1] if targets else 1
-            )
+            first = targets[0] if isinstance(targets, tuple) else targets
+            num_words = first.word_mask.shape[1] if first else 1
+            outputs = distilled_outputs(self.task.head, states, batch, num_words=num_words)
             with torch.no_grad():
                 num_candidates = len(batch.words) // len(batch.indices)
                 truth = probabilities(self.task.head, states.logits.detach().float(), num_candidates)

@@ -49,7 +49,7 @@ class TargetTable:
         read, nothing_NT = tables_read(config), np.broadcast_to(np.float16(0), (len(examples), features.width))
         self.images_NT = features.image([e.image for e in examples]) if "images" in read else nothing_NT
         self.texts_NT = features.text(texts) if "texts" in read else nothing_NT
-        self.logit_scale = features.logit_scale
+        self.width, self.logit_scale = features.width, features.logit_scale
         nothing_N = np.zeros(len(examples), dtype=np.float32)
         self.probabilities_NK = confidence.probabilities if confidence and config.reads_probabilities else None
         self.probability_N = confidence.probability if confidence else nothing_N
