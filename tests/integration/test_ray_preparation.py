@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from ablative.trainables.config import TaskConfig
 from ablative.trainables.config import TrialConfig
 from ablative.trainables.data.load import load_split
 from ablative.trainables.prepare import feature_blocks
+from ablative.trainables.prepare import preparation
 from ablative.trainables.students.tokens import teacher_text
 from ablative.trainables.teachers.feature_blocks import BLOCK_SIZE
 from ablative.trainables.teachers.feature_blocks import FeatureBlock
@@ -62,8 +64,8 @@ def _refused(block: FeatureBlock, cache: Path) -> None:
 
 
 def test_preparation_runs_on_the_cluster_and_reports_here(ray_cluster: None, tmp_path: Path) -> None:
-    from ablative.cluster.preparation import Preparation
     from ablative.cluster.preparation import prepare_remote
+    from ablative.trainables.parts.preparation import Preparation
 
     seen: list[tuple[str, int, int]] = []
     configs = [TrialConfig.model_validate({"task": {"name": name}}) for name in ("vqa", "vcr")]
@@ -80,8 +82,8 @@ def test_preparation_runs_on_the_cluster_and_reports_here(ray_cluster: None, tmp
 
 
 def test_what_preparation_raises_arrives_as_itself(ray_cluster: None, tmp_path: Path) -> None:
-    from ablative.cluster.preparation import Preparation
     from ablative.cluster.preparation import prepare_remote
+    from ablative.trainables.parts.preparation import Preparation
 
     with pytest.raises(FileNotFoundError, match=r"data/vcr/train\.jsonl") as caught:
         prepare_remote(
@@ -98,7 +100,6 @@ def test_what_preparation_raises_arrives_as_itself(ray_cluster: None, tmp_path: 
 def test_features_are_computed_in_several_processes_and_a_lost_worker_costs_nothing(
     ray_cluster: None, tmp_path: Path
 ) -> None:
-    from ablative.cluster.preparation import Preparation
     from ablative.cluster.preparation import prepare_remote
 
     teacher = small_teacher(tmp_path / "teacher")
@@ -109,7 +110,7 @@ def test_features_are_computed_in_several_processes_and_a_lost_worker_costs_noth
     )
     cache, seen = tmp_path / "cache", list[tuple[str, int, int]]()
     arguments = {"address": "local", "resources": Resources(cpus_per_worker=2)}  # two at once
-    steps = Preparation(blocks=_small_blocks, compute=partial(_noted, tmp_path))
+    steps = replace(preparation(), blocks=_small_blocks, compute=partial(_noted, tmp_path))
     prepare_remote([config], cache, lambda *event: seen.append(event), **arguments, steps=steps)
 
     assert feature_blocks([config], cache) == []
@@ -125,7 +126,7 @@ def test_features_are_computed_in_several_processes_and_a_lost_worker_costs_noth
     def fail(block: FeatureBlock, folder: Path) -> None:
         raise AssertionError("nothing is left to compute")
 
-    prepare_remote([config], cache, lambda *event: None, **arguments, steps=Preparation(compute=fail))
+    prepare_remote([config], cache, lambda *event: None, **arguments, steps=replace(preparation(), compute=fail))
     from ablative.trainables.teachers.loading import load_teacher
 
     np.testing.assert_allclose(there, load_teacher(teacher, cache).encode_texts(texts), atol=1e-3)
@@ -134,8 +135,8 @@ def test_features_are_computed_in_several_processes_and_a_lost_worker_costs_noth
 def test_a_block_that_cannot_be_computed_ends_the_preparation_with_its_own_error(
     ray_cluster: None, tmp_path: Path
 ) -> None:
-    from ablative.cluster.preparation import Preparation
     from ablative.cluster.preparation import prepare_remote
+    from ablative.trainables.parts.preparation import Preparation
 
     block = FeatureBlock(
         teacher=TrialConfig().teacher, table="texts", names=("a",), sources=("a",), image_folder="none"

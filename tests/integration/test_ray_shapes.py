@@ -98,7 +98,7 @@ def test_a_shape_that_comes_up_during_the_run_and_never_fits_is_refused_when_it_
 
     resources = study(workers=2).resources
     known = shape_of(resources.of(TrialConfig()))
-    groups = WorkerGroups(shapes=[known], resources=resources, owed=lambda: 2, scratch="/nowhere")
+    groups = WorkerGroups(shapes=[known], resources=resources, owed=lambda: 2, scratch="/nowhere", run_trial=Sized())
     trial = make_queue(study(workers=2)).trials()[0]
     try:
         groups.offer([(trial.job(cache="/nowhere"), shape_of(resources.model_copy(update={"workers": 4})))])
