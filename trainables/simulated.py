@@ -132,7 +132,7 @@ class SimulatedTrainable:
     def length(self, config: Any, seed: int) -> float:
         """Return the seconds of a trial: a quarter of it does not depend on the data."""
         spread = math.exp(self.uneven * self._normal("length", _key(config), seed)) if self.uneven else 1.0
-        task = dict(self.task_lengths).get(self.roles.task_of(config) or "", 1.0)
+        task = dict(self.task_lengths).get(self.roles.task_of(config), 1.0)
         return self.seconds * task * spread * (0.25 + 0.75 * self._data_fraction(config))
 
     def target(self, config: Any, seed: int, split: str) -> float:
@@ -227,7 +227,7 @@ class SimulatedTrainable:
         return self.roles.evaluations_of(job.config) or EVALUATIONS
 
     def _data_fraction(self, config: Any) -> float:
-        return self.roles.data_fraction_of(config) or 1.0
+        return self.roles.data_fraction_of(config)
 
     def _normal(self, *content: Any) -> float:
         """Return a standard normal number that is a function of `content`."""

@@ -45,13 +45,13 @@ class Roles:
     evaluations: str | None = None
     """How often a trial reports its target on val: stopping rules need it."""
 
-    def task_of(self, config: Any) -> str | None:
-        """Return the name of what a configuration learns."""
-        return None if self.task is None else str(attrgetter(self.task)(config))
+    def task_of(self, config: Any) -> str:
+        """Return the name of what a configuration learns; empty where there is one thing to learn."""
+        return "" if self.task is None else str(attrgetter(self.task)(config))
 
-    def data_fraction_of(self, config: Any) -> float | None:
-        """Return the share of the training data that a configuration uses."""
-        return None if self.data_fraction is None else float(attrgetter(self.data_fraction)(config))
+    def data_fraction_of(self, config: Any) -> float:
+        """Return the share of the training data that a configuration uses; all of it where that is no setting."""
+        return 1.0 if self.data_fraction is None else float(attrgetter(self.data_fraction)(config))
 
     def evaluations_of(self, config: Any) -> int | None:
         """Return how often a trial of a configuration reports its target."""

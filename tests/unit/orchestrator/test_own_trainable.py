@@ -1,0 +1,76 @@
+"""A trainable of a person's own, which has neither tasks nor data fractions, from the command line to its verdict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from ablative.orchestrator.commands.cli import ablate
+from ablative.orchestrator.storing.store import Store
+
+PARTS = """
+from pydantic import Field
+from ablative.frozen import Frozen
+from ablative.trainables.job import CurvePoint, TrialOutcome
+from ablative.trainables.parts.trainable import Roles, Trainable
+
+class Toy(Frozen):
+    rate: float = Field(0.1, gt=0, le=1, description="Rate.")
+    trick: bool = Field(False, description="Whether the trick is on.")
+    evaluations: int = Field(2, ge=1, description="Evaluations.")
+
+def run(job, link):
+    if job.config.rate == 1.0 and job.seed == 3:
+        raise RuntimeError("too fast")
+    value = 0.5 + 0.1 * job.config.trick + 0.01 * job.seed
+    for step in range(1, job.config.evaluations + 1):
+        link.report(CurvePoint(step=step, split="val", metric="score", value=value, seconds=0.0))
+    return TrialOutcome(status="completed", metrics={f"{split}/score": value for split in job.evaluate})
+
+PARTS = [Trainable(
+    name="toy", description="A toy.", config=Toy, run=run, roles=Roles(evaluations="evaluations"),
+    arms={"tricked": {"trick": True}},
+)]
+"""
+STUDY = """
+study: own_method
+question: Does the trick help?
+trainable: toy
+target: {metric: val/score}
+base: {rate: 0.5}
+arms: {listed: [tricked], controls: {plain: {rate: 0.4}, fast: {rate: 1.0}}, reference: plain}
+seeds: {search: [0], confirm: 1-7}
+"""
+
+
+@pytest.fixture
+def words(tmp_path: Path) -> list[str]:
+    (tmp_path / "toy.py").write_text(PARTS)
+    (tmp_path / "own.yaml").write_text(STUDY)
+    return [str(tmp_path / "own.yaml"), "--with", str(tmp_path / "toy.py")]
+
+
+def test_a_method_of_ones_own_is_checked_run_judged_and_asked_about(words: list[str], tmp_path: Path) -> None:
+    """A trial that raises is a row with its error, and its siblings go on."""
+    store = ["--store", str(tmp_path / "store")]
+    assert CliRunner().invoke(ablate, ["check", *words]).exit_code == 0
+
+    ran = CliRunner().invoke(ablate, ["run", *words, *store, "--executor", "inline"], catch_exceptions=False)
+
+    assert ran.exit_code == 1, ran.output  # one trial failed
+    records = Store.open(store[1]).records("own_method")
+    assert {(record.task, record.data_fraction) for record in records} == {("", 1.0)}
+    failed = [record for record in records if not record.completed]
+    assert [(record.arm, record.seed) for record in failed] == [("fast", 3)]
+    assert "too fast" in failed[0].error
+    asked = CliRunner().invoke(ablate, ["query", words[0], "select arm, n_pairs, verdict from effects", *store])
+    assert "better" in asked.output, asked.output
+
+
+def test_a_trainable_that_is_not_there_is_answered_with_the_nearest(words: list[str]) -> None:
+    asked = CliRunner().invoke(ablate, ["check", *words, "trainable=toi"])
+
+    assert asked.exit_code == 2
+    assert "toy" in asked.output
