@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import json
 import threading
+import zlib
 from pathlib import Path
 
 import pyarrow as pa
@@ -124,13 +125,23 @@ def test_a_value_that_no_record_has_hides_that_record_only(store: Store, records
     assert path.exists()
 
 
+def _says_the_same(damaged: bytes, content: bytes) -> bool:
+    try:
+        return gzip.decompress(damaged) == gzip.decompress(content)
+    except (OSError, EOFError, zlib.error):
+        return False
+
+
 def test_a_damaged_byte_of_a_small_file_is_found_wherever_it_is(store: Store, records: list[Record]) -> None:
     _filled(store, records[:2])
     path = _small(store, records[0])
     content = path.read_bytes()
     header = 10  # of gzip; its time and system say nothing about the record
     for at in range(header, len(content), 97):
-        path.write_bytes(content[:at] + bytes([content[at] ^ 0x10]) + content[at + 1 :])
+        damaged = content[:at] + bytes([content[at] ^ 0x10]) + content[at + 1 :]
+        if _says_the_same(damaged, content):  # a bit of the padding behind a block of gzip
+            continue
+        path.write_bytes(damaged)
         reader = Store.open(store.uri)
         assert reader.records("simulated") == records[1:2]
         assert path.name in reader.problems[0]

@@ -29,6 +29,7 @@ from ablative.trainables.digests import Digests
 from ablative.trainables.digests import InputDigests
 from ablative.trainables.errors import MissingData
 from ablative.trainables.file_digests import UNSETTLED_NS
+from ablative.trainables.kinds.clip_td import CLIP_TD
 from ablative.trainables.vision.region_shards import write_shard
 from tests.helpers.tasks import TASKS
 from tests.unit.trainables.real_layouts import make_vcr
@@ -65,7 +66,7 @@ def config_of(folder: Path, **changes: object) -> TrialConfig:
 
 def trial_id(folder: Path, cache: Path, **changes: object) -> str:
     found = digest(folder, cache, **changes)
-    return trial_ids(config_of(folder, **changes), (1,), ("val",), found.data, found.teacher, found.student)[0]
+    return trial_ids(CLIP_TD, config_of(folder, **changes), (1,), ("val",), found, {})[0]
 
 
 def replaced(folder: Path) -> None:
