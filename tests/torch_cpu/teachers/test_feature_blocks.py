@@ -22,6 +22,7 @@ from ablative.trainables.config import TeacherConfig
 from ablative.trainables.config import TrialConfig
 from ablative.trainables.data.load import load_split
 from ablative.trainables.prepare import feature_blocks
+from ablative.trainables.prepare import preparation
 from ablative.trainables.prepare import prepare
 from ablative.trainables.prepare import prepare_data
 from ablative.trainables.students.tokens import teacher_text
@@ -82,7 +83,7 @@ def trial(teacher: TeacherConfig, data: Path) -> TrialConfig:
 def test_cached_features_are_the_live_teachers_to_the_stated_tolerance(model, data, cache, precision):
     teacher_config = model.model_copy(update={"precision": precision})
     config = trial(teacher_config, data)
-    prepare([config], cache, silent, patches=True)
+    preparation(patches=True).here([config], cache, silent)
     split = load_split(TASKS["snli_ve"], str(data), "train", cache)
     features, teacher = open_features(teacher_config, cache, split), load_teacher(teacher_config, cache)
     texts = [teacher_text(example.candidates[0]) for example in split.examples]
@@ -169,7 +170,7 @@ def test_weights_that_change_in_their_folder_make_another_teacher(tmp_path):
 
 def test_the_blank_picture_has_its_own_patches(model, data, cache):
     control = model.model_copy(update={"control": "blank_image"})
-    prepare([trial(control, data)], cache, silent, patches=True)
+    preparation(patches=True).here([trial(control, data)], cache, silent)
     split = load_split(TASKS["snli_ve"], str(data), "train", cache)
     features = open_features(control, cache, split)
     one, other = features.patches([split.examples[0].image, split.examples[1].image])
@@ -189,6 +190,7 @@ _COMPUTE_SLOWLY = """
 import sys, time
 from pathlib import Path
 from ablative.trainables.config import TrialConfig
+from ablative.trainables.prepare import preparation
 from ablative.trainables.prepare import prepare
 from ablative.trainables.teachers.feature_blocks import BLOCK_SIZE
 BLOCK_SIZE.update(dict.fromkeys(BLOCK_SIZE, 2))

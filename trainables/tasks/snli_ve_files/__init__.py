@@ -1,0 +1,1 @@
+"""What only SNLI-VE has: the reader of its files and its shifted tests."""

@@ -1,0 +1,1 @@
+"""What only VCR has: its files, their reader, shifted tests and submission."""
