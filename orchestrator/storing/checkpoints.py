@@ -6,38 +6,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ablative.orchestrator.errors import StoreError
-from ablative.orchestrator.storing.folder import Folder
 from ablative.orchestrator.storing.students import Students
+from ablative.orchestrator.storing.trial_files import TrialFiles
 from ablative.trainables.errors import Hindered
 from ablative.trainables.job import CurvePoint
 from ablative.trainables.job import TrialJob
 
-_SUFFIX = ".checkpoint"
 
+class Checkpoints(TrialFiles):
+    """The checkpoints of one study."""
 
-class Checkpoints:
-    """The checkpoints of one study; `uri` is the folder that holds them."""
-
-    def __init__(self, uri: str) -> None:
-        """Nothing is created before the first `save`."""
-        self._folder = Folder(uri)
-
-    def load(self, trial_id: str) -> bytes | None:
-        """Return the trial's checkpoint; None if there is none."""
-        content = self._folder.read(trial_id + _SUFFIX)
-        return None if content is None else content.to_pybytes()
-
-    def save(self, trial_id: str, content: bytes) -> None:
-        """Write the trial's checkpoint whole or not at all, over an earlier one; raises StoreError."""
-        self._folder.write(trial_id + _SUFFIX, content)
-
-    def remove(self, trial_id: str) -> None:
-        """Remove the trial's checkpoint, if there is one."""
-        self._folder.remove(trial_id + _SUFFIX)
-
-    def trials(self) -> list[str]:
-        """Return the ids of the trials that have a checkpoint, sorted."""
-        return [name.removesuffix(_SUFFIX) for name in self._folder.names("") if name.endswith(_SUFFIX)]
+    suffix = ".checkpoint"
 
 
 class StoredLink:

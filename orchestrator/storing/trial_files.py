@@ -1,0 +1,40 @@
+"""One file a trial, in a folder of its study: what is written there goes whole or not at all."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ablative.orchestrator.storing.folder import Folder
+
+
+class TrialFiles:
+    """The files of one kind of one study; `uri` is the folder that holds them."""
+
+    suffix: ClassVar[str]
+    """Ending of their names, which begin with the trial's id."""
+
+    def __init__(self, uri: str) -> None:
+        """Nothing is created before the first `save`."""
+        self._folder = Folder(uri)
+
+    def load(self, trial_id: str) -> bytes | None:
+        """Return the trial's file; None if there is none."""
+        content = self._folder.read(trial_id + self.suffix)
+        return None if content is None else content.to_pybytes()
+
+    def save(self, trial_id: str, content: bytes) -> None:
+        """Write the trial's file whole or not at all, over an earlier one; raises StoreError."""
+        self._folder.write(trial_id + self.suffix, content)
+
+    def remove(self, trial_id: str) -> None:
+        """Remove the trial's file, if there is one."""
+        self._folder.remove(trial_id + self.suffix)
+
+    def trials(self) -> list[str]:
+        """Return the ids of the trials that have a file, sorted."""
+        return [name.removesuffix(self.suffix) for name in self._folder.names("") if name.endswith(self.suffix)]
+
+    def sizes(self) -> dict[str, int]:
+        """Return the bytes of each file, by trial."""
+        stamps = self._folder.stamps("")
+        return {name.removesuffix(self.suffix): size for name, _, size in stamps if name.endswith(self.suffix)}
