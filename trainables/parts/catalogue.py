@@ -10,6 +10,7 @@ import pkgutil
 from collections.abc import Iterable
 from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import replace
 from functools import cache
 from functools import cached_property
 from types import ModuleType
@@ -63,17 +64,16 @@ class Catalogue:
 
     def identities(self, used: Iterable[Part]) -> dict[str, str]:
         """Return `kind/name` -> what enters a trial's id, for those of the parts used that do not ship."""
-        origins = self._origins
-        found = {f"{part.kind}/{part.name}": origins[id(part)].identity for part in used}
+        found = {f"{part.kind}/{part.name}": self.origin(part).identity for part in used}
         return {name: identity for name, identity in sorted(found.items()) if identity}
 
     def origin(self, part: Part) -> Origin:
-        """Return where one of the parts comes from."""
-        return self._origins[id(part)]
+        """Return where one of the parts comes from, with whatever options of a trial."""
+        return self._origins[part.kind, part.name]
 
     def joined(self, more: Iterable[tuple[Part, Origin]]) -> Catalogue:
         """Return a catalogue with further parts. Raises PartError for a name that is taken."""
-        return Catalogue(listed=(*self.listed, *more))
+        return replace(self, listed=(*self.listed, *more))
 
     @cached_property
     def is_extended(self) -> bool:
@@ -88,8 +88,8 @@ class Catalogue:
         return tables
 
     @cached_property
-    def _origins(self) -> dict[int, Origin]:
-        return {id(part): origin for part, origin in self.listed}
+    def _origins(self) -> dict[tuple[str, str], Origin]:
+        return {(part.kind, part.name): origin for part, origin in self.listed}
 
 
 @cache

@@ -14,7 +14,9 @@ import traceback
 from collections.abc import Iterable
 from collections.abc import Sequence
 from dataclasses import dataclass
+from dataclasses import replace
 from functools import cache
+from functools import cached_property
 from importlib.metadata import EntryPoint
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -33,7 +35,7 @@ MOST_BYTES = 20_000_000
 _PREFIX = "ablative_with"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Source:
     """A file, or a package folder, that lists parts; equal to every other of the same bytes."""
 
@@ -47,7 +49,7 @@ class Source:
         """Whether it is a package."""
         return any(name == "__init__.py" for name, _ in self.files)
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """64 hex digits over names and contents."""
         digest = hashlib.sha256()
@@ -82,11 +84,12 @@ def catalogue(paths: Sequence[Path] = ()) -> Catalogue:
     Importing runs the files: only what a person has named on a command line may come here. Raises PartError, naming
     file and line, for one that does not import, lists no parts, or has a part under a name that is taken.
     """
-    sources = tuple(dict.fromkeys(read_source(path) for path in paths))
-    places = dict(zip((read_source(path) for path in paths), paths, strict=True))
-    for source in sources:
-        _import(source, places[source])
-    return known(tuple(source.digest for source in sources))
+    digests: list[str] = []
+    for path in paths:
+        source = read_source(path)
+        _import(source, path)
+        digests.append(source.digest)
+    return known(tuple(dict.fromkeys(digests)))
 
 
 @cache
@@ -102,12 +105,14 @@ def installed() -> Catalogue:
                 found = found.joined([_entered(point, kind)])
             except PartError as error:
                 broken.append(str(error))
-    return Catalogue(listed=found.listed, broken=tuple(broken))
+    return replace(found, broken=tuple(broken))
 
 
 _IMPORTED: dict[str, tuple[Source, tuple[Part, ...], str]] = {}
 """Digest -> source, its parts, and the place that it was imported from in this process."""
 _KNOWN: dict[tuple[str, ...], Catalogue] = {}
+_FOLDERS: list[tempfile.TemporaryDirectory[str]] = []
+"""Where installed sources lie: removed when this process ends, as a package may read files of its own until then."""
 
 
 def known(digests: tuple[str, ...]) -> Catalogue:
@@ -119,7 +124,7 @@ def known(digests: tuple[str, ...]) -> Catalogue:
         for digest in digests:
             source, parts, place = _IMPORTED[digest]
             joined = joined.joined((part, Origin(place=place, identity=source.digest)) for part in parts)
-        _KNOWN[digests] = Catalogue(listed=joined.listed, sources=digests, broken=installed().broken)
+        _KNOWN[digests] = replace(joined, sources=digests)
     return _KNOWN[digests]
 
 
@@ -132,7 +137,8 @@ def install(sources: Iterable[Source]) -> None:
     """Import sources that another process has read, from a folder of this process's own."""
     for source in sources:
         if source.digest not in _IMPORTED:
-            folder = Path(tempfile.mkdtemp(prefix="ablate-parts-")) / source.name
+            _FOLDERS.append(tempfile.TemporaryDirectory(prefix="ablate-parts-", ignore_cleanup_errors=True))
+            folder = Path(_FOLDERS[-1].name) / source.name
             for name, content in source.files:
                 path = folder / name
                 path.parent.mkdir(parents=True, exist_ok=True)

@@ -15,12 +15,14 @@ from pydantic import ValidationError
 from ablative.orchestrator.commands.composition import load
 from ablative.trainables.config import TrialConfig
 from ablative.trainables.config import canonical
+from ablative.trainables.kinds.clip_td import CLIP_TD
 from ablative.trainables.parts.catalogue import bundled
 from ablative.trainables.parts.extended import trial_config
 from ablative.trainables.parts.part import PartError
 from ablative.trainables.parts.sources import catalogue
 from ablative.trainables.parts.sources import imported
 from ablative.trainables.parts.sources import read_source
+from ablative.trainables.parts.task import Task
 from ablative.trainables.parts.term import Term
 from tests.helpers.sources import IMPORT_PATH
 
@@ -233,3 +235,28 @@ def test_a_broken_package_is_left_out_with_its_reason_and_hinders_no_study(tmp_p
     assert len(broken) == 3
     assert all("entry point ablative.terms: focal" in line for line in broken)
     assert any("absent_parts.py:1" in line for line in broken)
+
+
+def test_a_task_of_ones_own_keeps_its_identity_with_the_options_of_a_trial(tmp_path: Path) -> None:
+    """What is made of it for a trial is the same part."""
+    text = """
+        from pydantic import Field
+        from ablative.trainables.parts.part import Options
+        from ablative.trainables.parts.task import Layout, Task
+
+        class Own(Options):
+            size: int = Field(1, ge=1, description="Size.")
+
+        def layout(place):
+            return Layout(required=(), pictures=(), image_folder=".", remedy="none", files_of=lambda split: ())
+
+        PARTS = [Task(
+            name="own", description="A task.", options=Own, layout=layout, read=lambda reading: iter(()),
+            classes=lambda place: ("a", "b"), head="exclusive",
+        )]
+    """
+    found = catalogue([written(tmp_path, text)])
+    config = trial_config(found).model_validate({"task": {"name": "own", "own": {"size": 2}}})
+
+    assert CLIP_TD.used(config, found).keys() == {"task/own"}
+    assert found.origin(config.task.part) == found.origin(found.of(Task)["own"])
