@@ -302,7 +302,7 @@ def engine(kind: str, address: str, loaded: Loaded, cache_folder: Path, checkpoi
 
     Address `any` joins a running cluster, and starts a private one if there is none. `checkpoints`: folder or URI.
     """
-    resources, run_trial, steps = loaded.study.resources, loaded.trainable.run, loaded.trainable.preparation
+    resources, run_trial, steps = loaded.study.resources, loaded.trainable.run, loaded.trainable.steps()
     if kind == "inline":
         from ablative.orchestrator.driving.inline import InlineExecutor
 

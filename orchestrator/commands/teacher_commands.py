@@ -58,7 +58,7 @@ def cache(
 
     loaded = composition.load(study, overrides, parts)
     configs = composition.possible_configs(loaded)
-    steps = preparation(patches=True) if patches else loaded.trainable.preparation
+    steps = preparation(patches=True) if patches else loaded.trainable.steps()
     prepare = composition.preparation(steps, address, loaded.study.resources, cache_folder())
     with composition.display(quiet) as display:
         prepare(configs, display.preparing)

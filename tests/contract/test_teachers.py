@@ -68,8 +68,8 @@ class TestMiniDualEncoder(TeacherContract):
     def settings(self) -> TeacherConfig:
         return TeacherConfig(control="untrained")
 
-    def test_the_untrained_control_is_another_model_and_always_the_same(self, settings: Any) -> None:
-        """Tests of the bundled teacher compare the two."""
+    # Tests of the bundled teacher compare the two.
+    test_the_untrained_control_is_another_model_and_always_the_same = None  # type: ignore[assignment]
 
 
 class Bag(nn.Module):

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
 from ablative.progress import Progress
 from ablative.trainables.arms import arms_of
@@ -66,34 +63,10 @@ def _absent(configs: Iterable[TrialConfig]) -> tuple[str, ...]:
     return absent(configs)
 
 
-def _data(configs: Sequence[TrialConfig], cache: Path, progress: Progress) -> None:
-    from ablative.trainables.prepare import prepare_data
+def _preparation() -> Preparation:
+    from ablative.trainables.prepare import preparation
 
-    prepare_data(configs, cache, progress)
-
-
-def _blocks(configs: Sequence[TrialConfig], cache: Path) -> Sequence[Any]:
-    from ablative.trainables.prepare import feature_blocks
-
-    return feature_blocks(configs, cache)
-
-
-def _compute(block: Any, cache: Path) -> None:
-    from ablative.trainables.teachers.feature_blocks import compute_block
-
-    compute_block(block, cache)
-
-
-def _release() -> None:
-    from ablative.trainables.teachers.feature_blocks import release_teacher
-
-    release_teacher()
-
-
-def _alone(cache: Path, progress: Progress) -> AbstractContextManager[None]:
-    from ablative.trainables.prepare import alone
-
-    return alone(cache, progress)
+    return preparation()
 
 
 def _student_bytes(config: TrialConfig) -> int:
@@ -118,7 +91,7 @@ CLIP_TD = Trainable(
     contradictions=contradictions,
     without_scale=without_scale,
     absent=_absent,
-    preparation=Preparation(data=_data, blocks=_blocks, compute=_compute, release=_release, alone=_alone),
+    preparation=_preparation,
     student_bytes=_student_bytes,
     identity_version=IDENTITY_VERSION,
 )

@@ -119,7 +119,8 @@ class Trainable(Part):
     """Configuration -> one of those that differ from it by a constant factor of the objective only."""
     absent: Callable[[Iterable[Any]], tuple[str, ...]] | None = None
     """Configurations -> one line for each file or data set that is not on this machine, without reading any."""
-    preparation: Preparation | None = None
+    preparation: Callable[[], Preparation] | None = None
+    """What makes ready, once and before any trial, what trials read; there is nothing to prepare unless given."""
     student_bytes: Callable[[Any], int] = _unknown
     """Configuration -> about how many bytes its trained weights take; 0 where that is not known."""
     identity_version: int = 1
@@ -128,6 +129,10 @@ class Trainable(Part):
     def config_type(self, catalogue: Catalogue) -> type[BaseModel]:
         """Return the type of the trial's configuration, given all parts there are."""
         return self.config if isinstance(self.config, type) else self.config(catalogue)
+
+    def steps(self) -> Preparation | None:
+        """Return the steps of its preparation; None where there is nothing to prepare."""
+        return None if self.preparation is None else self.preparation()
 
     def named_arms(self, catalogue: Catalogue) -> Mapping[str, Changes]:
         """Return the arms that a study may list by name, given all parts there are."""

@@ -10,13 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ablative.progress import Progress
-from ablative.trainables.parts.task import Layout
 from ablative.trainables.parts.task import Reading
 from ablative.trainables.parts.task import Shift
 from ablative.trainables.parts.task import Shifts
 from ablative.trainables.parts.task import Source
 from ablative.trainables.parts.task import Task
 from ablative.trainables.parts.task import TaskFolder
+from ablative.trainables.tasks.vcr_files.layout import files
+from ablative.trainables.tasks.vcr_files.layout import layout
+from ablative.trainables.tasks.vcr_files.layout import source
+from ablative.trainables.tasks.vcr_files.layout import splits
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,30 +31,6 @@ if TYPE_CHECKING:
 _ANSWER = "qa"
 _MODES = {_ANSWER: "q_a", "qar": "qa_r"}
 """Stratum of an example -> the mode's name in metrics."""
-
-
-def _layout(place: TaskFolder) -> Layout:
-    from ablative.trainables.tasks.vcr_files.layout import layout
-
-    return layout(place)
-
-
-def _splits(place: TaskFolder) -> tuple[str, ...]:
-    from ablative.trainables.tasks.vcr_files.layout import splits
-
-    return splits(place)
-
-
-def _files(place: TaskFolder) -> Iterator[Path]:
-    from ablative.trainables.tasks.vcr_files.layout import files
-
-    return files(place)
-
-
-def _source(place: TaskFolder, split: str) -> Source:
-    from ablative.trainables.tasks.vcr_files.layout import source
-
-    return source(place, split)
 
 
 def _read(reading: Reading) -> Iterator[Example]:
@@ -112,8 +91,8 @@ def _make_shifts(place: TaskFolder, progress: Progress, scores: Path | None) -> 
 VCR = Task(
     name="vcr",
     description="Visual commonsense reasoning: choose the answer of four, then the rationale of four.",
-    layout=_layout,
-    splits=_splits,
+    layout=layout,
+    splits=splits,
     known_splits=(
         "val",
         "test",
@@ -127,8 +106,8 @@ VCR = Task(
         "test_keep_top5",
         "blind_test",
     ),
-    source=_source,
-    files=_files,
+    source=source,
+    files=files,
     read=_read,
     num_examples=_num_examples,
     begins_row=_begins_row,

@@ -6,15 +6,17 @@ import json
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ablative.trainables.parts.task import Layout
 from ablative.trainables.parts.task import Reading
 from ablative.trainables.parts.task import Source
 from ablative.trainables.parts.task import Task
 from ablative.trainables.parts.task import TaskFolder
 from ablative.trainables.strangers import parsing
+from ablative.trainables.tasks.vqa_files.layout import files
+from ablative.trainables.tasks.vqa_files.layout import layout
+from ablative.trainables.tasks.vqa_files.layout import source
+from ablative.trainables.tasks.vqa_files.layout import splits
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,30 +25,6 @@ if TYPE_CHECKING:
     from ablative.trainables.data.examples import TaskSplit
 
 _ANSWER_TYPE_NAMES = {"yes/no": "yes_no"}
-
-
-def _layout(place: TaskFolder) -> Layout:
-    from ablative.trainables.tasks.vqa_files.layout import layout
-
-    return layout(place)
-
-
-def _splits(place: TaskFolder) -> tuple[str, ...]:
-    from ablative.trainables.tasks.vqa_files.layout import splits
-
-    return splits(place)
-
-
-def _files(place: TaskFolder) -> Iterator[Path]:
-    from ablative.trainables.tasks.vqa_files.layout import files
-
-    return files(place)
-
-
-def _source(place: TaskFolder, split: str) -> Source:
-    from ablative.trainables.tasks.vqa_files.layout import source
-
-    return source(place, split)
 
 
 def _classes(place: TaskFolder) -> tuple[str, ...]:
@@ -88,8 +66,8 @@ def _submission(predictions: Mapping[str, str]) -> str:
 VQA = Task(
     name="vqa",
     description="Visual question answering: open questions, scored by how many of ten people gave the answer.",
-    layout=_layout,
-    splits=_splits,
+    layout=layout,
+    splits=splits,
     known_splits=(
         "val",
         "test",
@@ -100,8 +78,8 @@ VQA = Task(
         "blind_dev",
         "blind_test",
     ),
-    source=_source,
-    files=_files,
+    source=source,
+    files=files,
     read=_read,
     num_examples=_num_examples,
     classes=_classes,
