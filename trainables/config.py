@@ -204,7 +204,7 @@ def canonical(config: TrialConfig) -> TrialConfig:
     """
     teacher, teachers = _canonical_teachers(config)
     return config.changed(
-        task=_canonical_task(config.task),
+        task=config.task.with_options_of(Task, config.task.name),
         student=config.student.part.canonical(config.student),
         teacher=teacher,
         teachers=teachers,
@@ -215,16 +215,14 @@ def canonical(config: TrialConfig) -> TrialConfig:
 
 def _canonical_teachers(config: TrialConfig) -> tuple[TeacherConfig, tuple[OneOfTeachersConfig, ...]]:
     """One teacher of weight 1 is the one teacher; of several, `teacher` names none."""
-    default = type(config.teacher)()
+    default = config.teacher.all_defaults()
     if not config.distillation.distils:
         return default, ()
-    if [weight for _, weight in config.taught_by] == [1.0]:
-        return config.taught_by[0][0].canonical(), ()
+    taught_by = config.taught_by
+    if [weight for _, weight in taught_by] == [1.0]:
+        return taught_by[0][0].canonical(), ()
     teacher = default.changed(control=config.teacher.control, precision=config.teacher.precision)
     return teacher, tuple(one.canonical() for one in config.teachers)
-
-
-_DEFAULT = TrialConfig()
 
 
 def contradictions(config: TrialConfig) -> Iterator[tuple[str, str, str]]:
@@ -237,16 +235,14 @@ def contradictions(config: TrialConfig) -> Iterator[tuple[str, str, str]]:
         yield "optim.min_steps", f"{optim.min_steps}", f"at most optim.max_steps ({optim.max_steps})"
     if optim.batch_size % optim.accumulation:
         yield "optim.accumulation", f"{optim.accumulation}", f"a divisor of optim.batch_size ({optim.batch_size})"
-    for number, (teacher, _) in enumerate(config.taught_by):
+    teachers = [teacher for teacher, _ in config.taught_by]
+    over_candidates = task.part.head == "candidates"
+    for number, teacher in enumerate(teachers):
         at = f"teachers.{number}" if config.teachers else "teacher"
-        over_candidates = config.task.part.head == "candidates"
         yield from teacher_contradictions(teacher, config.distillation, over_candidates=over_candidates, at=at)
-        if teacher in (other for other, _ in config.taught_by[:number]):
-            yield (
-                at,
-                f"{teacher.model}, which is there already",
-                "another teacher; one of a greater weight counts more",
-            )
+        if teacher in teachers[:number]:
+            found = f"{teacher.model}, which is there already"
+            yield at, found, "another teacher; one of a greater weight counts more"
 
 
 def without_scale(config: TrialConfig) -> TrialConfig:
@@ -259,14 +255,8 @@ def without_scale(config: TrialConfig) -> TrialConfig:
     return config.changed(distillation=config.distillation.changed(distance="cosine"))
 
 
-def _canonical_task(task: TaskConfig) -> TaskConfig:
-    """Return the settings with the options of all tasks but the one that is learned at their defaults."""
-    options = {name for name in task.catalogue().of(Task) if name in type(task).model_fields and name != task.name}
-    return task.changed(**{name: type(task).model_fields[name].default for name in options})
-
-
 def _canonical_optim(config: TrialConfig) -> OptimConfig:
-    optim, default = config.optim, _DEFAULT.optim
+    optim, default = config.optim, config.optim.all_defaults()
     if not config.student.part.trunk:
         optim = optim.changed(trunk_lr_factor=default.trunk_lr_factor)
     return optim if optim.adversarial.steps else optim.changed(adversarial=default.adversarial)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Annotated
 from typing import Any
 from typing import Self
@@ -29,6 +30,12 @@ class Settings(Frozen):
 
     model_config = ConfigDict(validate_default=True)
 
+    @classmethod
+    def all_defaults(cls) -> Self:
+        """Return the group with every field at its default: one object a type, as plans ask for it all the time."""
+        found: Self = _all_defaults(cls)
+        return found
+
     def changed(self, **values: Any) -> Self:
         """Return a copy with these values, which are not validated; itself if it is seen to have them already.
 
@@ -39,3 +46,8 @@ class Settings(Frozen):
             if mine[name] is not value and (isinstance(value, Settings) or mine[name] != value):
                 return self.model_copy(update=values)
         return self
+
+
+@cache
+def _all_defaults(kind: type[Any]) -> Any:
+    return kind()

@@ -185,11 +185,11 @@ def _objective(job: TrialJob, student_width: int, teachers: Widths, *, num_examp
 
 def _targets(job: TrialJob, part: TaskSplit) -> tuple[TargetsOf | None, Widths]:
     """Teacher targets of the training examples, and the teachers; (None, ()) without distillation."""
-    tables = [_table(job, teacher, part) for teacher, _ in job.config.taught_by]
+    taught_by = job.config.taught_by
+    tables = [_table(job, teacher, part) for teacher, _ in taught_by]
     if not tables:
         return None, ()
-    weights = (weight for _, weight in job.config.taught_by)
-    teachers = tuple(zip((table.width for table in tables), weights, strict=True))
+    teachers = tuple((table.width, weight) for table, (_, weight) in zip(tables, taught_by, strict=True))
     if not job.config.teachers:
         return tables[0], teachers
     return lambda indices: tuple(table(indices) for table in tables), teachers

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 from ablative.trainables.distillation.config import Distillation
+from ablative.trainables.distillation.config import read_by
 from ablative.trainables.distillation.scores import SCORES
 from ablative.trainables.distillation.settings import AdaptationConfig
 from ablative.trainables.distillation.settings import SelectionConfig
 from ablative.trainables.distillation.settings import WeightingConfig
 from ablative.trainables.distillation.weightings import WEIGHTINGS
+from ablative.trainables.parts.term import Read
 
 
 def canonical_distillation(config: Distillation) -> Distillation:
@@ -19,10 +20,11 @@ def canonical_distillation(config: Distillation) -> Distillation:
     Nothing on: nothing matters. The options of a term that is off do not matter, nor what no term that is on shares.
     A score without relevance: the fields that only shape the prior do not matter.
     """
-    default = _default(type(config))
+    default = config.all_defaults()
     if not config.distils:
         return default
     on = config.terms_on()
+    reads = read_by(on)
     shared = {name for part in on for name in part.shares}
     update: dict[str, Any] = {
         name: getattr(default, name)
@@ -31,22 +33,24 @@ def canonical_distillation(config: Distillation) -> Distillation:
     }
     if "distance" not in shared:
         update["distance"] = default.distance
-    update["selection"] = _canonical_selection(config, default.selection, shares="selection" in shared)
+    update["selection"] = (
+        _canonical_selection(config.selection, default.selection)
+        if "teacher.prior" in reads or "selection" in shared
+        else _without_selection(config.selection, default.selection, reads)
+    )
     update["weighting"] = _canonical_weighting(config, default.weighting)
     update["adaptation"] = _canonical_adaptation(config.adaptation, default.adaptation)
     return config.changed(**update)
 
 
-@cache
-def _default(kind: type[Distillation]) -> Distillation:
-    return kind()
+def _without_selection(
+    selection: SelectionConfig, default: SelectionConfig, reads: frozenset[Read]
+) -> SelectionConfig:
+    """Nothing is selected; a term may read features of all words all the same."""
+    return default.changed(features=selection.features) if "teacher.words" in reads else default
 
 
-def _canonical_selection(config: Distillation, default: SelectionConfig, *, shares: bool) -> SelectionConfig:
-    selection = config.selection
-    if config.score is None and not shares:
-        reads_words = "teacher.words" in config.reads
-        return default.changed(features=selection.features) if reads_words else default
+def _canonical_selection(selection: SelectionConfig, default: SelectionConfig) -> SelectionConfig:
     score = SCORES[selection.score]
     if score.every:  # nothing is drawn
         selection = selection.changed(ratio=default.ratio, count=default.count, draw=default.draw)

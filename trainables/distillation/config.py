@@ -22,6 +22,7 @@ from ablative.trainables.distillation.settings import AdaptationConfig
 from ablative.trainables.distillation.settings import SelectionConfig
 from ablative.trainables.distillation.settings import WeightingConfig
 from ablative.trainables.parts.catalogue import shipped
+from ablative.trainables.parts.groups import option_groups
 from ablative.trainables.parts.term import Read
 from ablative.trainables.parts.term import Term
 from ablative.trainables.settings import Settings
@@ -63,7 +64,7 @@ class Distillation(Settings):
     @property
     def reads(self) -> frozenset[Read]:
         """What the terms that are on read of student and teacher."""
-        return _read_by(self.terms_on())
+        return read_by(self.terms_on())
 
     @property
     def score(self) -> Score | None:
@@ -87,7 +88,8 @@ class Distillation(Settings):
 
 
 @cache
-def _read_by(terms: tuple[Term, ...]) -> frozenset[Read]:
+def read_by(terms: tuple[Term, ...]) -> frozenset[Read]:
+    """Return what any of these terms reads of student and teacher."""
     return frozenset(read for part in terms for read in part.reads)
 
 
@@ -109,6 +111,6 @@ else:
         __module__=__name__,
         __doc__=Distillation.__doc__,
         terms=(TermWeights, TermWeights()),
-        **{name: (part.options, part.options()) for name, part in _SHIPPED.items() if part.options is not None},
+        **option_groups(_SHIPPED.values()),
     )
     DistillationConfig.parts = MappingProxyType(_SHIPPED)

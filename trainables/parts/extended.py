@@ -22,6 +22,7 @@ from ablative.trainables.config import DistillationConfig
 from ablative.trainables.config import OneOfTeachersConfig
 from ablative.trainables.config import TrialConfig
 from ablative.trainables.parts.catalogue import Catalogue
+from ablative.trainables.parts.groups import option_groups
 from ablative.trainables.parts.origin import BUNDLED
 from ablative.trainables.parts.part import Part
 from ablative.trainables.parts.part import PartError
@@ -120,20 +121,11 @@ def _wider(plain: Settings, field: str, more: Iterable[str]) -> tuple[Any, Any]:
 
 
 def _groups(plain: Settings, parts: Iterable[Part]) -> dict[str, tuple[Any, Any]]:
-    """Return a group of options for each part that has any."""
-    found: dict[str, tuple[Any, Any]] = {}
-    for part in parts:
-        if part.options is None:
-            continue
+    """Return a group of options for each part that has any. Raises PartError where its name is taken."""
+    with_options = [part for part in parts if part.options is not None]
+    for part in with_options:
         _require_free(plain, part)
-        try:
-            found[part.name] = (part.options, part.options())
-        except ValueError as error:
-            lines = "; ".join(str(error).splitlines()[1:3]).strip()
-            raise PartError(
-                f"{part.defined_at}: {part.kind} {part.name}: options need defaults that fit: {lines}"
-            ) from error
-    return found
+    return option_groups(with_options)
 
 
 def _require_free(plain: Settings, part: Part) -> None:

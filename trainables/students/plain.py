@@ -44,7 +44,6 @@ from typing import Literal
 import torch
 from safetensors.torch import load_file
 from torch import nn
-from torch import nn
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend
 from torch.nn.attention import sdpa_kernel

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from typing import Any
 from typing import Literal
 from typing import TypeAlias
-from typing import TypeVar
 
 from pydantic import Field
 from pydantic import create_model
 
 from ablative.trainables.parts.catalogue import Catalogue
 from ablative.trainables.parts.catalogue import shipped
+from ablative.trainables.parts.groups import option_groups
 from ablative.trainables.parts.of_parts import OfParts
 from ablative.trainables.parts.teacher import Teacher
 from ablative.trainables.settings import Text
@@ -46,7 +46,7 @@ class AnyTeacher(OfParts):
 
     def canonical(self) -> AnyTeacher:
         """Return the same without options of the teachers that `model` does not name."""
-        return _without_others(self)
+        return self.with_options_of(Teacher, _name_of(self.model, self.catalogue()))
 
 
 class OneOfTeachers(OfParts):
@@ -62,23 +62,18 @@ class OneOfTeachers(OfParts):
 
     def canonical(self) -> OneOfTeachers:
         """Return the same without options of the teachers that `model` does not name."""
-        return _without_others(self)
-
-
-T = TypeVar("T", AnyTeacher, OneOfTeachers)
-
-
-def _without_others(named: T) -> T:
-    found = find_teacher(named.model, named.catalogue())
-    others = (name for name in named.catalogue().of(Teacher) if found is None or name != found.name)
-    fields = type(named).model_fields
-    return named.changed(**{name: fields[name].default for name in others if name in fields})
+        return self.with_options_of(Teacher, _name_of(self.model, self.catalogue()))
 
 
 def find_teacher(model: str, catalogue: Catalogue) -> Teacher | None:
     """Return the teacher that `teacher.model` names, None where none answers to it."""
     teachers = catalogue.of(Teacher).values()
     return next((part for part in teachers if part.answers(model)), None)
+
+
+def _name_of(model: str, catalogue: Catalogue) -> str | None:
+    part = find_teacher(model, catalogue)
+    return None if part is None else part.name
 
 
 def teacher_named(model: str, catalogue: Catalogue) -> Teacher:
@@ -116,7 +111,7 @@ if TYPE_CHECKING:
     TeacherConfig: TypeAlias = AnyTeacher
     OneOfTeachersConfig: TypeAlias = OneOfTeachers
 else:
-    _GROUPS = {part.name: (part.options, part.options()) for part in shipped("teacher") if part.options is not None}
+    _GROUPS = option_groups(shipped("teacher"))
     TeacherConfig = create_model(
         "TeacherConfig",
         __base__=AnyTeacher,
