@@ -21,6 +21,7 @@ from ablative.orchestrator.storing.plan import PlannedTrial
 from ablative.orchestrator.storing.plan import study_content
 from ablative.orchestrator.storing.records import CURVE_SCHEMA
 from ablative.orchestrator.storing.records import RECORD_SCHEMA
+from ablative.orchestrator.storing.records import RECORD_VERSION
 from ablative.orchestrator.storing.store import SCHEMAS
 from ablative.orchestrator.storing.store import Store
 from ablative.orchestrator.storing.table_files import TableFiles
@@ -121,14 +122,15 @@ class _Study:
         searched = position < SEARCHED
         arm, fraction = cell % ARMS, cell // ARMS
         values: dict[str, Any] = {
-            "record_version": 2, "trial_id": self._ids, "study": _NAME, "source_study": "",
+            "record_version": RECORD_VERSION, "trial_id": self._ids, "study": _NAME, "source_study": "",
             "arm": [f"arm{number}" for number in arm], "is_reference": arm == 0, "is_control": False,
             "cell": [f"arm{a}|{f}" for a, f in zip(arm, fraction, strict=True)],
             "cell_id": [f"cell{number}" for number in cell],
             "phase": np.where(searched, "search", "confirm").tolist(),
             "proposal": pa.array(position, pa.int32(), mask=~searched),
             "seed": np.where(searched, 0, position - SEARCHED + 1), "status": "completed", "cause": "none",
-            "error": "", "task": "snli_ve", "data_fraction": [_fraction(number) for number in fraction],
+            "error": "", "trainable": "clip_td", "parts": [], "task": "snli_ve",
+            "data_fraction": [_fraction(number) for number in fraction],
             "condition": [[("task.data_fraction", json.dumps(_fraction(number)))] for number in fraction],
             "parameters": _maps(PARAMETER_NAMES, pa.array(self._values)),
             "config": TrialConfig().model_dump_json(), "evaluate": ["val", "test"],

@@ -23,8 +23,10 @@ from ablative.trainables.parts.trainable import Trainable
 
 _FORMS = 8
 """Planned trials of a cell that a record is compared with: which fields matter may depend on a searched one."""
+_DIGEST_LENGTH = 64
 _DIGESTS = ("data_digest", "teacher_digest", "student_digest")
 OTHER_CODE = "were recorded by other code, whose results may differ"
+OTHER_TRAINABLE = "were recorded by the trainable"
 OTHER_CELL = "are of arms or conditions that the study does not have now"
 OTHER_SETTING = "are of settings that the search does not propose now"
 LINES = 6
@@ -37,6 +39,8 @@ class _Form:
     values: Mapping[str, Any]
     """Dotted path -> value, and the name of each digest -> digest."""
     searched: Collection[str]
+    parts: Mapping[str, str]
+    """`kind/name` -> identity of the parts that it runs and that do not ship."""
     evaluate: tuple[str, ...]
     phase: str
 
@@ -94,6 +98,7 @@ def _form(trial: Trial) -> _Form:
             **{f"{name}_digest": digest for name, digest in asdict(trial.digests).items()},
         },
         searched=frozenset(trial.parameters),
+        parts=trial.parts,
         evaluate=trial.evaluate,
         phase=trial.phase,
     )
@@ -105,6 +110,8 @@ def _reason(
     reading: _Reading,
 ) -> str:
     """Return why `record` is none of the planned trials."""
+    if record.trainable != reading.trainable.name:
+        return f"{OTHER_TRAINABLE} {record.trainable}"
     if record.identity_version != reading.trainable.identity_version:
         return OTHER_CODE
     if not forms:
@@ -119,12 +126,20 @@ def _reason(
 
 
 def _differences(record: Record, values: Mapping[str, Any], form: _Form) -> list[str]:
-    """Return each field that differs, with both values; searched ones differ from trial to trial anyway."""
+    """Return each field and part that differs, with both values; searched ones differ from trial to trial anyway."""
     free = {*form.searched, *record.parameters}
     found = [
         f"{path} ({_shown(values.get(path))} -> {_shown(new)})"
         for path, new in form.values.items()
         if path not in free and values.get(path) != new
+    ]
+    before, now = record.parts, form.parts
+    # A part that only one of them runs is told by the field that switches it on.
+    names = sorted(before.keys() & now.keys() if found else before.keys() | now.keys())
+    found += [
+        f"the code of {name} ({_identity(before.get(name))} -> {_identity(now.get(name))})"
+        for name in names
+        if before.get(name) != now.get(name)
     ]
     if record.phase == form.phase and sorted(record.evaluate) != sorted(form.evaluate):
         found.append(f"evaluate ({' '.join(record.evaluate)} -> {' '.join(form.evaluate)})")
@@ -137,6 +152,11 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
             yield from _flat(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value
+
+
+def _identity(of_part: str | None) -> str:
+    """Return the start of a file's digest, or a distribution with its version."""
+    return "none" if of_part is None else of_part[:12] if len(of_part) == _DIGEST_LENGTH else of_part
 
 
 def _shown(value: Any) -> str:

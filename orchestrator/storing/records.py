@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from dataclasses import dataclass
+from dataclasses import fields
 from datetime import datetime
+from types import NoneType
+from types import UnionType
+from typing import Annotated
 from typing import Any
 from typing import Literal
+from typing import Union
+from typing import get_args
+from typing import get_origin
+from typing import get_type_hints
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,62 +27,16 @@ from ablative.orchestrator.trials import Phase
 from ablative.orchestrator.trials import Trial
 from ablative.trainables.job import Cause
 from ablative.trainables.job import TrialOutcome
+from ablative.trainables.parts.trainable import DEFAULT
 
-RECORD_VERSION: Literal[3] = 3
+RECORD_VERSION: Literal[4] = 4
 """Raised when a column is added or changes its meaning; files of every earlier version stay readable."""
 
 _TIME = pa.timestamp("us", tz="UTC")
 _TEXTS = pa.map_(pa.string(), pa.string())
 
-RECORD_SCHEMA = pa.schema(
-    [
-        pa.field("record_version", pa.int32(), nullable=False),
-        pa.field("trial_id", pa.string(), nullable=False),
-        pa.field("study", pa.string(), nullable=False),
-        pa.field("source_study", pa.string(), nullable=False),
-        pa.field("arm", pa.string(), nullable=False),
-        pa.field("is_reference", pa.bool_(), nullable=False),
-        pa.field("is_control", pa.bool_(), nullable=False),
-        pa.field("cell", pa.string(), nullable=False),
-        pa.field("cell_id", pa.string(), nullable=False),
-        pa.field("phase", pa.string(), nullable=False),
-        pa.field("proposal", pa.int32()),
-        pa.field("seed", pa.int64(), nullable=False),
-        pa.field("status", pa.string(), nullable=False),
-        pa.field("cause", pa.string(), nullable=False),
-        pa.field("error", pa.string(), nullable=False),
-        pa.field("task", pa.string(), nullable=False),
-        pa.field("data_fraction", pa.float64(), nullable=False),
-        pa.field("condition", _TEXTS, nullable=False),
-        pa.field("parameters", _TEXTS, nullable=False),
-        pa.field("config", pa.string(), nullable=False),
-        pa.field("evaluate", pa.list_(pa.string()), nullable=False),
-        pa.field("metrics", pa.map_(pa.string(), pa.float64()), nullable=False),
-        pa.field("seconds", pa.float64(), nullable=False),
-        pa.field("device_seconds", pa.float64(), nullable=False),
-        pa.field("teacher_passes", pa.int64(), nullable=False),
-        pa.field("attempts", pa.int32(), nullable=False),
-        pa.field("lost_seconds", pa.float64()),
-        pa.field("queued_seconds", pa.float64()),
-        pa.field("samples_seen", pa.int64()),
-        pa.field("peak_memory_mb", pa.float64()),
-        pa.field("num_workers", pa.int32(), nullable=False),
-        pa.field("device", pa.string(), nullable=False),
-        pa.field("data_digest", pa.string(), nullable=False),
-        pa.field("teacher_digest", pa.string(), nullable=False),
-        pa.field("student_digest", pa.string(), nullable=False),
-        pa.field("identity_version", pa.int32(), nullable=False),
-        pa.field("commit", pa.string()),
-        pa.field("dirty", pa.bool_()),
-        pa.field("versions", _TEXTS, nullable=False),
-        pa.field("host", pa.string(), nullable=False),
-        pa.field("started_at", _TIME, nullable=False),
-        pa.field("finished_at", _TIME, nullable=False),
-    ]
-)
-
-LATER_COLUMNS = frozenset({"lost_seconds", "queued_seconds", "samples_seen", "peak_memory_mb"})
-"""Columns that version 1 does not have."""
+Int32 = Annotated[int, pa.int32()]
+"""A number that never needs more; other whole numbers take 64 bits."""
 
 CURVE_SCHEMA = pa.schema(
     [
@@ -121,9 +84,9 @@ class Execution:
 
 
 class Record(Frozen):
-    """One trial's record; the fields are the columns of `RECORD_SCHEMA`, in its order."""
+    """One trial's record; `RECORD_SCHEMA` is derived from its fields, in their order."""
 
-    record_version: Literal[1, 2, 3] = RECORD_VERSION
+    record_version: Annotated[Literal[1, 2, 3, 4], pa.int32()] = RECORD_VERSION
     trial_id: str = Field(description="Hash of what the trial computes.")
     study: str
     source_study: str = Field("", description="Study that ran the trial, where it was another one; else empty.")
@@ -133,11 +96,15 @@ class Record(Frozen):
     cell: str = Field(description="Arm and condition, readable.")
     cell_id: str = Field(description="Hash of the cell's configuration and search.")
     phase: Phase
-    proposal: int | None = Field(description="Index in the cell's search; None in the confirm phase.")
+    proposal: Int32 | None = Field(description="Index in the cell's search; None in the confirm phase.")
     seed: int
     status: Literal["completed", "failed", "stopped"] = Field(description="`stopped`: by a rule of the search.")
     cause: Cause = "none"
     error: str = ""
+    trainable: str = Field(DEFAULT, description="Name of the trainable.")
+    parts: dict[str, str] = Field(
+        default_factory=dict, description="`kind/name` -> identity of the parts that it ran and that do not ship."
+    )
     task: str
     data_fraction: float = Field(description="Share of the train split, in (0, 1].")
     condition: dict[str, str] = Field(description="Dotted path -> value as JSON.")
@@ -148,17 +115,17 @@ class Record(Frozen):
     seconds: float
     device_seconds: float = Field(description="Seconds times devices.")
     teacher_passes: int
-    attempts: int = Field(description="Executions that this record took; 1 where nothing was lost.")
+    attempts: Int32 = Field(description="Executions that this record took; 1 where nothing was lost.")
     lost_seconds: float | None = Field(None, description="Seconds of attempts that were lost; version 1 has none.")
     queued_seconds: float | None = Field(None, description="From when it could have run until a group took it.")
     samples_seen: int | None = Field(None, description="Training examples, over all workers, repeats counted.")
     peak_memory_mb: float | None = Field(None, description="Greatest memory of the first worker, in MB.")
-    num_workers: int
+    num_workers: Int32
     device: str
     data_digest: str
     teacher_digest: str
     student_digest: str
-    identity_version: int
+    identity_version: Int32
     commit: str | None
     dirty: bool | None
     versions: dict[str, str]
@@ -176,6 +143,41 @@ class Record(Frozen):
         return {path: json.loads(value) for path, value in self.parameters.items()}
 
 
+_TYPES: Mapping[Any, pa.DataType] = {
+    bool: pa.bool_(),
+    int: pa.int64(),
+    float: pa.float64(),
+    str: pa.string(),
+    datetime: _TIME,
+    tuple[str, ...]: pa.list_(pa.string()),
+    dict[str, str]: _TEXTS,
+    dict[str, float]: pa.map_(pa.string(), pa.float64()),
+}
+
+
+def _arrow(name: str) -> pa.Field:
+    """Return the column of a field of the record; it may be null where the field may be None."""
+    nullable, annotation = False, get_type_hints(Record, include_extras=True)[name]
+    if get_origin(annotation) in (Union, UnionType):
+        annotation, nullable = next(item for item in get_args(annotation) if item is not NoneType), True
+    if get_origin(annotation) is Annotated:
+        return pa.field(name, get_args(annotation)[1], nullable=nullable)
+    return pa.field(name, pa.string() if get_origin(annotation) is Literal else _TYPES[annotation], nullable=nullable)
+
+
+RECORD_SCHEMA = pa.schema([_arrow(name) for name in Record.model_fields])
+_MAPS = tuple(field.name for field in RECORD_SCHEMA if pa.types.is_map(field.type))
+LATER_COLUMNS: Mapping[str, Any] = {
+    "lost_seconds": None,
+    "queued_seconds": None,
+    "samples_seen": None,
+    "peak_memory_mb": None,
+    "trainable": DEFAULT,
+    "parts": [],
+}
+"""Column that earlier versions lack -> its value there: None where nobody measured it."""
+
+
 def make_record(
     trial: Trial,
     outcome: TrialOutcome,
@@ -188,32 +190,25 @@ def make_record(
     return Record(
         trial_id=trial.id,
         **placement(trial),
-        status=outcome.status,
-        cause=outcome.cause,
-        error=outcome.error,
+        trainable=trial.trainable.name,
+        parts=dict(trial.parts),
         task=trial.trainable.roles.task_of(trial.config),
         data_fraction=trial.trainable.roles.data_fraction_of(trial.config),
         config=trial.config.model_dump_json(),
         evaluate=trial.evaluate,
-        metrics=outcome.metrics,
-        seconds=outcome.seconds,
-        device_seconds=outcome.device_seconds,
-        teacher_passes=outcome.teacher_passes,
-        attempts=execution.attempts,
-        lost_seconds=execution.lost_seconds,
-        queued_seconds=execution.queued_seconds,
-        samples_seen=outcome.samples_seen,
-        peak_memory_mb=outcome.peak_memory_mb,
-        num_workers=outcome.num_workers,
-        device=outcome.device,
+        **{name: getattr(outcome, name) for name in _OF_OUTCOME},
+        **asdict(execution),
         data_digest=trial.digests.data,
         teacher_digest=trial.digests.teacher,
         student_digest=trial.digests.student,
         identity_version=trial.trainable.identity_version,
         **provenance.model_dump(),
-        started_at=execution.started_at,
         finished_at=finished_at,
     )
+
+
+_OF_OUTCOME = tuple(item.name for item in fields(TrialOutcome) if item.name in Record.model_fields)
+"""What a record takes over from the outcome as it is."""
 
 
 def placement(trial: Trial) -> dict[str, Any]:
@@ -247,11 +242,12 @@ def record_table(records: list[Record]) -> pa.Table:
 def of_this_version(table: pa.Table) -> pa.Table:
     """Return a table of records of any version as this version would have written it.
 
-    Columns that came later are null: nobody measured them. Versions 1 and 2 wrote a commit that was not known as an
+    Columns that came later have the value of `LATER_COLUMNS`. Versions 1 and 2 wrote a commit that was not known as an
     empty one without changes.
     """
-    for name in LATER_COLUMNS - set(table.column_names):
-        table = table.append_column(RECORD_SCHEMA.field(name), pa.nulls(len(table), RECORD_SCHEMA.field(name).type))
+    for name in LATER_COLUMNS.keys() - set(table.column_names):
+        field = RECORD_SCHEMA.field(name)
+        table = table.append_column(field, pa.array([LATER_COLUMNS[name]] * len(table), field.type))
     if {"commit", "dirty"} <= set(table.column_names):
         unknown = pc.equal(table["commit"], "")
         for name in ("commit", "dirty"):
@@ -267,8 +263,7 @@ def records_of(table: pa.Table) -> list[Record]:
 
 
 def _row(row: dict[str, Any]) -> dict[str, Any]:
-    maps = ("condition", "parameters", "metrics", "versions")
-    return {name: dict(value) if name in maps else value for name, value in row.items()}
+    return {name: dict(value) if name in _MAPS else value for name, value in row.items()}
 
 
 def as_json(values: Mapping[str, Any]) -> dict[str, str]:

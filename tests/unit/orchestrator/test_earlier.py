@@ -60,6 +60,13 @@ def test_other_data_teachers_and_students_are_named(name: str) -> None:
     assert all(f"differ in {name} (other -> " in line for line in _told(STUDY, others))
 
 
+def test_records_of_another_trainable_are_said_to_be_its() -> None:
+    others = [record.model_copy(update={"trainable": "toy"}) for record in RECORDS]
+    queue = make_queue(STUDY)
+    (line,) = earlier_lines(make_inputs(), STUDY, queue.cells, others, ())
+    assert line.endswith("were recorded by the trainable toy")
+
+
 def test_an_arm_that_is_gone_is_no_field_that_differs() -> None:
     queue = make_queue(make_study(arms={"listed": {"plain": {}, "new": {"student.dropout": 0.3}}}, conditions={}))
     of_wet = [record for record in RECORDS if record.arm == "wet"]

@@ -74,3 +74,18 @@ def test_a_trainable_that_is_not_there_is_answered_with_the_nearest(words: list[
 
     assert asked.exit_code == 2
     assert "toy" in asked.output
+
+
+def test_after_a_change_of_the_file_the_plan_names_the_part_whose_code_changed(
+    words: list[str], tmp_path: Path
+) -> None:
+    store = ["--store", str(tmp_path / "store")]
+    CliRunner().invoke(ablate, ["run", *words, *store, "--executor", "inline"], catch_exceptions=False)
+    before = {record.trial_id: record for record in Store.open(store[1]).records("own_method")}
+    (tmp_path / "toy.py").write_text(PARTS.replace("0.1 * job", "0.2 * job"))
+
+    planned = CliRunner().invoke(ablate, ["plan", *words, *store], catch_exceptions=False)
+
+    (digest,) = {record.parts["trainable/toy"] for record in before.values()}
+    assert {record.trainable for record in before.values()} == {"toy"}
+    assert f"{len(before)} differ in the code of trainable/toy ({digest[:12]} -> " in planned.output, planned.output
