@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -21,6 +22,8 @@ from ablative.trainables.config import TrialConfig
 from ablative.trainables.config import canonical
 from ablative.trainables.kinds.clip_td import CLIP_TD
 from ablative.trainables.parts.catalogue import bundled
+from ablative.trainables.parts.trainable import DEFAULT
+from ablative.trainables.parts.trainable import Trainable
 
 HEAD = """\
 study: tiny
@@ -40,13 +43,13 @@ def loaded(text: str, *overrides: str, metrics: tuple[str, ...] = ()) -> LoadedS
     with TemporaryDirectory() as folder:
         path = Path(folder, "tiny.yaml")
         path.write_text(textwrap.dedent(text), encoding="utf-8")
-        subjects = {CLIP_TD.name: lambda: replace(subject(CLIP_TD, bundled()), metrics=metrics)}
-        return load_study(path, subjects=subjects, default=CLIP_TD.name, overrides=overrides)
+        known = {**subjects(), DEFAULT: lambda: replace(subject(CLIP_TD, bundled()), metrics=metrics)}
+        return load_study(path, subjects=known, default=DEFAULT, overrides=overrides)
 
 
 def subjects() -> Subjects:
-    """What studies may be about: the trainable that ships."""
-    return {CLIP_TD.name: lambda: subject(CLIP_TD, bundled())}
+    """What studies may be about: the trainables that ship."""
+    return {name: partial(subject, found, bundled()) for name, found in bundled().of(Trainable).items()}
 
 
 def mistakes(text: str, *overrides: str, metrics: tuple[str, ...] = ()) -> tuple[Mistake, ...]:

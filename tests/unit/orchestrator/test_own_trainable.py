@@ -43,6 +43,16 @@ base: {rate: 0.5}
 arms: {listed: [tricked], controls: {plain: {rate: 0.4}, fast: {rate: 1.0}}, reference: plain}
 seeds: {search: [0], confirm: 1-7}
 """
+SIMULATED_STUDY = """
+study: try_out
+question: Does an effect of 0.1 come out?
+trainable: simulated
+base: {}
+arms: {listed: {helps: {effect: 0.1}}, controls: {nothing: {}}, reference: nothing}
+search: {trials: 4, batch: 4, sampler: random, space: {lr: {loguniform: [0.00001, 0.01]}}, stop: {halving: {grace: 1}}}
+seeds: {search: [0], confirm: 1-7}
+evaluate: [val, test, test_shifted]
+"""
 
 
 @pytest.fixture
@@ -67,6 +77,22 @@ def test_a_method_of_ones_own_is_checked_run_judged_and_asked_about(words: list[
     assert "too fast" in failed[0].error
     asked = CliRunner().invoke(ablate, ["query", words[0], "select arm, n_pairs, verdict from effects", *store])
     assert "better" in asked.output, asked.output
+
+
+def test_a_study_of_the_simulated_trainable_finds_what_it_says_is_true(tmp_path: Path) -> None:
+    """The trainable that ships beside CLIP-TD: search, stopping and judgement are those of any other."""
+    (tmp_path / "try_out.yaml").write_text(SIMULATED_STUDY)
+    words = [str(tmp_path / "try_out.yaml"), "--store", str(tmp_path / "store")]
+
+    ran = CliRunner().invoke(ablate, ["run", *words, "--executor", "inline"], catch_exceptions=False)
+
+    assert ran.exit_code == 0, ran.output
+    records = Store.open(words[2]).records("try_out")
+    assert {record.device for record in records} == {"simulated"}
+    assert {record.status for record in records if record.phase == "confirm"} == {"completed"}
+    assert {record.status for record in records if record.phase == "search"} == {"completed", "stopped"}
+    asked = CliRunner().invoke(ablate, ["query", words[0], "select arm, verdict from effects", *words[1:]])
+    assert "helps" in asked.output and "better" in asked.output, asked.output
 
 
 def test_a_trainable_that_is_not_there_is_answered_with_the_nearest(words: list[str]) -> None:
