@@ -96,6 +96,25 @@ class Seeds(_Read):
         return (*(self.sequential.looks if self.sequential else ()), len(self.confirm))
 
 
+class Roles(_Read):
+    """Which dotted paths play a part that analysis knows; those of a study that names none are `clip_td`'s."""
+
+    task: str | None = "task.name"
+    """What is learned: comparisons are made within it and averaged over it; None where there is one thing to learn."""
+    data_fraction: str | None = "task.data_fraction"
+    """Share of the training data; None where trials always use all of it."""
+
+    def task_of(self, condition: Mapping[str, Any]) -> str | None:
+        """Return the task that a condition names; None where tasks are not crossed."""
+        path = self.task
+        return str(condition[path]) if path is not None and path in condition else None
+
+    def data_fraction_of(self, condition: Mapping[str, Any]) -> float | None:
+        """Return the share of the training data that a condition names; None where shares are not crossed."""
+        path = self.data_fraction
+        return float(condition[path]) if path is not None and path in condition else None
+
+
 class Designed(_Read):
     """The rule that made the arms."""
 
@@ -135,6 +154,7 @@ class StudyPlan(_Read):
 
     study: str
     question: str = ""
+    roles: Roles = Roles()
     target: Target
     seeds: Seeds
     designed: Designed = Field(Designed(), validation_alias="arms")

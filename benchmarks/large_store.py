@@ -26,6 +26,7 @@ from ablative.orchestrator.storing.store import SCHEMAS
 from ablative.orchestrator.storing.store import Store
 from ablative.orchestrator.storing.table_files import TableFiles
 from ablative.search_spaces.study import Study
+from ablative.trainables.config import ROLES
 from ablative.trainables.config import TrialConfig
 
 ARMS, FRACTIONS, SEARCHED, CONFIRMED = 10, 20, 40, 10
@@ -61,7 +62,7 @@ class _Study:
         self._cells = [(cell % ARMS, cell // ARMS) for cell in range(ARMS * FRACTIONS)]
         self._ids = [f"{_PREFIX}{trial:016x}" for trial in range(TRIALS)]
         self._values = [repr(value) for value in self._rng.random(TRIALS * PARAMETERS).tolist()]
-        content = study_content(self._study(), [self._planned(cell) for cell in range(len(self._cells))])
+        content = study_content(self._study(), ROLES, [self._planned(cell) for cell in range(len(self._cells))])
         self._plan = json.dumps(content).encode()
         self._tables = {"trials": self._records(), "curves": self._curves()}
 

@@ -118,4 +118,4 @@ def _among(column: pa.ChunkedArray, values: Collection[Any]) -> pa.ChunkedArray:
 def _tasks(rows: list[dict[str, Any]], plan: StudyPlan) -> dict[str, str]:
     """Task of each condition, as it says itself; a study that does not cross tasks has one, the records' own."""
     only = str(rows[0]["task"]) if rows else ""
-    return {cell.label: str(cell.condition.get("task.name", only)) for cell in plan.cells}
+    return {cell.label: plan.roles.task_of(cell.condition) or only for cell in plan.cells}

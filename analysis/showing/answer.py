@@ -51,7 +51,7 @@ def answer(found: Findings) -> list[str]:
 
 
 def _claim(row: Row, plan: StudyPlan) -> str:
-    where = where_of(plan.comparisons.claims[row["claim"]])
+    where = where_of(plan.comparisons.claims[row["claim"]], plan.roles)
     place = f"on {listed(row['metrics'] or [plan.headline])}{f' at {where}' if where else ''}"
     return f"{row['claim']}: {judged(row, row['arm'], row['against'], place)}."
 

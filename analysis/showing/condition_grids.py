@@ -25,33 +25,31 @@ def condition_grids(effects: Effects, plan: StudyPlan, widest: int = 4) -> list[
     """
     conditions = {cell.label: cell.condition for cell in plan.cells}
     labels = list(conditions)
-    tasks = list(dict.fromkeys(condition.get("task.name") for condition in conditions.values()))
+    tasks = list(dict.fromkeys(plan.roles.task_of(condition) for condition in conditions.values()))
     if len(labels) < 2:
         return []
     if len(labels) <= widest or len(tasks) < 2:
-        return [_condition_grid(effects, plan, labels, f"{plan.headline} by condition", ())]
+        return [_condition_grid(effects, plan, labels, f"{plan.headline} by condition", None)]
     return [
         _condition_grid(
             effects,
             plan,
-            [label for label in labels if conditions[label].get("task.name") == task],
+            [label for label in labels if plan.roles.task_of(conditions[label]) == task],
             f"{plan.headline}, {task}",
-            ("task.name",),
+            plan.roles.task,
         )
         for task in tasks
     ]
 
 
-def _condition_grid(
-    effects: Effects, plan: StudyPlan, labels: Sequence[str], title: str, said: tuple[str, ...]
-) -> Grid:
+def _condition_grid(effects: Effects, plan: StudyPlan, labels: Sequence[str], title: str, said: str | None) -> Grid:
     conditions = {cell.label: cell.condition for cell in plan.cells}
     rows = headline_rows(effects, "cells")
     cells = {(row["arm"], row["condition"]): row for row in rows}
     marked = bool(marked_cells(rows))
     return Grid(
         title=title,
-        columns=("arm", *(condition_heading(conditions[label], said) for label in labels)),
+        columns=("arm", *(condition_heading(conditions[label], plan.roles, leave_out=said) for label in labels)),
         rows=tuple(
             (_arm(arm, plan), *(_cell(cells.get((arm, label)), marked) for label in labels)) for arm in plan.arms
         ),

@@ -14,6 +14,7 @@ from ablative.analysis.pairing.verdicts import NOT_ENOUGH
 from ablative.analysis.pairing.verdicts import REFERENCE
 from ablative.analysis.pairing.verdicts import holds
 from ablative.analysis.plan import Claim
+from ablative.analysis.plan import Roles
 from ablative.analysis.plan import StudyPlan
 from ablative.analysis.plan import condition_label
 
@@ -56,9 +57,9 @@ class Grid:
     rows: tuple[tuple[str, ...], ...]
 
 
-def condition_heading(condition: Mapping[str, Any], leave_out: Sequence[str] = ()) -> str:
-    """Return `snli_ve 1 %` for a condition; `leave_out` names paths that are said elsewhere."""
-    parts = [_value(path, value) for path, value in condition.items() if path not in leave_out]
+def condition_heading(condition: Mapping[str, Any], roles: Roles, leave_out: str | None = None) -> str:
+    """Return `snli_ve 1 %` for a condition; `leave_out`: a path that is said elsewhere."""
+    parts = [_value(path, value, roles) for path, value in condition.items() if path != leave_out]
     return " ".join(parts) or ("result" if not condition else condition_label(condition))
 
 
@@ -67,9 +68,10 @@ def headline_rows(effects: Effects, family: str) -> list[Mapping[str, Any]]:
     return [row for row in effects if row["is_headline"] and row["family"] == family]
 
 
-def where_of(claim: Claim) -> str:
+def where_of(claim: Claim, roles: Roles) -> str:
     """Return `1 % and 10 %`: the conditions that a claim is about; empty where it is about all."""
-    return ", ".join(" and ".join(_value(path, value) for value in values) for path, values in claim.where.items())
+    said = [" and ".join(_value(path, value, roles) for value in values) for path, values in claim.where.items()]
+    return ", ".join(said)
 
 
 def mark_of(row: Mapping[str, Any]) -> str:
@@ -194,12 +196,12 @@ def _crossed(row: Mapping[str, Any]) -> str:
 def _claim_name(name: str, plan: StudyPlan) -> str:
     """The claim, and below it what it is about where that is not all."""
     claim = plan.comparisons.claims[name]
-    where, splits = where_of(claim), " and ".join(claim.splits)
+    where, splits = where_of(claim, plan.roles), " and ".join(claim.splits)
     about = [*([f"on {splits}"] if splits else []), *([f"at {where}"] if where else [])]
     return "\n".join([name, *([" ".join(about)] if about else [])])
 
 
-def _value(path: str, value: Any) -> str:
-    if path == "task.data_fraction":
+def _value(path: str, value: Any, roles: Roles) -> str:
+    if path == roles.data_fraction:
         return rounding.share(value)
-    return str(value) if path == "task.name" else f"{path.rpartition('.')[2]}={value}"
+    return str(value) if path == roles.task else f"{path.rpartition('.')[2]}={value}"

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from ablative.analysis import rounding
+from ablative.analysis.plan import Roles
 from ablative.analysis.plan import StudyPlan
 from ablative.analysis.showing.answer import answer
 from ablative.analysis.showing.figures import Figure
@@ -65,7 +66,7 @@ def study_page(results: Results, study: str) -> Page:
         grids=result_grids(found),
         notes=notes(found),
         figures=study_figures(results, study, found),
-        failures=[_failure(row) for row in current if row["status"] == "failed"],
+        failures=[_failure(row, plan.roles) for row in current if row["status"] == "failed"],
         cost=_cost(trials),
         reproduce=_reproduce(trials, plan),
         confirm=trial_grid(current, "confirm", plan.headline, plan),
@@ -75,10 +76,10 @@ def study_page(results: Results, study: str) -> Page:
     )
 
 
-def _failure(row: Row) -> dict[str, str]:
+def _failure(row: Row, roles: Roles) -> dict[str, str]:
     return {
         "arm": row["arm"],
-        "condition": condition_heading(row["condition"]),
+        "condition": condition_heading(row["condition"], roles),
         "phase": row["phase"],
         "seed": str(row["seed"]),
         "cause": row["cause"],

@@ -13,6 +13,7 @@ from ablative.analysis.pairing.observations import observe
 from ablative.analysis.pairing.paired import ArmDifference
 from ablative.analysis.pairing.pairing import pairing_of
 from ablative.analysis.pairing.verdicts import holds
+from ablative.analysis.plan import Roles
 from ablative.analysis.plan import StudyPlan
 from ablative.analysis.showing.grids import condition_heading
 from ablative.analysis.showing.grids import legend
@@ -22,7 +23,6 @@ from ablative.analysis.showing.grids import shortfall
 from ablative.analysis.showing.grids import undecided
 from ablative.analysis.views.results import Results
 
-TASK = "task.name"
 _BOLD = "Bold: the best of its column, where the difference to the reference is shown"
 
 
@@ -132,20 +132,20 @@ def paper_table(results: Results, study: str, metric: str | None = None) -> Pape
 def _columns(plan: StudyPlan, observed: set[str]) -> tuple[tuple[str, ...], tuple[tuple[str, tuple[str, ...]], ...]]:
     """Return the conditions in the order of the columns, and the headings."""
     conditions = {cell.label: cell.condition for cell in plan.cells if cell.label in observed}
-    tasks = dict.fromkeys(str(condition.get(TASK, "")) for condition in conditions.values())
+    tasks = dict.fromkeys(plan.roles.task_of(condition) or "" for condition in conditions.values())
     by_task = {
-        task: [label for label, condition in conditions.items() if str(condition.get(TASK, "")) == task]
+        task: [label for label, condition in conditions.items() if (plan.roles.task_of(condition) or "") == task]
         for task in tasks
     }
-    headings = {label: condition_heading(condition, (TASK,)) for label, condition in conditions.items()}
     groups = tuple(
-        (task, tuple(_heading(headings[label], task) for label in labels)) for task, labels in by_task.items()
+        (task, tuple(_heading(conditions[label], plan.roles) for label in labels)) for task, labels in by_task.items()
     )
     return tuple(label for labels in by_task.values() for label in labels), groups
 
 
-def _heading(heading: str, task: str) -> str:
-    return "" if task and heading.startswith(f"{TASK}=") else heading
+def _heading(condition: Mapping[str, Any], roles: Roles) -> str:
+    """Return what a column says below its task; nothing where the task is all that is crossed."""
+    return "" if list(condition) == [roles.task] else condition_heading(condition, roles, leave_out=roles.task)
 
 
 def _rows(

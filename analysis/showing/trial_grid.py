@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ablative.analysis import rounding
+from ablative.analysis.plan import Roles
 from ablative.analysis.plan import StudyPlan
 from ablative.analysis.showing.grids import Grid
 from ablative.analysis.showing.grids import condition_heading
@@ -24,15 +25,15 @@ def trial_grid(rows: Sequence[Row], phase: str, metric: str, plan: StudyPlan) ->
     return Grid(
         title=f"{phase} trials",
         columns=("arm", "condition", "seed", "setting", "status", metric, "time", "trial"),
-        rows=tuple(_trial(row, metric) for row in found),
+        rows=tuple(_trial(row, metric, plan.roles) for row in found),
     )
 
 
-def _trial(row: Row, metric: str) -> tuple[str, ...]:
+def _trial(row: Row, metric: str, roles: Roles) -> tuple[str, ...]:
     value = row["metrics"].get(metric)
     return (
         row["arm"],
-        condition_heading(row["condition"]),
+        condition_heading(row["condition"], roles),
         str(row["seed"]),
         _setting(row),
         row["status"] if row["status"] == "completed" else f"{row['status']}: {row['cause']}",

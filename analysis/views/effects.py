@@ -137,6 +137,6 @@ def _with_condition_columns(rows: list[dict[str, Any]], plan: StudyPlan) -> pa.T
     given = [plan.condition_of(row["condition"]) for row in rows]
     table = pa.Table.from_pylist(rows, schema=EFFECT_SCHEMA)
     for path in dict.fromkeys(path for cell in plan.cells for path in cell.condition):
-        if path not in ("task.name", "task.data_fraction"):
+        if path not in (plan.roles.task, plan.roles.data_fraction):
             table = table.append_column(path, typed_column(condition.get(path) for condition in given))
     return table

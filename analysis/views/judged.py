@@ -50,7 +50,7 @@ class Columns(Generic[About]):
 
 def _place(item: Paired, observations: Observations, plan: StudyPlan) -> tuple[Any, ...]:
     task = observations.tasks.get(item.condition) or None
-    data_fraction = plan.condition_of(item.condition).get("task.data_fraction")
+    data_fraction = plan.roles.data_fraction_of(plan.condition_of(item.condition))
     split = item.metric.partition("/")[0]
     return item.condition, task, data_fraction, item.metric, split, item.metric == plan.headline
 

@@ -77,7 +77,7 @@ def seeds_needed(records: pa.Table, plan: StudyPlan, *, effect: float, power: fl
             "scatter; `ablate simulate` reckons with an assumed one"
         )
     alpha = plan.comparisons.alpha / hardest_factor(len(found), plan.comparisons.correction)
-    tasks = max(1, len({cell.condition.get("task.name") for cell in plan.cells}))
+    tasks = max(1, len({plan.roles.task_of(cell.condition) for cell in plan.cells}))
     rows = [_row(item, effect=effect, power=power, alpha=alpha, tasks=tasks, plan=plan) for item in found]
     return pa.Table.from_pylist(rows, schema=NEEDED_SCHEMA)
 

@@ -24,7 +24,7 @@ def clear_arms(stored: Mapping[str, Any], values: Mapping[str, Mapping[int, floa
     """
     plan = read_plan(stored)
     places = {cell.name: (cell.arm, cell.label) for cell in plan.cells}
-    tasks = {cell.label: str(cell.condition.get("task.name", "")) for cell in plan.cells}
+    tasks = {cell.label: plan.roles.task_of(cell.condition) or "" for cell in plan.cells}
     observations = Observations(
         values={plan.headline: {places[cell]: found for cell, found in values.items()}},
         # Also where nothing was found: a condition without a value lacks the metric, and waits for nothing.

@@ -60,7 +60,7 @@ class Looks(EachAlone):
 
     def _going(self, known: Known) -> frozenset[str]:
         """Return the arms that get further seeds; the reference does as long as any other."""
-        content = study_content(self._study, [planned(cell) for cell in self._cells])
+        content = study_content(self._study, self._cells[0].roles, [planned(cell) for cell in self._cells])
         clear = self._judge(content, {cell.cell.name: _values(cell, known) for cell in self._cells})
         compared = {cell.cell.arm for cell in self._cells if not (cell.cell.is_reference or cell.has_ended)}
         reference = {cell.cell.arm for cell in self._cells if cell.cell.is_reference}

@@ -259,7 +259,9 @@ class _Run:
             return
         started = time.monotonic()
         study = self._experiment.study
-        self._store.write_study(study.study, study_text(study, map(planned, self._queue.cells)))
+        self._store.write_study(
+            study.study, study_text(study, self._experiment.inputs.trainable.roles, map(planned, self._queue.cells))
+        )
         self._written = self._queue.version
         now = time.monotonic()
         self._plan_due = now + (now - started) / SHARE_FOR_PLAN

@@ -146,7 +146,7 @@ def _run(experiment: Experiment, simulated: SimulatedTrainable, slots: int) -> S
     phases, endings = Counter(record.phase for record in records), Counter(record.status for record in records)
     return SimulatedRun(
         confirmed=placed(table, plan),
-        planned=_without_trials(study_content(experiment.study, plan)),
+        planned=_without_trials(study_content(experiment.study, experiment.inputs.trainable.roles, plan)),
         search=phases["search"],
         stopped=endings["stopped"],
         confirm=phases["confirm"],

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 from typing import Literal
 
@@ -22,6 +23,7 @@ from ablative.frozen import Frozen
 from ablative.orchestrator.storing.records import as_json
 from ablative.orchestrator.trials import Phase
 from ablative.search_spaces.study import Study
+from ablative.trainables.parts.trainable import Roles
 
 PLAN_VERSION = 1
 State = Literal["search", "waiting", "confirm", "done", "failed", "left"]
@@ -55,17 +57,17 @@ class PlannedCell(Frozen):
     places: tuple[PlannedTrial, ...] = Field(description="Where each of these trials stands.")
 
 
-def study_content(study: Study, cells: Sequence[PlannedCell]) -> dict[str, Any]:
-    """Return what study.json holds: the resolved study, the name of its reference arm, and the plan."""
+def study_content(study: Study, roles: Roles, cells: Sequence[PlannedCell]) -> dict[str, Any]:
+    """Return what study.json holds: the resolved study, the paths that play roles, its reference arm, and the plan."""
     reference = next((cell.arm for cell in cells if cell.is_reference), "")
     plan = [cell.model_dump(mode="json") for cell in cells]
-    return {**_heading(study), "cells": plan, "reference": reference}
+    return {**_heading(study, roles), "cells": plan, "reference": reference}
 
 
-def study_text(study: Study, cells: Iterable[PlannedCell]) -> bytes:
+def study_text(study: Study, roles: Roles, cells: Iterable[PlannedCell]) -> bytes:
     """Return `study_content` of these cells as JSON; of an iterator, one cell at a time is in memory."""
     reference = ""
-    heading = json.dumps(_heading(study), indent=2).removesuffix("\n}")
+    heading = json.dumps(_heading(study, roles), indent=2).removesuffix("\n}")
     text = io.BytesIO()
     text.write(f'{heading},\n  "cells": ['.encode())
     for number, cell in enumerate(cells):
@@ -76,8 +78,8 @@ def study_text(study: Study, cells: Iterable[PlannedCell]) -> bytes:
     return text.getvalue()
 
 
-def _heading(study: Study) -> dict[str, Any]:
-    return {"plan_version": PLAN_VERSION, **study.model_dump(mode="json")}
+def _heading(study: Study, roles: Roles) -> dict[str, Any]:
+    return {"plan_version": PLAN_VERSION, **study.model_dump(mode="json"), "roles": asdict(roles)}
 
 
 def placed(table: pa.Table, cells: Sequence[PlannedCell]) -> pa.Table:

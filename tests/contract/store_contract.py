@@ -14,6 +14,7 @@ from ablative.orchestrator.storing.folder import Folder
 from ablative.orchestrator.storing.plan import study_content
 from ablative.orchestrator.storing.records import Record
 from ablative.orchestrator.storing.store import Store
+from ablative.trainables.config import ROLES
 from ablative.trainables.job import CurvePoint
 from ablative.trainables.job import Prediction
 from tests.helpers.simulated import make_queue
@@ -103,7 +104,7 @@ class StoreContract(ABC):
 
     def test_the_plan_is_written_over_an_earlier_one(self, store: Store, records: list[Record]) -> None:
         store.write_study("simulated", {})
-        store.write_study("simulated", study_content(STUDY, make_queue(STUDY, records).plan()))
+        store.write_study("simulated", study_content(STUDY, ROLES, make_queue(STUDY, records).plan()))
 
         assert store.table("simulated").num_rows == len(records)
         assert store.problems == []
@@ -122,7 +123,7 @@ class StoreContract(ABC):
     def test_the_view_of_a_compacted_study_is_one_file_until_something_is_written(
         self, store: Store, records: list[Record]
     ) -> None:
-        store.write_study(STUDY.study, study_content(STUDY, make_queue(STUDY, records).plan()))
+        store.write_study(STUDY.study, study_content(STUDY, ROLES, make_queue(STUDY, records).plan()))
         store.compact(STUDY.study)
         assert store.flat(STUDY.study) is None
 

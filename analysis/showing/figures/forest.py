@@ -66,7 +66,7 @@ def forest_by_condition(found: Findings) -> Any | None:
     Every pair, a seed, is a small point.
     """
     plan = found.plan
-    headings = {cell.label: condition_heading(cell.condition) for cell in plan.cells}
+    headings = {cell.label: condition_heading(cell.condition, plan.roles) for cell in plan.cells}
     pairing = pairing_of(found.observations, plan, plan.headline)
     rows = compared(headline_rows(found.effects, "cells"))
     of_condition = {label: [row for row in rows if row["condition"] == label] for label in headings}

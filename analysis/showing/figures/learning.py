@@ -54,7 +54,7 @@ def search_curves(curves: Sequence[Row], trials: Sequence[Row], plan: StudyPlan)
 
 
 def _points(curves: Sequence[Row], trials: Sequence[Row], plan: StudyPlan, phase: str) -> list[dict[str, Any]]:
-    headings = {name: condition_heading(cell.condition) for name, cell in plan.cells_at.items()}
+    headings = {name: condition_heading(cell.condition, plan.roles) for name, cell in plan.cells_at.items()}
     places: dict[str, list[Row]] = {}  # a trial may stand in several cells
     for row in trials:
         if row["phase"] == phase and row[plan.place_column] in headings:
@@ -77,7 +77,7 @@ def _points(curves: Sequence[Row], trials: Sequence[Row], plan: StudyPlan, phase
 
 
 def _drawn(rows: list[dict[str, Any]], plan: StudyPlan) -> Any:
-    order = dict.fromkeys(condition_heading(cell.condition) for cell in plan.cells)
+    order = dict.fromkeys(condition_heading(cell.condition, plan.roles) for cell in plan.cells)
     panels = [name for name in order if any(row["panel"] == name for row in rows)]
     charts = [_panel([row for row in rows if row["panel"] == name], name, plan, len(panels)) for name in panels]
     return side_by_side([*charts])

@@ -21,7 +21,6 @@ from ablative.analysis.showing.findings import Findings
 from ablative.analysis.showing.grids import condition_heading
 from ablative.analysis.showing.grids import headline_rows
 
-FRACTION = "task.data_fraction"
 _SPREAD = 0.05  # arms stand side by side: each is moved by this share of its x
 
 
@@ -32,7 +31,8 @@ def low_shot(found: Findings) -> Any | None:
     """
     plan = found.plan
     conditions = {cell.label: cell.condition for cell in plan.cells}
-    fractions = sorted({condition[FRACTION] for condition in conditions.values() if FRACTION in condition})
+    crossed = {plan.roles.data_fraction_of(condition) for condition in conditions.values()}
+    fractions = sorted(fraction for fraction in crossed if fraction is not None)
     points = _points(found, conditions)
     if len(fractions) < 2 or not points:
         return None
@@ -49,14 +49,16 @@ def _points(found: Findings, conditions: Mapping[str, Mapping[str, Any]]) -> lis
     points: list[dict[str, Any]] = []
     for row in headline_rows(found.effects, "cells"):
         condition = conditions[row["condition"]]
-        if row["mean"] is None or FRACTION not in condition:
+        fraction = plan.roles.data_fraction_of(condition)
+        if row["mean"] is None or fraction is None:
             continue
         shift = plan.arms.index(row["arm"]) - (len(plan.arms) - 1) / 2
+        heading = condition_heading(condition, plan.roles, leave_out=plan.roles.data_fraction)
         place = {
             "arm": row["arm"],
-            "data_fraction": condition[FRACTION],
-            "panel": condition_heading(condition, (FRACTION,)) if len(condition) > 1 else plan.headline,
-            "x": condition[FRACTION] * (1 + _SPREAD * shift),
+            "data_fraction": fraction,
+            "panel": heading if len(condition) > 1 else plan.headline,
+            "x": fraction * (1 + _SPREAD * shift),
         }
         ends = {end: row["mean"] if row[end] is None else row[end] for end in ("ci_low", "ci_high")}
         points.append({**place, **ends, "kind": "mean", "value": row["mean"], "n": row["n"]})

@@ -30,7 +30,7 @@ def trade_off(trials: Sequence[Row], plan: StudyPlan) -> Any | None:
 
     `trials`: rows of `analysis.trials.decoded` that the plan holds. Small points are seeds, large ones their means.
     """
-    headings = {name: condition_heading(cell.condition) for name, cell in plan.cells_at.items()}
+    headings = {name: condition_heading(cell.condition, plan.roles) for name, cell in plan.cells_at.items()}
     seeds = [
         {
             "arm": row["arm"],

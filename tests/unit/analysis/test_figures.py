@@ -39,6 +39,7 @@ from ablative.analysis.views.effects import effects_view
 from ablative.orchestrator.storing.plan import study_text
 from ablative.orchestrator.storing.records import Record
 from ablative.orchestrator.storing.store import Store
+from ablative.trainables.config import ROLES
 from tests.helpers.results import StudyResults
 from tests.helpers.simulated import NAIVE_EFFECT
 from tests.helpers.simulated import TOKENS_EFFECT
@@ -265,7 +266,7 @@ def test_heat_maps_of_a_factorial_design_hold_the_known_effects(tmp_path: Path) 
     store = Store.open(str(tmp_path))
     for record in run_all(queue):
         store.write(record)
-    store.write_study("simulated", study_text(study, queue.plan()))
+    store.write_study("simulated", study_text(study, ROLES, queue.plan()))
 
     drawn = {figure.name: figure for figure in study_figures(analysis.load(str(tmp_path)), "simulated")}
     cells = {(row["first"], row["second"]): row["mean"] for row in rows_of(drawn["factors"].specification)}

@@ -12,6 +12,7 @@ from ablative.analysis import Results
 from ablative.orchestrator.deciding.planned import planned
 from ablative.orchestrator.storing.plan import study_content
 from ablative.orchestrator.storing.store import Store
+from ablative.trainables.config import ROLES
 from tests.helpers.simulated import NAIVE_EFFECT
 from tests.helpers.simulated import TOKENS_EFFECT
 from tests.helpers.simulated import make_queue
@@ -37,7 +38,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     records = run_all(queue)
     folder: Path = tmp_path_factory.mktemp("simulated")
     store = Store.open(str(folder))
-    store.write_study(study.study, study_content(study, [planned(cell) for cell in queue.cells]))
+    store.write_study(study.study, study_content(study, ROLES, [planned(cell) for cell in queue.cells]))
     for record in records:
         store.write(record)
     return analysis.load(str(folder))

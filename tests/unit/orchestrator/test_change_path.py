@@ -13,6 +13,7 @@ from ablative.orchestrator.driving.run import owed_configs
 from ablative.orchestrator.storing.plan import study_content
 from ablative.orchestrator.storing.records import Record
 from ablative.search_spaces.study import Study
+from ablative.trainables.config import ROLES
 from tests.helpers.simulated import make_queue
 from tests.helpers.simulated import make_study
 from tests.helpers.simulated import run_all
@@ -76,7 +77,7 @@ def test_only_the_arms_of_the_path_are_confirmed_and_compared() -> None:
     records = run_all(queue)
     confirmed = {record.arm for record in records if record.phase == "confirm"}
     assert confirmed == set(ORDER)
-    assert list(read_plan(study_content(queue.study, queue.plan())).arms) == ORDER
+    assert list(read_plan(study_content(queue.study, ROLES, queue.plan())).arms) == ORDER
 
 
 def test_what_is_owed_at_the_start_is_what_a_greedy_path_runs() -> None:

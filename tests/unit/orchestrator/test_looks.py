@@ -15,6 +15,7 @@ from ablative.orchestrator.storing.plan import study_content
 from ablative.orchestrator.storing.records import Record
 from ablative.orchestrator.storing.records import record_table
 from ablative.search_spaces.study import Study
+from ablative.trainables.config import ROLES
 from tests.helpers.simulated import make_queue
 from tests.helpers.simulated import make_study
 from tests.helpers.simulated import run_all
@@ -47,7 +48,7 @@ def confirmed(queue: TrialQueue) -> dict[str, int]:
 
 def rows_of(queue: TrialQueue, records: list[Record]) -> dict[str, dict[str, Any]]:
     table = placed(record_table([record for record in records if record.phase == "confirm"]), queue.plan())
-    return {row["arm"]: row for row in primary_rows(table, read_plan(study_content(queue.study, queue.plan())))}
+    return {row["arm"]: row for row in primary_rows(table, read_plan(study_content(queue.study, ROLES, queue.plan())))}
 
 
 def test_an_arm_whose_comparison_is_clear_gets_no_further_seeds_and_the_others_do() -> None:
@@ -80,7 +81,7 @@ def test_the_table_corrects_for_the_looks_and_counts_nothing_as_missing() -> Non
     assert rows["text"]["verdict"] == "no difference shown"
     assert {arm: row["n_pairs"] for arm, row in rows.items()} == {"plain": 0, "naive": 10, "text": 20}
     assert {row["missing"] for row in rows.values()} == {0}
-    plan = read_plan(study_content(queue.study, queue.plan()))
+    plan = read_plan(study_content(queue.study, ROLES, queue.plan()))
     assert rows["naive"]["p_corrected"] == pytest.approx(2 * rows["naive"]["p_value"] / plan.spent("naive"))
     assert plan.spent("naive") < 0.65
 

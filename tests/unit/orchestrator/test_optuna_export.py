@@ -10,6 +10,7 @@ from ablative.orchestrator.commands.optuna_export import ExportError
 from ablative.orchestrator.commands.optuna_export import export_searches
 from ablative.orchestrator.storing.plan import study_content
 from ablative.orchestrator.storing.store import Store
+from ablative.trainables.config import ROLES
 from ablative.trainables.job import CurvePoint
 from tests.helpers.simulated import make_queue
 from tests.helpers.simulated import make_study
@@ -21,7 +22,7 @@ def test_the_search_of_each_cell_is_an_optuna_study_with_its_trials(tmp_path: Pa
     queue = make_queue(study)
     records = run_all(queue)
     store = Store.open(str(tmp_path / "store"))
-    store.write_study("simulated", study_content(study, queue.plan()))
+    store.write_study("simulated", study_content(study, ROLES, queue.plan()))
     for record in records:
         store.write(record, [CurvePoint(step=7, split="val", metric="accuracy", value=0.25, seconds=1.0)])
     searched = [record for record in records if record.phase == "search"]
@@ -49,7 +50,7 @@ def _recorded(folder: Path, **changed: Any) -> Store:
     store = Store.open(str(folder / "store"))
     for record in run_all(queue):
         store.write(record)
-    store.write_study("simulated", study_content(study, queue.plan()) | changed)
+    store.write_study("simulated", study_content(study, ROLES, queue.plan()) | changed)
     return store
 
 

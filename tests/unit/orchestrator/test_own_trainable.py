@@ -7,6 +7,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from ablative.analysis import load
+from ablative.analysis.showing.figures.low_shot import low_shot
+from ablative.analysis.showing.findings import findings
+from ablative.analysis.showing.paper_table import paper_table
 from ablative.orchestrator.commands.cli import ablate
 from ablative.orchestrator.storing.store import Store
 
@@ -93,6 +97,59 @@ def test_a_study_of_the_simulated_trainable_finds_what_it_says_is_true(tmp_path:
     assert {record.status for record in records if record.phase == "search"} == {"completed", "stopped"}
     asked = CliRunner().invoke(ablate, ["query", words[0], "select arm, verdict from effects", *words[1:]])
     assert "helps" in asked.output and "better" in asked.output, asked.output
+
+
+PARTS_WITH_ROLES = """
+from typing import Literal
+from pydantic import Field
+from ablative.frozen import Frozen
+from ablative.trainables.job import TrialOutcome
+from ablative.trainables.parts.trainable import Roles, Trainable
+
+class Reader(Frozen):
+    corpus: Literal["news", "mail"] = "news"
+    share: float = Field(1.0, gt=0, le=1, description="Share of the corpus.")
+    trick: bool = False
+
+def run(job, link):
+    value = 0.3 + 0.3 * job.config.share + 0.1 * job.config.trick + 0.01 * job.seed
+    return TrialOutcome(status="completed", metrics={f"{split}/accuracy": value for split in job.evaluate})
+
+PARTS = [Trainable(
+    name="reader", description="Reads.", config=Reader, run=run, roles=Roles(task="corpus", data_fraction="share"),
+)]
+"""
+STUDY_WITH_ROLES = """
+study: reading
+question: Does the trick help?
+trainable: reader
+base: {}
+arms: {listed: {tricked: {trick: true}}, controls: {plain: {}}, reference: plain}
+conditions: {corpus: [news, mail], share: [0.01, 0.1, 1.0]}
+seeds: {search: [0], confirm: 1-7}
+"""
+
+
+def test_tasks_and_shares_of_data_are_what_the_trainable_says_in_every_answer(tmp_path: Path) -> None:
+    (tmp_path / "parts.py").write_text(PARTS_WITH_ROLES)
+    (tmp_path / "own.yaml").write_text(STUDY_WITH_ROLES)
+    own, store = str(tmp_path / "own.yaml"), ["--store", str(tmp_path / "store")]
+    ran = CliRunner().invoke(
+        ablate, ["run", own, "--with", str(tmp_path / "parts.py"), *store, "--executor", "inline"]
+    )
+    assert ran.exit_code == 0, ran.output
+
+    results = load(store[1], "reading")
+    single = [row for row in results.effects.to_pylist() if row["family"] == "cells"]
+    assert {(row["task"], row["data_fraction"]) for row in single} == {
+        (corpus, share) for corpus in ("news", "mail") for share in (0.01, 0.1, 1.0)
+    }
+    assert not {"corpus", "share"} & set(results.effects.column_names), "said already, as task and data_fraction"
+    pooled = [row for row in results.effects.to_pylist() if row["family"] == "pooled" and row["arm"] == "tricked"]
+    assert {row["n_pairs"] for row in pooled} == {14}, "a block is a seed of a corpus"
+    table = paper_table(results, "reading")
+    assert table.groups == (("news", ("1 %", "10 %", "100 %")), ("mail", ("1 %", "10 %", "100 %")))
+    assert low_shot(findings(results, "reading")) is not None
 
 
 def test_a_trainable_that_is_not_there_is_answered_with_the_nearest(words: list[str]) -> None:

@@ -20,6 +20,7 @@ from ablative.orchestrator.storing.records import RECORD_VERSION
 from ablative.orchestrator.storing.records import Record
 from ablative.orchestrator.storing.records import record_table
 from ablative.orchestrator.storing.store import Store
+from ablative.trainables.config import ROLES
 from ablative.trainables.job import CurvePoint
 from ablative.trainables.job import Prediction
 from tests.helpers.simulated import make_queue
@@ -256,7 +257,7 @@ def test_a_curve_without_its_record_does_not_exist(store: Store, records: list[R
 def test_the_plan_as_text_is_the_plan_as_values() -> None:
     queue = make_queue(STUDY)
 
-    assert json.loads(study_text(STUDY, queue.plan())) == study_content(STUDY, queue.plan())
+    assert json.loads(study_text(STUDY, ROLES, queue.plan())) == study_content(STUDY, ROLES, queue.plan())
 
 
 def test_an_unfinished_file_is_not_seen(store: Store, records: list[Record]) -> None:
@@ -290,7 +291,7 @@ def test_the_plan_places_records_and_leaves_out_superseded_ones(store: Store, re
     renamed = make_study(arms={"listed": {"ordinary": {}}}, **SMALL)
     queue = make_queue(renamed, records)
     assert queue.done, "a renamed arm computes nothing new"
-    store.write_study("simulated", study_content(renamed, queue.plan()))
+    store.write_study("simulated", study_content(renamed, ROLES, queue.plan()))
 
     current = store.table("simulated")
     assert set(current["arm"].to_pylist()) == {"ordinary"}

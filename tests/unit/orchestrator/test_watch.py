@@ -10,6 +10,7 @@ from ablative.orchestrator.showing.watch import has_ended
 from ablative.orchestrator.showing.watch import watch
 from ablative.orchestrator.storing.plan import study_text
 from ablative.orchestrator.storing.store import Store
+from ablative.trainables.config import ROLES
 from tests.helpers.simulated import make_queue
 from tests.helpers.simulated import make_study
 from tests.helpers.simulated import run_all
@@ -38,7 +39,7 @@ class Study:
 
     def _write(self) -> None:
         queue: TrialQueue = make_queue(STUDY, self._records[: self._done])
-        self.store.write_study("simulated", study_text(STUDY, queue.plan()))
+        self.store.write_study("simulated", study_text(STUDY, ROLES, queue.plan()))
 
     @property
     def size(self) -> int:
