@@ -34,14 +34,12 @@ from ablative.trainables.students.student import build_student
 from ablative.trainables.training.devices import current_device
 from ablative.trainables.training.evaluation import Evaluation
 from ablative.trainables.training.evaluation import evaluate
-from ablative.trainables.training.inputs import SplitInputs
+from ablative.trainables.training.inputs import inputs_of
 from ablative.trainables.training.loop import TargetsOf
 from ablative.trainables.training.loop import train
 from ablative.trainables.training.ranks import Ranks
 from ablative.trainables.training.ranks import current_ranks
 from ablative.trainables.training.step import TrainingStep
-from ablative.trainables.vision.pixels import open_pixels
-from ablative.trainables.vision.regions import open_regions
 
 if TYPE_CHECKING:
     from ablative.trainables.config import TeacherConfig
@@ -109,7 +107,7 @@ def _run(job: TrialJob, link: Link, ranks: Ranks, device: torch.device) -> _Ran:
         verify_content(config.task.part, config.task.data, cache, job.data_digest)
     whole = load_split(config.task.part, config.task.data, "train", cache)
     part = subset(whole, config.task.data_fraction, job.seed)
-    inputs = _inputs(job, part)
+    inputs = inputs_of(config, part, cache)
     _seed_everything(job.seed, 0)  # the same initial weights on all ranks
     student = build_student(
         config.student, head=config.task.part.head, num_classes=len(part.classes), region_width=inputs.regions.width
@@ -118,7 +116,7 @@ def _run(job: TrialJob, link: Link, ranks: Ranks, device: torch.device) -> _Ran:
     objective = _objective(job, student.width, teachers, num_examples=len(part.examples))
     step_module = TrainingStep(config.task.part, student, objective, optim=config.optim).to(device)
     _seed_everything(job.seed, 1 + ranks.rank)  # other dropout on each rank
-    val = _inputs(job, load_split(config.task.part, config.task.data, "val", cache))
+    val = inputs_of(config, load_split(config.task.part, config.task.data, "val", cache), cache)
     ended = train(job, step_module, inputs, val, device=device, ranks=ranks, targets_of=targets_of, link=link)
     metrics: dict[str, float] = {}
     predictions: tuple[Prediction, ...] = ()
@@ -155,19 +153,6 @@ def _kept(job: TrialJob, student: StudentModule, classes: tuple[str, ...], regio
         config=job.config,
         classes=classes,
         region_width=region_width,
-    )
-
-
-def _inputs(job: TrialJob, split: TaskSplit) -> SplitInputs:
-    regions = open_regions(Path(job.cache), split.image_folder)
-    student = job.config.student
-    return SplitInputs(
-        split,
-        regions,
-        max_tokens=student.part.presets[student.preset].longest_text,
-        shown=job.config.task.inputs,
-        vocabulary=student.vocabulary,
-        pixels=open_pixels(Path(job.cache), split.image_folder) if student.part.reads_pixels(student) else None,
     )
 
 
@@ -230,7 +215,7 @@ def _evaluated(job: TrialJob, student: StudentModule, device: torch.device, name
     split = load_split(job.config.task.part, job.config.task.data, name, Path(job.cache))
     if not split.examples:  # a rule or a list may leave nothing of a small test
         return Evaluation(metrics={}, predictions=())
-    return evaluate(student, _inputs(job, split), device, job.config.optim)
+    return evaluate(student, inputs_of(job.config, split, Path(job.cache)), device, job.config.optim)
 
 
 def _seed_everything(seed: int, stream: int) -> None:

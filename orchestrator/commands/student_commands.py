@@ -1,4 +1,4 @@
-"""`ablate student`: what a checkpoint would bring into a student."""
+"""`ablate student`: what a checkpoint would bring into a student, and trained students that leave."""
 
 from __future__ import annotations
 
@@ -11,16 +11,26 @@ from ablative.orchestrator.commands.arguments import STUDY
 from ablative.orchestrator.commands.arguments import WITH
 from ablative.orchestrator.commands.boundary import EXIT_MISTAKE
 from ablative.orchestrator.commands.boundary import ONLY_ANSWERS
+from ablative.orchestrator.commands.boundary import QUIET
 from ablative.orchestrator.commands.boundary import STORE
 from ablative.orchestrator.commands.boundary import boundary
+
+_ENDINGS = (".jsonl", ".csv", ".parquet")
+
+
+def _with_ending(context: click.Context, parameter: click.Parameter, path: Path) -> Path:
+    if path.suffix not in _ENDINGS:
+        raise click.BadParameter(f"{path}: wanted a name that ends in {', '.join(_ENDINGS)}")
+    return path
 
 
 @click.group()
 def student() -> None:
-    """Look at student checkpoints, and take trained students out.
+    """Look at student checkpoints, take trained students out, and let them predict.
 
     \b
     ablate student export my_study.yaml --arm clip_td -o student
+    ablate student predict student /data/vqa --split test -o predictions.jsonl
     ablate student check uniter-base.pt --vocabulary vocab.txt
     """
 
@@ -88,3 +98,85 @@ def export(
     record = chosen(opened, name, arm=arm, where=where)
     names = composition.export_student(opened, name, record, output, parts, onnx=onnx)
     click.echo(f"{output}: {', '.join(names)}; trial {record.trial_id} of {record.cell}, seed {record.seed}")
+
+
+@student.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("data")
+@click.option("--split", default="test", show_default=True, help="Split of DATA; a blind one has no metrics.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("predictions.jsonl"),
+    show_default=True,
+    callback=_with_ending,
+    help="Where the predictions go: .jsonl, .csv or .parquet.",
+)
+@click.option("--submission", type=click.Path(path_type=Path), help="Write the file of the task's leaderboard too.")
+@click.option(
+    "--batch", type=click.IntRange(min=1), default=256, show_default=True, help="Texts that are read together."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: the metrics, and what was written.")
+@WITH
+@QUIET
+@boundary
+def predict(
+    folder: Path,
+    data: str,
+    split: str,
+    output: Path,
+    submission: Path | None,
+    batch: int,
+    as_json: bool,
+    parts: tuple[Path, ...],
+    quiet: bool,
+) -> None:
+    """Write what the exported student in FOLDER says of DATA, a folder of its task's files.
+
+    One row an example: its id, the prediction, its score where there are labels, and the probability of each class or
+    candidate. With labels, the metrics are those that a trial would record.
+
+    \b
+    ablate student predict student /data/vqa
+    ablate student predict student /data/vcr --split blind_test -o test.parquet --submission vcr_test.csv
+    """
+    import json
+
+    from ablative.orchestrator.commands import composition
+    from ablative.trainables.cache import cache_folder
+    from ablative.trainables.cache import write_atomically
+    from ablative.trainables.data.submission import require_leaderboard
+    from ablative.trainables.data.submission import submission as leaderboard_file
+    from ablative.trainables.parts.sources import catalogue
+    from ablative.trainables.predicting import predict_split
+    from ablative.trainables.predicting import write_rows
+    from ablative.trainables.students.exported import read_student
+
+    found, module = read_student(folder, catalogue(parts))
+    task = found.config.task.part
+    if submission is not None:
+        require_leaderboard(task)
+    with composition.display(quiet, doing="predict") as display:
+        said = predict_split(found, module, data, split, cache_folder(), display.preparing, sequences=batch)
+    write_rows(said, output)
+    if submission is not None:
+        write_atomically(submission, leaderboard_file(task, said.recorded))
+    if as_json:
+        values = {
+            "trial_id": found.trial_id,
+            "task": task.name,
+            "data": data,
+            "split": split,
+            "examples": len(said.split.examples),
+            "labelled": said.split.labelled,
+            "metrics": said.metrics,
+            "output": str(output),
+            "submission": None if submission is None else str(submission),
+        }
+        click.echo(json.dumps(values, indent=2))
+        return
+    for name, value in said.metrics.items():
+        click.echo(f"{name}  {value:.6g}")
+    written = output if submission is None else f"{output} and {submission}"
+    click.echo(f"{len(said.split.examples):,} predictions in {written}")

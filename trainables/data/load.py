@@ -33,8 +33,10 @@ from ablative.trainables.parts.task import Source
 from ablative.trainables.parts.task import Task
 
 
-def load_split(task: Task, data: str, split: str, cache: Path) -> TaskSplit:
+def load_split(task: Task, data: str, split: str, cache: Path, *, classes: tuple[str, ...] | None = None) -> TaskSplit:
     """Return `split` of `task`, read from `data`: a preset of the bundled benchmark or a real data set's folder.
+
+    `classes`: of a student that was trained on other data, in its order; those of the data unless given.
 
     Generates the bundled benchmark if that has not been done. A split that was read before in this process is
     returned again unless its annotation files have changed, or the last look at the data has found other metadata
@@ -46,7 +48,7 @@ def load_split(task: Task, data: str, split: str, cache: Path) -> TaskSplit:
     content = None if data in PRESETS else _content(task, data, cache)
     stored = examples_folder(content, cache) / split if content else None
     whole = stored if stored and (stored / WHOLE).is_file() else None
-    return _read(task, folder, split, origin, stamps, content, whole)
+    return _read(task, folder, split, origin, stamps, content, whole, classes)
 
 
 def _content(task: Task, data: str, cache: Path) -> DataContent | None:
@@ -75,11 +77,12 @@ def _read(
     stamps: tuple[Stamp, ...],
     content: DataContent | None,
     stored: Path | None,
+    asked: tuple[str, ...] | None,
 ) -> TaskSplit:
-    classes = classes_of(task, folder)
+    classes = classes_of(task, folder) if asked is None else asked
     image_folder = image_folder_of(task, folder)
     examples: Sequence[Example]
-    if stored:
+    if stored and (asked is None or asked == classes_of(task, folder)):
         examples, boxes = read_stored(stored)
     else:
         examples = tuple(read_examples(task, folder, split, origin, classes))

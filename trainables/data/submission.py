@@ -19,9 +19,15 @@ def submission(task: Task, predictions: Mapping[str, str]) -> str:
     `predictions`: example id -> what `evaluate` recorded of it on a blind split. Raises `UnreadableData` if the task
     has no leaderboard of this kind or a prediction is missing or of another form.
     """
+    require_leaderboard(task)
+    assert task.submission is not None
+    return task.submission(predictions)
+
+
+def require_leaderboard(task: Task) -> None:
+    """Raise `UnreadableData` where no file for a leaderboard can be written."""
     if task.submission is None:
         raise UnreadableData(f"submission: {task.name} has no blind test; its labels are public.")
-    return task.submission(predictions)
 
 
 def written(probabilities: Sequence[float]) -> str:

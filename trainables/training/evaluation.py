@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from ablative.progress import Progress
+from ablative.progress import silent
 from ablative.trainables.config import OptimConfig
 from ablative.trainables.data.examples import TaskSplit
 from ablative.trainables.data.metrics import score
@@ -19,6 +21,7 @@ from ablative.trainables.training.devices import precision
 from ablative.trainables.training.inputs import SplitInputs
 
 EVALUATION_BATCH = 256
+"""Sequences that go through the student together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,25 +33,37 @@ class Evaluation:
 
 
 @torch.inference_mode()
-def predict(student: StudentModule, inputs: SplitInputs, device: torch.device, optim: OptimConfig) -> np.ndarray:
+def predict(
+    student: StudentModule,
+    inputs: SplitInputs,
+    device: torch.device,
+    optim: OptimConfig,
+    *,
+    sequences: int = EVALUATION_BATCH,
+    progress: Progress = silent,
+) -> np.ndarray:
     """(N, K) probabilities over classes, or candidates, in the trial's precision; the mode is left as it is."""
     mode = student.training
     student.eval()
     rows, places = [], []
-    size = max(1, EVALUATION_BATCH // inputs.num_candidates)
+    size, done = max(1, sequences // inputs.num_candidates), 0
     for batch in loaded(inputs.batch, inputs.in_order_of_length(size), device):
         with precision(optim.precision, device):
             logits = student(batch.inputs).logits
         rows.append(probabilities(inputs.split.task.head, logits.float(), inputs.num_candidates).cpu())
         places.append(batch.indices)
+        progress("predictions", done := done + len(batch.indices), len(inputs))
     student.train(mode)
     return torch.cat(rows).numpy()[np.argsort(np.concatenate(places))]
 
 
 def evaluate(student: StudentModule, inputs: SplitInputs, device: torch.device, optim: OptimConfig) -> Evaluation:
     """Metrics under plain names (`accuracy`, ...), and one prediction an example."""
-    split = inputs.split
-    probabilities_NK = predict(student, inputs, device, optim)
+    return evaluated(inputs.split, predict(student, inputs, device, optim))
+
+
+def evaluated(split: TaskSplit, probabilities_NK: np.ndarray) -> Evaluation:
+    """What `evaluate` returns, of the probabilities that `predict` gave. Raises NonFinite."""
     metrics, scores = score(split, probabilities_NK)
     said = _said(split, probabilities_NK)
     predictions = tuple(

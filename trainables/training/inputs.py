@@ -8,11 +8,13 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 
 from ablative.trainables.config import OptimConfig
+from ablative.trainables.config import TrialConfig
 from ablative.trainables.data.examples import Candidate
 from ablative.trainables.data.examples import TaskSplit
 from ablative.trainables.data.examples import Text
@@ -24,7 +26,9 @@ from ablative.trainables.students.vocabulary import PAD
 from ablative.trainables.training.order import batch_indices
 from ablative.trainables.vision.pixels import PICTURE_SIZE
 from ablative.trainables.vision.pixels import PixelRows
+from ablative.trainables.vision.pixels import open_pixels
 from ablative.trainables.vision.regions import RegionFeatures
+from ablative.trainables.vision.regions import open_regions
 
 EMPTY = Candidate(query=Text(text=""))
 KEPT = 10_000
@@ -173,6 +177,19 @@ class SplitInputs:
             for target, score in self.split.examples[index].targets:
                 targets_BK[row, target] = score
         return torch.from_numpy(targets_BK)
+
+
+def inputs_of(config: TrialConfig, split: TaskSplit, cache: Path) -> SplitInputs:
+    """What the student of a trial is given of a split, which is prepared."""
+    student = config.student
+    return SplitInputs(
+        split,
+        open_regions(cache, split.image_folder),
+        max_tokens=student.part.presets[student.preset].longest_text,
+        shown=config.task.inputs,
+        vocabulary=student.vocabulary,
+        pixels=open_pixels(cache, split.image_folder) if student.part.reads_pixels(student) else None,
+    )
 
 
 def _rows(tokens: TokenArrays, rows: np.ndarray) -> TokenArrays:

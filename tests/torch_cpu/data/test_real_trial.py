@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import math
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from ablative.orchestrator.commands.cli import ablate
 from ablative.progress import silent
 from ablative.trainables.config import OptimConfig
 from ablative.trainables.config import StudentConfig
@@ -22,7 +27,10 @@ from ablative.trainables.errors import MissingData
 from ablative.trainables.job import Alone
 from ablative.trainables.job import TrialJob
 from ablative.trainables.job import TrialOutcome
+from ablative.trainables.parts.catalogue import bundled
 from ablative.trainables.prepare import prepare
+from ablative.trainables.students.exported import write_student
+from ablative.trainables.students.kept import read_kept
 from ablative.trainables.trial import run_trial
 from ablative.trainables.vision.conversion import convert_regions
 from tests.helpers.tasks import TASKS
@@ -32,8 +40,18 @@ WIDTH = 24
 EVALUATE = ("val", "test", "test_rule_singular", "test_rule_plural", "blind_test")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ran:
+    """A trial on real files, and its student as it leaves."""
+
+    data: Path
+    cache: Path
+    outcome: TrialOutcome
+    student: Path
+
+
 @pytest.fixture(scope="module")
-def outcome(tmp_path_factory: pytest.TempPathFactory) -> TrialOutcome:
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     folder, cache = tmp_path_factory.mktemp("vcr"), tmp_path_factory.mktemp("cache")
     make_vcr(folder, train=120)
     rng = np.random.default_rng(0)
@@ -51,9 +69,25 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> TrialOutcome:
     prepare([config], cache, silent)
     assert set(EVALUATE) <= set(splits_of(TASKS["vcr"], str(folder)))
     job = TrialJob(
-        trial_id="real", config=config, seed=1, evaluate=EVALUATE, cache=str(cache), threads=1, keep_predictions=True
+        trial_id="real",
+        config=config,
+        seed=1,
+        evaluate=EVALUATE,
+        cache=str(cache),
+        threads=1,
+        keep_predictions=True,
+        student_room=1,
     )
-    return run_trial(job, Alone())
+    link, student = Alone(), tmp_path_factory.mktemp("student")
+    outcome = run_trial(job, link)
+    assert link.student is not None
+    write_student(read_kept(link.student, "here", bundled()), student)
+    return Ran(data=folder, cache=cache, outcome=outcome, student=student)
+
+
+@pytest.fixture
+def outcome(ran: Ran) -> TrialOutcome:
+    return ran.outcome
 
 
 def test_a_trial_on_prepared_files_scores_every_split_but_the_blind_one(outcome: TrialOutcome) -> None:
@@ -86,3 +120,36 @@ def test_what_it_predicts_on_the_blind_split_is_a_submission(outcome: TrialOutco
     assert row["annot_id"] == "test-0"
     assert sum(float(row[f"answer_{j}"]) for j in range(4)) == pytest.approx(1, abs=1e-4)
     assert sum(float(row[f"rationale_conditioned_on_a2_{j}"]) for j in range(4)) == pytest.approx(1, abs=1e-4)
+
+
+def test_an_exported_student_writes_the_same_submission_and_scores_the_same_shifted_test(
+    ran: Ran, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ABLATE_CACHE", str(ran.cache))
+
+    def told(split: str, *words: str) -> dict[str, Any]:
+        place = [str(ran.student), str(ran.data), "-o", str(tmp_path / "said.jsonl"), "-q", "--json"]
+        answer = CliRunner().invoke(ablate, ["student", "predict", *place, "--split", split, *words])
+        assert answer.exit_code == 0, answer.output
+        return dict(json.loads(answer.output))
+
+    blind = told("blind_test", "--submission", str(tmp_path / "test.csv"))
+    recorded = {p.example_id: p.prediction for p in ran.outcome.predictions if p.split == "blind_test"}
+    rows = [json.loads(line) for line in (tmp_path / "said.jsonl").read_text().splitlines()]
+    assert (blind["labelled"], blind["metrics"]) == (False, {"blind_test/n": 5.0})
+    assert (tmp_path / "test.csv").read_text() == submission(TASKS["vcr"], recorded)
+    assert [(row["id"], row["score"]) for row in rows] == [(name, None) for name in recorded]
+    assert all(set(row["probabilities"]) == set("0123") and row["prediction"] in "0123" for row in rows)
+
+    for split in ("test", "test_rule_singular"):
+        wanted = {name: value for name, value in ran.outcome.metrics.items() if name.startswith(f"{split}/")}
+        assert told(split)["metrics"] == wanted
+
+
+def test_a_student_of_a_detectors_features_refuses_those_of_another_width(ran: Ran, tmp_path: Path) -> None:
+    answer = CliRunner().invoke(ablate, ["student", "predict", str(ran.student), "mini_smoke", "-q"])
+
+    assert answer.exit_code == 2
+    assert "mini_smoke: its region features are 1280 wide; the student was trained on features of width 24" in (
+        answer.output
+    )

@@ -186,3 +186,14 @@ def test_changed_files_are_read_again_and_unchanged_ones_are_not(tmp_path: Path)
 
     write_lines(tmp_path / "snli_ve_test.jsonl", [snli_ve_row("new")])
     assert [example.id for example in load("snli_ve", tmp_path, "test").examples] == ["new"]
+
+
+def test_a_student_of_other_data_reads_the_labels_as_its_own_classes(tmp_path: Path) -> None:
+    folder = make_vqa(tmp_path)
+    own = load("vqa", folder, "test")
+    read = load_split(TASKS["vqa"], str(folder), "test", tmp_path / "cache", classes=("bird", "dog", "cat"))
+
+    assert own.classes == ("cat", "dog")
+    assert read.classes == ("bird", "dog", "cat")
+    assert [example.targets for example in read.examples] == [((1, 1.0),)] * 9
+    assert load("vqa", folder, "test") is own
