@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-from typing import Literal
 
-import numpy as np
 import pyarrow as pa
 
 from ablative.analysis.plan import StudyPlan
 from ablative.analysis.trials import decoded
+from ablative.orchestrator.reached import Ended
+from ablative.orchestrator.reached import Reached
+from ablative.orchestrator.reached import reached
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Searched:
+class Searched(Reached):
     """One setting of a cell's search."""
 
     parameters: Mapping[str, Any]
-    state: Literal["completed", "stopped", "failed", "unfinished"]
-    """`failed` where a seed failed or gave no finite target; `unfinished` where a seed is still owed."""
-    value: float | None
-    """Mean target over the search seeds; of a stopped setting the best it had reached; None of the others."""
 
 
 def searched(records: pa.Table, plan: StudyPlan) -> dict[str, list[Searched]]:
@@ -43,15 +39,7 @@ def count(settings: Sequence[Searched], state: str) -> int:
 
 
 def _setting(rows: Sequence[dict[str, Any]], plan: StudyPlan) -> Searched:
-    values = [row["metrics"].get(plan.target.metric, math.nan) for row in rows]
-    statuses = {row["status"] for row in rows}
-    finite = all(map(math.isfinite, values))
-    state: Literal["completed", "stopped", "failed", "unfinished"] = "completed"
-    if "failed" in statuses or not (finite or "stopped" in statuses):
-        state = "failed"
-    elif "stopped" in statuses:
-        state = "stopped"
-    elif {row["seed"] for row in rows} < set(plan.seeds.search):
-        state = "unfinished"
-    known = finite and state in ("completed", "stopped")
-    return Searched(parameters=rows[0]["parameters"], state=state, value=float(np.mean(values)) if known else None)
+    trials: list[Ended | None] = [(row["status"], row["metrics"].get(plan.target.metric)) for row in rows]
+    owed = [None] * len(set(plan.seeds.search) - {row["seed"] for row in rows})
+    found = reached([*trials, *owed])
+    return Searched(parameters=rows[0]["parameters"], state=found.state, value=found.value)

@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from ablative.orchestrator.driving.signals import stoppable
+from ablative.orchestrator.commands.signals import stoppable
 
 EXIT_FAILED = 1
 """Some trial failed."""

@@ -25,6 +25,7 @@ from ablative.orchestrator.deciding.stopping import halve
 from ablative.orchestrator.deciding.stopping import median_floors
 from ablative.orchestrator.deciding.stopping import rungs
 from ablative.orchestrator.deciding.trial_maker import TrialMaker
+from ablative.orchestrator.reached import reached
 from ablative.orchestrator.trials import Trial
 from ablative.search_spaces.configuration import value_at
 from ablative.search_spaces.design import Cell
@@ -269,8 +270,9 @@ class CellSearch:
 
     def _setting(self, number: int, setting: Proposed, known: Known, curves: Curves) -> Setting:
         results = [known.get(trial.id) for trial in setting.trials]
+        found = reached(None if result is None else (result.status, result.value) for result in results)
         lost = self._lost_at.get(number)
-        if lost is not None or any(result is not None and result.status == "stopped" for result in results):
+        if found.state == "stopped" or (lost is not None and found.state != "failed"):
             values = self._curve(setting, known, curves)[:lost]
             return Setting(
                 parameters=setting.parameters,
@@ -278,11 +280,9 @@ class CellSearch:
                 state="stopped",
                 intermediate=tuple(enumerate(values, start=1)),
             )
-        found = [result.value for result in results if result is not None and result.value is not None]
-        mean = math.fsum(found) / len(found) if len(found) == len(results) else None
         return Setting(
             parameters=setting.parameters,
-            value=mean,
-            state="failed" if mean is None else "completed",
+            value=found.value,
+            state=found.state,
             cost=self._cost(setting.parameters),
         )

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 from ablative.orchestrator.deciding.cell_search import Known
 from ablative.orchestrator.deciding.cell_trials import CellTrials
+from ablative.orchestrator.deciding.cell_trials import planned
 from ablative.orchestrator.deciding.decisions import EachAlone
 from ablative.orchestrator.deciding.decisions import Judge
 from ablative.orchestrator.deciding.decisions import Make
-from ablative.orchestrator.deciding.planned import planned
 from ablative.orchestrator.storing.plan import study_content
 from ablative.search_spaces.design import Cell
 from ablative.search_spaces.study import Study

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ablative.orchestrator.deciding.cell_search import Curves
 from ablative.orchestrator.deciding.cell_search import Known
 from ablative.orchestrator.deciding.cell_trials import CellTrials
+from ablative.orchestrator.reached import mean_of
 from ablative.orchestrator.storing.plan import State
 
 
@@ -55,6 +56,4 @@ def _best(cell: CellTrials, known: Known, curves: Curves) -> float | None:
     best = cell.best(known, curves)
     if best is not None:
         return best.value
-    found = [known[trial.id].value for trial in cell.confirm if trial.id in known]
-    values = [value for value in found if value is not None]
-    return sum(values) / len(values) if values else None
+    return mean_of(known[trial.id].value for trial in cell.confirm if trial.id in known)

@@ -16,6 +16,7 @@ from typing import Literal
 
 from ablative.orchestrator.deciding.initial_settings import initial_settings
 from ablative.orchestrator.deciding.initial_settings import rounded
+from ablative.orchestrator.reached import State
 from ablative.orchestrator.trials import content_hash
 from ablative.search_spaces.domains import Choice
 from ablative.search_spaces.domains import Domain
@@ -41,8 +42,7 @@ class Setting:
     parameters: dict[str, Any]
     value: float | None
     """Mean target over the search seeds of a completed setting; None otherwise."""
-    state: Literal["completed", "stopped", "failed"] = "completed"
-    """`failed` where a seed failed or was not finite."""
+    state: State = "completed"
     intermediate: tuple[tuple[int, float], ...] = ()
     """(evaluation, best target so far) of a setting that a rule has stopped."""
     cost: float = 0.0
@@ -197,5 +197,5 @@ def _tell(study: optuna.Study, trial: optuna.Trial, setting: Setting, values: Se
 def _state(setting: Setting) -> optuna.trial.TrialState:
     from optuna.trial import TrialState
 
-    states = {"completed": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "failed": TrialState.FAIL}
-    return states[setting.state]
+    states = {"completed": TrialState.COMPLETE, "stopped": TrialState.PRUNED}
+    return states.get(setting.state, TrialState.FAIL)

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from ablative.orchestrator.deciding.cell_trials import CellTrials
+from ablative.orchestrator.deciding.cell_trials import planned
 from ablative.orchestrator.deciding.change_path import ChangePath
 from ablative.orchestrator.deciding.decisions import Decisions
 from ablative.orchestrator.deciding.decisions import EachAlone
@@ -27,7 +28,6 @@ from ablative.orchestrator.deciding.endings import Result
 from ablative.orchestrator.deciding.endings import curve_values
 from ablative.orchestrator.deciding.endings import result_of
 from ablative.orchestrator.deciding.looks import Looks
-from ablative.orchestrator.deciding.planned import planned
 from ablative.orchestrator.deciding.progress import CellProgress
 from ablative.orchestrator.deciding.progress import cell_progress
 from ablative.orchestrator.deciding.recorded import Recorded

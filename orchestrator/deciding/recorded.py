@@ -11,6 +11,7 @@ from dataclasses import field
 from typing import Any
 
 from ablative.orchestrator.deciding.proposals import Setting
+from ablative.orchestrator.reached import reached
 from ablative.orchestrator.storing.records import Record
 
 Settled = Mapping[tuple[int, int], tuple[str, dict[str, Any]]]
@@ -65,11 +66,11 @@ def _warm(records: Sequence[Record], metric: str) -> dict[tuple[str, str], tuple
 
 
 def _setting(records: Sequence[Record], metric: str) -> Setting | None:
-    """Return the setting of these records, one a seed; None unless all are completed."""
-    values = [record.metrics[metric] for record in records if record.completed and metric in record.metrics]
-    if len(values) < len(records):
+    """Return the setting of these records, one a seed; None unless it is completed."""
+    found = reached((record.status, record.metrics.get(metric)) for record in records)
+    if found.state != "completed":
         return None
-    return Setting(parameters=records[0].parameter_values(), value=sum(values) / len(values), state="completed")
+    return Setting(parameters=records[0].parameter_values(), value=found.value)
 
 
 def _spelled(condition: Mapping[str, Any]) -> str:

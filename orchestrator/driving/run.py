@@ -11,13 +11,13 @@ from datetime import UTC
 from datetime import datetime
 from typing import Any
 
+from ablative.orchestrator.deciding.cell_trials import planned
 from ablative.orchestrator.deciding.change_path import path_configs
 from ablative.orchestrator.deciding.decisions import Judge
 from ablative.orchestrator.deciding.earlier import earlier_lines
 from ablative.orchestrator.deciding.endings import Ending
 from ablative.orchestrator.deciding.keeping import named
 from ablative.orchestrator.deciding.keeping import spare
-from ablative.orchestrator.deciding.planned import planned
 from ablative.orchestrator.deciding.queue import TrialQueue
 from ablative.orchestrator.deciding.recorded import Recorded
 from ablative.orchestrator.deciding.summary import Summary

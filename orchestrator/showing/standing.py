@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 from ablative.orchestrator.deciding.progress import CellProgress
 from ablative.orchestrator.errors import StoreError
+from ablative.orchestrator.reached import Reached
+from ablative.orchestrator.reached import mean_of
+from ablative.orchestrator.reached import reached
 from ablative.orchestrator.storing.plan import PlannedCell
 from ablative.orchestrator.storing.records import Record
 from ablative.orchestrator.storing.records import records_of
@@ -79,19 +82,24 @@ def _progress(cell: PlannedCell, records: Mapping[str, Record], metric: str, mod
 
 
 def _best(cell: PlannedCell, records: Mapping[str, Record], metric: str, mode: str) -> float | None:
-    """Return the best mean target over the settings whose seeds are all recorded."""
-    settings: dict[int | None, list[float | None]] = {}
-    for place in cell.places:
-        record = records.get(place.trial_id)
-        if place.phase == "search" or not cell.search_total:
-            settings.setdefault(place.proposal, []).append(record.metrics.get(metric) if record else None)
-    means = [mean for values in settings.values() if (mean := _mean(values)) is not None]
-    return (max if mode == "max" else min)(means, default=None)
+    """Return the best mean target of the completed settings; of the confirm trials where nothing is searched."""
+    if not cell.search_total:
+        confirmed = (records[place.trial_id] for place in cell.places if place.trial_id in records)
+        return mean_of(record.metrics.get(metric) for record in confirmed)
+    proposals = {place.proposal for place in cell.places if place.phase == "search"}
+    settings = [_reached(cell, proposal, records, metric) for proposal in proposals]
+    values = [found.value for found in settings if found.state == "completed" and found.value is not None]
+    return (max if mode == "max" else min)(values, default=None)
+
+
+def _reached(cell: PlannedCell, proposal: int | None, records: Mapping[str, Record], metric: str) -> Reached:
+    trials = [records.get(place.trial_id) for place in cell.places if place.proposal == proposal]
+    return reached(None if record is None else (record.status, record.metrics.get(metric)) for record in trials)
 
 
 def _front(cell: PlannedCell, records: Mapping[str, Record], metric: str) -> list[str]:
     return [
-        f"{_mean([record.metrics.get(metric) for record in records.values() if record.proposal == proposal]):.4f} at "
+        f"{_reached(cell, proposal, records, metric).value:.4f} at "
         + ", ".join(f"{path}={value}" for path, value in _parameters(cell, proposal).items())
         for proposal in cell.front
     ]
@@ -99,8 +107,3 @@ def _front(cell: PlannedCell, records: Mapping[str, Record], metric: str) -> lis
 
 def _parameters(cell: PlannedCell, proposal: int) -> Mapping[str, str]:
     return next(place.parameters for place in cell.places if place.proposal == proposal)
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    found = [value for value in values if value is not None]
-    return sum(found) / len(found) if found and len(found) == len(values) else None

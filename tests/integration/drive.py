@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 from ablative.cluster.executor import RayExecutor
+from ablative.orchestrator.commands.signals import stoppable
 from ablative.orchestrator.driving.run import run_study
-from ablative.orchestrator.driving.signals import stoppable
 from ablative.orchestrator.showing.display import QuietDisplay
 from ablative.orchestrator.storing.store import Store
 from ablative.search_spaces.study import Resources

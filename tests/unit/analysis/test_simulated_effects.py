@@ -9,7 +9,7 @@ import pytest
 
 from ablative import analysis
 from ablative.analysis import Results
-from ablative.orchestrator.deciding.planned import planned
+from ablative.orchestrator.deciding.cell_trials import planned
 from ablative.orchestrator.storing.plan import study_content
 from ablative.orchestrator.storing.store import Store
 from ablative.trainables.config import ROLES
