@@ -14,16 +14,14 @@ from dataclasses import replace
 from typing import Any
 
 from ablative.orchestrator.deciding.endings import Result
+from ablative.orchestrator.deciding.proposals import SAMPLERS
 from ablative.orchestrator.deciding.proposals import Proposer
 from ablative.orchestrator.deciding.proposals import Setting
 from ablative.orchestrator.deciding.recorded import Settled
 from ablative.orchestrator.deciding.stopping import Curve
 from ablative.orchestrator.deciding.stopping import Verdict
 from ablative.orchestrator.deciding.stopping import best_so_far
-from ablative.orchestrator.deciding.stopping import falls_behind
-from ablative.orchestrator.deciding.stopping import halve
-from ablative.orchestrator.deciding.stopping import median_floors
-from ablative.orchestrator.deciding.stopping import rungs
+from ablative.orchestrator.deciding.stopping import rule_of
 from ablative.orchestrator.deciding.trial_maker import TrialMaker
 from ablative.orchestrator.reached import reached
 from ablative.orchestrator.trials import Trial
@@ -87,7 +85,8 @@ class CellSearch:
         if not self.cell.space:
             return int(self.judges_base)
         most = self.study.search.trials
-        return min(most, len(grid(self.cell.space, self.config))) if self.study.search.sampler == "grid" else most
+        ends = SAMPLERS[self.study.search.sampler].ends
+        return min(most, len(grid(self.cell.space, self.config))) if ends else most
 
     def advance(self, known: Known, curves: Curves) -> Step:
         """Return what the search wants now, given what is known; nothing, once it is `done`."""
@@ -141,15 +140,12 @@ class CellSearch:
         return result is not None and (result.status != "stopped" or result.cell_id == self.cell_id)
 
     def falls_behind(self, trial: Trial, curves: Curves) -> bool:
-        """Return whether ASHA stops a running trial at the evaluation that it has just got to."""
-        rule = self.study.search.stop.asynchronous_halving if self.study.search.stop else None
+        """Return whether the rule stops a running trial at the evaluation that it has just got to."""
+        rule, of_study = rule_of(self.study.search.stop)
         own = self._best_so_far(curves.get(trial.id, ()))
-        if rule is None or len(own) not in rungs(rule, self.evaluations):
-            return False
-        at = len(own) - 1
-        others = {other.id for setting in self.proposed for other in setting.trials} - {trial.id}
-        reached = [self._best_so_far(curves[other]) for other in sorted(others) if len(curves.get(other, ())) > at]
-        return falls_behind(own[at], [values[at] for values in reached], rule.reduction, self.study.target.mode)
+        ids = {other.id for setting in self.proposed for other in setting.trials} - {trial.id}
+        others = [self._best_so_far(curves[other]) for other in sorted(ids) if other in curves]
+        return rule.of_running(own, others, of_study, self.evaluations, self.study.target.mode)
 
     def _open(self, known: Known, curves: Curves) -> Step:
         """Return what the last batch still wants; decide the rungs that it has completed."""
@@ -171,13 +167,10 @@ class CellSearch:
         return Step(run=tuple(run), stop=tuple(stop))
 
     def _verdict(self, batch: Sequence[Proposed], known: Known, curves: Curves) -> Verdict:
-        rule = self.study.search.stop.halving if self.study.search.stop else None
-        if rule is None or not batch:
-            return Verdict(stopped={}, waiting_at=None, running=tuple(range(len(batch))))
-        evaluations = self.evaluations
+        rule, of_study = rule_of(self.study.search.stop)
         progress = [self._curve(setting, known, curves) for setting in batch]
         failed = [number for number, setting in enumerate(batch) if self._has_failed(setting, known)]
-        return halve(progress, failed, rule, evaluations, self.study.target.mode)
+        return rule.of_batch(progress, failed, of_study, self.evaluations, self.study.target.mode)
 
     def _curve(self, setting: Proposed, known: Known, curves: Curves) -> Curve:
         """Return the mean over the seeds, as far as all have got; a completed trial has got everywhere."""
@@ -258,12 +251,10 @@ class CellSearch:
         return (cost.weight or 1.0) * (math.log10(value) if cost.scale == "log" else value)
 
     def _floors(self, known: Known, curves: Curves) -> tuple[tuple[int, float], ...]:
-        rule = self.study.search.stop.median if self.study.search.stop else None
-        if rule is None:
-            return ()
+        rule, of_study = rule_of(self.study.search.stop)
         trials = [trial.id for setting in self.proposed for trial in setting.trials]
         complete = [curves[trial] for trial in trials if trial in curves and trial in known and known[trial].completed]
-        return median_floors(complete, rule, self.evaluations)
+        return rule.floors(complete, of_study, self.evaluations)
 
     def _settings(self, known: Known, curves: Curves) -> list[Setting]:
         return [self._setting(number, setting, known, curves) for number, setting in enumerate(self.proposed)]

@@ -8,7 +8,10 @@ results: there is no sampler state to store, and timing changes nothing.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from typing import Any
@@ -55,7 +58,8 @@ class Proposer:
 
     space: Space
     config: Any
-    sampler: Literal["tpe", "random", "cmaes", "grid"]
+    sampler: str
+    """Of `SAMPLERS`."""
     mode: Literal["max", "min"]
     trades: bool = False
     """Whether the cost is a second target, instead of being taken off the first."""
@@ -70,19 +74,31 @@ class Proposer:
         A grid that comes to its end gives fewer. `warm`: completed settings of another study to learn from; those
         that are none of this space are left out.
         """
-        if self.sampler == "grid":
-            return grid(self.space, self.config)[batch * size : (batch + 1) * size]
+        return SAMPLERS[self.sampler].propose(self, batch, size, earlier, warm)
+
+    def grid(self, batch: int, size: int, earlier: Sequence[Setting], warm: Sequence[Setting]) -> list[dict[str, Any]]:
+        """Return the next settings of the grid, in its order."""
+        return grid(self.space, self.config)[batch * size : (batch + 1) * size]
+
+    def spread(
+        self, batch: int, size: int, earlier: Sequence[Setting], warm: Sequence[Setting]
+    ) -> list[dict[str, Any]]:
+        """Return settings that are spread over the space, whatever is known."""
+        return initial_settings(self.space, self.config, seeds=self.seeds, batch=batch, size=size)
+
+    def tpe(self, batch: int, size: int, earlier: Sequence[Setting], warm: Sequence[Setting]) -> list[dict[str, Any]]:
+        """Ask the tree-structured Parzen estimator, once there is enough to learn from."""
         warm = [setting for setting in warm if self._is_possible(setting)]
-        if self.sampler == "random" or len(warm) + len(earlier) < INITIAL_TRIALS:
-            return initial_settings(self.space, self.config, seeds=self.seeds, batch=batch, size=size)
+        if len(warm) + len(earlier) < INITIAL_TRIALS:
+            return self.spread(batch, size, earlier, warm)
         import optuna  # a second of imports, which a short search does not need
 
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            if self.sampler == "cmaes":
-                return self._replayed(size, earlier, warm)
-            asked = self._study(self._tpe(batch), [*warm, *earlier])
+        conditional = any(domain.when for _, domain in self.space)
+        with _silent():
+            sampler = optuna.samplers.TPESampler(
+                seed=self._seed(batch), multivariate=True, constant_liar=True, group=conditional
+            )
+            asked = self._study(sampler, [*warm, *earlier])
             return [self._ask(asked.ask()) for _ in range(size)]
 
     def _is_possible(self, setting: Setting) -> bool:
@@ -108,11 +124,20 @@ class Proposer:
             return [setting.value, setting.cost]
         return [setting.value - setting.cost if self.mode == "max" else setting.value + setting.cost]
 
-    def _replayed(self, size: int, earlier: Sequence[Setting], warm: Sequence[Setting]) -> list[dict[str, Any]]:
+    def cmaes(
+        self, batch: int, size: int, earlier: Sequence[Setting], warm: Sequence[Setting]
+    ) -> list[dict[str, Any]]:
         """Return the next settings of CMA-ES, whose state is that of having asked for and seen all the earlier ones.
 
         It starts from the distribution that the initial settings suggest (Nomura et al. 2021).
         """
+        warm = [setting for setting in warm if self._is_possible(setting)]
+        if len(warm) + len(earlier) < INITIAL_TRIALS:
+            return self.spread(batch, size, earlier, warm)
+        with _silent():
+            return self._replayed(size, earlier, warm)
+
+    def _replayed(self, size: int, earlier: Sequence[Setting], warm: Sequence[Setting]) -> list[dict[str, Any]]:
         import optuna
 
         num_initial = 0 if len(warm) >= INITIAL_TRIALS else -(-(INITIAL_TRIALS - len(warm)) // size) * size
@@ -134,16 +159,57 @@ class Proposer:
     def _seed(self, *content: object) -> int:
         return int(content_hash(["proposals", list(self.seeds), *content])[:8], 16)
 
-    def _tpe(self, batch: int) -> optuna.samplers.BaseSampler:
-        import optuna
-
-        conditional = any(domain.when for _, domain in self.space)
-        return optuna.samplers.TPESampler(
-            seed=self._seed(batch), multivariate=True, constant_liar=True, group=conditional
-        )
-
     def _ask(self, trial: optuna.Trial) -> dict[str, Any]:
         return draw(self.space, self.config, lambda path, domain: _suggested(trial, path, domain))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampler:
+    """One way to propose settings."""
+
+    name: str
+    description: str
+    propose: Callable[[Proposer, int, int, Sequence[Setting], Sequence[Setting]], list[dict[str, Any]]]
+    """(Proposer, batch, size, earlier settings, warm ones) -> settings; see `Proposer.propose`."""
+    ends: bool = False
+    """Whether it has no more to propose once it has been through the space."""
+
+
+SAMPLERS = {
+    sampler.name: sampler
+    for sampler in (
+        Sampler(
+            name="tpe",
+            description="Optuna's tree-structured Parzen estimator, after settings that are spread over the space.",
+            propose=Proposer.tpe,
+        ),
+        Sampler(
+            name="random", description="Settings spread over the space, whatever is known.", propose=Proposer.spread
+        ),
+        Sampler(
+            name="cmaes",
+            description="Optuna's CMA-ES; needs two numbers or more, and no choice or `when`.",
+            propose=Proposer.cmaes,
+        ),
+        Sampler(
+            name="grid",
+            description="Every combination of the domains, which must be finite.",
+            propose=Proposer.grid,
+            ends=True,
+        ),
+    )
+}
+"""What `search.sampler` may name."""
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        yield
 
 
 def distribution(domain: Domain) -> optuna.distributions.BaseDistribution:

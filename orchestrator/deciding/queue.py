@@ -33,6 +33,7 @@ from ablative.orchestrator.deciding.progress import cell_progress
 from ablative.orchestrator.deciding.recorded import Recorded
 from ablative.orchestrator.deciding.recorded import SearchHistory
 from ablative.orchestrator.deciding.recorded import search_history
+from ablative.orchestrator.deciding.stopping import rule_of
 from ablative.orchestrator.inputs import Inputs
 from ablative.orchestrator.storing.claims import Claims
 from ablative.orchestrator.storing.claims import SoleDriver
@@ -159,8 +160,7 @@ class TrialQueue:
     @property
     def observes(self) -> bool:
         """Whether `observe` is to be told the curves of running trials."""
-        stop = self.study.search.stop
-        return stop is not None and stop.asynchronous_halving is not None
+        return rule_of(self.study.search.stop)[0].observes
 
     @property
     def num_running(self) -> int:
@@ -243,7 +243,8 @@ class TrialQueue:
             self._keep_curve(trial.id, ending.outcome.curve)
             return self._advance(self._cells_of[trial.id])
         if trial.id in self._cancelled and ending.outcome.status == "stopped":
-            return [ending.stopped("asynchronous_halving", self.study.target.metric, self.study.target.mode)]
+            cause = rule_of(self.study.search.stop)[0].cause
+            return [ending.stopped(cause, self.study.target.metric, self.study.target.mode)]
         return [ending]
 
     def _keep_curve(self, trial_id: str, curve: tuple[CurvePoint, ...]) -> None:
@@ -290,7 +291,8 @@ class TrialQueue:
 
     def _stop(self, trial: Trial) -> Ending:
         ending = self._paused.pop(trial.id)
-        return ending.stopped("halving", self.study.target.metric, self.study.target.mode)
+        cause = rule_of(self.study.search.stop)[0].cause
+        return ending.stopped(cause, self.study.target.metric, self.study.target.mode)
 
     def _enter(self, trial: Trial, cell: CellTrials) -> bool:
         """Make a trial ready unless it is already under way; return whether its record was found instead."""

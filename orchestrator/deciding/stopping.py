@@ -1,4 +1,4 @@
-"""Stopping rules: pure functions of the curves of one cell's trials.
+"""Stopping rules: pure functions of the curves of one cell's trials, and the table of those that a study may name.
 
 A curve here is the target on val at each evaluation so far. A trial is judged by its best value up to an evaluation,
 because the weights that are best on val are those that it keeps.
@@ -6,16 +6,20 @@ because the weights that are best on val are those that it keeps.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from statistics import median
+from typing import Any
 from typing import Literal
 
 from ablative.search_spaces.study import Halving
 from ablative.search_spaces.study import Median
+from ablative.search_spaces.study import Stop
+from ablative.trainables.job import Cause
 
 Mode = Literal["max", "min"]
 Curve = tuple[float, ...]
@@ -102,3 +106,68 @@ def falls_behind(value: float, others: Sequence[float], reduction: int, mode: Mo
     sign = 1.0 if mode == "max" else -1.0
     better = sum(sign * other > sign * value for other in others)
     return better >= max(1, (len(others) + 1) // reduction)
+
+
+def _asynchronous(own: Curve, others: Sequence[Curve], rule: Halving, evaluations: int, mode: Mode) -> bool:
+    at = len(own)
+    reached = [curve[at - 1] for curve in others if len(curve) >= at]
+    return at in rungs(rule, evaluations) and falls_behind(own[-1], reached, rule.reduction, mode)
+
+
+def _all_go_on(curves: Sequence[Curve], failed: Collection[int], rule: Any, evaluations: int, mode: Mode) -> Verdict:
+    return Verdict(stopped={}, waiting_at=None, running=tuple(range(len(curves))))
+
+
+def _no_floors(earlier: Sequence[Sequence[float]], rule: Any, evaluations: int) -> tuple[tuple[int, float], ...]:
+    return ()
+
+
+def _never(own: Curve, others: Sequence[Curve], rule: Any, evaluations: int, mode: Mode) -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoppingRule:
+    """One rule: where it comes in, and what it says there. `rule` is what the study sets of it."""
+
+    cause: Cause
+    """Its name in a study and, of the trials that it stopped, in their records."""
+    description: str
+    of_batch: Callable[[Sequence[Curve], Collection[int], Any, int, Mode], Verdict] = _all_go_on
+    """(Curves of a batch's settings, those that failed, rule, evaluations, mode) -> which go on, at each rung."""
+    floors: Callable[[Sequence[Sequence[float]], Any, int], tuple[tuple[int, float], ...]] = _no_floors
+    """(Values of completed trials, rule, evaluations) -> the floors that trials of the next batch are given."""
+    of_running: Callable[[Curve, Sequence[Curve], Any, int, Mode], bool] = _never
+    """(Curve of a running trial, those of the others, rule, evaluations, mode) -> whether it is stopped now."""
+    observes: bool = False
+    """Whether `of_running` is to be asked at each evaluation: what it says depends on which trial comes first."""
+
+
+NO_RULE = StoppingRule(cause="none", description="Nothing is stopped early.")
+RULES: Mapping[str, StoppingRule] = {
+    rule.cause: rule
+    for rule in (
+        StoppingRule(
+            cause="halving",
+            description="Within a batch, the best share goes on at each rung (successive halving).",
+            of_batch=halve,
+        ),
+        StoppingRule(
+            cause="median",
+            description="A trial stops where it is worse than the median of the cell's earlier batches.",
+            floors=median_floors,
+        ),
+        StoppingRule(
+            cause="asynchronous_halving",
+            description="ASHA: the best share of the trials that have come so far goes on. Not reproducible.",
+            of_running=_asynchronous,
+            observes=True,
+        ),
+    )
+}
+
+
+def rule_of(stop: Stop | None) -> tuple[StoppingRule, Any]:
+    """Return the rule of a study, and what the study sets of it."""
+    chosen = [(name, of_study) for name, of_study in stop or () if of_study is not None]
+    return (RULES[chosen[0][0]], chosen[0][1]) if chosen else (NO_RULE, None)
