@@ -244,7 +244,10 @@ class References:
         for index, chosen in enumerate(evaluated):
             if chosen in study.evaluate[:index]:
                 yield self.document.mistake(("evaluate", index), f"{chosen} a second time", "given once")
-        unknown = [mistake for at, split in enumerate(evaluated) for mistake in self._split(("evaluate", at), split)]
+        known = Splits(self.subject, study)
+        unknown = [
+            mistake for at, split in enumerate(evaluated) for mistake in self._split(("evaluate", at), split, known)
+        ]
         yield from unknown
         if evaluated and not unknown and "test" not in evaluated:
             found = f"{', '.join(evaluated)}, so that effects are those on the split that chose each setting"
@@ -252,12 +255,29 @@ class References:
 
         for name, claim in study.comparisons.claims.items() if "comparisons" not in self.unsound else ():
             for index, chosen in enumerate(claim.splits):
-                yield from self._split(("comparisons", "claims", name, "splits", index), chosen)
+                yield from self._split(("comparisons", "claims", name, "splits", index), chosen, known)
 
-    def _split(self, place: Place, split: str) -> Iterator[Mistake]:
-        known = (*self.subject.splits, SHIFTED)
-        if self.subject.splits and split not in known:
-            yield self.document.mistake(place, shown(split), one_of(split, known))
+    def _split(self, place: Place, split: str, known: Splits) -> Iterator[Mistake]:
+        if self.subject.splits and split not in known.names and not split.startswith(known.starts):
+            yield self.document.mistake(place, shown(split), one_of(split, known.names))
+
+
+class Splits:
+    """What a study may evaluate."""
+
+    def __init__(self, subject: Subject, study: Study) -> None:
+        self.names = (*subject.splits, SHIFTED)
+        tasks = _values_of(study, subject.task) if subject.task else set()
+        self.starts = tuple(start for task in tasks for start in subject.open_splits.get(task, ()))
+        """How further names may begin."""
+
+
+def _values_of(study: Study, path: str) -> set[str]:
+    """Return the texts that a field has in the base or a condition; not those of arms, which compare within a task."""
+    value: Any = study.base
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return {text for text in (value, *study.conditions.get(path, ())) if isinstance(text, str)}
 
 
 def _readings(value: Any) -> set[str]:

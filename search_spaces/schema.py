@@ -51,7 +51,7 @@ def json_schema(subject: Subject, trainables: Collection[str] = ()) -> Schema:
     study["properties"]["conditions"] |= _closed({path: _several(path, fields[path]) for path in fields})
     _patch_domains(definitions, fields)
     _patch_arms(definitions, subject.named_arms)
-    _patch_splits(study, definitions, subject.splits)
+    _patch_splits(study, definitions, subject)
     if trainables:
         study["properties"]["trainable"]["anyOf"][0] = {"enum": list(trainables)}
     return {"$schema": _DIALECT, **study, "$defs": dict(sorted(definitions.items()))}
@@ -88,10 +88,14 @@ def _patch_domains(definitions: Schema, fields: Schema) -> None:
     space |= _closed(described)
 
 
-def _patch_splits(study: Schema, definitions: Schema, splits: Collection[str]) -> None:
-    if splits:
-        for where in (study["properties"]["evaluate"], definitions["Claim"]["properties"]["splits"]):
-            where["items"] = {"enum": [*splits, SHIFTED]}
+def _patch_splits(study: Schema, definitions: Schema, subject: Subject) -> None:
+    if not subject.splits:
+        return
+    named: Schema = {"enum": [*subject.splits, SHIFTED]}
+    starts = sorted({start for found in subject.open_splits.values() for start in found})
+    items = {"anyOf": [named, *({"type": "string", "pattern": f"^{start}"} for start in starts)]} if starts else named
+    for where in (study["properties"]["evaluate"], definitions["Claim"]["properties"]["splits"]):
+        where["items"] = items
 
 
 def _patch_arms(definitions: Schema, known: Collection[str]) -> None:

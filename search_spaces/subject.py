@@ -34,6 +34,8 @@ class Subject:
     """Names without their split; any passes where empty."""
     splits: Collection[str] = ()
     """What trials may be evaluated on; any passes where empty."""
+    open_splits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Value of the field `task` -> beginnings of further splits that studies of it may name."""
     recipes: Recipes = field(default_factory=dict)
     """What `base.recipe` may name."""
     contradictions: Contradictions = no_contradictions

@@ -7,11 +7,14 @@ what has no effect, so that two spellings of the same computation are equal and 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 from typing import Annotated
 from typing import Any
 from typing import Literal
+from typing import TypeAlias
 
 from pydantic import Field
+from pydantic import create_model
 
 from ablative.trainables.benchmark.spec import PRESETS
 from ablative.trainables.benchmark.spec import TASKS
@@ -21,6 +24,8 @@ from ablative.trainables.distillation.config import TermWeights as TermWeights
 from ablative.trainables.distillation.settings import AdaptationConfig as AdaptationConfig
 from ablative.trainables.distillation.settings import SelectionConfig as SelectionConfig
 from ablative.trainables.distillation.settings import WeightingConfig as WeightingConfig
+from ablative.trainables.parts.catalogue import shipped
+from ablative.trainables.parts.groups import option_groups
 from ablative.trainables.parts.of_parts import OfParts
 from ablative.trainables.parts.student import Student
 from ablative.trainables.parts.student import students_by_preset
@@ -38,10 +43,10 @@ IDENTITY_VERSION = 3
 """Raised when code changes results; part of every trial's identity."""
 
 
-class TaskConfig(OfParts):
+class AnyTask(OfParts):
     """What is learned, from how much data."""
 
-    name: Literal["vcr", "snli_ve", "vqa"] = Field("snli_ve", description="The task.")
+    name: str = Field("snli_ve", description="The task.")
     data: Text = Field("mini", description="Bundled benchmark (`mini`, `mini_smoke`) or folder of a real data set.")
     data_fraction: float = Field(1.0, ge=1e-6, le=1, description="Share of the train split used, at most 1.")
     inputs: Literal["both", "text", "image"] = Field(
@@ -52,6 +57,19 @@ class TaskConfig(OfParts):
     def part(self) -> Task:
         """The task, with its options if it has any."""
         return self.catalogue().of(Task)[self.name].with_options(getattr(self, self.name, None))
+
+
+if TYPE_CHECKING:
+    TaskConfig: TypeAlias = AnyTask
+else:
+    TaskConfig = create_model(
+        "TaskConfig",
+        __base__=AnyTask,
+        __module__=__name__,
+        __doc__=AnyTask.__doc__,
+        name=(Literal[tuple(part.name for part in shipped("task"))], Field("snli_ve", description="The task.")),
+        **option_groups(shipped("task")),
+    )
 
 
 class StudentConfig(OfParts):

@@ -95,6 +95,7 @@ def subject(trainable: Trainable, catalogue: Catalogue) -> Subject:
         named_arms=trainable.named_arms(catalogue),
         metrics=trainable.metrics(catalogue) if trainable.metrics else (),
         splits=trainable.all_splits(catalogue) if trainable.all_splits else (),
+        open_splits=trainable.open_splits(catalogue) if trainable.open_splits else {},
         recipes=trainable.recipes,
         contradictions=trainable.contradictions,
         without_scale=trainable.without_scale,

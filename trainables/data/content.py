@@ -132,9 +132,16 @@ def examples_folder(content: DataContent, cache: Path) -> Path:
 
 def _annotations(task: Task, folder: Path, cache: Path) -> str:
     files = data_files(task, folder)
-    named = dict(zip((path.name for path in files), file_digests(files, cache), strict=True))
+    named = dict(zip((_name_of(path, folder) for path in files), file_digests(files, cache), strict=True))
     chosen = {"options": task.changes} if task.changes else {}
     return hashed({"task": task.name, "reader": READER_VERSION, "files": named} | chosen)
+
+
+def _name_of(path: Path, folder: Path) -> str:
+    """Return what a file is called in the digest: its name, but for files of folders below, which may share one."""
+    if path.parent in (folder, folder / "slices") or not path.is_relative_to(folder):
+        return path.name
+    return path.relative_to(folder).as_posix()
 
 
 def _joined(digests: list[str]) -> str:

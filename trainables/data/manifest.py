@@ -1,9 +1,9 @@
 """The manifest of an image folder: the pictures and metadata that trials read, each with the digest of its bytes.
 
 `<cache>/manifests/<folder>.arrow` has one row a file: `name`, `size`, `modified` and `changed` (ns; those of the tar
-shard where it lies in one) and `digest` (SHA-256). A look lists folders and reads only the files whose size or times
-are not those of the manifest: the first look takes as long as the bytes take to read, another one seconds for a
-million pictures. Files that no annotation names are not looked at. Imports no torch.
+shard or Parquet file where it lies in one) and `digest` (SHA-256). A look lists folders and reads only the files
+whose size or times are not those of the manifest: the first look takes as long as the bytes take to read, another one
+seconds for a million pictures. Files that no annotation names are not looked at. Imports no torch.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from filelock import FileLock
 from ablative.progress import Progress
 from ablative.trainables.data.boxes import metadata_name
 from ablative.trainables.data.examples import TaskSplit
+from ablative.trainables.data.picture_tables import Cell
+from ablative.trainables.data.picture_tables import content_of
 from ablative.trainables.data.pictures import Member
 from ablative.trainables.data.pictures import Pictures
 from ablative.trainables.data.tables import read_table
@@ -53,6 +55,8 @@ _PATIENCE_S = 1.0
 _THREADS = min(32, 4 * (os.cpu_count() or 1))
 """More than cores: on a network disk a read is mostly waiting."""
 
+Place = Member | Cell
+"""Where a file that is not loose lies."""
 _Row = tuple[Stamp, str]
 """What the manifest says of a file: its stamp, and its digest in hexadecimal."""
 
@@ -76,11 +80,11 @@ def look(
     names = dict.fromkeys(images)
     now = time.time_ns()
     known = _read(_path(folder, cache))
-    found, members = _found(folder, names, pictures)
+    found, places = _found(folder, names, pictures)
     digests = {name: known[name][1] for name, stamp in found.items() if name in known and known[name][0] == stamp}
     stale = [name for name in found if name not in digests]
     if stale:
-        digests |= _digested(folder, {name: members.get(name) for name in stale}, progress)
+        digests |= _digested(folder, {name: places.get(name) for name in stale}, progress)
     gone = known.keys() - found.keys()
     if gone:
         gone &= {*(names if pictures else ()), *map(metadata_name, names)}
@@ -124,30 +128,30 @@ def _path(folder: Path, cache: Path) -> Path:
     return cache / FOLDER / f"{hashlib.sha256(str(folder).encode()).hexdigest()[:16]}.arrow"
 
 
-def _found(folder: Path, images: Collection[str], pictures: bool) -> tuple[dict[str, Stamp], dict[str, Member]]:
-    """Return the stamps of the pictures and of the metadata beside them, and where those lie that are in shards."""
+def _found(folder: Path, images: Collection[str], pictures: bool) -> tuple[dict[str, Stamp], dict[str, Place]]:
+    """Return the stamps of the pictures and of the metadata beside them, and where those lie that are packed."""
     files, shards = Pictures(folder), dict[Path, Stamp]()
     by_parent: dict[str, set[str]] = defaultdict(set)
     for image in images:
         parent, _, name = image.rpartition("/")
         by_parent[parent].add(name)
     found: dict[str, Stamp] = {}
-    members: dict[str, Member] = {}
+    places: dict[str, Place] = {}
     for parent, wanted in by_parent.items():
         prefix = f"{parent}/" if parent else ""
         loose, packed = _listed(folder / parent, wanted)
         if not pictures:
             loose = {name: stamp for name, stamp in loose.items() if name not in wanted}
-        if packed or files.packed:
+        if packed or files.packed or files.tabled(parent):
             for name in [*(wanted if pictures else ()), *map(metadata_name, wanted)]:
-                member = files.member(prefix + name, loose=name in loose)
-                if member is not None:
-                    if member.shard not in shards:
-                        shards[member.shard] = stamp_of(member.shard.stat())
-                    members[prefix + name] = member
-                    loose[name] = shards[member.shard]
+                place = files.place(prefix + name, loose=name in loose)
+                if place is not None:
+                    if place.shard not in shards:
+                        shards[place.shard] = stamp_of(place.shard.stat())
+                    places[prefix + name] = place
+                    loose[name] = shards[place.shard]
         found |= {prefix + name: stamp for name, stamp in loose.items()}
-    return found, members
+    return found, places
 
 
 def _listed(folder: Path, wanted: Collection[str]) -> tuple[dict[str, Stamp], bool]:
@@ -171,17 +175,26 @@ def _listed(folder: Path, wanted: Collection[str]) -> tuple[dict[str, Stamp], bo
     return found, any(name.endswith(".tar") for name in entries)
 
 
-def _digested(folder: Path, files: Mapping[str, Member | None], progress: Progress) -> dict[str, str]:
-    """Return the digests of files, read by several threads: hashing and waiting for a disk leave Python free."""
-    order = sorted(files, key=lambda name: (str(m.shard), m.start) if (m := files[name]) else ("", 0))
+def _digested(folder: Path, files: Mapping[str, Place | None], progress: Progress) -> dict[str, str]:
+    """Return the digests of files, read by several threads: hashing and waiting for a disk leave Python free.
+
+    Pictures in Parquet come one after the other, so that each row group is read once. Raises `UnreadableData`.
+    """
+    cells = {name: place for name, place in files.items() if isinstance(place, Cell)}
+    loose = {name: place for name, place in files.items() if not isinstance(place, Cell)}
+    order = sorted(loose, key=lambda name: (str(m.shard), m.start) if (m := loose[name]) else ("", 0))
     chunks = [order[start : start + _CHUNK] for start in range(0, len(order), _CHUNK)]
     digests: dict[str, str] = {}
     started = time.monotonic()
     with ThreadPoolExecutor(_THREADS) as threads:
-        for part in threads.map(lambda chunk: [(name, _digest(folder, name, files[name])) for name in chunk], chunks):
+        for part in threads.map(lambda chunk: [(name, _digest(folder, name, loose[name])) for name in chunk], chunks):
             digests.update(part)
             if time.monotonic() - started > _PATIENCE_S:
-                progress(STAGE, len(digests), len(order))
+                progress(STAGE, len(digests), len(files))
+    for name in sorted(cells, key=lambda name: (str(cells[name].shard), cells[name].rows)):
+        digests[name] = hashlib.sha256(content_of(cells[name])).hexdigest()
+        if time.monotonic() - started > _PATIENCE_S and (len(digests) % _CHUNK == 0 or len(digests) == len(files)):
+            progress(STAGE, len(digests), len(files))
     return digests
 
 

@@ -1,8 +1,9 @@
-"""The files of an image folder, be they loose or in tar shards (WebDataset's naming). Nothing is ever unpacked.
+"""The files of an image folder: loose, in tar shards (WebDataset's naming) or in Parquet. Nothing is ever unpacked.
 
 A shard is an uncompressed `.tar` directly in the image folder, or where the loose file would be in a folder below it.
 Its members are named like the loose files; one whose folders were left out when it was packed is found by its last
-name, if no other member has it.
+name, if no other member has it. A Parquet file with pictures inside stands for a folder
+(`trainables.data.picture_tables`), and what it holds comes before the rest.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import hashlib
 import os
 import tarfile
 from collections.abc import Callable
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,6 +20,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import TypeVar
 
+from ablative.trainables.data.picture_tables import METADATA
+from ablative.trainables.data.picture_tables import Cell
+from ablative.trainables.data.picture_tables import content_of
+from ablative.trainables.data.picture_tables import pictures_inside
 from ablative.trainables.errors import MissingData
 from ablative.trainables.errors import UnreadableData
 from ablative.trainables.file_digests import Stamp
@@ -51,22 +57,31 @@ class Pictures:
         self.folder = folder
         self._shards: dict[str, dict[str, Member]] = {}
         """Folder below the image folder -> what the shards in it hold."""
+        self._tables: dict[str, tuple[dict[str, Cell], ...]] = {}
+        """Folder below the image folder -> what the Parquet files that stand for it hold."""
 
     def __contains__(self, name: str) -> bool:
         loose = (self.folder / name).is_file()
-        return loose or self.member(name, loose=loose) is not None
+        return loose or self.place(name, loose=loose) is not None
 
     @property
     def packed(self) -> bool:
         """Whether shards lie directly in the image folder."""
         return bool(self._members(""))
 
-    def member(self, name: str, *, loose: bool) -> Member | None:
-        """Return where a shard holds a file; one in the folder of a loose file gives way to it (`loose`)."""
-        return self._packed(name, "") or (None if loose else self._beside(name))
+    def tabled(self, parent: str) -> bool:
+        """Return whether pictures of a folder below the image folder may lie in Parquet."""
+        return any(table for folder, _ in _folders(f"{parent}/_") for table in self._inside(folder))
+
+    def place(self, name: str, *, loose: bool) -> Member | Cell | None:
+        """Return where a table or shard has a file; a shard in the folder of a `loose` file gives way to it."""
+        return self._tabled(name) or self._packed(name, "") or (None if loose else self._beside(name))
 
     def read(self, name: str) -> bytes:
-        """Return the content of a file. Raises `MissingData`."""
+        """Return the content of a file. Raises `MissingData`, or `UnreadableData` for a damaged Parquet file."""
+        cell = self._tabled(name)
+        if cell is not None:
+            return content_of(cell)
         member = self._packed(name, "")
         if member is None:
             with suppress(FileNotFoundError):
@@ -74,7 +89,8 @@ class Pictures:
             member = self._beside(name)
         if member is None:
             raise MissingData(
-                f"{self.folder / name}: no such picture, neither as a file nor in a .tar shard of that folder"
+                f"{self.folder / name}: no such picture, neither as a file nor in a .tar shard or Parquet file of "
+                "that folder"
             )
         with member.shard.open("rb") as file:
             file.seek(member.start)
@@ -104,6 +120,21 @@ class Pictures:
         with parsing(f"{self.folder / name}: no picture that can be decoded", "get the picture again"):
             return decode(content)
 
+    def _tabled(self, name: str) -> Cell | None:
+        """Return where a Parquet file has a picture."""
+        for folder, rest in _folders(name):
+            for table in self._inside(folder):
+                if rest in table:
+                    return table[rest]
+        return None
+
+    def _inside(self, folder: str) -> tuple[dict[str, Cell], ...]:
+        if folder not in self._tables:
+            of_name = [self.folder / f"{folder}.parquet"] if folder else []
+            paths = (self.folder / folder / METADATA, *of_name)
+            self._tables[folder] = tuple(filter(None, map(pictures_inside, paths)))
+        return self._tables[folder]
+
     def _beside(self, name: str) -> Member | None:
         """Return where shards in the folder of the loose file have it."""
         parent = name.rpartition("/")[0]
@@ -119,6 +150,13 @@ class Pictures:
             shards = _shards(folder, folder.stat().st_mtime_ns) if folder.is_dir() else ()
             self._shards[parent] = _index(tuple((path, stamp_of(path.stat())) for path in shards))
         return self._shards[parent]
+
+
+def _folders(name: str) -> Iterator[tuple[str, str]]:
+    """Yield each folder that a name is in, the image folder itself first, with the rest of the name."""
+    parts = name.split("/")
+    for depth in range(len(parts)):
+        yield "/".join(parts[:depth]), "/".join(parts[depth:])
 
 
 @lru_cache(maxsize=8)

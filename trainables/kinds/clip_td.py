@@ -22,6 +22,7 @@ from ablative.trainables.job import TrialOutcome
 from ablative.trainables.parts.catalogue import Catalogue
 from ablative.trainables.parts.extended import trial_config
 from ablative.trainables.parts.named import metric_names
+from ablative.trainables.parts.named import open_splits
 from ablative.trainables.parts.named import split_names
 from ablative.trainables.parts.part import Part
 from ablative.trainables.parts.preparation import Preparation
@@ -85,6 +86,7 @@ CLIP_TD = Trainable(
     digests=_digests,
     splits=_splits,
     all_splits=split_names,
+    open_splits=open_splits,
     metrics=metric_names,
     arms=arms_of,
     recipes=RECIPES,

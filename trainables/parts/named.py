@@ -36,5 +36,15 @@ def metric_names(catalogue: Catalogue) -> Names:
 
 
 def split_names(catalogue: Catalogue) -> Names:
-    """Return every split that some task can have besides `train`: what a study may evaluate."""
-    return Names(name for task in catalogue.of(Task).values() for name in task.known_splits)
+    """Return every split that some task can have besides `train`, but for those that a task's options name."""
+    known = (name for task in catalogue.of(Task).values() for name in task.known_splits)
+    return Names(name for name in known if not name.endswith("*"))
+
+
+def open_splits(catalogue: Catalogue) -> dict[str, tuple[str, ...]]:
+    """Return name of a task -> how the names of splits begin that its options or files decide."""
+    found = {
+        name: tuple(split[:-1] for split in task.known_splits if split.endswith("*"))
+        for name, task in catalogue.of(Task).items()
+    }
+    return {name: starts for name, starts in found.items() if starts}

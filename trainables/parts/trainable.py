@@ -107,6 +107,8 @@ class Trainable(Part):
     """Configuration -> the splits that a trial of it can evaluate, `train` first; shifted ones begin with `test_`."""
     all_splits: Callable[[Catalogue], Collection[str]] | None = None
     """Every split that some configuration has: what a study's `evaluate` may name. Any, unless given."""
+    open_splits: Callable[[Catalogue], Mapping[str, tuple[str, ...]]] | None = None
+    """Name of a task -> how further splits begin that studies of it may name."""
     metrics: Callable[[Catalogue], Collection[str]] | None = None
     """Names of metrics without their split, which a study may aim at. Any, unless given."""
     arms: Mapping[str, Changes] | Callable[[Catalogue], Mapping[str, Changes]] = field(default_factory=dict)

@@ -1,0 +1,45 @@
+"""What a study may say about a folder of pictures and texts. Imports no torch."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import Field
+
+from ablative.trainables.parts.part import Options
+from ablative.trainables.settings import Text
+
+_UNSAFE = re.compile(r"\W+")
+
+
+def safe(name: str) -> str:
+    """Return a name in lower case, with an underscore for whatever is neither letter nor digit."""
+    return _UNSAFE.sub("_", name.lower()).strip("_") or "other"
+
+
+class ShiftOptions(Options):
+    """Rows that come from elsewhere: they are a test of their own, and in no other split."""
+
+    column: Text | None = Field(None, description="Column that says where a row comes from; none: no shifted test.")
+    values: tuple[Text, ...] = Field(
+        (), max_length=1000, description="Values of that column: their rows are the shifted test."
+    )
+    name: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,40}$")] | None = Field(
+        None, description="The shifted test is the split `test_<name>`; none: named like the column."
+    )
+
+    @property
+    def split(self) -> str | None:
+        """The name of the shifted test; None without one."""
+        return None if self.column is None else f"test_{self.name or safe(self.column)}"
+
+
+class ImageTextOptions(Options):
+    """Where a folder's files say what."""
+
+    file_name_column: Text = Field("file_name", description="Column of the pictures' paths, relative to the file.")
+    text_column: Text = Field("text", description="Column of the texts.")
+    label_column: Text = Field("label", description="Column of the labels.")
+    split_column: Text = Field("split", description="Column of the splits, if there is one.")
+    shift: ShiftOptions = ShiftOptions()
