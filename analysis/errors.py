@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from ablative.errors import AblativeError
 
-class AnalysisError(ValueError):
+
+class AnalysisError(AblativeError, ValueError):
     """The store cannot answer as asked; the message says what was found and what to do."""
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from ablative.errors import AblativeError
 
-class OrchestratorError(Exception):
+
+class OrchestratorError(AblativeError):
     """A mistake or a hindrance that the person can act on; the message says what was found and what to do."""
 
 

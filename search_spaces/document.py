@@ -7,10 +7,12 @@ and ``.nan`` are text too. Nothing is constructed but mappings, lists and scalar
 from __future__ import annotations
 
 import codecs
+import json
 import math
 import re
 import unicodedata
 from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
 from dataclasses import replace
@@ -197,6 +199,19 @@ def read_value(text: str, file: str) -> Document:
         builder.document.origins[place] = Origin(file=file, line=None)
     builder.document.value["value"] = value
     return builder.document
+
+
+def given_document(value: Mapping[str, Any], file: str) -> Document:
+    """A study that is given as plain values, called `file` in mistakes; StudyError where some are none."""
+    try:
+        text = json.dumps(dict(value))  # JSON is YAML, so that a value given is read as one written
+    except (TypeError, ValueError, RecursionError) as error:
+        expected = "text, numbers, true, false, null, lists and mappings only"
+        raise StudyError((Mistake(file=file, line=None, path="", found=str(error), expected=expected),)) from None
+    document = read_value(text, file)
+    return Document(
+        file=file, value=document.value["value"], origins=document.origins, mistakes=list(document.mistakes)
+    )
 
 
 def read_document(path: Path, file: str) -> Document:

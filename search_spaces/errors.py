@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from ablative.errors import AblativeError
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mistake:
@@ -35,7 +37,7 @@ def grave(found: Sequence[Mistake]) -> list[Mistake]:
     return [mistake for mistake in found if mistake.severity == "mistake"]
 
 
-class StudyError(ValueError):
+class StudyError(AblativeError, ValueError):
     """A study that cannot be used; `str` gives all its mistakes, one a line, and the warnings among them."""
 
     def __init__(self, mistakes: Sequence[Mistake]) -> None:

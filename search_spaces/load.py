@@ -14,6 +14,7 @@ from pydantic import ConfigDict
 from ablative.search_spaces.consistency import Consistency
 from ablative.search_spaces.design import Cell
 from ablative.search_spaces.document import Document
+from ablative.search_spaces.document import given_document
 from ablative.search_spaces.document import read_document
 from ablative.search_spaces.draft import draft
 from ablative.search_spaces.draft import section
@@ -34,6 +35,10 @@ from ablative.search_spaces.subject import NamedArms
 from ablative.search_spaces.subject import Subjects
 from ablative.search_spaces.wording import one_of
 
+Source = str | Path | Mapping[str, Any]
+"""A study: a shipped one's name, a path, or the values of a file."""
+GIVEN = "study"
+"""What a study that is in no file is called in mistakes."""
 _TOGETHER = {"base", "arms", "conditions", "search"}
 """Sections that must be sound before they can be compared with each other."""
 
@@ -49,14 +54,13 @@ class LoadedStudy:
     warnings: tuple[Mistake, ...]
 
 
-def load_study(source: str | Path, *, subjects: Subjects, default: str, overrides: Sequence[str] = ()) -> LoadedStudy:
-    """The study at a path, or the shipped study of a bare name, with ``a.b=value`` overrides applied.
+def load_study(source: Source, *, subjects: Subjects, default: str, overrides: Sequence[str] = ()) -> LoadedStudy:
+    """The study at a path, the shipped study of a bare name, or the one of these values, with ``a.b=value`` overrides.
 
     `subjects`: by the trainables that a study may name; `default` is that of one that names none. Raises StudyError
     with every mistake at once; warnings are mistakes where the study is `strict`.
     """
-    path = find_study(source)
-    written = overridden(read_document(path, display_name(path)), overrides)
+    written = overridden(_document(source), overrides)
     trainable = _trainable(written, subjects, default)
     subject = subjects[trainable]()
     document = with_recipe(written, subject.recipes)
@@ -78,6 +82,13 @@ def load_study(source: str | Path, *, subjects: Subjects, default: str, override
     if grave(told) or (told and study.strict):
         raise StudyError(told)
     return LoadedStudy(study=study, cells=built, families=judged, warnings=told)
+
+
+def _document(source: Source) -> Document:
+    if isinstance(source, Mapping):
+        return given_document(source, GIVEN)
+    path = find_study(source)
+    return read_document(path, display_name(path))
 
 
 def _trainable(document: Document, subjects: Subjects, default: str) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from ablative.errors import AblativeError
 from ablative.trainables.job import Cause
 
 
-class DataError(Exception):
+class DataError(AblativeError):
     """The data set cannot be used as it is."""
 
 
@@ -25,7 +26,7 @@ class TimeLimit(Exception):
     """A trial took longer than its study allows."""
 
 
-class Hindered(Exception):
+class Hindered(AblativeError):
     """Something outside the trial would fail all others too, such as a full disk: the run ends, no trial failed."""
 
 

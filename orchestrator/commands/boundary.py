@@ -15,6 +15,7 @@ from typing import Any
 
 import click
 
+from ablative.errors import AblativeError
 from ablative.orchestrator.commands.signals import stoppable
 
 EXIT_FAILED = 1
@@ -57,7 +58,7 @@ def boundary(command: Callable[..., Any]) -> Callable[..., Any]:
             except Exception as error:  # raised again unless a person can put it right
                 if stop.signal is not None:  # a scheduler ends workers and clusters at the same time
                     _stopped(stop.status)
-                line = _told(error, options)
+                line = sentence(error, options)
                 if line is None:
                     raise
                 if verbose:
@@ -81,13 +82,12 @@ def _stopped(status: int) -> None:
     sys.exit(status)
 
 
-def _told(error: Exception, options: Mapping[str, Any]) -> str | None:
-    """Return what to print of `error`; None if it is not a person's to put right."""
-    from ablative.orchestrator.commands import composition
+def sentence(error: Exception, options: Mapping[str, Any]) -> str | None:
+    """Return what to tell a person of `error`; None if it is not a person's to put right."""
     from ablative.trainables.hindrance import is_full
     from ablative.trainables.hindrance import told
 
-    if isinstance(error, composition.mistakes()):
+    if isinstance(error, AblativeError):
         return str(error)
     if isinstance(error, BrokenPipeError) or not (isinstance(error, OSError) or is_full(error)):
         return None

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
-from typing import Any
 
 import click
 
@@ -31,9 +30,8 @@ from ablative.orchestrator.commands.student_commands import student
 from ablative.orchestrator.commands.teacher_commands import teacher
 
 if TYPE_CHECKING:
-    from ablative.orchestrator.commands.loaded import Loaded
-    from ablative.orchestrator.storing.store import Store
-    from ablative.search_spaces.study import Study
+    from ablative.orchestrator.commands.studies import Again
+    from ablative.orchestrator.commands.studies import Asked
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -112,48 +110,39 @@ def run(
     ablate run my_study.yaml --with my_loss.py
     """
     from ablative.orchestrator.commands import composition
-    from ablative.orchestrator.driving.budget import device_seconds
+    from ablative.orchestrator.commands import studies
+    from ablative.orchestrator.showing.checked import cautions
+    from ablative.orchestrator.showing.checked import comparisons
 
+    again = studies.Again(failed=retry_failed, students=retrain_students)
+    cooled = (*overrides, *(["resources.trials_per_group=1"] if cold else []))
+    asked = studies.Asked(source=study, overrides=cooled, parts=parts, store=store)
     if dry_run:
-        again = {"retry_failed": retry_failed, "retrain_students": retrain_students}
-        _print_plan(study, overrides, parts, store, **again, quiet=quiet)
+        _print_plan(asked, again=again, quiet=quiet)
         return
-    from ablative.orchestrator.driving.run import run_study
     from ablative.orchestrator.showing.overview import console
     from ablative.orchestrator.showing.overview import print_problems
     from ablative.orchestrator.showing.overview import print_summary
-    from ablative.orchestrator.sinks.sinks import open_sinks
-    from ablative.trainables.cache import cache_folder
 
-    limit = device_seconds(budget) if budget else None
-    checked = composition.load(study, [*overrides, *(["resources.trials_per_group=1"] if cold else [])], parts)
-    loaded = checked.study
-    opened = composition.open_store(store, loaded)
+    found = studies.opened(asked)
     if not quiet:
-        _tell_store(opened, loaded, ["run", study, *overrides], to_stderr=True)
-    _tell(checked, to_stderr=True, families=not quiet)
-    if_stopped(f"Stopped. What ran is recorded in {opened.uri}; the same command goes on from there.")
-    with composition.display(quiet) as shown, opened.claims(loaded.study) as claims:
-        shown.doing("opening sinks")
-        sinks = open_sinks(loaded, opened, shown.say)
-        click.get_current_context().call_on_close(lambda: _print_lines(sinks.close()))  # however the command ends
-        shown.doing("loading what runs trials")
-        checkpoints = opened.checkpoints_uri(loaded.study)
-        runner, prepare = composition.engine(executor, address, checked, cache_folder(), checkpoints)
-        summary = run_study(
-            replace(composition.experiment(checked, cache_folder(), shown.preparing), prepare=prepare),
-            opened,
-            runner,
-            shown,
-            retry_failed=retry_failed,
-            retrain_students=retrain_students,
-            claims=claims,
-            budget=limit,
-            sinks=sinks,
-        )
-    click.echo(composition.effects_table(opened, summary.study))
-    print_summary(console(), summary, opened.uri)
-    print_problems(console(stderr=True), opened.problems)
+        _print_lines([found.where, *found.hints("run")])
+        _print_lines(f"  {line}" for line in comparisons(found.loaded))
+    _print_lines(cautions(found.loaded, found.loaded.catalogue.broken))
+    uri = found.store.uri
+    if_stopped(f"Stopped. What ran is recorded in {uri}; the same command goes on from there.")
+    summary = studies.run(
+        found,
+        composition.display(quiet),
+        executor=executor,
+        address=address,
+        again=again,
+        budget=budget,
+        note=partial(click.echo, err=True),
+    )
+    click.echo(composition.effects_table(found.store, summary.study))
+    print_summary(console(), summary, uri)
+    print_problems(console(stderr=True), found.store.problems)
     sys.exit(EXIT_FAILED if summary.num_failed else 0)
 
 
@@ -175,33 +164,28 @@ def check(words: tuple[str, ...], parts: tuple[Path, ...], as_json: bool, quiet:
     """
     import json
 
-    from ablative.orchestrator.commands import composition
-    from ablative.orchestrator.showing.checked import checked_values
+    from ablative.orchestrator.commands import studies
     from ablative.orchestrator.showing.checked import refused_values
-    from ablative.orchestrator.showing.whereabouts import place
-    from ablative.orchestrator.showing.whereabouts import store_uri
     from ablative.search_spaces.errors import StudyError
 
-    studies, overrides = told_apart(words)
+    sources, overrides = told_apart(words)
     found_mistakes, values = False, []
-    for source in studies:
+    for source in sources:
         try:
-            checked = composition.load(source, overrides, parts)
-            absent = composition.absent(checked)
-            values.append(checked_values(source, checked, absent))
-            if as_json:
-                continue
-            click.echo(f"{source}: no mistakes{_count(checked.warnings)}; {_size(checked.study, checked.cells)}")
-            if not quiet:
-                click.echo(f"  records in {place(store_uri(None, checked.study))}")
-            _tell(checked, families=not quiet)
-            for line in () if quiet else absent:
-                click.echo(f"  not here: {line}")
+            checked = studies.check(studies.Asked(source=source, overrides=overrides, parts=parts))
         except StudyError as error:
             found_mistakes = True
             values.append(refused_values(source, error.mistakes))
             if not as_json:
                 click.echo(str(error), err=True)
+            continue
+        values.append(checked.values())
+        if as_json:
+            continue
+        click.echo(checked.headline)
+        for line in () if quiet else checked.notes():
+            click.echo(f"  {line}")
+        _print_lines(checked.cautions())
     if as_json:
         click.echo(json.dumps(values, indent=2))
     sys.exit(EXIT_MISTAKE if found_mistakes else 0)
@@ -222,7 +206,10 @@ def plan(
     ablate plan quickstart
     ablate plan my_study.yaml search.trials=8
     """
-    _print_plan(study, overrides, parts, store, as_json=as_json, quiet=quiet)
+    from ablative.orchestrator.commands import studies
+
+    asked = studies.Asked(source=study, overrides=overrides, parts=parts, store=store)
+    _print_plan(asked, again=studies.Again(), as_json=as_json, quiet=quiet)
 
 
 @ablate.command()
@@ -335,97 +322,31 @@ for command in (*ANSWERS, export, data, simulate, student, teacher):
     ablate.add_command(command)
 
 
-def _print_plan(
-    source: str,
-    overrides: tuple[str, ...],
-    parts: tuple[Path, ...],
-    uri: str | None,
-    *,
-    retry_failed: bool = False,
-    retrain_students: bool = False,
-    as_json: bool = False,
-    quiet: bool = False,
-) -> None:
+def _print_plan(asked: Asked, *, again: Again, as_json: bool = False, quiet: bool = False) -> None:
     import json
-    from dataclasses import asdict
 
     from ablative.orchestrator.commands import composition
-    from ablative.orchestrator.deciding.costs import expected_cost
-    from ablative.orchestrator.deciding.earlier import earlier_lines
-    from ablative.orchestrator.showing.checked import checked_values
+    from ablative.orchestrator.commands import studies
     from ablative.orchestrator.showing.overview import console
-    from ablative.orchestrator.showing.overview import print_plan
     from ablative.orchestrator.showing.overview import print_problems
-    from ablative.trainables.cache import cache_folder
 
-    checked = composition.load(source, overrides, parts)
-    study = checked.study
-    store = composition.open_store(uri, study)
-    _tell_store(store, study, ["plan", source, *overrides], to_stderr=as_json)
-    with composition.display(quiet, doing="plan") as shown:
-        queue, missing = composition.planned_queue(
-            checked,
-            store,
-            cache_folder(),
-            shown.preparing,
-            retry_failed=retry_failed,
-            retrain_students=retrain_students,
-        )
-    records = store.all_records()
-    planned = {trial.id for trial in queue.trials()}
-    earlier = [] if missing else earlier_lines(queue.inputs, study, queue.cells, records, planned)
-    cost = expected_cost(queue.cells, queue.known, records)
+    found = studies.opened(asked)
+    click.echo(found.where, err=as_json)
+    _print_lines(found.hints("plan"))
+    planned = studies.plan(found, composition.display(quiet, doing="plan"), again=again)
     if as_json:
-        counts = {"taken": queue.num_taken, "owed": queue.owed(), "missing": missing}
-        counts["recorded"] = len(planned & queue.known.keys()) - queue.num_taken
-        values = checked_values(source, checked, composition.absent(checked))
-        click.echo(json.dumps(values | counts | {"cost": asdict(cost)}, indent=2))
+        click.echo(json.dumps(planned.values(), indent=2))
     else:
-        students = composition.students_lines(queue, store)
-        print_plan(console(), queue, cost, missing=missing, earlier=[*earlier, *students])
-        _tell(checked, families=not quiet)
-    print_problems(console(stderr=True), () if quiet else store.problems)
+        planned.show(console())
+        for line in () if quiet else planned.checked.comparisons():
+            click.echo(f"  {line}")
+        _print_lines(planned.checked.cautions())
+    print_problems(console(stderr=True), () if quiet else planned.problems)
 
 
-def _print_lines(lines: Sequence[str]) -> None:
+def _print_lines(lines: Iterable[str]) -> None:
     for line in lines:
         click.echo(line, err=True)
-
-
-def _tell_store(store: Store, study: Study, words: Sequence[str], *, to_stderr: bool = False) -> None:
-    """Say which store it is and what it holds, and name the one beside the study file if that may be meant."""
-    from ablative.orchestrator.showing.whereabouts import hint_beside
-    from ablative.orchestrator.showing.whereabouts import store_beside
-    from ablative.orchestrator.showing.whereabouts import store_line
-
-    click.echo(store_line(store, study.study), err=to_stderr)
-    if (beside := store_beside(words[1], study, store)) is not None:
-        click.echo(hint_beside(words, study.study, beside), err=True)
-
-
-def _tell(checked: Loaded, *, families: bool = True, to_stderr: bool = False) -> None:
-    """Print what the comparisons of a study can show, and its warnings."""
-    for family in checked.families if families else ():
-        click.echo(f"  {family}", err=to_stderr)
-    for warning in checked.warnings:
-        click.echo(str(warning), err=True)
-    for line in checked.catalogue.broken:
-        click.echo(f"left out: {line}", err=True)
-
-
-def _count(warnings: Sequence[object]) -> str:
-    return f", {len(warnings)} warning{'s' if len(warnings) > 1 else ''}" if warnings else ""
-
-
-def _size(study: Any, cells: Any) -> str:
-    searched = sum(bool(cell.space) for cell in cells) * study.search.trials * len(study.seeds.search)
-    confirmed = len(cells) * len(study.seeds.confirm)
-    if study.arms.design == "path":
-        return f"{len(cells)} cells to start with, {len(study.arms.factors)} rounds; `ablate plan` counts the trials"
-    if study.seeds.sequential:
-        least = len(cells) * study.seeds.looks[0]
-        return f"{len(cells)} cells, {searched} search trials, {least} to {confirmed} confirm trials"
-    return f"{len(cells)} cells, {searched} search trials, {confirmed} confirm trials"
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from ablative.orchestrator.showing.whereabouts import store_uri
 if TYPE_CHECKING:
     from ablative.analysis.showing.live_page import ServedPage
     from ablative.analysis.views.power import Tally
+    from ablative.analysis.views.results import Results
     from ablative.orchestrator.commands.loaded import Loaded
     from ablative.orchestrator.deciding.decisions import Judge
     from ablative.orchestrator.deciding.queue import TrialQueue
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from ablative.orchestrator.storing.records import Record
     from ablative.orchestrator.storing.store import Store
     from ablative.progress import Progress
+    from ablative.search_spaces.load import Source
     from ablative.search_spaces.study import Resources
     from ablative.search_spaces.study import Study
     from ablative.search_spaces.subject import Subject
@@ -47,26 +49,7 @@ if TYPE_CHECKING:
     from ablative.trainables.parts.trainable import Trainable
 
 
-def mistakes() -> tuple[type[Exception], ...]:
-    """Return the exceptions that are a person's to put right: printed without a traceback.
-
-    An error of a room that was not reached cannot have been raised, so that no room is imported to name it.
-    """
-    named = (
-        ("ablative.search_spaces.errors", "StudyError"),
-        ("ablative.trainables.errors", "DataError"),
-        ("ablative.trainables.errors", "Hindered"),
-        ("ablative.trainables.parts.part", "PartError"),
-        ("ablative.trainables.teachers.errors", "TeacherError"),
-        ("ablative.analysis.errors", "AnalysisError"),
-        ("ablative.trainables.students.checkpoint", "CheckpointError"),
-        ("ablative.trainables.students.vocabulary", "VocabularyError"),
-    )
-    reached = [getattr(sys.modules[module], name) for module, name in named if module in sys.modules]
-    return (OrchestratorError, *reached)
-
-
-def load(source: str, overrides: Sequence[str] = (), parts: Sequence[Path] = ()) -> Loaded:
+def load(source: Source, overrides: Sequence[str] = (), parts: Sequence[Path] = ()) -> Loaded:
     """Return a study with its cells and warnings; raises StudyError with every mistake in it.
 
     `parts`: files that list parts of a person's own, which are run. Raises PartError for one that cannot be used.
@@ -400,6 +383,13 @@ def display(quiet: bool, *, doing: str = "prepare") -> Display:
     if quiet:
         return QuietDisplay()
     return LiveDisplay(console, doing=doing) if console.is_terminal else PlainDisplay(sys.stderr, doing=doing)
+
+
+def results(store: Store, study: str) -> Results:
+    """Return the results of a study in `store`, which show themselves in a notebook."""
+    from ablative.analysis.views.results import load as load_results
+
+    return load_results(store.uri, study)
 
 
 def serve_report(store: Store, study: str, *, port: int, every: float) -> ServedPage:

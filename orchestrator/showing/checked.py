@@ -1,32 +1,114 @@
-"""What `ablate check --json` and `ablate plan --json` say of a study, as JSON values."""
+"""A study that was checked, as the command line and a notebook show it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from dataclasses import dataclass
+from html import escape
 from typing import Any
 
+from ablative.orchestrator.showing.whereabouts import place
+from ablative.orchestrator.showing.whereabouts import store_uri
 from ablative.search_spaces.errors import Mistake
 from ablative.search_spaces.families import Family
 from ablative.search_spaces.load import LoadedStudy
 
 
-def checked_values(source: str, checked: LoadedStudy, absent: Sequence[str]) -> dict[str, Any]:
-    """Return a sound study's name, size, families and warnings; `absent`: lines on what is not on this machine."""
-    return {
-        "source": source,
-        "study": checked.study.study,
-        "mistakes": [],
-        "warnings": [asdict(warning) for warning in checked.warnings],
-        "cells": len(checked.cells),
-        "families": [_family(family) for family in checked.families],
-        "absent": list(absent),
-    }
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class CheckedStudy:
+    """A sound study: its size, what its comparisons can show, and what its author may regret."""
+
+    source: str
+    """What it was asked for by."""
+    loaded: LoadedStudy
+    broken: tuple[str, ...] = ()
+    """A line for each part of an installed package that was left out."""
+    absent: tuple[str, ...] = ()
+    """A line for each data set or file that is not on this machine."""
+
+    @property
+    def study(self) -> str:
+        """The name of the study."""
+        return self.loaded.study.study
+
+    @property
+    def warnings(self) -> tuple[Mistake, ...]:
+        """What is allowed and may be regretted."""
+        return self.loaded.warnings
+
+    @property
+    def headline(self) -> str:
+        """One line: no mistakes, how many warnings, and how large the study is."""
+        num = len(self.warnings)
+        count = f", {num} warning{'s' if num > 1 else ''}" if num else ""
+        return f"{self.source}: no mistakes{count}; {size_line(self.loaded)}"
+
+    def notes(self) -> list[str]:
+        """Return lines on where the records are, what the comparisons can show, and what is not on this machine."""
+        return [
+            f"records in {place(store_uri(None, self.loaded.study))}",
+            *self.comparisons(),
+            *(f"not here: {line}" for line in self.absent),
+        ]
+
+    def comparisons(self) -> list[str]:
+        """Return a line for each family of comparisons."""
+        return comparisons(self.loaded)
+
+    def cautions(self) -> list[str]:
+        """Return the warnings, and the parts that were left out, as lines."""
+        return cautions(self.loaded, self.broken)
+
+    def values(self) -> dict[str, Any]:
+        """Return what `ablate check --json` says: name, size, families and warnings, as JSON values."""
+        return {
+            "source": self.source,
+            "study": self.study,
+            "mistakes": [],
+            "warnings": [asdict(warning) for warning in self.warnings],
+            "cells": len(self.loaded.cells),
+            "families": [_family(family) for family in self.loaded.families],
+            "absent": list(self.absent),
+        }
+
+    def __repr__(self) -> str:
+        """Return all of it as lines."""
+        return "\n".join([self.headline, *(f"  {note}" for note in self.notes()), *self.cautions()])
+
+    def _repr_html_(self) -> str:
+        """Return all of it for a notebook."""
+        notes = "".join(f"<li>{escape(note)}</li>" for note in self.notes())
+        cautions = "".join(f"<p>{escape(line)}</p>" for line in self.cautions())
+        return f"<p><b>{escape(self.headline)}</b></p><ul>{notes}</ul>{cautions}"
 
 
 def refused_values(source: str, mistakes: Sequence[Mistake]) -> dict[str, Any]:
     """Return the mistakes of a study that cannot be used; warnings are mistakes where it is strict."""
     return {"source": source, "mistakes": [asdict(mistake) for mistake in mistakes]}
+
+
+def comparisons(loaded: LoadedStudy) -> list[str]:
+    """Return a line for each family of comparisons: what it can show."""
+    return [str(family) for family in loaded.families]
+
+
+def cautions(loaded: LoadedStudy, broken: Sequence[str]) -> list[str]:
+    """Return the warnings of a study, and the parts that were left out, as lines."""
+    return [*map(str, loaded.warnings), *(f"left out: {line}" for line in broken)]
+
+
+def size_line(loaded: LoadedStudy) -> str:
+    """Return how many cells and trials a study has."""
+    study, cells = loaded.study, loaded.cells
+    searched = sum(bool(cell.space) for cell in cells) * study.search.trials * len(study.seeds.search)
+    confirmed = len(cells) * len(study.seeds.confirm)
+    if study.arms.design == "path":
+        return f"{len(cells)} cells to start with, {len(study.arms.factors)} rounds; `ablate plan` counts the trials"
+    if study.seeds.sequential:
+        least = len(cells) * study.seeds.looks[0]
+        return f"{len(cells)} cells, {searched} search trials, {least} to {confirmed} confirm trials"
+    return f"{len(cells)} cells, {searched} search trials, {confirmed} confirm trials"
 
 
 def _family(family: Family) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from dataclasses import field
 from typing import ClassVar
 from typing import Literal
 
+from ablative.errors import AblativeError
 from ablative.trainables.settings import Settings
 
 Kind = Literal["task", "term", "student", "teacher", "trainable"]
@@ -17,7 +18,7 @@ KINDS: tuple[Kind, ...] = ("task", "term", "student", "teacher", "trainable")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,59}")
 
 
-class PartError(Exception):
+class PartError(AblativeError):
     """A part that is none, that is there twice, or that does not do what it says: named with its file and line."""
 
 

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from safetensors.torch import save_file
 from torch import nn
 
+from ablative.errors import AblativeError
 from ablative.trainables.strangers import parsing
 from ablative.trainables.strangers import printable
 from ablative.trainables.torch_zip import require_whole
@@ -21,7 +22,7 @@ from ablative.trainables.torch_zip import require_whole
 _WRAPPERS = ("state_dict", "model")
 
 
-class CheckpointError(ValueError):
+class CheckpointError(AblativeError, ValueError):
     """A student checkpoint cannot be read or does not fit."""
 
 

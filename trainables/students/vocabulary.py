@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
+from ablative.errors import AblativeError
 from ablative.trainables.strangers import parsing
 
 CLS, SEP, PAD, MASK = 101, 102, 0, 103
@@ -14,7 +15,7 @@ CLS, SEP, PAD, MASK = 101, 102, 0, 103
 _PLACES = {PAD: "[PAD]", 100: "[UNK]", CLS: "[CLS]", SEP: "[SEP]", MASK: "[MASK]"}
 
 
-class VocabularyError(ValueError):
+class VocabularyError(AblativeError, ValueError):
     """A vocabulary file is absent, or is not one of BERT's."""
 
 

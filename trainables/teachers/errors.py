@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ablative.errors import AblativeError
 
-class TeacherError(ValueError):
+
+class TeacherError(AblativeError, ValueError):
     """A teacher cannot be loaded or read; the message names the field or file, what was found and the remedy."""

@@ -1,0 +1,77 @@
+"""What a study would run, as the command line and a notebook show it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from dataclasses import dataclass
+from html import escape
+from io import StringIO
+from typing import Any
+
+from rich.console import Console
+
+from ablative.orchestrator.deciding.costs import Cost
+from ablative.orchestrator.deciding.progress import CellProgress
+from ablative.orchestrator.deciding.queue import TrialQueue
+from ablative.orchestrator.showing.checked import CheckedStudy
+from ablative.orchestrator.showing.overview import print_plan
+
+_WIDTH = 120
+"""Columns of a plan as text."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class PlannedStudy:
+    """The cells and trials of a study: what is recorded, what is owed, and what that is expected to cost."""
+
+    checked: CheckedStudy
+    queue: TrialQueue
+    cost: Cost
+    where: str
+    """One line on which store was looked at, and what it holds."""
+    missing: str = ""
+    """Which data is not here; then trials have no ids, and nothing counts as recorded."""
+    further: tuple[str, ...] = ()
+    """Lines on records that the plan does not hold, and on the students that the study keeps."""
+    problems: tuple[str, ...] = ()
+    """Files of the store that were skipped, with the reason."""
+
+    @property
+    def cells(self) -> list[CellProgress]:
+        """How far each cell is."""
+        return self.queue.progress()
+
+    @property
+    def owed(self) -> int:
+        """Trials that are still to be run."""
+        return self.queue.owed()
+
+    @property
+    def taken(self) -> int:
+        """Trials that are recorded by other studies."""
+        return self.queue.num_taken
+
+    @property
+    def recorded(self) -> int:
+        """Trials that are recorded by this study."""
+        return len({trial.id for trial in self.queue.trials()} & self.queue.known.keys()) - self.taken
+
+    def values(self) -> dict[str, Any]:
+        """Return what `ablate plan --json` says: the counts, the cost, and what is said of a checked study."""
+        counts = {"taken": self.taken, "owed": self.owed, "missing": self.missing, "recorded": self.recorded}
+        return self.checked.values() | counts | {"cost": asdict(self.cost)}
+
+    def show(self, out: Console) -> None:
+        """Print it."""
+        print_plan(out, self.queue, self.cost, missing=self.missing, earlier=self.further)
+
+    def __repr__(self) -> str:
+        """Return it as text."""
+        written = StringIO()
+        self.show(Console(file=written, width=_WIDTH, highlight=False, markup=False, color_system=None))
+        lines = [line.rstrip() for line in written.getvalue().splitlines()]
+        return "\n".join([self.where, *lines, *self.checked.cautions(), *self.problems])
+
+    def _repr_html_(self) -> str:
+        """Return it for a notebook."""
+        return f"<pre>{escape(repr(self))}</pre>"
