@@ -16,7 +16,6 @@ from typing import Any
 
 import ray
 
-import ablative
 from ablative.cluster.startup import Machine
 from ablative.cluster.startup import reason_of
 from ablative.cluster.startup import remedy
@@ -202,7 +201,9 @@ def _set_environment(variables: dict[str, str]) -> None:
 
 def _import_path() -> str:
     """Return PYTHONPATH with the folder of our package in front, unless it is installed."""
-    root = Path(ablative.__file__).resolve().parents[1]
+    package = sys.modules["ablative"].__file__
+    assert package is not None
+    root = Path(package).resolve().parents[1]
     paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     if root.name not in ("site-packages", "dist-packages"):
         paths = [str(root), *paths]

@@ -33,6 +33,8 @@ MOST_VALUES = 20_000
 """After aliases are expanded."""
 MOST = 10**18
 """Of a whole number; no field takes a larger one."""
+PLAIN = "text, numbers, true, false, null, and lists and mappings of them"
+"""What a study holds, wherever it comes from."""
 _TAG = "tag:yaml.org,2002:"
 
 
@@ -201,13 +203,17 @@ def read_value(text: str, file: str) -> Document:
     return builder.document
 
 
+def refused(value: Any) -> Any:
+    """Raise TypeError: what `json.dumps` calls for a value that no file could hold."""
+    raise TypeError(f"a value of type {type(value).__name__}")
+
+
 def given_document(value: Mapping[str, Any], file: str) -> Document:
     """A study that is given as plain values, called `file` in mistakes; StudyError where some are none."""
     try:
-        text = json.dumps(dict(value))  # JSON is YAML, so that a value given is read as one written
+        text = json.dumps(dict(value), default=refused)  # JSON is YAML, so that a value given is read as one written
     except (TypeError, ValueError, RecursionError) as error:
-        expected = "text, numbers, true, false, null, lists and mappings only"
-        raise StudyError((Mistake(file=file, line=None, path="", found=str(error), expected=expected),)) from None
+        raise StudyError((Mistake(file=file, line=None, path="", found=str(error), expected=PLAIN),)) from None
     document = read_value(text, file)
     return Document(
         file=file, value=document.value["value"], origins=document.origins, mistakes=list(document.mistakes)

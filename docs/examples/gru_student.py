@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Field
-
-from ablative.trainables.parts.part import Options
-from ablative.trainables.parts.student import Preset
-from ablative.trainables.parts.student import Student
+from ablative import Field
+from ablative import Options
+from ablative import Preset
+from ablative import Student
 
 NUM_WORDS = 30522  # BERT's uncased vocabulary
 
@@ -27,7 +26,7 @@ def build(settings: Any, head: Any, region_width: int) -> Any:
     import torch
     from torch import nn
 
-    from ablative.trainables.students.student import StudentModule
+    from ablative import StudentModule
 
     class Gru(nn.Module):
         width = 64

@@ -3,10 +3,9 @@
 ablate run docs/examples/own_loss.yaml --with docs/examples/own_loss.py
 """
 
-from pydantic import Field
-
-from ablative.trainables.parts.part import Options
-from ablative.trainables.parts.term import Term
+from ablative import Field
+from ablative import Options
+from ablative import Term
 
 
 class AgreementOptions(Options):

@@ -24,6 +24,8 @@ WITH = click.option(
     help="Python file or package folder with parts of your own, which is run; repeatable.",
 )
 """Option of the commands that read a study: where the parts are that do not ship."""
+EXECUTORS = ("ray", "inline")
+"""What runs trials, by the names that a person gives."""
 STANDARD_INPUT = "-"
 _SUFFIXES = (".yaml", ".yml")
 

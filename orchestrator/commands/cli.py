@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ablative.orchestrator.commands.answer_commands import ANSWERS
+from ablative.orchestrator.commands.arguments import EXECUTORS
 from ablative.orchestrator.commands.arguments import STUDY
 from ablative.orchestrator.commands.arguments import WITH
 from ablative.orchestrator.commands.arguments import study_and_overrides
@@ -65,9 +66,7 @@ def ablate() -> None:
 @ablate.command()
 @study_and_overrides()
 @STORE
-@click.option(
-    "--executor", type=click.Choice(["ray", "inline"]), default="ray", show_default=True, help="Where to run."
-)
+@click.option("--executor", type=click.Choice(EXECUTORS), default="ray", show_default=True, help="Where to run.")
 @click.option(
     "--address",
     envvar="ABLATE_ADDRESS",

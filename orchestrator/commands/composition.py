@@ -369,7 +369,9 @@ def power_values(judged: Tally) -> dict[str, Any]:
 
 
 def display(quiet: bool, *, doing: str = "prepare") -> Display:
-    """Return what a person sees on standard error: a drawing on a terminal, lines elsewhere, nothing if quiet.
+    """Return what a person sees: a drawing on a terminal, lines elsewhere, nothing if quiet.
+
+    That is standard error, and in a notebook standard output, which needs no widgets there.
 
     `doing`: what the stages before the trials belong to.
     """
@@ -382,7 +384,9 @@ def display(quiet: bool, *, doing: str = "prepare") -> Display:
     console = Console(stderr=True)
     if quiet:
         return QuietDisplay()
-    return LiveDisplay(console, doing=doing) if console.is_terminal else PlainDisplay(sys.stderr, doing=doing)
+    if console.is_terminal:
+        return LiveDisplay(console, doing=doing)
+    return PlainDisplay(sys.stdout if console.is_jupyter else sys.stderr, doing=doing)
 
 
 def results(store: Store, study: str) -> Results:

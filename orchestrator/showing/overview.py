@@ -80,24 +80,30 @@ def print_status(out: Console, standing: Standing) -> None:
 
 def print_summary(out: Console, summary: Summary, uri: str) -> None:
     """Print what a run did, and what has no result."""
+    for line in summary_lines(summary, uri):
+        out.print(line)
+
+
+def summary_lines(summary: Summary, uri: str) -> Iterator[str]:
+    """Yield lines on what a run did, and what has no result."""
     taken = f", {summary.taken} taken from other studies" if summary.taken else ""
-    out.print(
+    yield (
         f"{summary.study}: {summary.ran} trials run, {summary.recorded} recorded before{taken}, "
         f"{summary.num_failed} failed; records in {uri}"
     )
     if summary.stopped:
-        out.print(f"{summary.stopped} of the trials run were stopped early by a rule of the search")
+        yield f"{summary.stopped} of the trials run were stopped early by a rule of the search"
     if summary.spent:
         parts = (f"{kind} {duration(seconds)}" for kind, seconds in summary.spent.items())
         overhead = f"overhead {duration(summary.overhead)} ({100 * summary.utilisation:.0f} % went into trials)"
-        out.print(f"device time of this run: {', '.join(parts)}; {overhead}")
+        yield f"device time of this run: {', '.join(parts)}; {overhead}"
     if summary.owed:
-        out.print(f"{summary.owed} trials are still owed: the budget is spent; the same command goes on")
+        yield f"{summary.owed} trials are still owed: the budget is spent; the same command goes on"
     for cell, count in summary.failed.items():
-        out.print(f"failed: {cell}: {count} trials; `{command('status', summary.study, uri)}` says why")
+        yield f"failed: {cell}: {count} trials; `{command('status', summary.study, uri)}` says why"
     for cell in summary.cells_without_result:
-        out.print(f"no result: {cell}: no setting of its search was completed")
-    out.print(f"`{command('report', summary.study, uri)}` writes the page")
+        yield f"no result: {cell}: no setting of its search was completed"
+    yield f"`{command('report', summary.study, uri)}` writes the page"
 
 
 def print_problems(out: Console, problems: Sequence[str]) -> None:

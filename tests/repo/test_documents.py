@@ -12,6 +12,7 @@ import click
 import pytest
 import yaml
 
+import ablative
 from ablative.orchestrator.commands.cli import ablate
 from tests.helpers.sources import PACKAGE
 from tests.helpers.sources import ROOMS
@@ -122,7 +123,7 @@ def _is_defined(name: str) -> bool:
         rest.insert(0, last)
         if not head:
             return False
-    return not rest or rest[0] in _definitions(modules()[head])
+    return not rest or rest[0] in _definitions(modules()[head]) or (head == PACKAGE and rest[0] in ablative.__all__)
 
 
 def _definitions(path: Path) -> set[str]:

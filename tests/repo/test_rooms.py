@@ -39,10 +39,14 @@ ALLOWED: dict[str, set[str]] = {
 }  # fmt: skip
 """Room -> top-level modules beside the standard library, the room itself and SHARED."""
 
-SHARED = {"progress", "frozen"}
+SHARED = {"progress", "frozen", "errors"}
 """What lies beside the rooms because each of them uses it; it imports none of them."""
 
-JOINS = {"ablative.orchestrator.commands.answer_commands", "ablative.orchestrator.commands.composition"}
+JOINS = {
+    "ablative.orchestrator.commands.answer_commands",
+    "ablative.orchestrator.commands.composition",
+    "ablative.orchestrator.commands.notebook",
+}
 """The only modules that reach rooms above the orchestrator, and only when a command needs them."""
 
 HEAVY = {"ray", "torch", "torchvision", "open_clip", "transformers", "timm"}
