@@ -19,7 +19,7 @@ from ablative.orchestrator.commands import composition
 from ablative.orchestrator.commands import studies
 from ablative.orchestrator.commands.arguments import EXECUTORS
 from ablative.orchestrator.commands.boundary import sentence
-from ablative.orchestrator.driving.signals import stoppable
+from ablative.orchestrator.commands.signals import stoppable
 from ablative.orchestrator.errors import OrchestratorError
 from ablative.orchestrator.showing.checked import CheckedStudy
 from ablative.orchestrator.showing.checked import cautions
