@@ -3,25 +3,40 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from ablative.analysis.views.results import load
 from ablative.orchestrator.storing.records import Record
 from ablative.orchestrator.storing.store import Store
 
-_LOADING = """import sys; sys.path.insert(0, "FOLDER")          # the folder of this file
+_LOADING = """from safetensors.torch import load_file
 from modeling import StudentBatch, load
-student = load("FOLDER")
-states = student(StudentBatch(...))            # tensors as described in modeling.py
-states.logits
+
+student, example = load("."), load_file("example.safetensors")
+expected = example.pop("logits")
+print((student(StudentBatch(**example)).logits - expected).abs().max())  # 0, or nearly
 """
-_PROGRAM = """import torch
-student = torch.export.load("FOLDER/model.pt2").module()
-logits = student(ids, segments, references, text_mask, regions, boxes, region_mask)
+_PROGRAM = """import json, torch
+from safetensors.torch import load_file
+
+student, example = torch.export.load("model.pt2").module(), load_file("example.safetensors")
+inputs = [example[name] for name in json.load(open("config.json"))["inputs"]]
+print((student(*inputs) - example["logits"]).abs().max())  # 0, or nearly
 """
+_INPUTS = {
+    "ids_BL": "int64, the tokens: `[CLS]`, the text, `[SEP]`, by their line in `vocab.txt`; 0 fills up",
+    "segments_BL": "int64: 0 of the question or statement, 2 of an answer, 3 of a rationale",
+    "references_BL": "int64, the row of the image's regions that a token names, or -1",
+    "text_mask_BL": "bool, where there is a token",
+    "regions_BRF": "float32, features of the whole image and then of its regions",
+    "boxes_BR7": "float32, x1, y1, x2, y2, width, height and area of each, relative to the image",
+    "region_mask_BR": "bool, where there is a region",
+    "pixels_I3HW": "uint8, the picture resized to 224 x 224",
+}
 
 
-def card(uri: str, study: str, record: Record, files: list[str]) -> str:
+def card(uri: str, study: str, record: Record, files: Sequence[str], inputs: Sequence[str]) -> str:
     """Return README.md: metadata with `model-index`, question, result with interval, and how to load the student."""
     results = load(uri, study)
     config = json.loads(record.config)
@@ -53,9 +68,17 @@ def card(uri: str, study: str, record: Record, files: list[str]) -> str:
         + ", ".join(f"{name} {version}" for name, version in sorted(record.versions.items()))
         + ".",
         "",
+        "## Loading",
+        "",
+        "Torch and safetensors are all that it needs. In this folder:",
+        "",
         "```python",
         (_LOADING if "modeling.py" in files else _PROGRAM).rstrip(),
         "```",
+        "",
+        "| input | what it is: B sequences, L tokens, R regions, F features, I pictures |",
+        "| --- | --- |",
+        *[f"| `{name}` | {_INPUTS[name]} |" for name in inputs],
         "",
     ]
     return "\n".join(lines)

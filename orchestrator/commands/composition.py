@@ -411,13 +411,15 @@ def export_student(
     from ablative.analysis.showing.card import card
     from ablative.trainables.parts.sources import catalogue
     from ablative.trainables.students.exported import write_student
+    from ablative.trainables.students.flat import input_names
     from ablative.trainables.students.kept import read_kept
 
     content = store.student(record.trial_id)
     assert content is not None, "the student of a record that was chosen is there"
     found = read_kept(content, f"trial {record.trial_id}", catalogue(parts))
     names = write_student(found, folder, onnx=onnx)
-    (folder / "README.md").write_text(card(store.uri, study, record, names), encoding="utf-8")
+    told = card(store.uri, study, record, names, input_names(found.config.student))
+    (folder / "README.md").write_text(told, encoding="utf-8")
     return [*names, "README.md"]
 
 

@@ -7,10 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save_file
+import torch
+from safetensors.torch import save
 
 from ablative.trainables.parts.catalogue import Catalogue
 from ablative.trainables.students.checkpoint import CheckpointError
+from ablative.trainables.students.flat import FlatStudent
+from ablative.trainables.students.flat import example
+from ablative.trainables.students.flat import input_names
+from ablative.trainables.students.flat import save_onnx
+from ablative.trainables.students.flat import save_program
 from ablative.trainables.students.kept import KeptStudent
 from ablative.trainables.students.kept import about_of
 from ablative.trainables.students.kept import metadata_of
@@ -21,6 +27,8 @@ from ablative.trainables.students.vocabulary import tokenizer
 
 WEIGHTS, SETTINGS, SOURCE, PROGRAM = "model.safetensors", "config.json", "modeling.py", "model.pt2"
 WORDS, TOKENIZER = "vocab.txt", "tokenizer.json"
+EXAMPLE = "example.safetensors"
+"""Inputs drawn at random and the logits that the student gave, so that whoever loads it sees that it is the same."""
 
 
 def write_student(found: KeptStudent, folder: Path, *, onnx: bool = False) -> list[str]:
@@ -31,23 +39,25 @@ def write_student(found: KeptStudent, folder: Path, *, onnx: bool = False) -> li
     folder.mkdir(parents=True, exist_ok=True)
     settings, student = found.config.student, rebuilt(found)
     tensors = {name: value.contiguous() for name, value in (*student.state_dict().items(), *_fixed(student))}
-    save_file(tensors, folder / WEIGHTS, metadata={"format": "pt", **metadata_of(found)})
-    about: dict[str, Any] = {**about_of(found), "longest_text": settings.part.presets[settings.preset].longest_text}
-    names = [WEIGHTS, SETTINGS, *_write_words(settings.vocabulary, folder)]
+    # `save_file` makes files that nobody but their owner may read
+    (folder / WEIGHTS).write_bytes(save(tensors, metadata={"format": "pt", **metadata_of(found)}))
+    about: dict[str, Any] = {
+        **about_of(found),
+        "longest_text": settings.part.presets[settings.preset].longest_text,
+        "inputs": input_names(settings),
+    }
+    (folder / EXAMPLE).write_bytes(save(_answered(student, found)))
+    names = [WEIGHTS, SETTINGS, EXAMPLE, *_write_words(settings.vocabulary, folder)]
     if settings.part.plain is not None:
         source, shape = settings.part.plain(settings, student)
         about["shape"] = shape
         (folder / SOURCE).write_text(source, encoding="utf-8")
         names.append(SOURCE)
     else:
-        from ablative.trainables.students.flat import save_program
-
         save_program(student, settings, found.region_width, folder / PROGRAM)
         names.append(PROGRAM)
     (folder / SETTINGS).write_text(json.dumps(about, indent=2), encoding="utf-8")
     if onnx:
-        from ablative.trainables.students.flat import save_onnx
-
         save_onnx(student, settings, found.region_width, folder / "model.onnx")
         names.append("model.onnx")
     return names
@@ -67,6 +77,14 @@ def read_student(folder: Path, catalogue: Catalogue) -> tuple[KeptStudent, Stude
         student = student.changed(vocabulary=str(folder / WORDS))
         found = replace(found, config=found.config.changed(student=student))
     return found, rebuilt(found)
+
+
+def _answered(student: StudentModule, found: KeptStudent) -> dict[str, torch.Tensor]:
+    settings = found.config.student
+    tensors = example(settings, found.region_width)
+    with torch.inference_mode():
+        logits = FlatStudent(student)(*tensors)
+    return {**dict(zip(input_names(settings), tensors, strict=True)), "logits": logits}
 
 
 def _fixed(student: StudentModule) -> list[tuple[str, Any]]:

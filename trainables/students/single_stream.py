@@ -201,7 +201,7 @@ class SingleStream(nn.Module):
             return self._regions(batch, batch.regions_BRF)
         assert batch.pixels_I3HW is not None, "a student that reads pictures was given none"
         map_IPQF = self.trunk(batch.pixels_I3HW)
-        copies = len(batch.ids_BL) // len(batch.pixels_I3HW)
+        copies = batch.ids_BL.shape[0] // batch.pixels_I3HW.shape[0]  # torch.export takes `len` for a constant
         boxes_IR4 = batch.boxes_BR7[::copies, :, :4]
         regions_BRF = batch.regions_BRF
         if self.has_trunk and self.visual_input != "patches":

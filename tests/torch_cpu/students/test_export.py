@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,45 +17,83 @@ import pytest
 import torch
 import yaml
 from click.testing import CliRunner
+from safetensors.torch import save_file
 
 from ablative.orchestrator.commands.cli import ablate
 from ablative.orchestrator.storing.records import Record
 from ablative.orchestrator.storing.store import Store
 from ablative.trainables.cache import cache_folder
-from ablative.trainables.job import TrialJob
+from ablative.trainables.data.load import load_split
 from ablative.trainables.parts.catalogue import bundled
+from ablative.trainables.parts.task import Task
 from ablative.trainables.students.exported import read_student
-from ablative.trainables.students.flat import FIELDS
-from ablative.trainables.students.flat import batch_of
 from ablative.trainables.students.flat import example
-from ablative.trainables.trial import _evaluated
+from ablative.trainables.students.flat import input_names
+from ablative.trainables.students.heads import probabilities
+from ablative.trainables.students.single_stream import StudentBatch
+from ablative.trainables.training.evaluation import EVALUATION_BATCH
+from ablative.trainables.training.evaluation import evaluated
+from ablative.trainables.training.inputs import inputs_of
 
 STUDY = """
 study: leaving
 question: Does the student come out?
 base:
   task: {name: snli_ve, data: mini_smoke}
-  optim: {max_steps: 6, min_steps: 6, evaluations: 2, batch_size: 16}
+  student: {preset: PRESET}
+  optim: OPTIM
 arms: {design: listed, listed: [no_distillation]}
 search: {trials: 1}
 seeds: {search: [0], confirm: [1, 2]}
 evaluate: [val, test]
 keep: {students: best}
 """
-BLOCKED = """
-import sys
-class Blocker:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {"ablative", "ray", "optuna", "open_clip", "transformers", "pydantic"}:
-            raise ImportError(name)
-sys.meta_path.insert(0, Blocker())
-sys.path.insert(0, sys.argv[1])
-import torch
-from modeling import StudentBatch, load
-tensors = torch.load(sys.argv[2])
-with torch.inference_mode():
-    torch.save(load(sys.argv[1])(StudentBatch(**tensors)).logits, sys.argv[3])
+NOTHING_ELSE = """
+import importlib.metadata, re, sys
+from importlib.machinery import BuiltinImporter, FrozenImporter, PathFinder
+wanted, allowed = ["torch", "safetensors"], {"torchgen", "functorch", "modeling"}
+while wanted:
+    name = wanted.pop()
+    allowed.add(re.sub("[-.]", "_", name).lower())
+    for line in importlib.metadata.requires(name) or []:
+        found = re.split("[^A-Za-z0-9._-]", line)[0]
+        if ";" not in line and re.sub("[-.]", "_", found).lower() not in allowed:
+            wanted.append(found)
+there = importlib.metadata.packages_distributions()
+strangers = {
+    module for module, names in there.items()
+    if module not in allowed and not any(re.sub("[-.]", "_", name).lower() in allowed for name in names)
+}
+assert {"numpy", "ray", "optuna", "transformers", "timm", "open_clip", "pydantic"} <= strangers
+strangers.add("ablative")
+class Finder:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        return None if name.partition(".")[0] in strangers else PathFinder.find_spec(name, path, target)
+sys.meta_path[:] = [BuiltinImporter, FrozenImporter, Finder]
+sys.path.insert(0, ".")
 """
+"""Hides every package but torch, safetensors and what these two cannot be installed without."""
+
+ANSWERS = """
+import torch
+for number in range(int(sys.argv[2])):
+    given = load_file(f"{sys.argv[1]}/{number}.safetensors")
+    with torch.inference_mode():
+        if "StudentBatch" in globals():
+            logits = student(StudentBatch(**given)).logits
+        else:
+            logits = student(*[given[name] for name in json.load(open("config.json"))["inputs"]])
+    torch.save(logits, f"{sys.argv[1]}/said-{number}.pt")
+assert "numpy" not in sys.modules and "ablative" not in sys.modules
+"""
+"""Behind the card's own lines: what the student says of the batches in a folder."""
+
+
+def snippet(card: str) -> str:
+    """The Python of a card."""
+    (found,) = re.findall(r"^```python\n(.*?)^```", card, re.MULTILINE | re.DOTALL)
+    return str(found)
 
 
 def asked(*words: str) -> str:
@@ -84,10 +124,17 @@ class Left:
         }
 
 
-@pytest.fixture(scope="module")
-def left(tmp_path_factory: pytest.TempPathFactory) -> Left:
+OPTIM = {
+    "uniter_tiny": "{max_steps: 6, min_steps: 6, evaluations: 2, batch_size: 16}",
+    "clip_vil_tiny": "{max_steps: 2, min_steps: 2, evaluations: 1, batch_size: 8}",
+}
+"""The second goes through an image tower."""
+
+
+@pytest.fixture(scope="module", params=list(OPTIM))
+def left(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Left:
     place = tmp_path_factory.mktemp("leaving")
-    (place / "leaving.yaml").write_text(STUDY)
+    (place / "leaving.yaml").write_text(STUDY.replace("PRESET", request.param).replace("OPTIM", OPTIM[request.param]))
     study, store, out = str(place / "leaving.yaml"), str(place / "store"), place / "student"
     asked("run", study, "--store", store, "--executor", "inline", "-q")
     asked("student", "export", study, "--store", store, "-o", str(out), "--onnx")
@@ -154,39 +201,83 @@ def test_a_mistake_in_a_prediction_is_one_line_and_writes_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.slow
-def test_a_student_comes_out_and_gives_what_it_gave(left: Left, tmp_path: Path) -> None:
-    out, record = left.folder, left.record
-    found, student = read_student(out, bundled())
-    tensors = example(found.config.student, found.region_width, sequences=5, length=9, regions=6)
-    with torch.inference_mode():
-        wanted = student(batch_of(tensors)).logits
-    torch.save(dict(zip(FIELDS, tensors, strict=True)), tmp_path / "batch.pt")
-    there = [str(out), str(tmp_path / "batch.pt"), str(tmp_path / "logits.pt")]
-    subprocess.run([sys.executable, "-I", "-c", BLOCKED, *there], check=True, timeout=120)
-    assert torch.equal(torch.load(tmp_path / "logits.pt"), wanted)
+@pytest.fixture
+def batches(left: Left) -> list[tuple[np.ndarray, dict[str, torch.Tensor]]]:
+    """The test as its trial has read it, cut into batches: positions in the split, and inputs by name."""
+    found, _ = read_student(left.folder, bundled())
+    split = load_split(found.config.task.part, found.config.task.data, "test", cache_folder())
+    inputs = inputs_of(found.config, split, cache_folder())
+    names = input_names(found.config.student)
+    cut = []
+    for indices in inputs.in_order_of_length(EVALUATION_BATCH):
+        batch = inputs.batch(indices).inputs
+        cut.append((indices, {name: getattr(batch, name).contiguous() for name in names}))
+        cut[-1][1]["regions_BRF"] = cut[-1][1]["regions_BRF"].float()  # stored as float16
+    return cut
 
+
+def metrics_of(left: Left, places: list[np.ndarray], logits: list[torch.Tensor]) -> dict[str, float]:
+    """Metrics of the test, as a record names them."""
+    task = bundled().of(Task)["snli_ve"]
+    split = load_split(task, "mini_smoke", "test", cache_folder())
+    rows = probabilities(task.head, torch.cat(logits), 1).numpy()[np.argsort(np.concatenate(places))]
+    return {f"test/{name}": value for name, value in evaluated(split, rows).metrics.items()}
+
+
+@pytest.mark.slow
+def test_with_torch_and_safetensors_alone_the_card_loads_it_and_its_metrics_are_the_records(
+    left: Left, batches: list[tuple[np.ndarray, dict[str, torch.Tensor]]], tmp_path: Path
+) -> None:
+    found, student = read_student(left.folder, bundled())
+    for number, (_, tensors) in enumerate(batches):
+        save_file(tensors, tmp_path / f"{number}.safetensors")
+    code = NOTHING_ELSE + snippet((left.folder / "README.md").read_text()) + ANSWERS
+    words = [sys.executable, "-I", "-W", "ignore", "-c", code, str(tmp_path), str(len(batches))]
+    ran = subprocess.run(words, cwd=left.folder, check=False, timeout=300, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    assert re.match(r"tensor\(0\.", ran.stdout), ran.stdout
+    answers = [torch.load(tmp_path / f"said-{number}.pt") for number in range(len(batches))]
+
+    with torch.inference_mode():
+        for (_, tensors), logits in zip(batches, answers, strict=True):
+            assert torch.equal(logits, student(StudentBatch(**tensors)).logits)
+    assert metrics_of(left, [places for places, _ in batches], answers) == left.metrics("test")
+    assert found.trial_id == left.record.trial_id
+
+
+@pytest.mark.slow
+def test_the_onnx_file_gives_what_torch_gives_for_batches_of_any_size(
+    left: Left, batches: list[tuple[np.ndarray, dict[str, torch.Tensor]]]
+) -> None:
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(out / "model.onnx")
-    said = session.run(None, dict(zip(FIELDS, (tensor.numpy() for tensor in tensors), strict=True)))[0]
-    np.testing.assert_allclose(said, wanted.numpy(), atol=1e-5)
+    found, student = read_student(left.folder, bundled())
+    names = input_names(found.config.student)
+    session = onnxruntime.InferenceSession(left.folder / "model.onnx")
+    taken = {one.name for one in session.get_inputs()}
 
+    def asked_of_onnx(tensors: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        given = {name: tensor.numpy() for name, tensor in tensors.items() if name in taken}
+        return torch.from_numpy(session.run(None, given)[0])
+
+    drawn = example(found.config.student, found.region_width, sequences=5, length=9, regions=6)
+    cases = [dict(zip(names, drawn, strict=True)), *(tensors for _, tensors in batches)]
+    with torch.inference_mode():
+        wanted = [student(StudentBatch(**case)).logits for case in cases]
+    answers = [asked_of_onnx(case) for case in cases]
+    for logits, given in zip(wanted, answers, strict=True):
+        np.testing.assert_allclose(given.numpy(), logits.numpy(), atol=1e-5)
+    assert metrics_of(left, [places for places, _ in batches], answers[1:]) == left.metrics("test")
+
+
+@pytest.mark.slow
+def test_the_best_student_on_val_is_the_one_that_leaves_and_its_card_has_its_figures(left: Left) -> None:
     records = left.store.records("leaving")
-    card = yaml.safe_load((out / "README.md").read_text().split("---")[1])
+    card = yaml.safe_load((left.folder / "README.md").read_text().split("---")[1])
     measured = {one["name"]: one["value"] for one in card["model-index"][0]["results"][0]["metrics"]}
-    assert measured == {name: value for name, value in record.metrics.items() if not name.startswith("train/")}
-    job = TrialJob(
-        trial_id=found.trial_id,
-        config=found.config,
-        seed=found.seed,
-        evaluate=("val", "test"),
-        cache=str(cache_folder()),
-    )
-    again = {split: _evaluated(job, student, torch.device("cpu"), split).metrics for split in job.evaluate}
-    for split, metrics in again.items():
-        assert metrics == {name: record.metrics[f"{split}/{name}"] for name in metrics}
-    assert record.metrics["val/accuracy"] == max(one.metrics["val/accuracy"] for one in records)
+
+    assert measured == {name: value for name, value in left.record.metrics.items() if not name.startswith("train/")}
+    assert left.record.metrics["val/accuracy"] == max(one.metrics["val/accuracy"] for one in records)
 
 
 def test_a_study_without_kept_students_says_what_to_do(tmp_path: Path) -> None:
