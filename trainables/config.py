@@ -249,6 +249,8 @@ def contradictions(config: TrialConfig) -> Iterator[tuple[str, str, str]]:
     task = config.task
     if task.data in PRESETS and task.name not in TASKS:
         yield "task.data", task.data, f"a folder, as the bundled benchmark has no files of {task.name}"
+    for path, found, wanted in task.part.contradictions(task.part.chosen) if task.part.chosen else ():
+        yield f"task.{task.name}.{path}", found, wanted
     if optim.min_steps > optim.max_steps:
         yield "optim.min_steps", f"{optim.min_steps}", f"at most optim.max_steps ({optim.max_steps})"
     if optim.batch_size % optim.accumulation:

@@ -16,12 +16,20 @@ from ablative.orchestrator.commands.arguments import WITH
 from ablative.orchestrator.commands.boundary import ONLY_ANSWERS
 from ablative.orchestrator.commands.boundary import QUIET
 from ablative.orchestrator.commands.boundary import boundary
+from ablative.orchestrator.commands.task_options import with_options
 
 if TYPE_CHECKING:
     from ablative.trainables.parts.task import Task
 
 _OUT = click.option("--output", "-o", required=True, type=click.Path(path_type=Path), help="What to write.")
 _TASK = click.option("--task", metavar="NAME", help="Task of the files [found by their names].")
+_OPTIONS = click.option(
+    "--option",
+    "options",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Option of the task, such as text_column=caption for task.image_text.text_column of a study; repeatable.",
+)
 _UNREADABLE = click.option(
     "--most-unreadable",
     type=click.FloatRange(0, 1),
@@ -98,6 +106,7 @@ def show() -> None:
 @data.command()
 @click.argument("folder")
 @_TASK
+@_OPTIONS
 @WITH
 @_UNREADABLE
 @_DECODE
@@ -108,6 +117,7 @@ def show() -> None:
 def check(
     folder: str,
     task: str | None,
+    options: tuple[str, ...],
     parts: tuple[Path, ...],
     most_unreadable: float,
     decode: bool,
@@ -123,16 +133,18 @@ def check(
     ablate data check /data/vcr
     ablate data check /data/vcr --no-decode     only look whether the pictures are there
     ablate data check /data/flickr --task snli_ve
+    ablate data check my_pictures --option shift.column=source --option 'shift.values=[web]'
     """
     from ablative.trainables.data.convert import check
 
     run = partial(check, decode=decode, most_left_out=most_unreadable if leave_out else None)
-    _inspect(run, folder, task, parts, most_unreadable, all_named, quiet, doing="check")
+    _inspect(run, folder, task, options, parts, most_unreadable, all_named, quiet, doing="check")
 
 
 @data.command()
 @click.argument("folder")
 @_TASK
+@_OPTIONS
 @WITH
 @_UNREADABLE
 @_DECODE
@@ -153,6 +165,7 @@ def check(
 def prepare(
     folder: str,
     task: str | None,
+    options: tuple[str, ...],
     parts: tuple[Path, ...],
     most_unreadable: float,
     decode: bool,
@@ -171,7 +184,7 @@ def prepare(
     from ablative.trainables.data.convert import prepare_examples
 
     store = partial(prepare_examples, needs_pictures=not regions, decode=decode, most_unreadable=most_unreadable)
-    found = _inspect(store, folder, task, parts, most_unreadable, all_named, quiet, doing="prepare")
+    found = _inspect(store, folder, task, options, parts, most_unreadable, all_named, quiet, doing="prepare")
     if regions:
         from ablative.trainables.vision.conversion import convert_regions
 
@@ -184,6 +197,7 @@ def prepare(
 @data.command()
 @click.argument("folder")
 @_TASK
+@_OPTIONS
 @WITH
 @click.option(
     "--scores",
@@ -192,7 +206,14 @@ def prepare(
 )
 @QUIET
 @boundary
-def shift(folder: str, task: str | None, parts: tuple[Path, ...], scores: Path | None, quiet: bool) -> None:
+def shift(
+    folder: str,
+    task: str | None,
+    options: tuple[str, ...],
+    parts: tuple[Path, ...],
+    scores: Path | None,
+    quiet: bool,
+) -> None:
     """Write the shifted tests that can be made of a real data set's FOLDER beside its files.
 
     \b
@@ -204,7 +225,7 @@ def shift(folder: str, task: str | None, parts: tuple[Path, ...], scores: Path |
     from ablative.trainables.data.layout import task_folder
     from ablative.trainables.data.shifts import make_shifts
 
-    found = _task(folder, task, parts)
+    found = _task(folder, task, options, parts)
     with composition.display(quiet) as display:
         made = make_shifts(found, task_folder(found, folder, cache_folder()), display.preparing, scores)
     assert found.shifts is not None
@@ -217,13 +238,22 @@ def shift(folder: str, task: str | None, parts: tuple[Path, ...], scores: Path |
 @data.command()
 @click.argument("folder")
 @_TASK
+@_OPTIONS
 @WITH
 @click.option("--fraction", type=float, required=True, help="Share of the train split, in (0, 1].")
 @click.option("--seed", type=int, required=True, help="Seed of the trials that train on the subset.")
 @_OUT
 @ONLY_ANSWERS
 @boundary
-def subset(folder: str, task: str | None, parts: tuple[Path, ...], fraction: float, seed: int, output: Path) -> None:
+def subset(
+    folder: str,
+    task: str | None,
+    options: tuple[str, ...],
+    parts: tuple[Path, ...],
+    fraction: float,
+    seed: int,
+    output: Path,
+) -> None:
     """Write the row ids of the low-shot subset that a trial with this fraction and seed trains on, one a line.
 
     FOLDER is a real data set's folder, or `mini` with --task.
@@ -236,7 +266,7 @@ def subset(folder: str, task: str | None, parts: tuple[Path, ...], fraction: flo
     from ablative.trainables.data.load import load_split
     from ablative.trainables.data.subsets import subset_ids
 
-    ids = subset_ids(load_split(_task(folder, task, parts), folder, "train", cache_folder()), fraction, seed)
+    ids = subset_ids(load_split(_task(folder, task, options, parts), folder, "train", cache_folder()), fraction, seed)
     write_atomically(output, "".join(f"{name}\n" for name in ids))
     click.echo(f"{len(ids):,} ids in {output}")
 
@@ -289,6 +319,7 @@ def _inspect(
     run: Callable[..., list[Any]],
     folder: str,
     task: str | None,
+    options: tuple[str, ...],
     parts: tuple[Path, ...],
     most: float,
     all_named: bool,
@@ -306,7 +337,7 @@ def _inspect(
     from ablative.trainables.data.left_out import FILE
     from ablative.trainables.data.left_out import left_out
 
-    found_task = _task(folder, task, parts)
+    found_task = _task(folder, task, options, parts)
     for line in found_task.understood(found_task.at(task_folder(found_task, folder, cache_folder()))):
         click.echo(line)
     most_named = sys.maxsize if all_named else NUM_NAMED
@@ -322,12 +353,13 @@ def _inspect(
     return found
 
 
-def _task(folder: str, task: str | None, parts: tuple[Path, ...]) -> Task:
+def _task(folder: str, task: str | None, options: tuple[str, ...], parts: tuple[Path, ...]) -> Task:
     from ablative.trainables.data.layout import task_of
     from ablative.trainables.parts.sources import catalogue
     from ablative.trainables.parts.task import Task
 
-    return _named(task, parts) if task else task_of(folder, catalogue(parts).of(Task).values())
+    found = _named(task, parts) if task else task_of(folder, catalogue(parts).of(Task).values())
+    return with_options(found, options)
 
 
 def _named(task: str, parts: tuple[Path, ...]) -> Task:

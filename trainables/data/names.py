@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+METADATA = "metadata.parquet"
+"""File that stands for the folder it lies in where it has pictures inside (`trainables.data.picture_tables`)."""
 _MOST_BYTES = 250
 """Of a part of a name: file systems bear 255, and a metadata file may have a longer suffix than its picture."""
 

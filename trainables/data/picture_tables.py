@@ -27,7 +27,6 @@ from ablative.trainables.strangers import parsing
 COLUMN = "image"
 """Column of the pictures."""
 NAME_COLUMN = "file_name"
-METADATA = "metadata.parquet"
 MOST_BYTES = 512 * 2**20
 """Of the pictures of a row group: they are in memory together."""
 _AGAIN = "get the file again"

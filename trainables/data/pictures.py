@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import TypeVar
 
-from ablative.trainables.data.picture_tables import METADATA
+from ablative.trainables.data.names import METADATA
 from ablative.trainables.data.picture_tables import Cell
 from ablative.trainables.data.picture_tables import content_of
 from ablative.trainables.data.picture_tables import pictures_inside

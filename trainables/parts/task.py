@@ -128,7 +128,7 @@ def _usual_splits(folder: TaskFolder) -> tuple[str, ...]:
     return ("train", "val", "test")
 
 
-def _nothing_said(folder: TaskFolder) -> Sequence[str]:
+def _nothing_said(_: Any) -> tuple[()]:
     return ()
 
 
@@ -201,6 +201,8 @@ class Task(Part):
     """What a person is told who asks for shifted tests where there are none to make."""
     understood: Callable[[TaskFolder], Sequence[str]] = _nothing_said
     """Lines that `ablate data check` says of the folder before it reads every row."""
+    contradictions: Callable[[Any], Iterable[tuple[str, str, str]]] = _nothing_said
+    """Options -> (option, what is found, what it should be) of each that cannot go together with another."""
     chosen: Options | None = None
     """The options of a trial (`with_options`)."""
 

@@ -17,6 +17,7 @@ from ablative.trainables.tasks.image_text_files.files import NAMES
 from ablative.trainables.tasks.image_text_files.files import REMEDY
 from ablative.trainables.tasks.image_text_files.files import found_files
 from ablative.trainables.tasks.image_text_files.options import ImageTextOptions
+from ablative.trainables.tasks.image_text_files.options import contradictions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -79,6 +80,7 @@ IMAGE_TEXT = Task(
     name="image_text",
     description="Pictures of your own with texts and labels: a label is told from picture and text.",
     options=ImageTextOptions,
+    contradictions=contradictions,
     layout=_layout,
     splits=_splits,
     known_splits=("val", "test", "test_*"),

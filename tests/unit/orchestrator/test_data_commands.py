@@ -15,6 +15,10 @@ from ablative.orchestrator.commands.cli import ablate
 from ablative.trainables.data.load import load_split
 from ablative.trainables.data.stored import StoredExamples
 from ablative.trainables.data.subsets import subset
+from tests.helpers.own_pictures import inside
+from tests.helpers.own_pictures import own_pictures
+from tests.helpers.own_pictures import rows
+from tests.helpers.own_pictures import write_parquet
 from tests.helpers.tasks import TASKS
 from tests.unit.trainables.real_layouts import draw_pictures
 from tests.unit.trainables.real_layouts import make_snli_ve
@@ -186,3 +190,67 @@ def test_submission_is_made_of_a_trials_predictions(tmp_path: Path) -> None:
     assert row["annot_id"] == "t" and float(row["rationale_conditioned_on_a3_3"]) == 0.4
     unknown = run(*words, "zzz")
     assert (unknown.exit_code, "expected one" in unknown.output) == (2, True)
+
+
+def test_check_says_as_what_a_persons_own_folder_was_understood(tmp_path: Path) -> None:
+    given = [row | {"source": "web" if number % 5 == 0 else "shop"} for number, row in enumerate(rows())]
+    result = run("check", own_pictures(tmp_path / "own", given), "-q")
+
+    assert result.exit_code == 0, result.output
+    assert result.output.splitlines() == [
+        "read from: metadata.csv",
+        "columns: file_name, text, label, split; not read: source",
+        "pictures: files or tar shards, such as pics/000.png",
+        "splits: train 48, val 6, test 6 rows; as the column split says",
+        "classes: 3, with their rows of train: blue 16, green 16, red 16",
+        "metrics: accuracy, macro_f1, f1_blue, f1_green, f1_red",
+        "train: 48 examples, 48 images, 0 unreadable rows",
+        "val: 6 examples, 6 images, 0 unreadable rows",
+        "test: 6 examples, 6 images, 0 unreadable rows",
+    ]
+
+
+def test_options_of_a_task_are_given_to_check_as_in_a_study(tmp_path: Path) -> None:
+    given = [row | {"source": "web" if number % 5 == 0 else "shop"} for number, row in enumerate(rows())]
+    folder = tmp_path / "own"
+    write_parquet(folder / "metadata.parquet", inside(given))
+    shift = ("--option", "shift.column=source", "--option", "shift.values=[web]")
+    result = run("check", folder, "-q", "--task", "image_text", *shift)
+
+    assert result.exit_code == 0, result.output
+    assert "pictures: inside these files, in the column image, such as pics/000.png" in result.output
+    assert "splits: train 36, val 6, test 6, test_source 12 rows; as the column split says" in result.output
+    assert "shifted test: test_source, the rows whose source is web" in result.output
+    assert "test_source: 12 examples, 12 images, 0 unreadable rows" in result.output
+    assert "not read" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["shift.colum=source"], "shift.colum=source: wanted NAME=VALUE with shift.column"),
+        (["text_column"], "text_column: wanted NAME=VALUE"),
+        (["shift.values=7"], "shift.values: found 7; should be"),
+        (["shift.column=source"], "shift.values: found nothing; should be the values of source"),
+    ],
+)
+def test_an_option_that_a_task_does_not_have_is_refused(options: list[str], said: str, tmp_path: Path) -> None:
+    words = [word for option in options for word in ("--option", option)]
+    result = run("check", own_pictures(tmp_path / "own"), "-q", *words)
+
+    assert result.exit_code == 2
+    assert said in " ".join(result.output.split())
+    assert "has no options" in run("check", make_vcr(tmp_path / "vcr"), "--task", "vcr", *words).output
+
+
+def test_check_ends_with_status_2_where_a_persons_own_folder_is_not_fit(tmp_path: Path) -> None:
+    folder = own_pictures(tmp_path / "own", [*rows(), rows()[0] | {"label": "blue"}])
+    (folder / "pics/001.png").unlink()
+    (folder / "pics/002.png").write_bytes(b"no picture")
+    result = run("check", folder, "-q")
+
+    assert result.exit_code == 2
+    assert "line 62: ValueError: picture pics/000.png with this text is red already, and blue here" in result.output
+    assert "row unreadable (train 1 of 61 rows of metadata.csv" in result.output
+    assert "image missing (train 1): get the pictures" in result.output
+    assert "picture damaged (train 1): get the pictures again" in result.output

@@ -40,6 +40,8 @@ from tests.helpers.own_pictures import rows
 from tests.helpers.own_pictures import write_csv
 from tests.helpers.own_pictures import write_lines
 from tests.helpers.own_pictures import write_parquet
+from tests.helpers.study_text import load as load_text
+from tests.helpers.study_text import mistakes
 from tests.helpers.tasks import TASKS
 
 TASK = TASKS["image_text"]
@@ -498,3 +500,41 @@ def test_a_trial_names_it_with_its_options_like_any_task() -> None:
 
     assert config.task.part.changes == {"text_column": "caption"}
     assert config.task.part.at(Path("/data/own")).options.text_column == "caption"
+
+
+def study(task: str, *lines: str) -> str:
+    return "\n".join(["study: own", "question: Does it help?", f"base: {{task: {task}}}", *lines])
+
+
+OWN = "{name: image_text, data: /data/own, image_text: {shift: {column: source, values: [web]}}}"
+
+
+def test_a_study_of_it_may_evaluate_its_shifted_test_and_aim_at_a_class() -> None:
+    lines = ("evaluate: [val, test, test_source]", "target: {metric: val/f1_dog}")
+
+    assert load_text(study(OWN, *lines)).evaluate == ("val", "test", "test_source")
+    (mistake,) = mistakes(study("{name: snli_ve}", lines[0]))
+    assert (mistake.path, mistake.found) == ("evaluate[2]", '"test_source"')
+
+
+@pytest.mark.parametrize(
+    ("shift", "path", "expected"),
+    [
+        ("{column: source}", "shift.values", "the values of source whose rows are the shifted test"),
+        ("{values: [web]}", "shift.column", "the column that has shift.values"),
+        ("{column: Shifted, values: [web]}", "shift.name", "another name: test_shifted stands for all shifted tests"),
+    ],
+)
+def test_a_shift_that_is_half_said_is_a_mistake_of_the_study(shift: str, path: str, expected: str) -> None:
+    (mistake,) = mistakes(study(f"{{name: image_text, data: /data/own, image_text: {{shift: {shift}}}}}"))
+
+    assert (mistake.path, mistake.expected) == (f"base.task.image_text.{path}", expected)
+
+
+def test_the_bundled_benchmark_has_no_files_of_it() -> None:
+    (mistake,) = mistakes(study("{name: image_text}"))
+
+    assert (mistake.path, mistake.expected) == (
+        "base.task.data",
+        "a folder, as the bundled benchmark has no files of image_text",
+    )

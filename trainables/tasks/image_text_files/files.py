@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ablative.trainables.data.picture_tables import METADATA
+from ablative.trainables.data.names import METADATA
 from ablative.trainables.errors import MissingData
 from ablative.trainables.errors import UnreadableData
 

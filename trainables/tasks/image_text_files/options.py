@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from collections.abc import Iterator
 
 from pydantic import Field
 
+from ablative.trainables.data.splits import SHIFTED
 from ablative.trainables.parts.part import Options
 from ablative.trainables.settings import Text
 
@@ -25,14 +26,14 @@ class ShiftOptions(Options):
     values: tuple[Text, ...] = Field(
         (), max_length=1000, description="Values of that column: their rows are the shifted test."
     )
-    name: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,40}$")] | None = Field(
+    name: Text | None = Field(
         None, description="The shifted test is the split `test_<name>`; none: named like the column."
     )
 
     @property
     def split(self) -> str | None:
         """The name of the shifted test; None without one."""
-        return None if self.column is None else f"test_{self.name or safe(self.column)}"
+        return None if self.column is None else f"test_{safe(self.name or self.column)}"
 
 
 class ImageTextOptions(Options):
@@ -43,3 +44,14 @@ class ImageTextOptions(Options):
     label_column: Text = Field("label", description="Column of the labels.")
     split_column: Text = Field("split", description="Column of the splits, if there is one.")
     shift: ShiftOptions = ShiftOptions()
+
+
+def contradictions(options: ImageTextOptions) -> Iterator[tuple[str, str, str]]:
+    """Yield (path, found, wanted) of each option that cannot go together with another."""
+    shift = options.shift
+    if shift.column is not None and not shift.values:
+        yield "shift.values", "nothing", f"the values of {shift.column} whose rows are the shifted test"
+    if shift.column is None and shift.values:
+        yield "shift.column", "nothing", "the column that has shift.values"
+    if shift.split == SHIFTED:
+        yield "shift.name", "shifted", f"another name: {SHIFTED} stands for all shifted tests"

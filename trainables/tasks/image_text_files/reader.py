@@ -21,8 +21,8 @@ from typing import NamedTuple
 from ablative.trainables.data.examples import Candidate
 from ablative.trainables.data.examples import Example
 from ablative.trainables.data.examples import Text
+from ablative.trainables.data.names import METADATA
 from ablative.trainables.data.picture_tables import COLUMN
-from ablative.trainables.data.picture_tables import METADATA
 from ablative.trainables.data.picture_tables import holds_pictures
 from ablative.trainables.data.picture_tables import name_of_row
 from ablative.trainables.data.picture_tables import plain_name

@@ -48,7 +48,7 @@ def _lines(folder: Path, whole: Understood, options: ImageTextOptions) -> Iterat
     yield f"splits: {_counted(whole.splits)} rows; {how}"
     yield f"classes: {len(whole.labels)}, with their rows of train: {_counted(whole.labels)}"
     if options.shift.split:
-        of = f"{options.shift.column} is {' or '.join(options.shift.values) or 'nothing: give shift.values'}"
+        of = f"{options.shift.column} is {' or '.join(options.shift.values)}"
         yield f"shifted test: {options.shift.split}, the rows whose {of}"
     yield f"metrics: accuracy, macro_f1, {', '.join(metric_names(tuple(whole.labels))[:_MOST])}"
 
