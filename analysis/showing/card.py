@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Mapping
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 
+from ablative.analysis import rounding
+from ablative.analysis.errors import AnalysisError
+from ablative.analysis.plan import StudyPlan
+from ablative.analysis.showing.grids import CORRECTED
+from ablative.analysis.showing.sentences import judged
+from ablative.analysis.showing.sentences import sentence
+from ablative.analysis.views.results import Results
 from ablative.analysis.views.results import load
 from ablative.orchestrator.storing.records import Record
-from ablative.orchestrator.storing.store import Store
 
 _LOADING = """from safetensors.torch import load_file
 from modeling import StudentBatch, load
@@ -36,92 +46,170 @@ _INPUTS = {
 }
 
 
-def card(uri: str, study: str, record: Record, files: Sequence[str], inputs: Sequence[str]) -> str:
-    """Return README.md: metadata with `model-index`, question, result with interval, and how to load the student."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leaving:
+    """What a card must be told of an exported student."""
+
+    files: Sequence[str]
+    """Names in its folder."""
+    inputs: Sequence[str]
+    """Names of the tensors that it reads."""
+    hub_task: str
+    """What the hub calls its task."""
+
+
+def card(uri: str, study: str, record: Record, leaving: Leaving) -> str:
+    """Return README.md: metadata with `model-index`, question, result in the student's own cell, how to load it."""
     results = load(uri, study)
+    plan = results.plan(study)
     config = json.loads(record.config)
+    return "\n".join(
+        [
+            "---",
+            json.dumps(_metadata(study, record, config, leaving.hub_task), indent=2, ensure_ascii=False),
+            "---",
+            f"# {study}: {record.arm}",
+            "",
+            plan.question,
+            "",
+            f"One trained student: trial `{record.trial_id}` of {_place(plan, record)}, seed {record.seed}; of those "
+            f"that were kept the best on {plan.target.metric}.",
+            "",
+            "| metric | this student |",
+            "| --- | --- |",
+            *[f"| {name} | {value:.6g} |" for name, value in _measured(record)],
+            "",
+            "## Result of the study",
+            "",
+            *_result(results, plan, record),
+            "",
+            "## Made of",
+            "",
+            *_made_of(record, config),
+            "",
+            "## Loading",
+            "",
+            "Torch and safetensors are all that it needs. In this folder:",
+            "",
+            "```python",
+            (_LOADING if "modeling.py" in leaving.files else _PROGRAM).rstrip(),
+            "```",
+            "",
+            "| input | what it is: B sequences, L tokens, R regions, F features, I pictures |",
+            "| --- | --- |",
+            *[f"| `{name}` | {_INPUTS[name]} |" for name in leaving.inputs],
+            "",
+        ]
+    )
+
+
+def _measured(record: Record) -> list[tuple[str, float]]:
+    """Return the metrics of evaluated splits, sorted; what is not finite has no place in a card."""
+    found = ((name, value) for name, value in record.metrics.items() if not name.startswith("train/"))
+    return sorted((name, value) for name, value in found if math.isfinite(value))
+
+
+def _place(plan: StudyPlan, record: Record) -> str:
+    cell = plan.cell_of({"cell": record.cell, "cell_id": record.cell_id})
+    return f"arm {record.arm}{f' at {cell.label}' if cell and cell.condition else ''}"
+
+
+def _result(results: Results, plan: StudyPlan, record: Record) -> list[str]:
+    """Return what the student's arm reached in its cell, and how that compares with the reference there."""
+    cell = plan.cell_of({"cell": record.cell, "cell_id": record.cell_id})
+    if cell is None:
+        return ["The study's present plan does not hold this arm any more, so it is compared with nothing."]
+    try:
+        rows = results.arrow("effects").to_pylist()
+    except AnalysisError as error:
+        return [f"Not compared with other arms: {str(error).splitlines()[0]}"]
+    here = [row for row in rows if row["family"] == "cells" and row["condition"] == cell.label and row["is_headline"]]
+    row = next((row for row in here if row["arm"] == record.arm), None)
+    if row is None or row["mean"] is None:
+        return [f"No trial of this arm has {plan.headline}, so there is nothing to compare."]
+    reference = next(one for one in here if one["is_reference"])
+    shown = [row] if row["is_reference"] else [row, reference]
+    return [
+        f"| arm at {cell.label} | {plan.headline}, mean | 95 % interval | seeds |",
+        "| --- | --- | --- | --- |",
+        *[_line(one, _seeds(results, plan, one["arm"], cell.name)) for one in shown],
+        "",
+        _compared(row, plan, cell.label),
+    ]
+
+
+def _line(row: Mapping[str, Any], seeds: Sequence[int]) -> str:
+    reached, interval = rounding.ABSENT, rounding.ABSENT
+    if row["mean"] is not None:
+        reached = f"{row['mean']:.4f}"
+    if row["ci_low"] is not None:
+        interval = f"{row['ci_low']:.4f} to {row['ci_high']:.4f}"
+    name = f"{row['arm']} (reference)" if row["is_reference"] else row["arm"]
+    return f"| {name} | {reached} | {interval} | {', '.join(map(str, seeds))} |"
+
+
+def _seeds(results: Results, plan: StudyPlan, arm: str, cell: str) -> list[int]:
+    """Return the seeds whose confirm trials completed; those of the reference in the cell of the same condition."""
+    label = next(one.label for one in plan.cells if one.name == cell)
+    names = {one.name for one in plan.cells if one.arm == arm and one.label == label}
+    found = results.records(plan.study).select(["trial_id", "cell", "phase", "status", "seed"]).to_pylist()
+    ended = (one for one in found if (one["phase"], one["status"]) == ("confirm", "completed"))
+    planned = (one for one in ended if plan.current is None or one["trial_id"] in plan.current)
+    return sorted({one["seed"] for one in planned if one["cell"] in names})
+
+
+def _compared(row: Mapping[str, Any], plan: StudyPlan, place: str) -> str:
+    if row["is_reference"]:
+        return "It is the arm that the study compares the others with."
+    said = judged(row, row["arm"], row["reference"], f"on {plan.headline} at {place}")
+    difference = rounding.signed(row["difference"], rounding.half(row))
+    interval = rounding.interval(row["diff_ci_low"], row["diff_ci_high"])
+    corrected = CORRECTED[plan.comparisons.correction]
+    if plan.comparisons.correction != "none":
+        corrected += f" for {row['comparisons']} comparisons"
+    return (
+        f"{sentence(said)} Difference {difference}, 95 % interval {interval}; sign-flip test, {corrected}, "
+        f"alpha {plan.comparisons.alpha:g}."
+    )
+
+
+def _made_of(record: Record, config: Mapping[str, Any]) -> list[str]:
+    task, teachers = config["task"], config.get("teachers") or [config["teacher"]]
+    names = " and ".join(one["model"] for one in teachers)
+    taught = f"{names} (digest `{record.teacher_digest[:12]}`)" if record.teacher_digest else "none took part"
+    commit = f"commit `{record.commit}`" if record.commit else "a commit that is not known"
+    versions = ", ".join(f"{name} {version}" for name, version in sorted(record.versions.items()))
+    return [
+        f"- Data: {task['name']} on {_shown(task['data'])} (digest `{record.data_digest[:12]}`), "
+        f"{rounding.share(record.data_fraction)} of its training data.",
+        f"- Teacher: {taught}.",
+        f"- Code: {commit}{' with changes' if record.dirty else ''}; {versions}.",
+    ]
+
+
+def _shown(data: str) -> str:
+    """Return the name of a data set; where its folder lies is nobody else's business."""
+    return PurePath(data).name or data
+
+
+def _metadata(study: str, record: Record, config: Mapping[str, Any], hub_task: str) -> dict[str, Any]:
+    """Return what the hub reads: one result for each evaluated split."""
+    splits: dict[str, list[dict[str, Any]]] = {}
+    for name, value in _measured(record):
+        split, _, metric = name.partition("/")
+        splits.setdefault(split, []).append({"type": metric, "name": name, "value": value})
     task = config["task"]
-    effect = _effect(results.arrow("effects").to_pylist(), record)
-    lines = [
-        "---",
-        json.dumps(_metadata(study, record, config), indent=2, ensure_ascii=False),
-        "---",
-        f"# {study}: {record.arm}",
-        "",
-        _question(uri, study),
-        "",
-        f"One trained student, trial `{record.trial_id}` (seed {record.seed}) of {record.cell}.",
-        "",
-        "| metric | this student |",
-        "| --- | --- |",
-        *[
-            f"| {name} | {value:.6g} |"
-            for name, value in sorted(record.metrics.items())
-            if name.split("/")[0] != "train"
-        ],
-        "",
-        *_result(effect),
-        f"Task {task['name']} on {task['data']}, {task['data_fraction']:g} of its training data "
-        f"(digest `{record.data_digest[:12]}`). Teacher {config['teacher']['model']} "
-        f"(digest `{record.teacher_digest[:12] or 'none took part'}`).",
-        f"Code: commit {record.commit or 'not known'}{' with changes' if record.dirty else ''}, "
-        + ", ".join(f"{name} {version}" for name, version in sorted(record.versions.items()))
-        + ".",
-        "",
-        "## Loading",
-        "",
-        "Torch and safetensors are all that it needs. In this folder:",
-        "",
-        "```python",
-        (_LOADING if "modeling.py" in files else _PROGRAM).rstrip(),
-        "```",
-        "",
-        "| input | what it is: B sequences, L tokens, R regions, F features, I pictures |",
-        "| --- | --- |",
-        *[f"| `{name}` | {_INPUTS[name]} |" for name in inputs],
-        "",
+    results = [
+        {
+            "task": {"type": hub_task, "name": task["name"]},
+            "dataset": {"type": task["name"], "name": _shown(task["data"]), "split": split},
+            "metrics": metrics,
+        }
+        for split, metrics in splits.items()
     ]
-    return "\n".join(lines)
-
-
-def _question(uri: str, study: str) -> str:
-    return str(Store.open(uri).study(study).get("question", ""))
-
-
-def _effect(rows: list[dict[str, Any]], record: Record) -> dict[str, Any] | None:
-    held = [row for row in rows if row["arm"] == record.arm and row["is_headline"] and row["family"] == "pooled"]
-    return held[0] if held else None
-
-
-def _result(effect: dict[str, Any] | None) -> list[str]:
-    if effect is None or effect["mean"] is None:
-        return []
-    said = f"Its arm reached {effect['metric']} {effect['mean']:.4f}, mean of {effect['n']}"
-    if effect["ci_low"] is not None:
-        said += f", 95 % interval {effect['ci_low']:.4f} to {effect['ci_high']:.4f}"
-    said += "."
-    if not effect["is_reference"] and effect["difference"] is not None:
-        said += f" Against {effect['reference']}: {effect['difference']:+.4f}"
-        if effect["diff_ci_low"] is not None:
-            said += f" ({effect['diff_ci_low']:+.4f} to {effect['diff_ci_high']:+.4f})"
-        said += f", {effect['verdict']}."
-    return [said, ""]
-
-
-def _metadata(study: str, record: Record, config: dict[str, Any]) -> dict[str, Any]:
-    measured = [
-        {"type": name.partition("/")[2], "name": name, "value": value}
-        for name, value in sorted(record.metrics.items())
-        if not name.startswith("train/")
-    ]
-    result = {
-        "task": {"type": "visual-question-answering", "name": config["task"]["name"]},
-        "dataset": {"type": config["task"]["name"], "name": str(config["task"]["data"])},
-        "metrics": measured,
-    }
-    name = f"{study}-{record.arm}"
     return {
         "library_name": "pytorch",
+        "pipeline_tag": hub_task,
         "tags": ["distillation", "ablative"],
-        "model-index": [{"name": name, "results": [result]}],
+        "model-index": [{"name": f"{study}-{record.arm}", "results": results}],
     }

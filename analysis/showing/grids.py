@@ -29,7 +29,7 @@ MARKS: Mapping[str, str] = {
 }
 """Sign of each verdict in a grid's cells."""
 
-_CORRECTED = {
+CORRECTED = {
     "holm": "Holm-corrected",
     "benjamini_hochberg": "corrected for the share of false findings (Benjamini and Hochberg)",
     "none": "no correction for the number of comparisons",
@@ -127,7 +127,7 @@ def legend(marked: Sequence[Mapping[str, Any]], plan: StudyPlan) -> str:
         marks[-1] += f" (these comparisons need {needed} pairs to show anything)"
     if not all(map(holds, marked)):
         marks.append("in brackets: another verdict if the failed trials had been worst")
-    corrected = _CORRECTED[plan.comparisons.correction]
+    corrected = CORRECTED[plan.comparisons.correction]
     judged = f"sign-flip test, {corrected}, alpha {plan.comparisons.alpha:g}"
     return "; ".join([*marks, judged, *_looks(plan)])
 

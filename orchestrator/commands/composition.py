@@ -408,6 +408,7 @@ def export_student(
     store: Store, study: str, record: Record, folder: Path, parts: Sequence[Path], *, onnx: bool
 ) -> list[str]:
     """Write the kept student of a recorded trial into `folder`, with its card; return the names of the files."""
+    from ablative.analysis.showing.card import Leaving
     from ablative.analysis.showing.card import card
     from ablative.trainables.parts.sources import catalogue
     from ablative.trainables.students.exported import write_student
@@ -418,7 +419,8 @@ def export_student(
     assert content is not None, "the student of a record that was chosen is there"
     found = read_kept(content, f"trial {record.trial_id}", catalogue(parts))
     names = write_student(found, folder, onnx=onnx)
-    told = card(store.uri, study, record, names, input_names(found.config.student))
+    leaving = Leaving(files=names, inputs=input_names(found.config.student), hub_task=found.config.task.part.hub_task)
+    told = card(store.uri, study, record, leaving)
     (folder / "README.md").write_text(told, encoding="utf-8")
     return [*names, "README.md"]
 

@@ -199,6 +199,8 @@ class Task(Part):
     shifts: Shifts | None = None
     no_shifts: str = "no shifted test is made of its files."
     """What a person is told who asks for shifted tests where there are none to make."""
+    hub_task: str = "image-text-to-text"
+    """What Hugging Face's hub calls it (its pipeline tags), on the card of a student that leaves."""
     understood: Callable[[TaskFolder], Sequence[str]] = _nothing_said
     """Lines that `ablate data check` says of the folder before it reads every row."""
     contradictions: Callable[[Any], Iterable[tuple[str, str, str]]] = _nothing_said

@@ -113,6 +113,7 @@ VCR = Task(
     begins_row=_begins_row,
     refers_to_boxes=True,
     head="candidates",
+    hub_task="visual-question-answering",
     measure=_measure,
     metrics=("accuracy", "accuracy_q_a", "accuracy_qa_r"),
     pairs=_pairs,

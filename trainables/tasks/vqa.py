@@ -84,6 +84,7 @@ VQA = Task(
     num_examples=_num_examples,
     classes=_classes,
     head="independent",
+    hub_task="visual-question-answering",
     numbered_images=True,
     measure=_measure,
     metrics=("accuracy", "accuracy_yes_no", "accuracy_number", "accuracy_other"),
