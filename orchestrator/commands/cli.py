@@ -26,6 +26,7 @@ from ablative.orchestrator.commands.boundary import if_stopped
 from ablative.orchestrator.commands.completion import study_names
 from ablative.orchestrator.commands.data_commands import data
 from ablative.orchestrator.commands.export_command import export
+from ablative.orchestrator.commands.parts_command import parts as parts_command
 from ablative.orchestrator.commands.simulate_command import simulate
 from ablative.orchestrator.commands.student_commands import student
 from ablative.orchestrator.commands.teacher_commands import teacher
@@ -49,6 +50,7 @@ def ablate() -> None:
     ablate run quickstart                 run a shipped study on this machine
     ablate check my_study.yaml            every mistake in a study file
     ablate plan my_study.yaml             what it would run, and what that costs
+    ablate parts                          everything that a study may name
     ablate simulate my_study.yaml         how often it would find an effect
     ablate query quickstart               effects with intervals
     ablate power quickstart --effect 0.01 how many seeds such a difference takes
@@ -317,7 +319,7 @@ def compact(study: str, store: str | None, quiet: bool) -> None:
     print_problems(console(stderr=True), () if quiet else opened.problems)
 
 
-for command in (*ANSWERS, export, data, simulate, student, teacher):
+for command in (*ANSWERS, export, data, parts_command, simulate, student, teacher):
     ablate.add_command(command)
 
 

@@ -119,7 +119,9 @@ def test_every_command_can_be_quiet_and_verbose() -> None:
     assert {name for name, words in options.items() if not {"-q", "--quiet", "-v", "--verbose"} <= words} == set()
 
 
-@pytest.mark.parametrize(("arguments", "limit_s"), [(["--help"], 0.5), (["check", "quickstart"], 1.0)])
+@pytest.mark.parametrize(
+    ("arguments", "limit_s"), [(["--help"], 0.5), (["check", "quickstart"], 1.0), (["parts"], 1.0)]
+)
 def test_command_answers_in_time(arguments: list[str], limit_s: float, tmp_path: Path) -> None:
     seconds = min(_processor_seconds(arguments, tmp_path) for _ in range(3))
 

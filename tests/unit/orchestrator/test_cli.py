@@ -50,6 +50,7 @@ COMMANDS = [
     "figures",
     "table",
     "schema",
+    "parts",
     "simulate",
     "compact",
     "data",
