@@ -33,13 +33,13 @@ from train_step import made_table
 
 from ablative.trainables.config import DistillationConfig
 from ablative.trainables.config import OptimConfig
+from ablative.trainables.ranks import Ranks
+from ablative.trainables.ranks import current_ranks
 from ablative.trainables.students.kinds.uniter import UNITER_PRESETS
 from ablative.trainables.training.inputs import SplitInputs
 from ablative.trainables.training.loop import take_step
 from ablative.trainables.training.optimizer import optimizer_of
 from ablative.trainables.training.order import batch_indices
-from ablative.trainables.training.ranks import Ranks
-from ablative.trainables.training.ranks import current_ranks
 
 TOLERANCE = 1e-5
 """Greatest relative difference of a loss over the steps."""

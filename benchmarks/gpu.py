@@ -42,13 +42,13 @@ from ablative.trainables.config import OptimConfig
 from ablative.trainables.config import TrialConfig
 from ablative.trainables.job import Alone
 from ablative.trainables.job import TrialJob
+from ablative.trainables.ranks import Ranks
 from ablative.trainables.students.kinds.uniter import UNITER_PRESETS
 from ablative.trainables.training.devices import to_device
 from ablative.trainables.training.inputs import SplitInputs
 from ablative.trainables.training.loop import take_step
 from ablative.trainables.training.loop import train
 from ablative.trainables.training.optimizer import optimizer_of
-from ablative.trainables.training.ranks import Ranks
 
 PEAK_TFLOPS = {"H100": 989.0, "H200": 989.0, "A100": 312.0, "L40S": 362.0, "L4": 121.0}
 """Dense bfloat16, from the makers' data sheets (the SXM boards where there are several)."""

@@ -36,6 +36,7 @@ from ablative.trainables.config import OptimConfig
 from ablative.trainables.config import TrialConfig
 from ablative.trainables.job import Alone
 from ablative.trainables.job import TrialJob
+from ablative.trainables.ranks import Ranks
 from ablative.trainables.students.heads import task_loss
 from ablative.trainables.students.kinds.uniter import UNITER_PRESETS
 from ablative.trainables.torchvision_ops import declare_missing_ops
@@ -43,7 +44,6 @@ from ablative.trainables.training.inputs import SplitInputs
 from ablative.trainables.training.loop import train
 from ablative.trainables.training.optimizer import optimizer_of
 from ablative.trainables.training.order import learning_rate
-from ablative.trainables.training.ranks import Ranks
 
 EXAMPLES = 2048
 BOUND, LOADING_BOUND = 0.97, 0.05

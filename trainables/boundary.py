@@ -1,25 +1,24 @@
 """The trial's boundary: whatever a trial raises becomes a row with a named cause, and its siblings go on.
 
-Imports no torch: where a trial ran out of a device's memory, torch is there already.
+Imports no torch.
 """
 
 from __future__ import annotations
 
-import sys
+import time
 import traceback
 from pathlib import Path
 
-from ablative.trainables.errors import ElsewhereError
 from ablative.trainables.errors import Hindered
-from ablative.trainables.errors import MissingData
-from ablative.trainables.errors import NonFinite
-from ablative.trainables.errors import TimeLimit
+from ablative.trainables.errors import cause_of
 from ablative.trainables.hindrance import hindrance
 from ablative.trainables.job import Cause
 from ablative.trainables.job import Link
 from ablative.trainables.job import RunTrial
 from ablative.trainables.job import TrialJob
 from ablative.trainables.job import TrialOutcome
+from ablative.trainables.processes import device_name
+from ablative.trainables.ranks import current_ranks
 
 TRACEBACK_LINES = 12
 """Last lines of a traceback that are kept."""
@@ -31,11 +30,21 @@ def attempt(run_trial: RunTrial, job: TrialJob, link: Link, *, is_first: bool = 
     `is_first`: whether this is the first of the trial's workers, whose outcome is the trial's. Raises Hindered for
     what would fail every other trial too, and nothing else.
     """
+    started = time.perf_counter()
     try:
         outcome = run_trial(job, link)
     except Exception as raised:  # the boundary: whatever a trial raises becomes a row, and its siblings go on
         cause, error = failure(raised, Path(job.cache))
-        return TrialOutcome(status="failed", cause=cause, error=error)
+        seconds, world = time.perf_counter() - started, current_ranks().world
+        return TrialOutcome(
+            status="failed",
+            cause=cause,
+            error=error,
+            seconds=seconds,
+            device_seconds=seconds * world,
+            device=device_name(),
+            num_workers=world,
+        )
     if (lie := _lie(outcome, job, is_first)) is not None:
         return TrialOutcome(status="failed", cause="trainable_error", error=lie)
     return outcome
@@ -64,23 +73,3 @@ def _lie(outcome: object, job: TrialJob, is_first: bool) -> str | None:
         found = ", ".join(outcome.metrics) or "no metrics at all"
         return f"the trial is completed without {wanted}, the target of its study; it gave {found}"
     return None
-
-
-def cause_of(raised: BaseException) -> Cause:
-    """The named cause of an exception that a trial raised."""
-    if isinstance(raised, ElsewhereError):
-        return raised.cause
-    if isinstance(raised, NonFinite):
-        return "non_finite"
-    if isinstance(raised, TimeLimit):
-        return "time_limit"
-    if isinstance(raised, MissingData):
-        return "missing_data"
-    if isinstance(raised, MemoryError) or _is_of_device(raised) or "can't allocate memory" in str(raised):
-        return "out_of_memory"
-    return "trainable_error"
-
-
-def _is_of_device(raised: BaseException) -> bool:
-    torch = sys.modules.get("torch")
-    return torch is not None and isinstance(raised, torch.cuda.OutOfMemoryError)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from ablative.errors import AblativeError
 from ablative.trainables.job import Cause
 
@@ -36,3 +38,24 @@ class ElsewhereError(Exception):
     def __init__(self, cause: Cause, message: str) -> None:
         super().__init__(message)
         self.cause: Cause = cause
+
+
+def cause_of(raised: BaseException) -> Cause:
+    """The named cause of an exception that a trial raised."""
+    if isinstance(raised, ElsewhereError):
+        return raised.cause
+    if isinstance(raised, NonFinite):
+        return "non_finite"
+    if isinstance(raised, TimeLimit):
+        return "time_limit"
+    if isinstance(raised, MissingData):
+        return "missing_data"
+    if isinstance(raised, MemoryError) or _is_of_device(raised) or "can't allocate memory" in str(raised):
+        return "out_of_memory"
+    return "trainable_error"
+
+
+def _is_of_device(raised: BaseException) -> bool:
+    """Where a trial ran out of a device's memory, torch is there already: nothing here imports it."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(raised, torch.cuda.OutOfMemoryError)

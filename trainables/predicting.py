@@ -15,6 +15,7 @@ import pyarrow.parquet
 
 from ablative.progress import Progress
 from ablative.trainables.cache import written_whole
+from ablative.trainables.course import Evaluation
 from ablative.trainables.data.examples import TaskSplit
 from ablative.trainables.data.load import load_split
 from ablative.trainables.data.load import prepare_folder
@@ -25,7 +26,6 @@ from ablative.trainables.students.kept import KeptStudent
 from ablative.trainables.students.student import StudentModule
 from ablative.trainables.training.devices import current_device
 from ablative.trainables.training.evaluation import EVALUATION_BATCH
-from ablative.trainables.training.evaluation import Evaluation
 from ablative.trainables.training.evaluation import evaluated
 from ablative.trainables.training.evaluation import predict
 from ablative.trainables.training.inputs import SplitInputs

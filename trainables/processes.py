@@ -1,7 +1,8 @@
-"""What the system says of this process."""
+"""What the system says of this process. Imports no torch: where a process uses a GPU, torch is there already."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 _STATUS = Path("/proc/self/status")
@@ -15,3 +16,11 @@ def resident_mb() -> float:
     except OSError:
         return 0.0
     return next((float(line.split()[1]) / _KB_PER_MB for line in lines if line.startswith("VmRSS:")), 0.0)
+
+
+def device_name() -> str:
+    """Return the model of the worker's GPU; `cpu` where it has none, or has not loaded torch."""
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_available():
+        return "cpu"
+    return str(torch.cuda.get_device_name(torch.cuda.current_device()))

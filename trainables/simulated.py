@@ -24,6 +24,7 @@ from typing import Any
 from typing import Literal
 
 from ablative.trainables.config import ROLES
+from ablative.trainables.course import due
 from ablative.trainables.job import Cause
 from ablative.trainables.job import CurvePoint
 from ablative.trainables.job import Link
@@ -179,18 +180,13 @@ class SimulatedTrainable:
             time.sleep(self.length(job.config, job.seed) / self._evaluations(job))
 
     def _verdict(self, job: TrialJob, curve: tuple[CurvePoint, ...], *, cancelled: bool) -> tuple[Status, Cause]:
-        number = len(curve)
-        sign = 1.0 if job.target[1] == "max" else -1.0
-        best = max(sign * point.value for point in curve)
-        floor = dict(job.floors).get(number)
-        if cancelled:
-            return "stopped", "cancelled"
-        if floor is not None and best < sign * floor:
-            return "stopped", "median"
+        best = (max if job.target[1] == "max" else min)(point.value for point in curve)
+        ending = due(job, len(curve), best, evaluations=self._evaluations(job), cancelled=cancelled)
+        if ending is not None and ending.status == "stopped":
+            return ending.status, ending.cause
         if job.time_limit_s is not None and curve[-1].seconds > job.time_limit_s:
             return "failed", "time_limit"
-        pauses = job.pause_after is not None and job.pause_after <= number < self._evaluations(job)
-        return ("paused", "none") if pauses else ("completed", "none")
+        return ("completed", "none") if ending is None else (ending.status, ending.cause)
 
     def _outcome(self, job: TrialJob, curve: tuple[CurvePoint, ...], status: Status, cause: Cause) -> TrialOutcome:
         seconds = curve[-1].seconds

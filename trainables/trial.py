@@ -2,43 +2,34 @@
 
 from __future__ import annotations
 
-import math
-import random
 import time
-from dataclasses import dataclass
-from dataclasses import field
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
 from ablative.trainables.benchmark.spec import PRESETS as DATA_PRESETS
-from ablative.trainables.boundary import failure
+from ablative.trainables.boundary import attempt
+from ablative.trainables.course import Evaluation
 from ablative.trainables.data.content import verify_content
 from ablative.trainables.data.examples import TaskSplit
 from ablative.trainables.data.load import load_split
 from ablative.trainables.data.subsets import subset
 from ablative.trainables.distillation.objective import Objective
 from ablative.trainables.distillation.several import SeveralTeachers
-from ablative.trainables.job import Cause
-from ablative.trainables.job import CurvePoint
 from ablative.trainables.job import Link
-from ablative.trainables.job import Prediction
-from ablative.trainables.job import Status
 from ablative.trainables.job import TrialJob
 from ablative.trainables.job import TrialOutcome
+from ablative.trainables.ranks import current_ranks
 from ablative.trainables.students.student import StudentModule
 from ablative.trainables.students.student import build_student
 from ablative.trainables.training.devices import current_device
-from ablative.trainables.training.evaluation import Evaluation
 from ablative.trainables.training.evaluation import evaluate
 from ablative.trainables.training.inputs import inputs_of
 from ablative.trainables.training.loop import TargetsOf
 from ablative.trainables.training.loop import train
-from ablative.trainables.training.ranks import Ranks
-from ablative.trainables.training.ranks import current_ranks
+from ablative.trainables.training.seeding import seed_everything
 from ablative.trainables.training.step import TrainingStep
 
 if TYPE_CHECKING:
@@ -52,94 +43,38 @@ def run_trial(job: TrialJob, link: Link) -> TrialOutcome:
     Never raises for what the trial did: an exception becomes a failed outcome with a named cause. `prepare` must
     have run for the job's configuration. Raises Hindered for what would fail every other trial too.
     """
+    return attempt(_run, job, link, is_first=current_ranks().is_first)
+
+
+def _run(job: TrialJob, link: Link) -> TrialOutcome:
     started = time.perf_counter()
-    torch.set_num_threads(job.threads)
-    ranks = current_ranks()
-    device = current_device()
-    try:
-        ran = _run(job, link, ranks, device)
-    except Exception as raised:  # here and not by `attempt` only, so that its seconds and its device are known
-        cause, error = failure(raised, Path(job.cache))
-        ran = _Ran(status="failed", cause=cause, error=error)
-    seconds = ran.seconds_before + time.perf_counter() - started
-    return TrialOutcome(
-        status=ran.status,
-        cause=ran.cause,
-        error=ran.error,
-        metrics=ran.metrics,
-        curve=ran.curve,
-        predictions=ran.predictions if job.keep_predictions else (),
-        seconds=seconds,
-        device_seconds=seconds * ranks.world,
-        teacher_passes=0,
-        samples_seen=ran.samples_seen,
-        peak_memory_mb=ran.peak_memory_mb,
-        device=torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
-        num_workers=ranks.world,
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Ran:
-    status: Status
-    cause: Cause = "none"
-    error: str = ""
-    metrics: dict[str, float] = field(default_factory=dict)
-    curve: tuple[CurvePoint, ...] = ()
-    predictions: tuple[Prediction, ...] = ()
-    seconds_before: float = 0.0
-    """Spent by earlier attempts that this one went on from."""
-    samples_seen: int = 0
-    peak_memory_mb: float = 0.0
-
-
-def _judge(job: TrialJob, metrics: dict[str, float]) -> tuple[Cause, str]:
-    for split in job.evaluate:
-        value = metrics.get(f"{split}/accuracy")
-        if value is not None and not math.isfinite(value):
-            return "non_finite", f"{split}/accuracy is {value}"
-    return "none", ""
-
-
-def _run(job: TrialJob, link: Link, ranks: Ranks, device: torch.device) -> _Ran:
     config, cache = job.config, Path(job.cache)
+    torch.set_num_threads(job.threads)
+    ranks, device = current_ranks(), current_device()
     if job.data_digest and config.task.data not in DATA_PRESETS:
         verify_content(config.task.part, config.task.data, cache, job.data_digest)
     whole = load_split(config.task.part, config.task.data, "train", cache)
     part = subset(whole, config.task.data_fraction, job.seed)
     inputs = inputs_of(config, part, cache)
-    _seed_everything(job.seed, 0)  # the same initial weights on all ranks
+    seed_everything(job.seed, 0)  # the same initial weights on all ranks
     student = build_student(
         config.student, head=config.task.part.head, num_classes=len(part.classes), region_width=inputs.regions.width
     )
     targets_of, teachers = _targets(job, part)
     objective = _objective(job, student.width, teachers, num_examples=len(part.examples))
     step_module = TrainingStep(config.task.part, student, objective, optim=config.optim).to(device)
-    _seed_everything(job.seed, 1 + ranks.rank)  # other dropout on each rank
+    seed_everything(job.seed, 1 + ranks.rank)  # other dropout on each rank
     val = inputs_of(config, load_split(config.task.part, config.task.data, "val", cache), cache)
-    ended = train(job, step_module, inputs, val, device=device, ranks=ranks, targets_of=targets_of, link=link)
-    metrics: dict[str, float] = {}
-    predictions: tuple[Prediction, ...] = ()
-    cause, error = ended.cause, ""
-    if ranks.is_first and ended.status != "paused":
-        metrics = {f"val/{job.target[0]}": ended.best}
-        if ended.status == "completed":
-            metrics, predictions = _final(job, student, device, ended.val)
-            cause, error = _judge(job, metrics)
-            if job.student_room and not error:
-                link.keep(_kept(job, student, part.classes, inputs.regions.width))
-        metrics["train/examples"] = float(len(part.examples))
-        metrics["train/steps"] = float(ended.steps)
-    return _Ran(
-        status=ended.status if not error else "failed",
-        cause=cause,
-        error=error,
-        metrics=metrics,
-        curve=ended.curve,
-        predictions=predictions,
-        seconds_before=ended.seconds_before,
-        samples_seen=ended.samples_seen,
-        peak_memory_mb=ended.peak_memory_mb,
+    course = train(job, step_module, inputs, val, device=device, ranks=ranks, targets_of=targets_of, link=link)
+
+    def measure(split: str) -> Evaluation:
+        return course.val if split == "val" and course.val else _evaluated(job, student, device, split)
+
+    return course.outcome(
+        measure,
+        facts={"train/examples": float(len(part.examples))},
+        student=lambda: _kept(job, student, part.classes, inputs.regions.width),
+        started=started,
     )
 
 
@@ -198,29 +133,8 @@ def _table(job: TrialJob, teacher: TeacherConfig, part: TaskSplit) -> TargetTabl
     return TargetTable(part, features, confidence, distillation, shuffle_seed=shuffle_seed)
 
 
-def _final(
-    job: TrialJob, student: StudentModule, device: torch.device, val: Evaluation | None
-) -> tuple[dict[str, float], tuple[Prediction, ...]]:
-    """Metrics and predictions of the splits to evaluate; `val` is val's where the course has just made it."""
-    metrics: dict[str, float] = {}
-    predictions: list[Prediction] = []
-    for name in job.evaluate:
-        evaluation = val if name == "val" and val else _evaluated(job, student, device, name)
-        metrics.update({f"{name}/{metric}": float(value) for metric, value in evaluation.metrics.items()})
-        predictions.extend(evaluation.predictions)
-    return metrics, tuple(predictions)
-
-
 def _evaluated(job: TrialJob, student: StudentModule, device: torch.device, name: str) -> Evaluation:
     split = load_split(job.config.task.part, job.config.task.data, name, Path(job.cache))
     if not split.examples:  # a rule or a list may leave nothing of a small test
         return Evaluation(metrics={}, predictions=())
     return evaluate(student, inputs_of(job.config, split, Path(job.cache)), device, job.config.optim)
-
-
-def _seed_everything(seed: int, stream: int) -> None:
-    """Reset every global generator, so that what ran before in this process leaves no trace."""
-    state = int(np.random.SeedSequence([seed, stream]).generate_state(1)[0])
-    random.seed(state)
-    np.random.seed(state)  # noqa: NPY002 - libraries may draw from the global generator
-    torch.manual_seed(state)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 
 from ablative.progress import Progress
 from ablative.progress import silent
 from ablative.trainables.config import OptimConfig
+from ablative.trainables.course import Evaluation
 from ablative.trainables.data.examples import TaskSplit
 from ablative.trainables.data.metrics import score
 from ablative.trainables.data.submission import written
@@ -22,14 +21,6 @@ from ablative.trainables.training.inputs import SplitInputs
 
 EVALUATION_BATCH = 256
 """Sequences that go through the student together."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evaluation:
-    """Metrics of one split, and the score of each example."""
-
-    metrics: dict[str, float]
-    predictions: tuple[Prediction, ...]
 
 
 @torch.inference_mode()

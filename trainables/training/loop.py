@@ -18,8 +18,8 @@ from ablative.trainables.config import OptimConfig
 from ablative.trainables.errors import NonFinite
 from ablative.trainables.job import Link
 from ablative.trainables.job import TrialJob
-from ablative.trainables.training.course import Course
-from ablative.trainables.training.course import Ended
+from ablative.trainables.ranks import Ranks
+from ablative.trainables.training.course import StudentCourse
 from ablative.trainables.training.devices import loaded
 from ablative.trainables.training.devices import precision
 from ablative.trainables.training.inputs import Batch
@@ -28,7 +28,6 @@ from ablative.trainables.training.optimizer import optimizer_of
 from ablative.trainables.training.optimizer import set_rate
 from ablative.trainables.training.order import learning_rate
 from ablative.trainables.training.order import num_steps
-from ablative.trainables.training.ranks import Ranks
 from ablative.trainables.training.step import Targets
 from ablative.trainables.training.step import TrainingStep
 
@@ -46,10 +45,10 @@ def train(
     ranks: Ranks,
     targets_of: TargetsOf | None,
     link: Link,
-) -> Ended:
-    """Train `step_module` in place, from the checkpoint if there is one, and say how it ended.
+) -> StudentCourse:
+    """Train `step_module` in place, from the checkpoint if there is one, and return its course, which has ended.
 
-    After the last step the student has its best weights by val; ties keep the earlier weights.
+    After the last step the student has its best weights by val, on rank 0; ties keep the earlier weights.
 
     Raises:
         NonFinite: loss or gradient norm became NaN or infinite.
@@ -67,10 +66,9 @@ def train(
     if optim.compiled:
         step_module.student.compile_blocks()
     wrapped = DistributedDataParallel(step_module) if ranks.world > 1 else step_module
-    course = Course(job, step_module, optimizer, val_inputs, steps=steps, device=device, ranks=ranks, link=link)
-    first, ended = course.resume()
-    if ended is not None:
-        return ended
+    course = StudentCourse(job, step_module, optimizer, val_inputs, steps=steps, device=device, ranks=ranks, link=link)
+    if course.ending is not None:
+        return course
     step_module.train()
 
     def parts_of(indices: np.ndarray) -> list[tuple[Batch, Targets | None]]:
@@ -78,17 +76,16 @@ def train(
         return [(train_inputs.batch(part), targets_of(part) if targets_of else None) for part in share]
 
     # The steps before the first are drawn and left: an index costs a millionth of a step.
-    order = itertools.islice(train_inputs.order(optim, steps, job.seed), first, None)
-    for step, parts in enumerate(loaded(parts_of, order, device), first):
+    order = itertools.islice(train_inputs.order(optim, steps, job.seed), course.step, None)
+    for step, parts in enumerate(loaded(parts_of, order, device), course.step):
         set_rate(optimizer, optim.lr * learning_rate(step, steps, optim.warmup_fraction, optim.drops))
         losses, norm = take_step(wrapped, optimizer, parts, progress=step / steps, optim=optim)
         if not math.isfinite(norm):  # the same on all workers: gradients are averaged
             told = itertools.chain(*ranks.gathered(step_module.objective.not_finite(losses)))
             because = ", ".join(dict.fromkeys(told)) or f"loss {losses['loss']:.4g}"
             raise NonFinite(f"gradient norm is {norm} at step {step + 1} of {steps} ({because})")
-        ended = course.after(step + 1, losses)
-        if ended is not None:
-            return ended
+        if not course.after(step + 1, losses):
+            return course
     raise AssertionError("the last step is an evaluation, which ends the course")
 
 

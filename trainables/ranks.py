@@ -1,16 +1,18 @@
-"""What a trial knows of its fellow workers, from torch's process group alone."""
+"""What a trial knows of its fellow workers, from torch's process group alone.
+
+Imports no torch: where there is a process group, torch is there already.
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 from typing import cast
 
-import torch.distributed
-
-from ablative.trainables.boundary import cause_of
 from ablative.trainables.errors import ElsewhereError
+from ablative.trainables.errors import cause_of
 
 T = TypeVar("T")
 
@@ -31,6 +33,8 @@ class Ranks:
         """Return every rank's `value`, by rank; all ranks must call it."""
         if self.world == 1:
             return [value]
+        import torch.distributed
+
         found: list[T | None] = [None] * self.world
         torch.distributed.all_gather_object(found, value)
         return found  # type: ignore[return-value]
@@ -39,6 +43,8 @@ class Ranks:
         """Return rank 0's `value`; all ranks must call it."""
         if self.world == 1:
             return value
+        import torch.distributed
+
         holder = [value]
         torch.distributed.broadcast_object_list(holder, src=0)
         return holder[0]
@@ -65,6 +71,7 @@ class Ranks:
 
 def current_ranks() -> Ranks:
     """Rank and size of the process group; alone without one."""
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        return Ranks(rank=torch.distributed.get_rank(), world=torch.distributed.get_world_size())
+    group = sys.modules.get("torch.distributed")
+    if group is not None and group.is_available() and group.is_initialized():
+        return Ranks(rank=group.get_rank(), world=group.get_world_size())
     return Ranks(rank=0, world=1)

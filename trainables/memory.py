@@ -1,0 +1,33 @@
+"""How much memory a trial takes: of its GPU, or of its process where there is none.
+
+Imports no torch: where a trial uses a GPU, torch is there already.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from ablative.trainables.processes import resident_mb
+
+_BYTES_PER_MB = 1024.0**2
+
+
+class MemoryPeak:
+    """The greatest memory at the moments at which it was looked at; of a GPU, the greatest of all.
+
+    A process's own peak would count the trials before this one in a warm worker.
+    """
+
+    def __init__(self) -> None:
+        torch = sys.modules.get("torch")
+        self._gpu = torch.cuda if torch is not None and torch.cuda.is_available() else None
+        self.mb = 0.0
+        if self._gpu is not None:
+            self._gpu.reset_peak_memory_stats()
+
+    def look(self) -> None:
+        """Take the present memory into account."""
+        if self._gpu is not None:
+            self.mb = self._gpu.max_memory_allocated() / _BYTES_PER_MB
+        else:
+            self.mb = max(self.mb, resident_mb())

@@ -1,0 +1,70 @@
+"""What a trial with torch goes on from as if nothing had happened: weights, optimizers, generators."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from ablative.trainables.ranks import Ranks
+from ablative.trainables.training.devices import current_device
+
+
+class TorchState:
+    """The state of a trial's parts, and of every worker's generators: of torch's global ones, and of some more."""
+
+    def __init__(
+        self,
+        ranks: Ranks,
+        *,
+        device: torch.device | None = None,
+        generators: Mapping[str, torch.Generator] | None = None,
+        **parts: Any,
+    ) -> None:
+        """`parts`: by name, what has `state_dict` and `load_state_dict`: modules, optimizers, schedules.
+
+        `device`: the one that the trial computes on, the worker's unless given.
+        """
+        self._ranks = ranks
+        self._device = device or current_device()
+        self._generators = generators or {}
+        self._parts = parts
+
+    def pack(self, **more: Any) -> Callable[[], bytes]:
+        """Return what makes the bytes, as `Course.report` wants it; every worker must call it.
+
+        `more`: further tensors, numbers and text by name, nested in dicts and lists, as of then.
+        """
+        generators = self._ranks.gathered(self._generator_states())
+
+        def packed() -> bytes:
+            parts = {name: part.state_dict() for name, part in self._parts.items()}
+            buffer = io.BytesIO()
+            torch.save({"generators": generators, "parts": parts, "more": more}, buffer)
+            return buffer.getvalue()
+
+        return packed
+
+    def unpack(self, content: bytes) -> dict[str, Any]:
+        """Set parts and generators to what `pack` saw; return what it was given more. Nothing in it is executed."""
+        found = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        for name, part in self._parts.items():
+            part.load_state_dict(found["parts"][name])
+        states = found["generators"][self._ranks.rank]
+        torch.set_rng_state(states["cpu"])
+        for name, generator in self._generators.items():
+            generator.set_state(states[f"own {name}"])
+        if self._device.type == "cuda" and "cuda" in states:
+            torch.cuda.set_rng_state(states["cuda"], self._device)
+        more: dict[str, Any] = found["more"]
+        return more
+
+    def _generator_states(self) -> dict[str, torch.Tensor]:
+        states = {"cpu": torch.get_rng_state()}
+        states |= {f"own {name}": generator.get_state() for name, generator in self._generators.items()}
+        if self._device.type == "cuda":
+            states["cuda"] = torch.cuda.get_rng_state(self._device)
+        return states
