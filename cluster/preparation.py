@@ -48,7 +48,7 @@ def prepare_remote(
     """
     with _translated(), connect(address):
         task = ray.remote(num_cpus=resources.cpus_per_worker, num_returns="streaming", **_place(resources))(_events)
-        for event in task.remote(steps.data, list(configs), cache):
+        for event in task.remote(steps.prepare_data, list(configs), cache):
             progress(*ray.get(event))
         plan = ray.remote(num_cpus=0, resources=HEAD_SHARE)(_call)
         _compute(ray.get(plan.remote(steps.blocks, list(configs), cache)), cache, progress, resources, steps)
@@ -67,7 +67,7 @@ def prepare_private(
     Processes use many CPUs better than threads do, and with GPUs this process must not hold one. Raises as
     `prepare_remote`.
     """
-    steps.data(configs, cache, progress)
+    steps.prepare_data(configs, cache, progress)
     blocks = steps.blocks(configs, cache)
     if not blocks:
         return

@@ -2,9 +2,7 @@
 
     def run(job, link):
         course = Course(job, link, evaluations=job.config.evaluations)
-        state = TorchState(course.ranks, model=model, optimizer=optimizer)  # `ablative.trainables.training.state`
-        if course.resumed is not None:
-            state.unpack(course.resumed)
+        state = TorchState(course, model=model, optimizer=optimizer)  # of `ablative.trainables.training.state`
         for number in course:
             ...  # train until evaluation `number`
             course.report(step, lambda: accuracy(model, "val"), state.pack)

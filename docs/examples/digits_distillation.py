@@ -4,7 +4,6 @@ ablate run docs/examples/digits_distillation.yaml --with docs/examples/digits_di
 """
 
 from functools import cache
-from pathlib import Path
 
 from pydantic import Field
 
@@ -27,12 +26,14 @@ class Config(Frozen):
     data_fraction: float = Field(0.1, gt=0, le=1, description="Share of the 1,000 training digits.")
 
 
-def canonical(config):  # without what has no effect: to labels alone nothing of the teacher matters
+def canonical(config):
+    """Return it without what has no effect: to labels alone nothing of the teacher matters."""
     return config if config.soft else config.model_copy(update={"temperature": 3.0, "shuffled": False})
 
 
 @cache
-def digits(split):  # pictures (N, 64) in [0, 1] and labels (N,)
+def digits(split):
+    """Return pictures (N, 64) in [0, 1] and labels (N,)."""
     import torch
     from sklearn.datasets import load_digits
 
@@ -41,23 +42,14 @@ def digits(split):  # pictures (N, 64) in [0, 1] and labels (N,)
     return torch.tensor(pixels, dtype=torch.float32)[rows] / 16, torch.tensor(labels)[rows]
 
 
-def network(width):
-    from torch import nn
-
-    return nn.Sequential(nn.Linear(64, width), nn.ReLU(), nn.Linear(width, 10))
-
-
-def train_teacher(configs, cache_folder, progress):  # once, before all trials; they read its logits
+def train_teacher(configs, cache_folder, progress):
+    """Keep the teacher's logits of the training digits: run once, before all trials."""
     import torch
+    from sklearn.neural_network import MLPClassifier
 
-    torch.manual_seed(0)
-    teacher, (pictures, labels) = network(256), digits("train")
-    optimizer = torch.optim.Adam(teacher.parameters(), lr=3e-3)
-    for _ in range(200):
-        optimizer.zero_grad()
-        torch.nn.functional.cross_entropy(teacher(pictures), labels).backward()
-        optimizer.step()
-    torch.save(teacher(pictures).detach(), cache_folder / "digits_teacher.pt")
+    pictures, labels = digits("train")
+    teacher = MLPClassifier(256, random_state=0).fit(pictures, labels)
+    torch.save(torch.tensor(teacher.predict_log_proba(pictures)).float(), cache_folder / "digits_teacher.pt")
 
 
 def run(job, link):
@@ -71,24 +63,20 @@ def run(job, link):
     torch.set_num_threads(job.threads)
     torch.manual_seed(job.seed)
     rows = torch.randperm(1000)[: round(1000 * config.data_fraction)]  # the same for all arms of a seed
-    asked = rows[torch.randperm(len(rows))] if config.shuffled else rows
-    answers = torch.load(Path(job.cache) / "digits_teacher.pt").div(config.temperature).softmax(1)
-    student = network(16)
+    asked = (rows, rows[torch.randperm(len(rows))])[config.shuffled]  # drawn in every arm
+    answers = torch.load(f"{job.cache}/digits_teacher.pt").div(config.temperature).softmax(1)
+    student = torch.nn.Sequential(torch.nn.Linear(64, 16), torch.nn.ReLU(), torch.nn.Linear(16, 10))
     optimizer = torch.optim.Adam(student.parameters(), lr=config.lr)
-    state = TorchState(course.ranks, student=student, optimizer=optimizer)
-    if course.resumed is not None:
-        state.unpack(course.resumed)
-    rank, world = course.ranks.rank, course.ranks.world
-    model = torch.nn.parallel.DistributedDataParallel(student) if world > 1 else student
+    state = TorchState(course, student=student, optimizer=optimizer)
+    model = torch.nn.parallel.DistributedDataParallel(student) if course.ranks.world > 1 else student
 
-    @torch.no_grad()
     def accuracy(split):
         return (student(digits(split)[0]).argmax(1) == digits(split)[1]).float().mean().item()
 
     for number in course:
         for step in range(course.step, config.steps * number // course.evaluations):
             drawn = torch.randint(len(rows), (32,), generator=torch.Generator().manual_seed(job.seed + 1000 * step))
-            batch = drawn[rank::world]  # this worker's share
+            batch = drawn[course.ranks.rank :: course.ranks.world]
             logits = model(pictures[rows[batch]])
             soft = cross_entropy(logits / config.temperature, answers[asked[batch]])
             loss = config.soft * soft + (1 - config.soft) * cross_entropy(logits, labels[rows[batch]])

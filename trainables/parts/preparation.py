@@ -68,8 +68,13 @@ class Preparation:
     def here(self, configs: Sequence[Any], cache: Path, progress: Progress) -> None:
         """Prepare all of it in this process. Raises what the steps raise."""
         with self.alone(cache, progress):
-            self.data(configs, cache, progress)
+            self.prepare_data(configs, cache, progress)
             self.compute_all(self.blocks(configs, cache), cache, progress)
+
+    def prepare_data(self, configs: Sequence[Any], cache: Path, progress: Progress) -> None:
+        """Run `data` in this process, with a cache folder that is there."""
+        cache.mkdir(parents=True, exist_ok=True)
+        self.data(configs, cache, progress)
 
     def compute_all(self, blocks: Sequence[Block], cache: Path, progress: Progress) -> None:
         """Compute blocks one after another in this process."""

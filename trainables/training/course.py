@@ -45,13 +45,11 @@ class StudentCourse(Course):
         self._module = module
         self._val_inputs = val
         self._device = device
-        self._best_weights: dict[str, torch.Tensor] = {}
         self._losses: list[dict[str, float]] = []
         self._state = TorchState(
-            ranks, device=device, generators=module.objective.generators, module=module, optimizer=optimizer
+            self, device=device, generators=module.objective.generators, module=module, optimizer=optimizer
         )
-        if self.resumed is not None:
-            self._best_weights = self._state.unpack(self.resumed)["best_weights"]
+        self._best_weights: dict[str, torch.Tensor] = self._state.more.get("best_weights", {})
 
     def after(self, step: int, losses: dict[str, float]) -> bool:
         """Count a finished step with its losses; evaluate, save and decide where it is time; return whether to go on.

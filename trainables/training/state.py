@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from ablative.trainables.ranks import Ranks
+from ablative.trainables.course import Course
 from ablative.trainables.training.devices import current_device
 
 
@@ -18,20 +18,25 @@ class TorchState:
 
     def __init__(
         self,
-        ranks: Ranks,
+        course: Course,
         *,
         device: torch.device | None = None,
         generators: Mapping[str, torch.Generator] | None = None,
         **parts: Any,
     ) -> None:
-        """`parts`: by name, what has `state_dict` and `load_state_dict`: modules, optimizers, schedules.
+        """Set parts and generators to what the course goes on from, if there is anything; nothing of it is executed.
 
-        `device`: the one that the trial computes on, the worker's unless given.
+        `parts`: by name, what has `state_dict` and `load_state_dict`: modules, optimizers, schedules. `device`: the
+        one that the trial computes on, the worker's unless given.
         """
-        self._ranks = ranks
+        self.more: dict[str, Any] = {}
+        """What `pack` was given more, in the attempt that this one goes on from."""
+        self._ranks = course.ranks
         self._device = device or current_device()
         self._generators = generators or {}
         self._parts = parts
+        if course.resumed is not None:
+            self._unpack(course.resumed)
 
     def pack(self, **more: Any) -> Callable[[], bytes]:
         """Return what makes the bytes, as `Course.report` wants it; every worker must call it.
@@ -48,8 +53,7 @@ class TorchState:
 
         return packed
 
-    def unpack(self, content: bytes) -> dict[str, Any]:
-        """Set parts and generators to what `pack` saw; return what it was given more. Nothing in it is executed."""
+    def _unpack(self, content: bytes) -> None:
         found = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         for name, part in self._parts.items():
             part.load_state_dict(found["parts"][name])
@@ -59,8 +63,7 @@ class TorchState:
             generator.set_state(states[f"own {name}"])
         if self._device.type == "cuda" and "cuda" in states:
             torch.cuda.set_rng_state(states["cuda"], self._device)
-        more: dict[str, Any] = found["more"]
-        return more
+        self.more = found["more"]
 
     def _generator_states(self) -> dict[str, torch.Tensor]:
         states = {"cpu": torch.get_rng_state()}
