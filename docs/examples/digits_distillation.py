@@ -17,7 +17,7 @@ SPLITS = {"train": slice(0, 1000), "val": slice(1000, 1400), "test": slice(1400,
 
 
 class Config(Frozen):
-    soft: float = Field(0.7, ge=0, le=1, description="Weight of the teacher's probabilities; labels have the rest.")
+    soft: float = Field(0.9, ge=0, le=1, description="Weight of the teacher's probabilities; labels have the rest.")
     temperature: float = Field(3.0, ge=0.5, le=20, description="Of both sides' probabilities.")
     shuffled: bool = Field(False, description="Whether each digit gets the teacher's answer to another one.")
     lr: float = Field(3e-3, ge=1e-5, le=1.0, description="Learning rate.")
@@ -27,7 +27,6 @@ class Config(Frozen):
 
 
 def canonical(config):
-    """Return it without what has no effect: to labels alone nothing of the teacher matters."""
     return config if config.soft else config.model_copy(update={"temperature": 3.0, "shuffled": False})
 
 
@@ -43,7 +42,6 @@ def digits(split):
 
 
 def train_teacher(configs, cache_folder, progress):
-    """Keep the teacher's logits of the training digits: run once, before all trials."""
     import torch
     from sklearn.neural_network import MLPClassifier
 
@@ -94,8 +92,8 @@ PARTS = [
         config=Config,
         run=run,
         roles=Roles(data_fraction="data_fraction", evaluations="evaluations"),
-        canonical=canonical,
+        canonical=canonical,  # to labels alone nothing of the teacher matters
         arms={"soft_targets": {}, "hard_labels": {"soft": 0.0}, "shuffled_teacher": {"shuffled": True}},
-        preparation=lambda: Preparation(data=train_teacher),
+        preparation=lambda: Preparation(data=train_teacher),  # once, before all trials
     )
 ]
