@@ -18,6 +18,7 @@ import ray
 from ablative.cluster.failures import meaning_of
 from ablative.cluster.groups import HEAD_SHARE
 from ablative.cluster.session import connect
+from ablative.cluster.session import enter
 from ablative.orchestrator.errors import ClusterError
 from ablative.progress import Progress
 from ablative.search_spaces.study import Resources
@@ -48,10 +49,12 @@ def prepare_remote(
     """
     with _translated(), connect(address):
         task = ray.remote(num_cpus=resources.cpus_per_worker, num_returns="streaming", **_place(resources))(_events)
-        for event in task.remote(steps.prepare_data, list(configs), cache):
+        for event in task.remote(os.getcwd(), steps.prepare_data, list(configs), cache):
             progress(*ray.get(event))
         plan = ray.remote(num_cpus=0, resources=HEAD_SHARE)(_call)
-        _compute(ray.get(plan.remote(steps.blocks, list(configs), cache)), cache, progress, resources, steps)
+        _compute(
+            ray.get(plan.remote(os.getcwd(), steps.blocks, list(configs), cache)), cache, progress, resources, steps
+        )
 
 
 def prepare_private(
@@ -101,13 +104,13 @@ def _compute(
     task = ray.remote(
         num_cpus=resources.cpus_per_worker, num_gpus=resources.gpus_per_worker, resources=dict(resources.custom)
     )(_call)
-    count, waiting = BlockCount(blocks, progress), deque(blocks)
+    count, waiting, folder = BlockCount(blocks, progress), deque(blocks), os.getcwd()
     running: dict[ray.ObjectRef[None], Block] = {}
     try:
         while waiting or running:
             while waiting and len(running) < IN_FLIGHT:
                 block = waiting.popleft()
-                running[task.remote(steps.compute, block, cache)] = block
+                running[task.remote(folder, steps.compute, block, cache)] = block
             for done in ray.wait(list(running))[0]:
                 ray.get(done)
                 count.add(running.pop(done))
@@ -116,7 +119,8 @@ def _compute(
             ray.cancel(left)
 
 
-def _call(step: Callable[..., Any], *arguments: Any) -> Any:
+def _call(folder: str, step: Callable[..., Any], *arguments: Any) -> Any:
+    enter(folder)
     return step(*arguments)
 
 
@@ -125,9 +129,10 @@ def _place(resources: Resources) -> dict[str, Any]:
 
 
 def _events(
-    prepare: Callable[[Sequence[Any], Path, Progress], None], configs: list[Any], cache: Path
+    folder: str, prepare: Callable[[Sequence[Any], Path, Progress], None], configs: list[Any], cache: Path
 ) -> Iterator[tuple[str, int, int]]:
     """Prepare in a thread, and yield the latest progress as often as somebody takes it."""
+    enter(folder)
     events: queue.Queue[tuple[str, int, int] | BaseException | None] = queue.Queue()
 
     def work() -> None:

@@ -74,6 +74,12 @@ def connect(address: str, *, num_cpus: int | None = None) -> Iterator[bool]:
         yield address == "local"
 
 
+def enter(folder: str) -> None:
+    """Go to the command line's folder where this node has it, so that relative paths mean the same in a worker."""
+    if Path(folder).is_dir():
+        os.chdir(folder)
+
+
 def machines() -> tuple[list[dict[str, float]], dict[str, float] | None]:
     """Return what each machine of the cluster has, and what its autoscaler can bring it to; None without one."""
     alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]

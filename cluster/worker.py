@@ -6,7 +6,6 @@ import gc
 import itertools
 import os
 import uuid
-from pathlib import Path
 from typing import Any
 
 import ray
@@ -14,6 +13,7 @@ import ray.train
 from ray.train.collective import broadcast_from_rank_zero
 from ray.util import get_current_placement_group
 
+from ablative.cluster.session import enter
 from ablative.orchestrator.storing.checkpoints import StoredLink
 from ablative.trainables.boundary import attempt
 from ablative.trainables.errors import Hindered
@@ -24,7 +24,7 @@ from ablative.trainables.processes import resident_mb
 
 def serve(settings: dict[str, Any]) -> None:
     """Take trials from the board until there are no more; every rank of a group does so in step."""
-    _enter(settings["folder"])
+    enter(settings["folder"])
     run_trial = settings["run_trial"]
     board, slot = settings["board"], settings["slot"]
     context = ray.train.get_context()
@@ -68,9 +68,3 @@ class BoardLink(StoredLink):
     def stop_requested(self) -> bool:
         """Ask the board."""
         return bool(ray.get(self._board.is_cancelled.remote(self._trial_id)))
-
-
-def _enter(folder: str) -> None:
-    """Go to the command line's folder where this node has it, so that relative paths mean the same here."""
-    if Path(folder).is_dir():
-        os.chdir(folder)

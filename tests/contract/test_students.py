@@ -122,6 +122,11 @@ def test_what_is_built_must_be_a_student_module() -> None:
         CONTRACT.test_padding_does_not_matter(settings_of(part))
 
 
+def test_an_encoder_that_does_not_say_its_width_is_named_when_the_student_is_built() -> None:
+    with pytest.raises(TypeError, match=r"Linear\.width is None; wanted the width of its states"):
+        StudentModule(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2))
+
+
 def test_two_students_with_one_preset_are_named() -> None:
     bag = faulty("none")
     rival = Student(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -13,29 +12,16 @@ import pytest
 
 from tests.helpers.sources import PACKAGE
 from tests.helpers.sources import ROOMS
-from tests.helpers.sources import ROOT
 from tests.helpers.sources import files
+from tests.helpers.wheels import pip
+from tests.helpers.wheels import wheel_of_ours
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build from a copy: a build leaves folders behind that a later build would pick up again."""
-    folder = tmp_path_factory.mktemp("wheel")
-    for path in files():
-        if path.parts[0] in (*ROOMS, "src") or len(path.parts) == 1:
-            (folder / "source" / path).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / path, folder / "source" / path)
-    for room in ROOMS:
-        shutil.copy2(ROOT / "src" / PACKAGE / room, folder / "source" / "src" / PACKAGE / room, follow_symlinks=False)
-    _pip("wheel", "--no-build-isolation", "--wheel-dir", str(folder), str(folder / "source"))
-    (built,) = folder.glob("*.whl")
-    return built
-
-
-def _pip(command: str, *arguments: str) -> None:
-    subprocess.run([sys.executable, "-m", "pip", command, "--quiet", "--no-deps", *arguments], check=True)
+    return wheel_of_ours(tmp_path_factory.mktemp("wheel"))
 
 
 def test_wheel_holds_every_file_of_the_rooms(wheel: Path) -> None:
@@ -55,7 +41,7 @@ def test_wheel_holds_one_package_and_nothing_beside_it(wheel: Path) -> None:
 
 def test_installed_wheel_checks_a_shipped_study_outside_the_checkout(wheel: Path, tmp_path: Path) -> None:
     site = tmp_path / "site"
-    _pip("install", "--target", str(site), str(wheel))
+    pip("install", "--target", str(site), str(wheel))
     environment = {**os.environ, "PYTHONPATH": str(site)}
 
     def run(*command: str) -> str:

@@ -36,15 +36,18 @@ class StudentModule(nn.Module):
     """An encoder with the task's head on its first text state."""
 
     def __init__(self, encoder: Any, head: nn.Module) -> None:
-        """`encoder`: a module with `width` and `forward(batch)` -> text states (B, L, S), states seen (B, R, S)."""
+        """`encoder`: a module with `width` and `forward(batch)` -> text states (B, L, S), states seen (B, R, S).
+
+        Raises TypeError for an encoder that does not say its width.
+        """
         super().__init__()
+        width = getattr(encoder, "width", None)
+        if not isinstance(width, int):
+            raise TypeError(f"{type(encoder).__name__}.width is {width!r}; wanted the width of its states, a number")
+        self.width = width
+        """Width S of the states."""
         self.encoder = encoder
         self.head = head
-
-    @property
-    def width(self) -> int:
-        """Width S of the states."""
-        return int(self.encoder.width)
 
     def forward(self, batch: StudentBatch) -> StudentStates:
         """Logits and states of a batch."""
