@@ -7,8 +7,6 @@ import random
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,6 +19,7 @@ from tests.helpers.sources import ROOT
 from tests.helpers.wheels import installed_into
 from tests.helpers.wheels import wheel_of
 from tests.helpers.wheels import wheel_of_ours
+from tests.integration.nodes import nodes
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -48,25 +47,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@contextmanager
-def _two_nodes(python: Path, environment: dict[str, str]) -> Iterator[str]:
-    program = [str(python), str(ROOT / "tests" / "integration" / "two_nodes.py")]
-    with subprocess.Popen(program, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as nodes:
-        assert nodes.stdin is not None and nodes.stdout is not None
-        address = nodes.stdout.readline().strip()
-        assert address, "the nodes did not start"
-        try:
-            yield address
-        finally:
-            nodes.stdin.close()
-            nodes.wait(timeout=60)
-
-
 def _records(
     folder: Path, python: Path, environment: dict[str, str], store: str, *words: str
 ) -> dict[str, list[Record]]:
     """Run both studies on two nodes; return study -> records."""
-    with _two_nodes(python, environment) as address:
+    with nodes(2, python, environment) as (address, _):
         for study in ("squares", "threshold"):
             run = ["run", f"{study}.yaml", *words, "--address", address, "--store", str(folder / store)]
             program = [str(python), "-m", "ablative.orchestrator.commands.cli", *run]
