@@ -1,4 +1,4 @@
-"""Ray nodes of one CPU each, until standard input ends: `python nodes.py N` prints two addresses, Ray's and its jobs'."""
+"""Ray nodes of one CPU each, until standard input ends: `python nodes.py N` prints where Ray is, and its jobs."""
 
 from __future__ import annotations
 
