@@ -23,7 +23,6 @@ from ablative.orchestrator.commands.signals import stoppable
 from ablative.orchestrator.errors import OrchestratorError
 from ablative.orchestrator.showing.checked import CheckedStudy
 from ablative.orchestrator.showing.checked import cautions
-from ablative.orchestrator.showing.overview import summary_lines
 from ablative.search_spaces.document import PLAIN
 from ablative.search_spaces.document import refused
 from ablative.search_spaces.load import Source
@@ -111,6 +110,8 @@ def run(
     `address`: of the Ray cluster: "local" for a private one, "auto" for the one that runs here, "any" for either.
     `budget`: device time after which nothing more starts, such as "20gpu-h". Raises AblativeError.
     """
+    from ablative.orchestrator.showing.overview import summary_lines
+
     if executor not in EXECUTORS:
         raise OrchestratorError(f"executor {executor!r}; wanted one of {', '.join(EXECUTORS)}")
     found = studies.opened(_asked(study, with_, store, overrides))

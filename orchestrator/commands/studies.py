@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from ablative.orchestrator.commands import composition
 from ablative.orchestrator.commands.loaded import Loaded
 from ablative.orchestrator.showing.checked import CheckedStudy
-from ablative.orchestrator.showing.display import Display
 from ablative.orchestrator.showing.whereabouts import hint_beside
 from ablative.orchestrator.showing.whereabouts import store_beside
 from ablative.orchestrator.showing.whereabouts import store_line
@@ -24,6 +23,7 @@ from ablative.search_spaces.load import Source
 
 if TYPE_CHECKING:
     from ablative.orchestrator.deciding.summary import Summary
+    from ablative.orchestrator.showing.display import Display
     from ablative.orchestrator.showing.planned import PlannedStudy
     from ablative.orchestrator.storing.store import Store
 
