@@ -52,8 +52,8 @@ class Trial:
     """See `TrialJob.floors`; no part of its identity."""
     target: tuple[str, Literal["max", "min"]] = ("accuracy", "max")
     """See `TrialJob.target`."""
-    student_room: int = 0
-    """See `TrialJob.student_room`; no part of its identity."""
+    keep_student: bool = False
+    """See `TrialJob.keep_student`; no part of its identity."""
 
     def job(
         self, *, cache: str, threads: int = 1, checkpoints: str = "", time_limit_s: float | None = None
@@ -72,7 +72,7 @@ class Trial:
             pause_after=self.pause_after,
             floors=self.floors,
             target=self.target,
-            student_room=self.student_room,
+            keep_student=self.keep_student,
             time_limit_s=time_limit_s,
         )
 

@@ -230,7 +230,7 @@ class Course:
             found = self._evaluation(measure(split))
             metrics.update({f"{split}/{name}": float(value) for name, value in found.metrics.items()})
             predictions.extend(found.predictions)
-        if student is not None and self._job.student_room and all(_is_finite(metrics, name) for name in self._aims()):
+        if student is not None and self._job.keep_student and all(_is_finite(metrics, name) for name in self._aims()):
             self._link.keep(student())
 
     def _evaluation(self, measured: Measured) -> Evaluation:

@@ -51,8 +51,8 @@ class TrialJob:
     threads: int = 1
     """CPU threads of this worker; fixed by the study, because it changes float sums."""
     keep_predictions: bool = False
-    student_room: int = 0
-    """Bytes that the kept students of the study may have together; 0: the trial's is not kept."""
+    keep_student: bool = False
+    """Whether the trained student is handed to the link, which keeps it."""
     checkpoints: str = ""
     """Folder or URI of the study's checkpoints; empty where none are kept."""
     pause_after: int | None = None
@@ -137,7 +137,7 @@ class Link(Protocol):
         ...
 
     def keep(self, student: bytes) -> None:
-        """Keep what a completed trial has trained, as one file, where its job has room for it."""
+        """Keep what a completed trial has trained, as one file, where its job asks for it."""
         ...
 
 

@@ -198,6 +198,7 @@ def planned_queue(
 def students_lines(queue: TrialQueue, store: Store) -> list[str]:
     """Return what a plan says of the students that the study keeps: their size, and which cannot be had any more."""
     from ablative.orchestrator.deciding.keeping import estimated_bytes
+    from ablative.orchestrator.deciding.keeping import is_full
     from ablative.orchestrator.driving.run import missing_students
 
     keep = queue.study.keep
@@ -208,7 +209,14 @@ def students_lines(queue: TrialQueue, store: Store) -> list[str]:
     lines = [f"students: {keep.students}, {size} of {keep.gigabytes:g} GB (keep.gigabytes)"]
     if wanted > keep.room:
         lines.append(f"students: not all will be kept; set keep.gigabytes={math.ceil(wanted / 1e9)}")
-    if missing := missing_students(queue, store):
+    missing, kept = missing_students(queue, store), store.students(queue.study.study).sizes().values()
+    if missing and is_full(keep.room, kept):
+        needed = math.ceil((sum(kept) + len(missing) * max(kept)) / 1e9)
+        lines.append(
+            f"students: {len(missing)} recorded trials are without theirs, and keep.gigabytes={keep.gigabytes:g} is "
+            f"full; to train them again: set keep.gigabytes={needed}, and ablate run --retrain-students"
+        )
+    elif missing:
         lines.append(
             f"students: {len(missing)} recorded trials were run without keeping theirs; to train them again: "
             "ablate run --retrain-students"

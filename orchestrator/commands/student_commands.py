@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -29,6 +30,7 @@ def student() -> None:
     """Look at student checkpoints, take trained students out, and let them predict.
 
     \b
+    ablate student list my_study.yaml
     ablate student export my_study.yaml --arm clip_td -o student
     ablate student predict student /data/vqa --split test -o predictions.jsonl
     ablate student check uniter-base.pt --vocabulary vocab.txt
@@ -98,6 +100,48 @@ def export(
     record = chosen(opened, name, arm=arm, where=where)
     names = composition.export_student(opened, name, record, output, parts, onnx=onnx)
     click.echo(f"{output}: {', '.join(names)}; trial {record.trial_id} of {record.cell}, seed {record.seed}")
+
+
+@student.command("list")
+@STUDY
+@STORE
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: a list with one object a student.")
+@ONLY_ANSWERS
+@boundary
+def list_kept(study: str, store: str | None, as_json: bool) -> None:
+    """List the kept students of STUDY, also those of its trials that other studies keep.
+
+    \b
+    ablate student list my_study.yaml
+    """
+    import json
+
+    from ablative.orchestrator.commands import composition
+    from ablative.orchestrator.deciding.chosen_student import confirmed_trials
+
+    name, opened = composition.find_study(study, store)
+    metric, kept = opened.study(name)["target"]["metric"], opened.kept_students()
+    rows: list[dict[str, Any]] = [
+        {
+            "trial_id": one.trial_id,
+            "arm": one.arm,
+            "cell": one.cell,
+            "seed": one.seed,
+            metric: one.metrics.get(metric),
+            "bytes": kept[one.trial_id],
+        }
+        for one in confirmed_trials(opened, name)
+        if one.trial_id in kept
+    ]
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    for row in rows:
+        click.echo(
+            f"{row['trial_id']}  {row['cell']}  seed {row['seed']}  {metric} {row[metric]:.4f}  "
+            f"{row['bytes'] / 1e6:.1f} MB"
+        )
+    click.echo(f"{len(rows)} kept students, {sum(row['bytes'] for row in rows) / 1e9:.3g} GB")
 
 
 @student.command()

@@ -18,7 +18,7 @@ def chosen(store: Store, study: str, *, arm: str | None, where: Sequence[str]) -
     """
     target = store.study(study)["target"]
     kept = store.kept_students()
-    confirmed = [one for one in store.known_records(study) if one.phase == "confirm" and one.completed]
+    confirmed = confirmed_trials(store, study)
     asked = [one for one in confirmed if arm in (None, one.arm) and all(_meets(one, given) for given in where)]
     found = [one for one in asked if one.trial_id in kept]
     if not found:
@@ -32,6 +32,11 @@ def chosen(store: Store, study: str, *, arm: str | None, where: Sequence[str]) -
         raise StoreError(f"study {study!r}: students of several conditions; choose by --where: {cells}")
     sign = 1 if target["mode"] == "max" else -1
     return max(found, key=lambda one: (sign * one.metrics[target["metric"]], -one.seed))
+
+
+def confirmed_trials(store: Store, study: str) -> list[Record]:
+    """Return the records of a study that may have a kept student."""
+    return [one for one in store.known_records(study) if one.phase == "confirm" and one.completed]
 
 
 def _meets(record: Record, given: str) -> bool:

@@ -46,6 +46,11 @@ def spare(study: Study, cells: Iterable[CellTrials], known: Mapping[str, Valued]
     return there.keys() - named(study, cells, there)
 
 
+def is_full(room: int, kept: Collection[int]) -> bool:
+    """Return whether not even the smallest of the kept students (bytes of each) would fit once more."""
+    return bool(kept) and sum(kept) + min(kept) > room
+
+
 def estimated_bytes(study: Study, cells: Iterable[CellTrials], trainable: Trainable) -> int:
     """Return about how many bytes the students take that a study keeps; 0 where nothing is known of their sizes."""
     each = {"none": 0, "best": 1}.get(study.keep.students, len(study.seeds.confirm))

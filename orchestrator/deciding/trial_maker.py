@@ -37,7 +37,7 @@ class TrialMaker:
         digests = self._inputs.digests(config)
         parts = self._trainable.used(config, self._inputs.catalogue)
         ids = trial_ids(self._trainable, config, seeds, evaluate, digests, parts)
-        mode, room = self._study.target.mode, self._study.keep.room
+        mode, keep = self._study.target.mode, self._study.keep.students
         metric = self._study.target.metric.split("/", 1)[1]
         return tuple(
             Trial(
@@ -59,7 +59,7 @@ class TrialMaker:
                 digests=digests,
                 parts=parts,
                 target=(metric, mode),
-                student_room=room if phase == "confirm" else 0,
+                keep_student=phase == "confirm" and keep != "none",
             )
             for seed, trial_id in zip(seeds, ids, strict=True)
         )

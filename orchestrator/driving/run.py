@@ -16,14 +16,15 @@ from ablative.orchestrator.deciding.change_path import path_configs
 from ablative.orchestrator.deciding.decisions import Judge
 from ablative.orchestrator.deciding.earlier import earlier_lines
 from ablative.orchestrator.deciding.endings import Ending
+from ablative.orchestrator.deciding.keeping import is_full
 from ablative.orchestrator.deciding.keeping import named
-from ablative.orchestrator.deciding.keeping import spare
 from ablative.orchestrator.deciding.queue import TrialQueue
 from ablative.orchestrator.deciding.recorded import Recorded
 from ablative.orchestrator.deciding.summary import Summary
 from ablative.orchestrator.deciding.summary import summarise
 from ablative.orchestrator.driving.budget import Spending
 from ablative.orchestrator.driving.executor import Executor
+from ablative.orchestrator.driving.kept_students import KeptStudents
 from ablative.orchestrator.inputs import Inputs
 from ablative.orchestrator.showing.display import Display
 from ablative.orchestrator.sinks.sinks import Sinks
@@ -123,6 +124,8 @@ def run_study(
     display.doing("reading what is recorded")
     recorded = experiment.recorded(store)
     again = untrained(experiment, store, recorded) if retrain_students else set()
+    if retrain_students and _has_no_room(experiment.study, store):
+        display.say(f"students: keep.gigabytes={experiment.study.keep.gigabytes:g} is full; none is trained again")
     queue = experiment.queue(
         store, adopt=True, recorded=recorded, retry_failed=retry_failed, again=again, claims=claims
     )
@@ -137,6 +140,7 @@ def run_study(
             display.doing("looking for what is to be prepared")
             experiment.prepare(owed_configs(queue), display.preparing)
         run.write_plan()
+        run.begin()
         sinks.begin()
         display.start(queue)
         try:
@@ -150,15 +154,19 @@ def run_study(
 
 
 def untrained(experiment: Experiment, store: Store, recorded: Recorded) -> set[str]:
-    """Return the recorded trials whose students the study is to keep and nobody has."""
-    if not experiment.study.keep.room:
+    """Return the recorded trials whose students the study is to keep and nobody has; none where no more would fit."""
+    if not experiment.study.keep.room or _has_no_room(experiment.study, store):
         return set()
     return missing_students(experiment.queue(store, adopt=False, recorded=recorded), store)
 
 
+def _has_no_room(study: Study, store: Store) -> bool:
+    return is_full(study.keep.room, store.students(study.study).sizes().values())
+
+
 def missing_students(queue: TrialQueue, store: Store) -> set[str]:
     """Return the trials, recorded here or taken, whose students the study is to keep and nobody has."""
-    return named(queue.study, queue.cells, queue.known) - store.kept_students()
+    return named(queue.study, queue.cells, queue.known) - store.kept_students().keys()
 
 
 def owed_configs(queue: TrialQueue) -> list[Any]:
@@ -193,7 +201,7 @@ class _Run:
         self._experiment = experiment
         self._store = store
         self._checkpoints = store.checkpoints(experiment.study.study)
-        self._students = store.students(experiment.study.study)
+        self._students = KeptStudents(queue, store, display.say)
         self._queue = queue
         self._display = display
         self._spending = Spending(limit=budget, typical=_typical(store, experiment.study.study) if budget else 0.0)
@@ -218,8 +226,7 @@ class _Run:
         self._queue.end(Ending(trial=trial, outcome=outcome, execution=execution), write)
         for record in records:
             self._display.finished(record, self._queue)
-        if trial.student_room:
-            self._drop_spare_students()
+        self._students.ended(trial)
         if not self._spending.allows(self._queue.num_running):
             self._queue.close()
         if time.monotonic() >= self._plan_due:
@@ -228,17 +235,13 @@ class _Run:
             self._compact_at += max(COMPACTED_AFTER, self._ran // 4)  # what is merged is written anew each time
             self._compact()
 
-    def _drop_spare_students(self) -> None:
-        """Remove the students that are not the best of any cell; a trial without its record is not looked at."""
-        if self._experiment.study.keep.students != "best":
-            return
-        cells, known = self._queue.cells, self._queue.known
-        for trial_id in spare(self._experiment.study, cells, known, self._students.sizes().keys()):
-            self._students.remove(trial_id)
+    def begin(self) -> None:
+        """Take the students along whose trials were taken from other studies."""
+        self._students.take()
 
     def settle(self) -> None:
-        """Leave a run of many trials as few files, and of the students that it took the best."""
-        self._drop_spare_students()
+        """Leave a run of many trials as few files, with the students of trials that it took on the way."""
+        self._students.take()
         if self._ran >= COMPACTED_AFTER:
             self._compact(flatten=True)
 
@@ -306,7 +309,5 @@ def _lookup(store: Store, trial: Trial, *, write: bool) -> Record | None:
         return None
     record = adopted(found, trial)
     if write:
-        if trial.student_room and (student := store.student(trial.id)) is not None:
-            store.students(trial.study).save(trial.id, student)
         store.adopt(record, found.study)
     return record

@@ -25,8 +25,7 @@ class StoredLink:
     def __init__(self, job: TrialJob) -> None:
         """Where the job names no folder nothing is kept: the trial starts anew whenever it is lost."""
         self._checkpoints = Checkpoints(job.checkpoints) if job.checkpoints else None
-        self._students = Students(job.checkpoints) if job.checkpoints and job.student_room else None
-        self._room = job.student_room
+        self._students = Students(job.checkpoints) if job.checkpoints and job.keep_student else None
         self._trial_id = job.trial_id
 
     def report(self, point: CurvePoint) -> None:
@@ -47,15 +46,12 @@ class StoredLink:
                 self._checkpoints.save(self._trial_id, content)
 
     def keep(self, student: bytes) -> None:
-        """Keep the trained student, unless the study's would outgrow their room; raises Hindered as `save`.
+        """Keep the trained student; raises Hindered as `save`. Whether it stays, the driver decides.
 
         The trial's record is written after it: a recorded trial has its student, and one that was lost trains again.
         """
-        if self._students is None:
-            return
-        with _hindering():
-            others = sum(size for trial, size in self._students.sizes().items() if trial != self._trial_id)
-            if others + len(student) <= self._room:
+        if self._students:
+            with _hindering():
                 self._students.save(self._trial_id, student)
 
 

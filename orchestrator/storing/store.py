@@ -259,9 +259,12 @@ class Store:
         found = (self.students(study).load(trial_id) for study in self._places_of(trial_id))
         return next((content for content in found if content is not None), None)
 
-    def kept_students(self) -> set[str]:
-        """Return the trials whose trained students any study keeps."""
-        return {trial for _, sizes in self._each(lambda study: self.students(study).sizes()) for trial in sizes}
+    def kept_students(self) -> dict[str, int]:
+        """Return the bytes of each trained student that any study keeps, by trial."""
+        found: dict[str, int] = {}
+        for _, sizes in self._each(lambda study: self.students(study).sizes()):
+            found |= sizes
+        return found
 
     def checkpoints_uri(self, study: str) -> str:
         """Return the folder or URI of the study's checkpoints, an absolute one where it is local."""

@@ -76,7 +76,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
         cache=str(cache),
         threads=1,
         keep_predictions=True,
-        student_room=1,
+        keep_student=True,
     )
     link, student = Alone(), tmp_path_factory.mktemp("student")
     outcome = run_trial(job, link)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -279,6 +280,30 @@ def test_the_best_student_on_val_is_the_one_that_leaves_and_its_card_has_its_fig
 
     assert measured == {name: value for name, value in left.record.metrics.items() if not name.startswith("train/")}
     assert left.record.metrics["val/accuracy"] == max(one.metrics["val/accuracy"] for one in records)
+
+
+@pytest.mark.slow
+def test_a_study_that_takes_the_trial_exports_its_student_when_the_first_study_is_gone(
+    left: Left, tmp_path: Path
+) -> None:
+    store = tmp_path / "store"
+    shutil.copytree(left.store.uri, store)
+    preset = json.loads((left.folder / "config.json").read_text())["config"]["student"]["preset"]
+    text = STUDY.replace("study: leaving", "study: second").replace("PRESET", preset).replace("OPTIM", OPTIM[preset])
+    (tmp_path / "second.yaml").write_text(text)
+    study, place = str(tmp_path / "second.yaml"), ["--store", str(store)]
+    Store.open(str(store)).compact("leaving")
+    asked("run", study, *place, "--executor", "inline", "-q")
+    shutil.rmtree(store / "studies" / "leaving")
+    asked("student", "export", study, *place, "-o", str(tmp_path / "out"))
+    (listed,) = json.loads(asked("student", "list", study, *place, "--json"))
+
+    (taken,) = [one for one in Store.open(str(store)).records("second") if one.trial_id == left.record.trial_id]
+    assert taken.source_study == "leaving"
+    assert (tmp_path / "out/model.safetensors").read_bytes() == (left.folder / "model.safetensors").read_bytes()
+    assert listed["trial_id"] == left.record.trial_id
+    assert listed["val/accuracy"] == left.record.metrics["val/accuracy"]
+    assert "1 kept students" in asked("student", "list", study, *place)
 
 
 def test_a_study_without_kept_students_says_what_to_do(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from ablative.trainables.errors import Hindered
 from ablative.trainables.job import TrialJob
 
 
-def link(uri: str, trial_id: str, room: int = 0) -> StoredLink:
+def link(uri: str, trial_id: str, *, keeps: bool = False) -> StoredLink:
     job = TrialJob(
         trial_id=trial_id,
         config=TrialConfig(),
@@ -21,7 +21,7 @@ def link(uri: str, trial_id: str, room: int = 0) -> StoredLink:
         evaluate=("val",),
         cache="",
         checkpoints=uri,
-        student_room=room,
+        keep_student=keeps,
     )
     return StoredLink(job)
 
@@ -77,18 +77,17 @@ def test_a_trial_whose_checkpoint_cannot_be_kept_has_not_failed_but_is_hindered(
         kept.save(b"state")
 
 
-def test_a_trained_student_is_kept_only_where_its_study_has_room_for_it(tmp_path: Path) -> None:
+def test_a_trained_student_is_kept_only_where_its_study_keeps_some(tmp_path: Path) -> None:
     store = Store.open(str(tmp_path))
     uri, students = store.checkpoints_uri("little"), store.students("little")
     link(uri, "none").keep(b"12345")
     assert students.sizes() == {}
 
-    link(uri, "t", room=8).keep(b"12345")
-    link(uri, "u", room=8).keep(b"6789")  # five and four are more than eight
-    link(uri, "t", room=8).keep(b"54321")  # trained again: in place of its own
+    link(uri, "t", keeps=True).keep(b"12345")
+    link(uri, "t", keeps=True).keep(b"54321")  # trained again: in place of its own
 
     assert students.sizes() == {"t": 5}
-    assert (students.load("t"), students.load("u")) == (b"54321", None)
+    assert students.load("t") == b"54321"
     assert store.checkpoints("little").trials() == []
     students.remove("t")
     assert students.sizes() == {}
@@ -97,4 +96,4 @@ def test_a_trained_student_is_kept_only_where_its_study_has_room_for_it(tmp_path
 def test_a_student_that_cannot_be_kept_hinders_the_run_and_fails_no_trial(tmp_path: Path) -> None:
     (tmp_path / "studies").write_text("a file where a folder should be")
     with pytest.raises(Hindered, match="cannot write"):
-        link(Store.open(str(tmp_path)).checkpoints_uri("little"), "t", room=8).keep(b"12345")
+        link(Store.open(str(tmp_path)).checkpoints_uri("little"), "t", keeps=True).keep(b"12345")

@@ -45,10 +45,11 @@ class Keeping:
     simulated: SimulatedTrainable
     killed: int = 0
     """How many students are handed out until the process dies; 0: it lives."""
+    size: int = STUDENT_BYTES
 
     def __call__(self, job: TrialJob, link: Link) -> TrialOutcome:
         outcome = self.simulated(job, link)
-        link.keep(job.trial_id.encode().ljust(STUDENT_BYTES))
+        link.keep(job.trial_id.encode().ljust(self.size))
         if self.killed and sum(executions(Path(self.simulated.ledger)).values()) == self.killed:
             raise KeyboardInterrupt
         return outcome
@@ -65,11 +66,30 @@ def store(tmp_path: Path) -> Store:
     return Store.open(str(tmp_path / "store"))
 
 
-def run(store: Store, ledger: Path, of: Study, *, retrain: bool = False, killed: int = 0) -> Summary:
-    trainable = Keeping(SimulatedTrainable(ledger=str(ledger)), killed)
+class Told(QuietDisplay):
+    """Remembers the lines that it was told."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.lines.append(text)
+
+
+def run(
+    store: Store,
+    ledger: Path,
+    of: Study,
+    *,
+    retrain: bool = False,
+    killed: int = 0,
+    size: int = STUDENT_BYTES,
+    told: Told | None = None,
+) -> Summary:
+    trainable = Keeping(SimulatedTrainable(ledger=str(ledger)), killed, size)
     uri = store.checkpoints_uri(of.study)
     executor = InlineExecutor(run_trial=trainable, resources=of.resources, cache=ledger, checkpoints=uri)
-    return run_study(make_experiment(of), store, executor, QuietDisplay(), retrain_students=retrain)
+    return run_study(make_experiment(of), store, executor, told or Told(), retrain_students=retrain)
 
 
 def confirmed(store: Store, of: Study) -> list[Record]:
@@ -165,8 +185,63 @@ def test_a_run_that_is_killed_with_a_student_handed_out_goes_on_and_lacks_none(s
     assert set(store.students("little").sizes()) == {record.trial_id for record in confirmed(store, of)}
 
 
-def test_students_beyond_their_room_are_left_out_and_the_plan_says_so(store: Store, ledger: Path) -> None:
-    of = study("confirmed", gigabytes=1e-3)
-
-    assert lines(store, of)[1] == "students: not all will be kept; set keep.gigabytes=1"
+def test_the_plan_says_when_not_all_students_will_fit(store: Store) -> None:
+    assert lines(store, study("confirmed", gigabytes=1e-3))[1] == (
+        "students: not all will be kept; set keep.gigabytes=1"
+    )
     assert lines(store, study("confirmed"))[1:] == []
+
+
+FULL = "students: keep.gigabytes=0.001 is full; not kept: that of "
+
+
+def test_students_beyond_their_room_are_not_kept_their_trials_succeed_and_one_line_says_so(
+    store: Store, ledger: Path
+) -> None:
+    of, told = study("confirmed", gigabytes=1e-3), Told()
+    ran = run(store, ledger, of, size=300_000, told=told)
+
+    assert (ran.failed, len(confirmed(store, of))) == ({}, 9)
+    assert all(record.completed for record in confirmed(store, of))
+    assert list(store.students("little").sizes().values()) == [300_000] * 3
+    assert [line[: len(FULL)] for line in told.lines] == [FULL]
+    assert "6 recorded trials are without theirs, and keep.gigabytes=0.001 is full" in lines(store, of)[2]
+
+    again = Told()
+    assert run(store, ledger, of, retrain=True, size=300_000, told=again).ran == 0
+    assert again.lines == ["students: keep.gigabytes=0.001 is full; none is trained again"]
+    assert run(store, ledger, study("confirmed"), retrain=True, size=300_000).ran == 6
+    assert len(store.students("little").sizes()) == 9
+
+
+def test_the_best_students_fit_though_a_better_one_comes_while_a_worse_one_is_there(
+    store: Store, ledger: Path
+) -> None:
+    of, told = study("best", gigabytes=1e-3), Told()
+    run(store, ledger, of, size=330_000, told=told)
+
+    assert set(store.students("little").sizes()) == best(store, of)
+    assert told.lines == []
+
+
+def test_of_the_best_students_those_stay_that_fit(store: Store, ledger: Path) -> None:
+    of, told = study("best", gigabytes=1e-3), Told()
+    run(store, ledger, of, size=400_000, told=told)
+
+    assert len(store.students("little").sizes()) == 2
+    assert set(store.students("little").sizes()) < best(store, of)
+    assert [line[: len(FULL)] for line in told.lines] == [FULL]
+
+
+@pytest.mark.parametrize(("students", "size", "kept"), [("best", 330_000, 3), ("confirmed", 300_000, 3)])
+def test_a_study_takes_as_many_students_along_as_it_has_room_for(
+    store: Store, ledger: Path, students: str, size: int, kept: int
+) -> None:
+    run(store, ledger, study("confirmed"), size=size)
+    of, told = study(students, name="second", gigabytes=1e-3), Told()
+    ran = run(store, ledger, of, size=size, told=told)
+
+    assert (ran.ran, ran.taken) == (0, 15)
+    assert list(store.students("second").sizes().values()) == [size] * kept
+    assert (students == "best") == (set(store.students("second").sizes()) == best(store, of))
+    assert len(told.lines) == (students == "confirmed")

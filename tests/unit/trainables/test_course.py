@@ -181,7 +181,7 @@ def test_predictions_and_the_student_are_kept_where_the_job_wants_them() -> None
 
     plain, wanted = Watching(), Watching()
     assert attempt(telling, job(), plain).predictions == ()
-    assert len(attempt(telling, job(keep_predictions=True, student_room=100), wanted).predictions) == 2
+    assert len(attempt(telling, job(keep_predictions=True, keep_student=True), wanted).predictions) == 2
     assert (plain.student, wanted.student) == (None, b"weights")
 
 

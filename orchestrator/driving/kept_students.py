@@ -1,0 +1,72 @@
+"""The trained students that a run keeps: those that its study names, within the disk that they may take together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ablative.orchestrator.deciding.keeping import named
+from ablative.orchestrator.deciding.keeping import spare
+from ablative.orchestrator.deciding.queue import TrialQueue
+from ablative.orchestrator.storing.store import Store
+from ablative.orchestrator.trials import Trial
+
+
+class KeptStudents:
+    """Told of every trial that ended. Which students stay is decided here: a worker knows of no other trial."""
+
+    def __init__(self, queue: TrialQueue, store: Store, say: Callable[[str], None]) -> None:
+        """`say`: told once when a student does not fit any more."""
+        self._queue = queue
+        self._store = store
+        self._students = store.students(queue.study.study)
+        self._room = queue.study.keep.room
+        self._say = say
+        self._told = False
+
+    def ended(self, trial: Trial) -> None:
+        """Remove what this trial's student replaces; or that student, where it makes the kept ones outgrow their room.
+
+        Students of trials that have not been recorded are neither removed nor counted.
+        """
+        if not trial.keep_student:
+            return
+        before = self._sizes()
+        self._drop_spare(before)
+        after = self._sizes()
+        own = after.get(trial.id, 0)
+        if own and sum(after.values()) > max(self._room, sum(before.values()) - own):
+            self._students.remove(trial.id)
+            self._refuse(f"that of {trial.cell}, seed {trial.seed}")
+
+    def take(self) -> None:
+        """Copy students of this study's trials that only other studies keep, as far as there is room."""
+        if not self._room:
+            return
+        self._drop_spare(self._sizes())
+        own, elsewhere = self._students.sizes(), self._store.kept_students()
+        used = sum(own.values())
+        wanted = named(self._queue.study, self._queue.cells, self._queue.known)
+        for trial_id in sorted((wanted - own.keys()) & elsewhere.keys()):
+            if used + elsewhere[trial_id] > self._room:
+                self._refuse(f"that of trial {trial_id}, which another study keeps")
+            elif (student := self._store.student(trial_id)) is not None:
+                self._students.save(trial_id, student)
+                used += elsewhere[trial_id]
+
+    def _sizes(self) -> dict[str, int]:
+        known = self._queue.known
+        return {trial_id: size for trial_id, size in self._students.sizes().items() if trial_id in known}
+
+    def _drop_spare(self, there: dict[str, int]) -> None:
+        """Remove the students that are the best of no cell, where only the best are kept."""
+        if self._queue.study.keep.students == "best":
+            for trial_id in spare(self._queue.study, self._queue.cells, self._queue.known, there.keys()):
+                self._students.remove(trial_id)
+
+    def _refuse(self, which: str) -> None:
+        if not self._told:
+            self._told = True
+            self._say(
+                f"students: keep.gigabytes={self._queue.study.keep.gigabytes:g} is full; not kept: {which}, nor any "
+                "later one that does not fit. Trials are recorded all the same; `ablate plan` counts those without"
+            )
