@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import random
+import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from collections.abc import Iterator
 from dataclasses import replace
@@ -30,6 +34,7 @@ from tests.helpers.own_pictures import inside
 from tests.helpers.own_pictures import own_pictures
 from tests.helpers.own_pictures import rows
 from tests.helpers.own_pictures import write_parquet
+from tests.helpers.sources import ROOT
 from tests.helpers.tasks import TASKS
 from tests.unit.trainables.real_layouts import draw_pictures
 from tests.unit.trainables.real_layouts import make_snli_ve
@@ -316,3 +321,27 @@ def test_a_planted_fault_is_caught(fault: str, tmp_path: Path) -> None:
     with pytest.raises((AssertionError, pytest.fail.Exception), match=said) as caught:
         run(part, "faulty")
     assert str(caught.value).startswith(f"{part.defined_at}: task image_text: ")
+
+
+def test_the_test_of_a_task_on_the_page_passes(tmp_path: Path) -> None:
+    """As a person has it who copies it: a file beside her task, and nothing of this repository's tests."""
+    page = (ROOT / "docs" / "extend.md").read_text(encoding="utf-8").partition("## A task")[2]
+    (snippet,) = re.findall(r"^```python\n(.*?class TestCaptions.*?)^```", page, re.MULTILINE | re.DOTALL)[:1]
+    (tmp_path / "test_captions.py").write_text(snippet, encoding="utf-8")
+    shutil.copy(ROOT / "docs" / "examples" / "own_task.py", tmp_path)
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--rootdir",
+        str(tmp_path),
+        str(tmp_path),
+    ]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert ran.returncode == 0, ran.stdout
+    tests = [name for name in vars(TaskContract) if name.startswith("test_")]
+    assert f"{len(tests)} passed" in ran.stdout

@@ -8,6 +8,7 @@ import torch
 
 from ablative.trainables.course import Course
 from ablative.trainables.course import Evaluation
+from ablative.trainables.errors import MissingData
 from ablative.trainables.job import Link
 from ablative.trainables.job import TrialJob
 from ablative.trainables.ranks import Ranks
@@ -74,6 +75,9 @@ class StudentCourse(Course):
     def _on_val(self) -> dict[str, float]:
         evaluation = evaluate(self._module.student, self._val_inputs, self._device, self._optim)
         metric = self._job.target[0]
+        if metric not in evaluation.metrics:
+            named = ", ".join(evaluation.metrics)
+            raise MissingData(f"target.metric: val/{metric} is not measured on this data; there are {named}")
         if self.improves(evaluation.metrics[metric]):
             self.val, self._best_weights = evaluation, copy.deepcopy(self._module.student.state_dict())
         return {name: float(evaluation.metrics[name]) for name in dict.fromkeys(("accuracy", metric))}
