@@ -130,7 +130,7 @@ def list_kept(study: str, store: str | None, as_json: bool) -> None:
             metric: one.metrics.get(metric),
             "bytes": kept[one.trial_id],
         }
-        for one in confirmed_trials(opened, name)
+        for one in sorted(confirmed_trials(opened, name), key=lambda one: (one.cell, one.seed))
         if one.trial_id in kept
     ]
     if as_json:

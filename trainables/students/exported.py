@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -26,17 +28,32 @@ from ablative.trainables.students.student import StudentModule
 from ablative.trainables.students.vocabulary import tokenizer
 
 WEIGHTS, SETTINGS, SOURCE, PROGRAM = "model.safetensors", "config.json", "modeling.py", "model.pt2"
+ONNX = "model.onnx"
+_MODELS = (SOURCE, PROGRAM, ONNX)
+"""Files that only some students leave with."""
 WORDS, TOKENIZER = "vocab.txt", "tokenizer.json"
 EXAMPLE = "example.safetensors"
 """Inputs drawn at random and the logits that the student gave, so that whoever loads it sees that it is the same."""
 
 
 def write_student(found: KeptStudent, folder: Path, *, onnx: bool = False) -> list[str]:
-    """Write the student's files into `folder`, over what is there, and return their names.
+    """Write the student's files into `folder`, in place of those of another student, and return their names.
 
-    Raises CheckpointError where the weights do not fit the student's code any more.
+    Where it raises, `folder` is as it was. Raises CheckpointError where the weights do not fit the student's code any
+    more, or torch.export cannot trace a student that leaves as a program.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=folder.parent, prefix=".exporting-") as scratch:
+        names = _written(found, Path(scratch), onnx=onnx)
+        folder.mkdir(exist_ok=True)
+        for name in _MODELS:
+            (folder / name).unlink(missing_ok=True)  # of another student, it would contradict the weights
+        for name in names:
+            os.replace(Path(scratch) / name, folder / name)
+    return names
+
+
+def _written(found: KeptStudent, folder: Path, *, onnx: bool) -> list[str]:
     settings, student = found.config.student, rebuilt(found)
     tensors = {name: value.contiguous() for name, value in (*student.state_dict().items(), *_fixed(student))}
     # `save_file` makes files that nobody but their owner may read
@@ -58,8 +75,8 @@ def write_student(found: KeptStudent, folder: Path, *, onnx: bool = False) -> li
         names.append(PROGRAM)
     (folder / SETTINGS).write_text(json.dumps(about, indent=2), encoding="utf-8")
     if onnx:
-        save_onnx(student, settings, found.region_width, folder / "model.onnx")
-        names.append("model.onnx")
+        save_onnx(student, settings, found.region_width, folder / ONNX)
+        names.append(ONNX)
     return names
 
 

@@ -18,6 +18,7 @@ import pytest
 import torch
 import yaml
 from click.testing import CliRunner
+from safetensors.torch import load_file
 from safetensors.torch import save_file
 
 from ablative.orchestrator.commands.cli import ablate
@@ -27,7 +28,9 @@ from ablative.trainables.cache import cache_folder
 from ablative.trainables.data.load import load_split
 from ablative.trainables.parts.catalogue import bundled
 from ablative.trainables.parts.task import Task
+from ablative.trainables.students.checkpoint import CheckpointError
 from ablative.trainables.students.exported import read_student
+from ablative.trainables.students.exported import write_student
 from ablative.trainables.students.flat import example
 from ablative.trainables.students.flat import input_names
 from ablative.trainables.students.heads import probabilities
@@ -300,10 +303,29 @@ def test_a_study_that_takes_the_trial_exports_its_student_when_the_first_study_i
 
     (taken,) = [one for one in Store.open(str(store)).records("second") if one.trial_id == left.record.trial_id]
     assert taken.source_study == "leaving"
-    assert (tmp_path / "out/model.safetensors").read_bytes() == (left.folder / "model.safetensors").read_bytes()
+    first, second = (load_file(folder / "model.safetensors") for folder in (left.folder, tmp_path / "out"))
+    assert first.keys() == second.keys()
+    assert all(torch.equal(tensor, second[name]) for name, tensor in first.items())
     assert listed["trial_id"] == left.record.trial_id
     assert listed["val/accuracy"] == left.record.metrics["val/accuracy"]
     assert "1 kept students" in asked("student", "list", study, *place)
+
+
+@pytest.mark.slow
+def test_an_export_leaves_nothing_of_the_student_that_was_there_and_no_half_of_one(
+    left: Left, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = read_student(left.folder, bundled())[0]
+    for name in ("model.onnx", "modeling.py", "model.pt2", "mine.txt"):
+        (tmp_path / "out").mkdir(exist_ok=True)
+        (tmp_path / "out" / name).write_text("of another student")
+    names = write_student(found, tmp_path / "out")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {*names, "mine.txt"}
+
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(CheckpointError, match="--onnx needs the packages"):
+        write_student(found, tmp_path / "other", onnx=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 def test_a_study_without_kept_students_says_what_to_do(tmp_path: Path) -> None:
