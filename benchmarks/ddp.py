@@ -63,7 +63,7 @@ def losses(distillation: DistillationConfig, steps: int, ranks: Ranks) -> list[f
         for number, indices in enumerate(batch_indices(EXAMPLES, OPTIM.batch_size, steps, 0)):
             share = indices[ranks.rank :: ranks.world]
             found, _ = take_step(
-                module, optimizer, [(inputs.batch(share), table(share))], progress=number / steps, optim=OPTIM
+                module, optimizer, [(inputs.batch(share), (table(share),))], progress=number / steps, optim=OPTIM
             )
             told.append(float(np.mean(ranks.gathered(found["loss"]))))
     return told

@@ -31,10 +31,10 @@ from synthetic import PLAIN
 from synthetic import TINY
 from synthetic import Shape
 from synthetic import made_batch
+from synthetic import made_outputs
 from synthetic import made_regions
 from synthetic import made_split
 from synthetic import made_step
-from synthetic import made_targets
 from train_step import made_table
 
 from ablative.trainables.config import DistillationConfig
@@ -82,7 +82,7 @@ def measured(
     rng = np.random.default_rng(0)
     batch = to_device(made_batch(shape, rng, tokens=TOKENS, regions=REGIONS), device)
     distils = distillation.terms.image > 0
-    targets = to_device(made_targets(shape, rng, num_words=TOKENS - 2), device) if distils else None
+    teachers = (to_device(made_outputs(shape, rng, num_words=TOKENS - 2), device),) if distils else ()
     optim = OptimConfig(precision="bfloat16", lr=1e-5)
     torch.compiler.reset()
     module = made_step(shape, distillation, dropout=0.1).to(device).train()
@@ -97,7 +97,7 @@ def measured(
     for _ in range(WARM_UP + steps):
         started = time.perf_counter()
         # It hands over its losses: it has waited.
-        take_step(module, optimizer, [(batch, targets)], progress=0.5, optim=optim)
+        take_step(module, optimizer, [(batch, teachers)], progress=0.5, optim=optim)
         spent.append(time.perf_counter() - started)
     memory = torch.cuda.max_memory_allocated(device) / 2**20 if device.type == "cuda" else 0.0
     quartiles = 1e3 * np.percentile(spent[WARM_UP:], [25, 50, 75])
@@ -107,7 +107,7 @@ def measured(
 def looped(
     shape: Shape, distillation: DistillationConfig, device: torch.device, *, steps: int, compiled: bool
 ) -> float:
-    """Milliseconds a step of the product's own loop: batches and targets come from memory-mapped files."""
+    """Milliseconds a step of the product's own loop: batches and features come from memory-mapped files."""
     rng = np.random.default_rng(0)
     shape = replace(shape, words=(TOKENS - 2, TOKENS - 2), regions=(REGIONS, REGIONS))
     optim = OptimConfig(precision="bfloat16", lr=1e-5, batch_size=shape.batch, evaluations=1, compiled=compiled)
@@ -117,7 +117,7 @@ def looped(
         length = UNITER_PRESETS[shape.preset].longest_text
         inputs = SplitInputs(split, regions, max_tokens=length, shown="both")
         val = SplitInputs(replace(split, examples=split.examples[:8]), regions, max_tokens=length, shown="both")
-        targets_of = made_table(shape, split, Path(name), rng) if distillation.terms.image > 0 else None
+        teachers = (made_table(shape, split, Path(name), rng),) if distillation.terms.image > 0 else ()
         spent = []
         # Nothing of what is done once a process or once a trial is left in the difference of the last two.
         for count in (WARM_UP, WARM_UP, WARM_UP + steps):
@@ -131,7 +131,7 @@ def looped(
             module = made_step(shape, distillation, dropout=0.1).to(device)
             alone = Ranks(rank=0, world=1)
             started = time.perf_counter()
-            train(job, module, inputs, val, device=device, ranks=alone, targets_of=targets_of, link=Alone())
+            train(job, module, inputs, val, device=device, ranks=alone, teachers=teachers, link=Alone())
             spent.append(time.perf_counter() - started)
     return round(1e3 * (spent[2] - spent[1]) / steps, 3)
 

@@ -5,7 +5,7 @@
     python benchmarks/inference.py --preset uniter_base --visual-input patches
 
 Both students start from the same seed and take three steps of training, one by the task alone, one by the whole of
-CLIP-TD on random targets. Their passes over one batch alternate, and who is first alternates too, so that a busy
+CLIP-TD from random features. Their passes over one batch alternate, and who is first alternates too, so that a busy
 machine is unkind to both; processor time is counted, on one thread. The ratio is the median over pairs. The last line
 is one JSON object.
 """
@@ -25,7 +25,7 @@ from ablative.trainables.config import DistillationConfig
 from ablative.trainables.config import OptimConfig
 from ablative.trainables.config import StudentConfig
 from ablative.trainables.distillation.objective import Objective
-from ablative.trainables.distillation.outputs import TeacherTargets
+from ablative.trainables.distillation.outputs import TeacherOutputs
 from ablative.trainables.parts.catalogue import bundled
 from ablative.trainables.parts.task import Task
 from ablative.trainables.students.single_stream import StudentBatch
@@ -65,10 +65,10 @@ def random_batch(size: int) -> Batch:
     )
 
 
-def random_targets(size: int) -> TeacherTargets:
+def random_outputs(size: int) -> TeacherOutputs:
     """What a teacher might have said of the batch."""
     draw = torch.Generator().manual_seed(1)
-    return TeacherTargets(
+    return TeacherOutputs(
         index=torch.arange(size),
         image=torch.randn(size, TEACHER_WIDTH, generator=draw),
         text=torch.randn(size, TEACHER_WIDTH, generator=draw),
@@ -88,7 +88,7 @@ def fresh_step(config: StudentConfig, distillation: DistillationConfig, size: in
     """Student and objective from one seed, whatever is distilled."""
     torch.manual_seed(0)
     student = build_student(config, head="exclusive", num_classes=NUM_CLASSES, region_width=REGION_WIDTH)
-    objective = Objective(distillation, student.width, TEACHER_WIDTH, num_examples=size, seed=0)
+    objective = Objective(distillation, student.width, [(TEACHER_WIDTH, 1.0)], num_examples=size, seed=0)
     return TrainingStep(bundled().of(Task)["snli_ve"], student, objective)
 
 
@@ -97,7 +97,7 @@ def trained(step: TrainingStep, size: int, num_steps: int = 3) -> StudentModule:
     optimizer = optimizer_of(step, OptimConfig())
     step.train()
     for number in range(num_steps):
-        loss, _ = step(random_batch(size), random_targets(size), number / num_steps)
+        loss, _ = step(random_batch(size), [random_outputs(size)], number / num_steps)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()

@@ -19,7 +19,7 @@ from ablative.trainables.data.examples import Example
 from ablative.trainables.data.examples import TaskSplit
 from ablative.trainables.data.examples import Text
 from ablative.trainables.distillation.objective import Objective
-from ablative.trainables.distillation.outputs import TeacherTargets
+from ablative.trainables.distillation.outputs import TeacherOutputs
 from ablative.trainables.parts.catalogue import bundled
 from ablative.trainables.parts.task import Task
 from ablative.trainables.students.heads import ClassifierHead
@@ -69,7 +69,9 @@ def made_step(shape: Shape, distillation: DistillationConfig, *, dropout: float 
     student = StudentModule(
         encoder, ClassifierHead(encoder.width, num_outputs(_task(shape).head, shape.num_classes), 0.0)
     )
-    objective = Objective(distillation, encoder.width, shape.teacher_width, num_examples=shape.batch, seed=seed)
+    objective = Objective(
+        distillation, encoder.width, [(shape.teacher_width, 1.0)], num_examples=shape.batch, seed=seed
+    )
     return TrainingStep(_task(shape), student, objective)
 
 
@@ -142,14 +144,14 @@ def made_batch(shape: Shape, rng: np.random.Generator, *, tokens: int, regions: 
     )
 
 
-def made_targets(shape: Shape, rng: np.random.Generator, *, num_words: int) -> TeacherTargets:
+def made_outputs(shape: Shape, rng: np.random.Generator, *, num_words: int) -> TeacherOutputs:
     """Random unit features of a whole batch."""
     B, T, generator = shape.batch, shape.teacher_width, torch.Generator().manual_seed(int(rng.integers(2**31)))
 
     def unit(*size: int) -> torch.Tensor:
         return torch.nn.functional.normalize(torch.randn(*size, T, generator=generator), dim=-1)
 
-    return TeacherTargets(
+    return TeacherOutputs(
         index=torch.arange(B),
         scale=10.0,
         image=unit(B),

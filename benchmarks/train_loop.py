@@ -56,7 +56,7 @@ def ours(inputs: SplitInputs, val: SplitInputs, optim: OptimConfig) -> None:
     """The product's loop, with its checks, its course and its one evaluation."""
     job = TrialJob(trial_id="t", config=TrialConfig(optim=optim), seed=0, evaluate=("val",), cache="")
     alone = Ranks(rank=0, world=1)
-    train(job, made_step(TINY, PLAIN), inputs, val, device=CPU, ranks=alone, targets_of=None, link=Alone())
+    train(job, made_step(TINY, PLAIN), inputs, val, device=CPU, ranks=alone, teachers=(), link=Alone())
 
 
 def bare(inputs: SplitInputs, val: SplitInputs, optim: OptimConfig) -> None:

@@ -44,10 +44,10 @@ from ablative.trainables.teachers.feature_cache import distilled_candidate
 from ablative.trainables.teachers.feature_table import FeatureTable
 from ablative.trainables.teachers.words import words_of
 from ablative.trainables.training.inputs import SplitInputs
-from ablative.trainables.training.loop import TargetsOf
+from ablative.trainables.training.loop import OfTeacher
 from ablative.trainables.training.loop import take_step
 from ablative.trainables.training.optimizer import optimizer_of
-from ablative.trainables.training.targets import TargetTable
+from ablative.trainables.training.teacher_table import TeacherTable
 
 BOUND = 1.05
 EXAMPLES = 512
@@ -56,7 +56,7 @@ CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 Step = Callable[[np.ndarray], Any]
 
 
-def made_table(shape: Shape, split: TaskSplit, folder: Path, rng: np.random.Generator) -> TargetTable:
+def made_table(shape: Shape, split: TaskSplit, folder: Path, rng: np.random.Generator) -> TeacherTable:
     """Random teacher features of the split, written to a cache and opened as a trial does."""
     texts = list(dict.fromkeys(teacher_text(distilled_candidate(example)) for example in split.examples))
     vocabulary = sorted({word for text in texts for word in words_of(text)})
@@ -81,11 +81,11 @@ def made_table(shape: Shape, split: TaskSplit, folder: Path, rng: np.random.Gene
     confidence = TeacherConfidence(
         probability=sure, cross_entropy=-np.log(sure), correct=sure > 0.5, probabilities=np.zeros((len(sure), 0), "f4")
     )
-    return TargetTable(split, features, confidence, CLIP_TD, shuffle_seed=None)
+    return TeacherTable(split, features, confidence, CLIP_TD, shuffle_seed=None)
 
 
-def live(inputs: SplitInputs, table: TargetTable, folder: Path) -> TargetsOf:
-    """Targets from a teacher that is run at each step; its confidence alone is not computed."""
+def live(inputs: SplitInputs, table: TeacherTable, folder: Path) -> OfTeacher:
+    """A teacher that is run at each step; its confidence alone is not computed."""
     from PIL import Image
 
     from ablative.trainables.teachers.loading import load_teacher
@@ -93,7 +93,7 @@ def live(inputs: SplitInputs, table: TargetTable, folder: Path) -> TargetsOf:
     teacher = load_teacher(TeacherConfig(model="ViT-B-32", control="untrained"), folder)
     picture = Image.new("RGB", (224, 224), (90, 120, 150))
 
-    def targets_of(indices: np.ndarray) -> Any:
+    def said(indices: np.ndarray) -> Any:
         texts = [teacher_text(distilled_candidate(inputs.split.examples[i])) for i in indices]
         cached = table(indices)
         words = torch.nn.utils.rnn.pad_sequence(teacher.word_features(texts), batch_first=True)
@@ -104,17 +104,17 @@ def live(inputs: SplitInputs, table: TargetTable, folder: Path) -> TargetsOf:
             words=words,
         )
 
-    return targets_of
+    return said
 
 
-def stepping(shape: Shape, inputs: SplitInputs, distillation: DistillationConfig, targets: TargetsOf | None) -> Step:
+def stepping(shape: Shape, inputs: SplitInputs, distillation: DistillationConfig, *teachers: OfTeacher) -> Step:
     """One side: a student of its own, updated by the batch of each call."""
     module = made_step(shape, distillation).train()
     optimizer = optimizer_of(module, OPTIM)
 
     def step(indices: np.ndarray) -> Any:
-        found = targets(indices) if targets else None
-        return take_step(module, optimizer, [(inputs.batch(indices), found)], progress=0.5, optim=OPTIM)
+        said = tuple(teacher(indices) for teacher in teachers)
+        return take_step(module, optimizer, [(inputs.batch(indices), said)], progress=0.5, optim=OPTIM)
 
     return step
 
@@ -128,7 +128,7 @@ def measured(shape: Shape, repeats: int, clock: Callable[[], float], with_live: 
         regions = made_regions(shape, split, folder, rng)
         inputs = SplitInputs(split, regions, max_tokens=UNITER_PRESETS[shape.preset].longest_text, shown="both")
         table = made_table(shape, split, folder, rng)
-        sides = {"student": stepping(shape, inputs, PLAIN, None), "cached": stepping(shape, inputs, CLIP_TD, table)}
+        sides = {"student": stepping(shape, inputs, PLAIN), "cached": stepping(shape, inputs, CLIP_TD, table)}
         if with_live:
             sides["live"] = stepping(shape, inputs, CLIP_TD, live(inputs, table, folder))
         spent: dict[str, list[float]] = {side: [] for side in sides}

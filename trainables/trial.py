@@ -17,7 +17,6 @@ from ablative.trainables.data.examples import TaskSplit
 from ablative.trainables.data.load import load_split
 from ablative.trainables.data.subsets import subset
 from ablative.trainables.distillation.objective import Objective
-from ablative.trainables.distillation.several import SeveralTeachers
 from ablative.trainables.job import Link
 from ablative.trainables.job import TrialJob
 from ablative.trainables.job import TrialOutcome
@@ -27,14 +26,13 @@ from ablative.trainables.students.student import build_student
 from ablative.trainables.training.devices import current_device
 from ablative.trainables.training.evaluation import evaluate
 from ablative.trainables.training.inputs import inputs_of
-from ablative.trainables.training.loop import TargetsOf
 from ablative.trainables.training.loop import train
 from ablative.trainables.training.seeding import seed_everything
 from ablative.trainables.training.step import TrainingStep
 
 if TYPE_CHECKING:
     from ablative.trainables.config import TeacherConfig
-    from ablative.trainables.training.targets import TargetTable
+    from ablative.trainables.training.teacher_table import TeacherTable
 
 
 def run_trial(job: TrialJob, link: Link) -> TrialOutcome:
@@ -60,12 +58,13 @@ def _run(job: TrialJob, link: Link) -> TrialOutcome:
     student = build_student(
         config.student, head=config.task.part.head, num_classes=len(part.classes), region_width=inputs.regions.width
     )
-    targets_of, teachers = _targets(job, part)
-    objective = _objective(job, student.width, teachers, num_examples=len(part.examples))
+    teachers = [_table(job, teacher, part) for teacher, _ in config.taught_by]
+    widths = [(table.width, weight) for table, (_, weight) in zip(teachers, config.taught_by, strict=True)]
+    objective = Objective(config.distillation, student.width, widths, num_examples=len(part.examples), seed=job.seed)
     step_module = TrainingStep(config.task.part, student, objective, optim=config.optim).to(device)
     seed_everything(job.seed, 1 + ranks.rank)  # other dropout on each rank
     val = inputs_of(config, load_split(config.task.part, config.task.data, "val", cache), cache)
-    course = train(job, step_module, inputs, val, device=device, ranks=ranks, targets_of=targets_of, link=link)
+    course = train(job, step_module, inputs, val, device=device, ranks=ranks, teachers=teachers, link=link)
 
     def measure(split: str) -> Evaluation:
         return course.val if split == "val" and course.val else _evaluated(job, student, device, split)
@@ -91,36 +90,12 @@ def _kept(job: TrialJob, student: StudentModule, classes: tuple[str, ...], regio
     )
 
 
-Widths = tuple[tuple[int, float], ...]
-"""Width and weight of each teacher."""
-
-
-def _objective(job: TrialJob, student_width: int, teachers: Widths, *, num_examples: int) -> Objective:
-    distillation = job.config.distillation
-    if teachers and job.config.teachers:
-        return SeveralTeachers(distillation, student_width, teachers, num_examples=num_examples, seed=job.seed)
-    width = teachers[0][0] if teachers else 1
-    return Objective(distillation, student_width, width, num_examples=num_examples, seed=job.seed)
-
-
-def _targets(job: TrialJob, part: TaskSplit) -> tuple[TargetsOf | None, Widths]:
-    """Teacher targets of the training examples, and the teachers; (None, ()) without distillation."""
-    taught_by = job.config.taught_by
-    tables = [_table(job, teacher, part) for teacher, _ in taught_by]
-    if not tables:
-        return None, ()
-    teachers = tuple((table.width, weight) for table, (_, weight) in zip(tables, taught_by, strict=True))
-    if not job.config.teachers:
-        return tables[0], teachers
-    return lambda indices: tuple(table(indices) for table in tables), teachers
-
-
-def _table(job: TrialJob, teacher: TeacherConfig, part: TaskSplit) -> TargetTable:
+def _table(job: TrialJob, teacher: TeacherConfig, part: TaskSplit) -> TeacherTable:
     from ablative.trainables.teachers.adaptation import adapted_heads
     from ablative.trainables.teachers.confidence_store import stored_confidence
     from ablative.trainables.teachers.feature_cache import open_features
     from ablative.trainables.teachers.needs import reads_confidence
-    from ablative.trainables.training.targets import TargetTable
+    from ablative.trainables.training.teacher_table import TeacherTable
 
     distillation = job.config.distillation
     features = open_features(teacher, Path(job.cache), part)
@@ -130,7 +105,7 @@ def _table(job: TrialJob, teacher: TeacherConfig, part: TaskSplit) -> TargetTabl
     if reads_confidence(distillation):
         confidence = stored_confidence(part, features, seed=job.seed, probabilities=distillation.reads_probabilities)
     shuffle_seed = job.seed if teacher.control == "shuffled" else None
-    return TargetTable(part, features, confidence, distillation, shuffle_seed=shuffle_seed)
+    return TeacherTable(part, features, confidence, distillation, shuffle_seed=shuffle_seed)
 
 
 def _evaluated(job: TrialJob, student: StudentModule, device: torch.device, name: str) -> Evaluation:

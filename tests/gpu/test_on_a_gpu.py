@@ -21,7 +21,7 @@ from ablative.trainables.training.loop import take_step
 from ablative.trainables.training.optimizer import optimizer_of
 from benchmarks.inference import fresh_step
 from benchmarks.inference import random_batch
-from benchmarks.inference import random_targets
+from benchmarks.inference import random_outputs
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
@@ -61,9 +61,9 @@ def step_on(device: str, config: dict[str, Any]) -> tuple[dict[str, float], dict
     batch = random_batch(SIZE)
     batch = replace(batch, inputs=in_doubles(batch.inputs), targets_BK=batch.targets_BK.double())
     where = torch.device(device)
-    told = replace(random_targets(SIZE), probabilities=torch.rand(SIZE, 3, generator=torch.Generator().manual_seed(2)))
-    targets = to_device(in_doubles(told), where) if config else None
-    loss, parts = module(to_device(batch, where), targets, 0.25)
+    told = replace(random_outputs(SIZE), probabilities=torch.rand(SIZE, 3, generator=torch.Generator().manual_seed(2)))
+    teachers = (to_device(in_doubles(told), where),) if config else ()
+    loss, parts = module(to_device(batch, where), teachers, 0.25)
     loss.backward()
     gradients = {name: p.grad.cpu() for name, p in module.named_parameters() if p.grad is not None}
     return {"loss": loss.item(), **{name: value.item() for name, value in parts.items()}}, gradients
@@ -86,7 +86,7 @@ def test_a_distilled_step_waits_for_the_gpu_once(precision: str) -> None:
     optim, device = OptimConfig.model_validate({"precision": precision}), torch.device("cuda")
     module = fresh_step(StudentConfig(), config, SIZE).to(device).train()
     optimizer = optimizer_of(module, optim)
-    parts = [(to_device(random_batch(SIZE), device), to_device(random_targets(SIZE), device))]
+    parts = [(to_device(random_batch(SIZE), device), (to_device(random_outputs(SIZE), device),))]
     take_step(module, optimizer, parts, progress=0.0, optim=optim)  # what is made once may wait
 
     torch.cuda.set_sync_debug_mode("warn")
@@ -140,8 +140,8 @@ def test_a_compiled_step_has_the_losses_of_an_eager_one_as_the_trial_goes_on(con
         optimizer, found = optimizer_of(module, OptimConfig()), []
         for number in range(4):
             probabilities = torch.rand(SIZE, 3, generator=torch.Generator().manual_seed(number))
-            told = replace(random_targets(SIZE), probabilities=probabilities)
-            parts = [(to_device(random_batch(SIZE), device), to_device(told, device))]
+            told = replace(random_outputs(SIZE), probabilities=probabilities)
+            parts = [(to_device(random_batch(SIZE), device), (to_device(told, device),))]
             named, norm = take_step(module, optimizer, parts, progress=number / 4, optim=OptimConfig())
             found += [named["loss"], norm]
         return found

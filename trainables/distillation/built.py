@@ -15,7 +15,7 @@ from torch import nn
 
 from ablative.trainables.distillation.config import DistillationConfig
 from ablative.trainables.distillation.outputs import StudentOutputs
-from ablative.trainables.distillation.outputs import TeacherTargets
+from ablative.trainables.distillation.outputs import TeacherOutputs
 from ablative.trainables.distillation.projection import stream
 from ablative.trainables.distillation.settings import SelectionConfig
 from ablative.trainables.distillation.views import View
@@ -40,7 +40,7 @@ class BuiltTerm:
     generator: torch.Generator
     """On the CPU, of the term's own."""
 
-    def __call__(self, student: StudentOutputs, teacher: TeacherTargets) -> Tensor:
+    def __call__(self, student: StudentOutputs, teacher: TeacherOutputs) -> Tensor:
         """Return (B,) the unweighted loss of each example.
 
         Raises PartError where the term reads what it does not declare, or returns something else.

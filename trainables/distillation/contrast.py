@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from ablative.trainables.distillation.distance import full_precision
 from ablative.trainables.distillation.distance import unit_length
 from ablative.trainables.distillation.outputs import StudentOutputs
-from ablative.trainables.distillation.outputs import TeacherTargets
+from ablative.trainables.distillation.outputs import TeacherOutputs
 from ablative.trainables.distillation.projection import initial_projection
 from ablative.trainables.distillation.projection import stream
 
@@ -57,7 +57,7 @@ class StudentContrast(nn.Module):
         self.image = initial_projection(student_width, teacher_width, stream(seed, "contrast image", teacher))
         self.text = initial_projection(student_width, teacher_width, stream(seed, "contrast text", teacher))
 
-    def forward(self, student: StudentOutputs, targets: TeacherTargets, matched_B: Tensor) -> Tensor:
+    def forward(self, student: StudentOutputs, targets: TeacherOutputs, matched_B: Tensor) -> Tensor:
         """Return the mean over matched rows, a scalar; 0 in a batch without any. Unmatched rows are keys only."""
         image_BT, text_BT = targets.image.detach(), targets.text.detach()
         images, texts = alike(image_BT), alike(text_BT)

@@ -10,7 +10,7 @@ from torch import nn
 
 from ablative.trainables.distillation.distance import unit_length
 from ablative.trainables.distillation.outputs import StudentOutputs
-from ablative.trainables.distillation.outputs import TeacherTargets
+from ablative.trainables.distillation.outputs import TeacherOutputs
 from ablative.trainables.distillation.projection import initial_projection
 from ablative.trainables.parts.term import TermSizes
 
@@ -36,7 +36,7 @@ class Memory(nn.Module):
             self.register_buffer(name, unit_length(directions_MD))
         self.register_buffer("log_constants", torch.full((2,), math.inf))
 
-    def forward(self, student: StudentOutputs, teacher: TeacherTargets) -> tuple[Tensor, Tensor]:
+    def forward(self, student: StudentOutputs, teacher: TeacherOutputs) -> tuple[Tensor, Tensor]:
         """Return (B, D) unit embeddings of the student's h_cls, and of the teacher's image and sentence together."""
         pair = torch.cat([teacher.image, teacher.text], dim=-1)
         return unit_length(self.student(student.cls)), unit_length(self.teacher(pair))

@@ -28,7 +28,7 @@ class StudentOutputs:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TeacherTargets:
+class TeacherOutputs:
     """Frozen features of the teacher for the same examples, and how sure it was of the ground truth."""
 
     index: Tensor

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ablative.trainables.distillation.outputs import TeacherTargets
+from ablative.trainables.distillation.outputs import TeacherOutputs
 from ablative.trainables.distillation.relevance import Relevance
 from ablative.trainables.distillation.scores import SCORES
 from ablative.trainables.distillation.settings import SelectionConfig
@@ -86,7 +86,7 @@ def softmax_over(logits_BN: Tensor, chosen_BN: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def select(selection: SelectionConfig, targets: TeacherTargets, generator: torch.Generator) -> Selection:
+def select(selection: SelectionConfig, targets: TeacherOutputs, generator: torch.Generator) -> Selection:
     """Select words by their prior; only a flat prior and `sampled` draw from the generator."""
     mask_BN, logits_BN = targets.word_mask, targets.prior
     chosen_BN = _chosen(selection, logits_BN, mask_BN, generator)

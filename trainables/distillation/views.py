@@ -8,7 +8,7 @@ from typing import Literal
 from torch import Tensor
 
 from ablative.trainables.distillation.outputs import StudentOutputs
-from ablative.trainables.distillation.outputs import TeacherTargets
+from ablative.trainables.distillation.outputs import TeacherOutputs
 from ablative.trainables.parts.part import PartError
 from ablative.trainables.parts.term import READS
 from ablative.trainables.parts.term import Term
@@ -20,7 +20,7 @@ class View:
     __slots__ = ("_side", "_term", "_values")
 
     def __init__(
-        self, values: StudentOutputs | TeacherTargets, side: Literal["student", "teacher"], term: Term
+        self, values: StudentOutputs | TeacherOutputs, side: Literal["student", "teacher"], term: Term
     ) -> None:
         self._values = values
         self._side = side

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch import distributed
 
-from ablative.trainables.distillation.outputs import TeacherTargets
+from ablative.trainables.distillation.outputs import TeacherOutputs
 from ablative.trainables.distillation.settings import WeightingConfig
 from ablative.trainables.distillation.weightings import TASK_WEIGHTINGS
 from ablative.trainables.distillation.weightings import WEIGHTINGS
@@ -17,7 +17,7 @@ LEAST_MEAN = 1e-12
 
 
 @torch.no_grad()
-def example_weights(settings: WeightingConfig, teacher: TeacherTargets, student_confidence_B: Tensor | None) -> Tensor:
+def example_weights(settings: WeightingConfig, teacher: TeacherOutputs, student_confidence_B: Tensor | None) -> Tensor:
     """Return (B,) weights >= 0, without gradient; with `normalise` their mean is 1, or 0 if all are 0.
 
     With `uniform` each example has the mean. It is over the batch of all workers, so that their number does not
@@ -31,7 +31,7 @@ def example_weights(settings: WeightingConfig, teacher: TeacherTargets, student_
 
 
 @torch.no_grad()
-def task_weights(settings: WeightingConfig, teacher: TeacherTargets, student_confidence_B: Tensor | None) -> Tensor:
+def task_weights(settings: WeightingConfig, teacher: TeacherOutputs, student_confidence_B: Tensor | None) -> Tensor:
     """Return (B,) weights of the task loss, without gradient and never normalised.
 
     Raises ValueError if the weighting needs `student_confidence_B` and it is None.
@@ -46,7 +46,7 @@ def mean_one(weights_B: Tensor) -> Tensor:
 
 
 def _weights(
-    weighting: Weighting, field: str, settings: WeightingConfig, teacher: TeacherTargets, student_B: Tensor | None
+    weighting: Weighting, field: str, settings: WeightingConfig, teacher: TeacherOutputs, student_B: Tensor | None
 ) -> Tensor:
     if weighting.weight is None:
         return torch.ones_like(teacher.confidence)

@@ -29,7 +29,7 @@ from ablative.trainables.distillation.choice import table
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ablative.trainables.distillation.outputs import TeacherTargets
+    from ablative.trainables.distillation.outputs import TeacherOutputs
 
 LEAST_DIVISOR = 1e-6
 """Confidences that are divided by are raised to this, so that a student sure of a wrong answer gives no infinity."""
@@ -51,7 +51,7 @@ class Limits(Protocol):
 class Weighting(Choice):
     """A weight of each example."""
 
-    weight: Callable[[TeacherTargets, Any, Limits], Tensor] | None = None
+    weight: Callable[[TeacherOutputs, Any, Limits], Tensor] | None = None
     """(teacher, c_S, limits) -> (B,), at least 0; None: every example weighs 1."""
     compares: bool = False
     """Whether it reads c_S, which is None elsewhere."""
@@ -59,31 +59,31 @@ class Weighting(Choice):
     """Which of the limits it reads."""
 
 
-def _teacher(teacher: TeacherTargets, student_B: None, limits: Limits) -> Tensor:
+def _teacher(teacher: TeacherOutputs, student_B: None, limits: Limits) -> Tensor:
     return teacher.confidence
 
 
-def _ratio(teacher: TeacherTargets, student_B: Tensor, limits: Limits) -> Tensor:
+def _ratio(teacher: TeacherOutputs, student_B: Tensor, limits: Limits) -> Tensor:
     return teacher.confidence / (teacher.confidence + student_B).clamp_min(LEAST_DIVISOR)
 
 
-def _sigmoid(teacher: TeacherTargets, student_B: Tensor, limits: Limits) -> Tensor:
+def _sigmoid(teacher: TeacherOutputs, student_B: Tensor, limits: Limits) -> Tensor:
     return ((teacher.confidence - student_B) / limits.temperature).sigmoid()
 
 
-def _exp_ce(teacher: TeacherTargets, student_B: None, limits: Limits) -> Tensor:
+def _exp_ce(teacher: TeacherOutputs, student_B: None, limits: Limits) -> Tensor:
     return (-teacher.cross_entropy).exp()
 
 
-def _clipped_ratio(teacher: TeacherTargets, student_B: Tensor, limits: Limits) -> Tensor:
+def _clipped_ratio(teacher: TeacherOutputs, student_B: Tensor, limits: Limits) -> Tensor:
     return (teacher.confidence / student_B.clamp_min(LEAST_DIVISOR)).clamp_max(limits.max_weight)
 
 
-def _correct(teacher: TeacherTargets, student_B: None, limits: Limits) -> Tensor:
+def _correct(teacher: TeacherOutputs, student_B: None, limits: Limits) -> Tensor:
     return teacher.correct
 
 
-def _kdar(teacher: TeacherTargets, student_B: Tensor, limits: Limits) -> Tensor:
+def _kdar(teacher: TeacherOutputs, student_B: Tensor, limits: Limits) -> Tensor:
     """In [0, 1]: near 0 where the teacher is much surer of the truth than the student, near 1 where the student is."""
     return -(-_surprise(teacher.confidence) / _surprise(student_B).clamp_min(LEAST_DIVISOR)).expm1()
 

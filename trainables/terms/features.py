@@ -15,20 +15,20 @@ if TYPE_CHECKING:
 
     from ablative.trainables.distillation.built import BuiltTerm
     from ablative.trainables.distillation.outputs import StudentOutputs
-    from ablative.trainables.distillation.outputs import TeacherTargets
+    from ablative.trainables.distillation.outputs import TeacherOutputs
 
 
-def image(student: StudentOutputs, teacher: TeacherTargets, term: BuiltTerm) -> Tensor:
+def image(student: StudentOutputs, teacher: TeacherOutputs, term: BuiltTerm) -> Tensor:
     """Naive distillation, image side: d(P_v h_image, image embedding)."""
     return _distance(student.image, teacher.image, term)
 
 
-def text(student: StudentOutputs, teacher: TeacherTargets, term: BuiltTerm) -> Tensor:
+def text(student: StudentOutputs, teacher: TeacherOutputs, term: BuiltTerm) -> Tensor:
     """Naive distillation, text side: d(P_t h_cls, sentence embedding)."""
     return _distance(student.cls, teacher.text, term)
 
 
-def tokens(student: StudentOutputs, teacher: TeacherTargets, term: BuiltTerm) -> Tensor:
+def tokens(student: StudentOutputs, teacher: TeacherOutputs, term: BuiltTerm) -> Tensor:
     """Token-selective distillation: sum over the selected words of q_i d(P_w h_i, word feature i).
 
     0 for an example without words.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ablative.trainables.distillation.built import BuiltTerm
     from ablative.trainables.distillation.outputs import StudentOutputs
-    from ablative.trainables.distillation.outputs import TeacherTargets
+    from ablative.trainables.distillation.outputs import TeacherOutputs
 
 
 class LogitsOptions(Options):
@@ -28,7 +28,7 @@ class LogitsOptions(Options):
     temperature: Temperature = Field(4.0, description="T of both softmaxes in `logits`.")
 
 
-def logits(student: StudentOutputs, teacher: TeacherTargets, term: BuiltTerm) -> Tensor:
+def logits(student: StudentOutputs, teacher: TeacherOutputs, term: BuiltTerm) -> Tensor:
     """Hinton's distillation (arXiv 1503.02531): T^2 KL(softmax(z_T / T) || softmax(z_S / T)), in nats.
 
     z_T are the logarithms of the teacher's probabilities; z_S the student's log-odds of each class, or in VCR of a
@@ -49,7 +49,7 @@ class MixedLabelsOptions(Options):
     share: float = Field(0.5, ge=0, le=1, description="Share a of the teacher in the labels of `mixed_labels`.")
 
 
-def mixed_labels(student: StudentOutputs, teacher: TeacherTargets, term: BuiltTerm) -> Tensor:
+def mixed_labels(student: StudentOutputs, teacher: TeacherOutputs, term: BuiltTerm) -> Tensor:
     """KDAR's second part (arXiv 2501.05690): binary cross-entropy with y' = (1 - a) y + a p_T, summed over classes.
 
     Published for VQA; for SNLI-VE and VCR the same formula over classes and candidates. Its first part weighs the task

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
     from ablative.trainables.distillation.built import BuiltTerm
     from ablative.trainables.distillation.outputs import StudentOutputs
-    from ablative.trainables.distillation.outputs import TeacherTargets
+    from ablative.trainables.distillation.outputs import TeacherOutputs
 
 
-def hint(student: StudentOutputs, teacher: TeacherTargets, term: BuiltTerm) -> Tensor:
+def hint(student: StudentOutputs, teacher: TeacherOutputs, term: BuiltTerm) -> Tensor:
     """FitNets (arXiv 1412.6550): mean over coordinates of (P f_S - f_T)^2, image and text side averaged.
 
     The student's projection is not scaled, so its length is learned too: that, and no scaling by the width, is what
@@ -29,7 +29,7 @@ def hint(student: StudentOutputs, teacher: TeacherTargets, term: BuiltTerm) -> T
     return (_squared_error(image_BT, teacher.image) + _squared_error(text_BT, teacher.text)) / 2
 
 
-def clip_feature(student: StudentOutputs, teacher: TeacherTargets, term: BuiltTerm) -> Tensor:
+def clip_feature(student: StudentOutputs, teacher: TeacherOutputs, term: BuiltTerm) -> Tensor:
     """CLIP-KD's FD (arXiv 2307.12732): MSE(unit image sides) + MSE(unit text sides), means over coordinates.
 
     Each is (2 - 2 cos) / T, which is why the published weight is 2000: `image` and `text` with the distance `mse` and
@@ -42,7 +42,7 @@ def clip_feature(student: StudentOutputs, teacher: TeacherTargets, term: BuiltTe
     return image_B + _squared_error(text_BT, unit_length(teacher.text))
 
 
-def attention(student: StudentOutputs, teacher: TeacherTargets, term: BuiltTerm) -> Tensor:
+def attention(student: StudentOutputs, teacher: TeacherOutputs, term: BuiltTerm) -> Tensor:
     """Attention transfer (arXiv 1612.03928): mean over places of (m_S / ||m_S|| - m_T / ||m_T||)^2.
 
     Published for spatial maps m = mean over channels of F^2, weight 1000 in RepDistiller. A *derived* form: the

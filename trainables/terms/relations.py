@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
     from ablative.trainables.distillation.built import BuiltTerm
     from ablative.trainables.distillation.outputs import StudentOutputs
-    from ablative.trainables.distillation.outputs import TeacherTargets
+    from ablative.trainables.distillation.outputs import TeacherOutputs
 
 LEAST_DISTANCE = 1e-6
 """A batch whose examples are all in one place has no distances to compare."""
 BOTH_SIDES: tuple[Read, ...] = ("student.cls", "student.image", "teacher.image", "teacher.text")
 
 
-def rkd_distance(student: StudentOutputs, teacher: TeacherTargets, term: BuiltTerm) -> Tensor:
+def rkd_distance(student: StudentOutputs, teacher: TeacherOutputs, term: BuiltTerm) -> Tensor:
     """RKD-D (arXiv 1904.05068): mean over j of smooth_l1(d_S(i, j) / mu_S, d_T(i, j) / mu_T).
 
     d is the Euclidean distance, mu its mean over the pairs of different examples; the j include i, as in RepDistiller.
@@ -38,7 +38,7 @@ def rkd_distance(student: StudentOutputs, teacher: TeacherTargets, term: BuiltTe
     return _both_sides(differences, student, teacher)
 
 
-def rkd_angle(student: StudentOutputs, teacher: TeacherTargets, term: BuiltTerm) -> Tensor:
+def rkd_angle(student: StudentOutputs, teacher: TeacherOutputs, term: BuiltTerm) -> Tensor:
     """RKD-A (arXiv 1904.05068): mean over j, k of smooth_l1(cos of the angle j-i-k in S, in T).
 
     Published weight 50. The vertex i is the example whose share it is. Takes B x B x F numbers of memory.
@@ -50,7 +50,7 @@ def rkd_angle(student: StudentOutputs, teacher: TeacherTargets, term: BuiltTerm)
     return _both_sides(differences, student, teacher)
 
 
-def similarity(student: StudentOutputs, teacher: TeacherTargets, term: BuiltTerm) -> Tensor:
+def similarity(student: StudentOutputs, teacher: TeacherOutputs, term: BuiltTerm) -> Tensor:
     """Similarity preserving (arXiv 1907.09682): ||G_T - G_S||^2 / B^2, G = F F^T with rows at unit length.
 
     Row i of the difference, divided by B, is example i's share. Published weight 3000.
@@ -83,7 +83,7 @@ def angles(features_BF: Tensor) -> Tensor:
 
 
 def _both_sides(
-    differences: Callable[[Tensor, Tensor], Tensor], student: StudentOutputs, teacher: TeacherTargets
+    differences: Callable[[Tensor, Tensor], Tensor], student: StudentOutputs, teacher: TeacherOutputs
 ) -> Tensor:
     """(B,) the mean over both sides of the differences between the relations of each example to the others."""
     from ablative.trainables.distillation.distance import full_precision

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ablative.trainables.distillation.built import BuiltTerm
     from ablative.trainables.distillation.memory import Memory
     from ablative.trainables.distillation.outputs import StudentOutputs
-    from ablative.trainables.distillation.outputs import TeacherTargets
+    from ablative.trainables.distillation.outputs import TeacherOutputs
 
 
 class CrdOptions(Options):
@@ -36,7 +36,7 @@ class CrdOptions(Options):
     width: int = Field(128, ge=1, le=16_384, description="Width of the space in which `crd` compares.")
 
 
-def crd(student: StudentOutputs, teacher: TeacherTargets, term: BuiltTerm) -> Tensor:
+def crd(student: StudentOutputs, teacher: TeacherOutputs, term: BuiltTerm) -> Tensor:
     """CRD (arXiv 1910.10699), weight 0.8: is this embedding of one model and that of the other from one example?
 
     With g.m the cosine of an embedding with a memory entry, P = exp(g.m / tau) / Z, N negatives of M examples and

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from ablative.trainables.distillation.built import BuiltTerm
     from ablative.trainables.distillation.outputs import StudentOutputs
-    from ablative.trainables.distillation.outputs import TeacherTargets
+    from ablative.trainables.distillation.outputs import TeacherOutputs
 
 OF_TEACHER: tuple[Read, ...] = ("teacher.image", "teacher.text", "teacher.scale")
 BOTH_SIDES: tuple[Read, ...] = ("student.cls", "student.image", *OF_TEACHER)
@@ -40,7 +40,7 @@ class ClipRelationalOptions(Options):
     temperature: Temperature = Field(1.0, description="T that divides the scaled cosines in `clip_relational`.")
 
 
-def clip_relational(student: StudentOutputs, teacher: TeacherTargets, term: BuiltTerm) -> Tensor:
+def clip_relational(student: StudentOutputs, teacher: TeacherOutputs, term: BuiltTerm) -> Tensor:
     """CLIP-KD's CRD, contrastive *relational* distillation (arXiv 2307.12732), weight 1, in nats.
 
     1/2 [KL(softmax_j(s v_i.t_j / T) || softmax_j(s x_i.t_j / T))
@@ -52,7 +52,7 @@ def clip_relational(student: StudentOutputs, teacher: TeacherTargets, term: Buil
     return (to_texts_B + _divergence(text_BT, t, v, teacher.scale, temperature)) / 2
 
 
-def clip_interactive(student: StudentOutputs, teacher: TeacherTargets, term: BuiltTerm) -> Tensor:
+def clip_interactive(student: StudentOutputs, teacher: TeacherOutputs, term: BuiltTerm) -> Tensor:
     """CLIP-KD's ICL, interactive contrast (arXiv 2307.12732): 1/2 [InfoNCE(x, t) + InfoNCE(y, v)], weight 1, in nats.
 
     The published code scales by a logit scale that is not exponentiated, about 2.66; here it is the teacher's. As in
@@ -75,7 +75,7 @@ class AffinityOptions(Options):
     soft_share: float = Field(1.0, ge=0, le=1, description="alpha, share of the teacher's affinities in `affinity`.")
 
 
-def affinity(student: StudentOutputs, teacher: TeacherTargets, term: BuiltTerm) -> Tensor:
+def affinity(student: StudentOutputs, teacher: TeacherOutputs, term: BuiltTerm) -> Tensor:
     """TinyCLIP's affinity mimicking (arXiv 2309.12314): alpha soft + (1 - alpha) hard, alpha 1 and weight 1, in nats.
 
     Cross-entropies of the rows of s x.y with softmax(s v.t) (soft) or with the own pair (hard), image to text and
@@ -98,7 +98,7 @@ class DimeOptions(Options):
     image_temperature: Temperature = Field(3.0, description="T of the image-image distributions in `dime`.")
 
 
-def dime(student: StudentOutputs, teacher: TeacherTargets, term: BuiltTerm) -> Tensor:
+def dime(student: StudentOutputs, teacher: TeacherOutputs, term: BuiltTerm) -> Tensor:
     """DIME-FM (arXiv 2303.18232): 0.7 KL over the teacher's texts (T 1) + 0.3 KL over its images (T 3), in nats.
 
     KL(softmax_j(s v_i.t_j / T) || softmax_j(s x_i.t_j / T)), and the same with images v_j in place of texts t_j. The

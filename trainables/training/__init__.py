@@ -1,1 +1,1 @@
-"""One trial: batches, targets, steps, evaluation."""
+"""One trial: batches, what teachers say of them, steps, evaluation."""

@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from ablative.trainables.config import OptimConfig
+from ablative.trainables.distillation.outputs import TeacherOutputs
 from ablative.trainables.errors import NonFinite
 from ablative.trainables.job import Link
 from ablative.trainables.job import TrialJob
@@ -28,11 +29,10 @@ from ablative.trainables.training.optimizer import optimizer_of
 from ablative.trainables.training.optimizer import set_rate
 from ablative.trainables.training.order import learning_rate
 from ablative.trainables.training.order import num_steps
-from ablative.trainables.training.step import Targets
 from ablative.trainables.training.step import TrainingStep
 
-TargetsOf = Callable[[np.ndarray], Targets]
-"""Teacher targets of the training examples at these positions."""
+OfTeacher = Callable[[np.ndarray], TeacherOutputs]
+"""What a teacher says of the training examples at these positions."""
 
 
 def train(
@@ -43,7 +43,7 @@ def train(
     *,
     device: torch.device,
     ranks: Ranks,
-    targets_of: TargetsOf | None,
+    teachers: Sequence[OfTeacher],
     link: Link,
 ) -> StudentCourse:
     """Train `step_module` in place, from the checkpoint if there is one, and return its course, which has ended.
@@ -71,9 +71,9 @@ def train(
         return course
     step_module.train()
 
-    def parts_of(indices: np.ndarray) -> list[tuple[Batch, Targets | None]]:
+    def parts_of(indices: np.ndarray) -> list[tuple[Batch, tuple[TeacherOutputs, ...]]]:
         share = np.split(indices[ranks.rank :: ranks.world], optim.accumulation)
-        return [(train_inputs.batch(part), targets_of(part) if targets_of else None) for part in share]
+        return [(train_inputs.batch(part), tuple(teacher(part) for teacher in teachers)) for part in share]
 
     # The steps before the first are drawn and left: an index costs a millionth of a step.
     order = itertools.islice(train_inputs.order(optim, steps, job.seed), course.step, None)
@@ -92,24 +92,24 @@ def train(
 def take_step(
     module: nn.Module,
     optimizer: torch.optim.Optimizer,
-    parts: Sequence[tuple[Batch, Targets | None]],
+    parts: Sequence[tuple[Batch, tuple[TeacherOutputs, ...]]],
     *,
     progress: float,
     optim: OptimConfig,
 ) -> tuple[dict[str, float], float]:
     """Update the parameters of `module` (a `TrainingStep`, or DDP's of one) by one batch on its device.
 
-    The batch comes in one part or in several of equal size, each with its targets: gradients are averaged, but what is
-    normalised or compared within a batch is so within a part. Return the losses by name, averaged over the parts, and
-    the norm of the gradient before it is cut.
+    The batch comes in one part or in several of equal size, each with what the teachers say of it: gradients are
+    averaged, but what is normalised or compared within a batch is so within a part. Return the losses by name,
+    averaged over the parts, and the norm of the gradient before it is cut.
     """
     optimizer.zero_grad(set_to_none=True)
     names: tuple[str, ...] = ()
     told = []
-    for number, (batch, targets) in enumerate(parts, 1):
+    for number, (batch, teachers) in enumerate(parts, 1):
         with _workers_apart(module, number < len(parts)):
             with precision(optim.precision, batch.words.device):
-                loss, found = module(batch, targets, progress)
+                loss, found = module(batch, teachers, progress)
             (loss / len(parts)).backward()
         names = ("loss", *found)
         told.append(torch.stack([value.float() for value in (loss.detach(), *found.values())]))

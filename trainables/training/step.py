@@ -5,6 +5,8 @@ Dimensions: B examples, C candidates, L tokens, N words, S student width.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 
@@ -12,7 +14,7 @@ from ablative.trainables.config import OptimConfig
 from ablative.trainables.distillation.confidence import truth_probability
 from ablative.trainables.distillation.objective import Objective
 from ablative.trainables.distillation.outputs import StudentOutputs
-from ablative.trainables.distillation.outputs import TeacherTargets
+from ablative.trainables.distillation.outputs import TeacherOutputs
 from ablative.trainables.parts.task import Head
 from ablative.trainables.parts.task import Task
 from ablative.trainables.students.heads import log_odds
@@ -24,9 +26,6 @@ from ablative.trainables.students.student import StudentModule
 from ablative.trainables.students.student import StudentStates
 from ablative.trainables.training.adversarial import adversarial_loss
 from ablative.trainables.training.inputs import Batch
-
-Targets = TeacherTargets | tuple[TeacherTargets, ...]
-"""Of the teacher; of each where there are several."""
 
 
 class TrainingStep(nn.Module):
@@ -43,16 +42,15 @@ class TrainingStep(nn.Module):
         self.objective = objective
 
     def forward(
-        self, batch: Batch, targets: Targets | None, progress: float
+        self, batch: Batch, teachers: Sequence[TeacherOutputs], progress: float
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """The scalar to minimise, and its parts by name, detached."""
+        """The scalar to minimise, and its parts by name, detached. `teachers`: what each says of the batch."""
         states = self.student(batch.inputs)
         of_batch = task_losses if self.objective.weighs_task else task_loss
         loss = of_batch(self.task.head, states.logits, batch.targets_BK, self.optim.label_smoothing)
         outputs, confidence_B = None, None
         if self.objective.distils:
-            first = targets[0] if isinstance(targets, tuple) else targets
-            num_words = first.word_mask.shape[1] if first else 1
+            num_words = teachers[0].word_mask.shape[1] if teachers else 1
             outputs = distilled_outputs(self.task.head, states, batch, num_words=num_words)
             with torch.no_grad():
                 num_candidates = len(batch.words) // len(batch.indices)
@@ -61,7 +59,7 @@ class TrainingStep(nn.Module):
         total, parts = self.objective(
             loss,
             outputs,
-            targets,
+            teachers,
             progress=progress,
             student_confidence_B=confidence_B,
             matched_B=_matched(self.task.matched_class, batch.targets_BK),

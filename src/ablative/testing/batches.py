@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ablative.trainables.distillation.outputs import StudentOutputs
-from ablative.trainables.distillation.outputs import TeacherTargets
+from ablative.trainables.distillation.outputs import TeacherOutputs
 from ablative.trainables.parts.term import TermSizes
 
 SIZES = TermSizes(student_width=6, teacher_width=5, num_examples=9)
@@ -35,7 +35,7 @@ def made_student(seed: int = 0, lengths: Sequence[int] = LENGTHS) -> StudentOutp
     )
 
 
-def made_teacher(seed: int = 0, lengths: Sequence[int] = LENGTHS, *, requires_grad: bool = False) -> TeacherTargets:
+def made_teacher(seed: int = 0, lengths: Sequence[int] = LENGTHS, *, requires_grad: bool = False) -> TeacherOutputs:
     """Return random features of a batch, in float64; embeddings have length 1."""
     draw = torch.Generator().manual_seed(seed)
 
@@ -54,7 +54,7 @@ def made_teacher(seed: int = 0, lengths: Sequence[int] = LENGTHS, *, requires_gr
         "confidence": confidence_B,
         "cross_entropy": -confidence_B.log(),
     }
-    return TeacherTargets(
+    return TeacherOutputs(
         index=torch.arange(B),
         scale=4.0,
         word_mask=torch.arange(N) < torch.tensor(lengths).unsqueeze(-1),
@@ -63,7 +63,7 @@ def made_teacher(seed: int = 0, lengths: Sequence[int] = LENGTHS, *, requires_gr
     )
 
 
-def with_noise_at_padding(student: StudentOutputs, teacher: TeacherTargets) -> tuple[StudentOutputs, TeacherTargets]:
+def with_noise_at_padding(student: StudentOutputs, teacher: TeacherOutputs) -> tuple[StudentOutputs, TeacherOutputs]:
     """Return the batch with other values wherever there is no word."""
     draw = torch.Generator().manual_seed(7)
     mask_BN = teacher.word_mask
@@ -76,7 +76,7 @@ def with_noise_at_padding(student: StudentOutputs, teacher: TeacherTargets) -> t
     return replace(student, words=noisy(student.words)), replace(teacher, **words)
 
 
-def wider(student: StudentOutputs, teacher: TeacherTargets) -> tuple[StudentOutputs, TeacherTargets]:
+def wider(student: StudentOutputs, teacher: TeacherOutputs) -> tuple[StudentOutputs, TeacherOutputs]:
     """Return the batch with three more padded places for words."""
 
     def longer(values: Tensor) -> Tensor:

@@ -33,7 +33,7 @@ from ablative.trainables.distillation.built import BuiltTerm
 from ablative.trainables.distillation.built import build_terms
 from ablative.trainables.distillation.distance import DISTANCES
 from ablative.trainables.distillation.outputs import StudentOutputs
-from ablative.trainables.distillation.outputs import TeacherTargets
+from ablative.trainables.distillation.outputs import TeacherOutputs
 from ablative.trainables.parts.catalogue import Catalogue
 from ablative.trainables.parts.catalogue import bundled
 from ablative.trainables.parts.extended import trial_config
@@ -100,7 +100,7 @@ class TermContract:
         student, teacher = made_student(), made_teacher(requires_grad=True)
         before = [_copied(values) for values in (student, teacher)]
         _backward(built(part)(student, teacher))
-        for name in TeacherTargets.__slots__:
+        for name in TeacherOutputs.__slots__:
             value = getattr(teacher, name)
             assert not isinstance(value, Tensor) or value.grad is None, f"teacher.{name} has a gradient"
         for values, copies in zip((student, teacher), before, strict=True):
@@ -194,7 +194,7 @@ def _bounds(options: type[Options]) -> Iterator[tuple[str, Any]]:
 class _Noting:
     """One side of a batch that notes what is read of it."""
 
-    def __init__(self, values: StudentOutputs | TeacherTargets, side: str, read: set[str]) -> None:
+    def __init__(self, values: StudentOutputs | TeacherOutputs, side: str, read: set[str]) -> None:
         self._values = values
         self._side = side
         self._read = read
@@ -215,7 +215,7 @@ def _slopes(term: BuiltTerm, student: StudentOutputs) -> dict[str, Tensor | None
     return slopes | {f"module.{name}": weight.grad for name, weight in term.module.named_parameters()}
 
 
-def _copied(values: StudentOutputs | TeacherTargets) -> dict[str, Tensor]:
+def _copied(values: StudentOutputs | TeacherOutputs) -> dict[str, Tensor]:
     tensors = {name: getattr(values, name) for name in type(values).__slots__}
     return {name: value.detach().clone() for name, value in tensors.items() if isinstance(value, Tensor)}
 

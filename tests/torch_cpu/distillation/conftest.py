@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from ablative.trainables.distillation.outputs import StudentOutputs
-from ablative.trainables.distillation.outputs import TeacherTargets
+from ablative.trainables.distillation.outputs import TeacherOutputs
 
 STUDENT_WIDTH = 6
 TEACHER_WIDTH = 5
@@ -33,7 +33,7 @@ def make_student():
 
 @pytest.fixture
 def make_targets():
-    def make(lengths: tuple[int, ...] = (7, 3, 1, 5), seed: int = 0, requires_grad: bool = False) -> TeacherTargets:
+    def make(lengths: tuple[int, ...] = (7, 3, 1, 5), seed: int = 0, requires_grad: bool = False) -> TeacherOutputs:
         draw = torch.Generator().manual_seed(seed)
         batch, words = len(lengths), max(lengths)
 
@@ -45,7 +45,7 @@ def make_targets():
 
         mask_BN = torch.arange(words) < torch.tensor(lengths).unsqueeze(-1)
         confidence_B = torch.rand(batch, dtype=torch.float64, generator=draw) * 0.9 + 0.05
-        return TeacherTargets(
+        return TeacherOutputs(
             index=torch.arange(batch),
             image=features(batch),
             text=features(batch),

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ablative.trainables.distillation.built import BuiltTerm
 from ablative.trainables.distillation.outputs import StudentOutputs
-from ablative.trainables.distillation.outputs import TeacherTargets
+from ablative.trainables.distillation.outputs import TeacherOutputs
 
 
 def dot(a: Tensor, b: Tensor) -> Tensor:
@@ -40,13 +40,13 @@ def divergence(teacher: list[Tensor], student: list[Tensor]) -> Tensor:
     return sum(p * torch.log(p / q) for p, q in zip(t, s, strict=True))
 
 
-def plain_logits(term: BuiltTerm, student: StudentOutputs, targets: TeacherTargets) -> list[Tensor]:
+def plain_logits(term: BuiltTerm, student: StudentOutputs, targets: TeacherOutputs) -> list[Tensor]:
     T = term.options.temperature
     rows = zip(targets.probabilities, student.logits, strict=True)
     return [T**2 * divergence([torch.log(x) / T for x in p], [z / T for z in zs]) for p, zs in rows]
 
 
-def plain_mixed_labels(term: BuiltTerm, student: StudentOutputs, targets: TeacherTargets) -> list[Tensor]:
+def plain_mixed_labels(term: BuiltTerm, student: StudentOutputs, targets: TeacherOutputs) -> list[Tensor]:
     a = term.options.share
     losses = []
     for z_K, y_K, p_K in zip(student.logits, student.truth, targets.probabilities, strict=True):
@@ -58,7 +58,7 @@ def plain_mixed_labels(term: BuiltTerm, student: StudentOutputs, targets: Teache
     return losses
 
 
-def plain_hint(term: BuiltTerm, student: StudentOutputs, targets: TeacherTargets) -> list[Tensor]:
+def plain_hint(term: BuiltTerm, student: StudentOutputs, targets: TeacherOutputs) -> list[Tensor]:
     def error(f: Tensor, t: Tensor) -> Tensor:
         return mean([(x - y) ** 2 for x, y in zip(f, t, strict=True)])
 
@@ -68,7 +68,7 @@ def plain_hint(term: BuiltTerm, student: StudentOutputs, targets: TeacherTargets
     ]
 
 
-def plain_clip_feature(term: BuiltTerm, student: StudentOutputs, targets: TeacherTargets) -> list[Tensor]:
+def plain_clip_feature(term: BuiltTerm, student: StudentOutputs, targets: TeacherOutputs) -> list[Tensor]:
     def error(f: Tensor, t: Tensor) -> Tensor:
         return (2 - 2 * cos(f, t)) / len(f)
 
@@ -78,7 +78,7 @@ def plain_clip_feature(term: BuiltTerm, student: StudentOutputs, targets: Teache
     ]
 
 
-def plain_attention(term: BuiltTerm, student: StudentOutputs, targets: TeacherTargets) -> list[Tensor]:
+def plain_attention(term: BuiltTerm, student: StudentOutputs, targets: TeacherOutputs) -> list[Tensor]:
     losses = []
     for b, mask in enumerate(targets.word_mask.tolist()):
         words = [i for i, is_word in enumerate(mask) if is_word]
@@ -92,7 +92,7 @@ def plain_attention(term: BuiltTerm, student: StudentOutputs, targets: TeacherTa
     return losses
 
 
-def both_sides(student: StudentOutputs, targets: TeacherTargets) -> list[tuple[Tensor, Tensor]]:
+def both_sides(student: StudentOutputs, targets: TeacherOutputs) -> list[tuple[Tensor, Tensor]]:
     return [(student.image, targets.image), (student.cls, targets.text)]
 
 
@@ -103,7 +103,7 @@ def distances(x: Tensor) -> list[list[Tensor]]:
     return [[d / mu if len(x) > 1 else d for d in row] for row in raw]
 
 
-def plain_rkd_distance(term: BuiltTerm, student: StudentOutputs, targets: TeacherTargets) -> list[Tensor]:
+def plain_rkd_distance(term: BuiltTerm, student: StudentOutputs, targets: TeacherOutputs) -> list[Tensor]:
     totals = []
     for s, t in both_sides(student, targets):
         pairs = zip(distances(s), distances(t), strict=True)
@@ -115,7 +115,7 @@ def angle(x: Tensor, i: int, j: int, k: int) -> Tensor:
     return cos(x[j] - x[i], x[k] - x[i]) if i not in (j, k) else torch.zeros((), dtype=torch.float64)
 
 
-def plain_rkd_angle(term: BuiltTerm, student: StudentOutputs, targets: TeacherTargets) -> list[Tensor]:
+def plain_rkd_angle(term: BuiltTerm, student: StudentOutputs, targets: TeacherOutputs) -> list[Tensor]:
     B = range(len(student.cls))
     return [
         mean(
@@ -130,7 +130,7 @@ def plain_rkd_angle(term: BuiltTerm, student: StudentOutputs, targets: TeacherTa
     ]
 
 
-def plain_similarity(term: BuiltTerm, student: StudentOutputs, targets: TeacherTargets) -> list[Tensor]:
+def plain_similarity(term: BuiltTerm, student: StudentOutputs, targets: TeacherOutputs) -> list[Tensor]:
     def rows(x: Tensor) -> list[list[Tensor]]:
         gram = [[dot(a, b) for b in x] for a in x]
         return [[g / length(torch.stack(row)) for g in row] for row in gram]
@@ -142,7 +142,7 @@ def plain_similarity(term: BuiltTerm, student: StudentOutputs, targets: TeacherT
     return [(a + b) / 2 for a, b in zip(*totals, strict=True)]
 
 
-def plain_clip_relational(term: BuiltTerm, student: StudentOutputs, targets: TeacherTargets) -> list[Tensor]:
+def plain_clip_relational(term: BuiltTerm, student: StudentOutputs, targets: TeacherOutputs) -> list[Tensor]:
     x, y = term.module.image(student.image), term.module.text(student.cls)
     v, t, s = targets.image, targets.text, targets.scale / term.options.temperature
     return [
@@ -155,7 +155,7 @@ def plain_clip_relational(term: BuiltTerm, student: StudentOutputs, targets: Tea
     ]
 
 
-def plain_clip_interactive(term: BuiltTerm, student: StudentOutputs, targets: TeacherTargets) -> list[Tensor]:
+def plain_clip_interactive(term: BuiltTerm, student: StudentOutputs, targets: TeacherOutputs) -> list[Tensor]:
     x, y = term.module.image(student.image), term.module.text(student.cls)
     v, t, s = targets.image, targets.text, targets.scale
 
@@ -167,7 +167,7 @@ def plain_clip_interactive(term: BuiltTerm, student: StudentOutputs, targets: Te
     return [(told(x, t, i) + told(y, v, i)) / 2 for i in range(len(x))]
 
 
-def plain_affinity(term: BuiltTerm, student: StudentOutputs, targets: TeacherTargets) -> list[Tensor]:
+def plain_affinity(term: BuiltTerm, student: StudentOutputs, targets: TeacherOutputs) -> list[Tensor]:
     x, y = term.module.image(student.image), term.module.text(student.cls)
     v, t, s, alpha = targets.image, targets.text, targets.scale, term.options.soft_share
     B = range(len(x))
@@ -183,7 +183,7 @@ def plain_affinity(term: BuiltTerm, student: StudentOutputs, targets: TeacherTar
     return [(told(soft(x, y, i), soft(v, t, i), i) + told(soft(y, x, i), soft(t, v, i), i)) / 2 for i in B]
 
 
-def plain_dime(term: BuiltTerm, student: StudentOutputs, targets: TeacherTargets) -> list[Tensor]:
+def plain_dime(term: BuiltTerm, student: StudentOutputs, targets: TeacherOutputs) -> list[Tensor]:
     x, v, t, s = term.module(student.image), targets.image, targets.text, targets.scale
     options = term.options
 
@@ -197,7 +197,7 @@ def plain_dime(term: BuiltTerm, student: StudentOutputs, targets: TeacherTargets
     ]
 
 
-def plain_crd(term: BuiltTerm, student: StudentOutputs, targets: TeacherTargets) -> list[Tensor]:
+def plain_crd(term: BuiltTerm, student: StudentOutputs, targets: TeacherOutputs) -> list[Tensor]:
     """With all other examples as negatives, and the memory as it is before the batch."""
     memory, tau = term.module, term.options.temperature
     M = len(memory.students_MD)

@@ -94,19 +94,19 @@ def test_a_batch_without_matched_rows_has_no_contrast(make_student, make_targets
 
 
 def test_the_adapting_stage_has_no_task_loss_and_the_rest_of_the_trial_has_no_contrast(make_student, make_targets):
-    objective = Objective(ADAPTING, student_width=6, teacher_width=5, num_examples=4, seed=3).double()
+    objective = Objective(ADAPTING, student_width=6, teachers=[(5, 1.0)], num_examples=4, seed=3).double()
     plain = Objective(
         ADAPTING.model_copy(update={"adaptation": AdaptationConfig()}),
         student_width=6,
-        teacher_width=5,
+        teachers=[(5, 1.0)],
         num_examples=4,
         seed=3,
     ).double()
     student, targets = make_student(), make_targets()
-    first, _ = objective(TASK_LOSS, student, targets, progress=0.2)
-    later, _ = objective(TASK_LOSS, student, targets, progress=0.25)
-    without, _ = plain(TASK_LOSS, student, targets, progress=0.25)
-    contrast = objective.contrast(student, targets, torch.ones(4, dtype=torch.bool))
+    first, _ = objective(TASK_LOSS, student, [targets], progress=0.2)
+    later, _ = objective(TASK_LOSS, student, [targets], progress=0.25)
+    without, _ = plain(TASK_LOSS, student, [targets], progress=0.25)
+    contrast = objective.teachers[0].contrast(student, targets, torch.ones(4, dtype=torch.bool))
     torch.testing.assert_close(first, contrast + without - TASK_LOSS)
     torch.testing.assert_close(later, without)
     assert torch.autograd.grad(first, TASK_LOSS)[0].item() == 0
@@ -115,5 +115,5 @@ def test_the_adapting_stage_has_no_task_loss_and_the_rest_of_the_trial_has_no_co
 
 def test_without_an_adapting_stage_there_are_no_further_parameters():
     plain = DistillationConfig(terms=TermWeights(image=1.0))
-    names = [name for name, _ in Objective(plain, 6, 5, num_examples=4, seed=0).named_parameters()]
-    assert names == ["projections.image.weight", "projections.image.bias"]
+    names = [name for name, _ in Objective(plain, 6, [(5, 1.0)], num_examples=4, seed=0).named_parameters()]
+    assert names == ["of_each.0.projections.image.weight", "of_each.0.projections.image.bias"]

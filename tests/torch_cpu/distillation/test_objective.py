@@ -19,7 +19,7 @@ TASK_LOSS = torch.tensor(0.7, dtype=torch.float64)
 
 
 def objective_of(terms: TermWeights = ALL_TERMS, seed: int = 0, **options) -> Objective:
-    return Objective(DistillationConfig(terms=terms, **options), 6, 5, num_examples=4, seed=seed).double()
+    return Objective(DistillationConfig(terms=terms, **options), 6, [(5, 1.0)], num_examples=4, seed=seed).double()
 
 
 def plain_cosine_distance(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
@@ -29,7 +29,7 @@ def plain_cosine_distance(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 def plain_objective(objective: Objective, student, targets, *, factor: float) -> torch.Tensor:
     """Task loss plus all three terms with the weights of ALL_TERMS, all words, W1 without normalisation."""
     total = TASK_LOSS.clone()
-    project = objective.projections
+    project = objective.teachers[0].projections
     for b, mask in enumerate(targets.word_mask.tolist()):
         image = plain_cosine_distance(project["image"](student.image[b]), targets.image[b])
         text = plain_cosine_distance(project["text"](student.cls[b]), targets.text[b])
@@ -52,7 +52,7 @@ def test_value_and_gradients_equal_the_formula_computed_word_by_word(make_studen
     objective = objective_of(selection=SelectionConfig(score="all"), weighting=weighting)
     student, targets = make_student(), flat(make_targets())
     leaves = [student.cls, student.image, student.words, *objective.parameters()]
-    total, _ = objective(TASK_LOSS, student, targets, progress=0.25)
+    total, _ = objective(TASK_LOSS, student, [targets], progress=0.25)
     expected = plain_objective(objective, student, targets, factor=0.75)
     torch.testing.assert_close(total, expected, atol=1e-6, rtol=1e-6)
     for found, wanted in zip(torch.autograd.grad(total, leaves), torch.autograd.grad(expected, leaves), strict=True):
@@ -61,7 +61,7 @@ def test_value_and_gradients_equal_the_formula_computed_word_by_word(make_studen
 
 def test_no_terms_leave_the_task_loss_and_need_no_teacher(make_student):
     objective = objective_of(TermWeights())
-    total, means = objective(TASK_LOSS, make_student(), None, progress=0.5)
+    total, means = objective(TASK_LOSS, make_student(), [], progress=0.5)
     assert total is TASK_LOSS
     assert means == {}
     assert not objective.distils
@@ -70,12 +70,12 @@ def test_no_terms_leave_the_task_loss_and_need_no_teacher(make_student):
 
 def test_terms_without_teacher_targets_are_refused_by_name(make_student):
     with pytest.raises(ValueError, match=r"distillation: terms\.image, terms\.tokens"):
-        objective_of(TermWeights(image=1, tokens=1))(TASK_LOSS, make_student(), None, progress=0.0)
+        objective_of(TermWeights(image=1, tokens=1))(TASK_LOSS, make_student(), [], progress=0.0)
 
 
 def test_reported_means_are_unweighted_and_detached(make_student, make_targets):
     weighting = WeightingConfig(confidence="none", schedule="warmup")
-    total, means = objective_of(weighting=weighting)(TASK_LOSS, make_student(), make_targets(), progress=0.0)
+    total, means = objective_of(weighting=weighting)(TASK_LOSS, make_student(), [make_targets()], progress=0.0)
     assert total.item() == TASK_LOSS.item()
     assert list(means) == ["image", "text", "tokens"]
     assert all(0 < value.item() < 2 and not value.requires_grad for value in means.values())
@@ -85,19 +85,19 @@ def test_kdar_weighs_the_task_loss_example_by_example_without_any_term(make_stud
     losses_B = torch.tensor([0.7, 0.1, 2.0, 1.0], dtype=torch.float64)
     objective, targets = objective_of(TermWeights(), weighting=WeightingConfig(task="kdar")), make_targets()
     assert objective.distils
-    found = objective(losses_B, make_student(), targets, progress=0.5, student_confidence_B=STUDENT_B)
+    found = objective(losses_B, make_student(), [targets], progress=0.5, student_confidence_B=STUDENT_B)
     torch.testing.assert_close(
         found[0], (task_weights(WeightingConfig(task="kdar"), targets, STUDENT_B) * losses_B).mean()
     )
     assert found[1] == {}
     with pytest.raises(ValueError, match=r"distillation: weighting\.task"):
-        objective(losses_B, make_student(), None, progress=0.5, student_confidence_B=STUDENT_B)
+        objective(losses_B, make_student(), [], progress=0.5, student_confidence_B=STUDENT_B)
 
 
 def test_total_is_linear_in_each_weight(make_student, make_targets):
     def added(**weights: float) -> float:
         objective = objective_of(TermWeights(**weights), weighting=WeightingConfig(confidence="none"))
-        return objective(TASK_LOSS, make_student(), make_targets(), progress=0.0)[0].item() - TASK_LOSS.item()
+        return objective(TASK_LOSS, make_student(), [make_targets()], progress=0.0)[0].item() - TASK_LOSS.item()
 
     assert added(image=3.0) == pytest.approx(3 * added(image=1.0))
     apart = added(image=1.0) + added(text=2.0) + added(tokens=0.5)
@@ -107,7 +107,7 @@ def test_total_is_linear_in_each_weight(make_student, make_targets):
 def test_teacher_features_and_student_confidence_receive_no_gradient(make_student, make_targets):
     student, targets = make_student(), make_targets(requires_grad=True)
     confidence_B = STUDENT_B.clone().requires_grad_()
-    total, _ = objective_of()(TASK_LOSS, student, targets, progress=0.0, student_confidence_B=confidence_B)
+    total, _ = objective_of()(TASK_LOSS, student, [targets], progress=0.0, student_confidence_B=confidence_B)
     total.backward()
     frozen = (targets.image, targets.text, targets.words, targets.prior, targets.confidence)
     assert all(feature.grad is None for feature in (*frozen, confidence_B))
@@ -117,14 +117,14 @@ def test_teacher_features_and_student_confidence_receive_no_gradient(make_studen
 def test_only_selected_words_receive_a_gradient(make_student, make_targets):
     student, targets = make_student(), make_targets()
     objective = objective_of(TermWeights(tokens=1.0), selection=SelectionConfig(ratio=0.01))
-    objective(TASK_LOSS, student, targets, progress=0.0, student_confidence_B=STUDENT_B)[0].backward()
+    objective(TASK_LOSS, student, [targets], progress=0.0, student_confidence_B=STUDENT_B)[0].backward()
     assert (student.words.grad.abs().sum(-1) > 0).sum(-1).tolist() == [1, 1, 1, 1]
 
 
 def test_sentences_without_words_add_nothing_and_break_nothing(make_student, make_targets):
     student, targets = make_student(), make_targets(lengths=(7, 0, 0, 5))
     objective = objective_of(TermWeights(tokens=1.0), weighting=WeightingConfig(confidence="none"))
-    total, _ = objective(TASK_LOSS, student, targets, progress=0.0)
+    total, _ = objective(TASK_LOSS, student, [targets], progress=0.0)
     total.backward()
     assert math.isfinite(total.item())
     assert not student.words.grad[1:3].any()
@@ -148,20 +148,20 @@ def test_building_and_calling_leave_the_global_random_state_alone(make_student, 
     student, targets = make_student(), make_targets()
     before = torch.get_rng_state()
     objective = objective_of(selection=SelectionConfig(draw="sampled"))
-    objective(TASK_LOSS, student, targets, progress=0.0, student_confidence_B=STUDENT_B)
+    objective(TASK_LOSS, student, [targets], progress=0.0, student_confidence_B=STUDENT_B)
     assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_a_term_starts_from_the_same_projection_whatever_other_terms_are_on():
-    alone = objective_of(TermWeights(tokens=1.0)).projections["tokens"].weight
-    together = objective_of().projections["tokens"].weight
-    other_seed = objective_of(seed=1).projections["tokens"].weight
+    alone = objective_of(TermWeights(tokens=1.0)).teachers[0].projections["tokens"].weight
+    together = objective_of().teachers[0].projections["tokens"].weight
+    other_seed = objective_of(seed=1).teachers[0].projections["tokens"].weight
     assert torch.equal(alone, together)
     assert not torch.equal(alone, other_seed)
 
 
 def test_each_term_starts_from_a_projection_of_its_own():
-    weights = [projection.weight for projection in objective_of().projections.values()]
+    weights = [projection.weight for projection in objective_of().teachers[0].projections.values()]
     assert not torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[1], weights[2])
 
@@ -173,7 +173,7 @@ def test_twenty_steps_bring_the_student_nearer_to_the_teacher(make_student, make
     optimizer = torch.optim.Adam([*states, *objective.parameters()], lr=0.05)
     totals = []
     for step in range(20):
-        total, _ = objective(TASK_LOSS, student, targets, progress=step / 20, student_confidence_B=STUDENT_B)
+        total, _ = objective(TASK_LOSS, student, [targets], progress=step / 20, student_confidence_B=STUDENT_B)
         optimizer.zero_grad()
         total.backward()
         optimizer.step()

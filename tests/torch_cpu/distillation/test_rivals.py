@@ -13,7 +13,7 @@ from ablative.trainables.config import TermWeights
 from ablative.trainables.distillation.built import BuiltTerm
 from ablative.trainables.distillation.objective import Objective
 from ablative.trainables.distillation.outputs import StudentOutputs
-from ablative.trainables.distillation.outputs import TeacherTargets
+from ablative.trainables.distillation.outputs import TeacherOutputs
 from ablative.trainables.terms.remembered import own_and_others
 from tests.torch_cpu.distillation.plain_terms import PLAIN
 
@@ -32,8 +32,8 @@ RELATIONS = ["rkd_distance", "rkd_angle", "similarity", "clip_relational", "clip
 def term_of(name: str, examples: int = 9, seed: int = 0, **options) -> BuiltTerm:
     group = {name: options or OPTIONS[name]} if name in OPTIONS else {}
     config = DistillationConfig(terms=TermWeights(**{name: 1.0}), **group)
-    objective = Objective(config, 6, 5, num_examples=examples, seed=seed).double()
-    (term,) = objective.terms
+    objective = Objective(config, 6, [(5, 1.0)], num_examples=examples, seed=seed).double()
+    (term,) = objective.teachers[0].terms
     return term
 
 
@@ -49,7 +49,7 @@ def slopes(value: torch.Tensor, of: list[torch.Tensor]) -> list[torch.Tensor]:
     return [torch.zeros_like(leaf) if slope is None else slope for leaf, slope in zip(of, found, strict=True)]
 
 
-def check_against_formula(term: BuiltTerm, student: StudentOutputs, targets: TeacherTargets) -> None:
+def check_against_formula(term: BuiltTerm, student: StudentOutputs, targets: TeacherOutputs) -> None:
     plain_B = torch.stack(PLAIN[term.name](term, student, targets))
     value_B = term(student, targets)
     torch.testing.assert_close(value_B, plain_B, atol=1e-6, rtol=1e-6)
@@ -158,7 +158,8 @@ def test_affinity_and_the_relational_term_differ_where_the_student_is_not_the_te
 def test_clip_feature_is_image_and_text_by_squared_error_over_the_width(make_student, make_targets):
     term, student, targets = term_of("clip_feature"), make_student(), make_targets()
     terms = TermWeights(image=1.0, text=1.0)
-    naive = Objective(DistillationConfig(terms=terms, distance="mse"), 6, 5, num_examples=4, seed=0).double()
+    naive = Objective(DistillationConfig(terms=terms, distance="mse"), 6, [(5, 1.0)], num_examples=4, seed=0)
+    (naive,) = naive.double().teachers
     naive.projections["image"].load_state_dict(term.module.image.state_dict())
     naive.projections["text"].load_state_dict(term.module.text.state_dict())
     summed_B = sum(part(student, targets) for part in naive.terms)
@@ -168,7 +169,7 @@ def test_clip_feature_is_image_and_text_by_squared_error_over_the_width(make_stu
 @pytest.mark.parametrize("name", ["clip_relational", "clip_interactive", "affinity", "dime", "rkd_distance", "crd"])
 def test_relations_are_not_rounded_to_bfloat16(name, make_student, make_targets):
     config = DistillationConfig(terms=TermWeights(**{name: 1.0}))
-    (term,) = Objective(config, 6, 5, num_examples=4, seed=0).terms
+    (term,) = Objective(config, 6, [(5, 1.0)], num_examples=4, seed=0).teachers[0].terms
     single = [_single(o) for o in (make_student(), make_targets())]
     for parameter in term.module.parameters():  # what is left to round is told apart from the projection
         parameter.data = parameter.data.bfloat16().float()

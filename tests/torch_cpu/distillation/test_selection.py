@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from ablative.trainables.config import SelectionConfig
-from ablative.trainables.distillation.outputs import TeacherTargets
+from ablative.trainables.distillation.outputs import TeacherOutputs
 from ablative.trainables.distillation.selection import num_selected
 from ablative.trainables.distillation.selection import sample
 from ablative.trainables.distillation.selection import select
@@ -64,10 +64,10 @@ def test_selected_counts_and_shares_are_right_for_every_configuration(lengths, r
     assert int(selection.chosen_BN.sum(-1).max()) <= selection.most <= targets.word_mask.shape[1]
 
 
-def targets_of(lengths: list[int], scale: float) -> TeacherTargets:
+def targets_of(lengths: list[int], scale: float) -> TeacherOutputs:
     batch, words = len(lengths), max(1, *lengths)
     draw = generator(len(lengths))
-    return TeacherTargets(
+    return TeacherOutputs(
         index=torch.arange(batch),
         image=torch.randn(batch, 4, generator=draw),
         text=torch.randn(batch, 4, generator=draw),

@@ -194,7 +194,7 @@ def test_a_trunk_of_open_clip_learns_at_its_own_rate(
 ) -> None:
     built = student(preset="clip_vil_base", init="scratch", visual_input=visual_input, **trunk_files)
     step = TrainingStep(
-        TASKS["snli_ve"], built, Objective(TrialConfig().distillation, built.width, 1, num_examples=2, seed=0)
+        TASKS["snli_ve"], built, Objective(TrialConfig().distillation, built.width, (), num_examples=2, seed=0)
     )
     optimizer = optimizer_of(step, OptimConfig(trunk_lr_factor=0.5, head_lr_factor=3.0), trunk="encoder.trunk.")
     before = {name: value.clone() for name, value in built.encoder.trunk.named_parameters()}

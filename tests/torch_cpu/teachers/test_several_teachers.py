@@ -1,4 +1,4 @@
-"""Several teachers: one of weight 1 changes nothing; each has a weight, projections and a cache of its own."""
+"""Several teachers: each has a weight, projections and a cache of its own."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ from ablative.trainables.digests import InputDigests
 from ablative.trainables.distillation.config import DistillationConfig
 from ablative.trainables.distillation.objective import Objective
 from ablative.trainables.distillation.outputs import StudentOutputs
-from ablative.trainables.distillation.outputs import TeacherTargets
-from ablative.trainables.distillation.several import SeveralTeachers
+from ablative.trainables.distillation.outputs import TeacherOutputs
 from ablative.trainables.identity import without_places
 from ablative.trainables.job import Alone
 from ablative.trainables.job import TrialJob
@@ -51,7 +50,7 @@ def student() -> StudentOutputs:
     )
 
 
-def targets(width: int, seed: int) -> TeacherTargets:
+def said(width: int, seed: int) -> TeacherOutputs:
     generator = torch.Generator().manual_seed(seed)
 
     def unit(*shape: int) -> torch.Tensor:
@@ -59,7 +58,7 @@ def targets(width: int, seed: int) -> TeacherTargets:
         return torch.nn.functional.normalize(drawn, dim=-1)
 
     uniform = torch.rand(3, generator=generator, dtype=torch.double)
-    return TeacherTargets(
+    return TeacherOutputs(
         index=torch.arange(3),
         image=unit(3),
         text=unit(3),
@@ -84,27 +83,16 @@ def value(objective: Objective, given: Any, progress: float = 0.5) -> tuple[torc
     return found
 
 
-def several(config: DistillationConfig, *teachers: tuple[int, float]) -> SeveralTeachers:
-    made: SeveralTeachers = SeveralTeachers(config, 6, teachers, num_examples=9, seed=2).double()
+def several(config: DistillationConfig, *teachers: tuple[int, float]) -> Objective:
+    made: Objective = Objective(config, 6, teachers, num_examples=9, seed=2).double()
     return made
-
-
-@pytest.mark.parametrize("options", [{"terms": TERMS}, ADAPTING], ids=["terms", "adapting"])
-@pytest.mark.parametrize("progress", [0.05, 0.5])
-def test_one_teacher_of_weight_1_gives_the_objective_bit_for_bit(options: dict[str, Any], progress: float) -> None:
-    config = DistillationConfig(**options)
-    one = Objective(config, 6, 5, num_examples=9, seed=2).double()
-    expected, parts = value(one, targets(5, 3), progress)
-    found, found_parts = value(several(config, (5, 1.0)), (targets(5, 3),), progress)
-    assert torch.equal(found, expected)
-    assert parts.keys() == found_parts.keys() and all(torch.equal(parts[name], found_parts[name]) for name in parts)
 
 
 def test_terms_are_summed_over_teachers_with_their_weights() -> None:
     config = DistillationConfig(terms=TERMS)
     both = several(config, (5, 0.25), (8, 2.0))
     alone = [several(config, (5, 1.0), (8, 1e-300)), several(config, (5, 1e-300), (8, 1.0))]
-    given = (targets(5, 3), targets(8, 4))
+    given = (said(5, 3), said(8, 4))
     task = 2.0
     expected = 0.25 * (value(alone[0], given)[0] - task) + 2.0 * (value(alone[1], given)[0] - task)
     torch.testing.assert_close(value(both, given)[0] - task, expected)
@@ -113,8 +101,8 @@ def test_terms_are_summed_over_teachers_with_their_weights() -> None:
 def test_each_teacher_has_projections_of_its_own_and_the_first_those_it_has_alone() -> None:
     config = DistillationConfig(terms=TERMS)
     first, second = several(config, (5, 1.0), (5, 1.0)).of_each
-    alone = Objective(config, 6, 5, num_examples=9, seed=2).double()
-    for name, expected in alone.projections.named_parameters():
+    alone = Objective(config, 6, [(5, 1.0)], num_examples=9, seed=2).double()
+    for name, expected in alone.teachers[0].projections.named_parameters():
         assert torch.equal(first.projections.get_parameter(name), expected)
         assert name.endswith("bias") or not torch.equal(second.projections.get_parameter(name), expected)
 
@@ -122,7 +110,7 @@ def test_each_teacher_has_projections_of_its_own_and_the_first_those_it_has_alon
 def test_every_parameter_gets_a_gradient_in_both_stages_of_adaptation() -> None:
     for progress in (0.05, 0.5):
         objective = several(DistillationConfig(**ADAPTING), (5, 1.0), (8, 0.5))
-        value(objective, (targets(5, 3), targets(8, 4)), progress)[0].backward()
+        value(objective, (said(5, 3), said(8, 4)), progress)[0].backward()
         assert all(parameter.grad is not None for parameter in objective.parameters())
 
 

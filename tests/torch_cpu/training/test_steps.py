@@ -51,7 +51,7 @@ def made(task: str, cache: Path, optim: OptimConfig | None = None, count: int = 
     student = build_student(
         config.student, head=split.task.head, num_classes=len(split.classes), region_width=inputs.regions.width
     )
-    objective = Objective(config.distillation, student.width, 1, num_examples=len(inputs), seed=0)
+    objective = Objective(config.distillation, student.width, [(1, 1.0)], num_examples=len(inputs), seed=0)
     return TrainingStep(TASKS[task], student, objective, optim=optim).train(), inputs.batch(
         torch.arange(count).numpy()
     )
@@ -85,8 +85,8 @@ def test_a_batch_in_two_parts_is_the_step_of_the_whole(optimizer: str, cache: Pa
     whole, batch = made("vcr", cache)
     parted = copy.deepcopy(whole)
     before = copy.deepcopy(whole.state_dict())
-    told, norm = take_step(whole, optimizer_of(whole, optim), [(batch, None)], progress=0.0, optim=optim)
-    parts = [(half, None) for half in halves(batch)]
+    told, norm = take_step(whole, optimizer_of(whole, optim), [(batch, ())], progress=0.0, optim=optim)
+    parts = [(half, ()) for half in halves(batch)]
     told_parted, norm_parted = take_step(parted, optimizer_of(parted, optim), parts, progress=0.0, optim=optim)
 
     assert told_parted == pytest.approx(told, rel=1e-5)

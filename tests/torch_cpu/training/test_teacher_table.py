@@ -1,4 +1,4 @@
-"""What a batch of teacher targets holds, gathered from the cache on disk."""
+"""What a teacher says of a batch, gathered from the cache on disk."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from ablative.trainables.teachers.feature_cache import TeacherHeads
 from ablative.trainables.teachers.feature_cache import distilled_candidate
 from ablative.trainables.teachers.feature_cache import open_features
 from ablative.trainables.teachers.words import words_of
-from ablative.trainables.training import targets
-from ablative.trainables.training.targets import TargetTable
+from ablative.trainables.training import teacher_table
+from ablative.trainables.training.teacher_table import TeacherTable
 from tests.helpers.tasks import TASKS
 from tests.torch_cpu.training.conftest import CLIP_TD
 from tests.torch_cpu.training.conftest import smoke
@@ -59,7 +59,7 @@ def test_every_word_has_its_own_features_or_those_of_the_example_it_was_swapped_
 ) -> None:
     confidence = stored_confidence(split, features, seed=1, probabilities=False)
     config = smoke("vcr", distillation={**CLIP_TD, "selection": {"features": kind}}).distillation
-    table = TargetTable(split, features, confidence, config, shuffle_seed=shuffle_seed)
+    table = TeacherTable(split, features, confidence, config, shuffle_seed=shuffle_seed)
     texts = texts_of(split)
     indices = np.array([7, 0, len(texts) - 1, 3])
     found = table(indices)
@@ -81,10 +81,10 @@ def test_the_prior_of_every_example_is_that_of_the_words_it_is_given(
     score: str, shuffle_seed: int | None, split: TaskSplit, features: TeacherFeatures, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Relevance is computed in blocks; here they are smaller than the split."""
-    monkeypatch.setattr(targets, "BLOCK", 8)
+    monkeypatch.setattr(teacher_table, "BLOCK", 8)
     confidence = stored_confidence(split, features, seed=1, probabilities=False)
     config = smoke("vcr", distillation={**CLIP_TD, "selection": {"score": score}}).distillation
-    table = TargetTable(split, features, confidence, config, shuffle_seed=shuffle_seed)
+    table = TeacherTable(split, features, confidence, config, shuffle_seed=shuffle_seed)
     texts = texts_of(split)
     indices = np.random.default_rng(0).permutation(len(texts))[:20]
     found = table(indices)
@@ -116,7 +116,7 @@ def standardised(values: np.ndarray) -> np.ndarray:
 def test_what_no_term_reads_is_not_gathered(split: TaskSplit, features: TeacherFeatures) -> None:
     confidence = stored_confidence(split, features, seed=1, probabilities=False)
     config = smoke("vcr", distillation={"terms": {"attention": 1.0}}).distillation
-    found = TargetTable(split, features, confidence, config, shuffle_seed=None)(np.array([0, 1]))
+    found = TeacherTable(split, features, confidence, config, shuffle_seed=None)(np.array([0, 1]))
     assert found.words.shape[-1] == 0
     assert found.visual.any()
 

@@ -1,4 +1,4 @@
-"""Teacher targets of the training examples, gathered from the teacher cache.
+"""What a teacher says of the training examples, gathered from its cache.
 
 What depends on the teacher and the example alone is computed once a trial: relevance, and the prior of the selection.
 Features of words, which are large, are read when a batch asks for them.
@@ -14,7 +14,7 @@ import torch
 
 from ablative.trainables.config import DistillationConfig
 from ablative.trainables.data.examples import TaskSplit
-from ablative.trainables.distillation.outputs import TeacherTargets
+from ablative.trainables.distillation.outputs import TeacherOutputs
 from ablative.trainables.distillation.relevance import Relevance
 from ablative.trainables.distillation.relevance import cosine_relevance
 from ablative.trainables.distillation.selection import prior_logits
@@ -29,8 +29,8 @@ BLOCK = 512
 """Examples whose relevance is computed together."""
 
 
-class TargetTable:
-    """Targets of every example of a split, indexed by position."""
+class TeacherTable:
+    """What a teacher says of every example of a split, indexed by position."""
 
     def __init__(
         self,
@@ -41,9 +41,9 @@ class TargetTable:
         *,
         shuffle_seed: int | None,
     ) -> None:
-        """`confidence`: None where nothing reads it. `shuffle_seed`: with one, every example gets another example's
-        targets (the shuffled-teacher control): its image, its sentence, and the features of its words, taken round and
-        round until each word has one."""
+        """`confidence`: None where nothing reads it. `shuffle_seed`: with one, every example gets what is said of
+        another (the shuffled-teacher control): its image, its sentence, and the features of its words, taken round
+        and round until each word has one."""
         examples = split.examples
         texts = [teacher_text(distilled_candidate(example)) for example in examples]
         read, nothing_NT = tables_read(config), np.broadcast_to(np.float16(0), (len(examples), features.width))
@@ -63,8 +63,8 @@ class TargetTable:
             self.prior_V, self.visual_V = self._relevance(texts, features, config)
             self.starts_N = np.cumsum(self.counts_N) - self.counts_N
 
-    def __call__(self, indices: np.ndarray) -> TeacherTargets:
-        """Targets of the examples at `indices`."""
+    def __call__(self, indices: np.ndarray) -> TeacherOutputs:
+        """Return what the teacher says of the examples at `indices`."""
         rows = self.rows[indices]
         words, mask = torch.zeros(len(rows), 1, 0), torch.zeros(len(rows), 1, dtype=torch.bool)
         prior = visual = torch.zeros(mask.shape)
@@ -76,7 +76,7 @@ class TargetTable:
                 torch.where(mask, of_V[places.clamp_max(len(of_V) - 1)], 0.0) for of_V in (self.prior_V, self.visual_V)
             )
             words = words if self.words is None else _of_words(self.words, rows, wanted)
-        return TeacherTargets(
+        return TeacherOutputs(
             index=torch.from_numpy(np.asarray(indices, dtype=np.int64)),
             image=_tensor(self.images_NT[rows]),
             text=_tensor(self.texts_NT[rows]),
