@@ -134,7 +134,9 @@ def test_the_objective_holds_projections_only_one_a_term():
     shapes = {name: tuple(weight.shape) for name, weight in objective_of().state_dict().items()}
     expected = {}
     for name in ("image", "text", "tokens"):
-        expected |= {f"projections.{name}.weight": (5, 6), f"projections.{name}.bias": (5,)}
+        expected |= {
+            f"of_each.0.projections.{name}.{part}": shape for part, shape in (("weight", (5, 6)), ("bias", (5,)))
+        }
     assert shapes == expected
 
 
