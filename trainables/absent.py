@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from pathlib import Path
 
-from ablative.trainables.benchmark.spec import PRESETS
+from ablative.trainables.benchmark.spec import SHIPPED_DATA
 from ablative.trainables.config import TrialConfig
 from ablative.trainables.data.layout import missing_files
 from ablative.trainables.errors import MissingData
@@ -21,7 +21,7 @@ def absent(configs: Iterable[TrialConfig]) -> tuple[str, ...]:
 
 def _absent(config: TrialConfig) -> Iterator[str]:
     task = config.task
-    if task.data not in PRESETS:
+    if task.data not in SHIPPED_DATA:
         folder = Path(task.data).expanduser()
         if missing := missing_files(task.part, folder):
             what = "no such folder" if not folder.is_dir() else f"without {', '.join(missing)}"

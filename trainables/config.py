@@ -16,7 +16,7 @@ from typing import TypeAlias
 from pydantic import Field
 from pydantic import create_model
 
-from ablative.trainables.benchmark.spec import PRESETS
+from ablative.trainables.benchmark.spec import SHIPPED_DATA
 from ablative.trainables.benchmark.spec import TASKS
 from ablative.trainables.distillation.canonical import canonical_distillation
 from ablative.trainables.distillation.config import DistillationConfig as DistillationConfig
@@ -247,7 +247,7 @@ def contradictions(config: TrialConfig) -> Iterator[tuple[str, str, str]]:
     """Path, what is found there and what it should be, for each field that cannot go together with another."""
     optim = config.optim
     task = config.task
-    if task.data in PRESETS and task.name not in TASKS:
+    if task.data in SHIPPED_DATA and task.name not in TASKS:
         yield "task.data", task.data, f"a folder, as the bundled benchmark has no files of {task.name}"
     for path, found, wanted in task.part.contradictions(task.part.chosen) if task.part.chosen else ():
         yield f"task.{task.name}.{path}", found, wanted

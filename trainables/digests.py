@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ablative.progress import Progress
 from ablative.progress import silent
-from ablative.trainables.benchmark.spec import PRESETS
+from ablative.trainables.benchmark.spec import SHIPPED_DATA
 from ablative.trainables.benchmark.spec import preset
 from ablative.trainables.benchmark.spec import spec_digest
 from ablative.trainables.config import StudentConfig
@@ -44,7 +44,7 @@ class InputDigests:
         """
         task, data, student = config.task.part, config.task.data, canonical(config).student
         return Digests(
-            data=bundled_digest(task.name, data) if data in PRESETS else self._content(task, data).digest,
+            data=bundled_digest(task.name, data) if data in SHIPPED_DATA else self._content(task, data).digest,
             teacher=self._with_pictures(config, self._teacher(config), read=reads_pictures(config)),
             student=self._with_pictures(
                 config, student_digest(student, self._cache), read=student.part.reads_pixels(student)
@@ -60,7 +60,7 @@ class InputDigests:
     def _with_pictures(self, config: TrialConfig, digest: str, *, read: bool) -> str:
         """Return the digest of a model and of the pictures that it reads, where the data's own does not have them."""
         task, data = config.task.part, config.task.data
-        if not read or data in PRESETS or not self._content(task, data).regions:
+        if not read or data in SHIPPED_DATA or not self._content(task, data).regions:
             return digest
         return hashed({"model": digest, "pictures": self._content(task, data, pictures=True).pictures})
 

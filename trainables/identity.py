@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ablative.trainables.benchmark.spec import PRESETS
+from ablative.trainables.benchmark.spec import SHIPPED_DATA
 from ablative.trainables.config import TrialConfig
 
 
@@ -15,7 +15,7 @@ def without_places(config: TrialConfig) -> dict[str, Any]:
     it is, and two folders of equal files are one data set.
     """
     content: dict[str, Any] = config.model_dump(mode="json", exclude_defaults=True)
-    named: list[tuple[str, ...]] = [("task", "data")] if config.task.data not in PRESETS else []
+    named: list[tuple[str, ...]] = [("task", "data")] if config.task.data not in SHIPPED_DATA else []
     named += [("student", *setting.split(".")) for setting in config.student.part.files(config.student)]
     if not config.teachers:
         named += [("teacher", *place.split(".")) for one, _ in config.taught_by for place in one.part.files(one)]

@@ -95,7 +95,7 @@ def feature_blocks(configs: Sequence[TrialConfig], cache: Path, *, patches: bool
 
 
 def _prepare_data(configs: Sequence[TrialConfig], cache: Path, progress: Progress) -> None:
-    from ablative.trainables.benchmark.spec import PRESETS
+    from ablative.trainables.benchmark.spec import SHIPPED_DATA
     from ablative.trainables.data.content import data_content
     from ablative.trainables.data.load import load_split
     from ablative.trainables.data.splits import splits_of
@@ -105,7 +105,7 @@ def _prepare_data(configs: Sequence[TrialConfig], cache: Path, progress: Progres
 
     with_pixels = set(tasks_of(config for config in configs if config.student.part.reads_pixels(config.student)))
     for task, data in tasks_of(configs):
-        if data not in PRESETS:
+        if data not in SHIPPED_DATA:
             data_content(task, data, cache, progress)  # what has changed since the plan, workers are to notice
         splits = [load_split(task, data, name, cache) for name in splits_of(task, data)]
         for split in splits:
@@ -113,7 +113,7 @@ def _prepare_data(configs: Sequence[TrialConfig], cache: Path, progress: Progres
                 raise MissingData(f"{data}: no example of {task.name} is in split {split.split!r}; a trial needs some")
         read = [split for split in splits if split.labelled or pictured(split, cache)]
         pixels = (task, data) in with_pixels
-        if data not in PRESETS:
+        if data not in SHIPPED_DATA:
             _require_new_pictures(read, cache, progress, pixels=pixels)
         for split in read:
             build_regions(split, cache, progress, decoded=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from ablative.trainables.benchmark.spec import PRESETS as DATA_PRESETS
+from ablative.trainables.benchmark.spec import SHIPPED_DATA
 from ablative.trainables.boundary import attempt
 from ablative.trainables.course import Evaluation
 from ablative.trainables.data.content import verify_content
@@ -49,7 +49,7 @@ def _run(job: TrialJob, link: Link) -> TrialOutcome:
     config, cache = job.config, Path(job.cache)
     torch.set_num_threads(job.threads)
     ranks, device = current_ranks(), current_device()
-    if job.data_digest and config.task.data not in DATA_PRESETS:
+    if job.data_digest and config.task.data not in SHIPPED_DATA:
         verify_content(config.task.part, config.task.data, cache, job.data_digest)
     whole = load_split(config.task.part, config.task.data, "train", cache)
     part = subset(whole, config.task.data_fraction, job.seed)

@@ -15,7 +15,7 @@ from ablative.trainables.benchmark.concepts import by_name
 from ablative.trainables.benchmark.concepts import concepts
 from ablative.trainables.errors import MissingData
 
-__all__ = ["GENERATOR_VERSION", "PRESETS", "SPLITS", "MiniSpec", "SplitSize", "concepts", "preset", "spec_digest"]
+__all__ = ["GENERATOR_VERSION", "SHIPPED_DATA", "SPLITS", "MiniSpec", "SplitSize", "concepts", "preset", "spec_digest"]
 
 GENERATOR_VERSION = 2
 """Raised when the code in this folder draws or says anything different."""
@@ -55,7 +55,7 @@ class MiniSpec(Frozen):
     sizes: dict[str, SplitSize] = Field(description="Size of each split.")
 
 
-PRESETS: dict[str, MiniSpec] = {
+SHIPPED_DATA: dict[str, MiniSpec] = {
     "mini": MiniSpec(
         sizes={
             "train": SplitSize(things=1900, people=1100, statements=8000, questions=8000, annotations=3000),
@@ -82,13 +82,13 @@ TASKS = {"vcr": "annotations", "snli_ve": "statements", "vqa": "questions"}
 
 
 def preset(name: str) -> MiniSpec:
-    """Return the preset called `name` (KeyError if there is none: callers check with `name in PRESETS`)."""
-    return PRESETS[name]
+    """Return the preset called `name` (KeyError if there is none: callers check with `name in SHIPPED_DATA`)."""
+    return SHIPPED_DATA[name]
 
 
 def splits_made(name: str, task: str) -> tuple[str, ...]:
     """Return the splits that a preset has of one of `TASKS`."""
-    sizes = PRESETS[name].sizes
+    sizes = SHIPPED_DATA[name].sizes
     return tuple(split for split, size in sizes.items() if getattr(size, TASKS[task]))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from ablative.trainables.benchmark.spec import PRESETS
+from ablative.trainables.benchmark.spec import SHIPPED_DATA
 from ablative.trainables.benchmark.spec import TASKS
 from ablative.trainables.errors import MissingData
 from ablative.trainables.parts.task import Layout
@@ -28,7 +28,7 @@ def task_folder(task: Task, data: str, cache: Path) -> Path:
     Raises `MissingData`, naming each missing file and how to get it, for a real data set, and for a task that the
     bundled benchmark has no files of. The bundled benchmark's folder may not have been generated yet.
     """
-    if data in PRESETS:
+    if data in SHIPPED_DATA:
         from ablative.trainables.benchmark.build import benchmark_folder
 
         if task.name not in TASKS:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from ablative.progress import Progress
-from ablative.trainables.benchmark.spec import PRESETS
+from ablative.trainables.benchmark.spec import SHIPPED_DATA
 from ablative.trainables.data.boxes import read_boxes
 from ablative.trainables.data.content import EXAMPLES
 from ablative.trainables.data.content import DataContent
@@ -45,7 +45,7 @@ def load_split(task: Task, data: str, split: str, cache: Path, *, classes: tuple
     folder = prepare_folder(task, data, cache)
     origin = source(task, folder, split)
     stamps = tuple(stamp_of(path.stat()) for path in data_files(task, folder))
-    content = None if data in PRESETS else _content(task, data, cache)
+    content = None if data in SHIPPED_DATA else _content(task, data, cache)
     stored = examples_folder(content, cache) / split if content else None
     whole = stored if stored and (stored / WHOLE).is_file() else None
     return _read(task, folder, split, origin, stamps, content, whole, classes)
@@ -61,7 +61,7 @@ def _content(task: Task, data: str, cache: Path) -> DataContent | None:
 
 def prepare_folder(task: Task, data: str, cache: Path, progress: Progress | None = None) -> Path:
     """Return the folder with the files of `task`, after generating it if it is bundled and not there."""
-    if data in PRESETS:
+    if data in SHIPPED_DATA:
         from ablative.trainables.benchmark.build import ensure_benchmark
 
         ensure_benchmark(data, Path(cache), progress)

@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from ablative.trainables.benchmark.spec import PRESETS
+from ablative.trainables.benchmark.spec import SHIPPED_DATA
 from ablative.trainables.benchmark.spec import TASKS
 from ablative.trainables.benchmark.spec import splits_made
 from ablative.trainables.data.layout import layout_of
@@ -33,7 +33,7 @@ def splits_of(task: Task, data: str) -> tuple[str, ...]:
 
     For a folder that is not there: the splits that the real distribution gives.
     """
-    if data in PRESETS:
+    if data in SHIPPED_DATA:
         return splits_made(data, task.name) if task.name in TASKS else USUAL
     return task.splits(task.at(Path(data).expanduser()))
 
