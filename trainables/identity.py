@@ -7,6 +7,10 @@ from typing import Any
 from ablative.trainables.benchmark.spec import SHIPPED_DATA
 from ablative.trainables.config import TrialConfig
 
+ADAPTATION_VERSION = 2
+"""Raised when code changes what an adapted teacher (AF-T) is; part of the identity of its trials alone. 2: what the
+subset calls true of a picture is no negative of it."""
+
 
 def without_places(config: TrialConfig) -> dict[str, Any]:
     """Return a canonical configuration as JSON values, without fields at their defaults and without paths.
@@ -21,6 +25,8 @@ def without_places(config: TrialConfig) -> dict[str, Any]:
         named += [("teacher", *place.split(".")) for one, _ in config.taught_by for place in one.part.files(one)]
     for place in named:
         _remove(content, place)
+    if config.distillation.adaptation.of == "teacher":
+        content["distillation"]["adaptation"]["version"] = ADAPTATION_VERSION
     for one, (teacher, _) in zip(content.get("teachers", ()), config.taught_by, strict=False):
         for setting in teacher.part.files(teacher):
             _remove(one, tuple(setting.split(".")))

@@ -31,17 +31,16 @@ def alike(features_BD: Tensor) -> Tensor:
     return (cosines_BB > ALIKE) & ~torch.eye(len(unit), dtype=torch.bool, device=unit.device)
 
 
-def info_nce(queries_BD: Tensor, keys_KD: Tensor, scale: float, hidden_BB: Tensor) -> Tensor:
+def info_nce(queries_BD: Tensor, keys_KD: Tensor, scale: float, hidden_BK: Tensor) -> Tensor:
     """Return (B,) the cross-entropy of finding the own key among all, -log softmax(scale * cos) (arXiv 1807.03748).
 
-    Key i is query i's own; the K - B keys behind them are nobody's. `hidden_BB`: pairs that count neither for nor
+    Key i is query i's own; the K - B keys behind them are nobody's. `hidden_BK`: keys that count neither for nor
     against, as a sentence of another example does that is true of the same picture.
     """
-    B, K = len(queries_BD), len(keys_KD)
     with full_precision(queries_BD):
         logits_BK = scale * unit_length(queries_BD) @ unit_length(keys_KD).T
-    logits_BK = logits_BK.masked_fill(F.pad(hidden_BB, (0, K - B)), torch.finfo(logits_BK.dtype).min)
-    return F.cross_entropy(logits_BK, torch.arange(B, device=logits_BK.device), reduction="none")
+    logits_BK = logits_BK.masked_fill(hidden_BK, torch.finfo(logits_BK.dtype).min)
+    return F.cross_entropy(logits_BK, torch.arange(len(queries_BD), device=logits_BK.device), reduction="none")
 
 
 class StudentContrast(nn.Module):

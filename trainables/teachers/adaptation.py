@@ -5,11 +5,15 @@ what the teacher would give with the head W P in place of P: so both heads can b
 the frozen towers are not run again. Heads are the identity plus a change that weight decay draws to 0. The towers
 themselves are not adapted: with few pairs there is nothing to adapt them with (docs/method.md, "Adaptation").
 
-Dimensions: B pairs, H wrong texts, D joint width.
+Dimensions: B pairs, K texts (their own, then the wrong ones), D joint width.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from collections.abc import Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,9 +39,10 @@ def adapted_heads(split: TaskSplit, features: TeacherFeatures, config: Adaptatio
     eye = torch.eye(features.width)
     image, text = (torch.zeros_like(eye, requires_grad=True) for _ in range(2))
     optimizer = torch.optim.AdamW([image, text], lr=config.rate, weight_decay=WEIGHT_DECAY)
+    true_of = texts_true_of(pairs)
     if len(pairs) > 1:
         for rows in batch_indices(len(pairs), min(BATCH, len(pairs)), config.steps, seed):
-            batch = _PairBatch.read([pairs[i] for i in rows], features)
+            batch = PairBatch.read([pairs[i] for i in rows], features, true_of)
             loss = batch.contrast(eye + image, eye + text, features.logit_scale)
             optimizer.zero_grad()
             loss.backward()
@@ -45,27 +50,47 @@ def adapted_heads(split: TaskSplit, features: TeacherFeatures, config: Adaptatio
     return TeacherHeads(image=(eye + image).detach().numpy(), text=(eye + text).detach().numpy())
 
 
+def texts_true_of(pairs: Iterable[Pair]) -> dict[str, set[str]]:
+    """Return picture -> all texts that `pairs` call true of it."""
+    true_of: dict[str, set[str]] = {}
+    for pair in pairs:
+        true_of.setdefault(pair.image, set()).add(pair.text)
+    return true_of
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _PairBatch:
+class PairBatch:
+    """Pairs with what each picture and each text is told from.
+
+    Every text of the batch is a negative of every picture, wrong texts of other pictures among them, unless the labels
+    of the whole subset call it true of the picture, or it is one, for the teacher, with such a text or such a picture.
+    """
+
     images_BD: Tensor
-    texts_BD: Tensor
-    wrong_HD: Tensor
+    texts_KD: Tensor
+    """Text i is picture i's own; the K - B texts behind them belong to no picture of the batch."""
+    true_BK: Tensor
+    """Bool: text k is true of picture i."""
 
     @classmethod
-    def read(cls, pairs: list[Pair], features: TeacherFeatures) -> _PairBatch:
-        wrong = list(dict.fromkeys(text for pair in pairs for text in pair.wrong))
-        texts = features.text([pair.text for pair in pairs] + wrong).astype(np.float32)
-        return cls(
-            images_BD=torch.from_numpy(features.image([pair.image for pair in pairs]).astype(np.float32)),
-            texts_BD=torch.from_numpy(texts[: len(pairs)]),
-            wrong_HD=torch.from_numpy(texts[len(pairs) :]),
+    def read(cls, pairs: Sequence[Pair], features: TeacherFeatures, true_of: Mapping[str, Set[str]]) -> PairBatch:
+        """Return the batch of `pairs`; `true_of`: as `texts_true_of` has it, of the whole subset."""
+        own = [pair.text for pair in pairs]
+        texts = own + list(dict.fromkeys(text for pair in pairs for text in pair.wrong if text not in set(own)))
+        images_BD = torch.from_numpy(features.image([pair.image for pair in pairs]).astype(np.float32))
+        texts_KD = torch.from_numpy(features.text(texts).astype(np.float32))
+        called_BK = torch.tensor([[text in true_of[pair.image] for text in texts] for pair in pairs])
+        one_BB, one_KK = (
+            alike(features) | torch.eye(len(features), dtype=torch.bool) for features in (images_BD, texts_KD)
         )
+        true_BK = one_BB.float() @ called_BK.float() @ one_KK.float() > 0
+        return cls(images_BD=images_BD, texts_KD=texts_KD, true_BK=true_BK)
 
     def contrast(self, image_head: Tensor, text_head: Tensor, scale: float) -> Tensor:
         """1/2 [CE over texts, the wrong ones among them + CE over images], mean over the pairs."""
-        hidden_BB = alike(self.images_BD) | alike(self.texts_BD)
-        images_BD = self.images_BD @ image_head.T
-        texts_BD, wrong_HD = self.texts_BD @ text_head.T, self.wrong_HD @ text_head.T
-        to_texts_B = info_nce(images_BD, torch.cat([texts_BD, wrong_HD]), scale, hidden_BB)
-        to_images_B = info_nce(texts_BD, images_BD, scale, hidden_BB)
+        B, K = self.true_BK.shape
+        hidden_BK = self.true_BK & ~torch.eye(B, K, dtype=torch.bool)
+        images_BD, texts_KD = self.images_BD @ image_head.T, self.texts_KD @ text_head.T
+        to_texts_B = info_nce(images_BD, texts_KD, scale, hidden_BK)
+        to_images_B = info_nce(texts_KD[:B], images_BD, scale, hidden_BK[:, :B].T)
         return (to_texts_B + to_images_B).mean() / 2

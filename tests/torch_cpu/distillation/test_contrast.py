@@ -31,7 +31,7 @@ def plain_info_nce(queries, keys, scale, hidden) -> list[torch.Tensor]:
     """The formula of docs/method.md, query by query and key by key."""
     losses = []
     for i, query in enumerate(queries):
-        shown = [k for k in range(len(keys)) if k >= len(queries) or not hidden[i][k]]
+        shown = [k for k in range(len(keys)) if not hidden[i][k]]
         total = sum(torch.exp(scale * cosine(query, keys[k])) for k in shown)
         losses.append(-torch.log(torch.exp(scale * cosine(query, keys[i])) / total))
     return losses
@@ -44,8 +44,8 @@ def random(*shape: int, seed: int) -> torch.Tensor:
 
 def test_info_nce_equals_its_formula_in_value_and_gradient_with_wrong_keys_and_hidden_ones():
     queries, keys = random(4, 5, seed=0), random(7, 5, seed=1)
-    hidden = torch.zeros(4, 4, dtype=torch.bool)
-    hidden[0, 2] = hidden[3, 1] = True
+    hidden = torch.zeros(4, 7, dtype=torch.bool)
+    hidden[0, 2] = hidden[3, 1] = hidden[1, 6] = True
     found = info_nce(queries, keys, 3.0, hidden)
     expected = torch.stack(plain_info_nce(queries, keys, 3.0, hidden.tolist()))
     torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-6)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
+import torch
 
 from ablative.trainables.config import AdaptationConfig
 from ablative.trainables.data.examples import Candidate
 from ablative.trainables.data.examples import Example
 from ablative.trainables.data.examples import TaskSplit
 from ablative.trainables.data.examples import Text
+from ablative.trainables.data.pairs import Pair
+from ablative.trainables.teachers.adaptation import PairBatch
 from ablative.trainables.teachers.adaptation import adapted_heads
+from ablative.trainables.teachers.adaptation import texts_true_of
 from tests.helpers.tasks import TASKS
 
 WIDTH = 16
@@ -99,3 +104,57 @@ def test_the_pair_of_a_vcr_question_is_its_right_candidate_and_the_others_are_wr
     [pair] = TASKS["vcr"].pairs(split_of([question], task="vcr"))
     assert pair.text == "why answer 2"
     assert pair.wrong == ("why answer 0", "why answer 1", "why answer 3")
+
+
+@dataclass(frozen=True)
+class AxisTeacher(TurnedTeacher):
+    """Sentence i and picture i are the axis i: what is not the same is at right angles."""
+
+    def _vectors(self, names: list[str]) -> np.ndarray:
+        return np.eye(WIDTH)[[int(name.split()[-1]) for name in names]].reshape(len(names), WIDTH)
+
+    def image(self, images: list[str]) -> np.ndarray:
+        return self._vectors(images).astype(np.float16)
+
+
+def pair(image: int, text: int, wrong: tuple[int, ...] = ()) -> Pair:
+    return Pair(image=f"picture {image}", text=f"statement {text}", wrong=tuple(f"statement {i}" for i in wrong))
+
+
+def contrast(batch: list[Pair], subset: list[Pair], scale: float) -> float:
+    eye = torch.eye(WIDTH)
+    return float(PairBatch.read(batch, AxisTeacher(), texts_true_of(subset)).contrast(eye, eye, scale))
+
+
+def told_from(to_texts: list[int], to_images: list[int]) -> float:
+    """The loss, at scale 1, of pairs whose picture is told from so many texts and whose text from so many pictures."""
+    found = [[math.log1p(count / math.e) for count in counts] for counts in (to_texts, to_images)]
+    return float(np.mean(found))
+
+
+def test_wrong_texts_are_negatives_of_their_own_picture_and_of_others() -> None:
+    pairs = [pair(0, 0, wrong=(5,)), pair(1, 1)]
+    assert contrast(pairs, pairs, 1.0) == pytest.approx(told_from([2, 2], [1, 1]), abs=1e-5)
+
+
+def test_a_text_that_is_wrong_of_another_picture_is_no_negative_of_the_pair_whose_own_it_is() -> None:
+    pairs = [pair(0, 0), pair(1, 1, wrong=(0,))]
+    assert contrast(pairs, pairs, 20.0) < 1e-6, "two pairs that the teacher tells apart for certain"
+    assert contrast(pairs, pairs, 1.0) == pytest.approx(told_from([1, 1], [1, 1]), abs=1e-5)
+
+
+def test_a_wrong_text_that_is_also_the_right_one_is_no_negative() -> None:
+    pairs = [pair(0, 0, wrong=(0, 5)), pair(1, 1)]
+    assert contrast(pairs, pairs, 1.0) == pytest.approx(told_from([2, 2], [1, 1]), abs=1e-5)
+
+
+def test_what_another_example_of_the_subset_calls_true_of_a_picture_is_no_negative_of_it() -> None:
+    batch = [pair(0, 0), pair(1, 1, wrong=(5,)), pair(2, 2)]
+    subset = [*batch, pair(0, 5), pair(0, 2)]  # which brings neither sentence into the batch
+    assert contrast(batch, batch, 1.0) == pytest.approx(told_from([3, 3, 3], [2, 2, 2]), abs=1e-5)
+    assert contrast(batch, subset, 1.0) == pytest.approx(told_from([1, 3, 3], [2, 2, 1]), abs=1e-5)
+
+
+def test_another_example_of_the_picture_or_of_the_sentence_is_no_negative() -> None:
+    pairs = [pair(0, 0), pair(0, 0), pair(1, 1)]
+    assert contrast(pairs, pairs, 1.0) == pytest.approx(told_from([1, 1, 2], [1, 1, 2]), abs=1e-5)

@@ -6,6 +6,7 @@ import pytest
 
 from ablative.orchestrator.trials import trial_ids
 from ablative.orchestrator.trials import with_parameters
+from ablative.trainables import identity
 from ablative.trainables.config import TaskConfig
 from ablative.trainables.config import TrialConfig
 from ablative.trainables.config import canonical
@@ -62,6 +63,14 @@ def test_id_depends_on_everything_that_is_computed(change: dict[str, object]) ->
 
 def test_id_depends_on_the_identity_version() -> None:
     assert _id(trainable=replace(CLIP_TD, identity_version=CLIP_TD.identity_version + 1)) != _id()
+
+
+def test_only_an_adapted_teacher_has_the_version_of_adaptation_in_its_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    adapted = [with_parameters(CLIP_TD, NAIVE, {"distillation.adaptation.of": of}) for of in ("teacher", "student")]
+    before = [_id(config) for config in (PLAIN, NAIVE, *adapted)]
+    monkeypatch.setattr(identity, "ADAPTATION_VERSION", identity.ADAPTATION_VERSION + 1)
+    after = [_id(config) for config in (PLAIN, NAIVE, *adapted)]
+    assert [old == new for old, new in zip(before, after, strict=True)] == [True, True, False, True]
 
 
 def test_id_depends_on_a_trainable_that_is_not_the_first_and_on_parts_that_do_not_ship() -> None:
