@@ -22,9 +22,9 @@ def sequential_mistakes(document: Document, study: Study, task: str | None, num_
         expected = "left out: a path confirms its arms one after another"
         yield document.mistake(place, "looks in the design path", expected)
         return
-    if study.comparisons.correction == "benjamini_hochberg":
+    if (correction := study.comparisons.correction) in ("benjamini_hochberg", "max_t"):
         expected = "holm or none: what is clear at a look would not stay so when others have gone on"
-        yield document.mistake(("comparisons", "correction"), "benjamini_hochberg beside looks", expected)
+        yield document.mistake(("comparisons", "correction"), f"{correction} beside looks", expected)
         return
     looks = study.seeds.looks
     if any(later <= earlier for earlier, later in pairwise(looks)):

@@ -9,7 +9,7 @@ from statistics import NormalDist
 from typing import Literal
 
 Spending = Literal["pocock", "obrien_fleming"]
-Correction = Literal["holm", "benjamini_hochberg", "none"]
+Correction = Literal["holm", "max_t", "benjamini_hochberg", "none"]
 LEAST_SHARE = 1e-9
 """Of alpha, at every look: a look too early to decide anything is one all the same."""
 
@@ -38,7 +38,8 @@ def hardest_factor(comparisons: float, correction: Correction) -> float:
     """Return what the correction multiplies a p-value by where it asks the most.
 
     Holm's first step multiplies it by the number of comparisons, a later one by less, which `comparisons` may be. The
-    other corrections leave it as it is where all comparisons are as clear as they can be.
+    other corrections leave it as it is where all comparisons are as clear as they can be: under max-T no pattern of
+    signs but the observed one then reaches what is observed.
     """
     return comparisons if correction == "holm" else 1
 

@@ -330,7 +330,8 @@ class Comparisons(Frozen):
 
     correction: Correction = Field(
         "holm",
-        description="For the number of comparisons: `benjamini_hochberg` bounds the share of false findings only.",
+        description="For the number of comparisons: `max_t` uses that arms share seeds; `benjamini_hochberg` bounds "
+        "the share of false findings only.",
     )
     alpha: Number = Field(0.05, ge=1e-6, le=0.5, description="Error probability of the whole family of comparisons.")
     claims: dict[Name, Claim] = Field(

@@ -166,7 +166,7 @@ def benjamini_hochberg(p_values: Sequence[float | None]) -> list[float | None]:
 
 
 def corrected(p_values: Sequence[float | None], correction: Correction) -> list[float | None]:
-    """Return the p-values after a study's correction."""
+    """Return the p-values after a study's correction, for one that needs nothing else (`max_t` needs the pairs)."""
     if correction == "holm":
         return holm(p_values)
     return benjamini_hochberg(p_values) if correction == "benjamini_hochberg" else list(p_values)
@@ -179,7 +179,7 @@ def factors_to_pass(p_values: Sequence[float | None], correction: Correction, al
     that pass before it, and under Benjamini and Hochberg's m / k where k - 1 others are at most alpha k / m.
     """
     size = len(p_values)
-    if correction == "none" or not size:
+    if correction in ("none", "max_t") or not size:  # max-T: one pattern of signs may do, whatever the others are
         return [1.0] * size
     known = np.array([1.0 if p is None else p for p in p_values])
     order = np.argsort(known, kind="stable")

@@ -90,6 +90,7 @@ def _contrast(
         metric=pairing.metric,
         units=units,
         values=tuple(tuple(values[arm][unit] for unit in units) for arm in arms),
+        blocks=tuple(map(pairing.block_of, units)),
         differences=tuple(sum(weight * values[arm][unit] for arm, weight in term.weights.items()) for unit in units),
         lost=pairing.lost(term.weights, condition),
         planned_pairs=sum(len(pairing.planned_seeds(arms, labels)) for labels in pairing.by_task(condition)),

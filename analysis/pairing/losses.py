@@ -9,11 +9,15 @@ from dataclasses import dataclass
 from ablative.analysis.pairing.observations import Observations
 from ablative.analysis.pairing.observations import Place
 
+Block = tuple[str, int]
+"""(Task, seed)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LostPair:
     """A pair that will not come: a trial of it ended without a value."""
 
+    block: Block
     known: float
     """Its difference, as far as the trials that have a value give it."""
     most: float

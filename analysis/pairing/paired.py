@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ablative.analysis.numbers.statistics import t_interval
+from ablative.analysis.pairing.losses import Block
 from ablative.analysis.pairing.losses import LostPair
 
 Family = Literal["pooled", "cells"]
@@ -26,6 +27,8 @@ class Paired:
     """Condition label, or `ALL_CONDITIONS`."""
     arms: tuple[str, ...]
     """The arms whose values are paired."""
+    blocks: tuple[Block, ...]
+    """Task and seed of each pair: what chance moves together."""
     differences: tuple[float, ...]
     """One a pair."""
     lost: tuple[LostPair, ...]

@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from ablative.analysis.pairing.losses import NOTHING_LOST
+from ablative.analysis.pairing.losses import Block
 from ablative.analysis.pairing.losses import Losses
 from ablative.analysis.pairing.losses import LostPair
 from ablative.analysis.pairing.losses import losses_of
@@ -73,6 +74,11 @@ class Pairing:
                     blocks[task, seed] = math.fsum(part[seed] for part in parts) / len(parts)
         return blocks
 
+    def block_of(self, unit: Unit) -> Block:
+        """Return the block of a unit, which names a condition or the task itself."""
+        stratum, seed = unit
+        return self.observations.tasks.get(stratum, stratum), seed
+
     def planned_seeds(self, arms: Sequence[str], conditions: Sequence[str]) -> tuple[int, ...]:
         """Return the seeds that all `arms` were to have: an arm that was clear at a look gets no more."""
         return self.seeds[: min(self.planned.get((arm, label), 0) for arm in arms for label in conditions)]
@@ -106,7 +112,7 @@ class Pairing:
         known = sum(weight * self.of(arm, label)[seed] for label in whole for arm, weight in weights.items())
         up = sum(weight for weight in weights.values() if weight > 0)
         most = up * sum(self.losses.spread(label) for label in labels if label not in whole)
-        return LostPair(known=known / len(labels), most=most / len(labels))
+        return LostPair(block=self.block_of((labels[0], seed)), known=known / len(labels), most=most / len(labels))
 
     def counts(self, arms: Sequence[str], condition: str | None = None) -> dict[str, int]:
         """Return how many confirm trials of `arms` are planned, completed with a finite value, failed, and missing."""
@@ -136,6 +142,7 @@ class Pairing:
             lost=() if alone else self.lost({arm: 1.0, self.reference: -1.0}, within),
             values=tuple(own[unit] for unit in sorted(own)),
             reference=tuple(other[unit] for unit in pairs),
+            blocks=tuple(map(self.block_of, pairs)),
             differences=tuple(own[unit] - other[unit] for unit in pairs),
             strata=len({stratum for stratum, _ in own}),
             **self.counts((arm,), within),

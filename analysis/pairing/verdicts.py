@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from ablative.analysis.numbers.max_t import max_t
 from ablative.analysis.numbers.statistics import corrected
 from ablative.analysis.numbers.statistics import factors_to_pass
 from ablative.analysis.numbers.statistics import sign_flip_p_values
+from ablative.analysis.pairing.losses import Block
 from ablative.analysis.pairing.paired import Paired
 from ablative.analysis.plan import StudyPlan
 from ablative.search_spaces.spending import pairs_needed
@@ -51,14 +53,14 @@ def judge(family: Sequence[Paired], plan: StudyPlan, *, has_merit: bool) -> list
     `has_merit`: whether more, or less, is better, so that a difference is not only higher or lower.
     """
     shares = [plan.spent(*item.arms) for item in family]
-    observed = [item.differences for item in family]
+    observed = [_sample(item) for item in family]
     found = _judged(observed, shares, plan, has_merit)
     if not any(item.lost for item in family):
         return found
     undone = _judged([_against(item) for item in family], shares, plan, has_merit)
     # What is shown is observed; only what is not shown may be a difference that the lost pairs hide.
     hidden = [
-        item.differences if one.verdict in SHOWN else _furthest(item) for item, one in zip(family, found, strict=True)
+        _sample(item) if one.verdict in SHOWN else _furthest(item) for item, one in zip(family, found, strict=True)
     ]
     revealed = _judged(hidden, shares, plan, has_merit)
     return [_beside(*judged) for judged in zip(found, undone, revealed, strict=True)]
@@ -89,19 +91,24 @@ def p_values(samples: Sequence[Sequence[float]]) -> list[float | None]:
     return sign_flip_p_values(samples, lambda: np.random.default_rng(SEED))
 
 
-def _judged(
-    samples: Sequence[Sequence[float]], shares: Sequence[float], plan: StudyPlan, merit: bool
-) -> list[Judgement]:
+Sample = Mapping[Block, float]
+"""Block -> paired difference."""
+
+
+def _judged(samples: Sequence[Sample], shares: Sequence[float], plan: StudyPlan, merit: bool) -> list[Judgement]:
     correction, alpha = plan.comparisons.correction, plan.comparisons.alpha
-    found = p_values(samples)
+    found = p_values([tuple(sample.values()) for sample in samples])
     # A comparison that may end at several looks pays for them (`analysis.views.sequential`).
     counted = [None if p is None else min(1.0, p / share) for p, share in zip(found, shares, strict=True)]
-    adjusted = corrected(counted, correction)
+    if correction == "max_t":
+        adjusted = max_t(samples, np.random.default_rng(SEED))
+    else:
+        adjusted = corrected(counted, correction)
     factors = factors_to_pass(counted, correction, alpha)
     judged = []
     for sample, share, p_value, p_corrected, factor in zip(samples, shares, found, adjusted, factors, strict=True):
         needed = pairs_needed(factor, alpha * share)
-        verdict = _verdict(sample, p_corrected, needed, plan, merit)
+        verdict = _verdict(tuple(sample.values()), p_corrected, needed, plan, merit)
         judged.append(
             Judgement(
                 p_value=p_value,
@@ -130,15 +137,19 @@ def _verdict(
     return "better" if rises == (plan.target.mode == "max") else "worse"
 
 
-def _against(item: Paired) -> tuple[float, ...]:
+def _sample(item: Paired) -> Sample:
+    return dict(zip(item.blocks, item.differences, strict=True))
+
+
+def _against(item: Paired) -> Sample:
     """The differences, with each lost pair as far as it may have been on the other side of their sum."""
     return _with_lost(item, -1.0 if math.fsum(item.differences) > 0 else 1.0)
 
 
-def _furthest(item: Paired) -> tuple[float, ...]:
+def _furthest(item: Paired) -> Sample:
     """The differences, with each lost pair as far as it may have been on the side where their sum is the greatest."""
-    return max((_with_lost(item, side) for side in (1.0, -1.0)), key=lambda sample: abs(math.fsum(sample)))
+    return max((_with_lost(item, side) for side in (1.0, -1.0)), key=lambda sample: abs(math.fsum(sample.values())))
 
 
-def _with_lost(item: Paired, side: float) -> tuple[float, ...]:
-    return (*item.differences, *(pair.known + side * pair.most for pair in item.lost))
+def _with_lost(item: Paired, side: float) -> Sample:
+    return {**_sample(item), **{pair.block: pair.known + side * pair.most for pair in item.lost}}

@@ -31,6 +31,7 @@ MARKS: Mapping[str, str] = {
 
 CORRECTED = {
     "holm": "Holm-corrected",
+    "max_t": "max-T-corrected over joint sign flips",
     "benjamini_hochberg": "corrected for the share of false findings (Benjamini and Hochberg)",
     "none": "no correction for the number of comparisons",
 }
