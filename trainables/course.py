@@ -159,7 +159,8 @@ class Course:
 
         `step`: training steps so far. `measure`: called on the first worker only. `state`: called on every worker
         after that, so that it may gather; without it, what is lost or paused starts anew. `losses`: means since the
-        last evaluation, for the curve. Raises NonFinite for a target that is not finite, and TimeLimit.
+        last evaluation, for the curve. Raises NonFinite for a loss or a target that is not finite, and
+        TimeLimit.
         """
         self.check_time(step)
         self.ranks.on_first(lambda: self._evaluate(step, measure, losses or {}))
@@ -240,7 +241,8 @@ class Course:
 
     def _evaluate(self, step: int, measure: Callable[[], Measured], losses: Mapping[str, float]) -> None:
         for name, value in losses.items():
-            self._add(step, "train", name, float(value))
+            if not math.isfinite(self._add(step, "train", name, float(value)).value):
+                raise NonFinite(f"train/{name} is {value} at step {step}")
         metrics = self._evaluation(measure()).metrics
         if self._metric not in metrics:
             raise ValueError(f"val has no {self._metric}, the target of the study; it has {', '.join(metrics)}")

@@ -46,7 +46,7 @@ def train_teacher(configs, cache_folder, progress):
     from sklearn.neural_network import MLPClassifier
 
     pictures, labels = digits("train")
-    teacher = MLPClassifier(256, random_state=0).fit(pictures, labels)
+    teacher = MLPClassifier(256, max_iter=500, random_state=0).fit(pictures, labels)
     torch.save(torch.tensor(teacher.predict_log_proba(pictures)).float(), cache_folder / "digits_teacher.pt")
 
 
