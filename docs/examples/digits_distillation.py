@@ -5,18 +5,17 @@ ablate run docs/examples/digits_distillation.yaml --with docs/examples/digits_di
 
 from functools import cache
 
-from pydantic import Field
-
-from ablative.frozen import Frozen
+from ablative import Field
+from ablative import Options
+from ablative import Preparation
+from ablative import Roles
+from ablative import Trainable
 from ablative.trainables.course import Course
-from ablative.trainables.parts.preparation import Preparation
-from ablative.trainables.parts.trainable import Roles
-from ablative.trainables.parts.trainable import Trainable
 
 SPLITS = {"train": slice(0, 1000), "val": slice(1000, 1400), "test": slice(1400, 1797)}
 
 
-class Config(Frozen):
+class Config(Options):
     soft: float = Field(0.9, ge=0, le=1, description="Weight of the teacher's probabilities; labels have the rest.")
     temperature: float = Field(3.0, ge=0.5, le=20, description="Of both sides' probabilities.")
     shuffled: bool = Field(False, description="Whether each digit gets the teacher's answer to another one.")

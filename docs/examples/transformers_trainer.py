@@ -8,19 +8,18 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
-from pydantic import Field
-
-from ablative.frozen import Frozen
+from ablative import Field
+from ablative import Options
+from ablative import Roles
+from ablative import Trainable
 from ablative.trainables.course import Course
-from ablative.trainables.parts.trainable import Roles
-from ablative.trainables.parts.trainable import Trainable
 
 SIZES = {"train": 512, "val": 256, "test": 512}
 TINY = {"vocab_size": 8, "hidden_size": 32, "num_attention_heads": 2, "intermediate_size": 64}
 NO_DROPOUT = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 
 
-class Config(Frozen):
+class Config(Options):
     layers: int = Field(1, ge=1, le=12, description="Layers of the encoder.")
     smoothing: float = Field(0.0, ge=0, le=0.5, description="Label smoothing.")
     lr: float = Field(5e-3, ge=1e-6, le=0.1, description="Learning rate.")
