@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import re
+import subprocess
+import sys
 from collections.abc import Callable
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -371,3 +374,23 @@ def test_a_planted_fault_is_caught(fault: str, tmp_path: Path) -> None:
     _checked(test, replace(SOUND, run=diverged) if diverges else SOUND, tmp_path)
     with pytest.raises((AssertionError, pytest.fail.Exception), match=said):
         _checked(test, part, tmp_path)
+
+
+def test_the_method_on_the_page_runs_is_judged_and_passes_its_test(tmp_path: Path) -> None:
+    """As a person has it who copies the three snippets into a folder of her own."""
+    page = (EXAMPLES.parent / "extend.md").read_text(encoding="utf-8").partition("## A trainable: your own method")[2]
+    snippets = re.findall(r"^```(?:python|yaml)\n(.*?)^```", page.partition("\n## ")[0], re.MULTILINE | re.DOTALL)
+    names = ("descent.py", "descent.yaml", "test_descent.py")
+    for name, snippet in zip(names, snippets, strict=True):
+        (tmp_path / name).write_text(snippet, encoding="utf-8")
+
+    def run(*words: str) -> str:
+        ran = subprocess.run([sys.executable, "-m", *words], cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+        return ran.stdout
+
+    command = ("ablative.orchestrator.commands.cli", "run", "descent.yaml", "--with", "descent.py", "--store", "store")
+    assert "heavy_ball is " in run(*command, "--executor", "inline")
+    tests = [name for name in vars(TrainableContract) if name.startswith("test_")]
+    told = run("pytest", "-q", "-p", "no:cacheprovider", "--rootdir", ".", ".")
+    assert f"{len(tests)} passed" in told
