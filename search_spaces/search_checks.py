@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from collections.abc import Sequence
 from math import prod
@@ -17,6 +18,8 @@ from ablative.search_spaces.subject import Subject
 from ablative.search_spaces.wording import one_of
 
 MOST_OF_A_GRID = 100_000
+ENOUGH_A_PARAMETER = 10
+"""Settings for each searched parameter with which a larger space is no handicap any more: the usual rule of thumb."""
 
 
 def search_mistakes(document: Document, study: Study, subject: Subject, cells: Sequence[Cell]) -> Iterator[Mistake]:
@@ -30,6 +33,8 @@ def search_mistakes(document: Document, study: Study, subject: Subject, cells: S
         yield from _cmaes(document, searched)
     if study.search.sampler == "grid":
         yield from _grid(document, study, searched)
+    else:
+        yield from _unlike(document, study, cells)
 
 
 def _cost(document: Document, study: Study, data_fraction: str | None) -> Iterator[Mistake]:
@@ -53,6 +58,34 @@ def _cost(document: Document, study: Study, data_fraction: str | None) -> Iterat
     if study.search.trades and study.search.sampler == "cmaes":
         expected = "tpe, random or grid, or search.cost.weight: cmaes has one target only"
         yield document.mistake(("search", "sampler"), "cmaes, for two targets", expected)
+
+
+def _unlike(document: Document, study: Study, cells: Sequence[Cell]) -> Iterator[Mistake]:
+    """Warn of arms whose difference is in part that of their searches: equal trials, spaces of unequal size."""
+    groups: dict[str, list[Cell]] = defaultdict(list)
+    for cell in cells:
+        groups[repr(cell.condition)].append(cell)
+    unlike = [(max(group, key=_size), min(group, key=_size)) for group in groups.values()]
+    unlike = [(most, least) for most, least in unlike if _size(most) > _size(least)]
+    if not unlike:
+        return
+    most, least = max(unlike, key=lambda pair: _size(pair[0]))
+    needed, trials = ENOUGH_A_PARAMETER * _size(most), study.search.trials
+    if trials < needed:
+        found = f"{most.arm} searches {_counted(_size(most))} with {trials} settings, {least.arm} {_size(least)}"
+        expected = (
+            f"at least {needed} settings ({ENOUGH_A_PARAMETER} a parameter), or the same parameters in every arm: "
+            "unlike searches are a part of the difference between arms"
+        )
+        yield document.warning(("search", "trials"), found, expected)
+
+
+def _size(cell: Cell) -> int:
+    return len(cell.space)
+
+
+def _counted(parameters: int) -> str:
+    return f"{parameters} parameter{'s' if parameters > 1 else ''}"
 
 
 def _cmaes(document: Document, cells: Sequence[Cell]) -> Iterator[Mistake]:

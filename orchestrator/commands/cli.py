@@ -341,7 +341,7 @@ def _print_plan(asked: Asked, *, again: Again, as_json: bool = False, quiet: boo
         planned.show(console())
         for line in () if quiet else planned.checked.comparisons():
             click.echo(f"  {line}")
-        _print_lines(planned.checked.cautions())
+        _print_lines(planned.cautions())
     print_problems(console(stderr=True), () if quiet else planned.problems)
 
 

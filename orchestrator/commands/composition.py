@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from ablative.trainables.parts.catalogue import Catalogue
     from ablative.trainables.parts.preparation import Preparation
     from ablative.trainables.parts.trainable import Digests
+    from ablative.trainables.parts.trainable import Exposure
     from ablative.trainables.parts.trainable import Trainable
 
 
@@ -193,6 +194,16 @@ def planned_queue(
         return planned.queue(store, adopt=False, recorded=recorded, retry_failed=retry_failed, again=again), ""
     except MissingData as error:
         return unrecorded_queue(loaded), str(error)
+
+
+def exposures(queue: TrialQueue, cache_folder: Path) -> dict[str, Exposure]:
+    """Return cell -> what its trials see of their training data, before a search changes any setting of it.
+
+    Empty where the trainable does not say so.
+    """
+    found = queue.inputs.trainable.exposure
+    of = None if found is None else found(cache_folder)
+    return {} if of is None else {cell.cell.name: of(cell.config) for cell in queue.cells}
 
 
 def students_lines(queue: TrialQueue, store: Store) -> list[str]:

@@ -124,6 +124,7 @@ def plan(found: Opened, shown: AbstractContextManager[Display], *, again: Again)
         where=found.where,
         missing=missing,
         further=(*earlier, *composition.students_lines(queue, store)),
+        exposures=composition.exposures(queue, cache_folder()),
         problems=tuple(store.problems),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -15,6 +16,9 @@ from ablative.orchestrator.deciding.queue import TrialQueue
 from ablative.orchestrator.deciding.summary import Summary
 from ablative.orchestrator.durations import duration
 from ablative.orchestrator.showing.cell_name import CellName
+from ablative.orchestrator.showing.passes import UNKNOWN
+from ablative.orchestrator.showing.passes import passes_lines
+from ablative.orchestrator.showing.passes import shown
 from ablative.orchestrator.showing.standing import Standing
 from ablative.orchestrator.showing.whereabouts import command
 from ablative.orchestrator.storing.records import Record
@@ -23,6 +27,7 @@ from ablative.search_spaces.fractional import achieved_resolution
 from ablative.search_spaces.fractional import columns
 from ablative.search_spaces.fractional import confounded
 from ablative.search_spaces.study import Study
+from ablative.trainables.parts.trainable import Exposure
 
 FAILURES_SHOWN = 20
 CONFOUNDED_SHOWN = 12
@@ -38,19 +43,30 @@ def console(*, stderr: bool = False) -> Console:
     return Console(stderr=stderr, highlight=False, markup=False, width=_ENDLESS, soft_wrap=True)
 
 
-def print_plan(out: Console, queue: TrialQueue, cost: Cost, *, missing: str = "", earlier: Sequence[str] = ()) -> None:
+def print_plan(
+    out: Console,
+    queue: TrialQueue,
+    cost: Cost,
+    *,
+    missing: str = "",
+    earlier: Sequence[str] = (),
+    exposures: Mapping[str, Exposure] | None = None,
+) -> None:
     """Print cells, trials, what is recorded or taken, what is owed, and what that is expected to cost.
 
     `missing` says which data is not here; then trials have no ids yet. `earlier`: lines on the records that the plan
-    does not hold.
+    does not hold. `exposures`: by cell, what its trials see of their training data.
     """
-    out.print(cells_table(queue.progress(), ""))
+    passes = {cell: shown(exposure) for cell, exposure in (exposures or {}).items()}
+    out.print(cells_table(queue.progress(), "", passes=passes))
     taken, owed = queue.num_taken, queue.owed()
     recorded = len({trial.id for trial in queue.trials()} & queue.known.keys()) - taken
     out.print(f"{len(queue.cells)} cells, {recorded} trials recorded, {taken} taken from other studies, {owed} owed")
     if more := queue.may_follow():
         out.print(f"and {more} confirm trials more, as long as comparisons are not clear (seeds.sequential)")
     for line in _design(queue.study):
+        out.print(line)
+    for line in passes_lines(exposures or {}):
         out.print(line)
     if queue.observes:
         out.print("asynchronous_halving depends on which trial comes first: another run may stop other trials")
@@ -131,8 +147,12 @@ def best(metric: str) -> str:
     return f"best: the best mean {metric} of a setting"
 
 
-def cells_table(cells: Sequence[CellProgress], metric: str, *, line_each: bool = False) -> Table:
+def cells_table(
+    cells: Sequence[CellProgress], metric: str, *, line_each: bool = False, passes: Mapping[str, str] | None = None
+) -> Table:
     """Return one row a cell: what is recorded of its search and of its confirm seeds, and its best `metric`.
+
+    `passes`: by cell, how often it sees its training data, as text.
 
     Where the terminal is narrow, the cells' names are wrapped, or cut if each is to take one line; never a number.
     """
@@ -145,6 +165,7 @@ def cells_table(cells: Sequence[CellProgress], metric: str, *, line_each: bool =
         *(["stopped"] if stops else []),
         "failed",
         *(["best"] if metric else []),
+        *(["passes"] if passes else []),
     ):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
@@ -155,7 +176,8 @@ def cells_table(cells: Sequence[CellProgress], metric: str, *, line_each: bool =
         stopped = [Text(str(cell.stopped or ""))] if stops else []
         failed = Text(str(cell.failed or ""))
         cell_name = CellName(cell.cell, one_line=line_each)
-        table.add_row(cell_name, search, confirm, *stopped, failed, *value, Text(cell.state))
+        seen = [Text(passes.get(cell.cell, UNKNOWN))] if passes else []
+        table.add_row(cell_name, search, confirm, *stopped, failed, *value, *seen, Text(cell.state))
     return table
 
 

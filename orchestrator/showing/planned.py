@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from dataclasses import dataclass
+from dataclasses import field
 from html import escape
 from io import StringIO
 from typing import Any
@@ -15,6 +17,9 @@ from ablative.orchestrator.deciding.progress import CellProgress
 from ablative.orchestrator.deciding.queue import TrialQueue
 from ablative.orchestrator.showing.checked import CheckedStudy
 from ablative.orchestrator.showing.overview import print_plan
+from ablative.orchestrator.showing.passes import few_passes
+from ablative.orchestrator.showing.passes import few_passes_line
+from ablative.trainables.parts.trainable import Exposure
 
 _WIDTH = 120
 """Columns of a plan as text."""
@@ -33,6 +38,8 @@ class PlannedStudy:
     """Which data is not here; then trials have no ids, and nothing counts as recorded."""
     further: tuple[str, ...] = ()
     """Lines on records that the plan does not hold, and on the students that the study keeps."""
+    exposures: Mapping[str, Exposure] = field(default_factory=dict)
+    """Cell -> what a trial of it sees of its training data; empty where the trainable does not say so."""
     problems: tuple[str, ...] = ()
     """Files of the store that were skipped, with the reason."""
 
@@ -59,18 +66,29 @@ class PlannedStudy:
     def values(self) -> dict[str, Any]:
         """Return what `ablate plan --json` says: the counts, the cost, and what is said of a checked study."""
         counts = {"taken": self.taken, "owed": self.owed, "missing": self.missing, "recorded": self.recorded}
-        return self.checked.values() | counts | {"cost": asdict(self.cost)}
+        exposure = [{"cell": cell, **asdict(one), "passes": one.passes} for cell, one in self.exposures.items()]
+        seen = {"exposure": exposure, "few_passes": self.few_passes}
+        return self.checked.values() | counts | {"cost": asdict(self.cost)} | seen
+
+    @property
+    def few_passes(self) -> list[str]:
+        """Names of the cells with all the data that do not see all of it once."""
+        return few_passes(self.queue.cells, self.exposures)
+
+    def cautions(self) -> list[str]:
+        """Return the warnings of the checked study, and that of cells that see too little of their data, as lines."""
+        return [*few_passes_line(self.few_passes, self.exposures), *self.checked.cautions()]
 
     def show(self, out: Console) -> None:
         """Print it."""
-        print_plan(out, self.queue, self.cost, missing=self.missing, earlier=self.further)
+        print_plan(out, self.queue, self.cost, missing=self.missing, earlier=self.further, exposures=self.exposures)
 
     def __repr__(self) -> str:
         """Return it as text."""
         written = StringIO()
         self.show(Console(file=written, width=_WIDTH, highlight=False, markup=False, color_system=None))
         lines = [line.rstrip() for line in written.getvalue().splitlines()]
-        return "\n".join([self.where, *lines, *self.checked.cautions(), *self.problems])
+        return "\n".join([self.where, *lines, *self.cautions(), *self.problems])
 
     def _repr_html_(self) -> str:
         """Return it for a notebook."""

@@ -79,6 +79,8 @@ SHIPPED_DATA: dict[str, MiniSpec] = {
 }
 TASKS = {"vcr": "annotations", "snli_ve": "statements", "vqa": "questions"}
 """Task that the benchmark makes files of -> the size of a split that says of how many rows."""
+_EXAMPLES_A_ROW = {"vcr": 2}
+"""VCR asks for an answer and for a rationale; one unless given."""
 
 
 def preset(name: str) -> MiniSpec:
@@ -90,6 +92,12 @@ def splits_made(name: str, task: str) -> tuple[str, ...]:
     """Return the splits that a preset has of one of `TASKS`."""
     sizes = SHIPPED_DATA[name].sizes
     return tuple(split for split, size in sizes.items() if getattr(size, TASKS[task]))
+
+
+def num_examples(name: str, task: str, split: str) -> int:
+    """Return how many examples of one of `TASKS` a split holds, made or not."""
+    size: int = getattr(SHIPPED_DATA[name].sizes[split], TASKS[task])
+    return size * _EXAMPLES_A_ROW.get(task, 1)
 
 
 def spec_digest(spec: MiniSpec) -> str:

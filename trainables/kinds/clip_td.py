@@ -28,6 +28,7 @@ from ablative.trainables.parts.part import Part
 from ablative.trainables.parts.preparation import Preparation
 from ablative.trainables.parts.term import Term
 from ablative.trainables.parts.trainable import Digests
+from ablative.trainables.parts.trainable import Exposure
 from ablative.trainables.parts.trainable import Trainable
 from ablative.trainables.recipes import RECIPES
 
@@ -50,6 +51,12 @@ def _digests(cache: Path, progress: Progress) -> Callable[[TrialConfig], Digests
     from ablative.trainables.digests import InputDigests
 
     return InputDigests(cache, progress).of
+
+
+def _exposure(cache: Path) -> Callable[[TrialConfig], Exposure]:
+    from ablative.trainables.exposure import Exposures
+
+    return Exposures(cache).of
 
 
 def _splits(config: TrialConfig) -> tuple[str, ...]:
@@ -84,6 +91,7 @@ CLIP_TD = Trainable(
     identity=without_places,
     uses=_uses,
     digests=_digests,
+    exposure=_exposure,
     splits=_splits,
     all_splits=split_names,
     open_splits=open_splits,

@@ -179,6 +179,8 @@ class Task(Part):
     """Every annotation file that some split is read from, there or not; those of `files_of` unless given."""
     num_examples: Callable[[Source], int] = _lines
     """About how many examples a source has, from a look at its bytes: for a progress bar."""
+    published_examples: int = 0
+    """Examples of train as published, for plans where the files are not here; 0: there is no such number."""
     begins_row: Callable[[Example], bool] = _only_of_row
     """Whether an example is the first of those that are made of one row."""
     refers_to_boxes: bool = False

@@ -67,6 +67,23 @@ class Digests:
     student: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exposure:
+    """What a trial is going to see of its training data."""
+
+    examples: int | None = None
+    """In its share of the training data; None where that is not known."""
+    seen: int | None = None
+    """Examples that all its steps take together, each as often as it is taken; None where that is not known."""
+    note: str = ""
+    """Where the number of examples is from, or why it is not known; empty where it was simply counted."""
+
+    @property
+    def passes(self) -> float | None:
+        """Passes over the trial's share of the training data; None where they are not known."""
+        return self.seen / self.examples if self.examples and self.seen is not None else None
+
+
 def _unchanged(config: Any) -> Any:
     return config
 
@@ -103,6 +120,9 @@ class Trainable(Part):
     digests: Callable[[Path, Progress], Callable[[Any], Digests]] | None = None
     """(Cache, progress) -> configuration -> digests of what it reads, looked at once. Raises MissingData where that is
     not here."""
+    exposure: Callable[[Path], Callable[[Any], Exposure]] | None = None
+    """(Cache) -> configuration -> what its trial sees of the training data, counted once and by a glance: plans show
+    it. Nothing is said of it unless given."""
     splits: Callable[[Any], tuple[str, ...]] = _val_and_test
     """Configuration -> the splits that a trial of it can evaluate, `train` first; shifted ones begin with `test_`."""
     all_splits: Callable[[Catalogue], Collection[str]] | None = None

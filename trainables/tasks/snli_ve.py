@@ -104,6 +104,7 @@ SNLI_VE = Task(
     read=_read,
     classes=_classes,
     head="exclusive",
+    published_examples=529_527,
     numbered_images=True,
     matched_class=_ENTAILMENT,
     pairs=_pairs,

@@ -110,6 +110,7 @@ VCR = Task(
     files=files,
     read=_read,
     num_examples=_num_examples,
+    published_examples=2 * 212_923,
     begins_row=_begins_row,
     refers_to_boxes=True,
     head="candidates",

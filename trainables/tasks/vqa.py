@@ -82,6 +82,7 @@ VQA = Task(
     files=files,
     read=_read,
     num_examples=_num_examples,
+    published_examples=443_757,
     classes=_classes,
     head="independent",
     hub_task="visual-question-answering",

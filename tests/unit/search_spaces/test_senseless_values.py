@@ -121,6 +121,34 @@ def test_what_someone_might_mean_is_a_warning_with_its_reason(case: str) -> None
     ]
 
 
+UNLIKE = """\
+arms: {{controls: [no_distillation, naive_distillation]}}
+search:
+  trials: {trials}
+  sampler: {sampler}
+  space:
+    optim.lr: {{choice: [1e-4, 3e-4, 1e-3]}}
+    distillation.selection.ratio: {{choice: [0.1, 0.3]}}
+    distillation.terms.tokens: {{choice: [0.5, 1.0]}}
+seeds: {{confirm: 1-9}}
+"""
+
+
+def test_arms_that_search_spaces_of_different_size_with_few_settings_are_warned_of() -> None:
+    (warning,) = loaded(HEAD + UNLIKE.format(trials=12, sampler="tpe")).warnings
+    assert warning.path == "search.trials"
+    assert warning.found == "base searches 3 parameters with 12 settings, no_distillation 1"
+    assert "30 settings (10 a parameter)" in warning.expected
+
+
+def test_a_search_that_is_alike_or_long_enough_or_covers_its_grids_is_not_warned_of() -> None:
+    for trials, sampler in ((30, "tpe"), (12, "grid")):
+        assert loaded(HEAD + UNLIKE.format(trials=trials, sampler=sampler)).warnings == ()
+    alike = UNLIKE.replace("distillation.selection.ratio", "optim.weight_decay")
+    alike = alike.replace("distillation.terms.tokens", "optim.label_smoothing").replace("[0.5, 1.0]", "[0.0, 0.1]")
+    assert loaded(HEAD + alike.format(trials=2, sampler="tpe")).warnings == ()
+
+
 def test_a_third_level_names_the_bases() -> None:
     (warning, *_) = loaded(HEAD + WARNED["a third level"][0]).warnings
     assert warning.found == '["l1", "smooth_l1"] beside the base\'s "cosine"'
