@@ -12,6 +12,7 @@ from ablative.analysis.pairing.verdicts import NOT_ENOUGH
 from ablative.analysis.pairing.verdicts import SHOWN
 from ablative.analysis.plan import StudyPlan
 from ablative.analysis.showing.findings import Findings
+from ablative.analysis.showing.grids import condition_heading
 from ablative.analysis.showing.grids import headline_rows
 from ablative.analysis.showing.grids import where_of
 from ablative.analysis.showing.sentences import amount
@@ -30,9 +31,10 @@ def answer(found: Findings) -> list[str]:
     """Return sentences on what a study declared and on its primary comparisons.
 
     First what is incomplete, then each claim, the strongest first. Then each arm against the reference over all
-    conditions, as far as no claim says it: the differences shown, then where none was shown and what the interval
-    still allows, then what cannot be told yet. A study without claims says of the controls what was shown against
-    them. Last a warning where a control gained like an arm. More than `MANY` arms with one verdict share a sentence.
+    conditions, as far as no claim says it: the differences shown, and the condition that most of them rest on; then
+    where none was shown and what the interval still allows, then what cannot be told yet. A study without claims says
+    of the controls what was shown against them. Last a warning where a control gained like an arm. More than `MANY`
+    arms with one verdict share a sentence.
     """
     plan = found.plan
     rows = headline_rows(found.effects, "pooled")
@@ -42,6 +44,7 @@ def answer(found: Findings) -> list[str]:
         *_incomplete(rows),
         *(_claim(row, plan) for row in found.claims),
         *(said for verdict in SHOWN for said in _differences(_of(unsaid, verdict), plan)),
+        *_resting(found.robustness, compared, plan),
         *_no_differences(_of(unsaid, NO_DIFFERENCE), plan),
         *_untold([row for row in unsaid if row["verdict"] == NOT_ENOUGH], plan),
         *([] if found.claims else _controls(found.against_controls, plan)),
@@ -79,6 +82,21 @@ def _differences(rows: Sequence[Row], plan: StudyPlan) -> list[str]:
         f"{amounts[-1]} (corrected p {p_value} at most, {blocks} blocks of task and seed).",
         *fragile(rows),
     ]
+
+
+def _resting(robustness: Sequence[Row], compared: Sequence[Row], plan: StudyPlan) -> list[str]:
+    """Say which differences shown would not be shown without one condition: that without which most are gone."""
+    gone: dict[str, list[str]] = {}
+    for row in robustness:
+        if row["kind"] == "condition" and row["verdict_of_all"] in SHOWN and row["verdict"] not in SHOWN:
+            gone.setdefault(row["left_out"], []).append(row["arm"])
+    if not gone:
+        return []
+    label = max(gone, key=lambda name: len(gone[name]))
+    shown = sum(row["verdict"] in SHOWN for row in compared)
+    which = "it rests" if shown == 1 else f"{len(gone[label])} of the {shown} differences rest"
+    where = condition_heading(plan.condition_of(label), plan.roles)
+    return [f"Without {where} no difference would be shown for {listed(gone[label])}: {which} on that condition."]
 
 
 def _no_differences(rows: Sequence[Row], plan: StudyPlan) -> list[str]:

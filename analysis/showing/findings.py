@@ -18,6 +18,7 @@ from ablative.analysis.pairing.verdicts import holds
 from ablative.analysis.plan import StudyPlan
 from ablative.analysis.views.contrasts import pooled_contrasts
 from ablative.analysis.views.results import Results
+from ablative.analysis.views.robustness import robustness_rows
 
 Row = Mapping[str, Any]
 
@@ -34,6 +35,8 @@ class Findings:
     """Rows of the view `claims`, strongest first."""
     against_controls: Sequence[Row]
     """Each arm less each control, as `against_controls` returns them."""
+    robustness: Sequence[Row]
+    """Rows of the view `robustness`."""
 
 
 def findings(results: Results, study: str) -> Findings:
@@ -48,6 +51,7 @@ def findings(results: Results, study: str) -> Findings:
         effects=effects,
         claims=strongest_first(claims),
         against_controls=against_controls(observations, plan),
+        robustness=robustness_rows(observations, plan),
     )
 
 

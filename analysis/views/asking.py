@@ -23,6 +23,7 @@ TABLES = {
     "claims": "claims",
     "contrasts": "contrasts",
     "primary_contrasts": "primary_contrasts",
+    "robustness": "robustness",
     "profiles": "profiles",
     "disagreements": "disagreements",
     "importance": "importance",

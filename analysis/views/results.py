@@ -44,6 +44,8 @@ from ablative.analysis.views.notebook import page_of
 from ablative.analysis.views.notebook import shown_answer
 from ablative.analysis.views.profiles import PROFILE_SCHEMA
 from ablative.analysis.views.profiles import profiles_view
+from ablative.analysis.views.robustness import ROBUSTNESS_SCHEMA
+from ablative.analysis.views.robustness import robustness_view
 from ablative.analysis.views.sql import TIMEOUT
 from ablative.orchestrator.errors import StoreError
 from ablative.orchestrator.storing.flat_file import together
@@ -226,6 +228,11 @@ class Results:
     def profiles(self) -> pa.Table:
         """One row an arm and bar: `analysis.views.profiles.profiles_view`."""
         return self._of_comparable(profiles_view, PROFILE_SCHEMA)
+
+    @cached_property
+    def robustness(self) -> pa.Table:
+        """One row an arm and condition or task left out: `analysis.views.robustness.robustness_view`."""
+        return self._of_comparable(robustness_view, ROBUSTNESS_SCHEMA)
 
     @cached_property
     def studies_table(self) -> pa.Table:

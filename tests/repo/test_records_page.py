@@ -23,6 +23,7 @@ from ablative.analysis.views.judged import TRIALS
 from ablative.analysis.views.judged import VERDICT
 from ablative.analysis.views.profiles import PROFILE_SCHEMA
 from ablative.analysis.views.results import Results
+from ablative.analysis.views.robustness import ROBUSTNESS_SCHEMA
 from ablative.orchestrator.storing.flat_trials import trials_view
 from ablative.orchestrator.storing.records import CURVE_SCHEMA
 from ablative.orchestrator.storing.records import PREDICTION_SCHEMA
@@ -43,6 +44,7 @@ VIEWS = {
     "effects": list(EFFECT_SCHEMA),
     "claims": list(CLAIM_SCHEMA),
     "contrasts": list(CONTRAST_SCHEMA),
+    "robustness": list(ROBUSTNESS_SCHEMA),
     "profiles": list(PROFILE_SCHEMA),
     "disagreements": list(DISAGREEMENT_SCHEMA),
     "importance": list(IMPORTANCE_SCHEMA),
@@ -54,6 +56,7 @@ JUDGED = {
     "effects": (PLACE, PAIRS, VERDICT, TRIALS),
     "claims": (PAIRS, VERDICT, TRIALS),
     "contrasts": (PLACE, PAIRS, VERDICT, TRIALS),
+    "robustness": (PAIRS, VERDICT),
     "profiles": (TRIALS,),
 }
 """View -> the groups of shared columns that it has."""

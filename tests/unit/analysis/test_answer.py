@@ -27,6 +27,7 @@ def sentences(study: StudyResults, keep: Callable[[Record], Record | None] = lam
         effects=effects_view(table, plan).to_pylist(),
         claims=strongest_first(claims_view(table, plan).to_pylist()),
         against_controls=against_controls(observations, plan),
+        robustness=[],
     )
     return answer(found)
 

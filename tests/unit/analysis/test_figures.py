@@ -62,6 +62,7 @@ def found_in(study: StudyResults, keep: Callable[[Record], Record | None] = lamb
         effects=effects_view(table, plan).to_pylist(),
         claims=strongest_first(claims_view(table, plan).to_pylist()),
         against_controls=against_controls(observations, plan),
+        robustness=[],
     )
 
 
