@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from ablative.trainables.benchmark.spec import SHIPPED_DATA
+from ablative.trainables.bfloat16 import refusal
 from ablative.trainables.boundary import attempt
 from ablative.trainables.course import Evaluation
 from ablative.trainables.data.content import verify_content
@@ -17,6 +18,7 @@ from ablative.trainables.data.examples import TaskSplit
 from ablative.trainables.data.load import load_split
 from ablative.trainables.data.subsets import subset
 from ablative.trainables.distillation.objective import Objective
+from ablative.trainables.errors import Hindered
 from ablative.trainables.job import Link
 from ablative.trainables.job import TrialJob
 from ablative.trainables.job import TrialOutcome
@@ -49,6 +51,8 @@ def _run(job: TrialJob, link: Link) -> TrialOutcome:
     config, cache = job.config, Path(job.cache)
     torch.set_num_threads(job.threads)
     ranks, device = current_ranks(), current_device()
+    if device.type == "cpu" and (reason := refusal(config)) is not None:
+        raise Hindered(reason)
     if job.data_digest and config.task.data not in SHIPPED_DATA:
         verify_content(config.task.part, config.task.data, cache, job.data_digest)
     whole = load_split(config.task.part, config.task.data, "train", cache)

@@ -112,7 +112,6 @@ def run(
     """
     from ablative.orchestrator.commands import composition
     from ablative.orchestrator.commands import studies
-    from ablative.orchestrator.showing.checked import cautions
     from ablative.orchestrator.showing.checked import comparisons
 
     again = studies.Again(failed=retry_failed, students=retrain_students)
@@ -129,7 +128,7 @@ def run(
     if not quiet:
         _print_lines([found.where, *found.hints("run")])
         _print_lines(f"  {line}" for line in comparisons(found.loaded))
-    _print_lines(cautions(found.loaded, found.loaded.catalogue.broken))
+    _print_lines(studies.checked(asked, found.loaded).cautions())
     uri = found.store.uri
     if_stopped(f"Stopped. What ran is recorded in {uri}; the same command goes on from there.")
     summary = studies.run(

@@ -113,6 +113,13 @@ def absent(loaded: Loaded) -> tuple[str, ...]:
     return () if found is None else found(cell.config for cell in loaded.cells)
 
 
+def refused(loaded: Loaded) -> tuple[str, ...]:
+    """Return one line for each reason for which this machine's processor would run no trial of some cell."""
+    found, resources = loaded.trainable.cpu_refusals, loaded.study.resources
+    on_cpus = (cell.config for cell in loaded.cells if not resources.of(cell.config).gpus_per_worker)
+    return () if found is None else found(on_cpus)
+
+
 def open_store(uri: str | None, study: Study | None = None) -> Store:
     """Open the store that the option, ABLATE_STORE, the study file or the default names, in this order."""
     from ablative.orchestrator.storing.store import Store

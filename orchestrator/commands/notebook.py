@@ -22,7 +22,6 @@ from ablative.orchestrator.commands.boundary import sentence
 from ablative.orchestrator.commands.signals import stoppable
 from ablative.orchestrator.errors import OrchestratorError
 from ablative.orchestrator.showing.checked import CheckedStudy
-from ablative.orchestrator.showing.checked import cautions
 from ablative.search_spaces.document import PLAIN
 from ablative.search_spaces.document import refused
 from ablative.search_spaces.load import Source
@@ -115,7 +114,7 @@ def run(
     if executor not in EXECUTORS:
         raise OrchestratorError(f"executor {executor!r}; wanted one of {', '.join(EXECUTORS)}")
     found = studies.opened(_asked(study, with_, store, overrides))
-    for line in () if quiet else (found.where, *cautions(found.loaded, found.loaded.catalogue.broken)):
+    for line in () if quiet else (found.where, *studies.checked(found.asked, found.loaded).cautions()):
         print(line)
     with stoppable():
         summary = studies.run(

@@ -87,8 +87,13 @@ def check(asked: Asked) -> CheckedStudy:
 
 def checked(asked: Asked, loaded: Loaded) -> CheckedStudy:
     """Return what there is to say of a sound study."""
-    absent = composition.absent(loaded)
-    return CheckedStudy(source=asked.name, loaded=loaded, broken=loaded.catalogue.broken, absent=absent)
+    return CheckedStudy(
+        source=asked.name,
+        loaded=loaded,
+        broken=loaded.catalogue.broken,
+        absent=composition.absent(loaded),
+        refused=composition.refused(loaded),
+    )
 
 
 def opened(asked: Asked) -> Opened:

@@ -26,6 +26,8 @@ class CheckedStudy:
     """A line for each part of an installed package that was left out."""
     absent: tuple[str, ...] = ()
     """A line for each data set or file that is not on this machine."""
+    refused: tuple[str, ...] = ()
+    """A line for each reason for which this machine's processor would run no trial of some cell."""
 
     @property
     def study(self) -> str:
@@ -57,8 +59,9 @@ class CheckedStudy:
         return comparisons(self.loaded)
 
     def cautions(self) -> list[str]:
-        """Return the warnings, and the parts that were left out, as lines."""
-        return cautions(self.loaded, self.broken)
+        """Return lines on what is allowed and may be regretted, here or anywhere, and on parts that were left out."""
+        here = (f"here: {line}" for line in self.refused)
+        return [*map(str, self.warnings), *here, *(f"left out: {line}" for line in self.broken)]
 
     def values(self) -> dict[str, Any]:
         """Return what `ablate check --json` says: name, size, families and warnings, as JSON values."""
@@ -70,6 +73,7 @@ class CheckedStudy:
             "cells": len(self.loaded.cells),
             "families": [_family(family) for family in self.loaded.families],
             "absent": list(self.absent),
+            "refused": list(self.refused),
         }
 
     def __repr__(self) -> str:
@@ -91,11 +95,6 @@ def refused_values(source: str, mistakes: Sequence[Mistake]) -> dict[str, Any]:
 def comparisons(loaded: LoadedStudy) -> list[str]:
     """Return a line for each family of comparisons: what it can show."""
     return [str(family) for family in loaded.families]
-
-
-def cautions(loaded: LoadedStudy, broken: Sequence[str]) -> list[str]:
-    """Return the warnings of a study, and the parts that were left out, as lines."""
-    return [*map(str, loaded.warnings), *(f"left out: {line}" for line in broken)]
 
 
 def size_line(loaded: LoadedStudy) -> str:

@@ -71,6 +71,12 @@ def _absent(configs: Iterable[TrialConfig]) -> tuple[str, ...]:
     return absent(configs)
 
 
+def _cpu_refusals(configs: Iterable[TrialConfig]) -> tuple[str, ...]:
+    from ablative.trainables.bfloat16 import refusals
+
+    return refusals(configs)
+
+
 def _preparation() -> Preparation:
     from ablative.trainables.prepare import preparation
 
@@ -101,6 +107,7 @@ CLIP_TD = Trainable(
     contradictions=contradictions,
     without_scale=without_scale,
     absent=_absent,
+    cpu_refusals=_cpu_refusals,
     preparation=_preparation,
     student_bytes=_student_bytes,
     identity_version=IDENTITY_VERSION,

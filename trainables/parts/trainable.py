@@ -141,6 +141,8 @@ class Trainable(Part):
     """Configuration -> one of those that differ from it by a constant factor of the objective only."""
     absent: Callable[[Iterable[Any]], tuple[str, ...]] | None = None
     """Configurations -> one line for each file or data set that is not on this machine, without reading any."""
+    cpu_refusals: Callable[[Iterable[Any]], tuple[str, ...]] | None = None
+    """Configurations -> one line for each reason for which this machine's processor would run no trial of some."""
     preparation: Callable[[], Preparation] | None = None
     """What makes ready, once and before any trial, what trials read; there is nothing to prepare unless given."""
     student_bytes: Callable[[Any], int] = _unknown

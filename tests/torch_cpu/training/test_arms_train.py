@@ -10,6 +10,7 @@ import pytest
 
 from ablative.search_spaces.configuration import replaced
 from ablative.trainables.arms import ARMS
+from ablative.trainables.bfloat16 import lacks_bfloat16
 from ablative.trainables.config import CONTROLS
 from ablative.trainables.config import TermWeights
 from ablative.trainables.config import TrialConfig
@@ -34,6 +35,7 @@ from tests.torch_cpu.training.test_resume import told
 
 pytestmark = pytest.mark.slow
 
+INSTRUCTIONS = pytest.mark.skipif(lacks_bfloat16(), reason="needs a processor with instructions for bfloat16")
 LEARNED = ("snli_ve", "vqa", "vcr")
 TWO_STEPS = {"batch_size": 4, "min_steps": 1, "max_steps": 2, "evaluations": 1}
 EVERY_TERM = {"terms": dict.fromkeys(TermWeights.model_fields, 1.0), "weighting": {"task": "kdar"}}
@@ -69,7 +71,7 @@ def test_an_arm_by_name_trains_with_exactly_its_terms(name: str, whole_cache: Pa
 
 
 @pytest.mark.parametrize("task", LEARNED)
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("precision", ["float32", pytest.param("bfloat16", marks=INSTRUCTIONS)])
 def test_every_term_trains_on_every_task(task: str, precision: str, whole_cache: Path) -> None:
     optim = {**TWO_STEPS, "precision": precision}
     for score in ("leave_one_out", "keyword", "content"):

@@ -9,8 +9,10 @@ import torch
 
 from ablative.search_spaces.configuration import flatten
 from ablative.search_spaces.configuration import replaced
+from ablative.trainables import bfloat16
 from ablative.trainables.config import CONTROLS
 from ablative.trainables.config import TrialConfig
+from ablative.trainables.errors import Hindered
 from ablative.trainables.job import Alone
 from ablative.trainables.job import TrialJob
 from ablative.trainables.job import TrialOutcome
@@ -51,6 +53,17 @@ def test_every_task_trains_with_distillation_and_is_evaluated(task: str, cache: 
     assert [point.split for point in link.points] == ["val", "val"]
     assert {"loss", "task", "image", "text", "tokens"} <= {p.metric for p in outcome.curve if p.split == "train"}
     assert {p.split for p in outcome.predictions} == {"val", "test", "test_style"}
+
+
+def test_bfloat16_is_refused_where_the_processor_has_no_instructions_for_it_and_float32_is_not(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = tmp_path / "cpuinfo"
+    info.write_text("flags\t\t: fpu avx2\n")
+    monkeypatch.setattr(bfloat16, "CPU_INFO", info)
+    with pytest.raises(Hindered, match=r"optim\.precision: bfloat16 .* set optim\.precision to float32"):
+        run(smoke(optim={"precision": "bfloat16"}), cache)
+    assert run(smoke(), cache).status == "completed"
 
 
 def test_a_trial_leaves_no_trace_in_the_next_one(cache: Path) -> None:

@@ -20,6 +20,7 @@ from ablative.orchestrator.errors import ClusterError
 from ablative.orchestrator.inputs import Inputs
 from ablative.orchestrator.storing.store import Store
 from ablative.orchestrator.storing.store import compaction_key
+from ablative.trainables import bfloat16
 from ablative.trainables.errors import MissingData
 from ablative.trainables.kinds.clip_td import CLIP_TD
 from ablative.trainables.parts.trainable import Digests
@@ -532,6 +533,21 @@ def test_check_says_which_files_are_not_on_this_machine(command: Command) -> Non
     assert "  not here: task.data: data/vcr: no such folder" in printed
     assert "  not here: student.init: no file at checkpoints/uniter-base.pt" in printed
     assert "  not here: teacher.checkpoint: nothing at checkpoints/clip-vit-b-16.pt" in printed
+
+
+def test_check_plan_and_run_warn_of_bfloat16_where_the_processor_has_no_instructions_for_it(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = tmp_path / "cpuinfo"
+    info.write_text("flags\t\t: fpu avx2\n")
+    monkeypatch.setattr(bfloat16, "CPU_INFO", info)
+    rounded, told = "base.optim.precision=bfloat16", "here: optim.precision: bfloat16 on a processor without"
+    for verb in ("check", "plan", "run"):
+        assert told in command(verb, "little.yaml", rounded).stderr
+    assert told not in command("check", "little.yaml").stderr
+    assert told not in command("check", "little.yaml", rounded, "resources.gpus_per_worker=1").stderr
+    checked = json.loads(command("check", "little.yaml", rounded, "--json").stdout)
+    assert [line.partition(":")[0] for line in checked[0]["refused"]] == ["optim.precision"]
 
 
 def test_check_and_plan_answer_in_json(command: Command) -> None:

@@ -47,6 +47,14 @@ def test_every_shipped_study_declares_its_question_as_claims_and_asks_whether_it
     assert {("clip_td", "no_distillation"), ("clip_td", "shuffled_teacher")} <= pairs
 
 
+@pytest.mark.parametrize("name", shipped())
+def test_a_shipped_study_without_gpus_trains_in_float32(name: str) -> None:
+    loaded = study(name)
+    configs = [cell.config for cell in cells(loaded, TrialConfig, canonical)]
+    on_cpus = [config for config in configs if not loaded.resources.of(config).gpus_per_worker]
+    assert {config.optim.precision for config in on_cpus} <= {"float32"}
+
+
 @pytest.mark.parametrize("task", ["vcr", "snli_ve", "vqa"])
 def test_a_real_data_set_has_a_study_of_its_own(task: str) -> None:
     built = cells(study(f"clip_td_{task}"), TrialConfig, canonical)
