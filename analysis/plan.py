@@ -16,6 +16,7 @@ from ablative.analysis.errors import AnalysisError
 from ablative.search_spaces.spending import Correction
 from ablative.search_spaces.spending import Spending
 from ablative.search_spaces.spending import spent_at
+from ablative.search_spaces.stopping import RULES
 from ablative.search_spaces.study import headline
 
 
@@ -72,8 +73,9 @@ class Search(_Read):
         rules = [name for name, rule in (self.stop or {}).items() if rule is not None]
         if not rules:
             return ""
-        name = rules[0].replace("_", " ")
-        return f"{name}; not reproducible, it depends on who came first" if "asynchronous" in name else name
+        name, rule = rules[0].replace("_", " "), RULES.get(rules[0])
+        depends = rule is not None and rule.observes
+        return f"{name}; not reproducible, it depends on who came first" if depends else name
 
 
 class Sequential(_Read):

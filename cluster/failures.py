@@ -79,7 +79,7 @@ MEANINGS: dict[str, Meaning] = {
 
 Policy = Literal["retry", "retry_preempted", "retry_once", "record"]
 
-POLICIES: dict[Cause, Policy] = {
+POLICIES: dict[str, Policy] = {
     "worker_lost": "retry",
     "preempted": "retry_preempted",
     "out_of_memory": "retry_once",
@@ -92,7 +92,7 @@ run on (`no_cluster`) the study stops, and nothing is recorded.
 """
 
 
-def policy_of(cause: Cause) -> Policy:
+def policy_of(cause: str) -> Policy:
     """Return what is done with a trial that ended with `cause`."""
     return POLICIES.get(cause, "record")
 

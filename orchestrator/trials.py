@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,12 +9,11 @@ from typing import Any
 from typing import Literal
 
 from ablative.search_spaces.configuration import replaced
+from ablative.search_spaces.content_hash import content_hash
 from ablative.trainables.job import TrialJob
 from ablative.trainables.parts.trainable import DEFAULT
 from ablative.trainables.parts.trainable import Digests
 from ablative.trainables.parts.trainable import Trainable
-
-_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 Phase = Literal["search", "confirm"]
 
@@ -75,11 +72,6 @@ class Trial:
             keep_student=self.keep_student,
             time_limit_s=time_limit_s,
         )
-
-
-def content_hash(content: Any) -> str:
-    """Return the first 20 hex digits of the SHA-256 of `content` as JSON with sorted keys."""
-    return hashlib.sha256(_ENCODER.encode(content).encode()).hexdigest()[:20]
 
 
 def trial_ids(

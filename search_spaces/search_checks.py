@@ -10,9 +10,11 @@ from math import prod
 from ablative.search_spaces.configuration import value_at
 from ablative.search_spaces.design import Cell
 from ablative.search_spaces.document import Document
-from ablative.search_spaces.domains import Choice
 from ablative.search_spaces.errors import Mistake
+from ablative.search_spaces.proposals import SAMPLERS
+from ablative.search_spaces.proposals import Sampler
 from ablative.search_spaces.space import grid
+from ablative.search_spaces.stopping import rule_of
 from ablative.search_spaces.study import Study
 from ablative.search_spaces.subject import Subject
 from ablative.search_spaces.wording import one_of
@@ -29,9 +31,9 @@ def search_mistakes(document: Document, study: Study, subject: Subject, cells: S
     yield from _stop(document, study, subject.evaluations, cells)
     yield from _cost(document, study, subject.data_fraction)
     searched = [cell for cell in cells if cell.space]
-    if study.search.sampler == "cmaes":
-        yield from _cmaes(document, searched)
-    if study.search.sampler == "grid":
+    sampler = SAMPLERS[study.search.sampler]
+    yield from _space(document, sampler, searched)
+    if sampler.ends:
         yield from _grid(document, study, searched)
     else:
         yield from _unlike(document, study, cells)
@@ -55,9 +57,10 @@ def _cost(document: Document, study: Study, data_fraction: str | None) -> Iterat
     if study.search.stop is not None:
         expected = "left out: a stopping rule compares curves, which do not hold the cost"
         yield document.mistake(("search", "stop"), "a stopping rule beside search.cost", expected)
-    if study.search.trades and study.search.sampler == "cmaes":
-        expected = "tpe, random or grid, or search.cost.weight: cmaes has one target only"
-        yield document.mistake(("search", "sampler"), "cmaes, for two targets", expected)
+    if study.search.trades and (sampler := SAMPLERS[study.search.sampler]).one_target:
+        others = ", ".join(other.name for other in SAMPLERS.values() if not other.one_target)
+        expected = f"one of {others}, or search.cost.weight: {sampler.name} has one target only"
+        yield document.mistake(("search", "sampler"), f"{sampler.name}, for two targets", expected)
 
 
 def _unlike(document: Document, study: Study, cells: Sequence[Cell]) -> Iterator[Mistake]:
@@ -88,13 +91,11 @@ def _counted(parameters: int) -> str:
     return f"{parameters} parameter{'s' if parameters > 1 else ''}"
 
 
-def _cmaes(document: Document, cells: Sequence[Cell]) -> Iterator[Mistake]:
-    expected = "tpe or random; cmaes needs two numbers or more in every cell that is searched, and no choice or when"
+def _space(document: Document, sampler: Sampler, cells: Sequence[Cell]) -> Iterator[Mistake]:
     for cell in cells:
-        unsuited = [path for path, domain in cell.space if isinstance(domain, Choice) or domain.when]
-        if unsuited or len(cell.space) < 2:
-            what = f"{unsuited[0]} is searched" if unsuited else f"only {cell.space[0][0]} is searched"
-            yield document.mistake(("search", "sampler"), f"cmaes, though {what} in {cell.name}", expected)
+        if (found := sampler.unsuited(cell.space)) is not None:
+            expected = f"tpe or random; {sampler.name} needs {sampler.needs}"
+            yield document.mistake(("search", "sampler"), f"{sampler.name}, though {found} in {cell.name}", expected)
             return
 
 
@@ -102,7 +103,9 @@ def _grid(document: Document, study: Study, cells: Sequence[Cell]) -> Iterator[M
     infinite = [path for path, domain in study.search.space.items() if domain.values() is None]
     for path in infinite:
         place = ("search", "space", path)
-        yield document.mistake(place, "a domain without end", "choice, randint, lograndint or quniform, for a grid")
+        yield document.mistake(
+            place, "a domain without end", f"choice, randint, lograndint or quniform, for {study.search.sampler}"
+        )
     if infinite:
         return
     for cell in cells:
@@ -118,9 +121,9 @@ def _stop(document: Document, study: Study, evaluations: str | None, cells: Sequ
     stop = study.search.stop
     if stop is None:
         return
-    name, rule = next((name, rule) for name, rule in stop if rule is not None)
-    if stop.halving is not None and study.search.batch < 2:
-        yield document.mistake(("search", "batch"), "1", "2 or more: halving compares the settings of a batch")
+    rule, of_study = rule_of(stop)
+    if rule.compares_batch and study.search.batch < 2:
+        yield document.mistake(("search", "batch"), "1", f"2 or more: {rule.name} compares the settings of a batch")
     if evaluations is None:
         expected = "left out: this trainable has no setting that says how often its trials report their target"
         yield document.mistake(("search", "stop"), "a stopping rule", expected)
@@ -128,6 +131,6 @@ def _stop(document: Document, study: Study, evaluations: str | None, cells: Sequ
     if not cells:
         return
     least = min(value_at(cell.config, evaluations) for cell in cells)
-    if rule.grace >= least:
+    if of_study.grace >= least:
         expected = f"below {least}, the number of evaluations of a trial ({evaluations})"
-        yield document.mistake(("search", "stop", name, "grace"), str(rule.grace), expected)
+        yield document.mistake(("search", "stop", rule.name, "grace"), str(of_study.grace), expected)

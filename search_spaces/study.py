@@ -7,7 +7,6 @@ from collections.abc import Collection
 from typing import Annotated
 from typing import Any
 from typing import Literal
-from typing import Self
 
 from pydantic import BaseModel
 from pydantic import BeforeValidator
@@ -20,6 +19,7 @@ from pydantic_core import PydanticCustomError
 from ablative.frozen import Frozen
 from ablative.search_spaces.configuration import value_at
 from ablative.search_spaces.domains import Domain
+from ablative.search_spaces.proposals import SamplerName
 from ablative.search_spaces.scalars import Flag
 from ablative.search_spaces.scalars import Name
 from ablative.search_spaces.scalars import Number
@@ -27,6 +27,7 @@ from ablative.search_spaces.scalars import Text
 from ablative.search_spaces.scalars import Whole
 from ablative.search_spaces.spending import Correction
 from ablative.search_spaces.spending import Spending
+from ablative.search_spaces.stopping import Stop
 from ablative.search_spaces.when import When
 from ablative.search_spaces.when import holds
 
@@ -152,38 +153,6 @@ class Arms(Frozen):
     )
 
 
-class Halving(Frozen):
-    """Keep the best share of a batch at each rung (successive halving, Jamieson and Talwalkar 2016)."""
-
-    grace: Whole = Field(1, ge=1, le=1000, description="Evaluation at which the first rung is decided.")
-    reduction: Whole = Field(
-        3, ge=2, le=1000, description="One in so many goes on; rungs are so many times further apart."
-    )
-
-
-class Median(Frozen):
-    """Stop what is worse than the median of the earlier batches of its cell (Golovin et al. 2017)."""
-
-    grace: Whole = Field(1, ge=1, le=1000, description="Evaluation at which a trial may be stopped first.")
-    least: Whole = Field(3, ge=1, le=10_000, description="Completed settings of earlier batches that the rule needs.")
-
-
-class Stop(Frozen):
-    """The stopping rule of a search: exactly one of these, or nothing."""
-
-    halving: Halving | None = Field(None, description="Within a batch, when its rung is complete: reproducible.")
-    median: Median | None = Field(None, description="By the earlier batches of the cell: reproducible.")
-    asynchronous_halving: Halving | None = Field(
-        None, description="ASHA: among all trials of the cell, as they come in. Not reproducible."
-    )
-
-    @model_validator(mode="after")
-    def _one_rule(self) -> Self:
-        if len(self.model_fields_set) != 1 or None in (getattr(self, name) for name in self.model_fields_set):
-            raise PydanticCustomError("rule", "one of halving, median and asynchronous_halving")
-        return self
-
-
 class Cost(Frozen):
     """What a searched number costs, so that a search can weigh it against the target."""
 
@@ -200,8 +169,8 @@ class Search(Frozen):
 
     trials: Whole = Field(1, ge=1, le=10_000, description="Settings tried in each cell.")
     batch: Whole = Field(4, ge=1, le=10_000, description="Settings proposed at a time; 4 or all, unless given.")
-    sampler: Literal["tpe", "random", "cmaes", "grid"] = Field(
-        "tpe", description="How Optuna proposes; `cmaes` needs numbers without `when`, `grid` finite domains."
+    sampler: SamplerName = Field(
+        "tpe", description="How settings are proposed; `ablate parts sampler` says what each needs."
     )
     stop: Stop | None = Field(None, description="Rule by which settings are given up early; none if absent.")
     warm_start: Name | None = Field(

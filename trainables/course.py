@@ -75,7 +75,7 @@ def due(job: TrialJob, number: int, best: float, *, evaluations: int, cancelled:
     if cancelled:
         return Ending(status="stopped", cause="cancelled")
     if floor is not None and sign * best < sign * floor:
-        return Ending(status="stopped", cause="median")
+        return Ending(status="stopped", cause="fell_behind")
     if job.pause_after is not None and job.pause_after <= number < evaluations:
         return Ending(status="paused")
     return None

@@ -26,11 +26,10 @@ Cause = Literal[
     "time_limit",
     "missing_data",
     # the reasons of a stopped trial
-    "halving",
-    "median",
-    "asynchronous_halving",
+    "fell_behind",  # it was below a floor of its job
     "cancelled",
 ]
+"""What a trainable or the engine says. A trial that a rule of the search stopped is recorded with the rule's name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +57,7 @@ class TrialJob:
     pause_after: int | None = None
     """Evaluation on val, counted from 1, after which the trial pauses; None runs to the end."""
     floors: tuple[tuple[int, float], ...] = ()
-    """(evaluation, value): the trial stops (`median`) where its best target so far is worse than the value."""
+    """(evaluation, value): the trial stops (`fell_behind`) where its best target so far is worse than the value."""
     target: tuple[str, Literal["max", "min"]] = ("accuracy", "max")
     """Metric on val that `floors` are about, and whether more is better."""
     time_limit_s: float | None = None
@@ -94,7 +93,8 @@ class TrialOutcome:
     """What a trial left behind."""
 
     status: Status
-    cause: Cause = "none"
+    cause: str = "none"
+    """A `Cause`; or the name of the rule of the search that stopped the trial, in its record."""
     error: str = ""
     """Exception type, message and last lines of the traceback; empty if completed."""
     metrics: dict[str, float] = field(default_factory=dict)

@@ -17,9 +17,9 @@ from ablative.analysis.plan import StudyPlan
 from ablative.analysis.views.searched import Searched
 from ablative.analysis.views.searched import count
 from ablative.analysis.views.searched import searched
-from ablative.orchestrator.deciding.proposals import Setting
-from ablative.orchestrator.deciding.proposals import told
 from ablative.search_spaces.domains import Domain
+from ablative.search_spaces.proposals import Setting
+from ablative.search_spaces.proposals import told
 
 if TYPE_CHECKING:
     import optuna

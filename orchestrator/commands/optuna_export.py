@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
 
-from ablative.orchestrator.deciding.proposals import distribution
 from ablative.orchestrator.errors import OrchestratorError
 from ablative.orchestrator.storing.records import Record
 from ablative.orchestrator.storing.records import records_of
 from ablative.orchestrator.storing.store import Store
 from ablative.search_spaces.domains import Choice
 from ablative.search_spaces.domains import Domain
+from ablative.search_spaces.proposals import distribution
 from ablative.search_spaces.study import Study
 from ablative.trainables.cache import written_whole
 from ablative.trainables.strangers import parsing

@@ -79,8 +79,8 @@ def _of_kind(kind: str, catalogue: Catalogue) -> Iterator[Listed]:
 
 
 def _tables() -> dict[str, list[tuple[str, str]]]:
-    from ablative.orchestrator.deciding.proposals import SAMPLERS
-    from ablative.orchestrator.deciding.stopping import RULES
+    from ablative.search_spaces.proposals import SAMPLERS
+    from ablative.search_spaces.stopping import RULES
     from ablative.trainables.distillation.schedules import SCHEDULES
     from ablative.trainables.distillation.scores import SCORES
     from ablative.trainables.distillation.weightings import TASK_WEIGHTINGS

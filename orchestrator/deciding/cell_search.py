@@ -14,20 +14,20 @@ from dataclasses import replace
 from typing import Any
 
 from ablative.orchestrator.deciding.endings import Result
-from ablative.orchestrator.deciding.proposals import SAMPLERS
-from ablative.orchestrator.deciding.proposals import Proposer
-from ablative.orchestrator.deciding.proposals import Setting
 from ablative.orchestrator.deciding.recorded import Settled
-from ablative.orchestrator.deciding.stopping import Curve
-from ablative.orchestrator.deciding.stopping import Verdict
-from ablative.orchestrator.deciding.stopping import best_so_far
-from ablative.orchestrator.deciding.stopping import rule_of
 from ablative.orchestrator.deciding.trial_maker import TrialMaker
 from ablative.orchestrator.reached import reached
 from ablative.orchestrator.trials import Trial
 from ablative.search_spaces.configuration import value_at
 from ablative.search_spaces.design import Cell
+from ablative.search_spaces.proposals import SAMPLERS
+from ablative.search_spaces.proposals import Proposer
+from ablative.search_spaces.proposals import Setting
 from ablative.search_spaces.space import grid
+from ablative.search_spaces.stopping import Curve
+from ablative.search_spaces.stopping import Verdict
+from ablative.search_spaces.stopping import best_so_far
+from ablative.search_spaces.stopping import rule_of
 from ablative.search_spaces.study import Study
 
 Known = Mapping[str, Result]

@@ -9,7 +9,6 @@ from ablative.orchestrator.deciding.cell_search import Curves
 from ablative.orchestrator.deciding.cell_search import Known
 from ablative.orchestrator.deciding.cell_search import Proposed
 from ablative.orchestrator.deciding.cell_search import Step
-from ablative.orchestrator.deciding.proposals import Setting
 from ablative.orchestrator.deciding.recorded import SearchHistory
 from ablative.orchestrator.deciding.trial_maker import TrialMaker
 from ablative.orchestrator.deciding.trial_maker import target_split
@@ -19,8 +18,9 @@ from ablative.orchestrator.storing.plan import PlannedTrial
 from ablative.orchestrator.storing.plan import State
 from ablative.orchestrator.storing.records import as_json
 from ablative.orchestrator.trials import Trial
-from ablative.orchestrator.trials import content_hash
+from ablative.search_spaces.content_hash import content_hash
 from ablative.search_spaces.design import Cell
+from ablative.search_spaces.proposals import Setting
 from ablative.search_spaces.study import Study
 
 ENDED = ("done", "failed", "left")

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from dataclasses import replace
 from typing import Literal
 
-from ablative.orchestrator.deciding.stopping import Mode
-from ablative.orchestrator.deciding.stopping import best_so_far
 from ablative.orchestrator.storing.records import Execution
 from ablative.orchestrator.storing.records import Record
 from ablative.orchestrator.trials import Trial
+from ablative.search_spaces.stopping import Mode
+from ablative.search_spaces.stopping import best_so_far
 from ablative.search_spaces.study import Study
-from ablative.trainables.job import Cause
 from ablative.trainables.job import CurvePoint
 from ablative.trainables.job import TrialOutcome
 
@@ -23,7 +22,7 @@ class Result:
     """What decisions need of a record; small, because a driver holds one for every trial of its study."""
 
     status: Literal["completed", "failed", "stopped"]
-    cause: Cause
+    cause: str
     cell_id: str
     value: float | None
     """Target of a completed trial, where it is finite."""
@@ -76,7 +75,7 @@ class Ending:
         )
         return replace(self, outcome=replace(self.outcome, curve=longer), execution=execution)
 
-    def stopped(self, cause: Cause, metric: str, mode: Mode) -> Ending:
+    def stopped(self, cause: str, metric: str, mode: Mode) -> Ending:
         """Return this ending as that of a trial which a rule has stopped, with its best target so far."""
         values = curve_values(self.outcome.curve, metric)
         metrics = {metric: best_so_far(values, mode)[-1]} if values else {}

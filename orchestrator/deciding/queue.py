@@ -33,7 +33,6 @@ from ablative.orchestrator.deciding.progress import cell_progress
 from ablative.orchestrator.deciding.recorded import Recorded
 from ablative.orchestrator.deciding.recorded import SearchHistory
 from ablative.orchestrator.deciding.recorded import search_history
-from ablative.orchestrator.deciding.stopping import rule_of
 from ablative.orchestrator.inputs import Inputs
 from ablative.orchestrator.storing.claims import Claims
 from ablative.orchestrator.storing.claims import SoleDriver
@@ -41,6 +40,7 @@ from ablative.orchestrator.storing.plan import PlannedCell
 from ablative.orchestrator.storing.records import Record
 from ablative.orchestrator.trials import Trial
 from ablative.search_spaces.design import Cell
+from ablative.search_spaces.stopping import rule_of
 from ablative.search_spaces.study import Study
 from ablative.trainables.job import CurvePoint
 
@@ -242,9 +242,10 @@ class TrialQueue:
             self._paused[trial.id] = ending
             self._keep_curve(trial.id, ending.outcome.curve)
             return self._advance(self._cells_of[trial.id])
-        if trial.id in self._cancelled and ending.outcome.status == "stopped":
-            cause = rule_of(self.study.search.stop)[0].cause
-            return [ending.stopped(cause, self.study.target.metric, self.study.target.mode)]
+        by_rule = trial.id in self._cancelled or ending.outcome.cause == "fell_behind"
+        if by_rule and ending.outcome.status == "stopped":
+            rule, _ = rule_of(self.study.search.stop)
+            return [ending.stopped(rule.name, self.study.target.metric, self.study.target.mode)]
         return [ending]
 
     def _keep_curve(self, trial_id: str, curve: tuple[CurvePoint, ...]) -> None:
@@ -291,8 +292,8 @@ class TrialQueue:
 
     def _stop(self, trial: Trial) -> Ending:
         ending = self._paused.pop(trial.id)
-        cause = rule_of(self.study.search.stop)[0].cause
-        return ending.stopped(cause, self.study.target.metric, self.study.target.mode)
+        rule, _ = rule_of(self.study.search.stop)
+        return ending.stopped(rule.name, self.study.target.metric, self.study.target.mode)
 
     def _enter(self, trial: Trial, cell: CellTrials) -> bool:
         """Make a trial ready unless it is already under way; return whether its record was found instead."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ablative.orchestrator.deciding.stopping import Mode
+from ablative.search_spaces.stopping import Mode
 from ablative.search_spaces.ties import levelled
 
 FIRST_TEST = 5

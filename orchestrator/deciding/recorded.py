@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from dataclasses import field
 from typing import Any
 
-from ablative.orchestrator.deciding.proposals import Setting
 from ablative.orchestrator.reached import reached
 from ablative.orchestrator.storing.records import Record
+from ablative.search_spaces.proposals import Setting
 
 Settled = Mapping[tuple[int, int], tuple[str, dict[str, Any]]]
 """(Proposal, seed) -> trial id and parameters, as recorded for one cell."""

@@ -26,6 +26,7 @@ from ablative.search_spaces.arms import RESOLUTION
 from ablative.search_spaces.fractional import achieved_resolution
 from ablative.search_spaces.fractional import columns
 from ablative.search_spaces.fractional import confounded
+from ablative.search_spaces.stopping import rule_of
 from ablative.search_spaces.study import Study
 from ablative.trainables.parts.trainable import Exposure
 
@@ -69,7 +70,8 @@ def print_plan(
     for line in passes_lines(exposures or {}):
         out.print(line)
     if queue.observes:
-        out.print("asynchronous_halving depends on which trial comes first: another run may stop other trials")
+        rule, _ = rule_of(queue.study.search.stop)
+        out.print(f"{rule.name} depends on which trial comes first: another run may stop other trials")
     for line in earlier:
         out.print(line)
     if missing:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-from ablative.orchestrator.deciding.initial_settings import value_at_share
 from ablative.orchestrator.errors import OrchestratorError
 from ablative.orchestrator.inputs import Inputs
 from ablative.orchestrator.trials import with_parameters
@@ -26,6 +25,7 @@ from ablative.search_spaces.domains import Choice
 from ablative.search_spaces.domains import Domain
 from ablative.search_spaces.domains import LogRandInt
 from ablative.search_spaces.domains import LogUniform
+from ablative.search_spaces.initial_settings import value_at_share
 from ablative.search_spaces.study import Study
 from ablative.trainables.parts.trainable import Trainable
 from ablative.trainables.simulated import Level

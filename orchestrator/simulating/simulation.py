@@ -29,7 +29,7 @@ from ablative.orchestrator.storing.records import Record
 from ablative.orchestrator.storing.records import make_record
 from ablative.orchestrator.storing.records import record_table
 from ablative.orchestrator.trials import Trial
-from ablative.orchestrator.trials import content_hash
+from ablative.search_spaces.content_hash import content_hash
 from ablative.search_spaces.design import Cell
 from ablative.search_spaces.study import Study
 from ablative.trainables.job import TrialOutcome

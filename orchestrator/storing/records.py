@@ -25,7 +25,6 @@ from pydantic import Field
 from ablative.frozen import Frozen
 from ablative.orchestrator.trials import Phase
 from ablative.orchestrator.trials import Trial
-from ablative.trainables.job import Cause
 from ablative.trainables.job import TrialOutcome
 from ablative.trainables.parts.trainable import DEFAULT
 
@@ -99,7 +98,7 @@ class Record(Frozen):
     proposal: Int32 | None = Field(description="Index in the cell's search; None in the confirm phase.")
     seed: int
     status: Literal["completed", "failed", "stopped"] = Field(description="`stopped`: by a rule of the search.")
-    cause: Cause = "none"
+    cause: str = Field("none", description="Why it ended so; of a stopped trial the rule's name.")
     error: str = ""
     trainable: str = Field(DEFAULT, description="Name of the trainable.")
     parts: dict[str, str] = Field(

@@ -23,7 +23,7 @@ from ablative.orchestrator.storing.records import Record
 from ablative.orchestrator.storing.records import as_json
 from ablative.orchestrator.storing.records import record_table
 from ablative.orchestrator.storing.store import Store
-from ablative.orchestrator.trials import content_hash
+from ablative.search_spaces.content_hash import content_hash
 from ablative.trainables.config import TrialConfig
 from ablative.trainables.job import CurvePoint
 

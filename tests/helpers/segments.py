@@ -13,12 +13,12 @@ from datetime import datetime
 from ablative.orchestrator.deciding.endings import Ending
 from ablative.orchestrator.deciding.endings import curve_values
 from ablative.orchestrator.deciding.queue import TrialQueue
-from ablative.orchestrator.deciding.stopping import best_so_far
 from ablative.orchestrator.storing.records import Execution
 from ablative.orchestrator.storing.records import Provenance
 from ablative.orchestrator.storing.records import Record
 from ablative.orchestrator.storing.records import make_record
 from ablative.orchestrator.trials import Trial
+from ablative.search_spaces.stopping import best_so_far
 from ablative.trainables.job import CurvePoint
 from ablative.trainables.job import TrialOutcome
 

@@ -20,7 +20,7 @@ from tests.helpers.sources import loaded
 from tests.helpers.sources import modules
 
 ALLOWED: dict[str, set[str]] = {
-    "search_spaces": {"pydantic", "pydantic_core", "yaml", "numpy"},
+    "search_spaces": {"pydantic", "pydantic_core", "yaml", "numpy", "optuna"},
     "orchestrator": {
         "search_spaces", "trainables", "optuna", "pyarrow", "pydantic", "click", "rich", "numpy", "scipy", "yaml",
         "filelock", "mlflow", "tensorboardX", "wandb",

@@ -130,7 +130,7 @@ def test_the_checkpoint_of_another_trial_is_left_alone(cache: Path, undisturbed:
 def test_a_trial_below_the_floor_is_stopped_with_its_best_so_far(cache: Path) -> None:
     outcome = run_trial(job(cache, floors=((1, 1.1),)), Alone())
     first = next(point for point in outcome.curve if point.split == "val")
-    assert (outcome.status, outcome.cause) == ("stopped", "median")
+    assert (outcome.status, outcome.cause) == ("stopped", "fell_behind")
     assert outcome.metrics["val/accuracy"] == first.value
     assert outcome.metrics["train/steps"] == first.step
     assert run_trial(job(cache, floors=((1, 0.0),)), Alone()).status == "completed"

@@ -26,7 +26,7 @@ SAMPLED = {
 """CLIP-TD's terms and one that remembers; words and negatives are drawn afresh at every step."""
 STEPS, EVALUATIONS = 6, 3
 ENDS = {
-    "under a floor": ("stopped", "median"),
+    "under a floor": ("stopped", "fell_behind"),
     "asked to stop": ("stopped", "cancelled"),
     "paused": ("paused", "none"),
     "paused at once": ("paused", "none"),

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from ablative.orchestrator.commands import composition
-from ablative.orchestrator.deciding.initial_settings import value_at_share
 from ablative.orchestrator.simulating.assumptions import AssumptionError
 from ablative.orchestrator.simulating.assumptions import Assumptions
 from ablative.orchestrator.simulating.assumptions import arm_sizes
@@ -13,6 +12,7 @@ from ablative.orchestrator.simulating.assumptions import trainable_for
 from ablative.orchestrator.trials import with_parameters
 from ablative.search_spaces.design import cells
 from ablative.search_spaces.domains import Choice
+from ablative.search_spaces.initial_settings import value_at_share
 from ablative.search_spaces.space import draw
 from ablative.trainables.config import TrialConfig
 from ablative.trainables.config import canonical

@@ -7,8 +7,6 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from ablative.orchestrator.deciding.initial_settings import initial_settings
-from ablative.orchestrator.deciding.initial_settings import value_at_share
 from ablative.search_spaces.domains import Choice
 from ablative.search_spaces.domains import Domain
 from ablative.search_spaces.domains import LogRandInt
@@ -16,6 +14,8 @@ from ablative.search_spaces.domains import LogUniform
 from ablative.search_spaces.domains import QUniform
 from ablative.search_spaces.domains import RandInt
 from ablative.search_spaces.domains import Uniform
+from ablative.search_spaces.initial_settings import initial_settings
+from ablative.search_spaces.initial_settings import value_at_share
 from ablative.trainables.config import TrialConfig
 
 LR = ("optim.lr", LogUniform(loguniform=(1e-5, 1e-2)))

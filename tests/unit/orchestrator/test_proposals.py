@@ -2,15 +2,9 @@ from __future__ import annotations
 
 import math
 from typing import Any
-from typing import get_args
 
 import pytest
 
-from ablative.orchestrator.deciding.proposals import INITIAL_TRIALS
-from ablative.orchestrator.deciding.proposals import SAMPLERS
-from ablative.orchestrator.deciding.proposals import Proposer
-from ablative.orchestrator.deciding.proposals import Setting
-from ablative.orchestrator.deciding.proposals import told
 from ablative.search_spaces.domains import Choice
 from ablative.search_spaces.domains import Domain
 from ablative.search_spaces.domains import LogRandInt
@@ -18,7 +12,10 @@ from ablative.search_spaces.domains import LogUniform
 from ablative.search_spaces.domains import QUniform
 from ablative.search_spaces.domains import RandInt
 from ablative.search_spaces.domains import Uniform
-from ablative.search_spaces.study import Search
+from ablative.search_spaces.proposals import INITIAL_TRIALS
+from ablative.search_spaces.proposals import Proposer
+from ablative.search_spaces.proposals import Setting
+from ablative.search_spaces.proposals import told
 from ablative.trainables.config import TrialConfig
 
 SPACE: tuple[tuple[str, Domain], ...] = (
@@ -168,7 +165,3 @@ def test_a_warm_start_takes_the_place_of_the_initial_settings() -> None:
 def test_settings_that_are_none_of_this_space_are_not_learned_from(change: dict[str, Any]) -> None:
     warm = [Setting(parameters={**s.parameters, **change}, value=s.value) for s in _searched(_proposer(), 3)]
     assert _proposer().propose(0, 4, [], warm) == _proposer().propose(0, 4, [])
-
-
-def test_every_sampler_that_a_study_may_name_has_its_entry() -> None:
-    assert list(SAMPLERS) == list(get_args(Search.model_fields["sampler"].annotation))

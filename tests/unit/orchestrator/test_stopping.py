@@ -4,16 +4,14 @@ import math
 
 import pytest
 
-from ablative.orchestrator.deciding.stopping import RULES
-from ablative.orchestrator.deciding.stopping import best_so_far
-from ablative.orchestrator.deciding.stopping import falls_behind
-from ablative.orchestrator.deciding.stopping import halve
-from ablative.orchestrator.deciding.stopping import median_floors
-from ablative.orchestrator.deciding.stopping import promoted
-from ablative.orchestrator.deciding.stopping import rungs
-from ablative.search_spaces.study import Halving
-from ablative.search_spaces.study import Median
-from ablative.search_spaces.study import Stop
+from ablative.search_spaces.stopping import Halving
+from ablative.search_spaces.stopping import Median
+from ablative.search_spaces.stopping import best_so_far
+from ablative.search_spaces.stopping import falls_behind
+from ablative.search_spaces.stopping import halve
+from ablative.search_spaces.stopping import median_floors
+from ablative.search_spaces.stopping import promoted
+from ablative.search_spaces.stopping import rungs
 
 RULE = Halving(grace=1, reduction=2)
 
@@ -74,7 +72,3 @@ def test_asha_lets_the_first_go_on_and_stops_what_is_not_among_the_best() -> Non
     assert not falls_behind(0.3, [0.1, 0.2, 0.4, 0.1, 0.2], 3, "max")
     assert falls_behind(0.3, [0.1, 0.5, 0.4, 0.1, 0.2], 3, "max")
     assert falls_behind(0.3, [0.1], 2, "min")
-
-
-def test_every_rule_that_a_study_may_name_has_its_entry() -> None:
-    assert list(RULES) == list(Stop.model_fields)

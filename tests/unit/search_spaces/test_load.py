@@ -7,6 +7,7 @@ import pytest
 from ablative.search_spaces.errors import StudyError
 from ablative.search_spaces.load import load_study
 from ablative.search_spaces.load import sketched_study
+from ablative.search_spaces.stopping import RULES
 from ablative.trainables.config import CONTROLS
 from tests.helpers.study_text import HEAD
 from tests.helpers.study_text import load
@@ -191,7 +192,7 @@ SINGLE_MISTAKES = {
         "search: {trials: 4, stop: {median: {}, halving: {}}, space: {optim.lr: {uniform: [1e-5, 1e-3]}}}",
         "search.stop",
         "halving",
-        "one of halving, median and asynchronous_halving",
+        f"one of {', '.join([*RULES][:-1])} and {[*RULES][-1]}",
     ),
     "stop after the end": (
         "search: {trials: 4, stop: {median: {grace: 9}}, space: {optim.lr: {uniform: [1e-5, 1e-3]}}}",

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from ablative.orchestrator.deciding.initial_settings import value_at_share
 from ablative.search_spaces.domains import QUniform
 from ablative.search_spaces.errors import StudyError
+from ablative.search_spaces.initial_settings import value_at_share
 from ablative.search_spaces.load import load_study
 from tests.helpers.study_text import HEAD
 from tests.helpers.study_text import load

@@ -127,7 +127,7 @@ def test_rules_and_the_engine_end_a_trial_with_its_best_so_far() -> None:
     under = attempt(run, job(floors=((2, 0.5),)), Watching())
     asked = attempt(run, job(), Watching(stop_after=3))
 
-    assert (under.status, under.cause) == ("stopped", "median")
+    assert (under.status, under.cause) == ("stopped", "fell_behind")
     assert under.metrics == {"val/accuracy": pytest.approx(0.2), "train/examples": 80.0, "train/steps": 20.0}
     assert (asked.status, asked.cause, asked.metrics["train/steps"]) == ("stopped", "cancelled", 30.0)
     assert attempt(run, job(floors=((2, 0.2),)), Watching()).status == "completed"
@@ -136,7 +136,7 @@ def test_rules_and_the_engine_end_a_trial_with_its_best_so_far() -> None:
 def test_less_is_better_where_the_target_says_so() -> None:
     under = attempt(run, job(target=("loss", "min"), floors=((3, 0.05),), evaluate=()), Watching())
 
-    assert (under.status, under.cause) == ("stopped", "median")
+    assert (under.status, under.cause) == ("stopped", "fell_behind")
     assert under.metrics["val/loss"] == pytest.approx(0.1)
 
 

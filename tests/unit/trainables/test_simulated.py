@@ -73,7 +73,7 @@ def test_pausing_at_every_evaluation_changes_nothing() -> None:
 
 
 def test_it_stops_below_a_floor_when_asked_and_at_its_limit() -> None:
-    assert RUN(_job(floors=((2, 0.9),)), Alone()).cause == "median"
+    assert RUN(_job(floors=((2, 0.9),)), Alone()).cause == "fell_behind"
     assert RUN(_job(floors=((2, 0.1),)), Alone()).status == "completed"
     asked = RUN(_job(), Stops())
     assert (asked.status, asked.cause, len(asked.curve)) == ("stopped", "cancelled", 2)

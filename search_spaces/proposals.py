@@ -1,6 +1,8 @@
 """Proposals: a batch of settings as a pure function of a cell's search space and its earlier results.
 
-The first settings are spread over the space, the same for all arms (`orchestrator.deciding.initial_settings`). Then
+A sampler is one entry of the table at the end: what a study calls it, what it needs, and its function.
+
+The first settings are spread over the space, the same for all arms (`search_spaces.initial_settings`). Then
 Optuna is asked, through its public ask and tell only, on a study that lives for one batch and is rebuilt from the
 results: there is no sampler state to store, and timing changes nothing.
 """
@@ -16,17 +18,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from typing import Any
 from typing import Literal
+from typing import TypeAlias
 
-from ablative.orchestrator.deciding.initial_settings import initial_settings
-from ablative.orchestrator.deciding.initial_settings import rounded
-from ablative.orchestrator.reached import State
-from ablative.orchestrator.trials import content_hash
+from ablative.search_spaces.content_hash import content_hash
 from ablative.search_spaces.domains import Choice
 from ablative.search_spaces.domains import Domain
 from ablative.search_spaces.domains import LogRandInt
 from ablative.search_spaces.domains import LogUniform
 from ablative.search_spaces.domains import QUniform
 from ablative.search_spaces.domains import RandInt
+from ablative.search_spaces.initial_settings import initial_settings
+from ablative.search_spaces.initial_settings import rounded
 from ablative.search_spaces.space import Space
 from ablative.search_spaces.space import draw
 from ablative.search_spaces.space import grid
@@ -45,7 +47,7 @@ class Setting:
     parameters: dict[str, Any]
     value: float | None
     """Mean target over the search seeds of a completed setting; None otherwise."""
-    state: State = "completed"
+    state: Literal["completed", "stopped", "failed", "unfinished"] = "completed"
     intermediate: tuple[tuple[int, float], ...] = ()
     """(evaluation, best target so far) of a setting that a rule has stopped."""
     cost: float = 0.0
@@ -172,7 +174,20 @@ class Sampler:
     propose: Callable[[Proposer, int, int, Sequence[Setting], Sequence[Setting]], list[dict[str, Any]]]
     """(Proposer, batch, size, earlier settings, warm ones) -> settings; see `Proposer.propose`."""
     ends: bool = False
-    """Whether it has no more to propose once it has been through the space."""
+    """Whether it goes through every setting once, so that the space must be finite and `trials` enough for it."""
+    one_target: bool = False
+    """Whether it can weigh no cost as a second target."""
+    unsuited: Callable[[Space], str | None] = lambda space: None
+    """Space of a cell, not empty -> what of it the sampler cannot search ("x is searched"); None: it can search it."""
+    needs: str = ""
+    """What `unsuited` asks for, where it asks for something."""
+
+
+def _unsuited_for_cmaes(space: Space) -> str | None:
+    unsuited = [path for path, domain in space if isinstance(domain, Choice) or domain.when]
+    if unsuited:
+        return f"{unsuited[0]} is searched"
+    return f"only {space[0][0]} is searched" if len(space) < 2 else None
 
 
 SAMPLERS = {
@@ -190,6 +205,9 @@ SAMPLERS = {
             name="cmaes",
             description="Optuna's CMA-ES; needs two numbers or more, and no choice or `when`.",
             propose=Proposer.cmaes,
+            one_target=True,
+            unsuited=_unsuited_for_cmaes,
+            needs="two numbers or more in every cell that is searched, and no choice or when",
         ),
         Sampler(
             name="grid",
@@ -200,6 +218,11 @@ SAMPLERS = {
     )
 }
 """What `search.sampler` may name."""
+
+if TYPE_CHECKING:
+    SamplerName: TypeAlias = str
+else:
+    SamplerName = Literal[tuple(SAMPLERS)]
 
 
 @contextmanager

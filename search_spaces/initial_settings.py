@@ -11,11 +11,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import cache
+from typing import TYPE_CHECKING
 from typing import Any
 
-import numpy as np
-
-from ablative.orchestrator.trials import content_hash
+from ablative.search_spaces.content_hash import content_hash
 from ablative.search_spaces.domains import Choice
 from ablative.search_spaces.domains import Domain
 from ablative.search_spaces.domains import LogRandInt
@@ -24,6 +23,9 @@ from ablative.search_spaces.domains import QUniform
 from ablative.search_spaces.domains import RandInt
 from ablative.search_spaces.space import Space
 from ablative.search_spaces.space import draw
+
+if TYPE_CHECKING:
+    import numpy as np
 
 SIGNIFICANT_DIGITS = 6
 """Of a proposed real number: enough for any setting, and short enough to be read and typed."""
@@ -65,6 +67,8 @@ def rounded(value: float, low: float, high: float) -> float:
 @cache
 def _shares(path: str, seeds: tuple[int, ...], batch: int, size: int) -> np.ndarray:
     """Return `size` shares in [0, 1), shape (size,): one in each of as many equal strata, in random order."""
+    import numpy as np  # not at import: checking a study draws nothing
+
     seed = int(content_hash(["initial settings", path, list(seeds), batch]), 16)
     rng = np.random.default_rng(seed)
     return (rng.permutation(size) + rng.random(size)) / size

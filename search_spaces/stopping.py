@@ -1,5 +1,7 @@
 """Stopping rules: pure functions of the curves of one cell's trials, and the table of those that a study may name.
 
+A rule is one entry of that table: its name, what a study sets of it, and its functions.
+
 A curve here is the target on val at each evaluation so far. A trial is judged by its best value up to an evaluation,
 because the weights that are best on val are those that it keeps.
 """
@@ -13,17 +15,44 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from statistics import median
+from typing import TYPE_CHECKING
 from typing import Any
 from typing import Literal
+from typing import Self
+from typing import TypeAlias
 
-from ablative.search_spaces.study import Halving
-from ablative.search_spaces.study import Median
-from ablative.search_spaces.study import Stop
-from ablative.trainables.job import Cause
+from pydantic import Field
+from pydantic import create_model
+from pydantic import model_validator
+from pydantic_core import PydanticCustomError
+
+from ablative.frozen import Frozen
+from ablative.search_spaces.scalars import Whole
 
 Mode = Literal["max", "min"]
 Curve = tuple[float, ...]
 """Best target on val up to each evaluation, the first evaluation first."""
+
+
+class RuleSettings(Frozen):
+    """What a study sets of a rule."""
+
+    grace: Whole = Field(1, ge=1, le=1000, description="Evaluation at which a trial may be stopped first.")
+
+
+class Halving(RuleSettings):
+    """Keep the best share of a batch at each rung (successive halving, Jamieson and Talwalkar 2016)."""
+
+    grace: Whole = Field(1, ge=1, le=1000, description="Evaluation at which the first rung is decided.")
+    reduction: Whole = Field(
+        3, ge=2, le=1000, description="One in so many goes on; rungs are so many times further apart."
+    )
+
+
+class Median(RuleSettings):
+    """Stop what is worse than the median of the earlier batches of its cell (Golovin et al. 2017)."""
+
+    least: Whole = Field(3, ge=1, le=10_000, description="Completed settings of earlier batches that the rule needs.")
 
 
 def best_so_far(values: Sequence[float], mode: Mode) -> Curve:
@@ -130,9 +159,10 @@ def _never(own: Curve, others: Sequence[Curve], rule: Any, evaluations: int, mod
 class StoppingRule:
     """One rule: where it comes in, and what it says there. `rule` is what the study sets of it."""
 
-    cause: Cause
-    """Its name in a study and, of the trials that it stopped, in their records."""
+    name: str
+    """In a study and, as the cause of the trials that it stopped, in their records."""
     description: str
+    settings: type[RuleSettings] = RuleSettings
     of_batch: Callable[[Sequence[Curve], Collection[int], Any, int, Mode], Verdict] = _all_go_on
     """(Curves of a batch's settings, those that failed, rule, evaluations, mode) -> which go on, at each rung."""
     floors: Callable[[Sequence[Sequence[float]], Any, int], tuple[tuple[int, float], ...]] = _no_floors
@@ -142,29 +172,60 @@ class StoppingRule:
     observes: bool = False
     """Whether `of_running` is to be asked at each evaluation: what it says depends on which trial comes first."""
 
+    @property
+    def compares_batch(self) -> bool:
+        """Whether the settings of a batch are compared with each other."""
+        return self.of_batch is not _all_go_on
 
-NO_RULE = StoppingRule(cause="none", description="Nothing is stopped early.")
+
+NO_RULE = StoppingRule(name="none", description="Nothing is stopped early.")
 RULES: Mapping[str, StoppingRule] = {
-    rule.cause: rule
+    rule.name: rule
     for rule in (
         StoppingRule(
-            cause="halving",
-            description="Within a batch, the best share goes on at each rung (successive halving).",
+            name="halving",
+            description="Within a batch, the best share goes on at each rung (successive halving): reproducible.",
+            settings=Halving,
             of_batch=halve,
         ),
         StoppingRule(
-            cause="median",
-            description="A trial stops where it is worse than the median of the cell's earlier batches.",
+            name="median",
+            description="A trial stops where it is worse than the median of the cell's earlier batches: reproducible.",
+            settings=Median,
             floors=median_floors,
         ),
         StoppingRule(
-            cause="asynchronous_halving",
+            name="asynchronous_halving",
             description="ASHA: the best share of the trials that have come so far goes on. Not reproducible.",
+            settings=Halving,
             of_running=_asynchronous,
             observes=True,
         ),
     )
 }
+
+
+class OneRule(Frozen):
+    """The stopping rule of a search: exactly one of these, or nothing."""
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> Self:
+        if len(self.model_fields_set) != 1 or None in (getattr(self, name) for name in self.model_fields_set):
+            *names, last = RULES
+            raise PydanticCustomError("rule", f"one of {', '.join(names)} and {last}")
+        return self
+
+
+if TYPE_CHECKING:
+    Stop: TypeAlias = OneRule
+else:
+    Stop = create_model(
+        "Stop",
+        __base__=OneRule,
+        __module__=__name__,
+        __doc__=OneRule.__doc__,
+        **{name: (rule.settings | None, Field(None, description=rule.description)) for name, rule in RULES.items()},
+    )
 
 
 def rule_of(stop: Stop | None) -> tuple[StoppingRule, Any]:
