@@ -61,7 +61,7 @@ class Segments:
             curve = points(trial, evaluation)
             best = best_so_far([point.value for point in curve], "max")[-1]
             if evaluation in floors and best < floors[evaluation]:
-                return TrialOutcome(status="stopped", cause="median", metrics={"val/accuracy": best}, curve=curve)
+                return TrialOutcome(status="stopped", cause="fell_behind", metrics={"val/accuracy": best}, curve=curve)
         if until < EVALUATIONS:
             return TrialOutcome(status="paused", curve=points(trial, until))
         curve = points(trial, EVALUATIONS)

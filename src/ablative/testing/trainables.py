@@ -203,7 +203,7 @@ class TrainableContract:
     def test_it_stops_below_a_floor(self, trials: Trials) -> None:
         """As `median`; above it, it goes on."""
         trials.require_two_evaluations()
-        assert trials.run(status="stopped", floors=((1, 1e9),)).cause == "median"
+        assert trials.run(status="stopped", floors=((1, 1e9),)).cause == "fell_behind"
         trials.run(floors=((1, -1e9),))
 
     def test_it_heeds_the_time_limit(self, trials: Trials) -> None:
