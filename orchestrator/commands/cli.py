@@ -26,6 +26,7 @@ from ablative.orchestrator.commands.boundary import if_stopped
 from ablative.orchestrator.commands.completion import study_names
 from ablative.orchestrator.commands.data_commands import data
 from ablative.orchestrator.commands.export_command import export
+from ablative.orchestrator.commands.init_command import init
 from ablative.orchestrator.commands.parts_command import parts as parts_command
 from ablative.orchestrator.commands.simulate_command import simulate
 from ablative.orchestrator.commands.student_commands import student
@@ -48,6 +49,7 @@ def ablate() -> None:
 
     \b
     ablate run quickstart                 run a shipped study on this machine
+    ablate init my_loss --kind term       a folder to start from
     ablate check my_study.yaml            every mistake in a study file
     ablate plan my_study.yaml             what it would run, and what that costs
     ablate parts                          everything that a study may name
@@ -318,7 +320,7 @@ def compact(study: str, store: str | None, quiet: bool) -> None:
     print_problems(console(stderr=True), () if quiet else opened.problems)
 
 
-for command in (*ANSWERS, export, data, parts_command, simulate, student, teacher):
+for command in (*ANSWERS, export, data, init, parts_command, simulate, student, teacher):
     ablate.add_command(command)
 
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from ablative.orchestrator.commands.notebook import run as run
     from ablative.orchestrator.showing.checked import CheckedStudy as CheckedStudy
     from ablative.orchestrator.showing.planned import PlannedStudy as PlannedStudy
+    from ablative.trainables.course import Course as Course
+    from ablative.trainables.course import Evaluation as Evaluation
     from ablative.trainables.data.examples import Candidate as Candidate
     from ablative.trainables.data.examples import Example as Example
     from ablative.trainables.data.examples import TaskSplit as TaskSplit
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     from ablative.trainables.parts.trainable import Roles as Roles
     from ablative.trainables.parts.trainable import Trainable as Trainable
     from ablative.trainables.students.student import StudentModule as StudentModule
+    from ablative.trainables.training.state import TorchState as TorchState
 
 _HOMES = {
     "ablative.orchestrator.commands.notebook": ("check", "plan", "run"),
@@ -65,6 +68,8 @@ _HOMES = {
     "ablative.trainables.data.examples": ("Example", "Candidate", "Text", "TaskSplit"),
     "ablative.trainables.parts.trainable": ("Trainable", "Roles", "Digests"),
     "ablative.trainables.parts.preparation": ("Preparation",),
+    "ablative.trainables.course": ("Course", "Evaluation"),
+    "ablative.trainables.training.state": ("TorchState",),
     "ablative.trainables.job": ("TrialJob", "TrialOutcome", "CurvePoint", "Prediction", "Link"),
 }
 """Module -> its names that are this package's too; `test_front_door.py` compares them with those above."""

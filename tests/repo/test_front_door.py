@@ -24,6 +24,7 @@ NAMES = {
     *("Task", "TaskFolder", "Layout", "Source", "Reading", "Shift", "Shifts"),
     *("Example", "Candidate", "Text", "TaskSplit"),
     *("Trainable", "Roles", "Digests", "Preparation"),
+    *("Course", "Evaluation", "TorchState"),
     *("TrialJob", "Link", "TrialOutcome", "CurvePoint", "Prediction"),
 }
 HEAVY = ("torch", "ray", "optuna", "pyarrow", "pydantic", "numpy")

@@ -27,7 +27,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_wheel_holds_every_file_of_the_rooms(wheel: Path) -> None:
     inside = set(zipfile.ZipFile(wheel).namelist())
     wanted = {f"{PACKAGE}/{path.as_posix()}" for path in files() if path.parts[0] in ROOMS}
+    wanted |= {path.relative_to("src").as_posix() for path in files() if path.parts[0] == "src"}
 
+    assert f"{PACKAGE}/starters/data/pictures/metadata.csv" in wanted
     assert f"{PACKAGE}/search_spaces/quickstart.yaml" in wanted
     assert wanted - inside == set()
 
@@ -52,3 +54,5 @@ def test_installed_wheel_checks_a_shipped_study_outside_the_checkout(wheel: Path
     origin = run(sys.executable, "-c", "import ablative.search_spaces as room; print(room.__file__)").strip()
     assert Path(origin).is_relative_to(site / PACKAGE)
     run(sys.executable, str(site / "bin" / "ablate"), "check", "quickstart")
+    run(sys.executable, str(site / "bin" / "ablate"), "init", "hers", "--kind", "data")
+    assert len(list((tmp_path / "hers" / "pictures").glob("*.png"))) == 12

@@ -51,6 +51,7 @@ COMMANDS = [
     "figures",
     "table",
     "schema",
+    "init",
     "parts",
     "simulate",
     "compact",
