@@ -72,12 +72,10 @@ else:
     )
 
 
-class StudentConfig(OfParts):
+class AnyStudent(OfParts):
     """The trained model: a single-stream cross-modal transformer."""
 
-    preset: Literal["uniter_tiny", "uniter_small", "uniter_base", "uniter_large", "clip_vil_tiny", "clip_vil_base"] = (
-        Field("uniter_tiny", description="Size; `clip_vil_*`: with a visual trunk that is fine-tuned.")
-    )
+    preset: str = Field("uniter_tiny", description="Student and size; `ablate parts student` says what each is.")
     init: Text = Field(
         "pretrained", description="`pretrained` (shipped checkpoint, *_tiny), `scratch`, or a checkpoint's path."
     )
@@ -95,6 +93,23 @@ class StudentConfig(OfParts):
     def part(self) -> Student:
         """The student that has the preset."""
         return students_by_preset(self.catalogue())[self.preset]
+
+
+if TYPE_CHECKING:
+    StudentConfig: TypeAlias = AnyStudent
+else:
+    _PRESET = AnyStudent.model_fields["preset"]
+    StudentConfig = create_model(
+        "StudentConfig",
+        __base__=AnyStudent,
+        __module__=__name__,
+        __doc__=AnyStudent.__doc__,
+        preset=(
+            Literal[tuple(preset for part in shipped("student") for preset in part.presets)],
+            Field(_PRESET.default, description=_PRESET.description),
+        ),
+        **option_groups(shipped("student")),
+    )
 
 
 class AdversarialConfig(Settings):

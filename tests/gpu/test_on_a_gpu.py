@@ -15,6 +15,7 @@ from ablative.trainables.config import DistillationConfig
 from ablative.trainables.config import OptimConfig
 from ablative.trainables.config import StudentConfig
 from ablative.trainables.config import TermWeights
+from ablative.trainables.distillation.weightings import WEIGHTINGS
 from ablative.trainables.training.devices import loaded
 from ablative.trainables.training.devices import to_device
 from ablative.trainables.training.loop import take_step
@@ -28,7 +29,6 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a C
 SIZE = 6
 EVERY_TERM = {"terms": dict.fromkeys(TermWeights.model_fields, 1.0), "weighting": {"task": "kdar"}}
 SELECTIONS = [{"draw": "sampled"}, {"score": "visual"}, {"score": "keyword"}, {"score": "random"}, {"score": "all"}]
-WEIGHTINGS = ["none", "teacher", "ratio", "sigmoid", "exp_ce", "clipped_ratio", "correct"]
 CONFIGS: list[dict[str, Any]] = [
     {},
     EVERY_TERM,

@@ -13,6 +13,10 @@ from ablative.trainables.arms import METHODS
 from ablative.trainables.config import CONTROLS
 from ablative.trainables.config import DistillationConfig
 from ablative.trainables.config import TermWeights
+from ablative.trainables.distillation.schedules import SCHEDULES
+from ablative.trainables.distillation.scores import SCORES
+from ablative.trainables.distillation.weightings import TASK_WEIGHTINGS
+from ablative.trainables.distillation.weightings import WEIGHTINGS
 
 PAGE = Path(__file__).parents[2] / "docs" / "method.md"
 
@@ -40,35 +44,67 @@ def quoted(cell: str) -> list[str]:
     return re.findall(r"`([^`]*)`", cell)
 
 
-def test_every_option_is_listed_once_with_its_default_and_values():
-    options = leaves(DistillationConfig, "distillation")
+OPTIONS = leaves(DistillationConfig, "distillation")
+TABLES = {
+    "distillation.selection.score": SCORES,
+    "distillation.weighting.confidence": WEIGHTINGS,
+    "distillation.weighting.schedule": SCHEDULES,
+    "distillation.weighting.task": TASK_WEIGHTINGS,
+}
+"""Options whose values are entries of a table. The page need not explain an entry or a term that no named arm has:
+`ablate parts` lists all of them."""
+
+
+def named(path: str) -> set[object]:
+    """The values that the default and the named arms give an option."""
+    return {OPTIONS[path][0], *(changes[path] for changes in ARMS.values() if path in changes)}
+
+
+def named_terms() -> list[str]:
+    """The terms that a named arm switches on, in the order of the configuration."""
+    return [term for term in TermWeights.model_fields if any(map(bool, named(f"distillation.terms.{term}")))]
+
+
+def must_be_listed(path: str) -> bool:
+    group, _, rest = path.removeprefix("distillation.").partition(".")
+    term = rest if group == "terms" else group
+    return term in named_terms() or term not in DistillationConfig.parts
+
+
+def test_options_are_listed_once_with_their_default_and_values():
+    """All but those of terms that no named arm has."""
     rows = table_under("Every option")
-    assert [quoted(row[0])[0] for row in rows] == list(options)
+    listed = [quoted(row[0])[0] for row in rows]
+    assert listed == [path for path in OPTIONS if path in listed or must_be_listed(path)]
     for path, default, values, _ in rows:
-        expected_default, expected_values = options[quoted(path)[0]]
+        expected_default, expected_values = OPTIONS[quoted(path)[0]]
         assert quoted(default) == [str(expected_default)], path
-        if expected_values:
+        if quoted(path)[0] in TABLES:
+            assert named(quoted(path)[0]) <= {*quoted(values)} <= {*expected_values}, path
+        elif expected_values:
             assert tuple(quoted(values)) == expected_values, path
 
 
-def test_tables_of_formulas_name_every_choice_of_their_option():
+def test_tables_of_formulas_name_what_their_option_may_be():
     for heading, path in (
-        ("Distance", "distillation.distance"),
         ("Confidence", "distillation.weighting.confidence"),
         ("Schedule", "distillation.weighting.schedule"),
         ("Weights of the task loss", "distillation.weighting.task"),
     ):
-        choices = leaves(DistillationConfig, "distillation")[path][1]
-        assert {quoted(row[0])[0] for row in table_under(heading)} == set(choices), path
+        explained = {quoted(row[0])[0] for row in table_under(heading)}
+        assert named(path) <= explained <= {*TABLES[path]}, path
+    distances = {quoted(row[0])[0] for row in table_under("Distance")}
+    assert distances == {*OPTIONS["distillation.distance"][1]}
 
 
 def test_every_control_is_explained():
     assert [quoted(row[0])[0] for row in table_under("Controls")] == list(CONTROLS)
 
 
-def test_every_term_has_its_formula():
+def test_every_term_that_is_named_has_its_formula():
     listed = [row[0].strip("`") for heading in ("Terms", "Rivals") for row in table_under(heading)]
-    assert listed == list(TermWeights.model_fields)
+    assert listed == [term for term in TermWeights.model_fields if term in listed or term in named_terms()]
+    assert {*named_terms()} > {"image", "crd"}
 
 
 def test_every_named_arm_is_explained_and_a_method_with_the_weights_it_has():

@@ -13,6 +13,7 @@ from tests.helpers.study_text import HEAD
 from tests.helpers.study_text import load
 from tests.helpers.study_text import mistakes
 from tests.helpers.study_text import subjects
+from tests.helpers.tasks import TASKS
 
 SPACE = HEAD + "search:\n  trials: 4\n  space:\n"
 
@@ -400,7 +401,7 @@ def test_base_mistakes_name_the_nearest_field_value_and_nesting() -> None:
         """
     )
     told = {mistake.path: (mistake.line, mistake.expected) for mistake in found}
-    assert told["base.task.name"] == (4, "snli_ve (one of image_text, snli_ve, vcr, vqa)")
+    assert told["base.task.name"] == (4, f"snli_ve (one of {', '.join(TASKS)})")
     assert told["base.task.data_fraction"] == (4, "at least 1e-6 and at most 1")
     assert told["base.optim.lr"] == (5, "a number")
     assert told["base.optim.lrr"][1] == "lr"
