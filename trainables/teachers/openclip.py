@@ -20,6 +20,8 @@ from ablative.trainables.teachers.errors import TeacherError
 from ablative.trainables.torchvision_ops import declare_missing_ops
 
 _UNTRAINED_SEED = 104_729
+_RESIZE_MODES = {"padded": "longest", "squashed": "squash"}
+"""`teacher.open_clip.pictures` -> open_clip's word for it."""
 
 
 def load_open_clip(config: TeacherConfig, *, folder: bool) -> DualEncoder:
@@ -44,6 +46,8 @@ def _create(config: TeacherConfig, random: bool) -> tuple[Any, Any]:
     import open_clip
 
     pixels = _published_preprocessing(config.model) if config.checkpoint is not None else {}
+    if (mode := _RESIZE_MODES.get(config.open_clip.pictures)) is not None:
+        pixels["image_resize_mode"] = mode
     place = f"teacher.checkpoint: {config.checkpoint or config.model} cannot be loaded into {config.model}"
     remedy = "wanted this model's weights: open_clip's .pt or .safetensors, or OpenAI's archive"
     with parsing(place, remedy, TeacherError, passed=TeacherError):

@@ -8,9 +8,11 @@ import shutil
 import warnings
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+import yaml
 from PIL import Image
 
 from ablative.trainables.config import TeacherConfig
@@ -178,6 +180,45 @@ def test_siglip_reads_pixels_as_it_was_published_and_clip_as_before():
     assert _published_preprocessing("ViT-B-16-SigLIP")["image_resize_mode"] == "squash"
     assert _published_preprocessing("ViT-B-32")["image_mean"] == list(OPENAI_DATASET_MEAN)
     assert _published_preprocessing("a model of one's own") == {}
+
+
+@pytest.mark.parametrize(("pictures", "lit"), [("published", 0), ("padded", 8 * 8), ("squashed", 8 * 32)])
+def test_a_wide_frame_loses_its_sides_as_clip_was_published_and_keeps_them_padded_or_squashed(
+    archive: Path, pictures: str, lit: int
+) -> None:
+    teacher = load_teacher(TeacherConfig.model_validate(_named(archive, pictures)), Path("unused"))
+    frame = Image.new("RGB", (128, 32), "black")  # of which a centre crop keeps the middle quarter
+    frame.paste("red", (0, 0, 32, 32))
+    frame.paste("blue", (96, 0, 128, 32))
+    seen = teacher.preprocess(frame)
+    bright = (seen > seen.amin(dim=(1, 2), keepdim=True) + 1.0).sum(dim=(1, 2))
+    assert seen.shape == (3, 32, 32)
+    assert bright.tolist() == pytest.approx([lit, 0, lit], abs=16), "red, green and blue"
+
+
+def test_how_pictures_reach_a_teacher_is_in_its_digest_where_it_is_not_as_published(
+    archive: Path, tmp_path: Path
+) -> None:
+    plain = TeacherConfig(model=f"{NAME}-quickgelu", checkpoint=str(archive))
+    digests = {
+        pictures: teacher_digest(TeacherConfig.model_validate(_named(archive, pictures)), tmp_path)
+        for pictures in ("published", "padded", "squashed")
+    }
+    assert digests["published"] == teacher_digest(plain, tmp_path)
+    assert len(set(digests.values())) == 3
+
+
+def _named(archive: Path, pictures: str) -> dict[str, Any]:
+    return {"model": f"{NAME}-quickgelu", "checkpoint": str(archive), "open_clip": {"pictures": pictures}}
+
+
+def test_openais_weights_are_asked_for_under_the_name_that_has_their_activation() -> None:
+    from open_clip.pretrained import get_pretrained_cfg
+
+    for study in sorted(Path("search_spaces").glob("clip_td_*.yaml")):
+        teacher = yaml.safe_load(study.read_text())["base"]["teacher"]
+        assert get_pretrained_cfg(teacher["model"].removesuffix("-quickgelu"), "openai")["quick_gelu"]
+        assert teacher["model"].endswith("-quickgelu"), study
 
 
 def test_a_damaged_archive_is_read_or_refused(archive, tmp_path):

@@ -8,8 +8,12 @@ from functools import cache as once
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from typing import Literal
+
+from pydantic import Field
 
 from ablative.progress import Progress
+from ablative.trainables.parts.part import Options
 from ablative.trainables.parts.teacher import LoadedTeacher
 from ablative.trainables.parts.teacher import Teacher
 
@@ -17,6 +21,15 @@ SCHEMA = "local-dir:"
 """Before a path in `teacher.model`: a folder with `open_clip_config.json` and weights."""
 PREPROCESSING_VERSION = 1
 """Raised when code changes how pictures reach a model with weights of its own."""
+
+
+class OpenClipOptions(Options):
+    """How pictures reach the model."""
+
+    pictures: Literal["published", "padded", "squashed"] = Field(
+        "published",
+        description="As published with the model (CLIP's centre crop), padded to a square, or squashed into one.",
+    )
 
 
 def folder_of(config: Any) -> Path | None:
@@ -74,6 +87,7 @@ PARTS = [
     Teacher(
         name="open_clip",
         description="Any open_clip model by its name, or `local-dir:` and the path of a folder with its weights.",
+        options=OpenClipOptions,
         load=_load,
         models=_models,
         schema=SCHEMA,
