@@ -85,6 +85,11 @@ class AnyStudent(OfParts):
     visual_input: Literal["regions", "patches", "both"] = Field(
         "regions", description="What of the image enters: region features, patches of the whole picture, or both."
     )
+    tags: Literal["preset", "none", "scaled", "unscaled"] = Field(
+        "preset",
+        description="What a word that names a region carries of it: nothing, its vector at the word's own length, or "
+        "as long as it is; `preset`: `scaled` in small students, `none` in published sizes.",
+    )
     trunk_model: Text = Field("RN50", description="open_clip model whose visual trunk clip_vil_base has.")
     trunk_checkpoint: Text | None = Field(None, description="Local checkpoint of that open_clip model.")
     dropout: float = Field(0.1, ge=0, lt=1, description="Dropout rate in the transformer.")
@@ -238,7 +243,7 @@ def canonical(config: TrialConfig) -> TrialConfig:
     teacher, teachers = _canonical_teachers(config)
     return config.changed(
         task=config.task.with_options_of(Task, config.task.name),
-        student=config.student.part.canonical(config.student),
+        student=config.student.part.canonical(config.student, has_tags=config.task.part.refers_to_boxes),
         teacher=teacher,
         teachers=teachers,
         distillation=canonical_distillation(config.distillation),

@@ -14,8 +14,10 @@ from ablative.orchestrator.storing.records import RECORD_VERSION
 from ablative.orchestrator.storing.store import Store
 from ablative.orchestrator.trials import trial_ids
 from ablative.trainables.config import TrialConfig
+from ablative.trainables.config import canonical
 from ablative.trainables.kinds.clip_td import CLIP_TD
 from ablative.trainables.parts.trainable import Digests
+from tests.golden.how_made import DIGESTS
 from tests.golden.how_made import FOLDER
 from tests.golden.how_made import IDS
 from tests.golden.how_made import ids
@@ -25,6 +27,35 @@ VERSIONS = sorted(FOLDER.glob("record_v*.parquet"))
 
 def test_trial_ids_are_those_of_earlier_releases() -> None:
     assert ids() == json.loads(IDS.read_text())
+
+
+UNSCALED_TAGS = {"uniter_tiny": "22fad3a961d6e9af450a", "uniter_base": "0941cce59de1f79a79c7"}
+"""Trials of VCR by preset, from when a region's vector drowned the word that names it."""
+
+
+@pytest.mark.parametrize("preset", UNSCALED_TAGS)
+def test_trials_with_unscaled_tags_keep_their_ids_under_the_setting_that_says_so_and_the_default_has_others(
+    preset: str,
+) -> None:
+    def identity(**student: str) -> str:
+        given = {"task": {"name": "vcr"}, "student": {"preset": preset, "init": _INIT[preset], **student}}
+        config = canonical(TrialConfig.model_validate(given))
+        return trial_ids(CLIP_TD, config, (3,), ("val", "test"), DIGESTS, {})[0]
+
+    assert identity(tags="unscaled") == UNSCALED_TAGS[preset]
+    assert UNSCALED_TAGS[preset] not in (identity(), identity(tags="scaled"), identity(tags="none"))
+    assert identity() == identity(tags={"uniter_tiny": "scaled", "uniter_base": "none"}[preset])
+
+
+_INIT = {"uniter_tiny": "pretrained", "uniter_base": "scratch"}
+
+
+def test_how_tags_are_read_changes_no_trial_of_a_task_without_any() -> None:
+    ids = {
+        trial_ids(CLIP_TD, canonical(TrialConfig.model_validate({"student": student})), (3,), ("val",), DIGESTS, {})
+        for student in ({}, {"tags": "unscaled"}, {"tags": "none"}, {"tags": "scaled"})
+    }
+    assert len(ids) == 1
 
 
 def test_every_record_version_has_its_golden_file() -> None:

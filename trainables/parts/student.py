@@ -26,7 +26,7 @@ from ablative.trainables.parts.part import PartError
 if TYPE_CHECKING:
     from torch import nn
 
-Shared = Literal["init", "vocabulary", "visual_input", "trunk_model", "trunk_checkpoint", "dropout"]
+Shared = Literal["init", "vocabulary", "visual_input", "tags", "trunk_model", "trunk_checkpoint", "dropout"]
 """Settings of `student` that any student may use."""
 Settings = TypeVar("Settings", bound=Any)
 
@@ -39,6 +39,9 @@ class Preset:
     """What it is, shown where a person chooses."""
     longest_text: int = 64
     """Tokens of the longest text, [CLS] and [SEP] included; a longer one loses its end."""
+    tags: Literal["none", "scaled"] = "none"
+    """What a word that names a region (a tag, as in VCR) carries of it unless `student.tags` says otherwise: nothing,
+    or its vector at the length of the word's own."""
     parameters: int = 0
     """About how many, for the estimate of the disk that kept students take; 0: not known."""
 
@@ -94,12 +97,20 @@ class Student(Part):
                 "ablative.Preset"
             )
 
-    def canonical(self, settings: Settings) -> Settings:
-        """Return the settings with all that has no effect on this student at its default."""
-        kept = {"preset", self.name, *self.uses(settings)}
+    def canonical(self, settings: Settings, *, has_tags: bool = True) -> Settings:
+        """Return the settings with all that has no effect on this student at its default.
+
+        `has_tags`: whether texts of the task name regions; then it is spelled out how the student reads tags.
+        """
+        kept = {"preset", self.name, *self.uses(settings)} - (set() if has_tags else {"tags"})
         fields = type(settings).model_fields
         changed: Settings = settings.changed(**{name: fields[name].default for name in fields if name not in kept})
-        return changed
+        return changed.changed(tags=self.tags(settings)) if "tags" in kept else changed
+
+    def tags(self, settings: Any) -> str:
+        """Return what a word that names a region carries of it in a student of these settings, if it uses `tags`."""
+        found: str = self.presets[settings.preset].tags if settings.tags == "preset" else settings.tags
+        return found
 
 
 @cache

@@ -91,10 +91,13 @@ def read_kept(content: bytes, place: str, catalogue: Catalogue) -> KeptStudent:
         about = json.loads(_metadata(content)[_KEY])
         if about["format"] != FORMAT:
             raise CheckpointError(f"{place}: of format {about['format']}; this version reads {FORMAT}")
+        config = trial_config(catalogue).model_validate(about["config"])
+        if config.task.part.refers_to_boxes and "tags" not in about["config"]["student"]:  # older than the setting
+            config = config.changed(student=config.student.changed(tags="unscaled"))
         return KeptStudent(
             trial_id=about["trial_id"],
             seed=about["seed"],
-            config=trial_config(catalogue).model_validate(about["config"]),
+            config=config,
             classes=tuple(about["classes"]),
             region_width=about["region_width"],
             norm_eps=about["norm_eps"],

@@ -87,6 +87,7 @@ def load(folder: str | Path) -> StudentModule:
         shape["dropout"],
         num_words=shape["num_words"],
         visual_input=shape["visual_input"],
+        tags=shape["tags"],
     )
     student = StudentModule(encoder, ClassifierHead(preset.width, shape["num_outputs"], 0.0))
     tensors = load_file(Path(folder) / "model.safetensors")
@@ -116,5 +117,6 @@ def shape_of(settings: StudentConfig, student: Any) -> dict[str, Any]:
         "dropout": settings.dropout,
         "num_words": len(vectors),
         "visual_input": settings.visual_input,
+        "tags": settings.part.tags(settings),
         "num_outputs": student.head.layers[-1].out_features,
     }

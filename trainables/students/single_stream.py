@@ -2,8 +2,9 @@
 
 Dimensions: B sequences, L text tokens, R regions (the whole image first), F region feature width, S student width,
 I pictures (sequences of one picture lie side by side), V rows seen, the whole image first.
-Post-norm blocks as in BERT. A token that names a region also carries that region's embedding, so that tags such as
-"[person 1]" are grounded (as VL-BERT does).
+Post-norm blocks as in BERT. In small students a token that names a region also carries that region's embedding (as
+VL-BERT does), so that tags such as "[person 1]" are grounded: at the length of the word's own vector, since a region's
+comes out of a layer norm, ten to twenty times as long, and would drown the word. UNITER itself has no such term.
 """
 
 from __future__ import annotations
@@ -70,8 +71,9 @@ class Seen:
 class TextEmbedding(nn.Module):
     """Word, position and segment vectors."""
 
-    def __init__(self, preset: TransformerPreset, dropout: float, num_words: int) -> None:
+    def __init__(self, preset: TransformerPreset, dropout: float, num_words: int, tags: str) -> None:
         super().__init__()
+        self.tags = tags
         if preset.frozen_words:
             self.register_buffer("vectors", minilm_word_vectors(), persistent=False)
             self.project: nn.Module = nn.Linear(WORD_WIDTH, preset.width)
@@ -89,11 +91,19 @@ class TextEmbedding(nn.Module):
         words_BLS = self.project(F.embedding(batch.ids_BL, self.vectors))
         if batch.nudge_BLS is not None:
             words_BLS = words_BLS + batch.nudge_BLS
-        named_BL1 = (batch.references_BL >= 0).unsqueeze(-1)
-        rows_BLS = batch.references_BL.clamp_min(0).unsqueeze(-1).expand(-1, -1, regions_BRS.shape[-1])
-        named_BLS = regions_BRS.gather(1, rows_BLS) * named_BL1
-        total = words_BLS + self.positions.weight[:length] + self.segments(batch.segments_BL) + named_BLS
+        total = words_BLS + self.positions.weight[:length] + self.segments(batch.segments_BL)
+        if self.tags != "none":
+            total = total + self._named(batch.references_BL, words_BLS, regions_BRS)
         return self.dropout(self.norm(total))
+
+    def _named(self, references_BL: torch.Tensor, words_BLS: torch.Tensor, regions_BRS: torch.Tensor) -> torch.Tensor:
+        """(B, L, S): what each token carries of the region that it names, zeros where it names none."""
+        named_BL1 = (references_BL >= 0).unsqueeze(-1)
+        rows_BLS = references_BL.clamp_min(0).unsqueeze(-1).expand(-1, -1, regions_BRS.shape[-1])
+        named_BLS = regions_BRS.gather(1, rows_BLS) * named_BL1
+        if self.tags == "unscaled":
+            return named_BLS
+        return F.normalize(named_BLS, dim=-1) * words_BLS.detach().norm(dim=-1, keepdim=True)
 
 
 class RegionEmbedding(nn.Module):
@@ -160,14 +170,18 @@ class SingleStream(nn.Module):
         *,
         num_words: int = VOCABULARY_SIZE,
         visual_input: str = "regions",
+        tags: str = "",
         trunk: Trunk | None = None,
     ) -> None:
-        """With a `trunk`, regions are means over its map and `region_width` does not matter."""
+        """With a `trunk`, regions are means over its map and `region_width` does not matter.
+
+        `tags`: what a token that names a region carries of it (`none`, `scaled`, `unscaled`); empty: as the preset.
+        """
         super().__init__()
         self.width = preset.width
         if visual_input != "patches":
             self.region_embedding = RegionEmbedding(preset, trunk.width if trunk else region_width, dropout)
-        self.text_embedding = TextEmbedding(preset, dropout, num_words)
+        self.text_embedding = TextEmbedding(preset, dropout, num_words, tags or preset.tags)
         self.blocks = nn.ModuleList(Block(preset, dropout) for _ in range(preset.num_layers))
         if visual_input != "regions":
             features, grid = (trunk.width, trunk.grid) if trunk else (RawPatches.width, RAW_GRID)

@@ -41,6 +41,7 @@ def transformer(
         settings.dropout,
         num_words=vocabulary_size(settings.vocabulary),
         visual_input=settings.visual_input,
+        tags=settings.part.tags(settings),
         trunk=trunk,
     )
     return StudentModule(encoder, head(encoder.width))

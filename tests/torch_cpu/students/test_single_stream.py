@@ -80,6 +80,41 @@ def test_a_tag_is_grounded_in_the_region_it_names(encoder: SingleStream) -> None
     assert not torch.allclose(first, second)
 
 
+def _embedded(tags: str, references: tuple[int, ...]) -> torch.Tensor:
+    """What the text embedding makes of words and tags alone, before its layer norm, with published word norms."""
+    preset = UNITER_PRESETS["uniter_base"]
+    torch.manual_seed(0)
+    encoder = SingleStream(preset, REGION_WIDTH, 0.0, num_words=5000, tags=tags).eval()
+    text = encoder.text_embedding
+    with torch.no_grad():
+        text.vectors *= 1.4 / text.vectors.norm(dim=-1).mean()  # of BERT
+        text.positions.weight.zero_()
+        text.segments.weight.zero_()
+    text.norm = nn.Identity()  # type: ignore[assignment]
+    one = batch(references=references)
+    embedded: torch.Tensor = text(one, encoder.region_embedding(one.regions_BRF, one.boxes_BR7))
+    return embedded
+
+
+@pytest.mark.parametrize(
+    ("tags", "least", "most"), [("scaled", 0.6, 0.8), ("none", 0.999, 1.001), ("unscaled", 0, 0.1)]
+)
+def test_a_word_is_still_to_be_heard_beside_the_region_that_it_names(tags: str, least: float, most: float) -> None:
+    plain, tagged = _embedded(tags, (-1, -1, -1, -1)), _embedded(tags, (-1, 1, -1, -1))
+    cosine = nn.functional.cosine_similarity(plain[0, 1], tagged[0, 1], dim=0).item()
+    assert least <= cosine <= most
+    assert torch.equal(plain[0, 2], tagged[0, 2]), "a word without a tag is as it was"
+
+
+def test_uniters_own_layout_adds_no_region_to_a_word_and_small_students_do() -> None:
+    assert {name: preset.tags for name, preset in UNITER_PRESETS.items()} == {
+        "uniter_tiny": "scaled",
+        "uniter_small": "scaled",
+        "uniter_base": "none",
+        "uniter_large": "none",
+    }
+
+
 def test_frozen_word_vectors_are_neither_trained_nor_saved(encoder: SingleStream) -> None:
     assert "text_embedding.vectors" not in encoder.state_dict()
     assert not any("vectors" in name for name, _ in encoder.named_parameters())

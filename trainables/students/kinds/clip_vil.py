@@ -39,7 +39,7 @@ CLIP_VIL_PRESETS: dict[str, TransformerPreset] = {
 
 
 def _uses(settings: StudentConfig) -> Collection[Shared]:
-    shared: tuple[Shared, ...] = ("init", "vocabulary", "visual_input", "dropout")
+    shared: tuple[Shared, ...] = ("init", "vocabulary", "visual_input", "tags", "dropout")
     has_its_own = CLIP_VIL_PRESETS[settings.preset].trunk == "open_clip"
     return (*shared, "trunk_model", "trunk_checkpoint") if has_its_own else shared
 

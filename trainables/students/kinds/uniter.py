@@ -25,6 +25,7 @@ UNITER_PRESETS: dict[str, TransformerPreset] = {
         num_heads=4,
         hidden=512,
         frozen_words=True,
+        tags="scaled",
         longest_text=64,
         parameters=1_200_000,
     ),
@@ -35,6 +36,7 @@ UNITER_PRESETS: dict[str, TransformerPreset] = {
         num_heads=6,
         hidden=1536,
         frozen_words=True,
+        tags="scaled",
         longest_text=220,
         parameters=12_000_000,
     ),
@@ -63,7 +65,7 @@ UNITER_PRESETS: dict[str, TransformerPreset] = {
 
 
 def _uses(settings: StudentConfig) -> Collection[Shared]:
-    return ("init", "vocabulary", "visual_input", "dropout")
+    return ("init", "vocabulary", "visual_input", "tags", "dropout")
 
 
 def _reads_pixels(settings: StudentConfig) -> bool:
