@@ -51,6 +51,7 @@ class Comparisons(_Read):
 
     correction: Correction = "holm"
     alpha: float = 0.05
+    margin: float | None = None
     claims: dict[str, Claim] = {}
 
     @property

@@ -303,6 +303,10 @@ class Comparisons(Frozen):
         "the share of false findings only.",
     )
     alpha: Number = Field(0.05, ge=1e-6, le=0.5, description="Error probability of the whole family of comparisons.")
+    margin: Annotated[Number, Field(gt=0, le=1e6)] | None = Field(
+        None,
+        description="Differences of the target's metric below it do not matter: arms within it are called equivalent.",
+    )
     claims: dict[Name, Claim] = Field(
         {}, description="Name -> a comparison declared beforehand; they are one family, corrected among themselves."
     )

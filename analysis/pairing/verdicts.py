@@ -12,12 +12,15 @@ from typing import Any
 import numpy as np
 
 from ablative.analysis.numbers.max_t import max_t
+from ablative.analysis.numbers.power import pairs_to_decide
 from ablative.analysis.numbers.statistics import corrected
 from ablative.analysis.numbers.statistics import factors_to_pass
+from ablative.analysis.numbers.statistics import holm
 from ablative.analysis.numbers.statistics import sign_flip_p_values
 from ablative.analysis.pairing.losses import Block
 from ablative.analysis.pairing.paired import Paired
 from ablative.analysis.plan import StudyPlan
+from ablative.search_spaces.spending import Correction
 from ablative.search_spaces.spending import pairs_needed
 
 SEED = 20260
@@ -26,6 +29,9 @@ SEED = 20260
 REFERENCE = "reference"
 NOT_ENOUGH = "not enough seeds"
 NO_DIFFERENCE = "no difference shown"
+EQUIVALENT = "equivalent"
+NOT_DECIDED = "not decided"
+"""Where a study has a margin: neither a difference nor equivalence within the margin is shown."""
 SHOWN = ("better", "worse", "higher", "lower")
 """Verdicts that show a difference."""
 OPPOSITE = {"better": "worse", "worse": "better", "higher": "lower", "lower": "higher"}
@@ -45,6 +51,12 @@ class Judgement:
     verdict: str
     if_worst: str
     """The verdict if the lost pairs had spoken against it: against a difference shown, or for one where none is."""
+    margin: float | None = None
+    """Of the study, where it is about this metric."""
+    p_equivalent: float | None = None
+    """Corrected, of equivalence within the margin; None without one."""
+    pairs_to_decide: int | None = None
+    """About so many pairs would decide it; None where it is decided, and without a margin."""
 
 
 def judge(family: Sequence[Paired], plan: StudyPlan, *, has_merit: bool) -> list[Judgement]:
@@ -70,7 +82,9 @@ def _beside(found: Judgement, undone: Judgement, revealed: Judgement) -> Judgeme
     """Say beside a verdict what it would be at worst. Too few seeds say nothing that could be wrong."""
     if found.verdict in SHOWN:
         return replace(found, if_worst=undone.verdict)
-    if found.verdict == NO_DIFFERENCE and revealed.verdict in SHOWN:
+    if found.verdict in (NO_DIFFERENCE, NOT_DECIDED) and revealed.verdict in SHOWN:
+        return replace(found, if_worst=revealed.verdict)
+    if found.verdict == EQUIVALENT:
         return replace(found, if_worst=revealed.verdict)
     return found
 
@@ -105,10 +119,20 @@ def _judged(samples: Sequence[Sample], shares: Sequence[float], plan: StudyPlan,
     else:
         adjusted = corrected(counted, correction)
     factors = factors_to_pass(counted, correction, alpha)
+    margin = plan.comparisons.margin if merit else None
+    within = [None] * len(samples) if margin is None else _within(samples, shares, margin, correction)
     judged = []
-    for sample, share, p_value, p_corrected, factor in zip(samples, shares, found, adjusted, factors, strict=True):
-        needed = pairs_needed(factor, alpha * share)
-        verdict = _verdict(tuple(sample.values()), p_corrected, needed, plan, merit)
+    for sample, share, p_value, p_corrected, factor, p_within in zip(
+        samples, shares, found, adjusted, factors, within, strict=True
+    ):
+        needed, differences = pairs_needed(factor, alpha * share), tuple(sample.values())
+        verdict = _verdict(differences, p_corrected, needed, plan, merit)
+        to_decide = None
+        if margin is not None and verdict not in SHOWN:
+            verdict = EQUIVALENT if p_within is not None and p_within <= alpha else NOT_DECIDED
+        if margin is not None and verdict == NOT_DECIDED:
+            tested = 1 if correction == "none" else len(samples)
+            to_decide = pairs_to_decide(differences, margin, alpha * share / tested)
         judged.append(
             Judgement(
                 p_value=p_value,
@@ -117,9 +141,34 @@ def _judged(samples: Sequence[Sample], shares: Sequence[float], plan: StudyPlan,
                 pairs_needed=needed,
                 verdict=verdict,
                 if_worst=verdict,
+                margin=margin,
+                p_equivalent=p_within,
+                pairs_to_decide=to_decide,
             )
         )
     return judged
+
+
+def _within(
+    samples: Sequence[Sample], shares: Sequence[float], margin: float, correction: Correction
+) -> list[float | None]:
+    """Return the corrected p-values of equivalence within the margin: of two one-sided tests, the larger.
+
+    Each tests by sign flips whether the mean lies above the lower, or below the upper end (Schuirmann 1987). They are
+    corrected by Holm's procedure, or not at all where the study's differences are not.
+    """
+    lower = p_values([[value + margin for value in sample.values()] for sample in samples])
+    upper = p_values([[value - margin for value in sample.values()] for sample in samples])
+    found: list[float | None] = []
+    for sample, below, above, share in zip(samples, lower, upper, shares, strict=True):
+        total, whole = math.fsum(sample.values()), margin * len(sample)
+        if below is None or above is None:
+            found.append(None)
+        elif abs(total) >= whole:
+            found.append(1.0)
+        else:  # half of a two-sided p-value, as the sum lies on the side that is tested
+            found.append(min(1.0, max(below, above) / 2 / share))
+    return found if correction == "none" else holm(found)
 
 
 def _verdict(

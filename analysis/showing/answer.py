@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from ablative.analysis import rounding
+from ablative.analysis.pairing.verdicts import EQUIVALENT
 from ablative.analysis.pairing.verdicts import NO_DIFFERENCE
+from ablative.analysis.pairing.verdicts import NOT_DECIDED
 from ablative.analysis.pairing.verdicts import NOT_ENOUGH
 from ablative.analysis.pairing.verdicts import SHOWN
 from ablative.analysis.plan import StudyPlan
@@ -45,7 +47,9 @@ def answer(found: Findings) -> list[str]:
         *(_claim(row, plan) for row in found.claims),
         *(said for verdict in SHOWN for said in _differences(_of(unsaid, verdict), plan)),
         *_resting(found.robustness, compared, plan),
+        *_each(_of(unsaid, EQUIVALENT), plan),
         *_no_differences(_of(unsaid, NO_DIFFERENCE), plan),
+        *_each(_of(unsaid, NOT_DECIDED), plan),
         *_untold([row for row in unsaid if row["verdict"] == NOT_ENOUGH], plan),
         *([] if found.claims else _controls(found.against_controls, plan)),
         *_control_warning(compared),

@@ -11,6 +11,7 @@ from typing import Any
 
 from ablative.analysis.pairing.observations import Observations
 from ablative.analysis.pairing.observations import observe
+from ablative.analysis.pairing.verdicts import EQUIVALENT
 from ablative.analysis.pairing.verdicts import NO_DIFFERENCE
 from ablative.analysis.pairing.verdicts import OPPOSITE
 from ablative.analysis.pairing.verdicts import SHOWN
@@ -61,7 +62,8 @@ def strongest_first(rows: Iterable[Row]) -> list[Row]:
 
 
 def _weakness(row: Row) -> tuple[int, float, float]:
-    rank = (0 if holds(row) else 1) if row["verdict"] in SHOWN else 2 if row["verdict"] == NO_DIFFERENCE else 3
+    settled = row["verdict"] in (EQUIVALENT, NO_DIFFERENCE)
+    rank = (0 if holds(row) else 1) if row["verdict"] in SHOWN else 2 if settled else 3
     low, high = row["diff_ci_low"], row["diff_ci_high"]
     strength = abs(row["difference"]) / (high - low) if low is not None and high > low else 0.0
     return rank, 2.0 if row["p_corrected"] is None else row["p_corrected"], -strength
@@ -99,6 +101,9 @@ def _against_controls(observations: Observations, plan: StudyPlan) -> Iterator[R
             "comparisons": said.comparisons,
             "n_pairs": len(differences),
             "pairs_needed": said.pairs_needed,
+            "margin": said.margin,
+            "p_equivalent": said.p_equivalent,
+            "pairs_to_decide": said.pairs_to_decide,
             "verdict": _seen(said.verdict, sign),
             "verdict_if_worst": _seen(said.if_worst, sign),
         }

@@ -9,7 +9,9 @@ from typing import Any
 
 from ablative.analysis import rounding
 from ablative.analysis.pairing.paired import ALL_CONDITIONS
+from ablative.analysis.pairing.verdicts import EQUIVALENT
 from ablative.analysis.pairing.verdicts import NO_DIFFERENCE
+from ablative.analysis.pairing.verdicts import NOT_DECIDED
 from ablative.analysis.pairing.verdicts import NOT_ENOUGH
 from ablative.analysis.pairing.verdicts import REFERENCE
 from ablative.analysis.pairing.verdicts import holds
@@ -23,7 +25,9 @@ MARKS: Mapping[str, str] = {
     "worse": "▼",
     "higher": "▲",
     "lower": "▼",
+    EQUIVALENT: "≈",
     NO_DIFFERENCE: "=",
+    NOT_DECIDED: "?",
     NOT_ENOUGH: "?",
     REFERENCE: "",
 }
@@ -123,6 +127,8 @@ def legend(marked: Sequence[Mapping[str, Any]], plan: StudyPlan) -> str:
     """Say what the marks of some judged rows mean, for the verdicts that occur, and how rows are judged."""
     found = {row["verdict"] for row in marked}
     marks = [f"{mark} {verdict}" for verdict, mark in MARKS.items() if mark and verdict in found]
+    if EQUIVALENT in found or NOT_DECIDED in found:
+        marks.append(f"margin {plan.comparisons.margin:g}")
     if NOT_ENOUGH in found:
         needed = max(row["pairs_needed"] for row in marked if row["verdict"] == NOT_ENOUGH)
         marks[-1] += f" (these comparisons need {needed} pairs to show anything)"

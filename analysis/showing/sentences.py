@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ablative.analysis import rounding
+from ablative.analysis.pairing.verdicts import EQUIVALENT
+from ablative.analysis.pairing.verdicts import NOT_DECIDED
 from ablative.analysis.pairing.verdicts import NOT_ENOUGH
 from ablative.analysis.pairing.verdicts import SHOWN
 from ablative.analysis.pairing.verdicts import holds
@@ -18,12 +20,26 @@ _WORST = "had the failed trials been worst,"
 def judged(row: Row, arm: str, against: str, place: str) -> str:
     """Say what was found of the first arm of `row` against the other; `place`: on which metric, and where."""
     if row["verdict"] in SHOWN:
-        said = f"{arm} is {row['verdict']} than {against} {place}, by {amount(row)} ({_support(row)})"
+        said = (
+            f"{arm} is {row['verdict']} than {against} {place}, by {amount(row)} ({_support(row, row['p_corrected'])})"
+        )
         return f"{said}{_at_worst(row)}"
     if row["verdict"] == NOT_ENOUGH:
         return (
             f"not enough seeds to show a difference between {arm} and {against} {place}: {row['pairs_needed']} "
             f"paired blocks of task and seed are needed, recorded are {row['n_pairs']}"
+        )
+    if row["verdict"] == EQUIVALENT:
+        support = _support(row, row["p_equivalent"])
+        said = f"{arm} and {against} are equivalent {place} within {row['margin']:g} ({support})"
+        return f"{said}{_at_worst(row)}"
+    if row["verdict"] == NOT_DECIDED:
+        more = row["pairs_to_decide"]
+        needed = f"; about {more} blocks would decide it" if more else ""
+        found = rounding.interval(row["diff_ci_low"], row["diff_ci_high"])
+        return (
+            f"whether {arm} and {against} differ by {row['margin']:g} or more {place} is not decided (95 % interval "
+            f"{found}, {row['n_pairs']} blocks{needed}){_at_worst(row)}"
         )
     low, high = row["diff_ci_low"], row["diff_ci_high"]
     allowed = "" if low is None else f"; the data allow differences from {rounding.interval(low, high)}"
@@ -46,7 +62,7 @@ def amount(row: Row) -> str:
 
 def sentence(text: str) -> str:
     """Return a clause as a sentence. A name in front keeps its small letter."""
-    begins = text.startswith(("no difference", "not enough", "the control "))
+    begins = text.startswith(("no difference", "not enough", "the control ", "whether "))
     return f"{text[0].upper() if begins else text[0]}{text[1:]}."
 
 
@@ -59,7 +75,7 @@ def _at_worst(row: Row) -> str:
     return "" if holds(row) else f"; {_WORST} the verdict would be: {row['verdict_if_worst']}"
 
 
-def _support(row: Row) -> str:
+def _support(row: Row, p_value: float) -> str:
     difference = rounding.interval(row["diff_ci_low"], row["diff_ci_high"])
-    p_value = rounding.p_text(row["p_corrected"])
-    return f"95 % interval {difference}, corrected p {p_value}, {row['n_pairs']} blocks of task and seed"
+    blocks = f"{row['n_pairs']} blocks of task and seed"
+    return f"95 % interval {difference}, corrected p {rounding.p_text(p_value)}, {blocks}"

@@ -65,7 +65,10 @@ def _p_values(p_value: float | None, p_corrected: float | None) -> tuple[Any, ..
 
 
 def _verdict(said: Judgement) -> tuple[Any, ...]:
-    return said.p_value, said.p_corrected, said.comparisons, said.pairs_needed, said.verdict, said.if_worst
+    return (
+        *(said.p_value, said.p_corrected, said.comparisons, said.pairs_needed, said.verdict, said.if_worst),
+        *(said.margin, said.p_equivalent, said.pairs_to_decide),
+    )
 
 
 def _trials(item: Paired) -> tuple[Any, ...]:
@@ -135,13 +138,29 @@ VERDICT = Columns(
         Column(
             name="verdict",
             type=pa.string(),
-            meaning="`reference`, `better`, `worse`, `higher`, `lower`, `no difference shown` or `not enough seeds`",
+            meaning="`reference`, `better`, `worse`, `higher`, `lower`, `no difference shown` or `not enough seeds`; "
+            "with a margin `equivalent` or `not decided` instead of the last two",
         ),
         Column(
             name="verdict_if_worst",
             type=pa.string(),
             meaning="the verdict if the lost pairs had spoken against it; `verdict` again where nothing is lost or "
             "there are not enough seeds",
+        ),
+        Column(
+            name="margin",
+            type=pa.float64(),
+            unit="as the metric",
+            meaning="`comparisons.margin`; null without one, and for metrics that it is not about",
+            nullable=True,
+        ),
+        Column(name="p_equivalent", type=pa.float64(), meaning="corrected, of equivalence within it", nullable=True),
+        Column(
+            name="pairs_to_decide",
+            type=pa.int64(),
+            unit="seeds or blocks",
+            meaning="about so many would decide it, with a power of 0.8; null where decided, or without a margin",
+            nullable=True,
         ),
     ),
 )

@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 
 from ablative.analysis.numbers.statistics import binomial_interval
-from ablative.analysis.pairing.verdicts import NO_DIFFERENCE
 from ablative.analysis.pairing.verdicts import NOT_ENOUGH
+from ablative.analysis.pairing.verdicts import SHOWN
 from ablative.analysis.plan import StudyPlan
 from ablative.analysis.plan import read_plan
 from ablative.analysis.views.effects import primary_rows
@@ -147,4 +147,4 @@ class Tally:
 
 
 def _decided(row: Row) -> bool:
-    return row["verdict"] not in (NOT_ENOUGH, NO_DIFFERENCE)
+    return row["verdict"] in SHOWN

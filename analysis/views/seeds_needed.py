@@ -11,14 +11,14 @@ import pyarrow as pa
 from scipy import stats
 
 from ablative.analysis.errors import AnalysisError
+from ablative.analysis.numbers.power import pairs_for
+from ablative.analysis.numbers.power import power_of
 from ablative.analysis.pairing.observations import observe
 from ablative.analysis.pairing.paired import ArmDifference
 from ablative.analysis.plan import StudyPlan
 from ablative.analysis.views.effects import pooled_comparisons
 from ablative.search_spaces.spending import hardest_factor
-from ablative.search_spaces.spending import pairs_needed
 
-MOST_PAIRS = 100_000
 SURE = 0.8
 """Probability with which the true scatter is below the upper limit that is reckoned with."""
 
@@ -34,34 +34,6 @@ NEEDED_SCHEMA = pa.schema(
         pa.field("more_seeds_to_be_sure", pa.int64()),
     ]
 )
-
-
-def power_of(pairs: int, effect: float, sd: float, alpha: float) -> float:
-    """Power of the two-sided paired t-test; the sign-flip test's is close to it, and 0 with too few pairs.
-
-    With t the quantile of Student's t with n - 1 degrees of freedom, 1 - F(t) + F(-t), where F is the noncentral t
-    with noncentrality effect sqrt(n) / sd.
-    """
-    if pairs < pairs_needed(1, alpha):
-        return 0.0
-    critical = float(stats.t.ppf(1 - alpha / 2, pairs - 1))
-    shift = math.inf if sd == 0 else abs(effect) / sd * math.sqrt(pairs)
-    if shift > 100:  # beyond what the distribution function can tell from 1
-        return 1.0
-    return float(stats.nct.sf(critical, pairs - 1, shift) + stats.nct.cdf(-critical, pairs - 1, shift))
-
-
-def pairs_for(effect: float, sd: float, alpha: float, power: float) -> int | None:
-    """Least number of pairs with at least this `power`; None beyond `MOST_PAIRS`."""
-    low, high = pairs_needed(1, alpha), pairs_needed(1, alpha)
-    while power_of(high, effect, sd, alpha) < power:
-        low, high = high, 2 * high
-        if high > MOST_PAIRS:
-            return None
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if power_of(middle, effect, sd, alpha) >= power else (middle + 1, high)
-    return high
 
 
 def seeds_needed(records: pa.Table, plan: StudyPlan, *, effect: float, power: float) -> pa.Table:

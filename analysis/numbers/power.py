@@ -1,0 +1,70 @@
+"""Power of paired comparisons, and the pairs that they need. Functions of numbers only."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import NormalDist
+
+from ablative.search_spaces.spending import pairs_needed
+
+_NORMAL = NormalDist()
+MOST_PAIRS = 100_000
+POWER = 0.8
+"""With which a comparison is to be decided."""
+
+
+def power_of(pairs: int, effect: float, sd: float, alpha: float) -> float:
+    """Power of the two-sided paired t-test; the sign-flip test's is close to it, and 0 with too few pairs.
+
+    With t the quantile of Student's t with n - 1 degrees of freedom, 1 - F(t) + F(-t), where F is the noncentral t
+    with noncentrality effect sqrt(n) / sd.
+    """
+    if pairs < pairs_needed(1, alpha):
+        return 0.0
+    from scipy import stats  # a second of imports, which not every answer needs
+
+    critical = float(stats.t.ppf(1 - alpha / 2, pairs - 1))
+    shift = math.inf if sd == 0 else abs(effect) / sd * math.sqrt(pairs)
+    if shift > 100:  # beyond what the distribution function can tell from 1
+        return 1.0
+    return float(stats.nct.sf(critical, pairs - 1, shift) + stats.nct.cdf(-critical, pairs - 1, shift))
+
+
+def pairs_for(effect: float, sd: float, alpha: float, power: float) -> int | None:
+    """Least number of pairs with at least this `power`; None beyond `MOST_PAIRS`."""
+    low, high = pairs_needed(1, alpha), pairs_needed(1, alpha)
+    while power_of(high, effect, sd, alpha) < power:
+        low, high = high, 2 * high
+        if high > MOST_PAIRS:
+            return None
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if power_of(middle, effect, sd, alpha) >= power else (middle + 1, high)
+    return high
+
+
+def pairs_to_decide(differences: Sequence[float], margin: float, alpha: float) -> int | None:
+    """About how many pairs would decide a comparison, with a power of `POWER`, if mean and scatter stay as found.
+
+    It is decided by a difference, tested at `alpha` on both sides, or by equivalence within `margin`, tested at
+    `alpha` on either side: whichever needs fewer pairs. To find an effect of d standard deviations takes about
+    (z_alpha + z_beta)^2 / d^2 + z_alpha^2 / 2 pairs (Guenther 1981). None with fewer than two differences, and beyond
+    `MOST_PAIRS`.
+    """
+    n = len(differences)
+    if n < 2:
+        return None
+    mean = math.fsum(differences) / n
+    sd = math.sqrt(math.fsum((value - mean) ** 2 for value in differences) / (n - 1))
+    inside = margin - abs(mean)
+    sides = [(abs(mean), alpha / 2), *([(inside, alpha)] if inside > 0 else [])]
+    least = min(_guenther(effect, sd, tail) for effect, tail in sides)
+    return max(math.ceil(least), pairs_needed(1, alpha)) if least <= MOST_PAIRS else None
+
+
+def _guenther(effect: float, sd: float, tail: float) -> float:
+    if effect == 0:
+        return math.inf
+    z_alpha, z_beta = _NORMAL.inv_cdf(1 - tail), _NORMAL.inv_cdf(POWER)
+    return ((z_alpha + z_beta) * sd / effect) ** 2 + z_alpha**2 / 2
