@@ -42,7 +42,7 @@ def load_open_clip(config: TeacherConfig, *, folder: bool) -> DualEncoder:
     return DualEncoder(model, open_clip.get_tokenizer(config.model), preprocess)
 
 
-def _create(config: TeacherConfig, random: bool) -> tuple[Any, Any]:
+def _create(config: Any, random: bool) -> tuple[Any, Any]:
     import open_clip
 
     pixels = _published_preprocessing(config.model) if config.checkpoint is not None else {}
