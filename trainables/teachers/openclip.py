@@ -46,7 +46,7 @@ def _create(config: Any, random: bool) -> tuple[Any, Any]:
     import open_clip
 
     pixels = _published_preprocessing(config.model) if config.checkpoint is not None else {}
-    if (mode := _RESIZE_MODES.get(config.open_clip.pictures)) is not None:
+    if (mode := _RESIZE_MODES.get(config.options.pictures)) is not None:
         pixels["image_resize_mode"] = mode
     place = f"teacher.checkpoint: {config.checkpoint or config.model} cannot be loaded into {config.model}"
     remedy = "wanted this model's weights: open_clip's .pt or .safetensors, or OpenAI's archive"
