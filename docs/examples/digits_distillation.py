@@ -5,12 +5,12 @@ ablate run docs/examples/digits_distillation.yaml --with docs/examples/digits_di
 
 from functools import cache
 
+from ablative import Course
 from ablative import Field
 from ablative import Options
 from ablative import Preparation
 from ablative import Roles
 from ablative import Trainable
-from ablative.trainables.course import Course
 
 SPLITS = {"train": slice(0, 1000), "val": slice(1000, 1400), "test": slice(1400, 1797)}
 
@@ -53,7 +53,7 @@ def run(job, link):
     import torch
     from torch.nn.functional import cross_entropy
 
-    from ablative.trainables.training.state import TorchState
+    from ablative import TorchState
 
     course = Course(job, link, evaluations=min(job.config.evaluations, job.config.steps))
     config, (pictures, labels) = job.config, digits("train")

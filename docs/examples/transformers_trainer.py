@@ -8,11 +8,11 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
+from ablative import Course
 from ablative import Field
 from ablative import Options
 from ablative import Roles
 from ablative import Trainable
-from ablative.trainables.course import Course
 
 SIZES = {"train": 512, "val": 256, "test": 512}
 TINY = {"vocab_size": 8, "hidden_size": 32, "num_attention_heads": 2, "intermediate_size": 64}

@@ -33,7 +33,7 @@ KINDS: Mapping[str, str] = {
     "sampler": "search.sampler",
     "stopping": "search.stop.<name>",
 }
-"""What can be named -> where a study names it. What begins with none of the study's own keys stands below `base`."""
+"""What can be named -> where a study names it: below `base`, but for `trainable` and what begins with `search`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ class Option:
     """One setting of a part."""
 
     path: str
-    """Dotted, as a study has it below `base`."""
+    """Dotted, as a study has it below `base`; what begins with `search` stands at its top."""
     type: str
     """What it takes, its range included."""
     default: Any
@@ -68,8 +68,10 @@ def listed(catalogue: Catalogue) -> list[Listed]:
 def _of_kind(kind: str, catalogue: Catalogue) -> Iterator[Listed]:
     """Tables of choices are closed, so that all of them ship; parts are what people bring."""
     if kind in (tables := _tables()):
-        for name, description in tables[kind]:
-            yield Listed(kind=kind, name=name, description=description, origin=BUNDLED.place)
+        for name, entry in tables[kind].items():
+            settings = getattr(entry, "settings", None)
+            options = tuple(_fields(settings, f"search.stop.{name}.")) if settings is not None else ()
+            yield Listed(kind=kind, name=name, description=entry.description, origin=BUNDLED.place, options=options)
         return
     for part, origin in catalogue.listed:
         if part.kind == kind:
@@ -78,7 +80,7 @@ def _of_kind(kind: str, catalogue: Catalogue) -> Iterator[Listed]:
                 yield Listed(kind=kind, name=name, description=description, origin=origin.place, options=options)
 
 
-def _tables() -> dict[str, list[tuple[str, str]]]:
+def _tables() -> dict[str, Mapping[str, Any]]:
     from ablative.search_spaces.proposals import SAMPLERS
     from ablative.search_spaces.stopping import RULES
     from ablative.trainables.distillation.schedules import SCHEDULES
@@ -86,7 +88,7 @@ def _tables() -> dict[str, list[tuple[str, str]]]:
     from ablative.trainables.distillation.weightings import TASK_WEIGHTINGS
     from ablative.trainables.distillation.weightings import WEIGHTINGS
 
-    tables: dict[str, Mapping[str, Any]] = {
+    return {
         "score": SCORES,
         "weighting": WEIGHTINGS,
         "task_weighting": TASK_WEIGHTINGS,
@@ -94,7 +96,6 @@ def _tables() -> dict[str, list[tuple[str, str]]]:
         "sampler": SAMPLERS,
         "stopping": RULES,
     }
-    return {kind: [(name, entry.description) for name, entry in table.items()] for kind, table in tables.items()}
 
 
 def _names(part: Part) -> Iterator[tuple[str, str]]:

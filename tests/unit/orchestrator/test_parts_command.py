@@ -54,7 +54,12 @@ def test_every_setting_listed_is_one_that_a_study_has() -> None:
     """Each path is followed through the configuration of a study that may name these parts."""
     loaded = composition.load(str(FOLDER / "quickstart.yaml"), (), (LOSS, GRU))
     config = loaded.trainable.config_type(loaded.catalogue)()
-    settings = [option for entry in _values(*WITH) if entry["kind"] != "trainable" for option in entry["options"]]
+    settings = [
+        option
+        for entry in _values(*WITH)
+        if entry["kind"] not in ("trainable", "stopping")
+        for option in entry["options"]
+    ]
 
     assert len(settings) > 40
     for option in settings:
@@ -80,6 +85,10 @@ def test_the_configuration_of_a_trainable_is_listed_where_it_is_asked_for_or_one
     assert "optim.lr" not in _parts(*own).stdout
     assert "depth: whole number from 1 to 8 [2]. Layers." in _parts(*own).stdout
     assert "optim.lr: number " in _parts("trainable").stdout
+
+
+def test_a_stopping_rule_has_its_settings() -> None:
+    assert "search.stop.median.grace: whole number from 1" in _parts("stopping").stdout
 
 
 def test_an_unknown_kind_is_named_with_the_nearest() -> None:
