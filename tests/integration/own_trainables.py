@@ -1,7 +1,7 @@
 """A driver of the documents' trainables in a process of its own: `python -m tests.integration.own_trainables FOLDER`.
 
 It brings the trainables by one file, as `--with` does, runs their studies on one Ray cluster with one worker and with
-two, and then in this process. In one run of each study the first worker of a trial is killed, right after it has saved.
+two, and then in this process. In one run of each study a trial's first worker is killed, right after it has saved.
 """
 
 from __future__ import annotations
