@@ -29,6 +29,7 @@ from ablative.trainables.parts.groups import option_groups
 from ablative.trainables.parts.of_parts import OfParts
 from ablative.trainables.parts.student import Student
 from ablative.trainables.parts.student import students_by_preset
+from ablative.trainables.parts.task import RankedBy
 from ablative.trainables.parts.task import Task
 from ablative.trainables.parts.trainable import Roles
 from ablative.trainables.settings import Rate
@@ -51,6 +52,9 @@ class AnyTask(OfParts):
     data_fraction: float = Field(1.0, ge=1e-6, le=1, description="Share of the train split used, at most 1.")
     inputs: Literal["both", "text", "image"] = Field(
         "both", description="What the student sees; `text` and `image` blank out the other modality (baselines)."
+    )
+    ranked_by: RankedBy = Field(
+        "match_odds", description="How candidates are ranked: match against no match, or UNITER's match logit alone."
     )
 
     @property
@@ -242,13 +246,19 @@ def canonical(config: TrialConfig) -> TrialConfig:
     """
     teacher, teachers = _canonical_teachers(config)
     return config.changed(
-        task=config.task.with_options_of(Task, config.task.name),
+        task=_canonical_task(config.task),
         student=config.student.part.canonical(config.student, has_tags=config.task.part.refers_to_boxes),
         teacher=teacher,
         teachers=teachers,
         distillation=canonical_distillation(config.distillation),
         optim=_canonical_optim(config),
     )
+
+
+def _canonical_task(task: AnyTask) -> AnyTask:
+    """Where nothing is chosen from candidates, nothing ranks them."""
+    task = task.with_options_of(Task, task.name)
+    return task if task.part.head == "candidates" else task.changed(ranked_by=task.all_defaults().ranked_by)
 
 
 def _canonical_teachers(config: TrialConfig) -> tuple[TeacherConfig, tuple[OneOfTeachersConfig, ...]]:

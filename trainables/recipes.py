@@ -33,9 +33,11 @@ def _recipe(
     steps: int,
     head: float = 1.0,
     adversarial: dict[str, Any] | None = None,
+    candidates: bool = False,
 ) -> dict[str, Any]:
-    """Return a recipe; all of UNITER's and VILLA's warm up over a tenth of their steps."""
+    """Return a recipe; all of UNITER's and VILLA's warm up over a tenth of their steps and rank by the match logit."""
     return {
+        **({"task": {"ranked_by": "match_logit"}} if candidates else {}),
         "student": {"preset": preset, "dropout": 0.1},
         "optim": {
             "lr": lr,
@@ -53,20 +55,30 @@ def _recipe(
 
 
 RECIPES: dict[str, dict[str, Any]] = {
-    "uniter_base_vcr": _recipe("uniter_base", lr=6e-5, batch_size=1024, steps=8000),
+    "uniter_base_vcr": _recipe("uniter_base", lr=6e-5, batch_size=1024, steps=8000, candidates=True),
     "uniter_base_snli_ve": _recipe("uniter_base", lr=8e-5, batch_size=576, steps=4000),
     "uniter_base_vqa": _recipe("uniter_base", lr=8e-5, batch_size=2048, steps=6000, head=10.0),
     "uniter_large_snli_ve": _recipe("uniter_large", lr=3e-5, batch_size=288, steps=4000),
     "uniter_large_vqa": _recipe("uniter_large", lr=5e-5, batch_size=2048, steps=5000, head=10.0),
     "villa_base_vcr": _recipe(
-        "uniter_base", lr=6e-5, batch_size=1024, steps=8000, adversarial=_villa(text=1e-2, image=1e-2)
+        "uniter_base",
+        lr=6e-5,
+        batch_size=1024,
+        steps=8000,
+        adversarial=_villa(text=1e-2, image=1e-2),
+        candidates=True,
     ),
     "villa_base_snli_ve": _recipe("uniter_base", lr=8e-5, batch_size=576, steps=4000, adversarial=_villa(text=1e-3)),
     "villa_base_vqa": _recipe(
         "uniter_base", lr=8e-5, batch_size=2048, steps=6000, head=10.0, adversarial=_villa(text=1e-3)
     ),
     "villa_large_vcr": _recipe(
-        "uniter_large", lr=6e-5, batch_size=1072, steps=10_000, adversarial=_villa(text=0.1, image=0.1, kl_weight=1.0)
+        "uniter_large",
+        lr=6e-5,
+        batch_size=1072,
+        steps=10_000,
+        adversarial=_villa(text=0.1, image=0.1, kl_weight=1.0),
+        candidates=True,
     ),
     "vl_bert_base_vcr": {
         "student": {"preset": "uniter_base", "dropout": 0.1},

@@ -65,7 +65,9 @@ def _run(job: TrialJob, link: Link) -> TrialOutcome:
     teachers = [_table(job, teacher, part) for teacher, _ in config.taught_by]
     widths = [(table.width, weight) for table, (_, weight) in zip(teachers, config.taught_by, strict=True)]
     objective = Objective(config.distillation, student.width, widths, num_examples=len(part.examples), seed=job.seed)
-    step_module = TrainingStep(config.task.part, student, objective, optim=config.optim).to(device)
+    step_module = TrainingStep(
+        config.task.part, student, objective, optim=config.optim, ranked_by=config.task.ranked_by
+    ).to(device)
     seed_everything(job.seed, 1 + ranks.rank)  # other dropout on each rank
     val = inputs_of(config, load_split(config.task.part, config.task.data, "val", cache), cache)
     course = train(job, step_module, inputs, val, device=device, ranks=ranks, teachers=teachers, link=link)

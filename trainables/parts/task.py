@@ -37,6 +37,11 @@ Head = Literal[
     "independent",  # each class has a score in [0, 1] of its own; a sigmoid each
 ]
 
+RankedBy = Literal[
+    "match_odds",  # how much more a candidate matches than not
+    "match_logit",  # the logit of a match alone (UNITER)
+]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskFolder:

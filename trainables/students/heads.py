@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from ablative.trainables.parts.task import Head
+from ablative.trainables.parts.task import RankedBy
 
 MATCH = 1  # index of the match logit in the two-way head over candidates
 
@@ -84,8 +85,15 @@ def log_odds(head: Head, logits: torch.Tensor, num_candidates: int) -> torch.Ten
     return logits
 
 
-def probabilities(head: Head, logits: torch.Tensor, num_candidates: int) -> torch.Tensor:
-    """(B, C) over candidates by the match logit; (B, K) softmax of exclusive classes, sigmoid of independent ones."""
+def probabilities(
+    head: Head, logits: torch.Tensor, num_candidates: int, ranked_by: RankedBy = "match_odds"
+) -> torch.Tensor:
+    """(B, C) over candidates; (B, K) softmax of exclusive classes, sigmoid of independent ones.
+
+    Candidates: a softmax over the log-probabilities of a match, which rank as its log-odds do; by `match_logit` over
+    the match logits, as UNITER ranks, whose two logits need not sum to the same in each candidate.
+    """
     if head == "candidates":
-        return F.log_softmax(logits, dim=-1)[:, MATCH].view(-1, num_candidates).softmax(dim=-1)
+        scores = logits if ranked_by == "match_logit" else F.log_softmax(logits, dim=-1)
+        return scores[:, MATCH].view(-1, num_candidates).softmax(dim=-1)
     return logits.softmax(dim=-1) if head == "exclusive" else logits.sigmoid()

@@ -41,7 +41,8 @@ def predict(
     for batch in loaded(inputs.batch, inputs.in_order_of_length(size), device):
         with precision(optim.precision, device):
             logits = student(batch.inputs).logits
-        rows.append(probabilities(inputs.split.task.head, logits.float(), inputs.num_candidates).cpu())
+        head, logits = inputs.split.task.head, logits.float()
+        rows.append(probabilities(head, logits, inputs.num_candidates, inputs.ranked_by).cpu())
         places.append(batch.indices)
         progress("predictions", done := done + len(batch.indices), len(inputs))
     student.train(mode)

@@ -18,6 +18,7 @@ from ablative.trainables.config import TrialConfig
 from ablative.trainables.data.examples import Candidate
 from ablative.trainables.data.examples import TaskSplit
 from ablative.trainables.data.examples import Text
+from ablative.trainables.parts.task import RankedBy
 from ablative.trainables.students.single_stream import BOX_WIDTH
 from ablative.trainables.students.single_stream import StudentBatch
 from ablative.trainables.students.tokens import TokenArrays
@@ -84,15 +85,18 @@ class SplitInputs:
         shown: str,
         vocabulary: str | None = None,
         pixels: PixelRows | None = None,
+        ranked_by: RankedBy = "match_odds",
     ) -> None:
         """`shown`: "both", or the only modality that the student may see ("text" or "image").
 
         `vocabulary`: path, see `StudentConfig`. `pixels`: of a student that reads pictures itself.
+        `ranked_by`: how what the student says of candidates is read.
         """
         self.split = split
         self.regions = regions
         self.pixels = pixels
         self.shown = shown
+        self.ranked_by = ranked_by
         self.num_candidates = len(split.examples[0].candidates)
         self.tokens = (
             _tokens(_Same(split), max_tokens, shown, vocabulary)
@@ -189,6 +193,7 @@ def inputs_of(config: TrialConfig, split: TaskSplit, cache: Path) -> SplitInputs
         shown=config.task.inputs,
         vocabulary=student.vocabulary,
         pixels=open_pixels(cache, split.image_folder) if student.part.reads_pixels(student) else None,
+        ranked_by=config.task.ranked_by,
     )
 
 

@@ -16,6 +16,7 @@ from ablative.trainables.distillation.objective import Objective
 from ablative.trainables.distillation.outputs import StudentOutputs
 from ablative.trainables.distillation.outputs import TeacherOutputs
 from ablative.trainables.parts.task import Head
+from ablative.trainables.parts.task import RankedBy
 from ablative.trainables.parts.task import Task
 from ablative.trainables.students.heads import log_odds
 from ablative.trainables.students.heads import probabilities
@@ -32,12 +33,20 @@ class TrainingStep(nn.Module):
     """Student and objective; the student alone is kept afterwards."""
 
     def __init__(
-        self, task: Task, student: StudentModule, objective: Objective, *, optim: OptimConfig | None = None
+        self,
+        task: Task,
+        student: StudentModule,
+        objective: Objective,
+        *,
+        optim: OptimConfig | None = None,
+        ranked_by: RankedBy = "match_odds",
     ) -> None:
-        """`optim`: of it the label smoothing and the adversarial training are the loss's."""
+        """`optim`: of it the label smoothing and the adversarial training are the loss's. `ranked_by`: what the
+        student's confidence in a candidate is."""
         super().__init__()
         self.task = task
         self.optim = optim or OptimConfig()
+        self.ranked_by = ranked_by
         self.student = student
         self.objective = objective
 
@@ -54,7 +63,7 @@ class TrainingStep(nn.Module):
             outputs = distilled_outputs(self.task.head, states, batch, num_words=num_words)
             with torch.no_grad():
                 num_candidates = len(batch.words) // len(batch.indices)
-                truth = probabilities(self.task.head, states.logits.detach().float(), num_candidates)
+                truth = probabilities(self.task.head, states.logits.detach().float(), num_candidates, self.ranked_by)
                 confidence_B = truth_probability(truth, batch.targets_BK)
         total, parts = self.objective(
             loss,

@@ -8,7 +8,10 @@ from typing import get_args
 import pytest
 import torch
 
+from ablative.trainables.config import TrialConfig
+from ablative.trainables.config import canonical
 from ablative.trainables.parts.task import Head
+from ablative.trainables.parts.task import RankedBy
 from ablative.trainables.students.heads import ClassifierHead
 from ablative.trainables.students.heads import log_odds
 from ablative.trainables.students.heads import probabilities
@@ -69,10 +72,24 @@ def test_log_odds_are_the_logits_or_how_much_more_each_candidate_matches_than_no
     torch.testing.assert_close(found.sigmoid()[0], logits.softmax(-1)[:, 1])
 
 
-def test_vcr_ranks_candidates_by_the_match_logit() -> None:
-    logits = torch.tensor([[0.0, 2.0], [0.0, 3.0], [5.0, 3.0], [0.0, -1.0]])
+@pytest.mark.parametrize(("ranked_by", "order"), [("match_odds", [1, 0, 3, 2]), ("match_logit", [2, 1, 0, 3])])
+def test_candidates_are_ranked_by_how_much_more_they_match_than_not_or_by_uniters_match_logit(
+    ranked_by: RankedBy, order: list[int]
+) -> None:
+    logits = torch.tensor([[0.0, 2.0], [0.0, 3.0], [5.0, 3.5], [0.0, -1.0]])
 
-    ranked = probabilities("candidates", logits, 4)
+    ranked = probabilities("candidates", logits, 4, ranked_by)
     assert ranked.shape == (1, 4)
-    assert int(ranked.argmax()) == 1
+    assert ranked.argsort(descending=True).tolist() == [order]
     torch.testing.assert_close(ranked.sum(), torch.tensor(1.0))
+    if ranked_by == "match_logit":
+        torch.testing.assert_close(ranked[0], logits[:, 1].softmax(0))
+
+
+@pytest.mark.parametrize(("task", "matters"), [("vcr", True), ("snli_ve", False), ("vqa", False)])
+def test_how_candidates_are_ranked_matters_where_there_are_candidates(task: str, matters: bool) -> None:
+    plain, uniters = (
+        canonical(TrialConfig.model_validate({"task": {"name": task, **said}}))
+        for said in ({}, {"ranked_by": "match_logit"})
+    )
+    assert (plain != uniters) is matters
