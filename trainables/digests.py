@@ -84,8 +84,24 @@ def bundled_digest(task: str, name: str) -> str:
 def student_digest(student: StudentConfig, cache: Path) -> str:
     """Return the digest of the student's initial weights. Raises `MissingData` where a file of them is not there.
 
-    A checkpoint alone has the digest of its bytes; a vocabulary and a trunk's checkpoint are added to it.
+    A checkpoint alone has the digest of its bytes; a vocabulary and a trunk's checkpoint are added to it. A cased
+    vocabulary says so: texts once reached it in lower case.
     """
     files = {_NAMES.get(setting, setting): path for setting, path in starting_files(student).items()}
     digests_of = dict(zip(files, file_digests(files.values(), cache), strict=True))
-    return digests_of.get("init", "") if files.keys() <= {"init"} else hashed(dict(digests_of))
+    if files.keys() <= {"init"}:
+        return digests_of.get("init", "")
+    reading = {"case": "as written"} if _reads_capitals(student) else {}
+    return hashed({**digests_of, **reading})
+
+
+def _reads_capitals(student: StudentConfig) -> bool:
+    if student.vocabulary is None:
+        return False
+    from ablative.trainables.students.vocabulary import VocabularyError
+    from ablative.trainables.students.vocabulary import is_cased
+
+    try:
+        return is_cased(student.vocabulary)
+    except VocabularyError:  # told where it is loaded
+        return False

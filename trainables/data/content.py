@@ -39,6 +39,9 @@ from ablative.trainables.vision.region_shards import require_order
 
 READER_VERSION = 1
 """Raised when the readers make different examples of the same files."""
+_STORED_VERSION = 2
+"""Raised when examples of the same files are stored otherwise, though what trials make of them is the same. 2: as they
+are written, and no longer in lower case."""
 _NAMES = pa.schema({"image": pa.string()})
 _NAMES_VERSION = 1
 """Raised when the readers find other images in the same files."""
@@ -127,7 +130,7 @@ def verify_content(task: Task, data: str, cache: Path, digest: str) -> None:
 
 def examples_folder(content: DataContent, cache: Path) -> Path:
     """Return where the examples of these files are stored, or would be (`trainables.data.convert`)."""
-    return cache / EXAMPLES / f"{content.annotations[:16]}-{content.metadata[:16]}"
+    return cache / EXAMPLES / f"{_STORED_VERSION}-{content.annotations[:16]}-{content.metadata[:16]}"
 
 
 def _annotations(task: Task, folder: Path, cache: Path) -> str:

@@ -13,6 +13,7 @@ from ablative.trainables.data.findings import SHARED_IMAGE
 from ablative.trainables.data.findings import SHARED_ROW
 from ablative.trainables.data.findings import TWICE
 from ablative.trainables.data.findings import Findings
+from ablative.trainables.data.tokens import lowered
 
 _COMPARED = ("train", "val")
 """Splits that the later ones must not repeat. Shifted tests are made of the test and repeat it."""
@@ -76,4 +77,5 @@ class SplitOverlaps:
 
 def _texts(example: Example) -> list[str]:
     candidates = example.candidates
-    return [candidates[0].query.text, *(c.response.text for c in candidates if c.response is not None)]
+    texts = [candidates[0].query.text, *(c.response.text for c in candidates if c.response is not None)]
+    return [lowered(text) for text in texts]

@@ -13,28 +13,44 @@ MASK = "[MASK]"
 MASKED_TAGS = 10_000
 """A hidden tag is written as this number plus the tag."""
 NEUTRAL_NAMES = (
-    "alex",
-    "sam",
-    "robin",
-    "lee",
-    "kim",
-    "max",
-    "jordan",
-    "taylor",
-    "morgan",
-    "charlie",
-    "chris",
-    "terry",
-    "drew",
-    "dana",
-    "ellis",
+    "Alex",
+    "Sam",
+    "Robin",
+    "Lee",
+    "Kim",
+    "Max",
+    "Jordan",
+    "Taylor",
+    "Morgan",
+    "Charlie",
+    "Chris",
+    "Terry",
+    "Drew",
+    "Dana",
+    "Ellis",
 )
 """What persons are called instead of their tags: tag modulo 15, so that a text model sees words."""
 
 
 def plain_text(text: str) -> str:
-    """Return `text` in lower case with single spaces."""
-    return " ".join(text.lower().split())
+    """Return `text` as it is written, with single spaces."""
+    return _written(" ".join(text.split()))
+
+
+def lowered(text: str) -> str:
+    """Return `text` in lower case, of the same length, but for hidden words: as teachers and uncased students read."""
+    return MASK.join(_lower(part) for part in text.split(MASK))
+
+
+def _lower(text: str) -> str:
+    lower = text.lower()
+    return lower if len(lower) == len(text) else "".join(c.lower() if len(c.lower()) == 1 else c for c in text)
+
+
+def _written(text: str) -> str:
+    """Return a text whose lower case is as long, and in which nothing is hidden that was not."""
+    shown, lower = text.replace(MASK, MASK.lower()), text.lower()
+    return shown if len(lower) == len(shown) else lower
 
 
 def checked_tokens(tokens: Sequence[Any], objects: Sequence[str]) -> None:
@@ -70,7 +86,7 @@ def _pieces(token: Any, objects: Sequence[str]) -> list[tuple[str, int | None]]:
     if token == MASK:
         return [(MASK, None)]
     if isinstance(token, str):
-        return [(word, None) for word in token.lower().split()]
+        return [(_written(word), None) for word in token.split()]
     pieces: list[tuple[str, int | None]] = []
     for tag in token:
         pieces += [("and", None)] if pieces else []

@@ -15,9 +15,11 @@ import numpy as np
 
 from ablative.trainables.data.examples import Candidate
 from ablative.trainables.data.examples import Text
+from ablative.trainables.data.tokens import lowered
 from ablative.trainables.students.vocabulary import CLS
 from ablative.trainables.students.vocabulary import PAD
 from ablative.trainables.students.vocabulary import SEP
+from ablative.trainables.students.vocabulary import is_cased
 from ablative.trainables.students.vocabulary import tokenizer
 
 WORD = re.compile(r"\w+")
@@ -51,10 +53,10 @@ class _Row:
 
 
 def teacher_text(candidate: Candidate) -> str:
-    """The text of a candidate as the teacher reads it; word indices refer to it."""
+    """The text of a candidate as the teacher reads it, in lower case; word indices refer to it."""
     if candidate.response is None:
-        return candidate.query.text
-    return f"{candidate.query.text} {candidate.response.text}"
+        return lowered(candidate.query.text)
+    return lowered(f"{candidate.query.text} {candidate.response.text}")
 
 
 def encode(candidates: Sequence[Candidate], max_tokens: int, vocabulary: str | None = None) -> TokenArrays:
@@ -85,7 +87,8 @@ def _part(text: Text, segment: int, first_word: int, vocabulary: str | None) -> 
 
 @functools.lru_cache(maxsize=200_000)
 def _wordpieces(text: str, vocabulary: str | None) -> tuple[tuple[int, ...], tuple[tuple[int, int], ...]]:
-    encoding = tokenizer(vocabulary).encode(text, add_special_tokens=False)
+    read = text if is_cased(vocabulary) else lowered(text)
+    encoding = tokenizer(vocabulary).encode(read, add_special_tokens=False)
     return tuple(encoding.ids), tuple(encoding.offsets)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from pathlib import Path
 
 from tokenizers import Tokenizer
@@ -34,6 +35,12 @@ def tokenizer(vocabulary: str | None = None) -> Tokenizer:
     return result
 
 
+@functools.cache
+def is_cased(vocabulary: str | None) -> bool:
+    """Return whether a vocabulary tells capitals from small letters. Raises VocabularyError."""
+    return vocabulary is not None and _has_capitals(_pieces(Path(vocabulary).expanduser()))
+
+
 def vocabulary_size(vocabulary: str | None = None) -> int:
     """Number of WordPiece pieces. Raises VocabularyError."""
     return int(tokenizer(vocabulary).get_vocab_size())
@@ -50,6 +57,19 @@ def _of_file(path: Path) -> Tokenizer:
     from tokenizers import pre_tokenizers
     from tokenizers.models import WordPiece
 
+    pieces = _pieces(path)
+    cased = _has_capitals(pieces)
+    result = Tokenizer(WordPiece({piece: place for place, piece in enumerate(pieces)}, unk_token="[UNK]"))
+    result.normalizer = normalizers.BertNormalizer(lowercase=not cased, strip_accents=not cased)
+    result.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    return result
+
+
+def _has_capitals(pieces: Sequence[str]) -> bool:
+    return any(piece != piece.lower() and piece not in _PLACES.values() for piece in pieces)
+
+
+def _pieces(path: Path) -> list[str]:
     if not path.is_file():
         raise VocabularyError(f"student.vocabulary: no file at {path}; wanted a vocab.txt, one WordPiece a line")
     remedy = "wanted a vocab.txt, one WordPiece a line, in UTF-8"
@@ -62,8 +82,4 @@ def _of_file(path: Path) -> Tokenizer:
             f"student.vocabulary: {path} has not {name} in line {place + 1}, as BERT's vocabularies have; "
             "wanted the vocab.txt that the checkpoint was trained with"
         )
-    cased = any(piece != piece.lower() and piece not in _PLACES.values() for piece in pieces)
-    result = Tokenizer(WordPiece({piece: place for place, piece in enumerate(pieces)}, unk_token="[UNK]"))
-    result.normalizer = normalizers.BertNormalizer(lowercase=not cased, strip_accents=not cased)
-    result.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    return result
+    return pieces

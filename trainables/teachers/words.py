@@ -13,6 +13,7 @@ from difflib import SequenceMatcher
 from typing import Any
 
 from ablative.trainables.data.examples import Candidate
+from ablative.trainables.data.tokens import lowered
 from ablative.trainables.students.tokens import WORD
 from ablative.trainables.students.tokens import teacher_text
 from ablative.trainables.teachers.errors import TeacherError
@@ -35,8 +36,8 @@ class Passage:
 
 def passage(candidate: Candidate) -> Passage:
     """Return what the teacher reads of a candidate; its `text` equals `teacher_text(candidate)`."""
-    response = "" if candidate.response is None else candidate.response.text
-    result = Passage(query=candidate.query.text, response=response)
+    response = "" if candidate.response is None else lowered(candidate.response.text)
+    result = Passage(query=lowered(candidate.query.text), response=response)
     assert not response or result.text == teacher_text(candidate)
     return result
 

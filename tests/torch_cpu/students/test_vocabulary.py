@@ -9,8 +9,12 @@ import pytest
 from ablative.trainables.config import StudentConfig
 from ablative.trainables.data.examples import Candidate
 from ablative.trainables.data.examples import Text
+from ablative.trainables.data.tokens import lowered
+from ablative.trainables.data.tokens import plain_text
+from ablative.trainables.data.tokens import tagged_text
 from ablative.trainables.students.student import empty_student
 from ablative.trainables.students.tokens import encode
+from ablative.trainables.students.tokens import teacher_text
 from ablative.trainables.students.vocabulary import VocabularyError
 from ablative.trainables.students.vocabulary import tokenizer
 from ablative.trainables.students.vocabulary import vocabulary_size
@@ -45,6 +49,24 @@ def test_texts_are_encoded_by_the_vocabulary_that_is_named(tmp_path: Path) -> No
 
     assert arrays.ids.tolist() == [[101, 104, 105, 100, 102]]
     assert arrays.words.tolist() == [[-1, 0, 0, 1, -1]]
+
+
+def test_capitals_reach_a_cased_vocabulary_and_neither_an_uncased_one_nor_the_teacher(tmp_path: Path) -> None:
+    cased = vocabulary_file(tmp_path / "cased.txt", ["cat", "Cat", "##s", "Alex"])
+    uncased = vocabulary_file(tmp_path / "uncased.txt", ["cat", "##s", "alex"])
+    read = Candidate(query=Text(text=plain_text("Cats  CAT")), response=tagged_text(["Cats", [0]], ["person"]))
+
+    assert encode([read], 16, cased).ids.tolist() == [[101, 105, 106, 100, 102, 105, 106, 107, 102]]
+    assert encode([read], 16, uncased).ids.tolist() == [[101, 104, 105, 104, 102, 104, 105, 106, 102]]
+    assert teacher_text(read) == "cats cat cats alex"
+
+
+@pytest.mark.parametrize("text", ["a [MASK] cat", "İSTANBUL ﬁne ΣΑΣ"])
+def test_what_a_text_says_of_itself_or_cannot_be_made_small_stays_as_it_was(text: str) -> None:
+    plain = plain_text(text)
+    assert lowered(plain) == text.lower()
+    assert plain in (text.lower(), text.replace("[MASK]", "[mask]"))
+    assert lowered(tagged_text(["Hidden", "[MASK]"], []).text) == "hidden [MASK]"
 
 
 def test_a_file_without_berts_special_pieces_is_refused(tmp_path: Path) -> None:

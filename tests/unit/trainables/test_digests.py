@@ -17,6 +17,7 @@ from ablative.trainables.benchmark.spec import spec_digest
 from ablative.trainables.config import StudentConfig
 from ablative.trainables.config import TaskConfig
 from ablative.trainables.config import TrialConfig
+from ablative.trainables.data.content import hashed
 from ablative.trainables.digests import Digests
 from ablative.trainables.digests import InputDigests
 from ablative.trainables.errors import MissingData
@@ -161,6 +162,18 @@ def test_the_students_initial_weights_are_part_of_what_a_trial_is(tmp_path: Path
     before = digest(str(first))
     second.write_bytes(b"one")
     assert digest(str(second)) == before
+
+
+def test_a_cased_vocabulary_has_another_digest_than_when_texts_reached_it_in_lower_case(tmp_path: Path) -> None:
+    special = {0: "[PAD]", 100: "[UNK]", 101: "[CLS]", 102: "[SEP]", 103: "[MASK]"}
+    as_before = []
+    for name, piece in (("cased", "Cat"), ("uncased", "cat")):
+        path = tmp_path / f"{name}.txt"
+        path.write_text("\n".join([*(special.get(place, f"[unused{place}]") for place in range(104)), piece]) + "\n")
+        student = StudentConfig(preset="uniter_base", init="scratch", vocabulary=str(path))
+        of_the_file = hashed({"vocabulary": hashlib.sha256(path.read_bytes()).hexdigest()})
+        as_before.append(digests(TrialConfig(student=student), tmp_path).student == of_the_file)
+    assert as_before == [False, True]
 
 
 @pytest.mark.parametrize("setting", ["init", "vocabulary", "trunk_checkpoint"])

@@ -203,7 +203,7 @@ def test_several_texts_of_a_picture_are_examples_of_their_own(tmp_path: Path) ->
         ("pics/000.png", "pics/000.png", "red"),
         ("pics/000.png#2", "pics/000.png#2", "blue"),
     ]
-    assert found[1].candidates[0].query.text == "another text"
+    assert found[1].candidates[0].query.text == "Another Text"
 
 
 def test_a_shift_takes_rows_out_of_every_split_into_a_test_of_their_own(tmp_path: Path) -> None:

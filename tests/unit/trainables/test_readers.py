@@ -33,10 +33,10 @@ def test_vcr_tags_become_names_and_keep_their_boxes(tmp_path: Path) -> None:
     answer, rationale = split.examples[:2]
     first = answer.candidates[0]
 
-    assert first.query.text == "why is alex near dog ?"
+    assert first.query.text == "Why is Alex near dog ?"
     assert first.query.references == ((7, 11, 0), (17, 20, 1))
-    assert first.response is not None and first.response.text == "alex and robin like dogs"
-    assert [first.response.text[a:b] for a, b, _ in first.response.references] == ["alex", "robin"]
+    assert first.response is not None and first.response.text == "Alex and Robin like dogs"
+    assert [first.response.text[a:b] for a, b, _ in first.response.references] == ["Alex", "Robin"]
     assert [box for _, _, box in first.response.references] == [0, 2]
     assert split.boxes["film/a@0.jpg"][0] == (1.0, 2.0, 30.0, 40.0)
     assert (answer.id, rationale.id) == ("val-0/qa", "val-0/qar")
@@ -46,8 +46,8 @@ def test_vcr_rationale_is_asked_behind_the_right_answer(tmp_path: Path) -> None:
     rationale = load("vcr", make_vcr(tmp_path), "test").examples[1]
     query = rationale.candidates[0].query
 
-    assert query.text == "why is alex near dog ? alex and robin like dogs"
-    assert [query.text[a:b] for a, b, _ in query.references] == ["alex", "dog", "alex", "robin"]
+    assert query.text == "Why is Alex near dog ? Alex and Robin like dogs"
+    assert [query.text[a:b] for a, b, _ in query.references] == ["Alex", "dog", "Alex", "Robin"]
     assert rationale.targets == ((2, 1.0),)
     assert {candidate.response_segment for candidate in rationale.candidates} == {3}
     assert rationale.group == "val-0" and rationale.stratum == "qar"
@@ -56,7 +56,7 @@ def test_vcr_rationale_is_asked_behind_the_right_answer(tmp_path: Path) -> None:
 def test_vcr_references_to_boxes_that_the_image_lacks_are_dropped(tmp_path: Path) -> None:
     example = load("vcr", make_vcr(tmp_path), "train").examples[0]
 
-    assert example.candidates[0].query.text == "why is alex near dog ?"
+    assert example.candidates[0].query.text == "Why is Alex near dog ?"
     assert example.candidates[0].query.references == ()
 
 
@@ -92,7 +92,7 @@ def test_snli_ve_reads_labels_by_name_and_both_spellings_of_the_image(tmp_path: 
     assert split.classes == ("contradiction", "neutral", "entailment")
     assert [example.targets for example in split.examples] == [((0, 1.0),), ((2, 1.0),), ((1, 1.0),)]
     assert [example.image for example in split.examples] == ["123.jpg", "77.jpg", "88.jpg"]
-    assert split.examples[0].candidates[0].query.text == "a man sits."
+    assert split.examples[0].candidates[0].query.text == "A man Sits."
 
 
 def test_vqa_vocabulary_needs_nine_questions_of_train_and_val(tmp_path: Path) -> None:

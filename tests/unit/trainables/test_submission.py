@@ -34,11 +34,11 @@ def test_vcr_without_labels_asks_for_the_rationale_behind_every_answer(tmp_path:
 
     assert [example.id for example in split.examples] == ["test-0/qa", *(f"test-0/qar/{i}" for i in range(4))]
     assert not split.labelled
-    assert [e.candidates[0].query.text.removeprefix("why is alex near dog ? ") for e in split.examples[1:]] == [
-        "alex and robin like dogs",
-        "a",
-        "b",
-        "c",
+    assert [e.candidates[0].query.text.removeprefix("Why is Alex near dog ? ") for e in split.examples[1:]] == [
+        "Alex and Robin like dogs",
+        "A",
+        "B",
+        "C",
     ]
     assert {e.candidates[0].response_segment for e in split.examples[1:]} == {3}
     assert all(example.targets == () for example in split.examples)
@@ -96,7 +96,7 @@ def test_vqa_submission_answers_every_question_of_the_blind_files(tmp_path: Path
 
     assert splits_of(TASKS["vqa"], str(tmp_path))[-2:] == ("blind_dev", "blind_test")
     assert example.image == "test2015/COCO_test2015_000000000007.jpg"
-    assert (example.candidates[0].query.text, split.classes) == ("what is it?", ("cat", "dog"))
+    assert (example.candidates[0].query.text, split.classes) == ("What IS it?", ("cat", "dog"))
     assert json.loads(submission(TASKS["vqa"], {example.id: "dog"})) == [{"question_id": 7000, "answer": "dog"}]
 
 

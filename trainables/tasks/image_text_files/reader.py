@@ -34,6 +34,7 @@ from ablative.trainables.data.reading import identifier
 from ablative.trainables.data.reading import read_rows
 from ablative.trainables.data.sources import CARVED_PERCENT
 from ablative.trainables.data.sources import percentile
+from ablative.trainables.data.tokens import lowered
 from ablative.trainables.data.tokens import plain_text
 from ablative.trainables.errors import UnreadableData
 from ablative.trainables.file_digests import Stamp
@@ -223,14 +224,15 @@ def _checked(said: Said, split: str, seen: _Seen) -> str:
             f"picture {said.image} is in {seen.split_of[said.image]} already, and in {said.split} here; keep all its "
             "rows in one split"
         )
-    label = seen.texts.setdefault((said.image, said.text), "")
+    key = (said.image, lowered(said.text))
+    label = seen.texts.setdefault(key, "")
     if label == said.label:
         raise ValueError(f"picture {said.image} with this text is there already; remove one of the rows")
     if label:
         raise ValueError(
             f"picture {said.image} with this text is {label} already, and {said.label} here; keep one of the rows"
         )
-    seen.texts[said.image, said.text] = said.label
+    seen.texts[key] = said.label
     seen.times[said.image] += 1
     number = seen.times[said.image]
     return said.image if number == 1 else f"{said.image}#{number}"
