@@ -22,7 +22,7 @@ from tests.helpers.sources import ROOT
 EXAMPLES = ROOT / "docs" / "examples"
 SMALL = {
     "digits_distillation": ("search.trials=6", "search.batch=3", "seeds.confirm=[1,2,3]"),
-    "transformers_trainer": ("base.steps=12", "seeds.confirm=[1,2,3]"),
+    "transformers_trainer": ("base.steps=6", "arms.listed=[smoothed]", "seeds.confirm=[1,2,3]"),
 }
 """Study -> what makes it small."""
 WORLDS = (1, 2)

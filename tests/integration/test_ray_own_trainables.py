@@ -23,7 +23,7 @@ from tests.integration.own_trainables import WORLDS
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
-STEPS = {"digits_distillation": [30, 60, 90, 120], "transformers_trainer": [4, 8, 12]}
+STEPS = {"digits_distillation": [30, 60, 90, 120], "transformers_trainer": [2, 4, 6]}
 """After which the studies' trials evaluate."""
 
 
@@ -106,7 +106,7 @@ def test_results_are_judged_and_asked_about_without_the_parts(
 
     assert asked.exit_code == 0, asked.output
     rows = [line.split(",") for line in asked.stdout.strip().splitlines()[1:]]
-    assert len(rows) >= 2
+    assert rows
     assert {row[1] for row in rows} == {"3"}
     assert told.exit_code == 0, told.output
     assert study in page.read_text(encoding="utf-8")
