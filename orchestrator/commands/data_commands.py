@@ -155,6 +155,11 @@ def check(
     help="Region features: a UNITER-style LMDB, a bottom-up or LXMERT .tsv, or a folder of .npz. May be repeated.",
 )
 @click.option(
+    "--merge",
+    is_flag=True,
+    help="Give an image the regions of all of --regions, one behind another: name those of its own objects first.",
+)
+@click.option(
     "--names",
     type=click.Path(path_type=Path),
     help="JSON object from the features' keys to image paths, where neither name nor number tells.",
@@ -170,6 +175,7 @@ def prepare(
     most_unreadable: float,
     decode: bool,
     regions: tuple[Path, ...],
+    merge: bool,
     names: Path | None,
     all_named: bool,
     quiet: bool,
@@ -178,6 +184,7 @@ def prepare(
 
     \b
     ablate data prepare /data/vcr
+    ablate data prepare /data/vcr --regions vcr_gt.lmdb --regions vcr.lmdb --merge
     ablate data prepare /data/vqa --regions /features/train2014.tsv --regions /features/val2014.tsv
     """
     from ablative.orchestrator.commands import composition
@@ -189,7 +196,7 @@ def prepare(
         from ablative.trainables.vision.conversion import convert_regions
 
         with composition.display(quiet) as display:
-            report = convert_regions(found, regions, display.preparing, names=names)
+            report = convert_regions(found, regions, display.preparing, names=names, merge=merge)
         for line in report.lines():
             click.echo(line)
 

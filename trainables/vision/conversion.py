@@ -2,7 +2,8 @@
 
 Each image of the data set is looked up by the file's key: in a table of names if one is given, by name, or by the
 number at its end (COCO's and Flickr's ids). In VCR the first regions are put in the order of the image's own objects,
-matched by overlap, because questions name objects by number.
+matched by overlap, because questions name objects by number. Where sources are merged, an image has the regions of all
+of them, one source's behind another's: ground truth first, then detections.
 """
 
 from __future__ import annotations
@@ -11,12 +12,12 @@ import hashlib
 import json
 from collections.abc import Collection
 from collections.abc import Iterable
-from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
 from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from filelock import FileLock
@@ -60,6 +61,8 @@ NO_FEATURES = "image without features"
 POOR_MATCH = "object that no region overlaps by half"
 MOST_UNREADABLE = 0.01
 _SLACK = 0.01
+_MERGED = "merged"
+"""Whether they were merged: beside the sources' paths, which are absolute."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -85,8 +88,12 @@ def convert_regions(
     progress: Progress,
     *,
     names: Path | None = None,
+    merge: bool = False,
 ) -> RegionReport:
     """Convert what `sources` have of the images of a data set whose splits were inspected; go on where it stopped.
+
+    `merge`: an image of several sources has the regions of all, those of the first in the order of its objects;
+    otherwise those of the first alone.
 
     Raises:
         MissingData: a source is not there.
@@ -110,12 +117,16 @@ def convert_regions(
             pictures=Pictures(image_folder),
             finder=ImageFinder(images, read_names(names), by_number=task.numbered_images),
             objects=task.refers_to_boxes,
+            merge=merge,
             report=RegionReport(num_images=len(images)),
         )
         stamps = {str(source.absolute()): _stamp(source) for source in sources}
-        replaced = _replaced(target / SOURCES, stamps)
+        known = _remembered(target / SOURCES)
+        replaced = frozenset(Path(path).name for path, stamp in stamps.items() if known.get(path, stamp) != stamp)
+        if known.get(_MERGED, False) != merge:
+            replaced |= {source.name for source in sources[1:]}
         conversion.resume(read_shards(target), replaced)
-        write_atomically(target / SOURCES, json.dumps(stamps) + "\n")
+        write_atomically(target / SOURCES, json.dumps({**stamps, _MERGED: merge}) + "\n")
         for source in _left(sources, conversion.source):
             conversion.convert(source, progress)
         return conversion.finish(images)
@@ -140,13 +151,12 @@ def _stamp(source: Path) -> list[int]:
     return [sum(sizes), max(modified), max(changed)]
 
 
-def _replaced(memory: Path, stamps: Mapping[str, list[int]]) -> frozenset[str]:
-    """Return the names of the sources that have changed since the last conversion read them."""
+def _remembered(memory: Path) -> dict[str, Any]:
+    """Return what the last conversion said of its sources: a file that has changed since is read again."""
     try:
-        known = dict(json.loads(memory.read_text(encoding="utf-8")))
+        return dict(json.loads(memory.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):  # only a memory: without it a source counts as the one before
-        return frozenset()
-    return frozenset(Path(path).name for path, stamp in stamps.items() if known.get(path, stamp) != stamp)
+        return {}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -156,11 +166,13 @@ class _Conversion:
     finder: ImageFinder
     objects: bool
     """Whether the first regions have to be the image's objects."""
+    merge: bool
     report: RegionReport
     source: str = ""
     position: int = 0
     width: int = 0
-    done: set[str] = field(default_factory=set)
+    done: dict[str, set[str]] = field(default_factory=dict)
+    """Image -> the sources that it has regions of."""
     number: int = 0
     """Of the next shard."""
     images: list[str] = field(default_factory=list)
@@ -175,7 +187,8 @@ class _Conversion:
         for number in range(len(kept), len(shards)):
             shard_file(self.target, number).unlink()
         for shard in kept:
-            self.done.update(shard.images)
+            for image in shard.images:
+                self.done.setdefault(image, set()).add(shard.source)
             self.width = shard.features.shape[1]
             self.source, self.position = shard.source, shard.position
         self.number = len(kept)
@@ -216,7 +229,8 @@ class _Conversion:
         if image is None:
             self.report.findings.add(OTHER_IMAGE, printable(found.key))
             return
-        if image in self.done:
+        earlier = self.done.get(image, set())
+        if earlier and (self.source in earlier or not self.merge):
             self.report.findings.add(TWICE, printable(found.key))
             return
         if self.width not in (0, found.features.shape[1]):
@@ -225,16 +239,17 @@ class _Conversion:
                 "convert features of one detector only, into an empty folder."
             )
         self.width = found.features.shape[1]
-        self.done.add(image)
+        self.done.setdefault(image, set()).add(self.source)
         self.images.append(image)
-        self.rows.append(image_rows(*self._ordered(image, found)))
+        self.rows.append(image_rows(*self._ordered(image, found, named=not earlier)))
         if len(self.images) == PER_SHARD:
             self._write()
 
-    def _ordered(self, image: str, found: ImageRegions) -> tuple[np.ndarray, np.ndarray]:
+    def _ordered(self, image: str, found: ImageRegions, *, named: bool) -> tuple[np.ndarray, np.ndarray]:
+        """`named`: whether texts name these regions by the numbers of the image's objects."""
         for number in _outside(found.boxes):
             self.report.findings.add(OUTSIDE, f"{image}, region {number}: {found.boxes[number].tolist()}")
-        metadata = read_metadata(self.pictures, image) if self.objects else None
+        metadata = read_metadata(self.pictures, image) if self.objects and named else None
         if metadata is None or not metadata.boxes or not metadata.width or not metadata.height:
             return found.features, found.boxes
         order, overlap = by_object(found.boxes, _relative(metadata))

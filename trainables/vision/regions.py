@@ -102,8 +102,8 @@ class RegionFeatures:
     """Reads region features by image path."""
 
     shards: tuple[Rows, ...]
-    places: dict[str, tuple[int, int]]
-    """key -> (shard, position)."""
+    places: dict[str, tuple[tuple[int, int], ...]]
+    """key -> (shard, position), of each source that it has regions of."""
     keys: dict[str, str]
     """image path -> key."""
     width: int = REGION_WIDTH
@@ -113,9 +113,8 @@ class RegionFeatures:
 
     def num_regions(self, image: str) -> int:
         """Number of rows of an image, the whole image included."""
-        shard, position = self._place(image)
-        starts = self.shards[shard].starts
-        return int(starts[position + 1] - starts[position])
+        parts = self._parts(image)
+        return sum(part.stop - part.start for _, part in parts) - (len(parts) - 1)
 
     def read(self, images: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Padded features (N, R, F) float16, boxes (N, R, 7) float32 and mask (N, R) of N images."""
@@ -134,16 +133,24 @@ class RegionFeatures:
         """(N, F) float32: the trunk's pooled features of whole images."""
         return np.stack([self._rows(image)[0][0] for image in images]).astype(np.float32)
 
-    def _place(self, image: str) -> tuple[int, int]:
+    def _parts(self, image: str) -> list[tuple[Rows, slice]]:
         if image not in self.keys:
             raise MissingData(f"{image}: no region features were computed or converted; its picture was not there")
-        return self.places[self.keys[image]]
+        found = [(self.shards[number], position) for number, position in self.places[self.keys[image]]]
+        return [(shard, slice(*map(int, shard.starts[place : place + 2]))) for shard, place in found]
 
     def _rows(self, image: str) -> tuple[np.ndarray, np.ndarray]:
-        number, position = self._place(image)
-        shard = self.shards[number]
-        part = slice(int(shard.starts[position]), int(shard.starts[position + 1]))
-        return shard.features[part], shard.boxes[part]
+        rows = [(shard.features[part], shard.boxes[part]) for shard, part in self._parts(image)]
+        return rows[0] if len(rows) == 1 else _merged(rows)
+
+
+def _merged(rows: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    """The regions of several sources behind each other, and before them the whole image: the mean of all of them."""
+    whole = np.average(
+        [features[0] for features, _ in rows], axis=0, weights=[len(features) - 1 for features, _ in rows]
+    )
+    features = np.concatenate([whole[None].astype(np.float16), *(features[1:] for features, _ in rows)])
+    return features, np.concatenate([rows[0][1][:1], *(boxes[1:] for _, boxes in rows)])
 
 
 def open_regions(cache: Path, image_folder: str) -> RegionFeatures:
@@ -167,9 +174,10 @@ def _open_converted(whole: Path, _: tuple[Stamp, ...]) -> RegionFeatures:
     with parsing(str(whole), "remove its folder and convert the features again"):
         width = int(json.loads(whole.read_text(encoding="utf-8"))["width"])
     shards = read_shards(whole.parent)
-    places = {
-        image: (number, position) for number, shard in enumerate(shards) for position, image in enumerate(shard.images)
-    }
+    places: dict[str, tuple[tuple[int, int], ...]] = {}
+    for number, shard in enumerate(shards):
+        for position, image in enumerate(shard.images):
+            places[image] = (*places.get(image, ()), (number, position))
     keys = {image: image for image in places}
     return RegionFeatures(shards=tuple(shards), places=places, keys=keys, width=width, of_trunk=False)
 
@@ -179,8 +187,11 @@ def _digest(*parts: str) -> str:
 
 
 @functools.lru_cache(maxsize=2)
-def _open_shards(folder: Path, names: tuple[str, ...]) -> tuple[tuple[_Shard, ...], dict[str, tuple[int, int]]]:
-    shards, places = [], {}
+def _open_shards(
+    folder: Path, names: tuple[str, ...]
+) -> tuple[tuple[_Shard, ...], dict[str, tuple[tuple[int, int], ...]]]:
+    shards: list[_Shard] = []
+    places: dict[str, tuple[tuple[int, int], ...]] = {}
     for number, name in enumerate(names):
         part = folder / name
         with parsing(str(part), _ANEW):
@@ -192,7 +203,7 @@ def _open_shards(folder: Path, names: tuple[str, ...]) -> tuple[tuple[_Shard, ..
                 )
             )
             for position, key in enumerate(json.loads((part / "keys.json").read_text())):
-                places[key] = (number, position)
+                places[key] = ((number, position),)
     return tuple(shards), places
 
 

@@ -184,9 +184,9 @@ def vqa_features(path: Path, numbers: range) -> Path:
     return path
 
 
-def convert(folder: Path, task: str, sources: list[Path], progress: Progress = silent) -> Any:
+def convert(folder: Path, task: str, sources: list[Path], progress: Progress = silent, *, merge: bool = False) -> Any:
     found = check(TASKS[task], str(folder), folder / "cache", silent)
-    return convert_regions(found, sources, progress)
+    return convert_regions(found, sources, progress, merge=merge)
 
 
 @pytest.fixture
@@ -289,6 +289,38 @@ def test_tags_of_vcr_name_the_regions_of_their_objects(tmp_path: Path) -> None:
     np.testing.assert_allclose(features[0, 1:3], features_of(1)[::-1], atol=2e-3)  # objects 0 and 1
     tags = split.examples[0].candidates[0].query.references
     assert [box for _, _, box in tags] == [0, 1]
+
+
+def test_merged_sources_give_an_image_the_regions_of_both_and_a_box_that_both_have_twice(tmp_path: Path) -> None:
+    folder = make_vcr(tmp_path / "vcr", train=1)
+    write_lines(folder / "train.jsonl", [vcr_row("train-0")])
+    size = {"width": 100, "height": 100}
+    objects = [[25, 25, 100, 100, 0.9], [0, 0, 50, 50, 0.9], [0, 90, 10, 100, 0.9]]
+    write_json(folder / "vcr1images/film/a@0.json", {"boxes": objects, **size})
+    sources = [tmp_path / "truth", tmp_path / "detected"]
+    for source, numbers in zip(sources, (1, 2), strict=True):  # the same two boxes, other features
+        write_lmdb(source, {"a@0": as_msgpack(uniter(features_of(numbers)))})
+
+    def read() -> tuple[Any, Any, int]:
+        regions = open_regions(tmp_path, str(folder / "vcr1images"))
+        features, boxes, _ = regions.read(["film/a@0.jpg"])
+        return features[0], boxes[0], regions.num_regions("film/a@0.jpg")
+
+    alone = convert(folder, "vcr", sources)
+    assert alone.findings.counts["image a second time"] == 1
+    assert read()[2] == 1 + 3  # objects 0 and 1 and the best of bad ones for object 2
+
+    merged = convert(folder, "vcr", sources, merge=True)  # goes on where the other stopped
+    assert "image a second time" not in merged.findings.counts
+    features, boxes, count = read()
+    assert len(features) == len(boxes) == count == 1 + 3 + 2
+    np.testing.assert_allclose(features[1:3], features_of(1)[::-1], atol=2e-3)  # as questions name them
+    np.testing.assert_allclose(features[4:], features_of(2), atol=2e-3)
+    np.testing.assert_allclose(features[0], features[1:].astype(np.float32).mean(axis=0), atol=2e-3)
+    again = convert(folder, "vcr", sources, merge=True)
+    assert (again.num_converted, read()[2]) == (merged.num_converted, count)
+    assert convert(folder, "vcr", sources).num_converted == merged.num_converted
+    assert read()[2] == 1 + 3  # without --merge it is as before
 
 
 READ_IN_LITTLE_MEMORY = """
