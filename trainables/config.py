@@ -174,6 +174,13 @@ class OptimConfig(Settings):
         0.0, ge=0, lt=1, description="Share of each target that is spread evenly over the classes."
     )
     evaluations: int = Field(4, ge=1, le=1000, description="Evaluations on val, evenly spread; the best is kept.")
+    val_examples: int | None = Field(
+        None,
+        ge=1,
+        le=100_000_000,
+        description="About how many examples of val choose the best step, the same ones in every trial; all of them "
+        "unless given. What is reported of val is of all of it.",
+    )
     precision: Literal["float32", "bfloat16"] = Field("float32", description="Autocast precision, in evaluation too.")
     compiled: bool = Field(
         False, description="Compile the student's blocks (torch.compile): on a GPU, for long trials or many."
@@ -309,4 +316,6 @@ def _canonical_optim(config: TrialConfig) -> OptimConfig:
     optim, default = config.optim, config.optim.all_defaults()
     if not config.student.part.trunk:
         optim = optim.changed(trunk_lr_factor=default.trunk_lr_factor)
+    if optim.evaluations == 1:
+        optim = optim.changed(val_examples=None)  # the only step is the best one
     return optim if optim.adversarial.steps else optim.changed(adversarial=default.adversarial)

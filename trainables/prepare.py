@@ -99,11 +99,14 @@ def _prepare_data(configs: Sequence[TrialConfig], cache: Path, progress: Progres
     from ablative.trainables.data.content import data_content
     from ablative.trainables.data.load import load_split
     from ablative.trainables.data.splits import splits_of
+    from ablative.trainables.students.stored_tokens import KEPT
+    from ablative.trainables.students.stored_tokens import build_tokens
     from ablative.trainables.vision.pixels import build_pixels
     from ablative.trainables.vision.regions import build_regions
     from ablative.trainables.vision.regions import pictured
 
     with_pixels = set(tasks_of(config for config in configs if config.student.part.reads_pixels(config.student)))
+    texts = _texts_read(configs)
     for task, data in tasks_of(configs):
         if data not in SHIPPED_DATA:
             data_content(task, data, cache, progress)  # what has changed since the plan, workers are to notice
@@ -116,6 +119,9 @@ def _prepare_data(configs: Sequence[TrialConfig], cache: Path, progress: Progres
         if data not in SHIPPED_DATA:
             _require_new_pictures(read, cache, progress, pixels=pixels)
         for split in read:
+            for max_tokens, vocabulary in texts[task, data]:
+                if len(split.examples) > KEPT:
+                    build_tokens(split, max_tokens, vocabulary, cache, progress)
             build_regions(split, cache, progress, decoded=True)
             if pixels:
                 build_pixels(split, cache, progress, decoded=True)
@@ -172,6 +178,16 @@ def alone(cache: Path, progress: Progress) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def _texts_read(configs: Iterable[TrialConfig]) -> dict[tuple[Task, str], dict[tuple[int, str | None], None]]:
+    """(Task, data) -> longest text and vocabulary of each way in which students read its texts."""
+    found: dict[tuple[Task, str], dict[tuple[int, str | None], None]] = {}
+    for config in configs:
+        ways, student = found.setdefault((config.task.part, config.task.data), {}), config.student
+        if config.task.inputs != "image":
+            ways[student.part.presets[student.preset].longest_text, student.vocabulary] = None
+    return found
 
 
 def tasks_of(configs: Iterable[TrialConfig]) -> list[tuple[Task, str]]:

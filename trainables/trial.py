@@ -16,6 +16,7 @@ from ablative.trainables.course import Evaluation
 from ablative.trainables.data.content import verify_content
 from ablative.trainables.data.examples import TaskSplit
 from ablative.trainables.data.load import load_split
+from ablative.trainables.data.subsets import choosing
 from ablative.trainables.data.subsets import subset
 from ablative.trainables.distillation.objective import Objective
 from ablative.trainables.errors import Hindered
@@ -69,11 +70,14 @@ def _run(job: TrialJob, link: Link) -> TrialOutcome:
         config.task.part, student, objective, optim=config.optim, ranked_by=config.task.ranked_by
     ).to(device)
     seed_everything(job.seed, 1 + ranks.rank)  # other dropout on each rank
-    val = inputs_of(config, load_split(config.task.part, config.task.data, "val", cache), cache)
+    whole_val = load_split(config.task.part, config.task.data, "val", cache)
+    chosen_by = choosing(whole_val, config.optim.val_examples)
+    val = inputs_of(config, chosen_by, cache)
     course = train(job, step_module, inputs, val, device=device, ranks=ranks, teachers=teachers, link=link)
 
     def measure(split: str) -> Evaluation:
-        return course.val if split == "val" and course.val else _evaluated(job, student, device, split)
+        whole = split == "val" and chosen_by is whole_val
+        return course.val if whole and course.val else _evaluated(job, student, device, split)
 
     return course.outcome(
         measure,

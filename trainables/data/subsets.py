@@ -34,6 +34,17 @@ def subset(split: TaskSplit, fraction: float, seed: int) -> TaskSplit:
     return replace(split, examples=taken)
 
 
+CHOOSING_SEED = 0
+"""Of the examples of val that choose the best step: the same in every trial, whatever its seed."""
+
+
+def choosing(val: TaskSplit, most: int | None) -> TaskSplit:
+    """Return about `most` of the examples of val, by hash, or all of them where it is None or has no more."""
+    if most is None or most >= len(val.examples):
+        return val
+    return subset(val, most / len(val.examples), CHOOSING_SEED)
+
+
 def subset_ids(split: TaskSplit, fraction: float, seed: int) -> list[str]:
     """Return the row ids (annot_id, pairID, question_id) of the subset that `subset` gives, in the files' order."""
     return list(dict.fromkeys(example.group for example in subset(split, fraction, seed).examples))

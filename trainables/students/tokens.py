@@ -10,6 +10,7 @@ import functools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -28,6 +29,21 @@ WORD = re.compile(r"\w+")
 NO_REGION = -1
 NO_WORD = -1
 QUERY_SEGMENT = 0
+EMPTY_TOKEN = (PAD, QUERY_SEGMENT, NO_REGION, NO_WORD)
+"""Id, segment, reference and word of padding."""
+
+
+class Tokens(Protocol):
+    """The tokens of N texts, in memory or on disk."""
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """(N,) tokens of each text."""
+        ...
+
+    def rows(self, rows: np.ndarray) -> TokenArrays:
+        """Return some of the texts, padded to the longest of them."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +58,23 @@ class TokenArrays:
     """Index of the word of `teacher_text` that a token belongs to, or NO_WORD."""
     num_words: np.ndarray
     """(N,) words of each text."""
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """(N,) tokens of each text."""
+        found: np.ndarray = (self.ids != PAD).sum(axis=1)
+        return found
+
+    def rows(self, rows: np.ndarray) -> TokenArrays:
+        """Return the texts at `rows`, padded to the longest of them."""
+        longest = int((self.ids[rows] != PAD).sum(axis=1).max())
+        return TokenArrays(
+            ids=self.ids[rows, :longest],
+            segments=self.segments[rows, :longest],
+            references=self.references[rows, :longest],
+            words=self.words[rows, :longest],
+            num_words=self.num_words[rows],
+        )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -62,7 +95,8 @@ def teacher_text(candidate: Candidate) -> str:
 def encode(candidates: Sequence[Candidate], max_tokens: int, vocabulary: str | None = None) -> TokenArrays:
     """Encode candidates as [CLS] query [SEP] (response [SEP]); too long a query loses its end, not the response.
 
-    `vocabulary`: path of the vocabulary file, the shipped one where there is none. Raises VocabularyError.
+    `vocabulary`: path of the vocabulary file, the shipped one where there is none. Raises VocabularyError. Whoever
+    changes what comes out raises `stored_tokens.VERSION` too.
     """
     rows, counts = [], []
     for candidate in candidates:

@@ -21,7 +21,10 @@ from ablative.trainables.data.examples import Text
 from ablative.trainables.parts.task import RankedBy
 from ablative.trainables.students.single_stream import BOX_WIDTH
 from ablative.trainables.students.single_stream import StudentBatch
+from ablative.trainables.students.stored_tokens import KEPT
+from ablative.trainables.students.stored_tokens import open_tokens
 from ablative.trainables.students.tokens import TokenArrays
+from ablative.trainables.students.tokens import Tokens
 from ablative.trainables.students.tokens import encode
 from ablative.trainables.students.vocabulary import PAD
 from ablative.trainables.training.order import batch_indices
@@ -32,8 +35,6 @@ from ablative.trainables.vision.regions import RegionFeatures
 from ablative.trainables.vision.regions import open_regions
 
 EMPTY = Candidate(query=Text(text=""))
-KEPT = 10_000
-"""Examples of a split whose texts stay encoded for the next trial; more would crowd the memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,11 +87,13 @@ class SplitInputs:
         vocabulary: str | None = None,
         pixels: PixelRows | None = None,
         ranked_by: RankedBy = "match_odds",
+        cache: Path | None = None,
     ) -> None:
         """`shown`: "both", or the only modality that the student may see ("text" or "image").
 
         `vocabulary`: path, see `StudentConfig`. `pixels`: of a student that reads pictures itself.
-        `ranked_by`: how what the student says of candidates is read.
+        `ranked_by`: how what the student says of candidates is read. `cache`: where the tokens of a split of more than
+        `KEPT` examples are, if they were stored.
         """
         self.split = split
         self.regions = regions
@@ -98,11 +101,13 @@ class SplitInputs:
         self.shown = shown
         self.ranked_by = ranked_by
         self.num_candidates = len(split.examples[0].candidates)
-        self.tokens = (
-            _tokens(_Same(split), max_tokens, shown, vocabulary)
-            if len(split.examples) <= KEPT
-            else _read(split, max_tokens, shown, vocabulary)
-        )
+        self.tokens = self._tokens(max_tokens, vocabulary, cache)
+
+    def _tokens(self, max_tokens: int, vocabulary: str | None, cache: Path | None) -> Tokens:
+        if len(self) <= KEPT:
+            return _tokens(_Same(self.split), max_tokens, self.shown, vocabulary)
+        stored = open_tokens(self.split, max_tokens, vocabulary, cache) if cache and self.shown != "image" else None
+        return stored or _read(self.split, max_tokens, self.shown, vocabulary)
 
     def __len__(self) -> int:
         return len(self.split.examples)
@@ -115,7 +120,7 @@ class SplitInputs:
     def batch(self, indices: np.ndarray) -> Batch:
         """The examples at `indices`, on the CPU."""
         rows = (indices[:, None] * self.num_candidates + np.arange(self.num_candidates)).reshape(-1)
-        tokens = _rows(self.tokens, rows)
+        tokens = self.tokens.rows(rows)
         return Batch(
             indices=indices,
             inputs=self._student_batch(indices, tokens),
@@ -126,7 +131,7 @@ class SplitInputs:
     @property
     def lengths(self) -> np.ndarray:
         """(N,) tokens of each example's longest candidate."""
-        lengths: np.ndarray = (self.tokens.ids != PAD).sum(axis=1).reshape(len(self), -1).max(axis=1)
+        lengths: np.ndarray = self.tokens.lengths.reshape(len(self), -1).max(axis=1)
         return lengths
 
     def order(self, optim: OptimConfig, steps: int, seed: int) -> Iterator[np.ndarray]:
@@ -194,15 +199,5 @@ def inputs_of(config: TrialConfig, split: TaskSplit, cache: Path) -> SplitInputs
         vocabulary=student.vocabulary,
         pixels=open_pixels(cache, split.image_folder) if student.part.reads_pixels(student) else None,
         ranked_by=config.task.ranked_by,
-    )
-
-
-def _rows(tokens: TokenArrays, rows: np.ndarray) -> TokenArrays:
-    longest = int((tokens.ids[rows] != PAD).sum(axis=1).max())
-    return TokenArrays(
-        ids=tokens.ids[rows, :longest],
-        segments=tokens.segments[rows, :longest],
-        references=tokens.references[rows, :longest],
-        words=tokens.words[rows, :longest],
-        num_words=tokens.num_words[rows],
+        cache=cache,
     )

@@ -32,6 +32,13 @@ def test_two_workers_give_the_losses_of_one_within_the_stated_tolerance() -> Non
     assert last_line("ddp.py")["within"] is True
 
 
+def test_stored_tokens_and_a_capped_val_are_measured() -> None:
+    told = last_line("tokens.py")
+    val = told["val_sequences_a_trial"]
+    assert told["opened"] and told["encoded"]
+    assert val["capped"] < val["all"]  # type: ignore[index]
+
+
 def test_the_gpu_benchmark_runs_without_a_gpu_where_it_is_told_to() -> None:
     told = last_line("gpu.py", "--device", "cpu", "--no-compile", "--steps", "1")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,13 +13,21 @@ from ablative.search_spaces.configuration import replaced
 from ablative.trainables import bfloat16
 from ablative.trainables.config import CONTROLS
 from ablative.trainables.config import TrialConfig
+from ablative.trainables.course import Evaluation
+from ablative.trainables.data.load import load_split
+from ablative.trainables.data.subsets import choosing
 from ablative.trainables.errors import Hindered
 from ablative.trainables.job import Alone
 from ablative.trainables.job import TrialJob
 from ablative.trainables.job import TrialOutcome
 from ablative.trainables.parts.catalogue import bundled
 from ablative.trainables.parts.named import metric_names
+from ablative.trainables.students.student import StudentModule
+from ablative.trainables.training import course
+from ablative.trainables.training.evaluation import evaluate
+from ablative.trainables.training.inputs import SplitInputs
 from ablative.trainables.trial import run_trial
+from tests.helpers.tasks import TASKS
 from tests.torch_cpu.training.conftest import CLIP_TD
 from tests.torch_cpu.training.conftest import DIVERGING
 from tests.torch_cpu.training.conftest import smoke
@@ -64,6 +73,27 @@ def test_bfloat16_is_refused_where_the_processor_has_no_instructions_for_it_and_
     with pytest.raises(Hindered, match=r"optim\.precision: bfloat16 .* set optim\.precision to float32"):
         run(smoke(optim={"precision": "bfloat16"}), cache)
     assert run(smoke(), cache).status == "completed"
+
+
+def test_a_capped_val_chooses_the_step_and_all_of_val_is_reported(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at: list[tuple[str, ...]] = []
+
+    def noted(student: StudentModule, inputs: SplitInputs, *rest: Any) -> Evaluation:
+        looked_at.append(tuple(example.id for example in inputs.split.examples))
+        return evaluate(student, inputs, *rest)
+
+    monkeypatch.setattr(course, "evaluate", noted)
+    val = load_split(TASKS["vcr"], "mini_smoke", "val", cache)
+    for distillation, seed in ((CLIP_TD, 1), ({}, 2)):
+        outcome = run(smoke("vcr", distillation=distillation, optim={"val_examples": 12}), cache, seed)
+        assert outcome.status == "completed", outcome.error
+        said = {prediction.example_id for prediction in outcome.predictions if prediction.split == "val"}
+        assert said == {example.id for example in val.examples}
+    assert len(looked_at) == 4 and len(set(looked_at)) == 1, "every evaluation of every trial looks at the same ones"
+    assert looked_at[0] == tuple(example.id for example in choosing(val, 12).examples)
+    assert 8 <= len(looked_at[0]) <= 16 and len(val.examples) == 40
 
 
 def test_a_trial_leaves_no_trace_in_the_next_one(cache: Path) -> None:
