@@ -116,7 +116,7 @@ def made_regions(shape: Shape, split: TaskSplit, folder: Path, rng: np.random.Ge
     features, boxes = (np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r")) for name in ("features", "boxes"))
     return RegionFeatures(
         shards=(_Shard(features=features, boxes=boxes, starts=starts),),
-        places={image: (0, place) for place, image in enumerate(images)},
+        places={image: ((0, place),) for place, image in enumerate(images)},
         keys={image: image for image in images},
         width=shape.region_width,
     )

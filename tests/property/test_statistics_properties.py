@@ -45,6 +45,10 @@ class _Sample:
     lost: tuple[LostPair, ...]
     arms: tuple[str, ...]
 
+    @property
+    def blocks(self) -> tuple[tuple[str, int], ...]:
+        return tuple(("", seed) for seed in range(len(self.differences)))
+
 
 DIFFERENCES = st.lists(st.integers(-200, 200).map(lambda value: value / 1000), min_size=1, max_size=10)
 P_VALUES = st.lists(st.floats(0.0, 1.0), min_size=1, max_size=12)

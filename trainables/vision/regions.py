@@ -146,9 +146,8 @@ class RegionFeatures:
 
 def _merged(rows: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
     """The regions of several sources behind each other, and before them the whole image: the mean of all of them."""
-    whole = np.average(
-        [features[0] for features, _ in rows], axis=0, weights=[len(features) - 1 for features, _ in rows]
-    )
+    counts = [len(features) - 1 for features, _ in rows]
+    whole = np.average([features[0] for features, _ in rows], axis=0, weights=counts if any(counts) else None)
     features = np.concatenate([whole[None].astype(np.float16), *(features[1:] for features, _ in rows)])
     return features, np.concatenate([rows[0][1][:1], *(boxes[1:] for _, boxes in rows)])
 

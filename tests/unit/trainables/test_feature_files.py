@@ -34,6 +34,8 @@ from ablative.trainables.vision.feature_files import read_features
 from ablative.trainables.vision.feature_files import read_names
 from ablative.trainables.vision.lmdb_file import LmdbFile
 from ablative.trainables.vision.matching import by_object
+from ablative.trainables.vision.regions import RegionFeatures
+from ablative.trainables.vision.regions import _Shard
 from ablative.trainables.vision.regions import build_regions
 from ablative.trainables.vision.regions import open_regions
 from tests.helpers.tasks import TASKS
@@ -474,3 +476,16 @@ def test_a_feature_file_that_was_replaced_under_its_name_is_converted_again_and_
 
     vqa_features(val, range(900, 905))  # another size
     assert convert(vqa, "vqa", [train, val]).num_converted == 45
+
+
+def test_an_image_in_which_no_source_found_a_region_has_the_mean_of_their_whole_images() -> None:
+    shards = tuple(
+        _Shard(
+            features=np.full((1, 4), value, np.float16), boxes=np.zeros((1, 7), np.float32), starts=np.array([0, 1])
+        )
+        for value in (1.0, 3.0)
+    )
+    regions = RegionFeatures(shards=shards, places={"a": ((0, 0), (1, 0))}, keys={"a.jpg": "a"}, width=4)
+
+    assert regions.num_regions("a.jpg") == 1
+    np.testing.assert_array_equal(regions.read(["a.jpg"])[0], np.full((1, 1, 4), 2.0))
