@@ -58,5 +58,6 @@ def installed_into(folder: Path, wheels: Sequence[Path]) -> Path:
         check=True,
     ).stdout.strip()
     (Path(site) / "dependencies.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
-    pip("install", *map(str, wheels), python=python)
+    # What lies behind the path counts as installed for pip, the checkout's own name among it.
+    pip("install", "--ignore-installed", *map(str, wheels), python=python)
     return python

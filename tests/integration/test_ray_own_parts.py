@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from tests.integration.nodes import nodes
 pytestmark = pytest.mark.ray
 
 EXAMPLES = ROOT / "docs" / "examples"
+TRIES = 30
 SMALL = ("seeds.confirm=[1,2]", "resources.workers=2")
 
 
@@ -59,15 +61,19 @@ def test_a_job_that_ray_submits_carries_the_file_to_its_workers(tmp_path: Path) 
     ablate = [sys.executable, "-m", "ablative.orchestrator.commands.cli", *run, "--address", "auto"]
     with nodes(1, Path(sys.executable), environment) as (_, jobs):
         submit = [str(Path(sys.executable).with_name("ray")), "job", "submit", "--address", jobs, "--working-dir", "."]
-        done = subprocess.run(
-            [*submit, "--", *ablate],
-            cwd=home,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=400,
-            check=False,
-        )
+        for _ in range(TRIES):
+            done = subprocess.run(
+                [*submit, "--", *ablate],
+                cwd=home,
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=400,
+                check=False,
+            )
+            if "No available agent" not in done.stderr + done.stdout:
+                break
+            time.sleep(2)  # a node that has just started has no agent for jobs yet
     assert done.returncode == 0, done.stdout + done.stderr
 
     records = Store.open(store).records("own_loss")
