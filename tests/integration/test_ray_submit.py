@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from ablative.orchestrator.storing.store import Store
 from tests.helpers import loopback_machine
 from tests.helpers.loopback_machine import LoopbackMachine
 
@@ -131,6 +132,21 @@ def test_submit_runs_a_study_by_path_and_the_same_line_again_runs_nothing(
     assert len(first) == NUM_TRIALS
     assert _records(machine) == first
     assert _num_clusters_started(machine) == 1  # both runs joined the launcher's
+
+
+def test_a_file_of_parts_named_by_with_reaches_the_workers_of_the_launchers_cluster(
+    machine: LoopbackMachine, cluster: Path
+) -> None:
+    for name in ("own_loss.py", "own_loss.yaml"):
+        source = str(ROOT / "docs" / "examples" / name)
+        _success(machine.run("ray", "rsync-up", str(cluster), source, f"~/{name}", folder=ROOT))
+
+    _success(_submit(machine, cluster, "run", "own_loss.yaml", "seeds.confirm=[1]", "--with", "own_loss.py"))
+
+    records = Store.open(str(machine.home / "ablate-results")).records("own_loss")
+    assert [record.error for record in records if not record.completed] == []
+    assert {record.arm for record in records if "term/agreement" in record.parts} == {"agreement"}
+    assert len(records) == 3
 
 
 def test_ray_down_leaves_no_ray_process(machine: LoopbackMachine, cluster: Path) -> None:
