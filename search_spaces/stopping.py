@@ -143,39 +143,33 @@ def _asynchronous(own: Curve, others: Sequence[Curve], rule: Halving, evaluation
     return at in rungs(rule, evaluations) and falls_behind(own[-1], reached, rule.reduction, mode)
 
 
-def _all_go_on(curves: Sequence[Curve], failed: Collection[int], rule: Any, evaluations: int, mode: Mode) -> Verdict:
-    return Verdict(stopped={}, waiting_at=None, running=tuple(range(len(curves))))
-
-
-def _no_floors(earlier: Sequence[Sequence[float]], rule: Any, evaluations: int) -> tuple[tuple[int, float], ...]:
-    return ()
-
-
-def _never(own: Curve, others: Sequence[Curve], rule: Any, evaluations: int, mode: Mode) -> bool:
-    return False
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoppingRule:
-    """One rule: where it comes in, and what it says there. `rule` is what the study sets of it."""
+    """One rule: what it says where it comes in, None where it does not. `rule` is what the study sets of it."""
 
     name: str
     """In a study and, as the cause of the trials that it stopped, in their records."""
     description: str
     settings: type[RuleSettings] = RuleSettings
-    of_batch: Callable[[Sequence[Curve], Collection[int], Any, int, Mode], Verdict] = _all_go_on
+    of_batch: Callable[[Sequence[Curve], Collection[int], Any, int, Mode], Verdict] | None = None
     """(Curves of a batch's settings, those that failed, rule, evaluations, mode) -> which go on, at each rung."""
-    floors: Callable[[Sequence[Sequence[float]], Any, int], tuple[tuple[int, float], ...]] = _no_floors
+    floors: Callable[[Sequence[Sequence[float]], Any, int], tuple[tuple[int, float], ...]] | None = None
     """(Values of completed trials, rule, evaluations) -> the floors that trials of the next batch are given."""
-    of_running: Callable[[Curve, Sequence[Curve], Any, int, Mode], bool] = _never
-    """(Curve of a running trial, those of the others, rule, evaluations, mode) -> whether it is stopped now."""
-    observes: bool = False
-    """Whether `of_running` is to be asked at each evaluation: what it says depends on which trial comes first."""
+    of_running: Callable[[Curve, Sequence[Curve], Any, int, Mode], bool] | None = None
+    """(Curve of a running trial, those of the others, rule, evaluations, mode) -> whether it is stopped now.
+
+    Asked at each evaluation: what it says depends on which trial comes first.
+    """
+
+    @property
+    def observes(self) -> bool:
+        """Whether running trials are judged, at each evaluation."""
+        return self.of_running is not None
 
     @property
     def compares_batch(self) -> bool:
         """Whether the settings of a batch are compared with each other."""
-        return self.of_batch is not _all_go_on
+        return self.of_batch is not None
 
 
 NO_RULE = StoppingRule(name="none", description="Nothing is stopped early.")
@@ -199,7 +193,6 @@ RULES: Mapping[str, StoppingRule] = {
             description="ASHA: the best share of the trials that have come so far goes on. Not reproducible.",
             settings=Halving,
             of_running=_asynchronous,
-            observes=True,
         ),
     )
 }

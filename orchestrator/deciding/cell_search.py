@@ -142,6 +142,8 @@ class CellSearch:
     def falls_behind(self, trial: Trial, curves: Curves) -> bool:
         """Return whether the rule stops a running trial at the evaluation that it has just got to."""
         rule, of_study = rule_of(self.study.search.stop)
+        if rule.of_running is None:
+            return False
         own = self._best_so_far(curves.get(trial.id, ()))
         ids = {other.id for setting in self.proposed for other in setting.trials} - {trial.id}
         others = [self._best_so_far(curves[other]) for other in sorted(ids) if other in curves]
@@ -168,6 +170,8 @@ class CellSearch:
 
     def _verdict(self, batch: Sequence[Proposed], known: Known, curves: Curves) -> Verdict:
         rule, of_study = rule_of(self.study.search.stop)
+        if rule.of_batch is None:
+            return Verdict(stopped={}, waiting_at=None, running=tuple(range(len(batch))))
         progress = [self._curve(setting, known, curves) for setting in batch]
         failed = [number for number, setting in enumerate(batch) if self._has_failed(setting, known)]
         return rule.of_batch(progress, failed, of_study, self.evaluations, self.study.target.mode)
@@ -252,6 +256,8 @@ class CellSearch:
 
     def _floors(self, known: Known, curves: Curves) -> tuple[tuple[int, float], ...]:
         rule, of_study = rule_of(self.study.search.stop)
+        if rule.floors is None:
+            return ()
         trials = [trial.id for setting in self.proposed for trial in setting.trials]
         complete = [curves[trial] for trial in trials if trial in curves and trial in known and known[trial].completed]
         return rule.floors(complete, of_study, self.evaluations)
