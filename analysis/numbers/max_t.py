@@ -73,8 +73,7 @@ def _scores(sums: np.ndarray, values: np.ndarray, sizes: np.ndarray) -> np.ndarr
         shares[shares >= 1 - RELATIVE_TIE] = 1.0
         if np.all(degrees == degrees[0]):  # shares have the order of scores, and take a tenth of the time
             return shares
-        scores = (8 * degrees + 1) / (8 * degrees + 3) * np.sqrt(degrees * -np.log1p(-shares))
-    return np.where(degrees > 0, scores, 0.0)
+        return np.asarray((8 * degrees + 1) / (8 * degrees + 3) * np.sqrt(degrees * -np.log1p(-shares)))
 
 
 def _patterns(start: int, count: int, size: int) -> np.ndarray:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from statistics import NormalDist
+from statistics import fmean
+from statistics import stdev
 
 from ablative.search_spaces.spending import pairs_needed
 
@@ -52,11 +54,9 @@ def pairs_to_decide(differences: Sequence[float], margin: float, alpha: float) -
     (z_alpha + z_beta)^2 / d^2 + z_alpha^2 / 2 pairs (Guenther 1981). None with fewer than two differences, and beyond
     `MOST_PAIRS`.
     """
-    n = len(differences)
-    if n < 2:
+    if len(differences) < 2:
         return None
-    mean = math.fsum(differences) / n
-    sd = math.sqrt(math.fsum((value - mean) ** 2 for value in differences) / (n - 1))
+    mean, sd = fmean(differences), stdev(differences)
     inside = margin - abs(mean)
     sides = [(abs(mean), alpha / 2), *([(inside, alpha)] if inside > 0 else [])]
     least = min(_guenther(effect, sd, tail) for effect, tail in sides)

@@ -121,6 +121,7 @@ def _judged(samples: Sequence[Sample], shares: Sequence[float], plan: StudyPlan,
     factors = factors_to_pass(counted, correction, alpha)
     margin = plan.comparisons.margin if merit else None
     within = [None] * len(samples) if margin is None else _within(samples, shares, margin, correction)
+    comparisons = 1 if correction == "none" else len(samples)
     judged = []
     for sample, share, p_value, p_corrected, factor, p_within in zip(
         samples, shares, found, adjusted, factors, within, strict=True
@@ -130,14 +131,13 @@ def _judged(samples: Sequence[Sample], shares: Sequence[float], plan: StudyPlan,
         to_decide = None
         if margin is not None and verdict not in SHOWN:
             verdict = EQUIVALENT if p_within is not None and p_within <= alpha else NOT_DECIDED
-        if margin is not None and verdict == NOT_DECIDED:
-            tested = 1 if correction == "none" else len(samples)
-            to_decide = pairs_to_decide(differences, margin, alpha * share / tested)
+            if verdict == NOT_DECIDED:
+                to_decide = pairs_to_decide(differences, margin, alpha * share / comparisons)
         judged.append(
             Judgement(
                 p_value=p_value,
                 p_corrected=p_corrected,
-                comparisons=1 if correction == "none" else len(samples),
+                comparisons=comparisons,
                 pairs_needed=needed,
                 verdict=verdict,
                 if_worst=verdict,
