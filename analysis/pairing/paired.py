@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from ablative.analysis.numbers.statistics import t_interval
 from ablative.analysis.pairing.losses import Block
 from ablative.analysis.pairing.losses import LostPair
+from ablative.orchestrator.reached import mean_of
 
 Family = Literal["pooled", "cells"]
 """`pooled`: each arm over all conditions (primary). `cells`: each arm in each condition."""
@@ -89,8 +88,3 @@ class ArmDifference(Paired):
         if self.difference is None or not self.reference_mean:
             return None
         return self.difference / abs(self.reference_mean)
-
-
-def mean_of(values: Sequence[float]) -> float | None:
-    """Return the mean, or None of nothing."""
-    return math.fsum(values) / len(values) if values else None

@@ -12,6 +12,7 @@ from typing import Any
 
 from ablative.analysis import rounding
 from ablative.analysis.errors import AnalysisError
+from ablative.analysis.pairing.observations import observe
 from ablative.analysis.plan import StudyPlan
 from ablative.analysis.showing.grids import CORRECTED
 from ablative.analysis.showing.sentences import judged
@@ -129,10 +130,11 @@ def _result(results: Results, plan: StudyPlan, record: Record) -> list[str]:
         return [f"No trial of this arm has {plan.headline}, so there is nothing to compare."]
     reference = next(one for one in here if one["is_reference"])
     shown = [row] if row["is_reference"] else [row, reference]
+    completed = observe(results.observed(plan.study), plan).completed
     return [
         f"| arm at {cell.label} | {plan.headline}, mean | 95 % interval | seeds |",
         "| --- | --- | --- | --- |",
-        *[_line(one, _seeds(results, plan, one["arm"], cell.name)) for one in shown],
+        *[_line(one, sorted(completed.get((one["arm"], cell.label), ()))) for one in shown],
         "",
         _compared(row, plan, cell.label),
     ]
@@ -146,16 +148,6 @@ def _line(row: Mapping[str, Any], seeds: Sequence[int]) -> str:
         interval = f"{row['ci_low']:.4f} to {row['ci_high']:.4f}"
     name = f"{row['arm']} (reference)" if row["is_reference"] else row["arm"]
     return f"| {name} | {reached} | {interval} | {', '.join(map(str, seeds))} |"
-
-
-def _seeds(results: Results, plan: StudyPlan, arm: str, cell: str) -> list[int]:
-    """Return the seeds whose confirm trials completed; those of the reference in the cell of the same condition."""
-    label = next(one.label for one in plan.cells if one.name == cell)
-    names = {one.name for one in plan.cells if one.arm == arm and one.label == label}
-    found = results.records(plan.study).select(["trial_id", "cell", "phase", "status", "seed"]).to_pylist()
-    ended = (one for one in found if (one["phase"], one["status"]) == ("confirm", "completed"))
-    planned = (one for one in ended if plan.current is None or one["trial_id"] in plan.current)
-    return sorted({one["seed"] for one in planned if one["cell"] in names})
 
 
 def _compared(row: Mapping[str, Any], plan: StudyPlan, place: str) -> str:
