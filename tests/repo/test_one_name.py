@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from tests.helpers.sources import PACKAGE
 from tests.helpers.sources import ROOMS
 from tests.helpers.sources import ROOT
 from tests.helpers.sources import files
+from tests.helpers.sources import modules
 
 STUDY = """
 study: hers
@@ -61,6 +63,19 @@ def test_results_are_loaded_beside_files_named_like_rooms(crowded: Path) -> None
     code = "from ablative.analysis import load; print(load('store').trials.num_rows)"
 
     assert int(_python(crowded, "-c", code)) >= 4
+
+
+def test_coverage_counts_each_file_of_the_package_once(tmp_path: Path) -> None:
+    (tmp_path / "hers.yaml").write_text(STUDY)
+    data = f"--data-file={tmp_path / 'coverage'}"
+    _python(ROOT, "-m", "coverage", "run", data, *ABLATE, "check", str(tmp_path / "hers.yaml"))
+    _python(ROOT, "-m", "coverage", "json", "-q", data, "-o", str(tmp_path / "covered.json"))
+    covered = json.loads((tmp_path / "covered.json").read_text())["files"]
+
+    starters = Path("src", PACKAGE, "starters")
+    ours = [path for path in modules().values() if path.parent.parent != starters]
+    assert sorted(covered) == sorted(str(path) for path in ours)
+    assert covered["orchestrator/commands/cli.py"]["summary"]["covered_lines"] > 50
 
 
 @pytest.mark.ray

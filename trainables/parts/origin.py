@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from dataclasses import field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
     """Where a part comes from."""
 
-    place: str
-    """`bundled`, the path of a file or folder, or a distribution with its version."""
+    place: str = field(compare=False)
+    """`bundled`, the path of a file or folder as it was asked for, or a distribution with its version."""
     identity: str = ""
     """What enters trial ids: the digest of a file or folder, or a distribution's name and version; empty: bundled."""
 

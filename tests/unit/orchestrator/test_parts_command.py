@@ -50,6 +50,15 @@ def test_every_kind_has_its_entries_with_a_description_and_an_origin() -> None:
     assert own == {"agreement": str(LOSS), "gru_small": str(GRU)}
 
 
+def test_a_part_is_said_to_come_from_the_path_that_was_asked_for(tmp_path: Path) -> None:
+    """One process may be asked for the same bytes under several paths, which it imports once."""
+    for folder in ("here", "there"):
+        copy = tmp_path / folder / LOSS.name
+        copy.parent.mkdir()
+        copy.write_bytes(LOSS.read_bytes())
+        assert {entry["origin"] for entry in _values("--with", str(copy))} == {"bundled", str(copy)}
+
+
 def test_every_setting_listed_is_one_that_a_study_has() -> None:
     """Each path is followed through the configuration of a study that may name these parts."""
     loaded = composition.load(str(FOLDER / "quickstart.yaml"), (), (LOSS, GRU))
