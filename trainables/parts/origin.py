@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from dataclasses import field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
     """Where a part comes from."""
 
-    place: str = field(compare=False)
-    """`bundled`, the path of a file or folder as it was asked for, or a distribution with its version."""
+    place: str
+    """`bundled`, a distribution with its version, or the path by which this process first met a file or folder."""
     identity: str = ""
     """What enters trial ids: the digest of a file or folder, or a distribution's name and version; empty: bundled."""
 

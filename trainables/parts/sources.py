@@ -12,7 +12,6 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Iterable
-from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import replace
@@ -85,14 +84,12 @@ def catalogue(paths: Sequence[Path] = ()) -> Catalogue:
     Importing runs the files: only what a person has named on a command line may come here. Raises PartError, naming
     file and line, for one that does not import, lists no parts, or has a part under a name that is taken.
     """
-    places: dict[str, str] = {}
+    digests: list[str] = []
     for path in paths:
         source = read_source(path)
         _import(source, path)
-        places[source.digest] = str(path)
-    found = known(tuple(places))
-    # A process imports the same bytes once; this asking may have named them by another path.
-    return replace(found, listed=tuple((part, _asked(origin, places)) for part, origin in found.listed))
+        digests.append(source.digest)
+    return known(tuple(dict.fromkeys(digests)))
 
 
 @cache
@@ -147,10 +144,6 @@ def install(sources: Iterable[Source]) -> None:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(content)
             _import(source, folder if source.is_folder else folder / source.files[0][0])
-
-
-def _asked(origin: Origin, places: Mapping[str, str]) -> Origin:
-    return replace(origin, place=places[origin.identity]) if origin.identity in places else origin
 
 
 def _import(source: Source, path: Path) -> None:
