@@ -32,6 +32,12 @@ Cause = Literal[
 """What a trainable or the engine says. A trial that a rule of the search stopped is recorded with the rule's name."""
 
 
+MAJORITY = "majority_"
+"""Begins a metric's name (`test/majority_accuracy`): what always saying the class most frequent in train reaches."""
+MOST_SAID = "most_said"
+"""Metric: share of a split's predictions that are its most frequent one; 1 where all examples get one class."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialJob:
     """One trial to run."""

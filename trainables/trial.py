@@ -16,6 +16,8 @@ from ablative.trainables.course import Evaluation
 from ablative.trainables.data.content import verify_content
 from ablative.trainables.data.examples import TaskSplit
 from ablative.trainables.data.load import load_split
+from ablative.trainables.data.majority import beside_the_majority
+from ablative.trainables.data.majority import majority_class
 from ablative.trainables.data.subsets import choosing
 from ablative.trainables.data.subsets import subset
 from ablative.trainables.distillation.objective import Objective
@@ -75,9 +77,13 @@ def _run(job: TrialJob, link: Link) -> TrialOutcome:
     val = inputs_of(config, chosen_by, cache)
     course = train(job, step_module, inputs, val, device=device, ranks=ranks, teachers=teachers, link=link)
 
-    def measure(split: str) -> Evaluation:
-        whole = split == "val" and chosen_by is whole_val
-        return course.val if whole and course.val else _evaluated(job, student, device, split)
+    most_frequent = majority_class(part)
+
+    def measure(name: str) -> Evaluation:
+        is_known = name == "val" and chosen_by is whole_val
+        split = whole_val if name == "val" else load_split(config.task.part, config.task.data, name, cache)
+        found = course.val if is_known and course.val else _evaluated(job, student, device, split)
+        return beside_the_majority(found, split, most_frequent)
 
     return course.outcome(
         measure,
@@ -118,8 +124,7 @@ def _table(job: TrialJob, teacher: TeacherConfig, part: TaskSplit) -> TeacherTab
     return TeacherTable(part, features, confidence, distillation, shuffle_seed=shuffle_seed)
 
 
-def _evaluated(job: TrialJob, student: StudentModule, device: torch.device, name: str) -> Evaluation:
-    split = load_split(job.config.task.part, job.config.task.data, name, Path(job.cache))
+def _evaluated(job: TrialJob, student: StudentModule, device: torch.device, split: TaskSplit) -> Evaluation:
     if not split.examples:  # a rule or a list may leave nothing of a small test
         return Evaluation(metrics={}, predictions=())
     return evaluate(student, inputs_of(job.config, split, Path(job.cache)), device, job.config.optim)

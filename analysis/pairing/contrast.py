@@ -95,4 +95,5 @@ def _contrast(
         lost=pairing.lost(term.weights, condition),
         planned_pairs=sum(len(pairing.planned_seeds(arms, labels)) for labels in pairing.by_task(condition)),
         **pairing.counts(arms, condition),
+        lack=pairing.observations.lack(arms, pairing.conditions if condition is None else (condition,)),
     )

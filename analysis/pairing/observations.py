@@ -7,6 +7,7 @@ from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import field
 from functools import reduce
 from typing import Any
 
@@ -14,6 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ablative.analysis.plan import StudyPlan
+from ablative.orchestrator.learned import NOT_ABOVE
+from ablative.orchestrator.learned import is_beside
+from ablative.orchestrator.learned import lack
 from ablative.orchestrator.storing.flat_trials import metric_columns
 
 OBSERVED = ("trial_id", "cell", "cell_id", "arm", "phase", "seed", "status", "task", "data_digest", "identity_version")
@@ -35,11 +39,20 @@ class Observations:
     """Seeds of failed trials."""
     tasks: Mapping[str, str]
     """Condition label -> task."""
+    lacks: Mapping[Place, str] = field(default_factory=dict)
+    """Place -> why its trials have learned nothing; those that have, or of which nobody knows, are left out."""
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """Metrics seen, sorted; what is only a record of training (`train/...`) left out."""
-        return tuple(sorted(name for name in self.values if not name.startswith("train/")))
+        """Metrics seen, sorted; left out what is only a record of training (`train/...`), or of the majority class."""
+        return tuple(sorted(name for name in self.values if not (name.startswith("train/") or is_beside(name))))
+
+    def lack(self, arms: Collection[str], conditions: Collection[str]) -> str:
+        """Return why none of the arms has learned anything in any of the conditions; empty where one has."""
+        found = {self.lacks.get((arm, label), "") for arm in arms for label in conditions}
+        if not found or "" in found:
+            return ""
+        return found.pop() if len(found) == 1 else NOT_ABOVE
 
     def lost(self, metric: str, place: Place) -> frozenset[int]:
         """Return the seeds whose trials ended without a value: failed, or completed with one that is not finite."""
@@ -77,15 +90,26 @@ def observe(records: pa.Table, plan: StudyPlan) -> Observations:
         ended["completed" if completed else "failed"].setdefault(place, set()).add(row["seed"])
         given.append((place, row["seed"]) if completed else None)
     metrics = {name: _values(column.to_pylist(), given) for name, column in metric_columns(counting).items()}
+    found = {name: values for name, values in metrics.items() if values}
     completed, failed = (
         {place: frozenset(seeds) for place, seeds in of.items()} for of in (ended["completed"], ended["failed"])
     )
     return Observations(
-        values={name: values for name, values in metrics.items() if values},
+        values=found,
         completed=completed,
         failed=failed,
         tasks=_tasks(rows, plan),
+        lacks=_lacks(found, set(completed), plan),
     )
+
+
+def _lacks(
+    values: Mapping[str, Mapping[Place, Mapping[int, float]]], places: Iterable[Place], plan: StudyPlan
+) -> dict[Place, str]:
+    looked_at = (plan.target.metric, plan.headline)
+    of_place = {place: {name: of[place] for name, of in values.items() if place in of} for place in places}
+    lacks = {place: lack(found, looked_at, plan.target.mode) for place, found in of_place.items()}
+    return {place: reason for place, reason in lacks.items() if reason}
 
 
 def _values(

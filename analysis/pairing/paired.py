@@ -39,6 +39,8 @@ class Paired:
     failed: int
     missing: int
     """Trials planned and neither completed with a finite value nor failed."""
+    lack: str = ""
+    """Why none of the arms has learned anything, wherever they are paired; empty where one has, or nobody knows."""
 
     @property
     def difference(self) -> float | None:
@@ -61,6 +63,10 @@ class ArmDifference(Paired):
     """The reference arm's values in the pairs; of the reference arm itself, empty."""
     strata: int
     """Number of tasks among the values: an interval of the mean is only given within one."""
+    majority: float | None
+    """Mean of what the most frequent class would reach in the trials behind `values`; None where nobody knows."""
+    own_lack: str
+    """Why the compared arm has learned nothing; empty where it has, or nobody knows."""
 
     @property
     def arm(self) -> str:

@@ -21,6 +21,8 @@ from ablative.analysis.pairing.paired import ALL_CONDITIONS
 from ablative.analysis.pairing.paired import ArmDifference
 from ablative.analysis.pairing.paired import Family
 from ablative.analysis.plan import StudyPlan
+from ablative.orchestrator.learned import majority_name
+from ablative.orchestrator.reached import mean_of
 
 Unit = tuple[str, int]
 """(condition or task, seed): what a pair is formed on."""
@@ -103,6 +105,11 @@ class Pairing:
             if self._is_lost([(arm, label) for arm in weights for label in labels], seed)
         )
 
+    def _majority(self, arm: str, condition: str | None) -> float | None:
+        of_majority = replace(self, metric=majority_name(self.metric))
+        found = of_majority.blocks(arm) if condition is None else of_majority.of(arm, condition)
+        return mean_of(found.values())
+
     def _is_lost(self, places: Sequence[Place], seed: int) -> bool:
         ended = all(seed in self.of(*place) or self.losses.lost([place], seed) for place in places)
         return ended and self.losses.lost(places, seed)
@@ -134,6 +141,7 @@ class Pairing:
         alone = arm == self.reference
         pairs = [] if alone else sorted(own.keys() & other.keys())
         within = None if family == "pooled" else condition
+        labels = self.conditions if within is None else (within,)
         return ArmDifference(
             metric=self.metric,
             family=family,
@@ -145,6 +153,9 @@ class Pairing:
             blocks=tuple(map(self.block_of, pairs)),
             differences=tuple(own[unit] - other[unit] for unit in pairs),
             strata=len({stratum for stratum, _ in own}),
+            majority=self._majority(arm, within),
+            own_lack=self.observations.lack((arm,), labels),
+            lack=self.observations.lack((arm, self.reference), labels),
             **self.counts((arm,), within),
         )
 

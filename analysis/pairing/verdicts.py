@@ -30,6 +30,8 @@ REFERENCE = "reference"
 NOT_ENOUGH = "not enough seeds"
 NO_DIFFERENCE = "no difference shown"
 EQUIVALENT = "equivalent"
+NONE_LEARNED = "none has learned"
+"""Instead of a verdict, where none of the arms is better than the majority class, or each predicts one class."""
 NOT_DECIDED = "not decided"
 """Where a study has a margin: neither a difference nor equivalence within the margin is shown."""
 SHOWN = ("better", "worse", "higher", "lower")
@@ -64,6 +66,18 @@ def judge(family: Sequence[Paired], plan: StudyPlan, *, has_merit: bool) -> list
 
     `has_merit`: whether more, or less, is better, so that a difference is not only higher or lower.
     """
+    judged = _with_losses(family, plan, has_merit)
+    return [_of_learners(one, item) for one, item in zip(judged, family, strict=True)]
+
+
+def _of_learners(found: Judgement, item: Paired) -> Judgement:
+    """Take the verdict away where none of the arms has learned anything: a difference of noise is no finding."""
+    if not item.lack:
+        return found
+    return replace(found, verdict=NONE_LEARNED, if_worst=NONE_LEARNED, pairs_to_decide=None)
+
+
+def _with_losses(family: Sequence[Paired], plan: StudyPlan, has_merit: bool) -> list[Judgement]:
     shares = [plan.spent(*item.arms) for item in family]
     observed = [_sample(item) for item in family]
     found = _judged(observed, shares, plan, has_merit)

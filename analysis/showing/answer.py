@@ -9,6 +9,7 @@ from typing import Any
 from ablative.analysis import rounding
 from ablative.analysis.pairing.verdicts import EQUIVALENT
 from ablative.analysis.pairing.verdicts import NO_DIFFERENCE
+from ablative.analysis.pairing.verdicts import NONE_LEARNED
 from ablative.analysis.pairing.verdicts import NOT_DECIDED
 from ablative.analysis.pairing.verdicts import NOT_ENOUGH
 from ablative.analysis.pairing.verdicts import SHOWN
@@ -16,6 +17,7 @@ from ablative.analysis.plan import StudyPlan
 from ablative.analysis.showing.findings import Findings
 from ablative.analysis.showing.grids import condition_heading
 from ablative.analysis.showing.grids import headline_rows
+from ablative.analysis.showing.grids import majority_text
 from ablative.analysis.showing.grids import where_of
 from ablative.analysis.showing.sentences import amount
 from ablative.analysis.showing.sentences import fragile
@@ -44,12 +46,14 @@ def answer(found: Findings) -> list[str]:
     unsaid = [row for row in compared if (row["arm"], plan.reference) not in plan.comparisons.claimed]
     sentences = [
         *_incomplete(rows),
+        *_nothing_learned(found.effects, plan),
         *(_claim(row, plan) for row in found.claims),
         *(said for verdict in SHOWN for said in _differences(_of(unsaid, verdict), plan)),
         *_resting(found.robustness, compared, plan),
         *_each(_of(unsaid, EQUIVALENT), plan),
         *_no_differences(_of(unsaid, NO_DIFFERENCE), plan),
         *_each(_of(unsaid, NOT_DECIDED), plan),
+        *_none_learned(_of(unsaid, NONE_LEARNED), plan),
         *_untold([row for row in unsaid if row["verdict"] == NOT_ENOUGH], plan),
         *([] if found.claims else _controls(found.against_controls, plan)),
         *_control_warning(compared),
@@ -69,6 +73,44 @@ def _incomplete(rows: Sequence[Row]) -> list[str]:
     if missing:
         return [f"Provisional: of {planned} planned confirm trials {missing} are missing and {failed} failed."]
     return [f"Of {planned} planned confirm trials {failed} failed and are left out."] if failed else []
+
+
+def _nothing_learned(effects: Sequence[Row], plan: StudyPlan) -> list[str]:
+    """Say which arms have learned nothing where, with what the majority class reaches there."""
+    cells = headline_rows(effects, "cells")
+    found: dict[str, list[tuple[str, str]]] = {}
+    for label in plan.conditions:
+        there = [row for row in cells if row["condition"] == label]
+        without = [row for row in there if row["lack"]]
+        if without:
+            where = condition_heading(plan.condition_of(label), plan.roles)
+            found.setdefault(_who(without, there), []).append((where, majority_text(there)))
+    return [_without(who, places, plan) for who, places in found.items()]
+
+
+def _who(without: Sequence[Row], there: Sequence[Row]) -> str:
+    if len(without) == len(there):
+        who = "No arm has learned anything{}"
+    else:
+        names = listed([row["arm"] for row in without])
+        who = f"{names} {'has' if len(without) == 1 else 'have'} learned nothing{{}}"
+    return f"{who} ({_lacks(without)}{{}})."
+
+
+def _without(who: str, places: Sequence[tuple[str, str]], plan: StudyPlan) -> str:
+    where = f" at {listed([place for place, _ in places])}" if len(plan.conditions) > 1 else ""
+    least = [text for _, text in places if text]
+    return who.format(where, f"; the majority class reaches {listed(least)} on {plan.headline}" if least else "")
+
+
+def _lacks(rows: Sequence[Row]) -> str:
+    """Name the reasons; arms of each where there are several."""
+    reasons: dict[str, list[str]] = {}
+    for row in rows:
+        reasons.setdefault(row["lack"], []).append(row["arm"])
+    if len(reasons) == 1:
+        return next(iter(reasons))
+    return "; ".join(f"{listed(arms)}: {reason}" for reason, arms in reasons.items())
 
 
 def _of(rows: Sequence[Row], verdict: str) -> list[Row]:
@@ -121,6 +163,12 @@ def _each(rows: Sequence[Row], plan: StudyPlan) -> list[str]:
     place = f"on {plan.headline}"
     named = [f"the control {row['arm']}" if row["is_control"] else row["arm"] for row in rows]
     return [sentence(judged(row, arm, plan.reference or "", place)) for row, arm in zip(rows, named, strict=True)]
+
+
+def _none_learned(rows: Sequence[Row], plan: StudyPlan) -> list[str]:
+    if not rows:
+        return []
+    return [f"No verdict between {plan.reference} and {_named(rows)}: none of them has learned anything."]
 
 
 def _named(rows: Sequence[Row]) -> str:

@@ -8,12 +8,15 @@ from typing import Any
 
 from ablative.analysis import rounding
 from ablative.analysis.plan import StudyPlan
+from ablative.analysis.showing.grids import MAJORITY_CLASS
 from ablative.analysis.showing.grids import Effects
 from ablative.analysis.showing.grids import Grid
 from ablative.analysis.showing.grids import condition_heading
 from ablative.analysis.showing.grids import headline_rows
+from ablative.analysis.showing.grids import majority_text
 from ablative.analysis.showing.grids import mark_of
 from ablative.analysis.showing.grids import marked_cells
+from ablative.analysis.showing.grids import mean_text
 
 HOW_TO_READ = "In single conditions: mean ± half of its 95 % interval, below it the difference to {}"
 
@@ -47,11 +50,14 @@ def _condition_grid(effects: Effects, plan: StudyPlan, labels: Sequence[str], ti
     rows = headline_rows(effects, "cells")
     cells = {(row["arm"], row["condition"]): row for row in rows}
     marked = bool(marked_cells(rows))
+    least = [majority_text([row for row in rows if row["condition"] == label]) for label in labels]
+    last = [(MAJORITY_CLASS, *(text or rounding.ABSENT for text in least))] if any(least) else []
     return Grid(
         title=title,
         columns=("arm", *(condition_heading(conditions[label], plan.roles, leave_out=said) for label in labels)),
-        rows=tuple(
-            (_arm(arm, plan), *(_cell(cells.get((arm, label)), marked) for label in labels)) for arm in plan.arms
+        rows=(
+            *((_arm(arm, plan), *(_cell(cells.get((arm, label)), marked) for label in labels)) for arm in plan.arms),
+            *last,
         ),
     )
 
@@ -60,7 +66,7 @@ def _cell(row: Mapping[str, Any] | None, marked: bool) -> str:
     """`0.521 ± 0.013`, below it `+0.045 ± 0.012 ▲`; with the number of seeds where some are missing."""
     if row is None or row["mean"] is None:
         return "none recorded" if row is not None else rounding.ABSENT
-    text = rounding.with_half(row["mean"], row["ci_low"], row["ci_high"])
+    text = mean_text(row)
     if row["n"] < row["planned"]:
         text += f" [{row['n']} of {row['planned']}]"
     if row["difference"] is None:

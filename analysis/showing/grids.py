@@ -11,6 +11,7 @@ from ablative.analysis import rounding
 from ablative.analysis.pairing.paired import ALL_CONDITIONS
 from ablative.analysis.pairing.verdicts import EQUIVALENT
 from ablative.analysis.pairing.verdicts import NO_DIFFERENCE
+from ablative.analysis.pairing.verdicts import NONE_LEARNED
 from ablative.analysis.pairing.verdicts import NOT_DECIDED
 from ablative.analysis.pairing.verdicts import NOT_ENOUGH
 from ablative.analysis.pairing.verdicts import REFERENCE
@@ -19,6 +20,9 @@ from ablative.analysis.plan import Claim
 from ablative.analysis.plan import Roles
 from ablative.analysis.plan import StudyPlan
 from ablative.analysis.plan import condition_label
+from ablative.orchestrator.learned import NOT_ABOVE
+from ablative.orchestrator.learned import ONE_CLASS
+from ablative.orchestrator.learned import SIGN
 
 MARKS: Mapping[str, str] = {
     "better": "▲",
@@ -29,6 +33,7 @@ MARKS: Mapping[str, str] = {
     NO_DIFFERENCE: "=",
     NOT_DECIDED: "?",
     NOT_ENOUGH: "?",
+    NONE_LEARNED: SIGN,
     REFERENCE: "",
 }
 """Sign of each verdict in a grid's cells."""
@@ -45,6 +50,8 @@ AT_WORST = (
     "at worst: the verdict if the pairs lost to failed trials had spoken against it, as far as any two trials of one "
     "seed are apart; where it differs, the verdict rests on failures being random"
 )
+MAJORITY_CLASS = "majority class"
+"""Name of the row that says what a trial would reach that has learned nothing."""
 _JUDGED = ("difference", "95 % interval", "p corrected", "blocks", "verdict")
 _LONG = 12
 """Comparisons with controls that have a line each; more are crossed, arms by controls."""
@@ -89,7 +96,30 @@ def pooled_grid(effects: Effects, plan: StudyPlan) -> Grid:
     """Each arm over all conditions: the primary comparisons."""
     title = f"{plan.headline} over {ALL_CONDITIONS}: difference to {plan.reference} (primary comparison)"
     columns = ("arm", "mean", *_JUDGED)
-    return Grid(title=title, columns=columns, rows=tuple(map(_pooled_row, headline_rows(effects, "pooled"))))
+    rows = headline_rows(effects, "pooled")
+    least = majority_text(rows)
+    last = [(MAJORITY_CLASS, least, *[rounding.ABSENT] * len(_JUDGED))] if least else []
+    return Grid(title=title, columns=columns, rows=(*map(_pooled_row, rows), *last))
+
+
+def majority_text(rows: Effects) -> str:
+    """Return what the majority class would reach, as text, of the rows of one metric and place; empty if not known.
+
+    It is the same for every arm where all have the same seeds: it follows from the labels alone.
+    """
+    known = [row["majority"] for row in rows if row["majority"] is not None]
+    return f"{sum(known) / len(known):.3f}" if known else ""
+
+
+def learned_nothing(effects: Effects) -> str:
+    """Say what the sign beside a mean means, where one stands."""
+    return f"{SIGN} has learned nothing: {NOT_ABOVE}, or {ONE_CLASS}" if any(row["lack"] for row in effects) else ""
+
+
+def mean_text(row: Mapping[str, Any]) -> str:
+    """Return the mean with half of its interval, and a sign where its arm has learned nothing."""
+    mean = rounding.with_half(row["mean"], row["ci_low"], row["ci_high"])
+    return f"{mean} {SIGN}" if row["lack"] else mean
 
 
 def claims_grids(claims: Sequence[Mapping[str, Any]], plan: StudyPlan) -> list[Grid]:
@@ -150,7 +180,7 @@ def undecided(cells: Effects) -> str:
     `cells`: rows of one metric, family `cells`. Their tables then have differences and intervals, and no verdicts.
     """
     rows = [row for row in cells if not row["is_reference"]]
-    if not rows or any(row["verdict"] != NOT_ENOUGH for row in rows):
+    if {row["verdict"] for row in rows} - {NONE_LEARNED} != {NOT_ENOUGH}:
         return ""
     pairs, needed = max(row["n_pairs"] for row in rows), max(row["pairs_needed"] for row in rows)
     together = f"the {rows[0]['comparisons']} comparisons there need {needed} pairs each, and have {pairs}"
@@ -178,7 +208,7 @@ def _looks(plan: StudyPlan) -> list[str]:
 
 def _pooled_row(row: Mapping[str, Any]) -> tuple[str, ...]:
     name = f"{row['arm']} (control)" if row["is_control"] else row["arm"]
-    mean = "none recorded" if row["mean"] is None else rounding.with_half(row["mean"], row["ci_low"], row["ci_high"])
+    mean = "none recorded" if row["mean"] is None else mean_text(row)
     if row["is_reference"]:
         return (name, mean, *[rounding.ABSENT] * 3, str(row["n"]), row["verdict"])
     return (name, mean, *_judged(row))

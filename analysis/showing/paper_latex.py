@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ablative.analysis.views.formats import TEXT_WIDTH
 from ablative.analysis.views.formats import in_latex
 
-_SIGNS = {"▲": r"\uparrow", "▼": r"\downarrow", "=": "=", "?": "?"}
+_SIGNS = {"▲": r"\uparrow", "▼": r"\downarrow", "=": "=", "?": "?", "∅": r"\emptyset"}
 _CHARACTER, _BETWEEN = 4.5, 6.0
 """Points of a character of \\footnotesize, bold ones included, and between two columns."""
 _LINE, _AROUND, _CAPTION, _PAGE = 9.5, 30.0, 60.0, 550.0

@@ -8,6 +8,7 @@ from typing import Any
 
 from ablative.analysis import rounding
 from ablative.analysis.pairing.verdicts import EQUIVALENT
+from ablative.analysis.pairing.verdicts import NONE_LEARNED
 from ablative.analysis.pairing.verdicts import NOT_DECIDED
 from ablative.analysis.pairing.verdicts import NOT_ENOUGH
 from ablative.analysis.pairing.verdicts import SHOWN
@@ -24,6 +25,8 @@ def judged(row: Row, arm: str, against: str, place: str) -> str:
             f"{arm} is {row['verdict']} than {against} {place}, by {amount(row)} ({_support(row, row['p_corrected'])})"
         )
         return f"{said}{_at_worst(row)}"
+    if row["verdict"] == NONE_LEARNED:
+        return f"neither {arm} nor {against} has learned anything, so that nothing is said of their difference {place}"
     if row["verdict"] == NOT_ENOUGH:
         return (
             f"not enough seeds to show a difference between {arm} and {against} {place}: {row['pairs_needed']} "
@@ -62,7 +65,7 @@ def amount(row: Row) -> str:
 
 def sentence(text: str) -> str:
     """Return a clause as a sentence. A name in front keeps its small letter."""
-    begins = text.startswith(("no difference", "not enough", "the control ", "whether "))
+    begins = text.startswith(("no difference", "not enough", "the control ", "whether ", "neither "))
     return f"{text[0].upper() if begins else text[0]}{text[1:]}."
 
 

@@ -22,6 +22,7 @@ from ablative.analysis.showing.grids import claims_grids
 from ablative.analysis.showing.grids import control_grids
 from ablative.analysis.showing.grids import crossed
 from ablative.analysis.showing.grids import headline_rows
+from ablative.analysis.showing.grids import learned_nothing
 from ablative.analysis.showing.grids import legend
 from ablative.analysis.showing.grids import marked_cells
 from ablative.analysis.showing.grids import pooled_grid
@@ -79,7 +80,8 @@ def notes(found: Findings) -> list[str]:
     single = [HOW_TO_READ.format(plan.reference), undecided(cells)] if cells else []
     judged = [*found.claims, *headline_rows(effects, "pooled"), *found.against_controls]
     worst = "" if all(map(holds, judged)) else AT_WORST
-    return [line for line in (BLOCKS, legend(marked, plan), worst, *single, *shortfall(effects)) if line]
+    nothing = learned_nothing([row for row in effects if row["is_headline"]])
+    return [line for line in (BLOCKS, legend(marked, plan), nothing, worst, *single, *shortfall(effects)) if line]
 
 
 def _crossed(rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:

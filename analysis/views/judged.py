@@ -139,7 +139,8 @@ VERDICT = Columns(
             name="verdict",
             type=pa.string(),
             meaning="`reference`, `better`, `worse`, `higher`, `lower`, `no difference shown` or `not enough seeds`; "
-            "with a margin `equivalent` or `not decided` instead of the last two",
+            "with a margin `equivalent` or `not decided` instead of the last two; `none has learned` where no arm of "
+            "the comparison beats the majority class",
         ),
         Column(
             name="verdict_if_worst",

@@ -29,6 +29,10 @@ class CellProgress:
     running: int
     best: float | None
     """Best mean target of the search so far; of the confirm trials where nothing is searched."""
+    majority: float | None = None
+    """What the most frequent class of training would reach; None where nobody knows, and while a study runs."""
+    lack: str = ""
+    """Why the cell has learned nothing; empty where it has, or nobody knows."""
 
 
 def cell_progress(cell: CellTrials, known: Known, curves: Curves, running: Collection[str]) -> CellProgress:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from ablative.orchestrator.deciding.progress import CellProgress
 from ablative.orchestrator.deciding.queue import TrialQueue
 from ablative.orchestrator.deciding.summary import Summary
 from ablative.orchestrator.durations import duration
+from ablative.orchestrator.learned import SIGN
 from ablative.orchestrator.showing.cell_name import CellName
 from ablative.orchestrator.showing.passes import UNKNOWN
 from ablative.orchestrator.showing.passes import passes_lines
@@ -84,6 +86,8 @@ def print_status(out: Console, standing: Standing) -> None:
     """Print how far each cell is, which trials failed and why, and what in the store could not be read."""
     out.print(cells_table(standing.cells, standing.metric))
     out.print(best(standing.metric))
+    for line in learned_nothing(standing.cells):
+        out.print(line)
     out.print(recorded(standing))
     for cell, front in standing.fronts.items():
         out.print(f"front of {cell} ({standing.metric}): {'; '.join(front)}")
@@ -144,6 +148,13 @@ def failure(record: Record) -> str:
     return f"failed: {record.cell} {record.phase} seed {record.seed} ({record.cause}){reason}"
 
 
+def learned_nothing(cells: Sequence[CellProgress]) -> Iterator[str]:
+    """Yield one line for each reason why cells have learned nothing, with their number."""
+    reasons = Counter(cell.lack for cell in cells if cell.lack)
+    for reason, number in reasons.items():
+        yield f"{SIGN} {number} of {len(cells)} cells have learned nothing: {reason}"
+
+
 def best(metric: str) -> str:
     """Return what the column `best` of `cells_table` means."""
     return f"best: the best mean {metric} of a setting"
@@ -160,13 +171,14 @@ def cells_table(
     """
     table = Table(box=None, pad_edge=False)
     table.add_column("cell")
-    stops = any(cell.stopped for cell in cells)
+    stops, knows = any(cell.stopped for cell in cells), any(cell.majority is not None for cell in cells)
     for name in (
         "search",
         "confirm",
         *(["stopped"] if stops else []),
         "failed",
         *(["best"] if metric else []),
+        *(["majority"] if knows else []),
         *(["passes"] if passes else []),
     ):
         table.add_column(name, justify="right", no_wrap=True)
@@ -178,8 +190,10 @@ def cells_table(
         stopped = [Text(str(cell.stopped or ""))] if stops else []
         failed = Text(str(cell.failed or ""))
         cell_name = CellName(cell.cell, one_line=line_each)
+        majority = [Text("" if cell.majority is None else f"{cell.majority:.4f}")] if knows else []
         seen = [Text(passes.get(cell.cell, UNKNOWN))] if passes else []
-        table.add_row(cell_name, search, confirm, *stopped, failed, *value, *seen, Text(cell.state))
+        state = f"{cell.state} {SIGN}" if cell.lack else cell.state
+        table.add_row(cell_name, search, confirm, *stopped, failed, *value, *majority, *seen, Text(state))
     return table
 
 

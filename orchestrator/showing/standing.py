@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from ablative.orchestrator.deciding.progress import CellProgress
 from ablative.orchestrator.errors import StoreError
+from ablative.orchestrator.learned import lack
+from ablative.orchestrator.learned import majority_mean
 from ablative.orchestrator.reached import Reached
 from ablative.orchestrator.reached import mean_of
 from ablative.orchestrator.reached import reached
@@ -65,6 +67,8 @@ def _by_cell(records: Sequence[Record]) -> dict[str, dict[str, Record]]:
 
 def _progress(cell: PlannedCell, records: Mapping[str, Record], metric: str, mode: str) -> CellProgress:
     recorded = [place.phase for place in cell.places if place.trial_id in records]
+    best, trials = _best(cell, records, metric, mode)
+    values = _values(trials)
     return CellProgress(
         cell=cell.name,
         cell_id=cell.cell_id,
@@ -77,19 +81,46 @@ def _progress(cell: PlannedCell, records: Mapping[str, Record], metric: str, mod
         failed=sum(record.status == "failed" for record in records.values()),
         stopped=sum(record.status == "stopped" for record in records.values()),
         running=0,
-        best=_best(cell, records, metric, mode),
+        best=best,
+        majority=majority_mean(values, metric),
+        lack=lack(values, [metric], mode),
     )
 
 
-def _best(cell: PlannedCell, records: Mapping[str, Record], metric: str, mode: str) -> float | None:
-    """Return the best mean target of the completed settings; of the confirm trials where nothing is searched."""
+def _best(
+    cell: PlannedCell, records: Mapping[str, Record], metric: str, mode: str
+) -> tuple[float | None, Sequence[Record]]:
+    """Return the best mean target of the completed settings, and the trials of that setting.
+
+    Where nothing is searched: of the confirm trials.
+    """
     if not cell.search_total:
-        confirmed = (records[place.trial_id] for place in cell.places if place.trial_id in records)
-        return mean_of(record.metrics.get(metric) for record in confirmed)
-    proposals = {place.proposal for place in cell.places if place.phase == "search"}
-    settings = [_reached(cell, proposal, records, metric) for proposal in proposals]
-    values = [found.value for found in settings if found.state == "completed" and found.value is not None]
-    return (max if mode == "max" else min)(values, default=None)
+        confirmed = _trials(cell, None, records)
+        return mean_of(record.metrics.get(metric) for record in confirmed), confirmed
+    best: tuple[float | None, Sequence[Record]] = (None, ())
+    sign = 1.0 if mode == "max" else -1.0
+    for proposal in {place.proposal for place in cell.places if place.phase == "search"}:
+        found = _reached(cell, proposal, records, metric)
+        if found.state != "completed" or found.value is None:
+            continue
+        if best[0] is None or sign * found.value > sign * best[0]:
+            best = found.value, _trials(cell, proposal, records)
+    return best
+
+
+def _trials(cell: PlannedCell, proposal: int | None, records: Mapping[str, Record]) -> list[Record]:
+    wanted = (place.trial_id for place in cell.places if place.proposal == proposal)
+    return [records[trial_id] for trial_id in wanted if trial_id in records]
+
+
+def _values(records: Sequence[Record]) -> dict[str, dict[str, float]]:
+    """Return metric -> trial -> value of the completed trials."""
+    found: dict[str, dict[str, float]] = {}
+    for record in records:
+        if record.completed:
+            for name, value in record.metrics.items():
+                found.setdefault(name, {})[record.trial_id] = value
+    return found
 
 
 def _reached(cell: PlannedCell, proposal: int | None, records: Mapping[str, Record], metric: str) -> Reached:

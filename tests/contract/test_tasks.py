@@ -180,6 +180,10 @@ def constant(split: Any, probabilities: Any, scores: np.ndarray) -> dict[str, fl
     return {"accuracy": 0.9, "macro_f1": 0.9, "f1_red": 0.9, "n": float(len(scores))}
 
 
+def changing(split: Any, probabilities: Any, scores: np.ndarray) -> dict[str, float]:
+    return OWN.measure(split, probabilities, scores) | {"accuracy": random.uniform(0.1, 0.9)}
+
+
 def not_a_number(split: Any, probabilities: Any, scores: np.ndarray) -> dict[str, float]:
     return OWN.measure(split, probabilities, scores) | {"macro_f1": float("nan")}
 
@@ -259,6 +263,16 @@ FAULTS: dict[str, tuple[Task, Callable[..., None], str]] = {
         replace(OWN, measure=constant),
         TaskContract.test_it_measures_what_it_lists,
         r"right answers have the accuracy 0\.900, wrong ones 0\.900",
+    ),
+    "a metric that changes by itself": (
+        replace(OWN, measure=changing),
+        TaskContract.test_it_says_what_the_majority_class_would_reach,
+        r"majority_accuracy is 0\.\d+; who always says the class reaches 0\.",
+    ),
+    "a metric that is no result": (
+        replace(OWN, metrics=("accuracy", "majority_accuracy")),
+        TaskContract.test_it_says_what_the_majority_class_would_reach,
+        "metrics lists majority_accuracy; ",
     ),
     "a metric that is no number": (
         replace(OWN, measure=not_a_number),

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 from typing import overload
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ablative.trainables.cache import written_whole
 from ablative.trainables.data.boxes import Boxes
@@ -96,6 +98,11 @@ class StoredExamples(Sequence[Example]):
     def strata(self) -> list[tuple[str, str]]:
         """Return (group, stratum) of each example, without reading the rest."""
         return list(zip(*(self._table[name].to_pylist() for name in ("group", "stratum")), strict=True))
+
+    def targets(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return (class, score) of all targets of all examples, without reading the rest."""
+        flat = [pc.list_flatten(self._table[name].combine_chunks()) for name in ("classes", "scores")]
+        return flat[0].to_numpy(zero_copy_only=False), flat[1].to_numpy(zero_copy_only=False)
 
     def taken(self, places: Sequence[int]) -> tuple[Example, ...]:
         """Return the examples at `places`, and read no other."""

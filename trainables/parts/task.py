@@ -196,7 +196,8 @@ class Task(Part):
     """(Split, a row of probabilities for each example, each example's score) -> metrics; accuracy and that of each
     slice unless given. Counts begin with `n`."""
     metrics: tuple[str, ...] = ("accuracy",)
-    """What a study may aim at; one that ends in `*` stands for all that begin so."""
+    """What a study may aim at; one that ends in `*` stands for all that begin so. A trial records of each what the
+    most frequent class of training would reach, as `majority_<name>`."""
     matched_class: int | None = None
     """Class whose examples are matched pairs of picture and text; None where every example is one."""
     pairs: Callable[[TaskSplit], list[Pair]] = _each_with_its_text

@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ablative.trainables.course import Evaluation
 from ablative.trainables.data.examples import Example
 from ablative.trainables.data.examples import TaskSplit
 from ablative.trainables.data.layout import image_folder_of
@@ -30,6 +31,8 @@ from ablative.trainables.data.layout import layout_of
 from ablative.trainables.data.layout import missing_files
 from ablative.trainables.data.layout import task_of
 from ablative.trainables.data.load import load_split
+from ablative.trainables.data.majority import beside_the_majority
+from ablative.trainables.data.majority import majority_class
 from ablative.trainables.data.metrics import score
 from ablative.trainables.data.names import picture_name
 from ablative.trainables.data.pictures import Pictures
@@ -41,6 +44,9 @@ from ablative.trainables.data.stored import WHOLE
 from ablative.trainables.data.stored import read_stored
 from ablative.trainables.data.stored import write_examples
 from ablative.trainables.data.subsets import subset
+from ablative.trainables.job import MAJORITY
+from ablative.trainables.job import MOST_SAID
+from ablative.trainables.job import Prediction
 from ablative.trainables.parts.task import Task
 from ablative.trainables.students.tokens import teacher_text
 
@@ -180,6 +186,26 @@ class TaskContract:
         listed = [name for name in part.metrics if not any(_is_among(seen, [name]) for seen in found)]
         assert not listed, _of(part, f"measure never gives {', '.join(listed)}, which metrics lists; it gives {found}")
 
+    def test_it_says_what_the_majority_class_would_reach(self, part: Task, folder: Path, tmp_path: Path) -> None:
+        """Of every metric that it lists, as `majority_<name>`: what a student that predicts one class is told by."""
+        own = [name for name in part.metrics if name == MOST_SAID or name.startswith(MAJORITY)]
+        assert not own, _of(part, f"metrics lists {', '.join(own)}; {MAJORITY}... and {MOST_SAID} are added to each")
+        place = majority_class(load_split(part, str(folder), "train", tmp_path))
+        for split in _labelled(part, folder, tmp_path):
+            always, scores = score(split, [np.eye(1, _num_outputs(split, e), place)[0] for e in split.examples])
+            said = tuple(
+                Prediction(split=split.split, example_id=example.id, prediction=str(place), score=float(value))
+                for example, value in zip(split.examples, scores, strict=True)
+            )
+            told = beside_the_majority(Evaluation(metrics=always, predictions=said), split, place).metrics
+            assert told[MOST_SAID] == 1.0, _of(part, f"{split.split}: one class is said, and {MOST_SAID} is not 1")
+            wrong = [
+                f"{MAJORITY}{name} is {told.get(MAJORITY + name)}; who always says the class reaches {value}"
+                for name, value in always.items()
+                if _is_among(name, part.metrics) and told.get(MAJORITY + name) != value
+            ]
+            assert not wrong, _of(part, f"{split.split}: {'; '.join(wrong)}")
+
     def test_blind_splits_have_no_labels_and_others_do(self, part: Task, folder: Path, tmp_path: Path) -> None:
         """What a leaderboard scores, no trial may see."""
         for name in part.splits(part.at(folder)):
@@ -243,11 +269,15 @@ def _labelled(part: Task, folder: Path, cache: Path) -> Iterator[TaskSplit]:
             yield split
 
 
+def _num_outputs(split: TaskSplit, example: Example) -> int:
+    return len(split.classes) or len(example.candidates)
+
+
 def _probabilities(split: TaskSplit, *, right: bool) -> list[np.ndarray]:
     """A row an example that is sure of its best answer, or of its worst."""
     rows = []
     for example in split.examples:
-        values = np.zeros(len(split.classes) or len(example.candidates))
+        values = np.zeros(_num_outputs(split, example))
         for place, value in example.targets:
             values[place] = value
         row = np.zeros_like(values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from ablative.trainables.course import Evaluation
 from ablative.trainables.data.load import load_split
 from ablative.trainables.data.subsets import choosing
 from ablative.trainables.errors import Hindered
+from ablative.trainables.job import MAJORITY
+from ablative.trainables.job import MOST_SAID
 from ablative.trainables.job import Alone
 from ablative.trainables.job import TrialJob
 from ablative.trainables.job import TrialOutcome
@@ -58,7 +61,13 @@ def test_every_task_trains_with_distillation_and_is_evaluated(task: str, cache: 
     assert outcome.status == "completed", outcome.error
     assert {"val/accuracy", "test/accuracy", "test_style/accuracy"} <= outcome.metrics.keys()
     assert all(0 <= value <= 1 for name, value in outcome.metrics.items() if "accuracy" in name)
-    assert {name.split("/")[1] for name in outcome.metrics if "accuracy" in name} <= set(metric_names(bundled()))
+    plain = {name.partition("/")[2].removeprefix(MAJORITY) for name in outcome.metrics if "accuracy" in name}
+    assert plain <= set(metric_names(bundled()))
+    splits = ("val", "test", "test_style")
+    assert all(0 < outcome.metrics[f"{split}/{MAJORITY}accuracy"] < 1 for split in splits)
+    for split in splits:
+        said = Counter(p.prediction for p in outcome.predictions if p.split == split)
+        assert outcome.metrics[f"{split}/{MOST_SAID}"] == max(said.values()) / said.total()
     assert [point.split for point in link.points] == ["val", "val"]
     assert {"loss", "task", "image", "text", "tokens"} <= {p.metric for p in outcome.curve if p.split == "train"}
     assert {p.split for p in outcome.predictions} == {"val", "test", "test_style"}

@@ -1,0 +1,56 @@
+"""Whether the trials of a cell have learned anything: whether they beat saying the most frequent class always."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import TypeVar
+
+from ablative.orchestrator.reached import mean_of
+from ablative.trainables.job import MAJORITY
+from ablative.trainables.job import MOST_SAID
+
+ONE_CLASS = "predicts one class"
+NOT_ABOVE = "not better than the majority class"
+SIGN = "∅"
+"""Stands in tables beside what has learned nothing."""
+
+Trial = TypeVar("Trial", bound=Hashable)
+
+
+def majority_name(metric: str) -> str:
+    """Return the name of what the majority class would reach of a metric: `test/majority_accuracy`."""
+    split, _, name = metric.partition("/")
+    return f"{split}/{MAJORITY}{name}"
+
+
+def is_beside(metric: str) -> bool:
+    """Return whether a metric says how good a trial would be that has learned nothing, and so is no result itself."""
+    name = metric.partition("/")[2]
+    return name == MOST_SAID or name.startswith(MAJORITY)
+
+
+def lack(values: Mapping[str, Mapping[Trial, float]], metrics: Sequence[str], mode: str) -> str:
+    """Return why the completed trials of one cell have learned nothing; empty where they have, or nobody knows.
+
+    `values`: metric -> trial -> value; `metrics`: those looked at (`split/name`), whose good direction is `mode`. On a
+    split of theirs each trial gives all examples one class, or the trials' mean is no better than the majority's.
+    Records from before the majority was measured tell nothing.
+    """
+    sign = 1.0 if mode == "max" else -1.0
+    for metric in dict.fromkeys(metrics):
+        reached, said = values.get(metric, {}), values.get(f"{metric.partition('/')[0]}/{MOST_SAID}", {})
+        if reached and all(said.get(trial, 0.0) == 1.0 for trial in reached):
+            return ONE_CLASS
+        majority = values.get(majority_name(metric), {})
+        pairs = [(reached[trial], majority[trial]) for trial in reached if trial in majority]
+        if pairs and sign * math.fsum(value for value, _ in pairs) <= sign * math.fsum(least for _, least in pairs):
+            return NOT_ABOVE
+    return ""
+
+
+def majority_mean(values: Mapping[str, Mapping[Trial, float]], metric: str) -> float | None:
+    """Return the mean over a cell's trials of what the majority class would reach; None where nobody knows."""
+    return mean_of(values.get(majority_name(metric), {}).values())
