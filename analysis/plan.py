@@ -67,6 +67,8 @@ class Search(_Read):
     sampler: str = ""
     space: dict[str, Any] = {}
     """Dotted path -> domain, as in the study file."""
+    shared: bool = False
+    """Whether all arms of a condition have one setting."""
 
     @property
     def stopping_rule(self) -> str:

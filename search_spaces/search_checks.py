@@ -30,12 +30,13 @@ def search_mistakes(document: Document, study: Study, subject: Subject, cells: S
         yield document.mistake(("search", "warm_start"), "the study itself", "another study of the store")
     yield from _stop(document, study, subject.evaluations, cells)
     yield from _cost(document, study, subject.data_fraction)
+    yield from _shared(document, study, cells)
     searched = [cell for cell in cells if cell.space]
     sampler = SAMPLERS[study.search.sampler]
     yield from _space(document, sampler, searched)
     if sampler.ends:
         yield from _grid(document, study, searched)
-    else:
+    elif not study.search.shared:
         yield from _unlike(document, study, cells)
 
 
@@ -63,12 +64,36 @@ def _cost(document: Document, study: Study, data_fraction: str | None) -> Iterat
         yield document.mistake(("search", "sampler"), f"{sampler.name}, for two targets", expected)
 
 
+def _shared(document: Document, study: Study, cells: Sequence[Cell]) -> Iterator[Mistake]:
+    """All mistakes of a setting that arms share: it must mean the same in each, and be found by all of them."""
+    if not study.search.shared:
+        return
+    place = ("search", "shared")
+    if not study.search.space:
+        yield document.mistake(place, "a shared setting of an empty space", "left out, or a search.space")
+        return
+    if study.arms.design == "path":
+        yield document.mistake(
+            place, "a shared setting in the design path", "left out: a path finds its arms one by one"
+        )
+    each = ("stop", "cost", "warm_start", "device_seconds")
+    for name in (name for name in each if getattr(study.search, name) is not None):
+        expected = "left out beside search.shared: it would treat each arm's search by itself"
+        yield document.mistake(("search", name), f"{name} beside a shared setting", expected)
+    for group in _by_condition(cells):
+        most = max(group, key=_size)
+        known = {path for path, _ in most.space}
+        for cell in group:
+            if own := [path for path, _ in cell.space if path not in known]:
+                found = f"{cell.arm} searches {own[0]}, which {most.arm} with most parameters does not"
+                expected = "an arm that searches all parameters, or each arm's own setting: leave search.shared out"
+                yield document.mistake(place, found, expected)
+                return
+
+
 def _unlike(document: Document, study: Study, cells: Sequence[Cell]) -> Iterator[Mistake]:
     """Warn of arms whose difference is in part that of their searches: equal trials, spaces of unequal size."""
-    groups: dict[str, list[Cell]] = defaultdict(list)
-    for cell in cells:
-        groups[repr(cell.condition)].append(cell)
-    unlike = [(max(group, key=_size), min(group, key=_size)) for group in groups.values()]
+    unlike = [(max(group, key=_size), min(group, key=_size)) for group in _by_condition(cells)]
     unlike = [(most, least) for most, least in unlike if _size(most) > _size(least)]
     if not unlike:
         return
@@ -81,6 +106,13 @@ def _unlike(document: Document, study: Study, cells: Sequence[Cell]) -> Iterator
             "unlike searches are a part of the difference between arms"
         )
         yield document.warning(("search", "trials"), found, expected)
+
+
+def _by_condition(cells: Sequence[Cell]) -> list[list[Cell]]:
+    groups: dict[str, list[Cell]] = defaultdict(list)
+    for cell in cells:
+        groups[repr(cell.condition)].append(cell)
+    return list(groups.values())
 
 
 def _size(cell: Cell) -> int:

@@ -180,6 +180,10 @@ class Search(Frozen):
         None, description="Budget of each cell besides `trials`: no batch starts once its search has taken so long."
     )
     cost: Cost | None = Field(None, description="What a searched number costs; nothing does if absent.")
+    shared: Flag = Field(
+        False,
+        description="Whether all arms get one setting in each condition, the best by their mean: equal, not tuned.",
+    )
     space: dict[str, Domain] = Field({}, description="Dotted path -> domain.")
 
     @property

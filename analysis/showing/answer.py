@@ -24,6 +24,7 @@ from ablative.analysis.showing.sentences import fragile
 from ablative.analysis.showing.sentences import judged
 from ablative.analysis.showing.sentences import listed
 from ablative.analysis.showing.sentences import sentence
+from ablative.search_spaces.searches import SHARED
 
 Row = Mapping[str, Any]
 
@@ -37,8 +38,8 @@ def answer(found: Findings) -> list[str]:
     First what is incomplete, then each claim, the strongest first. Then each arm against the reference over all
     conditions, as far as no claim says it: the differences shown, and the condition that most of them rest on; then
     where none was shown and what the interval still allows, then what cannot be told yet. A study without claims says
-    of the controls what was shown against them. Last a warning where a control gained like an arm. More than `MANY`
-    arms with one verdict share a sentence.
+    of the controls what was shown against them. Last a warning where a control gained like an arm, and how the
+    settings were found where arms share one. More than `MANY` arms with one verdict share a sentence.
     """
     plan = found.plan
     rows = headline_rows(found.effects, "pooled")
@@ -57,6 +58,7 @@ def answer(found: Findings) -> list[str]:
         *_untold([row for row in unsaid if row["verdict"] == NOT_ENOUGH], plan),
         *([] if found.claims else _controls(found.against_controls, plan)),
         *_control_warning(compared),
+        *([SHARED] if plan.search.shared else []),
     ]
     return sentences or [f"Only the reference arm {plan.reference} is planned: there is nothing to compare it with."]
 

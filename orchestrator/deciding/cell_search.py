@@ -73,6 +73,8 @@ class CellSearch:
     """Search seeds that every setting is run with."""
     judges_base: bool = False
     """Whether a cell with nothing to search is run once all the same, to be compared with others."""
+    given: bool = False
+    """Whether its settings are given to it (`take`), because arms share them, and none is proposed here."""
     proposed: list[Proposed] = field(default_factory=list)
     done: bool = False
     _batch_start: int = 0
@@ -94,9 +96,15 @@ class CellSearch:
             step = self._open(known, curves)
             if step.run or step.stop:
                 return step
-            if self._exhausted(known) or not self._propose_batch(known, curves):
+            if self.given or self._exhausted(known) or not self._propose_batch(known, curves):
                 self.done = True
         return Step()
+
+    def take(self, settings: Sequence[Mapping[str, Any]]) -> None:
+        """Run these settings next, as far as they are of parameters that are searched here."""
+        own = {path for path, _ in self.cell.space}
+        self._open_batch([{path: value for path, value in one.items() if path in own} for one in settings], ())
+        self.done = False
 
     def extend(self, seeds: tuple[int, ...]) -> None:
         """Run every setting with `seeds`, which begin with those it was run with so far."""
@@ -205,17 +213,25 @@ class CellSearch:
 
     def _propose_batch(self, known: Known, curves: Curves) -> bool:
         """Add the next batch; return whether there was anything to add."""
-        start, size = len(self.proposed), self.study.search.batch
-        earlier = self._settings(known, curves)
-        floors = self._floors(known, curves)
-        settings = self._batch(start // size, earlier)[: self.budget - start]
+        settings = self.next_batch(self._settings(known, curves))
+        self._open_batch(settings, self._floors(known, curves))
+        return bool(settings)
+
+    def next_batch(self, earlier: Sequence[Setting]) -> list[dict[str, Any]]:
+        """Return the settings to be tried next, given all `earlier` ones; none where the search is at its end."""
+        start = len(self.proposed)
+        if start >= self.budget:
+            return []
+        return self._batch(start // self.study.search.batch, earlier)[: self.budget - start]
+
+    def _open_batch(self, settings: Sequence[dict[str, Any]], floors: tuple[tuple[int, float], ...]) -> None:
+        start = len(self.proposed)
         for number, parameters in enumerate(settings, start):
             trials = self.maker.trials("search", self.seeds, parameters, number)
             if floors:
                 trials = tuple(replace(trial, floors=floors) for trial in trials)
             self.proposed.append(Proposed(parameters=parameters, trials=trials))
         self._batch_start = start
-        return bool(settings)
 
     def _batch(self, batch: int, earlier: Sequence[Setting]) -> list[dict[str, Any]]:
         """Return a whole batch: the recorded settings, and those of the proposer where one is not recorded."""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
 
 from ablative.orchestrator.deciding.cell_search import CellSearch
 from ablative.orchestrator.deciding.cell_search import Curves
@@ -38,10 +41,12 @@ class CellTrials:
         *,
         confirm_seeds: tuple[int, ...],
         race: tuple[int, ...] | None = None,
+        together: Sequence[Cell] = (),
     ) -> None:
         """`history`: what is recorded of searches. `confirm_seeds`: those that are run before anything is decided.
 
-        `race`: of a cell that is confirmed only if it is chosen, the search seeds that it starts with.
+        `race`: of a cell that is confirmed only if it is chosen, the search seeds that it starts with. `together`:
+        of a cell that shares its setting, all that share it.
         """
         self.cell = cell
         self.confirm: tuple[Trial, ...] = ()
@@ -49,7 +54,7 @@ class CellTrials:
         self.state: State = "search"
         self.config = cell.config
         self.roles = inputs.trainable.roles
-        self.id = cell_id(study, cell)
+        self.id = cell_id(study, cell, together)
         self.front: tuple[int, ...] = ()
         """Proposals that trade target for cost best, once the search is done."""
         self._best: Setting | None = None
@@ -65,6 +70,7 @@ class CellTrials:
             warm=history.warm_settings(cell.arm, dict(cell.condition)),
             seeds=study.seeds.search if race is None else race,
             judges_base=race is not None,
+            given=bool(together),
         )
 
     @property
@@ -83,9 +89,14 @@ class CellTrials:
         return [trial for setting in self.proposed for trial in setting.trials] + list(self.confirm)
 
     @property
+    def awaits_setting(self) -> bool:
+        """Whether it waits for the other arms of its condition: for the next settings, or the one that all share."""
+        return self.state == "waiting" and self.search.given and self._best is None
+
+    @property
     def undecided_search(self) -> int:
         """Search trials that are planned but whose settings wait for results."""
-        settings = self.budget - len(self.proposed) if self.state == "search" else 0
+        settings = self.budget - len(self.proposed) if self.state == "search" or self.awaits_setting else 0
         return settings * len(self.search.seeds)
 
     @property
@@ -106,7 +117,7 @@ class CellTrials:
     @property
     def undecided_confirm(self) -> int:
         """Confirm trials whose setting waits for the search."""
-        return len(self.confirm_seeds) if self.state == "search" else 0
+        return len(self.confirm_seeds) if self.state == "search" or self.awaits_setting else 0
 
     def advance(self, known: Known, curves: Curves) -> Step:
         """Return what the cell wants now: trials of its search, or the confirm trials."""
@@ -134,6 +145,17 @@ class CellTrials:
         self.search.extend(seeds)
         self.state = "search"
 
+    def try_settings(self, settings: Sequence[Mapping[str, Any]]) -> None:
+        """Try the next settings that a waiting cell shares with the other arms."""
+        self.search.take(settings)
+        self.state = "search"
+
+    def settle_on(self, shared: Mapping[str, Any] | None) -> None:
+        """Confirm the setting that a waiting cell shares with the other arms; without one its search has failed."""
+        own = {path for path, _ in self.cell.space}
+        found = None if shared is None else {path: value for path, value in shared.items() if path in own}
+        self._confirm(None if found is None else Setting(parameters=found, value=None))
+
     def confirm_with(self, seeds: tuple[int, ...]) -> None:
         """Run the best setting of a waiting cell with `seeds`, which begin with those it was run with so far."""
         assert self._best is not None
@@ -150,24 +172,29 @@ class CellTrials:
         return self.search.best(known, curves)
 
     def _end_search(self, known: Known, curves: Curves) -> None:
+        if self.search.given:
+            self.state = "waiting"
+            return
         self.front = self.search.front(known, curves)
-        self._best = self.best(known, curves) if self.budget else Setting(parameters={}, value=None)
-        if self._best is None:
+        self._confirm(self.best(known, curves) if self.budget else Setting(parameters={}, value=None))
+
+    def _confirm(self, best: Setting | None) -> None:
+        self._best = best
+        if best is None:
             self.state = "failed"
             return
         self.state = "confirm" if self.confirm_seeds else "waiting"
-        self.confirm = self._maker.trials("confirm", self.confirm_seeds, self._best.parameters)
+        self.confirm = self._maker.trials("confirm", self.confirm_seeds, best.parameters)
 
 
-def cell_id(study: Study, cell: Cell) -> str:
+def cell_id(study: Study, cell: Cell, together: Sequence[Cell] = ()) -> str:
     """Return the identity of a cell's search: what its proposals are a function of, but for results.
 
-    The number of trials is left out: a longer search continues a shorter one.
+    The number of trials is left out: a longer search continues a shorter one. `together`: the cells that share their
+    settings with it, itself among them.
     """
     content = {
-        # Not canonical: a searched parameter may give meaning to a field that has none yet.
-        "config": cell.config.model_dump(mode="json", exclude_defaults=True),
-        "space": [[path, domain.model_dump(mode="json")] for path, domain in cell.space],
+        **_searched(cell),
         "sampler": study.search.sampler,
         "batch": study.search.batch,
         "seeds": list(study.seeds.search),
@@ -181,7 +208,17 @@ def cell_id(study: Study, cell: Cell) -> str:
         content["cost"] = study.search.cost.model_dump(mode="json")
     if study.search.warm_start is not None:
         content["warm_start"] = study.search.warm_start
+    if together:
+        content["shared"] = sorted(content_hash(_searched(one)) for one in together)
     return content_hash(content)
+
+
+def _searched(cell: Cell) -> dict[str, Any]:
+    return {
+        # Not canonical: a searched parameter may give meaning to a field that has none yet.
+        "config": cell.config.model_dump(mode="json", exclude_defaults=True),
+        "space": [[path, domain.model_dump(mode="json")] for path, domain in cell.space],
+    }
 
 
 def planned(cell: CellTrials) -> PlannedCell:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -33,6 +34,7 @@ from ablative.orchestrator.deciding.progress import cell_progress
 from ablative.orchestrator.deciding.recorded import Recorded
 from ablative.orchestrator.deciding.recorded import SearchHistory
 from ablative.orchestrator.deciding.recorded import search_history
+from ablative.orchestrator.deciding.shared_search import SharedSearch
 from ablative.orchestrator.inputs import Inputs
 from ablative.orchestrator.storing.claims import Claims
 from ablative.orchestrator.storing.claims import SoleDriver
@@ -64,14 +66,40 @@ def _no_collection() -> Iterator[None]:
 
 
 def _make(
-    study: Study, inputs: Inputs, history: SearchHistory, cell: Cell, race: tuple[int, ...] | None
+    study: Study,
+    inputs: Inputs,
+    history: SearchHistory,
+    sharing: Mapping[str, Sequence[Cell]],
+    cell: Cell,
+    race: tuple[int, ...] | None,
 ) -> CellTrials:
     return CellTrials(
-        study, cell, inputs, history, confirm_seeds=study.seeds.confirm[: study.seeds.looks[0]], race=race
+        study,
+        cell,
+        inputs,
+        history,
+        confirm_seeds=study.seeds.confirm[: study.seeds.looks[0]],
+        race=race,
+        together=sharing.get(repr(cell.condition), ()) if cell.space else (),
     )
 
 
+def _sharing(study: Study, cells: Sequence[Cell]) -> dict[str, list[Cell]]:
+    """Return the cells that share their settings, by condition; none where each arm searches for itself."""
+    found: dict[str, list[Cell]] = defaultdict(list)
+    for cell in cells if study.search.shared else ():
+        if cell.space:
+            found[repr(cell.condition)].append(cell)
+    return found
+
+
 def _decisions(study: Study, inputs: Inputs, make: Make, judge: Judge | None) -> Decisions:
+    if study.search.shared:
+        return SharedSearch(study, _of_confirmed(study, inputs, make, judge))
+    return _of_confirmed(study, inputs, make, judge)
+
+
+def _of_confirmed(study: Study, inputs: Inputs, make: Make, judge: Judge | None) -> Decisions:
     if study.arms.design == "path":
         return ChangePath(study, make, inputs)
     if study.seeds.sequential is None:
@@ -141,7 +169,8 @@ class TrialQueue:
         """Records that trials have which may be owed again: of failed and stopped ones, and of those named."""
         self._cells_of: dict[str, list[CellTrials]] = defaultdict(list)
         history = search_history(recorded, study.target.metric)
-        self._decisions = _decisions(study, inputs, partial(_make, study, inputs, history), judge)
+        make = partial(_make, study, inputs, history, _sharing(study, cells))
+        self._decisions = _decisions(study, inputs, make, judge)
         with _no_collection():
             self.cells = self._decisions.begin(cells)
             self._present, self._open = set(self.cells), set(self.cells)

@@ -13,6 +13,7 @@ from ablative.orchestrator.showing.whereabouts import store_uri
 from ablative.search_spaces.errors import Mistake
 from ablative.search_spaces.families import Family
 from ablative.search_spaces.load import LoadedStudy
+from ablative.search_spaces.searches import SHARED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -51,6 +52,7 @@ class CheckedStudy:
         return [
             f"records in {place(store_uri(None, self.loaded.study))}",
             *self.comparisons(),
+            *([SHARED] if self.loaded.study.search.shared else []),
             *(f"not here: {line}" for line in self.absent),
         ]
 

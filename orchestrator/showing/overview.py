@@ -28,6 +28,7 @@ from ablative.search_spaces.arms import RESOLUTION
 from ablative.search_spaces.fractional import achieved_resolution
 from ablative.search_spaces.fractional import columns
 from ablative.search_spaces.fractional import confounded
+from ablative.search_spaces.searches import SHARED
 from ablative.search_spaces.stopping import rule_of
 from ablative.search_spaces.study import Study
 from ablative.trainables.parts.trainable import Exposure
@@ -198,7 +199,9 @@ def cells_table(
 
 
 def _design(study: Study) -> Iterator[str]:
-    """Say what a path has still to find, and what a fractional design confounds."""
+    """Say what arms share, what a path has still to find, and what a fractional design confounds."""
+    if study.search.shared:
+        yield SHARED
     if study.arms.design == "path":
         order = "the best of those that a race leaves" if study.arms.order == "racing" else "the best"
         yield f"path: each round tries the changes that are left and takes {order}, by {study.target.metric}"
