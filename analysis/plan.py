@@ -67,6 +67,8 @@ class Search(_Read):
     sampler: str = ""
     space: dict[str, Any] = {}
     """Dotted path -> domain, as in the study file."""
+    repeats: int = 1
+    """Searches of each cell."""
     shared: bool = False
     """Whether all arms of a condition have one setting."""
 
@@ -93,6 +95,8 @@ class Seeds(_Read):
 
     search: tuple[int, ...] = ()
     confirm: tuple[int, ...] = ()
+    nested: bool = False
+    """Whether each confirm seed searches for itself."""
     sequential: Sequential | None = None
 
     @property

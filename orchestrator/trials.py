@@ -51,11 +51,13 @@ class Trial:
     """See `TrialJob.target`."""
     keep_student: bool = False
     """See `TrialJob.keep_student`; no part of its identity."""
+    keep_predictions: bool = False
+    """See `TrialJob.keep_predictions`; no part of its identity."""
 
     def job(
         self, *, cache: str, threads: int = 1, checkpoints: str = "", time_limit_s: float | None = None
     ) -> TrialJob:
-        """Return what a worker needs to run this trial. Per-example predictions are kept in the confirm phase."""
+        """Return what a worker needs to run this trial."""
         return TrialJob(
             trial_id=self.id,
             config=self.config,
@@ -64,7 +66,7 @@ class Trial:
             cache=cache,
             data_digest=self.digests.data,
             threads=threads,
-            keep_predictions=self.phase == "confirm",
+            keep_predictions=self.keep_predictions,
             checkpoints=checkpoints,
             pause_after=self.pause_after,
             floors=self.floors,

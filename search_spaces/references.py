@@ -227,7 +227,7 @@ class References:
             place = ("seeds", phase, index)
             if seed in seeds[:index]:
                 yield self.document.mistake(place, f"seed {seed} a second time", "a seed of its own")
-            elif phase == "confirm" and seed in study.seeds.search:
+            elif phase == "confirm" and seed in study.seeds.search and not study.seeds.nested:
                 expected = "a seed that search has not seen"
                 yield self.document.mistake(place, f"seed {seed}, which search uses", expected)
 

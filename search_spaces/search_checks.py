@@ -31,6 +31,7 @@ def search_mistakes(document: Document, study: Study, subject: Subject, cells: S
     yield from _stop(document, study, subject.evaluations, cells)
     yield from _cost(document, study, subject.data_fraction)
     yield from _shared(document, study, cells)
+    yield from _several(document, study)
     searched = [cell for cell in cells if cell.space]
     sampler = SAMPLERS[study.search.sampler]
     yield from _space(document, sampler, searched)
@@ -89,6 +90,41 @@ def _shared(document: Document, study: Study, cells: Sequence[Cell]) -> Iterator
                 expected = "an arm that searches all parameters, or each arm's own setting: leave search.shared out"
                 yield document.mistake(place, found, expected)
                 return
+
+
+def _several(document: Document, study: Study) -> Iterator[Mistake]:
+    """All mistakes of a study whose cells have more than one search: each must be one of its own."""
+    seeds, search = study.seeds, study.search
+    kinds = {"seeds.nested": seeds.nested, "search.repeats": search.repeats > 1, "search.shared": search.shared}
+    given = [name for name, is_given in kinds.items() if is_given]
+    if len(given) > 1:
+        expected = f"one of {', '.join(given)}: they are three ways to find settings"
+        yield document.mistake(tuple(given[0].split(".")), f"{given[0]} beside {given[1]}", expected)
+        return
+    if not (seeds.nested or search.repeats > 1):
+        return
+    (name,) = given
+    place = tuple(name.split("."))
+    if not search.space:
+        yield document.mistake(place, f"{name} of an empty space", "left out, or a search.space")
+        return
+    if study.arms.design == "path":
+        yield document.mistake(place, f"{name} in the design path", "left out: a path chooses arms by one search each")
+    if search.warm_start is not None:
+        expected = f"left out beside {name}: searches that learn from the same settings share their luck"
+        yield document.mistake(("search", "warm_start"), search.warm_start, expected)
+    if search.trades:
+        expected = f"a search.cost.weight beside {name}: a front is that of one search"
+        yield document.mistake(("search", "cost"), "two targets", expected)
+    if seeds.nested and "search" in (document.value.get("seeds") or {}):
+        expected = "left out beside seeds.nested: each confirm seed searches for itself"
+        yield document.warning(("seeds", "search"), "seeds that are not used", expected)
+    if search.repeats > len(seeds.confirm):
+        expected = f"at most {len(seeds.confirm)}, the number of seeds.confirm; or seeds.nested"
+        yield document.mistake(place, f"{search.repeats}", expected)
+    elif len(seeds.search) % search.repeats:
+        expected = f"as many as search.repeats ({search.repeats}), or a multiple: they are divided among the searches"
+        yield document.mistake(("seeds", "search"), f"{len(seeds.search)} seeds", expected)
 
 
 def _unlike(document: Document, study: Study, cells: Sequence[Cell]) -> Iterator[Mistake]:

@@ -180,6 +180,11 @@ class Search(Frozen):
         None, description="Budget of each cell besides `trials`: no batch starts once its search has taken so long."
     )
     cost: Cost | None = Field(None, description="What a searched number costs; nothing does if absent.")
+    repeats: Annotated[Whole, Field(ge=1, le=MOST_SEEDS)] = Field(
+        1,
+        description="Searches of each cell; the search seeds are divided among them, and the confirm seeds dealt out "
+        "to the settings that they find.",
+    )
     shared: Flag = Field(
         False,
         description="Whether all arms get one setting in each condition, the best by their mean: equal, not tuned.",
@@ -216,6 +221,10 @@ class Seeds(Frozen):
     search: SeedList = Field((0,), description="Seeds of every search setting: a list, or a range such as 0-2.")
     confirm: SeedList = Field(
         (1, 2, 3, 4, 5, 6), description="Seeds of the best setting: a list, or a range; `ablate check` says how many."
+    )
+    nested: Flag = Field(
+        False,
+        description="Whether each confirm seed searches for itself: its trial that is best on val is its test trial.",
     )
     sequential: Sequential | None = Field(
         None, description="Stop adding confirm seeds to comparisons that are clear; all are run if absent."

@@ -24,7 +24,7 @@ from ablative.analysis.showing.sentences import fragile
 from ablative.analysis.showing.sentences import judged
 from ablative.analysis.showing.sentences import listed
 from ablative.analysis.showing.sentences import sentence
-from ablative.search_spaces.searches import SHARED
+from ablative.search_spaces.searches import how_searched
 
 Row = Mapping[str, Any]
 
@@ -58,7 +58,7 @@ def answer(found: Findings) -> list[str]:
         *_untold([row for row in unsaid if row["verdict"] == NOT_ENOUGH], plan),
         *([] if found.claims else _controls(found.against_controls, plan)),
         *_control_warning(compared),
-        *([SHARED] if plan.search.shared else []),
+        *how_searched(repeats=plan.search.repeats, nested=plan.seeds.nested, shared=plan.search.shared),
     ]
     return sentences or [f"Only the reference arm {plan.reference} is planned: there is nothing to compare it with."]
 

@@ -105,6 +105,7 @@ def _cell(cell: CellPlan, rows: Sequence[Row], plan: StudyPlan) -> Row:
     confirm = sorted((row for row in rows if row["phase"] == "confirm"), key=lambda row: row["seed"])
     sound = [row for row in confirm if math.isfinite(row["metrics"].get(plan.headline, math.nan))]
     values = [row["metrics"][plan.headline] for row in sound]
+    settings = {json.dumps(row["parameters"]) for row in confirm}
     low, high = t_interval(values) or (None, None)
     return {
         "study": plan.study,
@@ -121,7 +122,7 @@ def _cell(cell: CellPlan, rows: Sequence[Row], plan: StudyPlan) -> Row:
         "confirm_recorded": len(confirm),
         "failed": _count(rows, "status", "failed"),
         "stopped": _count(rows, "status", "stopped"),
-        "parameters": json.dumps(confirm[0]["parameters"]) if confirm else None,
+        "parameters": next(iter(settings)) if len(settings) == 1 else None,
         "metric": plan.headline,
         "n": len(values),
         "mean": float(np.mean(values)) if values else None,

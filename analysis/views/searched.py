@@ -1,4 +1,4 @@
-"""What the search of each cell tried: one entry a setting, over its search seeds."""
+"""What the searches of each cell tried: one entry a setting, over its search seeds."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from ablative.analysis.trials import decoded
 from ablative.orchestrator.reached import Ended
 from ablative.orchestrator.reached import Reached
 from ablative.orchestrator.reached import reached
+from ablative.search_spaces.searches import search_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,12 +25,13 @@ class Searched(Reached):
 
 
 def searched(records: pa.Table, plan: StudyPlan) -> dict[str, list[Searched]]:
-    """Return cell name -> settings of the present plan in the order proposed."""
-    trials: dict[str, dict[int, list[dict[str, Any]]]] = {cell.name: {} for cell in plan.cells}
+    """Return cell name -> settings of the present plan in the order proposed, one search after another."""
+    trials: dict[str, dict[tuple[int, int], list[dict[str, Any]]]] = {cell.name: {} for cell in plan.cells}
     for row in decoded(records):
         counts = plan.current is None or row["trial_id"] in plan.current
         if counts and row["phase"] == "search" and (cell := plan.cell_of(row)) is not None:
-            trials[cell.name].setdefault(row["proposal"], []).append(row)
+            number = _search_of(row["seed"], plan)
+            trials[cell.name].setdefault((number, row["proposal"]), []).append(row)
     return {name: [_setting(of[number], plan) for number in sorted(of)] for name, of in trials.items()}
 
 
@@ -38,8 +40,13 @@ def count(settings: Sequence[Searched], state: str) -> int:
     return sum(setting.state == state for setting in settings)
 
 
+def _search_of(seed: int, plan: StudyPlan) -> int:
+    return search_of(seed, plan.seeds.search, repeats=plan.search.repeats, nested=plan.seeds.nested)
+
+
 def _setting(rows: Sequence[dict[str, Any]], plan: StudyPlan) -> Searched:
     trials: list[Ended | None] = [(row["status"], row["metrics"].get(plan.target.metric)) for row in rows]
-    owed = [None] * len(set(plan.seeds.search) - {row["seed"] for row in rows})
+    own = {seed for seed in plan.seeds.search if _search_of(seed, plan) == _search_of(rows[0]["seed"], plan)}
+    owed = [None] * (0 if plan.seeds.nested else len(own - {row["seed"] for row in rows}))
     found = reached([*trials, *owed])
     return Searched(parameters=rows[0]["parameters"], state=found.state, value=found.value)

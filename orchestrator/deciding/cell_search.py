@@ -71,6 +71,8 @@ class CellSearch:
     """Settings of another study to learn from."""
     seeds: tuple[int, ...]
     """Search seeds that every setting is run with."""
+    drawn_with: tuple[int, ...]
+    """Seeds that settings are drawn with: all of the search's own, however few it was begun with."""
     judges_base: bool = False
     """Whether a cell with nothing to search is run once all the same, to be compared with others."""
     given: bool = False
@@ -116,9 +118,13 @@ class CellSearch:
 
     def best(self, known: Known, curves: Curves) -> Setting | None:
         """Return the setting with the best mean target, the earliest of equals; None if none is complete."""
-        ranked = self._ranked(known, curves)
-        number = min(ranked, key=lambda number: ranked[number], default=None)
+        number = self.best_number(known, curves)
         return None if number is None else self._setting(number, self.proposed[number], known, curves)
+
+    def best_number(self, known: Known, curves: Curves) -> int | None:
+        """Return the number of the best setting among the proposed ones."""
+        ranked = self._ranked(known, curves)
+        return min(ranked, key=lambda number: ranked[number], default=None)
 
     def front(self, known: Known, curves: Curves) -> tuple[int, ...]:
         """Return the settings that none is at least as good as in both target and cost, and better in one.
@@ -247,7 +253,7 @@ class CellSearch:
 
     def _recorded(self, proposal: int) -> dict[str, Any] | None:
         """Return the recorded setting number `proposal`, if it was run on the data and teacher that are here now."""
-        for seed in self.study.seeds.search:
+        for seed in self.drawn_with:
             trial_id, parameters = self.settled.get((proposal, seed), ("", {}))
             if trial_id and self.maker.trials("search", (seed,), parameters, proposal)[0].id == trial_id:
                 return parameters
@@ -260,7 +266,7 @@ class CellSearch:
             sampler=self.study.search.sampler,
             mode=self.study.target.mode,
             trades=self.study.search.trades,
-            seeds=self.study.seeds.search,
+            seeds=self.drawn_with,
         )
 
     def _cost(self, parameters: Mapping[str, Any]) -> float:

@@ -1,10 +1,12 @@
-"""The trials of one cell, as far as the records so far decide them: the search, then the confirm seeds."""
+"""The trials of one cell, as far as the records so far decide them: its searches, then the confirm seeds."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from ablative.orchestrator.deciding.cell_search import CellSearch
@@ -16,6 +18,7 @@ from ablative.orchestrator.deciding.recorded import SearchHistory
 from ablative.orchestrator.deciding.trial_maker import TrialMaker
 from ablative.orchestrator.deciding.trial_maker import target_split
 from ablative.orchestrator.inputs import Inputs
+from ablative.orchestrator.reached import mean_of
 from ablative.orchestrator.storing.plan import PlannedCell
 from ablative.orchestrator.storing.plan import PlannedTrial
 from ablative.orchestrator.storing.plan import State
@@ -24,6 +27,7 @@ from ablative.orchestrator.trials import Trial
 from ablative.search_spaces.content_hash import content_hash
 from ablative.search_spaces.design import Cell
 from ablative.search_spaces.proposals import Setting
+from ablative.search_spaces.searches import divided
 from ablative.search_spaces.study import Study
 
 ENDED = ("done", "failed", "left")
@@ -57,9 +61,12 @@ class CellTrials:
         self.id = cell_id(study, cell, together)
         self.front: tuple[int, ...] = ()
         """Proposals that trade target for cost best, once the search is done."""
-        self._best: Setting | None = None
+        self._study = study
+        self._best: tuple[Setting, ...] = ()
+        """Of each search; none until it is known what is confirmed."""
         self._maker = TrialMaker(study, cell, inputs, self.id)
-        self.search = CellSearch(
+        self._search = partial(
+            CellSearch,
             study=study,
             cell=cell,
             cell_id=self.id,
@@ -68,20 +75,36 @@ class CellTrials:
             maker=self._maker,
             settled=history.settled.get(self.id, {}),
             warm=history.warm_settings(cell.arm, dict(cell.condition)),
-            seeds=study.seeds.search if race is None else race,
             judges_base=race is not None,
             given=bool(together),
         )
+        self.nested = study.seeds.nested and bool(cell.space)
+        """Whether each confirm seed has a search, whose best trial is the confirm trial."""
+        if self.nested:
+            seeds: list[tuple[int, ...]] = [(seed,) for seed in confirm_seeds]
+        else:
+            seeds = list(divided(study.seeds.search, study.search.repeats))
+        self.searches = [self._search(seeds=own if race is None else race, drawn_with=own) for own in seeds]
+
+    @property
+    def search(self) -> CellSearch:
+        """The first search; the only one where arms share a setting, or are chosen."""
+        return self.searches[0]
 
     @property
     def budget(self) -> int:
-        """Settings that the search tries; a cell with nothing to search has none, unless it is to be chosen."""
+        """Settings that a search tries; a cell with nothing to search has none, unless it is to be chosen."""
         return self.search.budget
 
     @property
+    def trials_a_seed(self) -> int:
+        """Trials that a further confirm seed takes."""
+        return self.budget if self.nested else 1
+
+    @property
     def proposed(self) -> list[Proposed]:
-        """Settings proposed so far."""
-        return self.search.proposed
+        """Settings proposed so far, by search."""
+        return [setting for search in self.searches for setting in search.proposed]
 
     @property
     def trials(self) -> list[Trial]:
@@ -91,22 +114,31 @@ class CellTrials:
     @property
     def awaits_setting(self) -> bool:
         """Whether it waits for the other arms of its condition: for the next settings, or the one that all share."""
-        return self.state == "waiting" and self.search.given and self._best is None
+        return self.state == "waiting" and self.search.given and not self._best
+
+    @property
+    def answering(self) -> list[list[Trial]]:
+        """The trials that the answer may rest on: of each list, the best on val."""
+        if not self.nested:
+            return [[trial] for trial in self.confirm]
+        return [[trial for setting in search.proposed for trial in setting.trials] for search in self.searches]
 
     @property
     def undecided_search(self) -> int:
         """Search trials that are planned but whose settings wait for results."""
-        settings = self.budget - len(self.proposed) if self.state == "search" or self.awaits_setting else 0
-        return settings * len(self.search.seeds)
+        if not (self.state == "search" or self.awaits_setting):
+            return 0
+        open_ones = (search for search in self.searches if self.awaits_setting or not search.done)
+        return sum((self.budget - len(search.proposed)) * len(search.seeds) for search in open_ones)
 
     @property
     def search_total(self) -> int:
         """Search trials, as far as they are foreseen."""
-        return self.budget * len(self.search.seeds)
+        return self.budget * sum(len(search.seeds) for search in self.searches)
 
     @property
     def confirm_total(self) -> int:
-        """Confirm trials, as far as they are foreseen."""
+        """Confirm trials, as far as they are foreseen; trials of the search among them, where seeds are nested."""
         return 0 if self.state == "failed" else len(self.confirm_seeds)
 
     @property
@@ -116,15 +148,18 @@ class CellTrials:
 
     @property
     def undecided_confirm(self) -> int:
-        """Confirm trials whose setting waits for the search."""
+        """Confirm trials to be run whose setting waits for the search."""
+        if self.nested:
+            return 0
         return len(self.confirm_seeds) if self.state == "search" or self.awaits_setting else 0
 
     def advance(self, known: Known, curves: Curves) -> Step:
         """Return what the cell wants now: trials of its search, or the confirm trials."""
         if self.state == "search":
-            step = self.search.advance(known, curves)
-            if not self.search.done:
-                return step
+            steps = [search.advance(known, curves) for search in self.searches]
+            if not all(search.done for search in self.searches):
+                run = tuple(trial for step in steps for trial in step.run)
+                return Step(run=run, stop=tuple(trial for step in steps for trial in step.stop))
             self._end_search(known, curves)
         if self.state == "confirm":
             owed = tuple(trial for trial in self.confirm if not self.search.is_settled(trial, known))
@@ -135,7 +170,7 @@ class CellTrials:
 
     def best_values(self, known: Known) -> list[float]:
         """Return the target of the best setting for each search seed; not a number where there is none."""
-        best = None if self._best is None else self._best.parameters
+        best = self._best[0].parameters if self._best else None
         trials = next((setting.trials for setting in self.proposed if setting.parameters == best), ())
         found = [known[trial.id].value for trial in trials]
         return [math.nan if value is None else value for value in found] or [math.nan]
@@ -154,37 +189,71 @@ class CellTrials:
         """Confirm the setting that a waiting cell shares with the other arms; without one its search has failed."""
         own = {path for path, _ in self.cell.space}
         found = None if shared is None else {path: value for path, value in shared.items() if path in own}
-        self._confirm(None if found is None else Setting(parameters=found, value=None))
+        self._confirm([None if found is None else Setting(parameters=found, value=None)])
 
     def confirm_with(self, seeds: tuple[int, ...]) -> None:
-        """Run the best setting of a waiting cell with `seeds`, which begin with those it was run with so far."""
-        assert self._best is not None
+        """Confirm a waiting cell with `seeds`, which begin with those it was confirmed with so far."""
         new = seeds[len(self.confirm_seeds) :]
-        self.confirm += self._maker.trials("confirm", new, self._best.parameters)
-        self.confirm_seeds, self.state = seeds, "confirm"
+        self.confirm_seeds = seeds
+        if self.nested:
+            self.searches += [self._search(seeds=(seed,), drawn_with=(seed,)) for seed in new]
+            self.state = "search"
+        else:
+            self.confirm += self._confirming(new)
+            self.state = "confirm"
 
     def end(self) -> None:
         """Ask no more of a waiting cell."""
         self.state = "done" if self.confirm else "left"
 
-    def best(self, known: Known, curves: Curves) -> Setting | None:
-        """Return the setting with the best mean target, the earliest of equals; None if none is complete."""
-        return self.search.best(known, curves)
+    def best_value(self, known: Known, curves: Curves) -> float | None:
+        """Return the best mean target of a setting, the mean over the searches; None if none is complete."""
+        found = (search.best(known, curves) for search in self.searches)
+        return mean_of(None if setting is None else setting.value for setting in found)
+
+    def falls_behind(self, trial: Trial, curves: Curves) -> bool:
+        """Return whether the rule stops a running trial of one of the searches."""
+        return next(search for search in self.searches if trial.seed in search.seeds).falls_behind(trial, curves)
 
     def _end_search(self, known: Known, curves: Curves) -> None:
         if self.search.given:
             self.state = "waiting"
             return
         self.front = self.search.front(known, curves)
-        self._confirm(self.best(known, curves) if self.budget else Setting(parameters={}, value=None))
+        if self.nested:
+            self._confirm_nested(known, curves)
+            return
+        nothing = Setting(parameters={}, value=None)
+        self._confirm([search.best(known, curves) if self.budget else nothing for search in self.searches])
 
-    def _confirm(self, best: Setting | None) -> None:
-        self._best = best
-        if best is None:
+    def _confirm(self, best: Sequence[Setting | None]) -> None:
+        found = tuple(setting for setting in best if setting is not None)
+        if len(found) < len(best):
             self.state = "failed"
             return
+        self._best = found
         self.state = "confirm" if self.confirm_seeds else "waiting"
-        self.confirm = self._maker.trials("confirm", self.confirm_seeds, best.parameters)
+        self.confirm = self._confirming(self.confirm_seeds)
+
+    def _confirming(self, seeds: Sequence[int]) -> tuple[Trial, ...]:
+        """Return the confirm trials of some seeds: each search's setting gets every so many of all confirm seeds."""
+        each = len(self._best)
+        place = {seed: at % each for at, seed in enumerate(self._study.seeds.confirm)}
+        dealt = [[seed for seed in seeds if place[seed] == number] for number in range(each)]
+        made = [
+            self._maker.trials("confirm", own, best.parameters) for own, best in zip(dealt, self._best, strict=True)
+        ]
+        return tuple(sorted((trial for of in made for trial in of), key=lambda trial: seeds.index(trial.seed)))
+
+    def _confirm_nested(self, known: Known, curves: Curves) -> None:
+        """Take each search's best trial; where a seed completed nothing, its first one stands for what is lost."""
+        found = [(search, search.best_number(known, curves)) for search in self.searches]
+        if all(number is None for _, number in found):
+            self.state = "failed"
+            return
+        chosen = (search.proposed[number or 0].trials[0] for search, number in found)
+        self.confirm = tuple(replace(trial, phase="confirm", proposal=None) for trial in chosen)
+        self.state = "confirm"
 
 
 def cell_id(study: Study, cell: Cell, together: Sequence[Cell] = ()) -> str:
@@ -197,7 +266,7 @@ def cell_id(study: Study, cell: Cell, together: Sequence[Cell] = ()) -> str:
         **_searched(cell),
         "sampler": study.search.sampler,
         "batch": study.search.batch,
-        "seeds": list(study.seeds.search),
+        "seeds": ["nested"] if study.seeds.nested else list(study.seeds.search),
         "target": study.target.model_dump(mode="json"),
         "evaluate": [target_split(study)],
     }
@@ -208,6 +277,10 @@ def cell_id(study: Study, cell: Cell, together: Sequence[Cell] = ()) -> str:
         content["cost"] = study.search.cost.model_dump(mode="json")
     if study.search.warm_start is not None:
         content["warm_start"] = study.search.warm_start
+    if study.seeds.nested:
+        content["evaluate"] = sorted({target_split(study), *study.evaluate})
+    if study.search.repeats > 1:
+        content["repeats"] = study.search.repeats
     if together:
         content["shared"] = sorted(content_hash(_searched(one)) for one in together)
     return content_hash(content)

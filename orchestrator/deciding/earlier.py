@@ -57,7 +57,10 @@ def earlier_lines(
     reading = _Reading(
         trainable=inputs.trainable,
         defaults=dict(_flat(inputs.trainable.config_type(inputs.catalogue)().model_dump(mode="json"))),
-        seeds={"search": study.seeds.search, "confirm": study.seeds.confirm},
+        seeds={
+            "search": study.seeds.confirm if study.seeds.nested else study.seeds.search,
+            "confirm": study.seeds.confirm,
+        },
     )
     reasons = Counter(_reason(record, forms.get(record.cell, ()), reading) for record in others)
     ranked = reasons.most_common()

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Protocol
 
 from ablative.orchestrator.deciding.cell_trials import CellTrials
+from ablative.orchestrator.trials import Trial
 from ablative.search_spaces.study import Study
 from ablative.trainables.parts.trainable import Trainable
 
@@ -28,16 +30,23 @@ def named(study: Study, cells: Iterable[CellTrials], known: Mapping[str, Valued]
     """
     found: set[str] = set()
     for cell in cells:
-        scored = [
-            (value if study.target.mode == "max" else -value, -trial.seed, trial.id)
-            for trial in cell.confirm
-            if trial.id in known and (value := known[trial.id].value) is not None
-        ]
+        scored = [score for trials in cell.answering if (score := _best(study, trials, known)) is not None]
         if study.keep.students == "best":
             scored = [max(scored)] if scored else []
         if study.keep.students != "none":
-            found.update(trial_id for _, _, trial_id in scored)
+            found.update(trial_id for _, _, _, trial_id in scored)
     return found
+
+
+def _best(study: Study, trials: Sequence[Trial], known: Mapping[str, Valued]) -> tuple[float, int, int, str] | None:
+    """Return the best of some trials, the earliest of equals: its value, where more is better, seed, place and id."""
+    sign = 1 if study.target.mode == "max" else -1
+    ended = (
+        (sign * value, -trial.seed, -at, trial.id)
+        for at, trial in enumerate(trials)
+        if trial.id in known and (value := known[trial.id].value) is not None
+    )
+    return max(ended, default=None)
 
 
 def spare(study: Study, cells: Iterable[CellTrials], known: Mapping[str, Valued], kept: Collection[str]) -> set[str]:

@@ -56,7 +56,8 @@ class Looks(EachAlone):
     def may_follow(self) -> int:
         """Return how many trials follow if no further comparison becomes clear."""
         most = len(self._study.seeds.confirm)
-        return sum(most - len(cell.confirm_seeds) for cell in self._cells if not cell.has_ended)
+        going = (cell for cell in self._cells if not cell.has_ended)
+        return sum((most - len(cell.confirm_seeds)) * cell.trials_a_seed for cell in going)
 
     def _going(self, known: Known) -> frozenset[str]:
         """Return the arms that get further seeds; the reference does as long as any other."""

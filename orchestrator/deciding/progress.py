@@ -33,6 +33,18 @@ class CellProgress:
     """What the most frequent class of training would reach; None where nobody knows, and while a study runs."""
     lack: str = ""
     """Why the cell has learned nothing; empty where it has, or nobody knows."""
+    nested: bool = False
+    """Whether the confirm trials are trials of the search."""
+
+    @property
+    def done(self) -> int:
+        """Trials that have ended, each counted once."""
+        return self.search_done + (0 if self.nested else self.confirm_done)
+
+    @property
+    def total(self) -> int:
+        """Trials that are foreseen, each counted once."""
+        return self.search_total + (0 if self.nested else self.confirm_total)
 
 
 def cell_progress(cell: CellTrials, known: Known, curves: Curves, running: Collection[str]) -> CellProgress:
@@ -53,11 +65,12 @@ def cell_progress(cell: CellTrials, known: Known, curves: Curves, running: Colle
         stopped=endings.count("stopped"),
         running=sum(trial in running for trial in ids),
         best=_best(cell, known, curves),
+        nested=cell.nested,
     )
 
 
 def _best(cell: CellTrials, known: Known, curves: Curves) -> float | None:
-    best = cell.best(known, curves)
+    best = cell.best_value(known, curves)
     if best is not None:
-        return best.value
+        return best
     return mean_of(known[trial.id].value for trial in cell.confirm if trial.id in known)

@@ -219,7 +219,7 @@ class TrialQueue:
         live[point.step] = point.value
         self.curves[trial.id] = tuple(live[step] for step in sorted(live))
         cells = self._cells_of[trial.id]
-        if not all(cell.search.falls_behind(trial, self.curves) for cell in cells):
+        if not all(cell.falls_behind(trial, self.curves) for cell in cells):
             return False
         self._cancelled.add(trial.id)
         return True

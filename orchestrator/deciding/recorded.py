@@ -53,11 +53,12 @@ def search_history(recorded: Recorded, metric: str) -> SearchHistory:
 
 
 def _warm(records: Sequence[Record], metric: str) -> dict[tuple[str, str], tuple[Setting, ...]]:
-    trials: dict[tuple[str, str], dict[int, list[Record]]] = defaultdict(lambda: defaultdict(list))
+    trials: dict[tuple[str, str], dict[tuple[int, str], list[Record]]] = defaultdict(lambda: defaultdict(list))
     for record in records:
         if record.phase == "search" and record.proposal is not None:
             condition = _spelled({path: json.loads(value) for path, value in record.condition.items()})
-            trials[record.arm, condition][record.proposal].append(record)
+            setting = record.proposal, json.dumps(record.parameters)  # each search of a cell has its own first one
+            trials[record.arm, condition][setting].append(record)
     found = {
         place: [_setting(settings[number], metric) for number in sorted(settings)]
         for place, settings in trials.items()

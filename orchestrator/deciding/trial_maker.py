@@ -38,6 +38,7 @@ class TrialMaker:
         parts = self._trainable.used(config, self._inputs.catalogue)
         ids = trial_ids(self._trainable, config, seeds, evaluate, digests, parts)
         mode, keep = self._study.target.mode, self._study.keep.students
+        answers = phase == "confirm" or self._study.seeds.nested  # whether it may be among those the answer rests on
         metric = self._study.target.metric.split("/", 1)[1]
         return tuple(
             Trial(
@@ -59,15 +60,18 @@ class TrialMaker:
                 digests=digests,
                 parts=parts,
                 target=(metric, mode),
-                keep_student=phase == "confirm" and keep != "none",
+                keep_student=answers and keep != "none",
+                keep_predictions=answers,
             )
             for seed, trial_id in zip(seeds, ids, strict=True)
         )
 
     def _evaluate(self, phase: Phase, config: Any) -> tuple[str, ...]:
-        if phase == "search":
-            return (target_split(self._study),)
-        return evaluated(self._study.evaluate, self._trainable.splits(config))
+        target = target_split(self._study)
+        if phase == "search" and not self._study.seeds.nested:
+            return (target,)
+        wanted = (*self._study.evaluate, *([target] if phase == "search" else []))
+        return evaluated(wanted, self._trainable.splits(config))
 
 
 def target_split(study: Study) -> str:

@@ -58,8 +58,8 @@ class KeptStudents:
         return {trial_id: size for trial_id, size in self._students.sizes().items() if trial_id in known}
 
     def _drop_spare(self, there: dict[str, int]) -> None:
-        """Remove the students that are the best of no cell, where only the best are kept."""
-        if self._queue.study.keep.students == "best":
+        """Remove the students that are the best of no cell, or of no seed, where only the best are kept."""
+        if self._queue.study.keep.students == "best" or self._queue.study.seeds.nested:
             for trial_id in spare(self._queue.study, self._queue.cells, self._queue.known, there.keys()):
                 self._students.remove(trial_id)
 

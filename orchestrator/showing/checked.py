@@ -13,7 +13,7 @@ from ablative.orchestrator.showing.whereabouts import store_uri
 from ablative.search_spaces.errors import Mistake
 from ablative.search_spaces.families import Family
 from ablative.search_spaces.load import LoadedStudy
-from ablative.search_spaces.searches import SHARED
+from ablative.search_spaces.searches import how_searched
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -49,10 +49,11 @@ class CheckedStudy:
 
     def notes(self) -> list[str]:
         """Return lines on where the records are, what the comparisons can show, and what is not on this machine."""
+        study = self.loaded.study
         return [
-            f"records in {place(store_uri(None, self.loaded.study))}",
+            f"records in {place(store_uri(None, study))}",
             *self.comparisons(),
-            *([SHARED] if self.loaded.study.search.shared else []),
+            *how_searched(repeats=study.search.repeats, nested=study.seeds.nested, shared=study.search.shared),
             *(f"not here: {line}" for line in self.absent),
         ]
 
@@ -102,10 +103,15 @@ def comparisons(loaded: LoadedStudy) -> list[str]:
 def size_line(loaded: LoadedStudy) -> str:
     """Return how many cells and trials a study has."""
     study, cells = loaded.study, loaded.cells
-    searched = sum(bool(cell.space) for cell in cells) * study.search.trials * len(study.seeds.search)
-    confirmed = len(cells) * len(study.seeds.confirm)
+    searching, confirmed = sum(bool(cell.space) for cell in cells), len(cells) * len(study.seeds.confirm)
+    searched = searching * study.search.trials * len(study.seeds.search)
     if study.arms.design == "path":
         return f"{len(cells)} cells to start with, {len(study.arms.factors)} rounds; `ablate plan` counts the trials"
+    if study.seeds.nested:
+        seeds = f"{study.seeds.looks[0]} to " if study.seeds.sequential else ""
+        seeds += str(study.seeds.looks[-1])
+        tried = sum(study.search.trials if cell.space else 1 for cell in cells)
+        return f"{len(cells)} cells, {tried} trials with each of {seeds} confirm seeds, which search for themselves"
     if study.seeds.sequential:
         least = len(cells) * study.seeds.looks[0]
         return f"{len(cells)} cells, {searched} search trials, {least} to {confirmed} confirm trials"

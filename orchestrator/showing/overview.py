@@ -28,7 +28,7 @@ from ablative.search_spaces.arms import RESOLUTION
 from ablative.search_spaces.fractional import achieved_resolution
 from ablative.search_spaces.fractional import columns
 from ablative.search_spaces.fractional import confounded
-from ablative.search_spaces.searches import SHARED
+from ablative.search_spaces.searches import how_searched
 from ablative.search_spaces.stopping import rule_of
 from ablative.search_spaces.study import Study
 from ablative.trainables.parts.trainable import Exposure
@@ -67,7 +67,8 @@ def print_plan(
     recorded = len({trial.id for trial in queue.trials()} & queue.known.keys()) - taken
     out.print(f"{len(queue.cells)} cells, {recorded} trials recorded, {taken} taken from other studies, {owed} owed")
     if more := queue.may_follow():
-        out.print(f"and {more} confirm trials more, as long as comparisons are not clear (seeds.sequential)")
+        phase = "search" if queue.study.seeds.nested else "confirm"
+        out.print(f"and {more} {phase} trials more, as long as comparisons are not clear (seeds.sequential)")
     for line in _design(queue.study):
         out.print(line)
     for line in passes_lines(exposures or {}):
@@ -137,8 +138,7 @@ def print_problems(out: Console, problems: Sequence[str]) -> None:
 
 def recorded(standing: Standing) -> str:
     """Return one line on how many trials of the study are recorded and failed."""
-    done = sum(cell.search_done + cell.confirm_done for cell in standing.cells)
-    total = sum(cell.search_total + cell.confirm_total for cell in standing.cells)
+    done, total = sum(cell.done for cell in standing.cells), sum(cell.total for cell in standing.cells)
     return f"{standing.study}: {done} of {total} trials recorded, {len(standing.failed)} failed"
 
 
@@ -200,8 +200,7 @@ def cells_table(
 
 def _design(study: Study) -> Iterator[str]:
     """Say what arms share, what a path has still to find, and what a fractional design confounds."""
-    if study.search.shared:
-        yield SHARED
+    yield from how_searched(repeats=study.search.repeats, nested=study.seeds.nested, shared=study.search.shared)
     if study.arms.design == "path":
         order = "the best of those that a race leaves" if study.arms.order == "racing" else "the best"
         yield f"path: each round tries the changes that are left and takes {order}, by {study.target.metric}"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ablative.orchestrator.deciding.progress import CellProgress
 from ablative.orchestrator.errors import StoreError
@@ -17,6 +19,7 @@ from ablative.orchestrator.storing.plan import PlannedCell
 from ablative.orchestrator.storing.records import Record
 from ablative.orchestrator.storing.records import records_of
 from ablative.orchestrator.storing.store import Store
+from ablative.search_spaces.searches import search_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +41,8 @@ class Standing:
 
 def standing(store: Store, study: str) -> Standing:
     """Return how far `study` is; raises StoreError if the store has no plan of it that can be read."""
-    target = store.study(study).get("target", {})
+    stored = store.study(study)
+    target = stored.get("target", {})
     plan = store.plan(study)
     if plan is None:
         raise StoreError(f"store {store.uri!r}: study.json of {study!r} holds no plan; `ablate run` writes it anew")
@@ -50,7 +54,7 @@ def standing(store: Store, study: str) -> Standing:
         study=study,
         metric=metric,
         mode=mode,
-        cells=[_progress(cell, by_cell.get(cell.name, {}), metric, mode) for cell in plan],
+        cells=[_progress(cell, by_cell.get(cell.name, {}), metric, mode, stored) for cell in plan],
         failed=[record for record in records if record.status == "failed"],
         fronts={cell.name: _front(cell, by_cell.get(cell.name, {}), metric) for cell in plan if cell.front},
         num_superseded=sum(record.trial_id not in held for record in store.records(study)),
@@ -65,9 +69,12 @@ def _by_cell(records: Sequence[Record]) -> dict[str, dict[str, Record]]:
     return found
 
 
-def _progress(cell: PlannedCell, records: Mapping[str, Record], metric: str, mode: str) -> CellProgress:
+def _progress(
+    cell: PlannedCell, records: Mapping[str, Record], metric: str, mode: str, stored: Mapping[str, Any]
+) -> CellProgress:
+    seeds = stored.get("seeds", {})
     recorded = [place.phase for place in cell.places if place.trial_id in records]
-    best, trials = _best(cell, records, metric, mode)
+    best, trials = _best(cell, records, metric, mode, stored)
     values = _values(trials)
     return CellProgress(
         cell=cell.name,
@@ -82,35 +89,48 @@ def _progress(cell: PlannedCell, records: Mapping[str, Record], metric: str, mod
         stopped=sum(record.status == "stopped" for record in records.values()),
         running=0,
         best=best,
+        nested=bool(seeds.get("nested") and cell.search_total),
         majority=majority_mean(values, metric),
         lack=lack(values, [metric], mode),
     )
 
 
 def _best(
-    cell: PlannedCell, records: Mapping[str, Record], metric: str, mode: str
+    cell: PlannedCell, records: Mapping[str, Record], metric: str, mode: str, stored: Mapping[str, Any]
 ) -> tuple[float | None, Sequence[Record]]:
-    """Return the best mean target of the completed settings, and the trials of that setting.
+    """Return the best mean target of the completed settings, the mean over the cell's searches; and those trials.
 
     Where nothing is searched: of the confirm trials.
     """
     if not cell.search_total:
-        confirmed = _trials(cell, None, records)
+        confirmed = [record for record in _trials(cell, None, records) if record is not None]
         return mean_of(record.metrics.get(metric) for record in confirmed), confirmed
-    best: tuple[float | None, Sequence[Record]] = (None, ())
     sign = 1.0 if mode == "max" else -1.0
-    for proposal in {place.proposal for place in cell.places if place.phase == "search"}:
-        found = _reached(cell, proposal, records, metric)
+    best: dict[int, tuple[float, Sequence[Record]]] = {}
+    for number, trials in _settings(cell, records, stored):
+        found = _reached(trials, metric)
         if found.state != "completed" or found.value is None:
             continue
-        if best[0] is None or sign * found.value > sign * best[0]:
-            best = found.value, _trials(cell, proposal, records)
-    return best
+        if number not in best or sign * found.value > sign * best[number][0]:
+            best[number] = found.value, [record for record in trials if record is not None]
+    return mean_of(value for value, _ in best.values()), [record for _, of in best.values() for record in of]
 
 
-def _trials(cell: PlannedCell, proposal: int | None, records: Mapping[str, Record]) -> list[Record]:
-    wanted = (place.trial_id for place in cell.places if place.proposal == proposal)
-    return [records[trial_id] for trial_id in wanted if trial_id in records]
+def _settings(
+    cell: PlannedCell, records: Mapping[str, Record], stored: Mapping[str, Any]
+) -> Iterator[tuple[int, list[Record | None]]]:
+    """Yield each setting that was tried: of which search, and its trials; None for one that is owed."""
+    seeds, repeats = stored.get("seeds", {}), stored.get("search", {}).get("repeats", 1)
+    tried: dict[tuple[int, int | None], list[Record | None]] = {}
+    for place in (place for place in cell.places if place.phase == "search"):
+        number = search_of(place.seed, seeds.get("search", ()), repeats=repeats, nested=seeds.get("nested", False))
+        tried.setdefault((number, place.proposal), []).append(records.get(place.trial_id))
+    for (number, _), trials in tried.items():
+        yield number, trials
+
+
+def _trials(cell: PlannedCell, proposal: int | None, records: Mapping[str, Record]) -> list[Record | None]:
+    return [records.get(place.trial_id) for place in cell.places if place.proposal == proposal]
 
 
 def _values(records: Sequence[Record]) -> dict[str, dict[str, float]]:
@@ -123,14 +143,13 @@ def _values(records: Sequence[Record]) -> dict[str, dict[str, float]]:
     return found
 
 
-def _reached(cell: PlannedCell, proposal: int | None, records: Mapping[str, Record], metric: str) -> Reached:
-    trials = [records.get(place.trial_id) for place in cell.places if place.proposal == proposal]
+def _reached(trials: Sequence[Record | None], metric: str) -> Reached:
     return reached(None if record is None else (record.status, record.metrics.get(metric)) for record in trials)
 
 
 def _front(cell: PlannedCell, records: Mapping[str, Record], metric: str) -> list[str]:
     return [
-        f"{_reached(cell, proposal, records, metric).value:.4f} at "
+        f"{_reached(_trials(cell, proposal, records), metric).value:.4f} at "
         + ", ".join(f"{path}={value}" for path, value in _parameters(cell, proposal).items())
         for proposal in cell.front
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections import defaultdict
 from typing import Any
 
@@ -12,13 +11,12 @@ from ablative.analysis.plan import read_plan
 from ablative.analysis.views.sequential import clear_arms
 from ablative.orchestrator.deciding.queue import TrialQueue
 from ablative.orchestrator.storing.plan import study_content
-from ablative.orchestrator.storing.records import Record
-from ablative.orchestrator.trials import Trial
 from ablative.search_spaces.study import Study
 from ablative.trainables.config import ROLES
+from tests.helpers.lucky import run_in_any_order
+from tests.helpers.lucky import run_lucky
 from tests.helpers.simulated import make_queue
 from tests.helpers.simulated import make_study
-from tests.helpers.simulated import run_one
 
 SPACE = {"optim.lr": {"loguniform": [1e-5, 1e-2]}, "distillation.selection.ratio": {"uniform": [0.1, 0.9]}}
 
@@ -35,26 +33,6 @@ def shared_study(**changes: Any) -> Study:
     return make_study(search=search, **changes)
 
 
-def run_lucky(trial: Trial) -> Record:
-    """Run a trial whose target is mostly luck, so that arms would not agree on a setting."""
-    record = run_one(trial)
-    luck = random.Random(f"{trial.arm} {trial.id}").random()
-    return record.model_copy(update={"metrics": {**record.metrics, "val/accuracy": luck}})
-
-
-def run_all(queue: TrialQueue, order: int = 0, most: int = 10_000) -> list[Record]:
-    """Run a queue with several trials at once, which end in an order of chance."""
-    rng, records, running = random.Random(order), [], []
-    while len(records) < most:
-        while len(running) < 5 and (trial := queue.next()) is not None:
-            running.append(trial)
-        if not running:
-            break
-        records.append(run_lucky(running.pop(rng.randrange(len(running)))))
-        queue.record(records[-1])
-    return records
-
-
 def chosen(queue: TrialQueue) -> dict[Any, set[str]]:
     """Return condition -> the learning rates that are confirmed there."""
     found: dict[Any, set[str]] = defaultdict(set)
@@ -65,7 +43,7 @@ def chosen(queue: TrialQueue) -> dict[Any, set[str]]:
 
 def test_all_arms_confirm_the_setting_with_the_best_mean_over_them() -> None:
     queue = make_queue(shared_study())
-    run_all(queue)
+    run_in_any_order(queue)
     assert queue.done
     for condition, rates in chosen(queue).items():
         assert len(rates) == 1
@@ -79,13 +57,13 @@ def test_all_arms_confirm_the_setting_with_the_best_mean_over_them() -> None:
 
 def test_each_arm_for_itself_would_not_have_agreed() -> None:
     queue = make_queue(shared_study(search={"shared": False}))
-    run_all(queue)
+    run_in_any_order(queue)
     assert max(map(len, chosen(queue).values())) > 1
 
 
 def test_an_arm_takes_the_parameters_that_it_has_of_the_shared_setting() -> None:
     queue = make_queue(shared_study())
-    run_all(queue)
+    run_in_any_order(queue)
     paths = {cell.cell.arm: {path for trial in cell.confirm for path in trial.parameters} for cell in queue.cells}
     assert paths["tokens"] == set(SPACE)
     assert paths["plain"] == {"optim.lr"}
@@ -94,23 +72,23 @@ def test_an_arm_takes_the_parameters_that_it_has_of_the_shared_setting() -> None
 def test_it_costs_no_more_trials_than_a_search_of_each_arm() -> None:
     alone, together = make_queue(shared_study(search={"shared": False})), make_queue(shared_study())
     assert alone.owed() == together.owed() == 6 * (6 + 3)
-    assert len(run_all(together)) == 6 * (6 + 3)
+    assert len(run_in_any_order(together)) == 6 * (6 + 3)
 
 
 @pytest.mark.parametrize("sampler", ["random", "tpe"])
 def test_neither_the_order_of_results_nor_a_kill_changes_the_trials(sampler: str) -> None:
     study = shared_study(search={"trials": 14, "batch": 2, "sampler": sampler}, conditions={})
-    whole = {record.trial_id for record in run_all(make_queue(study))}
-    other = {record.trial_id for record in run_all(make_queue(study), order=1)}
-    first = run_all(make_queue(study), order=2, most=25)
-    rest = run_all(make_queue(study, first), order=3)
+    whole = {record.trial_id for record in run_in_any_order(make_queue(study))}
+    other = {record.trial_id for record in run_in_any_order(make_queue(study), order=1)}
+    first = run_in_any_order(make_queue(study), order=2, most=25)
+    rest = run_in_any_order(make_queue(study, first), order=3)
     assert whole == other == {record.trial_id for record in [*first, *rest]}
     assert len(first) + len(rest) == len(whole)
 
 
 def test_a_setting_that_failed_in_one_arm_is_none_for_all() -> None:
     queue = make_queue(shared_study(conditions={}))
-    best = max(run_all(make_queue(shared_study(conditions={}))), key=lambda one: one.phase == "confirm")
+    best = max(run_in_any_order(make_queue(shared_study(conditions={}))), key=lambda one: one.phase == "confirm")
     rate = best.parameters["optim.lr"]
     while (trial := queue.next()) is not None:
         record = run_lucky(trial)
@@ -132,7 +110,7 @@ def test_an_arm_that_completes_nothing_leaves_all_without_a_setting() -> None:
 def test_looks_go_on_with_the_shared_setting() -> None:
     seeds = {"search": [0], "confirm": list(range(1, 13)), "sequential": {"looks": [8]}}
     queue = make_queue(shared_study(seeds=seeds, conditions={}), judge=clear_arms)
-    run_all(queue)
+    run_in_any_order(queue)
     assert queue.done
     assert {len(cell.confirm) for cell in queue.cells} <= {8, 12}
     assert [len(rates) for rates in chosen(queue).values()] == [1]

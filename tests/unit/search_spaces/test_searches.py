@@ -6,6 +6,7 @@ import pytest
 
 from tests.helpers.study_text import HEAD
 from tests.helpers.study_text import load
+from tests.helpers.study_text import loaded
 from tests.helpers.study_text import mistakes
 
 SEARCHED = f"""{HEAD}
@@ -52,3 +53,37 @@ def test_a_path_and_an_empty_space_have_nothing_to_share() -> None:
     path = ("arms={design: path, factors: {a: {with: {student.dropout: 0.2}}, b: {with: {optim.epochs: 9}}}}",)
     assert any(said.startswith("search.shared: a shared setting in the design path") for said in told(SHARED, *path))
     assert any("an empty space" in said for said in told(SHARED, "search={trials: 1, shared: true}"))
+
+
+NESTED = "seeds.nested=true"
+REPEATED = ("search.repeats=2", "seeds.search=[10, 11]")
+
+
+def test_nested_seeds_repeats_and_a_shared_setting_are_three_ways_of_which_one_is_taken() -> None:
+    assert told(NESTED, SHARED)[0].startswith("seeds.nested: found seeds.nested beside search.shared"[:12])
+    assert any("three ways to find settings" in said for said in told(SHARED, *REPEATED))
+    assert told(NESTED) == told(*REPEATED) == []
+
+
+@pytest.mark.parametrize("way", [(NESTED,), REPEATED])
+def test_several_searches_that_learn_from_one_or_trade_are_refused(way: tuple[str, ...]) -> None:
+    assert any(
+        said.startswith("search.warm_start: earlier; left out") for said in told(*way, "search.warm_start=earlier")
+    )
+    assert any("a search.cost.weight" in said for said in told(*way, "search.cost={path: optim.lr}"))
+    path = "arms={design: path, factors: {a: {with: {student.dropout: 0.2}}, b: {with: {optim.epochs: 9}}}}"
+    assert any("in the design path; left out" in said for said in told(*way, path))
+    assert any("of an empty space" in said for said in told(*way, "search.space={}", "search.trials=1"))
+
+
+def test_search_seeds_are_divided_among_the_repeats_without_rest() -> None:
+    (said,) = told("search.repeats=2", "seeds.search=[10, 11, 12]")
+    assert said.startswith("seeds.search: 3 seeds; as many as search.repeats (2)")
+    (said,) = told("search.repeats=7", "seeds.search=10-16")
+    assert said.startswith("search.repeats: 7; at most 6")
+
+
+def test_search_seeds_beside_nested_ones_are_not_used_and_it_is_said() -> None:
+    (warning,) = loaded(SEARCHED, NESTED, "seeds.search=[0, 9]", "seeds.confirm=1-12").warnings[-1:]
+    assert (warning.path, warning.found) == ("seeds.search", "seeds that are not used")
+    assert load(SEARCHED, NESTED, "seeds.confirm=0-5").seeds.confirm[0] == 0
