@@ -1,4 +1,4 @@
-# Four targets, each of which does all its own set-up in .venv:
+# Five targets, each of which does all its own set-up in .venv:
 #
 #   make demo        set up, run the bundled quickstart study, print its table and where the report is
 #   make test        set up, run the whole suite (starts real Ray clusters; about twenty minutes on two cores)
@@ -20,7 +20,7 @@ PYTEST := $(BIN)/python -m pytest
 # A process a core; a file's tests stay together, for what they share. A Ray cluster wants the machine for itself.
 SIDE_BY_SIDE := -n logical --maxprocesses 8 --dist loadfile
 
-.PHONY: demo test test-fast check
+.PHONY: demo test test-fast check docs
 
 demo: $(STAMP)
 	$(BIN)/ablate run quickstart
@@ -35,8 +35,17 @@ test-fast: $(STAMP)
 check: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
 	$(BIN)/mypy
 	$(BIN)/lint-imports --verbose
+
+docs: $(VENV)/docs-installed
+	$(BIN)/zensical build --strict
+	@echo "To look at it: $(BIN)/python -m http.server --directory site --bind 127.0.0.1 8000"
+
+$(VENV)/docs-installed: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
+	touch $@
 
 # Anew whenever what is to be installed changes; the sources themselves are linked, not copied.
 $(STAMP): pyproject.toml constraints.txt

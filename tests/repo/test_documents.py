@@ -21,7 +21,7 @@ from tests.helpers.sources import files
 from tests.helpers.sources import modules
 from tests.helpers.sources import tree
 
-DOCUMENTS = [str(path) for path in files() if path.suffix == ".md" and path.parts[0] in {"README.md", "docs", "tests"}]
+DOCUMENTS = [str(path) for path in files() if path.suffix == ".md" and path.parts[:-1] in {(), ("docs",), ("tests",)}]
 SHIPPED = {path.stem for path in files() if path.parts[0] == "search_spaces" and path.suffix == ".yaml"}
 OWN_STUDY = re.compile(r"[./~]|^my_|^[A-Z]")
 """A study argument that stands for the reader's own: a path, `my_...`, or a placeholder in capitals."""
