@@ -173,6 +173,13 @@ class Course:
             self.ending = self.ranks.on_first(lambda: self._save_and_decide(found))
         return self.ending is None
 
+    def note(self, step: int, found: Mapping[str, float]) -> None:
+        """Add figures of training to the curve, as of `step`; those that are not finite are left out."""
+        if self.ranks.is_first:
+            for name, value in found.items():
+                if math.isfinite(value):
+                    self._add(step, "train", name, value)
+
     def outcome(
         self,
         measure: Callable[[str], Measured],

@@ -5,7 +5,8 @@
 
 k counts the teachers, v_k is the weight of one and s_k its share of all weights; m is the schedule, w_kB the
 confidence weight of an example, u_kB its weight in the task loss (1 but for KDAR's). While a student adapts (AF-S, the
-first share of the steps), a contrast over matched pairs stands in the task loss's place. Dimensions: B batch.
+first share of the steps), a contrast over matched pairs stands in the task loss's place. With
+`distillation.weighting.unit: gradient` each term has a further factor (`training.gradients`). Dimensions: B batch.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -29,6 +31,40 @@ from ablative.trainables.distillation.weighting import task_weights
 from ablative.trainables.parts.term import TermSizes
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Distilled:
+    """What the terms of one teacher say of a batch."""
+
+    values: Mapping[str, Tensor]
+    """(B,) the unweighted loss of each example, by the term's name."""
+    strength_B: Tensor
+    """Confidence weight of each example."""
+
+    def mean(self, weights: Mapping[str, float | Tensor]) -> Tensor:
+        """Return the mean over the batch of the terms in `weights`, a scalar."""
+        summed_B = torch.stack([weight * self.values[name] for name, weight in weights.items()]).sum(0)
+        return (self.strength_B * summed_B).mean()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summands:
+    """The two sides of an objective, and what they are made of."""
+
+    task: Tensor
+    """The task loss, or the contrast in its place: a scalar."""
+    distillation: Tensor | None
+    """The weighted terms: a scalar; None where there are none."""
+    parts: dict[str, Tensor]
+    """The unweighted batch mean of each term by name, detached."""
+    distilled: tuple[Distilled, ...] = ()
+    """Of each teacher that has terms."""
+
+    @property
+    def total(self) -> Tensor:
+        """The scalar to minimise."""
+        return self.task if self.distillation is None else self.task + self.distillation
+
+
 class FromTeacher(nn.Module):
     """What is drawn from one teacher; holds what its terms train or remember, and nothing of the student.
 
@@ -36,6 +72,9 @@ class FromTeacher(nn.Module):
     (`seed`, the term's name and the teacher's number), so adding one changes neither the others nor the rest of the
     trial.
     """
+
+    scales: Tensor
+    """(terms,) factor of each term's weight, where weights are in units of the gradient."""
 
     def __init__(
         self, config: Distillation, student_width: int, width: int, *, num_examples: int, seed: int, number: int
@@ -46,6 +85,8 @@ class FromTeacher(nn.Module):
         sizes = TermSizes(student_width=student_width, teacher_width=width, num_examples=num_examples)
         self.terms = build_terms(config, sizes, seed, number)
         self.projections = nn.ModuleDict({term.name: term.module for term in self.terms})
+        if self.weighting.unit == "gradient":
+            self.register_buffer("scales", torch.ones(len(self.terms)))
         if config.distils and config.adaptation.of == "student":
             self.contrast = StudentContrast(student_width, width, seed=seed, teacher=number)
 
@@ -64,19 +105,25 @@ class FromTeacher(nn.Module):
         contrast: Tensor = self.contrast(student, teacher, everyone_B if matched_B is None else matched_B)
         return contrast
 
-    def distillation(
-        self, student: StudentOutputs, teacher: TeacherOutputs, progress: float, student_confidence_B: Tensor | None
-    ) -> tuple[Tensor | float, dict[str, Tensor]]:
-        """Return the weighted sum of the terms, a scalar, and each term's unweighted mean by name."""
-        if not self.terms:
-            return 0.0, {}
-        values = {term.name: (term.weight, term(student, teacher)) for term in self.terms}
-        strength_B = example_weights(self.weighting, teacher, student_confidence_B)
-        summed_B = torch.stack([weight * value_B for weight, value_B in values.values()]).sum(0)
-        distillation = multiplier(self.weighting.schedule, progress) * (strength_B * summed_B).mean()
+    @property
+    def weights(self) -> dict[str, float | Tensor]:
+        """Factor of each term by name, as of now."""
+        if self.weighting.unit == "loss":
+            return {term.name: term.weight for term in self.terms}
+        return {term.name: term.weight * scale for term, scale in zip(self.terms, self.scales, strict=True)}
+
+    def distilled(
+        self, student: StudentOutputs, teacher: TeacherOutputs, student_confidence_B: Tensor | None
+    ) -> Distilled:
+        """Return the losses of the terms, of which there is one at least."""
+        values = {term.name: term(student, teacher) for term in self.terms}
+        return Distilled(values=values, strength_B=example_weights(self.weighting, teacher, student_confidence_B))
+
+    def distillation(self, distilled: Distilled, progress: float) -> Tensor:
+        """Return the weighted sum of the terms, a scalar."""
+        distillation = multiplier(self.weighting.schedule, progress) * distilled.mean(self.weights)
         # A NaN whose gradient is finite would pass unseen, or be seen by one worker alone: gradients are averaged.
-        distillation = distillation * torch.where(distillation.detach().isfinite(), 1.0, torch.nan)
-        return distillation, {name: value_B.detach().mean() for name, (_, value_B) in values.items()}
+        return distillation * torch.where(distillation.detach().isfinite(), 1.0, torch.nan)
 
 
 class Objective(nn.Module):
@@ -111,6 +158,11 @@ class Objective(nn.Module):
         return [one for one in self.of_each if isinstance(one, FromTeacher)]
 
     @property
+    def has_terms(self) -> bool:
+        """Whether anything is drawn to a teacher's features."""
+        return any(one.terms for one in self.teachers)
+
+    @property
     def weighs_task(self) -> bool:
         """Whether the task loss is wanted example by example."""
         return self.weighting.weighs_task
@@ -132,7 +184,28 @@ class Objective(nn.Module):
         matched_B: Tensor | None = None,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the scalar to minimise, and the unweighted batch mean of each term, summed over the teachers by their
-        weights, by name and detached.
+        weights, by name and detached; arguments and errors as of `summands`."""
+        found = self.summands(
+            task_loss,
+            student,
+            teachers,
+            progress=progress,
+            student_confidence_B=student_confidence_B,
+            matched_B=matched_B,
+        )
+        return found.total, found.parts
+
+    def summands(
+        self,
+        task_loss: Tensor,
+        student: StudentOutputs | None,
+        teachers: Sequence[TeacherOutputs],
+        *,
+        progress: float,
+        student_confidence_B: Tensor | None = None,
+        matched_B: Tensor | None = None,
+    ) -> Summands:
+        """Return what the student minimises, task and distillation apart.
 
         `task_loss`: scalar, already averaged over the batch; (B,) where `weighs_task`. `teachers`: what each says of
         the batch. `progress`: share of the steps done, in [0, 1]. `student_confidence_B`: the student's probability of
@@ -140,8 +213,8 @@ class Objective(nn.Module):
         text is true of their picture; None where all are. Raises ValueError where something distils and there is not
         an output of each teacher.
         """
-        if not self.distils:
-            return task_loss, {}
+        if not self.distils or student is None:
+            return Summands(task=task_loss, distillation=None, parts={})
         if not teachers or len(teachers) != len(self.of_each):
             wanted = f"the outputs of {len(self.of_each)} teachers"
             raise ValueError(f"distillation: {self._names()} need {wanted}, found {len(teachers)}")
@@ -149,20 +222,24 @@ class Objective(nn.Module):
         if self.weighs_task:
             weights_B = self._mean([one.task_weights(said, student_confidence_B) for one, said in pairs])
             task_loss = (weights_B * task_loss).mean()
-        distillation: Tensor | float = 0.0
+        distillation: Tensor | None = None
         parts: dict[str, Tensor] = {}
-        for weight, (one, said) in zip(self.weights, pairs, strict=True):
-            value, means = one.distillation(student, said, progress, student_confidence_B)
-            distillation = distillation + weight * value
+        all_distilled = []
+        for weight, (one, said) in zip(self.weights, pairs, strict=True) if self.has_terms else ():
+            distilled = one.distilled(student, said, student_confidence_B)
+            value = weight * one.distillation(distilled, progress)
+            distillation = value if distillation is None else distillation + value
+            means = {name: value_B.detach().mean() for name, value_B in distilled.values.items()}
             parts = {name: parts.get(name, 0.0) + weight * mean for name, mean in means.items()}
-        if not self.adaptation_share:
-            return task_loss + distillation, parts
-        # Workers wait for a gradient of every parameter, be it zero, in each stage.
-        if progress >= self.adaptation_share:
-            idle = sum(p.sum() for one in self.teachers for p in one.contrast.parameters())
-            return task_loss + distillation + 0.0 * idle, parts
-        contrast = self._mean([one.contrasted(student, said, matched_B) for one, said in pairs])
-        return contrast + distillation + 0.0 * task_loss, parts
+            all_distilled.append(distilled)
+        task = task_loss
+        if self.adaptation_share:  # workers wait for a gradient of every parameter, be it zero, in each stage
+            if progress >= self.adaptation_share:
+                task = task_loss + 0.0 * sum(p.sum() for one in self.teachers for p in one.contrast.parameters())
+            else:
+                contrast = self._mean([one.contrasted(student, said, matched_B) for one, said in pairs])
+                task = contrast + 0.0 * task_loss
+        return Summands(task=task, distillation=distillation, parts=parts, distilled=tuple(all_distilled))
 
     def not_finite(self, parts: Mapping[str, float]) -> list[str]:
         """Return a phrase for each part of a loss, by name, that is NaN or infinite; a term with its place."""

@@ -38,6 +38,11 @@ class WeightingConfig(Settings):
         "ratio", description="Weight of an example from teacher and student confidence: none or W1-W6."
     )
     schedule: ScheduleName = Field("constant", description="Course of the distillation weight over training.")
+    unit: Literal["loss", "gradient"] = Field(
+        "loss",
+        description="What weight 1 of a term means: the term as it is, or a gradient in the encoder as long as the "
+        "task's, measured a few times a trial.",
+    )
     normalise: bool = Field(True, description="Scale the weights to mean 1 in each batch.")
     uniform: bool = Field(False, description="Give every example its batch's mean weight (control).")
     temperature: Temperature = Field(0.1, description="tau of `sigmoid`.")

@@ -27,7 +27,7 @@ def example_weights(settings: WeightingConfig, teacher: TeacherOutputs, student_
         WEIGHTINGS[settings.confidence], "confidence", settings, teacher, student_confidence_B
     ).float()
     weights_B = mean_one(weights_B) if settings.normalise else weights_B
-    return _over_workers(weights_B.mean()).expand_as(weights_B) if settings.uniform else weights_B
+    return over_workers(weights_B.mean()).expand_as(weights_B) if settings.uniform else weights_B
 
 
 @torch.no_grad()
@@ -41,7 +41,7 @@ def task_weights(settings: WeightingConfig, teacher: TeacherOutputs, student_con
 
 def mean_one(weights_B: Tensor) -> Tensor:
     """Return the weights divided by their mean over all workers' equal shares; a batch of zeros stays zeros."""
-    mean = _over_workers(weights_B.mean())
+    mean = over_workers(weights_B.mean())
     return torch.where(mean > LEAST_MEAN, weights_B / mean.clamp_min(LEAST_MEAN), weights_B)
 
 
@@ -58,7 +58,8 @@ def _weights(
     return weighting.weight(teacher, student_B, settings)
 
 
-def _over_workers(mean: Tensor) -> Tensor:
+def over_workers(mean: Tensor) -> Tensor:
+    """Return the mean over all workers of what each has the mean of, over equal shares."""
     if not distributed.is_available() or not distributed.is_initialized() or distributed.get_world_size() == 1:
         return mean
     total = mean.clone()

@@ -42,7 +42,7 @@ READS: tuple[Read, ...] = get_args(Read)
 Shared = Literal["distance", "selection"]
 """Settings of `distillation` that several terms read: they matter where one that reads them is on."""
 SHARED: tuple[Shared, ...] = get_args(Shared)
-CURVES = ("loss", "task", "adversarial")
+CURVES = ("loss", "task", "adversarial", "gradient_ratio", "gradient_cosine")
 """What is told of training beside the mean of each term, by its name."""
 
 

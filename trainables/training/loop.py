@@ -23,11 +23,13 @@ from ablative.trainables.ranks import Ranks
 from ablative.trainables.training.course import StudentCourse
 from ablative.trainables.training.devices import loaded
 from ablative.trainables.training.devices import precision
+from ablative.trainables.training.gradients import measure
 from ablative.trainables.training.inputs import Batch
 from ablative.trainables.training.inputs import SplitInputs
 from ablative.trainables.training.optimizer import optimizer_of
 from ablative.trainables.training.optimizer import set_rate
 from ablative.trainables.training.order import learning_rate
+from ablative.trainables.training.order import measured_steps
 from ablative.trainables.training.order import num_steps
 from ablative.trainables.training.step import TrainingStep
 
@@ -75,9 +77,12 @@ def train(
         share = np.split(indices[ranks.rank :: ranks.world], optim.accumulation)
         return [(train_inputs.batch(part), tuple(teacher(part) for teacher in teachers)) for part in share]
 
+    measured = measured_steps(steps) if step_module.objective.has_terms else ()
     # The steps before the first are drawn and left: an index costs a millionth of a step.
     order = itertools.islice(train_inputs.order(optim, steps, job.seed), course.step, None)
     for step, parts in enumerate(loaded(parts_of, order, device), course.step):
+        if step in measured:
+            course.note(step, measure(step_module, parts, progress=step / steps, optim=optim))
         set_rate(optimizer, optim.lr * learning_rate(step, steps, optim.warmup_fraction, optim.drops))
         losses, norm = take_step(wrapped, optimizer, parts, progress=step / steps, optim=optim)
         if not math.isfinite(norm):  # the same on all workers: gradients are averaged

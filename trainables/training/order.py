@@ -10,6 +10,9 @@ import numpy as np
 
 from ablative.trainables.config import OptimConfig
 
+MEASUREMENTS = 4
+LEAST_APART = 50
+
 
 def num_steps(optim: OptimConfig, num_examples: int) -> int:
     """Steps of a trial: `epochs` passes, raised to `min_steps` and cut at `max_steps`, times `steps_factor`."""
@@ -39,6 +42,14 @@ def batch_indices(
         else:
             alike = drawn[np.argsort(lengths[drawn], kind="stable")].reshape(count, batch_size)
             yield from alike[rng.permutation(count)]
+
+
+def measured_steps(steps: int) -> frozenset[int]:
+    """Numbers of finished steps after which distillation is measured against the task, the start among them.
+
+    At most `MEASUREMENTS` times, `LEAST_APART` steps apart at least: a measurement costs two steps.
+    """
+    return frozenset(range(0, steps, max(LEAST_APART, math.ceil(steps / MEASUREMENTS))))
 
 
 def learning_rate(step: int, steps: int, warmup_fraction: float, drops: Sequence[float] = ()) -> float:

@@ -6,6 +6,7 @@ Dimensions: B examples, C candidates, L tokens, N words, S student width.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import nn
@@ -13,6 +14,7 @@ from torch import nn
 from ablative.trainables.config import OptimConfig
 from ablative.trainables.distillation.confidence import truth_probability
 from ablative.trainables.distillation.objective import Objective
+from ablative.trainables.distillation.objective import Summands
 from ablative.trainables.distillation.outputs import StudentOutputs
 from ablative.trainables.distillation.outputs import TeacherOutputs
 from ablative.trainables.parts.task import Head
@@ -54,6 +56,17 @@ class TrainingStep(nn.Module):
         self, batch: Batch, teachers: Sequence[TeacherOutputs], progress: float
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """The scalar to minimise, and its parts by name, detached. `teachers`: what each says of the batch."""
+        states, found = self.summands(batch, teachers, progress)
+        total, parts = found.total, found.parts
+        if self.optim.adversarial.steps:
+            disturbed = self.disturbed(batch, states)
+            total, parts = total + disturbed, {**parts, "adversarial": disturbed.detach()}
+        return total, parts
+
+    def summands(
+        self, batch: Batch, teachers: Sequence[TeacherOutputs], progress: float
+    ) -> tuple[StudentStates, Summands]:
+        """The student's states, and task and distillation apart, without the adversarial loss."""
         states = self.student(batch.inputs)
         of_batch = task_losses if self.objective.weighs_task else task_loss
         loss = of_batch(self.task.head, states.logits, batch.targets_BK, self.optim.label_smoothing)
@@ -65,7 +78,7 @@ class TrainingStep(nn.Module):
                 num_candidates = len(batch.words) // len(batch.indices)
                 truth = probabilities(self.task.head, states.logits.detach().float(), num_candidates, self.ranked_by)
                 confidence_B = truth_probability(truth, batch.targets_BK)
-        total, parts = self.objective(
+        found = self.objective.summands(
             loss,
             outputs,
             teachers,
@@ -73,13 +86,11 @@ class TrainingStep(nn.Module):
             student_confidence_B=confidence_B,
             matched_B=_matched(self.task.matched_class, batch.targets_BK),
         )
-        parts = {"task": loss.detach().mean(), **parts}
-        if self.optim.adversarial.steps:
-            disturbed = self._disturbed(batch, states)
-            total, parts = total + disturbed, {**parts, "adversarial": disturbed.detach()}
-        return total, parts
+        return states, replace(found, parts={"task": loss.detach().mean(), **found.parts})
 
-    def _disturbed(self, batch: Batch, clean: StudentStates) -> torch.Tensor:
+    def disturbed(self, batch: Batch, clean: StudentStates) -> torch.Tensor:
+        """The adversarial loss, a scalar, given the states of the undisturbed batch."""
+
         def odds(logits: torch.Tensor) -> torch.Tensor:
             found = log_odds(self.task.head, logits, len(batch.words) // len(batch.indices))
             return found.reshape(len(batch.words), -1)  # a candidate is a sequence, with one decision

@@ -149,6 +149,13 @@ def _study_figures(results: Results, study: str, found: Findings) -> list[Figure
             chart=learning_curves(curves, current, plan),
         ),
         _figure(
+            name="gradients",
+            title="Distillation against the task",
+            caption="Length of distillation's gradient in the encoder by the length of the task's, where it was "
+            "measured during training. Mean over confirm seeds; thin lines are seeds.",
+            chart=learning_curves(curves, current, plan, "train/gradient_ratio"),
+        ),
+        _figure(
             name="cost",
             title="Cost",
             caption="Device time of all recorded trials, failed ones included.",

@@ -1,4 +1,4 @@
-"""Learning curves: the target on val during training, of the confirm trials and of the search."""
+"""Learning curves: the target on val during training, or another curve, of the confirm trials and of the search."""
 
 from __future__ import annotations
 
@@ -22,12 +22,16 @@ from ablative.analysis.showing.grids import condition_heading
 Row = Mapping[str, Any]
 
 
-def learning_curves(curves: Sequence[Row], trials: Sequence[Row], plan: StudyPlan) -> Any | None:
+def learning_curves(
+    curves: Sequence[Row], trials: Sequence[Row], plan: StudyPlan, metric: str | None = None
+) -> Any | None:
     """Return one panel a condition: mean over seeds at each step, and each seed; None where no curve was recorded.
 
-    `curves`: rows of the view `curves`; `trials`: rows of `analysis.trials.decoded` that the plan holds.
+    `curves`: rows of the view `curves`; `trials`: rows of `analysis.trials.decoded` that the plan holds. `metric`:
+    the curve's split and name, as `train/loss`; the target unless given.
     """
-    points = _points(curves, trials, plan, "confirm")
+    metric = metric or plan.target.metric
+    points = _points(curves, trials, plan, "confirm", metric)
     if not points:
         return None
     places = dict.fromkeys((point["panel"], point["arm"], point["step"]) for point in points)
@@ -38,28 +42,32 @@ def learning_curves(curves: Sequence[Row], trials: Sequence[Row], plan: StudyPla
         {"panel": panel, "arm": arm, "step": step, "value": float(np.mean(values)), "kind": "mean"}
         for (panel, arm, step), values in sorted(by_place.items())
     ]
-    return _drawn([*means, *points], plan)
+    return _drawn([*means, *points], plan, metric)
 
 
 def search_curves(curves: Sequence[Row], trials: Sequence[Row], plan: StudyPlan) -> Any | None:
     """Return one panel a condition: a line a search trial, with a cross where a rule stopped it; None without any."""
-    points = _points(curves, trials, plan, "search")
+    metric = plan.target.metric
+    points = _points(curves, trials, plan, "search", metric)
     stopped = {row["trial_id"][:8] for row in trials if row["status"] == "stopped"}
     last: dict[tuple[str, str], dict[str, Any]] = {}
     for point in points:
         place = (point["panel"], point["trial"])
         if point["trial"] in stopped and point["step"] >= last.get(place, point)["step"]:
             last[place] = point
-    return _drawn([*points, *({**point, "kind": "stopped"} for point in last.values())], plan) if points else None
+    ended = ({**point, "kind": "stopped"} for point in last.values())
+    return _drawn([*points, *ended], plan, metric) if points else None
 
 
-def _points(curves: Sequence[Row], trials: Sequence[Row], plan: StudyPlan, phase: str) -> list[dict[str, Any]]:
+def _points(
+    curves: Sequence[Row], trials: Sequence[Row], plan: StudyPlan, phase: str, metric: str
+) -> list[dict[str, Any]]:
     headings = {name: condition_heading(cell.condition, plan.roles) for name, cell in plan.cells_at.items()}
     places: dict[str, list[Row]] = {}  # a trial may stand in several cells
     for row in trials:
         if row["phase"] == phase and row[plan.place_column] in headings:
             places.setdefault(row["trial_id"], []).append(row)
-    split, _, name = plan.target.metric.partition("/")
+    split, _, name = metric.partition("/")
     return [
         {
             "panel": headings[row[plan.place_column]],
@@ -76,16 +84,18 @@ def _points(curves: Sequence[Row], trials: Sequence[Row], plan: StudyPlan, phase
     ]
 
 
-def _drawn(rows: list[dict[str, Any]], plan: StudyPlan) -> Any:
+def _drawn(rows: list[dict[str, Any]], plan: StudyPlan, metric: str) -> Any:
     order = dict.fromkeys(condition_heading(cell.condition, plan.roles) for cell in plan.cells)
     panels = [name for name in order if any(row["panel"] == name for row in rows)]
-    charts = [_panel([row for row in rows if row["panel"] == name], name, plan, len(panels)) for name in panels]
+    charts = [
+        _panel([row for row in rows if row["panel"] == name], name, plan, metric, len(panels)) for name in panels
+    ]
     return side_by_side([*charts])
 
 
-def _panel(rows: list[dict[str, Any]], title: str, plan: StudyPlan, panels: int) -> Any:
+def _panel(rows: list[dict[str, Any]], title: str, plan: StudyPlan, metric: str, panels: int) -> Any:
     x = alt.X("step:Q", title="step", axis=alt.Axis(tickCount=4, grid=False))
-    y = alt.Y("value:Q", scale=alt.Scale(zero=False), title=plan.target.metric)
+    y = alt.Y("value:Q", scale=alt.Scale(zero=False), title=metric)
     details = tooltip("arm:N", "seed:Q", "step:Q", "value:Q", "trial:N")
     base = alt.Chart(data(rows)).encode(x=x, y=y, color=arm_colour(plan), tooltip=details)
     means = base.transform_filter("datum.kind == 'mean'")

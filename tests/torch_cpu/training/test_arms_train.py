@@ -57,7 +57,9 @@ def run(config: TrialConfig, cache: Path, link: Alone | None = None, **changes: 
 
 
 def train_parts(outcome: TrialOutcome) -> dict[str, float]:
-    return {point.metric: point.value for point in outcome.curve if point.split == "train"}
+    """The losses of the curve."""
+    train = [point for point in outcome.curve if point.split == "train"]
+    return {point.metric: point.value for point in train if not point.metric.startswith("gradient_")}
 
 
 @pytest.mark.parametrize("name", [name for name in ARMS if name not in CONTROLS] + ["uniform_weights"])

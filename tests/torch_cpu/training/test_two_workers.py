@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from ablative.trainables.job import Alone
 from ablative.trainables.job import TrialJob
 from ablative.trainables.job import TrialOutcome
+from ablative.trainables.trial import run_trial
 from tests.torch_cpu.training.conftest import CLIP_TD
 from tests.torch_cpu.training.conftest import smoke
 from tests.torch_cpu.training.pair import Scene
@@ -34,6 +36,13 @@ ENDS = {
     "first worker cannot save": ("failed", "out_of_memory"),
     "first worker cannot ask": ("failed", "out_of_memory"),
 }
+
+MEASURED = smoke(
+    distillation={"terms": {"image": 1.0, "text": 3.0}, "weighting": {"unit": "gradient"}},
+    student={"dropout": 0.0},
+    optim={"min_steps": STEPS, "evaluations": EVALUATIONS},
+)
+"""Nothing is drawn after the start, so that one worker and two compute the same."""
 
 Outcomes = dict[str, Sequence[TrialOutcome]]
 
@@ -59,6 +68,10 @@ def outcomes(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
     )
     plain = {"min_steps": STEPS, "evaluations": EVALUATIONS}
     at_once, in_parts = (smoke(optim={**plain, "accumulation": parts}, student={"dropout": 0.0}) for parts in (1, 4))
+    gradient = smoke(
+        distillation={**SAMPLED, "weighting": {"unit": "gradient"}},
+        optim={"min_steps": STEPS, "evaluations": EVALUATIONS},
+    )
     scenes = {
         "undisturbed": Scene(job=job()),
         "resumed": Scene(job=job(), resumes="undisturbed"),
@@ -74,6 +87,11 @@ def outcomes(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
         "adapting first": Scene(job=replace(job(), config=adapting)),
         "whole batches": Scene(job=replace(job(), config=at_once)),
         "batches in parts": Scene(job=replace(job(), config=in_parts)),
+        "in units of the gradient": Scene(job=replace(job(), config=gradient)),
+        "in units of the gradient, resumed": Scene(
+            job=replace(job(), config=gradient), resumes="in units of the gradient"
+        ),
+        "measured by two": Scene(job=replace(job(), config=MEASURED)),
     }
     return play(scenes, tmp_path_factory.mktemp("pair"))
 
@@ -113,6 +131,25 @@ def test_two_workers_start_anew_together_where_one_finds_no_checkpoint(outcomes:
 
     assert result(anew) == result(undisturbed)
     assert anew.curve[0].seconds != undisturbed.curve[0].seconds
+
+
+def test_weights_in_units_of_the_gradient_go_on_bit_for_bit_with_two_workers(outcomes: Outcomes) -> None:
+    undisturbed, resumed = (outcomes[f"in units of the gradient{of}"][0] for of in ("", ", resumed"))
+
+    assert undisturbed.status == "completed", undisturbed.error
+    assert result(resumed) == result(undisturbed)
+    assert result(undisturbed)[3] != result(outcomes["undisturbed"][0])[3]
+
+
+def test_two_workers_measure_the_gradients_that_one_does(outcomes: Outcomes, cache: Path) -> None:
+    job = TrialJob(trial_id="t", config=MEASURED, seed=1, evaluate=("val",), cache=str(cache))
+    alone, together = (
+        {point.metric: point.value for point in found.curve if (point.split, point.step) == ("train", 0)}
+        for found in (run_trial(job, Alone()), outcomes["measured by two"][0])
+    )
+
+    assert alone.keys() == {"gradient_ratio", "gradient_cosine"}
+    assert together == pytest.approx(alone, rel=1e-3)
 
 
 @pytest.mark.parametrize("scene", ENDS)

@@ -9,6 +9,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import altair as alt
+import pyarrow as pa
 import pytest
 
 from ablative import analysis
@@ -73,6 +74,28 @@ def figures(store_uri: str) -> dict[str, Figure]:
 
 def test_a_finished_study_has_every_figure(figures: dict[str, Figure]) -> None:
     assert list(figures) == NAMES
+
+
+def test_how_strongly_distillation_pulls_is_drawn_where_it_was_measured(
+    store_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = analysis.load(store_uri, "small")
+    confirmed = [row["trial_id"] for row in decoded(results.records("small")) if row["phase"] == "confirm"]
+    shares = {trial: 0.1 + number for number, trial in enumerate(dict.fromkeys(confirmed))}
+    place = {"study": "small", "step": 0, "split": "train", "seconds": 0.0}
+    told = [
+        {**place, "trial_id": trial, "metric": metric, "value": value}
+        for trial, share in shares.items()
+        for metric, value in (("gradient_ratio", share), ("gradient_cosine", -0.5))
+    ]
+    more = pa.Table.from_pylist(told, results.curves.schema)
+    monkeypatch.setattr(results, "curves", pa.concat_tables([results.curves, more]))
+    drawn = {figure.name: figure for figure in study_figures(results, "small")}
+    points = [point for point in rows_of(drawn["gradients"].specification) if point["kind"] == "trial"]
+
+    assert list(drawn) == [*NAMES[:6], "gradients", *NAMES[6:]]
+    assert {point["value"] for point in points} == {*shares.values()}
+    assert "train/gradient_ratio" in drawn["gradients"].svg()
 
 
 def test_low_shot_curves_hold_every_mean_and_every_seed(figures: dict[str, Figure]) -> None:
