@@ -1,7 +1,7 @@
 """Every arm that a study may list by name: the controls, and methods as changes to the base. Imports no torch.
 
-A selection or a weighting changes that one option, so the base must have the tokens term, or any term. A rival is
-complete: its own terms alone, every example alike, at the weights of its source where the features allow it.
+A selection, a weighting or a space changes that one option, so the base must have the tokens term, or any term. A
+rival is complete: its own terms alone, every example alike, at the weights of its source where the features allow it.
 """
 
 from __future__ import annotations
@@ -41,6 +41,10 @@ WEIGHTINGS: dict[str, dict[str, Any]] = {
 """How strongly each example is distilled; KDAR's weighs the task loss."""
 
 
+SPACES: dict[str, dict[str, Any]] = {"shared_projection": {"distillation.projection": "shared"}}
+"""How the student's states come into the teacher's space."""
+
+
 def _rival(*terms: str) -> dict[str, Any]:
     weights = {name: DistillationConfig.parts[name].weight for name in terms}
     return {**only(**weights), **EVERY_EXAMPLE_ALIKE}
@@ -72,7 +76,7 @@ METHODS: dict[str, dict[str, Any]] = {
 }
 """Whole objectives; the student alone and naive distillation of both sides are controls."""
 
-ARMS: dict[str, dict[str, Any]] = CONTROLS | SELECTIONS | WEIGHTINGS | METHODS
+ARMS: dict[str, dict[str, Any]] = CONTROLS | SELECTIONS | WEIGHTINGS | SPACES | METHODS
 """Name -> what the arm changes in the base configuration."""
 
 

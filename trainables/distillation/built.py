@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -93,6 +94,7 @@ def _built(config: DistillationConfig, part: Term, sizes: TermSizes, generator: 
     if hasattr(nn.ModuleDict, part.name):
         raise PartError(f"{part.defined_at}: term {part.name}: torch has this name for itself; give it another one")
     options = getattr(config, part.name) if part.options is not None else None
+    sizes = sizes if "projection" in part.shares else replace(sizes, shared=None)
     module = nn.Module() if part.trains is None else part.trains(sizes, options, generator)
     if not isinstance(module, nn.Module):
         raise PartError(

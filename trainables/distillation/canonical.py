@@ -33,6 +33,8 @@ def canonical_distillation(config: Distillation) -> Distillation:
     }
     if "distance" not in shared:
         update["distance"] = default.distance
+    if "projection" not in shared and config.adaptation.of != "student":
+        update["projection"] = default.projection
     update["selection"] = (
         _canonical_selection(config.selection, default.selection)
         if "teacher.prior" in reads or "selection" in shared

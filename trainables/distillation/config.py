@@ -42,6 +42,10 @@ class Distillation(Settings):
     distance: Literal["l1", "smooth_l1", "mse", "cosine"] = Field(
         "cosine", description="Distance between projected student features and teacher features, both unit length."
     )
+    projection: Literal["separate", "shared"] = Field(
+        "separate",
+        description="Map from the student's states to the teacher's space: one for each term and side, or one.",
+    )
     selection: SelectionConfig = SelectionConfig()
     weighting: WeightingConfig = WeightingConfig()
     adaptation: AdaptationConfig = AdaptationConfig()

@@ -51,10 +51,15 @@ class StudentContrast(nn.Module):
     does for two towers). The projections exist in training only.
     """
 
-    def __init__(self, student_width: int, teacher_width: int, *, seed: int, teacher: int = 0) -> None:
+    def __init__(
+        self, student_width: int, teacher_width: int, *, seed: int, teacher: int = 0, shared: nn.Linear | None = None
+    ) -> None:
+        """`shared`: the map of both sides, where all terms share one."""
         super().__init__()
-        self.image = initial_projection(student_width, teacher_width, stream(seed, "contrast image", teacher))
-        self.text = initial_projection(student_width, teacher_width, stream(seed, "contrast text", teacher))
+        self.image, self.text = (
+            shared or initial_projection(student_width, teacher_width, stream(seed, f"contrast {side}", teacher))
+            for side in ("image", "text")
+        )
 
     def forward(self, student: StudentOutputs, targets: TeacherOutputs, matched_B: Tensor) -> Tensor:
         """Return the mean over matched rows, a scalar; 0 in a batch without any. Unmatched rows are keys only."""

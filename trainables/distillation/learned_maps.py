@@ -1,4 +1,7 @@
-"""What most terms train: a linear map from student width to teacher width, or one for each side. Imports no torch."""
+"""What most terms train: a linear map from student width to teacher width, or one for each side. Imports no torch.
+
+A term that declares `shares=("projection",)` gets the map that all such terms share, where the study says so.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,8 @@ def projection(sizes: TermSizes, options: Any, generator: torch.Generator) -> nn
     """Return a linear map S -> T."""
     from ablative.trainables.distillation.projection import initial_projection
 
+    if sizes.shared is not None:
+        return sizes.shared
     return initial_projection(sizes.student_width, sizes.teacher_width, generator)
 
 
@@ -23,4 +28,4 @@ def sides(sizes: TermSizes, options: Any, generator: torch.Generator) -> nn.Modu
     """Return P_v and P_t, which take the student and give its two sides in the teacher's space."""
     from ablative.trainables.distillation.projection import Sides
 
-    return Sides(sizes.student_width, sizes.teacher_width, generator)
+    return Sides(*(projection(sizes, options, generator) for _ in ("image", "text")))

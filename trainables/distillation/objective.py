@@ -25,6 +25,7 @@ from ablative.trainables.distillation.config import Distillation
 from ablative.trainables.distillation.contrast import StudentContrast
 from ablative.trainables.distillation.outputs import StudentOutputs
 from ablative.trainables.distillation.outputs import TeacherOutputs
+from ablative.trainables.distillation.projection import shared_projection
 from ablative.trainables.distillation.schedules import multiplier
 from ablative.trainables.distillation.weighting import example_weights
 from ablative.trainables.distillation.weighting import task_weights
@@ -82,13 +83,14 @@ class FromTeacher(nn.Module):
         """`width` and `number`: the teacher's. `num_examples`: of the training subset."""
         super().__init__()
         self.weighting = config.weighting
-        sizes = TermSizes(student_width=student_width, teacher_width=width, num_examples=num_examples)
+        shared = shared_projection(config, student_width, width, seed, number)
+        sizes = TermSizes(student_width=student_width, teacher_width=width, num_examples=num_examples, shared=shared)
         self.terms = build_terms(config, sizes, seed, number)
         self.projections = nn.ModuleDict({term.name: term.module for term in self.terms})
         if self.weighting.unit == "gradient":
             self.register_buffer("scales", torch.ones(len(self.terms)))
         if config.distils and config.adaptation.of == "student":
-            self.contrast = StudentContrast(student_width, width, seed=seed, teacher=number)
+            self.contrast = StudentContrast(student_width, width, seed=seed, teacher=number, shared=shared)
 
     @property
     def generators(self) -> dict[str, torch.Generator]:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch import nn
 
+from ablative.trainables.distillation.config import Distillation
 from ablative.trainables.distillation.outputs import StudentOutputs
 
 
@@ -31,6 +32,19 @@ def initial_projection(student_width: int, teacher_width: int, generator: torch.
     return projection
 
 
+def shared_projection(
+    config: Distillation, student_width: int, teacher_width: int, seed: int, teacher: int = 0
+) -> nn.Linear | None:
+    """Return the map S -> T that all terms share; None where each has its own, or none needs one.
+
+    One map keeps the joint space: what is near in it for the image is near for sentence and words too.
+    """
+    used = config.adaptation.of == "student" or any("projection" in part.shares for part in config.terms_on())
+    if config.projection == "separate" or not used:
+        return None
+    return initial_projection(student_width, teacher_width, stream(seed, "shared projection", teacher))
+
+
 class Sides(nn.Module):
     """P_v and P_t: the two sides of a fused student in the teacher's space.
 
@@ -39,10 +53,11 @@ class Sides(nn.Module):
     and each has seen the other modality.
     """
 
-    def __init__(self, student_width: int, teacher_width: int, generator: torch.Generator) -> None:
+    def __init__(self, image: nn.Module, text: nn.Module) -> None:
+        """P_v and P_t, which may be one."""
         super().__init__()
-        self.image = initial_projection(student_width, teacher_width, generator)
-        self.text = initial_projection(student_width, teacher_width, generator)
+        self.image = image
+        self.text = text
 
     def forward(self, student: StudentOutputs) -> tuple[Tensor, Tensor]:
         """Return (B, T) image sides and (B, T) text sides, of any length."""

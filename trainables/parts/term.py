@@ -39,7 +39,7 @@ Read = Literal[
     "teacher.index",  # (B,) positions of the examples in the training subset
 ]
 READS: tuple[Read, ...] = get_args(Read)
-Shared = Literal["distance", "selection"]
+Shared = Literal["distance", "selection", "projection"]
 """Settings of `distillation` that several terms read: they matter where one that reads them is on."""
 SHARED: tuple[Shared, ...] = get_args(Shared)
 CURVES = ("loss", "task", "adversarial", "gradient_ratio", "gradient_cosine")
@@ -54,6 +54,8 @@ class TermSizes:
     teacher_width: int
     num_examples: int
     """Of the training subset."""
+    shared: torch.nn.Module | None = None
+    """The map S -> T of all terms that share `projection`; None where each has its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -67,7 +67,7 @@ PARTS = [
         reads=("student.image", "teacher.image"),
         loss=image,
         trains=projection,
-        shares=("distance",),
+        shares=("distance", "projection"),
     ),
     Term(
         name="text",
@@ -75,7 +75,7 @@ PARTS = [
         reads=("student.cls", "teacher.text"),
         loss=text,
         trains=projection,
-        shares=("distance",),
+        shares=("distance", "projection"),
     ),
     Term(
         name="tokens",
@@ -84,6 +84,6 @@ PARTS = [
         loss=tokens,
         trains=projection,
         draws=True,
-        shares=("distance", "selection"),
+        shares=("distance", "selection", "projection"),
     ),
 ]

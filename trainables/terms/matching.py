@@ -76,6 +76,7 @@ PARTS = [
         weight=100.0,
         loss=hint,
         trains=sides,
+        shares=("projection",),
     ),
     Term(
         name="clip_feature",
@@ -84,6 +85,7 @@ PARTS = [
         weight=2000.0,
         loss=clip_feature,
         trains=sides,
+        shares=("projection",),
     ),
     Term(
         name="attention",

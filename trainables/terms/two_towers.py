@@ -146,6 +146,7 @@ PARTS = [
         reads=BOTH_SIDES,
         loss=clip_relational,
         trains=sides,
+        shares=("projection",),
     ),
     Term(
         name="clip_interactive",
@@ -153,6 +154,7 @@ PARTS = [
         reads=BOTH_SIDES,
         loss=clip_interactive,
         trains=sides,
+        shares=("projection",),
     ),
     Term(
         name="affinity",
@@ -161,6 +163,7 @@ PARTS = [
         reads=BOTH_SIDES,
         loss=affinity,
         trains=sides,
+        shares=("projection",),
     ),
     Term(
         name="dime",
@@ -169,5 +172,6 @@ PARTS = [
         reads=("student.image", *OF_TEACHER),
         loss=dime,
         trains=projection,
+        shares=("projection",),
     ),
 ]

@@ -34,6 +34,7 @@ from ablative.trainables.distillation.built import build_terms
 from ablative.trainables.distillation.distance import DISTANCES
 from ablative.trainables.distillation.outputs import StudentOutputs
 from ablative.trainables.distillation.outputs import TeacherOutputs
+from ablative.trainables.distillation.projection import shared_projection
 from ablative.trainables.parts.catalogue import Catalogue
 from ablative.trainables.parts.catalogue import bundled
 from ablative.trainables.parts.extended import trial_config
@@ -94,6 +95,18 @@ class TermContract:
         assert moved <= {read.partition(".")[2] for read in part.reads if read.startswith("student.")}
         idle = [name for name, _ in term.module.named_parameters() if slopes[f"module.{name}"] is None]
         assert not idle, f"{part.defined_at}: term {part.name} trains {idle}, which its loss does not use"
+
+    def test_a_shared_projection_is_all_that_it_trains_where_it_shares_one(self, part: Term) -> None:
+        """One map for all terms: a term that shares it and had a map of its own beside it would leave the space."""
+        if "projection" in part.shares:
+            term, student = built(part, {"projection": "shared"}), made_student()
+            _backward(term(student, made_teacher()))
+            trained = dict(term.module.named_parameters())
+            assert [weight.shape for weight in trained.values()] == [
+                (SIZES.teacher_width, SIZES.student_width),
+                (SIZES.teacher_width,),
+            ], f"{part.defined_at}: term {part.name} shares a projection, but trains {[*trained]}"
+            assert all(weight.grad is not None for weight in trained.values())
 
     def test_the_teacher_is_left_alone(self, part: Term) -> None:
         """No gradient reaches it, and neither side of the batch is written to."""
@@ -156,7 +169,9 @@ def built(
     """Return the term of a trial in which it alone is on; `changes`: other settings of `distillation`."""
     config_type = trial_config(_with(part))
     distillation = {"terms": {part.name: part.weight}, **(changes or {})}
-    (term,) = build_terms(config_type.model_validate({"distillation": distillation}).distillation, SIZES, seed)
+    config = config_type.model_validate({"distillation": distillation}).distillation
+    shared = shared_projection(config, SIZES.student_width, SIZES.teacher_width, seed)
+    (term,) = build_terms(config, replace(SIZES, shared=shared), seed)
     term.module.to(dtype)
     return term
 
@@ -174,6 +189,8 @@ def settings_of(part: Term) -> list[dict[str, Any]]:
         changes += [{part.name: {name: value}} for name, value in _bounds(part.options)]
     if "distance" in part.shares:
         changes += [{"distance": name} for name in DISTANCES]
+    if "projection" in part.shares:
+        changes.append({"projection": "shared"})
     if "selection" in part.shares:
         changes += [{"selection": {"score": "all"}}, {"selection": {"draw": "sampled"}}]
     return changes

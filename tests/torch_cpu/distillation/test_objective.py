@@ -6,10 +6,13 @@ from dataclasses import replace
 import pytest
 import torch
 
+from ablative.trainables.config import AdaptationConfig
 from ablative.trainables.config import DistillationConfig
 from ablative.trainables.config import SelectionConfig
 from ablative.trainables.config import TermWeights
+from ablative.trainables.config import TrialConfig
 from ablative.trainables.config import WeightingConfig
+from ablative.trainables.config import canonical
 from ablative.trainables.distillation.objective import Objective
 from ablative.trainables.distillation.weighting import task_weights
 
@@ -143,7 +146,7 @@ def test_the_objective_holds_projections_only_one_a_term():
 def test_every_term_has_a_weight_and_the_group_of_its_name_where_it_has_options():
     parts = DistillationConfig.parts
     assert list(parts) == list(TermWeights.model_fields)
-    assert [name for name, part in parts.items() if part.options] == list(DistillationConfig.model_fields)[5:]
+    assert [name for name, part in parts.items() if part.options] == list(DistillationConfig.model_fields)[6:]
 
 
 def test_building_and_calling_leave_the_global_random_state_alone(make_student, make_targets):
@@ -166,6 +169,46 @@ def test_each_term_starts_from_a_projection_of_its_own():
     weights = [projection.weight for projection in objective_of().teachers[0].projections.values()]
     assert not torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[1], weights[2])
+
+
+def test_one_shared_projection_serves_image_sentence_and_words():
+    shared, separate = (objective_of(projection=value).teachers[0].projections for value in ("shared", "separate"))
+    assert shared["image"] is shared["text"] is shared["tokens"]
+    assert len({id(module) for module in separate.values()}) == 3
+    assert sum(weight.numel() for weight in objective_of(projection="shared").parameters()) == 5 * 6 + 5
+
+
+def test_the_two_sides_of_a_rival_and_of_an_adapting_student_share_it_too():
+    adapting = AdaptationConfig(of="student")
+    (one,) = objective_of(TermWeights(hint=1, dime=1, crd=1), projection="shared", adaptation=adapting).teachers
+    (shared,) = {one.projections["hint"].image, one.projections["hint"].text, one.projections["dime"]}
+    assert one.contrast.image is one.contrast.text is shared
+    assert one.projections["crd"].student is not shared  # it compares in a space of its own
+
+
+def test_a_shared_projection_keeps_the_teachers_joint_space(make_student, make_targets):
+    """States that are equal are so in the teacher's space, whichever term looks at them."""
+    student, targets = make_student(), make_targets()
+    (one,) = objective_of(projection="shared").teachers
+    (other,) = objective_of().teachers
+    images, texts = (one.projections[name](student.image) for name in ("image", "text"))
+    assert torch.equal(images, texts)
+    assert not torch.allclose(*(other.projections[name](student.image) for name in ("image", "text")))
+    assert images.shape == targets.image.shape
+
+
+def test_a_shared_projection_has_no_effect_on_what_shares_none():
+    for terms, matters in (
+        ({"logits": 1.0}, False),
+        ({"image": 1.0}, True),
+        ({"crd": 1.0}, False),
+        ({"dime": 1.0}, True),
+    ):
+        plain, shared = (
+            canonical(TrialConfig.model_validate({"distillation": {"terms": terms, "projection": value}}))
+            for value in ("separate", "shared")
+        )
+        assert (plain != shared) is matters, terms
 
 
 def test_twenty_steps_bring_the_student_nearer_to_the_teacher(make_student, make_targets):

@@ -82,7 +82,8 @@ def test_a_term_of_ones_own_trains(cache: Path) -> None:
     outcome = outcome_with(sound, cache)
 
     assert outcome.status == "completed", outcome.error
-    assert {point.metric for point in outcome.curve if point.split == "train"} == {"loss", "task", "mine"}
+    told = {point.metric for point in outcome.curve if point.split == "train"}
+    assert told == {"loss", "task", "mine", "gradient_ratio", "gradient_cosine"}
 
 
 @pytest.mark.parametrize("fault", FAULTS)

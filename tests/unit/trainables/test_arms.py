@@ -9,6 +9,7 @@ from ablative.search_spaces.configuration import replaced
 from ablative.trainables.arms import ARMS
 from ablative.trainables.arms import METHODS
 from ablative.trainables.arms import SELECTIONS
+from ablative.trainables.arms import SPACES
 from ablative.trainables.arms import WEIGHTINGS
 from ablative.trainables.config import CONTROLS
 from ablative.trainables.config import DistillationConfig
@@ -56,8 +57,9 @@ def test_no_two_arms_are_one_computation_nor_is_any_the_base() -> None:
 
 
 def test_every_arm_has_one_name_and_selections_and_weightings_change_one_option() -> None:
-    assert len(ARMS) == len(CONTROLS) + len(SELECTIONS) + len(WEIGHTINGS) + len(METHODS)
-    assert all(len(changes) == 1 for changes in (SELECTIONS | WEIGHTINGS).values())
+    tables = (CONTROLS, SELECTIONS, WEIGHTINGS, SPACES, METHODS)
+    assert len(ARMS) == sum(map(len, tables))
+    assert all(len(changes) == 1 for changes in (SELECTIONS | WEIGHTINGS | SPACES).values())
 
 
 @pytest.mark.parametrize("name", METHODS)
