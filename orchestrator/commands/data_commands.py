@@ -63,6 +63,7 @@ def data() -> None:
     ablate data subset FOLDER --fraction 0.01 --seed 1 -o ids.txt
     ablate data submission STUDY --trial ID -o test.csv
     ablate data easy-vqa -o FOLDER        a published data set that comes as a Python package
+    ablate data nlvr FOLDER -o FOLDER     one that comes as a repository: statements that people wrote
     """
 
 
@@ -320,6 +321,28 @@ def easy_vqa(output: Path, test_pictures: int | None) -> None:
 
     counts = write_easy_vqa(package_data(), output, test_pictures=test_pictures)
     click.echo(f"easy-VQA in {output}: " + ", ".join(f"{count:,} {part} questions" for part, count in counts.items()))
+
+
+@data.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@_OUT
+@click.option("--train", type=click.IntRange(1), help="Keep the first so many statements of train [all].")
+@QUIET
+@boundary
+def nlvr(folder: Path, output: Path, train: int | None, quiet: bool) -> None:
+    """Write Cornell's NLVR (Suhr et al. 2017, CC-BY 4.0) in the files of SNLI-VE, boxes of its shapes included.
+
+    FOLDER is the folder `nlvr` of https://github.com/lil-lab/nlvr.
+
+    \b
+    ablate data nlvr nlvr/nlvr -o data/nlvr
+    """
+    from ablative.orchestrator.commands import composition
+    from ablative.trainables.tasks.snli_ve_files.nlvr import write_nlvr
+
+    with composition.display(quiet, doing="write") as display:
+        counts = write_nlvr(folder, output, display.preparing, train=train)
+    click.echo(f"NLVR in {output}: " + ", ".join(f"{count:,} {split} pairs" for split, count in counts.items()))
 
 
 def _inspect(
