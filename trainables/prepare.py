@@ -78,7 +78,7 @@ def prepare_data(configs: Sequence[TrialConfig], cache: Path, progress: Progress
         _prepare_data(configs, cache, progress)
         blocks = feature_blocks(configs, cache, patches=patches)
         _require_pictures(blocks, cache, progress)
-        _prepare_teachers(blocks, cache, progress)
+        prepare_teachers(blocks, cache, progress)
 
 
 def feature_blocks(configs: Sequence[TrialConfig], cache: Path, *, patches: bool = False) -> list[FeatureBlock]:
@@ -157,7 +157,7 @@ def _require_pictures(blocks: Iterable[FeatureBlock], cache: Path, progress: Pro
             require_pictures(Path(folder), list(images), progress, remedy=LOOKS)
 
 
-def _prepare_teachers(blocks: Iterable[FeatureBlock], cache: Path, progress: Progress) -> None:
+def prepare_teachers(blocks: Iterable[FeatureBlock], cache: Path, progress: Progress) -> None:
     """Make what teachers read of the cache, once, before several processes ask for it."""
     for teacher in dict.fromkeys(block.teacher for block in blocks):
         if (prepare := teacher.part.prepare) is not None:

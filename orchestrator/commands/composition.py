@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from ablative.orchestrator.driving.run import Prepare
     from ablative.orchestrator.inputs import Inputs
     from ablative.orchestrator.showing.display import Display
+    from ablative.orchestrator.showing.preflight import Outlook
     from ablative.orchestrator.storing.records import Record
     from ablative.orchestrator.storing.store import Store
     from ablative.progress import Progress
@@ -211,6 +212,31 @@ def exposures(queue: TrialQueue, cache_folder: Path) -> dict[str, Exposure]:
     found = queue.inputs.trainable.exposure
     of = None if found is None else found(cache_folder)
     return {} if of is None else {cell.cell.name: of(cell.config) for cell in queue.cells}
+
+
+def preflight(queue: TrialQueue, cache_folder: Path) -> tuple[list[Outlook], int]:
+    """Return what was measured of a study's teachers, and of how many cells' teachers nothing was.
+
+    Nothing where its trainable has no teachers. Raises MissingData where the data is not here.
+    """
+    from ablative.orchestrator.showing.preflight import outlooks
+
+    found = queue.inputs.trainable.foresights
+    if found is None:
+        return [], 0
+    known, target = found(cache_folder, queue.inputs.digests), queue.study.target
+    taught = [cell for cell in queue.cells if known.sees(cell.config) == "teacher"]
+    rows = outlooks(queue.cells, queue.progress(), known.sees, known.of, (target.metric, target.mode))
+    return rows, len(taught) - sum(len(row.cells) for row in rows)
+
+
+def probe_teachers(loaded: Loaded, cache_folder: Path, progress: Progress) -> None:
+    """Measure what is missing of a study's teachers. Raises OrchestratorError where it has none, and as `prepare`."""
+    found = loaded.trainable.foresights
+    if found is None:
+        raise OrchestratorError(f"{loaded.study.study}: {loaded.trainable.name} has no teachers that can be probed")
+    known = found(cache_folder, inputs(loaded, cache_folder, progress).digests)
+    known.measure([cell.config for cell in loaded.cells], progress)
 
 
 def students_lines(queue: TrialQueue, store: Store) -> list[str]:

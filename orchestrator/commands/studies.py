@@ -119,6 +119,7 @@ def plan(found: Opened, shown: AbstractContextManager[Display], *, again: Again)
             retry_failed=again.failed,
             retrain_students=again.students,
         )
+    rows, unmeasured = ([], 0) if missing else composition.preflight(queue, cache_folder())
     records = store.all_records()
     planned = {trial.id for trial in queue.trials()}
     earlier = [] if missing else earlier_lines(queue.inputs, loaded.study, queue.cells, records, planned)
@@ -130,6 +131,8 @@ def plan(found: Opened, shown: AbstractContextManager[Display], *, again: Again)
         missing=missing,
         further=(*earlier, *composition.students_lines(queue, store)),
         exposures=composition.exposures(queue, cache_folder()),
+        preflight=tuple(rows),
+        unmeasured=unmeasured,
         problems=tuple(store.problems),
     )
 

@@ -22,6 +22,7 @@ def teacher() -> None:
 
     \b
     ablate teacher cache quickstart               compute what its trials will read, here
+    ablate teacher probe quickstart               measure what its teachers know, for ablate plan
     ablate teacher cache my_study.yaml --address auto      on the Ray cluster that runs here
     ablate teacher show                           which teachers are there, and how big
     ablate teacher show my_study.yaml             whether all is there that its trials read
@@ -63,6 +64,29 @@ def cache(
     with composition.display(quiet) as display:
         prepare(configs, display.preparing)
     click.echo(f"{loaded.study.study}: the features of its teachers are in {cache_folder()}")
+
+
+@teacher.command()
+@study_and_overrides()
+@QUIET
+@boundary
+def probe(study: str, overrides: tuple[str, ...], parts: tuple[Path, ...], quiet: bool) -> None:
+    """Measure what the teachers of STUDY know of its tasks, so that `ablate plan` shows it beside the students.
+
+    A linear probe on the features of a teacher is fitted on each condition's share of the labels and measured on val,
+    in this process. Features that are not cached yet are computed; what was measured is kept.
+
+    \b
+    ablate teacher probe quickstart
+    ablate plan quickstart
+    """
+    from ablative.orchestrator.commands import composition
+    from ablative.trainables.cache import cache_folder
+
+    loaded = composition.load(study, overrides, parts)
+    with composition.display(quiet) as display:
+        composition.probe_teachers(loaded, cache_folder(), display.preparing)
+    click.echo(f"{loaded.study.study}: its teachers are measured; `ablate plan {study}` shows it")
 
 
 @teacher.command()

@@ -19,6 +19,10 @@ from ablative.orchestrator.showing.checked import CheckedStudy
 from ablative.orchestrator.showing.overview import print_plan
 from ablative.orchestrator.showing.passes import few_passes
 from ablative.orchestrator.showing.passes import few_passes_line
+from ablative.orchestrator.showing.preflight import Outlook
+from ablative.orchestrator.showing.preflight import outlook_lines
+from ablative.orchestrator.showing.preflight import outlook_table
+from ablative.orchestrator.showing.preflight import warnings
 from ablative.trainables.parts.trainable import Exposure
 
 _WIDTH = 120
@@ -40,6 +44,10 @@ class PlannedStudy:
     """Lines on records that the plan does not hold, and on the students that the study keeps."""
     exposures: Mapping[str, Exposure] = field(default_factory=dict)
     """Cell -> what a trial of it sees of its training data; empty where the trainable does not say so."""
+    preflight: tuple[Outlook, ...] = ()
+    """What was measured of its teachers."""
+    unmeasured: int = 0
+    """Cells with a teacher of which nothing was."""
     problems: tuple[str, ...] = ()
     """Files of the store that were skipped, with the reason."""
 
@@ -68,7 +76,8 @@ class PlannedStudy:
         counts = {"taken": self.taken, "owed": self.owed, "missing": self.missing, "recorded": self.recorded}
         exposure = [{"cell": cell, **asdict(one), "passes": one.passes} for cell, one in self.exposures.items()]
         seen = {"exposure": exposure, "few_passes": self.few_passes}
-        return self.checked.values() | counts | {"cost": asdict(self.cost)} | seen
+        foreseen = {"preflight": [row.values() for row in self.preflight], "unmeasured": self.unmeasured}
+        return self.checked.values() | counts | {"cost": asdict(self.cost)} | seen | foreseen
 
     @property
     def few_passes(self) -> list[str]:
@@ -76,12 +85,17 @@ class PlannedStudy:
         return few_passes(self.queue.cells, self.exposures)
 
     def cautions(self) -> list[str]:
-        """Return the warnings of the checked study, and that of cells that see too little of their data, as lines."""
-        return [*few_passes_line(self.few_passes, self.exposures), *self.checked.cautions()]
+        """Return as lines the warnings of the study, of cells that see too little data, and of weak teachers."""
+        few = few_passes_line(self.few_passes, self.exposures)
+        return [*few, *warnings(self.preflight), *self.checked.cautions()]
 
     def show(self, out: Console) -> None:
         """Print it."""
         print_plan(out, self.queue, self.cost, missing=self.missing, earlier=self.further, exposures=self.exposures)
+        if self.preflight:
+            out.print(outlook_table(self.preflight))
+        for line in outlook_lines(self.preflight, self.unmeasured, self.checked.source):
+            out.print(line)
 
     def __repr__(self) -> str:
         """Return it as text."""

@@ -29,6 +29,7 @@ from ablative.trainables.parts.preparation import Preparation
 from ablative.trainables.parts.term import Term
 from ablative.trainables.parts.trainable import Digests
 from ablative.trainables.parts.trainable import Exposure
+from ablative.trainables.parts.trainable import Foresights
 from ablative.trainables.parts.trainable import Trainable
 from ablative.trainables.recipes import RECIPES
 
@@ -57,6 +58,12 @@ def _exposure(cache: Path) -> Callable[[TrialConfig], Exposure]:
     from ablative.trainables.exposure import Exposures
 
     return Exposures(cache).of
+
+
+def _foresights(cache: Path, digests: Callable[[TrialConfig], Digests]) -> Foresights:
+    from ablative.trainables.teachers.probes import TeacherProbes
+
+    return TeacherProbes(cache, digests)
 
 
 def _splits(config: TrialConfig) -> tuple[str, ...]:
@@ -98,6 +105,7 @@ CLIP_TD = Trainable(
     uses=_uses,
     digests=_digests,
     exposure=_exposure,
+    foresights=_foresights,
     splits=_splits,
     all_splits=split_names,
     open_splits=open_splits,

@@ -10,12 +10,15 @@ from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
+from dataclasses import asdict
 from dataclasses import dataclass
 from dataclasses import field
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
 from typing import ClassVar
+from typing import Literal
+from typing import Protocol
 
 from pydantic import BaseModel
 
@@ -84,6 +87,45 @@ class Exposure:
         return self.seen / self.examples if self.examples and self.seen is not None else None
 
 
+Sees = Literal["teacher", "other", "both", "text", "image"]
+"""What a student learns from: a teacher that can be probed, or another one; without a teacher from picture and text;
+or, whatever its teacher, from one of the two alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foresight:
+    """What the teacher of a trial knows of its task, measured before the trial."""
+
+    teacher: str
+    measured: Mapping[str, Mapping[str, float]]
+    """`probe` on the teacher's features, of its `image` or `text` side alone where that is known, and the `majority`
+    class -> metric without its split -> value on val."""
+    fitted: int
+    """Training examples that the probe was fitted on; 0 where nothing was fitted."""
+    examples: int
+    """Of val, that it was measured on."""
+
+    def values(self) -> dict[str, Any]:
+        """Return it as JSON values, of which it can be made again."""
+        return asdict(self)
+
+
+class Foresights(Protocol):
+    """What is known of the teachers of a study's trials before they run."""
+
+    def sees(self, config: Any) -> Sees:
+        """Return what the student of a configuration learns from."""
+        ...
+
+    def of(self, config: Any) -> Foresight | None:
+        """Return what was measured of a configuration's teacher; None where nothing was."""
+        ...
+
+    def measure(self, configs: Iterable[Any], progress: Progress) -> None:
+        """Measure and keep what is missing of the teachers of configurations."""
+        ...
+
+
 def _unchanged(config: Any) -> Any:
     return config
 
@@ -123,6 +165,9 @@ class Trainable(Part):
     exposure: Callable[[Path], Callable[[Any], Exposure]] | None = None
     """(Cache) -> configuration -> what its trial sees of the training data, counted once and by a glance: plans show
     it. Nothing is said of it unless given."""
+    foresights: Callable[[Path, Callable[[Any], Digests]], Foresights] | None = None
+    """(Cache, digests of a configuration) -> what is known of teachers before trials run: plans show it. There are no
+    teachers unless given."""
     splits: Callable[[Any], tuple[str, ...]] = _val_and_test
     """Configuration -> the splits that a trial of it can evaluate, `train` first; shifted ones begin with `test_`."""
     all_splits: Callable[[Catalogue], Collection[str]] | None = None

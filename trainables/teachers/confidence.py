@@ -41,10 +41,9 @@ class TeacherConfidence:
 
 def teacher_confidence(split: TaskSplit, features: TeacherFeatures, *, seed: int) -> TeacherConfidence:
     """Confidence of every example of `split`, which is what the probe is fitted on; the same for one seed."""
-    num_classes = len(split.classes) or len(split.examples[0].candidates)
-    targets_NK = _targets(split, num_classes)
+    targets_NK = targets_of(split)
     if split.task.head == "candidates":
-        probabilities_NK = _over_candidates(split, features)
+        probabilities_NK = over_candidates(split, features)
     else:
         probabilities_NK = _cross_fitted(split, features, targets_NK, seed)
     return TeacherConfidence(
@@ -55,7 +54,9 @@ def teacher_confidence(split: TaskSplit, features: TeacherFeatures, *, seed: int
     )
 
 
-def _targets(split: TaskSplit, num_classes: int) -> torch.Tensor:
+def targets_of(split: TaskSplit) -> torch.Tensor:
+    """(N, K) soft targets of a split's examples."""
+    num_classes = len(split.classes) or len(split.examples[0].candidates)
     targets_NK = torch.zeros(len(split.examples), num_classes)
     for row, example in enumerate(split.examples):
         for target, score in example.targets:
@@ -63,8 +64,8 @@ def _targets(split: TaskSplit, num_classes: int) -> torch.Tensor:
     return targets_NK
 
 
-def _over_candidates(split: TaskSplit, features: TeacherFeatures) -> torch.Tensor:
-    """(N, C)."""
+def over_candidates(split: TaskSplit, features: TeacherFeatures) -> torch.Tensor:
+    """(N, C) probabilities of the candidates, by their cosines with the picture."""
     images_ND = torch.from_numpy(features.image([e.image for e in split.examples])).float()
     texts = [teacher_text(candidate) for e in split.examples for candidate in e.candidates]
     texts_NCD = torch.from_numpy(features.text(texts)).float().view(len(split.examples), -1, images_ND.shape[1])
@@ -74,20 +75,30 @@ def _over_candidates(split: TaskSplit, features: TeacherFeatures) -> torch.Tenso
 
 def _cross_fitted(split: TaskSplit, features: TeacherFeatures, targets_NK: torch.Tensor, seed: int) -> torch.Tensor:
     """(N, K) probabilities of probes that did not see the example."""
-    inputs_NF = _probe_features(split, features)
+    inputs_NF = probe_features(split, features)
     folds_N = _folds([e.image for e in split.examples], seed)
     result_NK = torch.full_like(targets_NK, 1.0 / targets_NK.shape[1])
     for fold in range(FOLDS):
         inside = torch.from_numpy(folds_N == fold)
         if inside.any() and not inside.all():
-            weights, bias = _fit(inputs_NF[~inside], targets_NK[~inside])
+            weights, bias = fit_probe(inputs_NF[~inside], targets_NK[~inside])
             result_NK[inside] = (inputs_NF[inside] @ weights + bias).softmax(dim=-1)
     return result_NK
 
 
-def _probe_features(split: TaskSplit, features: TeacherFeatures) -> torch.Tensor:
-    v = torch.from_numpy(features.image([e.image for e in split.examples])).float()
-    t = torch.from_numpy(features.text([teacher_text(e.candidates[0]) for e in split.examples])).float()
+def image_features(split: TaskSplit, features: TeacherFeatures) -> torch.Tensor:
+    """(N, D) embeddings of the examples' pictures."""
+    return torch.from_numpy(features.image([e.image for e in split.examples])).float()
+
+
+def text_features(split: TaskSplit, features: TeacherFeatures) -> torch.Tensor:
+    """(N, D) embeddings of the examples' texts."""
+    return torch.from_numpy(features.text([teacher_text(e.candidates[0]) for e in split.examples])).float()
+
+
+def probe_features(split: TaskSplit, features: TeacherFeatures) -> torch.Tensor:
+    """(N, F) of pictures and texts together."""
+    v, t = image_features(split, features), text_features(split, features)
     return torch.cat([v, t, v * t * v.shape[1] ** 0.5, (v - t).abs()], dim=1)  # products of unit vectors are small
 
 
@@ -98,7 +109,7 @@ def _folds(images: list[str], seed: int) -> np.ndarray:
     return np.array([fold_of[image] for image in images])
 
 
-def _fit(inputs_NF: torch.Tensor, targets_NK: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def fit_probe(inputs_NF: torch.Tensor, targets_NK: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Multinomial regression on the shares of the targets, by L-BFGS from zero: no randomness."""
     sums_N1 = targets_NK.sum(dim=-1, keepdim=True)
     shares_NK = targets_NK / sums_N1.clamp_min(1e-6)
