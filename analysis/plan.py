@@ -65,6 +65,8 @@ class Search(_Read):
 
     stop: dict[str, Any] | None = None
     sampler: str = ""
+    trials: int = 1
+    """Settings that a search tries."""
     space: dict[str, Any] = {}
     """Dotted path -> domain, as in the study file."""
     repeats: int = 1

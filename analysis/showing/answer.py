@@ -38,8 +38,9 @@ def answer(found: Findings) -> list[str]:
     First what is incomplete, then each claim, the strongest first. Then each arm against the reference over all
     conditions, as far as no claim says it: the differences shown, and the condition that most of them rest on; then
     where none was shown and what the interval still allows, then what cannot be told yet. A study without claims says
-    of the controls what was shown against them. Last a warning where a control gained like an arm, and how the
-    settings were found where arms share one. More than `MANY` arms with one verdict share a sentence.
+    of the controls what was shown against them. Then a warning where a control gained like an arm. Last how far the
+    search may have decided it: its luck, its edges, its budget, and what it was. More than `MANY` arms with one
+    verdict share a sentence.
     """
     plan = found.plan
     rows = headline_rows(found.effects, "pooled")
@@ -58,9 +59,32 @@ def answer(found: Findings) -> list[str]:
         *_untold([row for row in unsaid if row["verdict"] == NOT_ENOUGH], plan),
         *([] if found.claims else _controls(found.against_controls, plan)),
         *_control_warning(compared),
+        *([found.luck] if found.luck else []),
+        *_searches(found.searches, plan),
         *how_searched(repeats=plan.search.repeats, nested=plan.seeds.nested, shared=plan.search.shared),
     ]
     return sentences or [f"Only the reference arm {plan.reference} is planned: there is nothing to compare it with."]
+
+
+def _searches(rows: Sequence[Row], plan: StudyPlan) -> list[str]:
+    """Say where most searches ended at the edge of what they tried, and where many were too short."""
+    if plan.search.shared:  # what is best for one arm is not what was taken
+        return []
+    said = []
+    edge = [row for row in rows if row["at_edge"]]
+    if 2 * len(edge) > len(rows):
+        paths = listed(list(dict.fromkeys(path for row in edge for path in row["at_edge"])))
+        said.append(
+            f"In {len(edge)} of {len(rows)} searches the best {paths} lies at the edge of what was tried: better "
+            "settings may lie beyond."
+        )
+    short = [row for row in rows if row["enough"] is False]
+    if short:
+        said.append(
+            f"In {len(short)} of {len(rows)} searches the second half of the settings still gained more than a "
+            "trial's own noise: their budget was too small (view `searches`)."
+        )
+    return said
 
 
 def _claim(row: Row, plan: StudyPlan) -> str:

@@ -20,6 +20,11 @@ from ablative.analysis.plan import StudyPlan
 from ablative.analysis.views.contrasts import pooled_contrasts
 from ablative.analysis.views.results import Results
 from ablative.analysis.views.robustness import robustness_rows
+from ablative.analysis.views.search_luck import search_luck
+from ablative.analysis.views.searches import search_rows
+from ablative.search_spaces.search_risk import Scatter
+from ablative.search_spaces.search_risk import SearchDesign
+from ablative.search_spaces.search_risk import risk_line
 
 Row = Mapping[str, Any]
 
@@ -38,6 +43,10 @@ class Findings:
     """Each arm less each control, as `against_controls` returns them."""
     robustness: Sequence[Row]
     """Rows of the view `robustness`."""
+    searches: Sequence[Row] = ()
+    """Rows of the view `searches`."""
+    luck: str = ""
+    """How often studies like this one would find something by the luck of their search; empty where it has none."""
 
 
 def findings(results: Results, study: str) -> Findings:
@@ -46,6 +55,7 @@ def findings(results: Results, study: str) -> Findings:
     observations = observe(results.observed(study), plan)
     effects = [row for row in results.effects.to_pylist() if row["study"] == study]
     claims = [row for row in results.claims.to_pylist() if row["study"] == study]
+    tried = results.tried(study)
     return Findings(
         plan=plan,
         observations=observations,
@@ -53,7 +63,14 @@ def findings(results: Results, study: str) -> Findings:
         claims=strongest_first(claims),
         against_controls=against_controls(observations, plan),
         robustness=robustness_rows(observations, plan),
+        searches=search_rows(tried, observations, plan),
+        luck=luck_line(search_luck(tried, observations, plan)),
     )
+
+
+def luck_line(luck: tuple[SearchDesign, Scatter] | None) -> str:
+    """Return the line on the luck of a search."""
+    return "" if luck is None else risk_line(*luck)
 
 
 def strongest_first(rows: Iterable[Row]) -> list[Row]:

@@ -15,6 +15,7 @@ from ablative.analysis.pairing.pairing import pairing_of
 from ablative.analysis.pairing.verdicts import holds
 from ablative.analysis.plan import Roles
 from ablative.analysis.plan import StudyPlan
+from ablative.analysis.showing.findings import luck_line
 from ablative.analysis.showing.grids import condition_heading
 from ablative.analysis.showing.grids import legend
 from ablative.analysis.showing.grids import mark_of
@@ -22,6 +23,8 @@ from ablative.analysis.showing.grids import marked_cells
 from ablative.analysis.showing.grids import shortfall
 from ablative.analysis.showing.grids import undecided
 from ablative.analysis.views.results import Results
+from ablative.analysis.views.search_luck import search_luck
+from ablative.search_spaces.searches import how_searched
 
 _BOLD = "Bold: the best of its column, where the difference to the reference is shown"
 
@@ -118,6 +121,8 @@ def paper_table(results: Results, study: str, metric: str | None = None) -> Pape
         undecided(cells),
         *shortfall(effects),
         *_stopped(results, study),
+        luck_line(search_luck(results.tried(study), observations, plan)),
+        *how_searched(repeats=plan.search.repeats, nested=plan.seeds.nested, shared=plan.search.shared),
     ]
     return PaperTable(
         study=study,

@@ -28,6 +28,7 @@ TABLES = {
     "disagreements": "disagreements",
     "importance": "importance",
     "budgets": "budgets",
+    "searches": "searches",
     "predictions": "predictions",
 }
 """View -> attribute of `Results`."""

@@ -17,6 +17,7 @@ from ablative.analysis.errors import AnalysisError
 from ablative.analysis.pairing.mixing import mixtures
 from ablative.analysis.pairing.mixing import refuse
 from ablative.analysis.pairing.observations import OBSERVED
+from ablative.analysis.pairing.observations import observe
 from ablative.analysis.plan import StudyPlan
 from ablative.analysis.plan import read_plan
 from ablative.analysis.views.asking import VIEWS
@@ -46,7 +47,10 @@ from ablative.analysis.views.profiles import PROFILE_SCHEMA
 from ablative.analysis.views.profiles import profiles_view
 from ablative.analysis.views.robustness import ROBUSTNESS_SCHEMA
 from ablative.analysis.views.robustness import robustness_view
+from ablative.analysis.views.searches import SEARCH_SCHEMA
+from ablative.analysis.views.searches import searches_view
 from ablative.analysis.views.sql import TIMEOUT
+from ablative.analysis.views.tried import TRIED
 from ablative.orchestrator.errors import StoreError
 from ablative.orchestrator.storing.flat_file import together
 from ablative.orchestrator.storing.flat_trials import metrics_of
@@ -164,6 +168,15 @@ class Results:
         columns = [*OBSERVED, *metrics_of(flat.physical_schema)]
         return flat.to_table(columns=columns, filter=ds.field("phase") == "confirm", use_threads=False)
 
+    def tried(self, study: str) -> pa.Table:
+        """Return what the views of the search look at of `records`: `TRIED`, parameters and metrics."""
+        flat = self._store.flat(study)
+        if flat is None:
+            return self._store.table(study, current=False, columns=[*TRIED, "parameters", "metrics"])
+        paths = [path for path in self.plan(study).search.space if path in flat.physical_schema.names]
+        columns = [*TRIED, *paths, *metrics_of(flat.physical_schema)]
+        return flat.to_table(columns=columns, filter=ds.field("phase") == "search", use_threads=False)
+
     @cached_property
     def trials(self) -> pa.Table:
         """One row a trial: `orchestrator.storing.flat_trials.trials_view`."""
@@ -223,6 +236,16 @@ class Results:
     def budgets(self) -> pa.Table:
         """One row a cell and number of settings: `analysis.views.budgets.budgets_view`."""
         return self._of_plans(budgets_view, BUDGET_SCHEMA)
+
+    @cached_property
+    def searches(self) -> pa.Table:
+        """One row a search: `analysis.views.searches.searches_view`."""
+
+        def view(study: str) -> pa.Table:
+            plan = self.plans[study]
+            return searches_view(self.tried(study), observe(self.observed(study), plan), plan)
+
+        return joined([SEARCH_SCHEMA.empty_table(), *self._of_each(view, self.plans).values()])
 
     @cached_property
     def profiles(self) -> pa.Table:

@@ -102,8 +102,8 @@ def query(
     """Answer SQL over the views of some studies, of all in the store if none is given; without SQL, the effects.
 
     SQL is a statement in quotes, or the name of a query that comes with the program (--list). Views: studies, trials,
-    curves, cells, effects, claims, contrasts, robustness, profiles, disagreements, importance, budgets, predictions,
-    failures, costs.
+    curves, cells, effects, claims, contrasts, robustness, profiles, disagreements, importance, budgets, searches,
+    predictions, failures, costs.
 
     \b
     ablate query quickstart
@@ -185,6 +185,7 @@ def power(
     """
     from ablative.analysis.views.formats import render
     from ablative.analysis.views.results import load
+    from ablative.analysis.views.seed_advice import advice
     from ablative.analysis.views.seeds_needed import seeds_needed
     from ablative.orchestrator.commands import composition
 
@@ -192,7 +193,10 @@ def power(
     results = load(opened.uri, name, mixed=mixed)
     needed = seeds_needed(results.observed(name), results.comparable(name), effect=effect, power=power)
     _deliver(render(needed, form), form, output)
-    _note(results.problems, quiet)
+    said = advice(results, name, needed)
+    for line in said if form == "table" and output is None else ():
+        click.echo(line)
+    _note([*results.problems, *(said if form != "table" or output is not None else ())], quiet)
 
 
 @click.command()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from ablative.orchestrator.showing.luck import checked_line
 from ablative.orchestrator.showing.whereabouts import place
 from ablative.orchestrator.showing.whereabouts import store_uri
 from ablative.search_spaces.errors import Mistake
@@ -53,6 +54,7 @@ class CheckedStudy:
         return [
             f"records in {place(store_uri(None, study))}",
             *self.comparisons(),
+            *([line] if (line := checked_line(self.loaded)) else []),
             *how_searched(repeats=study.search.repeats, nested=study.seeds.nested, shared=study.search.shared),
             *(f"not here: {line}" for line in self.absent),
         ]
@@ -74,6 +76,7 @@ class CheckedStudy:
             "mistakes": [],
             "warnings": [asdict(warning) for warning in self.warnings],
             "cells": len(self.loaded.cells),
+            "search_risk": checked_line(self.loaded),
             "families": [_family(family) for family in self.loaded.families],
             "absent": list(self.absent),
             "refused": list(self.refused),

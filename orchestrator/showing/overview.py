@@ -18,6 +18,7 @@ from ablative.orchestrator.deciding.summary import Summary
 from ablative.orchestrator.durations import duration
 from ablative.orchestrator.learned import SIGN
 from ablative.orchestrator.showing.cell_name import CellName
+from ablative.orchestrator.showing.luck import planned_line
 from ablative.orchestrator.showing.passes import UNKNOWN
 from ablative.orchestrator.showing.passes import passes_lines
 from ablative.orchestrator.showing.passes import shown
@@ -70,6 +71,8 @@ def print_plan(
         phase = "search" if queue.study.seeds.nested else "confirm"
         out.print(f"and {more} {phase} trials more, as long as comparisons are not clear (seeds.sequential)")
     for line in _design(queue.study):
+        out.print(line)
+    if line := planned_line(queue):
         out.print(line)
     for line in passes_lines(exposures or {}):
         out.print(line)

@@ -1,0 +1,64 @@
+"""How far the luck of the search may have made a study's findings, from the scatter that its own records show."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+
+import pyarrow as pa
+
+from ablative.analysis.pairing.observations import Observations
+from ablative.analysis.plan import StudyPlan
+from ablative.analysis.views.tried import tried_settings
+from ablative.search_spaces.search_risk import Scatter
+from ablative.search_spaces.search_risk import SearchDesign
+from ablative.search_spaces.search_risk import assumed
+from ablative.search_spaces.search_risk import measured
+from ablative.search_spaces.search_risk import own_variance
+from ablative.search_spaces.search_risk import search_design
+
+
+def search_luck(tried: pa.Table, observations: Observations, plan: StudyPlan) -> tuple[SearchDesign, Scatter] | None:
+    """Return what the risk depends on, and the scatter seen in the search trials `tried`, or assumed.
+
+    None where luck chose nothing: nothing was searched, or nothing is known of the search.
+    """
+    design = _design(plan)
+    if design is None:
+        return None
+    searches = [[one.value for one in settings] for settings in tried_settings(tried, plan).values()]
+    return design, measured(searches, _confirmed(observations, plan), design.search_seeds) or assumed(design)
+
+
+def own_noise(observations: Observations, plan: StudyPlan) -> float | None:
+    """Return the variance of a trial's own noise; None where too few pairs are recorded."""
+    return own_variance(_confirmed(observations, plan))
+
+
+def _confirmed(observations: Observations, plan: StudyPlan) -> dict[str, dict[str, Mapping[int, float]]]:
+    """Return condition -> arm -> seed -> the target, or else the headline, of the confirm trial."""
+    target = plan.target.metric
+    metric = target if target in observations.values else plan.headline
+    found: dict[str, dict[str, Mapping[int, float]]] = defaultdict(dict)
+    for (arm, condition), values in observations.values.get(metric, {}).items():
+        found[condition][arm] = values
+    return found
+
+
+def _design(plan: StudyPlan) -> SearchDesign | None:
+    if plan.designed.design == "path":
+        return None
+    tasks = {plan.roles.task_of(cell.condition) for cell in plan.cells}
+    return search_design(
+        trials=plan.search.trials,
+        search_seeds=len(plan.seeds.search),
+        repeats=plan.search.repeats,
+        nested=plan.seeds.nested,
+        shared=plan.search.shared,
+        seeds=len(plan.seeds.confirm),
+        arms=len(plan.arms),
+        tasks=len(tasks),
+        searched=sum(bool(cell.search_total) for cell in plan.cells),
+        alpha=plan.comparisons.alpha,
+        correction=plan.comparisons.correction,
+    )
