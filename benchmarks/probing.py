@@ -1,0 +1,146 @@
+"""What a teacher's frozen features say of a task, when as much is made of them as labels allow.
+
+The probe reads what distillation gives, the image's feature v and the text's t, as [v, t, v * t, |v - t|]; over
+classes it is a multinomial regression, over candidates one set of weights for all of them. Its L2 penalty is chosen
+by cross-validation within the labels: with the fixed one of `ablate teacher probe`, few labels may give less than the
+majority class. For teachers that ship; a study's own is measured by that command.
+
+Dimensions: N examples, C candidates, K classes, D width, F = 4 D inputs (D of one side alone).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+from typing import get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ablative.trainables.data.examples import Example
+from ablative.trainables.data.examples import TaskSplit
+from ablative.trainables.data.metrics import score
+from ablative.trainables.students.tokens import teacher_text
+from ablative.trainables.teachers.feature_cache import TeacherFeatures
+
+Sides = Literal["both", "text", "image"]
+SIDES: tuple[Sides, ...] = get_args(Sides)
+PENALTIES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
+"""L2 penalties on the weights, per example, of which cross-validation chooses."""
+FOLDS = 4
+MOST_TO_CHOOSE_BY = 2000
+"""Labels that cross-validation reads at most, the first ones: with more, the penalty hardly matters."""
+_ITERATIONS = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probed:
+    """What a probe came to."""
+
+    accuracy: float
+    """The task's own metric on the split it was asked about."""
+    penalty: float
+    num_labelled: int
+
+
+def probe(train: TaskSplit, val: TaskSplit, features: TeacherFeatures, *, sides: Sides = "both") -> Probed:
+    """Fit a probe on the examples of `train` and ask it about those of `val`; no randomness.
+
+    `features` holds images and all candidates' texts of both splits. Accuracy of one candidate or class by chance or
+    by frequency: `majority`.
+    """
+    targets = _targets(train)
+    inputs = _inputs(train, features, sides)
+    few = slice(MOST_TO_CHOOSE_BY)
+    penalty = _chosen(inputs[few], targets[few], [example.image for example in train.examples[few]])
+    logits = _logits(_inputs(val, features, sides), _fit(inputs, targets, penalty))
+    return Probed(
+        accuracy=score(val, logits.softmax(dim=-1).numpy())[0]["accuracy"],
+        penalty=penalty,
+        num_labelled=len(train.examples),
+    )
+
+
+def majority(train: TaskSplit, val: TaskSplit) -> float:
+    """Return the accuracy on `val` of the answer that is best on all of `train`, whatever is asked."""
+    always = np.tile(_targets(train).mean(dim=0).numpy(), (len(val.examples), 1))
+    return score(val, always)[0]["accuracy"]
+
+
+def _targets(split: TaskSplit) -> Tensor:
+    """(N, K or C) shares."""
+    targets = torch.zeros(len(split.examples), len(split.classes) or len(split.examples[0].candidates))
+    for row, example in enumerate(split.examples):
+        for target, share in example.targets:
+            targets[row, target] = share
+    return targets / targets.sum(dim=1, keepdim=True).clamp_min(1e-6)
+
+
+def _inputs(split: TaskSplit, features: TeacherFeatures, sides: Sides) -> Tensor:
+    """(N, F) of the only candidate, or (N, C, F)."""
+    images_ND = torch.from_numpy(features.image([example.image for example in split.examples])).float()
+    texts = [text for example in split.examples for text in _texts(example)]
+    texts_NCD = torch.from_numpy(features.text(texts)).float().view(len(images_ND), -1, images_ND.shape[1])
+    images_NCD = images_ND[:, None].expand_as(texts_NCD)
+    if sides == "both":
+        products = images_NCD * texts_NCD * images_ND.shape[1] ** 0.5  # of unit vectors they are small
+        found = torch.cat([images_NCD, texts_NCD, products, (images_NCD - texts_NCD).abs()], dim=-1)
+    else:
+        found = texts_NCD if sides == "text" else images_NCD
+    return found if split.task.head == "candidates" else found[:, 0]
+
+
+def _texts(example: Example) -> list[str]:
+    return [teacher_text(candidate) for candidate in example.candidates]
+
+
+@dataclass(frozen=True, slots=True)
+class _Weights:
+    weights: Tensor
+    """(F, K), or (F,) of candidates."""
+    bias: Tensor
+    """(K,), or ()."""
+
+
+def _logits(inputs: Tensor, fitted: _Weights) -> Tensor:
+    return inputs @ fitted.weights + fitted.bias
+
+
+def _fit(inputs: Tensor, targets: Tensor, penalty: float) -> _Weights:
+    """By L-BFGS from zero."""
+    shape = (targets.shape[1],) if inputs.dim() == 2 else ()
+    weights = torch.zeros(inputs.shape[-1], *shape, requires_grad=True)
+    bias = torch.zeros(shape, requires_grad=True)
+    solver = torch.optim.LBFGS([weights, bias], max_iter=_ITERATIONS, history_size=10, line_search_fn="strong_wolfe")
+
+    def loss() -> Tensor:
+        solver.zero_grad()
+        value = _surprise(_logits(inputs, _Weights(weights, bias)), targets) + penalty * weights.square().sum()
+        value.backward()
+        return value
+
+    solver.step(loss)
+    return _Weights(weights.detach(), bias.detach())
+
+
+def _surprise(logits: Tensor, targets: Tensor) -> Tensor:
+    return -(targets * logits.log_softmax(dim=-1)).sum(dim=-1).mean()
+
+
+def _chosen(inputs: Tensor, targets: Tensor, images: list[str]) -> float:
+    """The penalty whose probes give held-out labels the most probability; all examples of an image share a fold."""
+    place = {image: number for number, image in enumerate(dict.fromkeys(images))}
+    folds = torch.tensor([place[image] % FOLDS for image in images])
+    if len(place) < FOLDS:
+        return max(PENALTIES)
+
+    def surprise(penalty: float) -> float:
+        total = 0.0
+        for fold in range(FOLDS):
+            inside = folds == fold
+            fitted = _fit(inputs[~inside], targets[~inside], penalty)
+            total += float(_surprise(_logits(inputs[inside], fitted), targets[inside]) * inside.sum())
+        return total
+
+    return min(PENALTIES, key=surprise)
