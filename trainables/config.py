@@ -48,7 +48,9 @@ class AnyTask(OfParts):
     """What is learned, from how much data."""
 
     name: str = Field("snli_ve", description="The task.")
-    data: Text = Field("mini", description="Bundled benchmark (`mini`, `mini_smoke`) or folder of a real data set.")
+    data: Text = Field(
+        "mini", description="Bundled benchmark (`mini`, `mini_large`, `mini_smoke`) or folder of a real data set."
+    )
     data_fraction: float = Field(1.0, ge=1e-6, le=1, description="Share of the train split used, at most 1.")
     inputs: Literal["both", "text", "image"] = Field(
         "both", description="What the student sees; `text` and `image` blank out the other modality (baselines)."

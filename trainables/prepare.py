@@ -97,6 +97,7 @@ def feature_blocks(configs: Sequence[TrialConfig], cache: Path, *, patches: bool
 def _prepare_data(configs: Sequence[TrialConfig], cache: Path, progress: Progress) -> None:
     from ablative.trainables.benchmark.spec import SHIPPED_DATA
     from ablative.trainables.data.content import data_content
+    from ablative.trainables.data.load import is_stored
     from ablative.trainables.data.load import load_split
     from ablative.trainables.data.splits import splits_of
     from ablative.trainables.students.stored_tokens import KEPT
@@ -110,6 +111,8 @@ def _prepare_data(configs: Sequence[TrialConfig], cache: Path, progress: Progres
     for task, data in tasks_of(configs):
         if data not in SHIPPED_DATA:
             data_content(task, data, cache, progress)  # what has changed since the plan, workers are to notice
+        elif is_stored(task, data):
+            _store_bundled(task, data, cache, progress)
         splits = [load_split(task, data, name, cache) for name in splits_of(task, data)]
         for split in splits:
             if split.split in ("train", "val") and not split.examples:
@@ -125,6 +128,20 @@ def _prepare_data(configs: Sequence[TrialConfig], cache: Path, progress: Progres
             build_regions(split, cache, progress, decoded=True)
             if pixels:
                 build_pixels(split, cache, progress, decoded=True)
+
+
+def _store_bundled(task: Task, data: str, cache: Path, progress: Progress) -> None:
+    """Generate a large bundled benchmark and store its examples, unless that has been done."""
+    from ablative.trainables.data.content import examples_folder
+    from ablative.trainables.data.content import last_content
+    from ablative.trainables.data.convert import prepare_examples
+    from ablative.trainables.data.load import prepare_folder
+    from ablative.trainables.data.stored import WHOLE
+
+    prepare_folder(task, data, cache, progress)
+    content = last_content(task, data, cache)
+    if content is None or not (examples_folder(content, cache) / "train" / WHOLE).is_file():
+        prepare_examples(task, data, cache, progress, decode=False)
 
 
 def _require_new_pictures(splits: Sequence[TaskSplit], cache: Path, progress: Progress, *, pixels: bool) -> None:

@@ -25,7 +25,9 @@ from ablative.trainables.benchmark.select import Candidate
 from ablative.trainables.benchmark.select import Cell
 from ablative.trainables.benchmark.select import select
 from ablative.trainables.benchmark.spec import SPLITS
+from ablative.trainables.benchmark.spec import WHOLE_SPLIT
 from ablative.trainables.benchmark.spec import MiniSpec
+from ablative.trainables.benchmark.spec import Part
 
 Token = str | list[int]
 """A word, or tags: 0-based positions in the scene's things."""
@@ -69,16 +71,16 @@ class _Asked:
     slice: str
 
 
-def vcr_annotations(spec: MiniSpec, split: str, scenes: Sequence[Scene]) -> list[Annotation]:
-    """Return the annotations of one split, in the order of `scenes` (those of people only)."""
-    rng = np.random.default_rng([spec.seed, SPLITS.index(split), 0, 3])
+def vcr_annotations(spec: MiniSpec, split: str, scenes: Sequence[Scene], part: Part = WHOLE_SPLIT) -> list[Annotation]:
+    """Return the annotations of one split or a part of it, in the order of its `scenes` (those of people only)."""
+    rng = np.random.default_rng([spec.seed, SPLITS.index(split), part.number, 3])
     candidates = [
         Candidate(item=asked, scene=asked.scene, cell=(asked.slice, "one" if len(asked.people) == 1 else "two"))
         for shown in scenes
         for asked in _askable(shown)
     ]
     by_index = {shown.index: shown for shown in scenes}
-    chosen = select(candidates, _shares(split), spec.sizes[split].annotations, rng)
+    chosen = select(candidates, _shares(split), len(part.of(spec.sizes[split].annotations)), rng)
     return [_worded(spec, by_index[asked.scene], asked, rng) for asked in chosen]
 
 

@@ -28,7 +28,9 @@ from ablative.trainables.benchmark.select import Cell
 from ablative.trainables.benchmark.select import odds
 from ablative.trainables.benchmark.select import select
 from ablative.trainables.benchmark.spec import SPLITS
+from ablative.trainables.benchmark.spec import WHOLE_SPLIT
 from ablative.trainables.benchmark.spec import MiniSpec
+from ablative.trainables.benchmark.spec import Part
 
 _TEMPLATES = {
     "is there a": 0.23,
@@ -95,10 +97,10 @@ class Question:
         return ten_answers(self.answer, self.answer_type, rng)
 
 
-def questions(spec: MiniSpec, split: str, scenes: Sequence[Scene]) -> list[Question]:
-    """Return the questions of one split, in the order of `scenes`."""
+def questions(spec: MiniSpec, split: str, scenes: Sequence[Scene], part: Part = WHOLE_SPLIT) -> list[Question]:
+    """Return the questions of one split or a part of it, in the order of its `scenes`."""
     turned = split == "test_priors"
-    rng = np.random.default_rng([spec.seed, SPLITS.index(split), 0, 2])
+    rng = np.random.default_rng([spec.seed, SPLITS.index(split), part.number, 2])
     candidates = [
         Candidate(
             item=asked,
@@ -109,7 +111,7 @@ def questions(spec: MiniSpec, split: str, scenes: Sequence[Scene]) -> list[Quest
         for shown in scenes
         for asked in _askable(shown, np.random.default_rng([spec.seed, shown.number, 2]))
     ]
-    return select(candidates, _shares(split), spec.sizes[split].questions, rng)
+    return select(candidates, _shares(split), len(part.of(spec.sizes[split].questions)), rng)
 
 
 def _cell(asked: Question) -> Cell:

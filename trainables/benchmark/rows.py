@@ -14,7 +14,9 @@ from ablative.trainables.benchmark.commonsense import vcr_annotations
 from ablative.trainables.benchmark.questions import questions
 from ablative.trainables.benchmark.scene import Scene
 from ablative.trainables.benchmark.spec import SPLITS
+from ablative.trainables.benchmark.spec import WHOLE_SPLIT
 from ablative.trainables.benchmark.spec import MiniSpec
+from ablative.trainables.benchmark.spec import Part
 from ablative.trainables.benchmark.statements import LABELS
 from ablative.trainables.benchmark.statements import statements
 from ablative.trainables.tasks.vcr_files.shortcuts import shortcuts_removed
@@ -69,12 +71,15 @@ def vcr_image(shown: Scene) -> str:
     return f"mini/{shown.split}_{shown.index:06d}.jpg"
 
 
-def snli_ve_rows(spec: MiniSpec, split: str, scenes: Sequence[Scene]) -> tuple[list[Row], Slices]:
-    """Return the lines of `snli_ve_<split>.jsonl`."""
+def snli_ve_rows(
+    spec: MiniSpec, split: str, scenes: Sequence[Scene], part: Part = WHOLE_SPLIT
+) -> tuple[list[Row], Slices]:
+    """Return the lines of `snli_ve_<split>.jsonl`, or a part of them."""
     made: list[Row] = []
     slices: Slices = {}
     by_index = {shown.index: shown for shown in scenes}
-    for place, said in enumerate(statements(spec, split, scenes)):
+    first = part.of(spec.sizes[split].statements).start
+    for place, said in enumerate(statements(spec, split, scenes, part), start=first):
         number = str(by_index[said.scene].number)
         pair = f"{number}.jpg#0r{place}{said.label[0]}"
         made.append(
@@ -93,14 +98,17 @@ def snli_ve_rows(spec: MiniSpec, split: str, scenes: Sequence[Scene]) -> tuple[l
     return made, slices
 
 
-def vqa_files(spec: MiniSpec, split: str, scenes: Sequence[Scene]) -> tuple[Row, Row, Slices]:
-    """Return the content of a questions file and of its annotations file."""
-    rng = np.random.default_rng([spec.seed, SPLITS.index(split), 0, 4])
+def vqa_rows(
+    spec: MiniSpec, split: str, scenes: Sequence[Scene], part: Part = WHOLE_SPLIT
+) -> tuple[list[Row], list[Row], Slices]:
+    """Return the questions and the annotations of a split, or a part of them."""
+    rng = np.random.default_rng([spec.seed, SPLITS.index(split), part.number, 4])
     asked: list[Row] = []
     answered: list[Row] = []
     slices: Slices = {}
     by_index = {shown.index: shown for shown in scenes}
-    for place, question in enumerate(questions(spec, split, scenes)):
+    first = part.of(spec.sizes[split].questions).start
+    for place, question in enumerate(questions(spec, split, scenes, part), start=first):
         image = by_index[question.scene].number
         number = SPLITS.index(split) * 10_000_000 + place
         asked.append({"image_id": image, "question": question.text, "question_id": number})
@@ -115,8 +123,13 @@ def vqa_files(spec: MiniSpec, split: str, scenes: Sequence[Scene]) -> tuple[Row,
             }
         )
         slices.setdefault(question.slice, []).append(str(number))
+    return asked, answered, slices
+
+
+def vqa_heads(split: str) -> tuple[Row, Row]:
+    """Return what stands before the rows in a questions file and in its annotations file."""
     head = {"info": _INFO, "license": _LICENSE, "data_type": "mscoco", "data_subtype": vqa_subset(split)}
-    return {**head, "task_type": "Open-Ended", "questions": asked}, {**head, "annotations": answered}, slices
+    return {**head, "task_type": "Open-Ended"}, head
 
 
 def _answers(said: list[Answer]) -> list[Row]:
@@ -126,12 +139,15 @@ def _answers(said: list[Answer]) -> list[Row]:
     ]
 
 
-def vcr_rows(spec: MiniSpec, split: str, scenes: Sequence[Scene]) -> tuple[list[Row], Slices]:
-    """Return the lines of `<split>.jsonl`; those of `test_shortcuts` have the shortcuts removed already."""
+def vcr_rows(
+    spec: MiniSpec, split: str, scenes: Sequence[Scene], part: Part = WHOLE_SPLIT
+) -> tuple[list[Row], Slices]:
+    """Return the lines of `<split>.jsonl`, or a part of them; `test_shortcuts` has the shortcuts removed already."""
     made: list[Row] = []
     slices: Slices = {}
     by_index = {shown.index: shown for shown in scenes}
-    for place, asked in enumerate(vcr_annotations(spec, split, scenes)):
+    first = part.of(spec.sizes[split].annotations).start
+    for place, asked in enumerate(vcr_annotations(spec, split, scenes, part), start=first):
         row = _vcr_row(by_index[asked.scene], asked, f"{split}-{place}", place)
         edited = shortcuts_removed(row) if split == "test_shortcuts" else row
         if edited is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version
 
@@ -19,6 +20,9 @@ __all__ = ["GENERATOR_VERSION", "SHIPPED_DATA", "SPLITS", "MiniSpec", "SplitSize
 
 GENERATOR_VERSION = 2
 """Raised when the code in this folder draws or says anything different."""
+
+MOST_IN_MEMORY = 10_000
+"""Examples of a bundled train that each trial reads from its files."""
 
 SPLITS = ("train", "val", "test", "test_style", "test_priors", "test_shortcuts", "pretrain")
 """Every split that scenes are drawn for; the position is part of a scene's seed, so new ones go last."""
@@ -40,6 +44,29 @@ class SplitSize(Frozen):
     def scenes(self) -> int:
         """Number of scenes."""
         return self.things + self.people
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One of the equal parts that a large split is made in: each by itself, in any process and any order."""
+
+    number: int = 0
+    count: int = 1
+
+    def of(self, total: int) -> range:
+        """Return which of `total` things are in this part."""
+        return range(total * self.number // self.count, total * (self.number + 1) // self.count)
+
+
+WHOLE_SPLIT = Part()
+SCENES_A_PART = 3000
+"""No more scenes are made together: what could be said of them is in memory at once."""
+
+
+def parts_of(size: SplitSize, scenes_a_part: int = SCENES_A_PART) -> list[Part]:
+    """Return the parts that a split of this size is made in."""
+    count = max(1, -(-size.scenes // scenes_a_part))
+    return [Part(number=number, count=count) for number in range(count)]
 
 
 class MiniSpec(Frozen):
@@ -77,6 +104,9 @@ SHIPPED_DATA: dict[str, MiniSpec] = {
         }
     ),
 }
+_LARGE_TRAIN = SplitSize(things=19_000, people=11_000, statements=80_000, questions=80_000, annotations=30_000)
+SHIPPED_DATA["mini_large"] = MiniSpec(sizes={**SHIPPED_DATA["mini"].sizes, "train": _LARGE_TRAIN})
+"""`mini` with ten times its train; every other split is the same, to the byte."""
 TASKS = {"vcr": "annotations", "snli_ve": "statements", "vqa": "questions"}
 """Task that the benchmark makes files of -> the size of a split that says of how many rows."""
 _EXAMPLES_A_ROW = {"vcr": 2}
@@ -98,6 +128,11 @@ def num_examples(name: str, task: str, split: str) -> int:
     """Return how many examples of one of `TASKS` a split holds, made or not."""
     size: int = getattr(SHIPPED_DATA[name].sizes[split], TASKS[task])
     return size * _EXAMPLES_A_ROW.get(task, 1)
+
+
+def is_large(name: str, task: str) -> bool:
+    """Return whether a preset's train of one of `TASKS` is stored beside its files and read from there, mapped."""
+    return num_examples(name, task, "train") > MOST_IN_MEMORY
 
 
 def spec_digest(spec: MiniSpec) -> str:

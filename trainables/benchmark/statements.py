@@ -29,7 +29,9 @@ from ablative.trainables.benchmark.select import Cell
 from ablative.trainables.benchmark.select import favour
 from ablative.trainables.benchmark.select import select
 from ablative.trainables.benchmark.spec import SPLITS
+from ablative.trainables.benchmark.spec import WHOLE_SPLIT
 from ablative.trainables.benchmark.spec import MiniSpec
+from ablative.trainables.benchmark.spec import Part
 
 LABELS = ("contradiction", "neutral", "entailment")
 _NUMBER_WORDS = {2: "two", 3: "three"}
@@ -81,10 +83,10 @@ class Statement:
     slice: str
 
 
-def statements(spec: MiniSpec, split: str, scenes: Sequence[Scene]) -> list[Statement]:
-    """Return the hypotheses of one split, in the order of `scenes` (those of things only)."""
+def statements(spec: MiniSpec, split: str, scenes: Sequence[Scene], part: Part = WHOLE_SPLIT) -> list[Statement]:
+    """Return the hypotheses of one split or a part of it, in the order of its `scenes` (those of things only)."""
     turned = split == "test_priors"
-    rng = np.random.default_rng([spec.seed, SPLITS.index(split), 0, 1])
+    rng = np.random.default_rng([spec.seed, SPLITS.index(split), part.number, 1])
     candidates = [
         Candidate(
             item=said,
@@ -95,7 +97,7 @@ def statements(spec: MiniSpec, split: str, scenes: Sequence[Scene]) -> list[Stat
         for shown in scenes
         for said, weight in _sayable(shown, np.random.default_rng([spec.seed, shown.number, 1]))
     ]
-    return select(candidates, _shares(split), spec.sizes[split].statements, rng)
+    return select(candidates, _shares(split), len(part.of(spec.sizes[split].statements)), rng)
 
 
 def _shares(split: str) -> dict[Cell, float]:

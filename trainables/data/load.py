@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ablative.progress import Progress
 from ablative.trainables.benchmark.spec import SHIPPED_DATA
+from ablative.trainables.benchmark.spec import is_large
 from ablative.trainables.data.boxes import read_boxes
 from ablative.trainables.data.content import EXAMPLES
 from ablative.trainables.data.content import DataContent
@@ -45,10 +46,15 @@ def load_split(task: Task, data: str, split: str, cache: Path, *, classes: tuple
     folder = prepare_folder(task, data, cache)
     origin = source(task, folder, split)
     stamps = tuple(stamp_of(path.stat()) for path in data_files(task, folder))
-    content = None if data in SHIPPED_DATA else _content(task, data, cache)
+    content = _content(task, data, cache) if is_stored(task, data) else None
     stored = examples_folder(content, cache) / split if content else None
     whole = stored if stored and (stored / WHOLE).is_file() else None
     return _read(task, folder, split, origin, stamps, content, whole, classes)
+
+
+def is_stored(task: Task, data: str) -> bool:
+    """Return whether examples of this data may be stored: of real data sets, and of large bundled ones."""
+    return data not in SHIPPED_DATA or is_large(data, task.name)
 
 
 def _content(task: Task, data: str, cache: Path) -> DataContent | None:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from ablative.trainables.benchmark import build
+from ablative.trainables.benchmark import spec
 from ablative.trainables.benchmark.build import benchmark_folder
 from ablative.trainables.benchmark.build import ensure_benchmark
 from ablative.trainables.benchmark.build import write_benchmark
@@ -20,9 +21,12 @@ from ablative.trainables.benchmark.draw import render
 from ablative.trainables.benchmark.draw import sprite_picture
 from ablative.trainables.benchmark.scene import scene
 from ablative.trainables.benchmark.spec import preset
+from ablative.trainables.config import TrialConfig
 from ablative.trainables.data.decoding import decoded
 from ablative.trainables.data.load import load_split
 from ablative.trainables.data.splits import splits_of
+from ablative.trainables.data.stored import StoredExamples
+from ablative.trainables.prepare import prepare
 from tests.golden.make_mini_smoke import GOLDEN
 from tests.golden.make_mini_smoke import text_digests
 from tests.helpers.tasks import TASKS
@@ -170,3 +174,40 @@ def test_progress_counts_scenes_to_the_end(tmp_path: Path) -> None:
 
     assert seen[-1][1] == seen[-1][2] == sum(size.scenes for size in SMOKE.sizes.values())
     assert [done for _, done, _ in seen] == sorted(done for _, done, _ in seen)
+
+
+def in_parts(folder: Path, workers: int) -> dict[str, str]:
+    write_benchmark(SMOKE, folder, lambda what, done, total: None, scenes_a_part=20, workers=workers)
+    return digests(folder)
+
+
+def test_parts_that_processes_make_at_once_are_those_made_one_after_the_other(tmp_path: Path) -> None:
+    assert in_parts(tmp_path / "one", 1) == in_parts(tmp_path / "two", 2)
+
+
+def test_a_split_made_in_parts_has_every_picture_and_row_and_no_id_twice(cache: Path, tmp_path: Path) -> None:
+    in_parts(tmp_path, 1)
+
+    whole = benchmark_folder("mini_smoke", cache)
+    pictures = {path.relative_to(tmp_path) for path in tmp_path.rglob("*.jpg")}
+    assert pictures == {path.relative_to(whole) for path in whole.rglob("*.jpg")}
+    assert not (tmp_path / "parts").exists()
+    pairs = [json.loads(line)["pairID"] for line in (tmp_path / "snli_ve/snli_ve_train.jsonl").open()]
+    assert len(set(pairs)) == len(pairs) > 0.9 * SMOKE.sizes["train"].statements
+    asked = json.loads((tmp_path / "vqa/v2_OpenEnded_mscoco_train2014_questions.json").read_text())["questions"]
+    answered = json.loads((tmp_path / "vqa/v2_mscoco_train2014_annotations.json").read_text())["annotations"]
+    assert [row["question_id"] for row in asked] == [row["question_id"] for row in answered]
+    assert len({row["question_id"] for row in asked}) == len(asked) > 0.9 * SMOKE.sizes["train"].questions
+
+
+def test_a_large_train_is_stored_and_gives_the_examples_of_its_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = TrialConfig.model_validate({"task": {"name": "snli_ve", "data": "mini_smoke"}})
+    read = load_split(config.task.part, "mini_smoke", "train", tmp_path).examples
+    monkeypatch.setattr(spec, "MOST_IN_MEMORY", 100)
+    prepare([config], tmp_path, lambda what, done, total: None)
+
+    stored = load_split(config.task.part, "mini_smoke", "train", tmp_path).examples
+    assert isinstance(stored, StoredExamples) and not isinstance(read, StoredExamples)
+    assert tuple(stored) == tuple(read)

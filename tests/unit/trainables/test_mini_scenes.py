@@ -24,6 +24,7 @@ from ablative.trainables.benchmark.scene import Scene
 from ablative.trainables.benchmark.scene import Thing
 from ablative.trainables.benchmark.scene import scene
 from ablative.trainables.benchmark.spec import SPLITS
+from ablative.trainables.benchmark.spec import parts_of
 from ablative.trainables.benchmark.spec import preset
 from ablative.trainables.data.examples import TaskSplit
 from ablative.trainables.data.tokens import tagged_text
@@ -222,3 +223,21 @@ def test_names_of_the_concepts_agree_with_the_emoji_they_are_drawn_with() -> Non
         official = f"{entry.name} {' '.join(entry.short_names)}".lower().replace("_", " ")
         words = {concept.noun, *concept.synonyms, "automobile", "sailboat", "closed book", "bike"}
         assert any(word and word in official for word in words), (concept.name, official)
+
+
+def test_the_large_benchmark_is_the_small_one_with_ten_times_its_train():
+    large = preset("mini_large")
+    others = {split: size for split, size in large.sizes.items() if split != "train"}
+    assert others == {split: size for split, size in SPEC.sizes.items() if split != "train"}
+    assert large.model_copy(update={"sizes": SPEC.sizes}) == SPEC
+    for count in ("things", "people", "statements", "questions", "annotations"):
+        assert getattr(large.sizes["train"], count) == 10 * getattr(SPEC.sizes["train"], count)
+    for split, index in (("val", 3), ("test", 500), ("train", 1899)):
+        assert scene(large, split, index) == scene(SPEC, split, index)
+
+
+def test_parts_take_each_scene_once_and_only_a_large_split_has_several():
+    assert len(parts_of(SPEC.sizes["train"])) == 1
+    parts = parts_of(preset("mini_large").sizes["train"])
+    assert len(parts) == 10
+    assert [place for part in parts for place in part.of(19_000)] == list(range(19_000))
