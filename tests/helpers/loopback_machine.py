@@ -33,12 +33,13 @@ def missing() -> str | None:
     if absent:
         return f"needs {', '.join(absent)} (Debian packages openssh-server, rsync, iproute2, util-linux)"
     trial = subprocess.run(
-        ["unshare", *_namespaces(), "true"], capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
+        ["unshare", *namespaces(), "true"], capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
     )
     return None if trial.returncode == 0 else f"this account may not make namespaces: {trial.stderr.strip()}"
 
 
-def _namespaces() -> tuple[str, ...]:
+def namespaces() -> tuple[str, ...]:
+    """Return the options of `unshare` that make a machine's namespaces."""
     return _NAMESPACES if os.geteuid() == 0 else (*_AS_USER, *_NAMESPACES)
 
 
@@ -97,7 +98,7 @@ def start(folder: Path) -> LoopbackMachine:
     script = Path(__file__).with_suffix(".sh")
     log = folder / "machine.log"
     process = subprocess.Popen(
-        ["unshare", *_namespaces(), "bash", str(script), str(folder)],
+        ["unshare", *namespaces(), "bash", str(script), str(folder)],
         stdin=subprocess.DEVNULL,
         stdout=log.open("wb"),
         stderr=subprocess.STDOUT,

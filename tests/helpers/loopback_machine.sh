@@ -14,21 +14,6 @@ for shared in /tmp/ray "$control_sockets"; do
     mkdir -p "$shared" "$folder/private$shared"
     mount --bind "$folder/private$shared" "$shared"
 done
-[ "$(id -u)" -ne 0 ] || mkdir -p /run/sshd
 
-for key in login host; do
-    [ -f "$folder/$key" ] || ssh-keygen -q -t ed25519 -N '' -f "$folder/$key"
-done
-cat > "$folder/sshd_config" <<CONFIG
-ListenAddress 127.0.0.1
-Port 22
-HostKey $folder/host
-PidFile $folder/sshd.pid
-AuthorizedKeysFile $folder/login.pub
-StrictModes no
-UsePAM no
-PasswordAuthentication no
-PermitRootLogin prohibit-password
-SetEnv HOME=$folder/home
-CONFIG
-exec "$(command -v sshd || echo /usr/sbin/sshd)" -D -e -f "$folder/sshd_config"
+. "$(dirname "${BASH_SOURCE[0]}")/sshd.sh"
+serve_ssh "$folder" 127.0.0.1
