@@ -1,7 +1,8 @@
 """The board: one small actor through which trials reach warm worker groups, and outcomes come back.
 
 It keeps no truth: a trial is forgotten once its outcome is collected. Everything runs in one event loop, so
-no method needs a lock for its own consistency; `_changed` only wakes those who wait.
+no method needs a lock for its own consistency. Those who wait listen to a bell: a lane to that of its slot's news, a
+rank to that of its slot's group, a slot without a group to `TURN`.
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ from datetime import UTC
 from datetime import datetime
 from typing import Any
 
+from ablative.cluster.bells import Bells
 from ablative.cluster.capacity import Shape
 from ablative.cluster.placement import Premises
 from ablative.cluster.placement import Seating
 from ablative.cluster.tickets import Collected
 from ablative.cluster.tickets import Group
 from ablative.cluster.tickets import GroupReplaced
+from ablative.cluster.tickets import Later
 from ablative.cluster.tickets import News
 from ablative.cluster.tickets import Order
 from ablative.cluster.tickets import Ticket
@@ -30,6 +33,12 @@ from ablative.trainables.job import CurvePoint
 from ablative.trainables.job import TrialJob
 from ablative.trainables.job import TrialOutcome
 
+PLACES = 10_000
+"""Calls that may wait at once: those of 1,000 slots with eight ranks each fit. One costs the actor some 55 kB."""
+OTHERS = 2_000
+"""Further calls that an actor must let in beside those that wait, so that it always answers."""
+LATER = Later(seconds=2.0)
+TURN = "turn"
 ANY = Shape(workers=1, each=())
 """Of trials and groups of which no more needs to be known."""
 
@@ -45,12 +54,14 @@ class Board:
         memory_limit_mb: float | None = None,
         keep_points: bool = False,
         only: Shape | None = ANY,
+        places: int = PLACES,
     ) -> None:
         """Nothing is started yet.
 
         `grace_s`: how long ranks may still work on a trial that another rank has failed, or that is beyond its time.
         `trials_per_group`, `memory_limit_mb`: when a group is retired. `keep_points`: whether news has points.
         `only`: the shape of all trials, so that every slot has a group of it from the start; None if they differ.
+        `places`: how many calls may wait at once; the others are told to come again.
         """
         self._grace_s = grace_s
         self._trials_per_group = trials_per_group
@@ -62,7 +73,7 @@ class Board:
         self._trouble = ""
         self._news: Counter[int] = Counter()
         """Slot -> how often there was news of it."""
-        self._changed = asyncio.Condition()
+        self._bells = Bells(places)
         self._tickets: dict[str, Ticket] = {}
         self._queue: deque[str] = deque()
         self._groups: dict[int, Group] = {}
@@ -88,7 +99,8 @@ class Board:
                 self._tickets[job.trial_id] = Ticket(job=job, shape=shape, offered_at=now, started_at=now)
                 self._queue.append(job.trial_id)
         self._rearrange()
-        await self._wake()
+        self._bells.ring(TURN)
+        self._ring_groups()
 
     async def cancel(self, trial_id: str) -> None:
         """Ask a running trial to stop at its next evaluation; its group stays as it is."""
@@ -106,12 +118,13 @@ class Board:
         """Take note of how many groups there may be, and on which machines."""
         self._seating.premises = premises
         self._rearrange()
-        await self._wake()
+        self._bells.ring(TURN)
+        self._ring_groups()
 
     async def close(self) -> None:
         """Send every idle worker home and let go of everyone who waits."""
         self.closed = True
-        await self._wake()
+        self._bells.ring_all()
 
     async def reservations(self) -> list[Any]:
         """Return the placement groups of all slots' groups."""
@@ -123,10 +136,10 @@ class Board:
 
     # Tune's side
 
-    async def news_of(self, slot: int, seen: int) -> tuple[int, bool]:
+    async def news_of(self, slot: int, seen: int) -> tuple[int, bool] | Later:
         """Wait until there was news of the slot more than `seen` times; return how often, and whether that was all."""
-        async with self._changed:
-            await self._changed.wait_for(lambda: self.closed or self._news[slot] > seen)
+        if not await self._bells.until(("lane", slot), lambda: self.closed or self._news[slot] > seen):
+            return LATER
         return self._news[slot], self.closed
 
     # the slots' side
@@ -136,14 +149,17 @@ class Board:
 
         Where all trials have one shape there is nothing to wait for.
         """
-        async with self._changed:
-            self._seating.vacate(slot)
-            self._rearrange()
-            await self._changed.wait_for(lambda: self.closed or self._seating.start is not None)
-            shape = None if self.closed else self._seating.occupy(slot)
-            self._rearrange()
-            self._changed.notify_all()
-            return shape
+        self._seating.vacate(slot)
+        if self._rearrange():
+            self._ring_groups()
+        self._bells.ring(TURN)
+        while not await self._bells.until(TURN, lambda: self.closed or self._seating.start is not None):
+            await asyncio.sleep(LATER.seconds)  # a slot asks in the actor itself, and so holds up no call
+        shape = None if self.closed else self._seating.occupy(slot)
+        if self._rearrange():
+            self._ring_groups()
+        self._bells.ring(TURN)
+        return shape
 
     async def made_room(self, slot: int) -> bool:
         """Return whether the slot's last group ended for the sake of another."""
@@ -154,7 +170,13 @@ class Board:
         self.given_up[slot] = reason
         self._seating.give_up(slot)
         self._rearrange()
-        await self._wake()
+        self._bells.ring(TURN)
+        self._ring_groups()
+
+    def take_up(self, slot: int) -> None:
+        """Take note that a slot may start groups, even if it was given up."""
+        self.given_up.pop(slot, None)
+        self._seating.take_up(slot)
 
     # the groups' side
 
@@ -170,25 +192,27 @@ class Board:
         self._groups[slot].pids[rank] = pid
         if worker is not None:
             self._groups[slot].workers.append(worker)
-        await self._wake()
+        self._bells.ring(("group", slot))
 
-    async def take(self, slot: int, token: str, index: int) -> TrialJob | None:
+    async def take(self, slot: int, token: str, index: int) -> TrialJob | Later | None:
         """Wait for the group's trial number `index`; None when there will be no more for this group.
 
         Raises GroupReplaced for a group that is no longer the slot's.
         """
-        async with self._changed:
-            await self._changed.wait_for(lambda: self._can_answer(slot, token, index))
-            if self.closed:
+        if not await self._bells.until(("group", slot), lambda: self._can_answer(slot, token, index)):
+            return LATER
+        if self.closed:
+            return None
+        group = self._group(slot, token)
+        if index == len(group.orders):
+            if self._is_leaving(slot):
                 return None
-            group = self._group(slot, token)
-            if index == len(group.orders):
-                if self._is_leaving(slot):
-                    return None
-                self._assign(slot, group)
-                if self._rearrange():
-                    self._changed.notify_all()
-            return self._tickets[group.orders[index]].job
+            self._assign(slot, group)
+            self._bells.ring(("group", slot))
+            if self._rearrange():
+                self._bells.ring(TURN)
+                self._ring_groups()
+        return self._tickets[group.orders[index]].job
 
     async def report(self, trial_id: str, point: CurvePoint) -> None:
         """Add a point to the curve of a running trial; ignored once it has ended, as calls may overtake another."""
@@ -197,18 +221,19 @@ class Board:
             ticket.points.append(point)
             if self._keep_points:
                 self._points.append((trial_id, point))
-                await self._tell(ticket)
+                self._tell(ticket)
 
-    async def is_cancelled(self, trial_id: str) -> bool:
-        """Return whether the trial is to stop."""
-        return trial_id in self._tickets and self._tickets[trial_id].cancelled
+    async def is_cancelled(self, trial_id: str, token: str) -> bool:
+        """Return whether a trial is to stop that a group runs: also where the trial is no longer that group's."""
+        ticket = self._tickets.get(trial_id)
+        return ticket is None or ticket.cancelled or ticket.group != token
 
     async def complain(self, trouble: str) -> None:
         """Say why the run cannot go on."""
         self._trouble = self._trouble or trouble
         for slot in self._groups:
             self._news[slot] += 1
-        await self._wake()
+            self._bells.ring(("lane", slot))
 
     async def settle(self, slot: int, token: str, rank: int, outcome: TrialOutcome, memory_mb: float = 0.0) -> None:
         """Hand in one rank's outcome, and the resident memory it is left with. The trial ends when all ranks have.
@@ -221,7 +246,7 @@ class Board:
         ticket.settled[rank] = outcome
         group.memory_mb = max(group.memory_mb, memory_mb)
         if len(ticket.settled) == group.size:
-            await self._conclude(slot, group, ticket)
+            self._conclude(slot, group, ticket)
         elif outcome.status == "failed":
             self._later(self._conclude_later(slot, group, ticket))
 
@@ -232,26 +257,28 @@ class Board:
             return
         for ticket in self._tickets.values():
             if ticket.group == group.token and ticket.outcome is None:
-                await self._end(ticket, lost(ticket, group, cause, message))
-        self._rearrange()
-        await self._wake()
+                self._end(ticket, lost(ticket, group, cause, message))
+        self._bells.ring(("group", slot))
+        if self._rearrange():
+            self._ring_groups()
+        self._bells.ring(TURN)
 
-    async def _wake(self) -> None:
-        async with self._changed:
-            self._changed.notify_all()
+    def _ring_groups(self) -> None:
+        for slot in self._groups:
+            self._bells.ring(("group", slot))
 
-    async def _tell(self, ticket: Ticket) -> None:
+    def _tell(self, ticket: Ticket) -> None:
         """Wake the lane of the ticket's slot."""
         if ticket.slot is not None:
             self._news[ticket.slot] += 1
-        await self._wake()
+            self._bells.ring(("lane", ticket.slot))
 
-    async def _end(self, ticket: Ticket, outcome: TrialOutcome) -> None:
-        if ticket.outcome is not None:  # others may have come first while this one waited
+    def _end(self, ticket: Ticket, outcome: TrialOutcome) -> None:
+        if ticket.outcome is not None:  # a group that is gone may have ended it
             return
         ticket.outcome = outcome
         self._ended.append(ticket.job.trial_id)
-        await self._tell(ticket)
+        self._tell(ticket)
 
     def _collected(self, trial_id: str, ticket: Ticket) -> Collected:
         assert ticket.outcome is not None
@@ -310,7 +337,7 @@ class Board:
     async def _conclude_later(self, slot: int, group: Group, ticket: Ticket) -> None:
         await asyncio.sleep(self._grace_s)
         if ticket.outcome is None:
-            await self._conclude(slot, group, ticket)
+            self._conclude(slot, group, ticket)
 
     async def _end_hung(self, slot: int, group: Group, ticket: Ticket, limit_s: float) -> None:
         """End a trial that did not end itself by its time limit, and with it the group that it holds up."""
@@ -322,7 +349,7 @@ class Board:
         for worker in group.workers:
             end_worker(worker)
 
-    async def _conclude(self, slot: int, group: Group, ticket: Ticket) -> None:
+    def _conclude(self, slot: int, group: Group, ticket: Ticket) -> None:
         failures = [outcome for outcome in ticket.settled.values() if outcome.status == "failed"]
         agreed = len(ticket.settled) == group.size and len({o.cause for o in ticket.settled.values()}) == 1
         # The first failure is the reason; those after it are often only its echo in the other ranks.
@@ -330,8 +357,11 @@ class Board:
         group.busy, group.retired = False, self._is_worn(group, outcome)
         if not agreed and self._groups.get(slot) is group:
             del self._groups[slot]  # its ranks are out of step
-        self._rearrange()
-        await self._end(ticket, outcome)
+        self._end(ticket, outcome)
+        self._bells.ring(("group", slot))
+        self._bells.ring(TURN)
+        if self._rearrange():
+            self._ring_groups()
 
     def _is_worn(self, group: Group, outcome: TrialOutcome) -> bool:
         """Return whether the group's next trial is better off in new processes."""

@@ -11,6 +11,8 @@ from typing import Any
 import ray
 from ray import tune
 
+from ablative.cluster.tickets import Later
+
 LIFE = 1000
 """Steps after which another actor takes the lane over: Tune keeps every step's result as long as its actor lives."""
 
@@ -27,6 +29,8 @@ class Lane(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         """Wait for news; the driver asks the board what it is."""
-        self._seen, closed = ray.get(self._board.news_of.remote(self._slot, self._seen))
+        while isinstance(told := ray.get(self._board.news_of.remote(self._slot, self._seen)), Later):
+            told.wait()
+        self._seen, closed = told
         self._left -= 1
         return {"slot": self._slot, "done": closed or not self._left}

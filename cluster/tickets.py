@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import time
 from dataclasses import dataclass
 from dataclasses import field
 from datetime import UTC
@@ -20,6 +22,18 @@ Order = tuple[TrialJob, Shape]
 
 class GroupReplaced(Exception):
     """A worker asked on behalf of a group that the board has given up: its process must end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Later:
+    """Too many wait already: to be asked again."""
+
+    seconds: float
+    """How long to let pass before; a little more or less, so that not all come at once."""
+
+    def wait(self) -> None:
+        """Let that time pass."""
+        time.sleep(self.seconds * random.uniform(0.5, 1.5))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Coroutine
 from dataclasses import replace
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from ablative.cluster.board import ANY
 from ablative.cluster.board import Board
 from ablative.cluster.board import GroupReplaced
+from ablative.cluster.tickets import Later
 from ablative.trainables.config import TrialConfig
 from ablative.trainables.job import CurvePoint
 from ablative.trainables.job import TrialJob
@@ -213,15 +215,82 @@ def test_a_cancelled_trial_is_told_and_its_group_takes_the_next() -> None:
         await board.join(0, "a", size=1, rank=0, pid=10)
         await start(board, "t1", "t2")
         await board.take(0, "a", 0)
-        assert not await board.is_cancelled("t1")
+        assert not await board.is_cancelled("t1", "a")
         await board.cancel("t1")
-        assert await board.is_cancelled("t1")
+        assert await board.is_cancelled("t1", "a")
         await board.settle(0, "a", 0, TrialOutcome(status="stopped", cause="cancelled"))
         following = await board.take(0, "a", 1)
         assert following is not None and following.trial_id == "t2"
-        assert not await board.is_cancelled("t2")
+        assert not await board.is_cancelled("t2", "a")
 
     play(scene())
+
+
+def test_a_group_that_was_replaced_is_told_to_stop_the_trial_that_another_one_runs_by_now() -> None:
+    async def scene() -> None:
+        board = Board()
+        await board.join(0, "cut off", size=1, rank=0, pid=10)
+        await start(board, "t1")
+        await board.take(0, "cut off", 0)
+        await board.lose(0, "preempted", "its machine does not answer")
+        await board.news()
+        assert await board.is_cancelled("t1", "cut off")
+        await start(board, "t1")
+        await board.join(0, "new", size=1, rank=0, pid=11)
+        await board.take(0, "new", 0)
+        assert await board.is_cancelled("t1", "cut off")
+        assert not await board.is_cancelled("t1", "new")
+
+    play(scene())
+
+
+def test_calls_that_wait_leave_places_for_others_and_come_to_their_turn() -> None:
+    async def scene() -> None:
+        board = Board(places=2)
+        for slot in range(4):
+            await board.join(slot, "a", size=1, rank=0, pid=10 + slot)
+        waiting = [asyncio.create_task(board.take(slot, "a", 0)) for slot in range(2)]
+        await asyncio.sleep(0.01)
+        assert isinstance(await board.take(2, "a", 0), Later)
+        assert isinstance(await board.news_of(3, 0), Later)
+        await start(board, "t1", "t2", "t3")
+        assert {job.trial_id for job in await asyncio.gather(*waiting) if isinstance(job, TrialJob)} == {"t1", "t2"}
+        taken = await board.take(2, "a", 0)
+        assert isinstance(taken, TrialJob) and taken.trial_id == "t3"
+
+    play(scene())
+
+
+def test_news_of_one_slot_wakes_no_lane_of_another() -> None:
+    async def scene() -> None:
+        board = Board()
+        await board.join(0, "a", size=1, rank=0, pid=10)
+        lanes = [asyncio.create_task(board.news_of(slot, 0)) for slot in range(3)]
+        await asyncio.sleep(0.01)
+        looked = Counter[int]()
+        board._news = Looked(looked)
+        await start(board, "t1")
+        await board.take(0, "a", 0)
+        await board.settle(0, "a", 0, COMPLETED)
+        await asyncio.sleep(0.01)
+        assert lanes[0].done() and not lanes[1].done()
+        assert looked[0] and not looked[1] and not looked[2]
+        await board.close()
+        await asyncio.gather(*lanes)
+
+    play(scene())
+
+
+class Looked(Counter[int]):
+    """Counts how often something is looked up."""
+
+    def __init__(self, looked: Counter[int]) -> None:
+        super().__init__()
+        self._looked = looked
+
+    def __getitem__(self, slot: int) -> int:
+        self._looked[slot] += 1
+        return super().__getitem__(slot)
 
 
 @pytest.mark.parametrize("worn", ["trials", "memory", "out_of_memory"])
