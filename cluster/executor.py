@@ -52,6 +52,11 @@ class RayExecutor:
         self._run_trial = run_trial
         self._private: bool | None = None
         """Whether the cluster that is open is private; None where none is."""
+        self._groups: WorkerGroups | None = None
+
+    def waits_for(self) -> str:
+        """Return which worker groups wait for room on the cluster."""
+        return self._groups.waits_for if self._groups is not None else ""
 
     @contextmanager
     def open(self, queue: TrialQueue) -> Iterator[None]:
@@ -91,6 +96,8 @@ class RayExecutor:
                     run_trial=self._run_trial,
                 )
             )
+            self._groups = groups
+            stack.callback(self._let_go)
             searcher = QueueSearcher(
                 queue=queue,
                 finish=finish,
@@ -105,6 +112,9 @@ class RayExecutor:
             if not self._private:
                 groups.send_home(patience_s=20.0)
             return held
+
+    def _let_go(self) -> None:
+        self._groups = None
 
     def _shapes(self, queue: TrialQueue) -> list[Shape]:
         """Return what trials that may still run occupy, each shape once."""

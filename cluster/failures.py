@@ -120,6 +120,17 @@ def cause_of_run(error: BaseException) -> Cause:
     return "worker_lost" if cause == "trainable_error" else cause
 
 
+def is_for_want_of_room(error: BaseException) -> bool:
+    """Return whether a Train run ended because its workers found no room in time, which may come later."""
+    return _named(error, "WorkerGroupStartupTimeoutError")
+
+
+def _named(error: BaseException, name: str) -> bool:
+    carried = getattr(error, "controller_failure", None)
+    inner = isinstance(carried, BaseException) and _named(carried, name)
+    return inner or any(base.__name__ == name for base in type(error).__mro__)
+
+
 def said(error: BaseException) -> str:
     """Return class and message of `error`; of Ray's page about memory the first line, which has the numbers."""
     text = f"{type(error).__name__}: {error}".strip()

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import threading
 import time
 import uuid
 from collections import defaultdict
 from collections.abc import Callable
 from collections.abc import Coroutine
+from collections.abc import Mapping
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 from typing import TypeVar
 
@@ -24,19 +27,27 @@ from ray.train import FailureConfig
 from ray.train import RunConfig
 from ray.train import ScalingConfig
 from ray.train import UserCallback
+from ray.util import placement_group_table
 from ray.util import remove_placement_group
 
+from ablative.cluster.board import OTHERS
+from ablative.cluster.board import PLACES
 from ablative.cluster.board import Board
 from ablative.cluster.capacity import Shape
 from ablative.cluster.capacity import capacity
 from ablative.cluster.capacity import require
 from ablative.cluster.capacity import with_growth
 from ablative.cluster.failures import cause_of_run
+from ablative.cluster.failures import is_for_want_of_room
 from ablative.cluster.failures import said
 from ablative.cluster.failures import worst
 from ablative.cluster.placement import Premises
 from ablative.cluster.session import machines
+from ablative.cluster.session import members
 from ablative.cluster.tickets import Order
+from ablative.cluster.waiting import PATIENCE_S
+from ablative.cluster.waiting import has_room
+from ablative.cluster.waiting import short_of
 from ablative.cluster.worker import serve
 from ablative.orchestrator.errors import ClusterError
 from ablative.search_spaces.study import Resources
@@ -71,9 +82,9 @@ class WorkerGroups:
         run. `scratch`: absolute path of a folder for Ray Train's files. `private`: whether the cluster ends with this
         session anyway. `keep_points`: whether the driver is told the curves of running trials. `run_trial`: picklable.
         """
-        self._machines = machines()
+        self._machines, self._members = machines(), members()
         require(shapes, *self._machines)
-        host = ray.remote(num_cpus=0, resources=HEAD_SHARE, max_concurrency=1000)(GroupHost)
+        host = ray.remote(num_cpus=0, resources=HEAD_SHARE, max_concurrency=PLACES + OTHERS)(GroupHost)
         self.board = host.remote(
             trials_per_group=resources.trials_per_group,
             memory_limit_mb=resources.memory_limit_mb,
@@ -88,6 +99,9 @@ class WorkerGroups:
         self._scratch = scratch
         self._private = private
         self._checked_at = 0.0
+        self.waits_for = ""
+        """Which groups wait for room, as a clause; empty if none does."""
+        self._failed: Mapping[int, str] = {}
         self._space = self._room()
         self.slots = min(self._space, max(1, owed()))
 
@@ -122,27 +136,45 @@ class WorkerGroups:
         ray.get(self._started)
         if not self._private:
             self._follow()
-        failures = ray.get(self.board.failures.remote())
-        if len(failures) == self.slots:
-            raise ClusterError(f"no worker group could be kept running; slot 0 ended with: {failures[0]}")
+        standing = ray.get(self.board.standing.remote())
+        self._failed = standing.failures
+        if len(self._failed) == self.slots:
+            raise ClusterError(f"no worker group could be kept running; slot 0 ended with: {self._failed[0]}")
+        self.waits_for = "" if self._private else self._short_of(standing)
+
+    def _short_of(self, standing: Standing) -> str:
+        """Return what groups wait for that do not come up: those without a place; the others' processes start."""
+        homeless = min(len(standing.late), standing.begun - _num_placed()) if standing.late else 0
+        if homeless < 1:
+            return ""
+        shape, free = next(iter(standing.late.values())), ray.available_resources()
+        if has_room(shape, free):  # Ray is about to give it out
+            return ""
+        needed = short_of(shape, self._machines[0], free)
+        groups = f"worker group{'' if self.slots == 1 else 's'} wait{'s' if homeless == 1 else ''}"
+        return f"{homeless} of {self.slots} {groups} for {needed}"
 
     def _follow(self) -> None:
         """Adapt to machines that came or went, and to trials that were added."""
         before, self._machines = self._machines, machines()
+        earlier, self._members = self._members, members()
+        for node in earlier.keys() - self._members.keys():
+            print(f"machine {earlier[node]} was lost; what ran there is run again", file=sys.stderr)
         if before != self._machines:
             self._space = self._room()
         slots = self.slots
         if self._space > slots:
             self.slots = max(slots, min(self._space, self._owed()))
+        again = sorted(self._failed) if self._members.keys() - earlier.keys() else []
         if before != self._machines or self.slots > slots:
-            self._started = self._start(range(slots, self.slots))
+            self._started = self._start([*again, *range(slots, self.slots)])
 
     def _room(self) -> int:
         """Return how many groups the cluster and the study allow."""
         slots = capacity(self._shapes, *self._machines)
         return slots if self._most == "auto" else min(slots, self._most)
 
-    def _start(self, slots: range) -> Any:
+    def _start(self, slots: Sequence[int]) -> Any:
         premises = Premises(slots=self.slots, nodes=with_growth(*self._machines))
         return self.board.start.remote(slots, self._settings, premises, self._scratch)
 
@@ -155,6 +187,29 @@ class WorkerGroups:
         ray.get(self.board.finish.remote(patience_s))
 
 
+def _num_placed() -> int:
+    """Return how many groups of this driver have their place. Ray's id of a placement group ends with its job's."""
+    job = ray.get_runtime_context().get_job_id()
+    mine = [group for identity, group in placement_group_table().items() if identity.endswith(job)]
+    return sum(
+        group["state"] == "CREATED"
+        and not any(HEAD_SHARE.keys() & bundle.keys() for bundle in group["bundles"].values())
+        for group in mine
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How the slots are."""
+
+    failures: Mapping[int, str]
+    """Slot that was given up -> why."""
+    begun: int
+    """How many have begun to start a group, or have one."""
+    late: Mapping[int, Shape]
+    """Slot whose group has been waited for for a while -> what it needs."""
+
+
 class GroupHost(Board):
     """The board, and beside it one thread a slot that keeps a Ray Train run going. An actor.
 
@@ -165,63 +220,82 @@ class GroupHost(Board):
     def __init__(self, **options: Any) -> None:
         """`options`: those of the board."""
         super().__init__(**options)
-        self._threads: list[threading.Thread] = []
-        self._up: dict[int, tuple[float, int]] = {}
-        """Slot -> when it began to start its group, and how many workers that has."""
+        self._threads: dict[int, threading.Thread] = {}
+        self._up: dict[int, tuple[float, Shape]] = {}
+        """Slot -> when it began to start its group, and what that needs."""
+        self._waiting: dict[int, float] = {}
+        """Slot without a group -> since when."""
         self._held: defaultdict[int, float] = defaultdict(float)
         """Slot -> device seconds of its earlier groups; each slot's thread counts its own."""
 
-    async def start(self, slots: range, settings: dict[str, Any], premises: Premises, scratch: str) -> None:
-        """Start the groups of these slots in the background; `premises` are those of all slots."""
+    async def start(self, slots: Sequence[int], settings: dict[str, Any], premises: Premises, scratch: str) -> None:
+        """Start the groups of these slots in the background, also of those that were given up.
+
+        `premises` are those of all slots.
+        """
+        for slot in slots:
+            self.take_up(slot)
         await self.resize(premises)
         loop = asyncio.get_running_loop()
         for slot in slots:
             arguments = (loop, {**settings, "slot": slot}, scratch)
             thread = threading.Thread(target=self._keep, args=arguments, daemon=True)
             thread.start()
-            self._threads.append(thread)
+            self._threads[slot] = thread
 
-    async def failures(self) -> dict[int, str]:
-        """Return why slots were given up, by slot."""
-        return self.given_up
+    async def standing(self) -> Standing:
+        """Return how the slots are."""
+        now, up = time.monotonic(), {slot: shape for slot, (_, shape) in list(self._up.items())}
+        for slot in up:
+            if slot in self._groups:
+                self._waiting.pop(slot, None)
+            else:
+                self._waiting.setdefault(slot, now)
+        late = {slot: up[slot] for slot, since in self._waiting.items() if slot in up and since < now - PATIENCE_S}
+        return Standing(failures=dict(self.given_up), begun=len(up), late=late)
 
     async def held(self) -> float:
         """Return the device seconds of all groups so far."""
         now = time.monotonic()
         return sum(self._held.copy().values()) + sum(
-            (now - began) * workers for began, workers in list(self._up.values())
+            (now - began) * shape.workers for began, shape in list(self._up.values())
         )
 
     async def finish(self, patience_s: float) -> None:
-        """Close the board and wait until all groups have ended, at most `patience_s`."""
+        """Close the board and wait until all groups have ended that are up, at most `patience_s`."""
+        up = [self._threads[slot] for slot in self._groups]
         await self.close()
         until = time.monotonic() + patience_s
-        while time.monotonic() < until and any(thread.is_alive() for thread in self._threads):
+        while time.monotonic() < until and any(thread.is_alive() for thread in up):
             await asyncio.sleep(0.05)
 
     def _keep(self, loop: asyncio.AbstractEventLoop, settings: dict[str, Any], scratch: str) -> None:
-        """Keep a Ray Train run going in one slot as long as each run gets to a trial, or makes room for another."""
+        """Keep a Ray Train run going in one slot as long as each run gets to a trial, or makes room for another.
+
+        A run that found no room, or lost its machines, is no fault of the slot: it waits for others.
+        """
 
         def ask(call: Coroutine[Any, Any, Answer]) -> Answer:
             return asyncio.run_coroutine_threadsafe(call, loop).result()
 
         slot = settings["slot"]
         while (shape := ask(self.turn(slot))) is not None:
-            before = self.taken[slot]
+            before, excused = self.taken[slot], False
             cause: Cause = "worker_lost"
             reason = "its workers ended by themselves"
-            self._up[slot] = (time.monotonic(), shape.workers)
+            self._up[slot] = (time.monotonic(), shape)
             try:
                 train(settings, shape, scratch)
             except Exception as error:  # the slot's boundary: whatever ended the run is kept for the driver
                 cause, reason = cause_of_run(error), said(error)
+                excused = cause == "preempted" or is_for_want_of_room(error)
             for reservation in self.reserved.pop(slot, ()):  # left behind where Ray's own processes were ended too
                 with suppress(ray.exceptions.RayError):
                     remove_placement_group(reservation)
-            began, workers = self._up.pop(slot)
-            self._held[slot] += (time.monotonic() - began) * workers
+            began, _ = self._up.pop(slot)
+            self._held[slot] += (time.monotonic() - began) * shape.workers
             ask(self.lose(slot, cause, reason))
-            if self.taken[slot] == before and not ask(self.made_room(slot)):
+            if self.taken[slot] == before and not excused and not ask(self.made_room(slot)):
                 ask(self.give_up(slot, reason))
                 return
 
@@ -230,9 +304,12 @@ def train(settings: dict[str, Any], shape: Shape, scratch: str) -> None:
     """Run one group until the board sends it home. Raises what Ray Train raises."""
     from ray.train.torch import TorchTrainer  # imports torch
 
+    from ablative.cluster.interfaces import MeetingConfig
+
     TorchTrainer(
         serve,
         train_loop_config=settings,
+        torch_config=MeetingConfig(),
         scaling_config=scaling(shape),
         run_config=RunConfig(
             name=f"slot-{settings['slot']}-{uuid.uuid4().hex[:8]}",  # a name that was used before would be resumed

@@ -94,6 +94,10 @@ class Seating:
         self.vacate(slot)
         self._closed.add(slot)
 
+    def take_up(self, slot: int) -> None:
+        """Take note that a slot that was given up may start groups again."""
+        self._closed.discard(slot)
+
     def rearrange(self, waiting: Sequence[Shape], busy: Collection[int], worn: Collection[int]) -> bool:
         """Let groups leave for what waits, the oldest first, and say what is to be started; return whether it is new.
 

@@ -10,15 +10,23 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from ablative.cluster.capacity import Shape
+from ablative.cluster.capacity import shape_of
 from ablative.cluster.failures import meaning_of
 from ablative.cluster.groups import HEAD_SHARE
 from ablative.cluster.session import connect
 from ablative.cluster.session import enter
+from ablative.cluster.session import machines
+from ablative.cluster.waiting import PATIENCE_S
+from ablative.cluster.waiting import has_room
+from ablative.cluster.waiting import short_of
 from ablative.orchestrator.errors import ClusterError
 from ablative.progress import Progress
 from ablative.search_spaces.study import Resources
@@ -43,13 +51,16 @@ def prepare_remote(
 ) -> None:
     """Prepare the data in one task on the cluster, then compute the blocks in as many as it has room for.
 
-    `cache` must be a path that its nodes share. A task has what a worker of a trial has (`resources`). `progress` is
-    called here. Killed at any moment, it goes on where it was. Raises what preparing raises, and ClusterError if tasks
-    are lost for good.
+    `cache` must be a path that its nodes share. A task has what a worker of a trial has (`resources`); the first one
+    runs beside the driver if there is room, else on any machine. `progress` is called here, with a total of 0 for
+    what it waits for. Killed at any moment, it goes on where it was. Raises what preparing raises, and ClusterError
+    if tasks are lost for good.
     """
     with _translated(), connect(address):
-        task = ray.remote(num_cpus=resources.cpus_per_worker, num_returns="streaming", **_place(resources))(_events)
-        for event in task.remote(os.getcwd(), steps.prepare_data, list(configs), cache):
+        task = ray.remote(num_returns="streaming", **_needs(resources), **_place(resources))(_events)
+        events = task.remote(os.getcwd(), steps.prepare_data, list(configs), cache)
+        _await_begin(events, _alone(resources), progress)
+        for event in events:
             progress(*ray.get(event))
         plan = ray.remote(num_cpus=0, resources=HEAD_SHARE)(_call)
         _compute(
@@ -101,9 +112,7 @@ def _compute(
     blocks: Sequence[Block], cache: Path, progress: Progress, resources: Resources, steps: Preparation
 ) -> None:
     """Compute blocks in tasks; the rest is cancelled at the first failure."""
-    task = ray.remote(
-        num_cpus=resources.cpus_per_worker, num_gpus=resources.gpus_per_worker, resources=dict(resources.custom)
-    )(_call)
+    task = ray.remote(**_needs(resources))(_call)
     count, waiting, folder = BlockCount(blocks, progress), deque(blocks), os.getcwd()
     running: dict[ray.ObjectRef[None], Block] = {}
     try:
@@ -124,14 +133,42 @@ def _call(folder: str, step: Callable[..., Any], *arguments: Any) -> Any:
     return step(*arguments)
 
 
+def _needs(resources: Resources) -> dict[str, Any]:
+    """Return what a task holds: as much as one worker of a trial."""
+    return {
+        "num_cpus": resources.cpus_per_worker,
+        "num_gpus": resources.gpus_per_worker,
+        "resources": dict(resources.custom),
+    }
+
+
 def _place(resources: Resources) -> dict[str, Any]:
-    return {"num_gpus": resources.gpus_per_worker} if resources.gpus_per_worker else {"resources": HEAD_SHARE}
+    """Return where the data is best prepared: beside the driver, which reads it next; wherever there are GPUs."""
+    if resources.gpus_per_worker:
+        return {}
+    here = ray.get_runtime_context().get_node_id()
+    # Soft alone waits for a node that is busy; a head without CPUs counts as one that can never run it.
+    return {"scheduling_strategy": NodeAffinitySchedulingStrategy(here, soft=True, _spill_on_unavailable=True)}
+
+
+def _alone(resources: Resources) -> Shape:
+    return replace(shape_of(resources), workers=1)
+
+
+def _await_begin(events: Any, shape: Shape, progress: Progress) -> None:
+    """Wait until the task runs; tell meanwhile what it waits for."""
+    while not ray.wait([events], timeout=PATIENCE_S)[0]:
+        nodes, free = machines()[0], ray.available_resources()
+        needed = "a process to start" if has_room(shape, free) else short_of(shape, nodes, free)
+        progress(f"preparing the data waits for {needed}", 0, 0)
+    ray.get(next(events))
 
 
 def _events(
     folder: str, prepare: Callable[[Sequence[Any], Path, Progress], None], configs: list[Any], cache: Path
 ) -> Iterator[tuple[str, int, int]]:
-    """Prepare in a thread, and yield the latest progress as often as somebody takes it."""
+    """Prepare in a thread, and yield the latest progress as often as somebody takes it; the first says it runs."""
+    yield "", 0, 0
     enter(folder)
     events: queue.Queue[tuple[str, int, int] | BaseException | None] = queue.Queue()
 

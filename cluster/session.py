@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import signal
@@ -9,13 +10,18 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import ray
+from ray._private import services
+from ray._raylet import GcsClient  # type: ignore[attr-defined]
+from ray.core.generated.gcs_pb2 import GcsNodeInfo
 
+from ablative.cluster.messages import kept
 from ablative.cluster.startup import Machine
 from ablative.cluster.startup import reason_of
 from ablative.cluster.startup import remedy
@@ -50,8 +56,20 @@ LOCAL_ENVIRONMENT = {
 }
 
 KNOCK_S = 10.0
+JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
+"""Set by Ray in the driver of a submitted job: what the job was submitted with."""
+FORWARDED = ("HF_HUB_OFFLINE", "GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME")
+"""Variables of the person that workers on other machines get too."""
+ON_A_MEMBER = (
+    "run on one of its nodes, with `ray submit CLUSTER.yaml orchestrator/ablate.py -- run STUDY`, "
+    "or `ray job submit --address http://HEAD:8265 --working-dir . -- python orchestrator/ablate.py run STUDY`"
+)
 PRIVATE = "ablate_private"
 """Logical resource that marks a private cluster: it ends with its driver, so nobody else may join it."""
+
+
+class NoClusterError(ClusterError):
+    """No cluster answered at an address, or none that others may join."""
 
 
 @contextmanager
@@ -59,9 +77,9 @@ def connect(address: str, *, num_cpus: int | None = None) -> Iterator[bool]:
     """Connect to Ray and disconnect again, which ends all that was started; an open connection is used and left open.
 
     `address`: `local` starts a private cluster, `auto` joins the one that runs on this machine, anything else is
-    the address of a running one. `num_cpus`: logical CPUs of a private cluster; as many as the machine has unless
-    given. Gives whether the cluster is private, so that it ends with the connection. Raises ClusterError, naming the
-    address, if there is none.
+    the address of a running one that this machine belongs to. `num_cpus`: logical CPUs of a private cluster; as many
+    as the machine has unless given. Gives whether the cluster is private, so that it ends with the connection. Raises
+    ClusterError, naming the address, if there is none.
     """
     if ray.is_initialized():
         yield False
@@ -70,14 +88,35 @@ def connect(address: str, *, num_cpus: int | None = None) -> Iterator[bool]:
     for name in ("ray", "ray.train", "ray.data"):
         logging.getLogger(name).setLevel(logging.ERROR)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # a lane that dies is replaced, and no news
-    with _started(num_cpus) if address == "local" else _joined(address):
+    with kept(), _started(num_cpus) if address == "local" else _joined(address):
         yield address == "local"
+
+
+def running_cluster() -> str:
+    """Return `auto`, or `local` and say so where no cluster runs here, none was named, and no job wants one.
+
+    Raises ClusterError for a cluster that is there, or must be, and cannot be joined.
+    """
+    named = os.environ.get("RAY_ADDRESS", "") or ("this job" if JOB in os.environ else "")
+    try:
+        with connect("auto"):
+            return "auto"
+    except NoClusterError:
+        if named:
+            raise
+    print("no Ray cluster runs here: a private one is started", file=sys.stderr)
+    return "local"
 
 
 def enter(folder: str) -> None:
     """Go to the command line's folder where this node has it, so that relative paths mean the same in a worker."""
     if Path(folder).is_dir():
         os.chdir(folder)
+
+
+def members() -> dict[str, str]:
+    """Return the machines of the cluster: Ray's name of a node -> its address."""
+    return {node["NodeID"]: node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]}
 
 
 def machines() -> tuple[list[dict[str, float]], dict[str, float] | None]:
@@ -112,13 +151,24 @@ def _started(num_cpus: int | None) -> Iterator[None]:
 @contextmanager
 def _joined(address: str) -> Iterator[None]:
     try:
-        _knock(address)
-        _initialise(address, _remote_options())
+        found = _found(address)
+        _knock(found)
+    except ClusterError:
+        raise
     except Exception as error:  # Ray raises many kinds
+        raise NoClusterError(_no_connection(address, error)) from error
+    try:
+        _require_member(found)
+        _initialise(address, _remote_options())
+    except ClusterError:
+        raise
+    except Exception as error:
         raise ClusterError(_no_connection(address, error)) from error
     try:
         if address == "auto" and PRIVATE in ray.cluster_resources():
-            raise ClusterError(_no_connection(address, ConnectionError("the one that runs is private to another run")))
+            raise NoClusterError(
+                _no_connection(address, ConnectionError("the one that runs is private to another run"))
+            )
         yield
     finally:
         _end()
@@ -127,6 +177,8 @@ def _joined(address: str) -> Iterator[None]:
 def _initialise(address: str, options: dict[str, Any]) -> None:
     if sources := imported():
         options = {**options, "runtime_env": {**options.get("runtime_env", {}), **_with_parts(sources)}}
+    if JOB in os.environ:  # the job's PYTHONPATH is in ours; nothing else of ours is set by both
+        os.environ.setdefault("RAY_OVERRIDE_JOB_RUNTIME_ENV", "1")
     with _own_signals():
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **options)
 
@@ -157,11 +209,36 @@ def _own_signals() -> Iterator[None]:
         signal.raise_signal(signal.SIGTERM)
 
 
+def _found(address: str) -> str:
+    """Return where Ray would look for a cluster, as `host:port`. Raises ConnectionError where it knows of none.
+
+    Raises ClusterError for an address of Ray's client, through which no study can be driven.
+    """
+    where = services.get_ray_address_from_environment(address, None) if address == "auto" else address
+    if "://" in where:
+        raise ClusterError(
+            f"no study can be driven through Ray's client (`{where}`): its trials would not outlive a lost line. "
+            f"Remedy: {ON_A_MEMBER}"
+        )
+    return str(services.canonicalize_bootstrap_address_or_die(where))
+
+
 def _knock(address: str) -> None:
     """Raise OSError if nothing listens at `host:port`: Ray itself would try for minutes."""
-    host, _, port = address.partition(":")
-    if port.isdigit():
-        socket.create_connection((host, int(port)), timeout=KNOCK_S).close()
+    host, _, port = address.rpartition(":")
+    socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK_S).close()
+
+
+def _require_member(address: str) -> None:
+    """Raise ClusterError if this machine is no node of the cluster at `host:port`; Ray would look for a minute."""
+    there = GcsClient(address=address).get_all_node_info(timeout=KNOCK_S).values()
+    nodes = {node.node_id.hex() for node in there if node.state == GcsNodeInfo.ALIVE}
+    if nodes.isdisjoint(services.find_node_ids()):
+        raise ClusterError(
+            f"this machine is no node of the Ray cluster at `{address}`, and only a node can drive it. "
+            f"Remedy: {ON_A_MEMBER}; or, where all of its nodes reach this machine, make it a node without CPUs: "
+            f"`ray start --address={address} --num-cpus=0`"
+        )
 
 
 def _no_connection(address: str, error: Exception) -> str:
@@ -187,8 +264,20 @@ def _local_options(num_cpus: int | None) -> dict[str, Any]:
 
 
 def _remote_options() -> dict[str, Any]:
-    variables = {name: os.environ[name] for name in (*ENVIRONMENT, "HF_HUB_OFFLINE") if name in os.environ}
-    return {"runtime_env": {"env_vars": {**variables, "PYTHONPATH": _import_path()}}}
+    """Return what workers get of this process's environment; inside a Ray job the job's own settings stand."""
+    variables = {name: os.environ[name] for name in (*ENVIRONMENT, *FORWARDED) if name in os.environ}
+    merged = {**variables, "PYTHONPATH": _import_path()}
+    return {"runtime_env": {"env_vars": giving_way(merged, os.environ.get(JOB, ""))}}
+
+
+def giving_way(variables: Mapping[str, str], job: str) -> dict[str, str]:
+    """Return the variables that a Ray job does not set itself: Ray refuses two settings of one.
+
+    PYTHONPATH stays, since it has what the job set behind what is ours. `job`: see `JOB`; empty outside of one.
+    """
+    environment = (json.loads(job) if job else {}).get("runtime_env") or {}
+    taken = (environment.get("env_vars") or {}).keys() - {"PYTHONPATH"}
+    return {name: value for name, value in variables.items() if name not in taken}
 
 
 def _with_parts(sources: Sequence[Source]) -> dict[str, Any]:

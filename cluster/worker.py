@@ -13,7 +13,9 @@ import ray.train
 from ray.train.collective import broadcast_from_rank_zero
 from ray.util import get_current_placement_group
 
+from ablative.cluster.orphans import end_without_parent
 from ablative.cluster.session import enter
+from ablative.cluster.tickets import Later
 from ablative.orchestrator.storing.checkpoints import StoredLink
 from ablative.trainables.boundary import attempt
 from ablative.trainables.errors import Hindered
@@ -24,6 +26,7 @@ from ablative.trainables.processes import resident_mb
 
 def serve(settings: dict[str, Any]) -> None:
     """Take trials from the board until there are no more; every rank of a group does so in step."""
+    end_without_parent()
     enter(settings["folder"])
     run_trial = settings["run_trial"]
     board, slot = settings["board"], settings["slot"]
@@ -41,11 +44,12 @@ def serve(settings: dict[str, Any]) -> None:
 
     gc.freeze()  # modules stay; looking through them after each trial would take a tenth of a second
     for index in itertools.count():
-        job = ray.get(board.take.remote(slot, token, index))
+        while isinstance(job := ray.get(board.take.remote(slot, token, index)), Later):
+            job.wait()
         if job is None:
             return
         try:
-            outcome = attempt(run_trial, job, BoardLink(board, job), is_first=rank == 0)
+            outcome = attempt(run_trial, job, BoardLink(board, job, token), is_first=rank == 0)
         except Hindered as error:  # no trial's failure: the driver ends the run
             ray.get(board.complain.remote(str(error)))
             return
@@ -57,14 +61,16 @@ def serve(settings: dict[str, Any]) -> None:
 class BoardLink(StoredLink):
     """The link of a trial that runs in a worker group: its curve goes to the board."""
 
-    def __init__(self, board: Any, job: TrialJob) -> None:
+    def __init__(self, board: Any, job: TrialJob, token: str) -> None:
+        """`token`: of the group."""
         super().__init__(job)
         self._board = board
+        self._token = token
 
     def report(self, point: CurvePoint) -> None:
         """Send the point on its way; nothing waits for it."""
         self._board.report.remote(self._trial_id, point)
 
     def stop_requested(self) -> bool:
-        """Ask the board."""
-        return bool(ray.get(self._board.is_cancelled.remote(self._trial_id)))
+        """Ask the board, for whom a group that was cut off is no longer the trial's."""
+        return bool(ray.get(self._board.is_cancelled.remote(self._trial_id, self._token)))

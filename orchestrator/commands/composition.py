@@ -345,8 +345,9 @@ def engine(kind: str, address: str, loaded: Loaded, cache_folder: Path, checkpoi
         local = InlineExecutor(run_trial=run_trial, resources=resources, cache=cache_folder, checkpoints=checkpoints)
         return local, prepared_by(steps, cache_folder)
     from ablative.cluster.executor import RayExecutor
+    from ablative.cluster.session import running_cluster
 
-    where = _running_cluster() if address == "any" else address
+    where = running_cluster() if address == "any" else address
     runner = RayExecutor(
         address=where, resources=resources, cache=cache_folder, run_trial=run_trial, checkpoints=checkpoints
     )
@@ -369,8 +370,9 @@ def preparation(steps: Preparation | None, address: str, resources: Resources, c
         return prepared_by(None, cache_folder)
     from ablative.cluster.preparation import prepare_private
     from ablative.cluster.preparation import prepare_remote
+    from ablative.cluster.session import running_cluster
 
-    where = _running_cluster() if address == "any" else address
+    where = running_cluster() if address == "any" else address
 
     def prepare_there(configs: Sequence[Any], progress: Progress) -> None:
         if where == "local":
@@ -389,9 +391,10 @@ def simulated_engine(kind: str, address: str, study: Study, checkpoints: str, tr
         here = Path()
         return InlineExecutor(run_trial=trainable, resources=study.resources, cache=here, checkpoints=checkpoints)
     from ablative.cluster.executor import RayExecutor
+    from ablative.cluster.session import running_cluster
 
     return RayExecutor(
-        address=_running_cluster() if address == "any" else address,
+        address=running_cluster() if address == "any" else address,
         resources=study.resources,
         cache=Path(),
         checkpoints=checkpoints,
@@ -494,14 +497,3 @@ def effects_table(store: Store, study: str) -> str:
         return table_of(store.uri, study)
     except IncomparableError as error:
         return f"{error}\n"
-
-
-def _running_cluster() -> str:
-    from ablative.cluster.session import connect
-    from ablative.orchestrator.errors import ClusterError
-
-    try:
-        with connect("auto"):
-            return "auto"
-    except ClusterError:
-        return "local"

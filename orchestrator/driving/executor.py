@@ -39,3 +39,7 @@ class Executor(Protocol):
         clean stop.
         """
         ...
+
+    def waits_for(self) -> str:
+        """Return what a running queue waits for beside its trials, as a clause; empty if nothing. From any thread."""
+        ...

@@ -34,6 +34,10 @@ class InlineExecutor:
         """There is nothing to open."""
         return nullcontext()
 
+    def waits_for(self) -> str:
+        """Nothing."""
+        return ""
+
     def run(self, queue: TrialQueue, finish: Finish) -> float:
         """Run the queue's trials one after another; return the seconds that it took."""
         began = time.monotonic()

@@ -142,7 +142,7 @@ def run_study(
         run.write_plan()
         run.begin()
         sinks.begin()
-        display.start(queue)
+        display.start(queue, executor.waits_for)
         try:
             run.start_within_budget()
             held = executor.run(queue, run.finish)
@@ -238,12 +238,20 @@ class _Run:
     def begin(self) -> None:
         """Take the students along whose trials were taken from other studies."""
         self._students.take()
+        self._sweep()
 
     def settle(self) -> None:
         """Leave a run of many trials as few files, with the students of trials that it took on the way."""
         self._students.take()
+        self._sweep()
         if self._ran >= COMPACTED_AFTER:
             self._compact(flatten=True)
+
+    def _sweep(self) -> None:
+        """Remove the checkpoints of recorded trials: a worker that was cut off may save one after the record."""
+        for trial_id in self._checkpoints.trials():
+            if trial_id in self._queue.known:
+                self._checkpoints.remove(trial_id)
 
     def _compact(self, *, flatten: bool = False) -> None:
         study = self._experiment.study.study

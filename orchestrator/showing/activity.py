@@ -32,13 +32,14 @@ class Activity:
     def reach(self, stage: str, done: int, total: int) -> bool:
         """Take that `done` of `total` steps of a stage are done; return whether the stage begins or ends with it.
 
-        What is done again after it was done, or falls back, is another stage of the same name. The total may grow.
+        What is done again after it was done, or falls back, is another stage of the same name. The total may grow; it
+        is 0 for what only waits.
         """
         was_done = self._total > 0 and self._done >= self._total
         begins = stage != self._name or done < self._done or (was_done and done < total)
         if begins:
             self._name, self._began, self._first = stage, self._clock(), done
-        ends = done >= total and (begins or not was_done)
+        ends = 0 < total <= done and (begins or not was_done)
         if ends:
             self._ended = self._clock()
         self._done, self._total = done, total

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
 from typing import TextIO
@@ -18,6 +19,15 @@ from ablative.orchestrator.storing.records import Record
 EVERY_S = 10.0
 """Longest silence on a pipe."""
 LOOKED_EVERY_S = 1.0
+
+
+Waits = Callable[[], str]
+"""Tells what a run waits for beside its trials, as a clause; empty if for nothing."""
+
+
+def nothing() -> str:
+    """Return that nothing is waited for."""
+    return ""
 
 
 class Display(Protocol):
@@ -39,8 +49,8 @@ class Display(Protocol):
         """Show that `done` of `total` steps of a stage of preparation are done."""
         ...
 
-    def start(self, queue: TrialQueue) -> None:
-        """Show where the study stands before its first trial."""
+    def start(self, queue: TrialQueue, waits_for: Waits = nothing) -> None:
+        """Show where the study stands before its first trial; from then on also what it waits for."""
         ...
 
     def finished(self, record: Record, queue: TrialQueue) -> None:
@@ -66,7 +76,7 @@ class QuietDisplay:
     def preparing(self, stage: str, done: int, total: int) -> None:
         """Show nothing."""
 
-    def start(self, queue: TrialQueue) -> None:
+    def start(self, queue: TrialQueue, waits_for: Waits = nothing) -> None:
         """Show nothing."""
 
     def finished(self, record: Record, queue: TrialQueue) -> None:
@@ -114,10 +124,10 @@ class PlainDisplay(QuietDisplay):
             if self._activity.reach(stage, done, total) or self._is_due():
                 self.say(f"{self._doing}: {self._activity.line()}")
 
-    def start(self, queue: TrialQueue) -> None:
+    def start(self, queue: TrialQueue, waits_for: Waits = nothing) -> None:
         """Write what is owed."""
         with self._writing:
-            self._trials = Trials(queue, self._clock)
+            self._trials = Trials(queue, self._clock, waits_for)
             self.say(opening(queue))
 
     def finished(self, record: Record, queue: TrialQueue) -> None:
@@ -150,8 +160,9 @@ class PlainDisplay(QuietDisplay):
 class Trials:
     """The trials of a run as a line: how many are under way and owed, and how long they take."""
 
-    def __init__(self, queue: TrialQueue, clock: Clock = time.monotonic) -> None:
+    def __init__(self, queue: TrialQueue, clock: Clock = time.monotonic, waits_for: Waits = nothing) -> None:
         self._queue = queue
+        self._waits_for = waits_for
         self._pace = Pace(clock)
         self.owed = queue.owed()
         """As of the last trial that ended: another thread may ask."""
@@ -178,7 +189,8 @@ class Trials:
             under_way = f"{count} under way, the last one ended {quiet} ago"
         else:
             under_way = f"workers start and run the first trials, {quiet} so far"
-        return f"{name}: {under_way}  [{self.left()}]"
+        waits = f"; {told}" if (told := self._waits_for()) else ""
+        return f"{name}: {under_way}{waits}  [{self.left()}]"
 
 
 def opening(queue: TrialQueue) -> str:

@@ -81,6 +81,25 @@ def test_a_rule_sees_every_point_of_a_trial_once_and_in_order(ledger: Ledger) ->
         assert steps == list(range(1, EVALUATIONS + 1))
 
 
+def test_the_board_answers_however_many_wait_for_it(ray_cluster: None) -> None:
+    import ray
+
+    from ablative.cluster.groups import GroupHost
+    from ablative.cluster.tickets import Later
+
+    slots, places = 12, 3
+    board = ray.remote(num_cpus=0, max_concurrency=places + 3)(GroupHost).remote(places=places)
+    ray.get([board.join.remote(slot, "a", size=1, rank=0, pid=slot) for slot in range(slots)])
+    waiting = [board.take.remote(slot, "a", 0) for slot in range(slots)]
+    assert ray.get(board.news.remote(), timeout=30).ended == ()
+    told, still = ray.wait(waiting, num_returns=slots - places, timeout=30)
+    assert all(isinstance(answer, Later) for answer in ray.get(told))
+    assert len(still) == places
+    ray.get(board.close.remote())
+    assert ray.get(still) == [None] * places
+    ray.kill(board)
+
+
 def test_a_study_that_never_fits_is_refused_at_once_with_the_numbers(ray_cluster: None) -> None:
     with pytest.raises(ClusterError, match=r"needs 10 CPU .*each with 5 CPU on one machine.*has 4 CPU on 1 machine"):
         run(Resources(workers=2, cpus_per_worker=5))

@@ -77,8 +77,37 @@ def test_preparation_runs_on_the_cluster_and_reports_here(ray_cluster: None, tmp
         resources=Resources(),
         steps=Preparation(data=_touch, blocks=_nothing),
     )
-    assert seen == [("features", 1, 2), ("features", 2, 2)]
+    assert [event for event in seen if event[2]] == [("features", 1, 2), ("features", 2, 2)]  # others only wait
     assert {path.name for path in tmp_path.iterdir()} == {"vqa", "vcr"}
+
+
+def test_preparation_that_finds_no_room_says_what_it_waits_for(ray_cluster: None, tmp_path: Path) -> None:
+    import ray
+
+    from ablative.cluster.preparation import prepare_remote
+    from ablative.trainables.parts.preparation import Preparation
+
+    @ray.remote(num_cpus=3)
+    class Other:
+        """What holds three of the four CPUs."""
+
+        def is_there(self) -> bool:
+            return True
+
+    other, seen = Other.remote(), list[tuple[str, int, int]]()
+    assert ray.get(other.is_there.remote())
+
+    def listen(*event: object) -> None:
+        seen.append(event)  # type: ignore[arg-type]
+        if len(seen) == 1:
+            ray.kill(other)
+
+    steps = Preparation(data=_touch, blocks=_nothing)
+    resources, config = Resources(cpus_per_worker=2), TrialConfig.model_validate({"task": {"name": "vqa"}})
+    prepare_remote([config], tmp_path, listen, address="local", resources=resources, steps=steps)
+    waited = "preparing the data waits for 2 CPU on one machine; free: 1 of 4 CPU on 1 machine"
+    assert seen[0] == (waited, 0, 0)
+    assert seen[-1] == ("features", 1, 1)
 
 
 def test_what_preparation_raises_arrives_as_itself(ray_cluster: None, tmp_path: Path) -> None:

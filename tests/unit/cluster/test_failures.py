@@ -14,6 +14,7 @@ from ablative.cluster.failures import MEANINGS  # noqa: E402
 from ablative.cluster.failures import POLICIES  # noqa: E402
 from ablative.cluster.failures import cause_of  # noqa: E402
 from ablative.cluster.failures import cause_of_run  # noqa: E402
+from ablative.cluster.failures import is_for_want_of_room  # noqa: E402
 from ablative.cluster.failures import meaning_of  # noqa: E402
 from ablative.cluster.failures import policy_of  # noqa: E402
 from ablative.cluster.failures import said  # noqa: E402
@@ -94,3 +95,13 @@ def test_of_rays_page_about_memory_the_line_with_the_numbers_is_kept() -> None:
     page = ray_exceptions.OutOfMemoryError("1 worker(s) were killed; 8.4GB used / 23.5GB limit\nObject store: ...")
     assert said(page) == "OutOfMemoryError: 1 worker(s) were killed; 8.4GB used / 23.5GB limit"
     assert said(ValueError("one\ntwo")) == "ValueError: one\ntwo"
+
+
+def test_a_train_run_without_room_is_told_from_one_whose_workers_fail() -> None:
+    from ray.train.v2._internal.exceptions import WorkerGroupStartupFailedError
+    from ray.train.v2._internal.exceptions import WorkerGroupStartupTimeoutError
+    from ray.train.v2.api.exceptions import ControllerError
+
+    assert is_for_want_of_room(ControllerError(WorkerGroupStartupTimeoutError(num_workers=2)))
+    assert not is_for_want_of_room(ControllerError(WorkerGroupStartupFailedError("they died")))
+    assert not is_for_want_of_room(RuntimeError("a bug"))

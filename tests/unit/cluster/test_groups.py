@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import Any
 
 import pytest
+from ray.exceptions import NodeDiedError
 
 from ablative.cluster import groups
 from ablative.cluster.board import ANY
@@ -22,7 +24,7 @@ async def _settled(host: groups.GroupHost) -> dict[int, str]:
     for _ in range(200):
         await asyncio.sleep(0.005)
         if not host._threads[0].is_alive():
-            return await host.failures()
+            return dict((await host.standing()).failures)
     raise AssertionError("the slot is still being kept")
 
 
@@ -54,6 +56,73 @@ def test_a_slot_is_kept_as_long_as_each_run_takes_a_trial(monkeypatch: pytest.Mo
 
     assert asyncio.run(scene()) == {0: "RuntimeError: died"}
     assert runs == [0, 0, 0]
+
+
+class Timeout(Exception):
+    """Of the name that Ray Train gives it."""
+
+
+Timeout.__name__ = "WorkerGroupStartupTimeoutError"
+
+
+class LostController(Exception):
+    """As Ray Train wraps it."""
+
+    controller_failure = Timeout("no room in 180 s")
+
+
+@pytest.mark.parametrize("error", [Timeout("no room in 180 s"), LostController(), NodeDiedError("it was taken away")])
+def test_a_slot_that_finds_no_room_waits_for_it_and_is_shown_waiting(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    runs = []
+    monkeypatch.setattr(groups, "PATIENCE_S", 0.0)
+
+    async def scene() -> groups.Standing:
+        host, may_end = groups.GroupHost(), threading.Event()
+
+        def find_no_room(settings: dict[str, Any], shape: Shape, scratch: str) -> None:
+            runs.append(settings["slot"])
+            if len(runs) < 10:
+                raise error
+            may_end.wait(timeout=5)
+            raise error
+
+        monkeypatch.setattr(groups, "train", find_no_room)
+        await host.start(range(1), {}, PLAIN, "/scratch")
+        while len(runs) < 10:
+            await asyncio.sleep(0.005)
+        await host.standing()
+        await asyncio.sleep(0.005)
+        standing = await host.standing()
+        await host.close()
+        may_end.set()
+        while host._threads[0].is_alive():
+            await asyncio.sleep(0.005)
+        return standing
+
+    standing = asyncio.run(scene())
+    assert standing.failures == {}
+    assert (standing.begun, list(standing.late)) == (1, [0])
+
+
+def test_a_slot_that_was_given_up_is_taken_up_again_when_it_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = []
+
+    def fail(settings: dict[str, Any], shape: Shape, scratch: str) -> None:
+        runs.append(settings["slot"])
+        raise RuntimeError("a machine without our packages")
+
+    async def scene() -> None:
+        host = groups.GroupHost()
+        assert await _settled(host) != {}
+        host.take_up(0)
+        assert (await host.standing()).failures == {}
+        await _settled(host)
+
+    monkeypatch.setattr(groups, "train", fail)
+    asyncio.run(scene())
+    assert runs == [0, 0]
 
 
 def test_a_group_reserves_what_the_study_asks_for() -> None:

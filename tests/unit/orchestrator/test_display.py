@@ -106,3 +106,17 @@ def test_a_closed_pipe_does_not_end_the_run_from_the_display_s_thread(run: Run) 
         run.stream.close()
         run.now = 100.0
     assert run.display._left.is_set()
+
+
+def test_what_a_run_waits_for_is_told_within_ten_seconds_and_with_the_trials_from_then_on(run: Run) -> None:
+    run.display.preparing("preparing the data waits for 1 CPU on one machine", 0, 0)
+    run.display.preparing("preparing the data waits for 1 CPU on one machine", 0, 0)
+    run.wait(9)
+    run.display.start(make_queue(make_study()), lambda: "1 of 2 worker groups waits for 1 CPU on one machine")
+    run.wait(9)
+
+    first, second, _, last = run.lines
+    assert first == "prepare: preparing the data waits for 1 CPU on one machine"
+    assert second == "preparing the data waits for 1 CPU on one machine, 9 s so far"
+    assert last.endswith("9 s so far; 1 of 2 worker groups waits for 1 CPU on one machine  [42 owed]")
+    assert max(run.silences) <= EVERY_S

@@ -234,3 +234,12 @@ def test_what_hinders_every_trial_ends_the_run_and_no_trial_has_failed(store: St
     with pytest.raises(Hindered, match="make room there"):
         run_study(make_experiment(STUDY), store, executor, QuietDisplay())
     assert store.records(STUDY.study) == []
+
+
+def test_a_checkpoint_that_came_after_its_trials_record_is_removed_and_no_other(store: Store, ledger: Path) -> None:
+    _run(store, ledger)
+    recorded = store.records(STUDY.study)[0].trial_id
+    for trial_id in (recorded, "of-a-trial-that-is-still-owed"):
+        store.checkpoints(STUDY.study).save(trial_id, b"what a worker that was cut off has left")
+    _run(store, ledger)
+    assert store.checkpoints(STUDY.study).trials() == ["of-a-trial-that-is-still-owed"]

@@ -1,0 +1,73 @@
+"""Through which network interface the workers of one trial reach each other.
+
+Gloo takes the interface that the machine's own name resolves to. On Debian that is 127.0.1.1, where nobody else is.
+Imports torch.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import struct
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+from ray.train.torch import TorchConfig
+
+VARIABLES = ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME")
+_SIOCGIFADDR = 0x8915
+"""Linux: asks for an interface's address."""
+
+
+def interface_of(address: str) -> str | None:
+    """Return the name of the interface that has an IPv4 address; None where that cannot be told."""
+    for _, name in socket.if_nameindex():
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
+            try:
+                found = fcntl.ioctl(asked.fileno(), _SIOCGIFADDR, struct.pack("256s", name.encode()[:15]))
+            except OSError:  # it has no such address, or this is no Linux
+                continue
+        if socket.inet_ntoa(found[20:24]) == address:
+            return name
+    return None
+
+
+def choose_interface() -> str:
+    """Set the variables that name the interface, unless they are set, to that by which this machine is in the cluster.
+
+    Return the machine's address and what they are now, for a person.
+    """
+    address = ray.util.get_node_ip_address()
+    found = interface_of(address)
+    for name in VARIABLES if found else ():
+        os.environ.setdefault(name, found or "")
+    return f"{address} by {os.environ.get(VARIABLES[0]) or 'any interface'}"
+
+
+@dataclass
+class MeetingConfig(TorchConfig):
+    """Ray Train's settings of torch, for workers that meet over the interface that reaches the head."""
+
+    @property
+    def backend_cls(self) -> type:
+        """What sets the workers up."""
+        return MeetingBackend
+
+
+class MeetingBackend(TorchConfig().backend_cls):  # type: ignore[misc]
+    """Chooses the interface before the process group is formed, and names it where that fails."""
+
+    def on_start(self, worker_group: Any, backend_config: Any) -> None:
+        """Called by Ray Train when the workers' processes are there."""
+        met = worker_group.execute(choose_interface) if len(worker_group) > 1 else ()
+        try:
+            super().on_start(worker_group, backend_config)
+        except ray.exceptions.RayTaskError as error:
+            if not met:
+                raise
+            raise RuntimeError(
+                f"the workers could not reach each other ({'; '.join(met)}): {error.cause}. Remedy: name the one "
+                f"that leads to the other machines with {' or '.join(VARIABLES)}"
+            ) from error

@@ -1,0 +1,132 @@
+"""A head without CPUs, two machines that work and a laptop, each in namespaces of its own, with real Ray on them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import tempfile
+import time
+from collections.abc import Callable
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ablative.orchestrator.storing.store import Store
+from tests.helpers import machines
+from tests.helpers.machines import Machine
+from tests.helpers.machines import Machines
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(900)]
+
+NODE = ("--disable-usage-stats", "--object-store-memory=80000000")
+START_S = 180
+WORKS_AGAIN_S = 60
+A_JOBS_OWN = {
+    "HF_HUB_OFFLINE": "0",
+    "RAY_JOB_CONFIG_JSON_ENV_VAR": json.dumps(
+        {"runtime_env": {"env_vars": {"HF_HUB_OFFLINE": "0", "PYTHONPATH": "/the/jobs/own"}}}
+    ),
+}
+"""What Ray sets in the driver of a submitted job that sets variables which ours sets too."""
+ENDED_S = 60
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
+    """The head has no CPU, `left` and `right` have one each; `laptop` reaches all and belongs to nothing."""
+    reason = machines.missing()
+    if reason and not os.environ.get("CI"):  # in CI it must run
+        pytest.skip(reason)
+    with machines.started(tmp_path_factory.mktemp("machines"), ("head", "left", "right", "laptop")) as found:
+        head = found["head"]
+        head.run(
+            *("ray", "start", "--head", "--num-cpus=0", "--port=6379", "--include-dashboard=false"),
+            *(f"--node-ip-address={head.address}", *NODE),
+        )
+        for name in ("left", "right"):
+            _join(found[name], head)
+        yield found
+
+
+@pytest.fixture
+def place(cluster: Machines) -> Path:
+    """A folder that all machines see."""
+    return Path(tempfile.mkdtemp(dir=cluster.folder))
+
+
+def _join(machine: Machine, head: Machine) -> None:
+    where = (f"--address={head.address}:6379", f"--node-ip-address={machine.address}")
+    machine.run("ray", "start", *where, "--num-cpus=1", *NODE)
+
+
+def _drive(address: str, folder: Path, *options: str) -> tuple[str, ...]:
+    folder.mkdir()
+    return ("python", "-m", "tests.integration.afield", address, str(folder), *options)
+
+
+def _marks(folder: Path, machine: str) -> set[str]:
+    return {path.name for path in (folder / "marks").glob(f"*.{machine}.*")}
+
+
+def _until(condition: Callable[[], bool], seconds: float, said: Path) -> float:
+    """Wait; return how long it took."""
+    began = time.monotonic()
+    while not condition():
+        assert time.monotonic() - began < seconds, said.read_text()
+        time.sleep(0.1)
+    return time.monotonic() - began
+
+
+@pytest.mark.parametrize("address", ["{head}:6379", "ray://{head}:10001", "auto"])
+def test_a_laptop_is_told_in_one_line_what_does_work(cluster: Machines, place: Path, address: str) -> None:
+    said, where = place / "said", address.format(head=cluster["head"].address)
+    process = cluster["laptop"].begin(*_drive(where, place / "run"), said=said)
+    assert process.wait(timeout=60) == 2
+    (line,) = [line for line in said.read_text().splitlines() if not line.startswith("starting the workers")]
+    assert ("ray start --head" if address == "auto" else "ray submit") in line
+    assert not (place / "run" / "store").exists()
+
+
+def test_a_head_without_cpus_prepares_elsewhere_and_two_workers_meet_whose_names_are_127_0_1_1(
+    cluster: Machines, place: Path
+) -> None:
+    run, options = place / "run", ("--workers", "2", "--trials", "1", "--seconds", "0")
+    said = cluster["head"].run(*_drive("auto", run, *options), timeout_s=START_S, **A_JOBS_OWN)
+
+    assert {path.name for path in (run / "marks").glob("prepared.*")} < {"prepared.left", "prepared.right"}
+    assert len(_marks(run, "left")) == len(_marks(run, "right")) == 1
+    (record,) = Store.open(str(run / "store")).records("simulated")
+    assert (record.device, record.attempts) == ("total 3", 1)
+    assert "(raylet)" not in said
+
+
+def test_a_machine_that_is_lost_is_waited_for_and_works_again_as_soon_as_it_is_back(
+    cluster: Machines, place: Path
+) -> None:
+    head, right, said, run = cluster["head"], cluster["right"], place / "said", place / "run"
+    variables = {"RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "2"}  # three of them, and a slot used to be given up
+    driver = head.begin(*_drive("auto", run, "--trials", "6", "--seconds", "600"), said=said, **variables)
+    _until(lambda: bool(_marks(run, "right") and _marks(run, "left")), START_S, said)
+
+    (raylet,) = [pid for pid, title in right.processes().items() if title.split()[0].endswith("raylet/raylet")]
+    os.kill(raylet, signal.SIGKILL)
+    _until(lambda: not any("RayTrainWorker" in title for title in right.processes().values()), ENDED_S, said)
+    _until(lambda: "1 of 2 worker groups waits for 1 CPU on one machine" in said.read_text(), 30, said)
+    right.run("ray", "stop", "--force")
+    time.sleep(5)
+    before = _marks(run, "right")
+    _join(right, head)
+    took = _until(lambda: bool(_marks(run, "right") - before), WORKS_AGAIN_S, said)
+    print(f"a machine that came back took its first trial after {took:.0f} s")
+
+    (run / "marks" / "hurry").touch()
+    assert driver.wait(timeout=START_S) == 0, said.read_text()
+    store = Store.open(str(run / "store"))
+    assert sorted(record.seed for record in store.records("simulated") if record.completed) == list(range(1, 7))
+    assert store.checkpoints("simulated").trials() == []
+    told = said.read_text()
+    assert told.count(f"machine {right.address} was lost") == 1
+    assert "Ray's own messages are in" in told
+    assert "StackTrace" not in told and "state-dump" not in told and "(raylet)" not in told
