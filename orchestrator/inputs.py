@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ablative.search_spaces.study import SHIFTED
 from ablative.search_spaces.study import Study
+from ablative.splits import SHIFTED
+from ablative.splits import is_shifted
 from ablative.trainables.parts.catalogue import Catalogue
 from ablative.trainables.parts.trainable import Digests
 from ablative.trainables.parts.trainable import Trainable
@@ -34,5 +35,5 @@ class Inputs:
 
 def evaluated(evaluate: Sequence[str], splits: Sequence[str]) -> tuple[str, ...]:
     """Return the splits of a study's `evaluate` that a task has, in the task's order."""
-    shifted = {split for split in splits if split.startswith("test_")} if SHIFTED in evaluate else set()
+    shifted = {split for split in splits if is_shifted(split)} if SHIFTED in evaluate else set()
     return tuple(split for split in splits if split in shifted or split in evaluate)

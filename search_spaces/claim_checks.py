@@ -10,6 +10,8 @@ from ablative.search_spaces.errors import Mistake
 from ablative.search_spaces.study import Study
 from ablative.search_spaces.wording import one_of
 from ablative.search_spaces.wording import shown
+from ablative.splits import SHIFTED
+from ablative.splits import is_shifted
 
 
 def claim_mistakes(document: Document, study: Study, arms: Collection[str]) -> Iterator[Mistake]:
@@ -31,7 +33,7 @@ def claim_mistakes(document: Document, study: Study, arms: Collection[str]) -> I
                 if value not in study.conditions[path]:
                     yield document.mistake((*here, index), shown(value), one_of(value, study.conditions[path]))
         for index, split in enumerate(claim.splits):
-            shifted = split.startswith("test_") and "test_shifted" in study.evaluate
+            shifted = is_shifted(split) and SHIFTED in study.evaluate
             if split not in study.evaluate and not shifted:
                 found = f"{split}, which is not evaluated"
                 yield document.mistake((*place, "splits", index), found, one_of(split, study.evaluate))

@@ -25,7 +25,6 @@ from ablative.search_spaces.domains import LogRandInt
 from ablative.search_spaces.domains import RandInt
 from ablative.search_spaces.errors import Mistake
 from ablative.search_spaces.nearest import nearest
-from ablative.search_spaces.study import SHIFTED
 from ablative.search_spaces.study import Arms
 from ablative.search_spaces.study import Changes
 from ablative.search_spaces.study import Factor
@@ -36,6 +35,7 @@ from ablative.search_spaces.when import mentioned
 from ablative.search_spaces.wording import Place
 from ablative.search_spaces.wording import one_of
 from ablative.search_spaces.wording import shown
+from ablative.splits import SHIFTED
 
 LEAST_SHARE = 1e-4
 """Of a GPU: Ray counts in ten-thousandths."""

@@ -12,10 +12,10 @@ from ablative.search_spaces.configuration import groups
 from ablative.search_spaces.configuration import leaves
 from ablative.search_spaces.domains import DOMAINS
 from ablative.search_spaces.recipe import KEY
-from ablative.search_spaces.study import SHIFTED
 from ablative.search_spaces.study import ResourcesWhere
 from ablative.search_spaces.study import Study
 from ablative.search_spaces.subject import Subject
+from ablative.splits import SHIFTED
 
 Schema = dict[str, Any]
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"

@@ -34,8 +34,6 @@ from ablative.search_spaces.when import holds
 Changes = dict[str, Any]
 """Dotted path in the trial configuration -> the value it gets."""
 Levels = Annotated[tuple[Any, ...], Field(min_length=1)]
-SHIFTED = "test_shifted"
-"""Stands for every shifted test that there is."""
 Seed = Annotated[Whole, Field(ge=0, lt=2**32)]
 MOST_SEEDS = 1000
 _SEED_RANGE = re.compile(r"(\d{1,10})-(\d{1,10})")

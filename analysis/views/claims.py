@@ -22,6 +22,8 @@ from ablative.analysis.plan import StudyPlan
 from ablative.analysis.views.judged import PAIRS
 from ablative.analysis.views.judged import TRIALS
 from ablative.analysis.views.judged import VERDICT
+from ablative.splits import SHIFTED
+from ablative.splits import is_shifted
 
 CLAIM_SCHEMA = pa.schema(
     [
@@ -40,8 +42,6 @@ CLAIM_SCHEMA = pa.schema(
     ]
 )
 
-SHIFTED = "test_shifted"
-"""Stands for every shifted test."""
 _MERGED = "claim"
 
 
@@ -73,7 +73,7 @@ def metrics_of(claim: Claim, observations: Observations, plan: StudyPlan) -> lis
 
 
 def _meant(split: str, claim: Claim) -> bool:
-    return split in claim.splits or (SHIFTED in claim.splits and split.startswith("test_"))
+    return split in claim.splits or (SHIFTED in claim.splits and is_shifted(split))
 
 
 def _comparison(claim: Claim, observations: Observations, plan: StudyPlan) -> ArmDifference:

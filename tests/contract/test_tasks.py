@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import random
 import re
@@ -71,6 +72,10 @@ class TestSnliVe(TaskContract):
             lines = [snli_ve_row(f"{name}-{i}", labels[i % 4], **fields) for i, fields in enumerate(of_picture)]
             write_lines(folder / f"snli_ve_{name}.jsonl", lines)
         write_json(folder / "hypothesis_hard_test.json", ["test-1", "test-2"])
+        header = ["", "pairID", "Flickr30kID", "hypothesis", "gold_label", "explanation"]
+        rows = [[0, "test-1", "20.jpg", "Man 1, he sits.", "entailment", "He sits."]]
+        with (folder / "esnlive_test.csv").open("w", newline="") as file:
+            csv.writer(file).writerows([header, *rows])
         return pictured(part, folder)
 
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from ablative.splits import SHIFTED
+from ablative.splits import is_shifted
 from ablative.trainables.data.sources import splits_of
 from ablative.trainables.parts.task import Task
 
-__all__ = ["SHIFTED", "expand_shifted", "splits_of"]
-
-SHIFTED = "test_shifted"
-"""Stands for all shifted tests that a task has."""
+__all__ = ["expand_shifted", "splits_of"]
 
 
 def expand_shifted(names: tuple[str, ...], task: Task, data: str) -> tuple[str, ...]:
     """Return `names` with `test_shifted` replaced by the task's shifted tests, each name once, in order."""
-    shifted = tuple(split for split in splits_of(task, data) if split.startswith("test_"))
+    shifted = tuple(split for split in splits_of(task, data) if is_shifted(split))
     expanded = [split for name in names for split in (shifted if name == SHIFTED else (name,))]
     return tuple(dict.fromkeys(expanded))

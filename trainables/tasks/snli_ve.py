@@ -14,6 +14,8 @@ from ablative.trainables.parts.task import Shifts
 from ablative.trainables.parts.task import Source
 from ablative.trainables.parts.task import Task
 from ablative.trainables.parts.task import TaskFolder
+from ablative.trainables.tasks.snli_ve_files.corrected import FORMS
+from ablative.trainables.tasks.snli_ve_files.corrected import corrected_file
 
 if TYPE_CHECKING:
     from ablative.trainables.data.examples import Example
@@ -45,15 +47,19 @@ def _splits(place: TaskFolder) -> tuple[str, ...]:
     from ablative.trainables.data.sources import shifted_files
 
     hard = [_HARD] if (place.path / _HARD_IDS).exists() else []
-    return in_order([*hard, *shifted_files(_LAYOUT, place.path)])
+    corrected = [split for split in FORMS if corrected_file(place.path, split)]
+    return in_order([*hard, *shifted_files(_LAYOUT, place.path), *corrected])
 
 
 def _files(place: TaskFolder) -> Iterator[Path]:
     names = (name for split in (*_splits(place), "val", "test") for name in _files_of(split))
-    yield from (place.path / name for name in (*names, _HARD_IDS))
+    corrected = (path for split in FORMS if (path := corrected_file(place.path, split)))
+    yield from (*(place.path / name for name in (*names, _HARD_IDS)), *corrected)
 
 
 def _source(place: TaskFolder, split: str) -> Source:
+    if (corrected := corrected_file(place.path, split)) is not None:
+        return Source(files=(corrected,))
     only = place.path / _HARD_IDS if split == _HARD else None
     return Source(files=tuple(place.path / name for name in _files_of("test" if only else split)), only=only)
 
@@ -98,7 +104,7 @@ SNLI_VE = Task(
     description="Visual entailment: a picture entails, contradicts or leaves open a hypothesis.",
     layout=lambda place: _LAYOUT,
     splits=_splits,
-    known_splits=("val", "test", "test_style", "test_priors", _HARD),
+    known_splits=("val", "test", "test_style", "test_priors", _HARD, *FORMS),
     source=_source,
     files=_files,
     read=_read,

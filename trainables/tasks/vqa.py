@@ -17,6 +17,8 @@ from ablative.trainables.tasks.vqa_files.layout import files
 from ablative.trainables.tasks.vqa_files.layout import layout
 from ablative.trainables.tasks.vqa_files.layout import source
 from ablative.trainables.tasks.vqa_files.layout import splits
+from ablative.trainables.tasks.vqa_files.options import VqaOptions
+from ablative.trainables.tasks.vqa_files.visual_genome import QUESTIONS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,7 +44,11 @@ def _read(reading: Reading) -> Iterator[Example]:
 def _num_examples(source: Source) -> int:
     from ablative.trainables.data.reading import count
 
-    return count(source.files[-1], b'"question_id"')
+    if source.blind:
+        return count(source.files[0], b'"question_id"')
+    of_genome = sum(count(path, b'"qa_id"') for path in source.files if path.name == QUESTIONS)
+    annotated = source.files[1::2]  # the last one of Visual Genome's has no question
+    return of_genome + sum(count(path, b'"question_id"') for path in annotated)
 
 
 def _measure(split: TaskSplit, probabilities: Sequence[np.ndarray], scores: np.ndarray) -> dict[str, float]:
@@ -66,6 +72,7 @@ def _submission(predictions: Mapping[str, str]) -> str:
 VQA = Task(
     name="vqa",
     description="Visual question answering: open questions, scored by how many of ten people gave the answer.",
+    options=VqaOptions,
     layout=layout,
     splits=splits,
     known_splits=(

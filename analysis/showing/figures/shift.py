@@ -23,6 +23,7 @@ from ablative.analysis.showing.figures.forest import panel
 from ablative.analysis.showing.figures.forest import points_of
 from ablative.analysis.showing.figures.forest import seeds_of
 from ablative.analysis.showing.findings import Findings
+from ablative.splits import is_shifted
 
 _WIDTH = 280
 
@@ -35,7 +36,8 @@ def shift(found: Findings) -> Any | None:
     """
     observations, plan = found.observations, found.plan
     name = plan.target.name
-    splits = [metric for metric in observations.metrics if metric.startswith("test_") and metric.endswith(f"/{name}")]
+    named = [(metric, metric.partition("/")) for metric in observations.metrics]
+    splits = [metric for metric, (split, _, last) in named if is_shifted(split) and last == name]
     differences = [_differences(found, metric) for metric in splits]
     falls = [
         _drawn(rows, f"{metric.partition('/')[0]} minus test", plan)

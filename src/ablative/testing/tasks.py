@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ablative.splits import is_corrected
 from ablative.trainables.course import Evaluation
 from ablative.trainables.data.examples import Example
 from ablative.trainables.data.examples import TaskSplit
@@ -89,7 +90,7 @@ class TaskContract:
         for split in splits[1:]:
             assert _is_among(split, part.known_splits), _of(part, f"add {split} to known_splits, so that studies may")
         for split in splits:
-            assert split in USUAL or split.startswith(("test_", "blind_")), _of(
+            assert split in USUAL or split.startswith(("test_", "blind_")) or is_corrected(split), _of(
                 part, f"{split}: wanted test_ or blind_"
             )
             origin = source(part, folder, split)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
-from ablative.trainables.data.splits import SHIFTED
+from ablative.splits import SHIFTED
 from ablative.trainables.parts.part import Options
 from ablative.trainables.settings import Text
 

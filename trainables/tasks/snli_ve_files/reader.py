@@ -17,6 +17,7 @@ from ablative.trainables.data.reading import read_rows
 from ablative.trainables.data.reading import text_of
 from ablative.trainables.data.tokens import plain_text
 from ablative.trainables.parts.task import Source
+from ablative.trainables.tasks.snli_ve_files.corrected import corrected_rows
 
 CLASSES = ("contradiction", "neutral", "entailment")
 """Order of the output classes. Published codes disagree on the order, so files are read by the labels' names."""
@@ -26,7 +27,8 @@ def read_snli_ve(source: Source, slices: Mapping[str, tuple[str, ...]]) -> Itera
     """Yield the examples of one file; pairs without a majority label (`-`) are left out, as the authors do."""
     only = listed_ids(source.only)
     for path in source.files:
-        for example in read_rows(path, lines(path), lambda row: _examples(row, slices)):
+        rows = lines(path) if path.suffix == ".jsonl" else corrected_rows(path)
+        for example in read_rows(path, rows, lambda row: _examples(row, slices)):
             if only is None or example.id in only:
                 yield example
 

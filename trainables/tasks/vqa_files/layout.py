@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 from ablative.trainables.data.sources import in_order
 from ablative.trainables.data.sources import shifted_files
+from ablative.trainables.errors import MissingData
 from ablative.trainables.parts.task import Layout
 from ablative.trainables.parts.task import Source
 from ablative.trainables.parts.task import TaskFolder
+from ablative.trainables.tasks.vqa_files.visual_genome import IMAGES
+from ablative.trainables.tasks.vqa_files.visual_genome import QUESTIONS
 
 LISTED = {"test_counterexamples": "counterexamples.json", "test_counterexamples_hard": "hard.json"}
 """Shifted test -> file with the ids of the test's questions that belong to it: VQA-CE."""
@@ -70,23 +74,38 @@ def files(place: TaskFolder) -> Iterator[Path]:
     yield from (place.path / name for split in names for name in layout(place).files_of(split))
     yield from (place.path / name for name in LISTED.values())
     yield from (place.path / BLIND[split] for split in _blind(place.path))
+    if place.options.visual_genome:
+        yield from (place.path / QUESTIONS, place.path / IMAGES)
 
 
 def source(place: TaskFolder, split: str) -> Source:
-    """Return where a split is read from. In VQA-CP, and without a test, `val` is carved out of train."""
-    found = layout(place)
+    """Return where a split is read from. In VQA-CP, and without a test, `val` is carved out of train.
+
+    Where the official val is trained on too, `val` is carved out of train and `test` out of that val, and the carved
+    images of both are not trained on. Raises MissingData where there is no such file.
+    """
+    found, options = layout(place), place.options
 
     def named(name: str) -> tuple[Path, ...]:
         return tuple(place.path / file for file in found.files_of(name))
 
     labelled = all(path.exists() for path in named("test"))
+    both = options.train_on == "train_val"
+    if both and found is CP:
+        raise MissingData(f"task.vqa.train_on=train_val: VQA-CP in {place.path} has no val; use train")
     test = named("test" if labelled else "val")
-    if split in ("train", "val") and (found is CP or not labelled):
-        return Source(files=named("train"), part="carved" if split == "val" else "rest")
+    part: Literal["all", "carved"] = "carved" if both and not labelled else "all"
+    if split == "train":
+        further = (place.path / QUESTIONS, place.path / IMAGES) if options.visual_genome else ()
+        whole = labelled and found is not CP and not both
+        files = (*named("train"), *(named("val") if both else ()), *further)
+        return Source(files=files, part="all" if whole else "rest")
+    if split == "val" and (found is CP or not labelled or both):
+        return Source(files=named("train"), part="carved")
     if split == "test":
-        return Source(files=test)
+        return Source(files=test, part=part)
     if split in BLIND:
         return Source(files=(place.path / BLIND[split],), blind=True)
     if split in LISTED:
-        return Source(files=test, only=place.path / LISTED[split])
+        return Source(files=test, part=part, only=place.path / LISTED[split])
     return Source(files=named(split))

@@ -35,6 +35,8 @@ from ablative.trainables.tasks.vqa_files.answers import normalised
 from ablative.trainables.tasks.vqa_files.layout import BLIND_IMAGES
 from ablative.trainables.tasks.vqa_files.layout import CP
 from ablative.trainables.tasks.vqa_files.layout import layout
+from ablative.trainables.tasks.vqa_files.visual_genome import IMAGES
+from ablative.trainables.tasks.vqa_files.visual_genome import read_visual_genome
 
 LEAST_QUESTIONS = 9
 """An answer is an output class if it is the most frequent answer of so many questions of train and val together."""
@@ -48,12 +50,25 @@ def read_vqa(source: Source, slices: Mapping[str, tuple[str, ...]], classes: Seq
     if source.blind:
         yield from _read_blind(source.files[0])
         return
-    questions_path, annotations_path = source.files
-    asked = dict(_read_entries(questions_path, "questions", _asked))
-    lookup, only = _Lookup(classes), listed_ids(source.only)
+    lookup, pictures = _Lookup(classes), dict[int, str]()
+    genome = source.files[-2:] if source.files[-1].name == IMAGES else ()
+    official = source.files[: len(source.files) - len(genome)]
+    for pair in zip(official[::2], official[1::2], strict=True):
+        for example in _read_pair(pair[0], pair[1], source, slices, lookup):
+            pictures[_coco_number(example.image)] = example.image
+            yield example
+    if genome:
+        yield from read_visual_genome(genome[0], genome[1], pictures, lookup.of_one)
+
+
+def _read_pair(
+    questions: Path, annotations: Path, source: Source, slices: Mapping[str, tuple[str, ...]], lookup: _Lookup
+) -> Iterator[Example]:
+    """Yield the examples of a file of questions and that of their annotations."""
+    asked, only = dict(_read_entries(questions, "questions", _asked)), listed_ids(source.only)
 
     def make(row: Row) -> list[Example]:
-        image = _image(row, annotations_path)
+        image = _image(row, annotations)
         if source.part != "all" and is_carved(image) != (source.part == "carved"):
             return []
         name = identifier(row["question_id"], "question_id")
@@ -67,10 +82,14 @@ def read_vqa(source: Source, slices: Mapping[str, tuple[str, ...]], classes: Seq
                 if name.isdecimal() and int(name) in asked
                 else ""
             )
-            raise ValueError(f"question_id {row['question_id']!r} has no question in {questions_path.name}{hint}")
+            raise ValueError(f"question_id {row['question_id']!r} has no question in {questions.name}{hint}")
         return [_example(row, asked[row["question_id"]], image, lookup, slices)]
 
-    yield from _read_entries(annotations_path, "annotations", make)
+    yield from _read_entries(annotations, "annotations", make)
+
+
+def _coco_number(image: str) -> int:
+    return int(image[-16:-4])
 
 
 def _asked(row: Row) -> list[tuple[str | int, str]]:
@@ -141,6 +160,10 @@ class _Lookup:
             for place in places.get(answer, ())
         ]
         return tuple(sorted(scored))
+
+    def of_one(self, answer: str) -> tuple[tuple[int, float], ...]:
+        """Return the classes that one person's answer supports, each in full."""
+        return tuple((place, 1.0) for place in self._spelt.get(normalised(answer), ()))
 
 
 def vocabulary(place: TaskFolder) -> tuple[str, ...]:

@@ -1,0 +1,20 @@
+"""What a study may say about VQA's training data. Imports no torch."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from ablative.trainables.parts.part import Options
+
+
+class VqaOptions(Options):
+    """What is trained on beside the official train file."""
+
+    train_on: Literal["train", "train_val"] = Field(
+        "train", description="`train_val` adds the official val file; `test` is then what is carved out of it."
+    )
+    visual_genome: bool = Field(
+        False, description="Adds Visual Genome's questions on the pictures of train whose answer is an output class."
+    )
