@@ -50,9 +50,15 @@ class Comparisons(_Read):
     """How p-values are judged."""
 
     correction: Correction = "holm"
+    blocks: Literal["task_and_seed", "seed"] = "task_and_seed"
     alpha: float = 0.05
     margin: float | None = None
     claims: dict[str, Claim] = {}
+
+    @property
+    def unit(self) -> str:
+        """What a comparison over all conditions counts."""
+        return "blocks of a seed" if self.blocks == "seed" else "blocks of task and seed"
 
     @property
     def claimed(self) -> frozenset[tuple[str, str]]:

@@ -57,7 +57,7 @@ def families(study: Study, task: str | None, arms: int) -> tuple[Family, ...]:
 
     `task`: path of the condition whose values form separate pairs under one seed.
     """
-    tasks, seeds = len(tasks_of(study, task)), len(study.seeds.confirm)
+    tasks, seeds = tasks_apart(study, task), len(study.seeds.confirm)
     compared, conditions = arms - 1, prod(map(len, study.conditions.values()))
     claims = study.comparisons.claims
     found = []
@@ -114,12 +114,19 @@ def _family(study: Study, name: FamilyName, what: str, pairs: tuple[int, ...]) -
     return Family(name=name, what=what, pairs=pairs, needed=pairs_needed(len(pairs), alpha, correction))
 
 
+def tasks_apart(study: Study, task: str | None) -> int:
+    """How many pairs one seed gives: one a task, or one for all of them where a block is a seed."""
+    return 1 if study.comparisons.blocks == "seed" else len(tasks_of(study, task))
+
+
 def tasks_of(study: Study, task: str | None) -> tuple[str, ...]:
     """The tasks of a study, of which `task` is the path; one where none are crossed."""
     return tuple(study.conditions.get(task or "", ("the task of the base",)))
 
 
 def _claimed_tasks(study: Study, task: str | None, claim: Claim) -> int:
+    if study.comparisons.blocks == "seed":
+        return 1
     return len(claim.where.get(task or "", tasks_of(study, task)))
 
 

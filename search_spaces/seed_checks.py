@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from ablative.search_spaces.document import Document
 from ablative.search_spaces.errors import Mistake
-from ablative.search_spaces.families import tasks_of
+from ablative.search_spaces.families import tasks_apart
 from ablative.search_spaces.spending import pairs_needed
 from ablative.search_spaces.spending import spent_at
 from ablative.search_spaces.study import Study
@@ -31,7 +31,7 @@ def sequential_mistakes(document: Document, study: Study, task: str | None, num_
         expected = f"rising numbers of seeds below {looks[-1]}, the number of seeds.confirm"
         yield document.mistake((*place, "looks"), ", ".join(map(str, looks[:-1])), expected)
         return
-    compared, tasks = num_arms - 1, len(tasks_of(study, task))
+    compared, tasks = num_arms - 1, tasks_apart(study, task)
     parts = spent_at(looks, study.seeds.sequential.spending, study.comparisons.alpha)
     for index, (seeds, alpha) in enumerate(zip(looks, parts, strict=True)):
         needed = pairs_needed(max(compared, 1), alpha, study.comparisons.correction)

@@ -313,6 +313,11 @@ class Comparisons(Frozen):
         description="For the number of comparisons: `max_t` uses that arms share seeds; `benjamini_hochberg` bounds "
         "the share of false findings only.",
     )
+    blocks: Literal["task_and_seed", "seed"] = Field(
+        "task_and_seed",
+        description="What comparisons over all conditions count as independent: each task under each seed, or each "
+        "seed, over whose tasks differences are averaged.",
+    )
     alpha: Number = Field(0.05, ge=1e-6, le=0.5, description="Error probability of the whole family of comparisons.")
     margin: Annotated[Number, Field(gt=0, le=1e6)] | None = Field(
         None,

@@ -26,6 +26,8 @@ from ablative.orchestrator.reached import mean_of
 
 Unit = tuple[str, int]
 """(condition or task, seed): what a pair is formed on."""
+ALL_TASKS = "all tasks"
+"""In place of the task, where a block is a seed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +44,8 @@ class Pairing:
     planned: Mapping[tuple[str, str], int]
     """(Arm, condition) -> confirm trials planned."""
     losses: Losses = NOTHING_LOST
+    joined: bool = False
+    """Whether a block is a seed with all its tasks; else it is one task under one seed."""
 
     def against(self, reference: str) -> Pairing:
         """Return the same with another reference arm."""
@@ -54,10 +58,10 @@ class Pairing:
         return self._difference("cells", arm, condition, own, other)
 
     def pooled(self, arm: str) -> ArmDifference:
-        """Pair `arm` with the reference by block (task, seed) over all conditions.
+        """Pair `arm` with the reference by block (task, seed), or by seed, over all conditions.
 
-        Inside a block the conditions of the task are averaged: their low-shot subsets are nested and their values
-        share a seed, so they are no replicates of each other. A block counts when all its conditions have values.
+        Inside a block conditions are averaged: their low-shot subsets are nested and their values share a seed, so
+        they are no replicates of each other. A block counts when all its conditions have values.
         """
         own, other = self.blocks(arm), self.blocks(self.reference)
         return self._difference("pooled", arm, ALL_CONDITIONS, own, other)
@@ -69,17 +73,21 @@ class Pairing:
     def blocks(self, arm: str) -> dict[Unit, float]:
         """Return the mean over conditions of each block of `arm` that has all of them."""
         blocks: dict[Unit, float] = {}
-        for task in dict.fromkeys(self.observations.tasks[condition] for condition in self.conditions):
-            parts = [self.of(arm, label) for label in self.conditions if self.observations.tasks[label] == task]
+        for labels in self.strata(None):
+            parts = [self.of(arm, label) for label in labels]
             for seed in self.seeds:
                 if all(seed in part for part in parts):
-                    blocks[task, seed] = math.fsum(part[seed] for part in parts) / len(parts)
+                    stratum = self._stratum(labels[0])
+                    blocks[stratum, seed] = math.fsum(part[seed] for part in parts) / len(parts)
         return blocks
 
     def block_of(self, unit: Unit) -> Block:
         """Return the block of a unit, which names a condition or the task itself."""
         stratum, seed = unit
-        return self.observations.tasks.get(stratum, stratum), seed
+        return self._stratum(stratum) if stratum in self.observations.tasks else stratum, seed
+
+    def _stratum(self, condition: str) -> str:
+        return ALL_TASKS if self.joined else self.observations.tasks[condition]
 
     def planned_seeds(self, arms: Sequence[str], conditions: Sequence[str]) -> tuple[int, ...]:
         """Return the seeds that all `arms` were to have: an arm that was clear at a look gets no more."""
@@ -94,13 +102,19 @@ class Pairing:
             tasks.setdefault(self.observations.tasks[label], []).append(label)
         return [tuple(labels) for labels in tasks.values()]
 
+    def strata(self, condition: str | None) -> list[tuple[str, ...]]:
+        """Return the conditions whose values are one block under a seed; one condition is alone."""
+        if condition is None and self.joined and self.conditions:
+            return [self.conditions]
+        return self.by_task(condition)
+
     def lost(self, weights: Mapping[str, float], condition: str | None = None) -> tuple[LostPair, ...]:
         """Return the pairs of the weighted arms that will not come, though all their trials have ended."""
         if not self.losses.seeds:
             return ()
         return tuple(
             self._lost(weights, labels, seed)
-            for labels in self.by_task(condition)
+            for labels in self.strata(condition)
             for seed in self.planned_seeds(tuple(weights), labels)
             if self._is_lost([(arm, label) for arm in weights for label in labels], seed)
         )
@@ -171,6 +185,7 @@ def pairing_of(observations: Observations, plan: StudyPlan, metric: str) -> Pair
         seeds=plan.seeds.confirm,
         planned=plan.confirm_planned,
         losses=losses_of(observations, metric, plan.arms, conditions),
+        joined=plan.comparisons.blocks == "seed",
     )
 
 

@@ -59,7 +59,7 @@ def answer(found: Findings) -> list[str]:
         *_untold([row for row in unsaid if row["verdict"] == NOT_ENOUGH], plan),
         *([] if found.claims else _controls(found.against_controls, plan)),
         *_control_warning(compared),
-        *([found.luck] if found.luck else []),
+        *(line for line in (found.same_seed, found.luck) if line),
         *_searches(found.searches, plan),
         *how_searched(repeats=plan.search.repeats, nested=plan.seeds.nested, shared=plan.search.shared),
     ]
@@ -90,7 +90,7 @@ def _searches(rows: Sequence[Row], plan: StudyPlan) -> list[str]:
 def _claim(row: Row, plan: StudyPlan) -> str:
     where = where_of(plan.comparisons.claims[row["claim"]], plan.roles)
     place = f"on {listed(row['metrics'] or [plan.headline])}{f' at {where}' if where else ''}"
-    return f"{row['claim']}: {judged(row, row['arm'], row['against'], place)}."
+    return f"{row['claim']}: {judged(row, row['arm'], row['against'], place, plan.comparisons.unit)}."
 
 
 def _incomplete(rows: Sequence[Row]) -> list[str]:
@@ -151,7 +151,7 @@ def _differences(rows: Sequence[Row], plan: StudyPlan) -> list[str]:
     blocks = min(row["n_pairs"] for row in rows)
     return [
         f"{_named(rows)} are {rows[0]['verdict']} than {plan.reference} on {plan.headline}, by {amounts[0]} to "
-        f"{amounts[-1]} (corrected p {p_value} at most, {blocks} blocks of task and seed).",
+        f"{amounts[-1]} (corrected p {p_value} at most, {blocks} {plan.comparisons.unit}).",
         *fragile(rows),
     ]
 
@@ -188,7 +188,8 @@ def _no_differences(rows: Sequence[Row], plan: StudyPlan) -> list[str]:
 def _each(rows: Sequence[Row], plan: StudyPlan) -> list[str]:
     place = f"on {plan.headline}"
     named = [f"the control {row['arm']}" if row["is_control"] else row["arm"] for row in rows]
-    return [sentence(judged(row, arm, plan.reference or "", place)) for row, arm in zip(rows, named, strict=True)]
+    reference, unit = plan.reference or "", plan.comparisons.unit
+    return [sentence(judged(row, arm, reference, place, unit)) for row, arm in zip(rows, named, strict=True)]
 
 
 def _none_learned(rows: Sequence[Row], plan: StudyPlan) -> list[str]:
@@ -208,7 +209,7 @@ def _untold(rows: Sequence[Row], plan: StudyPlan) -> list[str]:
     needed = max(row["pairs_needed"] for row in rows)
     return [
         f"Not enough seeds to show any difference to {plan.reference} for {listed([row['arm'] for row in rows])}: "
-        f"{needed} paired blocks of task and seed are needed, recorded are {blocks}."
+        f"{needed} paired {plan.comparisons.unit} are needed, recorded are {blocks}."
     ]
 
 
@@ -217,7 +218,8 @@ def _controls(rows: Sequence[Row], plan: StudyPlan) -> list[str]:
     place = f"on {plan.headline}"
     shown = [row for row in rows if row["verdict"] in SHOWN]
     if len(shown) <= MANY:
-        return [sentence(judged(row, row["arm"], f"the control {row['against']}", place)) for row in shown]
+        unit = plan.comparisons.unit
+        return [sentence(judged(row, row["arm"], f"the control {row['against']}", place, unit)) for row in shown]
     kinds = dict.fromkeys((row["against"], row["verdict"]) for row in shown)
     of_kind = [[row for row in shown if (row["against"], row["verdict"]) == kind] for kind in kinds]
     return [said for rows in of_kind for said in (_several(rows, place), *fragile(rows))]

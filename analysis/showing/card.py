@@ -153,7 +153,7 @@ def _line(row: Mapping[str, Any], seeds: Sequence[int]) -> str:
 def _compared(row: Mapping[str, Any], plan: StudyPlan, place: str) -> str:
     if row["is_reference"]:
         return "It is the arm that the study compares the others with."
-    said = judged(row, row["arm"], row["reference"], f"on {plan.headline} at {place}")
+    said = judged(row, row["arm"], row["reference"], f"on {plan.headline} at {place}", plan.comparisons.unit)
     difference = rounding.signed(row["difference"], rounding.half(row))
     interval = rounding.interval(row["diff_ci_low"], row["diff_ci_high"])
     corrected = CORRECTED[plan.comparisons.correction]

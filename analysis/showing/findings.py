@@ -20,6 +20,7 @@ from ablative.analysis.plan import StudyPlan
 from ablative.analysis.views.contrasts import pooled_contrasts
 from ablative.analysis.views.results import Results
 from ablative.analysis.views.robustness import robustness_rows
+from ablative.analysis.views.same_seed import same_seed_line
 from ablative.analysis.views.search_luck import search_luck
 from ablative.analysis.views.searches import search_rows
 from ablative.search_spaces.search_risk import Scatter
@@ -47,6 +48,8 @@ class Findings:
     """Rows of the view `searches`."""
     luck: str = ""
     """How often studies like this one would find something by the luck of their search; empty where it has none."""
+    same_seed: str = ""
+    """That tasks are no independent blocks under a seed, where the records show it."""
 
 
 def findings(results: Results, study: str) -> Findings:
@@ -65,6 +68,7 @@ def findings(results: Results, study: str) -> Findings:
         robustness=robustness_rows(observations, plan),
         searches=search_rows(tried, observations, plan),
         luck=luck_line(search_luck(tried, observations, plan)),
+        same_seed=same_seed_line(observations, plan),
     )
 
 

@@ -45,7 +45,11 @@ CORRECTED = {
     "none": "no correction for the number of comparisons",
 }
 
-BLOCKS = "A block is one task under one seed; its value is the mean over the task's conditions"
+BLOCKS = {
+    "task_and_seed": "A block is one task under one seed; its value is the mean over the task's conditions",
+    "seed": "A block is one seed; its value is the mean over all tasks and conditions",
+}
+"""What `comparisons.blocks` makes a block."""
 AT_WORST = (
     "at worst: the verdict if the pairs lost to failed trials had spoken against it, as far as any two trials of one "
     "seed are apart; where it differs, the verdict rests on failures being random"

@@ -18,22 +18,24 @@ Row = Mapping[str, Any]
 _WORST = "had the failed trials been worst,"
 
 
-def judged(row: Row, arm: str, against: str, place: str) -> str:
-    """Say what was found of the first arm of `row` against the other; `place`: on which metric, and where."""
+def judged(row: Row, arm: str, against: str, place: str, unit: str) -> str:
+    """Say what was found of the first arm of `row` against the other.
+
+    `place`: on which metric, and where. `unit`: what pairs are (`Comparisons.unit`).
+    """
     if row["verdict"] in SHOWN:
-        said = (
-            f"{arm} is {row['verdict']} than {against} {place}, by {amount(row)} ({_support(row, row['p_corrected'])})"
-        )
+        support = _support(row, row["p_corrected"], unit)
+        said = f"{arm} is {row['verdict']} than {against} {place}, by {amount(row)} ({support})"
         return f"{said}{_at_worst(row)}"
     if row["verdict"] == NONE_LEARNED:
         return f"neither {arm} nor {against} has learned anything, so that nothing is said of their difference {place}"
     if row["verdict"] == NOT_ENOUGH:
         return (
             f"not enough seeds to show a difference between {arm} and {against} {place}: {row['pairs_needed']} "
-            f"paired blocks of task and seed are needed, recorded are {row['n_pairs']}"
+            f"paired {unit} are needed, recorded are {row['n_pairs']}"
         )
     if row["verdict"] == EQUIVALENT:
-        support = _support(row, row["p_equivalent"])
+        support = _support(row, row["p_equivalent"], unit)
         said = f"{arm} and {against} are equivalent {place} within {row['margin']:g} ({support})"
         return f"{said}{_at_worst(row)}"
     if row["verdict"] == NOT_DECIDED:
@@ -78,7 +80,6 @@ def _at_worst(row: Row) -> str:
     return "" if holds(row) else f"; {_WORST} the verdict would be: {row['verdict_if_worst']}"
 
 
-def _support(row: Row, p_value: float) -> str:
+def _support(row: Row, p_value: float, unit: str) -> str:
     difference = rounding.interval(row["diff_ci_low"], row["diff_ci_high"])
-    blocks = f"{row['n_pairs']} blocks of task and seed"
-    return f"95 % interval {difference}, corrected p {rounding.p_text(p_value)}, {blocks}"
+    return f"95 % interval {difference}, corrected p {rounding.p_text(p_value)}, {row['n_pairs']} {unit}"

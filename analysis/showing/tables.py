@@ -81,7 +81,18 @@ def notes(found: Findings) -> list[str]:
     judged = [*found.claims, *headline_rows(effects, "pooled"), *found.against_controls]
     worst = "" if all(map(holds, judged)) else AT_WORST
     nothing = learned_nothing([row for row in effects if row["is_headline"]])
-    return [line for line in (BLOCKS, legend(marked, plan), nothing, worst, *single, *shortfall(effects)) if line]
+    return [
+        line
+        for line in (
+            BLOCKS[plan.comparisons.blocks],
+            legend(marked, plan),
+            nothing,
+            worst,
+            *single,
+            *shortfall(effects),
+        )
+        if line
+    ]
 
 
 def _crossed(rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:

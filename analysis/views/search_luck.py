@@ -48,7 +48,7 @@ def _confirmed(observations: Observations, plan: StudyPlan) -> dict[str, dict[st
 def _design(plan: StudyPlan) -> SearchDesign | None:
     if plan.designed.design == "path":
         return None
-    tasks = {plan.roles.task_of(cell.condition) for cell in plan.cells}
+    tasks = {plan.comparisons.blocks == "seed" or plan.roles.task_of(cell.condition) for cell in plan.cells}
     return search_design(
         trials=plan.search.trials,
         search_seeds=len(plan.seeds.search),

@@ -52,6 +52,7 @@ def seeds_needed(records: pa.Table, plan: StudyPlan, *, effect: float, power: fl
     correction = plan.comparisons.correction
     alpha = plan.comparisons.alpha / hardest_factor(len(found), "holm" if correction == "max_t" else correction)
     tasks = max(1, len({plan.roles.task_of(cell.condition) for cell in plan.cells}))
+    tasks = 1 if plan.comparisons.blocks == "seed" else tasks
     rows = [_row(item, effect=effect, power=power, alpha=alpha, tasks=tasks, plan=plan) for item in found]
     return pa.Table.from_pylist(rows, schema=NEEDED_SCHEMA)
 

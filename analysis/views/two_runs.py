@@ -40,7 +40,7 @@ ORIGINS = ("commit", "identity_version", "data_digest", "teacher_digest", "stude
 def compared_runs(first: Results, second: Results, studies: tuple[str, str]) -> pa.Table:
     """Return one row an arm that both studies have, second minus first, in `TWO_RUNS_SCHEMA`.
 
-    Pairs are blocks of task and seed, as in the primary comparisons, over the conditions that both studies have.
+    Pairs are blocks as in the primary comparisons, over the conditions that both studies have.
     P-values are Holm-corrected over the arms. Raises AnalysisError where the studies have no arm, condition or
     headline metric in common.
     """
@@ -57,7 +57,8 @@ def compared_runs(first: Results, second: Results, studies: tuple[str, str]) -> 
     first.told(mixtures_of_two((first.observed(studies[0]), second.observed(studies[1])), plans))
     observed = observe(first.observed(studies[0]), plans[0]), observe(second.observed(studies[1]), plans[1])
     seeds = tuple(seed for seed in plans[0].seeds.confirm if seed in plans[1].seeds.confirm)
-    found = [_pooled(arm, plans[0].headline, observed, conditions, seeds) for arm in arms]
+    joined = any(plan.comparisons.blocks == "seed" for plan in plans)
+    found = [_pooled(arm, plans[0].headline, observed, conditions, seeds, joined) for arm in arms]
     single = p_values([item.differences for item in found])
     rows = [
         {
@@ -94,6 +95,7 @@ def _pooled(
     observed: tuple[Observations, Observations],
     conditions: Mapping[str, str],
     seeds: tuple[int, ...],
+    joined: bool,
 ) -> ArmDifference:
     values = {
         (name, both[0]): mine.of(metric, (arm, own))
@@ -107,7 +109,13 @@ def _pooled(
         tasks=observed[0].tasks,
     )
     pairing = Pairing(
-        observations=both, metric=metric, reference=FIRST, conditions=tuple(conditions), seeds=seeds, planned={}
+        observations=both,
+        metric=metric,
+        reference=FIRST,
+        conditions=tuple(conditions),
+        seeds=seeds,
+        planned={},
+        joined=joined,
     )
     return pairing.pooled(SECOND)
 

@@ -48,7 +48,7 @@ def _of_queue(queue: TrialQueue) -> SearchDesign | None:
     study, cells = queue.study, queue.cells
     if study.arms.design == "path":
         return None
-    tasks = {cell.roles.task_of(cell.config) for cell in cells}
+    tasks = {study.comparisons.blocks == "seed" or cell.roles.task_of(cell.config) for cell in cells}
     searched = sum(bool(cell.cell.space) for cell in cells)
     return _design(study, arms=len({cell.cell.arm for cell in cells}), tasks=len(tasks), searched=searched)
 

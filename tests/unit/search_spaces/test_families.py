@@ -93,3 +93,11 @@ def test_shipped_studies_can_answer_their_question_and_their_primary_comparisons
     study = loaded((FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
     assert [warning.path for warning in study.warnings] == ["search.trials"] * (name in UNLIKE_SEARCH)
     assert [family.name for family in study.families[:2] if family.short] == []
+
+
+def test_where_a_block_is_a_seed_a_seed_is_one_pair_whatever_its_tasks() -> None:
+    arms = "arms: {listed: {a: {}, b: {student.dropout: 0.3}}}"
+    several = f"{HEAD}\nconditions: {{task.name: [snli_ve, vqa]}}\n{arms}\n"
+    apart, joined = loaded(several), loaded(several, "comparisons.blocks=seed")
+    assert [family.pairs for family in apart.families if family.name == "primary"] == [(12,)]
+    assert [family.pairs for family in joined.families if family.name == "primary"] == [(6,)]
