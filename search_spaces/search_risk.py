@@ -67,7 +67,10 @@ class SearchDesign:
 
     @property
     def holds(self) -> bool:
-        """Whether no luck is shared by several seeds of one arm and not by the other arms."""
+        """Whether no luck is shared by several seeds of one arm and not by the other arms.
+
+        Arms that share a setting share its luck as far as they respond alike to it.
+        """
         return self.kind in ("nested", "shared") or self.settings < 2
 
     def nested(self) -> SearchDesign:
@@ -197,7 +200,7 @@ def _searched(design: SearchDesign) -> str:
     if design.kind == "nested":
         return "With a search for each seed"
     if design.kind == "shared":
-        return "With one setting for all arms"
+        return "With one setting for all arms, as far as they respond alike to it,"
     seeds = f"{design.search_seeds} search seed{'s' if design.search_seeds > 1 else ''}"
     return f"With {design.searches} searches of {seeds}" if design.searches > 1 else f"With {seeds}"
 
