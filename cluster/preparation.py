@@ -63,9 +63,9 @@ def prepare_remote(
         for event in events:
             progress(*ray.get(event))
         plan = ray.remote(num_cpus=0, resources=HEAD_SHARE)(_call)
-        _compute(
-            ray.get(plan.remote(os.getcwd(), steps.blocks, list(configs), cache)), cache, progress, resources, steps
-        )
+        for round_of in steps.rounds:
+            blocks = ray.get(plan.remote(os.getcwd(), round_of, list(configs), cache))
+            _compute(blocks, cache, progress, resources, steps)
 
 
 def prepare_private(
@@ -82,9 +82,14 @@ def prepare_private(
     `prepare_remote`.
     """
     steps.prepare_data(configs, cache, progress)
-    blocks = steps.blocks(configs, cache)
-    if not blocks:
-        return
+    for round_of in steps.rounds:
+        if blocks := round_of(configs, cache):
+            _compute_here(blocks, cache, progress, resources, steps)
+
+
+def _compute_here(
+    blocks: Sequence[Block], cache: Path, progress: Progress, resources: Resources, steps: Preparation
+) -> None:
     if resources.gpus_per_worker or _pays(blocks, (os.cpu_count() or 1) // resources.cpus_per_worker):
         with _translated(), connect("local"):
             _compute(blocks, cache, progress, resources, steps)

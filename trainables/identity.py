@@ -6,10 +6,15 @@ from typing import Any
 
 from ablative.trainables.benchmark.spec import SHIPPED_DATA
 from ablative.trainables.config import TrialConfig
+from ablative.trainables.teachers.needs import reads_confidence
 
 ADAPTATION_VERSION = 2
 """Raised when code changes what an adapted teacher (AF-T) is; part of the identity of its trials alone. 2: what the
 subset calls true of a picture is no negative of it."""
+
+CONFIDENCE_VERSION = 2
+"""Raised when code changes how sure a teacher is of classes with a score each (VQA); part of the identity of the
+trials that read it. 2: a sigmoid each, as in the student, with regularisation chosen by cross-validation."""
 
 
 def without_places(config: TrialConfig) -> dict[str, Any]:
@@ -29,6 +34,8 @@ def without_places(config: TrialConfig) -> dict[str, Any]:
         _remove(content, place)
     if config.distillation.adaptation.of == "teacher":
         content["distillation"]["adaptation"]["version"] = ADAPTATION_VERSION
+    if config.task.part.head == "independent" and reads_confidence(config.distillation):
+        content["distillation"]["confidence_version"] = CONFIDENCE_VERSION
     for one, (teacher, _) in zip(content.get("teachers", ()), config.taught_by, strict=False):
         for setting in teacher.part.files(teacher):
             _remove(one, tuple(setting.split(".")))

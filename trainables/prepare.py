@@ -28,6 +28,7 @@ from ablative.trainables.teachers.feature_blocks import compute_block
 from ablative.trainables.teachers.feature_blocks import missing_blocks
 from ablative.trainables.teachers.feature_blocks import release_teacher
 from ablative.trainables.teachers.feature_cache import BLANK
+from ablative.trainables.teachers.needs import reads_confidence
 from ablative.trainables.teachers.needs import tables_read
 from ablative.trainables.teachers.tables import TABLES
 from ablative.trainables.teachers.tables import Table
@@ -63,7 +64,8 @@ def preparation(*, patches: bool = False) -> Preparation:
     return Preparation(
         data=partial(prepare_data, patches=patches),
         blocks=partial(feature_blocks, patches=patches),
-        compute=compute_block,
+        then=confidence_blocks,
+        compute=compute,
         release=release_teacher,
         alone=alone,
     )
@@ -92,6 +94,73 @@ def feature_blocks(configs: Sequence[TrialConfig], cache: Path, *, patches: bool
     for need in teacher_needs(configs, patches=patches):
         parts.setdefault(need.teacher, []).append((load_split(need.task, need.data, "train", cache), need.tables))
     return [block for teacher, found in parts.items() for block in missing_blocks(teacher, found, cache)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfidenceBlock:
+    """How sure a teacher is of each answer of a whole train split, which all seeds share."""
+
+    task: Task
+    data: str
+    teacher: TeacherConfig
+    probabilities: bool
+    """Whether those of every class are wanted."""
+    size: int
+    """Examples."""
+
+    @property
+    def stage(self) -> str:
+        """What a person reads of it."""
+        return "teacher: confidence in answers"
+
+    @property
+    def work(self) -> float:
+        """One device's."""
+        return 1.0
+
+
+def confidence_blocks(configs: Sequence[TrialConfig], cache: Path) -> list[ConfidenceBlock]:
+    """What is missing of teachers' confidence in classes with a score each, of trials on all the data.
+
+    A smaller subset goes by the trial's seed, and the first trial that has it fits its probe, as does each trial with
+    a teacher of its own (AF-T).
+    """
+    from ablative.trainables.data.load import load_split
+    from ablative.trainables.teachers.confidence_store import is_stored
+    from ablative.trainables.teachers.feature_cache import open_features
+
+    wanted: dict[tuple[Task, str, TeacherConfig], bool] = {}
+    for config in map(canonical, configs):
+        task, distillation = config.task, config.distillation
+        shared = task.data_fraction == 1 and distillation.adaptation.of != "teacher"
+        if shared and task.part.head == "independent" and reads_confidence(distillation):
+            for teacher, _ in config.taught_by:
+                own = teacher.changed(control="none") if teacher.control == "shuffled" else teacher
+                place = (task.part, task.data, own)
+                wanted[place] = wanted.get(place, False) or distillation.reads_probabilities
+    blocks = []
+    for (task_part, data, teacher), probabilities in wanted.items():
+        split = load_split(task_part, data, "train", cache)
+        if not is_stored(split, open_features(teacher, cache, split), probabilities=probabilities):
+            size = len(split.examples)
+            blocks.append(
+                ConfidenceBlock(task=task_part, data=data, teacher=teacher, probabilities=probabilities, size=size)
+            )
+    return blocks
+
+
+def compute(block: FeatureBlock | ConfidenceBlock, cache: Path) -> None:
+    """Compute a block on this process's device. Raises TeacherError."""
+    if isinstance(block, FeatureBlock):
+        compute_block(block, cache)
+        return
+    from ablative.trainables.data.load import load_split
+    from ablative.trainables.teachers.confidence_store import stored_confidence
+    from ablative.trainables.teachers.feature_cache import open_features
+
+    split = load_split(block.task, block.data, "train", cache)
+    features = open_features(block.teacher, cache, split)
+    stored_confidence(split, features, seed=0, probabilities=block.probabilities)
 
 
 def _prepare_data(configs: Sequence[TrialConfig], cache: Path, progress: Progress) -> None:

@@ -60,6 +60,8 @@ class Preparation:
     """(Configurations, cache) -> the `Block`s that are missing once `data` is done."""
     compute: Callable[[Any, Path], None] = _not_computed
     """Compute one block; may run twice, or at once with itself."""
+    then: Callable[[Sequence[Any], Path], Sequence[Any]] = _no_blocks
+    """The same of blocks that read what the others have written: asked once all of those are computed."""
     release: Callable[[], None] = _nothing
     """Let go of what `compute` keeps in a process from one block to the next."""
     alone: Callable[[Path, Progress], AbstractContextManager[None]] = _alone
@@ -69,7 +71,13 @@ class Preparation:
         """Prepare all of it in this process. Raises what the steps raise."""
         with self.alone(cache, progress):
             self.prepare_data(configs, cache, progress)
-            self.compute_all(self.blocks(configs, cache), cache, progress)
+            for round_of in self.rounds:
+                self.compute_all(round_of(configs, cache), cache, progress)
+
+    @property
+    def rounds(self) -> tuple[Callable[[Sequence[Any], Path], Sequence[Any]], ...]:
+        """What tells the missing blocks of each round, in order."""
+        return (self.blocks, self.then)
 
     def prepare_data(self, configs: Sequence[Any], cache: Path, progress: Progress) -> None:
         """Run `data` in this process, with a cache folder that is there."""

@@ -2,13 +2,16 @@
 
 CLIP has no head for these tasks. Over candidates: softmax of logit_scale * cos(v, t(candidate)). Over classes: a
 linear probe on [v, t, v * t, |v - t|], fitted on the low-shot subset alone and cross-fitted, so that no example is
-judged by a probe that saw it; all examples of one image share a fold.
+judged by a probe that saw it; all examples of one image share a fold. Classes that exclude each other share a softmax;
+of classes with a score each (VQA) every one has a sigmoid, as in the student (`teachers.answer_probe`).
 
 Dimensions: N examples, C candidates, K classes, D joint width, F = 4 D probe features.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,9 +22,14 @@ from ablative.trainables.distillation.confidence import truth_cross_entropy
 from ablative.trainables.distillation.confidence import truth_is_best
 from ablative.trainables.distillation.confidence import truth_probability
 from ablative.trainables.students.tokens import teacher_text
+from ablative.trainables.teachers.answer_probe import FOLDS
+from ablative.trainables.teachers.answer_probe import ProbeData
+from ablative.trainables.teachers.answer_probe import cross_fitted
 from ablative.trainables.teachers.feature_cache import TeacherFeatures
+from ablative.trainables.training.devices import current_device
 
-FOLDS = 5
+FOLDS_SEED = 0
+"""Of probes with a sigmoid a class: what they say of a subset is the same in every trial that has it."""
 PENALTY = 1e-3
 """L2 penalty on the probe's weights, per example."""
 ITERATIONS = 40
@@ -36,11 +44,53 @@ class TeacherConfidence:
     """Nats."""
     correct: np.ndarray
     probabilities: np.ndarray
-    """(N, K) of the classes or candidates."""
+    """(N, K) of the classes or candidates; no columns where nobody reads them."""
+
+
+def blocked_confidence(
+    split: TaskSplit, features: TeacherFeatures, *, device: torch.device, probabilities_NK: np.ndarray | None = None
+) -> TeacherConfidence:
+    """Confidence of every example of `split`, whose classes have a score each, without the arrays of all classes.
+
+    `probabilities_NK`: where those are written to, a file mapped to memory, if anybody reads them.
+    """
+    images, texts = [e.image for e in split.examples], [teacher_text(e.candidates[0]) for e in split.examples]
+    data = ProbeData.of(
+        _distinct(images, features.image),
+        _distinct(texts, features.text),
+        [example.targets for example in split.examples],
+        len(split.classes),
+        device,
+    )
+    found = {name: np.zeros(len(images), dtype=np.float32) for name in ("probability", "cross_entropy")}
+    correct = np.zeros(len(images), dtype=bool)
+    for rows_B, probabilities_BK in cross_fitted(data, torch.from_numpy(_folds(images, FOLDS_SEED)).to(device)):
+        targets_BK, rows = data.targets(rows_B), rows_B.cpu().numpy()
+        found["probability"][rows] = truth_probability(probabilities_BK, targets_BK).cpu().numpy()
+        found["cross_entropy"][rows] = truth_cross_entropy(probabilities_BK, targets_BK).cpu().numpy()
+        correct[rows] = truth_is_best(probabilities_BK, targets_BK).cpu().numpy()
+        if probabilities_NK is not None:
+            probabilities_NK[rows] = probabilities_BK.cpu().numpy()
+    nothing = np.zeros((len(images), 0), dtype=np.float32)
+    return TeacherConfidence(
+        **found, correct=correct, probabilities=nothing if probabilities_NK is None else probabilities_NK
+    )
+
+
+def _distinct(names: Sequence[str], embedded: Callable[[Sequence[str]], np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Embeddings of the distinct names, and the place of each name among them."""
+    place = {name: number for number, name in enumerate(dict.fromkeys(names))}
+    return embedded(list(place)), np.array([place[name] for name in names])
 
 
 def teacher_confidence(split: TaskSplit, features: TeacherFeatures, *, seed: int) -> TeacherConfidence:
-    """Confidence of every example of `split`, which is what the probe is fitted on; the same for one seed."""
+    """Confidence of every example of `split`, which is what the probe is fitted on; the same for one seed.
+
+    Of classes with a score each, the seed decides nothing.
+    """
+    if split.task.head == "independent":
+        wanted_NK = np.zeros((len(split.examples), len(split.classes)), dtype=np.float32)
+        return blocked_confidence(split, features, device=current_device(), probabilities_NK=wanted_NK)
     targets_NK = targets_of(split)
     if split.task.head == "candidates":
         probabilities_NK = over_candidates(split, features)

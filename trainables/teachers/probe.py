@@ -1,8 +1,8 @@
 """A probe on a frozen teacher's features: fitted on a share of train, measured on val in the task's own metrics.
 
-Over classes the probe is that of the teacher's confidence (`ablative.trainables.teachers.confidence`), and beside it
-one that sees the picture alone and one that sees the text alone. Over candidates nothing is fitted: the candidate
-nearest to the picture wins.
+Over classes the probe is that of the teacher's confidence in classes that exclude each other
+(`ablative.trainables.teachers.confidence`), for answers with a score each too, and beside it one that sees the picture
+alone and one that sees the text alone. Over candidates nothing is fitted: the candidate nearest to the picture wins.
 """
 
 from __future__ import annotations

@@ -106,6 +106,14 @@ def test_labels_that_can_only_be_memorised_give_the_confidence_of_chance(rng, tm
     assert learned.correct.mean() > 0.95  # the same probe finds what carries over to other images
 
 
+def test_the_confidence_in_answers_is_the_same_whatever_the_trials_seed(rng, tmp_path):
+    split = make_split("vqa", rng)
+    features = make_features(split, tmp_path, rng)
+    one, other = (teacher_confidence(split, features, seed=seed) for seed in (1, 2))
+    np.testing.assert_array_equal(one.probabilities, other.probabilities)
+    assert one.probability.std() > 0
+
+
 def test_probes_are_the_same_for_one_seed_and_other_folds_for_another(rng, tmp_path):
     split = make_split("snli_ve", rng)
     features = make_features(split, tmp_path, rng)

@@ -14,7 +14,9 @@ from ablative.trainables.data.examples import Example
 from ablative.trainables.data.examples import TaskSplit
 from ablative.trainables.data.examples import Text
 from ablative.trainables.tasks.snli_ve_files.reader import CLASSES
+from ablative.trainables.teachers import confidence_store
 from ablative.trainables.teachers.confidence import teacher_confidence
+from ablative.trainables.teachers.confidence_store import is_stored
 from ablative.trainables.teachers.confidence_store import stored_confidence
 from ablative.trainables.teachers.feature_cache import TeacherFeatures
 from ablative.trainables.teachers.feature_cache import TeacherHeads
@@ -96,3 +98,44 @@ def test_probabilities_of_every_class_are_kept_only_where_they_are_wanted(
     assert whole.probabilities.shape == (len(NAMES), len(CLASSES))
     assert np.array_equal(without.probability, whole.probability)
     assert len(stored_files(features)) == 2
+
+
+@pytest.fixture
+def answers(split: TaskSplit) -> TaskSplit:
+    """The same pictures and texts, with answers that have a score each."""
+    return replace(split, task=TASKS["vqa"])
+
+
+def test_of_answers_one_file_serves_every_seed_and_probabilities_are_mapped_to_memory(
+    answers: TaskSplit, features: TeacherFeatures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    computed = teacher_confidence(answers, features, seed=0)
+    first = stored_confidence(answers, features, seed=1, probabilities=True)
+    monkeypatch.delattr(confidence_store, "blocked_confidence")  # nothing is fitted again
+    again, plain = (stored_confidence(answers, features, seed=2, probabilities=wanted) for wanted in (True, False))
+
+    for found in (first, again, plain):
+        assert np.array_equal(found.probability, computed.probability)
+        assert np.array_equal(found.cross_entropy, computed.cross_entropy)
+        assert np.array_equal(found.correct, computed.correct)
+    assert isinstance(again.probabilities, np.memmap)
+    assert np.array_equal(again.probabilities, computed.probabilities.astype(np.float16))
+    assert plain.probabilities.shape == (len(NAMES), 0)
+
+
+def test_answers_of_another_subset_or_head_of_the_teacher_have_a_file_of_their_own(
+    answers: TaskSplit, features: TeacherFeatures
+) -> None:
+    turned = TeacherHeads(image=np.eye(WIDTH)[::-1], text=np.eye(WIDTH))
+    stored_confidence(answers, features, seed=1, probabilities=False)
+    stored_confidence(replace(answers, examples=answers.examples[:15]), features, seed=1, probabilities=False)
+    stored_confidence(answers, replace(features, heads=turned), seed=1, probabilities=False)
+
+    assert len([path for path in stored_files(features) if path.suffix == ".npz"]) == 3
+
+
+def test_probabilities_are_added_where_a_later_arm_reads_them(answers: TaskSplit, features: TeacherFeatures) -> None:
+    stored_confidence(answers, features, seed=1, probabilities=False)
+    assert not is_stored(answers, features, probabilities=True)
+    assert stored_confidence(answers, features, seed=1, probabilities=True).probabilities.shape[1] == len(CLASSES)
+    assert is_stored(answers, features, probabilities=True)

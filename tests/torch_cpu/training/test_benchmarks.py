@@ -39,6 +39,11 @@ def test_stored_tokens_and_a_capped_val_are_measured() -> None:
     assert val["capped"] < val["all"]  # type: ignore[index]
 
 
+def test_both_ways_to_a_teachers_confidence_in_answers_are_measured() -> None:
+    (size,) = last_line("confidence.py")["sizes"]  # type: ignore[misc]
+    assert size["softmax"]["planted"] == size["sigmoid"]["planted"]  # type: ignore[index]
+
+
 def test_the_gpu_benchmark_runs_without_a_gpu_where_it_is_told_to() -> None:
     told = last_line("gpu.py", "--device", "cpu", "--no-compile", "--steps", "1")
 

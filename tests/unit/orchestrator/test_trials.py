@@ -73,6 +73,24 @@ def test_only_an_adapted_teacher_has_the_version_of_adaptation_in_its_id(monkeyp
     assert [old == new for old, new in zip(before, after, strict=True)] == [True, True, False, True]
 
 
+def test_only_trials_that_read_the_confidence_in_answers_have_its_version_in_their_id(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def configs() -> list[TrialConfig]:
+        found = []
+        for task in ("vqa", "snli_ve", "vcr"):
+            learned = {"task.name": task, "distillation.weighting.confidence": "ratio"}
+            found += [with_parameters(CLIP_TD, of, learned) for of in (NAIVE, PLAIN)]
+        unread = {"task.name": "vqa", "distillation.weighting.confidence": "none"}
+        probabilities = {**unread, "distillation.terms.logits": 1.0}
+        return [*found, *(with_parameters(CLIP_TD, NAIVE, changes) for changes in (unread, probabilities))]
+
+    before = [_id(config) for config in configs()]
+    monkeypatch.setattr(identity, "CONFIDENCE_VERSION", identity.CONFIDENCE_VERSION + 1)
+    after = [_id(config) for config in configs()]
+    assert [old != new for old, new in zip(before, after, strict=True)] == [True, *[False] * 6, True]
+
+
 def test_id_depends_on_a_trainable_that_is_not_the_first_and_on_parts_that_do_not_ship() -> None:
     others = [
         _id(),
