@@ -19,6 +19,7 @@ from ablative.analysis.showing.grids import condition_heading
 from ablative.analysis.showing.grids import headline_rows
 from ablative.analysis.showing.grids import majority_text
 from ablative.analysis.showing.grids import where_of
+from ablative.analysis.showing.search_lines import search_lines
 from ablative.analysis.showing.sentences import amount
 from ablative.analysis.showing.sentences import fragile
 from ablative.analysis.showing.sentences import judged
@@ -60,31 +61,10 @@ def answer(found: Findings) -> list[str]:
         *([] if found.claims else _controls(found.against_controls, plan)),
         *_control_warning(compared),
         *(line for line in (found.same_seed, found.luck) if line),
-        *_searches(found.searches, plan),
+        *search_lines(found.searches, plan),
         *how_searched(repeats=plan.search.repeats, nested=plan.seeds.nested, shared=plan.search.shared),
     ]
     return sentences or [f"Only the reference arm {plan.reference} is planned: there is nothing to compare it with."]
-
-
-def _searches(rows: Sequence[Row], plan: StudyPlan) -> list[str]:
-    """Say where most searches ended at the edge of what they tried, and where many were too short."""
-    if plan.search.shared:  # what is best for one arm is not what was taken
-        return []
-    said = []
-    edge = [row for row in rows if row["at_edge"]]
-    if 2 * len(edge) > len(rows):
-        paths = listed(list(dict.fromkeys(path for row in edge for path in row["at_edge"])))
-        said.append(
-            f"In {len(edge)} of {len(rows)} searches the best {paths} lies at the edge of what was tried: better "
-            "settings may lie beyond."
-        )
-    short = [row for row in rows if row["enough"] is False]
-    if short:
-        said.append(
-            f"In {len(short)} of {len(rows)} searches the second half of the settings still gained more than a "
-            "trial's own noise: their budget was too small (view `searches`)."
-        )
-    return said
 
 
 def _claim(row: Row, plan: StudyPlan) -> str:

@@ -235,7 +235,10 @@ def status(study: str, store: str | None) -> None:
 
     name, opened = composition.find_study(study, store)
     opened.check(name)
-    print_status(console(), standing(opened, name))
+    out = console()
+    print_status(out, standing(opened, name))
+    for line in composition.search_lines(opened, name):
+        out.print(line)
 
 
 @ablate.command()

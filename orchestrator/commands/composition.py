@@ -451,6 +451,14 @@ def results(store: Store, study: str) -> Results:
     return load_results(store.uri, study)
 
 
+def search_lines(store: Store, study: str) -> list[str]:
+    """Return lines on the searches of a study: where they ended at an edge, and where they were too short."""
+    from ablative.analysis.showing.search_lines import search_lines as lines_of
+
+    found = results(store, study)
+    return lines_of(found.searches.to_pylist(), found.plan(study))
+
+
 def serve_report(store: Store, study: str, *, port: int, every: float) -> ServedPage:
     """Serve the live report of `study` on loopback; raises `AnalysisError` where the port is taken."""
     from ablative.analysis.showing.live_page import LivePage
