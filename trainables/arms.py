@@ -41,8 +41,11 @@ WEIGHTINGS: dict[str, dict[str, Any]] = {
 """How strongly each example is distilled; KDAR's weighs the task loss."""
 
 
-SPACES: dict[str, dict[str, Any]] = {"shared_projection": {"distillation.projection": "shared"}}
-"""How the student's states come into the teacher's space."""
+SPACES: dict[str, dict[str, Any]] = {
+    "shared_projection": {"distillation.projection": "shared"},
+    "all_candidates": {"distillation.candidates": "all"},
+}
+"""How the student's states come into the teacher's space, and those of which sequences (VCR)."""
 
 
 def _rival(*terms: str) -> dict[str, Any]:

@@ -259,9 +259,16 @@ def canonical(config: TrialConfig) -> TrialConfig:
         student=config.student.part.canonical(config.student, has_tags=config.task.part.refers_to_boxes),
         teacher=teacher,
         teachers=teachers,
-        distillation=canonical_distillation(config.distillation),
+        distillation=_canonical_distillation(config),
         optim=_canonical_optim(config),
     )
+
+
+def _canonical_distillation(config: TrialConfig) -> DistillationConfig:
+    found = canonical_distillation(config.distillation)
+    if config.task.part.head != "candidates":
+        found = found.changed(candidates=found.all_defaults().candidates)
+    return found
 
 
 def _canonical_task(task: AnyTask) -> AnyTask:

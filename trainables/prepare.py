@@ -17,6 +17,7 @@ from ablative.progress import Progress
 from ablative.trainables.config import TeacherConfig
 from ablative.trainables.config import TrialConfig
 from ablative.trainables.config import canonical
+from ablative.trainables.data.each_candidate import each_candidate
 from ablative.trainables.data.examples import TaskSplit
 from ablative.trainables.errors import MissingData
 from ablative.trainables.parts.preparation import Preparation
@@ -43,6 +44,8 @@ class TeacherNeed:
     teacher: TeacherConfig
     tables: tuple[Table, ...]
     """In the order in which they are computed."""
+    every_candidate: bool = False
+    """Whether what is distilled is every candidate's text, not the right one's alone."""
 
 
 def prepare(configs: Sequence[TrialConfig], cache: Path, progress: Progress) -> None:
@@ -92,7 +95,10 @@ def feature_blocks(configs: Sequence[TrialConfig], cache: Path, *, patches: bool
 
     parts: dict[TeacherConfig, list[Part]] = {}
     for need in teacher_needs(configs, patches=patches):
-        parts.setdefault(need.teacher, []).append((load_split(need.task, need.data, "train", cache), need.tables))
+        split = load_split(need.task, need.data, "train", cache)
+        if need.every_candidate:
+            split = each_candidate(split)
+        parts.setdefault(need.teacher, []).append((split, need.tables))
     return [block for teacher, found in parts.items() for block in missing_blocks(teacher, found, cache)]
 
 
@@ -283,14 +289,21 @@ def tasks_of(configs: Iterable[TrialConfig]) -> list[tuple[Task, str]]:
 
 def teacher_needs(configs: Iterable[TrialConfig], *, patches: bool = False) -> list[TeacherNeed]:
     """Distinct teacher features; the shuffled control permutes targets, and so shares the teacher's own."""
-    tables: dict[tuple[Task, str, TeacherConfig], set[Table]] = {}
+    tables: dict[tuple[Task, str, TeacherConfig, bool], set[Table]] = {}
     for config in map(canonical, configs):
         for teacher, _ in config.taught_by:
             own = teacher.changed(control="none") if teacher.control == "shuffled" else teacher
-            wanted = tables.setdefault((config.task.part, config.task.data, own), set())
+            every = config.distillation.candidates == "all"
+            wanted = tables.setdefault((config.task.part, config.task.data, own, every), set())
             wanted |= {*tables_read(config.distillation)}
             wanted |= {"patches"} if patches else set()
     return [
-        TeacherNeed(task=task, data=data, teacher=teacher, tables=tuple(t for t in TABLES if t in wanted))
-        for (task, data, teacher), wanted in tables.items()
+        TeacherNeed(
+            task=task,
+            data=data,
+            teacher=teacher,
+            tables=tuple(t for t in TABLES if t in wanted),
+            every_candidate=every,
+        )
+        for (task, data, teacher, every), wanted in tables.items()
     ]

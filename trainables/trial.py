@@ -67,7 +67,8 @@ def _run(job: TrialJob, link: Link) -> TrialOutcome:
     )
     teachers = [_table(job, teacher, part) for teacher, _ in config.taught_by]
     widths = [(table.width, weight) for table, (_, weight) in zip(teachers, config.taught_by, strict=True)]
-    objective = Objective(config.distillation, student.width, widths, num_examples=len(part.examples), seed=job.seed)
+    distilled = len(part.examples) * max((table.each for table in teachers), default=1)
+    objective = Objective(config.distillation, student.width, widths, num_examples=distilled, seed=job.seed)
     step_module = TrainingStep(
         config.task.part, student, objective, optim=config.optim, ranked_by=config.task.ranked_by
     ).to(device)

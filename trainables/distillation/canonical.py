@@ -35,6 +35,8 @@ def canonical_distillation(config: Distillation) -> Distillation:
         update["distance"] = default.distance
     if "projection" not in shared and config.adaptation.of != "student":
         update["projection"] = default.projection
+    if not on and config.adaptation.of != "student":
+        update["candidates"] = default.candidates
     update["selection"] = (
         _canonical_selection(config.selection, default.selection)
         if "teacher.prior" in reads or "selection" in shared

@@ -46,6 +46,9 @@ class Distillation(Settings):
         "separate",
         description="Map from the student's states to the teacher's space: one for each term and side, or one.",
     )
+    candidates: Literal["right", "all"] = Field(
+        "right", description="Of a question with candidates (VCR): which of its sequences are distilled."
+    )
     selection: SelectionConfig = SelectionConfig()
     weighting: WeightingConfig = WeightingConfig()
     adaptation: AdaptationConfig = AdaptationConfig()

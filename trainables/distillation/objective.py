@@ -146,6 +146,8 @@ class Objective(nn.Module):
         self.distils = config.distils
         """False if nothing needs a teacher: then none is read."""
         self.weighting = config.weighting
+        self.every_candidate = config.candidates == "all"
+        """Whether all sequences of a question are distilled, so that several rows stand for an example."""
         self.weights = [weight for _, weight in teachers]
         self.of_each = nn.ModuleList(
             FromTeacher(config, student_width, width, num_examples=num_examples, seed=seed, number=number)
@@ -223,7 +225,7 @@ class Objective(nn.Module):
         pairs = list(zip(self.teachers, teachers, strict=True))
         if self.weighs_task:
             weights_B = self._mean([one.task_weights(said, student_confidence_B) for one, said in pairs])
-            task_loss = (weights_B * task_loss).mean()
+            task_loss = (weights_B.view(len(task_loss), -1)[:, 0] * task_loss).mean()  # alike for its candidates
         distillation: Tensor | None = None
         parts: dict[str, Tensor] = {}
         all_distilled = []

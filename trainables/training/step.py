@@ -73,20 +73,29 @@ class TrainingStep(nn.Module):
         outputs, confidence_B = None, None
         if self.objective.distils:
             num_words = teachers[0].word_mask.shape[1] if teachers else 1
-            outputs = distilled_outputs(self.task.head, states, batch, num_words=num_words)
+            every = self.objective.every_candidate
+            outputs = distilled_outputs(self.task.head, states, batch, num_words=num_words, every_candidate=every)
             with torch.no_grad():
                 num_candidates = len(batch.words) // len(batch.indices)
                 truth = probabilities(self.task.head, states.logits.detach().float(), num_candidates, self.ranked_by)
                 confidence_B = truth_probability(truth, batch.targets_BK)
+                if every:
+                    confidence_B = confidence_B.repeat_interleave(num_candidates)
         found = self.objective.summands(
             loss,
             outputs,
             teachers,
             progress=progress,
             student_confidence_B=confidence_B,
-            matched_B=_matched(self.task.matched_class, batch.targets_BK),
+            matched_B=self._matched(batch.targets_BK),
         )
         return states, replace(found, parts={"task": loss.detach().mean(), **found.parts})
+
+    def _matched(self, targets_BK: torch.Tensor) -> torch.Tensor | None:
+        if self.task.head == "candidates" and self.objective.every_candidate:
+            return targets_BK.flatten() > 0
+        matched = self.task.matched_class
+        return None if matched is None else targets_BK.argmax(dim=-1) == matched
 
     def disturbed(self, batch: Batch, clean: StudentStates) -> torch.Tensor:
         """The adversarial loss, a scalar, given the states of the undisturbed batch."""
@@ -103,15 +112,19 @@ class TrainingStep(nn.Module):
         return adversarial_loss(self.optim.adversarial, judged, batch.inputs, odds(clean.logits), self.student.width)
 
 
-def _matched(matched: int | None, targets_BK: torch.Tensor) -> torch.Tensor | None:
-    return None if matched is None else targets_BK.argmax(dim=-1) == matched
+def distilled_outputs(
+    head: Head, states: StudentStates, batch: Batch, *, num_words: int, every_candidate: bool = False
+) -> StudentOutputs:
+    """The states that are distilled: those of the right candidate's sequence, or of every one, side by side.
 
-
-def distilled_outputs(head: Head, states: StudentStates, batch: Batch, *, num_words: int) -> StudentOutputs:
-    """The states that are distilled: those of the right candidate's sequence."""
+    With every candidate, log-odds and truth of an example are repeated for each of its sequences.
+    """
     num_candidates = len(batch.words) // len(batch.indices)
     text_BLS, regions_BRS, words_BL = states.text_BLS, states.regions_BRS, batch.words
-    if num_candidates > 1:
+    odds, truth = log_odds(head, states.logits, num_candidates), batch.targets_BK
+    if every_candidate:
+        odds, truth = (of.repeat_interleave(num_candidates, dim=0) for of in (odds, truth))
+    elif num_candidates > 1:
         rows_B = torch.arange(len(batch.indices), device=words_BL.device) * num_candidates
         rows_B = rows_B + batch.targets_BK.argmax(dim=-1)
         text_BLS, regions_BRS, words_BL = text_BLS[rows_B], regions_BRS[rows_B], words_BL[rows_B]
@@ -119,8 +132,8 @@ def distilled_outputs(head: Head, states: StudentStates, batch: Batch, *, num_wo
         cls=text_BLS[:, 0],
         image=regions_BRS[:, 0],
         words=word_states(text_BLS, words_BL, num_words),
-        logits=log_odds(head, states.logits, num_candidates),
-        truth=batch.targets_BK,
+        logits=odds,
+        truth=truth,
     )
 
 

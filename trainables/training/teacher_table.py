@@ -8,11 +8,13 @@ Dimensions: N examples, B a batch of them, W words (padded), V words of all exam
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 
 import numpy as np
 import torch
 
 from ablative.trainables.config import DistillationConfig
+from ablative.trainables.data.each_candidate import each_candidate
 from ablative.trainables.data.examples import TaskSplit
 from ablative.trainables.distillation.outputs import TeacherOutputs
 from ablative.trainables.distillation.relevance import Relevance
@@ -41,9 +43,13 @@ class TeacherTable:
         *,
         shuffle_seed: int | None,
     ) -> None:
-        """`confidence`: None where nothing reads it. `shuffle_seed`: with one, every example gets what is said of
-        another (the shuffled-teacher control): its image, its sentence, and the features of its words, taken round
+        """`confidence`: of the examples, None where nothing reads it. `shuffle_seed`: with one, every example gets what
+        is said of another (the shuffled-teacher control): its image, its sentence, and the features of its words, taken round
         and round until each word has one."""
+        self.each = len(split.examples[0].candidates) if config.candidates == "all" else 1
+        if self.each > 1:
+            split = each_candidate(split)
+            confidence = confidence and _repeated(confidence, self.each)
         examples = split.examples
         texts = [teacher_text(distilled_candidate(example)) for example in examples]
         read, nothing_NT = tables_read(config), np.broadcast_to(np.float16(0), (len(examples), features.width))
@@ -64,7 +70,8 @@ class TeacherTable:
             self.starts_N = np.cumsum(self.counts_N) - self.counts_N
 
     def __call__(self, indices: np.ndarray) -> TeacherOutputs:
-        """Return what the teacher says of the examples at `indices`."""
+        """Return what the teacher says of the examples at `indices`, or of all their candidates, side by side."""
+        indices = (indices[:, None] * self.each + np.arange(self.each)).reshape(-1)
         rows = self.rows[indices]
         words, mask = torch.zeros(len(rows), 1, 0), torch.zeros(len(rows), 1, dtype=torch.bool)
         prior = visual = torch.zeros(mask.shape)
@@ -116,6 +123,12 @@ class TeacherTable:
             visuals.append(visual_BW[mask_BW])
         nothing = torch.zeros(1)  # what padding points at
         return torch.cat([*priors, nothing]), torch.cat([*visuals, nothing])
+
+
+def _repeated(confidence: TeacherConfidence, each: int) -> TeacherConfidence:
+    return TeacherConfidence(
+        **{field.name: np.repeat(getattr(confidence, field.name), each, axis=0) for field in fields(confidence)}
+    )
 
 
 def _of_words(features: Sequence[np.ndarray], rows: np.ndarray, wanted: np.ndarray) -> torch.Tensor:

@@ -146,7 +146,7 @@ def test_the_objective_holds_projections_only_one_a_term():
 def test_every_term_has_a_weight_and_the_group_of_its_name_where_it_has_options():
     parts = DistillationConfig.parts
     assert list(parts) == list(TermWeights.model_fields)
-    assert [name for name, part in parts.items() if part.options] == list(DistillationConfig.model_fields)[6:]
+    assert [name for name, part in parts.items() if part.options] == list(DistillationConfig.model_fields)[7:]
 
 
 def test_building_and_calling_leave_the_global_random_state_alone(make_student, make_targets):

@@ -52,7 +52,8 @@ def test_an_arm_differs_from_the_base_in_nothing_but_what_it_says(name: str) -> 
 
 
 def test_no_two_arms_are_one_computation_nor_is_any_the_base() -> None:
-    found = [canonical(BASE), *(canonical(arm(name)) for name in OTHERS)]
+    base = replaced(BASE, {"task.name": "vcr"})  # where there are candidates
+    found = [canonical(base), *(canonical(arm(name, base)) for name in OTHERS)]
     assert all(config not in found[:place] for place, config in enumerate(found))
 
 
@@ -111,6 +112,16 @@ def test_the_distance_matters_to_matching_terms_alone() -> None:
             for more in ({}, {"distance": "l1"})
         )
         assert (plain != other) is (term in ("image", "text", "tokens")), term
+
+
+def test_which_candidates_are_distilled_matters_to_tasks_with_candidates_and_to_what_distils() -> None:
+    for task, matters in (("vcr", True), ("snli_ve", False), ("vqa", False)):
+        changes = {"task.name": task, "distillation.candidates": "all"}
+        plain, every = (replaced(BASE, {"task.name": task}), replaced(BASE, changes))
+        assert (canonical(plain) != canonical(every)) is matters, task
+    kdar = {"task.name": "vcr", "distillation.weighting.task": "kdar"}
+    without, every = (replaced(TrialConfig(), {**kdar, **more}) for more in ({}, {"distillation.candidates": "all"}))
+    assert canonical(without) == canonical(every)
 
 
 def selected(**selection: object) -> TrialConfig:
