@@ -43,9 +43,11 @@ class TeacherTable:
         *,
         shuffle_seed: int | None,
     ) -> None:
-        """`confidence`: of the examples, None where nothing reads it. `shuffle_seed`: with one, every example gets what
-        is said of another (the shuffled-teacher control): its image, its sentence, and the features of its words, taken round
-        and round until each word has one."""
+        """`confidence`: of the examples, None where nothing reads it.
+
+        `shuffle_seed`: with one, every row gets what is said of another (the shuffled-teacher control): its image, its
+        sentence, and the features of its words, taken round and round until each word has one.
+        """
         self.each = len(split.examples[0].candidates) if config.candidates == "all" else 1
         if self.each > 1:
             split = each_candidate(split)
