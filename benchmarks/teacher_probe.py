@@ -4,7 +4,7 @@
     python -m benchmarks.teacher_probe --students docs/results/mini_clip_td
     python -m benchmarks.teacher_probe --quick       # the smallest benchmark: it says little
 
-Each figure is accuracy on `val` of a probe fitted on a share of `train` (`benchmarks.probing`; VCR:
+Each figure is accuracy on `val` of a probe fitted on a share of `train` (`trainables.teachers.probing`; VCR:
 Q->AR), mean over subsets of several seeds below 1.0. `--students` names a store with the records of a study whose
 reference is the plain student: what its confirm trials reach on `val` stands beside. The last line is JSON.
 """
@@ -27,9 +27,9 @@ from ablative.trainables.teachers.feature_blocks import compute_block
 from ablative.trainables.teachers.feature_blocks import missing_blocks
 from ablative.trainables.teachers.feature_cache import TeacherFeatures
 from ablative.trainables.teachers.feature_cache import open_features
-from benchmarks.probing import SIDES
-from benchmarks.probing import majority
-from benchmarks.probing import probe
+from ablative.trainables.teachers.probing import SIDES
+from ablative.trainables.teachers.probing import majority
+from ablative.trainables.teachers.probing import probe
 
 FRACTIONS = (0.01, 0.05, 0.1, 0.2, 1.0)
 TASKS = ("snli_ve", "vqa", "vcr")

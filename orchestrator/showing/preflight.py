@@ -37,7 +37,7 @@ class Outlook:
     image: float | None
     probe: float | None
     fitted: int
-    """Training examples that the probe was fitted on; 0 where nothing was fitted."""
+    """Training examples that the probe was fitted on."""
     student: float | None
     """Best recorded mean of a student without a teacher."""
     student_text: float | None

@@ -101,7 +101,7 @@ class Foresight:
     """`probe` on the teacher's features, of its `image` or `text` side alone where that is known, and the `majority`
     class -> metric without its split -> value on val."""
     fitted: int
-    """Training examples that the probe was fitted on; 0 where nothing was fitted."""
+    """Training examples that the probe was fitted on."""
     examples: int
     """Of val, that it was measured on."""
 

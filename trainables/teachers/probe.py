@@ -1,16 +1,12 @@
-"""A probe on a frozen teacher's features: fitted on a share of train, measured on val in the task's own metrics.
+"""What the teacher of a configuration knows of its task, by probes on its features (`trainables.teachers.probing`).
 
-Over classes the probe is that of the teacher's confidence in classes that exclude each other
-(`ablative.trainables.teachers.confidence`), for answers with a score each too, and beside it one that sees the picture
-alone and one that sees the text alone. Over candidates nothing is fitted: the candidate nearest to the picture wins.
+They are fitted on a share of train and measured on val in the task's own metrics.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
-
-import torch
 
 from ablative.progress import Progress
 from ablative.trainables.config import TeacherConfig
@@ -19,28 +15,19 @@ from ablative.trainables.data.examples import TaskSplit
 from ablative.trainables.data.load import load_split
 from ablative.trainables.data.majority import majority_class
 from ablative.trainables.data.majority import majority_metrics
-from ablative.trainables.data.metrics import score
 from ablative.trainables.data.subsets import choosing
 from ablative.trainables.data.subsets import subset
 from ablative.trainables.job import MAJORITY
 from ablative.trainables.parts.trainable import Foresight
 from ablative.trainables.prepare import alone
 from ablative.trainables.prepare import prepare_teachers
-from ablative.trainables.teachers.confidence import fit_probe
-from ablative.trainables.teachers.confidence import image_features
-from ablative.trainables.teachers.confidence import over_candidates
-from ablative.trainables.teachers.confidence import probe_features
-from ablative.trainables.teachers.confidence import targets_of
-from ablative.trainables.teachers.confidence import text_features
 from ablative.trainables.teachers.feature_blocks import Part
 from ablative.trainables.teachers.feature_blocks import compute_block
 from ablative.trainables.teachers.feature_blocks import missing_blocks
 from ablative.trainables.teachers.feature_blocks import release_teacher
-from ablative.trainables.teachers.feature_cache import TeacherFeatures
 from ablative.trainables.teachers.feature_cache import open_features
-
-Inputs = Callable[[TaskSplit, TeacherFeatures], torch.Tensor]
-"""(N, F) of a split's examples."""
+from ablative.trainables.teachers.probing import Sides
+from ablative.trainables.teachers.probing import probe
 
 
 def foresee(
@@ -58,16 +45,11 @@ def foresee(
     val = choosing(load_split(task.part, task.data, "val", cache), most_measured)
     _compute(teacher, train, val, cache, progress)
     features = open_features(teacher, cache, train)
-    measured = {"probe": _measured(train, val, features, probe_features)}
-    if task.part.head != "candidates":
-        measured |= {
-            "image": _measured(train, val, features, image_features),
-            "text": _measured(train, val, features, text_features),
-        }
+    sides: Mapping[str, Sides] = {"probe": "both", "text": "text", "image": "image"}
+    measured = {name: dict(probe(train, val, features, sides=side).metrics) for name, side in sides.items()}
     least = majority_metrics(val, majority_class(whole))
     measured["majority"] = {name.removeprefix(MAJORITY): value for name, value in least.items()}
-    fitted = 0 if task.part.head == "candidates" else len(train.examples)
-    return Foresight(teacher=teacher.model, measured=measured, fitted=fitted, examples=len(val.examples))
+    return Foresight(teacher=teacher.model, measured=measured, fitted=len(train.examples), examples=len(val.examples))
 
 
 def _compute(teacher: TeacherConfig, train: TaskSplit, val: TaskSplit, cache: Path, progress: Progress) -> None:
@@ -79,12 +61,3 @@ def _compute(teacher: TeacherConfig, train: TaskSplit, val: TaskSplit, cache: Pa
             compute_block(block, cache)
             progress(block.stage, done, len(blocks))
         release_teacher()
-
-
-def _measured(train: TaskSplit, val: TaskSplit, features: TeacherFeatures, inputs: Inputs) -> dict[str, float]:
-    if train.task.head == "candidates":
-        probabilities_NK = over_candidates(val, features)
-    else:
-        weights, bias = fit_probe(inputs(train, features), targets_of(train))
-        probabilities_NK = (inputs(val, features) @ weights + bias).softmax(dim=-1)
-    return {name: float(value) for name, value in score(val, probabilities_NK.numpy())[0].items()}

@@ -24,7 +24,7 @@ from ablative.trainables.parts.trainable import Sees
 from ablative.trainables.strangers import parsing
 
 FOLDER = "preflight"
-PROBE_VERSION = 1
+PROBE_VERSION = 2
 """Raised when code changes what is measured."""
 MOST_FITTED, MOST_MEASURED = 10_000, 5_000
 """Examples of train that a probe is fitted on, and of val that it is measured on; they are chosen by hash."""

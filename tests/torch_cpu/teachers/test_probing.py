@@ -13,9 +13,9 @@ from ablative.trainables.data.examples import Candidate
 from ablative.trainables.data.examples import Example
 from ablative.trainables.data.examples import TaskSplit
 from ablative.trainables.data.examples import Text
-from benchmarks.probing import PENALTIES
-from benchmarks.probing import majority
-from benchmarks.probing import probe
+from ablative.trainables.teachers.probing import PENALTIES
+from ablative.trainables.teachers.probing import majority
+from ablative.trainables.teachers.probing import probe
 
 WIDTH = 16
 

@@ -2,14 +2,14 @@
 
 The probe reads what distillation gives, the image's feature v and the text's t, as [v, t, v * t, |v - t|]; over
 classes it is a multinomial regression, over candidates one set of weights for all of them. Its L2 penalty is chosen
-by cross-validation within the labels: with the fixed one of `ablate teacher probe`, few labels may give less than the
-majority class. For teachers that ship; a study's own is measured by that command.
+by cross-validation within the labels: with a fixed one, few labels may give less than the majority class.
 
 Dimensions: N examples, C candidates, K classes, D width, F = 4 D inputs (D of one side alone).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 from typing import get_args
@@ -23,6 +23,7 @@ from ablative.trainables.data.examples import TaskSplit
 from ablative.trainables.data.metrics import score
 from ablative.trainables.students.tokens import teacher_text
 from ablative.trainables.teachers.feature_cache import TeacherFeatures
+from ablative.trainables.training.devices import current_device
 
 Sides = Literal["both", "text", "image"]
 SIDES: tuple[Sides, ...] = get_args(Sides)
@@ -38,10 +39,15 @@ _ITERATIONS = 60
 class Probed:
     """What a probe came to."""
 
-    accuracy: float
-    """The task's own metric on the split it was asked about."""
+    metrics: Mapping[str, float]
+    """The task's own, on the split that it was asked about, by plain names."""
     penalty: float
     num_labelled: int
+
+    @property
+    def accuracy(self) -> float:
+        """The first of the metrics."""
+        return self.metrics["accuracy"]
 
 
 def probe(train: TaskSplit, val: TaskSplit, features: TeacherFeatures, *, sides: Sides = "both") -> Probed:
@@ -56,7 +62,7 @@ def probe(train: TaskSplit, val: TaskSplit, features: TeacherFeatures, *, sides:
     penalty = _chosen(inputs[few], targets[few], [example.image for example in train.examples[few]])
     logits = _logits(_inputs(val, features, sides), _fit(inputs, targets, penalty))
     return Probed(
-        accuracy=score(val, logits.softmax(dim=-1).numpy())[0]["accuracy"],
+        metrics={name: float(value) for name, value in score(val, logits.softmax(dim=-1).cpu().numpy())[0].items()},
         penalty=penalty,
         num_labelled=len(train.examples),
     )
@@ -64,7 +70,7 @@ def probe(train: TaskSplit, val: TaskSplit, features: TeacherFeatures, *, sides:
 
 def majority(train: TaskSplit, val: TaskSplit) -> float:
     """Return the accuracy on `val` of the answer that is best on all of `train`, whatever is asked."""
-    always = np.tile(_targets(train).mean(dim=0).numpy(), (len(val.examples), 1))
+    always = np.tile(_targets(train).mean(dim=0).cpu().numpy(), (len(val.examples), 1))
     return score(val, always)[0]["accuracy"]
 
 
@@ -74,7 +80,7 @@ def _targets(split: TaskSplit) -> Tensor:
     for row, example in enumerate(split.examples):
         for target, share in example.targets:
             targets[row, target] = share
-    return targets / targets.sum(dim=1, keepdim=True).clamp_min(1e-6)
+    return (targets / targets.sum(dim=1, keepdim=True).clamp_min(1e-6)).to(current_device())
 
 
 def _inputs(split: TaskSplit, features: TeacherFeatures, sides: Sides) -> Tensor:
@@ -88,7 +94,7 @@ def _inputs(split: TaskSplit, features: TeacherFeatures, sides: Sides) -> Tensor
         found = torch.cat([images_NCD, texts_NCD, products, (images_NCD - texts_NCD).abs()], dim=-1)
     else:
         found = texts_NCD if sides == "text" else images_NCD
-    return found if split.task.head == "candidates" else found[:, 0]
+    return (found if split.task.head == "candidates" else found[:, 0]).to(current_device())
 
 
 def _texts(example: Example) -> list[str]:
@@ -110,8 +116,8 @@ def _logits(inputs: Tensor, fitted: _Weights) -> Tensor:
 def _fit(inputs: Tensor, targets: Tensor, penalty: float) -> _Weights:
     """By L-BFGS from zero."""
     shape = (targets.shape[1],) if inputs.dim() == 2 else ()
-    weights = torch.zeros(inputs.shape[-1], *shape, requires_grad=True)
-    bias = torch.zeros(shape, requires_grad=True)
+    weights = torch.zeros(inputs.shape[-1], *shape, requires_grad=True, device=inputs.device)
+    bias = torch.zeros(shape, requires_grad=True, device=inputs.device)
     solver = torch.optim.LBFGS([weights, bias], max_iter=_ITERATIONS, history_size=10, line_search_fn="strong_wolfe")
 
     def loss() -> Tensor:
@@ -131,7 +137,7 @@ def _surprise(logits: Tensor, targets: Tensor) -> Tensor:
 def _chosen(inputs: Tensor, targets: Tensor, images: list[str]) -> float:
     """The penalty whose probes give held-out labels the most probability; all examples of an image share a fold."""
     place = {image: number for number, image in enumerate(dict.fromkeys(images))}
-    folds = torch.tensor([place[image] % FOLDS for image in images])
+    folds = torch.tensor([place[image] % FOLDS for image in images], device=inputs.device)
     if len(place) < FOLDS:
         return max(PENALTIES)
 
