@@ -13,6 +13,10 @@ class StoreError(OrchestratorError):
     """Records cannot be read or written."""
 
 
+class LedgerError(OrchestratorError):
+    """A gate's ledger has nothing left to spend, or cannot say what was spent."""
+
+
 class ClusterError(OrchestratorError):
     """No cluster, or not the resources that the study asks for."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -29,8 +30,10 @@ def mixtures(records: pa.Table, plan: StudyPlan) -> list[str]:
     return [f"study {plan.study!r}, {said}" for said in _differing(rows, plan.conditions, by="arm")]
 
 
-def mixtures_of_two(records: Sequence[pa.Table], plans: Sequence[StudyPlan]) -> list[str]:
-    """Say in what two runs of a question differ, for each condition that both have."""
+def mixtures_of_two(
+    records: Sequence[pa.Table], plans: Sequence[StudyPlan], shared: Collection[str] = tuple(SHARED)
+) -> list[str]:
+    """Say in which of the columns `shared` two runs of a question differ, for each condition that both have."""
     both = shared_conditions(*plans)
     names = ({label: label for label in both}, {theirs: label for label, theirs in both.items()})
     rows = [
@@ -38,7 +41,7 @@ def mixtures_of_two(records: Sequence[pa.Table], plans: Sequence[StudyPlan]) -> 
         for place, table, plan, known in zip(("the first", "the second"), records, plans, names, strict=True)
         for row in _compared(table, plan)
     ]
-    return _differing(rows, list(both), by="run")
+    return _differing(rows, list(both), by="run", shared=shared)
 
 
 def refuse(said: Iterable[str]) -> None:
@@ -64,16 +67,18 @@ def _compared(records: pa.Table, plan: StudyPlan) -> list[Row]:
     ]
 
 
-def _differing(rows: Sequence[Row], conditions: Sequence[str], by: str) -> list[str]:
+def _differing(
+    rows: Sequence[Row], conditions: Sequence[str], by: str, shared: Collection[str] = tuple(SHARED)
+) -> list[str]:
     """Return `<condition>: other data: data_digest abc in <a>, <b>; def in <c>` wherever rows differ."""
     said = []
     for label in conditions:
         inside = [row for row in rows if row["condition"] == label]
-        for column, meaning in SHARED.items():
+        for column in shared:
             found: dict[str, dict[str, None]] = {}
             for row in inside:
                 found.setdefault(str(row[column]), {})[row[by]] = None
             if len(found) > 1:
                 named = (f"{value[:_SHOWN] or 'none'} in {', '.join(names)}" for value, names in found.items())
-                said.append(f"{label}: {meaning}: {column} {'; '.join(named)}")
+                said.append(f"{label}: {SHARED[column]}: {column} {'; '.join(named)}")
     return said

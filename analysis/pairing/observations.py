@@ -80,7 +80,7 @@ def observe(records: pa.Table, plan: StudyPlan) -> Observations:
     Left out: search trials, trials that the plan no longer holds, seeds that it does not confirm with, and values
     that are not finite.
     """
-    counting = _counting(records, plan)
+    counting = counting_records(records, plan)
     rows = counting.select((plan.place_column, "seed", "status", "task")).to_pylist()
     places = {name: (cell.arm, cell.label) for name, cell in plan.cells_at.items()}
     ended: dict[str, dict[Place, set[int]]] = {"completed": {}, "failed": {}}
@@ -123,7 +123,7 @@ def _values(
     return found
 
 
-def _counting(records: pa.Table, plan: StudyPlan) -> pa.Table:
+def counting_records(records: pa.Table, plan: StudyPlan) -> pa.Table:
     """Return what is observed of the records: the confirm trials that the plan holds."""
     current = plan.current
     wanted = [

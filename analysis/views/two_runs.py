@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from collections.abc import Collection
 from collections.abc import Mapping
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
 import pyarrow as pa
 
 from ablative.analysis.errors import AnalysisError
 from ablative.analysis.numbers.statistics import holm
+from ablative.analysis.pairing.losses import losses_of
+from ablative.analysis.pairing.mixing import SHARED
 from ablative.analysis.pairing.mixing import mixtures_of_two
 from ablative.analysis.pairing.observations import Observations
+from ablative.analysis.pairing.observations import Place
 from ablative.analysis.pairing.observations import observe
-from ablative.analysis.pairing.paired import ArmDifference
 from ablative.analysis.pairing.pairing import Pairing
 from ablative.analysis.pairing.verdicts import p_values
+from ablative.analysis.plan import StudyPlan
 from ablative.analysis.plan import shared_conditions
 from ablative.analysis.rounding import UNKNOWN
 from ablative.analysis.trials import decoded
@@ -22,6 +30,7 @@ from ablative.analysis.views.judged import P_VALUES
 from ablative.analysis.views.judged import PAIRS
 from ablative.analysis.views.results import Results
 
+T = TypeVar("T")
 FIRST, SECOND = "first", "second"
 TWO_RUNS_SCHEMA = pa.schema(
     [
@@ -37,6 +46,80 @@ ORIGINS = ("commit", "identity_version", "data_digest", "teacher_digest", "stude
 """Columns of a record that say what two runs may have done differently."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TwoRuns:
+    """Two runs of a question that are judged alike, and what both have."""
+
+    plans: tuple[StudyPlan, StudyPlan]
+    observed: tuple[Observations, Observations]
+    arms: tuple[str, ...]
+    conditions: Mapping[str, str]
+    """Label in the first -> label in the second."""
+
+    @property
+    def metric(self) -> str:
+        """The headline of both."""
+        return self.plans[0].headline
+
+    def pairing(self, arm: str) -> Pairing:
+        """Return what pairs an arm of the second run, as `SECOND`, with the same arm of the first, as `FIRST`."""
+        merged = Observations(
+            values={
+                name: self._of_both(arm, partial(self._values, name))
+                for name in self.observed[0].values.keys() & self.observed[1].values.keys()
+            },
+            completed=self._of_both(arm, lambda run: self.observed[run].completed),
+            failed=self._of_both(arm, lambda run: self.observed[run].failed),
+            tasks=self.observed[0].tasks,
+            lacks=self._of_both(arm, lambda run: self.observed[run].lacks),
+        )
+        conditions = tuple(self.conditions)
+        return Pairing(
+            observations=merged,
+            metric=self.metric,
+            reference=FIRST,
+            conditions=conditions,
+            seeds=tuple(seed for seed in self.plans[0].seeds.confirm if seed in self.plans[1].seeds.confirm),
+            planned=self._of_both(arm, lambda run: self.plans[run].confirm_planned),
+            losses=losses_of(merged, self.metric, (FIRST, SECOND), conditions),
+            joined=any(plan.comparisons.blocks == "seed" for plan in self.plans),
+        )
+
+    def _values(self, metric: str, run: int) -> Mapping[Place, Mapping[int, float]]:
+        return self.observed[run].values[metric]
+
+    def _of_both(self, arm: str, of: Callable[[int], Mapping[Place, T]]) -> dict[Place, T]:
+        return {
+            (name, both[0]): found[arm, both[run]]
+            for run, name in enumerate((FIRST, SECOND))
+            for both in self.conditions.items()
+            if (arm, both[run]) in (found := of(run))
+        }
+
+
+def two_runs(
+    first: Results, second: Results, studies: tuple[str, str], shared: Collection[str] = tuple(SHARED)
+) -> TwoRuns:
+    """Return what two studies have in common; raises AnalysisError where that is no arm, condition or headline metric.
+
+    `shared`: columns of a record in which trials must not differ, among `SHARED`; raises IncomparableError.
+    """
+    plans = first.comparable(studies[0]), second.comparable(studies[1])
+    judged = [f"{plan.headline} ({plan.target.mode})" for plan in plans]
+    if judged[0] != judged[1]:
+        told = " and ".join(f"{plan.study} by {how}" for plan, how in zip(plans, judged, strict=True))
+        raise AnalysisError(f"the studies are not judged alike: {told}")
+    arms = tuple(arm for arm in plans[0].arms if arm in plans[1].arms)
+    conditions = shared_conditions(*plans)
+    if not arms or not conditions:
+        what = "arm" if not arms else "condition"
+        raise AnalysisError(f"{studies[0]} and {studies[1]} have no {what} in common")
+    tables = first.observed(studies[0]), second.observed(studies[1])
+    first.told(mixtures_of_two(tables, plans, shared))
+    observed = observe(tables[0], plans[0]), observe(tables[1], plans[1])
+    return TwoRuns(plans=plans, observed=observed, arms=arms, conditions=conditions)
+
+
 def compared_runs(first: Results, second: Results, studies: tuple[str, str]) -> pa.Table:
     """Return one row an arm that both studies have, second minus first, in `TWO_RUNS_SCHEMA`.
 
@@ -44,80 +127,42 @@ def compared_runs(first: Results, second: Results, studies: tuple[str, str]) -> 
     P-values are Holm-corrected over the arms. Raises AnalysisError where the studies have no arm, condition or
     headline metric in common.
     """
-    plans = first.comparable(studies[0]), second.comparable(studies[1])
-    judged = [f"{plan.headline} ({plan.target.mode})" for plan in plans]
-    if judged[0] != judged[1]:
-        told = " and ".join(f"{plan.study} by {how}" for plan, how in zip(plans, judged, strict=True))
-        raise AnalysisError(f"the studies are not judged alike: {told}")
-    arms = [arm for arm in plans[0].arms if arm in plans[1].arms]
-    conditions = shared_conditions(*plans)
-    if not arms or not conditions:
-        what = "arm" if not arms else "condition"
-        raise AnalysisError(f"{studies[0]} and {studies[1]} have no {what} in common")
-    first.told(mixtures_of_two((first.observed(studies[0]), second.observed(studies[1])), plans))
-    observed = observe(first.observed(studies[0]), plans[0]), observe(second.observed(studies[1]), plans[1])
-    seeds = tuple(seed for seed in plans[0].seeds.confirm if seed in plans[1].seeds.confirm)
-    joined = any(plan.comparisons.blocks == "seed" for plan in plans)
-    found = [_pooled(arm, plans[0].headline, observed, conditions, seeds, joined) for arm in arms]
+    both = two_runs(first, second, studies)
+    found = [both.pairing(arm).pooled(SECOND) for arm in both.arms]
     single = p_values([item.differences for item in found])
     rows = [
         {
             "arm": arm,
-            "metric": plans[0].headline,
+            "metric": both.metric,
             "first_mean": item.reference_mean,
             "second_mean": None if item.difference is None else (item.reference_mean or 0.0) + item.difference,
             **PAIRS.row(item),
             **P_VALUES.row(p_value, p_corrected),
         }
-        for arm, item, p_value, p_corrected in zip(arms, found, single, holm(single), strict=True)
+        for arm, item, p_value, p_corrected in zip(both.arms, found, single, holm(single), strict=True)
     ]
     return pa.Table.from_pylist(rows, schema=TWO_RUNS_SCHEMA)
 
 
-def differences_of_origin(first: Results, second: Results, studies: tuple[str, str]) -> list[str]:
-    """Say in which commits, data, teachers, students, devices and package versions the two runs differ."""
+def differences_of_origin(
+    first: Results, second: Results, studies: tuple[str, str], names: Sequence[str] = ()
+) -> list[str]:
+    """Say in which commits, data, teachers, students, devices and package versions the two runs differ.
+
+    `names`: what to call them, else by their studies.
+    """
+    called = names or studies
     rows = [decoded(results.records(study)) for results, study in zip((first, second), studies, strict=True)]
     said = []
     for column in ORIGINS:
         found = [sorted({_value(row[column]) for row in mine}) for mine in rows]
         if found[0] != found[1]:
-            said.append(f"{column}: {_listed(found[0])} in {studies[0]}, {_listed(found[1])} in {studies[1]}")
+            said.append(f"{column}: {_listed(found[0])} in {called[0]}, {_listed(found[1])} in {called[1]}")
     versions = [{pair for row in mine for pair in row["versions"].items()} for mine in rows]
     for package in sorted({name for name, _ in versions[0] ^ versions[1]}):
         found = [sorted(version for name, version in mine if name == package) for mine in versions]
-        said.append(f"{package}: {_listed(found[0])} in {studies[0]}, {_listed(found[1])} in {studies[1]}")
+        said.append(f"{package}: {_listed(found[0])} in {called[0]}, {_listed(found[1])} in {called[1]}")
     return said
-
-
-def _pooled(
-    arm: str,
-    metric: str,
-    observed: tuple[Observations, Observations],
-    conditions: Mapping[str, str],
-    seeds: tuple[int, ...],
-    joined: bool,
-) -> ArmDifference:
-    values = {
-        (name, both[0]): mine.of(metric, (arm, own))
-        for both in conditions.items()
-        for name, mine, own in zip((FIRST, SECOND), observed, both, strict=True)
-    }
-    both = Observations(
-        values={metric: values},
-        completed={},
-        failed={},
-        tasks=observed[0].tasks,
-    )
-    pairing = Pairing(
-        observations=both,
-        metric=metric,
-        reference=FIRST,
-        conditions=tuple(conditions),
-        seeds=seeds,
-        planned={},
-        joined=joined,
-    )
-    return pairing.pooled(SECOND)
 
 
 def _value(value: object) -> str:

@@ -26,6 +26,7 @@ from ablative.orchestrator.commands.boundary import if_stopped
 from ablative.orchestrator.commands.completion import study_names
 from ablative.orchestrator.commands.data_commands import data
 from ablative.orchestrator.commands.export_command import export
+from ablative.orchestrator.commands.gate_command import gate
 from ablative.orchestrator.commands.init_command import init
 from ablative.orchestrator.commands.parts_command import parts as parts_command
 from ablative.orchestrator.commands.simulate_command import simulate
@@ -56,6 +57,7 @@ def ablate() -> None:
     ablate simulate my_study.yaml         how often it would find an effect
     ablate query quickstart               effects with intervals
     ablate power quickstart --effect 0.01 how many seeds such a difference takes
+    ablate gate quickstart --arm clip_td  is a change better than what is accepted
     ablate report quickstart -o out.html  one page with everything
     ablate table quickstart               the table of a paper, as Markdown, LaTeX, HTML or CSV
     ablate figures quickstart             its pictures as files, with their data
@@ -323,7 +325,7 @@ def compact(study: str, store: str | None, quiet: bool) -> None:
     print_problems(console(stderr=True), () if quiet else opened.problems)
 
 
-for command in (*ANSWERS, export, data, init, parts_command, simulate, student, teacher):
+for command in (*ANSWERS, export, data, gate, init, parts_command, simulate, student, teacher):
     ablate.add_command(command)
 
 

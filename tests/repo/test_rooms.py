@@ -47,6 +47,7 @@ SHARED = {"progress", "frozen", "errors", "splits"}
 JOINS = {
     "ablative.orchestrator.commands.answer_commands",
     "ablative.orchestrator.commands.composition",
+    "ablative.orchestrator.commands.gate_command",
     "ablative.orchestrator.commands.notebook",
 }
 """The only modules that reach rooms above the orchestrator, and only when a command needs them."""

@@ -45,6 +45,7 @@ COMMANDS = [
     "query",
     "power",
     "compare",
+    "gate",
     "report",
     "export",
     "watch",

@@ -1,0 +1,174 @@
+"""One proposal against what is accepted: another arm of a study, or the same arm as another store has recorded it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from dataclasses import replace
+from math import ceil
+from typing import Any
+
+import pyarrow as pa
+
+from ablative.analysis.errors import AnalysisError
+from ablative.analysis.pairing.observations import counting_records
+from ablative.analysis.pairing.observations import observe
+from ablative.analysis.pairing.paired import ArmDifference
+from ablative.analysis.pairing.pairing import Pairing
+from ablative.analysis.pairing.pairing import pairing_of
+from ablative.analysis.pairing.verdicts import EQUIVALENT
+from ablative.analysis.pairing.verdicts import NONE_LEARNED
+from ablative.analysis.pairing.verdicts import SHOWN
+from ablative.analysis.pairing.verdicts import Judgement
+from ablative.analysis.pairing.verdicts import judge
+from ablative.analysis.plan import StudyPlan
+from ablative.analysis.views.results import Results
+from ablative.analysis.views.two_runs import FIRST
+from ablative.analysis.views.two_runs import SECOND
+from ablative.analysis.views.two_runs import differences_of_origin
+from ablative.analysis.views.two_runs import two_runs
+from ablative.orchestrator.storing.flat_trials import metric_columns
+from ablative.search_spaces.content_hash import content_hash
+
+EQUAL = "equal"
+NOT_DECIDED = "not decided"
+_ONE_DATA = ("data_digest",)
+"""What the trials of two stores must share here: other code is what the proposal may be about."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """An arm and what it is compared with, paired; nothing is judged yet."""
+
+    plan: StudyPlan
+    """Of the run that has the proposal."""
+    arm: str
+    item: ArmDifference
+    margin: float | None
+    key: str
+    """Hash of the trials that are compared, of their values, and of the margin."""
+    differs: tuple[str, ...] = ()
+    """In what two stores differ."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gated:
+    """What a gate says of a proposal, at the error probability that it may spend."""
+
+    verdict: str
+    """`better`, `equal`, `worse` or `not decided`."""
+    reason: str
+    """Why it is not decided; else empty."""
+    said: Judgement
+
+
+def proposed_arm(results: Results, study: str, arm: str, against: str | None, margin: float | None) -> Proposal:
+    """Return an arm paired with another one of its study: `against`, or the reference arm.
+
+    Raises AnalysisError for arms that there are not, and while confirm trials of the two are owed.
+    """
+    plan = results.comparable(study)
+    other = against or plan.reference or ""
+    for option, name in (("--arm", arm), ("--against", other)):
+        if name not in plan.arms:
+            raise AnalysisError(f"{option} {name}: study {study} has no such arm; it has {', '.join(plan.arms)}")
+    if arm == other:
+        raise AnalysisError(f"--arm {arm}: it is what it would be compared with; give --against or --baseline")
+    records = results.observed(study)
+    pairing = pairing_of(observe(records, plan), plan, plan.headline).against(other)
+    _refuse_unfinished(pairing, (arm, other), study)
+    seen = [_seen(records, plan, name) for name in (other, arm)]
+    return Proposal(plan=plan, arm=arm, item=pairing.pooled(arm), **_asked(plan, margin, seen))
+
+
+def proposed_run(
+    results: Results, baseline: Results, studies: tuple[str, str], arm: str, margin: float | None
+) -> Proposal:
+    """Return an arm as recorded in `results`, paired with the same arm in `baseline`.
+
+    `studies`: of both, in this order.
+    Raises AnalysisError where the two have no such arm, or nothing to compare, and while confirm trials are owed.
+    """
+    both = two_runs(baseline, results, studies[::-1], _ONE_DATA)
+    if arm not in both.arms:
+        raise AnalysisError(f"--arm {arm}: not an arm of both runs of {studies[0]}; both have {', '.join(both.arms)}")
+    pairing, plan = both.pairing(arm), both.plans[1]
+    _refuse_unfinished(pairing, (FIRST, SECOND), studies[0])
+    seen = [
+        _seen(run.observed(study), its_plan, arm)
+        for run, study, its_plan in zip((baseline, results), studies[::-1], both.plans, strict=True)
+    ]
+    names = ("baseline", "proposal") if studies[0] == studies[1] else studies[::-1]
+    return Proposal(
+        plan=plan,
+        arm=arm,
+        item=replace(pairing.pooled(SECOND), arms=(arm, arm)),
+        differs=tuple(differences_of_origin(baseline, results, studies[::-1], names)),
+        **_asked(plan, margin, seen),
+    )
+
+
+def gated(item: ArmDifference, plan: StudyPlan, share: float, margin: float | None) -> Gated:
+    """Judge one comparison at an error probability of `share`: any wrong verdict counts, `equal` as well.
+
+    The test is the primary comparisons': sign flips of the paired blocks, and for `equal` two one-sided ones. Raises
+    AnalysisError with too few pairs to show anything at that share.
+    """
+    asked = plan.comparisons.model_copy(update={"correction": "none", "alpha": share, "margin": margin})
+    alone = plan.model_copy(update={"comparisons": asked})
+    said = judge([item], alone, has_merit=True)[0]
+    if len(item.differences) < said.pairs_needed:
+        tasks = max(1, item.strata)
+        raise AnalysisError(
+            f"{len(item.differences)} pairs of {item.arms[0]}: at the next share of the ledger's alpha ({share:.2g}) "
+            f"the least that can show anything is {said.pairs_needed}; confirm with "
+            f"{ceil(said.pairs_needed / tasks)} seeds"
+        )
+    if said.verdict == NONE_LEARNED:
+        return Gated(verdict=NOT_DECIDED, reason=f"neither has learned anything: {item.lack}", said=said)
+    if said.verdict not in (*SHOWN, EQUIVALENT):
+        return Gated(verdict=NOT_DECIDED, reason=_undecided(said), said=said)
+    verdict = EQUAL if said.verdict == EQUIVALENT else said.verdict
+    if said.if_worst != said.verdict:
+        reason = f"{verdict} in the pairs there are, but not if the {len(item.lost)} lost ones had gone against it"
+        return Gated(verdict=NOT_DECIDED, reason=reason, said=said)
+    return Gated(verdict=verdict, reason="", said=said)
+
+
+def _undecided(said: Judgement) -> str:
+    if said.margin is None:
+        return "no difference shown; with --margin it could be found equal"
+    more = said.pairs_to_decide
+    seen = "neither a difference nor equality within the margin is shown"
+    return seen if more is None else f"{seen}; about {more} pairs would decide it"
+
+
+def _asked(plan: StudyPlan, margin: float | None, seen: Sequence[Any]) -> dict[str, Any]:
+    margin = plan.comparisons.margin if margin is None else margin
+    return {"margin": margin, "key": content_hash([plan.headline, plan.target.mode, margin, *seen])}
+
+
+def _seen(records: pa.Table, plan: StudyPlan, arm: str) -> list[list[str | None]]:
+    """Return id, status and value of each confirm trial of an arm: the same code may give one id other values."""
+    table = counting_records(records, plan)
+    values = metric_columns(table).get(plan.headline)
+    found = table.select(("trial_id", plan.place_column, "status")).to_pylist()
+    numbers = [None] * len(found) if values is None else values.to_pylist()
+    return sorted(
+        [row["trial_id"], row["status"], repr(number)]
+        for row, number in zip(found, numbers, strict=True)
+        if plan.cells_at[row[plan.place_column]].arm == arm
+    )
+
+
+def _refuse_unfinished(pairing: Pairing, arms: tuple[str, str], study: str) -> None:
+    """A look at what is half run would be one more chance to be lucky."""
+    places = [(arm, label) for arm in arms for label in pairing.conditions]
+    seen = pairing.observations
+    planned = sum(pairing.planned.get(place, 0) for place in places)
+    ended = sum(len({*seen.completed.get(place, ()), *seen.failed.get(place, ())}) for place in places)
+    if ended < planned:
+        raise AnalysisError(
+            f"study {study}: {planned - ended} of the {planned} confirm trials that would be compared are owed; "
+            "`ablate run` them first"
+        )

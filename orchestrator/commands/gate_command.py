@@ -1,0 +1,128 @@
+"""`ablate gate`: is a change better than what is accepted, at an error probability that all changes share."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ablative.orchestrator.commands.arguments import STUDY
+from ablative.orchestrator.commands.boundary import QUIET
+from ablative.orchestrator.commands.boundary import STORE
+from ablative.orchestrator.commands.boundary import boundary
+
+_SUFFIXES = {".json": "json", ".md": "markdown"}
+
+
+@click.command()
+@STUDY
+@STORE
+@click.option("--arm", required=True, help="The proposal.")
+@click.option("--against", metavar="ARM", help="The accepted arm [the study's reference arm].")
+@click.option("--baseline", metavar="URI", help="Store in which the same arm is accepted, as other code has run it.")
+@click.option(
+    "--margin", type=click.FloatRange(min=0, min_open=True), help="What does not matter [the study's own margin]."
+)
+@click.option("--ledger", metavar="URI", help="Folder or URI of the ledger [the store of what is accepted].")
+@click.option(
+    "--alpha",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Of a new ledger: probability that any proposal gets a wrong verdict [0.05].",
+)
+@click.option("--proposals", type=click.IntRange(1, 1000), help="Of a new ledger: how many share it [20].")
+@click.option("--json", "form", flag_value="json", help="Print JSON.")
+@click.option("--markdown", "form", flag_value="markdown", help="Print Markdown, for a pull request.")
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the answer to this file, as JSON (.json), Markdown (.md) or text.",
+)
+@click.option("--mixed", is_flag=True, help="Compare also trials that saw other data, and say so.")
+@QUIET
+@boundary
+def gate(
+    study: str,
+    store: str | None,
+    arm: str,
+    against: str | None,
+    baseline: str | None,
+    ledger: str | None,
+    alpha: float | None,
+    proposals: int | None,
+    form: str | None,
+    output: Path | None,
+    quiet: bool,
+    **options: Any,
+) -> None:
+    """Say whether a proposal is better than what is accepted, equal within a margin, or worse, on paired seeds.
+
+    Each proposal spends a share of one error probability, written into a ledger; the same records asked again spend
+    nothing. Exit status: 0 better, 3 equal, 4 worse, 5 not decided; 2 where it was not judged, and nothing was spent.
+
+    \b
+    ablate gate quickstart --arm naive_distillation
+    ablate gate my_study.yaml --arm student --baseline s3://bucket/accepted --margin 0.005 --markdown
+    """
+    from ablative.analysis.showing.gate_answer import gate_answer
+    from ablative.analysis.views.gating import gated
+    from ablative.orchestrator.storing.folder import Folder
+    from ablative.orchestrator.storing.ledger import ALPHA
+    from ablative.orchestrator.storing.ledger import PROPOSALS
+    from ablative.orchestrator.storing.ledger import Budget
+    from ablative.orchestrator.storing.ledger import Ledger
+
+    if against and baseline:
+        raise click.UsageError("--against and --baseline: give one; a baseline is the same arm in another store.")
+    proposal, accepted, uri, problems = _proposal(study, store, arm, against, baseline, **options)
+    book = Ledger(Folder(ledger or uri), proposal.plan.study)
+    asked = (
+        None if alpha is None and proposals is None else Budget(alpha=alpha or ALPHA, proposals=proposals or PROPOSALS)
+    )
+    entry, asked_before = book.judged(
+        proposal.key,
+        lambda share: gated(proposal.item, proposal.plan, share, proposal.margin).verdict,
+        arm=arm,
+        against=accepted,
+        budget=asked,
+    )
+    found = gated(proposal.item, proposal.plan, entry.share, proposal.margin)
+    answer = gate_answer(proposal, found, entry, against=accepted, ledger=book.uri, asked_before=asked_before)
+    forms = {"json": lambda: answer.model_dump_json(indent=2) + "\n", "markdown": answer.markdown}
+    text = forms.get(form or _SUFFIXES.get(output.suffix.lower() if output else "", ""), answer.text)()
+    if output is not None:
+        output.write_text(text, encoding="utf-8")
+    else:
+        click.echo(text, nl=False)
+    for problem in () if quiet else dict.fromkeys(problems):
+        click.echo(problem, err=True)
+    sys.exit(answer.exit_status)
+
+
+def _proposal(
+    study: str,
+    store: str | None,
+    arm: str,
+    against: str | None,
+    baseline: str | None,
+    *,
+    margin: float | None,
+    mixed: bool,
+) -> tuple[Any, str, str, list[str]]:
+    """Return the proposal, the name and the store of what it is compared with, and what was left out."""
+    from ablative.analysis.views.gating import proposed_arm
+    from ablative.analysis.views.gating import proposed_run
+    from ablative.analysis.views.results import load
+    from ablative.orchestrator.commands import composition
+
+    name, opened = composition.find_study(study, store)
+    results = load(opened.uri, name, mixed=mixed)
+    if baseline is None:
+        found = proposed_arm(results, name, arm, against, margin)
+        return found, found.item.arms[1], opened.uri, list(results.problems)
+    other, where = composition.find_study(study, baseline)
+    before = load(where.uri, other, mixed=mixed)
+    found = proposed_run(results, before, (name, other), arm, margin)
+    return found, f"the baseline in {baseline}", where.uri, [*results.problems, *before.problems]
