@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 from typing import TypeVar
 
 import pyarrow as pa
@@ -29,6 +30,8 @@ from ablative.analysis.trials import decoded
 from ablative.analysis.views.judged import P_VALUES
 from ablative.analysis.views.judged import PAIRS
 from ablative.analysis.views.results import Results
+from ablative.orchestrator.storing.differing import all_values
+from ablative.orchestrator.storing.differing import differing
 
 T = TypeVar("T")
 FIRST, SECOND = "first", "second"
@@ -152,23 +155,21 @@ def differences_of_origin(
     `names`: what to call them, else by their studies.
     """
     called = names or studies
-    rows = [decoded(results.records(study)) for results, study in zip((first, second), studies, strict=True)]
-    said = []
-    for column in ORIGINS:
-        found = [sorted({_value(row[column]) for row in mine}) for mine in rows]
-        if found[0] != found[1]:
-            said.append(f"{column}: {_listed(found[0])} in {called[0]}, {_listed(found[1])} in {called[1]}")
-    versions = [{pair for row in mine for pair in row["versions"].items()} for mine in rows]
-    for package in sorted({name for name, _ in versions[0] ^ versions[1]}):
-        found = [sorted(version for name, version in mine if name == package) for mine in versions]
-        said.append(f"{package}: {_listed(found[0])} in {called[0]}, {_listed(found[1])} in {called[1]}")
-    return said
+    before, after = (
+        all_values(map(_origin, decoded(results.records(study))))
+        for results, study in zip((first, second), studies, strict=True)
+    )
+    paths = [*ORIGINS, *sorted((before.keys() | after.keys()) - set(ORIGINS))]
+    return [
+        f"{path}: {_listed(before.get(path, ()))} in {called[0]}, {_listed(after.get(path, ()))} in {called[1]}"
+        for path in differing(before, after, paths)
+    ]
 
 
-def _value(value: object) -> str:
-    return UNKNOWN if value is None else str(value)
+def _origin(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {**{column: row[column] for column in ORIGINS}, **row["versions"]}
 
 
-def _listed(values: Sequence[str]) -> str:
-    shown = [value[:12] or "none" for value in values]
+def _listed(values: Sequence[Any]) -> str:
+    shown = [UNKNOWN if value is None else str(value)[:12] or "none" for value in values]
     return ", ".join(shown) or "none"

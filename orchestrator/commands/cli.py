@@ -25,6 +25,7 @@ from ablative.orchestrator.commands.boundary import boundary
 from ablative.orchestrator.commands.boundary import if_stopped
 from ablative.orchestrator.commands.completion import study_names
 from ablative.orchestrator.commands.data_commands import data
+from ablative.orchestrator.commands.diff_command import diff
 from ablative.orchestrator.commands.export_command import export
 from ablative.orchestrator.commands.gate_command import gate
 from ablative.orchestrator.commands.init_command import init
@@ -58,6 +59,7 @@ def ablate() -> None:
     ablate query quickstart               effects with intervals
     ablate power quickstart --effect 0.01 how many seeds such a difference takes
     ablate gate quickstart --arm clip_td  is a change better than what is accepted
+    ablate diff 4f2a 9c01                 in what two trials, arms or studies differ
     ablate report quickstart -o out.html  one page with everything
     ablate table quickstart               the table of a paper, as Markdown, LaTeX, HTML or CSV
     ablate figures quickstart             its pictures as files, with their data
@@ -325,7 +327,7 @@ def compact(study: str, store: str | None, quiet: bool) -> None:
     print_problems(console(stderr=True), () if quiet else opened.problems)
 
 
-for command in (*ANSWERS, export, data, gate, init, parts_command, simulate, student, teacher):
+for command in (*ANSWERS, data, diff, export, gate, init, parts_command, simulate, student, teacher):
     ablate.add_command(command)
 
 

@@ -6,7 +6,6 @@ import json
 from collections import Counter
 from collections.abc import Collection
 from collections.abc import Iterable
-from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -16,6 +15,9 @@ from typing import Any
 
 from ablative.orchestrator.deciding.cell_trials import CellTrials
 from ablative.orchestrator.inputs import Inputs
+from ablative.orchestrator.storing.differing import differing
+from ablative.orchestrator.storing.differing import flat
+from ablative.orchestrator.storing.differing import shown
 from ablative.orchestrator.storing.records import Record
 from ablative.orchestrator.trials import Trial
 from ablative.search_spaces.study import Study
@@ -53,20 +55,32 @@ def earlier_lines(
     A record is compared with the trials that its arm has now under its condition. Most frequent reasons first.
     """
     others = [record for record in records if record.study == study.study and record.trial_id not in planned]
-    forms = {cell.cell.name: _forms(cell) for cell in cells}
-    reading = _Reading(
-        trainable=inputs.trainable,
-        defaults=dict(_flat(inputs.trainable.config_type(inputs.catalogue)().model_dump(mode="json"))),
-        seeds={
-            "search": study.seeds.confirm if study.seeds.nested else study.seeds.search,
-            "confirm": study.seeds.confirm,
-        },
-    )
-    reasons = Counter(_reason(record, forms.get(record.cell, ()), reading) for record in others)
+    present = Present(inputs, study, cells)
+    reasons = Counter(map(present.reason, others))
     ranked = reasons.most_common()
     lines = [f"of {len(others)} earlier records of this study {count} {reason}" for reason, count in ranked[:LINES]]
     rest = sum(count for _, count in ranked[LINES:])
     return [*lines, *([f"and {rest} are others for other reasons"] if rest else [])]
+
+
+class Present:
+    """What a study holds now, to tell what makes a record another trial than any of its own."""
+
+    def __init__(self, inputs: Inputs, study: Study, cells: Sequence[CellTrials]) -> None:
+        """Look at the planned trials of `cells` that differ in more than their seed."""
+        self._forms = {cell.cell.name: _forms(cell) for cell in cells}
+        self._reading = _Reading(
+            trainable=inputs.trainable,
+            defaults=dict(flat(inputs.trainable.config_type(inputs.catalogue)().model_dump(mode="json"))),
+            seeds={
+                "search": study.seeds.confirm if study.seeds.nested else study.seeds.search,
+                "confirm": study.seeds.confirm,
+            },
+        )
+
+    def reason(self, record: Record) -> str:
+        """Return why a record is none of the planned trials, as a predicate: `differ in optim.lr (0.1 -> 0.2)`."""
+        return _reason(record, self._forms.get(record.cell, ()), self._reading)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +97,7 @@ class _Reading:
     def config(self, text: str) -> dict[str, Any]:
         """Return a record's configuration, dotted path -> value."""
         if text not in self.configs:
-            self.configs[text] = {**self.defaults, **dict(_flat(json.loads(text)))}
+            self.configs[text] = {**self.defaults, **dict(flat(json.loads(text)))}
         return self.configs[text]
 
 
@@ -97,7 +111,7 @@ def _forms(cell: CellTrials) -> tuple[_Form, ...]:
 def _form(trial: Trial) -> _Form:
     return _Form(
         values={
-            **dict(_flat(trial.config.model_dump(mode="json"))),
+            **dict(flat(trial.config.model_dump(mode="json"))),
             **{f"{name}_digest": digest for name, digest in asdict(trial.digests).items()},
         },
         searched=frozenset(trial.parameters),
@@ -132,9 +146,8 @@ def _differences(record: Record, values: Mapping[str, Any], form: _Form) -> list
     """Return each field and part that differs, with both values; searched ones differ from trial to trial anyway."""
     free = {*form.searched, *record.parameters}
     found = [
-        f"{path} ({_shown(values.get(path))} -> {_shown(new)})"
-        for path, new in form.values.items()
-        if path not in free and values.get(path) != new
+        f"{path} ({shown(values.get(path))} -> {shown(form.values[path])})"
+        for path in differing(values, form.values, (path for path in form.values if path not in free))
     ]
     before, now = record.parts, form.parts
     # A part that only one of them runs is told by the field that switches it on.
@@ -149,19 +162,6 @@ def _differences(record: Record, values: Mapping[str, Any], form: _Form) -> list
     return found
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in values.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
-
-
 def _identity(of_part: str | None) -> str:
     """Return the start of a file's digest, or a distribution with its version."""
     return "none" if of_part is None else of_part[:12] if len(of_part) == _DIGEST_LENGTH else of_part
-
-
-def _shown(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value)
-    return f"{text[:37]}..." if len(text) > 40 else text or "none"

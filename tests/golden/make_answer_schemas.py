@@ -10,10 +10,11 @@ import json
 from pydantic import BaseModel
 
 from ablative.analysis.showing.gate_answer import GateAnswer
+from ablative.orchestrator.showing.diff_answer import DiffAnswer
 from tests.helpers.sources import ROOT
 
 FOLDER = ROOT / "docs/schemas"
-ANSWERS: dict[str, type[BaseModel]] = {"gate": GateAnswer}
+ANSWERS: dict[str, type[BaseModel]] = {"gate": GateAnswer, "diff": DiffAnswer}
 
 
 def text_of(model: type[BaseModel]) -> str:

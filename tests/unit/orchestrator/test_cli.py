@@ -45,6 +45,7 @@ COMMANDS = [
     "query",
     "power",
     "compare",
+    "diff",
     "gate",
     "report",
     "export",
