@@ -33,6 +33,7 @@ from ablative.orchestrator.commands.parts_command import parts as parts_command
 from ablative.orchestrator.commands.simulate_command import simulate
 from ablative.orchestrator.commands.student_commands import student
 from ablative.orchestrator.commands.teacher_commands import teacher
+from ablative.orchestrator.commands.why_command import why
 
 if TYPE_CHECKING:
     from ablative.orchestrator.commands.studies import Again
@@ -60,6 +61,7 @@ def ablate() -> None:
     ablate power quickstart --effect 0.01 how many seeds such a difference takes
     ablate gate quickstart --arm clip_td  is a change better than what is accepted
     ablate diff 4f2a 9c01                 in what two trials, arms or studies differ
+    ablate why quickstart 4f2a            why a trial is owed, outdated or not counted
     ablate report quickstart -o out.html  one page with everything
     ablate table quickstart               the table of a paper, as Markdown, LaTeX, HTML or CSV
     ablate figures quickstart             its pictures as files, with their data
@@ -327,7 +329,7 @@ def compact(study: str, store: str | None, quiet: bool) -> None:
     print_problems(console(stderr=True), () if quiet else opened.problems)
 
 
-for command in (*ANSWERS, data, diff, export, gate, init, parts_command, simulate, student, teacher):
+for command in (*ANSWERS, data, diff, export, gate, init, parts_command, simulate, student, teacher, why):
     ablate.add_command(command)
 
 

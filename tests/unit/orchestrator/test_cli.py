@@ -24,6 +24,7 @@ from ablative.trainables import bfloat16
 from ablative.trainables.errors import MissingData
 from ablative.trainables.kinds.clip_td import CLIP_TD
 from ablative.trainables.parts.trainable import Digests
+from tests.helpers.answers import checked_answer
 from tests.helpers.simulated import SimulatedTrainable
 from tests.helpers.simulated import make_inputs
 
@@ -60,6 +61,7 @@ COMMANDS = [
     "data",
     "student",
     "teacher",
+    "why",
 ]
 
 
@@ -425,6 +427,19 @@ def test_a_suffix_of_no_form_is_a_mistake_unless_the_form_is_said(ran: Command) 
     assert "--output table.xlsx: the form is told by .csv, .md, .tex, .html, or by --format" in refused.stderr
     assert not Path("table.xlsx").exists()
     assert ran("table", "little", "-o", "table.dat", "--format", "csv").exit_code == 0
+
+
+def test_why_says_of_a_trial_what_the_study_file_makes_of_it_now(ran: Command) -> None:
+    trial = next(one for one in Store.open("ablate-results").records("little") if one.phase == "confirm").trial_id
+
+    assert ran("why", "little.yaml", trial[:8]).stdout.startswith("counts: a confirm trial, with test/accuracy ")
+    edited = ran("why", "little.yaml", trial, "base.optim.batch_size=48", "--json")
+    assert edited.exit_code == 0
+    answer = checked_answer("why", edited.stdout)
+    assert (answer["state"], answer["trial_id"]) == ("outdated", trial)
+    assert "optim.batch_size (" in answer["reason"]
+    refused = ran("why", "little.yaml", "ffffffffffff")
+    assert (refused.exit_code, "study 'little' has none whose id begins so" in refused.stderr) == (2, True)
 
 
 def test_a_misspelt_named_query_gets_its_nearest_name(ran: Command) -> None:
