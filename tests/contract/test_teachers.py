@@ -72,6 +72,15 @@ class TestMiniDualEncoder(TeacherContract):
     test_the_untrained_control_is_another_model_and_always_the_same = None  # type: ignore[assignment]
 
 
+@pytest.mark.slow
+class TestMiniSceneEncoder(TeacherContract):
+    """As it is shipped."""
+
+    @pytest.fixture
+    def settings(self) -> TeacherConfig:
+        return TeacherConfig(model="mini_scene_encoder")
+
+
 class Bag(nn.Module):
     """Sums of hashed words and mean colours; each fault is one thing that it does wrong."""
 
@@ -151,7 +160,7 @@ def test_a_gift_that_is_none_is_refused() -> None:
 
 def test_every_teacher_that_ships_has_its_contract() -> None:
     """Here, or in a file of its name."""
-    here = {"features", "mini_dual_encoder", "open_clip", "transformers", "two_towers"}
+    here = {"features", "mini_dual_encoder", "mini_scene_encoder", "open_clip", "transformers", "two_towers"}
     files = {name: Path(__file__).with_name(f"test_{name}.py") for name in bundled().of(Teacher) if name not in here}
 
     assert here <= {*bundled().of(Teacher)}

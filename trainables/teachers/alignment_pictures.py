@@ -113,7 +113,7 @@ def composed_pictures(recipe: AlignmentRecipe) -> Iterator[Picture]:
             shown[0] = int(rng.choice(world))
         yield Picture(
             style=recipe.styles[number % len(recipe.styles)],
-            background=_background(rng),
+            background=any_light_background(rng),
             shown=tuple(shown),
             boxes=tuple(place_things(count, PICTURE_PX, rng)),
         )
@@ -135,10 +135,10 @@ def _single(place: int, style: str, rng: np.random.Generator) -> Picture:
     side = int(np.exp(rng.uniform(low, high)))
     x, y = (int(value) for value in rng.integers(0, PICTURE_PX - side + 1, 2))
     box = (x, y, x + side, y + side)
-    return Picture(style=style, background=_background(rng), shown=(place,), boxes=(box,))
+    return Picture(style=style, background=any_light_background(rng), shown=(place,), boxes=(box,))
 
 
-def _background(rng: np.random.Generator) -> Background:
+def any_light_background(rng: np.random.Generator) -> Background:
     """Any pattern in any two light colours; plain and graded ones twice as often as the others."""
     weights = np.array([2, 2, 2, 1, 1, 1]) / 9
     first = rng.integers(150, 256, 3)

@@ -49,7 +49,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_kind_of_teacher_has_a_study() -> None:
     assert [*STUDIES] == [
-        "bundled", "open_clip_teacher", "unimodal", "clip_folder", "siglip_folder", "stored", "several",
+        "bundled", "scenes", "open_clip_teacher", "unimodal", "clip_folder", "siglip_folder", "stored", "several",
     ]  # fmt: skip
 
 
