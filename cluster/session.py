@@ -233,7 +233,8 @@ def _require_member(address: str) -> None:
     """Raise ClusterError if this machine is no node of the cluster at `host:port`; Ray would look for a minute."""
     there = GcsClient(address=address).get_all_node_info(timeout=KNOCK_S).values()
     nodes = {node.node_id.hex() for node in there if node.state == GcsNodeInfo.ALIVE}
-    if nodes.isdisjoint(services.find_node_ids()):
+    here = getattr(services, "find_node_ids", lambda: nodes)()  # other releases go by addresses
+    if nodes.isdisjoint(here):
         raise ClusterError(
             f"this machine is no node of the Ray cluster at `{address}`, and only a node can drive it. "
             f"Remedy: {ON_A_MEMBER}; or, where all of its nodes reach this machine, make it a node without CPUs: "
