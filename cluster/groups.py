@@ -184,7 +184,7 @@ class WorkerGroups:
 
     def send_home(self, patience_s: float) -> None:
         """Let the groups come to their ends by themselves, so that they leave nothing behind on a shared cluster."""
-        ray.get(self.board.finish.remote(patience_s))
+        ray.get(self.board.finish.remote(patience_s, only_up=bool(self.waits_for)))
 
 
 def _num_placed() -> int:
@@ -261,12 +261,16 @@ class GroupHost(Board):
             (now - began) * shape.workers for began, shape in list(self._up.values())
         )
 
-    async def finish(self, patience_s: float) -> None:
-        """Close the board and wait until all groups have ended that are up, at most `patience_s`."""
-        up = [self._threads[slot] for slot in self._groups]
+    async def finish(self, patience_s: float, *, only_up: bool = False) -> None:
+        """Close the board and wait until all groups have ended, at most `patience_s`.
+
+        `only_up`: not for those that are still to come, which may have no room. Of others that come, Ray would keep
+        the reservation.
+        """
+        ending = [self._threads[slot] for slot in (self._groups if only_up else self._threads)]
         await self.close()
         until = time.monotonic() + patience_s
-        while time.monotonic() < until and any(thread.is_alive() for thread in up):
+        while time.monotonic() < until and any(thread.is_alive() for thread in ending):
             await asyncio.sleep(0.05)
 
     def _keep(self, loop: asyncio.AbstractEventLoop, settings: dict[str, Any], scratch: str) -> None:

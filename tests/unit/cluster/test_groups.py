@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -123,6 +124,32 @@ def test_a_slot_that_was_given_up_is_taken_up_again_when_it_is_started_again(mon
     monkeypatch.setattr(groups, "train", fail)
     asyncio.run(scene())
     assert runs == [0, 0]
+
+
+@pytest.mark.parametrize("only_up", [True, False])
+def test_the_end_waits_for_a_group_that_starts_unless_there_may_be_no_room_for_it(
+    monkeypatch: pytest.MonkeyPatch, only_up: bool
+) -> None:
+    began, ended = threading.Event(), threading.Event()
+
+    def start_slowly(settings: dict[str, Any], shape: Shape, scratch: str) -> None:
+        began.set()
+        time.sleep(0.3)
+        ended.set()
+
+    async def scene() -> bool:
+        host = groups.GroupHost()
+        await host.start(range(1), {}, PLAIN, "/scratch")
+        while not began.is_set():
+            await asyncio.sleep(0.005)
+        await host.finish(5.0, only_up=only_up)
+        waited = ended.is_set()
+        while host._threads[0].is_alive():
+            await asyncio.sleep(0.005)
+        return waited
+
+    monkeypatch.setattr(groups, "train", start_slowly)
+    assert asyncio.run(scene()) is not only_up
 
 
 def test_a_group_reserves_what_the_study_asks_for() -> None:
