@@ -26,10 +26,10 @@ def majority_name(metric: str) -> str:
     return f"{split}/{MAJORITY}{name}"
 
 
-def is_beside(metric: str) -> bool:
-    """Return whether a metric says how good a trial would be that has learned nothing, and so is no result itself."""
-    name = metric.partition("/")[2]
-    return name == MOST_SAID or name.startswith(MAJORITY)
+def is_result(metric: str) -> bool:
+    """Return whether a metric is what a trial reached: not of its training, nor the majority class beside it."""
+    split, _, name = metric.partition("/")
+    return split != "train" and name != MOST_SAID and not name.startswith(MAJORITY)
 
 
 def lack(values: Mapping[str, Mapping[Trial, float]], metrics: Sequence[str], mode: str) -> str:

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from ablative.analysis.plan import StudyPlan
 from ablative.orchestrator.learned import NOT_ABOVE
-from ablative.orchestrator.learned import is_beside
+from ablative.orchestrator.learned import is_result
 from ablative.orchestrator.learned import lack
 from ablative.orchestrator.storing.flat_trials import metric_columns
 
@@ -44,8 +44,8 @@ class Observations:
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """Metrics seen, sorted; left out what is only a record of training (`train/...`), or of the majority class."""
-        return tuple(sorted(name for name in self.values if not (name.startswith("train/") or is_beside(name))))
+        """Results seen, sorted."""
+        return tuple(sorted(filter(is_result, self.values)))
 
     def lack(self, arms: Collection[str], conditions: Collection[str]) -> str:
         """Return why none of the arms has learned anything in any of the conditions; empty where one has."""

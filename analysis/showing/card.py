@@ -19,6 +19,7 @@ from ablative.analysis.showing.sentences import judged
 from ablative.analysis.showing.sentences import sentence
 from ablative.analysis.views.results import Results
 from ablative.analysis.views.results import load
+from ablative.orchestrator.learned import is_result
 from ablative.orchestrator.storing.records import Record
 
 _LOADING = """from safetensors.torch import load_file
@@ -106,7 +107,7 @@ def card(uri: str, study: str, record: Record, leaving: Leaving) -> str:
 
 def _measured(record: Record) -> list[tuple[str, float]]:
     """Return the metrics of evaluated splits, sorted; what is not finite has no place in a card."""
-    found = ((name, value) for name, value in record.metrics.items() if not name.startswith("train/"))
+    found = ((name, value) for name, value in record.metrics.items() if is_result(name))
     return sorted((name, value) for name, value in found if math.isfinite(value))
 
 

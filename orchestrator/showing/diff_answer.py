@@ -16,6 +16,7 @@ from pydantic import Field
 from ablative.frozen import Frozen
 from ablative.orchestrator.deciding.sides import Kind
 from ablative.orchestrator.deciding.sides import Side
+from ablative.orchestrator.learned import is_result
 from ablative.orchestrator.storing.differing import all_values
 from ablative.orchestrator.storing.differing import differing
 from ablative.orchestrator.storing.differing import flat
@@ -151,7 +152,7 @@ def _means(records: Sequence[Record]) -> dict[str, float]:
     values: dict[str, list[float]] = {}
     for record in records:
         for metric, value in record.metrics.items():
-            if not metric.startswith("train/"):
+            if is_result(metric):
                 values.setdefault(metric, []).append(value)
     return {metric: fmean(found) for metric, found in values.items()}
 

@@ -44,6 +44,7 @@ class _Sample:
     differences: tuple[float, ...]
     lost: tuple[LostPair, ...]
     arms: tuple[str, ...]
+    lack: str = ""
 
     @property
     def blocks(self) -> tuple[tuple[str, int], ...]:

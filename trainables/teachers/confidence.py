@@ -91,9 +91,9 @@ def teacher_confidence(split: TaskSplit, features: TeacherFeatures, *, seed: int
     if split.task.head == "independent":
         wanted_NK = np.zeros((len(split.examples), len(split.classes)), dtype=np.float32)
         return blocked_confidence(split, features, device=current_device(), probabilities_NK=wanted_NK)
-    targets_NK = targets_of(split)
+    targets_NK = _targets_of(split)
     if split.task.head == "candidates":
-        probabilities_NK = over_candidates(split, features)
+        probabilities_NK = _over_candidates(split, features)
     else:
         probabilities_NK = _cross_fitted(split, features, targets_NK, seed)
     return TeacherConfidence(
@@ -104,7 +104,7 @@ def teacher_confidence(split: TaskSplit, features: TeacherFeatures, *, seed: int
     )
 
 
-def targets_of(split: TaskSplit) -> torch.Tensor:
+def _targets_of(split: TaskSplit) -> torch.Tensor:
     """(N, K) soft targets of a split's examples."""
     num_classes = len(split.classes) or len(split.examples[0].candidates)
     targets_NK = torch.zeros(len(split.examples), num_classes)
@@ -114,7 +114,7 @@ def targets_of(split: TaskSplit) -> torch.Tensor:
     return targets_NK
 
 
-def over_candidates(split: TaskSplit, features: TeacherFeatures) -> torch.Tensor:
+def _over_candidates(split: TaskSplit, features: TeacherFeatures) -> torch.Tensor:
     """(N, C) probabilities of the candidates, by their cosines with the picture."""
     images_ND = torch.from_numpy(features.image([e.image for e in split.examples])).float()
     texts = [teacher_text(candidate) for e in split.examples for candidate in e.candidates]
@@ -125,7 +125,7 @@ def over_candidates(split: TaskSplit, features: TeacherFeatures) -> torch.Tensor
 
 def _cross_fitted(split: TaskSplit, features: TeacherFeatures, targets_NK: torch.Tensor, seed: int) -> torch.Tensor:
     """(N, K) probabilities of probes that did not see the example."""
-    inputs_NF = probe_features(split, features)
+    inputs_NF = _probe_features(split, features)
     folds_N = _folds([e.image for e in split.examples], seed)
     result_NK = torch.full_like(targets_NK, 1.0 / targets_NK.shape[1])
     for fold in range(FOLDS):
@@ -136,19 +136,10 @@ def _cross_fitted(split: TaskSplit, features: TeacherFeatures, targets_NK: torch
     return result_NK
 
 
-def image_features(split: TaskSplit, features: TeacherFeatures) -> torch.Tensor:
-    """(N, D) embeddings of the examples' pictures."""
-    return torch.from_numpy(features.image([e.image for e in split.examples])).float()
-
-
-def text_features(split: TaskSplit, features: TeacherFeatures) -> torch.Tensor:
-    """(N, D) embeddings of the examples' texts."""
-    return torch.from_numpy(features.text([teacher_text(e.candidates[0]) for e in split.examples])).float()
-
-
-def probe_features(split: TaskSplit, features: TeacherFeatures) -> torch.Tensor:
+def _probe_features(split: TaskSplit, features: TeacherFeatures) -> torch.Tensor:
     """(N, F) of pictures and texts together."""
-    v, t = image_features(split, features), text_features(split, features)
+    v = torch.from_numpy(features.image([e.image for e in split.examples])).float()
+    t = torch.from_numpy(features.text([teacher_text(e.candidates[0]) for e in split.examples])).float()
     return torch.cat([v, t, v * t * v.shape[1] ** 0.5, (v - t).abs()], dim=1)  # products of unit vectors are small
 
 
