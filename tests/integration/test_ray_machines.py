@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -14,9 +16,11 @@ from pathlib import Path
 import pytest
 
 from ablative.orchestrator.storing.store import Store
+from ablative.trainables.cache import cache_folder
 from tests.helpers import machines
 from tests.helpers.machines import Machine
 from tests.helpers.machines import Machines
+from tests.helpers.sources import ROOT
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -42,7 +46,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
     with machines.started(tmp_path_factory.mktemp("machines"), ("head", "left", "right", "laptop")) as found:
         head = found["head"]
         head.run(
-            *("ray", "start", "--head", "--num-cpus=0", "--port=6379", "--include-dashboard=false"),
+            *("ray", "start", "--head", "--num-cpus=0", "--port=6379", "--dashboard-host=127.0.0.1"),
             *(f"--node-ip-address={head.address}", *NODE),
         )
         for name in ("left", "right"):
@@ -130,3 +134,23 @@ def test_a_machine_that_is_lost_is_waited_for_and_works_again_as_soon_as_it_is_b
     assert told.count(f"machine {right.address} was lost") == 1
     assert "Ray's own messages are in" in told
     assert "StackTrace" not in told and "state-dump" not in told and "(raylet)" not in told
+
+
+def test_a_submitted_job_carries_a_file_of_parts_to_workers_on_two_machines(cluster: Machines, place: Path) -> None:
+    """`ray job submit` sends the folder; --with names a file there, and no other machine has it."""
+    head, mine = cluster["head"], cluster["head"].folder / "home" / "mine"
+    mine.mkdir()
+    for name in ("own_loss.py", "own_loss.yaml"):
+        shutil.copy(ROOT / "docs" / "examples" / name, mine)
+    store = str(place / "store")
+    run = ("run", "own_loss.yaml", "seeds.confirm=[1,2]", "resources.workers=2", "--with", "own_loss.py")
+    cache = ("env", f"ABLATE_CACHE={cache_folder()}")
+    ablate = (*cache, sys.executable, "-m", "ablative.orchestrator.commands.cli", *run)
+    submit = ("ray", "job", "submit", "--address", "http://127.0.0.1:8265", "--working-dir", str(mine))
+    head.run(*submit, "--", *ablate, "--address", "auto", "--store", store, timeout_s=400)
+
+    records = Store.open(store).records("own_loss")
+    assert [record.error for record in records if not record.completed] == []
+    assert {record.arm for record in records} == {"agreement", "published", "no_distillation"}
+    assert {record.num_workers for record in records} == {2}
+    assert {len(record.parts["term/agreement"]) for record in records if record.arm == "agreement"} == {64}
