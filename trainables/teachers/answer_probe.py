@@ -33,6 +33,14 @@ CHOSEN_ON = 20_000
 """About how many examples choose the strength, spread evenly over all."""
 
 
+def together(v: Tensor, t: Tensor) -> Tensor:
+    """Return (..., 4 D) what every probe reads of unit vectors of pictures and texts (..., D): [v, t, v * t, |v - t|].
+
+    Products of unit vectors are small, so they are scaled up.
+    """
+    return torch.cat([v, t, v * t * v.shape[-1] ** 0.5, (v - t).abs()], dim=-1)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeData:
     """What a probe is fitted to and judges, on one device."""
@@ -73,9 +81,8 @@ class ProbeData:
         )
 
     def features(self, rows_B: Tensor) -> Tensor:
-        """Return (B, F): [v, t, v * t, |v - t|]; products of unit vectors are small, so they are scaled up."""
-        v, t = self.images_ID[self.image_N[rows_B]].float(), self.texts_JD[self.text_N[rows_B]].float()
-        return torch.cat([v, t, v * t * v.shape[1] ** 0.5, (v - t).abs()], dim=1)
+        """Return (B, F)."""
+        return together(self.images_ID[self.image_N[rows_B]].float(), self.texts_JD[self.text_N[rows_B]].float())
 
     def targets(self, rows_B: Tensor) -> Tensor:
         """Return (B, K) the soft targets."""

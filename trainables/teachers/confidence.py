@@ -25,6 +25,7 @@ from ablative.trainables.students.tokens import teacher_text
 from ablative.trainables.teachers.answer_probe import FOLDS
 from ablative.trainables.teachers.answer_probe import ProbeData
 from ablative.trainables.teachers.answer_probe import cross_fitted
+from ablative.trainables.teachers.answer_probe import together
 from ablative.trainables.teachers.feature_cache import TeacherFeatures
 from ablative.trainables.training.devices import current_device
 
@@ -140,7 +141,7 @@ def _probe_features(split: TaskSplit, features: TeacherFeatures) -> torch.Tensor
     """(N, F) of pictures and texts together."""
     v = torch.from_numpy(features.image([e.image for e in split.examples])).float()
     t = torch.from_numpy(features.text([teacher_text(e.candidates[0]) for e in split.examples])).float()
-    return torch.cat([v, t, v * t * v.shape[1] ** 0.5, (v - t).abs()], dim=1)  # products of unit vectors are small
+    return together(v, t)
 
 
 def _folds(images: list[str], seed: int) -> np.ndarray:

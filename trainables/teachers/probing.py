@@ -22,6 +22,7 @@ from ablative.trainables.data.examples import Example
 from ablative.trainables.data.examples import TaskSplit
 from ablative.trainables.data.metrics import score
 from ablative.trainables.students.tokens import teacher_text
+from ablative.trainables.teachers.answer_probe import together
 from ablative.trainables.teachers.feature_cache import TeacherFeatures
 from ablative.trainables.training.devices import current_device
 
@@ -90,8 +91,7 @@ def _inputs(split: TaskSplit, features: TeacherFeatures, sides: Sides) -> Tensor
     texts_NCD = torch.from_numpy(features.text(texts)).float().view(len(images_ND), -1, images_ND.shape[1])
     images_NCD = images_ND[:, None].expand_as(texts_NCD)
     if sides == "both":
-        products = images_NCD * texts_NCD * images_ND.shape[1] ** 0.5  # of unit vectors they are small
-        found = torch.cat([images_NCD, texts_NCD, products, (images_NCD - texts_NCD).abs()], dim=-1)
+        found = together(images_NCD, texts_NCD)
     else:
         found = texts_NCD if sides == "text" else images_NCD
     return (found if split.task.head == "candidates" else found[:, 0]).to(current_device())
