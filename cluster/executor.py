@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import ray
@@ -15,6 +16,7 @@ from ablative.cluster.capacity import require
 from ablative.cluster.capacity import shape_of
 from ablative.cluster.failures import meaning_of
 from ablative.cluster.failures import said
+from ablative.cluster.failures import tries_again
 from ablative.cluster.groups import WorkerGroups
 from ablative.cluster.session import connect
 from ablative.cluster.session import machines
@@ -22,6 +24,7 @@ from ablative.cluster.tune_adapter import QueueSearcher
 from ablative.cluster.tune_adapter import run_tune
 from ablative.orchestrator.deciding.queue import TrialQueue
 from ablative.orchestrator.driving.executor import Finish
+from ablative.orchestrator.driving.handout import Handout
 from ablative.orchestrator.errors import ClusterError
 from ablative.orchestrator.trials import Trial
 from ablative.search_spaces.study import Resources
@@ -98,12 +101,8 @@ class RayExecutor:
             )
             self._groups = groups
             stack.callback(self._let_go)
-            searcher = QueueSearcher(
-                queue=queue,
-                finish=finish,
-                groups=groups,
-                order=self._order,
-            )
+            again = partial(tries_again, out_of_memory=self._resources.retry_out_of_memory)
+            searcher = QueueSearcher(Handout(queue, finish, tries_again=again), groups, self._order)
             try:
                 run_tune(searcher, groups, scratch)
                 held = groups.held()
@@ -123,14 +122,8 @@ class RayExecutor:
         return list(dict.fromkeys(shape_of(resources) for found in possible for resources in found))
 
     def _order(self, trial: Trial) -> tuple[TrialJob, Shape]:
-        resources = self._resources.of(trial.config)
-        job = trial.job(
-            cache=str(self._cache),
-            threads=resources.cpus_per_worker,
-            checkpoints=self._checkpoints,
-            time_limit_s=resources.time_limit_s,
-        )
-        return job, shape_of(resources)
+        job = trial.job(cache=str(self._cache), resources=self._resources, checkpoints=self._checkpoints)
+        return job, shape_of(self._resources.of(trial.config))
 
 
 def _lost(error: Exception) -> str:

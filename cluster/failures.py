@@ -92,9 +92,19 @@ run on (`no_cluster`) the study stops, and nothing is recorded.
 """
 
 
-def policy_of(cause: str) -> Policy:
-    """Return what is done with a trial that ended with `cause`."""
-    return POLICIES.get(cause, "record")
+MOST_ATTEMPTS = {"retry": 3, "retry_preempted": 20}
+"""Attempts at a trial by policy; the last loss is recorded."""
+
+
+def tries_again(causes: tuple[str, ...], *, out_of_memory: bool) -> bool:
+    """Return whether a trial whose attempts ended with `causes`, the last one last, gets another attempt.
+
+    `out_of_memory`: whether the study allows one for want of memory.
+    """
+    policy = POLICIES.get(causes[-1], "record")
+    if policy == "retry_once":
+        return out_of_memory and causes.count(causes[-1]) == 1
+    return len(causes) < MOST_ATTEMPTS.get(policy, 0)
 
 
 def meaning_of(error: BaseException) -> Meaning:

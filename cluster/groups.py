@@ -91,7 +91,6 @@ class WorkerGroups:
             keep_points=keep_points,
             only=None if resources.where else shapes[0],
         )
-        self.retries_out_of_memory = resources.retry_out_of_memory
         self._settings = {"board": self.board, "folder": os.getcwd(), "run_trial": run_trial}
         self._shapes = list(shapes)
         self._most = resources.max_concurrent

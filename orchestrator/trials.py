@@ -10,6 +10,7 @@ from typing import Literal
 
 from ablative.search_spaces.configuration import replaced
 from ablative.search_spaces.content_hash import content_hash
+from ablative.search_spaces.study import Resources
 from ablative.trainables.job import TrialJob
 from ablative.trainables.parts.trainable import DEFAULT
 from ablative.trainables.parts.trainable import Digests
@@ -54,10 +55,9 @@ class Trial:
     keep_predictions: bool = False
     """See `TrialJob.keep_predictions`; no part of its identity."""
 
-    def job(
-        self, *, cache: str, threads: int = 1, checkpoints: str = "", time_limit_s: float | None = None
-    ) -> TrialJob:
-        """Return what a worker needs to run this trial."""
+    def job(self, *, cache: str, resources: Resources, checkpoints: str = "") -> TrialJob:
+        """Return what a worker needs to run this trial; `resources`: of the study, whatever its configurations."""
+        mine = resources.of(self.config)
         return TrialJob(
             trial_id=self.id,
             config=self.config,
@@ -65,14 +65,14 @@ class Trial:
             evaluate=self.evaluate,
             cache=cache,
             data_digest=self.digests.data,
-            threads=threads,
+            threads=mine.cpus_per_worker,
             keep_predictions=self.keep_predictions,
             checkpoints=checkpoints,
             pause_after=self.pause_after,
             floors=self.floors,
             target=self.target,
             keep_student=self.keep_student,
-            time_limit_s=time_limit_s,
+            time_limit_s=mine.time_limit_s,
         )
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from ablative.orchestrator.deciding.queue import TrialQueue
 from ablative.orchestrator.driving.executor import Finish
+from ablative.orchestrator.driving.handout import Handout
 from ablative.orchestrator.storing.checkpoints import StoredLink
-from ablative.orchestrator.storing.records import Execution
 from ablative.search_spaces.study import Resources
 from ablative.trainables.boundary import attempt
 from ablative.trainables.job import RunTrial
@@ -41,19 +41,12 @@ class InlineExecutor:
     def run(self, queue: TrialQueue, finish: Finish) -> float:
         """Run the queue's trials one after another; return the seconds that it took."""
         began = time.monotonic()
-        while not queue.done:
-            trial = queue.next()
-            if trial is None:
-                time.sleep(WAIT_S)  # another driver runs what is left
-                continue
-            started_at = datetime.now(UTC)
-            resources = self._resources.of(trial.config)
-            job = trial.job(
-                cache=str(self._cache),
-                threads=resources.cpus_per_worker,
-                checkpoints=self._checkpoints,
-                time_limit_s=resources.time_limit_s,
-            )
-            outcome = attempt(self._run_trial, job, StoredLink(job))
-            finish(trial, outcome, Execution(started_at=started_at))
-        return time.monotonic() - began
+        handout = Handout(queue, finish)
+        while True:
+            for trial in handout.give(1):
+                started_at = datetime.now(UTC)
+                job = trial.job(cache=str(self._cache), resources=self._resources, checkpoints=self._checkpoints)
+                handout.end(trial.id, attempt(self._run_trial, job, StoredLink(job)), started_at=started_at)
+            if handout.done:
+                return time.monotonic() - began
+            time.sleep(WAIT_S)  # another driver runs what is left

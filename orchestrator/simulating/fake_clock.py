@@ -12,8 +12,9 @@ from datetime import timedelta
 
 from ablative.orchestrator.deciding.queue import TrialQueue
 from ablative.orchestrator.driving.executor import Finish
-from ablative.orchestrator.storing.records import Execution
+from ablative.orchestrator.driving.handout import Handout
 from ablative.orchestrator.trials import Trial
+from ablative.search_spaces.study import Resources
 from ablative.trainables.job import Alone
 from ablative.trainables.job import RunTrial
 from ablative.trainables.job import TrialJob
@@ -58,7 +59,7 @@ class ClockExecutor:
     curves, it sees each point at its time.
     """
 
-    def __init__(self, *, run_trial: RunTrial, slots: int, time_limit_s: float | None = None) -> None:
+    def __init__(self, *, run_trial: RunTrial, slots: int, resources: Resources) -> None:
         """`run_trial` states its outcome's `seconds`, and never raises."""
         self.now_s = 0.0
         """Seconds since the start; after `run`, the makespan."""
@@ -66,7 +67,7 @@ class ClockExecutor:
         """Seconds that slots were occupied, summed over slots."""
         self._run_trial = run_trial
         self._slots = slots
-        self._time_limit_s = time_limit_s
+        self._resources = resources
         self._events: list[tuple[float, int, _Running]] = []
         """(When something happens to a trial, number of its event, the trial), the next first."""
         self._num_events = 0
@@ -88,22 +89,19 @@ class ClockExecutor:
 
     def run(self, queue: TrialQueue, finish: Finish) -> float:
         """Run the queue's trials to the end; return the seconds of all slots, busy or not."""
-        self._fill(queue)
-        while self._events:
+        handout = Handout(queue, finish)
+        while True:
+            for trial in handout.give(self._slots):
+                self._start(trial, observed=queue.observes)
+            if handout.done:
+                return self._slots * self.now_s
             self.now_s, _, running = heapq.heappop(self._events)
             if running.observed < len(running.outcome.curve):
-                self._observe(queue, running)
+                self._observe(handout, running)
                 continue
             self.busy_s += self.now_s - running.started_s
-            execution = Execution(started_at=START + timedelta(seconds=running.started_s))
-            finish(running.trial, running.outcome, execution)
-            self._fill(queue)
-        assert queue.done, "the queue owes trials and gives none"
-        return self._slots * self.now_s
-
-    def _fill(self, queue: TrialQueue) -> None:
-        while len(self._events) < self._slots and (trial := queue.next()) is not None:
-            self._start(trial, observed=queue.observes)
+            started_at = START + timedelta(seconds=running.started_s)
+            handout.end(running.trial.id, running.outcome, started_at=started_at)
 
     def _start(self, trial: Trial, *, observed: bool) -> None:
         link, earlier = self._links.pop(trial.id, None) or Alone(), self._paused.pop(trial.id, None)
@@ -120,11 +118,11 @@ class ClockExecutor:
         )
         self._push(running)
 
-    def _observe(self, queue: TrialQueue, running: _Running) -> None:
-        """Tell the queue of the trial's next point, and cut the trial short if it says so."""
+    def _observe(self, handout: Handout, running: _Running) -> None:
+        """Tell of the trial's next point, and cut the trial short if it says so."""
         point = running.outcome.curve[running.observed]
         running.observed += 1
-        if queue.observe(running.trial, point):
+        if handout.observe(running.trial.id, point):
             asked = _Asked(evaluations=running.observed)
             running.outcome = self._run_trial(self._job(running.trial), asked)
         self._push(running)
@@ -134,4 +132,4 @@ class ClockExecutor:
         heapq.heappush(self._events, (running.next_s, self._num_events, running))
 
     def _job(self, trial: Trial) -> TrialJob:
-        return trial.job(cache="", time_limit_s=self._time_limit_s)
+        return trial.job(cache="", resources=self._resources)

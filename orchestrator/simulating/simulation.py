@@ -126,7 +126,7 @@ def simulate(
 
 def _run(experiment: Experiment, simulated: SimulatedTrainable, slots: int) -> SimulatedRun:
     queue = _queue(experiment)
-    clock = ClockExecutor(run_trial=simulated, slots=slots, time_limit_s=experiment.study.resources.time_limit_s)
+    clock = ClockExecutor(run_trial=simulated, slots=slots, resources=experiment.study.resources)
     records: list[Record] = []
 
     def write(ended: Ending) -> Record:

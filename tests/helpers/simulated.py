@@ -26,6 +26,7 @@ from ablative.orchestrator.storing.records import Record
 from ablative.orchestrator.storing.records import make_record
 from ablative.orchestrator.trials import Trial
 from ablative.search_spaces.design import cells
+from ablative.search_spaces.study import Resources
 from ablative.search_spaces.study import Study
 from ablative.trainables.config import TrialConfig
 from ablative.trainables.config import canonical
@@ -146,7 +147,7 @@ def make_queue(study: Study, records: Sequence[Record] = (), **options: Any) -> 
 def run_one(trial: Trial, trainable: SimulatedTrainable | None = None) -> Record:
     """Return the record of one trial, run here."""
     now = datetime(2026, 11, 23, 12, tzinfo=UTC)
-    outcome = (trainable or SimulatedTrainable())(trial.job(cache="cache"), Alone())
+    outcome = (trainable or SimulatedTrainable())(trial.job(cache="cache", resources=Resources()), Alone())
     return make_record(trial, outcome, Execution(started_at=now), provenance=Provenance(), finished_at=now)
 
 

@@ -99,10 +99,10 @@ def test_a_shape_that_comes_up_during_the_run_and_never_fits_is_refused_when_it_
     resources = study(workers=2).resources
     known = shape_of(resources.of(TrialConfig()))
     groups = WorkerGroups(shapes=[known], resources=resources, owed=lambda: 2, scratch="/nowhere", run_trial=Sized())
-    trial = make_queue(study(workers=2)).trials()[0]
+    job = make_queue(study(workers=2)).trials()[0].job(cache="/nowhere", resources=resources)
     try:
-        groups.offer([(trial.job(cache="/nowhere"), shape_of(resources.model_copy(update={"workers": 4})))])
+        groups.offer([(job, shape_of(resources.model_copy(update={"workers": 4})))])
         with pytest.raises(ClusterError, match=r"needs 5 CPU .*the cluster has 4 CPU"):
-            groups.offer([(trial.job(cache="/nowhere"), shape_of(resources.model_copy(update={"workers": 5})))])
+            groups.offer([(job, shape_of(resources.model_copy(update={"workers": 5})))])
     finally:
         ray.kill(groups.board)

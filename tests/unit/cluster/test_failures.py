@@ -16,8 +16,8 @@ from ablative.cluster.failures import cause_of  # noqa: E402
 from ablative.cluster.failures import cause_of_run  # noqa: E402
 from ablative.cluster.failures import is_for_want_of_room  # noqa: E402
 from ablative.cluster.failures import meaning_of  # noqa: E402
-from ablative.cluster.failures import policy_of  # noqa: E402
 from ablative.cluster.failures import said  # noqa: E402
+from ablative.cluster.failures import tries_again  # noqa: E402
 from ablative.cluster.failures import worst  # noqa: E402
 
 
@@ -47,9 +47,30 @@ def test_every_row_names_a_cause() -> None:
 
 
 def test_only_losses_are_tried_again() -> None:
-    again = {cause for cause in get_args(Cause) if policy_of(cause) != "record"}
+    again = {cause for cause in get_args(Cause) if tries_again((cause,), out_of_memory=True)}
     assert again == {"worker_lost", "preempted", "out_of_memory"}
     assert set(POLICIES) <= set(get_args(Cause))
+
+
+@pytest.mark.parametrize(
+    ("causes", "allowed", "again"),
+    [
+        (("worker_lost",) * 2, False, True),
+        (("worker_lost",) * 3, False, False),
+        (("preempted",) * 19, False, True),
+        (("preempted",) * 20, False, False),
+        (("preempted", "preempted", "worker_lost"), False, False),
+        (("out_of_memory",), False, False),
+        (("worker_lost", "out_of_memory"), True, True),
+        (("out_of_memory", "worker_lost"), True, True),
+        (("out_of_memory", "out_of_memory"), True, False),
+        (("worker_lost", "trainable_error"), True, False),
+    ],
+)
+def test_a_trial_is_tried_again_as_often_as_its_last_cause_allows(
+    causes: tuple[str, ...], allowed: bool, again: bool
+) -> None:
+    assert tries_again(causes, out_of_memory=allowed) is again
 
 
 def test_a_lost_node_is_told_from_a_lost_process() -> None:

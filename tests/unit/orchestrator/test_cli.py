@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import traceback
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -126,6 +127,31 @@ def test_run_prints_table_and_summary_and_leaves_records(command: Command) -> No
     assert "ablate report little" in result.stdout
     assert len(Store.open("ablate-results").records("little")) == 8
     assert "little: 0 trials run, 8 recorded before" in command("run", "little.yaml").stdout
+
+
+def test_on_the_way_to_its_record_a_study_passes_through_eight_files(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passed: set[str] = set()
+    write = Store.write
+
+    def watched(store: Store, *arguments: Any) -> None:
+        files = (Path(frame.f_code.co_filename) for frame, _ in traceback.walk_stack(None))
+        passed.update(file.name for file in files if "orchestrator" in file.parts and "tests" not in file.parts)
+        write(store, *arguments)
+
+    monkeypatch.setattr(Store, "write", watched)
+    assert command("run", "little.yaml").exit_code == 0
+    assert passed == {  # the walk of docs/architecture.md
+        "cli.py",
+        "arguments.py",
+        "boundary.py",
+        "studies.py",
+        "run.py",
+        "inline.py",
+        "handout.py",
+        "queue.py",
+    }
 
 
 def test_progress_goes_to_standard_error_and_quiet_shows_none(command: Command) -> None:

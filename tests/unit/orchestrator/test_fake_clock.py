@@ -28,7 +28,7 @@ SECONDS = 10.0
 
 def _run(slots: int, study: object = PLAIN) -> tuple[ClockExecutor, list[Record]]:
     queue = make_queue(study)  # type: ignore[arg-type]
-    clock = ClockExecutor(run_trial=SimulatedTrainable(seconds=SECONDS), slots=slots)
+    clock = ClockExecutor(run_trial=SimulatedTrainable(seconds=SECONDS), slots=slots, resources=queue.study.resources)
     records: list[Record] = []
 
     def finish(trial: Trial, outcome: TrialOutcome, execution: Execution) -> None:
