@@ -40,9 +40,11 @@ class Exposures:
         optim, (whole, note) = config.optim, self._counted[key]
         if whole is None:
             fixed = optim.min_steps == optim.max_steps
-            return Exposure(seen=optim.batch_size * num_steps(optim, 1) if fixed else None, note=note)
+            seen = optim.batch_size * num_steps(optim, 1) if fixed else None
+            return Exposure(seen=seen, sequences_each=key[0].sequences_each, note=note)
         examples = max(1, round(config.task.data_fraction * whole))
-        return Exposure(examples=examples, seen=optim.batch_size * num_steps(optim, examples), note=note)
+        seen = optim.batch_size * num_steps(optim, examples)
+        return Exposure(examples=examples, seen=seen, sequences_each=key[0].sequences_each, note=note)
 
     def _count(self, task: Task, data: str) -> tuple[int | None, str]:
         """Return how many examples train has, and where the number is from."""

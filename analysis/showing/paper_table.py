@@ -130,7 +130,7 @@ def paper_table(results: Results, study: str, metric: str | None = None) -> Pape
         reference=plan.reference or "",
         groups=groups,
         rows=table_rows,
-        notes=tuple(line for line in notes if line),
+        notes=tuple(line.removesuffix(".") for line in notes if line),
     )
 
 

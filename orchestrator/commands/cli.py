@@ -202,22 +202,32 @@ def check(words: tuple[str, ...], parts: tuple[Path, ...], as_json: bool, quiet:
 @ablate.command()
 @study_and_overrides()
 @STORE
+@click.option(
+    "--rate", type=click.FloatRange(min=0, min_open=True), metavar="N", help="Sequences a second that a device trains."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the counts, the cost and what `check --json` says.")
 @QUIET
 @boundary
 def plan(
-    study: str, overrides: tuple[str, ...], parts: tuple[Path, ...], store: str | None, as_json: bool, quiet: bool
+    study: str,
+    overrides: tuple[str, ...],
+    parts: tuple[Path, ...],
+    store: str | None,
+    rate: float | None,
+    as_json: bool,
+    quiet: bool,
 ) -> None:
     """Print the cells and trials of STUDY: what is recorded, what is owed, what that is expected to cost.
 
     \b
     ablate plan quickstart
     ablate plan my_study.yaml search.trials=8
+    ablate plan clip_td_lowshot --rate 3100
     """
     from ablative.orchestrator.commands import studies
 
     asked = studies.Asked(source=study, overrides=overrides, parts=parts, store=store)
-    _print_plan(asked, again=studies.Again(), as_json=as_json, quiet=quiet)
+    _print_plan(asked, again=studies.Again(), rate=rate, as_json=as_json, quiet=quiet)
 
 
 @ablate.command()
@@ -333,7 +343,9 @@ for command in (*ANSWERS, data, diff, export, gate, init, parts_command, simulat
     ablate.add_command(command)
 
 
-def _print_plan(asked: Asked, *, again: Again, as_json: bool = False, quiet: bool = False) -> None:
+def _print_plan(
+    asked: Asked, *, again: Again, rate: float | None = None, as_json: bool = False, quiet: bool = False
+) -> None:
     import json
 
     from ablative.orchestrator.commands import composition
@@ -344,7 +356,7 @@ def _print_plan(asked: Asked, *, again: Again, as_json: bool = False, quiet: boo
     found = studies.opened(asked)
     click.echo(found.where, err=as_json)
     _print_lines(found.hints("plan"))
-    planned = studies.plan(found, composition.display(quiet, doing="plan"), again=again)
+    planned = studies.plan(found, composition.display(quiet, doing="plan"), again=again, rate=rate)
     if as_json:
         click.echo(json.dumps(planned.values(), indent=2))
     else:

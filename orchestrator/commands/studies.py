@@ -102,9 +102,15 @@ def opened(asked: Asked) -> Opened:
     return Opened(asked=asked, loaded=loaded, store=composition.open_store(asked.store, loaded.study))
 
 
-def plan(found: Opened, shown: AbstractContextManager[Display], *, again: Again) -> PlannedStudy:
-    """Return what a study would run; `shown` shows what is read for the first time. Nothing is written."""
+def plan(
+    found: Opened, shown: AbstractContextManager[Display], *, again: Again, rate: float | None = None
+) -> PlannedStudy:
+    """Return what a study would run; `shown` shows what is read for the first time. Nothing is written.
+
+    `rate`: sequences of picture and text that one device trains on in a second.
+    """
     from ablative.orchestrator.deciding.costs import expected_cost
+    from ablative.orchestrator.deciding.costs import owed_sequences
     from ablative.orchestrator.deciding.earlier import earlier_lines
     from ablative.orchestrator.showing.planned import PlannedStudy
     from ablative.trainables.cache import cache_folder
@@ -123,6 +129,7 @@ def plan(found: Opened, shown: AbstractContextManager[Display], *, again: Again)
     records = store.all_records()
     planned = {trial.id for trial in queue.trials()}
     earlier = [] if missing else earlier_lines(queue.inputs, loaded.study, queue.cells, records, planned)
+    exposures = composition.exposures(queue, cache_folder())
     return PlannedStudy(
         checked=checked(found.asked, loaded),
         queue=queue,
@@ -130,7 +137,9 @@ def plan(found: Opened, shown: AbstractContextManager[Display], *, again: Again)
         where=found.where,
         missing=missing,
         further=(*earlier, *composition.students_lines(queue, store)),
-        exposures=composition.exposures(queue, cache_folder()),
+        exposures=exposures,
+        sequences=owed_sequences(queue.cells, queue.known, exposures),
+        rate=rate,
         preflight=tuple(rows),
         unmeasured=unmeasured,
         problems=tuple(store.problems),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from ablative.orchestrator.deciding.cell_trials import CellTrials
 from ablative.orchestrator.storing.records import Record
+from ablative.trainables.parts.trainable import Exposure
 
 Key = tuple[str | None, float | None, str]
 """(task, data fraction, phase): what a trial's seconds depend on most."""
@@ -44,6 +46,21 @@ def expected_cost(cells: Sequence[CellTrials], known: Iterable[str], records: It
         done.update(trial.id for trial in cell.trials)  # what stands in two cells is run once
     mean, low, high = totals.tolist()
     return Cost(device_seconds=mean, low=low, high=high, num_unknown=unknown)
+
+
+def owed_sequences(cells: Sequence[CellTrials], known: Iterable[str], exposures: Mapping[str, Exposure]) -> int | None:
+    """Return the sequences of picture and text that every trial not in `known` trains on, as if none were stopped.
+
+    `exposures`: by the cell's name, before its search changes any setting. None where one is not known.
+    """
+    total, done = 0, set(known)
+    for cell in cells:
+        exposure = exposures.get(cell.cell.name)
+        if exposure is None or exposure.seen is None:
+            return None
+        total += exposure.seen * exposure.sequences_each * sum(_owed(cell, done).values())
+        done.update(trial.id for trial in cell.trials)
+    return total
 
 
 def _typical(records: Iterable[Record]) -> dict[Key, np.ndarray]:

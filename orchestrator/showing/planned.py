@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from collections.abc import Mapping
 from dataclasses import asdict
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from rich.console import Console
 from ablative.orchestrator.deciding.costs import Cost
 from ablative.orchestrator.deciding.progress import CellProgress
 from ablative.orchestrator.deciding.queue import TrialQueue
+from ablative.orchestrator.durations import duration
 from ablative.orchestrator.showing.checked import CheckedStudy
 from ablative.orchestrator.showing.overview import print_plan
 from ablative.orchestrator.showing.passes import few_passes
@@ -48,6 +50,10 @@ class PlannedStudy:
     """What was measured of its teachers."""
     unmeasured: int = 0
     """Cells with a teacher of which nothing was."""
+    sequences: int | None = None
+    """Sequences of picture and text that all owed trials train on, if no search stops any; None where not known."""
+    rate: float | None = None
+    """Sequences a second on one device, where it was told."""
     problems: tuple[str, ...] = ()
     """Files of the store that were skipped, with the reason."""
 
@@ -76,8 +82,13 @@ class PlannedStudy:
         counts = {"taken": self.taken, "owed": self.owed, "missing": self.missing, "recorded": self.recorded}
         exposure = [{"cell": cell, **asdict(one), "passes": one.passes} for cell, one in self.exposures.items()]
         seen = {"exposure": exposure, "few_passes": self.few_passes}
+        training = {"sequences": self.sequences, "training_seconds": self._training_seconds}
         foreseen = {"preflight": [row.values() for row in self.preflight], "unmeasured": self.unmeasured}
-        return self.checked.values() | counts | {"cost": asdict(self.cost)} | seen | foreseen
+        return self.checked.values() | counts | {"cost": asdict(self.cost)} | training | seen | foreseen
+
+    @property
+    def _training_seconds(self) -> float | None:
+        return self.sequences / self.rate if self.sequences is not None and self.rate else None
 
     @property
     def few_passes(self) -> list[str]:
@@ -92,10 +103,22 @@ class PlannedStudy:
     def show(self, out: Console) -> None:
         """Print it."""
         print_plan(out, self.queue, self.cost, missing=self.missing, earlier=self.further, exposures=self.exposures)
+        for line in self._training():
+            out.print(line)
         if self.preflight:
             out.print(outlook_table(self.preflight))
         for line in outlook_lines(self.preflight, self.unmeasured, self.checked.source):
             out.print(line)
+
+    def _training(self) -> Iterator[str]:
+        """Yield what training alone takes, where it was asked for or nothing else is known of the cost."""
+        if not self.sequences or not (self.rate or self.cost.num_unknown):
+            return
+        what = f"Training: {self.sequences / 1e6:,.0f} million sequences of picture and text"
+        if (seconds := self._training_seconds) is None:
+            yield f"{what}; --rate says how many hours, told how many a second a device takes"
+        else:
+            yield f"{what}, at {self.rate:,g} a second {duration(seconds)} of one device; evaluation comes on top"
 
     def __repr__(self) -> str:
         """Return it as text."""

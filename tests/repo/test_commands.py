@@ -18,6 +18,7 @@ from tests.helpers.sources import ROOT
 
 SHIPPED = sorted(path.stem for path in (ROOT / "search_spaces").glob("*.yaml"))
 EXPECTED = [
+    "clip_td_lowshot",
     "clip_td_snli_ve",
     "clip_td_vcr",
     "clip_td_vqa",

@@ -102,7 +102,7 @@ def _built(config: DistillationConfig, part: Term, sizes: TermSizes, generator: 
         )
     return BuiltTerm(
         part=part,
-        weight=getattr(config.terms, part.name),
+        weight=getattr(config.terms, part.name) * config.weighting.factor,
         options=options,
         shared={name: getattr(config, name) for name in part.shares},
         module=module,

@@ -43,6 +43,12 @@ class WeightingConfig(Settings):
         description="What weight 1 of a term means: the term as it is, or a gradient in the encoder as long as the "
         "task's, measured a few times a trial.",
     )
+    factor: float = Field(
+        1.0,
+        ge=1e-6,
+        le=1e6,
+        description="Factor of the weight of every term: one number to search in place of one a term.",
+    )
     normalise: bool = Field(True, description="Scale the weights to mean 1 in each batch.")
     uniform: bool = Field(False, description="Give every example its batch's mean weight (control).")
     temperature: Temperature = Field(0.1, description="tau of `sigmoid`.")

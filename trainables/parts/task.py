@@ -186,6 +186,8 @@ class Task(Part):
     """About how many examples a source has, from a look at its bytes: for a progress bar."""
     published_examples: int = 0
     """Examples of train as published, for plans where the files are not here; 0: there is no such number."""
+    sequences_each: int = 1
+    """Sequences of picture and text that an example is for the student, for plans: one for each of its candidates."""
     begins_row: Callable[[Example], bool] = _only_of_row
     """Whether an example is the first of those that are made of one row."""
     refers_to_boxes: bool = False

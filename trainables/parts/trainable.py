@@ -78,6 +78,8 @@ class Exposure:
     """In its share of the training data; None where that is not known."""
     seen: int | None = None
     """Examples that all its steps take together, each as often as it is taken; None where that is not known."""
+    sequences_each: int = 1
+    """Sequences that pass through the student for one example."""
     note: str = ""
     """Where the number of examples is from, or why it is not known; empty where it was simply counted."""
 

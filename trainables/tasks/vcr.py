@@ -111,6 +111,7 @@ VCR = Task(
     read=_read,
     num_examples=_num_examples,
     published_examples=2 * 212_923,
+    sequences_each=4,
     begins_row=_begins_row,
     refers_to_boxes=True,
     head="candidates",

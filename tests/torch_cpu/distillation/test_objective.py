@@ -62,6 +62,16 @@ def test_value_and_gradients_equal_the_formula_computed_word_by_word(make_studen
         torch.testing.assert_close(found, wanted, atol=1e-6, rtol=1e-5)
 
 
+@pytest.mark.parametrize("factor", [0.25, 3.0])
+def test_one_factor_multiplies_the_weight_of_every_term(factor, make_student, make_targets):
+    once, times = (objective_of(weighting=WeightingConfig(factor=value)) for value in (1.0, factor))
+    student, targets = make_student(), make_targets()
+    plain, plain_means = once(TASK_LOSS, student, [targets], progress=0.5, student_confidence_B=STUDENT_B)
+    found, means = times(TASK_LOSS, student, [targets], progress=0.5, student_confidence_B=STUDENT_B)
+    torch.testing.assert_close(found - TASK_LOSS, factor * (plain - TASK_LOSS))
+    assert means == plain_means
+
+
 def test_no_terms_leave_the_task_loss_and_need_no_teacher(make_student):
     objective = objective_of(TermWeights())
     total, means = objective(TASK_LOSS, make_student(), [], progress=0.5)

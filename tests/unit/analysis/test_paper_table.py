@@ -22,6 +22,7 @@ from ablative.orchestrator.storing.records import Record
 from ablative.orchestrator.storing.store import Store
 from tests.helpers.results import StudyResults
 from tests.helpers.results import as_failed
+from tests.helpers.sources import ROOT
 
 STUDY = StudyResults(effect={"clip_td": 0.05}, arms=("none", "naive_&_<b>", "clip_td", "shuffled_teacher"))
 
@@ -108,6 +109,13 @@ def test_the_best_is_bold_in_every_form_and_the_notes_say_what_that_means(whole:
     assert re.findall(r"\*\*\+(0\.\d+) ± ", markdown) == re.findall(r"<b>\+(0\.\d+) ± ", html)
     assert re.findall(r"\\textbf\{\$\+\$(0\.\d+) \$\\pm\$ ", latex) == re.findall(r"<b>\+(0\.\d+) ± ", html) != []
     assert all("Bold: the best of its column" in text for text in (markdown, latex, html))
+
+
+def test_every_note_ends_with_one_full_stop() -> None:
+    kept = paper_table(analysis.load(str(ROOT / "docs/results/easy_vqa")), "easy_vqa")
+    notes = written(kept, "markdown").partition("\n\n")[2].splitlines()
+    assert any("null studies" in note for note in notes)
+    assert [note for note in notes if note.endswith("..")] == []
 
 
 def _tabulars(text: str) -> list[str]:

@@ -3,7 +3,9 @@ from __future__ import annotations
 import pytest
 
 from ablative.orchestrator.deciding.costs import expected_cost
+from ablative.orchestrator.deciding.costs import owed_sequences
 from ablative.orchestrator.storing.records import Record
+from ablative.trainables.parts.trainable import Exposure
 from tests.helpers.simulated import make_queue
 from tests.helpers.simulated import make_study
 from tests.helpers.simulated import run_all
@@ -37,3 +39,16 @@ def test_trials_unlike_any_recorded_one_are_counted_as_unknown() -> None:
     cost = expected_cost(queue.cells, queue.known, known)
     assert cost.num_unknown == 7
     assert cost.device_seconds == pytest.approx(4 * 2 + 3 * 5)
+
+
+def test_the_sequences_of_what_is_owed_are_counted_and_those_of_what_is_recorded_are_not() -> None:
+    queue = make_queue(STUDY, _records()[:1])
+    seen = dict(zip((cell.cell.name for cell in queue.cells), (100, 1000), strict=True))
+    exposures = {cell: Exposure(seen=count, sequences_each=4) for cell, count in seen.items()}
+    assert owed_sequences(queue.cells, queue.known, exposures) == 4 * (6 * 100 + 7 * 1000)
+
+
+def test_no_number_of_sequences_is_given_where_a_cell_does_not_say_how_many_it_takes() -> None:
+    queue = make_queue(STUDY)
+    exposures = {cell.cell.name: Exposure() for cell in queue.cells}
+    assert owed_sequences(queue.cells, queue.known, exposures) is None

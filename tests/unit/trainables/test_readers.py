@@ -197,3 +197,19 @@ def test_a_student_of_other_data_reads_the_labels_as_its_own_classes(tmp_path: P
     assert read.classes == ("bird", "dog", "cat")
     assert [example.targets for example in read.examples] == [((1, 1.0),)] * 9
     assert load("vqa", folder, "test") is own
+
+
+def test_the_three_published_sets_may_be_linked_into_one_folder(tmp_path: Path) -> None:
+    made = {"vcr": make_vcr, "snli_ve": make_snli_ve, "vqa": make_vqa}
+    together = tmp_path / "low_shot"
+    together.mkdir()
+    for name, make in made.items():
+        for path in make(tmp_path / name).iterdir():
+            (together / path.name).symlink_to(path, target_is_directory=path.is_dir())
+    for name in made:
+        alone, linked = (
+            [list(load(name, folder, split).examples) for split in ("train", "val", "test")]
+            for folder in (tmp_path / name, together)
+        )
+        assert linked == alone
+        assert any(alone)
