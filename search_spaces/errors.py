@@ -29,7 +29,8 @@ class Mistake:
         place = self.file if self.line is None else f"{self.file}:{self.line}"
         warning = " warning:" if self.severity == "warning" else ""
         inside = f" {self.path}:" if self.path else ""
-        return f"{place}:{warning}{inside} found {self.found}; should be {self.expected}"
+        said = f"{place}:{warning}{inside} found {self.found}; should be {self.expected}"
+        return "".join(mark if mark.isprintable() else ascii(mark)[1:-1] for mark in said)  # a terminal obeys some
 
 
 def grave(found: Sequence[Mistake]) -> list[Mistake]:

@@ -21,6 +21,7 @@ from ablative.trainables.data.sources import splits_of
 from ablative.trainables.data.stored import SCHEMA
 from ablative.trainables.data.stored import flat_row
 from ablative.trainables.errors import DataError
+from tests.helpers.damage import HOSTILE as HOSTILE_BYTES
 from tests.helpers.tasks import TASKS
 from tests.unit.trainables.real_layouts import make_snli_ve
 from tests.unit.trainables.real_layouts import make_vcr
@@ -29,37 +30,7 @@ from tests.unit.trainables.real_layouts import make_vqa_cp
 from tests.unit.trainables.real_layouts import write_json
 from tests.unit.trainables.real_layouts import write_vqa_questions
 
-HOSTILE = st.sampled_from(
-    [
-        b"\xff",
-        b"\xe9",
-        b"\xef\xbb\xbf",
-        b"\x1f\x8b\x08",
-        b"\0",
-        b"\\udc80",
-        b"\\ud83d",
-        b"\xed\xa0\x80",
-        b"[" * 100_000,
-        b'{"a":' * 30_000,
-        b"1" * 5000,
-        b"NaN",
-        b"-Infinity",
-        b"1e999",
-        b"null",
-        b"true",
-        b"[1]",
-        b"{}",
-        b'""',
-        b"'",
-        b'"',
-        b"\n",
-        b"\r",
-        b"../../x",
-        b"/etc/hostname",
-        b"\x1b[2J",
-        b"x" * 3000,
-    ]
-)
+HOSTILE = st.sampled_from(list(HOSTILE_BYTES))
 CHANGE = st.tuples(st.floats(0, 1), st.integers(0, 12), HOSTILE | st.binary(max_size=4))
 """Where in the file, how many bytes go, and what comes in their place."""
 FIELDS = [
