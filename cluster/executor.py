@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from collections.abc import Sequence
 from contextlib import ExitStack
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import ray
 
@@ -118,12 +120,17 @@ class RayExecutor:
     def _shapes(self, queue: TrialQueue) -> list[Shape]:
         """Return what trials that may still run occupy, each shape once."""
         cells = [cell for cell in queue.cells if cell.state != "done"] or queue.cells
-        possible = [self._resources.possible(cell.config, dict(cell.cell.space)) for cell in cells]
-        return list(dict.fromkeys(shape_of(resources) for found in possible for resources in found))
+        return shapes_of(self._resources, [(cell.config, dict(cell.cell.space)) for cell in cells])
 
     def _order(self, trial: Trial) -> tuple[TrialJob, Shape]:
         job = trial.job(cache=str(self._cache), resources=self._resources, checkpoints=self._checkpoints)
         return job, shape_of(self._resources.of(trial.config))
+
+
+def shapes_of(resources: Resources, cells: Sequence[tuple[Any, dict[str, Any]]]) -> list[Shape]:
+    """Return what trials of cells, each a configuration and what is searched of it, may occupy, each shape once."""
+    possible = (resources.possible(config, space) for config, space in cells)
+    return list(dict.fromkeys(shape_of(one) for found in possible for one in found))
 
 
 def _lost(error: Exception) -> str:

@@ -23,6 +23,7 @@ from ablative.orchestrator.commands.boundary import QUIET
 from ablative.orchestrator.commands.boundary import STORE
 from ablative.orchestrator.commands.boundary import boundary
 from ablative.orchestrator.commands.boundary import if_stopped
+from ablative.orchestrator.commands.cluster_command import cluster
 from ablative.orchestrator.commands.completion import study_names
 from ablative.orchestrator.commands.data_commands import data
 from ablative.orchestrator.commands.diff_command import diff
@@ -55,6 +56,7 @@ def ablate() -> None:
     ablate init my_loss --kind term       a folder to start from
     ablate check my_study.yaml            every mistake in a study file
     ablate plan my_study.yaml             what it would run, and what that costs
+    ablate cluster check my_study.yaml    whether this cluster can run it
     ablate parts                          everything that a study may name
     ablate simulate my_study.yaml         how often it would find an effect
     ablate query quickstart               effects with intervals
@@ -339,7 +341,7 @@ def compact(study: str, store: str | None, quiet: bool) -> None:
     print_problems(console(stderr=True), () if quiet else opened.problems)
 
 
-for command in (*ANSWERS, data, diff, export, gate, init, parts_command, simulate, student, teacher, why):
+for command in (*ANSWERS, cluster, data, diff, export, gate, init, parts_command, simulate, student, teacher, why):
     ablate.add_command(command)
 
 

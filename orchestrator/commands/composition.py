@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from ablative.orchestrator.driving.run import Experiment
     from ablative.orchestrator.driving.run import Prepare
     from ablative.orchestrator.inputs import Inputs
+    from ablative.orchestrator.showing.cluster_answer import ClusterCheckAnswer
     from ablative.orchestrator.showing.display import Display
     from ablative.orchestrator.showing.preflight import Outlook
     from ablative.orchestrator.storing.records import Record
@@ -352,6 +353,25 @@ def engine(kind: str, address: str, loaded: Loaded, cache_folder: Path, checkpoi
         address=where, resources=resources, cache=cache_folder, run_trial=run_trial, checkpoints=checkpoints
     )
     return runner, preparation(steps, where, resources, cache_folder)
+
+
+def check_cluster(address: str, store: str | None, loaded: Loaded | None) -> ClusterCheckAnswer:
+    """Return whether the cluster at `address` can run a study; without one, what can be said of any.
+
+    Address `any` is that of the running cluster: a private one has nothing to look at. Raises ClusterError.
+    """
+    from ablative.cluster.executor import shapes_of
+    from ablative.cluster.soundness import check_cluster as check
+    from ablative.trainables.cache import cache_folder
+
+    study = loaded.study if loaded else None
+    where = "auto" if address == "any" else address
+    places = {"cache": str(cache_folder()), "store": place(store_uri(store, study))}
+    if loaded is None:
+        return check(where, places=places)
+    shapes = shapes_of(loaded.study.resources, [(cell.config, dict(cell.space)) for cell in loaded.cells])
+    configs, found = [cell.config for cell in loaded.cells], loaded.trainable.absent
+    return check(where, places=places, shapes=shapes, absent=partial(found, configs) if found else None)
 
 
 def prepared_by(steps: Preparation | None, cache_folder: Path) -> Prepare:

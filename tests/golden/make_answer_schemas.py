@@ -10,12 +10,18 @@ import json
 from pydantic import BaseModel
 
 from ablative.analysis.showing.gate_answer import GateAnswer
+from ablative.orchestrator.showing.cluster_answer import ClusterCheckAnswer
 from ablative.orchestrator.showing.diff_answer import DiffAnswer
 from ablative.orchestrator.showing.why_answer import WhyAnswer
 from tests.helpers.sources import ROOT
 
 FOLDER = ROOT / "docs/schemas"
-ANSWERS: dict[str, type[BaseModel]] = {"gate": GateAnswer, "diff": DiffAnswer, "why": WhyAnswer}
+ANSWERS: dict[str, type[BaseModel]] = {
+    "cluster_check": ClusterCheckAnswer,
+    "gate": GateAnswer,
+    "diff": DiffAnswer,
+    "why": WhyAnswer,
+}
 
 
 def text_of(model: type[BaseModel]) -> str:

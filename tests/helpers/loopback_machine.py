@@ -94,7 +94,7 @@ def start(folder: Path) -> LoopbackMachine:
     Raises:
         RuntimeError: its sshd does not answer.
     """
-    _prepare_home(folder / "home")
+    prepare_home(folder / "home")
     script = Path(__file__).with_suffix(".sh")
     log = folder / "machine.log"
     process = subprocess.Popen(
@@ -113,7 +113,7 @@ def start(folder: Path) -> LoopbackMachine:
     return LoopbackMachine(folder=folder, process=process, pid=pid)
 
 
-def _prepare_home(home: Path) -> None:
+def prepare_home(home: Path) -> None:
     """Lay out a login: starts in its own home, and finds the packages of this environment instead of 2 GB of its own.
 
     The environment that the launcher's set-up commands fill has no package of its own but this project, which they

@@ -7,6 +7,7 @@ sshd. As on Debian, a machine's own name resolves to 127.0.1.1. All see the same
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -96,6 +97,7 @@ class Machines:
     """Machines that reach each other."""
 
     folder: Path
+    """Its `login` is the private key that every machine's sshd lets in."""
     switch: int
     """Process id of the bridge's first process."""
     each: dict[str, Machine]
@@ -121,9 +123,12 @@ def started(folder: Path, names: Sequence[str]) -> Iterator[Machines]:
     Raises:
         RuntimeError: they did not come up.
     """
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / "login")], check=True)
     for number, name in enumerate(names, start=1):
         for part in ("home", "tmp"):
             (folder / name / part).mkdir(parents=True)
+        for half in ("login", "login.pub"):
+            shutil.copy(folder / half, folder / name)
         others = [f"10.77.0.{other} {names[other - 1]}" for other in range(1, len(names) + 1) if other != number]
         lines = ["127.0.0.1 localhost", f"127.0.1.1 {name}", *others]
         (folder / name / "hosts").write_text("\n".join(lines) + "\n")

@@ -31,6 +31,8 @@ become_machine() {
     touch "$folder/entered"
     echo "$(basename "$folder")" > /proc/sys/kernel/hostname
     mount --bind "$folder/hosts" /etc/hosts
+    awk -F: -v OFS=: -v home="$folder/home" -v uid="$(id -u)" '$3 == uid { $6 = home } { print }' /etc/passwd > "$folder/passwd"
+    mount --bind "$folder/passwd" /etc/passwd
     mount -t tmpfs tmpfs /dev/shm
     IFS=: read -ra places <<< "$visible"
     for place in "${places[@]}"; do
@@ -44,6 +46,7 @@ become_machine() {
     ip link set lo up
     ip address add "$address/24" dev eth0
     ip link set eth0 up
+    ip route add default dev eth0
     . "$here/sshd.sh"
     serve_ssh "$folder" "$address"
 }

