@@ -14,7 +14,9 @@ from pydantic import ValidationError
 
 from ablative.analysis.errors import AnalysisError
 from ablative.search_spaces.spending import Correction
+from ablative.search_spaces.spending import Method
 from ablative.search_spaces.spending import Spending
+from ablative.search_spaces.spending import in_force
 from ablative.search_spaces.spending import spent_at
 from ablative.search_spaces.stopping import RULES
 from ablative.search_spaces.study import headline
@@ -179,6 +181,10 @@ class StudyPlan(_Read):
     comparisons: Comparisons = Comparisons()
     evaluate: tuple[str, ...] = ("val",)
     cells: tuple[CellPlan, ...]
+    late: tuple[str, ...] = ()
+    """What was declared after the first confirm trial: settings of `comparisons` by name, and `claim <name>`."""
+    late_line: str = ""
+    """That in a sentence, with the time."""
 
     @property
     def confirm_planned(self) -> dict[tuple[str, str], int]:
@@ -186,19 +192,36 @@ class StudyPlan(_Read):
         counts = {(cell.arm, cell.label): cell.confirm_total or None for cell in self.cells}
         return {place: len(self.seeds.confirm) if count is None else count for place, count in counts.items()}
 
-    def spent(self, *arms: str) -> float:
-        """Return the share of alpha that the look may spend at which these arms stand together.
+    def look_of(self, *arms: str) -> int:
+        """Return the number, from 0, of the look at which these arms stand together.
 
-        Their pairs end with the seeds of the arm that was stopped first. 1 where there is one look.
+        Their pairs end with the seeds of the arm that was stopped first.
         """
-        looks, alpha = self.seeds.looks, self.comparisons.alpha
-        sequential = self.seeds.sequential
-        if sequential is None:
-            return 1.0
+        looks = self.seeds.looks
+        if len(looks) == 1:
+            return 0
         counts = [(name, count) for (name, _), count in self.confirm_planned.items()]
         planned = min(max((count for name, count in counts if name == arm), default=looks[-1]) for arm in arms)
-        at = next((number for number, seeds in enumerate(looks) if seeds >= planned), len(looks) - 1)
-        return spent_at(looks, sequential.spending, alpha)[at] / alpha
+        return next((number for number, seeds in enumerate(looks) if seeds >= planned), len(looks) - 1)
+
+    def spent(self, *arms: str) -> float:
+        """Return the share of alpha that the look may spend at which these arms stand together; 1 of a single look."""
+        alpha, sequential = self.comparisons.alpha, self.seeds.sequential
+        if sequential is None:
+            return 1.0
+        return spent_at(self.seeds.looks, sequential.spending, alpha)[self.look_of(*arms)] / alpha
+
+    def correction_of(self, comparisons: int, pairs: int, *, primary: bool) -> Method:
+        """Return the correction of so many comparisons, of which each is planned to have so many pairs at least.
+
+        `primary`: whether they are those that end a study's looks.
+        """
+        looks = self.seeds.sequential is not None
+        given = self.comparisons
+        primary = primary and given.margin is None  # with one, comparisons also end that are equivalent
+        return in_force(
+            given.correction, comparisons=comparisons, pairs=pairs, alpha=given.alpha, looks=looks, primary=primary
+        )
 
     @cached_property
     def reference(self) -> str | None:

@@ -41,6 +41,19 @@ def half(row: Mapping[str, Any]) -> float | None:
     return None if row["diff_ci_low"] is None else float(row["diff_ci_high"] - row["diff_ci_low"]) / 2
 
 
+def drawn_ends(row: Mapping[str, Any]) -> tuple[float | None, float | None]:
+    """Return the interval of a row's verdict, or the plain one of a metric or of pairs that have no other."""
+    name = "diff_ci" if row["verdict_ci_low"] is None else "verdict_ci"
+    return row[f"{name}_low"], row[f"{name}_high"]
+
+
+def signed_with_ends(row: Mapping[str, Any]) -> str:
+    """Return a row's difference with the interval of its verdict, `+0.045 [+0.021, +0.068]`; alone without one."""
+    low, high = row["verdict_ci_low"], row["verdict_ci_high"]
+    text = signed(row["difference"], half(row))
+    return text if low is None else f"{text} [{signed(low, half(row))}, {signed(high, half(row))}]"
+
+
 def signed(value: float | None, uncertainty: float | None = None) -> str:
     """Return `+0.045`, rounded by its uncertainty."""
     return ABSENT if value is None else f"{value:+.{decimals_for(uncertainty)}f}"

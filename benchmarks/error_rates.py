@@ -3,9 +3,16 @@
 A study is a table of values, arms by blocks, of which one arm is the reference; all arms share a level in each block.
 Without effects it has a false positive if any comparison is shown at alpha 0.05; with one true effect of a standard
 deviation of a difference, its power is how often that one is shown. Both corrections judge the same studies.
-`unequal` makes one arm scatter three times as much, `collapses` lets one trial in twenty of any arm fall by ten
-standard deviations, `skewed` draws all arms but the reference from an exponential distribution: its differences are
-not symmetric, so there the tests are not exact.
+
+- `unequal`: one arm scatters three times as much. `uneven`: the blocks of one task scatter four times as much.
+- `discrete`: values rounded to half a standard deviation; `coarse`: right answers out of 20.
+- `heavy tails`: Student's t, 2 degrees of freedom. `collapses`: one trial in twenty falls by ten standard deviations.
+- `skewed`: all arms but the reference are exponential; `lognormal`: the same, skewed more. Their differences are not
+  symmetric, so there the tests are not exact.
+
+Then the same with a look half way (`seeds.sequential`, spending of Pocock's type): what is shown there ends.
+
+With more than `MOST_PATTERNS` sign patterns, 2,000 are drawn anew for each batch of studies.
 Prints a line a point and, at the end, one JSON object of all.
 """
 
@@ -15,62 +22,98 @@ import argparse
 import json
 import time
 from collections.abc import Callable
-from collections.abc import Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
-from ablative.analysis.numbers.max_t import max_t
-from ablative.analysis.numbers.statistics import exact_p_values
-from ablative.analysis.numbers.statistics import holm
+from ablative.analysis.numbers.max_t import adjusted_p_values
+from ablative.analysis.numbers.max_t import drawn_patterns
+from ablative.analysis.numbers.max_t import every_pattern
+from ablative.search_spaces.spending import spent_at
+from ablative.search_spaces.ties import RELATIVE_TIE
 
 ALPHA = 0.05
-Noise = Callable[[np.random.Generator, int, int], np.ndarray]
-"""(Generator, arms, blocks) -> values."""
+MOST_PATTERNS = 4096
+DRAWS = 2000
+_AT_ONCE = 6_000_000  # studies times comparisons times patterns in memory
+Noise = Callable[[np.random.Generator, tuple[int, int, int]], np.ndarray]
+"""(Generator, (studies, arms, blocks)) -> values of that shape; arm 0 is the reference."""
 
 
-def _unequal(rng: np.random.Generator, arms: int, blocks: int) -> np.ndarray:
-    values = rng.normal(size=(arms, blocks))
-    values[1] *= 3
+def _unequal(rng: np.random.Generator, shape: tuple[int, int, int]) -> np.ndarray:
+    values = rng.normal(size=shape)
+    values[:, 1] *= 3
     return values
 
 
-def _collapses(rng: np.random.Generator, arms: int, blocks: int) -> np.ndarray:
-    return rng.normal(size=(arms, blocks)) - 10.0 * (rng.random((arms, blocks)) < 0.05)
+def _uneven(rng: np.random.Generator, shape: tuple[int, int, int]) -> np.ndarray:
+    values = rng.normal(size=shape)
+    values[..., ::2] *= 4
+    return values
 
 
-def _skewed(rng: np.random.Generator, arms: int, blocks: int) -> np.ndarray:
-    values = rng.exponential(size=(arms, blocks)) - 1.0
-    values[0] = rng.normal(size=blocks)
+def _collapses(rng: np.random.Generator, shape: tuple[int, int, int]) -> np.ndarray:
+    return rng.normal(size=shape) - 10.0 * (rng.random(shape) < 0.05)
+
+
+def _against_normal(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    values[:, 0] = rng.normal(size=values[:, 0].shape)
     return values
 
 
 NOISES: dict[str, Noise] = {
-    "normal": lambda rng, arms, blocks: rng.normal(size=(arms, blocks)),
-    "heavy tails": lambda rng, arms, blocks: rng.standard_t(2, size=(arms, blocks)),
-    "discrete": lambda rng, arms, blocks: np.round(rng.normal(size=(arms, blocks))),
+    "normal": lambda rng, shape: rng.normal(size=shape),
+    "heavy tails": lambda rng, shape: rng.standard_t(2, size=shape),
+    "discrete": lambda rng, shape: np.round(2 * rng.normal(size=shape)) / 2,
+    "coarse": lambda rng, shape: rng.binomial(20, 0.7, size=shape) / 20,
     "unequal": _unequal,
-    "skewed": _skewed,
+    "uneven": _uneven,
     "collapses": _collapses,
+    "skewed": lambda rng, shape: _against_normal(rng.exponential(size=shape) - 1.0, rng),
+    "lognormal": lambda rng, shape: _against_normal((rng.lognormal(size=shape) - np.e**0.5) / 2.16, rng),
 }
-SIZES = ((6, 1), (6, 3), (6, 6), (6, 12), (8, 6), (12, 3), (12, 12), (12, 60), (20, 6))
-"""Blocks, comparisons."""
+TOO_FEW = ((6, 3), (6, 6), (6, 12), (7, 6), (8, 12), (9, 20), (10, 40))
+"""Blocks, comparisons: where Holm's procedure can show nothing."""
+SIZES = (*TOO_FEW, (6, 1), (8, 6), (12, 3), (12, 12), (12, 60), (20, 1), (20, 6), (20, 60))
+LOOKED_AT = ((12, 1), (12, 3), (14, 6))
+"""The same, with a look half way."""
 MISSING = 0.1
 """Share of the trials that have no value, where some are missing."""
 
 
-def differences(values: np.ndarray, missing: np.ndarray) -> list[dict[int, float]]:
-    """Return the paired differences of each arm with the first one: block -> difference."""
-    found = values[1:] - values[0]
-    lost = missing[1:] | missing[0]
-    return [
-        {block: float(value) for block, (value, gone) in enumerate(zip(row, out, strict=True)) if not gone}
-        for row, out in zip(found, lost, strict=True)
-    ]
+def by_holm(values: np.ndarray, signs: np.ndarray, *, exact: bool) -> np.ndarray:
+    """Return Holm's adjusted p-values of the sign-flip tests, shape (studies, comparisons)."""
+    sums, size = np.abs(values @ signs), values.shape[1]
+    reached = np.abs(values.sum(axis=-1)) - RELATIVE_TIE * np.abs(values).sum(axis=-1)
+    hits = np.count_nonzero(sums >= reached[..., None], axis=-1)
+    p_values = hits / signs.shape[1] if exact else (1 + hits) / (1 + signs.shape[1])
+    order = np.argsort(p_values, axis=-1, kind="stable")
+    steps = np.minimum(1.0, np.take_along_axis(p_values, order, axis=-1) * np.arange(size, 0, -1))
+    found = np.empty(p_values.shape)
+    np.put_along_axis(found, order, np.maximum.accumulate(steps, axis=-1), axis=-1)
+    return found
 
 
-def by_holm(samples: Sequence[dict[int, float]]) -> list[float | None]:
-    """Return Holm's adjusted p-values of the sign-flip tests."""
-    return holm([float(exact_p_values(np.array([list(s.values())]))[0]) if s else None for s in samples])
+def judged(values: np.ndarray, missing: np.ndarray, signs: np.ndarray, *, exact: bool) -> dict[str, np.ndarray]:
+    """Return correction -> adjusted p-values of each arm against the first, shape (studies, comparisons).
+
+    `values` and `missing`: shape (studies, arms, blocks).
+    """
+    gone = missing[:, 1:] | missing[:, :1]
+    differences = np.where(gone, 0.0, values[:, 1:] - values[:, :1])
+    sizes = np.count_nonzero(~gone, axis=-1).astype(np.float64)
+    return {
+        "holm": by_holm(differences, signs, exact=exact),
+        "max_t": adjusted_p_values(differences, sizes, [signs], exact=exact),
+    }
+
+
+def batches(studies: int, comparisons: int, patterns: int) -> Iterator[int]:
+    """Yield how many studies are judged together, so that they fit into memory and few share drawn patterns."""
+    most = max(1, min(_AT_ONCE // (comparisons * patterns), 100))
+    while studies > 0:
+        yield min(most, studies)
+        studies -= most
 
 
 def point(
@@ -79,24 +122,59 @@ def point(
     """Return false positives and power of both corrections over so many studies."""
     rng = np.random.default_rng([seed, blocks, comparisons, list(NOISES).index(noise), int(100 * share_missing)])
     false, power = {"holm": 0, "max_t": 0}, {"holm": 0, "max_t": 0}
-    scale = np.std(np.diff(NOISES[noise](np.random.default_rng(0), 2, 100_000), axis=0))
-    for _ in range(studies):
-        values = NOISES[noise](rng, comparisons + 1, blocks)
+    scale = np.std(np.diff(NOISES[noise](np.random.default_rng(0), (1, 2, 100_000)), axis=1))
+    exact = 2 ** (blocks - 1) <= MOST_PATTERNS
+    patterns = 2 ** (blocks - 1) if exact else DRAWS
+    for count in batches(studies, comparisons, patterns):
+        drawn = every_pattern(blocks, patterns) if exact else drawn_patterns(blocks, DRAWS, DRAWS, rng)
+        signs = next(drawn)
+        values = NOISES[noise](rng, (count, comparisons + 1, blocks))
         missing = rng.random(values.shape) < share_missing
-        nulls = differences(values, missing)
-        values[-1] += scale
-        true = differences(values, missing)
-        for name, judge in (("holm", by_holm), ("max_t", lambda samples: max_t(samples, rng))):
-            false[name] += any(p is not None and p <= ALPHA for p in judge(nulls))
-            last = judge(true)[-1]
-            power[name] += last is not None and last <= ALPHA
-    rates = {name: round(count / studies, 4) for name, count in false.items()}
+        for name, p_values in judged(values, missing, signs, exact=exact).items():
+            false[name] += int(np.count_nonzero((p_values <= ALPHA).any(axis=-1)))
+        values[:, -1] += scale
+        for name, p_values in judged(values, missing, signs, exact=exact).items():
+            power[name] += int(np.count_nonzero(p_values[:, -1] <= ALPHA))
     return {
         "noise": noise,
         "blocks": blocks,
         "comparisons": comparisons,
         "missing": share_missing,
-        "false_positives": rates,
+        "false_positives": {name: round(count / studies, 4) for name, count in false.items()},
+        "power": {name: round(count / studies, 4) for name, count in power.items()},
+    }
+
+
+def looks_point(noise: str, blocks: int, comparisons: int, *, studies: int, seed: int) -> dict[str, object]:
+    """Return false positives and power with a look half way: Holm's procedure as `point` has it, max-T in stages.
+
+    In a stage count the comparisons that were not shown before.
+    """
+    rng = np.random.default_rng([seed, blocks, comparisons, list(NOISES).index(noise), 1])
+    scale = np.std(np.diff(NOISES[noise](np.random.default_rng(0), (1, 2, 100_000)), axis=1))
+    halves = (blocks // 2, blocks)
+    parts = spent_at(halves, "pocock", ALPHA)
+    false, power = {"holm": 0, "max_t": 0}, {"holm": 0, "max_t": 0}
+    for count in batches(studies, comparisons, 2 ** (blocks - 1)):
+        values = NOISES[noise](rng, (count, comparisons + 1, blocks))
+        for effect, told in ((0.0, false), (scale, power)):
+            differences = values[:, 1:] - values[:, :1]
+            differences[:, -1] += effect
+            shown = {name: np.zeros(differences.shape[:2], bool) for name in told}
+            for upto, part in zip(halves, parts, strict=True):
+                seen, signs = differences[..., :upto], next(every_pattern(upto, 2 ** (upto - 1)))
+                shown["holm"] |= by_holm(seen, signs, exact=True) <= part
+                going = np.where(shown["max_t"][..., None], 0.0, seen)
+                sizes = np.full(going.shape[:2], float(upto))
+                shown["max_t"] |= adjusted_p_values(going, sizes, [signs], exact=True) <= part
+            for name in told:
+                told[name] += int(np.count_nonzero(shown[name][:, -1] if effect else shown[name].any(axis=-1)))
+    return {
+        "noise": noise,
+        "blocks": blocks,
+        "comparisons": comparisons,
+        "looks": halves,
+        "false_positives": {name: round(count / studies, 4) for name, count in false.items()},
         "power": {name: round(count / studies, 4) for name, count in power.items()},
     }
 
@@ -109,16 +187,19 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     studies = 300 if options.quick else options.studies
-    sizes = SIZES[:6] if options.quick else SIZES
+    sizes = SIZES[:10] if options.quick else SIZES
     began, points = time.perf_counter(), []
     for noise in NOISES:
         for blocks, comparisons in sizes:
-            for share_missing in (0.0, MISSING) if (blocks, comparisons) == (12, 3) else (0.0,):
+            for share_missing in (0.0, MISSING) if (blocks, comparisons) in ((8, 6), (12, 3)) else (0.0,):
                 found = point(
                     noise, blocks, comparisons, studies=studies, share_missing=share_missing, seed=options.seed
                 )
                 points.append(found)
                 print(json.dumps(found), flush=True)
+        for blocks, comparisons in LOOKED_AT:
+            points.append(looks_point(noise, blocks, comparisons, studies=studies, seed=options.seed))
+            print(json.dumps(points[-1]), flush=True)
     error = round((ALPHA * (1 - ALPHA) / studies) ** 0.5, 4)
     seconds = round(time.perf_counter() - began, 1)
     print(json.dumps({"benchmark": "error_rates", "studies": studies, "error": error, "s": seconds, "points": points}))

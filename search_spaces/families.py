@@ -14,6 +14,7 @@ from typing import Literal
 from ablative.search_spaces.arms import reference
 from ablative.search_spaces.document import Document
 from ablative.search_spaces.errors import Mistake
+from ablative.search_spaces.spending import in_force
 from ablative.search_spaces.spending import pairs_needed
 from ablative.search_spaces.spending import spent_at
 from ablative.search_spaces.study import Claim
@@ -108,7 +109,15 @@ def _more_seeds(needed: int, tasks: int) -> str:
 
 
 def _family(study: Study, name: FamilyName, what: str, pairs: tuple[int, ...]) -> Family:
-    alpha, correction = study.comparisons.alpha, study.comparisons.correction
+    looks, alpha = study.seeds.sequential is not None, study.comparisons.alpha
+    correction = in_force(
+        study.comparisons.correction,
+        comparisons=len(pairs),
+        pairs=min(pairs),
+        alpha=alpha,
+        looks=looks,
+        primary=name == "primary" and study.comparisons.margin is None,
+    )
     if study.seeds.sequential is not None:  # what has not been clear before is judged at the last look
         alpha = spent_at(study.seeds.looks, study.seeds.sequential.spending, alpha)[-1]
     return Family(name=name, what=what, pairs=pairs, needed=pairs_needed(len(pairs), alpha, correction))

@@ -21,6 +21,8 @@ from statistics import variance
 from typing import Literal
 
 from ablative.search_spaces.spending import Correction
+from ablative.search_spaces.spending import Method
+from ablative.search_spaces.spending import in_force
 from ablative.search_spaces.spending import pairs_needed
 
 _NORMAL = NormalDist()
@@ -57,7 +59,7 @@ class SearchDesign:
     cells: int
     """That are searched."""
     alpha: float = 0.05
-    correction: Correction = "holm"
+    correction: Method = "holm"
 
     @property
     def trials(self) -> int:
@@ -117,7 +119,7 @@ def search_design(
         comparisons=arms - 1,
         cells=searched,
         alpha=alpha,
-        correction=correction,
+        correction=in_force(correction, comparisons=arms - 1, pairs=tasks * seeds, alpha=alpha),
     )
 
 

@@ -8,6 +8,7 @@ from itertools import pairwise
 from ablative.search_spaces.document import Document
 from ablative.search_spaces.errors import Mistake
 from ablative.search_spaces.families import tasks_apart
+from ablative.search_spaces.spending import in_force
 from ablative.search_spaces.spending import pairs_needed
 from ablative.search_spaces.spending import spent_at
 from ablative.search_spaces.study import Study
@@ -22,9 +23,9 @@ def sequential_mistakes(document: Document, study: Study, task: str | None, num_
         expected = "left out: a path confirms its arms one after another"
         yield document.mistake(place, "looks in the design path", expected)
         return
-    if (correction := study.comparisons.correction) in ("benjamini_hochberg", "max_t"):
-        expected = "holm or none: what is clear at a look would not stay so when others have gone on"
-        yield document.mistake(("comparisons", "correction"), f"{correction} beside looks", expected)
+    if study.comparisons.correction == "benjamini_hochberg":
+        expected = "auto, holm, max_t or none: what is clear at a look would not stay so when others have gone on"
+        yield document.mistake(("comparisons", "correction"), "benjamini_hochberg beside looks", expected)
         return
     looks = study.seeds.looks
     if any(later <= earlier for earlier, later in pairwise(looks)):
@@ -32,9 +33,17 @@ def sequential_mistakes(document: Document, study: Study, task: str | None, num_
         yield document.mistake((*place, "looks"), ", ".join(map(str, looks[:-1])), expected)
         return
     compared, tasks = num_arms - 1, tasks_apart(study, task)
+    correction = in_force(
+        study.comparisons.correction,
+        comparisons=compared,
+        pairs=tasks * looks[-1],
+        alpha=study.comparisons.alpha,
+        looks=True,
+        primary=study.comparisons.margin is None,
+    )
     parts = spent_at(looks, study.seeds.sequential.spending, study.comparisons.alpha)
     for index, (seeds, alpha) in enumerate(zip(looks, parts, strict=True)):
-        needed = pairs_needed(max(compared, 1), alpha, study.comparisons.correction)
+        needed = pairs_needed(max(compared, 1), alpha, correction)
         if seeds * tasks < needed:
             what = f"{seeds} seeds, too few to reach significance at this look (alpha {alpha:.2g})"
             here = (*place, "looks", index) if index < len(looks) - 1 else ("seeds", "confirm")

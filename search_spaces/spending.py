@@ -9,7 +9,9 @@ from statistics import NormalDist
 from typing import Literal
 
 Spending = Literal["pocock", "obrien_fleming"]
-Correction = Literal["holm", "max_t", "benjamini_hochberg", "none"]
+Method = Literal["holm", "max_t", "benjamini_hochberg", "none"]
+Correction = Literal["auto", "holm", "max_t", "benjamini_hochberg", "none"]
+"""As a study declares it: `auto` is Holm's procedure where it can show anything, else max-T."""
 LEAST_SHARE = 1e-9
 """Of alpha, at every look: a look too early to decide anything is one all the same."""
 
@@ -34,7 +36,7 @@ def spent_at(looks: Sequence[int], spending: Spending, alpha: float) -> tuple[fl
     return tuple(part * alpha / sum(parts) for part in parts)
 
 
-def hardest_factor(comparisons: float, correction: Correction) -> float:
+def hardest_factor(comparisons: float, correction: Method) -> float:
     """Return what the correction multiplies a p-value by where it asks the most.
 
     Holm's first step multiplies it by the number of comparisons, a later one by less, which `comparisons` may be. The
@@ -44,7 +46,21 @@ def hardest_factor(comparisons: float, correction: Correction) -> float:
     return comparisons if correction == "holm" else 1
 
 
-def pairs_needed(comparisons: float, alpha: float, correction: Correction = "holm") -> int:
+def in_force(
+    correction: Correction, *, comparisons: int, pairs: int, alpha: float, looks: bool = False, primary: bool = True
+) -> Method:
+    """Return the correction that a family of comparisons gets, as a function of what is planned.
+
+    `pairs`: planned of the comparison that has the fewest. Under looks max-T is only the primary comparisons' of a
+    study without a margin: there whatever ended early had been shown. Other comparisons end with arms that were
+    decided elsewhere, or as equivalent, and Holm's procedure takes p-values of any look.
+    """
+    if correction == "auto":
+        correction = "holm" if pairs >= pairs_needed(max(comparisons, 1), alpha) else "max_t"
+    return "holm" if correction == "max_t" and looks and not primary else correction
+
+
+def pairs_needed(comparisons: float, alpha: float, correction: Method = "holm") -> int:
     """Least number of pairs with which the exact test can fall to `alpha` after correction by `hardest_factor`.
 
     The smallest two-sided p-value of n pairs is 2^(1-n).

@@ -309,9 +309,9 @@ class Comparisons(Frozen):
     """How effects are judged."""
 
     correction: Correction = Field(
-        "holm",
-        description="For the number of comparisons: `max_t` uses that arms share seeds; `benjamini_hochberg` bounds "
-        "the share of false findings only.",
+        "auto",
+        description="For the number of comparisons: `auto` is `holm` in families whose planned pairs suffice for it, "
+        "else `max_t`, which uses that arms share seeds; `benjamini_hochberg` bounds the share of false findings.",
     )
     blocks: Literal["task_and_seed", "seed"] = Field(
         "task_and_seed",

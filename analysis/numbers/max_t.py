@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable
+from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import TypeVar
@@ -33,50 +36,101 @@ def max_t(samples: Sequence[Mapping[Block, float]], rng: np.random.Generator) ->
     """
     known = [position for position, sample in enumerate(samples) if sample]
     found: list[float | None] = [None] * len(samples)
+    if known:
+        values, sizes, patterns, exact = _tabled([samples[position] for position in known], rng)
+        for position, p_value in zip(known, adjusted_p_values(values, sizes, patterns, exact=exact), strict=True):
+            found[position] = float(p_value)
+    return found
+
+
+def local_levels(
+    samples: Sequence[Mapping[Block, float]], alphas: Sequence[float], rng: np.random.Generator
+) -> list[float]:
+    """Return for each comparison the level of its own sign-flip test that goes with the greatest of all scores.
+
+    At its own alpha a score is critical if the greatest score of all comparisons lies above it in no more than so many
+    patterns; the level is the share of patterns in which the comparison's own score does, but at least what its
+    differences can reach. A comparison without differences gets 0.
+    """
+    known = [position for position, sample in enumerate(samples) if sample]
+    found = [0.0] * len(samples)
     if not known:
         return found
+    values, sizes, patterns, exact = _tabled([samples[position] for position in known], rng)
+    scores = np.concatenate([_scores(values @ signs, values, sizes) for signs in patterns], axis=-1)
+    greatest = np.sort(scores.max(axis=0))[::-1]
+    total = greatest.size + (not exact)
+    for row, position in enumerate(known):
+        above = math.floor(alphas[position] * total * (1 + 1e-12)) - (not exact)
+        critical = greatest[min(max(above, 0), greatest.size - 1)]
+        share = (np.count_nonzero(scores[row] > critical * (1 + RELATIVE_TIE)) + (not exact)) / total
+        found[position] = max(float(share), 2.0 ** (1 - sizes[row]))
+    return found
+
+
+def _tabled(
+    samples: Sequence[Mapping[Block, float]], rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, Iterator[np.ndarray], bool]:
+    """Return the differences as a table, how many each comparison has, sign patterns, and whether these are all."""
     blocks = list(dict.fromkeys(block for sample in samples for block in sample))
-    values = np.array([[samples[position].get(block, 0.0) for block in blocks] for position in known])
-    sizes = np.array([len(samples[position]) for position in known], dtype=np.float64)
-    observed = _scores(values.sum(axis=1, keepdims=True), values, sizes)[:, 0]
-    order = np.argsort(-observed, kind="stable")
-    values, sizes, observed = values[order], sizes[order], observed[order]
-    reached = observed * (1 - RELATIVE_TIE)
-    exact = 2 ** (len(blocks) - 1) * len(known) <= MOST_EXACT
-    total = 2 ** (len(blocks) - 1) if exact else DRAWS
-    step = max(1, _AT_ONCE // len(known))
-    hits = np.zeros(len(known))
-    for start in range(0, total, step):
-        count = min(step, total - start)
-        signs = _patterns(start, count, len(blocks)) if exact else rng.integers(0, 2, (len(blocks), count)) * 2.0 - 1.0
-        scores = _scores(values @ signs, values, sizes)
-        greatest = np.zeros(count)
-        for place in range(len(known) - 1, -1, -1):  # of this comparison and of all that are less clear
-            np.maximum(greatest, scores[place], out=greatest)
-            hits[place] += np.count_nonzero(greatest >= reached[place])
-    p_values = np.maximum.accumulate(hits / total if exact else (1 + hits) / (1 + total))
-    for place, p_value in zip(order, p_values, strict=True):
-        found[known[place]] = float(p_value)
+    values = np.array([[sample.get(block, 0.0) for block in blocks] for sample in samples])
+    sizes = np.array([len(sample) for sample in samples], dtype=np.float64)
+    exact = 2 ** (len(blocks) - 1) * len(samples) <= MOST_EXACT
+    step = max(1, _AT_ONCE // len(samples))
+    patterns = every_pattern(len(blocks), step) if exact else drawn_patterns(len(blocks), DRAWS, step, rng)
+    return values, sizes, patterns, exact
+
+
+def adjusted_p_values(
+    values: np.ndarray, sizes: np.ndarray, patterns: Iterable[np.ndarray], *, exact: bool
+) -> np.ndarray:
+    """Return the adjusted p-values, shape (..., comparisons), of `values`, shape (..., comparisons, blocks).
+
+    `values`: 0 where a comparison lacks the block; `sizes`: how many it has. `patterns`: signs of shape (blocks,
+    some); `exact` where they are all that there are.
+    """
+    observed = _scores(values.sum(axis=-1, keepdims=True), values, sizes)[..., 0]
+    order = np.argsort(-observed, axis=-1, kind="stable")
+    values, sizes = np.take_along_axis(values, order[..., None], axis=-2), np.take_along_axis(sizes, order, axis=-1)
+    reached = np.take_along_axis(observed, order, axis=-1)[..., None] * (1 - RELATIVE_TIE)
+    hits, total = np.zeros(order.shape), 0
+    for signs in patterns:
+        greatest = _scores(values @ signs, values, sizes)
+        for place in range(order.shape[-1] - 2, -1, -1):  # of this comparison and of all that are less clear
+            np.maximum(greatest[..., place, :], greatest[..., place + 1, :], out=greatest[..., place, :])
+        hits += np.count_nonzero(greatest >= reached, axis=-1)
+        total += signs.shape[-1]
+    rising = np.maximum.accumulate(hits / total if exact else (1 + hits) / (1 + total), axis=-1)
+    found = np.empty(order.shape)
+    np.put_along_axis(found, order, rising, axis=-1)
     return found
 
 
 def _scores(sums: np.ndarray, values: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """Normal scores of |t|, given sums of signed differences, shape (comparisons, patterns).
+    """Normal scores of |t|, given sums of signed differences, shape (..., comparisons, patterns).
 
     With s the sum and q the sum of squares of n differences, t^2 / (n - 1) = r / (1 - r) with r = s^2 / (n q).
     """
-    squares = (values**2).sum(axis=1)[:, None]
-    degrees, sizes = (sizes - 1)[:, None], sizes[:, None]
+    squares = (values**2).sum(axis=-1)[..., None]
+    degrees, sizes = (sizes - 1)[..., None], sizes[..., None]
     with np.errstate(divide="ignore", invalid="ignore"):
         factors = np.where((squares > 0) & (degrees > 0), 1 / (sizes * squares), 0.0)
         shares = sums**2 * factors
         shares[shares >= 1 - RELATIVE_TIE] = 1.0
-        if np.all(degrees == degrees[0]):  # shares have the order of scores, and take a tenth of the time
+        if np.all(degrees == degrees.flat[0]):  # shares have the order of scores, and take a tenth of the time
             return shares
         return np.asarray((8 * degrees + 1) / (8 * degrees + 3) * np.sqrt(degrees * -np.log1p(-shares)))
 
 
-def _patterns(start: int, count: int, size: int) -> np.ndarray:
-    """Sign patterns number `start` and so on, shape (size, count); the first sign is fixed, as |t| is blind to it."""
-    bits = np.arange(start, start + count) >> np.arange(size - 1)[:, None] & 1
-    return np.concatenate([np.ones((1, count)), 1.0 - 2.0 * bits])
+def every_pattern(blocks: int, step: int) -> Iterator[np.ndarray]:
+    """All sign patterns, `step` at a time, shape (blocks, step); the first sign is fixed, as |t| is blind to it."""
+    for start in range(0, 2 ** (blocks - 1), step):
+        numbers = np.arange(start, min(start + step, 2 ** (blocks - 1)))
+        bits = numbers >> np.arange(blocks - 1)[:, None] & 1
+        yield np.concatenate([np.ones((1, numbers.size)), 1.0 - 2.0 * bits])
+
+
+def drawn_patterns(blocks: int, draws: int, step: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """So many sign patterns at random, `step` at a time, shape (blocks, step)."""
+    for start in range(0, draws, step):
+        yield rng.integers(0, 2, (blocks, min(step, draws - start))) * 2.0 - 1.0

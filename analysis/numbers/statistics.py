@@ -14,7 +14,7 @@ import numpy as np
 from scipy.special import betaincinv
 from scipy.special import stdtrit
 
-from ablative.search_spaces.spending import Correction
+from ablative.search_spaces.spending import Method
 from ablative.search_spaces.ties import RELATIVE_TIE
 
 EXACT_LIMIT = 20
@@ -165,22 +165,24 @@ def benjamini_hochberg(p_values: Sequence[float | None]) -> list[float | None]:
     return [None if p is None else float(value) for p, value in zip(p_values, adjusted, strict=True)]
 
 
-def corrected(p_values: Sequence[float | None], correction: Correction) -> list[float | None]:
+def corrected(p_values: Sequence[float | None], correction: Method) -> list[float | None]:
     """Return the p-values after a study's correction, for one that needs nothing else (`max_t` needs the pairs)."""
     if correction == "holm":
         return holm(p_values)
     return benjamini_hochberg(p_values) if correction == "benjamini_hochberg" else list(p_values)
 
 
-def factors_to_pass(p_values: Sequence[float | None], correction: Correction, alpha: float) -> list[float]:
+def factors_to_pass(p_values: Sequence[float | None], correction: Method, alpha: float) -> list[float]:
     """Return for each p-value the least factor f, so that with p <= alpha / f its comparison would be shown.
 
     Given the other p-values, that is as great as p may be. Under Holm's procedure f is m less the number of others
     that pass before it, and under Benjamini and Hochberg's m / k where k - 1 others are at most alpha k / m.
     """
     size = len(p_values)
-    if correction in ("none", "max_t") or not size:  # max-T: one pattern of signs may do, whatever the others are
+    if correction == "none" or not size:
         return [1.0] * size
+    if correction == "max_t":  # one pattern of signs may do, whatever the others are, as far as they were seen
+        return [size / max(1, sum(p is not None for p in p_values))] * size
     known = np.array([1.0 if p is None else p for p in p_values])
     order = np.argsort(known, kind="stable")
     find = _holm_factors if correction == "holm" else _benjamini_hochberg_factors

@@ -32,7 +32,6 @@ class Contrast(Paired):
     """Seeds or blocks in which every arm has a value."""
     values: tuple[tuple[float, ...], ...]
     """Of each arm, its own value in each unit."""
-    planned_pairs: int
 
     def by_task(self) -> list[np.ndarray]:
         """Return the differences of each task."""
@@ -68,7 +67,8 @@ def judged_contrasts(family: Sequence[Contrast], plan: StudyPlan) -> list[tuple[
     for kind in dict.fromkeys(contrast.term.kind for contrast in family):
         alike = [contrast for contrast in family if contrast.term.kind == kind]
         merit = kind != "interaction" and has_merit(alike[0].metric, plan)
-        found += zip(alike, judge(alike, plan, has_merit=merit), strict=True)
+        said = judge(alike, plan, has_merit=merit, intervals=alike[0].metric == plan.headline)
+        found += zip(alike, said, strict=True)
     return found
 
 

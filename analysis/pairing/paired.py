@@ -32,6 +32,8 @@ class Paired:
     """One a pair."""
     lost: tuple[LostPair, ...]
     """Pairs that were planned and will not come."""
+    planned_pairs: int
+    """Pairs that it is to have once all confirm seeds have run."""
     planned: int
     """Confirm trials planned."""
     completed: int

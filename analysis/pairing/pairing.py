@@ -161,6 +161,7 @@ class Pairing:
             family=family,
             arms=(arm, self.reference),
             condition=condition,
+            planned_pairs=len(self.seeds) * len(self.strata(within)),
             lost=() if alone else self.lost({arm: 1.0, self.reference: -1.0}, within),
             values=tuple(own[unit] for unit in sorted(own)),
             reference=tuple(other[unit] for unit in pairs),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from ablative.analysis.numbers.flip_intervals import flip_intervals
+from ablative.analysis.numbers.max_t import local_levels
 from ablative.analysis.numbers.max_t import max_t
 from ablative.analysis.numbers.power import pairs_to_decide
 from ablative.analysis.numbers.statistics import corrected
@@ -20,7 +23,8 @@ from ablative.analysis.numbers.statistics import sign_flip_p_values
 from ablative.analysis.pairing.losses import Block
 from ablative.analysis.pairing.paired import Paired
 from ablative.analysis.plan import StudyPlan
-from ablative.search_spaces.spending import Correction
+from ablative.search_spaces.spending import Method
+from ablative.search_spaces.spending import hardest_factor
 from ablative.search_spaces.spending import pairs_needed
 
 SEED = 20260
@@ -59,14 +63,46 @@ class Judgement:
     """Corrected, of equivalence within the margin; None without one."""
     pairs_to_decide: int | None = None
     """About so many pairs would decide it; None where it is decided, and without a margin."""
+    interval: tuple[float, float] | None = None
+    """Differences that the test does not reject at the level that the correction leaves it, as far as the verdict
+    allows them; None where so few pairs could reject none, and where it was not asked for."""
 
 
-def judge(family: Sequence[Paired], plan: StudyPlan, *, has_merit: bool) -> list[Judgement]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rules:
+    """How the comparisons of a family are judged."""
+
+    plan: StudyPlan
+    merit: bool
+    """Whether more, or less, is better."""
+    correction: Method
+    looks: tuple[int, ...]
+    """Of each comparison, the number of the look that it ended at."""
+    shares: tuple[float, ...]
+    """Of each comparison, the share of alpha that this look may spend."""
+
+
+def judge(
+    family: Sequence[Paired], plan: StudyPlan, *, has_merit: bool, primary: bool = False, intervals: bool = False
+) -> list[Judgement]:
     """Judge comparisons that are corrected for each other.
 
-    `has_merit`: whether more, or less, is better, so that a difference is not only higher or lower.
+    `has_merit`: whether more, or less, is better, so that a difference is not only higher or lower. `primary`:
+    whether these are the comparisons that end a study's looks. `intervals`: whether those of the verdicts are wanted,
+    which take longer than the verdicts.
     """
-    judged = _with_losses(family, plan, has_merit)
+    rules = _Rules(
+        plan=plan,
+        merit=has_merit,
+        correction=plan.correction_of(
+            len(family), min((item.planned_pairs for item in family), default=0), primary=primary
+        ),
+        looks=tuple(plan.look_of(*item.arms) for item in family),
+        shares=tuple(plan.spent(*item.arms) for item in family),
+    )
+    judged = _with_losses(family, rules)
+    if intervals:
+        judged = _with_intervals(judged, [_sample(item) for item in family], rules)
     return [_of_learners(one, item) for one, item in zip(judged, family, strict=True)]
 
 
@@ -77,18 +113,45 @@ def _of_learners(found: Judgement, item: Paired) -> Judgement:
     return replace(found, verdict=NONE_LEARNED, if_worst=NONE_LEARNED, pairs_to_decide=None)
 
 
-def _with_losses(family: Sequence[Paired], plan: StudyPlan, has_merit: bool) -> list[Judgement]:
-    shares = [plan.spent(*item.arms) for item in family]
-    observed = [_sample(item) for item in family]
-    found = _judged(observed, shares, plan, has_merit)
+def _with_intervals(judged: Sequence[Judgement], samples: Sequence[Sample], rules: _Rules) -> list[Judgement]:
+    """Invert the test of each comparison at the level of the correction's first step, and hold it to the verdict."""
+    alphas = [rules.plan.comparisons.alpha * share for share in rules.shares]
+    if rules.correction == "max_t":
+        levels = local_levels(samples, alphas, np.random.default_rng(SEED))
+    elif rules.correction == "benjamini_hochberg":
+        p_values = [said.p_value for said in judged]
+        factors = factors_to_pass(p_values, rules.correction, rules.plan.comparisons.alpha)
+        levels = [alpha / factor for alpha, factor in zip(alphas, factors, strict=True)]
+    else:
+        levels = [alpha / hardest_factor(len(samples), rules.correction) for alpha in alphas]
+    found = flip_intervals([tuple(sample.values()) for sample in samples], levels, lambda: np.random.default_rng(SEED))
+    return [
+        replace(said, interval=None if ends is None else _held(ends, said, math.fsum(sample.values())))
+        for said, ends, sample in zip(judged, found, samples, strict=True)
+    ]
+
+
+def _held(ends: tuple[float, float], said: Judgement, total: float) -> tuple[float, float]:
+    """Cut an interval where the step-down or the equivalence test shows more; widen it to 0 where nothing is shown."""
+    low, high = ends
+    if said.verdict in SHOWN:
+        return (max(low, 0.0), high) if total > 0 else (low, min(high, 0.0))
+    low, high = min(low, 0.0), max(high, 0.0)
+    if said.verdict == EQUIVALENT and said.margin is not None:
+        return max(low, -said.margin), min(high, said.margin)
+    return low, high
+
+
+def _with_losses(family: Sequence[Paired], rules: _Rules) -> list[Judgement]:
+    found = _judged([_sample(item) for item in family], rules)
     if not any(item.lost for item in family):
         return found
-    undone = _judged([_against(item) for item in family], shares, plan, has_merit)
+    undone = _judged([_against(item) for item in family], rules)
     # What is shown is observed; only what is not shown may be a difference that the lost pairs hide.
     hidden = [
         _sample(item) if one.verdict in SHOWN else _furthest(item) for item, one in zip(family, found, strict=True)
     ]
-    revealed = _judged(hidden, shares, plan, has_merit)
+    revealed = _judged(hidden, rules)
     return [_beside(*judged) for judged in zip(found, undone, revealed, strict=True)]
 
 
@@ -123,15 +186,13 @@ Sample = Mapping[Block, float]
 """Block -> paired difference."""
 
 
-def _judged(samples: Sequence[Sample], shares: Sequence[float], plan: StudyPlan, merit: bool) -> list[Judgement]:
-    correction, alpha = plan.comparisons.correction, plan.comparisons.alpha
+def _judged(samples: Sequence[Sample], rules: _Rules) -> list[Judgement]:
+    plan, correction, shares, merit = rules.plan, rules.correction, rules.shares, rules.merit
+    alpha = plan.comparisons.alpha
     found = p_values([tuple(sample.values()) for sample in samples])
     # A comparison that may end at several looks pays for them (`analysis.views.sequential`).
     counted = [None if p is None else min(1.0, p / share) for p, share in zip(found, shares, strict=True)]
-    if correction == "max_t":
-        adjusted = max_t(samples, np.random.default_rng(SEED))
-    else:
-        adjusted = corrected(counted, correction)
+    adjusted = _by_max_t(samples, rules) if correction == "max_t" else corrected(counted, correction)
     factors = factors_to_pass(counted, correction, alpha)
     margin = plan.comparisons.margin if merit else None
     within = [None] * len(samples) if margin is None else _within(samples, shares, margin, correction)
@@ -163,8 +224,32 @@ def _judged(samples: Sequence[Sample], shares: Sequence[float], plan: StudyPlan,
     return judged
 
 
+def _by_max_t(samples: Sequence[Sample], rules: _Rules) -> list[float | None]:
+    """Return the adjusted p-value of each comparison at the look that it ended at.
+
+    At a look those count that had not ended before, with the seeds up to there (docs/statistics.md says why).
+    Comparisons that have no data yet get their part of alpha by Bonferroni's inequality.
+    """
+    seeds = rules.plan.seeds
+    found: list[float | None] = [None] * len(samples)
+    for look in sorted(set(rules.looks)):
+        here = [place for place, at in enumerate(rules.looks) if at >= look]
+        upto = frozenset(seeds.confirm[: seeds.looks[look]])
+        cut = [_upto(samples[place], upto) if len(seeds.looks) > 1 else samples[place] for place in here]
+        p_values = max_t(cut, np.random.default_rng(SEED))
+        unseen = len(here) / max(1, sum(p is not None for p in p_values))
+        for place, p_value in zip(here, p_values, strict=True):
+            if p_value is not None and rules.looks[place] == look:
+                found[place] = min(1.0, p_value * unseen / rules.shares[place])
+    return found
+
+
+def _upto(sample: Sample, seeds: Collection[int]) -> Sample:
+    return {block: value for block, value in sample.items() if block[1] in seeds}
+
+
 def _within(
-    samples: Sequence[Sample], shares: Sequence[float], margin: float, correction: Correction
+    samples: Sequence[Sample], shares: Sequence[float], margin: float, correction: Method
 ) -> list[float | None]:
     """Return the corrected p-values of equivalence within the margin: of two one-sided tests, the larger.
 

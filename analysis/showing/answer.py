@@ -49,6 +49,7 @@ def answer(found: Findings) -> list[str]:
     unsaid = [row for row in compared if (row["arm"], plan.reference) not in plan.comparisons.claimed]
     sentences = [
         *_incomplete(rows),
+        *([sentence(plan.late_line)] if plan.late_line else []),
         *_nothing_learned(found.effects, plan),
         *(_claim(row, plan) for row in found.claims),
         *(said for verdict in SHOWN for said in _differences(_of(unsaid, verdict), plan)),
@@ -154,8 +155,8 @@ def _resting(robustness: Sequence[Row], compared: Sequence[Row], plan: StudyPlan
 def _no_differences(rows: Sequence[Row], plan: StudyPlan) -> list[str]:
     if len(rows) <= MANY:
         return _each(rows, plan)
-    known = [row for row in rows if row["diff_ci_low"] is not None]
-    bounds = min(row["diff_ci_low"] for row in known), max(row["diff_ci_high"] for row in known)
+    known = [row for row in rows if row["verdict_ci_low"] is not None]
+    bounds = min(row["verdict_ci_low"] for row in known), max(row["verdict_ci_high"] for row in known)
     p_value = rounding.p_text(min(row["p_corrected"] for row in rows))
     return [
         f"No difference to {plan.reference} was shown on {plan.headline} for {_named(rows)} (corrected p {p_value} at "

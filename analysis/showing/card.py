@@ -156,7 +156,7 @@ def _compared(row: Mapping[str, Any], plan: StudyPlan, place: str) -> str:
         return "It is the arm that the study compares the others with."
     said = judged(row, row["arm"], row["reference"], f"on {plan.headline} at {place}", plan.comparisons.unit)
     difference = rounding.signed(row["difference"], rounding.half(row))
-    interval = rounding.interval(row["diff_ci_low"], row["diff_ci_high"])
+    interval = rounding.interval(row["verdict_ci_low"], row["verdict_ci_high"])
     corrected = CORRECTED[plan.comparisons.correction]
     if plan.comparisons.correction != "none":
         corrected += f" for {row['comparisons']} comparisons"

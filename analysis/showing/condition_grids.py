@@ -71,8 +71,9 @@ def _cell(row: Mapping[str, Any] | None, marked: bool) -> str:
         text += f" [{row['n']} of {row['planned']}]"
     if row["difference"] is None:
         return text
-    difference = rounding.signed_with_half(row["difference"], row["diff_ci_low"], row["diff_ci_high"])
-    return f"{text}\n{difference}{f' {mark_of(row)}' if marked else ''}"
+    if marked:
+        return f"{text}\n{rounding.signed_with_ends(row)} {mark_of(row)}"
+    return f"{text}\n{rounding.signed_with_half(row['difference'], row['diff_ci_low'], row['diff_ci_high'])}"
 
 
 def _arm(arm: str, plan: StudyPlan) -> str:

@@ -118,6 +118,7 @@ def _against_controls(observations: Observations, plan: StudyPlan) -> Iterator[R
             "diff_ci_low": low,
             "diff_ci_high": high,
             "differences": differences,
+            **_seen_interval(said.interval, sign),
             "p_corrected": said.p_corrected,
             "comparisons": said.comparisons,
             "n_pairs": len(differences),
@@ -128,6 +129,11 @@ def _against_controls(observations: Observations, plan: StudyPlan) -> Iterator[R
             "verdict": _seen(said.verdict, sign),
             "verdict_if_worst": _seen(said.if_worst, sign),
         }
+
+
+def _seen_interval(interval: tuple[float, float] | None, sign: float) -> dict[str, float | None]:
+    low, high = sorted(sign * end for end in interval) if interval else (None, None)
+    return {"verdict_ci_low": low, "verdict_ci_high": high}
 
 
 def _seen(verdict: str, sign: float) -> str:

@@ -39,6 +39,7 @@ MARKS: Mapping[str, str] = {
 """Sign of each verdict in a grid's cells."""
 
 CORRECTED = {
+    "auto": "Holm-corrected, or by max-T over joint sign flips where Holm's procedure could show nothing",
     "holm": "Holm-corrected",
     "max_t": "max-T-corrected over joint sign flips",
     "benjamini_hochberg": "corrected for the share of false findings (Benjamini and Hochberg)",
@@ -53,6 +54,10 @@ BLOCKS = {
 AT_WORST = (
     "at worst: the verdict if the pairs lost to failed trials had spoken against it, as far as any two trials of one "
     "seed are apart; where it differs, the verdict rests on failures being random"
+)
+INTERVALS = (
+    "Intervals of differences go with the verdicts: they hold what the corrected test does not reject, so that they "
+    "are wider than those of one comparison alone (diff_ci_low and diff_ci_high in the view effects)"
 )
 MAJORITY_CLASS = "majority class"
 """Name of the row that says what a trial would reach that has learned nothing."""
@@ -207,7 +212,9 @@ def _looks(plan: StudyPlan) -> list[str]:
         return []
     *before, last = plan.seeds.looks
     when = f"{', '.join(map(str, before))} or {last}"
-    return [f"p-values corrected for looks after {when} seeds ({sequential.spending}), intervals not"]
+    staged = plan.comparisons.correction in ("auto", "max_t")
+    others = ", other comparisons than the primary ones by Holm" if staged else ""
+    return [f"p-values corrected for looks after {when} seeds ({sequential.spending}), intervals not{others}"]
 
 
 def _pooled_row(row: Mapping[str, Any]) -> tuple[str, ...]:
@@ -222,7 +229,7 @@ def _judged(row: Mapping[str, Any]) -> tuple[str, ...]:
     """The texts below `_JUDGED`."""
     return (
         rounding.signed(row["difference"], rounding.half(row)),
-        rounding.interval(row["diff_ci_low"], row["diff_ci_high"]),
+        rounding.interval(row["verdict_ci_low"], row["verdict_ci_high"]),
         rounding.p_text(row["p_corrected"]),
         str(row["n_pairs"]),
         row["verdict"] if holds(row) else f"{row['verdict']}\nat worst: {row['verdict_if_worst']}",
@@ -230,8 +237,7 @@ def _judged(row: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _crossed(row: Mapping[str, Any]) -> str:
-    text = rounding.signed_with_half(row["difference"], row["diff_ci_low"], row["diff_ci_high"])
-    return f"{text} {mark_of(row)}"
+    return f"{rounding.signed_with_ends(row)} {mark_of(row)}"
 
 
 def _claim_name(name: str, plan: StudyPlan) -> str:
@@ -239,7 +245,8 @@ def _claim_name(name: str, plan: StudyPlan) -> str:
     claim = plan.comparisons.claims[name]
     where, splits = where_of(claim, plan.roles), " and ".join(claim.splits)
     about = [*([f"on {splits}"] if splits else []), *([f"at {where}"] if where else [])]
-    return "\n".join([name, *([" ".join(about)] if about else [])])
+    late = ["declared late"] if f"claim {name}" in plan.late else []
+    return "\n".join([name, *([" ".join(about)] if about else []), *late])
 
 
 def _value(path: str, value: Any, roles: Roles) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable
+from dataclasses import asdict
 from html import escape
 from typing import Literal
 from typing import get_args
@@ -45,7 +46,7 @@ def _texts(entry: Entry | None) -> tuple[str, str, bool]:
 def _pooled(entry: Entry) -> tuple[str, str, bool]:
     if entry.difference is None:
         return rounding.ABSENT, "", False
-    return rounding.signed_with_half(entry.difference, entry.diff_ci_low, entry.diff_ci_high), entry.mark, entry.best
+    return rounding.signed_with_ends(asdict(entry)), entry.mark, entry.best
 
 
 def _step(step: Step | None) -> str:
@@ -119,7 +120,10 @@ def _html(table: PaperTable) -> str:
 
 
 def _csv(table: PaperTable) -> str:
-    names = ("mean", "ci_low", "ci_high", "n", "planned", "difference", "diff_ci_low", "diff_ci_high", "p_corrected")
+    names = (
+        *("mean", "ci_low", "ci_high", "n", "planned", "difference", "diff_ci_low", "diff_ci_high", "p_corrected"),
+        *("verdict_ci_low", "verdict_ci_high"),
+    )
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(["arm", "role", "task", "condition", "metric", *names, "verdict", "best"])
@@ -135,4 +139,4 @@ def _csv(table: PaperTable) -> str:
 
 def _title(table: PaperTable) -> str:
     mean = f"{table.study}: {table.metric}, mean ± half of its 95 % interval"
-    return f"{mean}; {_ALL}: paired difference to {table.reference}"
+    return f"{mean}; {_ALL}: paired difference to {table.reference} [interval]"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
+from dataclasses import fields
 from typing import Any
 
 from ablative.analysis.errors import AnalysisError
@@ -44,6 +45,9 @@ class Entry:
     diff_ci_low: float | None
     diff_ci_high: float | None
     p_corrected: float | None
+    verdict_ci_low: float | None
+    """Of the interval that goes with the verdict."""
+    verdict_ci_high: float | None
     verdict: str
     mark: str
     """Of its verdict; none in single conditions where no comparison could reach significance."""
@@ -117,6 +121,7 @@ def paper_table(results: Results, study: str, metric: str | None = None) -> Pape
     bold = any(entry is not None and entry.best for row in table_rows for entry in (*row.entries, row.pooled))
     notes = [
         legend(shown, plan),
+        plan.late_line,
         _BOLD if bold else "",
         undecided(cells),
         *shortfall(effects),
@@ -183,7 +188,7 @@ def _rows(
 
 
 def _entry(row: Mapping[str, Any], marked: bool, best: bool) -> Entry:
-    same = ("mean", "ci_low", "ci_high", "n", "difference", "diff_ci_low", "diff_ci_high", "p_corrected", "verdict")
+    same = [field.name for field in fields(Entry) if field.name not in ("planned", "mark", "best")]
     return Entry(
         **{name: row[name] for name in same}, planned=row["planned"], mark=mark_of(row) if marked else "", best=best
     )

@@ -41,12 +41,12 @@ def judged(row: Row, arm: str, against: str, place: str, unit: str) -> str:
     if row["verdict"] == NOT_DECIDED:
         more = row["pairs_to_decide"]
         needed = f"; about {more} blocks would decide it" if more else ""
-        found = rounding.interval(row["diff_ci_low"], row["diff_ci_high"])
+        found = rounding.interval(row["verdict_ci_low"], row["verdict_ci_high"])
         return (
             f"whether {arm} and {against} differ by {row['margin']:g} or more {place} is not decided (95 % interval "
             f"{found}, {row['n_pairs']} blocks{needed}){_at_worst(row)}"
         )
-    low, high = row["diff_ci_low"], row["diff_ci_high"]
+    low, high = row["verdict_ci_low"], row["verdict_ci_high"]
     allowed = "" if low is None else f"; the data allow differences from {rounding.interval(low, high)}"
     return (
         f"no difference between {arm} and {against} was shown {place} "
@@ -81,5 +81,5 @@ def _at_worst(row: Row) -> str:
 
 
 def _support(row: Row, p_value: float, unit: str) -> str:
-    difference = rounding.interval(row["diff_ci_low"], row["diff_ci_high"])
+    difference = rounding.interval(row["verdict_ci_low"], row["verdict_ci_high"])
     return f"95 % interval {difference}, corrected p {rounding.p_text(p_value)}, {row['n_pairs']} {unit}"

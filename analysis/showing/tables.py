@@ -17,6 +17,7 @@ from ablative.analysis.showing.findings import Findings
 from ablative.analysis.showing.findings import findings
 from ablative.analysis.showing.grids import AT_WORST
 from ablative.analysis.showing.grids import BLOCKS
+from ablative.analysis.showing.grids import INTERVALS
 from ablative.analysis.showing.grids import Grid
 from ablative.analysis.showing.grids import claims_grids
 from ablative.analysis.showing.grids import control_grids
@@ -85,6 +86,8 @@ def notes(found: Findings) -> list[str]:
         line
         for line in (
             BLOCKS[plan.comparisons.blocks],
+            INTERVALS if judged else "",
+            plan.late_line,
             legend(marked, plan),
             nothing,
             worst,

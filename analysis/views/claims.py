@@ -31,6 +31,7 @@ CLAIM_SCHEMA = pa.schema(
         pa.field("claim", pa.string(), nullable=False),
         pa.field("arm", pa.string(), nullable=False),
         pa.field("against", pa.string(), nullable=False),
+        pa.field("declared_late", pa.bool_(), nullable=False),
         pa.field("conditions", pa.list_(pa.string()), nullable=False),
         pa.field("metrics", pa.list_(pa.string()), nullable=False),
         pa.field("mean", pa.float64()),
@@ -56,7 +57,7 @@ def claims_view(records: pa.Table, plan: StudyPlan) -> pa.Table:
         return CLAIM_SCHEMA.empty_table()
     observations = observe(records, plan)
     formed = {name: _comparison(claim, observations, plan) for name, claim in claims.items()}
-    judged = judge(list(formed.values()), plan, has_merit=has_merit(plan.headline, plan))
+    judged = judge(list(formed.values()), plan, has_merit=has_merit(plan.headline, plan), intervals=True)
     rows = [
         _row(name, claims[name], item, observations, plan) | VERDICT.row(judgement)
         for (name, item), judgement in zip(formed.items(), judged, strict=True)
@@ -112,6 +113,7 @@ def _row(name: str, claim: Claim, item: ArmDifference, observations: Observation
         "claim": name,
         "arm": claim.arm,
         "against": claim.against,
+        "declared_late": f"claim {name}" in plan.late,
         "conditions": [f"{path}={value}" for path, values in claim.where.items() for value in values],
         "metrics": metrics_of(claim, observations, plan),
         "mean": float(np.mean(paired)) if paired else None,

@@ -22,6 +22,7 @@ from ablative.analysis.views.judged import PLACE
 from ablative.analysis.views.judged import TRIALS
 from ablative.analysis.views.judged import VERDICT
 from ablative.orchestrator.storing.flat_trials import typed_column
+from ablative.search_spaces.spending import Method
 from ablative.search_spaces.spending import pairs_needed
 
 EFFECT_SCHEMA = pa.schema(
@@ -93,15 +94,18 @@ def _family_rows(
     family: Sequence[ArmDifference], plan: StudyPlan, observations: Observations, metric: str
 ) -> list[dict[str, Any]]:
     compared = [item for item in family if item.arm != plan.reference]
-    found = judge(compared, plan, has_merit=has_merit(metric, plan))
+    headline = metric == plan.headline
+    primary = headline and all(item.family == "pooled" for item in family)
+    found = judge(compared, plan, has_merit=has_merit(metric, plan), primary=primary, intervals=headline)
     judged = dict(zip(map(id, compared), found, strict=True))
-    itself = _of_the_reference(len(compared), plan)
+    pairs = min((item.planned_pairs for item in compared), default=0)
+    itself = _of_the_reference(len(compared), plan, plan.correction_of(len(compared), pairs, primary=primary))
     return [_row(item, plan, observations, judged.get(id(item), itself)) for item in family]
 
 
-def _of_the_reference(compared: int, plan: StudyPlan) -> Judgement:
+def _of_the_reference(compared: int, plan: StudyPlan, correction: Method) -> Judgement:
     """The reference arm is compared with nothing; its row says what the others had to pass at first."""
-    correction, size = plan.comparisons.correction, max(compared, 1)
+    size = max(compared, 1)
     needed = pairs_needed(size, plan.comparisons.alpha * plan.spent(plan.reference or ""), correction)
     return Judgement(
         p_value=None,

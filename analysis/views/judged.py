@@ -68,6 +68,7 @@ def _verdict(said: Judgement) -> tuple[Any, ...]:
     return (
         *(said.p_value, said.p_corrected, said.comparisons, said.pairs_needed, said.verdict, said.if_worst),
         *(said.margin, said.p_equivalent, said.pairs_to_decide),
+        *(said.interval or (None, None)),
     )
 
 
@@ -163,6 +164,15 @@ VERDICT = Columns(
             meaning="about so many would decide it, with a power of 0.8; null where decided, or without a margin",
             nullable=True,
         ),
+        Column(
+            name="verdict_ci_low",
+            type=pa.float64(),
+            unit="as the metric",
+            meaning="lower end of the interval that goes with the verdict: what the corrected test does not reject; "
+            "null with fewer pairs than could reject anything, and for other metrics than the headline",
+            nullable=True,
+        ),
+        Column(name="verdict_ci_high", type=pa.float64(), unit="as the metric", nullable=True),
     ),
 )
 TRIALS = Columns(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Sequence
@@ -52,6 +53,7 @@ from ablative.analysis.views.searches import searches_view
 from ablative.analysis.views.sql import TIMEOUT
 from ablative.analysis.views.tried import TRIED
 from ablative.orchestrator.errors import StoreError
+from ablative.orchestrator.storing.declared import late_line
 from ablative.orchestrator.storing.flat_file import together
 from ablative.orchestrator.storing.flat_trials import metrics_of
 from ablative.orchestrator.storing.flat_trials import trials_view
@@ -86,10 +88,18 @@ class Results:
         found: dict[str, StudyPlan] = {}
         for study in self.studies:
             try:
-                found[study] = read_plan(self._store.study_json(study), study)
+                text = self._store.study_json(study)
+                found[study] = self._with_stamp(read_plan(text, study), text)
             except (StoreError, AnalysisError) as error:
                 self._problems.append(str(error))
         return found
+
+    def _with_stamp(self, plan: StudyPlan, text: bytes) -> StudyPlan:
+        stamp = self._store.declared(plan.study)
+        if stamp is None:
+            return plan
+        late = stamp.late(json.loads(text))
+        return plan.model_copy(update={"late": late, "late_line": late_line(stamp, late)})
 
     @property
     def problems(self) -> tuple[str, ...]:

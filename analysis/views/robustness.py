@@ -66,7 +66,8 @@ def robustness_rows(observations: Observations, plan: StudyPlan) -> list[dict[st
 
 def _judged(pairing: Pairing, plan: StudyPlan) -> list[tuple[ArmDifference, Judgement]]:
     family = [pairing.pooled(arm) for arm in plan.arms if arm != plan.reference]
-    return list(zip(family, judge(family, plan, has_merit=has_merit(plan.headline, plan)), strict=True))
+    found = judge(family, plan, has_merit=has_merit(plan.headline, plan), primary=True)
+    return list(zip(family, found, strict=True))
 
 
 def _parts(pairing: Pairing) -> Iterator[tuple[str, str, tuple[str, ...]]]:

@@ -40,8 +40,8 @@ def seeds_needed(records: pa.Table, plan: StudyPlan, *, effect: float, power: fl
     """Return one row an arm, but for the reference: what its primary comparison needs, in `NEEDED_SCHEMA`.
 
     `effect`: a true difference to the reference, in units of the metric. The error allowed is that of the hardest
-    step of the study's correction; under max-T, which asks less where arms are alike, Holm's is an upper bound.
-    Raises AnalysisError where no arm has two pairs yet.
+    step of the study's correction; under max-T, which asks less where arms are alike, and under `auto`, Holm's is an
+    upper bound. Raises AnalysisError where no arm has two pairs yet.
     """
     found = [item for item in pooled_comparisons(observe(records, plan), plan) if item.arm != plan.reference]
     if all(len(item.differences) < 2 for item in found):
@@ -49,8 +49,9 @@ def seeds_needed(records: pa.Table, plan: StudyPlan, *, effect: float, power: fl
             f"study {plan.study!r}: no arm has two pairs with {plan.reference} yet, so that nothing is known of the "
             "scatter; `ablate simulate` reckons with an assumed one"
         )
-    correction = plan.comparisons.correction
-    alpha = plan.comparisons.alpha / hardest_factor(len(found), "holm" if correction == "max_t" else correction)
+    correction = plan.correction_of(len(found), min(item.planned_pairs for item in found), primary=True)
+    correction = "holm" if correction == "max_t" else correction
+    alpha = plan.comparisons.alpha / hardest_factor(len(found), correction)
     tasks = max(1, len({plan.roles.task_of(cell.condition) for cell in plan.cells}))
     tasks = 1 if plan.comparisons.blocks == "seed" else tasks
     rows = [_row(item, effect=effect, power=power, alpha=alpha, tasks=tasks, plan=plan) for item in found]

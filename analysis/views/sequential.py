@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ablative.analysis.pairing.observations import Observations
+from ablative.analysis.pairing.verdicts import EQUIVALENT
 from ablative.analysis.pairing.verdicts import SHOWN
 from ablative.analysis.pairing.verdicts import holds
 from ablative.analysis.plan import read_plan
@@ -18,7 +19,10 @@ from ablative.analysis.views.effects import pooled_rows
 
 
 def clear_arms(stored: Mapping[str, Any], values: Mapping[str, Mapping[int, float]]) -> frozenset[str]:
-    """Return the arms for which the primary comparison shows a difference, whatever the lost trials would have said.
+    """Return the arms whose primary comparison is decided, whatever the lost trials would have said.
+
+    It shows a difference; or, in a study with a margin, that there is none beyond it: more seeds could not change what
+    is equivalent, and their cost would be for nothing.
 
     `stored`: as in study.json. `values`: cell name -> confirm seed -> headline value.
     """
@@ -35,4 +39,5 @@ def clear_arms(stored: Mapping[str, Any], values: Mapping[str, Mapping[int, floa
         },
         tasks=tasks,
     )
-    return frozenset(row["arm"] for row in pooled_rows(observations, plan) if row["verdict"] in SHOWN and holds(row))
+    decided = (*SHOWN, EQUIVALENT)
+    return frozenset(row["arm"] for row in pooled_rows(observations, plan) if row["verdict"] in decided and holds(row))

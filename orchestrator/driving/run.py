@@ -30,6 +30,7 @@ from ablative.orchestrator.showing.display import Display
 from ablative.orchestrator.sinks.sinks import Sinks
 from ablative.orchestrator.storing.claims import Claims
 from ablative.orchestrator.storing.claims import SoleDriver
+from ablative.orchestrator.storing.declared import stamp_of
 from ablative.orchestrator.storing.plan import study_text
 from ablative.orchestrator.storing.records import Execution
 from ablative.orchestrator.storing.records import Provenance
@@ -133,7 +134,7 @@ def run_study(
     told = earlier_lines(experiment.inputs, experiment.study, queue.cells, recorded.records, planned)
     for line in told if queue.owed() else ():
         display.say(line)
-    run = _Run(experiment, store, queue, display, claims, budget, sinks)
+    run = _Run(experiment, store, queue, display, claims, budget, sinks, recorded)
     display.doing("starting the workers")
     with executor.open(queue):
         if not queue.done:
@@ -194,10 +195,12 @@ class _Run:
         claims: Claims,
         budget: float | None,
         sinks: Sinks,
+        recorded: Recorded,
     ) -> None:
         self._sinks = sinks
         self._recorded = sum(trial.id in queue.known for trial in queue.trials()) - queue.num_taken
         self._ran = self._stopped = 0
+        self._undeclared = not any(known.phase == "confirm" for known in recorded.records)
         self._experiment = experiment
         self._store = store
         self._checkpoints = store.checkpoints(experiment.study.study)
@@ -239,6 +242,8 @@ class _Run:
         """Take the students along whose trials were taken from other studies."""
         self._students.take()
         self._sweep()
+        if self._queue.num_taken:
+            self._declare()
 
     def settle(self) -> None:
         """Leave a run of many trials as few files, with the students of trials that it took on the way."""
@@ -263,6 +268,14 @@ class _Run:
                     self._store.flatten(study)
             finally:
                 self._claims.release({key})
+
+    def _declare(self) -> None:
+        """Stamp what the study declares, before a result that it is judged by can be seen; earlier ones had none."""
+        if self._undeclared:
+            self._undeclared = False
+            study = self._experiment.study
+            reference = next((cell.cell.arm for cell in self._queue.cells if cell.cell.is_reference), "")
+            self._store.declare(study.study, stamp_of(study, reference, datetime.now(UTC)))
 
     def write_plan(self) -> None:
         """Write study.json if the plan has grown since it was last written."""
@@ -296,6 +309,8 @@ class _Run:
             provenance=self._experiment.provenance,
             finished_at=datetime.now(UTC),
         )
+        if record.phase == "confirm" or self._experiment.study.seeds.nested:
+            self._declare()
         self._store.write(record, ending.outcome.curve, ending.outcome.predictions)
         self._checkpoints.remove(record.trial_id)
         self._sinks.put(record, ending.outcome.curve)

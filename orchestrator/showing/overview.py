@@ -94,6 +94,8 @@ def print_status(out: Console, standing: Standing) -> None:
     for line in learned_nothing(standing.cells):
         out.print(line)
     out.print(recorded(standing))
+    if standing.declared:
+        out.print(standing.declared)
     for cell, front in standing.fronts.items():
         out.print(f"front of {cell} ({standing.metric}): {'; '.join(front)}")
     if standing.num_superseded:

@@ -15,6 +15,7 @@ from ablative.orchestrator.learned import majority_mean
 from ablative.orchestrator.reached import Reached
 from ablative.orchestrator.reached import mean_of
 from ablative.orchestrator.reached import reached
+from ablative.orchestrator.storing.declared import late_line
 from ablative.orchestrator.storing.plan import PlannedCell
 from ablative.orchestrator.storing.records import Record
 from ablative.orchestrator.storing.records import records_of
@@ -37,6 +38,8 @@ class Standing:
     num_superseded: int
     """Records that the present plan no longer holds."""
     problems: Sequence[str]
+    declared: str = ""
+    """When and what the study declared before its first confirm trial, and what was changed since."""
 
 
 def standing(store: Store, study: str) -> Standing:
@@ -58,8 +61,18 @@ def standing(store: Store, study: str) -> Standing:
         failed=[record for record in records if record.status == "failed"],
         fronts={cell.name: _front(cell, by_cell.get(cell.name, {}), metric) for cell in plan if cell.front},
         num_superseded=sum(record.trial_id not in held for record in store.records(study)),
+        declared=_declared(store, study, stored),
         problems=tuple(store.problems),
     )
+
+
+def _declared(store: Store, study: str, stored: Mapping[str, Any]) -> str:
+    stamp = store.declared(study)
+    if stamp is None:
+        return ""
+    late = late_line(stamp, stamp.late(stored))
+    since = f"claims and comparisons declared {stamp.at:%Y-%m-%d %H:%M} UTC ({stamp.hash})"
+    return f"{since}; {late}" if late else since
 
 
 def _by_cell(records: Sequence[Record]) -> dict[str, dict[str, Record]]:

@@ -1,6 +1,7 @@
 """The store: one Arrow file a trial, then Parquet, below one folder or URI. Nothing is changed but by compaction.
 
 studies/<study>/study.json                      the resolved study and its planned trials
+studies/<study>/declared.json                   what was declared before the first confirm trial, never changed
 studies/<study>/trials/<trial_id>.arrow.gz      one record; written last, so that it commits the two below
 studies/<study>/curves/<trial_id>.arrow.gz
 studies/<study>/predictions/<trial_id>.arrow.gz
@@ -30,6 +31,7 @@ from pydantic import ValidationError
 from ablative.orchestrator.errors import StoreError
 from ablative.orchestrator.storing.checkpoints import Checkpoints
 from ablative.orchestrator.storing.claims import StudyClaims
+from ablative.orchestrator.storing.declared import Stamp
 from ablative.orchestrator.storing.flat_file import FlatFile
 from ablative.orchestrator.storing.flat_trials import trials_view
 from ablative.orchestrator.storing.folder import Folder
@@ -52,6 +54,7 @@ from ablative.trainables.job import Prediction
 from ablative.trainables.strangers import parsing
 
 T = TypeVar("T")
+_STAMP = "declared.json"
 SCHEMAS = {"trials": RECORD_SCHEMA, "curves": CURVE_SCHEMA, "predictions": PREDICTION_SCHEMA}
 
 
@@ -96,6 +99,23 @@ class Store:
         """Write the resolved study, as values or as JSON, over what is there."""
         text = content if isinstance(content, bytes) else json.dumps(content, indent=2).encode()
         self._folder.write(f"{_at(name)}/study.json", text)
+
+    def declare(self, study: str, stamp: Stamp) -> None:
+        """Write what a study declared before its first confirm trial; a stamp that is there stays."""
+        path = f"{_at(study)}/{_STAMP}"
+        if not self._folder.exists(path):
+            self._folder.write(path, stamp.model_dump_json(indent=2).encode())
+
+    def declared(self, study: str) -> Stamp | None:
+        """Return what `declare` wrote first; None without one, or where it cannot be read, which is a problem."""
+        content = self._folder.read(f"{_at(study)}/{_STAMP}")
+        if content is None:
+            return None
+        try:
+            return Stamp.model_validate_json(content.to_pybytes())
+        except ValidationError as error:
+            self._note(f"{_at(study)}/{_STAMP}: skipped, {str(error).splitlines()[0]}")
+            return None
 
     def study(self, name: str) -> dict[str, Any]:
         """Return what `write_study` wrote; raises StoreError if the study is not in the store."""

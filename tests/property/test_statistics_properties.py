@@ -45,6 +45,7 @@ class _Sample:
     lost: tuple[LostPair, ...]
     arms: tuple[str, ...]
     lack: str = ""
+    planned_pairs: int = 12
 
     @property
     def blocks(self) -> tuple[tuple[str, int], ...]:
@@ -105,7 +106,7 @@ SAMPLES = st.lists(
 
 
 @settings(deadline=None)
-@given(SAMPLES, st.sampled_from(["holm", "benjamini_hochberg", "none"]))
+@given(SAMPLES, st.sampled_from(["auto", "holm", "max_t", "benjamini_hochberg", "none"]))
 def test_no_verdict_contradicts_the_numbers_of_pairs_beside_it(samples: list[list[float]], correction: str) -> None:
     """Whatever differing numbers of pairs the comparisons have: shown, possible but not shown, or not possible."""
     plan = read_plan({**PLAN, "comparisons": {"correction": correction, "alpha": 0.05}})

@@ -10,6 +10,7 @@ from typing import Any
 
 import altair as alt
 
+from ablative.analysis import rounding
 from ablative.analysis.pairing.pairing import pairing_of
 from ablative.analysis.pairing.verdicts import SHOWN
 from ablative.analysis.pairing.verdicts import holds
@@ -99,8 +100,7 @@ def points_of(rows: Iterable[Row]) -> Points:
             "arm": row["arm"],
             "against": row["against"],
             "difference": row["difference"],
-            "low": row["difference"] if row["diff_ci_low"] is None else row["diff_ci_low"],
-            "high": row["difference"] if row["diff_ci_high"] is None else row["diff_ci_high"],
+            **_ends(row),
             "shown": row["verdict"] in SHOWN and holds(row),  # drawn as a filled point
             "p_corrected": row["p_corrected"],
             "n": row["n_pairs"],
@@ -110,6 +110,11 @@ def points_of(rows: Iterable[Row]) -> Points:
         for row in rows
         if row["difference"] is not None
     ]
+
+
+def _ends(row: Row) -> dict[str, float]:
+    low, high = rounding.drawn_ends(row)
+    return {"low": row["difference"] if low is None else low, "high": row["difference"] if high is None else high}
 
 
 def seeds_of(differences: Iterable[tuple[str, Sequence[float]]]) -> Points:

@@ -81,7 +81,8 @@ def test_the_result_is_that_of_the_students_own_cell(store: Store) -> None:
         interval = f"{row['ci_low']:.4f} to {row['ci_high']:.4f}"
         assert f"| {name} | {row['mean']:.4f} | {interval} | {SEEDS} |" in text
     size = rounding.decimals_for(rounding.half(own))
-    difference = f"Difference {own['difference']:+.{size}f}, 95 % interval {own['diff_ci_low']:+.{size}f} to "
+    interval = rounding.interval(own["verdict_ci_low"], own["verdict_ci_high"])
+    difference = f"Difference {own['difference']:+.{size}f}, 95 % interval {interval}; "
     assert f"clip_td is better than no_distillation on test/accuracy at {LABEL}, by " in text
     assert f"corrected p {rounding.p_text(own['p_corrected'])}, 10 blocks of task and seed). {difference}" in text
     assert f"; sign-flip test, Holm-corrected for {own['comparisons']} comparisons, alpha 0.05." in text

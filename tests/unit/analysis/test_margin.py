@@ -43,6 +43,7 @@ def paired(differences: np.ndarray) -> Paired:
         blocks=tuple(("vqa", seed) for seed in range(len(found))),
         differences=found,
         lost=(),
+        planned_pairs=len(found),
         planned=len(found),
         completed=len(found),
         failed=0,

@@ -15,10 +15,16 @@ from scipy import stats
 
 from ablative import analysis
 from ablative.analysis.numbers.max_t import MOST_EXACT
+from ablative.analysis.numbers.max_t import every_pattern
 from ablative.analysis.numbers.max_t import max_t
 from ablative.analysis.numbers.statistics import holm
 from ablative.analysis.numbers.statistics import sign_flip_p_value
+from ablative.analysis.plan import read_plan
+from ablative.analysis.views.effects import primary_rows
 from ablative.orchestrator.storing.records import Record
+from ablative.orchestrator.storing.records import record_table
+from benchmarks.error_rates import by_holm
+from benchmarks.error_rates import judged
 from tests.helpers.results import StudyResults
 from tests.helpers.results import as_failed
 
@@ -126,6 +132,43 @@ def test_among_true_nulls_a_finding_is_as_rare_as_alpha(noise: str) -> None:
     }
     found = sum(_any(max_t(of(values[1:] - values[0]), draw)) for values in (makers[noise]() for _ in range(500)))
     assert found / 500 <= 0.05 + 3 * (0.05 * 0.95 / 500) ** 0.5
+
+
+def test_studies_that_are_judged_together_get_what_each_gets_alone() -> None:
+    """The benchmark's way of judging thousands is the one that judges a study, missing pairs included."""
+    draw = rng()
+    values, missing = np.round(draw.normal(size=(5, 4, 8)), 1), draw.random((5, 4, 8)) < 0.15
+    (signs,) = every_pattern(8, 128)
+
+    together = judged(values, missing, signs, exact=True)["max_t"]
+
+    for study, found in enumerate(together):
+        pairs = values[study, 1:] - values[study, 0]
+        gone = missing[study, 1:] | missing[study, 0]
+        alone = [{b: v for b, v in enumerate(row) if not out[b]} for row, out in zip(pairs, gone, strict=True)]
+        assert found == pytest.approx(max_t(alone, draw))
+
+
+def test_holm_of_the_benchmark_is_the_one_that_judges_studies() -> None:
+    rows = np.round(rng().normal(0.4, 1.0, (3, 8)), 1)
+    (signs,) = every_pattern(8, 128)
+    expected = holm([sign_flip_p_value(row, rng()) for row in rows.tolist()])
+    assert by_holm(rows[None], signs, exact=True)[0] == pytest.approx(expected)
+
+
+def test_a_comparison_without_data_yet_takes_its_part_of_alpha(tmp_path: Path) -> None:
+    """A half-run study must not show more than the whole one would be allowed to."""
+    study = StudyResults(effect={"clip_td": 0.05}, comparisons={"correction": "max_t", "alpha": 0.05})
+    plan = read_plan(study.stored())
+
+    def p_of(arms: Sequence[str]) -> float:
+        records = [record for record in study.records() if record.arm in arms]
+        row = next(row for row in primary_rows(record_table(records), plan) if row["arm"] == "clip_td")
+        return float(row["p_corrected"])
+
+    alone = p_of([study.arms[0], "clip_td"])
+    assert alone == pytest.approx(2.0**-11 * (len(study.arms) - 1))
+    assert p_of(study.arms) < alone
 
 
 def _any(p_values: Sequence[float | None]) -> bool:

@@ -106,8 +106,8 @@ def test_the_best_is_bold_in_every_form_and_the_notes_say_what_that_means(whole:
     markdown, latex, html = (written(whole, form) for form in ("markdown", "latex", "html"))  # type: ignore[arg-type]
 
     assert whole.rows[2].pooled.best
-    assert re.findall(r"\*\*\+(0\.\d+) ± ", markdown) == re.findall(r"<b>\+(0\.\d+) ± ", html)
-    assert re.findall(r"\\textbf\{\$\+\$(0\.\d+) \$\\pm\$ ", latex) == re.findall(r"<b>\+(0\.\d+) ± ", html) != []
+    assert re.findall(r"\*\*\+(0\.\d+) \\\[", markdown) == re.findall(r"<b>\+(0\.\d+) \[", html)
+    assert re.findall(r"\\textbf\{\$\+\$(0\.\d+) \[", latex) == re.findall(r"<b>\+(0\.\d+) \[", html) != []
     assert all("Bold: the best of its column" in text for text in (markdown, latex, html))
 
 

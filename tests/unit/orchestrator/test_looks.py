@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
+from ablative.analysis.numbers.max_t import max_t
 from ablative.analysis.plan import read_plan
+from ablative.analysis.views.claims import claims_view
 from ablative.analysis.views.effects import primary_rows
 from ablative.analysis.views.sequential import clear_arms
 from ablative.orchestrator.deciding.queue import TrialQueue
@@ -32,6 +35,7 @@ LISTED = {
 
 def sequential_study(looks: tuple[int, ...] = (10, 14), **changes: Any) -> Study:
     sections = {
+        "comparisons": {"correction": "holm"},
         "arms": {"listed": LISTED},
         "seeds": {"search": [0], "confirm": SEEDS, "sequential": {"looks": looks}},
     }
@@ -87,7 +91,8 @@ def test_the_table_corrects_for_the_looks_and_counts_nothing_as_missing() -> Non
 
 
 def test_a_study_of_one_look_is_as_it_was() -> None:
-    study = make_study(arms={"listed": LISTED}, seeds={"search": [0], "confirm": SEEDS})
+    listed = {"arms": {"listed": LISTED}, "comparisons": {"correction": "holm"}}
+    study = make_study(**listed, seeds={"search": [0], "confirm": SEEDS})
     queue = make_queue(study)
     rows = rows_of(queue, run_all(queue))
     assert rows["naive"]["p_corrected"] == pytest.approx(2 * rows["naive"]["p_value"])
@@ -112,3 +117,70 @@ def test_a_cell_without_a_result_holds_no_look_up() -> None:
         queue.record(record)
     assert queue.done
     assert confirmed(queue)["naive"] == 10
+
+
+MAX_T = {"correction": "max_t"}
+
+
+def test_under_max_t_an_arm_that_ended_keeps_its_p_value_whatever_others_reach_later() -> None:
+    """`naive` ends at the first look; what `text` and the reference do afterwards is not in its p-value."""
+    queue = queue_of(sequential_study(comparisons=MAX_T))
+    records = run_all(queue)
+    row = rows_of(queue, records)["naive"]
+    plan = read_plan(study_content(queue.study, ROLES, queue.plan()))
+    values = {
+        (record.arm, record.seed): record.metrics[plan.headline] for record in records if record.phase == "confirm"
+    }
+    at_the_look = [
+        {seed: values[arm, seed] - values["plain", seed] for seed in SEEDS[:10]} for arm in ("naive", "text")
+    ]
+
+    assert confirmed(queue) == {"plain": 20, "naive": 10, "text": 20}
+    assert row["verdict"] == "better"
+    expected = max_t(at_the_look, np.random.default_rng(0))[0]
+    assert row["p_corrected"] == pytest.approx(expected / plan.spent("naive"))
+
+
+def test_under_max_t_what_ended_before_does_not_count_at_later_looks() -> None:
+    queue = queue_of(sequential_study(comparisons=MAX_T))
+    rows = rows_of(queue, run_all(queue))
+    plan = read_plan(study_content(queue.study, ROLES, queue.plan()))
+
+    assert rows["text"]["p_corrected"] == pytest.approx(min(1.0, rows["text"]["p_value"] / plan.spent("text")))
+
+
+def test_under_looks_other_comparisons_than_the_primary_ones_are_corrected_by_holm() -> None:
+    """They end with arms that were clear elsewhere, which max-T does not allow for."""
+    claims = {name: {"arm": name, "against": "plain"} for name in ("naive", "text")}
+    queue = queue_of(sequential_study(comparisons={**MAX_T, "claims": claims}))
+    table = placed(record_table([record for record in run_all(queue) if record.phase == "confirm"]), queue.plan())
+    plan = read_plan(study_content(queue.study, ROLES, queue.plan()))
+    naive, text = claims_view(table, plan).to_pylist()
+
+    assert naive["p_corrected"] == pytest.approx(2 * naive["p_value"] / plan.spent("naive"))
+    assert text["p_corrected"] == pytest.approx(min(1.0, text["p_value"] / plan.spent("text")))
+
+
+def test_with_a_margin_an_arm_that_is_equivalent_gets_no_further_seeds() -> None:
+    """`text` gains nothing: once that is shown to within 0.04, seeds could only cost."""
+    queue = queue_of(sequential_study(comparisons={"margin": 0.04}))
+    rows = rows_of(queue, run_all(queue))
+
+    assert confirmed(queue) == {"plain": 10, "naive": 10, "text": 10}
+    assert rows["text"]["verdict"] == "equivalent"
+    assert rows["text"]["p_equivalent"] <= 0.05
+    assert confirmed(_run(sequential_study(comparisons={"margin": 0.0005})))["text"] == 20, "not decided"
+
+
+def test_with_a_margin_looks_are_corrected_by_holm_as_not_only_what_is_shown_ends() -> None:
+    queue = queue_of(sequential_study(comparisons={**MAX_T, "margin": 0.04}))
+    row = rows_of(queue, run_all(queue))["naive"]
+    plan = read_plan(study_content(queue.study, ROLES, queue.plan()))
+
+    assert row["p_corrected"] == pytest.approx(2 * row["p_value"] / plan.spent("naive"))
+
+
+def _run(study: Study) -> TrialQueue:
+    queue = queue_of(study)
+    run_all(queue)
+    return queue

@@ -13,8 +13,10 @@ from tests.helpers.study_text import loaded
 
 ARMS = "arms: {controls: [no_distillation, random_tokens, shuffled_teacher]}\n"
 CONDITIONS = "conditions: {task.name: [vqa, snli_ve], task.data_fraction: [0.01, 0.1]}\n"
+HOLM = "comparisons: {correction: holm}\n"
 CLAIMS = """\
 comparisons:
+  correction: holm
   claims:
     gain: {arm: base, against: no_distillation}
     of_vqa: {arm: base, against: no_distillation, where: {task.name: [vqa]}}
@@ -36,6 +38,20 @@ def test_each_family_counts_its_comparisons_its_pairs_and_the_pairs_that_it_take
         "cells": (12, {6}, 9),
         "contrasts": (6, {12}, 8),
     }
+
+
+def test_a_family_whose_pairs_do_not_suffice_for_holm_gets_max_t_and_the_others_stay() -> None:
+    """Two claims with 12 and 6 pairs, and single conditions with 6: six pairs can decide any number of comparisons."""
+    study = loaded((HEAD + ARMS + CONDITIONS + CLAIMS + seeds(6)).replace("correction: holm", "correction: auto"))
+    assert counted(study) == {
+        "claims": (2, {12, 6}, 6),
+        "primary": (3, {12}, 7),
+        "cells": (12, {6}, 6),
+        "contrasts": (6, {12}, 8),
+    }
+    assert study.warnings == ()
+    assert loaded(HEAD + ARMS).study.comparisons.correction == "auto"
+    assert counted(loaded(HEAD + ARMS + seeds(5)))["primary"] == (3, {5}, 6), "nor can max-T with five"
 
 
 def test_one_arm_compares_nothing() -> None:
@@ -60,7 +76,7 @@ def test_the_last_look_has_its_part_of_alpha_only() -> None:
 
 @pytest.mark.parametrize(("count", "warned"), [(6, True), (7, False)])
 def test_a_study_with_too_few_pairs_for_its_primary_comparisons_is_warned_of(count: int, warned: bool) -> None:
-    found = loaded(HEAD + ARMS + seeds(count)).warnings
+    found = loaded(HEAD + ARMS + HOLM + seeds(count)).warnings
     assert [warning.path for warning in found] == ["seeds.confirm"] * warned
     assert all("6 pairs" in warning.found and "at least 7 pairs" in warning.expected for warning in found)
 
@@ -74,14 +90,14 @@ def test_a_claim_that_cannot_be_answered_is_named_and_what_is_no_claim_is_not() 
 
 
 def test_a_strict_study_refuses_what_is_a_warning_otherwise() -> None:
-    with pytest.raises(StudyError, match=r"warning: seeds\.confirm: found 6 pairs"):
-        loaded(HEAD + ARMS + "strict: true\n")
+    with pytest.raises(StudyError, match=r"warning: seeds\.confirm: found 5 pairs"):
+        loaded(HEAD + ARMS + "strict: true\n" + seeds(5))
     assert loaded(HEAD + ARMS + "strict: true\n" + seeds(7)).warnings == ()
 
 
 def test_a_warning_says_that_it_is_one() -> None:
-    (warning,) = loaded(HEAD + ARMS).warnings
-    assert " warning: seeds.confirm: found 6 pairs" in str(warning)
+    (warning,) = loaded(HEAD + ARMS + seeds(5)).warnings
+    assert " warning: seeds.confirm: found 5 pairs" in str(warning)
 
 
 @pytest.mark.parametrize("name", shipped())

@@ -172,15 +172,7 @@ SINGLE_MISTAKES = {
         "seeds: {confirm: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12], sequential: {looks: [8]}}",
         "comparisons.correction",
         "benjamini_hochberg",
-        "holm or none",
-    ),
-    "looks with max-T": (
-        "arms: {listed: {a: {}, b: {student.dropout: 0.2}}}\n"
-        "comparisons: {correction: max_t}\n"
-        "seeds: {confirm: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12], sequential: {looks: [8]}}",
-        "comparisons.correction",
-        "max_t",
-        "holm or none",
+        "auto, holm, max_t or none",
     ),
     "looks of a path": (
         "arms: {design: path, factors: {distillation.distance: [l1], student.dropout: [0.2]}}\n"

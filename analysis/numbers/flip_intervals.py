@@ -1,0 +1,66 @@
+"""Intervals dual to the sign-flip test: the differences that it would not reject."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from collections.abc import Sequence
+
+import numpy as np
+
+from ablative.analysis.numbers.shapes import of_one_shape
+from ablative.analysis.numbers.statistics import DRAWS
+from ablative.analysis.numbers.statistics import EXACT_LIMIT
+
+Ends = tuple[float, float]
+_AT_ONCE = 2_000_000  # patterns times samples in memory together
+
+
+def flip_intervals(
+    samples: Sequence[Sequence[float]], alphas: Sequence[float], generator: Callable[[], np.random.Generator]
+) -> list[Ends | None]:
+    """Return for each sample the means that the two-sided sign-flip test does not reject at its alpha.
+
+    With the signs of a set of differences turned, the test counts a pattern against the mean m on the lower side if
+    the mean of that set, or of the others, is at most m; so the ends are order statistics of such means (Hartigan
+    1969). Up to `EXACT_LIMIT` differences all patterns count; beyond, some drawn from a new `generator()`. None where
+    so few differences could reject no value.
+    """
+    found: list[Ends | None] = [None] * len(samples)
+    arrays = [(np.asarray(sample, dtype=np.float64),) for sample in samples]
+    for positions, (values,) in of_one_shape(arrays):
+        size = values.shape[1]
+        exact = size <= EXACT_LIMIT
+        total = 2 ** (size - 1) if exact else 1 + DRAWS
+        step = max(1, _AT_ONCE // total)
+        for start in range(0, len(positions), step):
+            some = positions[start : start + step]
+            lower, upper = _means(values[start : start + step], exact, generator)
+            for row, position in enumerate(some):
+                # The pattern as it is counts always; so many others may count before the mean is rejected.
+                others = math.floor(alphas[position] * total * (1 + 1e-12)) - 1
+                if 0 <= others < lower.shape[1]:
+                    low = np.partition(lower[row], others)[others]
+                    high = -np.partition(-upper[row], others)[others]
+                    found[position] = (float(low), float(high))
+    return found
+
+
+def _means(
+    values: np.ndarray, exact: bool, generator: Callable[[], np.random.Generator]
+) -> tuple[np.ndarray, np.ndarray]:
+    """For each pattern but the one as it is: the lesser mean of its two sets, and the greater; (samples, patterns)."""
+    size = values.shape[1]
+    if exact:
+        signs = 1.0 - 2.0 * (np.arange(1, 2 ** (size - 1)) >> np.arange(size - 1)[:, None] & 1)
+        signs = np.concatenate([np.ones((1, signs.shape[1])), signs])
+    else:
+        signs = generator().integers(0, 2, (size, DRAWS)) * 2.0 - 1.0
+    sums, kept = values @ signs, signs.sum(axis=0)
+    total = values.sum(axis=1, keepdims=True)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        turned = np.where(kept < size, (total - sums) / (size - kept), np.nan)
+        others = np.where(kept > -size, (total + sums) / (size + kept), np.nan)
+    whole = (kept == size) | (kept == -size)  # drawn: it counts on both sides, as the pattern as it is
+    lower = np.where(whole, -np.inf, np.fmin(turned, others))
+    return lower, np.where(whole, np.inf, np.fmax(turned, others))

@@ -1,0 +1,48 @@
+"""What a study declared before its first confirm trial was recorded: its stamp, and what was changed afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from pydantic import Field
+
+from ablative.frozen import Frozen
+from ablative.search_spaces.content_hash import content_hash
+from ablative.search_spaces.study import Study
+
+LATE = "declared late"
+
+
+class Stamp(Frozen):
+    """What was declared, and when."""
+
+    stamp_version: int = 1
+    at: datetime = Field(description="When the first confirm trial was about to be recorded.")
+    hash: str = Field(description="Of all that follows.")
+    declared: dict[str, Any] = Field(description="Target, comparisons and reference arm, as in study.json.")
+
+    def late(self, stored: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return what study.json says otherwise now: `margin`, `claim gain`; settings unknown to the stamp aside."""
+        then, now = self.declared, stored
+        changed: list[str] = [name for name in ("target", "reference") if name in then and then[name] != now.get(name)]
+        settings, present = then.get("comparisons", {}), now.get("comparisons", {})
+        changed += [name for name, value in settings.items() if name != "claims" and present.get(name) != value]
+        claims = settings.get("claims", {})
+        changed += [f"claim {name}" for name, claim in present.get("claims", {}).items() if claims.get(name) != claim]
+        changed += [f"claim {name}, left out" for name in claims if name not in present.get("claims", {})]
+        return tuple(changed)
+
+
+def stamp_of(study: Study, reference: str, at: datetime) -> Stamp:
+    """Return the stamp of a study with this reference arm."""
+    declared = {**study.model_dump(mode="json", include={"target", "comparisons"}), "reference": reference}
+    return Stamp(at=at, hash=content_hash(declared), declared=declared)
+
+
+def late_line(stamp: Stamp | None, late: tuple[str, ...]) -> str:
+    """Say what was declared late, and since when that is late; empty where nothing was."""
+    if stamp is None or not late:
+        return ""
+    return f"{LATE}, after the first confirm trial of {stamp.at:%Y-%m-%d %H:%M} UTC: {'; '.join(late)}"
