@@ -24,6 +24,7 @@ TABLES = {
     "contrasts": "contrasts",
     "primary_contrasts": "primary_contrasts",
     "robustness": "robustness",
+    "heterogeneity": "heterogeneity",
     "profiles": "profiles",
     "disagreements": "disagreements",
     "importance": "importance",

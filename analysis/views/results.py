@@ -38,6 +38,8 @@ from ablative.analysis.views.disagreements import DISAGREEMENT_SCHEMA
 from ablative.analysis.views.disagreements import disagreements_view
 from ablative.analysis.views.effects import EFFECT_SCHEMA
 from ablative.analysis.views.effects import effects_view
+from ablative.analysis.views.heterogeneity import HETEROGENEITY_SCHEMA
+from ablative.analysis.views.heterogeneity import heterogeneity_view
 from ablative.analysis.views.importance import IMPORTANCE_SCHEMA
 from ablative.analysis.views.importance import importance_view
 from ablative.analysis.views.joined import joined
@@ -266,6 +268,11 @@ class Results:
     def robustness(self) -> pa.Table:
         """One row an arm and condition or task left out: `analysis.views.robustness.robustness_view`."""
         return self._of_comparable(robustness_view, ROBUSTNESS_SCHEMA)
+
+    @cached_property
+    def heterogeneity(self) -> pa.Table:
+        """One row an arm and condition: `analysis.views.heterogeneity.heterogeneity_view`."""
+        return self._of_comparable(heterogeneity_view, HETEROGENEITY_SCHEMA)
 
     @cached_property
     def studies_table(self) -> pa.Table:

@@ -16,6 +16,7 @@ from ablative.analysis.views.claims import CLAIM_SCHEMA
 from ablative.analysis.views.contrasts import CONTRAST_SCHEMA
 from ablative.analysis.views.disagreements import DISAGREEMENT_SCHEMA
 from ablative.analysis.views.effects import EFFECT_SCHEMA
+from ablative.analysis.views.heterogeneity import HETEROGENEITY_SCHEMA
 from ablative.analysis.views.importance import IMPORTANCE_SCHEMA
 from ablative.analysis.views.judged import PAIRS
 from ablative.analysis.views.judged import PLACE
@@ -46,6 +47,7 @@ VIEWS = {
     "claims": list(CLAIM_SCHEMA),
     "contrasts": list(CONTRAST_SCHEMA),
     "robustness": list(ROBUSTNESS_SCHEMA),
+    "heterogeneity": list(HETEROGENEITY_SCHEMA),
     "profiles": list(PROFILE_SCHEMA),
     "disagreements": list(DISAGREEMENT_SCHEMA),
     "importance": list(IMPORTANCE_SCHEMA),

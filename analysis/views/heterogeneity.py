@@ -1,0 +1,88 @@
+"""The view `heterogeneity`: does the effect of an arm vary between conditions, and what is it likely to be in each?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ablative.analysis.numbers.heterogeneity import borrowed
+from ablative.analysis.numbers.heterogeneity import fixed_interval
+from ablative.analysis.numbers.heterogeneity import spread
+from ablative.analysis.numbers.heterogeneity import varies
+from ablative.analysis.pairing.observations import observe
+from ablative.analysis.pairing.paired import ArmDifference
+from ablative.analysis.pairing.pairing import Pairing
+from ablative.analysis.pairing.pairing import by_task
+from ablative.analysis.pairing.pairing import pairing_of
+from ablative.analysis.plan import StudyPlan
+
+HETEROGENEITY_SCHEMA = pa.schema(
+    [
+        pa.field("study", pa.string(), nullable=False),
+        pa.field("arm", pa.string(), nullable=False),
+        pa.field("metric", pa.string(), nullable=False),
+        pa.field("condition", pa.string(), nullable=False),
+        pa.field("n_pairs", pa.int64(), nullable=False),
+        pa.field("difference", pa.float64(), nullable=False),
+        pa.field("borrowed", pa.float64()),
+        pa.field("borrowed_ci_low", pa.float64()),
+        pa.field("borrowed_ci_high", pa.float64()),
+        pa.field("conditions", pa.int64(), nullable=False),
+        pa.field("p_varies", pa.float64()),
+        pa.field("spread", pa.float64()),
+        pa.field("spread_ci_low", pa.float64()),
+        pa.field("spread_ci_high", pa.float64()),
+        pa.field("fixed_ci_low", pa.float64()),
+        pa.field("fixed_ci_high", pa.float64()),
+    ]
+)
+
+
+def heterogeneity_view(records: pa.Table, plan: StudyPlan) -> pa.Table:
+    """Return one row an arm and condition, from a study's records (in `RECORD_SCHEMA`); the headline metric.
+
+    Exploratory: nothing in it is corrected. Conditions with fewer than two pairs are left out, and so is an arm with
+    fewer than two of the others.
+    """
+    pairing = pairing_of(observe(records, plan), plan, plan.headline)
+    arms = (arm for arm in plan.arms if arm != plan.reference)
+    rows = [row for arm in arms for row in _rows(arm, pairing, plan)]
+    return pa.Table.from_pylist(rows, schema=HETEROGENEITY_SCHEMA)
+
+
+def _rows(arm: str, pairing: Pairing, plan: StudyPlan) -> Iterator[dict[str, Any]]:
+    items = [pairing.in_condition(arm, label) for label in pairing.conditions]
+    items = [item for item in items if len(item.differences) > 1]
+    if len(items) < 2:
+        return
+    effects = [float(np.mean(item.differences)) for item in items]
+    variances = [float(np.var(item.differences, ddof=1)) / len(item.differences) for item in items]
+    whole = pairing.pooled(arm)
+    fixed = fixed_interval(by_task(dict(zip(whole.blocks, whole.differences, strict=True)))) or (None, None)
+    true = spread(effects, variances)
+    estimates = [None] * len(items) if true is None else borrowed(effects, variances, true.sd)
+    of_arm = {
+        "study": plan.study,
+        "arm": arm,
+        "metric": plan.headline,
+        "conditions": len(items),
+        "p_varies": varies(_complete(items)),
+        **({} if true is None else {"spread": true.sd, "spread_ci_low": true.low, "spread_ci_high": true.high}),
+        "fixed_ci_low": fixed[0],
+        "fixed_ci_high": fixed[1],
+    }
+    for item, effect, estimate in zip(items, effects, estimates, strict=True):
+        row = {**of_arm, "condition": item.condition, "n_pairs": len(item.differences), "difference": effect}
+        if estimate is not None:
+            row["borrowed"], (row["borrowed_ci_low"], row["borrowed_ci_high"]) = estimate
+        yield row
+
+
+def _complete(items: list[ArmDifference]) -> np.ndarray:
+    """Differences of the seeds that are paired in every condition, shape (seeds, conditions)."""
+    of = [{seed: value for (_, seed), value in zip(item.blocks, item.differences, strict=True)} for item in items]
+    seeds = sorted(set.intersection(*(set(found) for found in of)))
+    return np.array([[found[seed] for found in of] for seed in seeds]).reshape(len(seeds), len(items))
