@@ -342,6 +342,7 @@ def test_a_planted_fault_is_caught(fault: str, tmp_path: Path) -> None:
     assert str(caught.value).startswith(f"{part.defined_at}: task image_text: ")
 
 
+@pytest.mark.slow
 def test_the_test_of_a_task_on_the_page_passes(tmp_path: Path) -> None:
     """As a person has it who copies it: a file beside her task, and nothing of this repository's tests."""
     page = (ROOT / "docs" / "extend.md").read_text(encoding="utf-8").partition("## A task")[2]

@@ -45,6 +45,7 @@ class TestSimulated(TrainableContract):
         return part.config_type(bundled())(seconds=1.0)  # of its own clock: no limit is below nothing
 
 
+@pytest.mark.slow
 class TestDigits(TrainableContract):
     @pytest.fixture
     def part(self) -> Trainable:
@@ -55,6 +56,7 @@ class TestDigits(TrainableContract):
         return part.config_type(bundled())().model_copy(update={"lr": 1e30})
 
 
+@pytest.mark.slow
 class TestTransformersTrainer(TrainableContract):
     @pytest.fixture
     def part(self) -> Trainable:
@@ -375,6 +377,7 @@ def test_a_planted_fault_is_caught(fault: str, tmp_path: Path) -> None:
         _checked(test, part, tmp_path)
 
 
+@pytest.mark.slow
 def test_the_method_on_the_page_runs_is_judged_and_passes_its_test(tmp_path: Path) -> None:
     """As a person has it who copies the three snippets into a folder of her own."""
     page = (EXAMPLES.parent / "extend.md").read_text(encoding="utf-8").partition("## A trainable: your own method")[2]

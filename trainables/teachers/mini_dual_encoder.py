@@ -1,11 +1,17 @@
-"""The bundled teacher: frozen ImageNet and MiniLM towers in an open_clip model, aligned here.
+"""The bundled teacher: frozen ImageNet and MiniLM towers in an open_clip model, aligned on emoji. This is no CLIP.
 
-`<cache>/teachers/<digest>/projections.safetensors` holds what was learned; `recipe.json` beside it how, from which
-package versions, and how well emoji are retrieved that the alignment never saw. This is no CLIP.
+`assets/mini_dual_encoder.safetensors` holds the projections that `RECIPE` gives with the pinned packages:
+
+    python -m ablative.trainables.teachers.mini_dual_encoder --output trainables/assets/mini_dual_encoder.safetensors
+
+With other packages they are aligned on first use: `<cache>/teachers/<digest>/projections.safetensors` holds what was
+learned; `recipe.json` beside it how, from which package versions, and how well emoji are retrieved that the alignment
+never saw.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import shutil
@@ -24,6 +30,7 @@ from PIL import Image
 from torch import Tensor
 
 from ablative.progress import Progress
+from ablative.trainables.cache import cache_folder
 from ablative.trainables.teachers.alignment import AlignmentData
 from ablative.trainables.teachers.alignment import Projections
 from ablative.trainables.teachers.alignment import align
@@ -50,6 +57,7 @@ from ablative.trainables.vision.trunk import PIXEL_STD
 from ablative.trainables.vision.trunk import fill_in_order
 from ablative.trainables.vision.trunk import shipped_weights
 
+SHIPPED = Path(__file__).parents[1] / "assets" / "mini_dual_encoder.safetensors"
 _UNTRAINED_SEED = 104_729
 _PICTURES_AT_ONCE = 4  # twice as fast as 32 on a CPU: larger activations miss its cache
 _SENTENCES_AT_ONCE = 64
@@ -59,19 +67,32 @@ _SCALE = "logit_scale"
 
 
 def load_mini_dual_encoder(cache: Path, progress: Progress, recipe: AlignmentRecipe = RECIPE) -> DualEncoder:
-    """Return the bundled teacher; on first use it is aligned (1-2 minutes on two cores) and kept in `cache`."""
-    teacher = _towers()
-    folder = _align_once(teacher, cache, progress, recipe)
+    """Return the bundled teacher; where it is not as it is shipped, it is aligned on first use and kept in `cache`."""
     from safetensors.torch import load_file
 
-    _set_projections(teacher, load_file(folder / "projections.safetensors"))
+    teacher = _towers()
+    if _is_shipped(cache, recipe):
+        _set_projections(teacher, load_file(SHIPPED))
+    else:
+        folder = _align_once(teacher, cache, progress, recipe)
+        _set_projections(teacher, load_file(folder / "projections.safetensors"))
     return teacher
 
 
 def align_mini_dual_encoder(cache: Path, progress: Progress, recipe: AlignmentRecipe = RECIPE) -> None:
-    """Align the bundled teacher, if `cache` has it not yet."""
-    if not _folder(cache, recipe).is_dir():
+    """Align the bundled teacher, if it is not shipped so and `cache` has it not yet."""
+    if not _is_shipped(cache, recipe) and not _folder(cache, recipe).is_dir():
         _align_once(_towers(), cache, progress, recipe)
+
+
+def _is_shipped(cache: Path, recipe: AlignmentRecipe) -> bool:
+    """Tell whether the shipped projections serve. A cache that has its own keeps to them: its features are theirs."""
+    from safetensors import safe_open
+
+    if _folder(cache, recipe).is_dir():
+        return False
+    with safe_open(SHIPPED, "pt") as shipped:
+        return bool(shipped.metadata()["digest"] == recipe_digest(recipe))
 
 
 def _folder(cache: Path, recipe: AlignmentRecipe) -> Path:
@@ -241,3 +262,27 @@ def _pooled_text(tower: Any, ids_BL: Tensor) -> Tensor:
 
 def _parts(values: list[str], size: int) -> Iterable[list[str]]:
     return (values[start : start + size] for start in range(0, len(values), size))
+
+
+def main() -> None:
+    """Write the projections to be shipped: those of the cache, where they were aligned before."""
+    from safetensors.torch import load_file
+    from safetensors.torch import save_file
+
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--cache", type=Path, default=cache_folder())
+    arguments = parser.parse_args()
+    folder = _align_once(_towers(), arguments.cache, _print, RECIPE)
+    told = json.loads((folder / "recipe.json").read_text(encoding="utf-8"))
+    metadata = {"digest": told["digest"], "held_out_retrieval": json.dumps(told["held_out_retrieval"])}
+    save_file(load_file(folder / "projections.safetensors"), arguments.output, metadata=metadata)
+    print(f"{arguments.output}: {arguments.output.stat().st_size / 1e6:.2f} MB, {metadata}")
+
+
+def _print(what: str, done: int, total: int) -> None:
+    print(f"{what} {done}/{total}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,25 +1,71 @@
-"""The bundled teacher, aligned on a few emoji."""
+"""The bundled teacher: as it is shipped, and aligned on a few emoji."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import load_file
+from safetensors.torch import save_file
 
 from ablative.trainables.teachers.alignment_pictures import draw
 from ablative.trainables.teachers.alignment_pictures import single_pictures
 from ablative.trainables.teachers.dual_encoder import DualEncoder
+from ablative.trainables.teachers.mini_dual_encoder import SHIPPED
+from ablative.trainables.teachers.mini_dual_encoder import align_mini_dual_encoder
 from ablative.trainables.teachers.mini_dual_encoder import load_mini_dual_encoder
 from ablative.trainables.teachers.mini_dual_encoder import untrained_mini_dual_encoder
 from ablative.trainables.teachers.recipe import RECIPE
+from ablative.trainables.teachers.recipe import recipe_digest
+from ablative.trainables.teachers.retrieval import held_out_retrieval
 from tests.helpers.tasks import TASKS
 
 SMALL = RECIPE.model_copy(update={"every": 48, "composed": 16, "batch_size": 16, "epochs": 30, "held_out_share": 0.4})
 
+DIGEST = "f87a5f000d75457f763ad791ed53da4de87893e9a27fea13dab31dceaa514985"
+
 pytestmark = pytest.mark.slow
+
+
+def test_the_shipped_projections_are_those_that_were_measured() -> None:
+    """If this fails on purpose: say in docs/log.md what was made anew, and measure its retrieval again."""
+    assert hashlib.sha256(SHIPPED.read_bytes()).hexdigest() == DIGEST
+    assert SHIPPED.stat().st_size < 2_000_000
+
+
+def test_the_teacher_is_loaded_as_it_is_shipped_and_nothing_is_aligned(tmp_path: Path) -> None:
+    calls: list[object] = []
+    align_mini_dual_encoder(tmp_path, lambda *stage: calls.append(stage))
+    teacher = load_mini_dual_encoder(tmp_path, lambda *stage: calls.append(stage))
+
+    assert (calls, list(tmp_path.iterdir())) == ([], [])
+    state = teacher.model.state_dict()
+    assert all(torch.equal(state[name], value) for name, value in load_file(SHIPPED).items())
+
+
+def test_a_cache_that_has_projections_of_its_own_keeps_to_them(tmp_path: Path) -> None:
+    own = {name: value + 1 for name, value in load_file(SHIPPED).items()}
+    folder = tmp_path / "teachers" / recipe_digest()[:16]
+    folder.mkdir(parents=True)
+    save_file(own, folder / "projections.safetensors")
+
+    state = load_mini_dual_encoder(tmp_path, lambda *stage: None).model.state_dict()
+
+    assert all(torch.equal(state[name], value) for name, value in own.items())
+
+
+def test_the_shipped_teacher_knows_emoji_that_its_alignment_never_saw_as_well_as_was_measured() -> None:
+    teacher = load_mini_dual_encoder(Path("/nowhere"), lambda *stage: None)
+    found = held_out_retrieval(teacher, RECIPE.model_copy(update={"styles": ("colour",)}))
+    with safe_open(SHIPPED, "pt") as shipped:
+        measured = json.loads(shipped.metadata()["held_out_retrieval"])
+
+    assert found["colour"] == pytest.approx(measured["colour"], abs=0.02)
 
 
 @pytest.fixture(scope="module")

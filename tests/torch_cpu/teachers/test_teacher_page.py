@@ -59,8 +59,6 @@ def test_the_commands_of_a_study_run(folder: Path, name: str, monkeypatch: pytes
     monkeypatch.setenv("ABLATE_CACHE", str(folder / f"cache_{name}"))
     commands = [words for words in COMMANDS if f"{name}.yaml" in words]
     assert [words[0] for words in commands] == ["check", "teacher"]
-    if name == "bundled":
-        commands.pop()  # aligning it takes minutes; tests/torch_cpu/teachers/test_mini_dual_encoder.py does
 
     shown = CliRunner().invoke(ablate, ["teacher", "show", f"{name}.yaml"], catch_exceptions=False)
     assert shown.exit_code == 1, shown.output
@@ -69,6 +67,5 @@ def test_the_commands_of_a_study_run(folder: Path, name: str, monkeypatch: pytes
         assert done.exit_code == 0, done.output
         assert "not here" not in done.output
 
-    if name != "bundled":
-        shown = CliRunner().invoke(ablate, ["teacher", "show", f"{name}.yaml"], catch_exceptions=False)
-        assert shown.output.splitlines()[-1] == f"{name}.yaml: complete"
+    shown = CliRunner().invoke(ablate, ["teacher", "show", f"{name}.yaml"], catch_exceptions=False)
+    assert shown.output.splitlines()[-1] == f"{name}.yaml: complete"

@@ -195,6 +195,7 @@ def test_svgs_stand_alone_and_share_no_id(figures: dict[str, Figure]) -> None:
     assert len(ids) == len(set(ids))
 
 
+@pytest.mark.slow
 def test_figures_are_written_as_files(store_uri: str, tmp_path: Path) -> None:
     files = write_figures(store_uri, "small", tmp_path / "figures", kinds=KINDS)
 

@@ -22,7 +22,7 @@ def test_wilcoxon_is_scipys_and_exact_for_few_pairs() -> None:
     assert wilcoxon_p_value([]) is None
 
 
-@pytest.mark.parametrize("pairs", [1, 2, 6, 12, 13, 14, 18, 30, 60])
+@pytest.mark.parametrize("pairs", [1, 2, 6, 12, pytest.param(13, marks=pytest.mark.slow), 14, 18, 30, 60])
 @pytest.mark.parametrize("kind", ["distinct", "tied", "with zeros"])
 def test_wilcoxon_is_scipys_for_any_number_of_pairs_one_by_one_and_together(pairs: int, kind: str) -> None:
     rng = np.random.default_rng(pairs)

@@ -94,6 +94,7 @@ def test_another_margin_is_another_question(store: Path) -> None:
     assert numbers == [1, 2]
 
 
+@pytest.mark.slow
 def test_other_code_is_compared_with_the_baseline_and_spends_from_the_baselines_ledger(
     store: Path, tmp_path: Path
 ) -> None:
