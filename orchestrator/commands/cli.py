@@ -35,6 +35,7 @@ from ablative.orchestrator.commands.simulate_command import simulate
 from ablative.orchestrator.commands.student_commands import student
 from ablative.orchestrator.commands.teacher_commands import teacher
 from ablative.orchestrator.commands.why_command import why
+from ablative.orchestrator.commands.wish_commands import WISHES
 
 if TYPE_CHECKING:
     from ablative.orchestrator.commands.studies import Again
@@ -68,6 +69,7 @@ def ablate() -> None:
     ablate table quickstart               the table of a paper, as Markdown, LaTeX, HTML or CSV
     ablate figures quickstart             its pictures as files, with their data
     ablate watch quickstart               follow a running study
+    ablate pause quickstart               start no more trials; resume goes on, cancel ends the run
 
     \b
     Exit status: 0 done; 1 some trial failed; 2 something that you can put right, in a line on standard error;
@@ -341,8 +343,9 @@ def compact(study: str, store: str | None, quiet: bool) -> None:
     print_problems(console(stderr=True), () if quiet else opened.problems)
 
 
-for command in (*ANSWERS, cluster, data, diff, export, gate, init, parts_command, simulate, student, teacher, why):
+for command in (*ANSWERS, *WISHES, cluster, data, diff, export, gate, init, parts_command, simulate, student, teacher):
     ablate.add_command(command)
+ablate.add_command(why)
 
 
 def _print_plan(

@@ -40,6 +40,9 @@ from ablative.orchestrator.storing.claims import Claims
 from ablative.orchestrator.storing.claims import SoleDriver
 from ablative.orchestrator.storing.plan import PlannedCell
 from ablative.orchestrator.storing.records import Record
+from ablative.orchestrator.storing.wishes import EVERYTHING
+from ablative.orchestrator.storing.wishes import NOTHING
+from ablative.orchestrator.storing.wishes import Held
 from ablative.orchestrator.trials import Trial
 from ablative.search_spaces.design import Cell
 from ablative.search_spaces.stopping import rule_of
@@ -127,12 +130,13 @@ class TrialQueue:
         judge: Judge | None = None,
         retry_failed: bool = False,
         again: Collection[str] = (),
+        heeded: Callable[[], Held] = lambda: NOTHING,
     ) -> None:
         """Start from what is recorded. `retry_failed` owes failed trials again; without `claims` all is granted.
 
         `again`: recorded trials that are owed all the same.
 
-        `judge`: needed where the study has sequential seeds.
+        `heeded`: tells what people hold just now. `judge`: needed where the study has sequential seeds.
         """
         self.study = study
         self.inputs = inputs
@@ -151,6 +155,7 @@ class TrialQueue:
         """Trial id -> target on val at each evaluation so far, where the study has a stopping rule."""
         self._lookup = lookup
         self._claims = claims or SoleDriver()
+        self._heeded, self.held = heeded, NOTHING
         self._ready: deque[Trial] = deque()
         self._mine: deque[Trial] = deque()
         self._elsewhere: dict[str, Trial] = {}
@@ -178,13 +183,17 @@ class TrialQueue:
 
     @property
     def done(self) -> bool:
-        """Whether every trial has its record, or nothing more is to be started and nothing runs."""
-        return not self._running and (self.closed or not (self._open or self._pending))
+        """Whether every trial has its record, or nothing more is to be started; and nothing runs."""
+        if self._running or self.closed:
+            return not self._running
+        if self.held.cancelled:  # what is open besides waits for results of the cancelled
+            return all(map(self._is_cancelled, self._pending))
+        return not (self._open or self._pending)
 
     @property
     def waits(self) -> bool:
         """Whether other drivers run what this one would."""
-        return bool(self._elsewhere) and not self.closed
+        return bool(self._elsewhere or self.held.paused) and not self.closed
 
     @property
     def observes(self) -> bool:
@@ -198,12 +207,14 @@ class TrialQueue:
 
     def next(self) -> Trial | None:
         """Return a trial that may start now and count it as running; None while nothing is ready."""
-        if self.closed:
+        self.held = self._heeded()
+        if EVERYTHING in self.held.cancelled:
+            self.close()
+        if self.closed or EVERYTHING in self.held.paused:
             return None
-        while not self._mine:
+        while (trial := self._first_of_mine()) is None:
             if not self._claim():
                 return None
-        trial = self._mine.popleft()
         self._running[trial.id] = trial
         return trial
 
@@ -261,6 +272,22 @@ class TrialQueue:
     def plan(self) -> list[PlannedCell]:
         """Return each cell with its place in the study and its trials as far as they are decided."""
         return [planned(cell) for cell in self.cells]
+
+    def _first_of_mine(self) -> Trial | None:
+        """Take out the first claimed trial that is not held; None where there is none."""
+        holding = self.held.paused | self.held.cancelled
+        for index, trial in enumerate(self._mine):
+            if not (holding and self._is_held(trial.id, holding)):
+                del self._mine[index]
+                return trial
+        return None
+
+    def _is_held(self, trial_id: str, holding: Collection[str]) -> bool:
+        """Return whether all cells of a trial are held, by arm or by name."""
+        return all(cell.cell.arm in holding or cell.cell.name in holding for cell in self._cells_of[trial_id])
+
+    def _is_cancelled(self, trial_id: str) -> bool:
+        return bool(self.held.cancelled) and self._is_held(trial_id, self.held.cancelled)
 
     def _ended(self, ending: Ending) -> list[Ending]:
         """Return what is to be recorded now."""

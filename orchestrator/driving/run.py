@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from ablative.orchestrator.deciding.cell_trials import planned
@@ -39,6 +40,8 @@ from ablative.orchestrator.storing.records import adopted
 from ablative.orchestrator.storing.records import make_record
 from ablative.orchestrator.storing.store import Store
 from ablative.orchestrator.storing.store import compaction_key
+from ablative.orchestrator.storing.wishes import EVERYTHING
+from ablative.orchestrator.storing.wishes import Heeded
 from ablative.orchestrator.trials import Trial
 from ablative.orchestrator.trials import with_parameters
 from ablative.progress import Progress
@@ -91,6 +94,7 @@ class Experiment:
             judge=self.judge,
             retry_failed=retry_failed,
             again=again,
+            heeded=Heeded(partial(store.wishes, self.study.study), datetime.now(UTC)),
         )
 
     def recorded(self, store: Store) -> Recorded:
@@ -143,7 +147,7 @@ def run_study(
         run.write_plan()
         run.begin()
         sinks.begin()
-        display.start(queue, executor.waits_for)
+        display.start(queue, lambda: _paused(queue) or executor.waits_for())
         try:
             run.start_within_budget()
             held = executor.run(queue, run.finish)
@@ -152,6 +156,13 @@ def run_study(
         display.doing("ending the workers")
     run.settle()
     return run.summary(held)
+
+
+def _paused(queue: TrialQueue) -> str:
+    """Return what people have paused, as a clause."""
+    paused = sorted(queue.held.paused)
+    what = "" if EVERYTHING in paused else f" ({', '.join(paused)})"
+    return f"paused{what}, `ablate resume {queue.study.study}` goes on" if paused else ""
 
 
 def untrained(experiment: Experiment, store: Store, recorded: Recorded) -> set[str]:

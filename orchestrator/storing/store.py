@@ -49,6 +49,7 @@ from ablative.orchestrator.storing.records import records_of
 from ablative.orchestrator.storing.students import Students
 from ablative.orchestrator.storing.table_files import TableFiles
 from ablative.orchestrator.storing.table_files import is_in
+from ablative.orchestrator.storing.wishes import Wishes
 from ablative.trainables.job import CurvePoint
 from ablative.trainables.job import Prediction
 from ablative.trainables.strangers import parsing
@@ -116,6 +117,21 @@ class Store:
         except ValidationError as error:
             self._note(f"{_at(study)}/{_STAMP}: skipped, {str(error).splitlines()[0]}")
             return None
+
+    def wishes(self, name: str) -> Wishes:
+        """Return what people want of the study's drivers; nothing where nobody has said anything that can be read."""
+        content = self._folder.read(f"{_at(name)}/wishes.json")
+        if content is None:
+            return Wishes()
+        try:
+            return Wishes.model_validate_json(content.to_pybytes())
+        except ValidationError as error:
+            self._note(f"{_at(name)}/wishes.json: left out, {error.errors()[0]['msg']}")
+            return Wishes()
+
+    def write_wishes(self, name: str, wishes: Wishes) -> None:
+        """Write what people want of the study's drivers, over what is there."""
+        self._folder.write(f"{_at(name)}/wishes.json", wishes.model_dump_json(indent=2).encode())
 
     def study(self, name: str) -> dict[str, Any]:
         """Return what `write_study` wrote; raises StoreError if the study is not in the store."""

@@ -1,0 +1,101 @@
+"""`ablate pause`, `resume` and `cancel`: what the running drivers of a study are to do, said through the store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Sequence
+from datetime import UTC
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from ablative.orchestrator.commands.arguments import STUDY
+from ablative.orchestrator.commands.boundary import ONLY_ANSWERS
+from ablative.orchestrator.commands.boundary import STORE
+from ablative.orchestrator.commands.boundary import boundary
+from ablative.orchestrator.errors import OrchestratorError
+
+if TYPE_CHECKING:
+    from ablative.orchestrator.storing.wishes import Wishes
+
+CELLS = click.option(
+    "--cell", "cells", multiple=True, metavar="NAME", help="An arm, or a cell by its name; repeatable [all cells]."
+)
+
+
+@click.command()
+@STUDY
+@CELLS
+@STORE
+@ONLY_ANSWERS
+@boundary
+def pause(study: str, cells: tuple[str, ...], store: str | None) -> None:
+    """Let the drivers of STUDY start no more trials until `ablate resume`; those under way come to their end.
+
+    Drivers heed it within seconds, wherever they run, and keep their workers. It holds for later runs too.
+
+    \b
+    ablate pause my_study.yaml
+    ablate pause my_study.yaml --cell no_distillation --store s3://bucket/results
+    """
+    name = _wish(study, cells, store, lambda wishes, keys: wishes.with_paused(keys))
+    click.echo(f"{_what(name, cells)} paused; `ablate resume {study}` goes on")
+
+
+@click.command()
+@STUDY
+@CELLS
+@STORE
+@ONLY_ANSWERS
+@boundary
+def resume(study: str, cells: tuple[str, ...], store: str | None) -> None:
+    """Lift what `ablate pause` holds of STUDY; without --cell all of it.
+
+    \b
+    ablate resume my_study.yaml
+    """
+    name = _wish(study, cells, store, lambda wishes, keys: wishes.with_resumed(keys))
+    click.echo(f"{_what(name, cells)} resumed")
+
+
+@click.command()
+@STUDY
+@CELLS
+@STORE
+@ONLY_ANSWERS
+@boundary
+def cancel(study: str, cells: tuple[str, ...], store: str | None) -> None:
+    """Let the drivers that run STUDY now start no more trials and end; those under way come to their end.
+
+    With --cell they leave out these cells and go on with the others. A run that begins later owes them again.
+
+    \b
+    ablate cancel my_study.yaml
+    """
+    name = _wish(study, cells, store, lambda wishes, keys: wishes.with_cancelled(keys, datetime.now(UTC)))
+    click.echo(f"{_what(name, cells)} cancelled; a run that begins later owes it again")
+
+
+def _wish(
+    study: str, cells: Sequence[str], store: str | None, change: Callable[[Wishes, Sequence[str]], Wishes]
+) -> str:
+    """Change the wishes of a study in the store; return its name. Raises OrchestratorError for an unknown cell."""
+    from ablative.orchestrator.commands import composition
+    from ablative.orchestrator.storing.wishes import EVERYTHING
+
+    name, opened = composition.find_study(study, store)
+    opened.check(name)
+    planned = opened.plan(name) or []
+    known = [*dict.fromkeys(cell.arm for cell in planned), *(cell.name for cell in planned)]
+    if unknown := [cell for cell in cells if cell not in known]:
+        raise OrchestratorError(f"--cell {unknown[0]}: no arm or cell of {name}; there are {', '.join(known)}")
+    opened.write_wishes(name, change(opened.wishes(name), cells or [EVERYTHING]))
+    return name
+
+
+def _what(name: str, cells: Sequence[str]) -> str:
+    return f"{name}: {', '.join(cells)}" if cells else name
+
+
+WISHES = (pause, resume, cancel)
