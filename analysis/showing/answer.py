@@ -61,7 +61,7 @@ def answer(found: Findings) -> list[str]:
         *_untold([row for row in unsaid if row["verdict"] == NOT_ENOUGH], plan),
         *([] if found.claims else _controls(found.against_controls, plan)),
         *_control_warning(compared),
-        *(line for line in (found.same_seed, found.luck) if line),
+        *(line for line in (found.two_groups, found.same_seed, found.luck) if line),
         *search_lines(found.searches, plan),
         *how_searched(repeats=plan.search.repeats, nested=plan.seeds.nested, shared=plan.search.shared),
     ]

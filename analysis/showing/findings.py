@@ -23,6 +23,7 @@ from ablative.analysis.views.robustness import robustness_rows
 from ablative.analysis.views.same_seed import same_seed_line
 from ablative.analysis.views.search_luck import search_luck
 from ablative.analysis.views.searches import search_rows
+from ablative.analysis.views.two_groups import two_groups_line
 from ablative.search_spaces.search_risk import Scatter
 from ablative.search_spaces.search_risk import SearchDesign
 from ablative.search_spaces.search_risk import risk_line
@@ -50,6 +51,8 @@ class Findings:
     """How often studies like this one would find something by the luck of their search; empty where it has none."""
     same_seed: str = ""
     """That tasks are no independent blocks under a seed, where the records show it."""
+    two_groups: str = ""
+    """Which cells have confirm seeds in two groups; empty where none has."""
 
 
 def findings(results: Results, study: str) -> Findings:
@@ -69,6 +72,7 @@ def findings(results: Results, study: str) -> Findings:
         searches=search_rows(tried, observations, plan),
         luck=luck_line(search_luck(tried, observations, plan)),
         same_seed=same_seed_line(observations, plan),
+        two_groups=two_groups_line(observations, plan),
     )
 
 
