@@ -1,4 +1,7 @@
-"""Trials that evaluate, hang and leave memory behind, and a queue that watches them; imported by Ray's workers."""
+"""Trials that evaluate, hang, want memory and leave it behind, and a queue that watches them.
+
+Imported by Ray's workers.
+"""
 
 from __future__ import annotations
 
@@ -58,19 +61,28 @@ class WatchingQueue(TrialQueue):
 class Restless:
     """Evaluates some times; the process that ran it is the outcome's device."""
 
+    marks: str
+    """Folder in which what happens once leaves its mark."""
     hangs: int = -1
     """Seed that never comes back."""
+    out_of_memory_once: int = -1
+    """Seed that wants more memory than there is; its mark is the process that could not give it."""
+    out_of_memory: int = -1
+    """Seed that wants it again and again."""
     leaks: int = -1
     """Seed that leaves memory behind."""
     orphaned: int = -1
     """Seed that ends, once, all of the Train run that it belongs to, as Ray does for want of memory."""
-    mark: str = ""
-    """File that says that it did."""
 
     def __call__(self, job: TrialJob, link: Link) -> TrialOutcome:
         """Run one trial."""
-        if job.seed == self.orphaned and not Path(self.mark).exists():
-            Path(self.mark).touch()
+        mark = Path(self.marks) / str(job.seed)
+        is_first = not mark.exists()
+        if job.seed == self.out_of_memory or (job.seed == self.out_of_memory_once and is_first):
+            mark.write_text(str(os.getpid()))
+            raise MemoryError("no room for another tensor")
+        if job.seed == self.orphaned and is_first:
+            mark.touch()
             _end_train_run()
         curve = tuple(
             CurvePoint(step=step, split="val", metric="accuracy", value=step / 100, seconds=0.1 * step)

@@ -1,4 +1,4 @@
-"""What the engine does with trials that pause, are cancelled, hang, or run out of memory; on real Ray."""
+"""What the engine does with trials that pause, are cancelled, or find no room on the disk; on real Ray."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ablative.search_spaces.study import Study
 from ablative.trainables.simulated import SimulatedTrainable
 from tests.helpers.simulated import make_experiment
 from tests.helpers.simulated import make_study
-from tests.integration.troubled import Troubled
+from tests.integration.hindering import Hindering
 
 pytestmark = pytest.mark.ray
 
@@ -90,38 +90,7 @@ def test_what_hinders_every_trial_ends_the_run_and_no_trial_has_failed(ray_clust
     of = study(arms={"listed": {"plain": {}}}, seeds={"search": [0], "confirm": [1, 2, 3, 4]}, search={})
     store = Store.open(str(tmp_path / "store"))
     with pytest.raises(StoreError, match="/cache: No space left on device; make room there"):
-        on_ray(of, store, Troubled(marks=str(tmp_path), hindered=2), max_concurrent=1)
+        on_ray(of, store, Hindering(seed=2), max_concurrent=1)
 
     assert all(record.completed for record in store.records(of.study))
     assert 2 not in {record.seed for record in store.records(of.study)}
-
-
-@pytest.fixture(scope="module")
-def troubled(ray_cluster: None, tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, int], Record]:
-    """One arm whose confirm trials meet with trouble, by seed; groups are renewed after every second trial."""
-    folder = tmp_path_factory.mktemp("troubled")
-    of = study(arms={"listed": {"plain": {}}}, seeds={"search": [0], "confirm": [1, 2, 3, 4]}, search={})
-    run_trial = Troubled(marks=str(folder), hangs=1, out_of_memory_once=2, out_of_memory=3)
-    store = Store.open(str(folder / "store"))
-    limits = {"time_limit_s": 1.0, "retry_out_of_memory": True, "trials_per_group": 2, "max_concurrent": 1}
-    return {(record.phase, record.seed): record for record in on_ray(of, store, run_trial, **limits)}
-
-
-@pytest.mark.slow
-def test_a_trial_that_hangs_is_ended_by_its_time_limit_and_the_others_go_on(
-    troubled: dict[tuple[str, int], Record],
-) -> None:
-    assert troubled["confirm", 4].completed
-    hung = troubled["confirm", 1]
-    assert (hung.status, hung.cause, hung.attempts) == ("failed", "time_limit", 1)
-    assert "time limit of 1 s" in hung.error
-
-
-@pytest.mark.slow
-def test_a_trial_out_of_memory_gets_one_more_attempt_in_a_new_group(troubled: dict[tuple[str, int], Record]) -> None:
-    again = troubled["confirm", 2]
-    assert (again.status, again.attempts) == ("completed", 2)
-    lost = troubled["confirm", 3]
-    assert (lost.status, lost.cause, lost.attempts) == ("failed", "out_of_memory", 2)
-    assert lost.lost_seconds is not None
-    assert again.device != troubled["confirm", 4].device

@@ -19,24 +19,36 @@ from tests.integration.restless import WatchingQueue
 from tests.integration.restless import plain_study
 
 pytestmark = pytest.mark.ray
-HANGS, LEAKS, ORPHANED = 4, 3, 6
+OUT_OF_MEMORY_ONCE, OUT_OF_MEMORY, LEAKS, HANGS, ORPHANED = 1, 2, 5, 6, 8
 
 
-def run(resources: Resources, mark: str = "") -> Ledger:
+def run(resources: Resources, marks: Path) -> Ledger:
     from ablative.cluster.executor import RayExecutor
 
-    ledger = Ledger(queue=WatchingQueue(plain_study(6)))
-    trainable = Restless(hangs=HANGS, leaks=LEAKS, orphaned=ORPHANED, mark=mark)
+    ledger = Ledger(queue=WatchingQueue(plain_study(8)))
+    trainable = Restless(
+        marks=str(marks),
+        out_of_memory_once=OUT_OF_MEMORY_ONCE,
+        out_of_memory=OUT_OF_MEMORY,
+        hangs=HANGS,
+        leaks=LEAKS,
+        orphaned=ORPHANED,
+    )
     executor = RayExecutor(address="local", resources=resources, cache=Path("/nowhere"), run_trial=trainable)
     executor.run(ledger.queue, ledger.finish)
     return ledger
 
 
 @pytest.fixture(scope="module")
-def ledger(ray_cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Ledger:
-    """One slot; the third trial leaves memory behind, the fourth hangs, the sixth loses its Train run once."""
-    limits = {"trials_per_group": 2, "memory_limit_mb": LEAK_MB + 200.0, "time_limit_s": 2.0}
-    return run(Resources(max_concurrent=1, **limits), str(tmp_path_factory.mktemp("groups") / "orphaned"))
+def marks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("marks")
+
+
+@pytest.fixture(scope="module")
+def ledger(ray_cluster: None, marks: Path) -> Ledger:
+    """One slot, and a new group after every second trial at the latest."""
+    limits = {"trials_per_group": 2, "memory_limit_mb": LEAK_MB + 120.0, "time_limit_s": 2.0}
+    return run(Resources(max_concurrent=1, retry_out_of_memory=True, **limits), marks)
 
 
 def of(ledger: Ledger, seed: int) -> Record:
@@ -46,16 +58,30 @@ def of(ledger: Ledger, seed: int) -> Record:
 
 @pytest.mark.slow
 def test_a_group_is_renewed_after_its_trials_and_after_memory_left_behind(ledger: Ledger) -> None:
-    assert {record.seed for record in ledger.records if record.completed} == {1, 2, LEAKS, 5, ORPHANED}
-    one, two, three, five = (of(ledger, seed).device for seed in (1, 2, LEAKS, 5))
-    assert one == two
-    assert len({two, three, five}) == 3
+    assert {record.seed for record in ledger.records if record.completed} == {1, 3, 4, LEAKS, 7, ORPHANED}
+    three, four, leaked, seven = (of(ledger, seed).device for seed in (3, 4, LEAKS, 7))
+    assert three == four
+    assert len({four, leaked, seven}) == 3
 
 
 @pytest.mark.slow
-def test_a_trial_that_hangs_is_recorded_with_its_curve_so_far_and_what_it_cost(ledger: Ledger) -> None:
+def test_a_trial_out_of_memory_gets_one_more_attempt_in_a_new_group(ledger: Ledger, marks: Path) -> None:
+    again = of(ledger, OUT_OF_MEMORY_ONCE)
+    assert (again.status, again.attempts) == ("completed", 2)
+    lost = of(ledger, OUT_OF_MEMORY)
+    assert (lost.status, lost.cause, lost.attempts) == ("failed", "out_of_memory", 2)
+    assert lost.lost_seconds is not None
+    full = (marks / str(OUT_OF_MEMORY_ONCE)).read_text()
+    assert full not in {record.device for record in ledger.records}, "nothing ran there any more"
+
+
+@pytest.mark.slow
+def test_a_trial_that_hangs_is_ended_by_its_time_limit_and_recorded_with_its_curve_so_far_and_what_it_cost(
+    ledger: Ledger,
+) -> None:
     hung = of(ledger, HANGS)
     assert (hung.status, hung.cause, hung.attempts) == ("failed", "time_limit", 1)
+    assert "time limit of 2 s" in hung.error
     assert hung.device_seconds == hung.seconds > 2.0
     assert len(ledger.outcomes[hung.trial_id].curve) == EVALUATIONS
 
@@ -76,7 +102,7 @@ def test_a_trial_whose_train_run_was_ended_is_run_again_and_its_place_is_given_b
 @pytest.mark.slow
 def test_a_rule_sees_every_point_of_a_trial_once_and_in_order(ledger: Ledger) -> None:
     assert isinstance(ledger.queue, WatchingQueue)
-    for number in (1, 2, LEAKS, HANGS, 5):
+    for number in (1, 3, 4, LEAKS, HANGS, 7):
         steps = [point.step for seed, point in ledger.queue.seen if seed == number]
         assert steps == list(range(1, EVALUATIONS + 1))
 
@@ -100,9 +126,9 @@ def test_the_board_answers_however_many_wait_for_it(ray_cluster: None) -> None:
     ray.kill(board)
 
 
-def test_a_study_that_never_fits_is_refused_at_once_with_the_numbers(ray_cluster: None) -> None:
+def test_a_study_that_never_fits_is_refused_at_once_with_the_numbers(ray_cluster: None, tmp_path: Path) -> None:
     with pytest.raises(ClusterError, match=r"needs 10 CPU .*each with 5 CPU on one machine.*has 4 CPU on 1 machine"):
-        run(Resources(workers=2, cpus_per_worker=5))
+        run(Resources(workers=2, cpus_per_worker=5), tmp_path)
 
 
 @pytest.fixture

@@ -27,8 +27,9 @@ def _join(address: str, folder: Path) -> str:
 
 
 def test_a_private_cluster_is_not_joined_by_another_run(ray_cluster: None, tmp_path: Path) -> None:
-    assert "no Ray cluster at address `auto`" in _join("auto", tmp_path)
-    assert "private to another run" in _join("auto", tmp_path)
+    said = _join("auto", tmp_path)
+    assert "no Ray cluster at address `auto`" in said
+    assert "private to another run" in said
 
 
 def test_an_address_where_no_cluster_is_gives_an_error_with_the_address_and_a_remedy(tmp_path: Path) -> None:
