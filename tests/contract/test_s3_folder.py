@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from moto.server import ThreadedMotoServer
 from pyarrow import fs
+from werkzeug.serving import WSGIRequestHandler
 
+from ablative.orchestrator.driving.inline import InlineExecutor
+from ablative.orchestrator.driving.run import run_study
+from ablative.orchestrator.showing.display import QuietDisplay
+from ablative.orchestrator.storing.folder import Folder
+from ablative.orchestrator.storing.store import Store
 from tests.contract.lease_contract import LeaseContract
 from tests.contract.store_contract import StoreContract
+from tests.helpers.simulated import SimulatedTrainable
+from tests.helpers.simulated import make_experiment
+from tests.helpers.simulated import make_study
 
 pytestmark = pytest.mark.slow
 
@@ -24,7 +34,9 @@ def query() -> Iterator[str]:
         environment.setenv("AWS_ACCESS_KEY_ID", "somebody")
         environment.setenv("AWS_SECRET_ACCESS_KEY", "secret")
         environment.setenv("AWS_EC2_METADATA_DISABLED", "true")
-        server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+        server = ThreadedMotoServer(
+            ip_address="127.0.0.1", port=0, verbose=True
+        )  # `requests` counts what it would log
         server.start()
         host, port = server.get_host_and_port()
         yield f"?endpoint_override={host}:{port}&scheme=http&region=us-east-1"
@@ -37,6 +49,42 @@ def bucket(query: str) -> str:
     files, _ = fs.FileSystem.from_uri(f"s3://{name}{query}&allow_bucket_creation=true")
     files.create_dir(name)
     return f"s3://{name}/path{query}"
+
+
+@pytest.fixture
+def requests(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Method and path of each request that the server gets."""
+    seen: list[str] = []
+    monkeypatch.setattr(
+        WSGIRequestHandler, "log_request", lambda handler, *_: seen.append(handler.requestline.partition("?")[0])
+    )
+    return seen
+
+
+@pytest.mark.parametrize("size", [0, 100, 3_000_000])
+def test_a_file_that_is_written_once_takes_one_request_and_to_look_for_it_another(
+    bucket: str, requests: list[str], size: int
+) -> None:
+    folder = Folder(bucket)
+    requests.clear()
+
+    folder.write("place/name", b"x" * size, once=True)
+    assert [line.split()[0] for line in requests] == ["PUT"]
+    requests.clear()
+    assert folder.exists("place/name") and not folder.exists("place/other")
+    assert [line.split()[0] for line in requests] == ["HEAD", "HEAD"]
+
+
+def test_a_trial_costs_at_most_eight_requests(bucket: str, requests: list[str]) -> None:
+    study = make_study(seeds={"search": [0], "confirm": list(range(1, 9))})
+    store = Store.open(bucket)
+    executor = InlineExecutor(run_trial=SimulatedTrainable(), resources=study.resources, cache=Path())
+    requests.clear()
+    with store.claims(study.study) as claims:
+        run_study(make_experiment(study), store, executor, QuietDisplay(), claims=claims)
+    count = len(requests)
+
+    assert count / len(store.records(study.study)) < 8
 
 
 class TestS3Store(StoreContract):

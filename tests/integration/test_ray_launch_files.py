@@ -1,16 +1,21 @@
-"""The launch file for machines reached by ssh, run on three of them from a fourth."""
+"""The launch files that can be run here: by ssh on three machines from a fourth, and as a job of Debian's Slurm."""
 
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from ablative.orchestrator.storing.store import Store
 from ablative.trainables.cache import cache_folder
 from tests.helpers import machines
+from tests.helpers import slurm
+from tests.helpers.launcher_smoke import NUM_TRIALS
+from tests.helpers.launcher_smoke import TINY_STUDY
 from tests.helpers.loopback_machine import login_name
 from tests.helpers.loopback_machine import prepare_home
 from tests.helpers.machines import Machines
@@ -69,3 +74,28 @@ def test_ssh_brings_up_every_worker_with_one_token(network: Machines) -> None:
     while any("raylet/raylet" in title for name in NODES for title in network[name].processes().values()):
         assert time.monotonic() < until
         time.sleep(1)
+
+
+def test_a_slurm_job_runs_a_study_and_leaves_nothing_behind(network: Machines) -> None:
+    reason = slurm.missing()
+    if reason and (os.geteuid() != 0 or not os.environ.get("CI")):  # in CI as root it must run
+        pytest.skip(reason)
+    head, right = network["head"], network["right"]
+    job, study, store = network.folder / "slurm.sbatch", network.folder / "tiny.yaml", network.folder / "results"
+    study.write_text(TINY_STUDY)
+    changes = {"#SBATCH --gpus-per-node=1\n": "", "--cpus-per-task=8": "--cpus-per-task=1"}
+    changes |= {"$HOME/ablate-results": str(store), "$HOME/ablate-cache": str(cache_folder())}
+    job.write_text(_edited(ROOT / "cluster" / "slurm.sbatch", changes))
+    variables = slurm.started(network, head, [head, right], cpus=1)
+
+    head.run("ray", "get-auth-token", "--generate")
+    said = network.folder / "slurm.out"
+    options = ("--wait", f"--output={said}", str(job), "run", str(study), "resources.workers=2")
+    head.run("sbatch", *options, timeout_s=400, **variables)
+
+    records = Store.open(str(store)).records("launcher_smoke")
+    assert [record.error for record in records if not record.completed] == []
+    assert (len(records), {record.num_workers for record in records}) == (NUM_TRIALS, {2}), said.read_text()
+    left = [title for name in ("head", "right") for title in network[name].processes().values() if "raylet" in title]
+    assert left == []
+    assert not re.search(r"Traceback", said.read_text())
