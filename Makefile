@@ -14,6 +14,8 @@ SHELL := bash
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
+DEMO := $(VENV)/demo-installed
+EVERYTHING := mini,sinks,frames,dev
 PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3 python; do \
 	"$$name" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' > /dev/null 2>&1 && echo "$$name" && break; \
 	done)
@@ -23,7 +25,7 @@ SIDE_BY_SIDE := -n logical --maxprocesses 8 --dist loadfile
 
 .PHONY: demo test test-fast check docs
 
-demo: $(STAMP)
+demo: $(DEMO)
 	$(BIN)/ablate run quickstart
 
 test: $(STAMP)
@@ -48,10 +50,25 @@ $(VENV)/docs-installed: $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
 	touch $@
 
+# $(call set-up,SIZE,EXTRAS): what is installed compiles as it is first imported, most of it never; pip says nothing for
+# minutes, so that somebody else has to.
+define set-up
+	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer with venv found on PATH; name one: make PYTHON=/path/to/python" >&2; exit 2; }
+	@echo "Setting up $(VENV): $(1), some minutes the first time"
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt --editable '.[$(2)]' & \
+	for (( second = 1; ; second++ )); do \
+		sleep 1; kill -0 $$! 2> /dev/null || break; \
+		(( second % 10 )) || echo "  $$(ls -d $(VENV)/lib/python*/site-packages/*.dist-info | wc -l) packages installed, $$second s so far"; \
+	done; wait $$!
+endef
+
 # Anew whenever what is to be installed changes; the sources themselves are linked, not copied.
 $(STAMP): pyproject.toml constraints.txt
-	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer with venv found on PATH; name one: make PYTHON=/path/to/python" >&2; exit 2; }
-	@echo "Setting up $(VENV): 2.5 GB, some minutes the first time"
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[mini,sinks,frames,dev]'
+	$(call set-up,3.2 GB,$(EVERYTHING))
+	touch $@ $(DEMO)
+
+# Without the tools of development, the sinks and the frames of the other targets.
+$(DEMO): pyproject.toml constraints.txt
+	$(call set-up,2.4 GB,mini)
 	touch $@

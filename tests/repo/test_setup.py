@@ -42,6 +42,17 @@ def test_every_target_sets_itself_up() -> None:
         assert "--constraint constraints.txt" in shown
 
 
+@pytest.mark.slow
+def test_the_demo_installs_neither_the_tools_of_development_nor_the_sinks() -> None:
+    def extras(target: str) -> list[str]:
+        command = ["make", "--dry-run", "--always-make", target]
+        shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        return re.findall(r"--editable '\.\[([\w,]+)\]'", shown)
+
+    assert extras("demo") == ["mini"]
+    assert extras("test") == ["mini,sinks,frames,dev"]
+
+
 def test_ci_runs_the_targets_that_people_run() -> None:
     script = ROOT / ".ci" / "run"
     subprocess.run(["bash", "-n", str(script)], check=True)
