@@ -174,6 +174,7 @@ def _prepare_data(configs: Sequence[TrialConfig], cache: Path, progress: Progres
     from ablative.trainables.data.content import data_content
     from ablative.trainables.data.load import is_stored
     from ablative.trainables.data.load import load_split
+    from ablative.trainables.data.load import prepare_folder
     from ablative.trainables.data.splits import splits_of
     from ablative.trainables.students.stored_tokens import KEPT
     from ablative.trainables.students.stored_tokens import build_tokens
@@ -188,6 +189,8 @@ def _prepare_data(configs: Sequence[TrialConfig], cache: Path, progress: Progres
             data_content(task, data, cache, progress)  # what has changed since the plan, workers are to notice
         elif is_stored(task, data):
             _store_bundled(task, data, cache, progress)
+        else:
+            prepare_folder(task, data, cache, progress)
         splits = [load_split(task, data, name, cache) for name in splits_of(task, data)]
         for split in splits:
             if split.split in ("train", "val") and not split.examples:

@@ -102,6 +102,8 @@ class BlockCount:
         self._total: Counter[str] = Counter()
         for block in blocks:
             self._total[block.stage] += block.size
+        if blocks:
+            progress(blocks[0].stage, 0, self._total[blocks[0].stage])
 
     def add(self, block: Block) -> None:
         """Count a computed block."""

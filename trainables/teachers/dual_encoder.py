@@ -6,9 +6,11 @@ Dimensions: B images or texts, P patches, N words, D joint width, F width of the
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from typing import TypeVar
 
 import torch
 from PIL import Image
@@ -16,6 +18,7 @@ from torch import Tensor
 from torch import nn
 from torch.nn.functional import normalize
 
+from ablative.trainables.side_by_side import side_by_side
 from ablative.trainables.teachers.image_tower import read_patches
 from ablative.trainables.teachers.text_tower import read_tokens
 from ablative.trainables.teachers.words import Passage
@@ -25,6 +28,9 @@ from ablative.trainables.teachers.words import positions_of_words
 from ablative.trainables.teachers.words import shorten
 from ablative.trainables.teachers.words import token_spans
 from ablative.trainables.teachers.words import words_of
+
+Batch = TypeVar("Batch")
+Made = TypeVar("Made")
 
 _TEXT_BATCH = 64
 _IMAGE_BATCH = {"cpu": 4, "cuda": 128}
@@ -92,8 +98,8 @@ class DualEncoder(nn.Module):
     def encode_images(self, images: Sequence[Image.Image]) -> Tensor:
         """Return (B, D) unit embeddings."""
         size = _IMAGE_BATCH.get(self.device.type, 32)
-        parts = [self._images(images[start : start + size]) for start in range(0, len(images), size)]
-        return torch.cat(parts)
+        batches = [images[start : start + size] for start in range(0, len(images), size)]
+        return torch.cat([*self._on_all_cores(self._images, batches)])
 
     @property
     def reads_region_trunk(self) -> bool:
@@ -141,9 +147,12 @@ class DualEncoder(nn.Module):
         """Encode sentences and, with words, their words in one pass. Texts of like length share a batch."""
         order = sorted(range(len(passages)), key=lambda i: len(passages[i].text))
         found: dict[int, tuple[Tensor, Tensor]] = {}
-        for start in range(0, len(order), _TEXT_BATCH):
-            chosen = order[start : start + _TEXT_BATCH]
-            found.update(zip(chosen, self._texts([passages[i] for i in chosen], with_words), strict=True))
+        batches = [order[start : start + _TEXT_BATCH] for start in range(0, len(order), _TEXT_BATCH)]
+        fitted = [[shorten(self.tokenizer, passages[i]) for i in chosen] for chosen in batches]
+        ids = [self.tokenizer([text for text, _ in texts]) for texts in fitted]  # not in threads: it has a state
+        for chosen, texts, states in zip(batches, fitted, self._on_all_cores(self._states, ids), strict=True):
+            whole = [passages[i] for i in chosen]
+            found.update(zip(chosen, self._texts(whole, texts, states, with_words), strict=True))
         sentences = [found[i][0] for i in range(len(passages))]
         empty = torch.zeros(0, int(sentences[0].shape[-1]) if sentences else 0)
         return TextFeatures(
@@ -161,6 +170,7 @@ class DualEncoder(nn.Module):
             return self.encode_texts([""])[:0]
         return torch.stack([self._isolated[word] for word in words])
 
+    @torch.no_grad()
     def _images(self, images: Sequence[Image.Image]) -> Tensor:
         return normalize(self.model.encode_image(self._pixels(images)), dim=-1).cpu()
 
@@ -168,11 +178,24 @@ class DualEncoder(nn.Module):
         pixels = torch.stack([self.preprocess(image.convert("RGB")) for image in images])
         return pixels.to(self.device).contiguous(memory_format=torch.channels_last)
 
-    def _texts(self, passages: Sequence[Passage], with_words: bool) -> list[tuple[Tensor, Tensor]]:
-        fitted = [shorten(self.tokenizer, passage) for passage in passages]
-        ids_BL = self.tokenizer([text for text, _ in fitted]).to(self.device)
-        sentences_BD, tokens_BLD = (values.cpu() for values in self._read_tokens(self.model, ids_BL))
-        sentences_BD = normalize(sentences_BD, dim=-1)
+    def _on_all_cores(self, work: Callable[[Batch], Made], batches: Sequence[Batch]) -> Iterator[Made]:
+        """Yield what `work` makes of each batch, in order."""
+        return side_by_side(work, batches) if self.device.type == "cpu" else map(work, batches)
+
+    @torch.no_grad()
+    def _states(self, ids_BL: Tensor) -> tuple[Tensor, Tensor]:
+        """Sentences (B, D), of unit length, and tokens (B, L', D)."""
+        sentences_BD, tokens_BLD = self._read_tokens(self.model, ids_BL.to(self.device))
+        return normalize(sentences_BD, dim=-1).cpu(), tokens_BLD.cpu()
+
+    def _texts(
+        self,
+        passages: Sequence[Passage],
+        fitted: Sequence[tuple[str, int]],
+        states: tuple[Tensor, Tensor],
+        with_words: bool,
+    ) -> list[tuple[Tensor, Tensor]]:
+        sentences_BD, tokens_BLD = states
         if not with_words:
             return [(sentence, sentence[None, :][:0]) for sentence in sentences_BD]
         words = [

@@ -57,6 +57,8 @@ BLOCK_SIZE: dict[Table, int] = {
     "left_out": 256,
 }
 """Names a shard: what an interruption may cost."""
+LEAST_BLOCKS, LEAST_SIZE = 16, 64
+"""A table that is small has so many blocks, of so many names or more."""
 _GREY = (127, 127, 127)
 LOOKS = "A teacher looks at the pictures themselves, not at region features."
 STAGES: dict[Table, str] = {
@@ -125,8 +127,12 @@ def missing_blocks(config: TeacherConfig, parts: Sequence[Part], cache: Path) ->
 
 
 def _cut(config: TeacherConfig, image_folder: str, table: Table, sources: dict[str, Any]) -> list[FeatureBlock]:
-    """Blocks of these names; without any, an empty one, whose computing writes the facts alone."""
-    names, size = list(sources), BLOCK_SIZE[table]
+    """Blocks of these names; without any, an empty one, whose computing writes the facts alone.
+
+    What is little is cut finer: somebody waits for it, and is told how far it is.
+    """
+    names = list(sources)
+    size = min(BLOCK_SIZE[table], max(LEAST_SIZE, -(-len(names) // LEAST_BLOCKS)))
     return [
         FeatureBlock(
             teacher=config,

@@ -19,6 +19,7 @@ import json
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
@@ -296,14 +297,19 @@ def _write_shard(
     total: int,
 ) -> None:
     """Write the features of `missing` (key -> image), which come after `earlier` images of `total`."""
+    from ablative.trainables.side_by_side import side_by_side
+    from ablative.trainables.vision.trunk import imagenet_trunk
+
     features, boxes, starts = [], [], [0]
     images = list(missing.values())
-    for start in range(0, len(images), BATCH):
-        for rows, places in _encode(images[start : start + BATCH], split, digests):
+    batches = [images[start : start + BATCH] for start in range(0, len(images), BATCH)]
+    imagenet_trunk()  # once, before several threads ask for it
+    for number, encoded in enumerate(side_by_side(partial(_encode, split=split, digests=digests), batches), start=1):
+        for rows, places in encoded:
             features.append(rows)
             boxes.append(places)
             starts.append(starts[-1] + len(rows))
-        progress("region features", earlier + min(start + BATCH, len(images)), total)
+        progress("region features", earlier + min(number * BATCH, len(images)), total)
     name = hashlib.sha256("".join(missing).encode()).hexdigest()[:12]
     with folder_written_whole(folder / f"shard-{len(_shard_folders(folder)):04d}-{name}") as scratch:
         np.save(scratch / "features.npy", np.concatenate(features).astype(np.float16))

@@ -135,8 +135,6 @@ OPTIM = {
     "clip_vil_tiny": "{max_steps: 2, min_steps: 2, evaluations: 1, batch_size: 8}",
 }
 """The second goes through an image tower."""
-of_one_student = pytest.mark.parametrize("left", ["uniter_tiny"], indirect=True)
-"""For claims about folders and stores, which hold files of any student alike."""
 
 
 @pytest.fixture(scope="module", params=list(OPTIM))
@@ -289,7 +287,6 @@ def test_the_best_student_on_val_is_the_one_that_leaves_and_its_card_has_its_fig
     assert left.record.metrics["val/accuracy"] == max(one.metrics["val/accuracy"] for one in records)
 
 
-@of_one_student
 @pytest.mark.slow
 def test_a_study_that_takes_the_trial_exports_its_student_when_the_first_study_is_gone(
     left: Left, tmp_path: Path
@@ -316,7 +313,6 @@ def test_a_study_that_takes_the_trial_exports_its_student_when_the_first_study_i
     assert "1 kept students" in asked("student", "list", study, *place)
 
 
-@of_one_student
 @pytest.mark.slow
 def test_an_export_leaves_nothing_of_the_student_that_was_there_and_no_half_of_one(
     left: Left, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -110,6 +110,21 @@ def test_patches_are_computed_only_when_asked_for(model, data, cache):
     assert {block.table for block in feature_blocks([image_only], cache)} == {"images", "texts"}
 
 
+@pytest.mark.parametrize(
+    ("names", "sizes"), [(20, [20]), (900, [64] * 14 + [4]), (2000, [125] * 16), (20_000, [512] * 39 + [32])]
+)
+def test_what_is_little_is_cut_finer_so_that_it_is_told_how_far_it_is(names: int, sizes: list[int]) -> None:
+    cut = blocks_module._cut(TeacherConfig(), "", "images", {str(number): number for number in range(names)})
+    assert [block.size for block in cut] == sizes
+
+
+def test_the_first_stage_is_told_before_its_first_block_is_there(model, data, cache):
+    told: list[tuple[str, int]] = []
+    blocks = feature_blocks([trial(model, data)], cache)
+    preparation().compute_all(blocks, cache, lambda stage, done, total: told.append((stage, done)))
+    assert told[0] == (blocks[0].stage, 0)
+
+
 def test_what_is_there_is_not_computed_again_and_what_is_lost_alone_is(model, data, cache, monkeypatch):
     monkeypatch.setitem(blocks_module.BLOCK_SIZE, "texts", 4)
     config = trial(model, data)
