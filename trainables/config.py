@@ -18,6 +18,7 @@ from pydantic import create_model
 
 from ablative.trainables.benchmark.spec import SHIPPED_DATA
 from ablative.trainables.benchmark.spec import TASKS
+from ablative.trainables.benchmark.spec import tasks_made
 from ablative.trainables.distillation.canonical import canonical_distillation
 from ablative.trainables.distillation.config import DistillationConfig as DistillationConfig
 from ablative.trainables.distillation.config import TermWeights as TermWeights
@@ -49,7 +50,9 @@ class AnyTask(OfParts):
 
     name: str = Field("snli_ve", description="The task.")
     data: Text = Field(
-        "mini", description="Bundled benchmark (`mini`, `mini_large`, `mini_smoke`) or folder of a real data set."
+        "mini",
+        description="Bundled benchmark (`mini`, `mini_statements`, `mini_large`, `mini_smoke`) or folder of a real "
+        "data set.",
     )
     data_fraction: float = Field(1.0, ge=1e-6, le=1, description="Share of the train split used, at most 1.")
     inputs: Literal["both", "text", "image"] = Field(
@@ -293,8 +296,9 @@ def contradictions(config: TrialConfig) -> Iterator[tuple[str, str, str]]:
     """Path, what is found there and what it should be, for each field that cannot go together with another."""
     optim = config.optim
     task = config.task
-    if task.data in SHIPPED_DATA and task.name not in TASKS:
-        yield "task.data", task.data, f"a folder, as the bundled benchmark has no files of {task.name}"
+    if task.data in SHIPPED_DATA and task.name not in tasks_made(task.data):
+        wanted = f"mini, as {task.data}" if task.name in TASKS else "a folder, as the bundled benchmark"
+        yield "task.data", task.data, f"{wanted} has no files of {task.name}"
     for path, found, wanted in task.part.contradictions(task.part.chosen) if task.part.chosen else ():
         yield f"task.{task.name}.{path}", found, wanted
     if optim.min_steps > optim.max_steps:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ablative.trainables.benchmark.spec import tasks_made
 from ablative.trainables.config import DistillationConfig
 from ablative.trainables.config import TaskConfig
 from ablative.trainables.config import TrialConfig
@@ -15,6 +16,7 @@ def configs(data: str) -> list[TrialConfig]:
     return [
         TrialConfig(task=TaskConfig(name=task, data=data), distillation=everything)
         for task in ("snli_ve", "vqa", "vcr")
+        if task in tasks_made(data)
     ]
 
 

@@ -37,8 +37,8 @@ def export(study: str, store: str | None, to: str, output: str | None, quiet: bo
     that they do not have yet, also those that other studies have run; the same command goes on where it failed.
 
     \b
-    ablate export quickstart
-    ablate export quickstart -o searches.db && optuna-dashboard sqlite:///searches.db
+    ablate export mini_clip_td
+    ablate export mini_clip_td -o searches.db && optuna-dashboard sqlite:///searches.db
     ablate export quickstart --to mlflow -o http://localhost:5000
     ablate export quickstart --to tensorboard -o runs
     """

@@ -107,6 +107,17 @@ SHIPPED_DATA: dict[str, MiniSpec] = {
 _LARGE_TRAIN = SplitSize(things=19_000, people=11_000, statements=80_000, questions=80_000, annotations=30_000)
 SHIPPED_DATA["mini_large"] = MiniSpec(sizes={**SHIPPED_DATA["mini"].sizes, "train": _LARGE_TRAIN})
 """`mini` with ten times its train; every other split is the same, to the byte."""
+SHIPPED_DATA["mini_statements"] = MiniSpec(
+    sizes={
+        "train": SplitSize(things=900, people=0, statements=4000),
+        "val": SplitSize(things=120, people=0, statements=600),
+        "test": SplitSize(things=280, people=0, statements=1800),
+    }
+)
+"""What the quickstart reads and nothing else: the first scenes of `mini` with statements about them (SNLI-VE).
+
+Test has more statements a scene than that of `mini`, so that it tells smaller differences.
+"""
 TASKS = {"vcr": "annotations", "snli_ve": "statements", "vqa": "questions"}
 """Task that the benchmark makes files of -> the size of a split that says of how many rows."""
 _EXAMPLES_A_ROW = {"vcr": 2}
@@ -122,6 +133,11 @@ def splits_made(name: str, task: str) -> tuple[str, ...]:
     """Return the splits that a preset has of one of `TASKS`."""
     sizes = SHIPPED_DATA[name].sizes
     return tuple(split for split, size in sizes.items() if getattr(size, TASKS[task]))
+
+
+def tasks_made(name: str) -> tuple[str, ...]:
+    """Return which of `TASKS` a preset has files of."""
+    return tuple(task for task in TASKS if splits_made(name, task))
 
 
 def num_examples(name: str, task: str, split: str) -> int:

@@ -13,8 +13,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ablative.trainables.benchmark.spec import SHIPPED_DATA
-from ablative.trainables.benchmark.spec import TASKS
 from ablative.trainables.benchmark.spec import splits_made
+from ablative.trainables.benchmark.spec import tasks_made
 from ablative.trainables.data.layout import layout_of
 from ablative.trainables.data.left_out import FILE as LEFT_OUT
 from ablative.trainables.errors import MissingData
@@ -34,7 +34,7 @@ def splits_of(task: Task, data: str) -> tuple[str, ...]:
     For a folder that is not there: the splits that the real distribution gives.
     """
     if data in SHIPPED_DATA:
-        return splits_made(data, task.name) if task.name in TASKS else USUAL
+        return splits_made(data, task.name) if task.name in tasks_made(data) else USUAL
     return task.splits(task.at(Path(data).expanduser()))
 
 

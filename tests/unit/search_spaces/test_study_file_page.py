@@ -67,8 +67,8 @@ def test_the_page_names_every_key_design_domain_and_control() -> None:
 
 
 def test_what_the_page_says_of_a_shipped_study_is_what_check_prints() -> None:
-    (told,) = (text for text in TEXTS if text.startswith("quickstart: no mistakes"))
-    printed = CliRunner().invoke(ablate, ["check", "quickstart"]).stdout.splitlines()
+    (told,) = (text for text in TEXTS if text.startswith("mini_from_scratch: no mistakes"))
+    printed = CliRunner().invoke(ablate, ["check", "mini_from_scratch"]).stdout.splitlines()
     assert [line for line in printed if not line.startswith("  records in ")] == told.splitlines()
 
 

@@ -531,6 +531,12 @@ def test_a_shift_that_is_half_said_is_a_mistake_of_the_study(shift: str, path: s
     assert (mistake.path, mistake.expected) == (f"base.task.image_text.{path}", expected)
 
 
+def test_the_quickstarts_data_has_no_files_of_the_other_tasks() -> None:
+    (mistake,) = mistakes(study("{name: vqa, data: mini_statements}"))
+
+    assert (mistake.path, mistake.expected) == ("base.task.data", "mini, as mini_statements has no files of vqa")
+
+
 def test_the_bundled_benchmark_has_no_files_of_it() -> None:
     (mistake,) = mistakes(study("{name: image_text}"))
 

@@ -26,6 +26,7 @@ from ablative.trainables.benchmark.scene import scene
 from ablative.trainables.benchmark.spec import SPLITS
 from ablative.trainables.benchmark.spec import parts_of
 from ablative.trainables.benchmark.spec import preset
+from ablative.trainables.benchmark.spec import tasks_made
 from ablative.trainables.data.examples import TaskSplit
 from ablative.trainables.data.tokens import tagged_text
 from ablative.trainables.students.pretrain_scenes import CaptionedScenes
@@ -234,6 +235,17 @@ def test_the_large_benchmark_is_the_small_one_with_ten_times_its_train():
         assert getattr(large.sizes["train"], count) == 10 * getattr(SPEC.sizes["train"], count)
     for split, index in (("val", 3), ("test", 500), ("train", 1899)):
         assert scene(large, split, index) == scene(SPEC, split, index)
+
+
+def test_the_quickstarts_data_is_the_first_scenes_of_mini_with_statements_alone():
+    few = preset("mini_statements")
+    assert tasks_made("mini_statements") == ("snli_ve",)
+    assert few.model_copy(update={"sizes": SPEC.sizes}) == SPEC
+    for split, size in few.sizes.items():
+        assert size.people == size.questions == size.annotations == 0
+        assert size.things <= SPEC.sizes[split].things
+        for index in (0, size.things - 1):
+            assert scene(few, split, index) == scene(SPEC, split, index)
 
 
 def test_parts_take_each_scene_once_and_only_a_large_split_has_several():
