@@ -1,7 +1,7 @@
 """The contrasts of the large study in `docs/results`: all at once, beside one after another.
 
-    python -m benchmarks.contrasts                # all 3,731; some minutes
-    python -m benchmarks.contrasts --quick        # every tenth of them, one after another; less than a minute
+    python benchmarks/contrasts.py                # all 3,731; some minutes
+    python benchmarks/contrasts.py --quick        # every tenth of them, one after another; less than a minute
 
 "in bulk" is the view as it is asked for. "one by one" makes the same numbers for one contrast at a time: the sign-flip
 test, scipy's Wilcoxon test, and scipy's bootstrap of the values for both intervals. p-values of the sign-flip test and

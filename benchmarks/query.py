@@ -1,8 +1,8 @@
 """Questions to a large store: the effects of one study, and a mean over all trials; beside what else would be asked.
 
-    python -m benchmarks.query                 # 1,000,000 records, 20,000,000 curve points; minutes to write, 2.5 GB
-    python -m benchmarks.query --quick         # 20,000 records; the others 1,000 trials, about a minute
-    python -m benchmarks.query --store FOLDER  # written there if it is not yet, and kept
+    python benchmarks/query.py                 # 1,000,000 records, 20,000,000 curve points; minutes to write, 2.5 GB
+    python benchmarks/query.py --quick         # 20,000 records; the others 1,000 trials, about a minute
+    python benchmarks/query.py --store FOLDER  # written there if it is not yet, and kept
 
 Each side answers in a process of its own, on two cores, and loads the store anew for each answer: the best of five
 times (of those that fit a minute) is given, after imports, with its CPU seconds and the process's greatest memory.
@@ -26,12 +26,12 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from benchmarks.large_store import METRIC_NAMES
-from benchmarks.large_store import TRIALS
-from benchmarks.large_store import fill
-from benchmarks.large_store import study_name
-from benchmarks.rival_stores import mlflow_runs
-from benchmarks.rival_stores import optuna_trials
+from large_store import METRIC_NAMES
+from large_store import TRIALS
+from large_store import fill
+from large_store import study_name
+from rival_stores import mlflow_runs
+from rival_stores import optuna_trials
 
 TIMES, LIMIT_S = 5, 60.0
 METRIC = "test/accuracy"

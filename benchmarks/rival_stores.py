@@ -14,8 +14,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from benchmarks.large_store import ARMS
-from benchmarks.large_store import PARAMETER_NAMES
+from large_store import ARMS
+from large_store import PARAMETER_NAMES
 
 VALUE = 0.123456789012345
 

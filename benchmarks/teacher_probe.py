@@ -1,8 +1,8 @@
 """What a teacher knows of the bundled benchmark: a linear probe on its features, beside what needs no teacher.
 
-    python -m benchmarks.teacher_probe               # the default teacher, all tasks and fractions
-    python -m benchmarks.teacher_probe --students docs/results/mini_clip_td
-    python -m benchmarks.teacher_probe --quick       # the smallest benchmark: it says little
+    python benchmarks/teacher_probe.py               # the default teacher, all tasks and fractions
+    python benchmarks/teacher_probe.py --students docs/results/mini_clip_td
+    python benchmarks/teacher_probe.py --quick       # the smallest benchmark: it says little
 
 Each figure is accuracy on `val` of a probe fitted on a share of `train` (`trainables.teachers.probing`; VCR:
 Q->AR), mean over subsets of several seeds below 1.0. `--students` names a store with the records of a study whose

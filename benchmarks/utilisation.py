@@ -16,6 +16,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from simulated import simulated_inputs
+
 from ablative.cluster.executor import RayExecutor
 from ablative.cluster.session import connect
 from ablative.orchestrator.driving.run import Experiment
@@ -30,21 +32,22 @@ from ablative.search_spaces.study import Study
 from ablative.trainables.config import TrialConfig
 from ablative.trainables.config import canonical
 from ablative.trainables.simulated import SimulatedTrainable
-from benchmarks.simulated import simulated_inputs
 
 SLOTS = 2
 FRACTIONS = (0.1, 0.3, 0.6, 1.0)
+QUICK_FRACTIONS = (0.1, 1.0)
+"""Each run of a cell alone starts workers of its own, which takes longer than its trials."""
 
 
 def study(quick: bool) -> Study:
-    """Return the study: two arms under four fractions."""
+    """Return the study: two arms under four fractions, or two."""
     return Study.model_validate(
         {
             "study": "utilisation",
             "question": "Are the slots busy?",
             "base": {},
             "arms": {"listed": {"plain": {}, "distilled": {"distillation.terms.image": 1.0}}},
-            "conditions": {"task.data_fraction": list(FRACTIONS)},
+            "conditions": {"task.data_fraction": list(QUICK_FRACTIONS if quick else FRACTIONS)},
             "search": {
                 "trials": 3 if quick else 6,
                 "batch": 3,

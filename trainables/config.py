@@ -45,6 +45,10 @@ IDENTITY_VERSION = 3
 """Raised when code changes results; part of every trial's identity."""
 
 
+TOGETHER = 8
+"""Examples that stay together in a batch by tokens, so that workers and parts share it evenly (UNITER's too)."""
+
+
 class AnyTask(OfParts):
     """What is learned, from how much data."""
 
@@ -146,6 +150,12 @@ class OptimConfig(Settings):
         0.1, ge=1e-6, le=1e6, description="Factor of the visual trunk's rate, if there is one."
     )
     batch_size: int = Field(64, ge=1, le=65_536, description="Examples a step, over all workers.")
+    batch_tokens: int | None = Field(
+        None,
+        ge=1,
+        le=1_000_000_000,
+        description="Tokens a step in place of examples: words, regions and their padding, over all workers.",
+    )
     bucketing: int = Field(
         1,
         ge=1,
@@ -189,6 +199,19 @@ class OptimConfig(Settings):
     precision: Literal["float32", "bfloat16"] = Field("float32", description="Autocast precision, in evaluation too.")
     compiled: bool = Field(
         False, description="Compile the student's blocks (torch.compile): on a GPU, for long trials or many."
+    )
+    ema: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Decay of the moving average of the weights that is evaluated and kept in their place; 0: none.",
+    )
+    gradient_checkpointing: bool = Field(
+        False, description="Compute the student's blocks again in the backward pass: less memory, a third more time."
+    )
+    sharding: Literal["none", "full"] = Field(
+        "none",
+        description="What several workers hold of the student: all of it each (DDP), or a part each (`full`, FSDP2).",
     )
 
 
@@ -303,8 +326,17 @@ def contradictions(config: TrialConfig) -> Iterator[tuple[str, str, str]]:
         yield f"task.{task.name}.{path}", found, wanted
     if optim.min_steps > optim.max_steps:
         yield "optim.min_steps", f"{optim.min_steps}", f"at most optim.max_steps ({optim.max_steps})"
-    if optim.batch_size % optim.accumulation:
+    if optim.batch_tokens is not None:
+        if TOGETHER % optim.accumulation:
+            yield "optim.accumulation", f"{optim.accumulation}", f"a divisor of {TOGETHER} with optim.batch_tokens"
+        if config.student.part.reads_pixels(config.student):
+            yield "optim.batch_tokens", f"{optim.batch_tokens}", "none, as patches of a picture are not counted"
+    elif optim.batch_size % optim.accumulation:
         yield "optim.accumulation", f"{optim.accumulation}", f"a divisor of optim.batch_size ({optim.batch_size})"
+    if optim.compiled and optim.gradient_checkpointing:
+        yield "optim.gradient_checkpointing", "true", "false with optim.compiled, which decides itself what to keep"
+    if optim.compiled and optim.sharding != "none":
+        yield "optim.sharding", optim.sharding, "none with optim.compiled: the two were not tried together"
     teachers = [teacher for teacher, _ in config.taught_by]
     over_candidates = task.part.head == "candidates"
     for number, teacher in enumerate(teachers):
@@ -329,6 +361,8 @@ def _canonical_optim(config: TrialConfig) -> OptimConfig:
     optim, default = config.optim, config.optim.all_defaults()
     if not config.student.part.trunk:
         optim = optim.changed(trunk_lr_factor=default.trunk_lr_factor)
+    if optim.batch_tokens is not None:
+        optim = optim.changed(batch_size=default.batch_size, bucketing=default.bucketing)
     if optim.evaluations == 1:
         optim = optim.changed(val_examples=None)  # the only step is the best one
     return optim if optim.adversarial.steps else optim.changed(adversarial=default.adversarial)

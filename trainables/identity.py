@@ -28,6 +28,7 @@ def without_places(config: TrialConfig) -> dict[str, Any]:
     named += [("student", *setting.split(".")) for setting in config.student.part.files(config.student)]
     if not config.teachers:
         named += [("teacher", *place.split(".")) for one, _ in config.taught_by for place in one.part.files(one)]
+    named += [("optim", "gradient_checkpointing"), ("optim", "sharding")]  # how it is computed, as workers are
     if config.student.tags == "unscaled":  # what tags were before there was a setting
         named.append(("student", "tags"))
     for place in named:

@@ -83,13 +83,13 @@ def _run(job: TrialJob, link: Link) -> TrialOutcome:
     def measure(name: str) -> Evaluation:
         is_known = name == "val" and chosen_by is whole_val
         split = whole_val if name == "val" else load_split(config.task.part, config.task.data, name, cache)
-        found = course.val if is_known and course.val else _evaluated(job, student, device, split)
+        found = course.val if is_known and course.val else _evaluated(job, course.student, device, split)
         return beside_the_majority(found, split, most_frequent)
 
     return course.outcome(
         measure,
         facts={"train/examples": float(len(part.examples))},
-        student=lambda: _kept(job, student, part.classes, inputs.regions.width),
+        student=lambda: _kept(job, course.student, part.classes, inputs.regions.width),
         started=started,
     )
 

@@ -30,7 +30,8 @@ def test_every_option_of_the_student_is_listed_with_its_default() -> None:
     shared = {name: field for name, field in StudentConfig.model_fields.items() if name not in bundled().of(Student)}
     wanted = {f"student.{name}": str(field.default) for name, field in shared.items()}
     factors = (name for name in OptimConfig.model_fields if name.endswith("_lr_factor"))
-    wanted |= {f"optim.{name}": str(OptimConfig.model_fields[name].default) for name in factors}
+    for_large_ones = ("ema", "gradient_checkpointing", "sharding")
+    wanted |= {f"optim.{name}": str(OptimConfig.model_fields[name].default) for name in (*factors, *for_large_ones)}
 
     assert {path: default for path, default, _ in rows("path")} == wanted
 

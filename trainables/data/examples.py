@@ -27,6 +27,10 @@ class Candidate:
     """Segment id of the response: 2 answer, 3 rationale (UNITER)."""
 
 
+EMPTY = Candidate(query=Text(text=""))
+"""What is read where texts are blanked out."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
     """One question put to the student."""

@@ -11,7 +11,6 @@ next measurement, and as a buffer of the objective it is part of the checkpoint.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
 from contextlib import contextmanager
@@ -20,20 +19,25 @@ from functools import partial
 import torch
 from torch import Tensor
 from torch import distributed
+from torch import nn
 
 from ablative.trainables.config import OptimConfig
 from ablative.trainables.distillation.objective import Summands
 from ablative.trainables.distillation.outputs import TeacherOutputs
 from ablative.trainables.distillation.weighting import over_workers
+from ablative.trainables.students.student import StudentStates
 from ablative.trainables.training.devices import precision
 from ablative.trainables.training.inputs import Batch
+from ablative.trainables.training.sharding import is_sharded
+from ablative.trainables.training.sharding import own_part
+from ablative.trainables.training.sharding import share_buffers
+from ablative.trainables.training.step import Side
 from ablative.trainables.training.step import TrainingStep
 
 LEAST_NORM = 1e-12
 """Of a gradient. A shorter one is none: it has no direction, and sets no factor."""
 
 Parts = Sequence[tuple[Batch, tuple[TeacherOutputs, ...]]]
-Side = Callable[[Summands], Tensor | None]
 
 
 def measure(module: TrainingStep, parts: Parts, *, progress: float, optim: OptimConfig) -> dict[str, float]:
@@ -45,45 +49,82 @@ def measure(module: TrainingStep, parts: Parts, *, progress: float, optim: Optim
     """
 
     gradient = partial(_gradient, module, parts, progress=progress, optim=optim)
-    _same_buffers(module)
-    task = gradient(side=None)
+    length, product = partial(_length, module), partial(_product, module)
+    if distributed.is_available() and distributed.is_initialized():
+        share_buffers(module.objective)  # now, as before each step
+    task = gradient(side=_of_task if not optim.adversarial.steps else partial(_of_task_and_disturbed, module))
     for number, one in enumerate(module.objective.teachers):
         if one.weighting.unit == "gradient":
             for place, term in enumerate(one.terms):
                 alone = gradient(side=partial(_of_term, number=number, name=term.name))
-                factor = float(task.norm() / alone.norm())
-                if math.isfinite(factor) and min(alone.norm(), task.norm()) > LEAST_NORM:
+                factor = float(length(task) / length(alone))
+                if math.isfinite(factor) and min(length(alone), length(task)) > LEAST_NORM:
                     one.scales[place] = factor
-    pull = gradient(side=lambda found: found.distillation)
-    norms = task.norm() * pull.norm()
+    pull = gradient(side=_of_distillation)
+    norms = length(task) * length(pull)
     return {
-        "gradient_ratio": float(pull.norm() / task.norm()),
-        "gradient_cosine": float(task.dot(pull) / norms) if norms > 0 else float(norms),
+        "gradient_ratio": float(length(pull) / length(task)),
+        "gradient_cosine": float(product(task, pull) / norms) if norms > 0 else float(norms),
     }
 
 
-def _of_term(found: Summands, *, number: int, name: str) -> Tensor:
+def _of_task(batch: Batch, states: StudentStates, found: Summands) -> Tensor:
+    return found.task
+
+
+def _of_task_and_disturbed(module: TrainingStep, batch: Batch, states: StudentStates, found: Summands) -> Tensor:
+    return found.task + module.disturbed(batch, states)
+
+
+def _of_distillation(batch: Batch, states: StudentStates, found: Summands) -> Tensor:
+    assert found.distillation is not None, "a side of an objective without terms"
+    return found.distillation
+
+
+def _of_term(batch: Batch, states: StudentStates, found: Summands, *, number: int, name: str) -> Tensor:
     return found.distilled[number].mean({name: 1.0})
 
 
-def _gradient(module: TrainingStep, parts: Parts, *, side: Side | None, progress: float, optim: OptimConfig) -> Tensor:
-    """(P,) gradient of one side in the encoder's parameters, one after the other; None: of the task."""
+def _gradient(module: TrainingStep, parts: Parts, *, side: Side, progress: float, optim: OptimConfig) -> Tensor:
+    """(P,) gradient of one side in the encoder's parameters, one after the other; sharded, in this worker's part."""
     encoder = [parameter for parameter in module.student.encoder.parameters() if parameter.requires_grad]
-    total = torch.zeros(sum(map(torch.numel, encoder)), device=encoder[0].device)
+    total = torch.zeros(sum(own_part(parameter).numel() for parameter in encoder), device=encoder[0].device)
     with _left_as_it_was(module):
         for batch, teachers in parts:
             with precision(optim.precision, batch.words.device):
-                states, found = module.summands(batch, teachers, progress)
-                value = found.task if side is None else side(found)
-                if side is None and optim.adversarial.steps:
-                    value = found.task + module.disturbed(batch, states)
-            assert value is not None, "a side of an objective without terms"
-            slopes = torch.autograd.grad(value, encoder, allow_unused=True)
+                value, _ = module(batch, teachers, progress, side)
+            slopes = _slopes(module, value, encoder)
             flat = [
-                torch.zeros_like(of) if slope is None else slope for slope, of in zip(slopes, encoder, strict=True)
+                torch.zeros_like(own_part(of)) if slope is None else slope
+                for slope, of in zip(slopes, encoder, strict=True)
             ]
             total += torch.cat([slope.float().flatten() for slope in flat]) / len(parts)
-    return over_workers(total)
+    return total if is_sharded(module) else over_workers(total)
+
+
+def _slopes(module: TrainingStep, value: Tensor, encoder: Sequence[nn.Parameter]) -> list[Tensor | None]:
+    """Gradients in the encoder's parameters; of sharded ones those of all workers, in this one's part."""
+    if not is_sharded(module):
+        return list(torch.autograd.grad(value, encoder, allow_unused=True))
+    value.backward()  # what is differentiated is not the parts, but what was gathered of them
+    slopes = [None if parameter.grad is None else own_part(parameter.grad) for parameter in encoder]
+    module.zero_grad(set_to_none=True)
+    return slopes
+
+
+def _length(module: TrainingStep, of: Tensor) -> Tensor:
+    if not is_sharded(module):
+        return of.norm()
+    squared = of.norm().square()
+    distributed.all_reduce(squared)
+    return squared.sqrt()
+
+
+def _product(module: TrainingStep, first: Tensor, second: Tensor) -> Tensor:
+    found = first.dot(second)
+    if is_sharded(module):
+        distributed.all_reduce(found)
+    return found
 
 
 @contextmanager
@@ -99,10 +140,3 @@ def _left_as_it_was(module: TrainingStep) -> Iterator[None]:
         generator.set_state(state)
     for buffer, before in buffers:
         buffer.copy_(before)
-
-
-def _same_buffers(module: TrainingStep) -> None:
-    """Let all workers take over the first one's buffers now, as they do before each step."""
-    if distributed.is_available() and distributed.is_initialized():
-        for buffer in module.objective.buffers():
-            distributed.broadcast(buffer, 0)

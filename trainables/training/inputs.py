@@ -6,6 +6,7 @@ Dimensions: N examples, C candidates an example, B batch, L tokens, R regions, F
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +16,8 @@ import torch
 
 from ablative.trainables.config import OptimConfig
 from ablative.trainables.config import TrialConfig
-from ablative.trainables.data.examples import Candidate
+from ablative.trainables.data.examples import EMPTY
 from ablative.trainables.data.examples import TaskSplit
-from ablative.trainables.data.examples import Text
 from ablative.trainables.parts.task import RankedBy
 from ablative.trainables.students.single_stream import BOX_WIDTH
 from ablative.trainables.students.single_stream import StudentBatch
@@ -27,14 +27,15 @@ from ablative.trainables.students.tokens import TokenArrays
 from ablative.trainables.students.tokens import Tokens
 from ablative.trainables.students.tokens import encode
 from ablative.trainables.students.vocabulary import PAD
+from ablative.trainables.training.order import Lengths
 from ablative.trainables.training.order import batch_indices
+from ablative.trainables.training.order import mean_batch
+from ablative.trainables.training.order import token_batches
 from ablative.trainables.vision.pixels import PICTURE_SIZE
 from ablative.trainables.vision.pixels import PixelRows
 from ablative.trainables.vision.pixels import open_pixels
 from ablative.trainables.vision.regions import RegionFeatures
 from ablative.trainables.vision.regions import open_regions
-
-EMPTY = Candidate(query=Text(text=""))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,10 +135,27 @@ class SplitInputs:
         lengths: np.ndarray = self.tokens.lengths.reshape(len(self), -1).max(axis=1)
         return lengths
 
+    @functools.cached_property
+    def all_lengths(self) -> Lengths:
+        """Of texts and of what is seen of pictures."""
+        return Lengths(texts=self.lengths, seen=self._num_seen(), each=self.num_candidates)
+
+    def _num_seen(self) -> np.ndarray:
+        if self.shown == "text":
+            return np.ones(len(self), dtype=np.int64)
+        return np.array([self.regions.num_regions(example.image) for example in self.split.examples])
+
+    def mean_batch(self, optim: OptimConfig) -> float:
+        """Return how many examples a step has, on average where batches are cut by tokens."""
+        return optim.batch_size if optim.batch_tokens is None else mean_batch(self.all_lengths, optim.batch_tokens)
+
     def order(self, optim: OptimConfig, steps: int, seed: int) -> Iterator[np.ndarray]:
         """Yield the indices of each step's batch."""
+        if optim.batch_tokens is not None:
+            yield from itertools.islice(token_batches(self.all_lengths, optim.batch_tokens, seed), steps)
+            return
         lengths = self.lengths if optim.bucketing > 1 else None
-        return batch_indices(len(self), optim.batch_size, steps, seed, bucketing=optim.bucketing, lengths=lengths)
+        yield from batch_indices(len(self), optim.batch_size, steps, seed, bucketing=optim.bucketing, lengths=lengths)
 
     def in_order_of_length(self, size: int) -> Iterator[np.ndarray]:
         """Every example's position once, `size` at a time, those with texts of like length together: less padding."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import math
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from ablative.trainables.config import TOGETHER
 from ablative.trainables.config import OptimConfig
 from ablative.trainables.distillation.outputs import TeacherOutputs
 from ablative.trainables.errors import NonFinite
@@ -31,6 +33,12 @@ from ablative.trainables.training.optimizer import set_rate
 from ablative.trainables.training.order import learning_rate
 from ablative.trainables.training.order import measured_steps
 from ablative.trainables.training.order import num_steps
+from ablative.trainables.training.recomputation import recompute_blocks
+from ablative.trainables.training.sharding import exchange_gradients
+from ablative.trainables.training.sharding import is_sharded
+from ablative.trainables.training.sharding import on_workers
+from ablative.trainables.training.sharding import share_buffers
+from ablative.trainables.training.sharding import whole
 from ablative.trainables.training.step import TrainingStep
 
 OfTeacher = Callable[[np.ndarray], TeacherOutputs]
@@ -50,25 +58,41 @@ def train(
 ) -> StudentCourse:
     """Train `step_module` in place, from the checkpoint if there is one, and return its course, which has ended.
 
-    After the last step the student has its best weights by val, on rank 0; ties keep the earlier weights.
+    After the last step the course's student has its best weights by val, on rank 0; ties keep the earlier weights.
 
     Raises:
         NonFinite: loss or gradient norm became NaN or infinite.
         TimeLimit: the job's time is up.
-        ValueError: the batch size is not a multiple of the number of workers times `optim.accumulation`.
+        ValueError: a batch is not a multiple of the number of workers times `optim.accumulation`.
     """
     optim = job.config.optim
-    if optim.batch_size % (ranks.world * optim.accumulation):
+    shared = optim.batch_size if optim.batch_tokens is None else TOGETHER
+    if shared % (ranks.world * optim.accumulation):
+        what = "optim.batch_size=" if optim.batch_tokens is None else "optim.batch_tokens: examples come by "
         raise ValueError(
-            f"optim.batch_size={optim.batch_size} is not a multiple of {ranks.world} workers times "
-            f"optim.accumulation={optim.accumulation}"
+            f"{what}{shared} is not a multiple of {ranks.world} workers times optim.accumulation={optim.accumulation}"
         )
-    steps = num_steps(optim, len(train_inputs))
+    steps = num_steps(optim, len(train_inputs), train_inputs.mean_batch(optim))
+    apart = ranks.is_first and (optim.ema > 0 or (ranks.world > 1 and optim.sharding != "none"))
+    judged = copy.deepcopy(step_module.student) if apart else None
+    for student in (step_module.student, judged):
+        if optim.compiled and student is not None:
+            student.compile_blocks()
+    if optim.gradient_checkpointing:
+        recompute_blocks(step_module.student)
+    wrapped = on_workers(step_module, optim, ranks)
     optimizer = optimizer_of(step_module, optim, trunk=job.config.student.part.trunk)
-    if optim.compiled:
-        step_module.student.compile_blocks()
-    wrapped = DistributedDataParallel(step_module) if ranks.world > 1 else step_module
-    course = StudentCourse(job, step_module, optimizer, val_inputs, steps=steps, device=device, ranks=ranks, link=link)
+    course = StudentCourse(
+        job,
+        step_module,
+        optimizer,
+        val_inputs,
+        judged=judged,
+        steps=steps,
+        device=device,
+        ranks=ranks,
+        link=link,
+    )
     if course.ending is not None:
         return course
     step_module.train()
@@ -89,7 +113,8 @@ def train(
             told = itertools.chain(*ranks.gathered(step_module.objective.not_finite(losses)))
             because = ", ".join(dict.fromkeys(told)) or f"loss {losses['loss']:.4g}"
             raise NonFinite(f"gradient norm is {norm} at step {step + 1} of {steps} ({because})")
-        if not course.after(step + 1, losses):
+        examples = ranks.world * sum(len(batch.indices) for batch, _ in parts)
+        if not course.after(step + 1, losses, examples):
             return course
     raise AssertionError("the last step is an evaluation, which ends the course")
 
@@ -102,13 +127,15 @@ def take_step(
     progress: float,
     optim: OptimConfig,
 ) -> tuple[dict[str, float], float]:
-    """Update the parameters of `module` (a `TrainingStep`, or DDP's of one) by one batch on its device.
+    """Update the parameters of `module` (a `TrainingStep`, a sharded one, or DDP's of one) by one batch on its device.
 
     The batch comes in one part or in several of equal size, each with what the teachers say of it: gradients are
     averaged, but what is normalised or compared within a batch is so within a part. Return the losses by name,
     averaged over the parts, and the norm of the gradient before it is cut.
     """
     optimizer.zero_grad(set_to_none=True)
+    if is_sharded(module):
+        share_buffers(module)
     names: tuple[str, ...] = ()
     told = []
     for number, (batch, teachers) in enumerate(parts, 1):
@@ -118,7 +145,7 @@ def take_step(
             (loss / len(parts)).backward()
         names = ("loss", *found)
         told.append(torch.stack([value.float() for value in (loss.detach(), *found.values())]))
-    norm = torch.nn.utils.clip_grad_norm_(module.parameters(), optim.grad_clip)
+    norm = whole(torch.nn.utils.clip_grad_norm_(module.parameters(), optim.grad_clip))
     optimizer.step()
     values = torch.cat([torch.stack(told).mean(0), norm.float().view(1)]).tolist()  # a GPU is waited for once
     return dict(zip(names, values[:-1], strict=True)), values[-1]
@@ -126,6 +153,7 @@ def take_step(
 
 def _workers_apart(module: nn.Module, apart: bool) -> AbstractContextManager[None]:
     """Context in which workers do not exchange gradients: once, with the last part, is enough."""
+    exchange_gradients(module, not apart)
     if apart and isinstance(module, DistributedDataParallel):
         return module.no_sync()
     return nullcontext()

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from ablative.trainables.config import OptimConfig
+from ablative.trainables.training.sharding import is_sharded
 
 _HEAD = "student.head."
 _POOLER = "student.head.layers.0."
@@ -30,7 +31,8 @@ def optimizer_of(module: nn.Module, optim: OptimConfig, *, trunk: str = "") -> t
         for (factor, decayed), parameters in groups.items()
     ]
     if optim.optimizer == "sgd":
-        return torch.optim.SGD(described, lr=optim.lr, momentum=0.9, fused=True)
+        fused = not is_sharded(module)  # torch 2.13 has no fused SGD of parts
+        return torch.optim.SGD(described, lr=optim.lr, momentum=0.9, fused=fused)
     return torch.optim.AdamW(described, lr=optim.lr, betas=(0.9, 0.98), fused=True)
 
 

@@ -5,18 +5,37 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
+from ablative.trainables.config import TOGETHER
 from ablative.trainables.config import OptimConfig
 
+POOL = 8192
+"""Examples that batches by tokens are cut from at a time (UNITER's)."""
 MEASUREMENTS = 4
 LEAST_APART = 50
 
 
-def num_steps(optim: OptimConfig, num_examples: int) -> int:
-    """Steps of a trial: `epochs` passes, raised to `min_steps` and cut at `max_steps`, times `steps_factor`."""
-    steps = optim.epochs * math.ceil(num_examples / optim.batch_size)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lengths:
+    """How long the sequences of N examples are."""
+
+    texts: np.ndarray
+    """(N,) tokens of each example's longest candidate."""
+    seen: np.ndarray
+    """(N,) regions of its picture, the whole picture included."""
+    each: int
+    """Candidates of an example."""
+
+
+def num_steps(optim: OptimConfig, num_examples: int, mean_batch: float) -> int:
+    """Steps of a trial: `epochs` passes, raised to `min_steps` and cut at `max_steps`, times `steps_factor`.
+
+    `mean_batch`: examples of a batch, on average where batches are cut by tokens.
+    """
+    steps = optim.epochs * math.ceil(num_examples / mean_batch)
     return max(1, round(optim.steps_factor * min(max(steps, optim.min_steps), optim.max_steps)))
 
 
@@ -42,6 +61,52 @@ def batch_indices(
         else:
             alike = drawn[np.argsort(lengths[drawn], kind="stable")].reshape(count, batch_size)
             yield from alike[rng.permutation(count)]
+
+
+def token_batches(lengths: Lengths, tokens: int, seed: int) -> Iterator[np.ndarray]:
+    """Yield arrays of indices without end, each of `tokens` tokens at most, padding counted.
+
+    Permutations of all examples end to end are cut into pools of `POOL`; a pool's examples of like length share a
+    batch (`cut_by_tokens`), and its batches come in a random order: a function of lengths, tokens and seed alone.
+    Every example is seen as often as any other, give or take a pool.
+    """
+    count = len(lengths.texts)
+    pool = TOGETHER * max(1, min(POOL, count) // TOGETHER)
+    rng = np.random.default_rng([seed, count, tokens])
+    waiting = np.empty(0, dtype=np.int64)
+    while True:
+        while len(waiting) < pool:
+            waiting = np.concatenate([waiting, rng.permutation(count)])
+        drawn, waiting = waiting[:pool], waiting[pool:]
+        batches = cut_by_tokens(drawn, lengths, tokens)
+        yield from (batches[number] for number in rng.permutation(len(batches)))
+
+
+def cut_by_tokens(places: np.ndarray, lengths: Lengths, tokens: int) -> list[np.ndarray]:
+    """Return the examples at `places`, a multiple of `TOGETHER` of them, in batches by length.
+
+    A batch holds groups of `TOGETHER` examples, as many as have at most `tokens` tokens together when each sequence is
+    padded to the batch's longest text and most regions; one group at least, however long it is.
+    """
+    texts, seen = lengths.texts[places], lengths.seen[places]
+    groups = places[np.argsort(texts + seen, kind="stable")].reshape(-1, TOGETHER)
+    longest = lengths.texts[groups].max(1).tolist()
+    most = lengths.seen[groups].max(1).tolist()
+    batches, start, text, regions = [], 0, 0, 0
+    for number, (long, many) in enumerate(zip(longest, most, strict=True)):
+        wide = max(text, long) + max(regions, many)
+        if number > start and TOGETHER * (number + 1 - start) * lengths.each * wide > tokens:
+            batches.append(groups[start:number].reshape(-1))
+            start, text, regions = number, 0, 0
+        text, regions = max(text, long), max(regions, many)
+    return [*batches, groups[start:].reshape(-1)]
+
+
+def mean_batch(lengths: Lengths, tokens: int) -> float:
+    """Return how many examples a batch of `tokens` holds on average: those of all of them in one pool."""
+    count = len(lengths.texts)
+    places = np.arange(TOGETHER * math.ceil(count / TOGETHER)) % count
+    return len(places) / len(cut_by_tokens(places, lengths, tokens))
 
 
 def measured_steps(steps: int) -> frozenset[int]:

@@ -44,9 +44,9 @@ class TorchState:
         `more`: further tensors, numbers and text by name, nested in dicts and lists, as of then.
         """
         generators = self._ranks.gathered(self._generator_states())
+        parts = {name: part.state_dict() for name, part in self._parts.items()}  # of sharded ones, all workers' work
 
         def packed() -> bytes:
-            parts = {name: part.state_dict() for name, part in self._parts.items()}
             buffer = io.BytesIO()
             torch.save({"generators": generators, "parts": parts, "more": more}, buffer)
             return buffer.getvalue()

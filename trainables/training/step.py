@@ -5,6 +5,7 @@ Dimensions: B examples, C candidates, L tokens, N words, S student width.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -30,6 +31,9 @@ from ablative.trainables.students.student import StudentStates
 from ablative.trainables.training.adversarial import adversarial_loss
 from ablative.trainables.training.inputs import Batch
 
+Side = Callable[[Batch, StudentStates, Summands], torch.Tensor]
+"""A scalar of one forward pass."""
+
 
 class TrainingStep(nn.Module):
     """Student and objective; the student alone is kept afterwards."""
@@ -53,10 +57,15 @@ class TrainingStep(nn.Module):
         self.objective = objective
 
     def forward(
-        self, batch: Batch, teachers: Sequence[TeacherOutputs], progress: float
+        self, batch: Batch, teachers: Sequence[TeacherOutputs], progress: float, side: Side | None = None
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """The scalar to minimise, and its parts by name, detached. `teachers`: what each says of the batch."""
+        """The scalar to minimise, and its parts by name, detached. `teachers`: what each says of the batch.
+
+        With a `side`, that alone of what would be minimised, without parts.
+        """
         states, found = self.summands(batch, teachers, progress)
+        if side is not None:
+            return side(batch, states, found), {}
         total, parts = found.total, found.parts
         if self.optim.adversarial.steps:
             disturbed = self.disturbed(batch, states)

@@ -82,6 +82,8 @@ def _work(rank: int, scenes: dict[str, Scene], folder: Path) -> None:
         outcomes[name] = run_trial(scene.job, link)
         if link.saved:
             (folder / name).write_bytes(link.saved[0])
+        if link.student:
+            (folder / f"{name}.student").write_bytes(link.student)
         torch.distributed.barrier()
     (folder / f"rank-{rank}").write_bytes(pickle.dumps(outcomes))
     torch.distributed.destroy_process_group()

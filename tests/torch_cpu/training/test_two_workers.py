@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import load
 
 from ablative.trainables.job import Alone
 from ablative.trainables.job import TrialJob
@@ -54,7 +56,13 @@ def result(outcome: TrialOutcome) -> tuple[Any, ...]:
 
 
 @pytest.fixture(scope="module")
-def outcomes(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the scenes leave their checkpoints and students."""
+    return tmp_path_factory.mktemp("pair")
+
+
+@pytest.fixture(scope="module")
+def outcomes(cache: Path, folder: Path) -> Outcomes:
     """Outcomes of both workers by scene, all played by the same two processes."""
 
     def job(**changes: Any) -> TrialJob:
@@ -67,11 +75,20 @@ def outcomes(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
         optim={"min_steps": STEPS, "evaluations": EVALUATIONS},
     )
     plain = {"min_steps": STEPS, "evaluations": EVALUATIONS}
-    at_once, in_parts = (smoke(optim={**plain, "accumulation": parts}, student={"dropout": 0.0}) for parts in (1, 4))
+    momentum = {**plain, "optimizer": "sgd", "lr": 0.01}
+    steady = {"dropout": 0.0}
+    at_once, in_parts = (smoke(optim={**momentum, "accumulation": parts}, student=steady) for parts in (1, 4))
     gradient = smoke(
         distillation={**SAMPLED, "weighting": {"unit": "gradient"}},
         optim={"min_steps": STEPS, "evaluations": EVALUATIONS},
     )
+    sharded, averaged = (
+        smoke(distillation=SAMPLED, optim={**plain, "sharding": sharding, "ema": 0.9, "gradient_checkpointing": True})
+        for sharding in ("full", "none")
+    )
+    parted = smoke(optim={**momentum, "accumulation": 4, "sharding": "full"}, student=steady)
+    by_tokens = smoke(optim={**momentum, "batch_tokens": 1500, "accumulation": 2}, student=steady)
+    sharded_gradient = gradient.changed(optim=gradient.optim.changed(sharding="full"))
     scenes = {
         "undisturbed": Scene(job=job()),
         "resumed": Scene(job=job(), resumes="undisturbed"),
@@ -92,8 +109,15 @@ def outcomes(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
             job=replace(job(), config=gradient), resumes="in units of the gradient"
         ),
         "measured by two": Scene(job=replace(job(), config=MEASURED)),
+        "averaged": Scene(job=replace(job(), config=averaged, keep_student=True)),
+        "sharded": Scene(job=replace(job(), config=sharded, keep_student=True)),
+        "sharded, resumed": Scene(job=replace(job(), config=sharded, keep_student=True), resumes="sharded"),
+        "sharded batches in parts": Scene(job=replace(job(), config=parted)),
+        "sharded, in units of the gradient": Scene(job=replace(job(), config=sharded_gradient)),
+        "by tokens": Scene(job=replace(job(), config=by_tokens, keep_student=True)),
+        "afterwards, again": Scene(job=job()),
     }
-    return play(scenes, tmp_path_factory.mktemp("pair"))
+    return play(scenes, folder)
 
 
 def test_a_resumed_trial_of_two_workers_is_bit_equal(outcomes: Outcomes) -> None:
@@ -152,6 +176,63 @@ def test_two_workers_measure_the_gradients_that_one_does(outcomes: Outcomes, cac
     assert together == pytest.approx(alone, rel=1e-3)
 
 
+def close(found: TrialOutcome, expected: TrialOutcome) -> None:
+    """Assert that two trials told the same, up to the rounding of sums."""
+    assert found.status == "completed", found.error
+    assert found.metrics == expected.metrics
+    first, second = (
+        {(point.step, point.split, point.metric): point.value for point in outcome.curve}
+        for outcome in (found, expected)
+    )
+    assert first == pytest.approx(second, rel=1e-4, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("sharded", "whole"),
+    [
+        ("sharded", "averaged"),
+        ("sharded batches in parts", "batches in parts"),
+        ("sharded, in units of the gradient", "in units of the gradient"),
+    ],
+)
+def test_a_sharded_student_learns_what_a_whole_one_does(sharded: str, whole: str, outcomes: Outcomes) -> None:
+    close(outcomes[sharded][0], outcomes[whole][0])
+
+
+def test_two_workers_share_the_batches_by_tokens_that_one_has(outcomes: Outcomes, cache: Path, folder: Path) -> None:
+    momentum = {"optimizer": "sgd", "lr": 0.01, "min_steps": STEPS, "evaluations": EVALUATIONS}
+    config = smoke(optim={**momentum, "batch_tokens": 1500}, student={"dropout": 0.0})
+    link = Alone()
+    alone = run_trial(
+        TrialJob(trial_id="t", config=config, seed=1, evaluate=("val",), cache=str(cache), keep_student=True), link
+    )
+    together = outcomes["by tokens"][0]
+
+    assert together.status == "completed", together.error
+    assert together.samples_seen == alone.samples_seen
+    assert link.student is not None
+    first, second = load((folder / "by tokens.student").read_bytes()), load(link.student)
+    for name, value in first.items():
+        torch.testing.assert_close(value, second[name], rtol=1e-4, atol=1e-5, msg=name)
+
+
+def test_a_sharded_student_is_kept_whole(outcomes: Outcomes, folder: Path) -> None:
+    sharded, whole = (load((folder / f"{scene}.student").read_bytes()) for scene in ("sharded", "averaged"))
+
+    assert sharded.keys() == whole.keys()
+    for name, value in sharded.items():
+        # The bias of keys has no gradient but rounding, of which AdamW makes steps of the full rate.
+        torch.testing.assert_close(value, whole[name], rtol=1e-4, atol=1e-3 if "qkv.bias" in name else 1e-5, msg=name)
+
+
+def test_a_sharded_trial_goes_on_bit_for_bit(outcomes: Outcomes, folder: Path) -> None:
+    undisturbed, resumed = outcomes["sharded"][0], outcomes["sharded, resumed"][0]
+
+    assert result(resumed) == result(undisturbed)
+    assert resumed.curve[0] == undisturbed.curve[0]  # from the checkpoint, its seconds included
+    assert (folder / "sharded, resumed.student").read_bytes() == (folder / "sharded.student").read_bytes()
+
+
 @pytest.mark.parametrize("scene", ENDS)
 def test_both_workers_end_in_the_same_way(scene: str, outcomes: Outcomes) -> None:
     assert [(found.status, found.cause) for found in outcomes[scene]] == [ENDS[scene], ENDS[scene]]
@@ -166,3 +247,4 @@ def test_two_workers_see_the_samples_once_between_them(outcomes: Outcomes) -> No
 
 def test_the_two_workers_are_as_before_after_every_kind_of_end(outcomes: Outcomes) -> None:
     assert result(outcomes["afterwards"][0]) == result(outcomes["undisturbed"][0])
+    assert result(outcomes["afterwards, again"][0]) == result(outcomes["undisturbed"][0])

@@ -48,6 +48,16 @@ SENSELESS = {
     "a whole number beyond all": (f"base.optim.epochs={'9' * 60}", "a number that a field can take"),
     "steps that contradict": ("base.optim.min_steps=5000", "at most optim.max_steps (1600)"),
     "parts of no whole": ("base.optim.accumulation=7", "a divisor of optim.batch_size (64)"),
+    "compiled twice": (
+        "base.optim={compiled: true, gradient_checkpointing: true}",
+        "false with optim.compiled",
+    ),
+    "compiled in parts": ("base.optim={compiled: true, sharding: full}", "none with optim.compiled"),
+    "parts of examples that stay together": ("base.optim={batch_tokens: 4000, accumulation: 3}", "a divisor of 8"),
+    "patches as tokens": (
+        "base={student: {visual_input: patches}, optim: {batch_tokens: 4000}}",
+        "none, as patches of a picture are not counted",
+    ),
     "half a character": (r'base.student.init="\uD800"', "text without it"),
     "a sign that moves the cursor": (r'question="\e[2J"', "text without it"),
 }

@@ -1,0 +1,49 @@
+"""Every benchmark starts as a script, from any folder, and says how it is used."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.helpers.sources import ROOT
+
+SHARED = {"__init__", "large_store", "rival_stores", "simulated", "synthetic"}
+"""What other benchmarks import, and nobody starts."""
+STARTER = """
+import contextlib, io, json, runpy, sys
+folder, *scripts = sys.argv[1:]
+sys.path[0] = folder  # as it is when one of them is started
+told = {}
+for script in scripts:
+    sys.argv, out = [script, "--help"], io.StringIO()
+    try:
+        with contextlib.redirect_stdout(out):
+            runpy.run_path(f"{folder}/{script}", run_name="__main__")
+        told[script] = "did not stop at its help"
+    except SystemExit as end:
+        told[script] = out.getvalue() if not end.code else f"exit {end.code}"
+    except Exception as error:
+        told[script] = f"{type(error).__name__}: {error}"
+print(json.dumps(told))
+"""
+
+
+def test_each_benchmark_starts_as_a_script_and_has_a_quick_form(tmp_path: Path) -> None:
+    scripts = sorted(path.name for path in (ROOT / "benchmarks").glob("*.py") if path.stem not in SHARED)
+    ran = subprocess.run(
+        [sys.executable, "-c", STARTER, str(ROOT / "benchmarks"), *scripts],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert ran.returncode == 0, ran.stderr
+    told = json.loads(ran.stdout.splitlines()[-1])
+
+    assert list(told) == scripts
+    assert {name: text for name, text in told.items() if "--quick" not in text} == {}
+    assert {name for name, text in told.items() if f"python benchmarks/{name}" not in text} == set()
