@@ -58,6 +58,7 @@ def test_all_the_data_seen_less_than_once_is_a_warning() -> None:
         "cell": "no_distillation|task.data_fraction=0.1",
         "examples": 800,
         "seen": 800,
+        "sequences_each": 1,
         "passes": 1.0,
         "note": "",
     }
