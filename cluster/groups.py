@@ -23,10 +23,12 @@ from typing import Any
 from typing import TypeVar
 
 import ray
+from ray.train import BackendConfig
 from ray.train import FailureConfig
 from ray.train import RunConfig
 from ray.train import ScalingConfig
 from ray.train import UserCallback
+from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 from ray.util import placement_group_table
 from ray.util import remove_placement_group
 
@@ -212,8 +214,8 @@ class Standing:
 class GroupHost(Board):
     """The board, and beside it one thread a slot that keeps a Ray Train run going. An actor.
 
-    `TorchTrainer.fit` blocks, imports torch and must not outlive its Ray session: so it is called here and not in
-    the driver. Killing this actor ends every run and its workers at once.
+    A trainer's `fit` blocks, imports torch where workers meet, and must not outlive its Ray session: so it is called
+    here and not in the driver. Killing this actor ends every run and its workers at once.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -305,14 +307,10 @@ class GroupHost(Board):
 
 def train(settings: dict[str, Any], shape: Shape, scratch: str) -> None:
     """Run one group until the board sends it home. Raises what Ray Train raises."""
-    from ray.train.torch import TorchTrainer  # imports torch
-
-    from ablative.cluster.interfaces import MeetingConfig
-
-    TorchTrainer(
+    DataParallelTrainer(
         serve,
         train_loop_config=settings,
-        torch_config=MeetingConfig(),
+        backend_config=meeting(shape),
         scaling_config=scaling(shape),
         run_config=RunConfig(
             name=f"slot-{settings['slot']}-{uuid.uuid4().hex[:8]}",  # a name that was used before would be resumed
@@ -321,6 +319,15 @@ def train(settings: dict[str, Any], shape: Shape, scratch: str) -> None:
             callbacks=[LossTeller(settings["board"], settings["slot"])],
         ),
     ).fit()
+
+
+def meeting(shape: Shape) -> BackendConfig:
+    """Return how the workers of one group meet. One alone meets nobody: Ray's own processes then import no torch."""
+    if shape.workers == 1:
+        return BackendConfig()
+    from ablative.cluster.interfaces import MeetingConfig  # imports torch
+
+    return MeetingConfig()
 
 
 class LossTeller(UserCallback):

@@ -42,7 +42,6 @@ def serve(settings: dict[str, Any]) -> None:
     }
     ray.get(board.join.remote(slot, token, **seat))
 
-    gc.freeze()  # modules stay; looking through them after each trial would take a tenth of a second
     for index in itertools.count():
         while isinstance(job := ray.get(board.take.remote(slot, token, index)), Later):
             job.wait()
@@ -56,6 +55,8 @@ def serve(settings: dict[str, Any]) -> None:
         gc.collect()  # nothing of one trial is left in memory when the next one starts
         ray.get(board.settle.remote(slot, token, rank, outcome, resident_mb()))
         del job, outcome
+        if index == 0:
+            gc.freeze()  # modules stay; looking through them after each trial would take a tenth of a second
 
 
 class BoardLink(StoredLink):

@@ -45,12 +45,10 @@ def _unseen(stage: str, done: int, total: int) -> None:
 class Runs:
     """The records of one run after another, in the order in which their trials started, and all outcomes."""
 
-    alone: list[Record]
-    """The distilled trial as the first one of its process."""
     warm: list[Record]
-    """As the third one, after one that diverged."""
+    """One process: the distilled trial is its third one, after one that diverged."""
     cold: list[Record]
-    """The same three with a new group for every trial, as by `--cold`."""
+    """The same three with a new group for every trial, as by `--cold`: each is the first one of its process."""
     told: dict[str, tuple[Any, ...]]
     """Process and trial id -> all that the trial gave, to the last bit."""
 
@@ -65,7 +63,6 @@ def runs(ray_cluster: None, cache: Path) -> Runs:
     told: dict[str, tuple[Any, ...]] = {}
     three = {**BEFORE, "distilled": DISTILLED}
     return Runs(
-        alone=run(cache, {"distilled": DISTILLED}, told),
         warm=run(cache, three, told),
         cold=run(cache, three, told, trials_per_group=1),
         told=told,
@@ -96,7 +93,7 @@ def run(cache: Path, arms: dict[str, Any], told: dict[str, tuple[Any, ...]], **r
 
 
 def test_a_trial_is_bit_equal_as_the_first_of_its_process_and_as_the_third_after_a_failed_one(runs: Runs) -> None:
-    (first,), (_, failed, third) = runs.alone, runs.warm
+    first, (_, failed, third) = runs.cold[-1], runs.warm
     assert first.status == "completed", first.error
     assert failed.status == "failed"
     assert len({record.device for record in runs.warm}) == 1

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
 import time
 from typing import Any
@@ -156,3 +158,19 @@ def test_a_group_reserves_what_the_study_asks_for() -> None:
     scaling = groups.scaling(shape_of(Resources(workers=2, cpus_per_worker=3, gpus_per_worker=0.5)))
     assert scaling.total_resources == {"CPU": 6.0, "GPU": 1.0}
     assert groups.scaling(PLAIN).total_resources == {"CPU": 1.0}
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_alone_meets_nobody_and_rays_own_processes_import_no_torch_for_it() -> None:
+    code = """
+import sys
+from ablative.cluster import groups
+from ablative.cluster.capacity import shape_of
+from ablative.search_spaces.study import Resources
+alone = groups.meeting(shape_of(Resources()))
+print(type(alone).__name__, "torch" in sys.modules)
+print(type(groups.meeting(shape_of(Resources(workers=2)))).__name__, "torch" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.splitlines() == ["BackendConfig False", "MeetingConfig True"]
