@@ -17,7 +17,11 @@ from ablative.orchestrator.commands.completion import study_names
 
 @click.group()
 def cluster() -> None:
-    """Look at the cluster that a study is to run on."""
+    """Look at the cluster that a study is to run on.
+
+    \b
+    ablate cluster check my_study.yaml
+    """
 
 
 @cluster.command()
