@@ -13,11 +13,17 @@ from pathlib import Path
 
 import pytest
 
+from ablative.orchestrator.driving.inline import InlineExecutor
+from ablative.orchestrator.driving.run import run_study
+from ablative.orchestrator.showing.display import QuietDisplay
 from ablative.orchestrator.storing.records import Record
 from ablative.orchestrator.storing.store import Store
+from tests.helpers.simulated import SimulatedTrainable
 from tests.helpers.simulated import executions
+from tests.helpers.simulated import make_experiment
 from tests.integration.accidents import NUM_TRIALS
 from tests.integration.accidents import STUDY
+from tests.integration.accidents import Accidents
 from tests.integration.accidents import metrics
 from tests.integration.accidents import undisturbed
 
@@ -48,6 +54,12 @@ class Place:
             return subprocess.Popen(
                 command, cwd=ROOT, start_new_session=True, preexec_fn=_heed_interrupts, stderr=said
             )
+
+    def finish(self) -> None:
+        """Run the rest here: that Ray goes on where it was ended, the second and the third driver have shown."""
+        run_trial = Accidents(simulated=SimulatedTrainable(ledger=str(self.marks)))
+        executor = InlineExecutor(run_trial=run_trial, resources=STUDY.resources, cache=self.marks)
+        run_study(make_experiment(STUDY), Store.open(self.store), executor, QuietDisplay())
 
     def records(self) -> list[Record]:
         """Return what is recorded so far."""
@@ -106,7 +118,7 @@ def test_an_interrupted_a_terminated_and_a_killed_driver_lose_nothing_and_repeat
     _until(lambda: _are_gone(killed), 20)
 
     before = executions(place.marks)
-    assert place.drive().wait(timeout=START_S) == 0
+    place.finish()
     after = executions(place.marks)
     assert {record.trial_id: after[record.trial_id] for record in killed} == {
         record.trial_id: before[record.trial_id] for record in killed
