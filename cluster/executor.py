@@ -20,8 +20,11 @@ from ablative.cluster.failures import meaning_of
 from ablative.cluster.failures import said
 from ablative.cluster.failures import tries_again
 from ablative.cluster.groups import WorkerGroups
+from ablative.cluster.machine_facts import require_shared
+from ablative.cluster.same_cache import cache_identity
 from ablative.cluster.session import connect
 from ablative.cluster.session import machines
+from ablative.cluster.session import members
 from ablative.cluster.tune_adapter import QueueSearcher
 from ablative.cluster.tune_adapter import run_tune
 from ablative.orchestrator.deciding.queue import TrialQueue
@@ -32,6 +35,9 @@ from ablative.orchestrator.trials import Trial
 from ablative.search_spaces.study import Resources
 from ablative.trainables.job import RunTrial
 from ablative.trainables.job import TrialJob
+
+ASKED_FOR_S = 30.0
+"""How long other machines have at most to say whether they share a place; processes start slowly on busy ones."""
 
 
 class RayExecutor:
@@ -65,12 +71,15 @@ class RayExecutor:
 
     @contextmanager
     def open(self, queue: TrialQueue) -> Iterator[None]:
-        """Connect to the cluster, if anything is to run. Raises ClusterError if there is none that holds them."""
+        """Connect to the cluster, if anything is to run. Raises ClusterError if there is none that holds them,
+        or if its machines share no cache or no place for checkpoints."""
         if queue.done:
             yield
             return
         with connect(self._address) as private:
             require(self._shapes(queue), *machines())
+            if not private and len(members()) > 1:
+                require_shared(self._places(), within_s=ASKED_FOR_S)
             self._private = private
             try:
                 yield
@@ -98,6 +107,9 @@ class RayExecutor:
                     scratch=scratch,
                     private=bool(self._private),
                     keep_points=queue.observes,
+                    cache=(self._cache, cache_identity(self._cache))
+                    if not self._private and self._reads_cache
+                    else None,
                     run_trial=self._run_trial,
                 )
             )
@@ -113,6 +125,15 @@ class RayExecutor:
             if not self._private:
                 groups.send_home(patience_s=20.0)
             return held
+
+    def _places(self) -> dict[str, str]:
+        """Return what all machines must share: what a place is for -> path or URI."""
+        places = {"cache": str(self._cache) if self._reads_cache else "", "store": self._checkpoints}
+        return {purpose: place for purpose, place in places.items() if place}
+
+    @property
+    def _reads_cache(self) -> bool:
+        return self._cache != Path()
 
     def _let_go(self) -> None:
         self._groups = None

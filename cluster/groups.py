@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from typing import TypeVar
 
@@ -75,6 +76,7 @@ class WorkerGroups:
         owed: Callable[[], int],
         scratch: str,
         run_trial: RunTrial,
+        cache: tuple[Path, str] | None = None,
         private: bool = False,
         keep_points: bool = False,
     ) -> None:
@@ -82,7 +84,8 @@ class WorkerGroups:
 
         `shapes`: those that trials of the study have, as far as is known. `owed`: tells how many trials are still to
         run. `scratch`: absolute path of a folder for Ray Train's files. `private`: whether the cluster ends with this
-        session anyway. `keep_points`: whether the driver is told the curves of running trials. `run_trial`: picklable.
+        session anyway. `cache`: where workers must find which one (`same_cache`). `keep_points`: whether the driver is
+        told the curves of running trials. `run_trial`: picklable.
         """
         self._machines, self._members = machines(), members()
         require(shapes, *self._machines)
@@ -93,7 +96,7 @@ class WorkerGroups:
             keep_points=keep_points,
             only=None if resources.where else shapes[0],
         )
-        self._settings = {"board": self.board, "folder": os.getcwd(), "run_trial": run_trial}
+        self._settings = {"board": self.board, "folder": os.getcwd(), "run_trial": run_trial, "cache": cache}
         self._shapes = list(shapes)
         self._most = resources.max_concurrent
         self._owed = owed
@@ -138,6 +141,8 @@ class WorkerGroups:
         if not self._private:
             self._follow()
         standing = ray.get(self.board.standing.remote())
+        for slot in standing.failures.keys() - self._failed.keys():
+            print(f"worker group {slot} was given up: {standing.failures[slot]}", file=sys.stderr)
         self._failed = standing.failures
         if len(self._failed) == self.slots:
             raise ClusterError(f"no worker group could be kept running; slot 0 ended with: {self._failed[0]}")

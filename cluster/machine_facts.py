@@ -32,6 +32,7 @@ from ablative.cluster.addresses import interface_of
 from ablative.cluster.failures import said
 from ablative.cluster.session import enter
 from ablative.cluster.session import members
+from ablative.orchestrator.errors import ClusterError
 from ablative.orchestrator.errors import StoreError
 from ablative.orchestrator.storing.folder import Folder
 
@@ -204,6 +205,18 @@ def _digest() -> str:
             if name.endswith(".py"):
                 found.update(Path(folder, name).read_bytes())
     return found.hexdigest()[:12]
+
+
+def require_shared(places: dict[str, str], *, within_s: float) -> None:
+    """Raise ClusterError, with the machines, if one does not share these places with this one."""
+    found, silent = gathered(places, within_s=within_s)
+    del silent  # a machine that is slow to answer is no proof; its trials are losses if it lacks the place
+    lines = [line for purpose, place in places.items() for line in unshared(found, purpose, place)]
+    if lines:
+        raise ClusterError(
+            f"{'; '.join(lines)}. Remedy: name a folder that all machines share, or for the store a bucket "
+            "(ABLATE_CACHE, ABLATE_STORE); `ablate cluster check` looks at all machines"
+        )
 
 
 def unshared(found: Sequence[Facts], purpose: str, place: str) -> list[str]:

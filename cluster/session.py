@@ -58,8 +58,19 @@ LOCAL_ENVIRONMENT = {
 KNOCK_S = 10.0
 JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 """Set by Ray in the driver of a submitted job: what the job was submitted with."""
-FORWARDED = ("HF_HUB_OFFLINE", "GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME")
-"""Variables of the person that workers on other machines get too."""
+FORWARDED = (
+    *("HF_HUB_OFFLINE", "GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"),
+    *("AWS_PROFILE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE"),
+    *(
+        "AWS_REGION",
+        "AWS_DEFAULT_REGION",
+        "AWS_ENDPOINT_URL",
+        "GOOGLE_APPLICATION_CREDENTIALS",
+        "GOOGLE_CLOUD_PROJECT",
+    ),
+)
+"""Variables of the person that workers on other machines get too. None is a secret: where credentials are, by the name
+of a profile or a file; whoever reaches the cluster can read what it was told."""
 ON_A_MEMBER = (
     "run on one of its nodes, with `ray submit CLUSTER.yaml orchestrator/ablate.py -- run STUDY`, "
     "or `ray job submit --address http://HEAD:8265 --working-dir . -- python orchestrator/ablate.py run STUDY`"
@@ -260,14 +271,14 @@ def _in_a_line(error: Exception) -> str:
 def _local_options(num_cpus: int | None) -> dict[str, Any]:
     """A private cluster inherits this process's environment, so that needs no runtime environment."""
     _set_environment(LOCAL_ENVIRONMENT)
-    os.environ["PYTHONPATH"] = _import_path()
+    os.environ["PYTHONPATH"] = import_path()
     return {"include_dashboard": False, "num_cpus": num_cpus, "resources": {PRIVATE: 1.0}}
 
 
 def _remote_options() -> dict[str, Any]:
     """Return what workers get of this process's environment; inside a Ray job the job's own settings stand."""
     variables = {name: os.environ[name] for name in (*ENVIRONMENT, *FORWARDED) if name in os.environ}
-    merged = {**variables, "PYTHONPATH": _import_path()}
+    merged = {**variables, "PYTHONPATH": import_path()}
     return {"runtime_env": {"env_vars": giving_way(merged, os.environ.get(JOB, ""))}}
 
 
@@ -295,7 +306,7 @@ def _set_environment(variables: dict[str, str]) -> None:
         os.environ.setdefault(name, value)
 
 
-def _import_path() -> str:
+def import_path() -> str:
     """Return PYTHONPATH with the folder of our package in front, unless it is installed."""
     package = sys.modules["ablative"].__file__
     assert package is not None

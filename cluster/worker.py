@@ -14,6 +14,7 @@ from ray.train.collective import broadcast_from_rank_zero
 from ray.util import get_current_placement_group
 
 from ablative.cluster.orphans import end_without_parent
+from ablative.cluster.same_cache import require_cache
 from ablative.cluster.session import enter
 from ablative.cluster.tickets import Later
 from ablative.orchestrator.storing.checkpoints import StoredLink
@@ -28,6 +29,8 @@ def serve(settings: dict[str, Any]) -> None:
     """Take trials from the board until there are no more; every rank of a group does so in step."""
     end_without_parent()
     enter(settings["folder"])
+    if (cache := settings.get("cache")) is not None:
+        require_cache(*cache)
     run_trial = settings["run_trial"]
     board, slot = settings["board"], settings["slot"]
     context = ray.train.get_context()

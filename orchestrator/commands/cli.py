@@ -26,6 +26,9 @@ from ablative.orchestrator.commands.boundary import if_stopped
 from ablative.orchestrator.commands.cluster_command import cluster
 from ablative.orchestrator.commands.completion import study_names
 from ablative.orchestrator.commands.data_commands import data
+from ablative.orchestrator.commands.detached_commands import attach
+from ablative.orchestrator.commands.detached_commands import start_job
+from ablative.orchestrator.commands.detached_commands import stop
 from ablative.orchestrator.commands.diff_command import diff
 from ablative.orchestrator.commands.export_command import export
 from ablative.orchestrator.commands.gate_command import gate
@@ -70,6 +73,7 @@ def ablate() -> None:
     ablate figures quickstart             its pictures as files, with their data
     ablate watch quickstart               follow a running study
     ablate pause quickstart               start no more trials; resume goes on, cancel ends the run
+    ablate attach quickstart              show a detached run; stop ends it
 
     \b
     Exit status: 0 done; 1 some trial failed; 2 something that you can put right, in a line on standard error;
@@ -95,6 +99,7 @@ def ablate() -> None:
 )
 @click.option("--budget", metavar="TIME", help="Start nothing more once so much device time is spent: 20gpu-h, 90min.")
 @click.option("--cold", is_flag=True, help="A new worker group for every trial.")
+@click.option("--detach", is_flag=True, help="Run as a job of the Ray cluster that runs here, and return at once.")
 @QUIET
 @boundary
 def run(
@@ -109,6 +114,7 @@ def run(
     retrain_students: bool,
     budget: str | None,
     cold: bool,
+    detach: bool,
     quiet: bool,
 ) -> None:
     """Run what STUDY owes, and print its table. The same command goes on where it stopped.
@@ -121,6 +127,7 @@ def run(
     ablate run quickstart --executor inline
     ablate run my_study.yaml --budget 20gpu-h
     ablate run my_study.yaml --with my_loss.py
+    ablate run my_study.yaml --detach
     """
     from ablative.orchestrator.commands import composition
     from ablative.orchestrator.commands import studies
@@ -131,6 +138,9 @@ def run(
     asked = studies.Asked(source=study, overrides=cooled, parts=parts, store=store)
     if dry_run:
         _print_plan(asked, again=again, quiet=quiet)
+        return
+    if detach:
+        start_job(asked, address, executor)
         return
     from ablative.orchestrator.showing.overview import console
     from ablative.orchestrator.showing.overview import print_problems
@@ -345,7 +355,8 @@ def compact(study: str, store: str | None, quiet: bool) -> None:
 
 for command in (*ANSWERS, *WISHES, cluster, data, diff, export, gate, init, parts_command, simulate, student, teacher):
     ablate.add_command(command)
-ablate.add_command(why)
+for command in (attach, stop, why):
+    ablate.add_command(command)
 
 
 def _print_plan(

@@ -6,6 +6,7 @@ No other module of the orchestrator names `cluster`, `analysis` or the heavy hal
 from __future__ import annotations
 
 import math
+import os
 import sys
 from collections.abc import Callable
 from collections.abc import Mapping
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from ablative.analysis.showing.live_page import ServedPage
     from ablative.analysis.views.power import Tally
     from ablative.analysis.views.results import Results
+    from ablative.cluster.jobs import StudyJobs
     from ablative.orchestrator.commands.loaded import Loaded
     from ablative.orchestrator.deciding.decisions import Judge
     from ablative.orchestrator.deciding.queue import TrialQueue
@@ -372,6 +374,37 @@ def check_cluster(address: str, store: str | None, loaded: Loaded | None) -> Clu
     shapes = shapes_of(loaded.study.resources, [(cell.config, dict(cell.space)) for cell in loaded.cells])
     configs, found = [cell.config for cell in loaded.cells], loaded.trainable.absent
     return check(where, places=places, shapes=shapes, absent=partial(found, configs) if found else None)
+
+
+def study_jobs(source: str, store: str | None, address: str) -> StudyJobs:
+    """Return the jobs of a study on a cluster: of a file the name and the storage are read.
+
+    Raises StudyError for a file without them, and ClusterError if there is no cluster that takes jobs.
+    """
+    from ablative.search_spaces.errors import StudyError
+    from ablative.search_spaces.load import sketched_study
+
+    try:
+        study = sketched_study(source)
+    except StudyError:
+        if Path(source).is_file():
+            raise
+        return jobs_of(source, None, store, address)  # this machine has no file of that name
+    return jobs_of(study.study, study, store, address)
+
+
+def jobs_of(name: str, study: Study | None, store: str | None, address: str) -> StudyJobs:
+    """Return the jobs of a study of this name. Raises ClusterError if there is no cluster that takes jobs."""
+    from ablative.cluster.jobs import StudyJobs
+
+    return StudyJobs(name, place(store_uri(store, study)), address=address)
+
+
+def secrets_left_out() -> list[str]:
+    """Return the variables with secrets that are set here and that a job does not get."""
+    from ablative.cluster.jobs import SECRET
+
+    return [name for name in SECRET if name in os.environ]
 
 
 def prepared_by(steps: Preparation | None, cache_folder: Path) -> Prepare:

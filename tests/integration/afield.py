@@ -85,6 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--trials", type=int, default=6)
     parser.add_argument("--seconds", type=float, default=2.0, help="of a trial")
     parser.add_argument("--workers", type=int, default=1, help="of a trial")
+    parser.add_argument("--cache", type=Path, help="[folder/marks]")
     asked = parser.parse_args(arguments)
     store, marks, study = Store.open(str(asked.folder / "store")), asked.folder / "marks", plain_study(asked.trials)
     marks.mkdir(exist_ok=True)
@@ -99,7 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             executor = RayExecutor(
                 address=asked.address,
                 resources=resources,
-                cache=marks,
+                cache=asked.cache or marks,
                 checkpoints=store.checkpoints_uri(study.study),
                 run_trial=Afield(marks=str(marks), seconds=asked.seconds),
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import sys
@@ -71,6 +72,18 @@ def _drive(address: str, folder: Path, *options: str) -> tuple[str, ...]:
     return ("python", "-m", "tests.integration.afield", address, str(folder), *options)
 
 
+def _run_with_agent(head: Machine, *command: str, **variables: str) -> str:
+    """Run a command that starts a job: a machine that has just started has no agent for jobs yet."""
+    for left in reversed(range(TRIES)):
+        try:
+            return head.run(*command, timeout_s=400, **variables)
+        except AssertionError as error:
+            if not left or "No available agent" not in str(error):
+                raise
+            time.sleep(2)
+    raise AssertionError
+
+
 def _marks(folder: Path, machine: str) -> set[str]:
     return {path.name for path in (folder / "marks").glob(f"*.{machine}.*")}
 
@@ -105,6 +118,24 @@ def test_a_head_without_cpus_prepares_elsewhere_and_two_workers_meet_whose_names
     (record,) = Store.open(str(run / "store")).records("simulated")
     assert (record.device, record.attempts) == ("total 3", 1)
     assert "(raylet)" not in said
+
+
+def test_machines_that_share_no_cache_are_refused_at_once_and_nothing_is_recorded(
+    cluster: Machines, place: Path
+) -> None:
+    said, run, cache, right = place / "said", place / "run", place / "cache", cluster["right"]
+    cache.mkdir()
+    right.run("mount", "-t", "tmpfs", "tmpfs", str(cache))
+    try:
+        driver = cluster["head"].begin(*_drive("auto", run, "--cache", str(cache)), said=said)
+        assert driver.wait(timeout=START_S) == 2
+    finally:
+        right.run("umount", str(cache))
+    told = said.read_text().splitlines()[-1]
+    assert f"cache {cache} on {right.address} is another folder than here" in told
+    assert "ABLATE_CACHE" in told
+    assert list(cache.iterdir()) == []
+    assert Store.open(str(run / "store")).studies() == []
 
 
 def test_a_machine_that_is_lost_is_waited_for_and_works_again_as_soon_as_it_is_back(
@@ -148,17 +179,51 @@ def test_a_submitted_job_carries_a_file_of_parts_to_workers_on_two_machines(clus
     cache = ("env", f"ABLATE_CACHE={cache_folder()}")
     ablate = (*cache, sys.executable, "-m", "ablative.orchestrator.commands.cli", *run)
     submit = ("ray", "job", "submit", "--address", "http://127.0.0.1:8265", "--working-dir", str(mine))
-    for left in reversed(range(TRIES)):
-        try:
-            head.run(*submit, "--", *ablate, "--address", "auto", "--store", store, timeout_s=400)
-            break
-        except AssertionError as error:  # a machine that has just started has no agent for jobs yet
-            if not left or "No available agent" not in str(error):
-                raise
-            time.sleep(2)
+    _run_with_agent(head, *submit, "--", *ablate, "--address", "auto", "--store", store)
 
     records = Store.open(store).records("own_loss")
     assert [record.error for record in records if not record.completed] == []
     assert {record.arm for record in records} == {"agreement", "published", "no_distillation"}
     assert {record.num_workers for record in records} == {2}
     assert {len(record.parts["term/agreement"]) for record in records if record.arm == "agreement"} == {64}
+
+
+def test_a_detached_run_outlives_its_client_is_joined_by_the_same_line_and_keeps_its_exit_status(
+    cluster: Machines, place: Path
+) -> None:
+    head, said = cluster["head"], place / "said"
+    variables = {"ABLATE_STORE": str(place / "store"), "ABLATE_CACHE": str(place / "cache")}
+    study = str(ROOT / "docs" / "examples" / "digits_distillation.yaml")
+    ablate = (sys.executable, "-m", "ablative.orchestrator.commands.cli")
+    line = (*ablate, "run", study, "search.trials=6", "search.batch=3", "--detach")
+    line += ("--with", str(ROOT / "docs" / "examples" / "digits_distillation.py"))
+
+    first = _run_with_agent(head, *line, **variables)
+    second = head.run(*line, **variables)
+    client = head.begin(*ablate, "attach", study, said=said, **variables)
+    _until(lambda: "digits_distillation" in said.read_text(), START_S, said)
+    client.kill()
+    attached = head.run(*ablate, "attach", study, timeout_s=400, **variables)
+
+    (job,) = set(re.findall(r"runs as (\S+);", first))
+    assert f"runs already as {job};" in second
+    records = Store.open(variables["ABLATE_STORE"]).records("digits_distillation")
+    assert [record.error for record in records if record.status == "failed"] == []
+    assert f"{len(records)} " in attached and "digits_distillation" in attached
+
+    more = head.run(*line, "seeds.confirm=[1,2,3,4,5,6,7,8,9,10,11,12]", **variables)
+    assert job not in more
+    _until(lambda: len(Store.open(variables["ABLATE_STORE"]).records("digits_distillation")) > len(records), 180, said)
+    assert "is stopped" in head.run(*ablate, "stop", study, **variables)
+    ended = head.begin(*ablate, "attach", study, said=said, **variables)
+    assert ended.wait(timeout=120) == 143
+    assert "Stopped. What ran is recorded" in said.read_text()
+
+
+def test_a_study_that_never_ran_detached_has_nothing_to_attach_to_or_to_stop(cluster: Machines, place: Path) -> None:
+    said = place / "said"
+    for command in ("attach", "stop"):
+        words = (sys.executable, "-m", "ablative.orchestrator.commands.cli", command, "quickstart")
+        assert cluster["head"].begin(*words, said=said, ABLATE_STORE=str(place)).wait(timeout=120) == 2
+        (told,) = said.read_text().splitlines()
+        assert "ablate run quickstart --detach" in told

@@ -60,6 +60,8 @@ COMMANDS = [
     "simulate",
     "compact",
     "cluster",
+    "attach",
+    "stop",
     "pause",
     "resume",
     "cancel",

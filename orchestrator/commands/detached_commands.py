@@ -1,0 +1,97 @@
+"""`ablate attach` and `ablate stop`: studies whose driver runs as a Ray job, started by `ablate run --detach`."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from typing import TYPE_CHECKING
+
+import click
+
+from ablative.orchestrator.commands.arguments import STANDARD_INPUT
+from ablative.orchestrator.commands.arguments import STUDY
+from ablative.orchestrator.commands.boundary import ONLY_ANSWERS
+from ablative.orchestrator.commands.boundary import STORE
+from ablative.orchestrator.commands.boundary import boundary
+from ablative.orchestrator.commands.boundary import if_stopped
+
+if TYPE_CHECKING:
+    from ablative.orchestrator.commands.studies import Asked
+
+ADDRESS = click.option(
+    "--address",
+    envvar="ABLATE_ADDRESS",
+    default="auto",
+    show_default=True,
+    help="Ray cluster: auto (the one running here), or its address.",
+)
+
+
+@click.command()
+@STUDY
+@STORE
+@ADDRESS
+@ONLY_ANSWERS
+@boundary
+def attach(study: str, store: str | None, address: str) -> None:
+    """Show what a detached run of STUDY prints, from its beginning until it ends, and end with its exit status.
+
+    Ctrl-C ends the showing, never the study.
+
+    \b
+    ablate attach my_study.yaml
+    ray submit cluster.yaml orchestrator/ablate.py -- attach my_study.yaml
+    """
+    from ablative.orchestrator.commands import composition
+
+    jobs = composition.study_jobs(study, store, address)
+    job = jobs.required(study)
+    if_stopped(f"{job.id} goes on; `ablate attach {study}` shows it again.")
+    sys.exit(jobs.follow(job, partial(click.echo, nl=False)))
+
+
+@click.command()
+@STUDY
+@STORE
+@ADDRESS
+@ONLY_ANSWERS
+@boundary
+def stop(study: str, store: str | None, address: str) -> None:
+    """Stop the detached run of STUDY. What ran is recorded, and `ablate run` goes on from there.
+
+    \b
+    ablate stop my_study.yaml
+    """
+    from ablative.orchestrator.commands import composition
+
+    jobs = composition.study_jobs(study, store, address)
+    job = jobs.required(study)
+    if not job.is_open:
+        click.echo(f"{job.id} has ended already")
+        return
+    jobs.stop(job)
+    click.echo(f"{job.id} is stopped; what ran is recorded, `ablate run` goes on from there")
+
+
+def start_job(asked: Asked, address: str, executor: str) -> None:
+    """Start this command line as a job, without --detach; a study that runs as one already is joined."""
+    from ablative.orchestrator.commands import composition
+
+    if asked.source == STANDARD_INPUT:
+        raise click.UsageError("--detach: standard input ends with this command; give a file.")
+    if executor != "ray":
+        raise click.UsageError("--detach needs --executor ray: it is a job of Ray.")
+    study = asked.load().study  # a mistake is told here, not in a job's log
+    where = "auto" if address in ("local", "any") else address
+    jobs = composition.jobs_of(study.study, study, asked.store, where)
+    before = jobs.latest()
+    words = [word for word in sys.argv[1:] if word != "--detach"]
+    job = jobs.start([*words, "--address", where])
+    runs = "runs already" if before is not None and before.id == job.id else "runs"
+    click.echo(f"{jobs.study} {runs} as {job.id}; `ablate attach {asked.source}` shows it, `ablate stop` ends it")
+    if left := composition.secrets_left_out():
+        click.echo(
+            f"{', '.join(left)}: not passed on, as everybody on the cluster could read it; name a profile "
+            "(AWS_PROFILE) or a file (AWS_SHARED_CREDENTIALS_FILE) that the head has",
+            err=True,
+        )
