@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import uuid
@@ -13,25 +14,39 @@ NAME = "cache_id"
 
 
 def cache_identity(folder: Path) -> str:
-    """Return what tells this cache from all others; it is made where there is none yet."""
+    """Return what tells this cache from all others; it is made where there is none yet.
+
+    Empty for a cache that may only be read and has none: machines then go by its path alone.
+    """
     path = folder / NAME
     if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        written = folder / f".{NAME}-{uuid.uuid4().hex}"
-        written.write_text(uuid.uuid4().hex, encoding="ascii")
         try:
-            os.link(written, path)  # unlike a rename it leaves what another driver has made meanwhile
-        except FileExistsError:
-            pass
-        except OSError:  # a file system without links
-            written.replace(path)
-        written.unlink(missing_ok=True)
+            _make(path)
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+                raise
+            return ""
     return path.read_text(encoding="ascii")
 
 
+def _make(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    written = path.with_name(f".{NAME}-{uuid.uuid4().hex}")
+    written.write_text(uuid.uuid4().hex, encoding="ascii")
+    try:
+        os.link(written, path)  # unlike a rename it leaves what another driver has made meanwhile
+    except FileExistsError:
+        pass
+    except OSError:  # a file system without links
+        written.replace(path)
+    written.unlink(missing_ok=True)
+
+
 def require_cache(folder: Path, identity: str) -> None:
-    """Raise ClusterError if this machine has another cache at `folder`, or none."""
+    """Raise ClusterError if this machine has another cache at `folder`, or none; an empty identity is not checked."""
     path = folder / NAME
+    if not identity:
+        return
     if not path.is_file() or path.read_text(encoding="ascii") != identity:
         found = "another cache" if path.is_file() else "no cache"
         raise ClusterError(

@@ -69,11 +69,13 @@ class ExecutorContract(ABC):
 
     @pytest.fixture(scope="class")
     @classmethod
-    def ledger(cls, marks: Path) -> Ledger:
+    def ledger(cls, marks: Path, tmp_path_factory: pytest.TempPathFactory) -> Ledger:
         """What the executor did with a whole study."""
         run_trial = SimulatedTrainable(ledger=str(marks), raises_for=(RAISING,), non_finite_for=(NON_FINITE,))
         ledger = Ledger(queue=make_queue(STUDY))
-        cls().make_executor(run_trial, STUDY.resources, marks).run(ledger.queue, ledger.finish)
+        cls().make_executor(run_trial, STUDY.resources, tmp_path_factory.mktemp("cache")).run(
+            ledger.queue, ledger.finish
+        )
         return ledger
 
     def test_completed_trials_are_those_of_a_plain_loop(self, ledger: Ledger) -> None:

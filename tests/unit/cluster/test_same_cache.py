@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -35,3 +37,20 @@ def test_another_cache_or_none_is_refused(tmp_path: Path, made: bool, said: str)
 
     with pytest.raises(ClusterError, match=said):
         require_cache(tmp_path / "there", identity)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_cache_that_may_only_be_read_is_used_as_it_is(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+
+    assert cache_identity(tmp_path) == ""
+    require_cache(tmp_path, "")
+
+
+def test_a_read_only_file_system_is_no_mistake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses(path: Path, *_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    monkeypatch.setattr(Path, "write_text", refuses)
+    assert cache_identity(tmp_path) == ""
+    require_cache(tmp_path, "")
