@@ -125,7 +125,7 @@ def gathered(
             there = NodeAffinitySchedulingStrategy(node, soft=False)
             asked[ray.remote(num_cpus=0, max_retries=0, scheduling_strategy=there)(look).remote(question)] = node
         addresses, found = members(), []
-        silent = {addresses[node]: f"no answer within {within_s:g} s" for node in asked.values()}
+        silent: dict[str, str] = {}
         while asked and (left := until - time.monotonic()) > 0:
             for answer in ray.wait(list(asked), timeout=left)[0]:
                 node, received = asked.pop(answer), time.time()
@@ -135,9 +135,9 @@ def gathered(
                     silent[addresses[node]] = said(error).strip().splitlines()[-1]
                     continue
                 found.append(replace(facts, is_driver=node == here, ahead_s=facts.clock - received))
-                silent.pop(addresses[node])
-        for answer in asked:
+        for answer, node in asked.items():
             ray.cancel(answer, force=True)
+            silent[addresses[node]] = f"no answer within {within_s:g} s"
     return sorted(found, key=lambda facts: (not facts.is_driver, facts.address)), silent
 
 
