@@ -1,7 +1,7 @@
 # Five targets, each of which does all its own set-up in .venv:
 #
 #   make demo        set up, run the bundled quickstart study, print its table and where the report is
-#   make test        set up, run the whole suite (starts real Ray clusters; about twenty minutes on two cores)
+#   make test        set up, run the whole suite (starts real Ray clusters; some three quarters of an hour on two cores)
 #   make test-fast   set up, run the tests that need neither Ray nor patience (a minute)
 #   make check       set up, lint, formatting, spelling, types, import rules
 #   make docs        set up, build the documents as a site, with search, in site/
