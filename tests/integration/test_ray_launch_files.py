@@ -62,7 +62,7 @@ def test_ssh_brings_up_every_worker_with_one_token(network: Machines) -> None:
         time.sleep(5)
     ablate = ("ray", "submit", str(file), "orchestrator/ablate.py", "--")
     said = laptop.run(*ablate, "cluster", "check", "quickstart")
-    own = "ABLATE_CACHE=/tmp/own python ~/ablate.py cluster check --json; echo status $?"
+    own = "ABLATE_CACHE=/dev/shm/own python ~/ablate.py cluster check --json; echo status $?"
     unshared = laptop.run("ray", "exec", str(file), own)
     laptop.run("ray", "down", str(file), "-y")
 
