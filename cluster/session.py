@@ -21,6 +21,7 @@ from ray._private import services
 from ray._raylet import GcsClient  # type: ignore[attr-defined]
 from ray.core.generated.gcs_pb2 import GcsNodeInfo
 
+from ablative.cluster.addresses import VARIABLES as INTERFACES
 from ablative.cluster.messages import kept
 from ablative.cluster.startup import Machine
 from ablative.cluster.startup import reason_of
@@ -59,15 +60,18 @@ KNOCK_S = 10.0
 JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 """Set by Ray in the driver of a submitted job: what the job was submitted with."""
 FORWARDED = (
-    *("HF_HUB_OFFLINE", "GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"),
-    *("AWS_PROFILE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE"),
-    *(
-        "AWS_REGION",
-        "AWS_DEFAULT_REGION",
-        "AWS_ENDPOINT_URL",
-        "GOOGLE_APPLICATION_CREDENTIALS",
-        "GOOGLE_CLOUD_PROJECT",
-    ),
+    "HF_HUB_OFFLINE",
+    *INTERFACES,
+    "AWS_PROFILE",
+    "AWS_CONFIG_FILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "AWS_ROLE_ARN",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "AWS_ENDPOINT_URL",
+    "GOOGLE_APPLICATION_CREDENTIALS",
+    "GOOGLE_CLOUD_PROJECT",
 )
 """Variables of the person that workers on other machines get too. None is a secret: where credentials are, by the name
 of a profile or a file; whoever reaches the cluster can read what it was told."""

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ablative.analysis.numbers.max_t import every_pattern
+from ablative.analysis.numbers.statistics import EXACT_LIMIT
 from ablative.search_spaces.ties import RELATIVE_TIE
 
 Ends = tuple[float, float]
-_MOST_SEEDS = 20
 _AT_ONCE = 65_536
 
 
@@ -36,7 +36,7 @@ def varies(differences: np.ndarray) -> float | None:
     seeds, conditions = differences.shape
     rest = differences - differences.mean(axis=1, keepdims=True)
     squares = (rest**2).sum(axis=0)
-    if not 2 <= seeds <= _MOST_SEEDS or conditions < 2 or not squares.all():
+    if not 2 <= seeds <= EXACT_LIMIT or conditions < 2 or not squares.all():
         return None
     observed = float((rest.sum(axis=0) ** 2 / squares).sum()) * (1 - RELATIVE_TIE)
     hits = sum(

@@ -15,6 +15,13 @@ from ablative.orchestrator.commands.completion import study_names
 
 STUDY = click.argument("study", shell_complete=study_names)
 """The study of commands that take one, and no overrides."""
+RUNNING_CLUSTER = click.option(
+    "--address",
+    envvar="ABLATE_ADDRESS",
+    default="auto",
+    show_default=True,
+    help="Ray cluster: auto (the one running here), or its address.",
+)
 WITH = click.option(
     "--with",
     "parts",

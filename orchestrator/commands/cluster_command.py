@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from ablative.orchestrator.commands.arguments import RUNNING_CLUSTER
 from ablative.orchestrator.commands.arguments import WITH
 from ablative.orchestrator.commands.boundary import EXIT_MISTAKE
 from ablative.orchestrator.commands.boundary import ONLY_ANSWERS
@@ -29,13 +30,7 @@ def cluster() -> None:
 @click.argument("overrides", nargs=-1, metavar="[OVERRIDES]...")
 @WITH
 @STORE
-@click.option(
-    "--address",
-    envvar="ABLATE_ADDRESS",
-    default="auto",
-    show_default=True,
-    help="Ray cluster: auto (the one running here), or its address.",
-)
+@RUNNING_CLUSTER
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @ONLY_ANSWERS
 @boundary

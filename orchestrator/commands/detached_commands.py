@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ablative.orchestrator.commands.arguments import RUNNING_CLUSTER
 from ablative.orchestrator.commands.arguments import STANDARD_INPUT
 from ablative.orchestrator.commands.arguments import STUDY
 from ablative.orchestrator.commands.boundary import ONLY_ANSWERS
@@ -18,19 +19,11 @@ from ablative.orchestrator.commands.boundary import if_stopped
 if TYPE_CHECKING:
     from ablative.orchestrator.commands.studies import Asked
 
-ADDRESS = click.option(
-    "--address",
-    envvar="ABLATE_ADDRESS",
-    default="auto",
-    show_default=True,
-    help="Ray cluster: auto (the one running here), or its address.",
-)
-
 
 @click.command()
 @STUDY
 @STORE
-@ADDRESS
+@RUNNING_CLUSTER
 @ONLY_ANSWERS
 @boundary
 def attach(study: str, store: str | None, address: str) -> None:
@@ -53,7 +46,7 @@ def attach(study: str, store: str | None, address: str) -> None:
 @click.command()
 @STUDY
 @STORE
-@ADDRESS
+@RUNNING_CLUSTER
 @ONLY_ANSWERS
 @boundary
 def stop(study: str, store: str | None, address: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,15 +36,13 @@ class Cost:
 def expected_cost(cells: Sequence[CellTrials], known: Iterable[str], records: Iterable[Record]) -> Cost:
     """Return the cost of every trial that is not in `known`, each like the recorded trials of its key."""
     typical = _typical(records)
-    done = set(known)
     totals, unknown = np.zeros(3), 0
-    for cell in cells:
-        for key, count in _owed(cell, done).items():
+    for _, owed in _owed_by(cells, known):
+        for key, count in owed.items():
             if key in typical:
                 totals += count * typical[key]
             else:
                 unknown += count
-        done.update(trial.id for trial in cell.trials)  # what stands in two cells is run once
     mean, low, high = totals.tolist()
     return Cost(device_seconds=mean, low=low, high=high, num_unknown=unknown)
 
@@ -53,13 +52,12 @@ def owed_sequences(cells: Sequence[CellTrials], known: Iterable[str], exposures:
 
     `exposures`: by the cell's name, before its search changes any setting. None where one is not known.
     """
-    total, done = 0, set(known)
-    for cell in cells:
+    total = 0
+    for cell, owed in _owed_by(cells, known):
         exposure = exposures.get(cell.cell.name)
         if exposure is None or exposure.seen is None:
             return None
-        total += exposure.seen * exposure.sequences_each * sum(_owed(cell, done).values())
-        done.update(trial.id for trial in cell.trials)
+        total += exposure.seen * exposure.sequences_each * sum(owed.values())
     return total
 
 
@@ -70,6 +68,14 @@ def _typical(records: Iterable[Record]) -> dict[Key, np.ndarray]:
         if record.status != "failed":
             seconds[record.task, record.data_fraction, record.phase].append(record.device_seconds)
     return {key: np.array([np.mean(values), *np.quantile(values, (0.1, 0.9))]) for key, values in seconds.items()}
+
+
+def _owed_by(cells: Sequence[CellTrials], known: Iterable[str]) -> Iterator[tuple[CellTrials, dict[Key, int]]]:
+    """Yield each cell with its trials that are not in `known`; what stands in two cells is run once."""
+    done = set(known)
+    for cell in cells:
+        yield cell, _owed(cell, done)
+        done.update(trial.id for trial in cell.trials)
 
 
 def _owed(cell: CellTrials, done: set[str]) -> dict[Key, int]:
