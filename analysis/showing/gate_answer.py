@@ -9,7 +9,7 @@ from pydantic import Field
 from ablative.analysis import rounding
 from ablative.analysis.views.gating import Gated
 from ablative.analysis.views.gating import Proposal
-from ablative.frozen import Frozen
+from ablative.frozen import Answer
 from ablative.orchestrator.storing.ledger import Entry
 
 EXIT_STATUS = {"better": 0, "equal": 3, "worse": 4, "not decided": 5}
@@ -17,7 +17,7 @@ EXIT_STATUS = {"better": 0, "equal": 3, "worse": 4, "not decided": 5}
 _MARKS = {"better": "✅", "equal": "➖", "worse": "❌", "not decided": "❔"}
 
 
-class LedgerState(Frozen):
+class LedgerState(Answer):
     """The error probability that successive proposals share."""
 
     uri: str = Field(description="Folder or URI of the ledger.")
@@ -28,7 +28,7 @@ class LedgerState(Frozen):
     asked_before: bool = Field(description="Whether the same records were judged before, so that nothing was spent.")
 
 
-class GateAnswer(Frozen):
+class GateAnswer(Answer):
     """The answer of `ablate gate --json`."""
 
     gate_version: Literal[1] = 1

@@ -1,12 +1,10 @@
-"""What a design finds, as a table for a terminal and as values for a program."""
+"""What a design finds, as a table for a terminal."""
 
 from __future__ import annotations
 
 import io
-from typing import Any
 
 from ablative.analysis.views.power import ArmPower
-from ablative.analysis.views.power import Share
 from ablative.analysis.views.power import Tally
 
 _ENDLESS = 100_000  # columns: names are whole, and what shows the text may wrap it
@@ -34,18 +32,6 @@ def power_table(tally: Tally) -> str:
     for note in _notes(tally):
         console.print(Text(note), soft_wrap=True)
     return "\n".join(map(str.rstrip, file.getvalue().splitlines())) + "\n"
-
-
-def power_values(tally: Tally) -> dict[str, Any]:
-    """Return the same as JSON values; shares are in [0, 1]."""
-    return {
-        "metric": tally.headline,
-        "reference": tally.reference,
-        "alpha": tally.alpha,
-        "studies": tally.studies,
-        "family_wise_false": _share_values(tally.any_false),
-        "arms": [_values(arm) for arm in tally.arms()],
-    }
 
 
 def _row(arm: ArmPower) -> tuple[str, ...]:
@@ -82,26 +68,6 @@ def _notes(tally: Tally) -> list[str]:
             f"studies (95 % interval {_percent(low)} to {_percent(high)}); the study allows {_percent(tally.alpha)}."
         )
     return notes
-
-
-def _values(arm: ArmPower) -> dict[str, Any]:
-    return {
-        "arm": arm.arm,
-        "is_control": arm.is_control,
-        "true_effect": arm.true_effect,
-        "found": _share_values(arm.found),
-        "wrong_sign": _share_values(arm.wrong_sign),
-        "not_enough_seeds": _share_values(arm.not_enough),
-        "covered": _share_values(arm.covered),
-        "mean_estimate": arm.mean_estimate,
-        "bias": arm.bias,
-        "mean_interval_width": arm.mean_width,
-    }
-
-
-def _share_values(share: Share) -> dict[str, Any]:
-    low, high = share.interval
-    return {"count": share.count, "share": share.value, "low": low, "high": high}
 
 
 def _percent(share: float) -> str:

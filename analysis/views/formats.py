@@ -53,6 +53,27 @@ def render(answer: pa.Table, format: Format) -> bytes:
     raise QueryError(f"format {format!r}: not known; one of {', '.join(FORMATS)}")
 
 
+def rows_schema(columns: pa.Schema | None, title: str) -> dict[str, Any]:
+    """Return the JSON Schema of what `render` gives as `json` of a table of these columns; of any, where None."""
+    row: dict[str, Any] = {"type": "object"}
+    if columns is not None:
+        row |= {
+            "properties": {column.name: _json_type(column) for column in columns},
+            "required": columns.names,
+            "additionalProperties": False,
+        }
+    return {"title": title, "type": "array", "items": row}
+
+
+def _json_type(column: pa.Field) -> dict[str, Any]:
+    if pa.types.is_list(column.type):
+        return {"type": "array", "items": _json_type(column.type.value_field)}
+    kinds = {"string": pa.types.is_string, "boolean": pa.types.is_boolean, "integer": pa.types.is_integer}
+    name = next((name for name, holds in kinds.items() if holds(column.type)), "number")
+    absent = column.nullable or name == "number"  # a number may be none, which JSON has no sign for
+    return {"type": [name, "null"] if absent else name}
+
+
 def in_latex(text: str) -> str:
     """Return text as LaTeX sets it, character by character."""
     return text.translate(_IN_LATEX)

@@ -43,9 +43,16 @@ _MIXED = click.option(
 
 
 def _form(forms: Sequence[str]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Return the option that gives a command its form, one of `forms`: as said, as the suffix says, or the first."""
+    """Return the option that gives a command its form, one of `forms`: as said, as the suffix says, or the first.
+
+    Where JSON is one of them, --json asks for it as --format json does.
+    """
 
     def chosen(context: click.Context, parameter: click.Parameter, form: str | None) -> str:
+        if context.meta.get(_AS_JSON):
+            if form not in (None, "json"):
+                raise click.UsageError(f"--json and --format {form}: give one.")
+            return "json"
         output = context.params.get("output")
         if form is not None or output is None or not output.suffix:
             return form or forms[0]
@@ -54,15 +61,24 @@ def _form(forms: Sequence[str]) -> Callable[[Callable[..., Any]], Callable[..., 
             raise click.UsageError(f"--output {output}: the form is told by {known}, or by --format.")
         return _SUFFIXES[output.suffix.lower()]
 
-    return click.option(
+    option = click.option(
         "--format",
         "form",
         type=click.Choice(forms),
         callback=chosen,
         help=f"Form of the answer [by the suffix of --output, else {forms[0]}].",
     )
+    return (lambda command: option(_JSON(command))) if "json" in forms else option
 
 
+def _ask_json(context: click.Context, parameter: click.Parameter, asked: bool) -> None:
+    context.meta[_AS_JSON] = asked
+
+
+_AS_JSON = "ablate.as_json"
+_JSON = click.option(
+    "--json", is_flag=True, is_eager=True, expose_value=False, callback=_ask_json, help="As --format json."
+)
 _FORM = _form(_FORMS)
 
 

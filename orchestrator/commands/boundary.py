@@ -31,7 +31,9 @@ ONLY_ANSWERS = click.option(
     "--quiet", "-q", is_flag=True, expose_value=False, help="Show the answer only, which is all that is printed here."
 )
 """Option of the commands that note nothing, so that a script may ask every command for its answer alone."""
-_IF_STOPPED = "ablate.if_stopped"
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, as docs/schemas describes it.")
+"""Option of the commands that answer programs too."""
+_IF_STOPPED, _IF_ENDED = "ablate.if_stopped", "ablate.if_ended"
 
 
 def boundary(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -60,10 +62,12 @@ def boundary(command: Callable[..., Any]) -> Callable[..., Any]:
                     _stopped(stop.status)
                 line = sentence(error, options)
                 if line is None:
+                    _ended(EXIT_FAILED, f"{type(error).__name__}: {error}")
                     raise
                 if verbose:
                     traceback.print_exception(error)
                 click.echo(line, err=True)
+                _ended(EXIT_MISTAKE, line)
                 sys.exit(EXIT_MISTAKE)
 
     return bounded
@@ -74,11 +78,26 @@ def if_stopped(text: str) -> None:
     click.get_current_context().meta[_IF_STOPPED] = text
 
 
+def if_ended_early(tell: Callable[[int, str | None], None]) -> None:
+    """Let `tell` be called if the command does not come to its own end from now on.
+
+    It is told the exit status and the error in a line, or None where a signal stopped the command.
+    """
+    click.get_current_context().meta[_IF_ENDED] = tell
+
+
+def _ended(status: int, message: str | None) -> None:
+    tell = click.get_current_context().meta.get(_IF_ENDED)
+    if tell is not None:
+        tell(status, message)
+
+
 def _stopped(status: int) -> None:
     text = click.get_current_context().meta.get(_IF_STOPPED, "Stopped.")
     with suppress(OSError):  # the terminal may be gone
         if text:
             click.echo(text, err=True)
+    _ended(status, None)
     sys.exit(status)
 
 

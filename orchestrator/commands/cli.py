@@ -18,6 +18,7 @@ from ablative.orchestrator.commands.arguments import study_and_overrides
 from ablative.orchestrator.commands.arguments import told_apart
 from ablative.orchestrator.commands.boundary import EXIT_FAILED
 from ablative.orchestrator.commands.boundary import EXIT_MISTAKE
+from ablative.orchestrator.commands.boundary import JSON
 from ablative.orchestrator.commands.boundary import ONLY_ANSWERS
 from ablative.orchestrator.commands.boundary import QUIET
 from ablative.orchestrator.commands.boundary import STORE
@@ -30,6 +31,7 @@ from ablative.orchestrator.commands.detached_commands import attach
 from ablative.orchestrator.commands.detached_commands import start_job
 from ablative.orchestrator.commands.detached_commands import stop
 from ablative.orchestrator.commands.diff_command import diff
+from ablative.orchestrator.commands.event_stream import event_stream
 from ablative.orchestrator.commands.export_command import export
 from ablative.orchestrator.commands.gate_command import gate
 from ablative.orchestrator.commands.init_command import init
@@ -43,6 +45,8 @@ from ablative.orchestrator.commands.wish_commands import WISHES
 if TYPE_CHECKING:
     from ablative.orchestrator.commands.studies import Again
     from ablative.orchestrator.commands.studies import Asked
+    from ablative.orchestrator.showing.check_answer import RefusedStudy
+    from ablative.orchestrator.showing.check_answer import SoundStudy
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -100,6 +104,7 @@ def ablate() -> None:
 @click.option("--budget", metavar="TIME", help="Start nothing more once so much device time is spent: 20gpu-h, 90min.")
 @click.option("--cold", is_flag=True, help="A new worker group for every trial.")
 @click.option("--detach", is_flag=True, help="Run as a job of the Ray cluster that runs here, and return at once.")
+@JSON
 @QUIET
 @boundary
 def run(
@@ -115,6 +120,7 @@ def run(
     budget: str | None,
     cold: bool,
     detach: bool,
+    as_json: bool,
     quiet: bool,
 ) -> None:
     """Run what STUDY owes, and print its table. The same command goes on where it stopped.
@@ -128,50 +134,62 @@ def run(
     ablate run my_study.yaml --budget 20gpu-h
     ablate run my_study.yaml --with my_loss.py
     ablate run my_study.yaml --detach
+    ablate run my_study.yaml --json       each event as a line of JSON
     """
     from ablative.orchestrator.commands import composition
     from ablative.orchestrator.commands import studies
     from ablative.orchestrator.showing.checked import comparisons
+    from ablative.orchestrator.showing.display import Displays
 
     again = studies.Again(failed=retry_failed, students=retrain_students)
     cooled = (*overrides, *(["resources.trials_per_group=1"] if cold else []))
     asked = studies.Asked(source=study, overrides=cooled, parts=parts, store=store)
     if dry_run:
-        _print_plan(asked, again=again, quiet=quiet)
+        _print_plan(asked, again=again, as_json=as_json, quiet=quiet)
         return
     if detach:
+        if as_json:
+            raise click.UsageError("--json: a job has no standard output of its own; leave out --detach.")
         start_job(asked, address, executor)
         return
     from ablative.orchestrator.showing.overview import console
     from ablative.orchestrator.showing.overview import print_problems
     from ablative.orchestrator.showing.overview import print_summary
 
-    found = studies.opened(asked)
-    if not quiet:
-        _print_lines([found.where, *found.hints("run")])
-        _print_lines(f"  {line}" for line in comparisons(found.loaded))
-    _print_lines(studies.checked(asked, found.loaded).cautions())
-    uri = found.store.uri
-    if_stopped(f"Stopped. What ran is recorded in {uri}; the same command goes on from there.")
-    summary = studies.run(
-        found,
-        composition.display(quiet),
-        executor=executor,
-        address=address,
-        again=again,
-        budget=budget,
-        note=partial(click.echo, err=True),
-    )
-    click.echo(composition.effects_table(found.store, summary.study))
-    print_summary(console(), summary, uri)
-    print_problems(console(stderr=True), found.store.problems)
-    sys.exit(EXIT_FAILED if summary.num_failed else 0)
+    with event_stream(asked=as_json) as events:
+        found = studies.opened(asked)
+        if not quiet:
+            _print_lines([found.where, *found.hints("run")])
+            _print_lines(f"  {line}" for line in comparisons(found.loaded))
+        _print_lines(studies.checked(asked, found.loaded).cautions())
+        uri, display = found.store.uri, composition.display(quiet)
+        if_stopped(f"Stopped. What ran is recorded in {uri}; the same command goes on from there.")
+        if events is not None:
+            events.begin(found.loaded.study.study, uri, executor)
+        summary = studies.run(
+            found,
+            display if events is None else Displays(display, events),
+            executor=executor,
+            address=address,
+            again=again,
+            budget=budget,
+            note=partial(click.echo, err=True),
+        )
+        status = EXIT_FAILED if summary.num_failed else 0
+        if events is not None:
+            events.close(summary, status, composition.verdicts(found.store, summary.study))
+        else:
+            click.echo(composition.effects_table(found.store, summary.study))
+        if events is None or not quiet:
+            print_summary(console(), summary, uri)
+        print_problems(console(stderr=True), found.store.problems)
+    sys.exit(status)
 
 
 @ablate.command()
 @click.argument("words", metavar="STUDY... [OVERRIDES]...", nargs=-1, required=True, shell_complete=study_names)
 @WITH
-@click.option("--json", "as_json", is_flag=True, help="Print JSON: a list with one object a study.")
+@JSON
 @QUIET
 @boundary
 def check(words: tuple[str, ...], parts: tuple[Path, ...], as_json: bool, quiet: bool) -> None:
@@ -184,24 +202,24 @@ def check(words: tuple[str, ...], parts: tuple[Path, ...], as_json: bool, quiet:
     ablate check my_study.yaml other.yaml search.trials=8
     ablate check my_study.yaml --with my_loss.py
     """
-    import json
-
     from ablative.orchestrator.commands import studies
-    from ablative.orchestrator.showing.checked import refused_values
+    from ablative.orchestrator.showing.check_answer import checked_json
+    from ablative.orchestrator.showing.check_answer import refused_study
     from ablative.search_spaces.errors import StudyError
 
     sources, overrides = told_apart(words)
-    found_mistakes, values = False, []
+    found_mistakes = False
+    answers: list[SoundStudy | RefusedStudy] = []
     for source in sources:
         try:
             checked = studies.check(studies.Asked(source=source, overrides=overrides, parts=parts))
         except StudyError as error:
             found_mistakes = True
-            values.append(refused_values(source, error.mistakes))
+            answers.append(refused_study(source, error.mistakes))
             if not as_json:
                 click.echo(str(error), err=True)
             continue
-        values.append(checked.values())
+        answers.append(checked.answer())
         if as_json:
             continue
         click.echo(checked.headline)
@@ -209,7 +227,7 @@ def check(words: tuple[str, ...], parts: tuple[Path, ...], as_json: bool, quiet:
             click.echo(f"  {line}")
         _print_lines(checked.cautions())
     if as_json:
-        click.echo(json.dumps(values, indent=2))
+        click.echo(checked_json(answers))
     sys.exit(EXIT_MISTAKE if found_mistakes else 0)
 
 
@@ -219,7 +237,7 @@ def check(words: tuple[str, ...], parts: tuple[Path, ...], as_json: bool, quiet:
 @click.option(
     "--rate", type=click.FloatRange(min=0, min_open=True), metavar="N", help="Sequences a second that a device trains."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the counts, the cost and what `check --json` says.")
+@JSON
 @QUIET
 @boundary
 def plan(
@@ -247,9 +265,10 @@ def plan(
 @ablate.command()
 @STUDY
 @STORE
+@JSON
 @ONLY_ANSWERS
 @boundary
-def status(study: str, store: str | None) -> None:
+def status(study: str, store: str | None, as_json: bool) -> None:
     """Print how far STUDY is and what failed, from the store alone.
 
     STUDY is a name in the store, a shipped study's name or a path.
@@ -262,12 +281,17 @@ def status(study: str, store: str | None) -> None:
     from ablative.orchestrator.showing.overview import console
     from ablative.orchestrator.showing.overview import print_status
     from ablative.orchestrator.showing.standing import standing
+    from ablative.orchestrator.showing.status_answer import status_answer
 
     name, opened = composition.find_study(study, store)
     opened.check(name)
+    found, searches = standing(opened, name), composition.search_lines(opened, name)
+    if as_json:
+        click.echo(status_answer(found, searches).as_json())
+        return
     out = console()
-    print_status(out, standing(opened, name))
-    for line in composition.search_lines(opened, name):
+    print_status(out, found)
+    for line in searches:
         out.print(line)
 
 
@@ -362,8 +386,6 @@ for command in (attach, stop, why):
 def _print_plan(
     asked: Asked, *, again: Again, rate: float | None = None, as_json: bool = False, quiet: bool = False
 ) -> None:
-    import json
-
     from ablative.orchestrator.commands import composition
     from ablative.orchestrator.commands import studies
     from ablative.orchestrator.showing.overview import console
@@ -374,7 +396,7 @@ def _print_plan(
     _print_lines(found.hints("plan"))
     planned = studies.plan(found, composition.display(quiet, doing="plan"), again=again, rate=rate)
     if as_json:
-        click.echo(json.dumps(planned.values(), indent=2))
+        click.echo(planned.answer().as_json())
     else:
         planned.show(console())
         for line in () if quiet else planned.checked.comparisons():

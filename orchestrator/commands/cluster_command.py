@@ -10,6 +10,7 @@ import click
 from ablative.orchestrator.commands.arguments import RUNNING_CLUSTER
 from ablative.orchestrator.commands.arguments import WITH
 from ablative.orchestrator.commands.boundary import EXIT_MISTAKE
+from ablative.orchestrator.commands.boundary import JSON
 from ablative.orchestrator.commands.boundary import ONLY_ANSWERS
 from ablative.orchestrator.commands.boundary import STORE
 from ablative.orchestrator.commands.boundary import boundary
@@ -31,7 +32,7 @@ def cluster() -> None:
 @WITH
 @STORE
 @RUNNING_CLUSTER
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@JSON
 @ONLY_ANSWERS
 @boundary
 def check(
@@ -58,5 +59,5 @@ def check(
     if study is not None:
         loaded = studies.Asked(source=study, overrides=overrides, parts=parts, store=store).load()
     answer = composition.check_cluster(address, store, loaded)
-    click.echo(answer.model_dump_json(indent=2) if as_json else answer.text().rstrip())
+    click.echo(answer.as_json() if as_json else answer.text().rstrip())
     sys.exit(0 if answer.sound else EXIT_MISTAKE)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -26,6 +27,7 @@ from ablative.orchestrator.showing.whereabouts import store_uri
 
 if TYPE_CHECKING:
     from ablative.analysis.showing.live_page import ServedPage
+    from ablative.analysis.showing.simulate_answer import SimulateAnswer
     from ablative.analysis.views.power import Tally
     from ablative.analysis.views.results import Results
     from ablative.cluster.jobs import StudyJobs
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from ablative.orchestrator.showing.cluster_answer import ClusterCheckAnswer
     from ablative.orchestrator.showing.display import Display
     from ablative.orchestrator.showing.preflight import Outlook
+    from ablative.orchestrator.showing.teacher_answer import ProbedTeacher
     from ablative.orchestrator.storing.records import Record
     from ablative.orchestrator.storing.store import Store
     from ablative.progress import Progress
@@ -233,13 +236,19 @@ def preflight(queue: TrialQueue, cache_folder: Path) -> tuple[list[Outlook], int
     return rows, len(taught) - sum(len(row.cells) for row in rows)
 
 
-def probe_teachers(loaded: Loaded, cache_folder: Path, progress: Progress) -> None:
-    """Measure what is missing of a study's teachers. Raises OrchestratorError where it has none, and as `prepare`."""
+def probe_teachers(loaded: Loaded, cache_folder: Path, progress: Progress) -> tuple[ProbedTeacher, ...]:
+    """Measure what is missing of a study's teachers; return what is known of each.
+
+    Raises OrchestratorError where it has none, and as `prepare`.
+    """
+    from ablative.orchestrator.showing.teacher_answer import probed_teachers
+
     found = loaded.trainable.foresights
     if found is None:
         raise OrchestratorError(f"{loaded.study.study}: {loaded.trainable.name} has no teachers that can be probed")
     known = found(cache_folder, inputs(loaded, cache_folder, progress).digests)
     known.measure([cell.config for cell in loaded.cells], progress)
+    return probed_teachers((cell.name, known.of(cell.config)) for cell in loaded.cells)
 
 
 def students_lines(queue: TrialQueue, store: Store) -> list[str]:
@@ -469,11 +478,11 @@ def power_table(judged: Tally) -> str:
     return table_of(judged)
 
 
-def power_values(judged: Tally) -> dict[str, Any]:
-    """Return what the judged studies found, as JSON values."""
-    from ablative.analysis.showing.power_table import power_values as values_of
+def simulate_answer(judged: Tally, **told: Any) -> SimulateAnswer:
+    """Return what the judged studies found, for a program; `told`: as of `analysis.showing.simulate_answer`."""
+    from ablative.analysis.showing.simulate_answer import simulate_answer as answer_of
 
-    return values_of(judged)
+    return answer_of(judged, **told)
 
 
 def display(quiet: bool, *, doing: str = "prepare") -> Display:
@@ -539,6 +548,21 @@ def export_student(
     told = card(store.uri, study, record, leaving)
     (folder / "README.md").write_text(told, encoding="utf-8")
     return [*names, "README.md"]
+
+
+def verdicts(store: Store, study: str) -> dict[str, dict[str, int]] | None:
+    """Return how many claims and primary comparisons have each verdict; None where trials cannot be compared."""
+    from ablative.analysis.errors import IncomparableError
+    from ablative.analysis.views.effects import primary_rows
+
+    found = results(store, study)
+    try:
+        plan = found.comparable(study)
+    except IncomparableError:
+        return None
+    compared = [row for row in primary_rows(found.observed(study), plan) if not row["is_reference"]]
+    rows = {"claims": found.claims.to_pylist(), "primary": compared}
+    return {family: dict(Counter(row["verdict"] for row in of)) for family, of in rows.items()}
 
 
 def effects_table(store: Store, study: str) -> str:

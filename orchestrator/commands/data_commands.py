@@ -13,6 +13,8 @@ import click
 
 from ablative.orchestrator.commands.arguments import STUDY
 from ablative.orchestrator.commands.arguments import WITH
+from ablative.orchestrator.commands.boundary import EXIT_MISTAKE
+from ablative.orchestrator.commands.boundary import JSON
 from ablative.orchestrator.commands.boundary import ONLY_ANSWERS
 from ablative.orchestrator.commands.boundary import QUIET
 from ablative.orchestrator.commands.boundary import boundary
@@ -113,6 +115,7 @@ def show() -> None:
 @_DECODE
 @_LEAVE_OUT
 @_ALL
+@JSON
 @QUIET
 @boundary
 def check(
@@ -124,6 +127,7 @@ def check(
     decode: bool,
     leave_out: bool,
     all_named: bool,
+    as_json: bool,
     quiet: bool,
 ) -> None:
     """Read every row and picture of a real data set's FOLDER and tell what is wrong with it; train nothing.
@@ -139,7 +143,7 @@ def check(
     from ablative.trainables.data.convert import check
 
     run = partial(check, decode=decode, most_left_out=most_unreadable if leave_out else None)
-    _inspect(run, folder, task, options, parts, most_unreadable, all_named, quiet, doing="check")
+    _inspect(run, folder, task, options, parts, most_unreadable, all_named, quiet, doing="check", as_json=as_json)
 
 
 @data.command()
@@ -356,9 +360,11 @@ def _inspect(
     quiet: bool,
     *,
     doing: str,
+    as_json: bool = False,
 ) -> list[Any]:
-    """Tell everything that `run` finds, then raise if trials cannot use the data set."""
+    """Tell everything that `run` finds; raise if trials cannot use the data set, or end with status 2 in JSON."""
     from ablative.orchestrator.commands import composition
+    from ablative.orchestrator.showing.data_answer import data_check_answer
     from ablative.trainables.cache import cache_folder
     from ablative.trainables.data.findings import NUM_NAMED
     from ablative.trainables.data.inspection import described
@@ -368,16 +374,22 @@ def _inspect(
     from ablative.trainables.data.left_out import left_out
 
     found_task = _task(folder, task, options, parts)
-    for line in found_task.understood(found_task.at(task_folder(found_task, folder, cache_folder()))):
+    understood = list(found_task.understood(found_task.at(task_folder(found_task, folder, cache_folder()))))
+    for line in () if as_json else understood:
         click.echo(line)
     most_named = sys.maxsize if all_named else NUM_NAMED
     with composition.display(quiet, doing=doing) as display:
         found = run(found_task, folder, cache_folder(), display.preparing, most_named=most_named)
+    unseen = len(left_out(found[0].folder))
+    if as_json:
+        answer = data_check_answer(found, understood=understood, left_out=unseen, most=most)
+        click.echo(answer.as_json())
+        sys.exit(0 if answer.fit else EXIT_MISTAKE)
     told: set[tuple[Path, int]] = set()
     for inspection in found:
         for line in described(inspection, told):
             click.echo(line)
-    if unseen := len(left_out(found[0].folder)):
+    if unseen:
         click.echo(f"left out of all splits: {unseen:,} pictures that {found[0].folder / FILE} lists")
     judge(found, most)
     return found

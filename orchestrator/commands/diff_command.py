@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ablative.orchestrator.commands.boundary import JSON
 from ablative.orchestrator.commands.boundary import ONLY_ANSWERS
 from ablative.orchestrator.commands.boundary import STORE
 from ablative.orchestrator.commands.boundary import boundary
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 @click.argument("second", shell_complete=study_names)
 @STORE
 @click.option("--other-store", metavar="URI", help="Where SECOND is, if that is another store.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@JSON
 @ONLY_ANSWERS
 @boundary
 def diff(first: str, second: str, store: str | None, other_store: str | None, as_json: bool) -> None:
@@ -36,7 +37,7 @@ def diff(first: str, second: str, store: str | None, other_store: str | None, as
     from ablative.orchestrator.showing.diff_answer import diff_answer
 
     answer = diff_answer(_side(first, store), _side(second, other_store or store))
-    click.echo(answer.model_dump_json(indent=2) if as_json else answer.text().rstrip())
+    click.echo(answer.as_json() if as_json else answer.text().rstrip())
 
 
 def _side(word: str, uri: str | None) -> Side:

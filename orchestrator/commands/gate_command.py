@@ -32,7 +32,7 @@ _SUFFIXES = {".json": "json", ".md": "markdown"}
     help="Of a new ledger: probability that any proposal gets a wrong verdict [0.05].",
 )
 @click.option("--proposals", type=click.IntRange(1, 1000), help="Of a new ledger: how many share it [20].")
-@click.option("--json", "form", flag_value="json", help="Print JSON.")
+@click.option("--json", "form", flag_value="json", help="Print JSON, as docs/schemas describes it.")
 @click.option("--markdown", "form", flag_value="markdown", help="Print Markdown, for a pull request.")
 @click.option(
     "--output",
@@ -90,7 +90,7 @@ def gate(
     )
     found = gated(proposal.item, proposal.plan, entry.share, proposal.margin)
     answer = gate_answer(proposal, found, entry, against=accepted, ledger=book.uri, asked_before=asked_before)
-    forms = {"json": lambda: answer.model_dump_json(indent=2) + "\n", "markdown": answer.markdown}
+    forms = {"json": lambda: answer.as_json() + "\n", "markdown": answer.markdown}
     text = forms.get(form or _SUFFIXES.get(output.suffix.lower() if output else "", ""), answer.text)()
     if output is not None:
         output.write_text(text, encoding="utf-8")

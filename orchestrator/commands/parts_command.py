@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
 from ablative.orchestrator.commands.arguments import WITH
+from ablative.orchestrator.commands.boundary import JSON
 from ablative.orchestrator.commands.boundary import QUIET
 from ablative.orchestrator.commands.boundary import boundary
 from ablative.orchestrator.errors import OrchestratorError
@@ -16,7 +16,7 @@ from ablative.orchestrator.errors import OrchestratorError
 @click.command()
 @click.argument("kind", required=False)
 @WITH
-@click.option("--json", "as_json", is_flag=True, help="Print JSON: every part with its settings and origin.")
+@JSON
 @QUIET
 @boundary
 def parts(kind: str | None, parts: tuple[Path, ...], as_json: bool, quiet: bool) -> None:
@@ -39,7 +39,7 @@ def parts(kind: str | None, parts: tuple[Path, ...], as_json: bool, quiet: bool)
     known = catalogue(parts)
     entries = [entry for entry in parts_listed.listed(known) if kind in (None, entry.kind)]
     if as_json:
-        click.echo(json.dumps(parts_listed.values(entries, known.broken), indent=2))
+        click.echo(parts_listed.PartsAnswer(parts=tuple(entries), left_out=known.broken).as_json())
         return
     for line in parts_listed.lines(entries, whole=kind is not None):
         click.echo(line)

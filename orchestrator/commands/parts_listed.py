@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from typing import Literal
 
 from pydantic import BaseModel
 
+from ablative.frozen import Answer
 from ablative.trainables.parts.catalogue import Catalogue
 from ablative.trainables.parts.origin import BUNDLED
 from ablative.trainables.parts.part import Part
@@ -58,6 +59,15 @@ class Listed:
     origin: str
     """`bundled`, a file or folder, or a distribution with its version."""
     options: tuple[Option, ...] = ()
+
+
+class PartsAnswer(Answer):
+    """The answer of `ablate parts --json`."""
+
+    parts_version: Literal[1] = 1
+    parts: tuple[Listed, ...]
+    left_out: tuple[str, ...]
+    """A line for each part of an installed package that was left out."""
 
 
 def listed(catalogue: Catalogue) -> list[Listed]:
@@ -171,13 +181,6 @@ def _type(field: Mapping[str, Any], known: Mapping[str, Any]) -> str:
     word = _WORDS.get(str(found.get("type")), "any value")
     bounds = [f"{said} {found[bound]:g}" for bound, said in _BOUNDS.items() if bound in found]
     return " ".join([word, *bounds])
-
-
-def values(entries: Iterable[Listed], broken: Sequence[str]) -> dict[str, Any]:
-    """Return what `ablate parts --json` says."""
-    from dataclasses import asdict
-
-    return {"parts": [asdict(entry) for entry in entries], "left_out": list(broken)}
 
 
 def lines(entries: Sequence[Listed], *, whole: bool) -> Iterator[str]:

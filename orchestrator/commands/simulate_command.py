@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from dataclasses import asdict
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +11,7 @@ from typing import Any
 import click
 
 from ablative.orchestrator.commands.arguments import study_and_overrides
+from ablative.orchestrator.commands.boundary import JSON
 from ablative.orchestrator.commands.boundary import QUIET
 from ablative.orchestrator.commands.boundary import boundary
 
@@ -50,6 +49,7 @@ _POSITIVE = click.FloatRange(min=0.0)
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same answer.")
 @click.option("--slots", type=click.IntRange(min=1), help="Trials at once [resources.max_concurrent, else 4].")
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@JSON
 @click.option(
     "--engine",
     type=click.Choice(["clock", "inline", "ray"]),
@@ -81,6 +81,9 @@ def simulate(study: str, overrides: tuple[str, ...], parts: tuple[Path, ...], **
     from ablative.orchestrator.simulating.assumptions import read_effects
     from ablative.orchestrator.simulating.assumptions import trainable_for
 
+    options["as_json"] |= options["form"] == "json"
+    if options["as_json"] and options["engine"] != "clock":
+        raise click.UsageError(f"--engine {options['engine']}: runs one study; `ablate query --json` answers from it.")
     assumed = Assumptions(
         effects=read_effects(options["effects"]),
         noise=options["noise"],
@@ -123,9 +126,11 @@ def _simulate_many(
         judged.add(run.planned, run.confirmed)
         runs.append(run)
     cost = mean_cost(runs)
-    if options["form"] == "json":
-        values = {"study": study.study, "seed": options["seed"], "slots": slots, "assumed": asdict(assumed)}
-        click.echo(json.dumps({**values, **composition.power_values(judged), "mean_cost": asdict(cost)}, indent=2))
+    if options["as_json"]:
+        answer = composition.simulate_answer(
+            judged, study=study.study, seed=options["seed"], slots=slots, assumed=assumed, cost=cost
+        )
+        click.echo(answer.as_json())
     else:
         click.echo(composition.power_table(judged), nl=False)
         click.echo(_cost_text(cost, slots, assumed))

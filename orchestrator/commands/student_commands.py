@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import click
 
 from ablative.orchestrator.commands.arguments import STUDY
 from ablative.orchestrator.commands.arguments import WITH
 from ablative.orchestrator.commands.boundary import EXIT_MISTAKE
+from ablative.orchestrator.commands.boundary import JSON
 from ablative.orchestrator.commands.boundary import ONLY_ANSWERS
 from ablative.orchestrator.commands.boundary import QUIET
 from ablative.orchestrator.commands.boundary import STORE
@@ -45,9 +45,17 @@ def student() -> None:
     "--region-width", default=2048, show_default=True, help="Width of the data's region features; bundled trunk: 1280."
 )
 @WITH
+@JSON
 @ONLY_ANSWERS
 @boundary
-def check(checkpoint: Path, preset: str, vocabulary: str | None, region_width: int, parts: tuple[Path, ...]) -> None:
+def check(
+    checkpoint: Path,
+    preset: str,
+    vocabulary: str | None,
+    region_width: int,
+    parts: tuple[Path, ...],
+    as_json: bool,
+) -> None:
     """Tell for every parameter whether CHECKPOINT has it, and whether a trial would take it; train nothing.
 
     Takes the published files of BERT, UNITER, VILLA and VL-BERT, and our own.
@@ -57,9 +65,13 @@ def check(checkpoint: Path, preset: str, vocabulary: str | None, region_width: i
     ablate student check pytorch_model.bin --preset uniter_base --region-width 1280
     """
     from ablative.orchestrator.commands import composition
+    from ablative.orchestrator.showing.student_answer import StudentCheckAnswer
 
     settings = {"preset": preset, "init": str(checkpoint), "vocabulary": vocabulary}
     lines, refused = composition.student_report(settings, region_width, parts)
+    if as_json:
+        answer = StudentCheckAnswer(checkpoint=str(checkpoint), preset=preset, fits=not refused, report=tuple(lines))
+        lines = [answer.as_json()]
     for line in lines:
         click.echo(line)
     sys.exit(EXIT_MISTAKE if refused else 0)
@@ -73,6 +85,7 @@ def check(checkpoint: Path, preset: str, vocabulary: str | None, region_width: i
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("student"), show_default=True)
 @click.option("--onnx", is_flag=True, help="Write model.onnx too; needs the packages onnx and onnxscript.")
 @WITH
+@JSON
 @ONLY_ANSWERS
 @boundary
 def export(
@@ -83,6 +96,7 @@ def export(
     output: Path,
     onnx: bool,
     parts: tuple[Path, ...],
+    as_json: bool,
 ) -> None:
     """Write the best kept student of STUDY as a folder that loads with torch and safetensors alone.
 
@@ -95,17 +109,22 @@ def export(
     """
     from ablative.orchestrator.commands import composition
     from ablative.orchestrator.deciding.chosen_student import chosen
+    from ablative.orchestrator.showing.student_answer import StudentExportAnswer
 
     name, opened = composition.find_study(study, store)
     record = chosen(opened, name, arm=arm, where=where)
     names = composition.export_student(opened, name, record, output, parts, onnx=onnx)
+    if as_json:
+        place = {name: getattr(record, name) for name in ("trial_id", "arm", "cell", "seed")}
+        click.echo(StudentExportAnswer(**place, folder=str(output), files=tuple(names)).as_json())
+        return
     click.echo(f"{output}: {', '.join(names)}; trial {record.trial_id} of {record.cell}, seed {record.seed}")
 
 
 @student.command("list")
 @STUDY
 @STORE
-@click.option("--json", "as_json", is_flag=True, help="Print JSON: a list with one object a student.")
+@JSON
 @ONLY_ANSWERS
 @boundary
 def list_kept(study: str, store: str | None, as_json: bool) -> None:
@@ -114,34 +133,32 @@ def list_kept(study: str, store: str | None, as_json: bool) -> None:
     \b
     ablate student list my_study.yaml
     """
-    import json
-
     from ablative.orchestrator.commands import composition
     from ablative.orchestrator.deciding.chosen_student import confirmed_trials
+    from ablative.orchestrator.showing.student_answer import KeptStudent
+    from ablative.orchestrator.showing.student_answer import StudentListAnswer
 
     name, opened = composition.find_study(study, store)
-    metric, kept = opened.study(name)["target"]["metric"], opened.kept_students()
-    rows: list[dict[str, Any]] = [
-        {
-            "trial_id": one.trial_id,
-            "arm": one.arm,
-            "cell": one.cell,
-            "seed": one.seed,
-            metric: one.metrics.get(metric),
-            "bytes": kept[one.trial_id],
-        }
-        for one in sorted(confirmed_trials(opened, name), key=lambda one: (one.cell, one.seed))
-        if one.trial_id in kept
-    ]
-    if as_json:
-        click.echo(json.dumps(rows, indent=2))
-        return
-    for row in rows:
-        click.echo(
-            f"{row['trial_id']}  {row['cell']}  seed {row['seed']}  {metric} {row[metric]:.4f}  "
-            f"{row['bytes'] / 1e6:.1f} MB"
+    metric, sizes = opened.study(name)["target"]["metric"], opened.kept_students()
+    kept = tuple(
+        KeptStudent(
+            trial_id=one.trial_id,
+            arm=one.arm,
+            cell=one.cell,
+            seed=one.seed,
+            value=one.metrics.get(metric),
+            bytes=sizes[one.trial_id],
         )
-    click.echo(f"{len(rows)} kept students, {sum(row['bytes'] for row in rows) / 1e9:.3g} GB")
+        for one in sorted(confirmed_trials(opened, name), key=lambda one: (one.cell, one.seed))
+        if one.trial_id in sizes
+    )
+    if as_json:
+        click.echo(StudentListAnswer(study=name, metric=metric, students=kept).as_json())
+        return
+    for one in kept:
+        value = "unknown" if one.value is None else f"{one.value:.4f}"
+        click.echo(f"{one.trial_id}  {one.cell}  seed {one.seed}  {metric} {value}  {one.bytes / 1e6:.1f} MB")
+    click.echo(f"{len(kept)} kept students, {sum(one.bytes for one in kept) / 1e9:.3g} GB")
 
 
 @student.command()
@@ -161,7 +178,7 @@ def list_kept(study: str, store: str | None, as_json: bool) -> None:
 @click.option(
     "--batch", type=click.IntRange(min=1), default=256, show_default=True, help="Texts that are read together."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON: the metrics, and what was written.")
+@JSON
 @WITH
 @QUIET
 @boundary
@@ -185,9 +202,8 @@ def predict(
     ablate student predict student /data/vqa
     ablate student predict student /data/vcr --split blind_test -o test.parquet --submission vcr_test.csv
     """
-    import json
-
     from ablative.orchestrator.commands import composition
+    from ablative.orchestrator.showing.student_answer import StudentPredictAnswer
     from ablative.trainables.cache import cache_folder
     from ablative.trainables.cache import write_atomically
     from ablative.trainables.data.submission import require_leaderboard
@@ -207,18 +223,18 @@ def predict(
     if submission is not None:
         write_atomically(submission, leaderboard_file(task, said.recorded))
     if as_json:
-        values = {
-            "trial_id": found.trial_id,
-            "task": task.name,
-            "data": data,
-            "split": split,
-            "examples": len(said.split.examples),
-            "labelled": said.split.labelled,
-            "metrics": said.metrics,
-            "output": str(output),
-            "submission": None if submission is None else str(submission),
-        }
-        click.echo(json.dumps(values, indent=2))
+        answer = StudentPredictAnswer(
+            trial_id=found.trial_id,
+            task=task.name,
+            data=data,
+            split=split,
+            examples=len(said.split.examples),
+            labelled=said.split.labelled,
+            metrics=dict(said.metrics),
+            output=str(output),
+            submission=None if submission is None else str(submission),
+        )
+        click.echo(answer.as_json())
         return
     for name, value in said.metrics.items():
         click.echo(f"{name}  {value:.6g}")

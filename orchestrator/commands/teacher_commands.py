@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from ablative.orchestrator.commands.arguments import study_and_overrides
 from ablative.orchestrator.commands.boundary import EXIT_FAILED
+from ablative.orchestrator.commands.boundary import JSON
 from ablative.orchestrator.commands.boundary import ONLY_ANSWERS
 from ablative.orchestrator.commands.boundary import QUIET
 from ablative.orchestrator.commands.boundary import boundary
+
+if TYPE_CHECKING:
+    from ablative.trainables.teachers.inventory import CachedTeacher
 
 
 @click.group()
@@ -39,10 +46,17 @@ def teacher() -> None:
     help="Ray cluster: local (this machine), auto (the one running here), any (auto, else local), or its address.",
 )
 @click.option("--patches", is_flag=True, help="Patch features of the images too; no trial reads them yet.")
+@JSON
 @QUIET
 @boundary
 def cache(
-    study: str, overrides: tuple[str, ...], parts: tuple[Path, ...], address: str, patches: bool, quiet: bool
+    study: str,
+    overrides: tuple[str, ...],
+    parts: tuple[Path, ...],
+    address: str,
+    patches: bool,
+    as_json: bool,
+    quiet: bool,
 ) -> None:
     """Prepare the data of STUDY and compute its teachers' features; interrupted, the same command goes on.
 
@@ -54,6 +68,7 @@ def cache(
     ablate teacher cache my_study.yaml --address ray-head:6379
     """
     from ablative.orchestrator.commands import composition
+    from ablative.orchestrator.showing.teacher_answer import TeacherCacheAnswer
     from ablative.trainables.cache import cache_folder
     from ablative.trainables.prepare import preparation
 
@@ -63,14 +78,18 @@ def cache(
     prepare = composition.preparation(steps, address, loaded.study.resources, cache_folder())
     with composition.display(quiet) as display:
         prepare(configs, display.preparing)
-    click.echo(f"{loaded.study.study}: the features of its teachers are in {cache_folder()}")
+    if as_json:
+        click.echo(TeacherCacheAnswer(study=loaded.study.study, cache=str(cache_folder())).as_json())
+    else:
+        click.echo(f"{loaded.study.study}: the features of its teachers are in {cache_folder()}")
 
 
 @teacher.command()
 @study_and_overrides()
+@JSON
 @QUIET
 @boundary
-def probe(study: str, overrides: tuple[str, ...], parts: tuple[Path, ...], quiet: bool) -> None:
+def probe(study: str, overrides: tuple[str, ...], parts: tuple[Path, ...], as_json: bool, quiet: bool) -> None:
     """Measure what the teachers of STUDY know of its tasks, so that `ablate plan` shows it beside the students.
 
     A linear probe on the features of a teacher is fitted on each condition's share of the labels and measured on val,
@@ -81,20 +100,25 @@ def probe(study: str, overrides: tuple[str, ...], parts: tuple[Path, ...], quiet
     ablate plan quickstart
     """
     from ablative.orchestrator.commands import composition
+    from ablative.orchestrator.showing.teacher_answer import TeacherProbeAnswer
     from ablative.trainables.cache import cache_folder
 
     loaded = composition.load(study, overrides, parts)
     with composition.display(quiet) as display:
-        composition.probe_teachers(loaded, cache_folder(), display.preparing)
+        probed = composition.probe_teachers(loaded, cache_folder(), display.preparing)
+    if as_json:
+        click.echo(TeacherProbeAnswer(study=loaded.study.study, teachers=probed).as_json())
+        return
     click.echo(f"{loaded.study.study}: its teachers are measured; `ablate plan {study}` shows it")
 
 
 @teacher.command()
 @study_and_overrides(required=False)
 @click.option("--verify", is_flag=True, help="Read every file whole and compare it with what was written.")
+@JSON
 @ONLY_ANSWERS
 @boundary
-def show(study: str | None, overrides: tuple[str, ...], parts: tuple[Path, ...], verify: bool) -> None:
+def show(study: str | None, overrides: tuple[str, ...], parts: tuple[Path, ...], verify: bool, as_json: bool) -> None:
     """Show the teachers whose features are cached: tables, rows, size; for STUDY, what is missing.
 
     Ends with status 1 if STUDY lacks something, and with 2 if a file is damaged.
@@ -104,35 +128,38 @@ def show(study: str | None, overrides: tuple[str, ...], parts: tuple[Path, ...],
     ablate teacher show quickstart
     ablate teacher show --verify
     """
+    from ablative.orchestrator.commands import composition
+    from ablative.orchestrator.showing.teacher_answer import TeacherShowAnswer
     from ablative.trainables.cache import cache_folder
     from ablative.trainables.teachers.inventory import cached_teachers
-
-    found = cached_teachers(cache_folder(), verify=verify)
-    for entry in found:
-        _print(entry)
-    if not found:
-        click.echo(f"no teacher's features in {cache_folder()}")
-    if study is not None:
-        _print_missing(study, overrides, parts, cache_folder())
-
-
-def _print(entry: Any) -> None:
-    click.echo(f"{entry.name}  {entry.num_bytes / 2**20:.1f} MiB  {entry.folder}")
-    for table in entry.tables:
-        click.echo(
-            f"  {table.name:<9} {table.num_keys:>9,} keys {table.num_rows:>9,} vectors of {table.width} "
-            f"{table.precision}  {table.num_bytes / 2**20:.1f} MiB in {table.num_shards} files"
-        )
-
-
-def _print_missing(study: str, overrides: tuple[str, ...], parts: tuple[Path, ...], cache: Path) -> None:
-    from ablative.orchestrator.commands import composition
     from ablative.trainables.teachers.inventory import missing_rows
 
-    loaded = composition.load(study, overrides, parts)
-    missing = missing_rows(composition.possible_configs(loaded), cache)
-    for line in missing:
-        click.echo(f"{study}: {line}")
+    found, missing = cached_teachers(cache_folder(), verify=verify), []
+    if not as_json:
+        for line in _lines(found, cache_folder()):
+            click.echo(line)
+    if study is not None:
+        loaded = composition.load(study, overrides, parts)
+        missing = missing_rows(composition.possible_configs(loaded), cache_folder())
+    if as_json:
+        answer = TeacherShowAnswer(
+            cache=str(cache_folder()), teachers=tuple(found), study=study, missing=tuple(missing)
+        )
+        click.echo(answer.as_json())
+    elif study is not None:
+        for line in missing or ["complete"]:
+            click.echo(f"{study}: {line}")
     if missing:
-        raise SystemExit(EXIT_FAILED)
-    click.echo(f"{study}: complete")
+        sys.exit(EXIT_FAILED)
+
+
+def _lines(found: Sequence[CachedTeacher], cache: Path) -> Iterator[str]:
+    for entry in found:
+        yield f"{entry.name}  {entry.num_bytes / 2**20:.1f} MiB  {entry.folder}"
+        for table in entry.tables:
+            yield (
+                f"  {table.name:<9} {table.num_keys:>9,} keys {table.num_rows:>9,} vectors of {table.width} "
+                f"{table.precision}  {table.num_bytes / 2**20:.1f} MiB in {table.num_shards} files"
+            )
+    if not found:
+        yield f"no teacher's features in {cache}"

@@ -8,6 +8,7 @@ import click
 
 from ablative.orchestrator.commands.arguments import STUDY
 from ablative.orchestrator.commands.arguments import WITH
+from ablative.orchestrator.commands.boundary import JSON
 from ablative.orchestrator.commands.boundary import QUIET
 from ablative.orchestrator.commands.boundary import STORE
 from ablative.orchestrator.commands.boundary import boundary
@@ -19,7 +20,7 @@ from ablative.orchestrator.commands.boundary import boundary
 @click.argument("overrides", metavar="[OVERRIDES]...", nargs=-1)
 @WITH
 @STORE
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@JSON
 @QUIET
 @boundary
 def why(
@@ -59,6 +60,6 @@ def why(
         found.store.find,
         None if missing else Present(queue.inputs, of_study, queue.cells),
     )
-    click.echo(answer.model_dump_json(indent=2) if as_json else answer.text().rstrip())
+    click.echo(answer.as_json() if as_json else answer.text().rstrip())
     if missing and not quiet:
         click.echo(f"{missing}\nThe plan is that of the last run.", err=True)

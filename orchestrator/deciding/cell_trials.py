@@ -124,6 +124,13 @@ class CellTrials:
         return [[trial for setting in search.proposed for trial in setting.trials] for search in self.searches]
 
     @property
+    def confirmed_settings(self) -> list[Mapping[str, Any]]:
+        """What was confirmed, or is to be, of each search; none before that is decided."""
+        if self.nested:
+            return [trial.parameters for trial in self.confirm]
+        return [setting.parameters for setting in self._best]
+
+    @property
     def undecided_search(self) -> int:
         """Search trials that are planned but whose settings wait for results."""
         if not (self.state == "search" or self.awaits_setting):

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from contextlib import contextmanager
 from functools import partial
+from typing import Protocol
 
 from ablative.orchestrator.deciding.cell_trials import CellTrials
 from ablative.orchestrator.deciding.cell_trials import planned
@@ -115,6 +116,18 @@ def _nowhere(trial: Trial) -> Record | None:
     return None
 
 
+class Begun(Protocol):
+    """Told that a trial was given out."""
+
+    def __call__(self, trial: Trial, *, resumed: bool) -> None:
+        """`resumed`: whether it had paused at a rung."""
+        ...
+
+
+def untold(trial: Trial, *, resumed: bool) -> None:
+    """Tell nobody."""
+
+
 class TrialQueue:
     """All trials of a study, in the order in which they may run."""
 
@@ -131,12 +144,14 @@ class TrialQueue:
         retry_failed: bool = False,
         again: Collection[str] = (),
         heeded: Callable[[], Held] = lambda: NOTHING,
+        begun: Begun = untold,
     ) -> None:
         """Start from what is recorded. `retry_failed` owes failed trials again; without `claims` all is granted.
 
         `again`: recorded trials that are owed all the same.
 
-        `heeded`: tells what people hold just now. `judge`: needed where the study has sequential seeds.
+        `heeded`: tells what people hold just now. `begun`: told of each trial that is given out. `judge`: needed where
+        the study has sequential seeds.
         """
         self.study = study
         self.inputs = inputs
@@ -156,6 +171,7 @@ class TrialQueue:
         self._lookup = lookup
         self._claims = claims or SoleDriver()
         self._heeded, self.held = heeded, NOTHING
+        self._begun = begun
         self._ready: deque[Trial] = deque()
         self._mine: deque[Trial] = deque()
         self._elsewhere: dict[str, Trial] = {}
@@ -216,6 +232,7 @@ class TrialQueue:
             if not self._claim():
                 return None
         self._running[trial.id] = trial
+        self._begun(trial, resumed=trial.id in self._paused)
         return trial
 
     def close(self) -> None:

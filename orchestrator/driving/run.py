@@ -19,7 +19,9 @@ from ablative.orchestrator.deciding.earlier import earlier_lines
 from ablative.orchestrator.deciding.endings import Ending
 from ablative.orchestrator.deciding.keeping import is_full
 from ablative.orchestrator.deciding.keeping import named
+from ablative.orchestrator.deciding.queue import Begun
 from ablative.orchestrator.deciding.queue import TrialQueue
+from ablative.orchestrator.deciding.queue import untold
 from ablative.orchestrator.deciding.recorded import Recorded
 from ablative.orchestrator.deciding.summary import Summary
 from ablative.orchestrator.deciding.summary import summarise
@@ -79,10 +81,12 @@ class Experiment:
         retry_failed: bool = False,
         again: Collection[str] = (),
         claims: Claims | None = None,
+        begun: Begun = untold,
     ) -> TrialQueue:
         """Return the queue of what `store` lacks; `adopt` writes trials of other studies as this study's own.
 
         `recorded`: what `recorded` returned, where it is known. `again`: recorded trials that are owed all the same.
+        `begun`: told of each trial that is given out.
         """
         return TrialQueue(
             self.study,
@@ -95,6 +99,7 @@ class Experiment:
             retry_failed=retry_failed,
             again=again,
             heeded=Heeded(partial(store.wishes, self.study.study), datetime.now(UTC)),
+            begun=begun,
         )
 
     def recorded(self, store: Store) -> Recorded:
@@ -132,7 +137,13 @@ def run_study(
     if retrain_students and _has_no_room(experiment.study, store):
         display.say(f"students: keep.gigabytes={experiment.study.keep.gigabytes:g} is full; none is trained again")
     queue = experiment.queue(
-        store, adopt=True, recorded=recorded, retry_failed=retry_failed, again=again, claims=claims
+        store,
+        adopt=True,
+        recorded=recorded,
+        retry_failed=retry_failed,
+        again=again,
+        claims=claims,
+        begun=display.started,
     )
     planned = {trial.id for trial in queue.trials()}
     told = earlier_lines(experiment.inputs, experiment.study, queue.cells, recorded.records, planned)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
 from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from ablative.orchestrator.showing.check_answer import SoundStudy
+from ablative.orchestrator.showing.check_answer import family_answer
 from ablative.orchestrator.showing.luck import checked_line
 from ablative.orchestrator.showing.whereabouts import place
 from ablative.orchestrator.showing.whereabouts import store_uri
 from ablative.search_spaces.errors import Mistake
-from ablative.search_spaces.families import Family
 from ablative.search_spaces.load import LoadedStudy
 from ablative.search_spaces.searches import how_searched
 
@@ -68,19 +67,26 @@ class CheckedStudy:
         here = (f"here: {line}" for line in self.refused)
         return [*map(str, self.warnings), *here, *(f"left out: {line}" for line in self.broken)]
 
-    def values(self) -> dict[str, Any]:
-        """Return what `ablate check --json` says: name, size, families and warnings, as JSON values."""
+    def answer(self) -> SoundStudy:
+        """Return what `ablate check --json` says of it."""
+        return SoundStudy(**self.told())
+
+    def told(self) -> dict[str, Any]:
+        """Return what `ablate check` and `ablate plan` say of it in JSON, field by field."""
         return {
             "source": self.source,
             "study": self.study,
-            "mistakes": [],
-            "warnings": [asdict(warning) for warning in self.warnings],
+            "warnings": self.warnings,
             "cells": len(self.loaded.cells),
             "search_risk": checked_line(self.loaded),
-            "families": [_family(family) for family in self.loaded.families],
-            "absent": list(self.absent),
-            "refused": list(self.refused),
+            "families": tuple(map(family_answer, self.loaded.families)),
+            "absent": self.absent,
+            "refused": self.refused,
         }
+
+    def values(self) -> dict[str, Any]:
+        """Return what `ablate check --json` says: name, size, families and warnings, as JSON values."""
+        return self.answer().model_dump(mode="json")
 
     def __repr__(self) -> str:
         """Return all of it as lines."""
@@ -91,11 +97,6 @@ class CheckedStudy:
         notes = "".join(f"<li>{escape(note)}</li>" for note in self.notes())
         cautions = "".join(f"<p>{escape(line)}</p>" for line in self.cautions())
         return f"<p><b>{escape(self.headline)}</b></p><ul>{notes}</ul>{cautions}"
-
-
-def refused_values(source: str, mistakes: Sequence[Mistake]) -> dict[str, Any]:
-    """Return the mistakes of a study that cannot be used; warnings are mistakes where it is strict."""
-    return {"source": source, "mistakes": [asdict(mistake) for mistake in mistakes]}
 
 
 def comparisons(loaded: LoadedStudy) -> list[str]:
@@ -119,14 +120,3 @@ def size_line(loaded: LoadedStudy) -> str:
         least = len(cells) * study.seeds.looks[0]
         return f"{len(cells)} cells, {searched} search trials, {least} to {confirmed} confirm trials"
     return f"{len(cells)} cells, {searched} search trials, {confirmed} confirm trials"
-
-
-def _family(family: Family) -> dict[str, Any]:
-    return {
-        "family": family.name,
-        "what": family.what,
-        "comparisons": len(family.pairs),
-        "pairs": [min(family.pairs), max(family.pairs)],
-        "pairs_needed": family.needed,
-        "too_few": len(family.short),
-    }

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from ablative.frozen import Frozen
+from ablative.frozen import Answer
 
 State = Literal["ok", "caution", "fault"]
 Subject = Literal[
@@ -14,7 +14,7 @@ Subject = Literal[
 ]
 
 
-class Machine(Frozen):
+class Machine(Answer):
     """One machine, as it describes itself."""
 
     address: str
@@ -27,7 +27,7 @@ class Machine(Frozen):
     ahead_s: float = Field(description="How far its clock is ahead of the driver's.")
 
 
-class Finding(Frozen):
+class Finding(Answer):
     """What was found about one subject."""
 
     subject: Subject
@@ -36,7 +36,7 @@ class Finding(Frozen):
     remedy: str = Field("", description="What to do about it; empty where nothing is to be done.")
 
 
-class ClusterCheckAnswer(Frozen):
+class ClusterCheckAnswer(Answer):
     """The answer of `ablate cluster check --json`."""
 
     cluster_check_version: Literal[1] = 1

@@ -13,7 +13,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from ablative.frozen import Frozen
+from ablative.frozen import Answer
 from ablative.orchestrator.deciding.sides import Kind
 from ablative.orchestrator.deciding.sides import Side
 from ablative.orchestrator.learned import is_result
@@ -26,7 +26,7 @@ from ablative.orchestrator.storing.records import Record
 _MOST_VALUES = 4
 
 
-class Compared(Frozen):
+class Compared(Answer):
     """One side."""
 
     kind: Kind
@@ -34,7 +34,7 @@ class Compared(Frozen):
     trials: int = Field(description="Records that it has.")
 
 
-class Differs(Frozen):
+class Differs(Answer):
     """One path with other values on the two sides."""
 
     path: str
@@ -43,7 +43,7 @@ class Differs(Frozen):
     searched: bool = Field(False, description="Whether the search chooses it, so that trials differ in it anyway.")
 
 
-class Measured(Frozen):
+class Measured(Answer):
     """One metric of both sides."""
 
     arm: str = Field(description="Of two studies, the arm that both have; else empty.")
@@ -53,7 +53,7 @@ class Measured(Frozen):
     difference: float | None = Field(description="Second minus first.")
 
 
-class DiffAnswer(Frozen):
+class DiffAnswer(Answer):
     """The answer of `ablate diff --json`."""
 
     diff_version: Literal[1] = 1

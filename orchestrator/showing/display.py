@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from contextlib import suppress
+from typing import Any
 from typing import Protocol
 from typing import TextIO
 
@@ -15,6 +17,7 @@ from ablative.orchestrator.showing.activity import Activity
 from ablative.orchestrator.showing.activity import Clock
 from ablative.orchestrator.showing.activity import Pace
 from ablative.orchestrator.storing.records import Record
+from ablative.orchestrator.trials import Trial
 
 EVERY_S = 10.0
 """Longest silence on a pipe."""
@@ -53,6 +56,10 @@ class Display(Protocol):
         """Show where the study stands before its first trial; from then on also what it waits for."""
         ...
 
+    def started(self, trial: Trial, *, resumed: bool) -> None:
+        """Show that a trial was given to the workers; `resumed`: after it had paused at a rung."""
+        ...
+
     def finished(self, record: Record, queue: TrialQueue) -> None:
         """Show that a trial ended."""
         ...
@@ -79,8 +86,57 @@ class QuietDisplay:
     def start(self, queue: TrialQueue, waits_for: Waits = nothing) -> None:
         """Show nothing."""
 
+    def started(self, trial: Trial, *, resumed: bool) -> None:
+        """Show nothing."""
+
     def finished(self, record: Record, queue: TrialQueue) -> None:
         """Show nothing."""
+
+
+class Displays:
+    """Several that are told the same; a `Display`."""
+
+    def __init__(self, *displays: Display) -> None:
+        self._displays = displays
+        self._entered = ExitStack()
+
+    def __enter__(self) -> Displays:
+        for display in self._displays:
+            self._entered.enter_context(display)
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._entered.__exit__(*error)
+
+    def say(self, text: str) -> None:
+        """Let each show the line."""
+        for display in self._displays:
+            display.say(text)
+
+    def doing(self, what: str) -> None:
+        """Let each show it."""
+        for display in self._displays:
+            display.doing(what)
+
+    def preparing(self, stage: str, done: int, total: int) -> None:
+        """Let each show the stage."""
+        for display in self._displays:
+            display.preparing(stage, done, total)
+
+    def start(self, queue: TrialQueue, waits_for: Waits = nothing) -> None:
+        """Let each show where the study stands."""
+        for display in self._displays:
+            display.start(queue, waits_for)
+
+    def started(self, trial: Trial, *, resumed: bool) -> None:
+        """Let each show the trial."""
+        for display in self._displays:
+            display.started(trial, resumed=resumed)
+
+    def finished(self, record: Record, queue: TrialQueue) -> None:
+        """Let each show how the trial ended."""
+        for display in self._displays:
+            display.finished(record, queue)
 
 
 class PlainDisplay(QuietDisplay):

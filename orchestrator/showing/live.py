@@ -23,6 +23,7 @@ from ablative.orchestrator.showing.display import Waits
 from ablative.orchestrator.showing.display import nothing
 from ablative.orchestrator.showing.display import opening
 from ablative.orchestrator.storing.records import Record
+from ablative.orchestrator.trials import Trial
 
 _COLOURS = {"search": "cyan", "waiting": "yellow", "confirm": "blue", "done": "green", "failed": "red", "left": "dim"}
 SPARE_LINES = 6
@@ -71,6 +72,9 @@ class LiveDisplay:
         self._total = self._trials.owed
         self.say(opening(queue))
         self._draw(queue)
+
+    def started(self, trial: Trial, *, resumed: bool) -> None:
+        """The cells show it when they are drawn next."""
 
     def finished(self, record: Record, queue: TrialQueue) -> None:
         """Draw the cells again; a failure is printed as well."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from collections.abc import Mapping
-from dataclasses import asdict
 from dataclasses import dataclass
 from dataclasses import field
 from html import escape
@@ -17,6 +16,8 @@ from ablative.orchestrator.deciding.costs import Cost
 from ablative.orchestrator.deciding.progress import CellProgress
 from ablative.orchestrator.deciding.queue import TrialQueue
 from ablative.orchestrator.durations import duration
+from ablative.orchestrator.showing.check_answer import PlanAnswer
+from ablative.orchestrator.showing.check_answer import exposure_answer
 from ablative.orchestrator.showing.checked import CheckedStudy
 from ablative.orchestrator.showing.overview import print_plan
 from ablative.orchestrator.showing.passes import few_passes
@@ -77,14 +78,26 @@ class PlannedStudy:
         """Trials that are recorded by this study."""
         return len({trial.id for trial in self.queue.trials()} & self.queue.known.keys()) - self.taken
 
+    def answer(self) -> PlanAnswer:
+        """Return what `ablate plan --json` says."""
+        return PlanAnswer(
+            **self.checked.told(),
+            taken=self.taken,
+            owed=self.owed,
+            missing=self.missing,
+            recorded=self.recorded,
+            cost=self.cost,
+            sequences=self.sequences,
+            training_seconds=self._training_seconds,
+            exposure=tuple(exposure_answer(*of) for of in self.exposures.items()),
+            few_passes=tuple(self.few_passes),
+            preflight=self.preflight,
+            unmeasured=self.unmeasured,
+        )
+
     def values(self) -> dict[str, Any]:
-        """Return what `ablate plan --json` says: the counts, the cost, and what is said of a checked study."""
-        counts = {"taken": self.taken, "owed": self.owed, "missing": self.missing, "recorded": self.recorded}
-        exposure = [{"cell": cell, **asdict(one), "passes": one.passes} for cell, one in self.exposures.items()]
-        seen = {"exposure": exposure, "few_passes": self.few_passes}
-        training = {"sequences": self.sequences, "training_seconds": self._training_seconds}
-        foreseen = {"preflight": [row.values() for row in self.preflight], "unmeasured": self.unmeasured}
-        return self.checked.values() | counts | {"cost": asdict(self.cost)} | training | seen | foreseen
+        """Return what `ablate plan --json` says, as JSON values."""
+        return self.answer().model_dump(mode="json")
 
     @property
     def _training_seconds(self) -> float | None:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
-from dataclasses import asdict
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,10 +44,6 @@ class Outlook:
     student_image: float | None
     warning: str
     """Empty where nothing speaks against the teacher."""
-
-    def values(self) -> dict[str, Any]:
-        """Return it as JSON values."""
-        return asdict(self)
 
 
 def outlooks(

@@ -15,6 +15,7 @@ from ablative.orchestrator.learned import majority_mean
 from ablative.orchestrator.reached import Reached
 from ablative.orchestrator.reached import mean_of
 from ablative.orchestrator.reached import reached
+from ablative.orchestrator.storing.declared import Stamp
 from ablative.orchestrator.storing.declared import late_line
 from ablative.orchestrator.storing.plan import PlannedCell
 from ablative.orchestrator.storing.records import Record
@@ -38,8 +39,18 @@ class Standing:
     num_superseded: int
     """Records that the present plan no longer holds."""
     problems: Sequence[str]
-    declared: str = ""
-    """When and what the study declared before its first confirm trial, and what was changed since."""
+    stamp: Stamp | None = None
+    """What the study declared before its first confirm trial."""
+    late: tuple[str, ...] = ()
+    """What of it was changed since."""
+
+    @property
+    def declared(self) -> str:
+        """One line on that; empty before the first confirm trial."""
+        if self.stamp is None:
+            return ""
+        since = f"claims and comparisons declared {self.stamp.at:%Y-%m-%d %H:%M} UTC ({self.stamp.hash})"
+        return f"{since}; {late}" if (late := late_line(self.stamp, self.late)) else since
 
 
 def standing(store: Store, study: str) -> Standing:
@@ -53,6 +64,7 @@ def standing(store: Store, study: str) -> Standing:
     metric, mode = target.get("metric", ""), target.get("mode", "max")
     by_cell = _by_cell(records)
     held = {record.trial_id for record in records}
+    stamp = store.declared(study)
     return Standing(
         study=study,
         metric=metric,
@@ -61,18 +73,10 @@ def standing(store: Store, study: str) -> Standing:
         failed=[record for record in records if record.status == "failed"],
         fronts={cell.name: _front(cell, by_cell.get(cell.name, {}), metric) for cell in plan if cell.front},
         num_superseded=sum(record.trial_id not in held for record in store.records(study)),
-        declared=_declared(store, study, stored),
+        stamp=stamp,
+        late=() if stamp is None else stamp.late(stored),
         problems=tuple(store.problems),
     )
-
-
-def _declared(store: Store, study: str, stored: Mapping[str, Any]) -> str:
-    stamp = store.declared(study)
-    if stamp is None:
-        return ""
-    late = late_line(stamp, stamp.late(stored))
-    since = f"claims and comparisons declared {stamp.at:%Y-%m-%d %H:%M} UTC ({stamp.hash})"
-    return f"{since}; {late}" if late else since
 
 
 def _by_cell(records: Sequence[Record]) -> dict[str, dict[str, Record]]:

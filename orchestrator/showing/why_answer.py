@@ -13,7 +13,7 @@ from typing import Literal
 from pydantic import AwareDatetime
 from pydantic import Field
 
-from ablative.frozen import Frozen
+from ablative.frozen import Answer
 from ablative.orchestrator.deciding.earlier import Present
 from ablative.orchestrator.deciding.sides import one_id
 from ablative.orchestrator.storing.plan import PlannedCell
@@ -24,7 +24,7 @@ from ablative.search_spaces.study import Study
 State = Literal["owed", "taken", "counts", "searched", "failed", "stopped", "does not count", "outdated"]
 
 
-class PlaceInPlan(Frozen):
+class PlaceInPlan(Answer):
     """Where the plan has a trial."""
 
     arm: str
@@ -34,7 +34,7 @@ class PlaceInPlan(Frozen):
     seed: int
 
 
-class Recorded(Frozen):
+class Recorded(Answer):
     """What is recorded of a trial."""
 
     study: str = Field(description="Whose record it is.")
@@ -45,7 +45,7 @@ class Recorded(Frozen):
     finished_at: AwareDatetime
 
 
-class WhyAnswer(Frozen):
+class WhyAnswer(Answer):
     """The answer of `ablate why --json`."""
 
     why_version: Literal[1] = 1

@@ -1,4 +1,4 @@
-"""The base of every model that touches a file; any room may import it."""
+"""The bases of every model that touches a file, and of every answer to a program; any room may import them."""
 
 from __future__ import annotations
 
@@ -10,3 +10,16 @@ class Frozen(BaseModel):
     """A frozen model that refuses unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Answer(Frozen):
+    """What a command prints with `--json`: `docs/schemas` is made of these models.
+
+    What stands below a field, here or in a dataclass that is a field's type, becomes its description there.
+    """
+
+    model_config = ConfigDict(use_attribute_docstrings=True, json_schema_serialization_defaults_required=True)
+
+    def as_json(self) -> str:
+        """Return it as the command prints it; a number that is none is null."""
+        return self.model_dump_json(indent=2)

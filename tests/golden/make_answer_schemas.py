@@ -6,29 +6,72 @@ Run it after a change of an answer's model; raise the answer's version where a f
 from __future__ import annotations
 
 import json
+from typing import Any
 
-from pydantic import BaseModel
+import pyarrow as pa
+from pydantic import TypeAdapter
 
 from ablative.analysis.showing.gate_answer import GateAnswer
+from ablative.analysis.showing.simulate_answer import SimulateAnswer
+from ablative.analysis.views.formats import rows_schema
+from ablative.analysis.views.seeds_needed import NEEDED_SCHEMA
+from ablative.analysis.views.two_runs import TWO_RUNS_SCHEMA
+from ablative.orchestrator.commands.parts_listed import PartsAnswer
+from ablative.orchestrator.showing.check_answer import CheckedStudies
+from ablative.orchestrator.showing.check_answer import PlanAnswer
 from ablative.orchestrator.showing.cluster_answer import ClusterCheckAnswer
+from ablative.orchestrator.showing.data_answer import DataCheckAnswer
 from ablative.orchestrator.showing.diff_answer import DiffAnswer
+from ablative.orchestrator.showing.run_events import RunEvent
+from ablative.orchestrator.showing.status_answer import StatusAnswer
+from ablative.orchestrator.showing.student_answer import StudentCheckAnswer
+from ablative.orchestrator.showing.student_answer import StudentExportAnswer
+from ablative.orchestrator.showing.student_answer import StudentListAnswer
+from ablative.orchestrator.showing.student_answer import StudentPredictAnswer
+from ablative.orchestrator.showing.teacher_answer import TeacherCacheAnswer
+from ablative.orchestrator.showing.teacher_answer import TeacherProbeAnswer
+from ablative.orchestrator.showing.teacher_answer import TeacherShowAnswer
 from ablative.orchestrator.showing.why_answer import WhyAnswer
 from tests.helpers.sources import ROOT
 
 FOLDER = ROOT / "docs/schemas"
-ANSWERS: dict[str, type[BaseModel]] = {
+ANSWERS: dict[str, Any] = {
+    "check": CheckedStudies,
     "cluster_check": ClusterCheckAnswer,
-    "gate": GateAnswer,
+    "data_check": DataCheckAnswer,
     "diff": DiffAnswer,
+    "gate": GateAnswer,
+    "parts": PartsAnswer,
+    "plan": PlanAnswer,
+    "run": RunEvent,
+    "simulate": SimulateAnswer,
+    "status": StatusAnswer,
+    "student_check": StudentCheckAnswer,
+    "student_export": StudentExportAnswer,
+    "student_list": StudentListAnswer,
+    "student_predict": StudentPredictAnswer,
+    "teacher_cache": TeacherCacheAnswer,
+    "teacher_probe": TeacherProbeAnswer,
+    "teacher_show": TeacherShowAnswer,
     "why": WhyAnswer,
 }
+"""Name -> its model, or the type that models stand in."""
+ROWS: dict[str, pa.Schema | None] = {"compare": TWO_RUNS_SCHEMA, "power": NEEDED_SCHEMA, "query": None}
+"""Name -> columns of the rows; None where they are those of the statement."""
 
 
-def text_of(model: type[BaseModel]) -> str:
+def schema_of(name: str) -> dict[str, Any]:
     """Return the JSON Schema of what a command prints."""
-    return json.dumps(model.model_json_schema(mode="serialization"), indent=2) + "\n"
+    if name in ROWS:
+        return rows_schema(ROWS[name], name)
+    return TypeAdapter(ANSWERS[name]).json_schema(mode="serialization")
+
+
+def text_of(name: str) -> str:
+    """Return it as it is stored."""
+    return json.dumps(schema_of(name), indent=2) + "\n"
 
 
 if __name__ == "__main__":
-    for name, model in ANSWERS.items():
-        (FOLDER / f"{name}.json").write_text(text_of(model), encoding="utf-8")
+    for name in (*ANSWERS, *ROWS):
+        (FOLDER / f"{name}.json").write_text(text_of(name), encoding="utf-8")

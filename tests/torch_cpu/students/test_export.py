@@ -39,6 +39,7 @@ from ablative.trainables.students.single_stream import StudentBatch
 from ablative.trainables.training.evaluation import EVALUATION_BATCH
 from ablative.trainables.training.evaluation import evaluated
 from ablative.trainables.training.inputs import inputs_of
+from tests.helpers.answers import checked_answer
 
 STUDY = """
 study: leaving
@@ -154,9 +155,8 @@ def left(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 @pytest.mark.parametrize("split", ["val", "test"])
 def test_its_predictions_and_metrics_are_those_of_the_record(left: Left, split: str, tmp_path: Path) -> None:
     out = tmp_path / "said.jsonl"
-    told = json.loads(
-        asked("student", "predict", str(left.folder), "mini_smoke", "--split", split, "-o", str(out), "--json", "-q")
-    )
+    words = (str(left.folder), "mini_smoke", "--split", split, "-o", str(out), "--json", "-q")
+    told = checked_answer("student_predict", asked("student", "predict", *words))
     rows = [json.loads(line) for line in out.read_text().splitlines()]
 
     assert told["metrics"] == left.metrics(split)
@@ -300,16 +300,19 @@ def test_a_study_that_takes_the_trial_exports_its_student_when_the_first_study_i
     Store.open(str(store)).compact("leaving")
     asked("run", study, *place, "--executor", "inline", "-q")
     shutil.rmtree(store / "studies" / "leaving")
-    asked("student", "export", study, *place, "-o", str(tmp_path / "out"))
-    (listed,) = json.loads(asked("student", "list", study, *place, "--json"))
+    written = asked("student", "export", study, *place, "-o", str(tmp_path / "out"), "--json")
+    listed = checked_answer("student_list", asked("student", "list", study, *place, "--json"))
 
     (taken,) = [one for one in Store.open(str(store)).records("second") if one.trial_id == left.record.trial_id]
     assert taken.source_study == "leaving"
     first, second = (load_file(folder / "model.safetensors") for folder in (left.folder, tmp_path / "out"))
     assert first.keys() == second.keys()
     assert all(torch.equal(tensor, second[name]) for name, tensor in first.items())
-    assert listed["trial_id"] == left.record.trial_id
-    assert listed["val/accuracy"] == left.record.metrics["val/accuracy"]
+    exported = checked_answer("student_export", written)
+    assert sorted(exported["files"]) == sorted(file.name for file in (tmp_path / "out").iterdir())
+    (kept,) = listed["students"]
+    assert kept["trial_id"] == exported["trial_id"] == left.record.trial_id
+    assert (listed["metric"], kept["value"]) == ("val/accuracy", left.record.metrics["val/accuracy"])
     assert "1 kept students" in asked("student", "list", study, *place)
 
 

@@ -20,6 +20,7 @@ from ablative.trainables.students.single_stream import StudentBatch
 from ablative.trainables.students.student import StudentModule
 from ablative.trainables.students.student import build_student
 from ablative.trainables.students.student import empty_student
+from tests.helpers.answers import checked_answer
 from tests.torch_cpu.students.published_files import REGION_WIDTH
 from tests.torch_cpu.students.published_files import SMALL
 from tests.torch_cpu.students.published_files import WORDS
@@ -239,6 +240,11 @@ def test_the_command_reports_every_parameter_and_exits_by_what_a_trial_would_do(
     fits = CliRunner().invoke(ablate, [*arguments, "--vocabulary", vocabulary])
     refused = CliRunner().invoke(ablate, arguments)
     absent = CliRunner().invoke(ablate, ["student", "check", str(tmp_path / "none.pt")])
+    for words, found in ([*arguments, "--vocabulary", vocabulary], fits), (arguments, refused):
+        answered = CliRunner().invoke(ablate, [*words, "--json"])
+        answer = checked_answer("student_check", answered.stdout)
+        assert (answered.exit_code, answer["fits"]) == (found.exit_code, found.exit_code == 0)
+        assert answer["report"] == found.stdout.splitlines()
 
     assert fits.exit_code == 0, fits.output
     assert "layout uniter; 42 matched, 0 not loaded (shape), 6 missing, 3 unexpected" in fits.output

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from ablative.orchestrator.commands.cli import ablate
+from tests.helpers.answers import checked_answer
 from tests.helpers.own_pictures import own_pictures
 from tests.helpers.own_pictures import rows
 from tests.helpers.small_folders import clip_folder
@@ -44,8 +45,13 @@ def test_a_persons_own_data_and_teacher_are_measured_once_and_planned(
     asked("teacher", "probe", str(path), "--quiet")
     (low, whole) = json.loads(asked("plan", str(path), "--json", "--quiet"))["preflight"]
     kept = {file: file.stat().st_mtime_ns for file in (tmp_path / "cache" / "preflight").iterdir()}
-    asked("teacher", "probe", str(path), "--quiet")
+    again = checked_answer("teacher_probe", asked("teacher", "probe", str(path), "--quiet", "--json"))
+    cached = checked_answer("teacher_cache", asked("teacher", "cache", str(path), "--quiet", "--json"))
+    shown = checked_answer("teacher_show", asked("teacher", "show", str(path), "--json"))
 
+    assert [teacher["foresight"]["fitted"] for teacher in again["teachers"]] == [12, 64]
+    assert cached["cache"] == shown["cache"] and shown["missing"] == []
+    assert len(shown["teachers"]) == 1 and shown["teachers"][0]["tables"]
     assert len(kept) == 2
     assert kept == {file: file.stat().st_mtime_ns for file in (tmp_path / "cache" / "preflight").iterdir()}
     labels = [row["label"] for row in rows(80) if row["split"] == "validation"]

@@ -127,8 +127,8 @@ def test_a_plan_shows_what_was_kept_for_its_data_and_teacher_alone(monkeypatch: 
     planned = ablative.plan(STUDY, quiet=True)
     rows = planned.values()["preflight"]
     assert [(row["condition"], row["probe"], row["cells"]) for row in rows] == [
-        (LOW, 0.3, (f"clip_td|{LOW}", f"untrained_teacher|{LOW}")),
-        (ALL, 0.5, (f"clip_td|{ALL}", f"untrained_teacher|{ALL}")),
+        (LOW, 0.3, [f"clip_td|{LOW}", f"untrained_teacher|{LOW}"]),
+        (ALL, 0.5, [f"clip_td|{ALL}", f"untrained_teacher|{ALL}"]),
     ]
     assert planned.values()["unmeasured"] == 0
     assert f"{LOW}: the probe of mini_dual_encoder (0.300) is no better than the majority class" in str(planned)

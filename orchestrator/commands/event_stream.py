@@ -1,0 +1,38 @@
+"""Standard output as a stream of events (`ablate run --json`): nothing else gets into it, however the run ends."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextlib import redirect_stdout
+from typing import TYPE_CHECKING
+
+import click
+
+from ablative.orchestrator.commands.boundary import if_ended_early
+
+if TYPE_CHECKING:
+    from ablative.orchestrator.showing.run_events import EventDisplay
+
+
+@contextmanager
+def event_stream(*, asked: bool) -> Iterator[EventDisplay | None]:
+    """Give what writes events to standard output; None unless `asked`.
+
+    What anything else prints meanwhile, a trial of this process among them, goes to standard error.
+    """
+    if not asked:
+        yield None
+        return
+    from ablative.orchestrator.showing.run_events import EventDisplay
+    from ablative.orchestrator.showing.run_events import EventLines
+
+    events = EventDisplay(EventLines(sys.stdout, _nobody_reads))
+    if_ended_early(events.ended)
+    with redirect_stdout(sys.stderr):
+        yield events
+
+
+def _nobody_reads() -> None:
+    click.echo("nobody reads the events any more; the run goes on without them", err=True)

@@ -1,0 +1,74 @@
+"""What the commands about students say with `--json`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from ablative.frozen import Answer
+
+
+class StudentCheckAnswer(Answer):
+    """The answer of `ablate student check --json`."""
+
+    student_check_version: Literal[1] = 1
+    checkpoint: str
+    preset: str
+    fits: bool
+    """Whether a trial would take the checkpoint."""
+    report: tuple[str, ...]
+    """What of the checkpoint becomes what of the student, line by line."""
+
+
+class StudentExportAnswer(Answer):
+    """The answer of `ablate student export --json`."""
+
+    student_export_version: Literal[1] = 1
+    trial_id: str
+    arm: str
+    cell: str
+    seed: int
+    folder: str
+    files: tuple[str, ...]
+    """Names of what was written there."""
+
+
+class KeptStudent(Answer):
+    """A student that is kept."""
+
+    trial_id: str
+    arm: str
+    cell: str
+    seed: int
+    value: float | None
+    """Of the study's target; null where it is no number."""
+    bytes: int
+
+
+class StudentListAnswer(Answer):
+    """The answer of `ablate student list --json`."""
+
+    student_list_version: Literal[1] = 1
+    study: str
+    metric: str
+    """The target, `split/name`."""
+    students: tuple[KeptStudent, ...]
+
+
+class StudentPredictAnswer(Answer):
+    """The answer of `ablate student predict --json`."""
+
+    student_predict_version: Literal[1] = 1
+    trial_id: str
+    """Of the trial that trained the student."""
+    task: str
+    data: str
+    split: str
+    examples: int
+    labelled: bool
+    """Whether the split has labels here."""
+    metrics: dict[str, float | None]
+    """Name -> value, as a trial would record it; null where it is no number; empty without labels."""
+    output: str
+    """File of the predictions."""
+    submission: str | None
+    """File for the task's leaderboard, where it was asked for."""

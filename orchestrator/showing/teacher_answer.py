@@ -1,0 +1,57 @@
+"""What the commands about teachers say with `--json`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+from ablative.frozen import Answer
+from ablative.trainables.parts.trainable import Foresight
+from ablative.trainables.teachers.inventory import CachedTeacher
+
+
+class TeacherCacheAnswer(Answer):
+    """The answer of `ablate teacher cache --json`: the features are all there."""
+
+    teacher_cache_version: Literal[1] = 1
+    study: str
+    cache: str
+    """Folder of the cache."""
+
+
+class ProbedTeacher(Answer):
+    """A teacher under the conditions of some cells."""
+
+    cells: tuple[str, ...]
+    foresight: Foresight
+
+
+class TeacherProbeAnswer(Answer):
+    """The answer of `ablate teacher probe --json`."""
+
+    teacher_probe_version: Literal[1] = 1
+    study: str
+    teachers: tuple[ProbedTeacher, ...]
+
+
+class TeacherShowAnswer(Answer):
+    """The answer of `ablate teacher show --json`."""
+
+    teacher_show_version: Literal[1] = 1
+    cache: str
+    """Folder of the cache."""
+    teachers: tuple[CachedTeacher, ...]
+    """Those whose features, or some of them, are there."""
+    study: str | None
+    """What was asked about; null where nothing was."""
+    missing: tuple[str, ...]
+    """A line for each teacher and table that lacks something which the trials of the study read."""
+
+
+def probed_teachers(measured: Iterable[tuple[str, Foresight | None]]) -> tuple[ProbedTeacher, ...]:
+    """Return what was measured of the teachers of cells (name, and what of its teacher, if anything), each once."""
+    found: dict[str, tuple[Foresight, list[str]]] = {}
+    for cell, foresight in measured:
+        if foresight is not None:
+            found.setdefault(repr(foresight), (foresight, []))[1].append(cell)
+    return tuple(ProbedTeacher(cells=tuple(cells), foresight=foresight) for foresight, cells in found.values())
