@@ -38,6 +38,10 @@ MOST_SAID = "most_said"
 """Metric: share of a split's predictions that are its most frequent one; 1 where all examples get one class."""
 
 
+UNCLUSTERED = "-"
+"""Cluster of an example that was drawn by itself."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialJob:
     """One trial to run."""
@@ -92,6 +96,11 @@ class Prediction:
     prediction: str
     score: float
     """Metric of this example, in [0, 1]."""
+    row_id: str = ""
+    """Row of the data set that it is made of, where other examples are too (VCR: one annotation, two questions); else
+    empty."""
+    cluster: str = UNCLUSTERED
+    """What the example is drawn with, such as its picture: outcomes of one cluster are no independent evidence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

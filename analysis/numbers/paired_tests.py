@@ -70,28 +70,73 @@ def mcnemar_p_value(only_first: int, only_second: int) -> float:
     return min(1.0, float(mcnemar([[0, only_first], [only_second, 0]], exact=exact).pvalue))
 
 
+def clustered_mcnemar_p_value(sums: np.ndarray) -> float:
+    """McNemar's test where examples were drawn in clusters: `sums`, one a cluster, of whole numbers.
+
+    A sum is how many more of the cluster's examples the first model gets right. If the models are equally good, it is
+    as likely to have the other sign: the exact distribution of the total under all signs, or, beyond
+    `DISCORDANT_LIMIT`, its square by the sum of squares on chi-squared with one degree of freedom (Durkalski et al.
+    2003). Of single examples it is `mcnemar_p_value`.
+    """
+    from scipy import stats
+
+    sizes = np.abs(sums).astype(np.int64)
+    total = int(np.abs(sums.sum()))
+    if sizes.max(initial=0) <= 1:
+        return mcnemar_p_value(int(np.sum(sums > 0)), int(np.sum(sums < 0)))
+    if sizes.sum() > DISCORDANT_LIMIT:
+        return float(stats.chi2.sf(total**2 / float((sizes**2).sum()), 1))
+    distribution = np.ones(1)  # of the total, from its least value on
+    for size, count in zip(*np.unique(sizes[sizes > 0], return_counts=True), strict=True):
+        apart = np.zeros(2 * size * count + 1)
+        apart[:: 2 * size] = stats.binom.pmf(np.arange(count + 1), count, 0.5)
+        distribution = np.convolve(distribution, apart)
+    totals = np.arange(distribution.size) - sizes.sum()
+    return min(1.0, float(distribution[np.abs(totals) >= total].sum()))
+
+
+def by_cluster(values: np.ndarray, clusters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the sums of the last axis of `values` over each cluster, and how many values each has.
+
+    `clusters`: the number of each value's cluster. Clusters come in the order in which they are seen first.
+    """
+    _, first, codes = np.unique(clusters, return_index=True, return_inverse=True)
+    rank = np.empty(first.size, np.int64)
+    rank[np.argsort(first)] = np.arange(first.size)
+    places = rank[codes]
+    order = np.argsort(places, kind="stable")
+    starts = np.searchsorted(places[order], np.arange(first.size))
+    sizes = np.bincount(places, minlength=first.size)
+    return np.add.reduceat(values[..., order], starts, axis=-1), sizes
+
+
 def mixed_bootstrap_interval(
-    differences: np.ndarray, rng: np.random.Generator, *, confidence: float = 0.95, resamples: int = 1_000
+    sums: np.ndarray,
+    sizes: np.ndarray,
+    rng: np.random.Generator,
+    *,
+    confidence: float = 0.95,
+    resamples: int = 1_000,
 ) -> tuple[float, float] | None:
     """How large is the difference, for other seeds and other examples? Percentile interval of the mean.
 
-    `differences`: shape (seeds, examples), of one example's scores under one seed, so that both arms are paired by
-    both. Seeds and examples are drawn with replacement, independently (the pigeonhole bootstrap, Owen 2007, which errs
-    to the wide side). None for fewer than two seeds or examples.
+    `sums`: shape (seeds, clusters), the differences of a cluster's examples under one seed, so that both arms are
+    paired by both; `sizes`: examples of each cluster. Seeds and clusters are drawn with replacement, independently
+    (the pigeonhole bootstrap, Owen 2007, which errs to the wide side). None for fewer than two seeds or clusters.
     """
-    seeds, examples = differences.shape
-    if min(seeds, examples) < 2:
+    seeds, clusters = sums.shape
+    if min(seeds, clusters) < 2:
         return None
-    step = max(1, _AT_ONCE // examples)
-    means = [_mixed(differences, rng, min(step, resamples - start)) for start in range(0, resamples, step)]
+    step = max(1, _AT_ONCE // clusters)
+    means = [_mixed(sums, sizes, rng, min(step, resamples - start)) for start in range(0, resamples, step)]
     low, high = np.quantile(np.concatenate(means), [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)
 
 
-def _mixed(differences: np.ndarray, rng: np.random.Generator, resamples: int) -> np.ndarray:
-    """Means of resamples, shape (resamples,): the drawn seeds are averaged for each example, then examples drawn."""
-    seeds, examples = differences.shape
+def _mixed(sums: np.ndarray, sizes: np.ndarray, rng: np.random.Generator, resamples: int) -> np.ndarray:
+    """Means of resamples, shape (resamples,): the drawn seeds are averaged for each cluster, then clusters drawn."""
+    seeds, clusters = sums.shape
     times_drawn = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples)
-    of_examples = times_drawn @ differences / seeds
-    drawn = rng.integers(0, examples, size=(resamples, examples))
-    return np.take_along_axis(of_examples, drawn, axis=1).mean(axis=1)
+    of_clusters = times_drawn @ sums / seeds
+    drawn = rng.integers(0, clusters, size=(resamples, clusters))
+    return np.asarray(np.take_along_axis(of_clusters, drawn, axis=1).sum(axis=1) / sizes[drawn].sum(axis=1))

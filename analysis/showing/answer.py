@@ -14,6 +14,7 @@ from ablative.analysis.pairing.verdicts import NOT_DECIDED
 from ablative.analysis.pairing.verdicts import NOT_ENOUGH
 from ablative.analysis.pairing.verdicts import SHOWN
 from ablative.analysis.plan import StudyPlan
+from ablative.analysis.showing.examples_line import examples_line
 from ablative.analysis.showing.findings import Findings
 from ablative.analysis.showing.grids import condition_heading
 from ablative.analysis.showing.grids import headline_rows
@@ -40,8 +41,8 @@ def answer(found: Findings) -> list[str]:
     conditions, as far as no claim says it: the differences shown, and the condition that most of them rest on; then
     where none was shown and what the interval still allows, then what cannot be told yet. A study without claims says
     of the controls what was shown against them. Then a warning where a control gained like an arm. Last how far the
-    search may have decided it: its luck, its edges, its budget, and what it was. More than `MANY` arms with one
-    verdict share a sentence.
+    test examples may have decided it, and how far the search: its luck, its edges, its budget, and what it was. More
+    than `MANY` arms with one verdict share a sentence.
     """
     plan = found.plan
     rows = headline_rows(found.effects, "pooled")
@@ -61,7 +62,7 @@ def answer(found: Findings) -> list[str]:
         *_untold([row for row in unsaid if row["verdict"] == NOT_ENOUGH], plan),
         *([] if found.claims else _controls(found.against_controls, plan)),
         *_control_warning(compared),
-        *(line for line in (found.two_groups, found.same_seed, found.luck) if line),
+        *(line for line in (examples_line(found.test_size), found.two_groups, found.same_seed, found.luck) if line),
         *search_lines(found.searches, plan),
         *how_searched(repeats=plan.search.repeats, nested=plan.seeds.nested, shared=plan.search.shared),
     ]

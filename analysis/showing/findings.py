@@ -45,6 +45,8 @@ class Findings:
     """Each arm less each control, as `against_controls` returns them."""
     robustness: Sequence[Row]
     """Rows of the view `robustness`."""
+    test_size: Sequence[Row] = ()
+    """Rows of the view `test_size` over all conditions."""
     searches: Sequence[Row] = ()
     """Rows of the view `searches`."""
     luck: str = ""
@@ -69,6 +71,9 @@ def findings(results: Results, study: str) -> Findings:
         claims=strongest_first(claims),
         against_controls=against_controls(observations, plan),
         robustness=robustness_rows(observations, plan),
+        test_size=[
+            row for row in results.test_size.to_pylist() if row["study"] == study and row["family"] == "pooled"
+        ],
         searches=search_rows(tried, observations, plan),
         luck=luck_line(search_luck(tried, observations, plan)),
         same_seed=same_seed_line(observations, plan),

@@ -20,6 +20,8 @@ from ablative.analysis.plan import Claim
 from ablative.analysis.plan import Roles
 from ablative.analysis.plan import StudyPlan
 from ablative.analysis.plan import condition_label
+from ablative.analysis.showing.examples_line import COLUMN
+from ablative.analysis.showing.examples_line import both_text
 from ablative.orchestrator.learned import NOT_ABOVE
 from ablative.orchestrator.learned import ONE_CLASS
 from ablative.orchestrator.learned import SIGN
@@ -101,14 +103,27 @@ def mark_of(row: Mapping[str, Any]) -> str:
     return mark if holds(row) else f"({mark})"
 
 
-def pooled_grid(effects: Effects, plan: StudyPlan) -> Grid:
-    """Each arm over all conditions: the primary comparisons."""
+def pooled_grid(effects: Effects, plan: StudyPlan, test_size: Sequence[Mapping[str, Any]] = ()) -> Grid:
+    """Each arm over all conditions: the primary comparisons.
+
+    `test_size`: rows of that view over all conditions; where they know something, the interval over seeds and test
+    examples is the last column.
+    """
     title = f"{plan.headline} over {ALL_CONDITIONS}: difference to {plan.reference} (primary comparison)"
-    columns = ("arm", "mean", *_JUDGED)
+    columns: tuple[str, ...] = ("arm", "mean", *_JUDGED)
     rows = headline_rows(effects, "pooled")
     least = majority_text(rows)
     last = [(MAJORITY_CLASS, least, *[rounding.ABSENT] * len(_JUDGED))] if least else []
-    return Grid(title=title, columns=columns, rows=(*map(_pooled_row, rows), *last))
+    lines: tuple[tuple[str, ...], ...] = (*map(_pooled_row, rows), *last)
+    if any(row["both_ci_low"] is not None for row in test_size):
+        columns = (*columns, COLUMN)
+        lines = tuple((*line, text) for line, text in zip(lines, _of_both(rows, test_size, len(lines)), strict=True))
+    return Grid(title=title, columns=columns, rows=lines)
+
+
+def _of_both(rows: Effects, test_size: Sequence[Mapping[str, Any]], lines: int) -> list[str]:
+    found = [both_text(test_size, row["arm"]) for row in rows]
+    return [*found, *[rounding.ABSENT] * (lines - len(found))]
 
 
 def majority_text(rows: Effects) -> str:

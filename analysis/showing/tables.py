@@ -67,7 +67,7 @@ def result_grids(found: Findings, widest: int = 4) -> list[Grid]:
     plan = found.plan
     return [
         *claims_grids(found.claims, plan),
-        pooled_grid(found.effects, plan),
+        pooled_grid(found.effects, plan, found.test_size),
         *control_grids(found.against_controls, plan),
         *condition_grids(found.effects, plan, widest),
     ]

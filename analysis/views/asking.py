@@ -26,6 +26,7 @@ TABLES = {
     "robustness": "robustness",
     "heterogeneity": "heterogeneity",
     "profiles": "profiles",
+    "test_size": "test_size",
     "disagreements": "disagreements",
     "importance": "importance",
     "budgets": "budgets",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Sequence
 from functools import cached_property
 from functools import partial
@@ -19,6 +20,8 @@ from ablative.analysis.pairing.mixing import mixtures
 from ablative.analysis.pairing.mixing import refuse
 from ablative.analysis.pairing.observations import OBSERVED
 from ablative.analysis.pairing.observations import observe
+from ablative.analysis.pairing.outcomes import COLUMNS
+from ablative.analysis.pairing.outcomes import outcomes_of
 from ablative.analysis.plan import StudyPlan
 from ablative.analysis.plan import read_plan
 from ablative.analysis.views.asking import VIEWS
@@ -52,6 +55,8 @@ from ablative.analysis.views.robustness import ROBUSTNESS_SCHEMA
 from ablative.analysis.views.robustness import robustness_view
 from ablative.analysis.views.searches import SEARCH_SCHEMA
 from ablative.analysis.views.searches import searches_view
+from ablative.analysis.views.size_of_test import TEST_SIZE_SCHEMA
+from ablative.analysis.views.size_of_test import size_of_test_view
 from ablative.analysis.views.sql import TIMEOUT
 from ablative.analysis.views.tried import TRIED
 from ablative.orchestrator.errors import StoreError
@@ -235,9 +240,23 @@ class Results:
 
         def view(study: str) -> pa.Table:
             plan = self.comparable(study)
-            return disagreements_view(self.records(study), self._store.predictions(study), plan)
+            return disagreements_view(self.observed(study), self._outcomes(study), plan)
 
         return joined([DISAGREEMENT_SCHEMA.empty_table(), *self._of_each(view, self.plans).values()])
+
+    @cached_property
+    def test_size(self) -> pa.Table:
+        """One row an arm, over all conditions and in each: `analysis.views.size_of_test.size_of_test_view`."""
+        found = self._of_each(self._size_of_test, self.plans)
+        return joined([TEST_SIZE_SCHEMA.empty_table(), *found.values()])
+
+    def _size_of_test(self, study: str) -> pa.Table:
+        plan, observed = self.comparable(study), self.observed(study)
+        outcomes = outcomes_of(observed, self._outcomes(study), plan, plan.headline.partition("/")[0])
+        return size_of_test_view(observe(observed, plan), outcomes, plan)
+
+    def _outcomes(self, study: str) -> Iterator[pa.Table]:
+        return self._store.parts_of_predictions(study, COLUMNS)
 
     @cached_property
     def importance(self) -> pa.Table:

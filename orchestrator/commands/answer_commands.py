@@ -118,8 +118,8 @@ def query(
     """Answer SQL over the views of some studies, of all in the store if none is given; without SQL, the effects.
 
     SQL is a statement in quotes, or the name of a query that comes with the program (--list). Views: studies, trials,
-    curves, cells, effects, claims, contrasts, robustness, heterogeneity, profiles, disagreements, importance,
-    budgets, searches, predictions, failures, costs.
+    curves, cells, effects, claims, contrasts, robustness, heterogeneity, profiles, test_size, disagreements,
+    importance, budgets, searches, predictions, failures, costs.
 
     \b
     ablate query quickstart

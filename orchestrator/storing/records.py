@@ -25,11 +25,14 @@ from pydantic import Field
 from ablative.frozen import Frozen
 from ablative.orchestrator.trials import Phase
 from ablative.orchestrator.trials import Trial
+from ablative.trainables.job import UNCLUSTERED
 from ablative.trainables.job import TrialOutcome
 from ablative.trainables.parts.trainable import DEFAULT
 
-RECORD_VERSION: Literal[4] = 4
-"""Raised when a column is added or changes its meaning; files of every earlier version stay readable."""
+RECORD_VERSION: Literal[5] = 5
+"""Raised when a column is added or changes its meaning, of a record or of the curve and predictions beside it.
+
+Files of every earlier version stay readable."""
 
 _TIME = pa.timestamp("us", tz="UTC")
 _TEXTS = pa.map_(pa.string(), pa.string())
@@ -55,6 +58,8 @@ PREDICTION_SCHEMA = pa.schema(
         pa.field("example_id", pa.string(), nullable=False),
         pa.field("prediction", pa.string(), nullable=False),
         pa.field("score", pa.float64(), nullable=False),
+        pa.field("row_id", pa.string()),
+        pa.field("cluster", pa.string()),
     ]
 )
 
@@ -85,7 +90,7 @@ class Execution:
 class Record(Frozen):
     """One trial's record; `RECORD_SCHEMA` is derived from its fields, in their order."""
 
-    record_version: Annotated[Literal[1, 2, 3, 4], pa.int32()] = RECORD_VERSION
+    record_version: Annotated[Literal[1, 2, 3, 4, 5], pa.int32()] = RECORD_VERSION
     trial_id: str = Field(description="Hash of what the trial computes.")
     study: str
     source_study: str = Field("", description="Study that ran the trial, where it was another one; else empty.")
@@ -175,6 +180,10 @@ LATER_COLUMNS: Mapping[str, Any] = {
     "parts": [],
 }
 """Column that earlier versions lack -> its value there: None where nobody measured it."""
+ALONE = UNCLUSTERED
+"""Cluster of an example that was drawn by itself."""
+LATER_OF_PREDICTIONS = ("row_id", "cluster")
+"""Columns of predictions that trials of versions before 5 lack: they are null there."""
 
 
 def make_record(
@@ -253,6 +262,14 @@ def of_this_version(table: pa.Table) -> pa.Table:
             field = RECORD_SCHEMA.field(name)
             known = pc.if_else(unknown, pa.scalar(None, field.type), table[name])
             table = table.set_column(table.column_names.index(name), field, known)
+    return table
+
+
+def predictions_of_this_version(table: pa.Table) -> pa.Table:
+    """Return a table of predictions of any version with the columns of this one."""
+    for name in (name for name in LATER_OF_PREDICTIONS if name not in table.column_names):
+        field = PREDICTION_SCHEMA.field(name)
+        table = table.append_column(field, pa.nulls(len(table), field.type))
     return table
 
 

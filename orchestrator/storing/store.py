@@ -208,6 +208,10 @@ class Store:
         """Return the per-example predictions of all recorded trials, in `PREDICTION_SCHEMA`."""
         return self._recorded(study, "predictions")
 
+    def parts_of_predictions(self, study: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Yield `columns` of the predictions of a study, some at a time, those of trials without a record too."""
+        return self._table(study, "predictions").parts(columns)
+
     def check(self, study: str) -> None:
         """Name in `problems` the files of the study that cannot be read, curves and predictions included."""
         for name in SCHEMAS:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import gzip
 import zlib
 from collections.abc import Collection
+from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -27,9 +28,11 @@ from pydantic import ValidationError
 
 from ablative.orchestrator.errors import StoreError
 from ablative.orchestrator.storing.folder import Folder
+from ablative.orchestrator.storing.records import PREDICTION_SCHEMA
 from ablative.orchestrator.storing.records import RECORD_SCHEMA
 from ablative.orchestrator.storing.records import RECORD_VERSION
 from ablative.orchestrator.storing.records import of_this_version
+from ablative.orchestrator.storing.records import predictions_of_this_version
 from ablative.orchestrator.storing.records import records_of
 
 _SUFFIX = ".arrow.gz"
@@ -89,6 +92,25 @@ class TableFiles:
         With `columns`, only these are read of what is merged.
         """
         return self._with_merged(self._readable(), columns or self._schema.names)
+
+    def parts(self, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Yield `columns` of all rows, some at a time and in no order: for tables that memory may not hold."""
+        seen: set[str] = set()
+        for trial, path in self._paths().items():
+            small = self._table(path)
+            if small is not None and self._valid(small, path):
+                seen.add(trial)
+                yield small.select(columns)
+        content = self._folder.read(self._merged)
+        if content is None:
+            return
+        try:
+            read = list(dict.fromkeys(["trial_id", *columns]))
+            for batch in _opened(content).iter_batches(self._row_group, columns=_read_for(read), use_threads=False):
+                table = _in_schema(pa.Table.from_batches([batch]), self._schema, read)
+                yield table.filter(pc.invert(is_in(table, seen))).select(columns)
+        except _UNREADABLE as error:
+            self._skip(self._merged, str(error).splitlines()[0])
 
     def check(self) -> None:
         """Name every file that cannot be read, by reading the small ones, and of the merged one what opens it."""
@@ -230,6 +252,8 @@ def _in_schema(table: pa.Table, schema: pa.Schema, columns: Sequence[str]) -> pa
         return table
     if schema is RECORD_SCHEMA:
         table = of_this_version(table)
+    if schema is PREDICTION_SCHEMA:
+        table = predictions_of_this_version(table)
     missing = [name for name in columns if name not in table.column_names]
     if missing:
         raise StoreError(f"it has no column {', '.join(missing)}")

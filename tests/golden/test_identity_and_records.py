@@ -58,6 +58,30 @@ def test_how_tags_are_read_changes_no_trial_of_a_task_without_any() -> None:
     assert len(ids) == 1
 
 
+PREDICTIONS = sorted(FOLDER.glob("predictions_v*.parquet"))
+
+
+def test_predictions_have_their_golden_files_since_version_4() -> None:
+    assert [path.stem for path in PREDICTIONS] == [
+        f"predictions_v{version}" for version in range(4, RECORD_VERSION + 1)
+    ]
+
+
+@pytest.mark.parametrize("golden", PREDICTIONS, ids=lambda path: path.stem)
+def test_predictions_of_every_version_are_read_and_older_ones_know_no_clusters(golden: Path, tmp_path: Path) -> None:
+    compacted = tmp_path / "studies" / "simulated" / "compacted"
+    compacted.mkdir(parents=True)
+    shutil.copy(golden, compacted / "predictions.parquet")
+    shutil.copy(golden.with_name(golden.name.replace("predictions", "record")), compacted / "trials.parquet")
+    store = Store.open(str(tmp_path))
+
+    table = store.predictions("simulated")
+
+    assert store.problems == [] and table.num_rows == pq.read_table(golden).num_rows > 0
+    clusters = set(table["cluster"].to_pylist())
+    assert clusters == ({None} if golden.stem == "predictions_v4" else {"0.png", "1.png"})
+
+
 def test_every_record_version_has_its_golden_file() -> None:
     assert [path.stem for path in VERSIONS] == [f"record_v{version}" for version in range(1, RECORD_VERSION + 1)]
 

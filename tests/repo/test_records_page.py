@@ -26,6 +26,7 @@ from ablative.analysis.views.profiles import PROFILE_SCHEMA
 from ablative.analysis.views.results import Results
 from ablative.analysis.views.robustness import ROBUSTNESS_SCHEMA
 from ablative.analysis.views.searches import SEARCH_SCHEMA
+from ablative.analysis.views.size_of_test import TEST_SIZE_SCHEMA
 from ablative.orchestrator.storing.flat_trials import trials_view
 from ablative.orchestrator.storing.records import CURVE_SCHEMA
 from ablative.orchestrator.storing.records import PREDICTION_SCHEMA
@@ -49,6 +50,7 @@ VIEWS = {
     "robustness": list(ROBUSTNESS_SCHEMA),
     "heterogeneity": list(HETEROGENEITY_SCHEMA),
     "profiles": list(PROFILE_SCHEMA),
+    "test_size": list(TEST_SIZE_SCHEMA),
     "disagreements": list(DISAGREEMENT_SCHEMA),
     "importance": list(IMPORTANCE_SCHEMA),
     "budgets": list(BUDGET_SCHEMA),

@@ -141,6 +141,10 @@ def _only_of_row(example: Example) -> bool:
     return example.id == example.group
 
 
+def _picture(example: Example) -> str:
+    return example.image
+
+
 def _lines(source: Source) -> int:
     from ablative.trainables.data.reading import count
 
@@ -190,6 +194,9 @@ class Task(Part):
     """Sequences of picture and text that an example is for the student, for plans: one for each of its candidates."""
     begins_row: Callable[[Example], bool] = _only_of_row
     """Whether an example is the first of those that are made of one row."""
+    cluster: Callable[[Example], str] = _picture
+    """What examples were drawn together for: those of one key are no independent evidence, and statistics draw keys.
+    The picture unless given; `-` for an example that was drawn by itself."""
     refers_to_boxes: bool = False
     """Whether texts name regions of the image by the number of their box in its metadata."""
     numbered_images: bool = False

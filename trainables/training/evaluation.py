@@ -59,7 +59,14 @@ def evaluated(split: TaskSplit, probabilities_NK: np.ndarray) -> Evaluation:
     metrics, scores = score(split, probabilities_NK)
     said = _said(split, probabilities_NK)
     predictions = tuple(
-        Prediction(split=split.split, example_id=e.id, prediction=prediction, score=float(value))
+        Prediction(
+            split=split.split,
+            example_id=e.id,
+            prediction=prediction,
+            score=float(value),
+            row_id="" if e.group == e.id else e.group,
+            cluster=split.task.cluster(e),
+        )
         for e, prediction, value in zip(split.examples, said, scores, strict=True)
     )
     return Evaluation(metrics=metrics, predictions=predictions)

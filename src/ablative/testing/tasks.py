@@ -118,6 +118,20 @@ class TaskContract:
             wrong = [example.group for example in examples if begun[example.group] != 1]
             assert not wrong, _of(part, f"{split}: begins_row is true of none or several examples of {wrong[:5]}")
 
+    def test_examples_of_one_row_were_drawn_together(self, part: Task, folder: Path) -> None:
+        """A cluster is a text, the same each time; statistics take examples of different clusters for independent."""
+        for split in part.splits(part.at(folder)):
+            of_row: dict[str, set[str]] = {}
+            for example in _read(part, folder, split):
+                key = part.cluster(example)
+                assert isinstance(key, str) and key, _of(
+                    part, f"{split}, example {example.id}: its cluster is {key!r}"
+                )
+                assert part.cluster(example) == key, _of(part, f"{split}, example {example.id}: another cluster again")
+                of_row.setdefault(example.group, set()).add(key)
+            torn = [row for row, keys in of_row.items() if len(keys) > 1]
+            assert not torn, _of(part, f"{split}: rows whose examples have several clusters: {torn[:5]}")
+
     def test_labels_lie_within_the_classes(self, part: Task, folder: Path) -> None:
         """Or within the candidates; scores within 0 and 1."""
         classes = classes_of(part, folder)

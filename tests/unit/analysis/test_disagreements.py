@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -34,18 +35,28 @@ def scores(record: Record) -> np.ndarray:
 
 
 def rows_of(
-    by_trial: Mapping[str, np.ndarray], keep: Any = lambda record: record, plan: StudyPlan | None = None
+    by_trial: Mapping[str, np.ndarray],
+    keep: Any = lambda record: record,
+    plan: StudyPlan | None = None,
+    drawn: Callable[[int], dict[str, Any]] = lambda number: {"row_id": "", "cluster": "-"},
 ) -> list[dict[str, Any]]:
     import pyarrow as pa
 
     rows = [
-        {"trial_id": trial, "split": split, "example_id": f"e{number}", "prediction": "yes", "score": float(score)}
+        {
+            "trial_id": trial,
+            "split": split,
+            "example_id": f"e{number}",
+            "prediction": "yes",
+            "score": float(score),
+            **drawn(number),
+        }
         for trial, found in by_trial.items()
         for split, flip in (("test", False), ("val", True))
         for number, score in enumerate(1 - found.astype(float) if flip else found)
     ]
     predictions = pa.Table.from_pylist(rows, schema=PREDICTION_SCHEMA)
-    return list(disagreements_view(STUDY.table(keep), predictions, plan or read_plan(STUDY.stored())).to_pylist())
+    return list(disagreements_view(STUDY.table(keep), [predictions], plan or read_plan(STUDY.stored())).to_pylist())
 
 
 CONFIRMED = [record for record in STUDY.records() if record.phase == "confirm"]
@@ -71,12 +82,38 @@ def test_the_row_over_all_seeds_has_the_interval_over_seeds_and_examples() -> No
     row = rows_of(KEPT)[0]
     differences = np.array([of("better", s).astype(float) - of("base", s) for s in (1, 2, 3)])
 
-    expected = mixed_bootstrap_interval(differences, np.random.default_rng(20260))
+    expected = mixed_bootstrap_interval(differences, np.ones(EXAMPLES), np.random.default_rng(20260))
 
     assert (row["mixed_ci_low"], row["mixed_ci_high"]) == pytest.approx(expected)
     assert row["mixed_ci_low"] < 0.2 < row["mixed_ci_high"]
     assert (row["n_pairs"], row["examples"], row["p_mcnemar"]) == (3, EXAMPLES, None)
     assert row["note"] == "an interval of 3 seeds is too narrow"
+
+
+def test_examples_of_one_picture_are_drawn_and_tested_together() -> None:
+    tripled = {trial: np.repeat(found[:60], 3) for trial, found in KEPT.items()}
+
+    rows = rows_of(tripled, drawn=lambda number: {"row_id": "", "cluster": f"{number // 3}.png"})
+    once = rows_of({trial: found[:60] for trial, found in KEPT.items()})
+
+    assert [(row["examples"], row["clusters"]) for row in rows] == [(180, 60)] * 4
+    ends = ("difference", "mixed_ci_low", "mixed_ci_high", "p_mcnemar", "note")
+    assert [[row[name] for name in ends] for row in rows] == [
+        [pytest.approx(row[name]) if isinstance(row[name], float) else row[name] for name in ends] for row in once
+    ]
+
+
+def test_questions_of_one_row_are_together_where_the_task_names_no_cluster() -> None:
+    rows = rows_of(KEPT, drawn=lambda number: {"row_id": f"annotation {number // 2}", "cluster": "-"})
+
+    assert {row["clusters"] for row in rows} == {EXAMPLES // 2}
+
+
+def test_predictions_that_know_no_clusters_count_one_by_one_and_say_so() -> None:
+    rows = rows_of(KEPT, drawn=lambda number: {"row_id": None, "cluster": None})
+
+    assert {row["clusters"] for row in rows} == {EXAMPLES}
+    assert all("examples are taken as independent" in row["note"] for row in rows)
 
 
 def test_only_examples_that_every_trial_has_are_compared() -> None:

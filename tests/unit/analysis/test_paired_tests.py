@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from itertools import product
 
 import numpy as np
 import pytest
 from scipy import stats
 
+from ablative.analysis.numbers.paired_tests import by_cluster
+from ablative.analysis.numbers.paired_tests import clustered_mcnemar_p_value
 from ablative.analysis.numbers.paired_tests import mcnemar_p_value
 from ablative.analysis.numbers.paired_tests import mixed_bootstrap_interval
 from ablative.analysis.numbers.paired_tests import wilcoxon_p_value
@@ -59,6 +62,38 @@ def test_models_that_never_disagree_do_not_differ() -> None:
     assert mcnemar_p_value(0, 0) == 1.0
 
 
+def signed_totals(sums: list[int]) -> list[int]:
+    return [
+        sum(sign * value for sign, value in zip(signs, sums, strict=True))
+        for signs in product((1, -1), repeat=len(sums))
+    ]
+
+
+@pytest.mark.parametrize("sums", [[3, 1, -2, 0, 1], [2, 2, 2, 2], [-1, 4, 0, 0, 2, 2, -3, 1]])
+def test_mcnemars_test_of_clusters_counts_every_sign_of_their_sums(sums: list[int]) -> None:
+    totals = np.abs(signed_totals(sums))
+
+    assert clustered_mcnemar_p_value(np.array(sums)) == pytest.approx((totals >= abs(sum(sums))).mean())
+
+
+def test_mcnemars_test_of_clusters_of_one_is_mcnemars_and_of_many_is_durkalskis() -> None:
+    assert clustered_mcnemar_p_value(np.array([1, 1, 1, -1, 0, 1])) == mcnemar_p_value(4, 1)
+    many = np.array([2] * 400 + [-2] * 340 + [1] * 10)
+    assert clustered_mcnemar_p_value(many) == pytest.approx(stats.chi2.sf(130**2 / (4 * 740 + 10), 1))
+
+
+def test_sums_by_cluster_keep_all_values() -> None:
+    values = np.array([[1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0]])
+
+    sums, sizes = by_cluster(values, np.array([7, 3, 7, 9]))
+
+    assert sums.tolist() == [[4, 2, 4], [12, 6, 8]] and sizes.tolist() == [2, 1, 1]
+
+
+def mixed(differences: np.ndarray, rng: np.random.Generator, resamples: int = 1_000) -> tuple[float, float] | None:
+    return mixed_bootstrap_interval(differences, np.ones(differences.shape[1]), rng, resamples=resamples)
+
+
 def study(rng: np.random.Generator, effect: float, by_seed: float, by_example: float) -> np.ndarray:
     seeds, examples = rng.normal(0, by_seed, (12, 1)), rng.normal(0, by_example, (1, 60))
     return effect + seeds + examples + rng.normal(0, 0.3, (12, 60))
@@ -70,7 +105,7 @@ def test_the_mixed_interval_covers_whichever_of_seeds_and_examples_varies(by_see
     studies = 200
     covered = 0
     for _ in range(studies):
-        low, high = mixed_bootstrap_interval(study(rng, 0.2, by_seed, by_example), rng, resamples=400) or (1, 0)
+        low, high = mixed(study(rng, 0.2, by_seed, by_example), rng, resamples=400) or (1, 0)
         covered += low <= 0.2 <= high
 
     assert covered >= stats.binom.ppf(0.0001, studies, 0.91)  # 12 seeds: percentile intervals are a little narrow
@@ -81,7 +116,7 @@ def test_the_mixed_interval_is_wider_than_one_that_takes_the_test_examples_for_a
     differences = study(rng, 0.0, 0.05, 1.0)
     by_seed = differences.mean(axis=1)
 
-    low, high = mixed_bootstrap_interval(differences, rng) or (0, 0)
+    low, high = mixed(differences, rng) or (0, 0)
 
     assert high - low > 3 * 3.92 * by_seed.std(ddof=1) / math.sqrt(len(by_seed))
 
@@ -89,7 +124,7 @@ def test_the_mixed_interval_is_wider_than_one_that_takes_the_test_examples_for_a
 def test_the_mixed_interval_is_a_function_of_its_generator_and_needs_two_of_each() -> None:
     differences = study(np.random.default_rng(1), 0.0, 0.2, 0.2)
 
-    first, again = (mixed_bootstrap_interval(differences, np.random.default_rng(7)) for _ in range(2))
+    first, again = (mixed(differences, np.random.default_rng(7)) for _ in range(2))
     assert first == again is not None
-    assert mixed_bootstrap_interval(differences[:1], np.random.default_rng(7)) is None
-    assert mixed_bootstrap_interval(differences[:, :1], np.random.default_rng(7)) is None
+    assert mixed(differences[:1], np.random.default_rng(7)) is None
+    assert mixed(differences[:, :1], np.random.default_rng(7)) is None

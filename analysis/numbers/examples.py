@@ -1,0 +1,70 @@
+"""What the choice of test examples leaves open, beside what seeds do. Functions of numbers only."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+NORMAL_95 = 1.959963984540054
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExampleVariance:
+    """Variance of a mean difference under draws of other clusters of examples, with the seeds as they are."""
+
+    value: float
+    clusters: int
+
+    @property
+    def half(self) -> float:
+        """Half of the 95 % interval that no number of seeds makes narrower."""
+        return NORMAL_95 * math.sqrt(self.value)
+
+
+def example_variance(sums: np.ndarray, sizes: np.ndarray) -> ExampleVariance | None:
+    """Variance that clusters of examples give the mean difference; None for fewer than two of them.
+
+    `sums`: shape (seeds, clusters), what each cluster adds to the mean under a seed; `sizes`: examples of each. With u
+    a cluster's part less its share of the seed's mean: the sum of squares of its mean over seeds, times C / (C - 1)
+    (the linearised ratio of clusters, Cochran 1977, section 3.12), less what seeds and clusters together leave in that
+    mean, which the seeds' own interval counts. With one seed nothing can be taken off.
+    """
+    seeds, clusters = sums.shape
+    if clusters < 2 or not seeds:
+        return None
+    rest = sums - sums.sum(axis=1, keepdims=True) * (sizes / sizes.sum())
+    mean = rest.mean(axis=0)
+    both = float(((rest - mean) ** 2).sum()) / (seeds * (seeds - 1)) if seeds > 1 else 0.0
+    return ExampleVariance(
+        value=max(0.0, float((mean**2).sum()) - both) * clusters / (clusters - 1), clusters=clusters
+    )
+
+
+def summed(parts: Sequence[ExampleVariance]) -> ExampleVariance:
+    """Variance of a sum over several test sets, which were drawn apart."""
+    return ExampleVariance(
+        value=math.fsum(part.value for part in parts), clusters=sum(part.clusters for part in parts)
+    )
+
+
+def both_interval(differences: Sequence[float], examples: ExampleVariance) -> tuple[float, float] | None:
+    """95 % interval of the mean under draws of seeds and of test examples; None of fewer than two differences.
+
+    Student's t with the sum of both variances and Satterthwaite's degrees of freedom (1946).
+    """
+    from scipy.special import stdtrit
+
+    n = len(differences)
+    if n < 2:
+        return None
+    of_seeds = float(np.var(differences, ddof=1)) / n
+    total = of_seeds + examples.value
+    mean = math.fsum(differences) / n
+    if total == 0:
+        return mean, mean
+    freedom = total**2 / (of_seeds**2 / (n - 1) + examples.value**2 / max(1, examples.clusters - 1))
+    half = float(stdtrit(freedom, 0.975)) * math.sqrt(total)
+    return mean - half, mean + half
