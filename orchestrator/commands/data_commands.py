@@ -61,6 +61,7 @@ def data() -> None:
     ablate data show
     ablate data check FOLDER              every row and reference, without training anything
     ablate data prepare FOLDER            store it for fast reading; with --regions, region features too
+    ablate data regions FOLDER            region features from a frozen backbone
     ablate data shift FOLDER              shifted tests made of the files
     ablate data subset FOLDER --fraction 0.01 --seed 1 -o ids.txt
     ablate data submission STUDY --trial ID -o test.csv
@@ -199,11 +200,73 @@ def prepare(
     found = _inspect(store, folder, task, options, parts, most_unreadable, all_named, quiet, doing="prepare")
     if regions:
         from ablative.trainables.vision.conversion import convert_regions
+        from ablative.trainables.vision.feature_files import feature_files
 
+        sources = feature_files(regions)
         with composition.display(quiet) as display:
-            report = convert_regions(found, regions, display.preparing, names=names, merge=merge)
+            report = convert_regions(found, sources, display.preparing, names=names, merge=merge)
         for line in report.lines():
             click.echo(line)
+
+
+@data.command()
+@click.argument("folder")
+@_TASK
+@_OPTIONS
+@WITH
+@_UNREADABLE
+@_DECODE
+@click.option("--backbone", metavar="MODEL", required=True, help="Name of a timm model, as timm.list_models() has it.")
+@click.option(
+    "--checkpoint",
+    type=click.Path(path_type=Path),
+    help="Its weights: a local .safetensors, .pt or .bin with timm's names. Left out, they are drawn, as a control.",
+)
+@click.option("--image-size", type=click.IntRange(16, 4096), help="Pixels of the longer side [the model's own].")
+@click.option(
+    "--grid", type=click.IntRange(1, 20), default=6, show_default=True, help="Cells a side where nothing is boxed."
+)
+@_ALL
+@QUIET
+@boundary
+def regions(
+    folder: str,
+    task: str | None,
+    options: tuple[str, ...],
+    parts: tuple[Path, ...],
+    most_unreadable: float,
+    decode: bool,
+    backbone: str,
+    checkpoint: Path | None,
+    image_size: int | None,
+    grid: int,
+    all_named: bool,
+    quiet: bool,
+) -> None:
+    """Compute region features of a real data set's FOLDER with a frozen backbone, on all GPUs of this machine.
+
+    Regions are the image's own objects where a metadata file boxes them (VCR), else cells of a grid. Killed at any
+    moment, the same command goes on; pictures that came or changed since are computed anew.
+
+    \b
+    ablate data regions /data/vcr --backbone convnext_base --checkpoint convnext_base.safetensors --image-size 640
+    ablate data regions /data/vqa --backbone vit_large_patch14_dinov2 --checkpoint dinov2_vitl14.safetensors
+    """
+    from ablative.orchestrator.commands import composition
+    from ablative.trainables.cache import cache_folder
+    from ablative.trainables.data.convert import prepare_examples
+    from ablative.trainables.vision.backbone import open_backbone
+    from ablative.trainables.vision.conversion import convert_regions
+
+    store = partial(prepare_examples, decode=decode, most_unreadable=most_unreadable)
+    found = _inspect(store, folder, task, options, parts, most_unreadable, all_named, quiet, doing="prepare")
+    with composition.display(quiet) as display:
+        source = open_backbone(
+            backbone, checkpoint, found, cache_folder(), display.preparing, side=image_size, grid=grid
+        )
+        report = convert_regions(found, [source], display.preparing)
+    for line in report.lines():
+        click.echo(line)
 
 
 @data.command()

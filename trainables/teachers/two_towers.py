@@ -14,14 +14,13 @@ from torch import nn
 
 from ablative.trainables.open_clip_weights import require_weights_of
 from ablative.trainables.strangers import parsing
-from ablative.trainables.students.checkpoint import read_tensors
 from ablative.trainables.teachers.dual_encoder import DualEncoder
 from ablative.trainables.teachers.errors import TeacherError
 from ablative.trainables.teachers.folder_tokenizer import LOCAL
 from ablative.trainables.teachers.folder_tokenizer import PADDING
 from ablative.trainables.teachers.folder_tokenizer import FolderTokenizer
 from ablative.trainables.teachers.folder_tokenizer import quiet_transformers
-from ablative.trainables.torchvision_ops import declare_missing_ops
+from ablative.trainables.vision.timm_tower import load_timm
 
 _UNTRAINED_SEED = 104_729
 _SETTING = "teacher.two_towers"
@@ -57,7 +56,6 @@ class TwoTowers(nn.Module):
 
 def load_two_towers(options: Any, *, untrained: bool) -> DualEncoder:
     """Return both towers. Raises TeacherError where files are missing, or do not fit."""
-    declare_missing_ops()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(_UNTRAINED_SEED)
         image, preprocess = _image_tower(options, untrained)
@@ -67,32 +65,17 @@ def load_two_towers(options: Any, *, untrained: bool) -> DualEncoder:
 
 
 def _image_tower(options: Any, untrained: bool) -> tuple[nn.Module, Any]:
-    import timm
     from timm.data import create_transform
     from timm.data import resolve_model_data_config
 
-    name, path = options.image_model, Path(options.image_checkpoint).expanduser()
-    if not timm.is_model(name):
-        from difflib import get_close_matches
-
-        near = get_close_matches(name, timm.list_models(), n=1)
-        remedy = f"did you mean {near[0]!r}?" if near else "wanted a name of timm.list_models()"
-        raise TeacherError(f"{_SETTING}.image_model: found {name!r}; {remedy}")
-    tower = timm.create_model(name, pretrained=False, num_classes=0)
-    if not untrained:
-        place = f"{_SETTING}.image_checkpoint: {path} cannot be loaded into timm's {name}"
-        with parsing(place, "wanted this model's weights, as timm names them", TeacherError, passed=TeacherError):
-            _fill(tower, read_tensors(path))
+    tower = load_timm(
+        options.image_model,
+        None if untrained else Path(options.image_checkpoint).expanduser(),
+        model_setting=f"{_SETTING}.image_model",
+        checkpoint_setting=f"{_SETTING}.image_checkpoint",
+        error=TeacherError,
+    )
     return tower, create_transform(**resolve_model_data_config(tower), is_training=False)
-
-
-def _fill(tower: Any, tensors: dict[str, Tensor]) -> None:
-    """Load all weights but those of a classifier, which the tower does not have."""
-    classifiers = tower.pretrained_cfg.get("classifier") or ()
-    heads = (classifiers,) if isinstance(classifiers, str) else tuple(classifiers)
-    own = {key: value for key, value in tensors.items() if not key.startswith(tuple(f"{head}." for head in heads))}
-    require_weights_of(tower, own)
-    tower.load_state_dict(own)
 
 
 def _text_tower(folder: Path, untrained: bool) -> tuple[nn.Module, FolderTokenizer]:

@@ -1,4 +1,6 @@
-"""`ablate data prepare --regions`: from the feature files that people have to the shards that training reads.
+"""`ablate data prepare --regions`, `ablate data regions`: from sources of features to the shards that training reads.
+
+A source is a feature file that somebody made (`feature_files`), or a frozen backbone (`backbone`).
 
 Each image of the data set is looked up by the file's key: in a table of names if one is given, by name, or by the
 number at its end (COCO's and Flickr's ids). In VCR the first regions are put in the order of the image's own objects,
@@ -10,14 +12,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
+from typing import Protocol
 
 import numpy as np
 from filelock import FileLock
@@ -33,12 +39,10 @@ from ablative.trainables.data.inspection import Inspection
 from ablative.trainables.data.layout import image_folder_of
 from ablative.trainables.data.manifest import digest_of
 from ablative.trainables.data.pictures import Pictures
-from ablative.trainables.errors import MissingData
 from ablative.trainables.errors import UnreadableData
-from ablative.trainables.file_digests import stamp_of
 from ablative.trainables.strangers import printable
+from ablative.trainables.vision.feature_files import Entry
 from ablative.trainables.vision.feature_files import ImageRegions
-from ablative.trainables.vision.feature_files import read_features
 from ablative.trainables.vision.feature_files import read_names
 from ablative.trainables.vision.matching import ImageFinder
 from ablative.trainables.vision.matching import by_object
@@ -65,6 +69,37 @@ _MERGED = "merged"
 """Whether they were merged: beside the sources' paths, which are absolute."""
 
 
+class Source(Protocol):
+    """Where region features come from, image by image, in an order that stays."""
+
+    @property
+    def name(self) -> str:
+        """What a person calls it."""
+        ...
+
+    @property
+    def version(self) -> str:
+        """Changes where a conversion that was interrupted cannot go on at its position."""
+        ...
+
+    @property
+    def place(self) -> str:
+        """Under which its stamp is remembered."""
+        ...
+
+    def stamp(self) -> Sequence[int | str]:
+        """Return what changes whenever its features may. In a file of its own: shards are part of trials' identity."""
+        ...
+
+    def pictures_of(self, images: Sequence[str]) -> str:
+        """Return a digest of the pictures of these images; empty where it does not know them."""
+        ...
+
+    def entries(self, start: int, done: Collection[str]) -> Iterator[Entry]:
+        """Yield its images from a position on, those that are done or not. Raises `UnreadableData`."""
+        ...
+
+
 @dataclass(slots=True, kw_only=True)
 class RegionReport:
     """What became of the feature files."""
@@ -84,7 +119,7 @@ class RegionReport:
 
 def convert_regions(
     found: Sequence[Inspection],
-    sources: Sequence[Path],
+    sources: Sequence[Source],
     progress: Progress,
     *,
     names: Path | None = None,
@@ -96,13 +131,9 @@ def convert_regions(
     otherwise those of the first alone.
 
     Raises:
-        MissingData: a source is not there.
         UnreadableData: a source is of no known format, too many of its entries are unreadable, or its features are
             not as wide as the ones before.
     """
-    missing = [str(source) for source in sources if not source.exists()]
-    if missing:
-        raise MissingData(f"region features: {', '.join(missing)} is not there")
     task, folder = found[0].task, found[0].folder
     image_folder = image_folder_of(task, folder)
     images = list(dict.fromkeys(image for inspection in found for image in inspection.num_boxes))
@@ -120,35 +151,31 @@ def convert_regions(
             merge=merge,
             report=RegionReport(num_images=len(images)),
         )
-        stamps = {str(source.absolute()): _stamp(source) for source in sources}
+        stamps = {source.place: list(source.stamp()) for source in sources}
         known = _remembered(target / SOURCES)
-        replaced = frozenset(Path(path).name for path, stamp in stamps.items() if known.get(path, stamp) != stamp)
+        replaced = frozenset(source.name for source in sources if _changed(stamps, known, source.place))
         if known.get(_MERGED, False) != merge:
             replaced |= {source.name for source in sources[1:]}
-        conversion.resume(read_shards(target), replaced)
+        conversion.resume(read_shards(target), replaced, {_key(source): source for source in sources})
         write_atomically(target / SOURCES, json.dumps({**stamps, _MERGED: merge}) + "\n")
         for source in _left(sources, conversion.source):
             conversion.convert(source, progress)
         return conversion.finish(images)
 
 
-def _left(sources: Sequence[Path], begun: str) -> Sequence[Path]:
+def _changed(now: Mapping[str, list[int | str]], known: Mapping[str, Any], place: str) -> bool:
+    return bool(known.get(place, now[place]) != now[place])
+
+
+def _left(sources: Sequence[Source], begun: str) -> Sequence[Source]:
     """Return the sources from the one on in which an earlier conversion stopped."""
-    names = [_name(source) for source in sources]
-    return sources[names.index(begun) :] if begun in names else sources
+    keys = [_key(source) for source in sources]
+    return sources[keys.index(begun) :] if begun in keys else sources
 
 
-def _name(source: Path) -> str:
-    stat = (source / "data.mdb" if (source / "data.mdb").is_file() else source).stat()
-    return f"{source.name}|{stat.st_size if not source.is_dir() else 0}"
-
-
-def _stamp(source: Path) -> list[int]:
-    """Return bytes and latest times of a source's files. In a file of its own: shards are part of trials' identity."""
-    files = [source / "data.mdb", *source.glob("*.npz")] if source.is_dir() else [source]
-    stamps = [stamp_of(path.stat()) for path in files if path.is_file()] or [(0, 0, 0)]
-    sizes, modified, changed = zip(*stamps, strict=True)
-    return [sum(sizes), max(modified), max(changed)]
+def _key(source: Source) -> str:
+    """Return what the shards call a source."""
+    return f"{source.name}|{source.version}"
 
 
 def _remembered(memory: Path) -> dict[str, Any]:
@@ -157,6 +184,10 @@ def _remembered(memory: Path) -> dict[str, Any]:
         return dict(json.loads(memory.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):  # only a memory: without it a source counts as the one before
         return {}
+
+
+def _no_pictures(_: Sequence[str]) -> str:
+    return ""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -169,6 +200,7 @@ class _Conversion:
     merge: bool
     report: RegionReport
     source: str = ""
+    pictures_of: Callable[[Sequence[str]], str] = _no_pictures
     position: int = 0
     width: int = 0
     done: dict[str, set[str]] = field(default_factory=dict)
@@ -178,10 +210,11 @@ class _Conversion:
     images: list[str] = field(default_factory=list)
     rows: list[tuple[np.ndarray, np.ndarray]] = field(default_factory=list)
 
-    def resume(self, shards: Sequence[Shard], replaced: Collection[str]) -> None:
+    def resume(self, shards: Sequence[Shard], replaced: Collection[str], sources: Mapping[str, Source]) -> None:
         def is_kept(shard: Shard) -> bool:
-            name = shard.source.rpartition("|")[0]
-            return name not in replaced and not shard.is_outdated(self._metadata(shard.images))
+            if shard.source.rpartition("|")[0] in replaced or shard.is_outdated(self._metadata(shard.images)):
+                return False
+            return shard.source not in sources or sources[shard.source].pictures_of(shard.images) == shard.pictures
 
         kept = list(takewhile(is_kept, shards))
         for number in range(len(kept), len(shards)):
@@ -193,10 +226,10 @@ class _Conversion:
             self.source, self.position = shard.source, shard.position
         self.number = len(kept)
 
-    def convert(self, source: Path, progress: Progress) -> None:
-        start = self.position if self.source == _name(source) else 0
-        self.source, count, bad, total = _name(source), 0, 0, 1
-        for entry in read_features(source, start):
+    def convert(self, source: Source, progress: Progress) -> None:
+        start = self.position if self.source == _key(source) else 0
+        self.source, self.pictures_of, count, bad, total = _key(source), source.pictures_of, 0, 0, 1
+        for entry in source.entries(start, self.done):
             count += 1
             self.position = entry.position
             if isinstance(entry.found, str):
@@ -207,7 +240,8 @@ class _Conversion:
             total = entry.total
             progress(f"regions: {source.name}", min(entry.position, total - 1), total)
         if bad > MOST_UNREADABLE * count:
-            raise UnreadableData(f"{source}: {bad} of {count} entries are unreadable:\n" + self._named(UNREADABLE))
+            named = self._named(UNREADABLE)
+            raise UnreadableData(f"{source.place}: {bad} of {count} entries are unreadable:\n{named}")
         self._write()
         progress(f"regions: {source.name}", total, total)
 
@@ -268,6 +302,7 @@ class _Conversion:
                 source=self.source,
                 position=self.position,
                 metadata=metadata,
+                pictures=self.pictures_of(self.images),
             )
             self.number += 1
             self.images.clear()

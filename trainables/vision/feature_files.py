@@ -15,7 +15,9 @@ import math
 import re
 import zipfile
 from collections.abc import Callable
+from collections.abc import Collection
 from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -27,7 +29,9 @@ import numpy as np
 
 from ablative.trainables.data.json_text import read_json
 from ablative.trainables.data.names import picture_name
+from ablative.trainables.errors import MissingData
 from ablative.trainables.errors import UnreadableData
+from ablative.trainables.file_digests import stamp_of
 from ablative.trainables.strangers import parsing
 from ablative.trainables.strangers import printable
 from ablative.trainables.strangers import said
@@ -72,6 +76,49 @@ class Entry:
     total: int
     """The same of the whole file."""
     found: ImageRegions | str
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureFile:
+    """A source of region features (`trainables.vision.conversion.Source`): a file or folder that somebody made."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def version(self) -> str:
+        stat = (self.path / "data.mdb" if (self.path / "data.mdb").is_file() else self.path).stat()
+        return str(stat.st_size if not self.path.is_dir() else 0)
+
+    @property
+    def place(self) -> str:
+        return str(self.path.absolute())
+
+    def stamp(self) -> list[int]:
+        """Return bytes and latest times of its files."""
+        files = [self.path / "data.mdb", *self.path.glob("*.npz")] if self.path.is_dir() else [self.path]
+        stamps = [stamp_of(path.stat()) for path in files if path.is_file()] or [(0, 0, 0)]
+        sizes, modified, changed = zip(*stamps, strict=True)
+        return [sum(sizes), max(modified), max(changed)]
+
+    def pictures_of(self, images: Sequence[str]) -> str:
+        """Return nothing: what pictures its features are of, a file does not say."""
+        return ""
+
+    def entries(self, start: int, done: Collection[str]) -> Iterator[Entry]:
+        """Yield its images from position `start` on, `done` or not. Raises `UnreadableData`."""
+        return read_features(self.path, start)
+
+
+def feature_files(paths: Sequence[Path]) -> list[FeatureFile]:
+    """Return the sources of these paths. Raises `MissingData` if one is not there."""
+    missing = [str(path) for path in paths if not path.exists()]
+    if missing:
+        raise MissingData(f"region features: {', '.join(missing)} is not there")
+    return [FeatureFile(path) for path in paths]
 
 
 def read_features(path: Path, start: int = 0) -> Iterator[Entry]:

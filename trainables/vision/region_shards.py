@@ -48,6 +48,8 @@ class Shard:
     """Where the next entry of that source begins."""
     metadata: str = ""
     """Digest of the metadata files by which regions were put in the order of objects; empty where none had to be."""
+    pictures: str = ""
+    """Digest of the pictures that the features were computed from; empty where the source does not know them."""
 
     def is_outdated(self, metadata: Mapping[str, str]) -> bool:
         """Return whether the metadata files (name -> digest) are others than those that gave the order."""
@@ -64,6 +66,7 @@ def write_shard(
     source: str,
     position: int,
     metadata: str = "",
+    pictures: str = "",
 ) -> None:
     """Write a file whole: `rows` are the (features, boxes) of each image, as `image_rows` gives them."""
     starts = np.cumsum([0, *(len(features) for features, _ in rows)]).tolist()
@@ -71,6 +74,7 @@ def write_shard(
     features = np.concatenate([features for features, _ in rows]) if rows else np.zeros((0, width), np.float16)
     boxes = np.concatenate([boxes for _, boxes in rows]) if rows else np.zeros((0, 7), np.float32)
     made_of = {"source": source, "position": position, "metadata": metadata}
+    made_of |= {"pictures": pictures} if pictures else {}  # a file's bytes are part of trials' identity
     facts = {"images": list(images), "starts": starts, **made_of}
     batch = pa.RecordBatch.from_arrays([_fixed(features, np.float16), _fixed(boxes, np.float32)], ["features", "box"])
     batch = batch.replace_schema_metadata({_FACTS: json.dumps(facts).encode()})
@@ -157,6 +161,7 @@ def _open(path: Path) -> Shard:
             source=str(facts["source"]),
             position=int(facts["position"]),
             metadata=str(facts.get("metadata", "")),
+            pictures=str(facts.get("pictures", "")),
         )
 
 

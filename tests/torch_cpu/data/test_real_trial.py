@@ -34,6 +34,7 @@ from ablative.trainables.students.exported import write_student
 from ablative.trainables.students.kept import read_kept
 from ablative.trainables.trial import run_trial
 from ablative.trainables.vision.conversion import convert_regions
+from ablative.trainables.vision.feature_files import feature_files
 from tests.helpers.tasks import TASKS
 from tests.unit.trainables.real_layouts import make_vcr
 
@@ -61,7 +62,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
         boxes = np.array([[0, 0, 0.5, 0.5], [0.1, 0.1, 0.9, 0.9], [0.5, 0, 1, 1]], np.float32)
         np.savez(folder / "features" / f"{stem}.npz", features=rng.normal(size=(3, WIDTH)), norm_bb=boxes)
     found = prepare_examples(TASKS["vcr"], str(folder), cache, silent)
-    convert_regions(found, [folder / "features"], silent)
+    convert_regions(found, feature_files([folder / "features"]), silent)
     config = TrialConfig(
         task=TaskConfig(name="vcr", data=str(folder), data_fraction=0.5),
         student=StudentConfig(init="scratch"),

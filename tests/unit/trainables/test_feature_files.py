@@ -30,6 +30,7 @@ from ablative.trainables.errors import MissingData
 from ablative.trainables.errors import UnreadableData
 from ablative.trainables.vision import conversion
 from ablative.trainables.vision.conversion import convert_regions
+from ablative.trainables.vision.feature_files import feature_files
 from ablative.trainables.vision.feature_files import read_features
 from ablative.trainables.vision.feature_files import read_names
 from ablative.trainables.vision.lmdb_file import LmdbFile
@@ -188,7 +189,7 @@ def vqa_features(path: Path, numbers: range) -> Path:
 
 def convert(folder: Path, task: str, sources: list[Path], progress: Progress = silent, *, merge: bool = False) -> Any:
     found = check(TASKS[task], str(folder), folder / "cache", silent)
-    return convert_regions(found, sources, progress, merge=merge)
+    return convert_regions(found, feature_files(sources), progress, merge=merge)
 
 
 @pytest.fixture
@@ -328,6 +329,7 @@ def test_merged_sources_give_an_image_the_regions_of_both_and_a_box_that_both_ha
 READ_IN_LITTLE_MEMORY = """
 import resource, sys
 from pathlib import Path
+from ablative.trainables.vision.feature_files import feature_files
 from ablative.trainables.vision.feature_files import read_features
 from ablative.trainables.vision.lmdb_file import LmdbFile
 resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
