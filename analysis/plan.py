@@ -46,6 +46,15 @@ class Claim(_Read):
     against: str
     where: dict[str, tuple[Any, ...]] = {}
     splits: tuple[str, ...] = ()
+    at_least: float | None = None
+    """What the difference must exceed."""
+    equivalent_within: float | None = None
+    """What it must stay within, to both sides."""
+
+    @property
+    def has_margin(self) -> bool:
+        """Whether it has a margin of its own, so that any difference does not show it."""
+        return self.at_least is not None or self.equivalent_within is not None
 
 
 class Comparisons(_Read):
@@ -64,8 +73,9 @@ class Comparisons(_Read):
 
     @property
     def claimed(self) -> frozenset[tuple[str, str]]:
-        """(Arm, against) of the claims that are about the headline over all conditions."""
-        return frozenset((item.arm, item.against) for item in self.claims.values() if not (item.where or item.splits))
+        """(Arm, against) of the claims that say what the primary comparisons do: about any difference, everywhere."""
+        claims = (item for item in self.claims.values() if not (item.where or item.splits or item.has_margin))
+        return frozenset((item.arm, item.against) for item in claims)
 
 
 class Search(_Read):

@@ -23,6 +23,9 @@ def claim_mistakes(document: Document, study: Study, arms: Collection[str]) -> I
                 yield document.mistake((*place, role), f"an unknown arm {arm}", one_of(arm, arms))
         if claim.arm == claim.against:
             yield document.mistake((*place, "against"), f"{claim.arm}, the arm itself", "another arm")
+        if claim.at_least is not None and claim.equivalent_within is not None:
+            found = f"{shown(claim.equivalent_within)} beside at_least: {shown(claim.at_least)}"
+            yield document.mistake((*place, "equivalent_within"), found, "left out, or in a claim of its own")
         for path, values in claim.where.items():
             here = (*place, "where", path)
             if path not in study.conditions:

@@ -64,7 +64,8 @@ def families(study: Study, task: str | None, arms: int) -> tuple[Family, ...]:
     found = []
     if claims:
         pairs = tuple(_claimed_tasks(study, task, claim) * seeds for claim in claims.values())
-        found.append(_family(study, "claims", _counted(len(claims), "claim"), pairs))
+        equal = sum(claim.equivalent_within is not None for claim in claims.values())
+        found.append(_family(study, "claims", _counted(len(claims), "claim"), pairs, equal=equal))
     if compared:
         what = f"{_counted(compared, 'arm')} against {reference(study.arms)}"
         found.append(_family(study, "primary", what, (tasks * seeds,) * compared))
@@ -108,11 +109,12 @@ def _more_seeds(needed: int, tasks: int) -> str:
     return f"at least {needed} pairs, with {-(-needed // max(tasks, 1))} confirm seeds, or fewer comparisons"
 
 
-def _family(study: Study, name: FamilyName, what: str, pairs: tuple[int, ...]) -> Family:
-    looks, alpha = study.seeds.sequential is not None, study.comparisons.alpha
+def _family(study: Study, name: FamilyName, what: str, pairs: tuple[int, ...], *, equal: int = 0) -> Family:
+    """`equal`: how many are claims of equivalence, which have one-sided tests and their part of alpha."""
+    looks, alpha, comparisons = study.seeds.sequential is not None, study.comparisons.alpha, len(pairs)
     correction = in_force(
         study.comparisons.correction,
-        comparisons=len(pairs),
+        comparisons=comparisons,
         pairs=min(pairs),
         alpha=alpha,
         looks=looks,
@@ -120,7 +122,11 @@ def _family(study: Study, name: FamilyName, what: str, pairs: tuple[int, ...]) -
     )
     if study.seeds.sequential is not None:  # what has not been clear before is judged at the last look
         alpha = spent_at(study.seeds.looks, study.seeds.sequential.spending, alpha)[-1]
-    return Family(name=name, what=what, pairs=pairs, needed=pairs_needed(len(pairs), alpha, correction))
+    if equal == len(pairs):
+        correction, alpha = "none" if correction == "none" else "holm", min(2 * alpha, 0.999)
+    elif correction != "none":
+        alpha, comparisons = alpha * (len(pairs) - equal) / len(pairs), len(pairs) - equal
+    return Family(name=name, what=what, pairs=pairs, needed=pairs_needed(comparisons, alpha, correction))
 
 
 def tasks_apart(study: Study, task: str | None) -> int:

@@ -292,6 +292,10 @@ class Resources(Frozen):
         return self.model_copy(update={**changes, "where": ()})
 
 
+Margin = Annotated[Number, Field(gt=0, le=1e6)]
+"""In units of the target."""
+
+
 class Claim(Frozen):
     """A comparison that is declared before the study runs: one arm against another, where the study says."""
 
@@ -302,6 +306,13 @@ class Claim(Frozen):
     )
     splits: tuple[Name, ...] = Field(
         (), description="Splits whose mean is compared; `test_shifted` is all shifted ones, the headline's if absent."
+    )
+    at_least: Margin | None = Field(
+        None,
+        description="It holds only if the arm is shown to be better by more than this; any gain, if absent.",
+    )
+    equivalent_within: Margin | None = Field(
+        None, description="It holds only if the difference is shown to be smaller than this, to both sides."
     )
 
 
@@ -319,7 +330,7 @@ class Comparisons(Frozen):
         "seed, over whose tasks differences are averaged.",
     )
     alpha: Number = Field(0.05, ge=1e-6, le=0.5, description="Error probability of the whole family of comparisons.")
-    margin: Annotated[Number, Field(gt=0, le=1e6)] | None = Field(
+    margin: Margin | None = Field(
         None,
         description="Differences of the target's metric below it do not matter: arms within it are called equivalent.",
     )

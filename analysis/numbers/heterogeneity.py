@@ -33,9 +33,17 @@ def varies(differences: np.ndarray) -> float | None:
     in all conditions of a seed together: joint sign flips, as under max-T, of the sum over conditions of squared sums
     by squares. Exact up to 20 seeds; None with more, with fewer than two seeds or conditions, and without scatter.
     """
-    seeds, conditions = differences.shape
-    rest = differences - differences.mean(axis=1, keepdims=True)
+    return vary_jointly([differences])
+
+
+def vary_jointly(arms: Sequence[np.ndarray]) -> float | None:
+    """P-value of no arm's effect varying between conditions: `varies` of all arms, shape (seeds, conditions) each.
+
+    Under joint sign flips of the seeds the arms stay as dependent as they are, so that it is one test for all.
+    """
+    rest = np.hstack([differences - differences.mean(axis=1, keepdims=True) for differences in arms])
     squares = (rest**2).sum(axis=0)
+    seeds, conditions = arms[0].shape
     if not 2 <= seeds <= EXACT_LIMIT or conditions < 2 or not squares.all():
         return None
     observed = float((rest.sum(axis=0) ** 2 / squares).sum()) * (1 - RELATIVE_TIE)

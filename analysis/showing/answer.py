@@ -22,10 +22,12 @@ from ablative.analysis.showing.grids import majority_text
 from ablative.analysis.showing.grids import where_of
 from ablative.analysis.showing.search_lines import search_lines
 from ablative.analysis.showing.sentences import amount
+from ablative.analysis.showing.sentences import claimed
 from ablative.analysis.showing.sentences import fragile
 from ablative.analysis.showing.sentences import judged
 from ablative.analysis.showing.sentences import listed
 from ablative.analysis.showing.sentences import sentence
+from ablative.analysis.views.heterogeneity import Varying
 from ablative.search_spaces.searches import how_searched
 
 Row = Mapping[str, Any]
@@ -38,11 +40,11 @@ def answer(found: Findings) -> list[str]:
     """Return sentences on what a study declared and on its primary comparisons.
 
     First what is incomplete, then each claim, the strongest first. Then each arm against the reference over all
-    conditions, as far as no claim says it: the differences shown, and the condition that most of them rest on; then
-    where none was shown and what the interval still allows, then what cannot be told yet. A study without claims says
-    of the controls what was shown against them. Then a warning where a control gained like an arm. Last how far the
-    test examples may have decided it, and how far the search: its luck, its edges, its budget, and what it was. More
-    than `MANY` arms with one verdict share a sentence.
+    conditions, as far as no claim says it: the differences shown, the condition that most of them rest on, and
+    whether they vary between conditions; then where none was shown and what the interval still allows, then what
+    cannot be told yet. A study without claims says of the controls what was shown against them. Then a warning where
+    a control gained like an arm. Last how far the test examples may have decided it, and how far the search: its
+    luck, its edges, its budget, and what it was. More than `MANY` arms with one verdict share a sentence.
     """
     plan = found.plan
     rows = headline_rows(found.effects, "pooled")
@@ -55,6 +57,7 @@ def answer(found: Findings) -> list[str]:
         *(_claim(row, plan) for row in found.claims),
         *(said for verdict in SHOWN for said in _differences(_of(unsaid, verdict), plan)),
         *_resting(found.robustness, compared, plan),
+        *_varying(found.varying, compared, plan),
         *_each(_of(unsaid, EQUIVALENT), plan),
         *_no_differences(_of(unsaid, NO_DIFFERENCE), plan),
         *_each(_of(unsaid, NOT_DECIDED), plan),
@@ -72,6 +75,8 @@ def answer(found: Findings) -> list[str]:
 def _claim(row: Row, plan: StudyPlan) -> str:
     where = where_of(plan.comparisons.claims[row["claim"]], plan.roles)
     place = f"on {listed(row['metrics'] or [plan.headline])}{f' at {where}' if where else ''}"
+    if row["claimed"] != "difference":
+        return f"{row['claim']}: {claimed(row, place, plan.comparisons.unit)}."
     return f"{row['claim']}: {judged(row, row['arm'], row['against'], place, plan.comparisons.unit)}."
 
 
@@ -151,6 +156,25 @@ def _resting(robustness: Sequence[Row], compared: Sequence[Row], plan: StudyPlan
     which = "it rests" if shown == 1 else f"{len(gone[label])} of the {shown} differences rest"
     where = condition_heading(plan.condition_of(label), plan.roles)
     return [f"Without {where} no difference would be shown for {listed(gone[label])}: {which} on that condition."]
+
+
+def _varying(found: Varying | None, compared: Sequence[Row], plan: StudyPlan) -> list[str]:
+    """Say whether differences vary between conditions more than by chance: where they do, or a difference is shown."""
+    if found is None:
+        return []
+    test = f"p {rounding.p_text(found.p_value)}, one joint test of all arms"
+    between = f"between the {found.conditions} conditions more than by chance"
+    if found.p_value > plan.comparisons.alpha:
+        shown = any(row["verdict"] in SHOWN for row in compared)
+        return [f"It was not shown that differences to {plan.reference} vary {between} ({test})."] if shown else []
+    ends = [
+        f"{rounding.signed(value)} at {condition_heading(plan.condition_of(label), plan.roles)}"
+        for label, value in (found.least, found.most)
+    ]
+    return [
+        f"Differences to {plan.reference} vary {between} ({test}), most of all for {found.arm}: {ends[0]}, "
+        f"{ends[1]}. The mean over all conditions hides that (view `heterogeneity`)."
+    ]
 
 
 def _no_differences(rows: Sequence[Row], plan: StudyPlan) -> list[str]:

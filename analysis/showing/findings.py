@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ablative.analysis.pairing.claimed import FAILS
+from ablative.analysis.pairing.claimed import HOLDS
 from ablative.analysis.pairing.observations import Observations
 from ablative.analysis.pairing.observations import observe
 from ablative.analysis.pairing.verdicts import EQUIVALENT
@@ -18,6 +20,8 @@ from ablative.analysis.pairing.verdicts import SHOWN
 from ablative.analysis.pairing.verdicts import holds
 from ablative.analysis.plan import StudyPlan
 from ablative.analysis.views.contrasts import pooled_contrasts
+from ablative.analysis.views.heterogeneity import Varying
+from ablative.analysis.views.heterogeneity import varying
 from ablative.analysis.views.results import Results
 from ablative.analysis.views.robustness import robustness_rows
 from ablative.analysis.views.same_seed import same_seed_line
@@ -47,6 +51,8 @@ class Findings:
     """Rows of the view `robustness`."""
     test_size: Sequence[Row] = ()
     """Rows of the view `test_size` over all conditions."""
+    varying: Varying | None = None
+    """Whether effects vary between conditions; None of one condition, or where nobody can tell."""
     searches: Sequence[Row] = ()
     """Rows of the view `searches`."""
     luck: str = ""
@@ -74,6 +80,7 @@ def findings(results: Results, study: str) -> Findings:
         test_size=[
             row for row in results.test_size.to_pylist() if row["study"] == study and row["family"] == "pooled"
         ],
+        varying=varying(observations, plan),
         searches=search_rows(tried, observations, plan),
         luck=luck_line(search_luck(tried, observations, plan)),
         same_seed=same_seed_line(observations, plan),
@@ -93,7 +100,7 @@ def strongest_first(rows: Iterable[Row]) -> list[Row]:
 
 def _weakness(row: Row) -> tuple[int, float, float]:
     settled = row["verdict"] in (EQUIVALENT, NO_DIFFERENCE)
-    rank = (0 if holds(row) else 1) if row["verdict"] in SHOWN else 2 if settled else 3
+    rank = (0 if holds(row) else 1) if row["verdict"] in (*SHOWN, HOLDS, FAILS) else 2 if settled else 3
     low, high = row["diff_ci_low"], row["diff_ci_high"]
     strength = abs(row["difference"]) / (high - low) if low is not None and high > low else 0.0
     return rank, 2.0 if row["p_corrected"] is None else row["p_corrected"], -strength

@@ -259,7 +259,12 @@ def _claim_name(name: str, plan: StudyPlan) -> str:
     """The claim, and below it what it is about where that is not all."""
     claim = plan.comparisons.claims[name]
     where, splits = where_of(claim, plan.roles), " and ".join(claim.splits)
-    about = [*([f"on {splits}"] if splits else []), *([f"at {where}"] if where else [])]
+    about = [
+        *([f"by more than {claim.at_least:g}"] if claim.at_least else []),
+        *([f"within {claim.equivalent_within:g}"] if claim.equivalent_within else []),
+        *([f"on {splits}"] if splits else []),
+        *([f"at {where}"] if where else []),
+    ]
     late = ["declared late"] if f"claim {name}" in plan.late else []
     return "\n".join([name, *([" ".join(about)] if about else []), *late])
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ablative.analysis import rounding
+from ablative.analysis.pairing.claimed import HOLDS
 from ablative.analysis.pairing.verdicts import EQUIVALENT
 from ablative.analysis.pairing.verdicts import NONE_LEARNED
 from ablative.analysis.pairing.verdicts import NOT_DECIDED
@@ -52,6 +53,32 @@ def judged(row: Row, arm: str, against: str, place: str, unit: str) -> str:
         f"no difference between {arm} and {against} was shown {place} "
         f"(corrected p {rounding.p_text(row['p_corrected'])}, {row['n_pairs']} blocks){allowed}{_at_worst(row)}"
     )
+
+
+def claimed(row: Row, place: str, unit: str) -> str:
+    """Say whether a claim with a margin of its own holds.
+
+    `row`: of the view `claims`; `place`, `unit`: as of `judged`.
+    """
+    if row["claimed"] == "at least":
+        what = f"{row['arm']} beats {row['against']} {place} by more than {row['margin']:g}"
+    else:
+        what = f"{row['arm']} and {row['against']} are equivalent {place} within {row['margin']:g}"
+    if row["verdict"] == NONE_LEARNED:
+        return judged(row, row["arm"], row["against"], place, unit)
+    if row["verdict"] == NOT_ENOUGH:
+        return (
+            f"not enough seeds to tell whether {what}: {row['pairs_needed']} paired {unit} are needed, recorded are "
+            f"{row['n_pairs']}"
+        )
+    support = _support(row, row["p_corrected"], unit)
+    if row["verdict"] == NOT_DECIDED:
+        more = row["pairs_to_decide"]
+        needed = f"; about {more} blocks would decide it" if more else ""
+        return f"whether {what} is not decided ({support}{needed}){_at_worst(row)}"
+    if row["verdict"] == HOLDS:
+        return f"it holds that {what} ({support}){_at_worst(row)}"
+    return f"it does not hold that {what} ({support}){_at_worst(row)}"
 
 
 def fragile(rows: Sequence[Row]) -> list[str]:

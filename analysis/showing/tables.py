@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from typing import Any
 from typing import Literal
 
+from ablative.analysis.pairing.claimed import FAILS
+from ablative.analysis.pairing.claimed import HOLDS
 from ablative.analysis.pairing.verdicts import holds
 from ablative.analysis.showing.answer import answer
 from ablative.analysis.showing.condition_grids import HOW_TO_READ
@@ -171,9 +173,9 @@ def _broken(name: str, width: int) -> str:
 
 def _colour(text: str) -> str:
     """Bold only where a difference is shown that failed trials could not undo; colours for all kinds of vision."""
-    if text.endswith("▲") or text in ("better", "higher"):
+    if text.endswith("▲") or text in ("better", "higher", HOLDS):
         return "bold blue"
-    return "bold dark_orange" if text.endswith("▼") or text in ("worse", "lower") else ""
+    return "bold dark_orange" if text.endswith("▼") or text in ("worse", "lower", FAILS) else ""
 
 
 def _markdown(said: list[str], grids: list[Grid], notes: list[str]) -> str:

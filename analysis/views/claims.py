@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from ablative.analysis.pairing.claimed import Aim
+from ablative.analysis.pairing.claimed import judge_claims
 from ablative.analysis.pairing.observations import Observations
 from ablative.analysis.pairing.observations import Place
 from ablative.analysis.pairing.observations import observe
 from ablative.analysis.pairing.paired import ArmDifference
 from ablative.analysis.pairing.pairing import Pairing
 from ablative.analysis.pairing.pairing import pairing_of
-from ablative.analysis.pairing.verdicts import has_merit
-from ablative.analysis.pairing.verdicts import judge
 from ablative.analysis.plan import Claim
 from ablative.analysis.plan import StudyPlan
 from ablative.analysis.views.judged import PAIRS
@@ -31,6 +31,7 @@ CLAIM_SCHEMA = pa.schema(
         pa.field("claim", pa.string(), nullable=False),
         pa.field("arm", pa.string(), nullable=False),
         pa.field("against", pa.string(), nullable=False),
+        pa.field("claimed", pa.string(), nullable=False),
         pa.field("declared_late", pa.bool_(), nullable=False),
         pa.field("conditions", pa.list_(pa.string()), nullable=False),
         pa.field("metrics", pa.list_(pa.string()), nullable=False),
@@ -50,19 +51,28 @@ def claims_view(records: pa.Table, plan: StudyPlan) -> pa.Table:
     """Return the declared claims of one study from its records (in `RECORD_SCHEMA`), in the study's order.
 
     Pairs are blocks of a task and a seed, as in the family `pooled` of `effects`, over the conditions that the claim
-    names. p-values are corrected over all claims of the study, whatever their metric.
+    names. p-values are corrected over all claims of the study, whatever their metric and margin.
     """
     claims = plan.comparisons.claims
     if not claims:
         return CLAIM_SCHEMA.empty_table()
     observations = observe(records, plan)
     formed = {name: _comparison(claim, observations, plan) for name, claim in claims.items()}
-    judged = judge(list(formed.values()), plan, has_merit=has_merit(plan.headline, plan), intervals=True)
+    judged = judge_claims(list(formed.values()), [aim_of(claim) for claim in claims.values()], plan)
     rows = [
         _row(name, claims[name], item, observations, plan) | VERDICT.row(judgement)
         for (name, item), judgement in zip(formed.items(), judged, strict=True)
     ]
     return pa.Table.from_pylist(rows, schema=CLAIM_SCHEMA)
+
+
+def aim_of(claim: Claim) -> Aim:
+    """Return what a claim is to show."""
+    if claim.at_least is not None:
+        return Aim(kind="at least", margin=claim.at_least)
+    if claim.equivalent_within is not None:
+        return Aim(kind="equivalent within", margin=claim.equivalent_within)
+    return Aim()
 
 
 def metrics_of(claim: Claim, observations: Observations, plan: StudyPlan) -> list[str]:
@@ -113,6 +123,7 @@ def _row(name: str, claim: Claim, item: ArmDifference, observations: Observation
         "claim": name,
         "arm": claim.arm,
         "against": claim.against,
+        "claimed": aim_of(claim).kind,
         "declared_late": f"claim {name}" in plan.late,
         "conditions": [f"{path}={value}" for path, values in claim.where.items() for value in values],
         "metrics": metrics_of(claim, observations, plan),

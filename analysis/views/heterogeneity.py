@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from ablative.analysis.numbers.heterogeneity import borrowed
 from ablative.analysis.numbers.heterogeneity import fixed_interval
 from ablative.analysis.numbers.heterogeneity import spread
 from ablative.analysis.numbers.heterogeneity import varies
+from ablative.analysis.numbers.heterogeneity import vary_jointly
+from ablative.analysis.pairing.observations import Observations
 from ablative.analysis.pairing.observations import observe
 from ablative.analysis.pairing.paired import ArmDifference
 from ablative.analysis.pairing.pairing import Pairing
@@ -51,6 +54,40 @@ def heterogeneity_view(records: pa.Table, plan: StudyPlan) -> pa.Table:
     arms = (arm for arm in plan.arms if arm != plan.reference)
     rows = [row for arm in arms for row in _rows(arm, pairing, plan)]
     return pa.Table.from_pylist(rows, schema=HETEROGENEITY_SCHEMA)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Varying:
+    """Whether the effects of a study's arms vary between its conditions more than by chance: one test of all arms."""
+
+    p_value: float
+    conditions: int
+    arm: str
+    """The arm whose effects spread the most."""
+    least: tuple[str, float]
+    """Condition where its difference is the lowest, and that difference."""
+    most: tuple[str, float]
+
+
+def varying(observations: Observations, plan: StudyPlan) -> Varying | None:
+    """Return whether effects vary, of the headline metric; None of one condition or where the seeds do not tell.
+
+    Only seeds count under which no trial of any arm is missing.
+    """
+    pairing = pairing_of(observations, plan, plan.headline)
+    arms = [arm for arm in plan.arms if arm != plan.reference]
+    if len(pairing.conditions) < 2 or not arms:
+        return None
+    items = {arm: [pairing.in_condition(arm, label) for label in pairing.conditions] for arm in arms}
+    whole = _complete([item for of in items.values() for item in of])
+    by_arm = np.split(whole, len(arms), axis=1)
+    p_value = vary_jointly(by_arm)
+    if p_value is None:
+        return None
+    means = dict(zip(arms, (found.mean(axis=0) for found in by_arm), strict=True))
+    widest = max(arms, key=lambda arm: float(np.ptp(means[arm])))
+    ranked = sorted(zip(pairing.conditions, map(float, means[widest]), strict=True), key=lambda place: place[1])
+    return Varying(p_value=p_value, conditions=len(pairing.conditions), arm=widest, least=ranked[0], most=ranked[-1])
 
 
 def _rows(arm: str, pairing: Pairing, plan: StudyPlan) -> Iterator[dict[str, Any]]:

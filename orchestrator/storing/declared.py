@@ -30,9 +30,18 @@ class Stamp(Frozen):
         settings, present = then.get("comparisons", {}), now.get("comparisons", {})
         changed += [name for name, value in settings.items() if name != "claims" and present.get(name) != value]
         claims = settings.get("claims", {})
-        changed += [f"claim {name}" for name, claim in present.get("claims", {}).items() if claims.get(name) != claim]
+        changed += [
+            f"claim {name}"
+            for name, claim in present.get("claims", {}).items()
+            if name not in claims or _given(claims[name]) != _given(claim)
+        ]
         changed += [f"claim {name}, left out" for name in claims if name not in present.get("claims", {})]
         return tuple(changed)
+
+
+def _given(claim: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a claim says: an earlier stamp lacks settings that are absent by default."""
+    return {name: value for name, value in claim.items() if value is not None}
 
 
 def stamp_of(study: Study, reference: str, at: datetime) -> Stamp:

@@ -11,6 +11,8 @@ from typing import Any
 import altair as alt
 
 from ablative.analysis import rounding
+from ablative.analysis.pairing.claimed import FAILS
+from ablative.analysis.pairing.claimed import HOLDS
 from ablative.analysis.pairing.pairing import pairing_of
 from ablative.analysis.pairing.verdicts import SHOWN
 from ablative.analysis.pairing.verdicts import holds
@@ -101,7 +103,7 @@ def points_of(rows: Iterable[Row]) -> Points:
             "against": row["against"],
             "difference": row["difference"],
             **_ends(row),
-            "shown": row["verdict"] in SHOWN and holds(row),  # drawn as a filled point
+            "shown": row["verdict"] in (*SHOWN, HOLDS, FAILS) and holds(row),  # drawn as a filled point
             "p_corrected": row["p_corrected"],
             "n": row["n_pairs"],
             "verdict": row["verdict"] if holds(row) else f"{row['verdict']}; at worst: {row['verdict_if_worst']}",

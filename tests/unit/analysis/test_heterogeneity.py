@@ -15,6 +15,9 @@ from ablative.analysis.numbers.heterogeneity import borrowed
 from ablative.analysis.numbers.heterogeneity import fixed_interval
 from ablative.analysis.numbers.heterogeneity import spread
 from ablative.analysis.numbers.heterogeneity import varies
+from ablative.analysis.numbers.heterogeneity import vary_jointly
+from ablative.analysis.showing.answer import answer
+from ablative.analysis.showing.findings import findings
 from ablative.orchestrator.storing.records import Record
 from tests.helpers.results import StudyResults
 
@@ -114,3 +117,63 @@ def test_tasks_fixed_and_tasks_as_noise_stand_beside_each_other(rows: list[dict[
     [high] = {row["fixed_ci_high"] for row in rows if row["arm"] == "clip_td"}
 
     assert high - low < 0.05, "the two tasks differ by 0.15, which is in no scatter of seeds"
+
+
+def _differences(seeds: int, arms: int, conditions: int, draw: np.random.Generator) -> list[np.ndarray]:
+    reference, shared = draw.normal(size=(seeds, conditions)), draw.normal(size=(seeds, 1))
+    return [draw.normal(size=(seeds, conditions)) - reference + shared for _ in range(arms)]
+
+
+def test_one_test_of_all_arms_keeps_its_error_and_finds_the_arm_that_varies() -> None:
+    draw, wrong, found = rng(), 0, 0
+    for _ in range(300):
+        arms = _differences(8, 3, 4, draw)
+        null = vary_jointly(arms)
+        assert null is not None
+        wrong += null <= 0.05
+        arms[0] = arms[0] + 2 * np.linspace(-1, 1, 4)
+        p_value = vary_jointly(arms)
+        assert p_value is not None
+        found += p_value <= 0.05
+    assert wrong / 300 <= 0.08
+    assert found / 300 >= 0.6
+
+
+def test_of_one_arm_it_is_the_test_of_that_arm() -> None:
+    (arm,) = _differences(7, 1, 5, rng())
+
+    assert vary_jointly([arm]) == varies(arm)
+    assert vary_jointly([arm, arm]) == varies(arm)
+    assert vary_jointly([arm[:, :1]]) is None
+
+
+def _said(folder: Path, effects: Any, seeds: int = 8) -> str:
+    study = StudyResults(
+        effect={"clip_td": 0.05},
+        noise=0.004,
+        confirm=tuple(range(1, seeds + 1)),
+        arms=("no_distillation", "clip_td"),
+        control="",
+        random_seed=1,
+    )
+
+    def moved(record: Record) -> Record:
+        if record.arm != "clip_td" or record.phase != "confirm":
+            return record
+        more = effects(record)
+        return record.model_copy(update={"metrics": {name: value + more for name, value in record.metrics.items()}})
+
+    study.write(str(folder), moved)
+    return " ".join(answer(findings(analysis.load(str(folder)), "lowshot")))
+
+
+def test_the_answer_says_whether_differences_vary_between_conditions(tmp_path: Path) -> None:
+    opposed = _said(tmp_path / "opposed", lambda record: -0.1 if record.task == "vqa" else 0.0)
+    assert "Differences to no_distillation vary between the 4 conditions more than by chance (p 0.0" in opposed
+    assert "most of all for clip_td: -0.0" in opposed
+
+    alike = _said(tmp_path / "alike", lambda record: 0.0)
+    assert "It was not shown that differences to no_distillation vary between the 4 conditions" in alike
+
+    nothing = _said(tmp_path / "nothing", lambda record: -0.05)
+    assert "vary between" not in nothing, "nothing is shown, so that nothing can vary that matters"

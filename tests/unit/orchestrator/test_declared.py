@@ -107,6 +107,18 @@ def test_every_table_and_the_status_mark_what_was_declared_late(uri: Path) -> No
         assert "margin; claim loss; claim more" in " ".join(text.split())
 
 
+def test_a_claims_margin_that_is_changed_is_late_and_one_that_a_stamp_could_not_know_is_not(tmp_path: Path) -> None:
+    run(tmp_path, study(claims={"gain": {**GAIN, "at_least": 0.01}, "loss": GAIN}))
+    store = run(tmp_path, study(claims={"gain": {**GAIN, "at_least": 0.02}, "loss": GAIN}))
+    stamp = store.declared(NAME)
+
+    assert stamp is not None
+    assert stamp.late(store.study(NAME)) == ("claim gain",)
+    for claim in stamp.declared["comparisons"]["claims"].values():  # as it was written before claims had margins
+        claim.pop("at_least"), claim.pop("equivalent_within")
+    assert stamp.late(store.study(NAME)) == ("claim gain",)
+
+
 def test_a_claim_that_was_taken_back_is_told_too(tmp_path: Path) -> None:
     run(tmp_path, study(claims={"gain": GAIN, "loss": GAIN}))
     store = run(tmp_path, study())

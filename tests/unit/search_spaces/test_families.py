@@ -54,6 +54,27 @@ def test_a_family_whose_pairs_do_not_suffice_for_holm_gets_max_t_and_the_others_
     assert counted(loaded(HEAD + ARMS + seeds(5)))["primary"] == (3, {5}, 6), "nor can max-T with five"
 
 
+@pytest.mark.parametrize(
+    ("margins", "correction", "needed"),
+    [
+        (("at_least", "at_least"), "holm", 7),
+        (("equivalent_within", "equivalent_within"), "holm", 6),  # one-sided
+        (("at_least", "equivalent_within"), "holm", 7),
+        (("at_least", "at_least"), "max_t", 6),
+        (("at_least", "equivalent_within"), "max_t", 7),  # each kind has half of alpha
+        (("equivalent_within", "equivalent_within"), "none", 5),
+    ],
+)
+def test_claims_with_their_own_margin_need_what_their_tests_take(
+    margins: tuple[str, str], correction: str, needed: int
+) -> None:
+    text = (HEAD + ARMS + CONDITIONS + CLAIMS + seeds(6)).replace("correction: holm", f"correction: {correction}")
+    for claim, margin in zip(("gain: {", "of_vqa: {"), margins, strict=True):
+        text = text.replace(claim, f"{claim}{margin}: 0.01, ")
+
+    assert counted(loaded(text))["claims"] == (2, {12, 6}, needed)
+
+
 def test_one_arm_compares_nothing() -> None:
     assert loaded(HEAD).families == ()
 

@@ -45,6 +45,20 @@ SINGLE_MISTAKES = {
         "the arm itself",
         "another arm",
     ),
+    "claim of a difference and of none": (
+        "arms: {controls: [no_distillation]}\n"
+        "comparisons: {claims: {gain: {arm: base, against: no_distillation, at_least: 0.1, equivalent_within: 0.2}}}",
+        "comparisons.claims.gain.equivalent_within",
+        "0.2 beside at_least: 0.1",
+        "left out, or in a claim of its own",
+    ),
+    "claim of at least nothing": (
+        "arms: {controls: [no_distillation]}\n"
+        "comparisons: {claims: {gain: {arm: base, against: no_distillation, at_least: 0}}}",
+        "comparisons.claims.gain.at_least",
+        "0",
+        "above 0",
+    ),
     "claim about what is no condition": (
         "arms: {controls: [no_distillation]}\n"
         "conditions: {task.data_fraction: [0.1, 1.0]}\n"

@@ -1,0 +1,123 @@
+"""Verdicts of claims with a margin of their own, by simulation: `python benchmarks/claims.py [--quick]`.
+
+A study declares claims about arms that share a reference: each that its arm is better by more than the margin
+(`at_least`), or that it is equivalent within the margin (`equivalent_within`), or half of them each. The margin is one
+standard deviation of a difference. Every true difference first lies at the margin, where no claim is true by a hair:
+told is in how many studies any claim holds (`wrong`), and in how many any is refuted, which would be wrong a hair
+further (`refuted`). Then claims are true, with differences of two and a half margins, or of none: `power` is how often
+one holds.
+
+Noise: `normal`; `skewed`, where all arms but the reference are exponential, so that the tests are not exact.
+Prints a line a point and, at the end, one JSON object of all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from typing import Any
+
+import numpy as np
+
+from ablative.analysis.pairing.claimed import FAILS
+from ablative.analysis.pairing.claimed import HOLDS
+from ablative.analysis.pairing.claimed import Aim
+from ablative.analysis.pairing.claimed import Kind
+from ablative.analysis.pairing.claimed import judge_claims
+from ablative.analysis.pairing.paired import Paired
+from ablative.analysis.plan import StudyPlan
+from ablative.analysis.plan import read_plan
+
+MARGIN = 2.0**0.5
+"""One standard deviation of a difference of two unit normals."""
+SIZES = ((6, 1), (8, 2), (12, 1), (12, 4))
+"""Blocks and claims."""
+KINDS: dict[str, tuple[Kind, ...]] = {
+    "at_least": ("at least",),
+    "equivalent_within": ("equivalent within",),
+    "both": ("at least", "equivalent within"),
+}
+
+
+def main() -> None:
+    """Measure every kind at every size."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="few studies a point, and few points")
+    parser.add_argument("--studies", type=int, default=2000, help="studies a point [2000]")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    studies, sizes = (100, SIZES[:2]) if options.quick else (options.studies, SIZES)
+    began, points = time.perf_counter(), []
+    for noise in ("normal", "skewed"):
+        for name, kinds in KINDS.items():
+            for blocks, claims in sizes:
+                if claims >= len(kinds):
+                    points.append(_point(noise, name, blocks, claims, studies=studies, seed=options.seed))
+                    print(json.dumps(points[-1]), flush=True)
+    seconds = round(time.perf_counter() - began, 1)
+    print(json.dumps({"benchmark": "claims", "studies": studies, "s": seconds, "points": points}))
+
+
+def _point(noise: str, name: str, blocks: int, claims: int, *, studies: int, seed: int) -> dict[str, Any]:
+    rng = np.random.default_rng([seed, blocks, claims, list(KINDS).index(name), noise == "skewed"])
+    plan = _plan(blocks)
+    aims = [Aim(kind=KINDS[name][at % len(KINDS[name])], margin=MARGIN) for at in range(claims)]
+    true = np.array([2.5 * MARGIN if aim.kind == "at least" else 0.0 for aim in aims])
+    wrong = refuted = held = 0
+    for _ in range(studies):
+        values = rng.normal(size=(claims + 1, blocks))
+        if noise == "skewed":
+            values[1:] = rng.exponential(size=(claims, blocks)) - 1.0
+        found = values[1:] - values[0]
+        at_end = {said.verdict for said in judge_claims(_family(found + MARGIN), aims, plan)}
+        wrong += HOLDS in at_end
+        refuted += FAILS in at_end
+        judged = judge_claims(_family(found + true[:, None]), aims, plan)
+        held += sum(said.verdict == HOLDS for said in judged)
+    return {
+        "noise": noise,
+        "claims": name,
+        "blocks": blocks,
+        "count": claims,
+        "wrong": round(wrong / studies, 4),
+        "refuted": round(refuted / studies, 4),
+        "power": round(held / studies / claims, 4),
+    }
+
+
+def _plan(blocks: int) -> StudyPlan:
+    return read_plan(
+        {
+            "study": "claims",
+            "target": {"metric": "val/accuracy"},
+            "seeds": {"confirm": list(range(blocks))},
+            "comparisons": {"correction": "auto"},
+            "cells": [],
+        }
+    )
+
+
+def _family(differences: np.ndarray) -> list[Paired]:
+    blocks = differences.shape[1]
+    return [
+        Paired(
+            metric="test/accuracy",
+            family="pooled",
+            condition="all conditions",
+            arms=(f"arm{number}", "reference"),
+            blocks=tuple(("task", seed) for seed in range(blocks)),
+            differences=tuple(row.tolist()),
+            lost=(),
+            planned_pairs=blocks,
+            planned=blocks,
+            completed=blocks,
+            failed=0,
+            missing=0,
+        )
+        for number, row in enumerate(differences)
+    ]
+
+
+if __name__ == "__main__":
+    main()
