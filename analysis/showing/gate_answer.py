@@ -51,10 +51,16 @@ class GateAnswer(Answer):
     pairs_to_decide: int | None = Field(description="About so many would decide it; null where nobody can say.")
     ledger: LedgerState
     differs: tuple[str, ...] = Field(description="In what proposal and baseline differ, where they are two runs.")
+    declared_late: tuple[str, ...] = Field(
+        description="A line for each run whose target or comparisons were changed after its first confirm trial."
+    )
 
     def text(self) -> str:
         """Return a few lines for a terminal."""
-        return "\n".join([f"{self._sentence()}.", self._pairs(), self._spent(), *self.differs]) + "\n"
+        return (
+            "\n".join([f"{self._sentence()}.", self._pairs(), self._spent(), *self.declared_late, *self.differs])
+            + "\n"
+        )
 
     def markdown(self) -> str:
         """Return the comment of a pull request."""
@@ -67,9 +73,10 @@ class GateAnswer(Answer):
         ]
         rows = "\n".join(f"| {name} | {value} |" for name, value in shown)
         differs = "".join(f"\n- {line}" for line in self.differs)
+        late = "".join(f"\n{line}\n" for line in self.declared_late)
         return (
             f"### {_MARKS[self.verdict]} {self._sentence()}\n\n| {self.metric} | |\n| --- | --- |\n{rows}\n\n"
-            f"{self._spent()}\n" + (f"\nWhat differs:\n{differs}\n" if differs else "")
+            f"{self._spent()}\n{late}" + (f"\nWhat differs:\n{differs}\n" if differs else "")
         )
 
     def _sentence(self) -> str:
@@ -130,4 +137,5 @@ def gate_answer(
             asked_before=asked_before,
         ),
         differs=proposal.differs,
+        declared_late=proposal.late,
     )

@@ -26,6 +26,7 @@ from ablative.analysis.views.results import Results
 from ablative.analysis.views.two_runs import FIRST
 from ablative.analysis.views.two_runs import SECOND
 from ablative.analysis.views.two_runs import differences_of_origin
+from ablative.analysis.views.two_runs import late_lines
 from ablative.analysis.views.two_runs import two_runs
 from ablative.orchestrator.storing.flat_trials import metric_columns
 from ablative.search_spaces.content_hash import content_hash
@@ -49,6 +50,8 @@ class Proposal:
     """Hash of the trials that are compared, of their values, and of the margin."""
     differs: tuple[str, ...] = ()
     """In what two stores differ."""
+    late: tuple[str, ...] = ()
+    """What was declared late, in a line for each run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +81,8 @@ def proposed_arm(results: Results, study: str, arm: str, against: str | None, ma
     pairing = pairing_of(observe(records, plan), plan, plan.headline).against(other)
     _refuse_unfinished(pairing, (arm, other), study)
     seen = [_seen(records, plan, name) for name in (other, arm)]
-    return Proposal(plan=plan, arm=arm, item=pairing.pooled(arm), **_asked(plan, margin, seen))
+    late = tuple(late_lines([plan], [study]))
+    return Proposal(plan=plan, arm=arm, item=pairing.pooled(arm), late=late, **_asked(plan, margin, seen))
 
 
 def proposed_run(
@@ -104,6 +108,7 @@ def proposed_run(
         arm=arm,
         item=replace(pairing.pooled(SECOND), arms=(arm, arm)),
         differs=tuple(differences_of_origin(baseline, results, studies[::-1], names)),
+        late=tuple(late_lines(both.plans, names)),
         **_asked(plan, margin, seen),
     )
 

@@ -43,8 +43,10 @@ TWO_RUNS_SCHEMA = pa.schema(
         pa.field("second_mean", pa.float64()),
         *PAIRS.fields,
         *P_VALUES.fields,
+        pa.field("declared_late", pa.bool_(), nullable=False),
     ]
 )
+"""`declared_late`: whether either study changed its target or comparisons after its first confirm trial."""
 ORIGINS = ("commit", "identity_version", "data_digest", "teacher_digest", "student_digest", "device")
 """Columns of a record that say what two runs may have done differently."""
 
@@ -132,6 +134,7 @@ def compared_runs(first: Results, second: Results, studies: tuple[str, str]) -> 
     """
     both = two_runs(first, second, studies)
     found = [both.pairing(arm).pooled(SECOND) for arm in both.arms]
+    late = any(plan.late for plan in both.plans)
     single = p_values([item.differences for item in found])
     rows = [
         {
@@ -141,10 +144,16 @@ def compared_runs(first: Results, second: Results, studies: tuple[str, str]) -> 
             "second_mean": None if item.difference is None else (item.reference_mean or 0.0) + item.difference,
             **PAIRS.row(item),
             **P_VALUES.row(p_value, p_corrected),
+            "declared_late": late,
         }
         for arm, item, p_value, p_corrected in zip(both.arms, found, single, holm(single), strict=True)
     ]
     return pa.Table.from_pylist(rows, schema=TWO_RUNS_SCHEMA)
+
+
+def late_lines(plans: Sequence[StudyPlan], names: Sequence[str]) -> list[str]:
+    """Say what was declared late in each of some runs; `names`: what to call them."""
+    return [f"{name}: {plan.late_line}" for plan, name in zip(plans, names, strict=True) if plan.late_line]
 
 
 def differences_of_origin(

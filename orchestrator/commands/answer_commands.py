@@ -245,14 +245,17 @@ def compare(
     from ablative.analysis.views.results import load
     from ablative.analysis.views.two_runs import compared_runs
     from ablative.analysis.views.two_runs import differences_of_origin
+    from ablative.analysis.views.two_runs import late_lines
     from ablative.orchestrator.commands import composition
 
     found = composition.find_study(first, store), composition.find_study(second, other_store or store)
     names = (found[0][0], found[1][0])
     both = load(found[0][1].uri, names[0], mixed=mixed), load(found[1][1].uri, names[1], mixed=mixed)
     _deliver(render(compared_runs(*both, names), form), form, output)
-    _note([*both[0].problems, *both[1].problems], quiet)
-    for line in differences_of_origin(*both, names) if form == "table" and output is None else ():
+    late = late_lines([results.plan(name) for results, name in zip(both, names, strict=True)], names)
+    shown = form == "table" and output is None
+    _note([*both[0].problems, *both[1].problems, *(() if shown else late)], quiet)
+    for line in (*late, *differences_of_origin(*both, names)) if shown else ():
         click.echo(line)
 
 

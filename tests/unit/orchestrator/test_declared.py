@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
+from click.testing import Result
 from rich.console import Console
 
 from ablative import analysis
 from ablative.analysis.showing.tables import effects_table
+from ablative.orchestrator.commands.cli import ablate
 from ablative.orchestrator.driving.inline import InlineExecutor
 from ablative.orchestrator.driving.run import run_study
 from ablative.orchestrator.showing.display import QuietDisplay
@@ -19,6 +22,7 @@ from ablative.orchestrator.showing.standing import standing
 from ablative.orchestrator.storing.records import Record
 from ablative.orchestrator.storing.store import Store
 from ablative.search_spaces.study import Study
+from tests.helpers.answers import checked_answer
 from tests.helpers.simulated import SimulatedTrainable
 from tests.helpers.simulated import make_experiment
 from tests.helpers.simulated import make_study
@@ -147,3 +151,26 @@ def test_a_stamp_that_cannot_be_read_is_a_problem_and_no_reason_to_stop(tmp_path
 
     assert results.plan(NAME).late == ()
     assert any("declared.json" in problem for problem in results.problems)
+
+
+def test_compare_and_gate_say_what_was_declared_late(uri: Path, tmp_path: Path) -> None:
+    run(tmp_path, study(claims={"gain": GAIN, "loss": GAIN}))
+    said = "simulated: declared late, after the first confirm trial of"
+
+    def asked(*words: str) -> Result:
+        return CliRunner().invoke(ablate, list(words))
+
+    late = ("compare", NAME, NAME, "--store", str(tmp_path), "--other-store", str(uri))
+    assert said in asked(*late).stdout and "margin; claim loss; claim more" in asked(*late).stdout
+    in_json = asked(*late, "--json")
+    assert said in in_json.stderr
+    assert all(row["declared_late"] for row in checked_answer("compare", in_json.stdout))
+    timely = asked("compare", NAME, NAME, "--store", str(tmp_path), "--other-store", str(tmp_path), "--json")
+    assert not any(row["declared_late"] for row in checked_answer("compare", timely.stdout))
+
+    gate = ("gate", NAME, "--arm", "naive", "--store", str(uri), "--alpha", "0.5", "--proposals", "1")
+    answer = checked_answer("gate", asked(*gate, "--json").stdout)
+    assert answer["declared_late"][0].startswith(said)
+    assert said in asked(*gate).stdout and said in asked(*gate, "--markdown").stdout
+    ours = ("gate", NAME, "--arm", "naive", "--store", str(tmp_path), "--alpha", "0.5", "--proposals", "1", "--json")
+    assert checked_answer("gate", asked(*ours).stdout)["declared_late"] == []
