@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from ablative.analysis.errors import AnalysisError
 from ablative.search_spaces.spending import Correction
+from ablative.search_spaces.spending import Estimate
 from ablative.search_spaces.spending import Method
 from ablative.search_spaces.spending import Spending
 from ablative.search_spaces.spending import in_force
@@ -61,6 +62,7 @@ class Comparisons(_Read):
     """How p-values are judged."""
 
     correction: Correction = "holm"
+    estimate: Estimate = "mean"
     blocks: Literal["task_and_seed", "seed"] = "task_and_seed"
     alpha: float = 0.05
     margin: float | None = None
@@ -230,7 +232,13 @@ class StudyPlan(_Read):
         given = self.comparisons
         primary = primary and given.margin is None  # with one, comparisons also end that are equivalent
         return in_force(
-            given.correction, comparisons=comparisons, pairs=pairs, alpha=given.alpha, looks=looks, primary=primary
+            given.correction,
+            comparisons=comparisons,
+            pairs=pairs,
+            alpha=given.alpha,
+            estimate=given.estimate,
+            looks=looks,
+            primary=primary,
         )
 
     @cached_property

@@ -117,6 +117,7 @@ def _family(study: Study, name: FamilyName, what: str, pairs: tuple[int, ...], *
         comparisons=comparisons,
         pairs=min(pairs),
         alpha=alpha,
+        estimate=study.comparisons.estimate,
         looks=looks,
         primary=name == "primary" and study.comparisons.margin is None,
     )

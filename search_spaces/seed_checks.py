@@ -38,6 +38,7 @@ def sequential_mistakes(document: Document, study: Study, task: str | None, num_
         comparisons=compared,
         pairs=tasks * looks[-1],
         alpha=study.comparisons.alpha,
+        estimate=study.comparisons.estimate,
         looks=True,
         primary=study.comparisons.margin is None,
     )

@@ -12,6 +12,9 @@ Spending = Literal["pocock", "obrien_fleming"]
 Method = Literal["holm", "max_t", "benjamini_hochberg", "none"]
 Correction = Literal["auto", "holm", "max_t", "benjamini_hochberg", "none"]
 """As a study declares it: `auto` is Holm's procedure where it can show anything, else max-T."""
+Estimate = Literal["mean", "median", "hodges_lehmann"]
+"""What a comparison is about: the mean of paired differences, their median, or the median of all their pairwise means.
+"""
 LEAST_SHARE = 1e-9
 """Of alpha, at every look: a look too early to decide anything is one all the same."""
 
@@ -47,16 +50,25 @@ def hardest_factor(comparisons: float, correction: Method) -> float:
 
 
 def in_force(
-    correction: Correction, *, comparisons: int, pairs: int, alpha: float, looks: bool = False, primary: bool = True
+    correction: Correction,
+    *,
+    comparisons: int,
+    pairs: int,
+    alpha: float,
+    estimate: Estimate = "mean",
+    looks: bool = False,
+    primary: bool = True,
 ) -> Method:
     """Return the correction that a family of comparisons gets, as a function of what is planned.
 
     `pairs`: planned of the comparison that has the fewest. Under looks max-T is only the primary comparisons' of a
     study without a margin: there whatever ended early had been shown. Other comparisons end with arms that were
-    decided elsewhere, or as equivalent, and Holm's procedure takes p-values of any look.
+    decided elsewhere, or as equivalent, and Holm's procedure takes p-values of any look. Signs and ranks of another
+    `estimate` than the mean are equal in so many patterns that max-T needs the pairs of Holm's procedure too.
     """
     if correction == "auto":
-        correction = "holm" if pairs >= pairs_needed(max(comparisons, 1), alpha) else "max_t"
+        enough = estimate != "mean" or pairs >= pairs_needed(max(comparisons, 1), alpha)
+        correction = "holm" if enough else "max_t"
     return "holm" if correction == "max_t" and looks and not primary else correction
 
 

@@ -26,6 +26,7 @@ from ablative.search_spaces.scalars import Number
 from ablative.search_spaces.scalars import Text
 from ablative.search_spaces.scalars import Whole
 from ablative.search_spaces.spending import Correction
+from ablative.search_spaces.spending import Estimate
 from ablative.search_spaces.spending import Spending
 from ablative.search_spaces.stopping import Stop
 from ablative.search_spaces.when import When
@@ -323,6 +324,11 @@ class Comparisons(Frozen):
         "auto",
         description="For the number of comparisons: `auto` is `holm` in families whose planned pairs suffice for it, "
         "else `max_t`, which uses that arms share seeds; `benjamini_hochberg` bounds the share of false findings.",
+    )
+    estimate: Estimate = Field(
+        "mean",
+        description="What paired differences are compared by: their mean, or, where runs may collapse, their `median` "
+        "(sign test) or Hodges-Lehmann estimate (signed ranks).",
     )
     blocks: Literal["task_and_seed", "seed"] = Field(
         "task_and_seed",

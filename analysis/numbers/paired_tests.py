@@ -39,15 +39,12 @@ def wilcoxon_p_values(samples: Sequence[Sequence[float]]) -> list[float | None]:
 
 def _signed_ranks(values: np.ndarray) -> np.ndarray:
     """Return the p-value of each row of `values`, shape (samples, differences)."""
-    from scipy.stats import rankdata
     from scipy.stats import wilcoxon
 
-    sizes = levelled(np.concatenate([np.zeros((len(values), 1)), np.abs(values)], axis=1))[:, 1:]
-    signed = np.sign(values) * sizes
-    zeros = np.count_nonzero(signed == 0, axis=1)
-    ranks = np.where(signed == 0, 0.0, rankdata(sizes, axis=1) - zeros[:, None])
+    ranked = signed_ranks(values)
+    signed, ranks, zeros = ranked, np.abs(ranked), np.count_nonzero(ranked == 0, axis=1)
     if values.shape[1] <= _EXACT_WITH_TIES:
-        return exact_p_values(np.sign(signed) * ranks)
+        return exact_p_values(ranked)
     distinct = (zeros == 0) & np.all(np.diff(np.sort(ranks, axis=1), axis=1) > 0, axis=1)
     is_exact = distinct & (values.shape[1] <= _EXACT_WITHOUT_TIES)
     p_values = np.ones(len(values))
@@ -55,6 +52,19 @@ def _signed_ranks(values: np.ndarray) -> np.ndarray:
         if rows.any():
             p_values[rows] = wilcoxon(signed[rows], axis=1, method=method).pvalue
     return p_values
+
+
+def signed_ranks(values: np.ndarray) -> np.ndarray:
+    """Return the ranks of each row's sizes with the signs of `values`, shape (samples, differences).
+
+    Zeros have the rank 0 and count in no other's; sizes that differ in their last bits only have one rank.
+    """
+    from scipy.stats import rankdata
+
+    sizes = levelled(np.concatenate([np.zeros((len(values), 1)), np.abs(values)], axis=1))[:, 1:]
+    zeros = np.count_nonzero(sizes == 0, axis=1)
+    ranks = np.where(sizes == 0, 0.0, rankdata(sizes, axis=1) - zeros[:, None])
+    return np.asarray(np.sign(values) * ranks)
 
 
 def mcnemar_p_value(only_first: int, only_second: int) -> float:

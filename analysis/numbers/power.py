@@ -46,17 +46,18 @@ def pairs_for(effect: float, sd: float, alpha: float, power: float) -> int | Non
     return high
 
 
-def pairs_to_decide(differences: Sequence[float], margin: float, alpha: float) -> int | None:
+def pairs_to_decide(differences: Sequence[float], margin: float, alpha: float, efficiency: float = 1.0) -> int | None:
     """About how many pairs would decide a comparison, with a power of `POWER`, if mean and scatter stay as found.
 
     It is decided by a difference, tested at `alpha` on both sides, or by equivalence within `margin`, tested at
     `alpha` on either side: whichever needs fewer pairs. To find an effect of d standard deviations takes about
-    (z_alpha + z_beta)^2 / d^2 + z_alpha^2 / 2 pairs (Guenther 1981). None with fewer than two differences, and beyond
+    (z_alpha + z_beta)^2 / d^2 + z_alpha^2 / 2 pairs (Guenther 1981), and as many more as the test's `efficiency` is
+    below that of the mean's. None with fewer than two differences, and beyond
     `MOST_PAIRS`.
     """
     if len(differences) < 2:
         return None
-    mean, sd = fmean(differences), stdev(differences)
+    mean, sd = fmean(differences), stdev(differences) / math.sqrt(efficiency)
     inside = margin - abs(mean)
     sides = [(abs(mean), alpha / 2), *([(inside, alpha)] if inside > 0 else [])]
     least = min(_guenther(effect, sd, tail) for effect, tail in sides)

@@ -93,6 +93,7 @@ def _contrast(
         blocks=tuple(map(pairing.block_of, units)),
         differences=tuple(sum(weight * values[arm][unit] for arm, weight in term.weights.items()) for unit in units),
         lost=pairing.lost(term.weights, condition),
+        estimate=pairing.estimate,
         planned_pairs=sum(len(pairing.planned_seeds(arms, labels)) for labels in pairing.strata(condition)),
         **pairing.counts(arms, condition),
         lack=pairing.observations.lack(arms, pairing.conditions if condition is None else (condition,)),

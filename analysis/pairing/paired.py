@@ -5,10 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
+from ablative.analysis.numbers.estimates import estimate_intervals
+from ablative.analysis.numbers.estimates import estimate_of
 from ablative.analysis.numbers.statistics import t_interval
 from ablative.analysis.pairing.losses import Block
 from ablative.analysis.pairing.losses import LostPair
 from ablative.orchestrator.reached import mean_of
+from ablative.search_spaces.spending import Estimate
 
 Family = Literal["pooled", "cells"]
 """`pooled`: each arm over all conditions (primary). `cells`: each arm in each condition."""
@@ -41,18 +46,22 @@ class Paired:
     failed: int
     missing: int
     """Trials planned and neither completed with a finite value nor failed."""
+    estimate: Estimate = "mean"
+    """What the difference is: declared by the study."""
     lack: str = ""
     """Why none of the arms has learned anything, wherever they are paired; empty where one has, or nobody knows."""
 
     @property
     def difference(self) -> float | None:
-        """Mean over the pairs."""
-        return mean_of(self.differences)
+        """The estimate over the pairs."""
+        return estimate_of(self.differences, self.estimate)
 
     @property
     def difference_interval(self) -> tuple[float, float] | None:
-        """95 % t-interval of the mean over the pairs."""
-        return t_interval(self.differences)
+        """95 % interval of `difference`, not corrected: Student's t of the mean, order statistics of the others."""
+        if self.estimate == "mean":
+            return t_interval(self.differences)
+        return estimate_intervals([self.differences], [0.05], self.estimate, np.random.default_rng)[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,7 @@ from ablative.analysis.pairing.paired import Family
 from ablative.analysis.plan import StudyPlan
 from ablative.orchestrator.learned import majority_name
 from ablative.orchestrator.reached import mean_of
+from ablative.search_spaces.spending import Estimate
 
 Unit = tuple[str, int]
 """(condition or task, seed): what a pair is formed on."""
@@ -46,6 +47,8 @@ class Pairing:
     losses: Losses = NOTHING_LOST
     joined: bool = False
     """Whether a block is a seed with all its tasks; else it is one task under one seed."""
+    estimate: Estimate = "mean"
+    """What paired differences are compared by."""
 
     def against(self, reference: str) -> Pairing:
         """Return the same with another reference arm."""
@@ -167,6 +170,7 @@ class Pairing:
             reference=tuple(other[unit] for unit in pairs),
             blocks=tuple(map(self.block_of, pairs)),
             differences=tuple(own[unit] - other[unit] for unit in pairs),
+            estimate=self.estimate,
             strata=len({stratum for stratum, _ in own}),
             majority=self._majority(arm, within),
             own_lack=self.observations.lack((arm,), labels),
@@ -187,6 +191,7 @@ def pairing_of(observations: Observations, plan: StudyPlan, metric: str) -> Pair
         planned=plan.confirm_planned,
         losses=losses_of(observations, metric, plan.arms, conditions),
         joined=plan.comparisons.blocks == "seed",
+        estimate=plan.comparisons.estimate,
     )
 
 

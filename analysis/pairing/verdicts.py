@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from ablative.analysis.numbers.flip_intervals import flip_intervals
+from ablative.analysis.numbers.estimates import EFFICIENCY
+from ablative.analysis.numbers.estimates import estimate_intervals
+from ablative.analysis.numbers.estimates import flipped
 from ablative.analysis.numbers.max_t import local_levels
 from ablative.analysis.numbers.max_t import max_t
 from ablative.analysis.numbers.power import pairs_to_decide
@@ -23,6 +25,7 @@ from ablative.analysis.numbers.statistics import sign_flip_p_values
 from ablative.analysis.pairing.losses import Block
 from ablative.analysis.pairing.paired import Paired
 from ablative.analysis.plan import StudyPlan
+from ablative.search_spaces.spending import Estimate
 from ablative.search_spaces.spending import Method
 from ablative.search_spaces.spending import hardest_factor
 from ablative.search_spaces.spending import pairs_needed
@@ -116,18 +119,20 @@ def _of_learners(found: Judgement, item: Paired) -> Judgement:
 def _with_intervals(judged: Sequence[Judgement], samples: Sequence[Sample], rules: _Rules) -> list[Judgement]:
     """Invert the test of each comparison at the level of the correction's first step, and hold it to the verdict."""
     alphas = [rules.plan.comparisons.alpha * share for share in rules.shares]
+    estimate = rules.plan.comparisons.estimate
     if rules.correction == "max_t":
-        levels = local_levels(samples, alphas, np.random.default_rng(SEED))
+        levels = local_levels([_flipped(sample, estimate) for sample in samples], alphas, np.random.default_rng(SEED))
     elif rules.correction == "benjamini_hochberg":
         p_values = [said.p_value for said in judged]
         factors = factors_to_pass(p_values, rules.correction, rules.plan.comparisons.alpha)
         levels = [alpha / factor for alpha, factor in zip(alphas, factors, strict=True)]
     else:
         levels = [alpha / hardest_factor(len(samples), rules.correction) for alpha in alphas]
-    found = flip_intervals([tuple(sample.values()) for sample in samples], levels, lambda: np.random.default_rng(SEED))
+    differences = [tuple(sample.values()) for sample in samples]
+    found = estimate_intervals(differences, levels, estimate, lambda: np.random.default_rng(SEED))
     return [
-        replace(said, interval=None if ends is None else _held(ends, said, math.fsum(sample.values())))
-        for said, ends, sample in zip(judged, found, samples, strict=True)
+        replace(said, interval=None if ends is None else _held(ends, said, math.fsum(flipped(values, estimate))))
+        for said, ends, values in zip(judged, found, differences, strict=True)
     ]
 
 
@@ -177,9 +182,9 @@ def has_merit(metric: str, plan: StudyPlan) -> bool:
     return name == plan.target.name or name.startswith(f"{plan.target.name}_")
 
 
-def p_values(samples: Sequence[Sequence[float]]) -> list[float | None]:
-    """Return the sign-flip p-value of each sample of paired differences, not corrected."""
-    return sign_flip_p_values(samples, lambda: np.random.default_rng(SEED))
+def p_values(samples: Sequence[Sequence[float]], estimate: Estimate = "mean") -> list[float | None]:
+    """Return the p-value of each sample of paired differences by the estimate's test, not corrected."""
+    return sign_flip_p_values([flipped(sample, estimate) for sample in samples], lambda: np.random.default_rng(SEED))
 
 
 Sample = Mapping[Block, float]
@@ -188,14 +193,14 @@ Sample = Mapping[Block, float]
 
 def _judged(samples: Sequence[Sample], rules: _Rules) -> list[Judgement]:
     plan, correction, shares, merit = rules.plan, rules.correction, rules.shares, rules.merit
-    alpha = plan.comparisons.alpha
-    found = p_values([tuple(sample.values()) for sample in samples])
+    alpha, estimate = plan.comparisons.alpha, plan.comparisons.estimate
+    found = p_values([tuple(sample.values()) for sample in samples], estimate)
     # A comparison that may end at several looks pays for them (`analysis.views.sequential`).
     counted = [None if p is None else min(1.0, p / share) for p, share in zip(found, shares, strict=True)]
     adjusted = _by_max_t(samples, rules) if correction == "max_t" else corrected(counted, correction)
     factors = factors_to_pass(counted, correction, alpha)
     margin = plan.comparisons.margin if merit else None
-    within = [None] * len(samples) if margin is None else _within(samples, shares, margin, correction)
+    within = [None] * len(samples) if margin is None else _within(samples, shares, margin, rules)
     comparisons = 1 if correction == "none" else len(samples)
     judged = []
     for sample, share, p_value, p_corrected, factor, p_within in zip(
@@ -207,7 +212,7 @@ def _judged(samples: Sequence[Sample], rules: _Rules) -> list[Judgement]:
         if margin is not None and verdict not in SHOWN:
             verdict = EQUIVALENT if p_within is not None and p_within <= alpha else NOT_DECIDED
             if verdict == NOT_DECIDED:
-                to_decide = pairs_to_decide(differences, margin, alpha * share / comparisons)
+                to_decide = pairs_to_decide(differences, margin, alpha * share / comparisons, EFFICIENCY[estimate])
         judged.append(
             Judgement(
                 p_value=p_value,
@@ -236,7 +241,8 @@ def _by_max_t(samples: Sequence[Sample], rules: _Rules) -> list[float | None]:
         here = [place for place, at in enumerate(rules.looks) if at >= look]
         upto = frozenset(seeds.confirm[: seeds.looks[look]])
         cut = [_upto(samples[place], upto) if len(seeds.looks) > 1 else samples[place] for place in here]
-        p_values = max_t(cut, np.random.default_rng(SEED))
+        estimate = rules.plan.comparisons.estimate
+        p_values = max_t([_flipped(sample, estimate) for sample in cut], np.random.default_rng(SEED))
         unseen = len(here) / max(1, sum(p is not None for p in p_values))
         for place, p_value in zip(here, p_values, strict=True):
             if p_value is not None and rules.looks[place] == look:
@@ -248,26 +254,27 @@ def _upto(sample: Sample, seeds: Collection[int]) -> Sample:
     return {block: value for block, value in sample.items() if block[1] in seeds}
 
 
-def _within(
-    samples: Sequence[Sample], shares: Sequence[float], margin: float, correction: Method
-) -> list[float | None]:
+def _within(samples: Sequence[Sample], shares: Sequence[float], margin: float, rules: _Rules) -> list[float | None]:
     """Return the corrected p-values of equivalence within the margin: of two one-sided tests, the larger.
 
-    Each tests by sign flips whether the mean lies above the lower, or below the upper end (Schuirmann 1987). They are
-    corrected by Holm's procedure, or not at all where the study's differences are not.
+    Each tests by sign flips whether the estimate lies above the lower, or below the upper end (Schuirmann 1987). They
+    are corrected by Holm's procedure, or not at all where the study's differences are not.
     """
-    lower = p_values([[value + margin for value in sample.values()] for sample in samples])
-    upper = p_values([[value - margin for value in sample.values()] for sample in samples])
+    estimate = rules.plan.comparisons.estimate
+    lower, upper = (
+        [flipped([value + end for value in sample.values()], estimate) for sample in samples]
+        for end in (margin, -margin)
+    )
     found: list[float | None] = []
-    for sample, below, above, share in zip(samples, lower, upper, shares, strict=True):
-        total, whole = math.fsum(sample.values()), margin * len(sample)
+    tested = zip(lower, upper, p_values(lower), p_values(upper), shares, strict=True)
+    for above_low, below_high, below, above, share in tested:
         if below is None or above is None:
             found.append(None)
-        elif abs(total) >= whole:
+        elif math.fsum(above_low) <= 0 or math.fsum(below_high) >= 0:
             found.append(1.0)
         else:  # half of a two-sided p-value, as the sum lies on the side that is tested
             found.append(min(1.0, max(below, above) / 2 / share))
-    return found if correction == "none" else holm(found)
+    return found if rules.correction == "none" else holm(found)
 
 
 def _verdict(
@@ -279,10 +286,14 @@ def _verdict(
         return NOT_ENOUGH
     if p_corrected > alpha:
         return NO_DIFFERENCE
-    rises = math.fsum(differences) > 0
+    rises = math.fsum(flipped(differences, plan.comparisons.estimate)) > 0
     if not merit:
         return "higher" if rises else "lower"
     return "better" if rises == (plan.target.mode == "max") else "worse"
+
+
+def _flipped(sample: Sample, estimate: Estimate) -> Sample:
+    return dict(zip(sample, flipped(tuple(sample.values()), estimate), strict=True))
 
 
 def _sample(item: Paired) -> Sample:
@@ -291,12 +302,13 @@ def _sample(item: Paired) -> Sample:
 
 def _against(item: Paired) -> Sample:
     """The differences, with each lost pair as far as it may have been on the other side of their sum."""
-    return _with_lost(item, -1.0 if math.fsum(item.differences) > 0 else 1.0)
+    return _with_lost(item, -1.0 if math.fsum(flipped(item.differences, item.estimate)) > 0 else 1.0)
 
 
 def _furthest(item: Paired) -> Sample:
     """The differences, with each lost pair as far as it may have been on the side where their sum is the greatest."""
-    return max((_with_lost(item, side) for side in (1.0, -1.0)), key=lambda sample: abs(math.fsum(sample.values())))
+    sides = (_with_lost(item, side) for side in (1.0, -1.0))
+    return max(sides, key=lambda sample: abs(math.fsum(_flipped(sample, item.estimate).values())))
 
 
 def _with_lost(item: Paired, side: float) -> Sample:

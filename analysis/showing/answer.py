@@ -32,6 +32,11 @@ from ablative.search_spaces.searches import how_searched
 
 Row = Mapping[str, Any]
 
+ESTIMATED = {
+    "median": ["Differences are medians of paired differences."],
+    "hodges_lehmann": ["Differences are Hodges-Lehmann estimates: medians of all means of two paired differences."],
+}
+"""What `comparisons.estimate` makes a difference, where that is not the mean."""
 MANY = 3
 """Arms of one verdict that have a sentence each."""
 
@@ -53,6 +58,7 @@ def answer(found: Findings) -> list[str]:
     sentences = [
         *_incomplete(rows),
         *([sentence(plan.late_line)] if plan.late_line else []),
+        *ESTIMATED.get(plan.comparisons.estimate, ()),
         *_nothing_learned(found.effects, plan),
         *(_claim(row, plan) for row in found.claims),
         *(said for verdict in SHOWN for said in _differences(_of(unsaid, verdict), plan)),
@@ -65,11 +71,16 @@ def answer(found: Findings) -> list[str]:
         *_untold([row for row in unsaid if row["verdict"] == NOT_ENOUGH], plan),
         *([] if found.claims else _controls(found.against_controls, plan)),
         *_control_warning(compared),
-        *(line for line in (examples_line(found.test_size), found.two_groups, found.same_seed, found.luck) if line),
+        *_noted(found),
         *search_lines(found.searches, plan),
         *how_searched(repeats=plan.search.repeats, nested=plan.seeds.nested, shared=plan.search.shared),
     ]
     return sentences or [f"Only the reference arm {plan.reference} is planned: there is nothing to compare it with."]
+
+
+def _noted(found: Findings) -> list[str]:
+    lines = (examples_line(found.test_size), found.two_groups, found.outlying, found.same_seed, found.luck)
+    return [line for line in lines if line]
 
 
 def _claim(row: Row, plan: StudyPlan) -> str:

@@ -15,6 +15,7 @@ from ablative.analysis.errors import AnalysisError
 from ablative.analysis.pairing.observations import observe
 from ablative.analysis.plan import StudyPlan
 from ablative.analysis.showing.grids import CORRECTED
+from ablative.analysis.showing.grids import TESTS
 from ablative.analysis.showing.sentences import judged
 from ablative.analysis.showing.sentences import sentence
 from ablative.analysis.views.results import Results
@@ -157,11 +158,11 @@ def _compared(row: Mapping[str, Any], plan: StudyPlan, place: str) -> str:
     said = judged(row, row["arm"], row["reference"], f"on {plan.headline} at {place}", plan.comparisons.unit)
     difference = rounding.signed(row["difference"], rounding.half(row))
     interval = rounding.interval(row["verdict_ci_low"], row["verdict_ci_high"])
-    corrected = CORRECTED[plan.comparisons.correction]
+    test, corrected = TESTS[plan.comparisons.estimate], CORRECTED[plan.comparisons.correction]
     if plan.comparisons.correction != "none":
         corrected += f" for {row['comparisons']} comparisons"
     return (
-        f"{sentence(said)} Difference {difference}, 95 % interval {interval}; sign-flip test, {corrected}, "
+        f"{sentence(said)} Difference {difference}, 95 % interval {interval}; {test}, {corrected}, "
         f"alpha {plan.comparisons.alpha:g}."
     )
 

@@ -22,6 +22,7 @@ from ablative.analysis.plan import StudyPlan
 from ablative.analysis.views.contrasts import pooled_contrasts
 from ablative.analysis.views.heterogeneity import Varying
 from ablative.analysis.views.heterogeneity import varying
+from ablative.analysis.views.outlying import outlying_line
 from ablative.analysis.views.results import Results
 from ablative.analysis.views.robustness import robustness_rows
 from ablative.analysis.views.same_seed import same_seed_line
@@ -50,7 +51,7 @@ class Findings:
     robustness: Sequence[Row]
     """Rows of the view `robustness`."""
     test_size: Sequence[Row] = ()
-    """Rows of the view `test_size` over all conditions."""
+    """Rows of the view `test_size` over all conditions, where means are compared."""
     varying: Varying | None = None
     """Whether effects vary between conditions; None of one condition, or where nobody can tell."""
     searches: Sequence[Row] = ()
@@ -61,6 +62,8 @@ class Findings:
     """That tasks are no independent blocks under a seed, where the records show it."""
     two_groups: str = ""
     """Which cells have confirm seeds in two groups; empty where none has."""
+    outlying: str = ""
+    """Which arms have a block far from all others, under which seed; empty where none has."""
 
 
 def findings(results: Results, study: str) -> Findings:
@@ -77,15 +80,19 @@ def findings(results: Results, study: str) -> Findings:
         claims=strongest_first(claims),
         against_controls=against_controls(observations, plan),
         robustness=robustness_rows(observations, plan),
-        test_size=[
-            row for row in results.test_size.to_pylist() if row["study"] == study and row["family"] == "pooled"
-        ],
+        test_size=_test_size(results, study) if plan.comparisons.estimate == "mean" else (),
         varying=varying(observations, plan),
         searches=search_rows(tried, observations, plan),
         luck=luck_line(search_luck(tried, observations, plan)),
         same_seed=same_seed_line(observations, plan),
         two_groups=two_groups_line(observations, plan),
+        outlying=outlying_line(observations, plan),
     )
+
+
+def _test_size(results: Results, study: str) -> list[Row]:
+    rows = results.test_size.to_pylist()
+    return [row for row in rows if row["study"] == study and row["family"] == "pooled"]
 
 
 def luck_line(luck: tuple[SearchDesign, Scatter] | None) -> str:
@@ -130,7 +137,7 @@ def _against_controls(observations: Observations, plan: StudyPlan) -> Iterator[R
         yield {
             "arm": arm,
             "against": control,
-            "difference": sum(differences) / len(differences) if differences else None,
+            "difference": None if item.difference is None else sign * item.difference,
             "diff_ci_low": low,
             "diff_ci_high": high,
             "differences": differences,

@@ -48,6 +48,13 @@ CORRECTED = {
     "none": "no correction for the number of comparisons",
 }
 
+TESTS = {
+    "mean": "sign-flip test",
+    "median": "sign test of median differences",
+    "hodges_lehmann": "signed-rank test of Hodges-Lehmann differences",
+}
+"""What `comparisons.estimate` makes the test of a comparison."""
+
 BLOCKS = {
     "task_and_seed": "A block is one task under one seed; its value is the mean over the task's conditions",
     "seed": "A block is one seed; its value is the mean over all tasks and conditions",
@@ -189,7 +196,8 @@ def legend(marked: Sequence[Mapping[str, Any]], plan: StudyPlan) -> str:
     if not all(map(holds, marked)):
         marks.append("in brackets: another verdict if the failed trials had been worst")
     corrected = CORRECTED[plan.comparisons.correction]
-    judged = f"sign-flip test, {corrected}, alpha {plan.comparisons.alpha:g}"
+    test = TESTS[plan.comparisons.estimate]
+    judged = f"{test}, {corrected}, alpha {plan.comparisons.alpha:g}"
     return "; ".join([*marks, judged, *_looks(plan)])
 
 

@@ -150,7 +150,8 @@ def _undecided(said: Judgement) -> str:
 
 def _asked(plan: StudyPlan, margin: float | None, seen: Sequence[Any]) -> dict[str, Any]:
     margin = plan.comparisons.margin if margin is None else margin
-    return {"margin": margin, "key": content_hash([plan.headline, plan.target.mode, margin, *seen])}
+    other = [] if plan.comparisons.estimate == "mean" else [plan.comparisons.estimate]
+    return {"margin": margin, "key": content_hash([plan.headline, plan.target.mode, margin, *other, *seen])}
 
 
 def _seen(records: pa.Table, plan: StudyPlan, arm: str) -> list[list[str | None]]:

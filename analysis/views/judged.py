@@ -105,14 +105,14 @@ PAIRS = Columns(
             name="difference",
             type=pa.float64(),
             unit="as the metric",
-            meaning="mean paired difference; of two arms, `arm` minus the other",
+            meaning="mean paired difference, or what `comparisons.estimate` says; of two arms, `arm` minus the other",
             nullable=True,
         ),
         Column(
             name="diff_ci_low",
             type=pa.float64(),
             unit="as the metric",
-            meaning="lower end of its 95 % t-interval",
+            meaning="lower end of its 95 % interval, not corrected: Student's t of a mean, else order statistics",
             nullable=True,
         ),
         Column(name="diff_ci_high", type=pa.float64(), unit="as the metric", nullable=True),
@@ -121,7 +121,7 @@ PAIRS = Columns(
 P_VALUES = Columns(
     values=_p_values,
     columns=(
-        Column(name="p_value", type=pa.float64(), meaning="sign-flip test, not corrected", nullable=True),
+        Column(name="p_value", type=pa.float64(), meaning="by sign flips, not corrected", nullable=True),
         Column(name="p_corrected", type=pa.float64(), meaning="corrected for so many `comparisons`", nullable=True),
     ),
 )

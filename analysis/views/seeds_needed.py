@@ -11,6 +11,7 @@ import pyarrow as pa
 from scipy import stats
 
 from ablative.analysis.errors import AnalysisError
+from ablative.analysis.numbers.estimates import EFFICIENCY
 from ablative.analysis.numbers.power import pairs_for
 from ablative.analysis.numbers.power import power_of
 from ablative.analysis.pairing.observations import observe
@@ -64,7 +65,7 @@ def _row(
     n = len(item.differences)
     if n < 2:
         return {"arm": item.arm, "n_pairs": n}
-    sd = float(np.std(item.differences, ddof=1))
+    sd = float(np.std(item.differences, ddof=1)) / math.sqrt(EFFICIENCY[item.estimate])
     upper = sd * math.sqrt((n - 1) / float(stats.chi2.ppf(1 - SURE, n - 1)))
     pairs = pairs_for(effect, sd, alpha, power)
     at_most = pairs_for(effect, upper, alpha, power)

@@ -30,6 +30,7 @@ from ablative.analysis.trials import decoded
 from ablative.analysis.views.judged import P_VALUES
 from ablative.analysis.views.judged import PAIRS
 from ablative.analysis.views.results import Results
+from ablative.orchestrator.reached import mean_of
 from ablative.orchestrator.storing.differing import all_values
 from ablative.orchestrator.storing.differing import differing
 
@@ -88,6 +89,7 @@ class TwoRuns:
             planned=self._of_both(arm, lambda run: self.plans[run].confirm_planned),
             losses=losses_of(merged, self.metric, (FIRST, SECOND), conditions),
             joined=any(plan.comparisons.blocks == "seed" for plan in self.plans),
+            estimate=self.plans[1].comparisons.estimate,
         )
 
     def _values(self, metric: str, run: int) -> Mapping[Place, Mapping[int, float]]:
@@ -135,13 +137,13 @@ def compared_runs(first: Results, second: Results, studies: tuple[str, str]) -> 
     both = two_runs(first, second, studies)
     found = [both.pairing(arm).pooled(SECOND) for arm in both.arms]
     late = any(plan.late for plan in both.plans)
-    single = p_values([item.differences for item in found])
+    single = p_values([item.differences for item in found], both.plans[1].comparisons.estimate)
     rows = [
         {
             "arm": arm,
             "metric": both.metric,
             "first_mean": item.reference_mean,
-            "second_mean": None if item.difference is None else (item.reference_mean or 0.0) + item.difference,
+            "second_mean": mean_of(map(sum, zip(item.reference, item.differences, strict=True))),
             **PAIRS.row(item),
             **P_VALUES.row(p_value, p_corrected),
             "declared_late": late,
