@@ -25,11 +25,11 @@ def claim_mistakes(document: Document, study: Study, arms: Collection[str]) -> I
             yield document.mistake((*place, "against"), f"{claim.arm}, the arm itself", "another arm")
         if claim.at_least is not None and claim.equivalent_within is not None:
             found = f"{shown(claim.equivalent_within)} beside at_least: {shown(claim.at_least)}"
-            yield document.mistake((*place, "equivalent_within"), found, "left out, or in a claim of its own")
+            yield document.mistake((*place, "equivalent_within"), found, "left out, or moved to a second claim")
         for path, values in claim.where.items():
             here = (*place, "where", path)
             if path not in study.conditions:
-                found = f"{path}, which is no condition"
+                found = f"{path}, which is not a condition of this study"
                 yield document.mistake(here, found, one_of(path, study.conditions) if study.conditions else "left out")
                 continue
             for index, value in enumerate(values):
@@ -38,5 +38,5 @@ def claim_mistakes(document: Document, study: Study, arms: Collection[str]) -> I
         for index, split in enumerate(claim.splits):
             shifted = is_shifted(split) and SHIFTED in study.evaluate
             if split not in study.evaluate and not shifted:
-                found = f"{split}, which is not evaluated"
+                found = f"{split}, which the study does not evaluate"
                 yield document.mistake((*place, "splits", index), found, one_of(split, study.evaluate))

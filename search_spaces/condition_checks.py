@@ -42,7 +42,7 @@ def condition_mistakes(document: Document, study: Study, built: Sequence[Cell]) 
     for (place, said), beside in found.items():
         crossed = combinations // len(study.conditions[str(place[1])]) if len(place) > 1 else 1
         where = f" under {cell_name('', beside[0])[1:]}" if len(beside) < crossed else ""
-        expected = "a value that changes what some arm computes, or left out"
+        expected = "removed, or a value that changes what some arm computes"
         yield document.mistake(place, f"{said} in every arm{where}", expected)
 
 

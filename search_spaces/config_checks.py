@@ -1,4 +1,4 @@
-"""Does each cell's configuration go together, and are the arms different objectives, not one with another factor?"""
+"""Is each cell's configuration consistent, and do the arms' objectives differ by more than a constant factor?"""
 
 from __future__ import annotations
 

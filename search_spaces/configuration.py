@@ -99,19 +99,19 @@ def constraints(annotation: Any) -> tuple[Any, ...]:
 
 
 def negligible(value: Any) -> str | None:
-    """What a number had to be that is not 0 and yet too small for anything; None where it is not so."""
+    """What a number that is too small to matter should be instead; None for 0 and for all other numbers."""
     is_small = isinstance(value, float) and 0 < abs(value) < LEAST
     return f"0, or at least {LEAST:g}".replace("e-0", "e-") if is_small else None
 
 
 def unusual(config_type: type[BaseModel], path: str, value: Any) -> str | None:
-    """What the value of the leaf at `path` had better be, and why; None where it is as usual."""
+    """The usual range of the leaf at `path`, and the reason; None if `value` lies inside."""
     extra = leaves(config_type)[path].json_schema_extra
     said = extra if isinstance(extra, dict) else {}
     most = said.get("usual_maximum")
     if not isinstance(most, int | float) or not isinstance(value, int | float) or value <= most:
         return None
-    return f"at most {most}, as {said['beyond']}"
+    return f"at most {most}, because {said['beyond']}"
 
 
 def flatten(config_type: type[BaseModel], changes: Mapping[str, Any]) -> dict[str, Any]:

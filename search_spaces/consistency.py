@@ -1,4 +1,4 @@
-"""The last look, at a study whose parts are sound: do they go together?"""
+"""The last check of a study, once each part is sound: do the parts go together?"""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Consistency:
     subject: Subject
 
     def check(self, study: Study, base: BaseModel) -> tuple[tuple[Cell, ...], list[Mistake]]:
-        """The study's cells, and all mistakes and warnings between its sections; no cells where there are mistakes."""
+        """The study's cells, with all mistakes and warnings between its sections; no cells if there are mistakes."""
         found = [*self._factors(study, base), *self._size(study, base)]
         if grave(found):
             return (), found
@@ -83,15 +83,19 @@ class Consistency:
             place = ("arms", "factors", name)
             changed = levels(name, factor, base)
             if not changed:
-                yield self.document.mistake(place, "what the base has already", "a change of the base")
+                yield self.document.mistake(
+                    place, "only the base's own values", "a value or change that differs from the base"
+                )
             if len(factor.values or ()) > 1 and len(changed) == len(factor.values or ()):
                 found = f"{shown(list(factor.values or ()))} beside the base's {shown(value_at(base, name))}"
-                expected = "listed with the base's value, which is a level too; or the base at one of the others"
+                expected = (
+                    "a list that includes the base's value (it is a level too), or a base that has one of these values"
+                )
                 yield self.document.warning(place, found, expected)
             if study.arms.design in ("fractional", "path") and len(changed) > 1:
                 found = f"{len(changed)} alternatives to the base"
                 yield self.document.mistake(
-                    place, found, f"one: in a {study.arms.design} design a factor has two levels"
+                    place, found, f"one alternative: a {study.arms.design} design takes factors with two levels"
                 )
             for path in dict.fromkeys(path for level in changed for path in level.changes):
                 owner = owners.setdefault(path, name)
@@ -104,7 +108,9 @@ class Consistency:
         designed = _num_designed(study, factors)
         if study.arms.resolution is not None and study.arms.design != "fractional":
             found = f"{study.arms.resolution}"
-            yield self.document.mistake(("arms", "resolution"), found, "left out, or a fractional design")
+            yield self.document.mistake(
+                ("arms", "resolution"), found, "left out: only a fractional design has a resolution"
+            )
         yield from self._path(study)
         arms = designed + len(study.arms.listed) + len(study.arms.controls)
         count = arms * prod(len(values) for values in study.conditions.values())
@@ -115,22 +121,30 @@ class Consistency:
     def _path(self, study: Study) -> Iterator[Mistake]:
         if study.arms.design != "path":
             if study.arms.order is not None:
-                yield self.document.mistake(("arms", "order"), study.arms.order, "left out, or the design path")
+                yield self.document.mistake(
+                    ("arms", "order"), study.arms.order, "left out: only the design `path` has an order"
+                )
             return
         if len(study.arms.factors) == 1:
-            yield self.document.mistake(("arms", "factors"), "one factor", "two or more: a path orders them")
+            yield self.document.mistake(
+                ("arms", "factors"), "one factor", "two or more factors, for the path to order"
+            )
         if study.arms.order == "racing" and study.search.space:
-            expected = "greedy, or no search.space: a race compares changes seed by seed, at one setting each"
+            expected = (
+                "greedy, or used without search.space: a race compares changes seed by seed, at one setting each"
+            )
             yield self.document.mistake(("arms", "order"), "racing beside a search", expected)
         if study.arms.order == "racing" and len(study.seeds.search) == 1:
-            expected = "two or more: a race gives up what has fallen behind before all seeds are run"
+            expected = "two or more seeds: a race drops changes that fall behind before all seeds have run"
             yield self.document.mistake(("seeds", "search"), "one seed", expected)
 
     def _names(self, study: Study, arms: tuple[Arm, ...]) -> Iterator[Mistake]:
         names = [arm.name for arm in arms]
         for index, arm in enumerate(arms):
             if arm.name in names[:index]:
-                yield self.document.mistake(arm_place(arm), f"a second arm {arm.name}", "a name of its own")
+                yield self.document.mistake(
+                    arm_place(arm), f"a second arm {arm.name}", "another name; this one is taken"
+                )
         if reference(study.arms) not in names:
             place = ("arms", "reference")
             yield self.document.mistake(
@@ -141,13 +155,17 @@ class Consistency:
         space, conditions = study.search.space, study.conditions
         for path in space.keys() & conditions.keys():
             expected = "searched or a condition, not both"
-            yield self.document.mistake(("search", "space", path), "a parameter that is a condition", expected)
+            yield self.document.mistake(
+                ("search", "space", path), "a searched parameter that is also a condition", expected
+            )
         reported: set[tuple[Place, str]] = set()
         for arm in arms:
             for path in arm.changes:
                 place = arm_place(arm, path)
                 if path in conditions and (place, path) not in reported:
-                    yield self.document.mistake(place, f"{path}, which is a condition", "left to the conditions")
+                    yield self.document.mistake(
+                        place, f"{path}, which is a condition", "removed here, or from conditions"
+                    )
                 if path in space and arm.levels and (place, path) not in reported:
                     expected = f"a factor or a search parameter, not both: remove search.space.{path}"
                     yield self.document.mistake(place, f"{path}, which is searched", expected)
@@ -165,16 +183,16 @@ class Consistency:
                     continue
                 reported.add((first.arm, second.arm))
                 where = f" under {second.name.partition('|')[2]}" if second.condition else ""
-                found = f"arm {second.arm}, which comes out identical to arm {first.arm}{where}"
-                expected = "a different computation, or left out"
+                found = f"arm {second.arm}, which computes the same as arm {first.arm}{where}"
+                expected = "removed, or changed so that it computes something else"
                 yield self.document.mistake(places[second.arm], found, expected)
 
     def _unused(self, study: Study, built: tuple[Cell, ...]) -> Iterator[Mistake]:
         used = {path for cell in built for path, _ in cell.space}
         for path in study.search.space:
             if path not in used:
-                found = "a parameter that no cell uses"
-                expected = "one that can be active and change a result in some arm, or left out"
+                found = "a parameter that no arm uses, so searching it has no effect"
+                expected = "removed, or a parameter that is active and matters in some arm"
                 yield self.document.mistake(("search", "space", path), found, expected)
 
 

@@ -81,16 +81,16 @@ class Document:
     value: dict[str, Any]
     origins: dict[Place, Origin]
     mistakes: list[Mistake] = field(default_factory=list)
-    """Found while reading: duplicate keys, keys that are no text, foreign tags, numbers beyond all bounds."""
+    """Found while reading: duplicate keys, keys that are not text, foreign tags, numbers out of any range."""
 
     def mistake(self, place: Place, found: str, expected: str) -> Mistake:
-        """A mistake at `place`, with the line of it or of what is around it."""
+        """A mistake at `place`, with its line or that of the nearest entry around it."""
         around = next((self.origins[place[:n]] for n in range(len(place), -1, -1) if place[:n] in self.origins), None)
         origin = around or Origin(file=self.file, line=None)
         return Mistake(file=origin.file, line=origin.line, path=dotted(place), found=found, expected=expected)
 
     def warning(self, place: Place, found: str, expected: str) -> Mistake:
-        """The same for what is allowed, though the author may regret it."""
+        """A warning at `place`: allowed, but the author may regret it."""
         return replace(self.mistake(place, found, expected), severity="warning")
 
 
@@ -124,7 +124,9 @@ class _Builder:
                 self.note(place, _line(key), f"a key with {strange}", "letters, digits, `_`, `-` and `.`")
             elif key.value in built:
                 first = self.document.origins[(*place, key.value)].line
-                self.note((*place, key.value), _line(key), "the key a second time", f"once (first on line {first})")
+                self.note(
+                    (*place, key.value), _line(key), "the key a second time", f"listed once (first on line {first})"
+                )
             else:
                 built[key.value] = self.build(value, (*place, key.value), _line(key))
         return built
@@ -134,7 +136,7 @@ class _Builder:
         if kind == "str":
             text = _joined(text)
             if strange := _strange(text):
-                self.note(place, line, f"text with {strange}", "text without it")
+                self.note(place, line, f"text with {strange}", "text without this character")
                 return None
             return text
         try:
@@ -158,7 +160,7 @@ def _joined(text: str) -> str:
 
 
 def _strange(text: str) -> str:
-    """What of a text can be neither stored nor shown; empty if nothing is strange."""
+    """The first character of a text that can be neither stored nor shown, in words; empty if there is none."""
     for sign in text:
         if 0xD800 <= ord(sign) < 0xE000:
             return f"half a character (U+{ord(sign):04X} of a surrogate pair)"
@@ -204,12 +206,12 @@ def read_value(text: str, file: str) -> Document:
 
 
 def refused(value: Any) -> Any:
-    """Raise TypeError: what `json.dumps` calls for a value that no file could hold."""
+    """Raise TypeError; `json.dumps` calls this for a value that no file could hold."""
     raise TypeError(f"a value of type {type(value).__name__}")
 
 
 def given_document(value: Mapping[str, Any], file: str) -> Document:
-    """A study that is given as plain values, called `file` in mistakes; StudyError where some are none."""
+    """A study given as plain values, called `file` in mistakes; StudyError if a value is not plain."""
     try:
         text = json.dumps(dict(value), default=refused)  # JSON is YAML, so that a value given is read as one written
     except (TypeError, ValueError, RecursionError) as error:
@@ -221,7 +223,7 @@ def given_document(value: Mapping[str, Any], file: str) -> Document:
 
 
 def read_document(path: Path, file: str) -> Document:
-    """The study file at `path`, called `file` in mistakes; StudyError where it is no mapping in readable YAML."""
+    """The study file at `path`, called `file` in mistakes; StudyError unless it is a mapping in readable YAML."""
 
     def refuse(found: str, expected: str, line: int | None = None) -> StudyError:
         return StudyError((Mistake(file=file, line=line, path="", found=found, expected=expected),))
@@ -242,7 +244,7 @@ def read_document(path: Path, file: str) -> Document:
         raise refuse(f"byte 0x{data[error.start]:02x}, which is not UTF-8", "saved as UTF-8", line) from None
     node = _compose(file, text)
     if node is None:
-        raise refuse("an empty file", "a study; `quickstart` is one to copy")
+        raise refuse("an empty file", "a study; copy the shipped study `quickstart` to start from")
     if not isinstance(node, yaml.MappingNode):
         raise refuse("no mapping at the top", "keys such as `study:` and `base:`", _line(node))
     builder = _Builder(file)

@@ -48,7 +48,10 @@ def _numbers(shape: str, *, whole: bool = False, positive: bool = False) -> Call
             _check_steps(*value)
         elif not whole:
             apart = high - low >= LEAST_APART * max(abs(low), abs(high))
-            _require(apart, f"{shape} with ends that differ in their first four digits: settings have six")
+            _require(
+                apart,
+                f"{shape} with bounds that differ in their first four digits, because settings are rounded to six",
+            )
         return value
 
     return validate
@@ -57,7 +60,10 @@ def _numbers(shape: str, *, whole: bool = False, positive: bool = False) -> Call
 def _check_steps(low: float, high: float, step: float) -> None:
     _require(step > 0, "[low, high, step] with step > 0")
     _require((high - low) / step < MOST_STEPS, f"[low, high, step] with at most {MOST_STEPS} multiples, or uniform")
-    _require(max(abs(low), abs(high)) / step < 1e12, "[low, high, step] with a step that the bounds are multiples of")
+    _require(
+        max(abs(low), abs(high)) / step < 1e12,
+        "[low, high, step] with a larger step, of which both bounds are multiples",
+    )
     multiples = all(math.isclose(bound / step, round(bound / step), abs_tol=1e-9) for bound in (low, high))
     _require(multiples, "[low, high, step] with low and high multiples of step")
 
@@ -70,7 +76,9 @@ def _options(value: Any) -> Any:
 
 
 class _Domain(Frozen):
-    when: When = Field({}, description="Search only where these hold: {path: value | {not: value} | {in: [...]}}.")
+    when: When = Field(
+        {}, description="Conditions under which the parameter is searched: {path: value | {not: value} | {in: [...]}}."
+    )
 
     def values(self) -> Sequence[Any] | None:
         """All values, in order; None where there are infinitely many."""
@@ -93,7 +101,7 @@ class Uniform(_Domain):
         return self.uniform[1]
 
     def probes(self) -> tuple[Any, ...]:
-        """Values that stand for the domain when it is asked whether a parameter matters."""
+        """Values that represent the domain in the check whether a parameter matters."""
         return (self.low, self.high)
 
     def contains(self, value: Any) -> bool:

@@ -11,7 +11,7 @@ from ablative.errors import AblativeError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mistake:
-    """One thing the author of a study can put right."""
+    """One thing that the author of a study can correct."""
 
     file: str
     """Path of the study file, or `override a.b=value` for a trailing override."""
@@ -23,7 +23,7 @@ class Mistake:
     expected: str
     """What would be right, to be read after "should be"."""
     severity: Literal["mistake", "warning"] = "mistake"
-    """A study with a warning can be run, unless it says `strict: true`; its author may regret it."""
+    """A study with warnings can be run, unless it says `strict: true`."""
 
     def __str__(self) -> str:
         place = self.file if self.line is None else f"{self.file}:{self.line}"
@@ -34,12 +34,12 @@ class Mistake:
 
 
 def grave(found: Sequence[Mistake]) -> list[Mistake]:
-    """Those of `found` with which a study cannot be used: all but warnings."""
+    """The mistakes among `found` that make a study unusable: all but warnings."""
     return [mistake for mistake in found if mistake.severity == "mistake"]
 
 
 class StudyError(AblativeError, ValueError):
-    """A study that cannot be used; `str` gives all its mistakes, one a line, and the warnings among them."""
+    """A study that cannot be used; `str` lists all its mistakes and warnings, one a line."""
 
     def __init__(self, mistakes: Sequence[Mistake]) -> None:
         super().__init__("\n".join(str(mistake) for mistake in mistakes))

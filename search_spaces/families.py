@@ -1,4 +1,4 @@
-"""What a study can show: its families of comparisons, the pairs that each comparison gets, and the pairs it takes.
+"""What a study can show: its families of comparisons, the pairs each comparison gets, and the pairs it needs.
 
 A pair is one task under one seed. In a single condition it is a seed.
 """
@@ -28,8 +28,8 @@ class Family:
     """Comparisons that are corrected together."""
 
     name: FamilyName
-    """`claims`: as declared. `primary`: each arm with the reference. `cells`: that in each condition. `contrasts`:
-    every two arms."""
+    """`claims`: as declared. `primary`: each arm against the reference. `cells`: the same in each condition.
+    `contrasts`: every two arms."""
     what: str
     """What is compared, in words, with the number of comparisons."""
     pairs: tuple[int, ...]
@@ -49,12 +49,12 @@ class Family:
         if not self.short:
             return counts
         if len(self.short) < len(self.pairs):
-            return f"{counts}: {len(self.short)} of them can show a difference only after others have"
-        return f"{counts}: too few to show a difference"
+            return f"{counts}: {len(self.short)} of them can reach significance only after others have"
+        return f"{counts}: too few to reach significance"
 
 
 def families(study: Study, task: str | None, arms: int) -> tuple[Family, ...]:
-    """The families of a study with so many arms to confirm, what answers its question first; none for one arm.
+    """The families of a study with this number of arms to confirm, the most important first; none for one arm.
 
     `task`: path of the condition whose values form separate pairs under one seed.
     """
@@ -79,7 +79,7 @@ def families(study: Study, task: str | None, arms: int) -> tuple[Family, ...]:
 
 
 def arms_to_confirm(study: Study, built: int) -> int:
-    """The number of arms that are confirmed, of a study with so many; a path confirms one more at each step."""
+    """The number of arms that a study confirms, out of those built; a path confirms one more at each step."""
     if study.arms.design != "path":
         return built
     return 1 + len(study.arms.factors) + len(study.arms.listed) + len(study.arms.controls)
@@ -88,25 +88,28 @@ def arms_to_confirm(study: Study, built: int) -> int:
 def unanswerable(document: Document, study: Study, task: str | None, found: tuple[Family, ...]) -> Iterator[Mistake]:
     """A warning for each part of a study's question that no result can answer.
 
-    The question is its claims; or, of a study without any, its primary comparisons.
+    The question is the claims, or, in a study without claims, the primary comparisons.
     """
     main = next(iter(found), None)
     if main is None or not main.short:
         return
     if len(main.short) == len(main.pairs):
         tasks = max(main.pairs) // len(study.seeds.confirm)
-        few = f"{_range(main.pairs)} pairs of task and seed for {main.what}, too few to show a difference"
+        few = f"{_range(main.pairs)} pairs of task and seed for {main.what}, too few to reach significance"
         yield document.warning(("seeds", "confirm"), few, _more_seeds(main.needed, tasks))
         return
     for at in main.short:
         name, claim = list(study.comparisons.claims.items())[at]
-        few = f"{main.pairs[at]} pairs of task and seed, too few to be the first of {main.what} to show a difference"
+        few = f"{main.pairs[at]} pairs of task and seed, too few to be the first of {main.what} to reach significance"
         tasks = _claimed_tasks(study, task, claim)
         yield document.warning(("comparisons", "claims", name), few, _more_seeds(main.needed, tasks))
 
 
 def _more_seeds(needed: int, tasks: int) -> str:
-    return f"at least {needed} pairs, with {-(-needed // max(tasks, 1))} confirm seeds, or fewer comparisons"
+    return (
+        f"at least {needed} pairs, which takes {-(-needed // max(tasks, 1))} confirm seeds; "
+        "or declare fewer comparisons"
+    )
 
 
 def _family(study: Study, name: FamilyName, what: str, pairs: tuple[int, ...], *, equal: int = 0) -> Family:

@@ -1,4 +1,4 @@
-"""From a study file to a study that is known to be sound, or to all its mistakes."""
+"""From a study file to a study that is known to be sound, or to a list of all its mistakes."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class LoadedStudy:
     study: Study
     cells: tuple[Cell, ...]
     families: tuple[Family, ...]
-    """What it will compare, what answers its question first; none where it has one arm."""
+    """The families of comparisons, the most important first; none if the study has one arm."""
     warnings: tuple[Mistake, ...]
 
 
@@ -92,7 +92,7 @@ def _document(source: Source) -> Document:
 
 
 def _trainable(document: Document, subjects: Subjects, default: str) -> str:
-    """The trainable that a study names. Raises StudyError for one that there is not: all else depends on it."""
+    """The trainable that a study names. Raises StudyError if it is unknown, because all other checks depend on it."""
     name = document.value.get("trainable")
     if not isinstance(name, str):  # left out; what is no name at all is told with the other mistakes
         return default
@@ -103,15 +103,15 @@ def _trainable(document: Document, subjects: Subjects, default: str) -> str:
 
 
 class _AnyTrial(BaseModel):
-    """A base that is not looked at."""
+    """A base that is not checked."""
 
     model_config = ConfigDict(extra="allow")
 
 
 def sketched_study(source: str | Path) -> Study:
-    """The name of a study and where its records are, whatever its trials are made of; nothing else of it is checked.
+    """The name of a study and the place of its records; nothing else is checked.
 
-    Raises StudyError for a file that cannot be read, and for a name or a storage that is none.
+    Raises StudyError for an unreadable file, and for an invalid name or storage.
     """
     path = find_study(source)
     document = read_document(path, display_name(path))

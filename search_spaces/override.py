@@ -50,7 +50,7 @@ def find_place(tree: Any, key: str, place: Place = ()) -> Place:
 
 
 def _put(tree: dict[str, Any], place: Place, value: Any) -> Place | None:
-    """Set the value at `place`; the place in the way where that is no mapping."""
+    """Set the value at `place`; if something other than a mapping is in the way, return its place."""
     branch: Any = tree
     for depth, step in enumerate(place[:-1]):
         if branch.get(step) is None:
@@ -83,7 +83,11 @@ def _one(document: Document, override: str) -> None:
         document.mistakes.append(replace(mistake, line=None, path=f"{dotted(place)}{inside}"))
     blocked = _put(document.value, place, read.value["value"])
     if blocked is not None:
-        return note(dotted(place), f"no mapping at {dotted(blocked)}", f"a new value for {dotted(blocked)} as a whole")
+        return note(
+            dotted(place),
+            f"a value at {dotted(blocked)} that is not a mapping",
+            f"an override that replaces {dotted(blocked)} as a whole",
+        )
     for old in [known for known in document.origins if known[: len(place)] == place]:
         del document.origins[old]
     document.origins.update({(*place, *inner): origin for inner, origin in read.origins.items()})
@@ -93,7 +97,7 @@ def _one(document: Document, override: str) -> None:
 
 
 def overridden(document: Document, overrides: Sequence[str]) -> Document:
-    """`document` with the overrides applied in order; those that cannot be are among its mistakes."""
+    """`document` with the overrides applied in order; impossible overrides are among its mistakes."""
     changed = Document(
         file=document.file,
         value=copy.deepcopy(document.value),

@@ -64,7 +64,7 @@ class Proposer:
     """Of `SAMPLERS`."""
     mode: Literal["max", "min"]
     trades: bool = False
-    """Whether the cost is a second target, instead of being taken off the first."""
+    """Whether the cost is a second target and not subtracted from the first."""
     seeds: tuple[int, ...]
     """The search seeds; with the index of the batch they seed all draws, so that cells start alike."""
 
@@ -85,7 +85,7 @@ class Proposer:
     def spread(
         self, batch: int, size: int, earlier: Sequence[Setting], warm: Sequence[Setting]
     ) -> list[dict[str, Any]]:
-        """Return settings that are spread over the space, whatever is known."""
+        """Return settings spread over the space; earlier results are ignored."""
         return initial_settings(self.space, self.config, seeds=self.seeds, batch=batch, size=size)
 
     def tpe(self, batch: int, size: int, earlier: Sequence[Setting], warm: Sequence[Setting]) -> list[dict[str, Any]]:
@@ -174,13 +174,13 @@ class Sampler:
     propose: Callable[[Proposer, int, int, Sequence[Setting], Sequence[Setting]], list[dict[str, Any]]]
     """(Proposer, batch, size, earlier settings, warm ones) -> settings; see `Proposer.propose`."""
     ends: bool = False
-    """Whether it goes through every setting once, so that the space must be finite and `trials` enough for it."""
+    """Whether the sampler visits every setting once, which needs a finite space and enough `trials`."""
     one_target: bool = False
-    """Whether it can weigh no cost as a second target."""
+    """Whether the sampler optimises one target only, so a cost needs a weight."""
     unsuited: Callable[[Space], str | None] = lambda space: None
-    """Space of a cell, not empty -> what of it the sampler cannot search ("x is searched"); None: it can search it."""
+    """Space of a cell, not empty -> why the sampler cannot search it ("x is searched"); None if it can."""
     needs: str = ""
-    """What `unsuited` asks for, where it asks for something."""
+    """What the sampler needs, in words, if `unsuited` may object."""
 
 
 def _unsuited_for_cmaes(space: Space) -> str | None:
@@ -195,19 +195,21 @@ SAMPLERS = {
     for sampler in (
         Sampler(
             name="tpe",
-            description="Optuna's tree-structured Parzen estimator, after settings that are spread over the space.",
+            description="Optuna's tree-structured Parzen estimator; the first settings are spread over the space.",
             propose=Proposer.tpe,
         ),
         Sampler(
-            name="random", description="Settings spread over the space, whatever is known.", propose=Proposer.spread
+            name="random",
+            description="Settings spread over the space; earlier results are ignored.",
+            propose=Proposer.spread,
         ),
         Sampler(
             name="cmaes",
-            description="Optuna's CMA-ES; needs two numbers or more, and no choice or `when`.",
+            description="Optuna's CMA-ES; needs at least two numbers, and neither `choice` nor `when`.",
             propose=Proposer.cmaes,
             one_target=True,
             unsuited=_unsuited_for_cmaes,
-            needs="two numbers or more in every cell that is searched, and no choice or when",
+            needs="at least two searched numbers in every cell, and neither choice nor when",
         ),
         Sampler(
             name="grid",

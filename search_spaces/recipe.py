@@ -1,4 +1,4 @@
-"""A base that names a recipe: published settings that stand behind what the base says itself."""
+"""A base that names a recipe: published settings that apply wherever the base itself is silent."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Recipes = Mapping[str, Mapping[str, Any]]
 def with_recipe(document: Document, recipes: Recipes) -> Document:
     """`document` with the recipe of its base written out; an unknown name is among its mistakes.
 
-    What the base says itself wins, so a study is what its resolved base says, and no trial depends on a name.
+    Values in the base win. The resolved base holds everything, so no trial depends on a recipe's name.
     """
     base = document.value.get("base")
     if not isinstance(base, dict) or KEY not in base:

@@ -1,4 +1,4 @@
-"""The second look: every dotted path, value and name, each by itself, against the trial configuration."""
+"""The second check: every dotted path, value and name, one by one, against the trial configuration."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class References:
     document: Document
     subject: Subject
     unsound: Collection[str]
-    """Sections that have parts left out, so that what is missing there says nothing."""
+    """Sections with parts left out because they were wrong: nothing follows from what is missing there."""
 
     def check(self, study: Study) -> Iterator[Mistake]:
         """All mistakes in paths, values and names."""
@@ -87,7 +87,7 @@ class References:
             if not unknown:
                 yield from self._value((*place, index), path, value)
             if any(_readings(value) & _readings(earlier) for earlier in values[:index]):
-                yield self.document.mistake((*place, index), f"{shown(value)} a second time", "given once")
+                yield self.document.mistake((*place, index), f"{shown(value)} a second time", "listed once")
 
     def _changes(self, place: Place, changes: Mapping[str, Any], prefix: str = "") -> Iterator[Mistake]:
         for name, value in changes.items():
@@ -122,20 +122,26 @@ class References:
         if arms.design == "listed":
             if arms.factors:
                 designs = ", ".join(FORMS)
-                yield self.document.mistake(place, "factors of the design listed", f"left out, or of one of {designs}")
+                yield self.document.mistake(
+                    place, "factors in the design `listed`", f"removed, or used with another design: {designs}"
+                )
             return
         if not arms.factors:
-            yield self.document.mistake(place, "no factors", f"what the design {arms.design} varies")
+            yield self.document.mistake(
+                place, "no factors", f"at least one factor, for the design {arms.design} to vary"
+            )
         allowed = FORMS[arms.design]
         for name, factor in arms.factors.items():
             if factor.form in FORMS["factorial"] and factor.form not in allowed:
                 expected = f"one of {', '.join(allowed)} in the design {arms.design}"
-                yield self.document.mistake((*place, name), f"a factor by {factor.form}", expected)
+                yield self.document.mistake((*place, name), f"a factor given by {factor.form}", expected)
 
     def _factor(self, place: Place, name: str, factor: Factor) -> Iterator[Mistake]:
         if factor.form not in FORMS["factorial"]:
-            expected = f"one of {', '.join(FORMS['factorial'])}"
-            yield self.document.mistake(place, f"a factor by {factor.form or 'nothing'}", expected)
+            expected = f"given by exactly one of {', '.join(FORMS['factorial'])}"
+            yield self.document.mistake(
+                place, f"a factor given by {factor.form}" if factor.form else "an empty factor", expected
+            )
         for form, changes in (("without", factor.without), ("with", factor.with_)):
             if changes is not None:
                 yield from self._level((*place, form), changes)
@@ -168,7 +174,7 @@ class References:
             yield from self._value(place, path, value)
             if domain is not None and not domain.contains(value) and isinstance(domain, Choice):
                 yield self.document.mistake(
-                    place, f"{shown(value)}, which is never chosen", one_of(value, domain.choice)
+                    place, f"{shown(value)}, a value that the search never chooses", one_of(value, domain.choice)
                 )
 
     def _domain(self, place: Place, path: str, domain: Domain) -> Iterator[Mistake]:
@@ -187,7 +193,7 @@ class References:
         """The domains that suit a field, where `domain` does not."""
         types = kinds(self.subject.config_type, path)
         if options(leaves(self.subject.config_type)[path].annotation) or not types & {int, float}:
-            return "choice, because the field takes no numbers"
+            return "choice, because the field does not take numbers"
         if float not in types and not isinstance(domain, (RandInt, LogRandInt)):
             return "randint, lograndint or choice, because the field takes whole numbers"
         return None
@@ -219,16 +225,18 @@ class References:
             expected = f"at most search.trials ({search.trials})"
             yield self.document.mistake(("search", "batch"), shown(search.batch), expected)
         if search.trials > 1 and not search.space:
-            yield self.document.mistake(("search", "trials"), f"{search.trials} trials of an empty space", "1")
+            yield self.document.mistake(
+                ("search", "trials"), f"{search.trials} trials, but an empty search.space", "1"
+            )
 
     def _seeds(self, study: Study, phase: str) -> Iterator[Mistake]:
         seeds: tuple[int, ...] = getattr(study.seeds, phase)
         for index, seed in enumerate(seeds):
             place = ("seeds", phase, index)
             if seed in seeds[:index]:
-                yield self.document.mistake(place, f"seed {seed} a second time", "a seed of its own")
+                yield self.document.mistake(place, f"seed {seed} a second time", "a seed that is listed once")
             elif phase == "confirm" and seed in study.seeds.search and not study.seeds.nested:
-                expected = "a seed that search has not seen"
+                expected = "a seed that no search trial has used"
                 yield self.document.mistake(place, f"seed {seed}, which search uses", expected)
 
     def _splits(self, study: Study) -> Iterator[Mistake]:
@@ -243,15 +251,15 @@ class References:
         evaluated = study.evaluate if "evaluate" not in self.unsound else ()
         for index, chosen in enumerate(evaluated):
             if chosen in study.evaluate[:index]:
-                yield self.document.mistake(("evaluate", index), f"{chosen} a second time", "given once")
+                yield self.document.mistake(("evaluate", index), f"{chosen} a second time", "listed once")
         known = Splits(self.subject, study)
         unknown = [
             mistake for at, split in enumerate(evaluated) for mistake in self._split(("evaluate", at), split, known)
         ]
         yield from unknown
         if evaluated and not unknown and "test" not in evaluated:
-            found = f"{', '.join(evaluated)}, so that effects are those on the split that chose each setting"
-            yield self.document.warning(("evaluate",), found, "val, test and what else is asked for")
+            found = f"{', '.join(evaluated)}, so effects are measured on the split that also chose the settings"
+            yield self.document.warning(("evaluate",), found, "a list that includes test, such as [val, test]")
 
         for name, claim in study.comparisons.claims.items() if "comparisons" not in self.unsound else ():
             for index, chosen in enumerate(claim.splits):
@@ -281,5 +289,5 @@ def _values_of(study: Study, path: str) -> set[str]:
 
 
 def _readings(value: Any) -> set[str]:
-    """How a value is written in names of cells and conditions: two that read alike could not be told apart."""
+    """How a value is written in the names of cells and conditions: two values written alike would be mixed up."""
     return {str(value), spelled(value)}

@@ -43,7 +43,7 @@ def json_schema(subject: Subject, trainables: Collection[str] = ()) -> Schema:
     definitions["Field"] = {"enum": list(fields), "description": "Dotted path of a field of the trial configuration."}
     definitions["Changes"] = _closed({**fields, **nested})
     if recipes:
-        described = "Published settings, by name, behind what the base says itself."
+        described = "Name of published settings; values in the base override them."
         config["properties"] = {KEY: {"enum": list(recipes), "description": described}, **config["properties"]}
     study["properties"]["base"] |= {"$ref": f"#/$defs/{config_type.__name__}"}
     for key in ("type", "additionalProperties"):

@@ -49,20 +49,24 @@ def _cost(document: Document, study: Study, data_fraction: str | None) -> Iterat
             yield document.mistake(("search", "space", data_fraction), "a search for the best share of data", expected)
         return
     if cost.path not in space:
-        yield document.mistake((*place, "path"), f"{cost.path}, which is not searched", one_of(cost.path, space))
+        yield document.mistake(
+            (*place, "path"), f"{cost.path}, which is not in search.space", one_of(cost.path, space)
+        )
         return
     values = space[cost.path].probes()
     if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
-        yield document.mistake((*place, "path"), f"{cost.path}, whose values are no numbers", "a searched number")
+        yield document.mistake((*place, "path"), f"{cost.path}, whose values are not numbers", "a searched number")
     elif cost.scale == "log" and min(values) <= 0:
-        yield document.mistake((*place, "scale"), "log of values that are not above 0", "linear")
+        yield document.mistake((*place, "scale"), "log, with values that are not above 0", "linear")
     if study.search.stop is not None:
-        expected = "left out: a stopping rule compares curves, which do not hold the cost"
+        expected = "left out: a stopping rule compares learning curves, and those do not include the cost"
         yield document.mistake(("search", "stop"), "a stopping rule beside search.cost", expected)
     if study.search.trades and (sampler := SAMPLERS[study.search.sampler]).one_target:
         others = ", ".join(other.name for other in SAMPLERS.values() if not other.one_target)
-        expected = f"one of {others}, or search.cost.weight: {sampler.name} has one target only"
-        yield document.mistake(("search", "sampler"), f"{sampler.name}, for two targets", expected)
+        expected = f"one of {others}, or search.cost.weight: {sampler.name} optimises one target only"
+        yield document.mistake(
+            ("search", "sampler"), f"{sampler.name}, beside a cost without a weight (two targets)", expected
+        )
 
 
 def _shared(document: Document, study: Study, cells: Sequence[Cell]) -> Iterator[Mistake]:
@@ -71,23 +75,27 @@ def _shared(document: Document, study: Study, cells: Sequence[Cell]) -> Iterator
         return
     place = ("search", "shared")
     if not study.search.space:
-        yield document.mistake(place, "a shared setting of an empty space", "left out, or a search.space")
+        yield document.mistake(place, "a shared setting, but an empty search.space", "left out, or a search.space")
         return
     if study.arms.design == "path":
         yield document.mistake(
-            place, "a shared setting in the design path", "left out: a path finds its arms one by one"
+            place,
+            "a shared setting in the design path",
+            "left out: a path builds its arms one by one, so they cannot share a setting",
         )
     each = ("stop", "cost", "warm_start", "device_seconds")
     for name in (name for name in each if getattr(study.search, name) is not None):
-        expected = "left out beside search.shared: it would treat each arm's search by itself"
+        expected = "left out beside search.shared: it would apply to each arm's own search"
         yield document.mistake(("search", name), f"{name} beside a shared setting", expected)
     for group in _by_condition(cells):
         most = max(group, key=_size)
         known = {path for path, _ in most.space}
         for cell in group:
             if own := [path for path, _ in cell.space if path not in known]:
-                found = f"{cell.arm} searches {own[0]}, which {most.arm} with most parameters does not"
-                expected = "an arm that searches all parameters, or each arm's own setting: leave search.shared out"
+                found = f"{cell.arm} searches {own[0]}, but {most.arm}, the arm with most parameters, does not"
+                expected = (
+                    "one arm that searches all parameters; or leave search.shared out, so each arm has its own setting"
+                )
                 yield document.mistake(place, found, expected)
                 return
 
@@ -98,7 +106,7 @@ def _several(document: Document, study: Study) -> Iterator[Mistake]:
     kinds = {"seeds.nested": seeds.nested, "search.repeats": search.repeats > 1, "search.shared": search.shared}
     given = [name for name, is_given in kinds.items() if is_given]
     if len(given) > 1:
-        expected = f"one of {', '.join(given)}: they are three ways to find settings"
+        expected = f"only one of {', '.join(given)}: they are alternative ways to find settings"
         yield document.mistake(tuple(given[0].split(".")), f"{given[0]} beside {given[1]}", expected)
         return
     if not (seeds.nested or search.repeats > 1):
@@ -106,19 +114,21 @@ def _several(document: Document, study: Study) -> Iterator[Mistake]:
     (name,) = given
     place = tuple(name.split("."))
     if not search.space:
-        yield document.mistake(place, f"{name} of an empty space", "left out, or a search.space")
+        yield document.mistake(place, f"{name}, but an empty search.space", "left out, or a search.space")
         return
     if study.arms.design == "path":
-        yield document.mistake(place, f"{name} in the design path", "left out: a path chooses arms by one search each")
+        yield document.mistake(
+            place, f"{name} in the design path", "left out: a path chooses its arms by one search each"
+        )
     if search.warm_start is not None:
-        expected = f"left out beside {name}: searches that learn from the same settings share their luck"
+        expected = f"left out beside {name}: searches that learn from the same settings are not independent"
         yield document.mistake(("search", "warm_start"), search.warm_start, expected)
     if search.trades:
-        expected = f"a search.cost.weight beside {name}: a front is that of one search"
+        expected = f"given a search.cost.weight: with {name} there is no single Pareto front"
         yield document.mistake(("search", "cost"), "two targets", expected)
     if seeds.nested and "search" in (document.value.get("seeds") or {}):
-        expected = "left out beside seeds.nested: each confirm seed searches for itself"
-        yield document.warning(("seeds", "search"), "seeds that are not used", expected)
+        expected = "left out beside seeds.nested, where each confirm seed has its own search"
+        yield document.warning(("seeds", "search"), "search seeds that are not used", expected)
     if search.repeats > len(seeds.confirm):
         expected = f"at most {len(seeds.confirm)}, the number of seeds.confirm; or seeds.nested"
         yield document.mistake(place, f"{search.repeats}", expected)
@@ -139,7 +149,7 @@ def _unlike(document: Document, study: Study, cells: Sequence[Cell]) -> Iterator
         found = f"{most.arm} searches {_counted(_size(most))} with {trials} settings, {least.arm} {_size(least)}"
         expected = (
             f"at least {needed} settings ({ENOUGH_A_PARAMETER} a parameter), or the same parameters in every arm: "
-            "unlike searches are a part of the difference between arms"
+            "otherwise the unequal searches are part of the difference between arms"
         )
         yield document.warning(("search", "trials"), found, expected)
 
@@ -172,7 +182,9 @@ def _grid(document: Document, study: Study, cells: Sequence[Cell]) -> Iterator[M
     for path in infinite:
         place = ("search", "space", path)
         yield document.mistake(
-            place, "a domain without end", f"choice, randint, lograndint or quniform, for {study.search.sampler}"
+            place,
+            "a domain with infinitely many values",
+            f"choice, randint, lograndint or quniform, for {study.search.sampler}",
         )
     if infinite:
         return
@@ -180,7 +192,7 @@ def _grid(document: Document, study: Study, cells: Sequence[Cell]) -> Iterator[M
         most = prod(len(domain.values() or ()) for _, domain in cell.space)
         size = len(grid(cell.space, cell.config)) if most <= MOST_OF_A_GRID else most
         if size > study.search.trials:
-            found = f"{study.search.trials}, which leaves out a part of the grid in {cell.name}"
+            found = f"{study.search.trials}, too few for the whole grid in {cell.name}"
             yield document.mistake(("search", "trials"), found, f"at least {size}, or a smaller grid")
             return
 
@@ -193,7 +205,7 @@ def _stop(document: Document, study: Study, evaluations: str | None, cells: Sequ
     if rule.compares_batch and study.search.batch < 2:
         yield document.mistake(("search", "batch"), "1", f"2 or more: {rule.name} compares the settings of a batch")
     if evaluations is None:
-        expected = "left out: this trainable has no setting that says how often its trials report their target"
+        expected = "left out: this trainable has no setting for how often its trials report their target"
         yield document.mistake(("search", "stop"), "a stopping rule", expected)
         return
     if not cells:

@@ -1,8 +1,8 @@
-"""What the luck of a search does to comparisons: how often a study in which nothing is true would find something.
+"""What the luck of a search does to comparisons: how often a study without any true effect has false positives.
 
-Confirm seeds retrain the setting that a search has found. Which setting that is depends on the noise of the search's
-own trials, and all confirm seeds of a cell share it: it is in their mean, and not in their scatter. So intervals are
-too narrow, the more so the more confirm seeds there are.
+Confirm seeds retrain the setting that a search found. Which setting it found depends on the noise of the search's own
+trials. All confirm seeds of a cell share that luck: it shifts their mean and does not show in their scatter. So
+intervals are too narrow, and more confirm seeds make this worse.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ _NORMAL = NormalDist()
 SPREAD = 1.0
 """Variance between the settings tried, in units of that of a trial's own noise, where no record tells it.
 
-It matters little: far apart, settings are not confused; close together, it is no matter which one is taken.
+The value matters little: settings far apart are not confused, and between close settings the choice is unimportant.
 """
 MOST = 64
-"""Settings that the luck is reckoned with; more change it slowly."""
+"""Most settings in the estimate of the luck; more would change it little."""
 FEWEST = 6
-"""Settings tried, and paired differences, from which the two variances are estimated at all."""
+"""Fewest settings, and fewest paired differences, for an estimate of the two variances."""
 TOLERATED = 0.02
-"""Above alpha, before a remedy is named: the estimate is not finer than that."""
+"""How far above alpha the risk may be before a remedy is named; the estimate is no more precise."""
 Kind = Literal["single", "repeated", "nested", "shared"]
 
 
@@ -69,9 +69,9 @@ class SearchDesign:
 
     @property
     def holds(self) -> bool:
-        """Whether no luck is shared by several seeds of one arm and not by the other arms.
+        """Whether the error rate holds: no luck is shared by several seeds of one arm but not by the other arms.
 
-        Arms that share a setting share its luck as far as they respond alike to it.
+        Arms that share a setting also share its luck, if they respond to it alike.
         """
         return self.kind in ("nested", "shared") or self.settings < 2
 
@@ -82,11 +82,11 @@ class SearchDesign:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scatter:
-    """How far settings and seeds lie apart."""
+    """How much results vary between settings and between seeds."""
 
     luck: float
-    """Variance of the true value of the setting that a search finds, over the noise of the search; in units of the
-    variance of a trial's own noise."""
+    """Variance, over the noise of the search, of the true value of the setting found; in units of the variance of a
+    trial's own noise."""
     cells: int = 0
     """Searches that it was measured on; 0 where it is assumed."""
 
@@ -105,7 +105,7 @@ def search_design(
     alpha: float,
     correction: Correction,
 ) -> SearchDesign | None:
-    """What the risk of a study depends on, of which so many cells are `searched`; None where luck chooses nothing."""
+    """What the risk of a study depends on, given the number of `searched` cells; None if nothing is left to luck."""
     if not searched or trials < 2 or arms < 2:
         return None
     kind: Kind = "nested" if nested else "shared" if shared else "repeated" if repeats > 1 else "single"
@@ -124,20 +124,20 @@ def search_design(
 
 
 def assumed(design: SearchDesign) -> Scatter:
-    """The scatter where no record tells it."""
+    """The scatter to assume when there are no records to measure it."""
     return Scatter(luck=_assumed_luck(design.settings, design.search_seeds))
 
 
 def measured(
     searches: Sequence[Sequence[float]], confirmed: Mapping[str, Mapping[str, Mapping[int, float]]], search_seeds: int
 ) -> Scatter | None:
-    """The scatter that was seen; None where too little was.
+    """The measured scatter; None if there are too few records.
 
     `searches`: of each cell, the target of each setting tried, a mean over so many `search_seeds`. `confirmed`:
     condition -> arm -> confirm seed -> target of the confirm trial.
 
-    A trial's own noise is that of paired differences. What settings scatter beyond it is true; the searches are done
-    again and again with new noise.
+    A trial's own noise comes from paired differences. Any further scatter between settings is taken as true. The
+    searches are then repeated many times with new noise.
     """
     noise = own_variance(confirmed)
     found = [values for values in searches if len(values) > 1]
@@ -157,7 +157,7 @@ def without_noise(searches: Sequence[Sequence[float]], noise: float) -> list[lis
 
 
 def risk(design: SearchDesign, scatter: Scatter) -> float:
-    """Chance that a study in which nothing is true finds something: a normal approximation, for t-tests.
+    """Chance that a study without any true effect has a false positive: a normal approximation, for t-tests.
 
     The mean over N = tasks times seeds blocks has the variance 1 / N + luck / (tasks searches), in units of a trial's
     own noise; the blocks show E[s^2] / N of it. Their ratio widens t, whose degrees of freedom are Satterthwaite's.
@@ -177,24 +177,24 @@ def risk(design: SearchDesign, scatter: Scatter) -> float:
 
 
 def risk_line(design: SearchDesign, scatter: Scatter) -> str:
-    """One line on the luck of the search, with what would hold the level where it is not held."""
+    """One line on the luck of the search, with a remedy if the error rate is above alpha."""
     share = risk(design, scatter)
     if blocks_short(design):
         return ""
     known = f"measured on {scatter.cells} searches" if scatter.cells else "assuming usual searches"
-    told = f"{_searched(design)} about {_percent(share)} of null studies like this find something"
+    told = f"{_searched(design)}, about {_percent(share)} of null studies like this have a false positive"
     if share <= design.alpha + TOLERATED:
         return f"{told}." if design.holds else f"{told} ({known})."
     nested = design.nested()
-    remedy = f"`seeds.nested` would hold it at {nested.trials} instead of {design.trials} trials"
+    remedy = f"`seeds.nested` holds the rate at the cost of {nested.trials} trials instead of {design.trials}"
     return (
-        f"{told}, where {_percent(design.alpha)} are meant ({known}): {remedy}, `search.shared` (equal, not tuned) at "
-        "no more."
+        f"{told}; {_percent(design.alpha)} is intended ({known}). {remedy}; `search.shared` (equal, not tuned) at "
+        "no extra cost."
     )
 
 
 def blocks_short(design: SearchDesign) -> bool:
-    """Whether no comparison can show anything, lucky or not."""
+    """Whether there are too few blocks for any comparison to reach significance."""
     return design.tasks * design.seeds < pairs_needed(design.comparisons, design.alpha, design.correction)
 
 
@@ -202,7 +202,7 @@ def _searched(design: SearchDesign) -> str:
     if design.kind == "nested":
         return "With a search for each seed"
     if design.kind == "shared":
-        return "With one setting for all arms, as far as they respond alike to it,"
+        return "With one setting for all arms, if they respond to it alike"
     seeds = f"{design.search_seeds} search seed{'s' if design.search_seeds > 1 else ''}"
     return f"With {design.searches} searches of {seeds}" if design.searches > 1 else f"With {seeds}"
 
@@ -226,7 +226,7 @@ def own_variance(confirmed: Mapping[str, Mapping[str, Mapping[int, float]]]) -> 
 
 @cache
 def _assumed_luck(settings: int, search_seeds: int) -> float:
-    """The variance of what a search finds, of settings whose values are normal with the variance `SPREAD`."""
+    """The variance of the setting found, if the settings' true values are normal with variance `SPREAD`."""
     rng, tried = Random(settings), min(settings, MOST)
     curves = ([rng.gauss(0, math.sqrt(SPREAD)) for _ in range(tried)] for _ in range(max(40, 400 // tried)))
     return fmean(_luck(values, 1 / math.sqrt(search_seeds), rng) for values in curves)
@@ -242,7 +242,7 @@ def _luck(values: Sequence[float], noise: float, rng: Random, draws: int = 60) -
 
 
 def _critical(design: SearchDesign) -> float:
-    """The normal score that a comparison must pass to be the first that is shown."""
+    """The normal score that a comparison must pass to be the first to reach significance."""
     if design.correction != "max_t":
         share = 1 if design.correction == "none" else design.comparisons
         return -_NORMAL.inv_cdf(design.alpha / share / 2)

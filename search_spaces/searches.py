@@ -1,4 +1,4 @@
-"""How the search of a study is done: how many searches a cell has, whose seeds they are, and that in words."""
+"""How a study searches: how many searches a cell has, which seeds each gets, and the same in words."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ SHARED = (
     "All arms of a condition share one setting, the best by their mean on val: equal, not tuned for each arm "
     "(search.shared)."
 )
-NESTED = "Each confirm seed searches for itself; its trial that is best on val is its test trial (seeds.nested)."
+NESTED = "Each confirm seed has its own search; its best trial on val is its test trial (seeds.nested)."
 REPEATED = (
-    "Each cell is searched {} times, each time with search seeds of its own; confirm seeds are dealt out to the "
+    "Each cell is searched {} times, each time with other search seeds; the confirm "
+    "seeds are divided among the "
     "settings found (search.repeats)."
 )
 
 
 def how_searched(*, repeats: int, nested: bool, shared: bool) -> tuple[str, ...]:
-    """A line on how settings are found, where each arm does not have one of its own from one search."""
+    """A line on how settings are found, unless each arm has one search and one setting of its own."""
     if shared:
         return (SHARED,)
     if nested:
@@ -31,7 +32,8 @@ def divided(seeds: Sequence[int], repeats: int) -> tuple[tuple[int, ...], ...]:
 
 
 def search_of(seed: int, seeds: Sequence[int], *, repeats: int, nested: bool) -> int:
-    """What tells the searches of a cell apart, for a search trial with this seed; `seeds` are those of search.
+    """The identifier, within its cell, of the search that a trial with this seed belongs to; `seeds` are the search
+    seeds.
 
     The seed itself where each confirm seed searches for itself, otherwise the search's number.
     """

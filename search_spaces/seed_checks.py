@@ -21,11 +21,13 @@ def sequential_mistakes(document: Document, study: Study, task: str | None, num_
     place = ("seeds", "sequential")
     if study.arms.design == "path":
         expected = "left out: a path confirms its arms one after another"
-        yield document.mistake(place, "looks in the design path", expected)
+        yield document.mistake(place, "early looks in the design `path`", expected)
         return
     if study.comparisons.correction == "benjamini_hochberg":
-        expected = "auto, holm, max_t or none: what is clear at a look would not stay so when others have gone on"
-        yield document.mistake(("comparisons", "correction"), "benjamini_hochberg beside looks", expected)
+        expected = (
+            "auto, holm, max_t or none: with it, a result that is clear at one look may not stay clear at the next"
+        )
+        yield document.mistake(("comparisons", "correction"), "benjamini_hochberg beside early looks", expected)
         return
     looks = study.seeds.looks
     if any(later <= earlier for earlier, later in pairwise(looks)):
@@ -48,5 +50,5 @@ def sequential_mistakes(document: Document, study: Study, task: str | None, num_
         if seeds * tasks < needed:
             what = f"{seeds} seeds, too few to reach significance at this look (alpha {alpha:.2g})"
             here = (*place, "looks", index) if index < len(looks) - 1 else ("seeds", "confirm")
-            expected = f"at least {-(-needed // tasks)}, for {compared} comparisons, or another spending"
+            expected = f"at least {-(-needed // tasks)} seeds for {compared} comparisons, or another spending"
             yield document.mistake(here, what, expected)

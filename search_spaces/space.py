@@ -24,7 +24,7 @@ from ablative.search_spaces.when import holds
 Space = tuple[tuple[str, Domain], ...]
 Canonical = Callable[[Any], Any]
 MOST_SETTINGS = 256
-"""Settings looked at before a parameter is held to matter."""
+"""Settings tried before a parameter is assumed to matter."""
 
 
 def is_active(domain: Domain, chosen: Mapping[str, Any], config: BaseModel) -> bool:

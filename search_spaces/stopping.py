@@ -35,24 +35,30 @@ Curve = tuple[float, ...]
 
 
 class RuleSettings(Frozen):
-    """What a study sets of a rule."""
+    """What a study sets for a rule."""
 
-    grace: Whole = Field(1, ge=1, le=1000, description="Evaluation at which a trial may be stopped first.")
+    grace: Whole = Field(1, ge=1, le=1000, description="First evaluation at which a trial may be stopped.")
 
 
 class Halving(RuleSettings):
-    """Keep the best share of a batch at each rung (successive halving, Jamieson and Talwalkar 2016)."""
+    """Keep only the best settings of a batch at each rung (successive halving, Jamieson and Talwalkar 2016)."""
 
-    grace: Whole = Field(1, ge=1, le=1000, description="Evaluation at which the first rung is decided.")
+    grace: Whole = Field(1, ge=1, le=1000, description="Evaluation of the first rung.")
     reduction: Whole = Field(
-        3, ge=2, le=1000, description="One in so many goes on; rungs are so many times further apart."
+        3,
+        ge=2,
+        le=1000,
+        description="One setting in this many goes on at a rung; each rung is this many times "
+        "later than the one before.",
     )
 
 
 class Median(RuleSettings):
-    """Stop what is worse than the median of the earlier batches of its cell (Golovin et al. 2017)."""
+    """Stop trials that are worse than the median of the cell's earlier batches (Golovin et al. 2017)."""
 
-    least: Whole = Field(3, ge=1, le=10_000, description="Completed settings of earlier batches that the rule needs.")
+    least: Whole = Field(
+        3, ge=1, le=10_000, description="Number of completed settings from earlier batches that the rule needs."
+    )
 
 
 def best_so_far(values: Sequence[float], mode: Mode) -> Curve:
@@ -97,8 +103,8 @@ class Verdict:
 def halve(curves: Sequence[Curve], failed: Collection[int], halving: Halving, evaluations: int, mode: Mode) -> Verdict:
     """Decide all rungs of a batch that are complete (successive halving, Jamieson and Talwalkar 2016).
 
-    `curves`: one a setting, as long as it has got. `failed`: settings that came to grief; one is left out of a rung
-    that it did not get to. What a setting did beyond a rung that it lost changes nothing.
+    `curves`: one a setting, as long as it has got. `failed`: settings that failed; a setting is left out of the rungs
+    it did not reach. What a setting did beyond a rung that it lost changes nothing.
     """
     stopped: dict[int, int] = {}
     alive = set(range(len(curves)))
@@ -178,19 +184,19 @@ RULES: Mapping[str, StoppingRule] = {
     for rule in (
         StoppingRule(
             name="halving",
-            description="Within a batch, the best share goes on at each rung (successive halving): reproducible.",
+            description="Within a batch, the best settings go on at each rung (successive halving). Reproducible.",
             settings=Halving,
             of_batch=halve,
         ),
         StoppingRule(
             name="median",
-            description="A trial stops where it is worse than the median of the cell's earlier batches: reproducible.",
+            description="A trial stops if it is worse than the median of the cell's earlier batches. Reproducible.",
             settings=Median,
             floors=median_floors,
         ),
         StoppingRule(
             name="asynchronous_halving",
-            description="ASHA: the best share of the trials that have come so far goes on. Not reproducible.",
+            description="ASHA: the best of the trials that have reached a rung so far go on. Not reproducible.",
             settings=Halving,
             of_running=_asynchronous,
         ),
@@ -199,7 +205,7 @@ RULES: Mapping[str, StoppingRule] = {
 
 
 class OneRule(Frozen):
-    """The stopping rule of a search: exactly one of these, or nothing."""
+    """The stopping rule of a search: at most one of these."""
 
     @model_validator(mode="after")
     def _one_rule(self) -> Self:

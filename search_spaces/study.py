@@ -134,31 +134,38 @@ class Arms(Frozen):
         "listed", description="The rule that turns factors into arms."
     )
     resolution: Literal[3, 4, 5] | None = Field(
-        None, description="Of a fractional design; 4 unless given: main effects are clear of two-factor interactions."
+        None,
+        description="Resolution of a fractional design, 4 by default: no main effect is aliased "
+        "with a two-factor interaction.",
     )
     order: Literal["greedy", "racing"] | None = Field(
-        None, description="Of a path: `greedy` unless given; `racing` gives up changes that fall behind, seed by seed."
+        None,
+        description="How a path picks its next change, `greedy` by default; `racing` drops changes "
+        "that fall behind, seed by seed.",
     )
     base: Name = Field("base", description="Name of the arm that is the base unchanged.")
     factors: dict[Name, Factor] = Field({}, description="Parts of the method that the design varies.")
     listed: Annotated[dict[Name, Changes | None], BeforeValidator(_names_as_mapping)] = Field(
-        {}, description="Arms by name: changes to the base, {} for the base itself, nothing for a named control."
+        {},
+        description="Arms by name, each with its changes to the base; {} is the base itself. A "
+        "named control needs no changes.",
     )
     controls: Annotated[dict[Name, Changes | None], BeforeValidator(_names_as_mapping)] = Field(
-        {}, description="Named controls, or controls of one's own with their changes to the base."
+        {}, description="Names of built-in controls, or your own controls with their changes to the base."
     )
     reference: Name | None = Field(
-        None, description="Arm that effects are computed against: the base, or the first listed arm, unless named."
+        None, description="Arm that effects are measured against; by default the base, or the first listed arm."
     )
 
 
 class Cost(Frozen):
     """What a searched number costs, so that a search can weigh it against the target."""
 
-    path: Text = Field(description="Dotted path of a searched number, such as task.data_fraction.")
+    path: Text = Field(description="Dotted path of the searched number, such as task.data_fraction.")
     weight: Annotated[Number, Field(ge=1e-9, le=1e9)] | None = Field(
         None,
-        description="Of the target, what one unit costs; without it both are optimised and the Pareto front recorded.",
+        description="What one unit costs, in units of the target. Without it, both are optimised and "
+        "the Pareto front is recorded.",
     )
     scale: Literal["linear", "log"] = Field("linear", description="`log`: a unit is a power of ten.")
 
@@ -167,18 +174,20 @@ class Search(Frozen):
     """The budget each cell gets to find its setting; equal for all cells."""
 
     trials: Whole = Field(1, ge=1, le=10_000, description="Settings tried in each cell.")
-    batch: Whole = Field(4, ge=1, le=10_000, description="Settings proposed at a time; 4 or all, unless given.")
-    sampler: SamplerName = Field(
-        "tpe", description="How settings are proposed; `ablate parts sampler` says what each needs."
+    batch: Whole = Field(
+        4, ge=1, le=10_000, description="Settings proposed at a time; by default 4, or all if there are fewer."
     )
-    stop: Stop | None = Field(None, description="Rule by which settings are given up early; none if absent.")
+    sampler: SamplerName = Field(
+        "tpe", description="How settings are proposed; `ablate parts sampler` lists what each sampler needs."
+    )
+    stop: Stop | None = Field(None, description="Rule that stops poor settings early; none by default.")
     warm_start: Name | None = Field(
-        None, description="Study of the same store whose completed settings every cell learns from first."
+        None, description="Another study in the same store; every cell first learns from its completed settings."
     )
     device_seconds: Annotated[Number, Field(ge=1e-3, le=MOST_SECONDS)] | None = Field(
-        None, description="Budget of each cell besides `trials`: no batch starts once its search has taken so long."
+        None, description="Time budget of a cell's search, besides `trials`: once it is spent, no new batch starts."
     )
-    cost: Cost | None = Field(None, description="What a searched number costs; nothing does if absent.")
+    cost: Cost | None = Field(None, description="The cost of a searched number; by default nothing has a cost.")
     repeats: Annotated[Whole, Field(ge=1, le=MOST_SEEDS)] = Field(
         1,
         description="Searches of each cell; the search seeds are divided among them, and the confirm seeds dealt out "
@@ -186,13 +195,13 @@ class Search(Frozen):
     )
     shared: Flag = Field(
         False,
-        description="Whether all arms get one setting in each condition, the best by their mean: equal, not tuned.",
+        description="Whether all arms of a condition share one setting, the best by their mean: equal, not tuned.",
     )
     space: dict[str, Domain] = Field({}, description="Dotted path -> domain.")
 
     @property
     def trades(self) -> bool:
-        """Whether the cost is a second target, instead of being taken off the first."""
+        """Whether the cost is a second target and not subtracted from the first."""
         return self.cost is not None and self.cost.weight is None
 
     @model_validator(mode="before")
@@ -207,10 +216,12 @@ class Sequential(Frozen):
     """Looks at the comparisons before all confirm seeds are run; what is clear then gets no more of them."""
 
     looks: Annotated[tuple[Annotated[Whole, Field(ge=2, le=MOST_SEEDS)], ...], Field(min_length=1)] = Field(
-        description="Numbers of confirm seeds after which comparisons are looked at, besides all of them."
+        description="Numbers of confirm seeds at which to look early; the last look, at all of them, is implied."
     )
     spending: Spending = Field(
-        "pocock", description="How alpha is spent: about equally, or little at first (`obrien_fleming`)."
+        "pocock",
+        description="How alpha is spent over the looks: about equally (`pocock`), or little at "
+        "first (`obrien_fleming`).",
     )
 
 
@@ -219,14 +230,16 @@ class Seeds(Frozen):
 
     search: SeedList = Field((0,), description="Seeds of every search setting: a list, or a range such as 0-2.")
     confirm: SeedList = Field(
-        (1, 2, 3, 4, 5, 6), description="Seeds of the best setting: a list, or a range; `ablate check` says how many."
+        (1, 2, 3, 4, 5, 6),
+        description="Seeds of the best setting: a list, or a range. `ablate check` says how many are needed.",
     )
     nested: Flag = Field(
         False,
-        description="Whether each confirm seed searches for itself: its trial that is best on val is its test trial.",
+        description="Whether each confirm seed has its own search; its best trial on val becomes its test trial.",
     )
     sequential: Sequential | None = Field(
-        None, description="Stop adding confirm seeds to comparisons that are clear; all are run if absent."
+        None,
+        description="Stop adding confirm seeds to comparisons that are already clear; by default all seeds are run.",
     )
 
     @property
@@ -236,14 +249,14 @@ class Seeds(Frozen):
 
 
 class ResourcesWhere(Frozen):
-    """What trials of some configurations occupy instead; what is left out is as for the others."""
+    """Other resources for some configurations; fields left out keep the general value."""
 
     when: Annotated[When, Field(min_length=1)] = Field(description="Requirements that a trial's configuration meets.")
     workers: Workers | None = Field(None, description="Ray Train workers of a trial.")
     cpus_per_worker: Cpus | None = Field(None, description="CPU threads of a worker.")
     gpus_per_worker: Gpus | None = Field(None, description="GPUs of a worker; a share below 1, or a whole number.")
     custom: dict[Name, Amount] | None = Field(
-        None, description="Ray's custom resources of a worker, in place of all that the others have."
+        None, description="Ray's custom resources of a worker; they replace the general ones."
     )
 
 
@@ -255,19 +268,19 @@ class Resources(Frozen):
     gpus_per_worker: Gpus = Field(0.0, description="GPUs of a worker; a share below 1, or a whole number.")
     custom: dict[Name, Amount] = Field({}, description="Ray's custom resources of a worker: name -> amount.")
     where: tuple[ResourcesWhere, ...] = Field(
-        (), description="Exceptions by configuration: the first whose `when` holds counts."
+        (), description="Exceptions by configuration: the first entry whose `when` holds applies."
     )
     max_concurrent: Annotated[int, Field(strict=True, ge=1, le=100_000)] | Literal["auto"] = Field(
-        "auto", description="Trials at once; `auto` is as many as the cluster holds."
+        "auto", description="Most trials at once; `auto` is as many as fit on the cluster."
     )
     time_limit_s: Annotated[Number, Field(ge=1, le=MOST_SECONDS)] | None = Field(
-        None, description="Seconds after which a trial is ended and recorded as `time_limit`."
+        None, description="Seconds after which a trial is stopped and recorded as `time_limit`."
     )
     trials_per_group: Annotated[Whole, Field(ge=1, le=1_000_000)] | None = Field(
-        None, description="Trials after which a worker group is started anew; 1 is what `--cold` does."
+        None, description="Trials after which a worker group is replaced by a new one; `--cold` sets 1."
     )
     memory_limit_mb: Annotated[Number, Field(ge=1, le=1e9)] | None = Field(
-        None, description="Resident memory of a worker beyond which its group is started anew after the trial."
+        None, description="Resident memory of a worker, in MB; above it the group is replaced after the trial."
     )
     retry_out_of_memory: Flag = Field(
         False, description="Whether a trial that ran out of memory gets one more attempt, in a new worker group."
@@ -278,7 +291,8 @@ class Resources(Frozen):
         return self.possible(config)[0]
 
     def possible(self, config: BaseModel, searched: Collection[str] = ()) -> tuple[Resources, ...]:
-        """What trials of this configuration may occupy, whatever values the `searched` paths get."""
+        """Every amount that trials of this configuration may occupy, depending on the values of the `searched`
+        paths."""
         found: list[Resources] = []
         for entry in self.where:
             fixed = {path: needed for path, needed in entry.when.items() if path not in searched}
@@ -298,22 +312,25 @@ Margin = Annotated[Number, Field(gt=0, le=1e6)]
 
 
 class Claim(Frozen):
-    """A comparison that is declared before the study runs: one arm against another, where the study says."""
+    """A comparison declared before the study runs: one arm against another, in chosen conditions."""
 
     arm: Name = Field(description="The arm that is claimed to differ.")
     against: Name = Field(description="The arm that it is compared with.")
     where: dict[str, Levels] = Field(
-        {}, description="Dotted path of a condition -> those of its values that count; all where a path is left out."
+        {}, description="Dotted path of a condition -> its values that count; a path left out counts with all values."
     )
     splits: tuple[Name, ...] = Field(
-        (), description="Splits whose mean is compared; `test_shifted` is all shifted ones, the headline's if absent."
+        (),
+        description="Splits whose mean is compared; `test_shifted` means all shifted tests. By "
+        "default the headline's split.",
     )
     at_least: Margin | None = Field(
         None,
-        description="It holds only if the arm is shown to be better by more than this; any gain, if absent.",
+        description="The claim holds only if the arm is shown to be better by more than this; by "
+        "default any gain will do.",
     )
     equivalent_within: Margin | None = Field(
-        None, description="It holds only if the difference is shown to be smaller than this, to both sides."
+        None, description="The claim holds only if the difference is shown to be smaller than this in both directions."
     )
 
 
@@ -322,8 +339,9 @@ class Comparisons(Frozen):
 
     correction: Correction = Field(
         "auto",
-        description="For the number of comparisons: `auto` is `holm` in families whose planned pairs suffice for it, "
-        "else `max_t`, which uses that arms share seeds; `benjamini_hochberg` bounds the share of false findings.",
+        description="Correction for multiple comparisons. `auto` is `holm` in families with "
+        "enough planned pairs for it, "
+        "else `max_t`, which exploits shared seeds; `benjamini_hochberg` bounds the false discovery rate.",
     )
     estimate: Estimate = Field(
         "mean",
@@ -332,35 +350,40 @@ class Comparisons(Frozen):
     )
     blocks: Literal["task_and_seed", "seed"] = Field(
         "task_and_seed",
-        description="What comparisons over all conditions count as independent: each task under each seed, or each "
-        "seed, over whose tasks differences are averaged.",
+        description="The independent unit of comparisons over all conditions: each task under each seed, or each "
+        "seed, with differences averaged over its tasks.",
     )
-    alpha: Number = Field(0.05, ge=1e-6, le=0.5, description="Error probability of the whole family of comparisons.")
+    alpha: Number = Field(0.05, ge=1e-6, le=0.5, description="Error probability of a whole family of comparisons.")
     margin: Margin | None = Field(
         None,
-        description="Differences of the target's metric below it do not matter: arms within it are called equivalent.",
+        description="Smallest difference of the target's metric that matters: arms closer than "
+        "this are called equivalent.",
     )
     claims: dict[Name, Claim] = Field(
-        {}, description="Name -> a comparison declared beforehand; they are one family, corrected among themselves."
+        {},
+        description="Name -> a comparison declared beforehand. The claims are one family and are corrected together.",
     )
 
 
 class Sinks(Frozen):
     """Where trials are copied to as they end; the records stay the truth."""
 
-    tensorboard: Text | None = Field(None, description="Folder of event files.")
+    tensorboard: Text | None = Field(None, description="Folder for event files.")
     mlflow: Text | None = Field(None, description="Tracking URI.")
-    wandb: Text | None = Field(None, description="Folder of offline runs of Weights & Biases.")
+    wandb: Text | None = Field(None, description="Folder for offline runs of Weights & Biases.")
 
 
 class Keep(Frozen):
     """What is kept of trials besides their records."""
 
     students: Literal["none", "best", "confirmed"] = Field(
-        "none", description="Trained students: the best on val of each cell, or of every confirm seed."
+        "none", description="Which trained students to keep: each cell's best on val, or that of every confirm seed."
     )
     gigabytes: Number = Field(
-        10.0, ge=1e-3, le=1e6, description="What they may take together; a student beyond it is not kept."
+        10.0,
+        ge=1e-3,
+        le=1e6,
+        description="Most disk space for all students together; students that no longer fit are not kept.",
     )
 
     @property
@@ -374,24 +397,29 @@ class Study(Frozen):
 
     study: Name = Field(description="Name of the study; its records are kept under it.")
     question: Annotated[str, Field(min_length=1, max_length=2000)] = Field(description="What the study is to answer.")
-    trainable: Name | None = Field(None, description="What its trials are trials of; the one that ships, if absent.")
+    trainable: Name | None = Field(
+        None, description="The trainable that the trials run; by default the one that ships."
+    )
     target: Target = Field(Target(), description="What is better.")
-    base: dict[str, Any] = Field(description="One complete trial; fields that are left out have their defaults.")
+    base: dict[str, Any] = Field(description="One complete trial configuration; fields left out have their defaults.")
     arms: Arms = Field(Arms(), description="What is compared.")
     conditions: dict[str, Levels] = Field(
         {}, description="Dotted path -> values; every arm runs under each combination."
     )
     search: Search = Field(Search(), description="How each cell finds its setting.")
-    seeds: Seeds = Field(Seeds(), description="Seeds of search and of the confirming runs.")
+    seeds: Seeds = Field(Seeds(), description="Seeds of search and confirm trials.")
     evaluate: Annotated[tuple[Name, ...], Field(min_length=1)] = Field(
-        ("val", "test"), description="Splits evaluated by confirming runs; `test_shifted` is all that a task has."
+        ("val", "test"),
+        description="Splits that confirm trials evaluate; `test_shifted` means all shifted tests of the task.",
     )
     resources: Resources = Field(Resources(), description="What one trial occupies.")
     storage: Text = Field("ablate-results", description="Folder or URI of the records.")
     comparisons: Comparisons = Field(Comparisons(), description="How effects are judged.")
     keep: Keep = Field(Keep(), description="What is kept of trials besides their records.")
-    sinks: Sinks | None = Field(None, description="Where trials are copied to besides the records.")
-    strict: Flag = Field(False, description="Whether a warning is a mistake: a design that cannot answer is refused.")
+    sinks: Sinks | None = Field(None, description="Where trials are copied to, besides the records.")
+    strict: Flag = Field(
+        False, description="Whether warnings count as mistakes, so that a design that cannot answer is rejected."
+    )
 
     @property
     def headline(self) -> str:
@@ -400,5 +428,5 @@ class Study(Frozen):
 
 
 def headline(target: str, evaluate: Collection[str]) -> str:
-    """Metric that a study with this target and these splits is judged by."""
+    """The metric by which a study with this target and these splits is judged."""
     return f"test/{target.partition('/')[2]}" if "test" in evaluate else target

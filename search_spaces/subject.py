@@ -1,4 +1,4 @@
-"""What a study is about: all that its file is checked against, given from outside."""
+"""What a study is about: everything that its file is checked against, given from outside."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class Subject:
     canonical: Callable[[Any], Any]
     """Removes from a configuration what has no effect."""
     named_arms: NamedArms = field(default_factory=dict)
-    """Arms that a study may list by name, as an arm or as a control -> what each changes."""
+    """Arms that a study may list by name, as an arm or as a control -> their changes to the base."""
     metrics: Collection[str] = ()
-    """Names without their split; any passes where empty."""
+    """Names without their split; if empty, any name passes."""
     splits: Collection[str] = ()
-    """What trials may be evaluated on; any passes where empty."""
+    """Splits that trials may be evaluated on; if empty, any name passes."""
     open_splits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Value of the field `task` -> beginnings of further splits that studies of it may name."""
     recipes: Recipes = field(default_factory=dict)
@@ -41,11 +41,11 @@ class Subject:
     contradictions: Contradictions = no_contradictions
     without_scale: WithoutScale = unscaled
     task: str | None = None
-    """Dotted path of what is learned: seeds of one task are pairs, and each task has its own."""
+    """Dotted path of the task: pairs are formed within one task, and each task has its own."""
     data_fraction: str | None = None
-    """Dotted path of the share of the data: more is better, so that no search may choose it for nothing."""
+    """Dotted path of the share of the data: more is always better, so a search must weigh it against a cost."""
     evaluations: str | None = None
-    """Dotted path of how often a trial reports its target: what rungs are counted in."""
+    """Dotted path of how often a trial reports its target; rungs are counted in these evaluations."""
 
 
 Subjects = Mapping[str, Callable[[], Subject]]

@@ -1,4 +1,4 @@
-"""What is wrong with text that is no YAML, in the words of someone who writes a study."""
+"""What is wrong with text that is not YAML, in the words of someone who writes a study."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Fault:
     """Where text stops being YAML."""
 
     line: int | None
-    """From 1; of what was opened and is not closed, the line of its beginning."""
+    """From 1; for a quote or bracket that is not closed, the line where it opens."""
     found: str
     expected: str
 
@@ -34,9 +34,11 @@ def fault(text: str, error: yaml.YAMLError) -> Fault:
     line, begun = _line(error, "problem_mark"), _line(error, "context_mark")
     written = text.splitlines()[line - 1] if line and line <= len(text.splitlines()) else ""
     if "'\\t'" in problem:
-        return Fault(line=line, found="a tab (\\t)", expected="spaces: YAML takes no tab between or before its parts")
+        return Fault(
+            line=line, found="a tab (\\t)", expected="spaces: YAML allows no tabs for indentation or between its parts"
+        )
     if "another document" in problem:
-        return Fault(line=line, found="a second document (---)", expected="one study a file")
+        return Fault(line=line, found="a second document (---)", expected="one study in one file")
     if "mapping values" in problem:
         return _colon(written, line)
     if "sequence entries" in problem:
@@ -45,7 +47,7 @@ def fault(text: str, error: yaml.YAMLError) -> Fault:
         return Fault(line=begun, found="a quote that is not closed", expected="closed on its line")
     if "block scalar" in context:
         value = "".join(re.findall(r"[>|].*", written)[:1]).strip()
-        found = f"{value}, where {value[:1]} begins a longer text"
+        found = f"{value}, where {value[:1]} starts a text of several lines"
         return Fault(line=line, found=found, expected=f'in quotes: "{value}"')
     if "cannot start any token" in problem:
         sign = problem.split("'")[1] if "'" in problem else "a sign"
@@ -55,7 +57,7 @@ def fault(text: str, error: yaml.YAMLError) -> Fault:
             expected = f"closed by {closing}, with commas between what is inside"
             return Fault(line=begun, found=f"{opening} that is not closed", expected=expected)
     if "<block end>" in problem:
-        return Fault(line=line, found="a line that does not go with those above", expected="indented as they are")
+        return Fault(line=line, found="a line that does not fit the lines above", expected="indented as they are")
     wanted, _, got = re.sub(r", but (found|got) ", "\0", problem).partition("\0")
     if got:
         return Fault(line=line, found=got, expected=wanted.removeprefix("expected "))
@@ -68,8 +70,8 @@ def _colon(written: str, line: int | None) -> Fault:
     if match and re.search(r":(\s|$)", match[2]) and match[2][0] not in "\"'{[":
         text = re.sub(r"\s+#.*", "", match[2]).replace("\\", "\\\\").replace('"', '\\"')
         return Fault(line=line, found="a colon inside a text", expected=f'in quotes: {match[1].strip()}: "{text}"')
-    expected = "indented as its neighbours, each key with a colon and a space behind it (see the line above, too)"
-    return Fault(line=line, found="a key where none can stand", expected=expected)
+    expected = "indented like its neighbours, with a colon and a space after each key (check the line above, too)"
+    return Fault(line=line, found="a key in a place where YAML allows none", expected=expected)
 
 
 def _line(error: yaml.YAMLError, mark: str) -> int | None:

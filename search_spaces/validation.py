@@ -80,12 +80,12 @@ def _domain_of(values: list[Any]) -> str:
     """The domain that a bare list may stand for."""
     numbers = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
     if len(values) != 2 or len(numbers) < 2:
-        return f"one domain, such as {{choice: {shown(values)}}}"
+        return f"a domain, such as {{choice: {shown(values)}}}"
     low, high = sorted(numbers)
     kind = "loguniform" if low > 0 and high >= 10 * low else "uniform"
     if all(isinstance(value, int) for value in numbers):
         kind, high = "lograndint" if kind == "loguniform" else "randint", high + 1
-    return f"one domain, such as {{{kind}: {shown([low, high])}}} or {{choice: {shown(values)}}}"
+    return f"a domain, such as {{{kind}: {shown([low, high])}}} or {{choice: {shown(values)}}}"
 
 
 def _field_names(annotation: Any) -> Iterator[str]:

@@ -81,7 +81,7 @@ def phrase(detail: Mapping[str, Any], metadata: Iterable[Any] = ()) -> str:
     if detail["type"] in _OF_A_RANGE and (whole := interval(metadata)):
         return whole
     if detail["type"] == "string_pattern_mismatch" and detail["ctx"]["pattern"] != NAME:
-        return "text on one line, with no blank at either end"
+        return "text on one line, without spaces at either end"
     if detail["type"] in _BY_TYPE:
         return _BY_TYPE[detail["type"]]
     return str(detail["msg"]).removeprefix("Input should be ").removeprefix("Value error, ")

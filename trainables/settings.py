@@ -16,7 +16,7 @@ Text = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^\S(.*\S)?$
 """A name or a path: one line, with no blank at either end."""
 Rate = Annotated[
     float,
-    Field(ge=1e-9, le=100, json_schema_extra={"usual_maximum": 1, "beyond": "training with such steps diverges"}),
+    Field(ge=1e-9, le=100, json_schema_extra={"usual_maximum": 1, "beyond": "training with larger steps diverges"}),
 ]
 """A learning rate."""
 Temperature = Annotated[float, Field(ge=1e-4, le=1e4)]

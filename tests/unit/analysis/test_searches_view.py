@@ -71,7 +71,7 @@ def test_the_answer_and_the_table_tell_luck_edge_and_budget(tmp_path: Path) -> N
     said = answer(findings(results, "lowshot"))
     assert any(line.startswith("In 16 of 16 searches the best optim.lr lies at the edge") for line in said)
     assert any("16 of 16 searches the second half of the settings still gained more" in line for line in said)
-    luck = [line for line in said if line.startswith("With 1 search seed about")]
+    luck = [line for line in said if line.startswith("With 1 search seed, about")]
     assert len(luck) == 1 and "measured on 16 searches" in luck[0]
     assert luck[0].removesuffix(".") in paper_table(results, "lowshot").notes
 

@@ -294,7 +294,7 @@ def test_check_takes_several_studies_and_says_what_they_hold(command: Command) -
     result = command("check", "little.yaml", "quickstart")
     assert result.exit_code == 0
     assert "little.yaml: no mistakes, 1 warning; 2 cells, 4 search trials, 4 confirm trials" in result.stdout
-    assert "  1 arm against plain: 2 pairs, 6 needed: too few to show a difference" in result.stdout
+    assert "  1 arm against plain: 2 pairs, 6 needed: too few to reach significance" in result.stdout
     assert "little.yaml:8: warning: seeds.confirm: found 2 pairs" in result.stderr
     assert "quickstart: no mistakes" in result.stdout
 

@@ -27,9 +27,9 @@ def test_check_tells_the_luck_and_what_each_way_to_search_makes_of_it() -> None:
         (found,) = printed if isinstance(printed, list) else (printed,)
         return str(found["search_risk"])
 
-    assert line().startswith("With 2 search seeds about 1")
-    assert line("search.shared=true").startswith("With one setting for all arms, as far as they respond alike to it,")
-    assert line("seeds.nested=true").startswith("With a search for each seed about 4 %")
+    assert line().startswith("With 2 search seeds, about 1")
+    assert line("search.shared=true").startswith("With one setting for all arms, if they respond to it alike")
+    assert line("seeds.nested=true").startswith("With a search for each seed, about 4 %")
     assert "2 searches of 1 search seed" in line("search.repeats=2")
     assert line("search={trials: 1}") == ""
 

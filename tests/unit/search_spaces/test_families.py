@@ -106,7 +106,7 @@ def test_a_claim_that_cannot_be_answered_is_named_and_what_is_no_claim_is_not() 
     study = loaded(HEAD + ARMS + CONDITIONS + CLAIMS + seeds(6))
     (warning,) = study.warnings  # nor do single conditions have the pairs that they would need
     assert warning.path == "comparisons.claims.of_vqa"
-    assert "6 pairs" in warning.found and "at least 7 pairs, with 7 confirm seeds" in warning.expected
+    assert "6 pairs" in warning.found and "at least 7 pairs, which takes 7 confirm seeds" in warning.expected
     assert [family.name for family in study.families if family.short] == ["claims", "cells"]
 
 

@@ -30,8 +30,8 @@ SINGLE_MISTAKES = {
     "unknown split": ("evaluate: [val, test_sytle]", "evaluate[1]", '"test_sytle"', "test_style"),
     "split twice": ("evaluate: [val, val]", "evaluate[1]", "second time", "once"),
     "target on a test split": ("target: {metric: test/accuracy}", "target.metric", "test/", "val/accuracy"),
-    "seed twice": ("seeds: {confirm: [1, 2, 1]}", "seeds.confirm[2]", "seed 1", "of its own"),
-    "seed of both phases": ("seeds: {search: [3], confirm: [3]}", "seeds.confirm[0]", "seed 3", "not seen"),
+    "seed twice": ("seeds: {confirm: [1, 2, 1]}", "seeds.confirm[2]", "seed 1", "listed once"),
+    "seed of both phases": ("seeds: {search: [3], confirm: [3]}", "seeds.confirm[0]", "seed 3", "no search trial"),
     "negative seed": ("seeds: {confirm: [-1]}", "seeds.confirm[0]", "-1", "at least 0 and below"),
     "claim of an unknown arm": (
         "comparisons: {claims: {gain: {arm: bse, against: base}}}",
@@ -50,7 +50,7 @@ SINGLE_MISTAKES = {
         "comparisons: {claims: {gain: {arm: base, against: no_distillation, at_least: 0.1, equivalent_within: 0.2}}}",
         "comparisons.claims.gain.equivalent_within",
         "0.2 beside at_least: 0.1",
-        "left out, or in a claim of its own",
+        "left out, or moved to a second claim",
     ),
     "claim of at least nothing": (
         "arms: {controls: [no_distillation]}\n"
@@ -64,7 +64,7 @@ SINGLE_MISTAKES = {
         "conditions: {task.data_fraction: [0.1, 1.0]}\n"
         "comparisons: {claims: {gain: {arm: base, against: no_distillation, where: {task.name: [vqa]}}}}",
         "comparisons.claims.gain.where.task.name",
-        "task.name, which is no condition",
+        "task.name, which is not a condition",
         "task.data_fraction",
     ),
     "claim about a level that does not occur": (
@@ -79,7 +79,7 @@ SINGLE_MISTAKES = {
         "arms: {controls: [no_distillation]}\n"
         "comparisons: {claims: {gain: {arm: base, against: no_distillation, splits: [test_style]}}}",
         "comparisons.claims.gain.splits[0]",
-        "test_style, which is not evaluated",
+        "test_style, which the study does not evaluate",
         "test",
     ),
     "the method of a sampler": ("search: {sampler: bayes}", "search.sampler", '"bayes"', "tpe (one of"),
@@ -110,13 +110,13 @@ SINGLE_MISTAKES = {
     "price of what is not searched": (
         "search: {trials: 4, space: {optim.lr: {uniform: [1e-5, 1e-3]}}, cost: {path: task.data_fraction}}",
         "search.cost.path",
-        "not searched",
+        "not in search.space",
         "optim.lr",
     ),
     "price of a word": (
         "search: {trials: 4, space: {optim.precision: {choice: [float32, bfloat16]}}, cost: {path: optim.precision}}",
         "search.cost.path",
-        "no numbers",
+        "not numbers",
         "a searched number",
     ),
     "logarithm of nothing": (
@@ -139,7 +139,7 @@ SINGLE_MISTAKES = {
         "two targets",
         "search.cost.weight",
     ),
-    "order without a path": ("arms: {order: racing}", "arms.order", "racing", "the design path"),
+    "order without a path": ("arms: {order: racing}", "arms.order", "racing", "only the design `path`"),
     "path of one step": (
         "arms: {design: path, factors: {student.dropout: [0.2]}}",
         "arms.factors",
@@ -192,7 +192,7 @@ SINGLE_MISTAKES = {
         "arms: {design: path, factors: {distillation.distance: [l1], student.dropout: [0.2]}}\n"
         "seeds: {sequential: {looks: [3]}}",
         "seeds.sequential",
-        "design path",
+        "design `path`",
         "left out",
     ),
     "two stopping rules": (
@@ -217,18 +217,18 @@ SINGLE_MISTAKES = {
         "search: {trials: 4, sampler: cmaes, space: {optim.lr: {uniform: [1e-5, 1e-3]}}}",
         "search.sampler",
         "only optim.lr",
-        "two numbers or more",
+        "two searched numbers",
     ),
     "endless grid": (
         "search: {trials: 4, sampler: grid, space: {optim.lr: {uniform: [1e-5, 1e-3]}}}",
         "search.space.optim.lr",
-        "without end",
+        "infinitely many values",
         "choice, randint",
     ),
     "cut grid": (
         "search: {trials: 4, sampler: grid, space: {optim.epochs: {randint: [1, 6]}}}",
         "search.trials",
-        "leaves out a part of the grid",
+        "too few for the whole grid",
         "at least 5",
     ),
     "warm start from itself": (
@@ -237,7 +237,7 @@ SINGLE_MISTAKES = {
         "the study itself",
         "another study",
     ),
-    "trials of nothing": ("search: {trials: 2}", "search.trials", "empty space", "1"),
+    "trials of nothing": ("search: {trials: 2}", "search.trials", "empty search.space", "1"),
     "empty condition": ("conditions: {task.name: []}", "conditions.task.name", "[]", "at least one entry"),
     "unknown task": ("conditions: {task.name: [vcr, snli]}", "conditions.task.name[1]", '"snli"', "snli_ve"),
     "condition out of range": ("conditions: {task.data_fraction: [2]}", "conditions.task.data_fraction[0]", "2", "1"),
@@ -266,7 +266,7 @@ SINGLE_MISTAKES = {
     ),
     "unknown reference": ("arms: {listed: {a: {}}, reference: b}", "arms.reference", "unknown arm b", "one of a"),
     "factors of no design": ("arms: {factors: {optim.lr: [1.0]}}", "arms.factors", "listed", "ladder"),
-    "design of no factors": ("arms: {design: ladder}", "arms.factors", "no factors", "ladder varies"),
+    "design of no factors": ("arms: {design: ladder}", "arms.factors", "no factors", "ladder to vary"),
     "factor of two forms": (
         "arms: {design: ladder, factors: {a: {with: {optim.lr: 1.0}, without: {optim.lr: 2.0}}}}",
         "arms.factors.a",
@@ -290,16 +290,21 @@ SINGLE_MISTAKES = {
     "level that is the base": (
         "arms: {design: add_one, factors: {a: {with: {student.dropout: 0.1}}}}",
         "arms.factors.a",
-        "the base has already",
-        "a change",
+        "the base's own values",
+        "change that differs",
     ),
     "condition that an arm changes": (
         "arms: {controls: [text_only]}\nconditions: {task.inputs: [both, image]}",
         "arms.controls.text_only",
         "task.inputs",
-        "left to the conditions",
+        "removed here, or from conditions",
     ),
-    "arms with one name": ("arms: {listed: {a: {}}, controls: {a: {optim.lr: 0.1}}}", "arms.controls.a", "a", "own"),
+    "arms with one name": (
+        "arms: {listed: {a: {}}, controls: {a: {optim.lr: 0.1}}}",
+        "arms.controls.a",
+        "a",
+        "another name",
+    ),
     "a key twice": ("evaluate: [val]\nevaluate: [test]", "evaluate", "second time", "first on line 5"),
 }
 
@@ -354,12 +359,12 @@ SINGLE_SPACE_MISTAKES = {
         "nto",
         "{not: value}",
     ),
-    "when that never holds": ("optim.lr: {uniform: [1, 2], when: {task.name: vcr}}", "optim.lr", "no cell", "active"),
+    "when that never holds": ("optim.lr: {uniform: [1, 2], when: {task.name: vcr}}", "optim.lr", "no arm", "active"),
     "parameter that cannot matter": (
         "distillation.weighting.max_weight: {uniform: [1, 2]}",
         "distillation.weighting.max_weight",
-        "no cell uses",
-        "left out",
+        "no arm uses",
+        "removed",
     ),
 }
 
@@ -481,7 +486,7 @@ def test_two_values_of_a_condition_that_no_arm_tells_apart_are_both_named(
 
     assert mistake.path == f"conditions.{conditions.partition(':')[0]}[1]"
     assert all(value in mistake.found for value in values) and mistake.found.endswith("in every arm")
-    assert mistake.expected == "a value that changes what some arm computes, or left out"
+    assert mistake.expected == "removed, or a value that changes what some arm computes"
 
 
 def test_a_condition_that_matters_to_one_arm_is_no_mistake() -> None:
@@ -534,7 +539,7 @@ def test_a_parameter_may_depend_on_earlier_parameters_only() -> None:
     assert mistake.path.startswith("search.space.distillation.selection.ratio.when")
     assert "declared later" in mistake.found
     (mistake,) = mistakes(SPACE + f"    {score}\n    {ratio.replace('{not: all}', 'visual_semantic')}")
-    assert "never chosen" in mistake.found
+    assert "never chooses" in mistake.found
 
 
 def test_a_design_too_large_to_run_is_refused_before_it_is_built() -> None:

@@ -73,7 +73,7 @@ def test_an_override_removes_what_it_empties() -> None:
         ("search.trails=8", "search.trails", "unknown key", "trials"),
         ("search.trials=0", "search.trials", "0", "at least 1 and at most"),
         ("seeds.confirm=[1", "", "[ that is not closed", "closed by ]"),
-        ("search.trials.most=8", "search.trials.most", "no mapping at search.trials", "search.trials as a whole"),
+        ("search.trials.most=8", "search.trials.most", "search.trials that is not a map", "search.trials as a whole"),
         ("conditions.task.nme=[vqa]", "conditions.task.nme", "unknown field", "task.name"),
     ],
 )

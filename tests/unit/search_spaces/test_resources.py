@@ -77,4 +77,4 @@ SEARCHED = HEAD + "search: {trials: 2, space: {optim.epochs: {choice: [1, 2]}}}\
 def test_a_requirement_may_name_a_searched_value_but_none_that_is_never_chosen() -> None:
     assert mistakes(SEARCHED + WHERE.format("when: {optim.epochs: 2}, workers: 2")) == ()
     (mistake,) = mistakes(SEARCHED + WHERE.format("when: {optim.epochs: 3}, workers: 2"))
-    assert "never chosen" in mistake.found
+    assert "never chooses" in mistake.found

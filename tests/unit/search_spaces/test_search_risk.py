@@ -69,12 +69,12 @@ def test_what_it_expects_is_what_simulated_studies_do(
 
 def test_the_line_names_what_would_hold_the_level_and_what_that_costs() -> None:
     line = risk_line(LADDER, assumed(LADDER))
-    assert line.startswith("With 1 search seed about 2")
-    assert "`seeds.nested` would hold it at 2268 instead of 1134 trials" in line
-    assert "`search.shared` (equal, not tuned) at no more" in line
+    assert line.startswith("With 1 search seed, about 2")
+    assert "`seeds.nested` holds the rate at the cost of 2268 trials instead of 1134" in line
+    assert "`search.shared` (equal, not tuned) at no extra cost" in line
     assert "assuming usual searches" in line
     assert "measured on 126 searches" in risk_line(LADDER, Scatter(luck=0.5, cells=126))
-    assert risk_line(LADDER.nested(), assumed(LADDER)).endswith("of null studies like this find something.")
+    assert risk_line(LADDER.nested(), assumed(LADDER)).endswith("of null studies like this have a false positive.")
 
 
 def searches_of(rng: Random, spread: float, settings: int = 4) -> list[float]:

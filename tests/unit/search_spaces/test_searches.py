@@ -30,7 +30,7 @@ def test_arms_may_share_a_setting_where_one_of_them_searches_all_that_the_others
     assert load(SEARCHED, SHARED).search.shared
     assert told(SHARED, APART) == []
     (said,) = told(SHARED, "arms.listed={no_words: {distillation.terms.tokens: 0.0}}", APART)
-    assert said.startswith("search.shared: faster searches distillation.selection.ratio, which no_words")
+    assert said.startswith("search.shared: faster searches distillation.selection.ratio, but no_words")
     assert "leave search.shared out" in said
 
 
@@ -52,7 +52,7 @@ def test_what_treats_each_arm_by_itself_is_refused_beside_a_shared_setting(overr
 def test_a_path_and_an_empty_space_have_nothing_to_share() -> None:
     path = ("arms={design: path, factors: {a: {with: {student.dropout: 0.2}}, b: {with: {optim.epochs: 9}}}}",)
     assert any(said.startswith("search.shared: a shared setting in the design path") for said in told(SHARED, *path))
-    assert any("an empty space" in said for said in told(SHARED, "search={trials: 1, shared: true}"))
+    assert any("an empty search.space" in said for said in told(SHARED, "search={trials: 1, shared: true}"))
 
 
 NESTED = "seeds.nested=true"
@@ -61,7 +61,7 @@ REPEATED = ("search.repeats=2", "seeds.search=[10, 11]")
 
 def test_nested_seeds_repeats_and_a_shared_setting_are_three_ways_of_which_one_is_taken() -> None:
     assert told(NESTED, SHARED)[0].startswith("seeds.nested: found seeds.nested beside search.shared"[:12])
-    assert any("three ways to find settings" in said for said in told(SHARED, *REPEATED))
+    assert any("alternative ways to find settings" in said for said in told(SHARED, *REPEATED))
     assert told(NESTED) == told(*REPEATED) == []
 
 
@@ -70,10 +70,10 @@ def test_several_searches_that_learn_from_one_or_trade_are_refused(way: tuple[st
     assert any(
         said.startswith("search.warm_start: earlier; left out") for said in told(*way, "search.warm_start=earlier")
     )
-    assert any("a search.cost.weight" in said for said in told(*way, "search.cost={path: optim.lr}"))
+    assert any("given a search.cost.weight" in said for said in told(*way, "search.cost={path: optim.lr}"))
     path = "arms={design: path, factors: {a: {with: {student.dropout: 0.2}}, b: {with: {optim.epochs: 9}}}}"
     assert any("in the design path; left out" in said for said in told(*way, path))
-    assert any("of an empty space" in said for said in told(*way, "search.space={}", "search.trials=1"))
+    assert any("but an empty search.space" in said for said in told(*way, "search.space={}", "search.trials=1"))
 
 
 def test_search_seeds_are_divided_among_the_repeats_without_rest() -> None:
@@ -85,5 +85,5 @@ def test_search_seeds_are_divided_among_the_repeats_without_rest() -> None:
 
 def test_search_seeds_beside_nested_ones_are_not_used_and_it_is_said() -> None:
     (warning,) = loaded(SEARCHED, NESTED, "seeds.search=[0, 9]", "seeds.confirm=1-12").warnings[-1:]
-    assert (warning.path, warning.found) == ("seeds.search", "seeds that are not used")
+    assert (warning.path, warning.found) == ("seeds.search", "search seeds that are not used")
     assert load(SEARCHED, NESTED, "seeds.confirm=0-5").seeds.confirm[0] == 0

@@ -19,7 +19,7 @@ from tests.helpers.study_text import subjects
 
 SENSELESS = {
     "no data": ("base.task.data=''", "text that is not empty"),
-    "blank data": ("base.task.data='  '", "no blank at either end"),
+    "blank data": ("base.task.data='  '", "without spaces at either end"),
     "no student": ("base.student.init=''", "text that is not empty"),
     "no vocabulary": ("base.student.vocabulary=''", "text that is not empty"),
     "no teacher": ("base.teacher.model=''", "text that is not empty"),
@@ -58,8 +58,8 @@ SENSELESS = {
         "base={student: {visual_input: patches}, optim: {batch_tokens: 4000}}",
         "none, as patches of a picture are not counted",
     ),
-    "half a character": (r'base.student.init="\uD800"', "text without it"),
-    "a sign that moves the cursor": (r'question="\e[2J"', "text without it"),
+    "half a character": (r'base.student.init="\uD800"', "text without this character"),
+    "a sign that moves the cursor": (r'question="\e[2J"', "text without this character"),
 }
 
 
@@ -81,7 +81,7 @@ def test_a_contradiction_is_told_where_it_is_written() -> None:
 
 
 WARNED = {
-    "a large rate": ("", "base.optim.lr=3.0", "base.optim.lr", "at most 1, as training with such steps diverges"),
+    "a large rate": ("", "base.optim.lr=3.0", "base.optim.lr", "at most 1, because training with larger steps"),
     "a large searched rate": (
         "search: {trials: 4, space: {optim.lr: {loguniform: [0.001, 10.0]}}}",
         "",
