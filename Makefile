@@ -43,6 +43,7 @@ check: $(STAMP)
 	$(BIN)/lint-imports --verbose
 
 docs: $(VENV)/docs-installed
+	$(BIN)/python docs/make_reference.py
 	$(BIN)/zensical build --strict
 	@echo "To look at it: $(BIN)/python -m http.server --directory site --bind 127.0.0.1 8000"
 

@@ -60,7 +60,7 @@ class Reading:
 def prose_of(markdown: str) -> Reading:
     """Return the sentences of a page."""
     text = _DROPPED.sub("", _FENCE.sub("\n\n", markdown))
-    text = _ITEM.sub("\n\n", _LINK.sub(r"\1", _CODE.sub("code", text)))
+    text = _ITEM.sub("\n\n", _LINK.sub(r"\1", _CODE.sub("Code", text)))
     paragraphs = (" ".join(paragraph.split()) for paragraph in re.split(r"\n\s*\n", text))
     found = (sentence for paragraph in paragraphs for sentence in _END.split(paragraph))
     return Reading(sentences=tuple(sentence for sentence in found if re.search(r"[A-Za-z]{2}", sentence)))
