@@ -19,6 +19,7 @@ from statistics import fmean
 from statistics import pvariance
 from statistics import variance
 from typing import Literal
+from typing import Protocol
 
 from ablative.search_spaces.spending import Correction
 from ablative.search_spaces.spending import Method
@@ -91,35 +92,60 @@ class Scatter:
     """Searches that it was measured on; 0 where it is assumed."""
 
 
-def search_design(
-    *,
-    trials: int,
-    search_seeds: int,
-    repeats: int,
-    nested: bool,
-    shared: bool,
-    seeds: int,
-    arms: int,
-    tasks: int,
-    searched: int,
-    alpha: float,
-    correction: Correction,
-) -> SearchDesign | None:
+class _Searched(Protocol):
+    @property
+    def trials(self) -> int: ...
+    @property
+    def repeats(self) -> int: ...
+    @property
+    def shared(self) -> bool: ...
+
+
+class _Seeded(Protocol):
+    @property
+    def search(self) -> Sequence[int]: ...
+    @property
+    def confirm(self) -> Sequence[int]: ...
+    @property
+    def nested(self) -> bool: ...
+
+
+class _Compared(Protocol):
+    @property
+    def alpha(self) -> float: ...
+    @property
+    def correction(self) -> Correction: ...
+
+
+class Declared(Protocol):
+    """What of a study the risk depends on: of its file, or of what is stored of it."""
+
+    @property
+    def search(self) -> _Searched: ...
+    @property
+    def seeds(self) -> _Seeded: ...
+    @property
+    def comparisons(self) -> _Compared: ...
+
+
+def search_design(study: Declared, *, arms: int, tasks: int, searched: int) -> SearchDesign | None:
     """What the risk of a study depends on, given the number of `searched` cells; None if nothing is left to luck."""
-    if not searched or trials < 2 or arms < 2:
+    search, nested, repeats = study.search, study.seeds.nested, study.search.repeats
+    if not searched or search.trials < 2 or arms < 2:
         return None
-    kind: Kind = "nested" if nested else "shared" if shared else "repeated" if repeats > 1 else "single"
+    kind: Kind = "nested" if nested else "shared" if search.shared else "repeated" if repeats > 1 else "single"
+    seeds, compared = len(study.seeds.confirm), study.comparisons
     return SearchDesign(
         kind=kind,
-        settings=trials,
-        search_seeds=1 if nested else search_seeds // repeats,
+        settings=search.trials,
+        search_seeds=1 if nested else len(study.seeds.search) // repeats,
         searches=seeds if nested else repeats,
         seeds=seeds,
         tasks=tasks,
         comparisons=arms - 1,
         cells=searched,
-        alpha=alpha,
-        correction=in_force(correction, comparisons=arms - 1, pairs=tasks * seeds, alpha=alpha),
+        alpha=compared.alpha,
+        correction=in_force(compared.correction, comparisons=arms - 1, pairs=tasks * seeds, alpha=compared.alpha),
     )
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import numpy as np
-from scipy.special import gammaln
 
 
 def expected_best(
@@ -39,4 +39,5 @@ def _without_replacement(n: int, k: int) -> np.ndarray:
 
 
 def _log_choose(n: np.ndarray, k: int) -> np.ndarray:
-    return gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)
+    logs = np.array([math.lgamma(count + 1) for count in range(int(n.max(initial=k)) + 1)])  # of factorials
+    return logs[n] - logs[k] - logs[n - k]

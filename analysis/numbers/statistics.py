@@ -11,8 +11,6 @@ from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
-from scipy.special import betaincinv
-from scipy.special import stdtrit
 
 from ablative.search_spaces.spending import Method
 from ablative.search_spaces.ties import RELATIVE_TIE
@@ -40,6 +38,8 @@ def t_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float
 
 @cache
 def _t_quantile(degrees: int, share: float) -> float:
+    from scipy.special import stdtrit  # a second of imports, which `ablate status` does without
+
     return float(stdtrit(degrees, share))
 
 
@@ -48,6 +48,8 @@ def binomial_interval(hits: int, trials: int, confidence: float = 0.95) -> tuple
     if not 0 <= hits <= trials or not trials:
         raise ValueError(f"binomial_interval: hits={hits}, trials={trials}; wanted 0 <= hits <= trials, trials > 0")
     tail = (1 - confidence) / 2
+    from scipy.special import betaincinv
+
     low = float(betaincinv(hits, trials - hits + 1, tail)) if hits else 0.0
     high = float(betaincinv(hits + 1, trials - hits, 1 - tail)) if hits < trials else 1.0
     return low, high

@@ -49,16 +49,5 @@ def _design(plan: StudyPlan) -> SearchDesign | None:
     if plan.designed.design == "path":
         return None
     tasks = {plan.comparisons.blocks == "seed" or plan.roles.task_of(cell.condition) for cell in plan.cells}
-    return search_design(
-        trials=plan.search.trials,
-        search_seeds=len(plan.seeds.search),
-        repeats=plan.search.repeats,
-        nested=plan.seeds.nested,
-        shared=plan.search.shared,
-        seeds=len(plan.seeds.confirm),
-        arms=len(plan.arms),
-        tasks=len(tasks),
-        searched=sum(bool(cell.search_total) for cell in plan.cells),
-        alpha=plan.comparisons.alpha,
-        correction=plan.comparisons.correction,
-    )
+    searched = sum(bool(cell.search_total) for cell in plan.cells)
+    return search_design(plan, arms=len(plan.arms), tasks=len(tasks), searched=searched)

@@ -45,8 +45,7 @@ from ablative.orchestrator.commands.wish_commands import WISHES
 if TYPE_CHECKING:
     from ablative.orchestrator.commands.studies import Again
     from ablative.orchestrator.commands.studies import Asked
-    from ablative.orchestrator.showing.check_answer import RefusedStudy
-    from ablative.orchestrator.showing.check_answer import SoundStudy
+    from ablative.orchestrator.showing.checked import CheckedStudy
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -203,23 +202,20 @@ def check(words: tuple[str, ...], parts: tuple[Path, ...], as_json: bool, quiet:
     ablate check my_study.yaml --with my_loss.py
     """
     from ablative.orchestrator.commands import studies
-    from ablative.orchestrator.showing.check_answer import checked_json
-    from ablative.orchestrator.showing.check_answer import refused_study
+    from ablative.orchestrator.showing.checked import checked_json
     from ablative.search_spaces.errors import StudyError
 
     sources, overrides = told_apart(words)
-    found_mistakes = False
-    answers: list[SoundStudy | RefusedStudy] = []
+    found: list[CheckedStudy | tuple[str, StudyError]] = []
     for source in sources:
         try:
             checked = studies.check(studies.Asked(source=source, overrides=overrides, parts=parts))
         except StudyError as error:
-            found_mistakes = True
-            answers.append(refused_study(source, error.mistakes))
+            found.append((source, error))
             if not as_json:
                 click.echo(str(error), err=True)
             continue
-        answers.append(checked.answer())
+        found.append(checked)
         if as_json:
             continue
         click.echo(checked.headline)
@@ -227,8 +223,8 @@ def check(words: tuple[str, ...], parts: tuple[Path, ...], as_json: bool, quiet:
             click.echo(f"  {line}")
         _print_lines(checked.cautions())
     if as_json:
-        click.echo(checked_json(answers))
-    sys.exit(EXIT_MISTAKE if found_mistakes else 0)
+        click.echo(checked_json(found))
+    sys.exit(EXIT_MISTAKE if any(isinstance(one, tuple) for one in found) else 0)
 
 
 @ablate.command()
@@ -285,7 +281,8 @@ def status(study: str, store: str | None, as_json: bool) -> None:
 
     name, opened = composition.find_study(study, store)
     opened.check(name)
-    found, searches = standing(opened, name), composition.search_lines(opened, name)
+    found = standing(opened, name)
+    searches = composition.search_lines(opened, found)
     if as_json:
         click.echo(status_answer(found, searches).as_json())
         return

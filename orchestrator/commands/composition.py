@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from ablative.orchestrator.showing.cluster_answer import ClusterCheckAnswer
     from ablative.orchestrator.showing.display import Display
     from ablative.orchestrator.showing.preflight import Outlook
+    from ablative.orchestrator.showing.standing import Standing
     from ablative.orchestrator.showing.teacher_answer import ProbedTeacher
     from ablative.orchestrator.storing.records import Record
     from ablative.orchestrator.storing.store import Store
@@ -513,12 +514,17 @@ def results(store: Store, study: str) -> Results:
     return load_results(store.uri, study)
 
 
-def search_lines(store: Store, study: str) -> list[str]:
-    """Return lines on the searches of a study: where they ended at an edge, and where they were too short."""
+def search_lines(store: Store, found: Standing) -> list[str]:
+    """Return lines on the searches of a study: where they ended at an edge, and where they were too short.
+
+    The analysis is loaded for a study that has searched something.
+    """
+    if not any(cell.search_done for cell in found.cells):
+        return []
     from ablative.analysis.showing.search_lines import search_lines as lines_of
 
-    found = results(store, study)
-    return lines_of(found.searches.to_pylist(), found.plan(study))
+    views = results(store, found.study)
+    return lines_of(views.searches.to_pylist(), views.plan(found.study))
 
 
 def serve_report(store: Store, study: str, *, port: int, every: float) -> ServedPage:

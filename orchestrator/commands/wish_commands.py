@@ -19,17 +19,20 @@ from ablative.orchestrator.errors import OrchestratorError
 if TYPE_CHECKING:
     from ablative.orchestrator.storing.wishes import Wishes
 
-CELLS = click.option(
+_CELLS = click.option(
     "--cell", "cells", multiple=True, metavar="NAME", help="An arm, or a cell by its name; repeatable [all cells]."
 )
 
 
-@click.command()
-@STUDY
-@CELLS
-@STORE
-@ONLY_ANSWERS
-@boundary
+def _wish_command(command: Callable[..., None]) -> click.Command:
+    """Return the command that takes a study, some of its cells, and its store."""
+    found = boundary(command)
+    for option in (ONLY_ANSWERS, STORE, _CELLS, STUDY):
+        found = option(found)
+    return click.command()(found)
+
+
+@_wish_command
 def pause(study: str, cells: tuple[str, ...], store: str | None) -> None:
     """Let the drivers of STUDY start no more trials until `ablate resume`; those under way come to their end.
 
@@ -43,12 +46,7 @@ def pause(study: str, cells: tuple[str, ...], store: str | None) -> None:
     click.echo(f"{_what(name, cells)} paused; `ablate resume {study}` goes on")
 
 
-@click.command()
-@STUDY
-@CELLS
-@STORE
-@ONLY_ANSWERS
-@boundary
+@_wish_command
 def resume(study: str, cells: tuple[str, ...], store: str | None) -> None:
     """Lift what `ablate pause` holds of STUDY; without --cell all of it.
 
@@ -59,12 +57,7 @@ def resume(study: str, cells: tuple[str, ...], store: str | None) -> None:
     click.echo(f"{_what(name, cells)} resumed")
 
 
-@click.command()
-@STUDY
-@CELLS
-@STORE
-@ONLY_ANSWERS
-@boundary
+@_wish_command
 def cancel(study: str, cells: tuple[str, ...], store: str | None) -> None:
     """Let the drivers that run STUDY now start no more trials and end; those under way come to their end.
 

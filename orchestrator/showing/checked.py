@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
+from typing import TYPE_CHECKING
 from typing import Any
 
-from ablative.orchestrator.showing.check_answer import SoundStudy
-from ablative.orchestrator.showing.check_answer import family_answer
 from ablative.orchestrator.showing.luck import checked_line
 from ablative.orchestrator.showing.whereabouts import place
 from ablative.orchestrator.showing.whereabouts import store_uri
 from ablative.search_spaces.errors import Mistake
+from ablative.search_spaces.errors import StudyError
 from ablative.search_spaces.load import LoadedStudy
 from ablative.search_spaces.searches import how_searched
+
+if TYPE_CHECKING:
+    from ablative.orchestrator.showing.check_answer import SoundStudy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -69,10 +73,14 @@ class CheckedStudy:
 
     def answer(self) -> SoundStudy:
         """Return what `ablate check --json` says of it."""
+        from ablative.orchestrator.showing.check_answer import SoundStudy
+
         return SoundStudy(**self.told())
 
     def told(self) -> dict[str, Any]:
         """Return what `ablate check` and `ablate plan` say of it in JSON, field by field."""
+        from ablative.orchestrator.showing.check_answer import family_answer
+
         return {
             "source": self.source,
             "study": self.study,
@@ -97,6 +105,23 @@ class CheckedStudy:
         notes = "".join(f"<li>{escape(note)}</li>" for note in self.notes())
         cautions = "".join(f"<p>{escape(line)}</p>" for line in self.cautions())
         return f"<p><b>{escape(self.headline)}</b></p><ul>{notes}</ul>{cautions}"
+
+
+def checked_json(found: Iterable[CheckedStudy | tuple[str, StudyError]]) -> str:
+    """Return the answer of `ablate check --json` as it is printed; a refused study comes with its name and its error.
+
+    Warnings are mistakes where a study is strict.
+    """
+    from pydantic import TypeAdapter
+
+    from ablative.orchestrator.showing.check_answer import CheckedStudies
+    from ablative.orchestrator.showing.check_answer import RefusedStudy
+
+    answers = tuple(
+        RefusedStudy(source=one[0], mistakes=tuple(one[1].mistakes)) if isinstance(one, tuple) else one.answer()
+        for one in found
+    )
+    return TypeAdapter(CheckedStudies).dump_json(answers, indent=2).decode()
 
 
 def comparisons(loaded: LoadedStudy) -> list[str]:

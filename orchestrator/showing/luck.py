@@ -14,7 +14,6 @@ from ablative.search_spaces.search_risk import assumed
 from ablative.search_spaces.search_risk import measured
 from ablative.search_spaces.search_risk import risk_line
 from ablative.search_spaces.search_risk import search_design
-from ablative.search_spaces.study import Study
 
 if TYPE_CHECKING:  # checking a study needs no queue
     from ablative.orchestrator.deciding.cell_search import Known
@@ -29,7 +28,8 @@ def design_of(loaded: LoadedStudy) -> SearchDesign | None:
     if primary is None or study.arms.design == "path":
         return None
     tasks = primary.pairs[0] // len(study.seeds.confirm)
-    return _design(study, arms=len(primary.pairs) + 1, tasks=tasks, searched=sum(bool(c.space) for c in loaded.cells))
+    searched = sum(bool(cell.space) for cell in loaded.cells)
+    return search_design(study, arms=len(primary.pairs) + 1, tasks=tasks, searched=searched)
 
 
 def checked_line(loaded: LoadedStudy) -> str:
@@ -50,23 +50,7 @@ def _of_queue(queue: TrialQueue) -> SearchDesign | None:
         return None
     tasks = {study.comparisons.blocks == "seed" or cell.roles.task_of(cell.config) for cell in cells}
     searched = sum(bool(cell.cell.space) for cell in cells)
-    return _design(study, arms=len({cell.cell.arm for cell in cells}), tasks=len(tasks), searched=searched)
-
-
-def _design(study: Study, *, arms: int, tasks: int, searched: int) -> SearchDesign | None:
-    return search_design(
-        trials=study.search.trials,
-        search_seeds=len(study.seeds.search),
-        repeats=study.search.repeats,
-        nested=study.seeds.nested,
-        shared=study.search.shared,
-        seeds=len(study.seeds.confirm),
-        arms=arms,
-        tasks=tasks,
-        searched=searched,
-        alpha=study.comparisons.alpha,
-        correction=study.comparisons.correction,
-    )
+    return search_design(study, arms=len({cell.cell.arm for cell in cells}), tasks=len(tasks), searched=searched)
 
 
 def _scatter(queue: TrialQueue, design: SearchDesign) -> Scatter | None:

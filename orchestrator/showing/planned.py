@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from dataclasses import field
 from html import escape
 from io import StringIO
+from typing import TYPE_CHECKING
 from typing import Any
 
 from rich.console import Console
@@ -16,8 +17,6 @@ from ablative.orchestrator.deciding.costs import Cost
 from ablative.orchestrator.deciding.progress import CellProgress
 from ablative.orchestrator.deciding.queue import TrialQueue
 from ablative.orchestrator.durations import duration
-from ablative.orchestrator.showing.check_answer import PlanAnswer
-from ablative.orchestrator.showing.check_answer import exposure_answer
 from ablative.orchestrator.showing.checked import CheckedStudy
 from ablative.orchestrator.showing.overview import print_plan
 from ablative.orchestrator.showing.passes import few_passes
@@ -27,6 +26,9 @@ from ablative.orchestrator.showing.preflight import outlook_lines
 from ablative.orchestrator.showing.preflight import outlook_table
 from ablative.orchestrator.showing.preflight import warnings
 from ablative.trainables.parts.trainable import Exposure
+
+if TYPE_CHECKING:
+    from ablative.orchestrator.showing.plan_answer import PlanAnswer
 
 _WIDTH = 120
 """Columns of a plan as text."""
@@ -80,6 +82,9 @@ class PlannedStudy:
 
     def answer(self) -> PlanAnswer:
         """Return what `ablate plan --json` says."""
+        from ablative.orchestrator.showing.plan_answer import PlanAnswer
+        from ablative.orchestrator.showing.plan_answer import exposure_answer
+
         return PlanAnswer(
             **self.checked.told(),
             taken=self.taken,

@@ -18,10 +18,10 @@ from ablative.analysis.views.seeds_needed import NEEDED_SCHEMA
 from ablative.analysis.views.two_runs import TWO_RUNS_SCHEMA
 from ablative.orchestrator.commands.parts_listed import PartsAnswer
 from ablative.orchestrator.showing.check_answer import CheckedStudies
-from ablative.orchestrator.showing.check_answer import PlanAnswer
 from ablative.orchestrator.showing.cluster_answer import ClusterCheckAnswer
 from ablative.orchestrator.showing.data_answer import DataCheckAnswer
 from ablative.orchestrator.showing.diff_answer import DiffAnswer
+from ablative.orchestrator.showing.plan_answer import PlanAnswer
 from ablative.orchestrator.showing.run_events import RunEvent
 from ablative.orchestrator.showing.status_answer import StatusAnswer
 from ablative.orchestrator.showing.student_answer import StudentCheckAnswer

@@ -96,6 +96,15 @@ def test_showing_cached_teachers_loads_neither_ray_nor_torch_and_generates_nothi
     assert not list((tmp_path / "cache").glob("mini*"))
 
 
+@pytest.mark.parametrize("study", ["quickstart", "mini_clip_td"])
+def test_a_status_loads_no_statistics(study: str, tmp_path: Path) -> None:
+    status, loaded, output = _run(tmp_path, "status", study, "--store", str(ROOT / "docs/results" / study))
+
+    assert status == 0, output
+    assert "trials recorded" in output
+    assert not loaded & {"scipy", "duckdb", "statsmodels", "ray", "torch"}
+
+
 def test_a_study_that_is_not_there_ends_with_status_2_and_names_the_nearest(tmp_path: Path) -> None:
     status, _, output = _run(tmp_path, "check", "quickstat")
 
