@@ -110,6 +110,7 @@ class Sequential(_Read):
 
     looks: tuple[int, ...]
     spending: Spending = "pocock"
+    futility: float | None = None
 
 
 class Seeds(_Read):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable
+from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import TypeVar
@@ -24,6 +25,13 @@ def majority_name(metric: str) -> str:
     """Return the name of what the majority class would reach of a metric: `test/majority_accuracy`."""
     split, _, name = metric.partition("/")
     return f"{split}/{MAJORITY}{name}"
+
+
+def telling(metrics: Iterable[str]) -> tuple[str, ...]:
+    """Return the metrics by which `lack` judges, where it looks at `metrics` (`split/name`)."""
+    split_of = {metric: metric.partition("/")[0] for metric in dict.fromkeys(metrics)}
+    found = (name for m, split in split_of.items() for name in (m, majority_name(m), f"{split}/{MOST_SAID}"))
+    return tuple(dict.fromkeys(found))
 
 
 def is_result(metric: str) -> bool:

@@ -29,6 +29,10 @@ def sequential_mistakes(document: Document, study: Study, task: str | None, num_
         )
         yield document.mistake(("comparisons", "correction"), "benjamini_hochberg beside early looks", expected)
         return
+    if study.seeds.sequential.futility is not None and study.comparisons.margin is None:
+        expected = "left out, or a comparisons.margin: the chance is that of showing a difference beyond it"
+        yield document.mistake((*place, "futility"), f"{study.seeds.sequential.futility:g} without a margin", expected)
+        return
     looks = study.seeds.looks
     if any(later <= earlier for earlier, later in pairwise(looks)):
         expected = f"rising numbers of seeds below {looks[-1]}, the number of seeds.confirm"

@@ -223,6 +223,11 @@ class Sequential(Frozen):
         description="How alpha is spent over the looks: about equally (`pocock`), or little at "
         "first (`obrien_fleming`).",
     )
+    futility: Annotated[Number, Field(ge=0.001, le=0.5)] | None = Field(
+        None,
+        description="Chance of showing a difference beyond comparisons.margin with all seeds, below which an arm gets "
+        "no more of them; none is given up for it if absent.",
+    )
 
 
 class Seeds(Frozen):

@@ -64,6 +64,27 @@ def pairs_to_decide(differences: Sequence[float], margin: float, alpha: float, e
     return max(math.ceil(least), pairs_needed(1, alpha)) if least <= MOST_PAIRS else None
 
 
+def chance_beyond(differences: Sequence[float], margin: float, pairs: int, alpha: float) -> float:
+    """Probability that a difference beyond `margin` is shown once there are so many `pairs`, given those so far.
+
+    The predictive power (Spiegelhalter, Freedman and Blackburn 1986) under a flat prior: with n differences of mean m
+    and standard deviation s, the mean of all N is m + s sqrt(1 / n - 1 / N) t, with t of n - 1 degrees of freedom. It
+    is shown where the paired t-test at `alpha` on both sides would, with that s. 1 with fewer than two differences.
+    """
+    from scipy.special import stdtr
+    from scipy.special import stdtrit
+
+    n = len(differences)
+    if n < 2:
+        return 1.0
+    mean, sd = fmean(differences), stdev(differences)
+    needed = max(margin, float(stdtrit(pairs - 1, 1 - alpha / 2)) * sd / math.sqrt(pairs))
+    apart = sd * math.sqrt(1 / n - 1 / pairs) if pairs > n else 0.0
+    if apart == 0:
+        return float(abs(mean) > needed)
+    return float(stdtr(n - 1, (mean - needed) / apart) + stdtr(n - 1, (-mean - needed) / apart))
+
+
 def _guenther(effect: float, sd: float, tail: float) -> float:
     if effect == 0:
         return math.inf

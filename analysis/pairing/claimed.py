@@ -11,7 +11,8 @@ from typing import Literal
 
 import numpy as np
 
-from ablative.analysis.numbers.flip_intervals import flip_intervals
+from ablative.analysis.numbers.estimates import estimate_intervals
+from ablative.analysis.numbers.estimates import estimate_of
 from ablative.analysis.numbers.power import pairs_to_decide
 from ablative.analysis.numbers.statistics import holm
 from ablative.analysis.pairing.paired import Paired
@@ -141,39 +142,47 @@ def _tested(
     samples: Sequence[Sequence[float]], margins: Sequence[float], family: Sequence[Paired], plan: StudyPlan
 ) -> list[Judgement]:
     alpha, shares = plan.comparisons.alpha, [plan.spent(*item.arms) for item in family]
-    lower = p_values([[value + margin for value in sample] for sample, margin in zip(samples, margins, strict=True)])
-    upper = p_values([[value - margin for value in sample] for sample, margin in zip(samples, margins, strict=True)])
+    estimate = plan.comparisons.estimate
+    lower, upper = (
+        p_values(
+            [[value + side * margin for value in sample] for sample, margin in zip(samples, margins, strict=True)],
+            estimate,
+        )
+        for side in (1.0, -1.0)
+    )
+    centres = [estimate_of(sample, estimate) or 0.0 for sample in samples]
     single = [
-        _p_value(math.fsum(sample), margin * len(sample), below, above)
-        for sample, margin, below, above in zip(samples, margins, lower, upper, strict=True)
+        _p_value(centre, margin, below, above)
+        for centre, margin, below, above in zip(centres, margins, lower, upper, strict=True)
     ]
     counted = [None if p is None else min(1.0, p / share) for p, share in zip(single, shares, strict=True)]
     none = plan.comparisons.correction == "none"
     adjusted, comparisons = counted if none else holm(counted), 1 if none else len(samples)
     levels = [alpha * share / comparisons for share in shares]
-    ends = flip_intervals(samples, levels, lambda: np.random.default_rng(SEED))
+    ends = estimate_intervals(samples, levels, estimate, lambda: np.random.default_rng(SEED))
     return [
-        _judgement(sample, margin, p_value, p_corrected, comparisons, level, end, alpha)
-        for sample, margin, p_value, p_corrected, level, end in zip(
-            samples, margins, single, adjusted, levels, ends, strict=True
+        _judgement(sample, centre, margin, p_value, p_corrected, comparisons, level, end, alpha)
+        for sample, centre, margin, p_value, p_corrected, level, end in zip(
+            samples, centres, margins, single, adjusted, levels, ends, strict=True
         )
     ]
 
 
-def _p_value(total: float, whole: float, below: float | None, above: float | None) -> float | None:
-    """Return the p-value of what the mean speaks for: that the difference is within the margin, or beyond it.
+def _p_value(centre: float, margin: float, below: float | None, above: float | None) -> float | None:
+    """Return the p-value of what the estimate speaks for: that the difference is within the margin, or beyond it.
 
     `below`, `above`: two-sided, of the differences from the lower and from the upper end of the margin.
     """
     if below is None or above is None:
         return None
-    if abs(total) < whole:  # half of each, as the sum lies on the side that is tested
+    if abs(centre) < margin:  # half of each, as it lies on the side that is tested
         return max(below, above) / 2
-    return above if total > 0 else below
+    return above if centre > 0 else below
 
 
 def _judgement(
     sample: Sequence[float],
+    centre: float,
     margin: float,
     p_value: float | None,
     p_corrected: float | None,
@@ -183,7 +192,7 @@ def _judgement(
     alpha: float,
 ) -> Judgement:
     needed = pairs_needed(1, min(2 * level, 0.999))  # one-sided
-    inside = abs(math.fsum(sample)) < margin * len(sample)
+    inside = abs(centre) < margin
     if p_corrected is not None and p_corrected <= alpha:
         verdict = HOLDS if inside else FAILS
     else:
@@ -198,7 +207,7 @@ def _judgement(
         margin=margin,
         p_equivalent=p_corrected if inside else None if p_corrected is None else 1.0,
         pairs_to_decide=_to_decide(sample, margin, level) if verdict == NOT_DECIDED else None,
-        interval=None if ends is None else _held(ends, verdict, margin, math.fsum(sample)),
+        interval=None if ends is None else _held(ends, verdict, margin, centre),
     )
 
 
@@ -209,13 +218,13 @@ def _to_decide(sample: Sequence[float], margin: float, level: float) -> int | No
     return pairs_to_decide(away, 0.0, min(2 * level, 0.999) if abs(mean) < margin else level)
 
 
-def _held(ends: tuple[float, float], verdict: str, margin: float, total: float) -> tuple[float, float]:
+def _held(ends: tuple[float, float], verdict: str, margin: float, centre: float) -> tuple[float, float]:
     """Cut an interval where the verdict shows more than it."""
     low, high = ends
     if verdict == HOLDS:
         return max(low, -margin), min(high, margin)
     if verdict == FAILS:
-        return (max(low, margin), high) if total > 0 else (low, min(high, -margin))
+        return (max(low, margin), high) if centre > 0 else (low, min(high, -margin))
     return low, high
 
 

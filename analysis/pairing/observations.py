@@ -99,13 +99,14 @@ def observe(records: pa.Table, plan: StudyPlan) -> Observations:
         completed=completed,
         failed=failed,
         tasks=_tasks(rows, plan),
-        lacks=_lacks(found, set(completed), plan),
+        lacks=lacks_of(found, set(completed), plan),
     )
 
 
-def _lacks(
+def lacks_of(
     values: Mapping[str, Mapping[Place, Mapping[int, float]]], places: Iterable[Place], plan: StudyPlan
 ) -> dict[Place, str]:
+    """Return why places have learned nothing, of those that have not (`values` as in `Observations`)."""
     looked_at = (plan.target.metric, plan.headline)
     of_place = {place: {name: of[place] for name, of in values.items() if place in of} for place in places}
     lacks = {place: lack(found, looked_at, plan.target.mode) for place, found in of_place.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
+from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -121,7 +122,7 @@ def _with_intervals(judged: Sequence[Judgement], samples: Sequence[Sample], rule
     alphas = [rules.plan.comparisons.alpha * share for share in rules.shares]
     estimate = rules.plan.comparisons.estimate
     if rules.correction == "max_t":
-        levels = local_levels([_flipped(sample, estimate) for sample in samples], alphas, np.random.default_rng(SEED))
+        levels = _levels_by_max_t(samples, rules)
     elif rules.correction == "benjamini_hochberg":
         p_values = [said.p_value for said in judged]
         factors = factors_to_pass(p_values, rules.correction, rules.plan.comparisons.alpha)
@@ -235,19 +236,51 @@ def _by_max_t(samples: Sequence[Sample], rules: _Rules) -> list[float | None]:
     At a look those count that had not ended before, with the seeds up to there (docs/statistics.md says why).
     Comparisons that have no data yet get their part of alpha by Bonferroni's inequality.
     """
-    seeds = rules.plan.seeds
     found: list[float | None] = [None] * len(samples)
-    for look in sorted(set(rules.looks)):
-        here = [place for place, at in enumerate(rules.looks) if at >= look]
-        upto = frozenset(seeds.confirm[: seeds.looks[look]])
-        cut = [_upto(samples[place], upto) if len(seeds.looks) > 1 else samples[place] for place in here]
-        estimate = rules.plan.comparisons.estimate
-        p_values = max_t([_flipped(sample, estimate) for sample in cut], np.random.default_rng(SEED))
-        unseen = len(here) / max(1, sum(p is not None for p in p_values))
-        for place, p_value in zip(here, p_values, strict=True):
-            if p_value is not None and rules.looks[place] == look:
-                found[place] = min(1.0, p_value * unseen / rules.shares[place])
+    for stage in _stages(samples, rules):
+        p_values = max_t(stage.samples, np.random.default_rng(SEED))
+        for place, p_value in zip(stage.places, p_values, strict=True):
+            if p_value is not None and rules.looks[place] == stage.look:
+                found[place] = min(1.0, p_value * stage.unseen / rules.shares[place])
     return found
+
+
+def _levels_by_max_t(samples: Sequence[Sample], rules: _Rules) -> list[float]:
+    """Return the level of each comparison's own test at the look that it ended at, among those that count there."""
+    found = [0.0] * len(samples)
+    for stage in _stages(samples, rules):
+        alphas = [rules.plan.comparisons.alpha * rules.shares[place] / stage.unseen for place in stage.places]
+        levels = local_levels(stage.samples, alphas, np.random.default_rng(SEED))
+        for place, level in zip(stage.places, levels, strict=True):
+            if rules.looks[place] == stage.look:
+                found[place] = level
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stage:
+    """The comparisons that had not ended before a look."""
+
+    look: int
+    places: tuple[int, ...]
+    """Of these comparisons in their family."""
+    samples: tuple[Sample, ...]
+    """With the seeds up to the look: what max-T flips the signs of."""
+
+    @property
+    def unseen(self) -> float:
+        """Comparisons for each that has data."""
+        return len(self.places) / max(1, sum(map(bool, self.samples)))
+
+
+def _stages(samples: Sequence[Sample], rules: _Rules) -> Iterator[_Stage]:
+    """Yield a stage for each look that a comparison ended at; one of all comparisons where there are no looks."""
+    seeds, estimate = rules.plan.seeds, rules.plan.comparisons.estimate
+    for look in sorted(set(rules.looks)):
+        here = tuple(place for place, at in enumerate(rules.looks) if at >= look)
+        upto = frozenset(seeds.confirm[: seeds.looks[look]])
+        cut = (_upto(samples[place], upto) if len(seeds.looks) > 1 else samples[place] for place in here)
+        yield _Stage(look=look, places=here, samples=tuple(_flipped(sample, estimate) for sample in cut))
 
 
 def _upto(sample: Sample, seeds: Collection[int]) -> Sample:

@@ -79,8 +79,32 @@ def answer(found: Findings) -> list[str]:
 
 
 def _noted(found: Findings) -> list[str]:
-    lines = (examples_line(found.test_size), found.two_groups, found.outlying, found.same_seed, found.luck)
+    lines = (
+        _given_up(found),
+        examples_line(found.test_size),
+        found.two_groups,
+        found.outlying,
+        found.same_seed,
+        found.luck,
+    )
     return [line for line in lines if line]
+
+
+def _given_up(found: Findings) -> str:
+    """Say which arms got no further seeds because these would hardly have shown a difference beyond the margin."""
+    plan = found.plan
+    futility = plan.seeds.sequential.futility if plan.seeds.sequential else None
+    if futility is None:
+        return ""
+    rows = [row for row in headline_rows(found.effects, "pooled") if row["verdict"] == NOT_DECIDED]
+    seeds = {row["arm"]: max(plan.confirm_planned[row["arm"], label] for label in plan.conditions) for row in rows}
+    short = [f"{arm} after {count}" for arm, count in seeds.items() if count < len(plan.seeds.confirm)]
+    if not short:
+        return ""
+    return (
+        f"No further seeds were run for {listed(short)}: the chance of showing a difference beyond "
+        f"{plan.comparisons.margin:g} with all {len(plan.seeds.confirm)} was below {futility:g}."
+    )
 
 
 def _claim(row: Row, plan: StudyPlan) -> str:

@@ -237,7 +237,7 @@ def _looks(plan: StudyPlan) -> list[str]:
     when = f"{', '.join(map(str, before))} or {last}"
     staged = plan.comparisons.correction in ("auto", "max_t")
     others = ", other comparisons than the primary ones by Holm" if staged else ""
-    return [f"p-values corrected for looks after {when} seeds ({sequential.spending}), intervals not{others}"]
+    return [f"p-values corrected for looks after {when} seeds ({sequential.spending}), plain intervals not{others}"]
 
 
 def _pooled_row(row: Mapping[str, Any]) -> tuple[str, ...]:

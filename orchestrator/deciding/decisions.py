@@ -14,8 +14,10 @@ from ablative.search_spaces.design import Cell
 
 Make = Callable[[Cell, tuple[int, ...] | None], CellTrials]
 """Gives a cell its trials; of one that is confirmed only if it is chosen, with the search seeds it starts with."""
-Judge = Callable[[Mapping[str, Any], Mapping[str, Mapping[int, float]]], frozenset[str]]
-"""Takes what study.json holds, and cell name -> seed -> headline value; returns the arms whose comparison is clear."""
+Seen = Mapping[str, Mapping[int, Mapping[str, float]]]
+"""Cell name -> confirm seed -> metric -> value: the headline, and what says whether an arm has learned anything."""
+Judge = Callable[[Mapping[str, Any], Seen], frozenset[str]]
+"""Takes what study.json holds and what was seen; returns the arms whose comparison is clear."""
 
 
 class Decisions(Protocol):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import field
 from dataclasses import replace
 from typing import Literal
 
+from ablative.orchestrator.learned import telling
 from ablative.orchestrator.storing.records import Execution
 from ablative.orchestrator.storing.records import Record
 from ablative.orchestrator.trials import Trial
@@ -29,6 +32,8 @@ class Result:
     headline: float | None
     """What the study is judged by, likewise; search trials have none where that is on test."""
     device_seconds: float
+    learned: Mapping[str, float] = field(default_factory=dict)
+    """Of a confirm trial in a study with looks: metrics that say whether its arm has learned anything."""
 
     @property
     def completed(self) -> bool:
@@ -45,7 +50,13 @@ def result_of(record: Record, study: Study) -> Result:
         value=_finite(record, study.target.metric),
         headline=_finite(record, study.headline),
         device_seconds=record.device_seconds,
+        learned=_learned(record, study) if study.seeds.sequential and record.phase == "confirm" else {},
     )
+
+
+def _learned(record: Record, study: Study) -> dict[str, float]:
+    names = telling((study.target.metric, study.headline))
+    return {name: value for name in names if (value := _finite(record, name)) is not None}
 
 
 def _finite(record: Record, metric: str) -> float | None:

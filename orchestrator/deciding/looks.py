@@ -62,12 +62,15 @@ class Looks(EachAlone):
     def _going(self, known: Known) -> frozenset[str]:
         """Return the arms that get further seeds; the reference does as long as any other."""
         content = study_content(self._study, self._cells[0].roles, [planned(cell) for cell in self._cells])
-        clear = self._judge(content, {cell.cell.name: _values(cell, known) for cell in self._cells})
+        clear = self._judge(content, {cell.cell.name: self._seen(cell, known) for cell in self._cells})
         compared = {cell.cell.arm for cell in self._cells if not (cell.cell.is_reference or cell.has_ended)}
         reference = {cell.cell.arm for cell in self._cells if cell.cell.is_reference}
         return frozenset((compared - clear) | reference if compared - clear else ())
 
-
-def _values(cell: CellTrials, known: Known) -> dict[int, float]:
-    found = {trial.seed: known[trial.id].headline for trial in cell.confirm if trial.id in known}
-    return {seed: value for seed, value in found.items() if value is not None}
+    def _seen(self, cell: CellTrials, known: Known) -> dict[int, dict[str, float]]:
+        results = {trial.seed: known[trial.id] for trial in cell.confirm if trial.id in known}
+        return {
+            seed: {**result.learned, self._study.headline: result.headline}
+            for seed, result in results.items()
+            if result.headline is not None
+        }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from scipy import stats
 
 from ablative import analysis
+from ablative.analysis.numbers.power import chance_beyond
 from ablative.analysis.numbers.power import pairs_to_decide
 from ablative.analysis.pairing.paired import Paired
 from ablative.analysis.pairing.verdicts import judge
@@ -20,6 +22,7 @@ from ablative.analysis.showing.answer import answer
 from ablative.analysis.showing.findings import findings
 from ablative.analysis.showing.grids import legend
 from ablative.orchestrator.storing.records import Record
+from ablative.orchestrator.storing.store import Store
 from tests.helpers.results import StudyResults
 from tests.helpers.results import as_failed
 
@@ -150,6 +153,45 @@ def test_without_a_margin_nothing_is_said_of_one() -> None:
         None,
         None,
     )
+
+
+@pytest.mark.parametrize(("mean", "margin"), [(0.0, 0.3), (0.5, 0.3), (0.9, 0.6), (-0.8, 0.6)])
+def test_the_chance_beyond_the_margin_is_that_of_means_drawn_from_what_was_seen(mean: float, margin: float) -> None:
+    rng = np.random.default_rng(1)
+    seen = rng.normal(0, 1, 8)
+    seen = (seen - seen.mean()) / seen.std(ddof=1) + mean
+
+    true = mean + stats.t.rvs(7, size=200_000, random_state=rng) * math.sqrt(1 / 8 - 1 / 16)
+    needed = max(margin, stats.t.ppf(0.975, 15) / 4)
+    expected = np.mean(np.abs(true) > needed)
+
+    assert chance_beyond(seen.tolist(), margin, 16, 0.05) == pytest.approx(expected, abs=0.005)
+
+
+def test_the_answer_names_arms_that_were_given_up_with_their_seeds(tmp_path: Path) -> None:
+    study = StudyResults(noise=0.06, comparisons=COMPARISONS, confirm=tuple(range(1, 13)))
+    store = Store.open(str(tmp_path))
+    stored = study.stored()
+    stored["seeds"]["sequential"] = {"looks": [6], "spending": "pocock", "futility": 0.1}
+    for cell in stored["cells"]:
+        cell["confirm_total"] = 6 if cell["arm"] == "clip_td" else 12
+    store.write_study(study.study, stored)
+    for record in study.records():
+        if record.arm != "clip_td" or record.seed <= 6:
+            store.write(record)
+
+    said = answer(findings(analysis.load(str(tmp_path)), study.study))
+
+    assert (
+        "No further seeds were run for clip_td after 6: the chance of showing a difference beyond 0.02 with all 12 "
+        "was below 0.1." in said
+    )
+
+
+def test_with_all_pairs_there_is_no_chance_left_and_one_difference_tells_nothing() -> None:
+    assert chance_beyond([0.5, 0.6, 0.55, 0.5], 0.1, 4, 0.05) == 1.0
+    assert chance_beyond([0.01, -0.02, 0.01, 0.0], 0.1, 4, 0.05) == 0.0
+    assert chance_beyond([0.2], 0.1, 4, 0.05) == 1.0
 
 
 def test_more_scatter_needs_more_pairs_to_decide() -> None:

@@ -157,7 +157,7 @@ def test_the_legend_says_when_comparisons_could_end() -> None:
     seeds = {**stored["seeds"], "sequential": {"looks": [9], "spending": "pocock"}}
     plan = read_plan({**stored, "seeds": seeds})
     text = legend([], plan)
-    assert "p-values corrected for looks after 9 or 12 seeds (pocock), intervals not" in text
+    assert "p-values corrected for looks after 9 or 12 seeds (pocock), plain intervals not" in text
 
 
 def test_a_complete_study_has_no_shortfall_and_the_reference_no_difference() -> None:

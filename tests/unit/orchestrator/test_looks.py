@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
+from ablative.analysis.numbers.flip_intervals import flip_intervals
+from ablative.analysis.numbers.max_t import local_levels
 from ablative.analysis.numbers.max_t import max_t
 from ablative.analysis.plan import read_plan
 from ablative.analysis.views.claims import claims_view
@@ -184,3 +187,87 @@ def _run(study: Study) -> TrialQueue:
     queue = queue_of(study)
     run_all(queue)
     return queue
+
+
+def run_changed(queue: TrialQueue, change: Callable[[Record], Record]) -> list[Record]:
+    records = []
+    while (trial := queue.next()) is not None:
+        records.append(change(run_one(trial)))
+        queue.record(records[-1])
+    return records
+
+
+def below_the_majority(*arms: str) -> Callable[[Record], Record]:
+    """Say of these arms that the most frequent class would reach more."""
+
+    def change(record: Record) -> Record:
+        least = {f"{split}/majority_accuracy": 0.99 if record.arm in arms else 0.1 for split in ("val", "test")}
+        return record.model_copy(update={"metrics": {**record.metrics, **least}})
+
+    return change
+
+
+def test_between_arms_that_have_learned_nothing_nothing_is_clear_at_a_look() -> None:
+    queue = queue_of(sequential_study())
+    records = run_changed(queue, below_the_majority("plain", "naive", "text"))
+    assert confirmed(queue) == {"plain": 20, "naive": 20, "text": 20}
+    assert {row["verdict"] for row in rows_of(queue, records).values()} == {"reference", "none has learned"}
+
+
+def test_an_arm_that_has_learned_is_clear_beside_a_reference_that_has_not() -> None:
+    queue = queue_of(sequential_study())
+    run_changed(queue, below_the_majority("plain"))
+    assert confirmed(queue)["naive"] == 10
+
+
+def futile_study(**sequential: Any) -> Study:
+    return sequential_study(
+        comparisons={"correction": "holm", "margin": 0.03},
+        seeds={"search": [0], "confirm": SEEDS, "sequential": {"looks": (10, 14), **sequential}},
+    )
+
+
+def noisy(record: Record) -> Record:
+    """Scatter so much that neither a difference nor equivalence is shown after ten seeds; `text` gains nothing."""
+    own = np.random.default_rng([record.seed, len(record.arm)]).normal(0, 0.05)
+    gain = -0.05 if record.arm == "naive" else 0.0  # takes away what it has
+    return record.model_copy(update={"metrics": {name: value + own + gain for name, value in record.metrics.items()}})
+
+
+def test_an_arm_that_can_hardly_exceed_the_margin_gets_no_further_seeds_where_the_study_says_so() -> None:
+    kept, given_up = queue_of(futile_study()), queue_of(futile_study(futility=0.2))
+    run_changed(kept, noisy)
+    records = run_changed(given_up, noisy)
+
+    assert confirmed(kept)["text"] == 20 and confirmed(given_up)["text"] < 20
+    row = rows_of(given_up, records)["text"]
+    assert (row["verdict"], row["missing"]) == ("not decided", 0)
+
+
+def test_an_arm_that_may_still_exceed_the_margin_goes_on_under_futility() -> None:
+    queue = queue_of(futile_study(futility=0.05))
+    run_changed(queue, lambda record: noisy(record) if record.arm != "naive" else record)
+    given = confirmed(queue)
+    assert given["naive"] >= 10 and given["plain"] == max(given.values())
+
+
+def test_under_max_t_an_interval_is_that_of_the_look_at_which_its_comparison_ended() -> None:
+    queue = queue_of(sequential_study(comparisons={"correction": "max_t"}, conditions={}))
+    records = run_all(queue)
+    row = rows_of(queue, records)["naive"]
+    plan = read_plan(study_content(queue.study, ROLES, queue.plan()))
+    found = {
+        arm: {
+            record.seed: record.metrics[plan.headline]
+            for record in records
+            if record.phase == "confirm" and record.arm == arm and record.seed in SEEDS[:10]
+        }
+        for arm in LISTED
+    }
+    samples = [{seed: found[arm][seed] - found["plain"][seed] for seed in SEEDS[:10]} for arm in ("naive", "text")]
+
+    level = local_levels(samples, [0.05 * plan.spent("naive")] * 2, np.random.default_rng(0))[0]
+    ((low, high),) = flip_intervals([list(samples[0].values())], [level], np.random.default_rng)  # type: ignore[misc]
+
+    assert confirmed(queue)["naive"] == 10 == row["n_pairs"]
+    assert (row["verdict_ci_low"], row["verdict_ci_high"]) == pytest.approx((max(low, 0.0), high))

@@ -188,6 +188,13 @@ SINGLE_MISTAKES = {
         "benjamini_hochberg",
         "auto, holm, max_t or none",
     ),
+    "futility without a margin": (
+        "arms: {listed: {a: {}, b: {student.dropout: 0.2}}}\n"
+        "seeds: {confirm: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12], sequential: {looks: [8], futility: 0.1}}",
+        "seeds.sequential.futility",
+        "0.1 without a margin",
+        "a comparisons.margin",
+    ),
     "looks of a path": (
         "arms: {design: path, factors: {distillation.distance: [l1], student.dropout: [0.2]}}\n"
         "seeds: {sequential: {looks: [3]}}",

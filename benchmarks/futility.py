@@ -1,0 +1,86 @@
+"""Looks that give up arms, by simulation: `python benchmarks/futility.py [--quick]`.
+
+One arm against the reference, 16 blocks, looks after 8 and 12 (spending of Pocock's type), margins and effects in
+standard deviations of a difference. An arm ends at a look where a difference is shown, where it is equivalent, or
+where its chance to show a difference beyond the margin with all blocks is below `seeds.sequential.futility`. Noise is
+normal, of Student's t with 2 degrees of freedom, or exponential. Counted is how often each verdict comes, and how many
+blocks it takes: `shown` without effect and `equivalent` with one at the margin are wrong.
+
+Prints a line a point and, at the end, one JSON object of all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from itertools import product
+
+import numpy as np
+
+from ablative.analysis.numbers.power import chance_beyond
+from ablative.analysis.numbers.statistics import exact_p_values
+from ablative.search_spaces.spending import spent_at
+
+ALPHA = 0.05
+LOOKS = (8, 12, 16)
+MARGINS = (0.5, 1.0)
+FUTILITIES = (None, 0.05, 0.1, 0.2)
+EFFECTS = (0.0, 0.5, 1.0, 1.5)
+NOISES = ("normal", "heavy tails", "exponential")
+
+
+def draws(noise: str, studies: int, rng: np.random.Generator) -> np.ndarray:
+    """Return differences without effect, shape (studies, blocks), of a standard deviation of about one."""
+    shape = (studies, LOOKS[-1])
+    if noise == "heavy tails":
+        return rng.standard_t(2, size=shape) / 2
+    return rng.normal(size=shape) if noise == "normal" else rng.exponential(size=shape) - 1.0
+
+
+def judged(values: np.ndarray, margin: float, futility: float | None) -> dict[str, float]:
+    """Return the share of each verdict, and the mean number of blocks."""
+    studies = len(values)
+    shown, equal = np.zeros(studies, bool), np.zeros(studies, bool)
+    blocks, going = np.full(studies, LOOKS[-1]), np.arange(studies)
+    parts = spent_at(LOOKS, "pocock", ALPHA)
+    for upto, part in zip(LOOKS, parts, strict=True):
+        seen = values[going, :upto]
+        mean = seen.mean(axis=1)
+        different = exact_p_values(seen) <= part
+        one_sided = np.maximum(exact_p_values(seen + margin), exact_p_values(seen - margin)) / 2
+        equivalent = ~different & (np.abs(mean) < margin) & (one_sided <= part)
+        shown[going[different]], equal[going[equivalent]] = True, True
+        ends = different | equivalent
+        if futility is not None and upto < LOOKS[-1]:
+            open_still = np.flatnonzero(~ends)
+            chances = [chance_beyond(seen[at].tolist(), margin, LOOKS[-1], parts[-1]) for at in open_still]
+            ends[open_still[np.array(chances) < futility]] = True
+        blocks[going[ends]] = upto
+        going = going[~ends]
+    found = {"shown": shown.mean(), "equivalent": equal.mean(), "blocks": blocks.mean()}
+    return {name: round(float(value), 4) for name, value in found.items()}
+
+
+def main() -> None:
+    """Measure every point."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="few studies a point")
+    parser.add_argument("--studies", type=int, default=5000, help="studies a point [5000]")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    studies = 200 if options.quick else options.studies
+    began, points = time.perf_counter(), []
+    for noise in NOISES:
+        values = draws(noise, studies, np.random.default_rng([options.seed, NOISES.index(noise)]))
+        for margin, effect, futility in product(MARGINS, EFFECTS, FUTILITIES):
+            found = judged(values + effect, margin, futility)
+            points.append({"noise": noise, "margin": margin, "effect": effect, "futility": futility, **found})
+            print(json.dumps(points[-1]), flush=True)
+    error = round((ALPHA * (1 - ALPHA) / studies) ** 0.5, 4)
+    seconds = round(time.perf_counter() - began, 1)
+    print(json.dumps({"benchmark": "futility", "studies": studies, "error": error, "s": seconds, "points": points}))
+
+
+if __name__ == "__main__":
+    main()
