@@ -1,37 +1,36 @@
-"""Is one of a few paired differences far from all others?"""
+"""Are a few of the paired differences far from all others?"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from functools import cache
 
 import numpy as np
 
-DRAWS = 50_000
 FEWEST = 5
 
 
-def outlying(values: Sequence[float]) -> tuple[float, int] | None:
-    """P-value of the value furthest from the median, if all are normal, and its place; None with fewer than five.
+def outlying(values: Sequence[float], alpha: float) -> tuple[int, ...]:
+    """Return the places of outliers among otherwise normal values: generalised extreme Studentised deviates.
 
-    The statistic is its distance in median absolute deviations, which one far value hardly moves; its distribution for
-    normal values follows from their number alone, and is drawn with a fixed seed: (1 + hits) / (1 + draws). None where
-    more than half are equal.
+    Rosner's test (1983): up to a quarter of the values are taken away one after the other, each the one furthest from
+    the mean of those left; outliers are all up to the last whose Studentised distance is above the critical value, so
+    that several hide none. `alpha`: probability of any where there are none. None of fewer than five values.
     """
-    if len(values) < FEWEST:
-        return None
-    found = np.asarray(values, np.float64)
-    apart = np.abs(found - np.median(found))
-    scale = float(np.median(apart))
-    if scale == 0:
-        return None
-    place = int(apart.argmax())
-    hits = np.count_nonzero(_drawn(len(values)) >= apart[place] / scale)
-    return float((1 + hits) / (1 + DRAWS)), place
+    from scipy.special import stdtrit
 
-
-@cache
-def _drawn(size: int) -> np.ndarray:
-    draws = np.random.default_rng(size).normal(size=(DRAWS, size))
-    apart = np.abs(draws - np.median(draws, axis=1, keepdims=True))
-    return np.asarray(apart.max(axis=1) / np.median(apart, axis=1))
+    left = list(range(len(values)))
+    found = 0
+    taken: list[int] = []
+    for number in range(1, max(1, len(values) // 4) + 1 if len(values) >= FEWEST else 0):
+        numbers = np.array([values[place] for place in left])
+        sd, rest = float(numbers.std(ddof=1)), len(left)
+        if sd == 0:
+            break
+        apart = np.abs(numbers - numbers.mean())
+        far = int(apart.argmax())
+        t = float(stdtrit(rest - 2, 1 - alpha / (2 * rest)))
+        if apart[far] / sd > (rest - 1) * t / math.sqrt((rest - 2 + t**2) * rest):
+            found = number
+        taken.append(left.pop(far))
+    return tuple(taken[:found])

@@ -71,6 +71,14 @@ def test_every_task_trains_with_distillation_and_is_evaluated(task: str, cache: 
     assert [point.split for point in link.points] == ["val", "val"]
     assert {"loss", "task", "image", "text", "tokens"} <= {p.metric for p in outcome.curve if p.split == "train"}
     assert {p.split for p in outcome.predictions} == {"val", "test", "test_style"}
+    test = load_split(TASKS[task], "mini_smoke", "test", cache)
+    said_of = {p.example_id: p for p in outcome.predictions if p.split == "test"}
+    assert {name: p.cluster for name, p in said_of.items()} == {example.id: example.image for example in test.examples}
+    whole: dict[str, float] = {}
+    for name, prediction in said_of.items():
+        row = prediction.row_id or name
+        whole[row] = whole.get(row, 1.0) * prediction.score
+    assert outcome.metrics["test/accuracy"] == pytest.approx(sum(whole.values()) / len(whole))
 
 
 def test_bfloat16_is_refused_where_the_processor_has_no_instructions_for_it_and_float32_is_not(

@@ -17,24 +17,36 @@ from tests.helpers.results import StudyResults
 
 
 def test_a_difference_far_from_all_others_is_found_with_its_place() -> None:
-    found = outlying([0.01, 0.02, 0.012, -0.3, 0.015, 0.018])
-
-    assert found is not None and found[1] == 3 and found[0] < 0.02
+    assert outlying([0.01, 0.02, 0.012, -0.3, 0.015, 0.018], 0.05) == (3,)
 
 
-@pytest.mark.parametrize("size", [6, 12])
-def test_normal_differences_have_one_as_rarely_as_alpha(size: int) -> None:
+def test_two_far_ones_do_not_hide_each_other() -> None:
+    assert set(outlying([0.01, -0.29, 0.012, -0.3, 0.015, 0.018, 0.011, 0.02], 0.05)) == {1, 3}
+
+
+def test_the_values_of_rosner_1983_have_the_outliers_of_his_paper() -> None:
+    """54 values with up to 10 outliers, of which three are found, as NIST's handbook (1.3.5.17.3) repeats it."""
+    assert [round(ROSNER[place], 2) for place in outlying(ROSNER, 0.05)] == [6.01, 5.42, 5.34]
+
+
+ROSNER = [
+    *(-0.25, 0.68, 0.94, 1.15, 1.20, 1.26, 1.26, 1.34, 1.38, 1.43, 1.49, 1.49, 1.55, 1.56, 1.58, 1.65, 1.69, 1.70),
+    *(1.76, 1.77, 1.81, 1.91, 1.94, 1.96, 1.99, 2.06, 2.09, 2.10, 2.14, 2.15, 2.23, 2.24, 2.26, 2.35, 2.37, 2.40),
+    *(2.47, 2.54, 2.62, 2.64, 2.90, 2.92, 2.92, 2.93, 3.21, 3.26, 3.30, 3.59, 3.68, 4.30, 4.64, 5.34, 5.42, 6.01),
+]
+
+
+@pytest.mark.parametrize(("size", "most"), [(6, 0.06), (12, 0.09), (20, 0.08)])
+def test_normal_differences_have_one_about_as_rarely_as_alpha(size: int, most: float) -> None:
     draw = np.random.default_rng(size)
-    found = [outlying(draw.normal(3.0, 0.2, size).tolist()) for _ in range(500)]
-    hits = sum(one is not None and one[0] <= 0.05 for one in found)
+    found = [bool(outlying(draw.normal(3.0, 0.2, size).tolist(), 0.05)) for _ in range(500)]
 
-    low, high = stats.binom.interval(0.9999, 500, 0.05)
-    assert low <= hits <= high
+    assert sum(found) <= stats.binom.ppf(0.9999, 500, most)
 
 
 def test_few_differences_and_equal_ones_say_nothing() -> None:
-    assert outlying([0.1, 0.1, 0.5, 3.0]) is None
-    assert outlying([0.4] * 5 + [1.0]) is None
+    assert outlying([0.1, 0.1, 0.5, 3.0], 0.05) == ()
+    assert outlying([0.4] * 6, 0.05) == ()
 
 
 STUDY = StudyResults(proposals=0, control="", arms=("base", "clip_td"), seed_noise=0.005, noise=0.005)
