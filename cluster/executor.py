@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -35,6 +36,8 @@ from ablative.orchestrator.trials import Trial
 from ablative.search_spaces.study import Resources
 from ablative.trainables.job import RunTrial
 from ablative.trainables.job import TrialJob
+from ablative.trainables.published import Listed
+from ablative.trainables.published import PublishedCache
 
 ASKED_FOR_S = 30.0
 """How long other machines have at most to say whether they share a place; processes start slowly on busy ones."""
@@ -51,9 +54,13 @@ class RayExecutor:
         cache: Path,
         run_trial: RunTrial,
         checkpoints: str = "",
+        published: PublishedCache | None = None,
+        absent: Callable[[Sequence[Any]], Sequence[str]] | None = None,
     ) -> None:
         """`address`: see `cluster.session.connect`; `run_trial`: of a trainable, picklable.
 
+        `cache`: the driver's; other machines need the same folder, or copies of their own of what was `published`.
+        `absent`: gives a line for what of configurations is not on the machine where it is called.
         `checkpoints`: folder or URI that every node reaches; none are kept without it.
         """
         self._address = address
@@ -61,6 +68,8 @@ class RayExecutor:
         self._cache = cache
         self._checkpoints = checkpoints
         self._run_trial = run_trial
+        self._published = published
+        self._absent = absent
         self._private: bool | None = None
         """Whether the cluster that is open is private; None where none is."""
         self._groups: WorkerGroups | None = None
@@ -107,9 +116,8 @@ class RayExecutor:
                     scratch=scratch,
                     private=bool(self._private),
                     keep_points=queue.observes,
-                    cache=(self._cache, cache_identity(self._cache))
-                    if not self._private and self._reads_cache
-                    else None,
+                    cache=None if self._private or not self._reads_cache else self._whose_cache(),
+                    absent=self._absent,
                     run_trial=self._run_trial,
                 )
             )
@@ -128,8 +136,15 @@ class RayExecutor:
 
     def _places(self) -> dict[str, str]:
         """Return what all machines must share: what a place is for -> path or URI."""
-        places = {"cache": str(self._cache) if self._reads_cache else "", "store": self._checkpoints}
+        cache = self._published.uri if self._published else str(self._cache)
+        places = {"cache": cache if self._reads_cache else "", "store": self._checkpoints}
         return {purpose: place for purpose, place in places.items() if place}
+
+    def _whose_cache(self) -> tuple[Path, str] | Listed:
+        if self._published is None:
+            return self._cache, cache_identity(self._cache)
+        assert self._published.listed is not None, "what was prepared is listed before trials run"
+        return self._published.listed
 
     @property
     def _reads_cache(self) -> bool:

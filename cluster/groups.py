@@ -56,6 +56,7 @@ from ablative.orchestrator.errors import ClusterError
 from ablative.search_spaces.study import Resources
 from ablative.trainables.job import Cause
 from ablative.trainables.job import RunTrial
+from ablative.trainables.published import Listed
 
 RESTARTS = 2
 """Restarts of a group's workers by one Ray Train run; after that the slot starts a new run."""
@@ -76,7 +77,8 @@ class WorkerGroups:
         owed: Callable[[], int],
         scratch: str,
         run_trial: RunTrial,
-        cache: tuple[Path, str] | None = None,
+        cache: tuple[Path, str] | Listed | None = None,
+        absent: Callable[[Sequence[Any]], Sequence[str]] | None = None,
         private: bool = False,
         keep_points: bool = False,
     ) -> None:
@@ -84,7 +86,8 @@ class WorkerGroups:
 
         `shapes`: those that trials of the study have, as far as is known. `owed`: tells how many trials are still to
         run. `scratch`: absolute path of a folder for Ray Train's files. `private`: whether the cluster ends with this
-        session anyway. `cache`: where workers must find which one (`same_cache`). `keep_points`: whether the driver is
+        session anyway. `cache`: where workers must find which one, or what they fetch of it, and `absent` what tells
+        which data of a trial is not there (`same_cache`). `keep_points`: whether the driver is
         told the curves of running trials. `run_trial`: picklable.
         """
         self._machines, self._members = machines(), members()
@@ -96,7 +99,13 @@ class WorkerGroups:
             keep_points=keep_points,
             only=None if resources.where else shapes[0],
         )
-        self._settings = {"board": self.board, "folder": os.getcwd(), "run_trial": run_trial, "cache": cache}
+        self._settings = {
+            "board": self.board,
+            "folder": os.getcwd(),
+            "run_trial": run_trial,
+            "cache": cache,
+            "absent": absent,
+        }
         self._shapes = list(shapes)
         self._most = resources.max_concurrent
         self._owed = owed

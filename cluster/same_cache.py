@@ -1,4 +1,4 @@
-"""Whether a machine has the cache that the driver has prepared, and not another folder by the same name."""
+"""Whether a machine has what trials read: the cache that the driver has prepared, or its own copies, and the data."""
 
 from __future__ import annotations
 
@@ -6,9 +6,16 @@ import errno
 import os
 import socket
 import uuid
+from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from ablative.orchestrator.errors import ClusterError
+from ablative.places import PlaceError
+from ablative.progress import silent
+from ablative.trainables.job import TrialJob
+from ablative.trainables.published import Listed
 
 NAME = "cache_id"
 
@@ -52,4 +59,23 @@ def require_cache(folder: Path, identity: str) -> None:
         raise ClusterError(
             f"machine {socket.gethostname()} has {found} at {folder}, so it can run no trial of this study. "
             "Remedy: mount there what the other machines have, and let it join again"
+        )
+
+
+def fetch_cache(listed: Listed) -> str:
+    """Fetch what trials read of a cache in object storage; return the folder here. Raises ClusterError."""
+    try:
+        return str(listed.fetched(silent))
+    except (PlaceError, OSError) as error:
+        raise ClusterError(
+            f"machine {socket.gethostname()} cannot fetch what trials read, so it runs no trial of this study: {error}"
+        ) from error
+
+
+def require_data(absent: Callable[[Sequence[Any]], Sequence[str]] | None, job: TrialJob) -> None:
+    """Raise ClusterError if this machine lacks data or files of a trial; `absent` gives a line for each."""
+    if absent is not None and (lines := absent([job.config])):
+        raise ClusterError(
+            f"machine {socket.gethostname()} cannot run a trial of this study: {'; '.join(lines)}. "
+            "Remedy: bring it there, or name data by a URI that all machines reach"
         )

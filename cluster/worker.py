@@ -6,6 +6,7 @@ import gc
 import itertools
 import os
 import uuid
+from dataclasses import replace
 from typing import Any
 
 import ray
@@ -14,7 +15,9 @@ from ray.train.collective import broadcast_from_rank_zero
 from ray.util import get_current_placement_group
 
 from ablative.cluster.orphans import end_without_parent
+from ablative.cluster.same_cache import fetch_cache
 from ablative.cluster.same_cache import require_cache
+from ablative.cluster.same_cache import require_data
 from ablative.cluster.session import enter
 from ablative.cluster.tickets import Later
 from ablative.orchestrator.storing.checkpoints import StoredLink
@@ -23,13 +26,17 @@ from ablative.trainables.errors import Hindered
 from ablative.trainables.job import CurvePoint
 from ablative.trainables.job import TrialJob
 from ablative.trainables.processes import resident_mb
+from ablative.trainables.published import Listed
 
 
 def serve(settings: dict[str, Any]) -> None:
     """Take trials from the board until there are no more; every rank of a group does so in step."""
     end_without_parent()
     enter(settings["folder"])
-    if (cache := settings.get("cache")) is not None:
+    cache, local = settings.get("cache"), ""
+    if isinstance(cache, Listed):
+        local = fetch_cache(cache)
+    elif cache is not None:
         require_cache(*cache)
     run_trial = settings["run_trial"]
     board, slot = settings["board"], settings["slot"]
@@ -50,6 +57,10 @@ def serve(settings: dict[str, Any]) -> None:
             job.wait()
         if job is None:
             return
+        if local:
+            job = replace(job, cache=local)
+        if cache is not None:
+            require_data(settings.get("absent"), job)
         try:
             outcome = attempt(run_trial, job, BoardLink(board, job, token), is_first=rank == 0)
         except Hindered as error:  # no trial's failure: the driver ends the run

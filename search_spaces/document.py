@@ -21,6 +21,8 @@ from typing import Any
 
 import yaml
 
+from ablative.places import PlaceError
+from ablative.places import first_bytes
 from ablative.search_spaces.errors import Mistake
 from ablative.search_spaces.errors import StudyError
 from ablative.search_spaces.syntax import fault
@@ -222,15 +224,21 @@ def given_document(value: Mapping[str, Any], file: str) -> Document:
     )
 
 
-def read_document(path: Path, file: str) -> Document:
-    """The study file at `path`, called `file` in mistakes; StudyError unless it is a mapping in readable YAML."""
+def read_document(path: Path | str, file: str) -> Document:
+    """The study file at a path or URI, called `file` in mistakes; StudyError unless it is a mapping in plain YAML."""
 
     def refuse(found: str, expected: str, line: int | None = None) -> StudyError:
         return StudyError((Mistake(file=file, line=line, path="", found=found, expected=expected),))
 
     try:
-        with path.open("rb") as file_or_pipe:
-            data = file_or_pipe.read(MOST_BYTES + 1)
+        if isinstance(path, str):
+            data = first_bytes(path, MOST_BYTES + 1)
+        else:
+            with path.open("rb") as file_or_pipe:
+                data = file_or_pipe.read(MOST_BYTES + 1)
+    except PlaceError as error:
+        said = f"{error}".removeprefix(f"{file}: ")
+        raise refuse(f"a file that cannot be read ({said})", "the URI of a study file") from None
     except OSError as error:
         raise refuse(f"a file that cannot be read ({error.strerror})", "a readable file") from None
     if len(data) > MOST_BYTES:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from ablative.places import is_uri
+from ablative.places import shown
 from ablative.search_spaces.errors import Mistake
 from ablative.search_spaces.errors import StudyError
 from ablative.search_spaces.nearest import nearest
@@ -21,12 +23,14 @@ def _missing(source: str, expected: str) -> StudyError:
     return StudyError((Mistake(file=source, line=None, path="", found="no such study", expected=expected),))
 
 
-def find_study(source: str | Path) -> Path:
+def find_study(source: str | Path) -> Path | str:
     """The file of a study given by path, or by the bare name of a shipped one; `-` is standard input.
 
-    A path may lead to a pipe, such as a shell makes of `<(...)`.
+    A path may lead to a pipe, such as a shell makes of `<(...)`. A URI, as text, is returned as it is.
     """
     text = os.fspath(source)
+    if isinstance(source, str) and is_uri(text):
+        return text
     if text == "-":
         return Path("/dev/stdin")
     path = Path(os.path.expanduser(text))
@@ -52,7 +56,9 @@ def _remedy(path: Path, bare: bool) -> str:
     return f"{near}? Give {known}" if near else known
 
 
-def display_name(path: Path) -> str:
+def display_name(path: Path | str) -> str:
     """How the file is called in mistakes: relative to the current folder where it lies inside it."""
+    if isinstance(path, str):
+        return shown(path)
     relative = os.path.relpath(path)
     return str(path) if relative.startswith("..") else relative

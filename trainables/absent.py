@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from pathlib import Path
 
+from ablative.places import is_uri
 from ablative.trainables.benchmark.spec import SHIPPED_DATA
 from ablative.trainables.config import TrialConfig
 from ablative.trainables.data.layout import missing_files
@@ -21,7 +22,7 @@ def absent(configs: Iterable[TrialConfig]) -> tuple[str, ...]:
 
 def _absent(config: TrialConfig) -> Iterator[str]:
     task = config.task
-    if task.data not in SHIPPED_DATA:
+    if task.data not in SHIPPED_DATA and not is_uri(task.data):
         folder = Path(task.data).expanduser()
         if missing := missing_files(task.part, folder):
             what = "no such folder" if not folder.is_dir() else f"without {', '.join(missing)}"

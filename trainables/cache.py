@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 import shutil
@@ -9,11 +10,41 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ablative.places import is_uri
+
+COPIES = "ABLATE_COPIES"
+"""Variable: the folder of this machine for copies of caches that are given by their URI."""
+
 
 def cache_folder() -> Path:
-    """Return the cache folder: the environment variable ABLATE_CACHE, else `~/.cache/ablate`. Absolute."""
+    """Return the cache folder: the environment variable ABLATE_CACHE, else `~/.cache/ablate`. Absolute.
+
+    Of a cache at a URI it is the folder of this machine's copies.
+    """
     named = os.environ.get("ABLATE_CACHE")
-    return Path(named).expanduser().absolute() if named else Path.home() / ".cache" / "ablate"
+    if named and is_uri(named):
+        return local_cache(named)
+    return Path(named).expanduser().absolute() if named else _home()
+
+
+def local_cache(uri: str) -> Path:
+    """Return where this machine has its copies of the cache at a URI: below ABLATE_COPIES, else `~/.cache/ablate`."""
+    named = os.environ.get(COPIES)
+    around = Path(named).expanduser().absolute() if named else _home()
+    return around / f"of-{hashlib.sha256(uri.partition('?')[0].rstrip('/').encode()).hexdigest()[:16]}"
+
+
+def _home() -> Path:
+    return Path.home() / ".cache" / "ablate"
+
+
+def place_key(folder: Path | str, cache: Path) -> str:
+    """Return what a folder is called in names of the cache: its path, relative where it is inside the cache.
+
+    Each machine may have its cache elsewhere; `cache / place_key(...)` is the folder again.
+    """
+    path, around = Path(folder).resolve(), cache.resolve()
+    return path.relative_to(around).as_posix() if path.is_relative_to(around) else str(path)
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from ablative.trainables.data.examples import TaskSplit
 from ablative.trainables.errors import MissingData
 from ablative.trainables.parts.preparation import Preparation
 from ablative.trainables.parts.task import Task
+from ablative.trainables.reads import reads
 from ablative.trainables.teachers.feature_blocks import LOOKS
 from ablative.trainables.teachers.feature_blocks import FeatureBlock
 from ablative.trainables.teachers.feature_blocks import Part
@@ -71,6 +72,7 @@ def preparation(*, patches: bool = False) -> Preparation:
         compute=compute,
         release=release_teacher,
         alone=alone,
+        reads=reads,
     )
 
 
@@ -191,7 +193,7 @@ def _prepare_data(configs: Sequence[TrialConfig], cache: Path, progress: Progres
             _store_bundled(task, data, cache, progress)
         else:
             prepare_folder(task, data, cache, progress)
-        splits = [load_split(task, data, name, cache) for name in splits_of(task, data)]
+        splits = [load_split(task, data, name, cache) for name in splits_of(task, data, cache)]
         for split in splits:
             if split.split in ("train", "val") and not split.examples:
                 raise MissingData(f"{data}: no example of {task.name} is in split {split.split!r}; a trial needs some")
@@ -246,7 +248,7 @@ def _require_pictures(blocks: Iterable[FeatureBlock], cache: Path, progress: Pro
     wanted: dict[str, dict[str, None]] = {}
     for block in blocks:
         if block.table in ("images", "patches") and block.names != (BLANK,) and block.teacher.part.live:
-            wanted.setdefault(block.image_folder, {}).update(dict.fromkeys(block.sources))
+            wanted.setdefault(str(cache / block.image_folder), {}).update(dict.fromkeys(block.sources))
     for folder, images in wanted.items():
         if not open_regions(cache, folder).of_trunk:
             require_pictures(Path(folder), list(images), progress, remedy=LOOKS)

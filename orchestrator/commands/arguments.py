@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from ablative.orchestrator.commands.completion import study_names
+from ablative.places import is_uri
 
 STUDY = click.argument("study", shell_complete=study_names)
 """The study of commands that take one, and no overrides."""
@@ -43,11 +44,11 @@ def is_path(word: str) -> bool:
 
 
 def is_study(word: str) -> bool:
-    """Return whether `word` names a study: a file, standard input, or a name; an override has an equals sign.
+    """Return whether `word` names a study: a file, a URI, standard input, or a name; an override has an equals sign.
 
     Folders of other tools hold equals signs too, such as `outputs/lr=0.1/my.yaml`.
     """
-    return "=" not in word or word.endswith(_SUFFIXES) or is_path(word)
+    return "=" not in word or is_uri(word.partition("=")[0]) or word.endswith(_SUFFIXES) or is_path(word)
 
 
 def told_apart(words: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:

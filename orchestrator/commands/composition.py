@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from ablative.trainables.parts.trainable import Digests
     from ablative.trainables.parts.trainable import Exposure
     from ablative.trainables.parts.trainable import Trainable
+    from ablative.trainables.published import PublishedCache
 
 
 def load(source: Source, overrides: Sequence[str] = (), parts: Sequence[Path] = ()) -> Loaded:
@@ -352,19 +353,39 @@ def engine(kind: str, address: str, loaded: Loaded, cache_folder: Path, checkpoi
     Address `any` joins a running cluster, and starts a private one if there is none. `checkpoints`: folder or URI.
     """
     resources, run_trial, steps = loaded.study.resources, loaded.trainable.run, loaded.trainable.steps()
+    published = published_cache(steps)
     if kind == "inline":
         from ablative.orchestrator.driving.inline import InlineExecutor
 
         local = InlineExecutor(run_trial=run_trial, resources=resources, cache=cache_folder, checkpoints=checkpoints)
-        return local, prepared_by(steps, cache_folder)
+        return local, prepared_by(published.steps if published else steps, cache_folder)
     from ablative.cluster.executor import RayExecutor
     from ablative.cluster.session import running_cluster
 
     where = running_cluster() if address == "any" else address
     runner = RayExecutor(
-        address=where, resources=resources, cache=cache_folder, run_trial=run_trial, checkpoints=checkpoints
+        address=where,
+        resources=resources,
+        cache=cache_folder,
+        run_trial=run_trial,
+        checkpoints=checkpoints,
+        published=published,
+        absent=loaded.trainable.absent,
     )
-    return runner, preparation(steps, where, resources, cache_folder)
+    return runner, preparation(steps, where, resources, cache_folder, published)
+
+
+def published_cache(steps: Preparation | None) -> PublishedCache | None:
+    """Return the cache that ABLATE_CACHE names by a URI; None where it names a folder. Raises PlaceError."""
+    from ablative.trainables.parts.preparation import Preparation
+    from ablative.trainables.published import PublishedCache
+    from ablative.trainables.published import named_cache
+    from ablative.trainables.published import require
+
+    if not (uri := named_cache()):
+        return None
+    require(uri)
+    return PublishedCache(uri, steps or Preparation(data=lambda configs, cache, progress: None))
 
 
 def check_cluster(address: str, store: str | None, loaded: Loaded | None) -> ClusterCheckAnswer:
@@ -375,10 +396,11 @@ def check_cluster(address: str, store: str | None, loaded: Loaded | None) -> Clu
     from ablative.cluster.executor import shapes_of
     from ablative.cluster.soundness import check_cluster as check
     from ablative.trainables.cache import cache_folder
+    from ablative.trainables.published import named_cache
 
     study = loaded.study if loaded else None
     where = "auto" if address == "any" else address
-    places = {"cache": str(cache_folder()), "store": place(store_uri(store, study))}
+    places = {"cache": named_cache() or str(cache_folder()), "store": place(store_uri(store, study))}
     if loaded is None:
         return check(where, places=places)
     shapes = shapes_of(loaded.study.resources, [(cell.config, dict(cell.space)) for cell in loaded.cells])
@@ -427,8 +449,19 @@ def prepared_by(steps: Preparation | None, cache_folder: Path) -> Prepare:
     return prepare_here
 
 
-def preparation(steps: Preparation | None, address: str, resources: Resources, cache_folder: Path) -> Prepare:
-    """Return what prepares on the Ray cluster at `address` by `steps`; nothing, where there are none."""
+def preparation(
+    steps: Preparation | None,
+    address: str,
+    resources: Resources,
+    cache_folder: Path,
+    published: PublishedCache | None = None,
+) -> Prepare:
+    """Return what prepares on the Ray cluster at `address` by `steps`; nothing, where there are none.
+
+    `published`: the cache that others read, where they do not share the folder.
+    """
+    if published is not None:
+        steps = published.steps
     if steps is None:
         return prepared_by(None, cache_folder)
     from ablative.cluster.preparation import prepare_private
@@ -440,8 +473,11 @@ def preparation(steps: Preparation | None, address: str, resources: Resources, c
     def prepare_there(configs: Sequence[Any], progress: Progress) -> None:
         if where == "local":
             prepare_private(configs, cache_folder, progress, resources=resources, steps=steps)
-        else:
-            prepare_remote(configs, cache_folder, progress, address=where, resources=resources, steps=steps)
+            return
+        folder = cache_folder if published is None else Path()  # each machine has its own
+        prepare_remote(configs, folder, progress, address=where, resources=resources, steps=steps)
+        if published is not None:
+            published.list_for(configs)
 
     return prepare_there
 

@@ -75,7 +75,8 @@ def cache(
     loaded = composition.load(study, overrides, parts)
     configs = composition.possible_configs(loaded)
     steps = preparation(patches=True) if patches else loaded.trainable.steps()
-    prepare = composition.preparation(steps, address, loaded.study.resources, cache_folder())
+    published = composition.published_cache(steps)
+    prepare = composition.preparation(steps, address, loaded.study.resources, cache_folder(), published)
     with composition.display(quiet) as display:
         prepare(configs, display.preparing)
     if as_json:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
+import re
 import uuid
-from functools import cached_property
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,14 +14,21 @@ import pyarrow.dataset as ds
 from pyarrow import fs
 
 from ablative.orchestrator.errors import StoreError
+from ablative.places import PlaceError
+from ablative.places import inside
+from ablative.places import is_uri
+from ablative.places import opened
+from ablative.places import why
 
 _UNFINISHED = ".unfinished-"
 """Prefix of files that are being written; readers do not see them."""
 
 _READS = 100
-_OPTION = "allow_delayed_open"
-_KNOWN_SINCE = 21
-"""Release of pyarrow."""
+_FITTING = re.compile("[0-9a-f]{32}(-1)?")
+"""Entity tags that S3 makes of content alone: its MD5; of an upload in one part the MD5 of that."""
+_SURE = 20
+_OTHER_TAGS: set[str] = set()
+"""Stores whose tags look so and are something else, as with a key of one's own (SSE-KMS)."""
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -32,11 +40,8 @@ class Folder:
         self.uri = uri
         try:
             self._files, self._root = _resolve(uri)
-        except (pa.ArrowInvalid, OSError) as error:
-            raise StoreError(
-                f"store {uri!r}: not a folder that can be opened ({error}); "
-                f"give a local path, or a URI that begins with s3:// or gs://"
-            ) from error
+        except PlaceError as error:
+            raise StoreError(f"store {error}") from error
         self.is_local = isinstance(self._files, fs.LocalFileSystem)
         """Whether files are on a disk of this machine, or mounted."""
 
@@ -44,8 +49,7 @@ class Folder:
         """Return what opens the folder at `path` from any working folder."""
         if self.is_local:
             return self._at(path)
-        folder, mark, query = self.uri.partition("?")  # s3://bucket/path?endpoint_override=host
-        return f"{folder.rstrip('/')}/{path}{mark}{query}"
+        return inside(self.uri, path)
 
     def names(self, folder: str) -> list[str]:
         """Return the sorted names of the files in `folder` (not below it); empty if there is no such folder."""
@@ -77,13 +81,21 @@ class Folder:
 
     def read(self, path: str) -> pa.Buffer | None:
         """Return the whole file, or None if there is none."""
+        before, times = ("", pa.py_buffer(b"")), 0
         for _ in range(_READS):
             try:
                 with self._files.open_input_file(self._at(path)) as file:
+                    tag = "" if self.is_local else _tag(file)
                     content = file.read_buffer()
                 # On object storage the length is asked first: of a file replaced since, only that much was read.
-                if self.is_local or content.size == self._files.get_file_info(self._at(path)).size:
+                if self.is_local or _fits(content, tag):
                     return content
+                times = times + 1 if before[0] == tag and content.equals(before[1]) else 1
+                if self._is_still(path, tag, content.size) and times >= self._times_until_sure(tag):
+                    if _FITTING.fullmatch(tag):
+                        _OTHER_TAGS.add(self.uri)
+                    return content
+                before = (tag, content)
                 failure = OSError(f"it was replaced during each of {_READS} tries to read it")
             except FileNotFoundError:
                 return None
@@ -91,17 +103,24 @@ class Folder:
                 if not self.exists(path):  # removed between look-up and read
                     return None
                 failure = error  # if it was only removed and written again, the next try finds it
-        raise StoreError(f"store {self.uri!r}: cannot read {path}: {failure}") from failure
+        raise StoreError(f"store {self.uri!r}: cannot read {path}: {why(failure)}") from failure
+
+    def _is_still(self, path: str, tag: str, size: int) -> bool:
+        with self._files.open_input_file(self._at(path)) as file:
+            return bool(file.size() == size and _tag(file) == tag)
+
+    def _times_until_sure(self, tag: str) -> int:
+        """Return how often content must be found under a tag that does not fit it; often only the first time."""
+        if not _FITTING.fullmatch(tag) or self.uri in _OTHER_TAGS:
+            return 1
+        return _SURE
 
     def fragment(self, path: str, form: ds.FileFormat) -> ds.Fragment:
         """Return the file at `path` as something of which parts can be read."""
         return form.make_fragment(self._at(path), self._files)
 
-    def write(self, path: str, content: bytes | pa.Buffer, *, durable: bool = True, once: bool = False) -> None:
+    def write(self, path: str, content: bytes | pa.Buffer, *, durable: bool = True) -> None:
         """Write the file at `path` whole or not at all, over one that is there.
-
-        `once`: no file of this name is replaced while others read it, so that object storage may get it by one
-        request instead of three; faster writes would be found half new more often by those who read meanwhile.
 
         On a disk the file outlasts a power failure, unless `durable` is false: then it may be found empty after one.
         """
@@ -109,12 +128,11 @@ class Folder:
             if self.is_local:
                 self._write_and_rename(Path(self._at(path)), content, durable=durable)
             else:  # one put: object storage shows an object only when its upload is complete
-                files = self._with_single_puts if once else self._files
-                with files.open_output_stream(self._at(path), compression=None) as file:  # whatever its name is
+                with self._files.open_output_stream(self._at(path), compression=None) as file:  # whatever its name is
                     file.write(content)
         except OSError as error:
             remedy = "; make room there, and the same command goes on" if error.errno in _FULL else ""
-            raise StoreError(f"store {self.uri!r}: cannot write {path}: {error}{remedy}") from error
+            raise StoreError(f"store {self.uri!r}: cannot write {path}: {why(error)}{remedy}") from error
 
     def remove(self, path: str) -> None:
         """Remove the file at `path`, if it is there."""
@@ -123,12 +141,7 @@ class Folder:
         except FileNotFoundError:
             pass
         except OSError as error:
-            raise StoreError(f"store {self.uri!r}: cannot remove {path}: {error}") from error
-
-    @cached_property
-    def _with_single_puts(self) -> fs.FileSystem:
-        known = self.uri.startswith("s3://") and int(pa.__version__.partition(".")[0]) >= _KNOWN_SINCE
-        return _resolve(f"{self.uri}{'&' if '?' in self.uri else '?'}{_OPTION}=true")[0] if known else self._files
+            raise StoreError(f"store {self.uri!r}: cannot remove {path}: {why(error)}") from error
 
     def _at(self, path: str) -> str:
         return f"{self._root}/{path}"
@@ -137,7 +150,7 @@ class Folder:
         try:
             listed = self._files.get_file_info(fs.FileSelector(self._at(folder), allow_not_found=True))
         except OSError as error:
-            raise StoreError(f"store {self.uri!r}: cannot list {folder}: {error}") from error
+            raise StoreError(f"store {self.uri!r}: cannot list {folder}: {why(error)}") from error
         return [info for info in listed if not info.base_name.startswith(_UNFINISHED)]
 
     def _write_and_rename(self, target: Path, content: bytes | pa.Buffer, *, durable: bool) -> None:
@@ -154,8 +167,20 @@ class Folder:
             unfinished.unlink(missing_ok=True)
 
 
+def _tag(file: pa.NativeFile) -> str:
+    """Return the entity tag of an object, asked for when it was opened; empty where a server gives none."""
+    return (file.metadata() or {}).get("ETag", b"").decode().strip('"')
+
+
+def _fits(content: pa.Buffer, tag: str) -> bool:
+    """Return whether S3's tag is that of the content."""
+    digest = hashlib.md5(content, usedforsecurity=False)
+    if tag.endswith("-1"):
+        return tag == f"{hashlib.md5(digest.digest(), usedforsecurity=False).hexdigest()}-1"
+    return tag == digest.hexdigest()
+
+
 def _resolve(uri: str) -> tuple[fs.FileSystem, str]:
-    if "://" in uri:
-        files, root = fs.FileSystem.from_uri(uri)
-        return files, root.rstrip("/")
+    if is_uri(uri):
+        return opened(uri)
     return fs.LocalFileSystem(), str(Path(uri).expanduser().absolute())

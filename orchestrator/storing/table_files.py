@@ -71,7 +71,7 @@ class TableFiles:
     def put(self, trial_id: str, rows: pa.Table) -> None:
         """Write the rows of one trial, over those that are there; no rows leave no file."""
         if rows.num_rows:
-            self._folder.write(self._path(trial_id), _as_stream(rows), once=True)
+            self._folder.write(self._path(trial_id), _as_stream(rows))
 
     def ids(self) -> set[str]:
         """Return the ids of all trials that have a file or a merged row."""

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from moto.server import ThreadedMotoServer
-from pyarrow import fs
 from werkzeug.serving import WSGIRequestHandler
 
 from ablative.orchestrator.driving.inline import InlineExecutor
@@ -16,39 +13,27 @@ from ablative.orchestrator.driving.run import run_study
 from ablative.orchestrator.showing.display import QuietDisplay
 from ablative.orchestrator.storing.folder import Folder
 from ablative.orchestrator.storing.store import Store
+from ablative.places import inside
 from tests.contract.lease_contract import LeaseContract
 from tests.contract.store_contract import StoreContract
+from tests.helpers import s3
 from tests.helpers.simulated import SimulatedTrainable
 from tests.helpers.simulated import make_experiment
 from tests.helpers.simulated import make_study
 
 pytestmark = pytest.mark.slow
 
-_numbers = itertools.count()
-
 
 @pytest.fixture(scope="module")
 def query() -> Iterator[str]:
-    """What a URI of a bucket ends with, so that it is looked for on the server of these tests."""
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("AWS_ACCESS_KEY_ID", "somebody")
-        environment.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-        environment.setenv("AWS_EC2_METADATA_DISABLED", "true")
-        server = ThreadedMotoServer(
-            ip_address="127.0.0.1", port=0, verbose=True
-        )  # `requests` counts what it would log
-        server.start()
-        host, port = server.get_host_and_port()
-        yield f"?endpoint_override={host}:{port}&scheme=http&region=us-east-1"
-        server.stop()
+    """What a URI of a bucket ends with."""
+    with s3.server(verbose=True) as found:
+        yield found
 
 
 @pytest.fixture
 def bucket(query: str) -> str:
-    name = f"bucket{next(_numbers)}"
-    files, _ = fs.FileSystem.from_uri(f"s3://{name}{query}&allow_bucket_creation=true")
-    files.create_dir(name)
-    return f"s3://{name}/path{query}"
+    return inside(s3.new_bucket(query), "path")
 
 
 @pytest.fixture
@@ -62,13 +47,13 @@ def requests(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.mark.parametrize("size", [0, 100, 3_000_000])
-def test_a_file_that_is_written_once_takes_one_request_and_to_look_for_it_another(
+def test_a_file_takes_one_request_to_write_and_another_to_look_for(
     bucket: str, requests: list[str], size: int
 ) -> None:
     folder = Folder(bucket)
     requests.clear()
 
-    folder.write("place/name", b"x" * size, once=True)
+    folder.write("place/name", b"x" * size)
     assert [line.split()[0] for line in requests] == ["PUT"]
     requests.clear()
     assert folder.exists("place/name") and not folder.exists("place/other")

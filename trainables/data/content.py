@@ -16,7 +16,9 @@ from pathlib import Path
 import pyarrow as pa
 
 from ablative.progress import Progress
+from ablative.trainables.cache import place_key
 from ablative.trainables.cache import write_atomically
+from ablative.trainables.data.far import look as look_far
 from ablative.trainables.data.layout import image_folder_of
 from ablative.trainables.data.layout import task_folder
 from ablative.trainables.data.manifest import FOLDER
@@ -89,6 +91,7 @@ def data_content(
     UnreadableData for annotations without which nobody knows which images are meant, and for converted regions in the
     order of objects of other metadata.
     """
+    look_far(data, cache, progress)
     folder = task_folder(task, data, cache)
     image_folder = image_folder_of(task, folder)
     annotations = _annotations(task, folder, cache)
@@ -104,14 +107,14 @@ def data_content(
         regions=_joined(converted),
         pictures=digest_of(manifest.pictures) if wanted else "",
     )
-    _keep(_kept(task, folder, cache), content)
+    _keep(kept_file(task, folder, cache), content)
     return content
 
 
 def last_content(task: Task, data: str, cache: Path) -> DataContent | None:
     """Return what the last look found, None without one or where the annotations have changed since."""
     folder = task_folder(task, data, cache)
-    last = _last(_kept(task, folder, cache))
+    last = _last(kept_file(task, folder, cache))
     return last if last and last.annotations == _annotations(task, folder, cache) else None
 
 
@@ -178,8 +181,9 @@ def _named(task: Task, folder: Path, progress: Progress) -> Iterator[str]:
         progress(_STAGE, count, count)
 
 
-def _kept(task: Task, folder: Path, cache: Path) -> Path:
-    place = str(folder.resolve()) + (json.dumps(task.changes, sort_keys=True) if task.changes else "")
+def kept_file(task: Task, folder: Path, cache: Path) -> Path:
+    """Return where the cache keeps what the last look at a data set found."""
+    place = place_key(folder, cache) + (json.dumps(task.changes, sort_keys=True) if task.changes else "")
     return cache / FOLDER / f"{task.name}-{hashlib.sha256(place.encode()).hexdigest()[:16]}.json"
 
 

@@ -63,7 +63,7 @@ def check(
     """
     folder = task_folder(task, data, cache)
     found, decoded, overlaps = [], set[str](), Overlaps()
-    for split in splits or splits_of(task, data):
+    for split in splits or splits_of(task, data, cache):
         findings = Findings(most=most_named)
         inspection = Inspection(task=task, folder=folder, split=split, findings=findings, overlaps=overlaps)
         try:
@@ -113,7 +113,7 @@ def prepare_examples(
     target.mkdir(parents=True, exist_ok=True)
     found, decoded, overlaps = [], set[str](), Overlaps()
     with FileLock(target / "prepare.lock"):
-        for split in splits or splits_of(task, data):
+        for split in splits or splits_of(task, data, cache):
             inspection = Inspection(
                 task=task,
                 folder=folder,

@@ -7,6 +7,9 @@ from pathlib import Path
 
 from ablative.trainables.benchmark.spec import SHIPPED_DATA
 from ablative.trainables.benchmark.spec import TASKS
+from ablative.trainables.data.far import is_fetched
+from ablative.trainables.data.far import local_folder
+from ablative.trainables.data.far import look
 from ablative.trainables.errors import MissingData
 from ablative.trainables.parts.task import Layout
 from ablative.trainables.parts.task import Task
@@ -25,6 +28,8 @@ def image_folder_of(task: Task, folder: Path) -> Path:
 def task_folder(task: Task, data: str, cache: Path) -> Path:
     """Return the folder of one task's files: a part of the bundled benchmark, or the real data set's folder.
 
+    Of a data set that is given by its URI it is the copy, fetched where there is none yet.
+
     Raises `MissingData`, naming each missing file and how to get it, for a real data set, and for a task that the
     bundled benchmark has no files of. The bundled benchmark's folder may not have been generated yet.
     """
@@ -34,7 +39,9 @@ def task_folder(task: Task, data: str, cache: Path) -> Path:
         if task.name not in TASKS:
             raise MissingData(f"task.data: the bundled benchmark {data} has no files of {task.name}; give a folder.")
         return benchmark_folder(data, cache) / task.name
-    folder = Path(data).expanduser().absolute()
+    if not is_fetched(data, cache):
+        look(data, cache)
+    folder = local_folder(data, cache)
     missing = missing_files(task, folder)
     if missing:
         listed = "\n".join(f"  {folder / name}" for name in missing)

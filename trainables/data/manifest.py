@@ -25,6 +25,7 @@ import pyarrow as pa
 from filelock import FileLock
 
 from ablative.progress import Progress
+from ablative.trainables.cache import place_key
 from ablative.trainables.data.boxes import metadata_name
 from ablative.trainables.data.examples import TaskSplit
 from ablative.trainables.data.picture_tables import Cell
@@ -79,7 +80,7 @@ def look(
     folder = image_folder.resolve()
     names = dict.fromkeys(images)
     now = time.time_ns()
-    known = _read(_path(folder, cache))
+    known = _read(manifest_file(folder, cache))
     found, places = _found(folder, names, pictures)
     digests = {name: known[name][1] for name, stamp in found.items() if name in known and known[name][0] == stamp}
     stale = [name for name in found if name not in digests]
@@ -89,7 +90,7 @@ def look(
     if gone:
         gone &= {*(names if pictures else ()), *map(metadata_name, names)}
     if stale or gone:
-        _update(_path(folder, cache), {n: (settled(found[n], now), digests[n]) for n in stale}, gone)
+        _update(manifest_file(folder, cache), {n: (settled(found[n], now), digests[n]) for n in stale}, gone)
     return Manifest(
         pictures={name: digest for name, digest in digests.items() if name in names},
         metadata={name: digest for name, digest in digests.items() if name not in names},
@@ -109,7 +110,7 @@ def images_of(split: TaskSplit) -> list[str]:
 
 def known_digests(image_folder: str, cache: Path) -> Mapping[str, str]:
     """Return name -> SHA-256 as the last looks found it, without looking at any file; empty before the first."""
-    path = _path(Path(image_folder).resolve(), cache)
+    path = manifest_file(Path(image_folder).resolve(), cache)
     return _known(path, stamp_of(path.stat())) if path.is_file() else {}
 
 
@@ -124,8 +125,9 @@ def _known(path: Path, _: Stamp) -> Mapping[str, str]:
     return {name: digest for name, (_, digest) in _read(path).items()}
 
 
-def _path(folder: Path, cache: Path) -> Path:
-    return cache / FOLDER / f"{hashlib.sha256(str(folder).encode()).hexdigest()[:16]}.arrow"
+def manifest_file(folder: Path, cache: Path) -> Path:
+    """Return where the cache keeps the manifest of an image folder."""
+    return cache / FOLDER / f"{hashlib.sha256(place_key(folder, cache).encode()).hexdigest()[:16]}.arrow"
 
 
 def _found(folder: Path, images: Collection[str], pictures: bool) -> tuple[dict[str, Stamp], dict[str, Place]]:

@@ -15,6 +15,9 @@ from pathlib import Path
 from ablative.trainables.benchmark.spec import SHIPPED_DATA
 from ablative.trainables.benchmark.spec import splits_made
 from ablative.trainables.benchmark.spec import tasks_made
+from ablative.trainables.cache import cache_folder
+from ablative.trainables.data.far import local_folder
+from ablative.trainables.data.far import look_once
 from ablative.trainables.data.layout import layout_of
 from ablative.trainables.data.left_out import FILE as LEFT_OUT
 from ablative.trainables.errors import MissingData
@@ -28,14 +31,17 @@ USUAL = ("train", "val", "test")
 _SHIFTED_ORDER = ("test_style", "test_priors", "test_shortcuts")
 
 
-def splits_of(task: Task, data: str) -> tuple[str, ...]:
+def splits_of(task: Task, data: str, cache: Path | None = None) -> tuple[str, ...]:
     """Return the names of the splits that `data` has for `task`: shifted tests behind test, blind ones last.
 
-    For a folder that is not there: the splits that the real distribution gives.
+    For a folder that is not there: the splits that the real distribution gives. Of a data set that is given by its
+    URI the copy in `cache`, or in that of this machine, is looked at; it is brought up to date once in a process.
     """
     if data in SHIPPED_DATA:
         return splits_made(data, task.name) if task.name in tasks_made(data) else USUAL
-    return task.splits(task.at(Path(data).expanduser()))
+    where = cache_folder() if cache is None else cache
+    look_once(data, where)
+    return task.splits(task.at(local_folder(data, where)))
 
 
 def in_order(shifted: Iterable[str], blind: Iterable[str] = ()) -> tuple[str, ...]:

@@ -9,10 +9,14 @@ from contextlib import AbstractContextManager
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 from typing import Any
 from typing import Protocol
 
 from ablative.progress import Progress
+
+if TYPE_CHECKING:
+    from ablative.trainables.copies import Item
 
 
 class Block(Protocol):
@@ -51,6 +55,22 @@ def _nothing() -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reads:
+    """What trials read, as far as it can be told; matters where machines have caches of their own."""
+
+    places: tuple[str, ...] = ("",)
+    """Files and folders of the cache, relative to it, there or not; an empty one is all of it."""
+    data: tuple[str, ...] = ()
+    """URIs of data sets, which whoever prepares fetches whole."""
+    others: tuple[Item, ...] = ()
+    """Objects that lie elsewhere, such as the files of those data sets that trials read."""
+
+
+def _whole_cache(configs: Sequence[Any], cache: Path) -> Reads:
+    return Reads()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Preparation:
     """How a trainable's trials get what they read; functions that can be pickled. Killed, it goes on where it was."""
 
@@ -66,6 +86,9 @@ class Preparation:
     """Let go of what `compute` keeps in a process from one block to the next."""
     alone: Callable[[Path, Progress], AbstractContextManager[None]] = _alone
     """(Cache, progress) -> the context in which one process prepares and others wait."""
+
+    reads: Callable[[Sequence[Any], Path], Reads] = _whole_cache
+    """(Configurations, cache) -> what trials read, asked before and after each of the steps."""
 
     def here(self, configs: Sequence[Any], cache: Path, progress: Progress) -> None:
         """Prepare all of it in this process. Raises what the steps raise."""

@@ -21,11 +21,13 @@ import numpy as np
 import pyarrow as pa
 
 from ablative.progress import Progress
+from ablative.trainables.cache import place_key
 from ablative.trainables.data.examples import Example
 from ablative.trainables.data.examples import TaskSplit
 from ablative.trainables.data.tables import read_table
 from ablative.trainables.data.tables import write_table
 from ablative.trainables.file_digests import file_digests
+from ablative.trainables.parts.task import Task
 from ablative.trainables.students.tokens import EMPTY_TOKEN
 from ablative.trainables.students.tokens import TokenArrays
 from ablative.trainables.students.tokens import encode
@@ -128,8 +130,15 @@ def open_tokens(split: TaskSplit, max_tokens: int, vocabulary: str | None, cache
 
 
 def _folder(split: TaskSplit, max_tokens: int, vocabulary: str | None, cache: Path) -> Path:
+    return tokens_folder(split.task, split.image_folder, split.split, max_tokens, vocabulary, cache)
+
+
+def tokens_folder(
+    task: Task, image_folder: str, split: str, max_tokens: int, vocabulary: str | None, cache: Path
+) -> Path:
+    """Return where the cache keeps the tokens of a split."""
     pieces = file_digests([Path(vocabulary).expanduser()], cache)[0] if vocabulary else ""
-    place = [split.image_folder, split.task.name, split.task.changes, split.split]
+    place = [place_key(image_folder, cache), task.name, task.changes, split]
     content = json.dumps([VERSION, place, max_tokens, pieces], sort_keys=True)
     return cache / FOLDER / hashlib.sha256(content.encode()).hexdigest()[:16]
 

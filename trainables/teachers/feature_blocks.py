@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 from ablative.progress import silent
+from ablative.trainables.cache import place_key
 from ablative.trainables.cache import write_atomically
 from ablative.trainables.config import TeacherConfig
 from ablative.trainables.data.examples import TaskSplit
@@ -81,6 +82,7 @@ class FeatureBlock:
     sources: tuple[Any, ...]
     """Image paths, passages or words, one a name."""
     image_folder: str
+    """By its `place_key`: on another machine the cache may lie elsewhere."""
 
     @property
     def stage(self) -> str:
@@ -120,9 +122,11 @@ def missing_blocks(config: TeacherConfig, parts: Sequence[Part], cache: Path) ->
             names = [name for name in stored.missing(sources) if name not in planned]
             planned.update(names)
             if names:
-                blocks += _cut(config, split.image_folder, table, {name: sources[name] for name in names})
+                blocks += _cut(
+                    config, place_key(split.image_folder, cache), table, {name: sources[name] for name in names}
+                )
     if parts and not blocks and not (folder / FACTS).exists():
-        blocks += _cut(config, parts[0][0].image_folder, "words", {})
+        blocks += _cut(config, place_key(parts[0][0].image_folder, cache), "words", {})
     return blocks
 
 
@@ -212,7 +216,7 @@ def _image_rows(teacher: LoadedTeacher, block: FeatureBlock, cache: Path) -> lis
     elif (pooled := _pooled(teacher, block, cache)) is not None:
         rows = pooled
     else:
-        rows = teacher.encode_images(_pictures(block))
+        rows = teacher.encode_images(_pictures(block, cache))
     return [row[None] for row in rows.numpy()]
 
 
@@ -222,15 +226,15 @@ def _pooled(teacher: Any, block: FeatureBlock, cache: Path) -> Tensor | None:
         return None
     import torch
 
-    regions = open_regions(cache, block.image_folder)
+    regions = open_regions(cache, str(cache / block.image_folder))
     if block.names == (BLANK,) or not regions.of_trunk:
         return None
     rows: Tensor = teacher.encode_pooled(torch.from_numpy(regions.whole_images(block.sources)))
     return rows
 
 
-def _patch_rows(teacher: LoadedTeacher, block: FeatureBlock, _: Path) -> list[np.ndarray]:
-    return [rows.numpy() for rows in teacher.encode_patches(_pictures(block))]
+def _patch_rows(teacher: LoadedTeacher, block: FeatureBlock, cache: Path) -> list[np.ndarray]:
+    return [rows.numpy() for rows in teacher.encode_patches(_pictures(block, cache))]
 
 
 def blank_picture() -> Image.Image:
@@ -240,12 +244,12 @@ def blank_picture() -> Image.Image:
     return Image.new("RGB", (224, 224), _GREY)
 
 
-def _pictures(block: FeatureBlock) -> list[Image.Image]:
+def _pictures(block: FeatureBlock, cache: Path) -> list[Image.Image]:
     from ablative.trainables.data.pictures import Pictures
 
     if block.names == (BLANK,):
         return [blank_picture()]
-    files = Pictures(Path(block.image_folder))
+    files = Pictures(cache / block.image_folder)
     return [files.picture(image, digest) for digest, image in zip(block.names, block.sources, strict=True)]
 
 

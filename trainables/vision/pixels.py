@@ -66,7 +66,7 @@ class PixelRows:
 def open_pixels(cache: Path, image_folder: str) -> PixelRows:
     """Open the pixels of one image folder, as far as `build_pixels` has stored them. Raises UnreadableData."""
     shards, places = [], {}
-    for number, part in enumerate(_parts(_folder(cache))):
+    for number, part in enumerate(_parts(pixels_folder(cache))):
         with parsing(str(part), "remove this folder; the same command then makes it anew"):
             shards.append(np.load(part / "pixels.npy", mmap_mode="r"))
             for row, digest in enumerate(json.loads((part / "pictures.json").read_text(encoding="utf-8"))):
@@ -89,7 +89,7 @@ def build_pixels(split: TaskSplit, cache: Path, progress: Progress, *, decoded: 
         MissingData: pictures are not in the image folder.
         UnreadableData: pictures cannot be decoded.
     """
-    folder = _folder(cache)
+    folder = pixels_folder(cache)
     folder.mkdir(parents=True, exist_ok=True)
     digests = picture_digests(split, cache, progress)
     wanted = new_pixel_images(split, cache, progress)
@@ -102,7 +102,8 @@ def build_pixels(split: TaskSplit, cache: Path, progress: Progress, *, decoded: 
         progress("pixels", min(start + SHARD, len(left)), len(left))
 
 
-def _folder(cache: Path) -> Path:
+def pixels_folder(cache: Path) -> Path:
+    """Return where the cache keeps pixels of this recipe."""
     recipe = json.dumps([PIXELS_VERSION, DECODING_VERSION, PICTURE_SIZE])
     return cache / "pixels" / hashlib.sha256(recipe.encode()).hexdigest()[:12]
 

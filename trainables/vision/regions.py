@@ -28,6 +28,7 @@ import numpy as np
 
 from ablative.progress import Progress
 from ablative.trainables.cache import folder_written_whole
+from ablative.trainables.cache import place_key
 from ablative.trainables.cache import write_atomically
 from ablative.trainables.data.examples import TaskSplit
 from ablative.trainables.data.manifest import images_of
@@ -164,7 +165,7 @@ def open_regions(cache: Path, image_folder: str) -> RegionFeatures:
     if whole.is_file():
         return _open_converted(whole, tuple(stamp_of(path.stat()) for path in shard_files(whole.parent)))
     folder = regions_folder(cache)
-    keys = _known_keys(_paths_file(folder, image_folder))
+    keys = _known_keys(paths_file(cache, image_folder))
     shards, places = _open_shards(folder, tuple(_shard_folders(folder)))
     return RegionFeatures(shards=shards, places=places, keys=keys)
 
@@ -211,13 +212,15 @@ def _shard_folders(folder: Path) -> list[str]:
     return sorted(part.name for part in folder.glob("shard-*") if part.is_dir())
 
 
-def _paths_file(folder: Path, image_folder: str) -> Path:
-    return folder / f"paths-{hashlib.sha256(image_folder.encode()).hexdigest()[:12]}.json"
+def paths_file(cache: Path, image_folder: str) -> Path:
+    """Return where the cache keeps the keys of the pictures of an image folder."""
+    place = hashlib.sha256(place_key(image_folder, cache).encode()).hexdigest()[:12]
+    return regions_folder(cache) / f"paths-{place}.json"
 
 
-def _known_keys(paths_file: Path) -> dict[str, str]:
-    content = paths_file.read_text()
-    with parsing(str(paths_file), _ANEW):
+def _known_keys(path: Path) -> dict[str, str]:
+    content = path.read_text()
+    with parsing(str(path), _ANEW):
         return dict(json.loads(content))
 
 
@@ -258,10 +261,10 @@ def build_regions(split: TaskSplit, cache: Path, progress: Progress, *, decoded:
     for start in range(0, len(keys_left), SHARD):
         block = keys_left[start : start + SHARD]
         _write_shard(folder, {key: missing[key] for key in block}, split, digests, progress, start, len(keys_left))
-    paths_file = _paths_file(folder, split.image_folder)
-    keys = _known_keys(paths_file) if paths_file.exists() else {}
+    known_keys = paths_file(cache, split.image_folder)
+    keys = _known_keys(known_keys) if known_keys.exists() else {}
     if keys | found != keys:
-        write_atomically(paths_file, json.dumps(keys | found))
+        write_atomically(known_keys, json.dumps(keys | found))
 
 
 def pictured(split: TaskSplit, cache: Path) -> bool:

@@ -1,0 +1,120 @@
+"""Places: folders of this machine by their path, and of object storage by their URI, opened in one way everywhere."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from typing import TYPE_CHECKING
+from typing import Any
+from urllib.parse import parse_qsl
+from urllib.parse import unquote
+from urllib.parse import urlsplit
+
+from ablative.errors import AblativeError
+
+if TYPE_CHECKING:
+    from pyarrow import fs
+
+TIMEOUT = "ABLATE_REQUEST_TIMEOUT"
+"""Variable: seconds after which a request to S3 that gets no byte any more is sent again."""
+_TIMEOUT_S = 10.0
+_ATTEMPTS = 7
+"""Of a request, with growing waits between them: together half a minute where a server refuses at once."""
+_REMEDIES = {
+    "NO_SUCH_BUCKET": "make the bucket, or mend its name",
+    "ACCESS_DENIED": "give these credentials the right to it (AWS_PROFILE names others)",
+    "INVALID_ACCESS_KEY_ID": "give credentials that are valid (AWS_PROFILE, or AWS_ACCESS_KEY_ID and its secret)",
+    "InvalidAccessKeyId": "give credentials that are valid (AWS_PROFILE, or AWS_ACCESS_KEY_ID and its secret)",
+    "SIGNATURE_DOES_NOT_MATCH": "give the secret that belongs to the key (AWS_SECRET_ACCESS_KEY)",
+    "SignatureDoesNotMatch": "give the secret that belongs to the key (AWS_SECRET_ACCESS_KEY)",
+    "ExpiredToken": "renew the credentials; the same command goes on",
+    "No credentials": "give credentials (AWS_PROFILE, or AWS_ACCESS_KEY_ID and its secret)",
+    "SLOW_DOWN": "the storage asks for fewer requests; the same command goes on later",
+    "NETWORK_CONNECTION": "see whether the address is right and can be reached from here",
+}
+"""What an error of a store says -> what helps."""
+
+
+class PlaceError(AblativeError):
+    """A place outside this machine that cannot be opened, read or written; says which, why, and the remedy."""
+
+
+def is_uri(place: str) -> bool:
+    """Return whether a place is given by its URI."""
+    return "://" in place
+
+
+@lru_cache(maxsize=64)
+def opened(uri: str) -> tuple[fs.FileSystem, str]:
+    """Return the file system that a URI is in, and the path there. Nothing is asked of it yet.
+
+    Raises PlaceError for a URI that no file system of pyarrow understands.
+    """
+    from pyarrow import fs
+
+    wanted = "give a path, or a URI that begins with s3://BUCKET or gs://BUCKET"
+    if uri.startswith(("s3://", "gs://")) and not urlsplit(uri).netloc:
+        raise PlaceError(f"{shown(uri)}: names no bucket; {wanted}")
+    try:
+        files, root = fs.FileSystem.from_uri(uri)
+    except (ValueError, OSError) as error:
+        raise PlaceError(f"{shown(uri)}: not a place that can be opened ({why(error)}); {wanted}") from error
+    if isinstance(files, fs.S3FileSystem):
+        files = _patient(uri, files)
+    return files, root.rstrip("/")
+
+
+def inside(uri: str, path: str) -> str:
+    """Return the URI of what lies at `path` in the folder at `uri`."""
+    folder, mark, query = uri.partition("?")  # s3://bucket/path?endpoint_override=host
+    return f"{folder.rstrip('/')}/{path}{mark}{query}"
+
+
+def first_bytes(uri: str, most: int) -> bytes:
+    """Return the first bytes of a file, at most so many. Raises PlaceError where there is none."""
+    files, path = opened(uri)
+    try:
+        with files.open_input_file(path) as file:
+            return bytes(file.read(most))
+    except FileNotFoundError as error:
+        raise PlaceError(f"{shown(uri)}: no such file there; give the URI of one") from error
+    except (ValueError, OSError) as error:
+        raise PlaceError(f"{shown(uri)}: {why(error)}") from error
+
+
+def why(error: BaseException) -> str:
+    """Return a clause for what a store said, with the remedy where one is known."""
+    told = " ".join(f"{error}".split())
+    found = next((remedy for word, remedy in _REMEDIES.items() if word in told), "")
+    return f"{told[:400]}{'; ' if found else ''}{found}"
+
+
+def shown(uri: str) -> str:
+    """Return a URI without what may be secret in it: a key before the bucket's name."""
+    scheme, mark, rest = uri.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{mark}{host.rpartition('@')[2]}{slash}{path}"
+
+
+def _patient(uri: str, plain: fs.S3FileSystem) -> fs.S3FileSystem:
+    """Return S3 with the times that we allow it, and with one request for a file that is written.
+
+    What is written so may be found half new by a reader that asks for the length first: see `Folder.read`.
+    """
+    from pyarrow import fs
+
+    parts, flags = urlsplit(uri), {"true": True, "1": True, "false": False, "0": False}
+    options: dict[str, Any] = {name: flags.get(value, value) for name, value in parse_qsl(parts.query)}
+    if parts.username:
+        options |= {"access_key": unquote(parts.username), "secret_key": unquote(parts.password or "")}
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    if endpoint and "endpoint_override" not in options:
+        options |= {"endpoint_override": urlsplit(endpoint).netloc, "scheme": urlsplit(endpoint).scheme}
+    seconds = float(os.environ.get(TIMEOUT) or _TIMEOUT_S)
+    patience = {"request_timeout": seconds, "connect_timeout": seconds, "allow_delayed_open": True}
+    try:
+        return fs.S3FileSystem(
+            **{**patience, "region": plain.region, **options}, retry_strategy=fs.AwsStandardS3RetryStrategy(_ATTEMPTS)
+        )
+    except TypeError:  # an option, or a release of pyarrow, that knows it by URI alone
+        return plain
