@@ -334,7 +334,7 @@ class _Run:
         if record.phase == "confirm" or self._experiment.study.seeds.nested:
             self._declare()
         self._store.write(record, ending.outcome.curve, ending.outcome.predictions)
-        self._checkpoints.remove(record.trial_id)
+        self._checkpoints.remove_soon(record.trial_id)
         self._sinks.put(record, ending.outcome.curve)
         self._ran += 1
         self._stopped += record.status == "stopped"

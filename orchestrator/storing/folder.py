@@ -7,7 +7,12 @@ import hashlib
 import os
 import re
 import uuid
+from collections.abc import Callable
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -20,6 +25,8 @@ from ablative.places import is_uri
 from ablative.places import opened
 from ablative.places import why
 
+Given = TypeVar("Given")
+Made = TypeVar("Made")
 _UNFINISHED = ".unfinished-"
 """Prefix of files that are being written; readers do not see them."""
 
@@ -27,6 +34,7 @@ _READS = 100
 _FITTING = re.compile("[0-9a-f]{32}(-1)?")
 """Entity tags that S3 makes of content alone: its MD5; of an upload in one part the MD5 of that."""
 _SURE = 20
+_AT_ONCE = 16
 _OTHER_TAGS: set[str] = set()
 """Stores whose tags look so and are something else, as with a key of one's own (SSE-KMS)."""
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -67,6 +75,8 @@ class Folder:
             self._files.open_input_file(self._at(path)).close()
         except FileNotFoundError:
             return False
+        except OSError as error:
+            raise StoreError(f"store {self.uri!r}: cannot look for {path}: {why(error)}") from error
         return True
 
     def stamps(self, folder: str) -> list[tuple[str, int, int]]:
@@ -76,8 +86,24 @@ class Folder:
 
     def stamp(self, path: str) -> tuple[int, int] | None:
         """Return what tells one version of the file from the next, by time and size; None if there is none."""
-        info = self._files.get_file_info(self._at(path))
-        return (info.mtime_ns or 0, info.size) if info.type == fs.FileType.File else None
+        if self.is_local:
+            info = self._files.get_file_info(self._at(path))
+            return (info.mtime_ns or 0, info.size) if info.type == fs.FileType.File else None
+        try:  # one request, as in `exists`
+            with self._files.open_input_file(self._at(path)) as file:
+                told = (file.metadata() or {}).get("Last-Modified", b"").decode()
+                return int(datetime.fromisoformat(told).timestamp() * 1e9) if told else 0, file.size()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StoreError(f"store {self.uri!r}: cannot look at {path}: {why(error)}") from error
+
+    def each(self, call: Callable[[Given], Made], given: Sequence[Given]) -> list[Made]:
+        """Return what `call` makes of each; of requests to object storage many are under way at once."""
+        if self.is_local or len(given) < 2:
+            return [call(one) for one in given]
+        with ThreadPoolExecutor(min(len(given), _AT_ONCE)) as threads:
+            return list(threads.map(call, given))
 
     def read(self, path: str) -> pa.Buffer | None:
         """Return the whole file, or None if there is none."""

@@ -262,10 +262,11 @@ class Store:
         """Return what is recorded of these trials of the study by now; cheap to ask again and again."""
         table = self._table(study, "trials")
         merged = self._merged_ids(study)
+        own = dict(zip(trial_ids, self._folder.each(table.has_small, trial_ids), strict=True))
         return [
             record
             for trial in trial_ids
-            if trial in merged or table.has_small(trial)
+            if trial in merged or own[trial]
             for record in records_of(table.rows_of(trial))
         ]
 
@@ -345,8 +346,8 @@ class Store:
         return TableFiles(self._folder, _at(study), name, SCHEMAS[name], self.problems)
 
     def _write(self, record: Record, curve: pa.Table, predictions: pa.Table) -> None:
-        self._table(record.study, "curves").put(record.trial_id, curve)
-        self._table(record.study, "predictions").put(record.trial_id, predictions)
+        beside = (("curves", curve), ("predictions", predictions))
+        self._folder.each(lambda one: self._table(record.study, one[0]).put(record.trial_id, one[1]), beside)
         self._table(record.study, "trials").put(record.trial_id, record_table([record]))
         if self._places is not None and record.study not in self._places.setdefault(record.trial_id, []):
             self._places[record.trial_id].append(record.study)

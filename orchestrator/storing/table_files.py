@@ -83,8 +83,8 @@ class TableFiles:
         return set() if merged is None else set(merged["trial_id"].to_pylist())
 
     def has_small(self, trial_id: str) -> bool:
-        """Return whether the trial has a file of its own."""
-        return any(self._folder.exists(self._path(trial_id, suffix)) for suffix in (_SUFFIX, _EARLIER))
+        """Return whether the trial has a file of its own, as this version writes it."""
+        return self._folder.exists(self._path(trial_id))
 
     def read(self, columns: Sequence[str] | None = None) -> pa.Table:
         """Return all rows in the table's schema, in order of trial id, a trial's rows in the order written.

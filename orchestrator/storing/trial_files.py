@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from typing import ClassVar
 
 from ablative.orchestrator.storing.folder import Folder
@@ -29,6 +31,17 @@ class TrialFiles:
     def remove(self, trial_id: str) -> None:
         """Remove the trial's file, if there is one."""
         self._folder.remove(trial_id + self.suffix)
+
+    def remove_soon(self, trial_id: str) -> None:
+        """Remove the trial's file, from object storage while others are served; what fails there is swept later."""
+        if self._folder.is_local:
+            self.remove(trial_id)
+        else:
+            self._removing.submit(self.remove, trial_id)
+
+    @cached_property
+    def _removing(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(2)
 
     def trials(self) -> list[str]:
         """Return the ids of the trials that have a file, sorted."""

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 TIMEOUT = "ABLATE_REQUEST_TIMEOUT"
 """Variable: seconds after which a request to S3 that gets no byte any more is sent again."""
 _TIMEOUT_S = 10.0
-_ATTEMPTS = 7
-"""Of a request, with growing waits between them: together half a minute where a server refuses at once."""
+_ATTEMPTS = 10
+"""Of a request, with growing waits between them: together half a minute where a server refuses at once. The strategy
+that AWS calls standard has a quota beside it, and gives up at once when a server failed often enough before."""
 _REMEDIES = {
     "NO_SUCH_BUCKET": "make the bucket, or mend its name",
     "ACCESS_DENIED": "give these credentials the right to it (AWS_PROFILE names others)",
@@ -114,7 +115,7 @@ def _patient(uri: str, plain: fs.S3FileSystem) -> fs.S3FileSystem:
     patience = {"request_timeout": seconds, "connect_timeout": seconds, "allow_delayed_open": True}
     try:
         return fs.S3FileSystem(
-            **{**patience, "region": plain.region, **options}, retry_strategy=fs.AwsStandardS3RetryStrategy(_ATTEMPTS)
+            **{**patience, "region": plain.region, **options}, retry_strategy=fs.AwsDefaultS3RetryStrategy(_ATTEMPTS)
         )
     except TypeError:  # an option, or a release of pyarrow, that knows it by URI alone
         return plain

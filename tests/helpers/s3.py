@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import itertools
+import logging
+import random
+import socket
+import threading
+import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from dataclasses import field
 from pathlib import Path
+from typing import Any
 
 import pytest
+from moto.server import DomainDispatcherApplication
 from moto.server import ThreadedMotoServer
+from moto.server import create_backend_app
 from pyarrow import fs
+from werkzeug.serving import make_server
 
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "somebody",
@@ -54,3 +66,89 @@ def keys(uri: str) -> dict[str, int]:
     files, root = fs.FileSystem.from_uri(uri)
     found = files.get_file_info(fs.FileSelector(root, recursive=True, allow_not_found=True))
     return {info.path.removeprefix(f"{root}/"): info.size for info in found if info.type == fs.FileType.File}
+
+
+@dataclass
+class Faults:
+    """What goes wrong on the way to a server; rates are shares of requests, drawn by a seed."""
+
+    errors: float = 0.0
+    """The server says 500."""
+    throttled: float = 0.0
+    """It says 503, slow down."""
+    stalled: float = 0.0
+    """It says nothing for `stall_s`."""
+    cut: float = 0.0
+    """The line is cut: in the middle of what is written, or before an answer to what is read."""
+    expired: bool = False
+    """Credentials are too old."""
+    stall_s: float = 30.0
+    delay_s: float = 0.0
+    """What each request takes beside its work."""
+    seed: int = 0
+    told: Counter[str] = field(default_factory=Counter)
+    """What went wrong, and how often; `requests` counts all."""
+
+    def __post_init__(self) -> None:
+        self._random, self._lock = random.Random(self.seed), threading.Lock()
+
+    def before(self, app: Any) -> Any:
+        """Return a WSGI application that goes wrong before `app` is asked."""
+
+        def answer(environ: dict[str, Any], start: Any) -> Any:
+            kind = self._drawn()
+            if self.delay_s:
+                time.sleep(self.delay_s)
+            if kind == "stalled":
+                time.sleep(self.stall_s)
+            if kind == "cut":
+                environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0) // 2)
+            if kind in ("cut", "stalled"):
+                environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+                return []
+            if kind in _SAID:
+                status, code = _SAID[kind]
+                environ["wsgi.input"].read()
+                start(status, [("Content-Type", "application/xml")])
+                return [f"<Error><Code>{code}</Code><Message>{kind} on purpose</Message></Error>".encode()]
+            return app(environ, start)
+
+        return answer
+
+    def _drawn(self) -> str:
+        with self._lock:
+            self.told["requests"] += 1
+            drawn = self._random.random()
+            kind = "expired" if self.expired else ""
+            for name in () if kind else ("errors", "throttled", "stalled", "cut"):
+                drawn -= getattr(self, name)
+                if drawn < 0:
+                    kind = name
+                    break
+            if kind:
+                self.told[kind] += 1
+            return kind
+
+
+_SAID = {
+    "errors": ("500 Internal Server Error", "InternalError"),
+    "throttled": ("503 Slow Down", "SlowDown"),
+    "expired": ("400 Bad Request", "ExpiredToken"),
+}
+
+
+@contextmanager
+def faulty_server(faults: Faults) -> Iterator[str]:
+    """As `server`, with faults that may be changed while it runs."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    running = make_server(
+        "127.0.0.1", 0, faults.before(DomainDispatcherApplication(create_backend_app)), threaded=True
+    )
+    thread = threading.Thread(target=running.serve_forever, daemon=True)
+    thread.start()
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in CREDENTIALS.items():
+            environment.setenv(name, value)
+        yield f"?endpoint_override=127.0.0.1:{running.server_port}&scheme=http&region=us-east-1"
+    running.shutdown()
+    thread.join()
