@@ -83,8 +83,10 @@ class TableFiles:
         return set() if merged is None else set(merged["trial_id"].to_pylist())
 
     def has_small(self, trial_id: str) -> bool:
-        """Return whether the trial has a file of its own, as this version writes it."""
-        return self._folder.exists(self._path(trial_id))
+        """Return whether the trial has a file of its own; on object storage one that this version wrote, which costs
+        one request."""
+        suffixes = (_SUFFIX, _EARLIER) if self._folder.is_local else (_SUFFIX,)
+        return any(self._folder.exists(self._path(trial_id, suffix)) for suffix in suffixes)
 
     def read(self, columns: Sequence[str] | None = None) -> pa.Table:
         """Return all rows in the table's schema, in order of trial id, a trial's rows in the order written.
