@@ -35,6 +35,7 @@ class Event(Answer):
     """Something that happened in a run."""
 
     run_version: Literal[1] = 1
+    event: str
     at: AwareDatetime
     """When it was told, in UTC."""
 
@@ -127,13 +128,13 @@ class SearchDecided(Event):
 
 
 class Look(Event):
-    """The comparisons were looked at between two parts of the confirm seeds (`seeds.sequential`)."""
+    """The comparisons were looked at, as `seeds.sequential` plans it; all arms end at the last look."""
 
     event: Literal["look"] = "look"
     seeds: int
     """Confirm seeds of each arm that was looked at."""
     ended: tuple[str, ...]
-    """Arms that get no further seeds."""
+    """Arms that get no further seeds from now on."""
     going: tuple[str, ...]
     """Arms that do."""
 
