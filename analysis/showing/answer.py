@@ -206,8 +206,12 @@ def _varying(found: Varying | None, compared: Sequence[Row], plan: StudyPlan) ->
         f"{rounding.signed(value)} at {condition_heading(plan.condition_of(label), plan.roles)}"
         for label, value in (found.least, found.most)
     ]
+    tasks = ""
+    if found.p_tasks is not None:
+        said = "and so they do" if found.p_tasks <= plan.comparisons.alpha else "which was not shown"
+        tasks = f", {said} between the {found.tasks} tasks (p {rounding.p_text(found.p_tasks)})"
     return [
-        f"Differences to {plan.reference} vary {between} ({test}), most of all for {found.arm}: {ends[0]}, "
+        f"Differences to {plan.reference} vary {between} ({test}){tasks}, most of all for {found.arm}: {ends[0]}, "
         f"{ends[1]}. The mean over all conditions hides that (view `heterogeneity`)."
     ]
 

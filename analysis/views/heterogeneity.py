@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,6 +63,9 @@ class Varying:
 
     p_value: float
     conditions: int
+    tasks: int
+    p_tasks: float | None
+    """The same between its tasks, each the mean over its conditions; None of one task, or of one condition each."""
     arm: str
     """The arm whose effects spread the most."""
     least: tuple[str, float]
@@ -84,10 +88,26 @@ def varying(observations: Observations, plan: StudyPlan) -> Varying | None:
     p_value = vary_jointly(by_arm)
     if p_value is None:
         return None
+    tasks = [observations.tasks.get(label, "") for label in pairing.conditions]
     means = dict(zip(arms, (found.mean(axis=0) for found in by_arm), strict=True))
     widest = max(arms, key=lambda arm: float(np.ptp(means[arm])))
     ranked = sorted(zip(pairing.conditions, map(float, means[widest]), strict=True), key=lambda place: place[1])
-    return Varying(p_value=p_value, conditions=len(pairing.conditions), arm=widest, least=ranked[0], most=ranked[-1])
+    several = 1 < len(set(tasks)) < len(tasks)
+    return Varying(
+        p_value=p_value,
+        conditions=len(pairing.conditions),
+        tasks=len(set(tasks)),
+        p_tasks=vary_jointly([_by_task(found, tasks) for found in by_arm]) if several else None,
+        arm=widest,
+        least=ranked[0],
+        most=ranked[-1],
+    )
+
+
+def _by_task(differences: np.ndarray, tasks: Sequence[str]) -> np.ndarray:
+    """Means over the conditions of each task, of shape (seeds, tasks)."""
+    columns = [[at for at, own in enumerate(tasks) if own == task] for task in dict.fromkeys(tasks)]
+    return np.stack([differences[:, own].mean(axis=1) for own in columns], axis=1)
 
 
 def _rows(arm: str, pairing: Pairing, plan: StudyPlan) -> Iterator[dict[str, Any]]:

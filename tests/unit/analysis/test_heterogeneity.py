@@ -170,7 +170,11 @@ def _said(folder: Path, effects: Any, seeds: int = 8) -> str:
 def test_the_answer_says_whether_differences_vary_between_conditions(tmp_path: Path) -> None:
     opposed = _said(tmp_path / "opposed", lambda record: -0.1 if record.task == "vqa" else 0.0)
     assert "Differences to no_distillation vary between the 4 conditions more than by chance (p 0.0" in opposed
+    assert ", and so they do between the 2 tasks (p 0.0" in opposed
     assert "most of all for clip_td: -0.0" in opposed
+
+    by_share = _said(tmp_path / "by_share", lambda record: -0.1 if record.data_fraction == 0.01 else 0.0)
+    assert ", which was not shown between the 2 tasks (p 0." in by_share
 
     alike = _said(tmp_path / "alike", lambda record: 0.0)
     assert "It was not shown that differences to no_distillation vary between the 4 conditions" in alike
