@@ -19,6 +19,12 @@ COLUMN = "seeds and examples"
 
 
 def examples_line(rows: Sequence[Row]) -> str:
+    """Say what the examples leave open, where a table beside it has the column; empty where no examples are known."""
+    left = left_open(rows)
+    return left and f"{left}; the column {COLUMN!r} adds it to what seeds leave open."
+
+
+def left_open(rows: Sequence[Row]) -> str:
     """Say what no number of seeds narrows, of the arms over all conditions; empty where no examples are known."""
     known = [row for row in rows if row["both_ci_low"] is not None]
     if not known:
@@ -31,10 +37,7 @@ def examples_line(rows: Sequence[Row]) -> str:
     clusters, examples = (max(row[name] for row in known) for name in ("clusters", "examples"))
     drawn = f"{examples:,} examples" if clusters == examples else f"{examples:,} examples in {clusters:,} clusters"
     taken = f" ({UNKNOWN})" if any(row["note"] for row in known) else ""
-    return (
-        f"However many seeds are run, the test set's {drawn} leave {left} open{taken}; the column {COLUMN!r} adds it "
-        "to what seeds leave open."
-    )
+    return f"However many seeds are run, the test set's {drawn} leave {left} open{taken}"
 
 
 def both_text(rows: Sequence[Row], arm: str) -> str:

@@ -80,7 +80,7 @@ def findings(results: Results, study: str) -> Findings:
         claims=strongest_first(claims),
         against_controls=against_controls(observations, plan),
         robustness=robustness_rows(observations, plan),
-        test_size=_test_size(results, study) if plan.comparisons.estimate == "mean" else (),
+        test_size=rows_of_test_size(results, study),
         varying=varying(observations, plan),
         searches=search_rows(tried, observations, plan),
         luck=luck_line(search_luck(tried, observations, plan)),
@@ -90,8 +90,9 @@ def findings(results: Results, study: str) -> Findings:
     )
 
 
-def _test_size(results: Results, study: str) -> list[Row]:
-    rows = results.test_size.to_pylist()
+def rows_of_test_size(results: Results, study: str) -> list[Row]:
+    """Return the rows of the view `test_size` over all conditions; none where a study compares other than means."""
+    rows = results.test_size.to_pylist() if results.plan(study).comparisons.estimate == "mean" else []
     return [row for row in rows if row["study"] == study and row["family"] == "pooled"]
 
 

@@ -16,7 +16,9 @@ from ablative.analysis.pairing.pairing import pairing_of
 from ablative.analysis.pairing.verdicts import holds
 from ablative.analysis.plan import Roles
 from ablative.analysis.plan import StudyPlan
+from ablative.analysis.showing.examples_line import left_open
 from ablative.analysis.showing.findings import luck_line
+from ablative.analysis.showing.findings import rows_of_test_size
 from ablative.analysis.showing.grids import condition_heading
 from ablative.analysis.showing.grids import legend
 from ablative.analysis.showing.grids import mark_of
@@ -125,6 +127,7 @@ def paper_table(results: Results, study: str, metric: str | None = None) -> Pape
         _BOLD if bold else "",
         undecided(cells),
         *shortfall(effects),
+        left_open(rows_of_test_size(results, study)) if metric == plan.headline else "",
         *_stopped(results, study),
         luck_line(search_luck(results.tried(study), observations, plan)),
         *how_searched(repeats=plan.search.repeats, nested=plan.seeds.nested, shared=plan.search.shared),

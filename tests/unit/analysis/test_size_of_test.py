@@ -15,6 +15,7 @@ from ablative import analysis
 from ablative.analysis.numbers.examples import both_interval
 from ablative.analysis.numbers.examples import example_variance
 from ablative.analysis.numbers.statistics import t_interval
+from ablative.analysis.showing.paper_table import paper_table
 from ablative.analysis.showing.tables import results_table
 from ablative.orchestrator.storing.store import Store
 from ablative.trainables.job import Prediction
@@ -113,6 +114,14 @@ def test_answer_and_table_say_what_the_test_set_leaves_open(tmp_path: Path) -> N
     rows = shown.partition(heading)[2].splitlines()
     better = next(line for line in rows if line.startswith(" better "))
     assert better.count(" to ") == 2
+
+
+def test_the_table_of_a_paper_says_it_below_and_that_of_another_metric_does_not(tmp_path: Path) -> None:
+    results = write(tmp_path, lambda scores: float(np.mean(scores)), row=lambda _: "", cluster=None)
+
+    (note,) = (line for line in paper_table(results, STUDY.study).notes if "test set's" in line)
+    assert note.startswith("However many seeds are run, the test set's 120 examples in 40 clusters leave ± ")
+    assert note.endswith(" in the difference of better open")
 
 
 @pytest.mark.parametrize("of_clusters", [0.0, 0.3, 1.0])
