@@ -14,10 +14,12 @@ from ablative.orchestrator.commands.arguments import study_and_overrides
 from ablative.orchestrator.commands.boundary import JSON
 from ablative.orchestrator.commands.boundary import QUIET
 from ablative.orchestrator.commands.boundary import boundary
+from ablative.orchestrator.commands.event_stream import event_stream
 
 if TYPE_CHECKING:
     from ablative.orchestrator.commands.loaded import Loaded
     from ablative.orchestrator.inputs import Inputs
+    from ablative.orchestrator.showing.display import Display
     from ablative.orchestrator.simulating.assumptions import Assumptions
     from ablative.orchestrator.simulating.simulation import MeanCost
     from ablative.orchestrator.simulating.simulation import SimulatedRun
@@ -82,8 +84,6 @@ def simulate(study: str, overrides: tuple[str, ...], parts: tuple[Path, ...], **
     from ablative.orchestrator.simulating.assumptions import trainable_for
 
     options["as_json"] |= options["form"] == "json"
-    if options["as_json"] and options["engine"] != "clock":
-        raise click.UsageError(f"--engine {options['engine']}: runs one study; `ablate query --json` answers from it.")
     assumed = Assumptions(
         effects=read_effects(options["effects"]),
         noise=options["noise"],
@@ -139,6 +139,7 @@ def _simulate_many(
 def _run_one(loaded: Loaded, inputs: Inputs, trainable: SimulatedTrainable, options: Any) -> None:
     from ablative.orchestrator.commands import composition
     from ablative.orchestrator.driving.run import run_study
+    from ablative.orchestrator.showing.display import Displays
     from ablative.orchestrator.showing.overview import console
     from ablative.orchestrator.showing.overview import print_summary
     from ablative.orchestrator.simulating.simulation import simulated_experiment
@@ -150,8 +151,16 @@ def _run_one(loaded: Loaded, inputs: Inputs, trainable: SimulatedTrainable, opti
     engine = composition.simulated_engine(
         options["engine"], options["address"], experiment.study, checkpoints, trainable
     )
-    with composition.display(options["quiet"]) as display:
-        summary = run_study(experiment, store, engine, display)
+    with event_stream(asked=options["as_json"]) as events:
+        shown: Display = composition.display(options["quiet"])
+        if events is not None:
+            events.begin(experiment.study.study, store.uri, options["engine"])
+            shown = Displays(shown, events)
+        with shown as display:
+            summary = run_study(experiment, store, engine, display)
+        if events is not None:
+            events.close(summary, 0, composition.verdicts(store, summary.study))
+            return
     click.echo(composition.effects_table(store, summary.study))
     print_summary(console(), summary, store.uri)
 

@@ -14,6 +14,7 @@ from click.testing import Result
 
 from ablative.orchestrator.commands.cli import ablate
 from tests.helpers.answers import checked_answer
+from tests.helpers.answers import held
 from tests.unit.trainables.real_layouts import make_vcr
 
 STUDY = """
@@ -113,6 +114,16 @@ def test_simulate(folder: Path) -> None:
     assert found == json.loads(
         _asked("simulate", "quickstart", "--studies", "2", "--effect", "clip_td=0.1", "--format", "json").stdout
     )
+
+
+def test_simulating_with_an_engine_prints_the_events_of_a_run(folder: Path) -> None:
+    words = ("quickstart", "--engine", "inline", "--store", "simulated", "--effect", "clip_td=0.1", "-q")
+    done = _asked("simulate", *words, "--json")
+    events = [held("run", json.loads(line)) for line in done.stdout.splitlines()]
+
+    assert done.exit_code == 0, done.output
+    assert (events[0]["event"], events[-1]["event"]) == ("study_started", "study_ended")
+    assert events[-1]["ran"] == sum(event["event"] == "trial_ended" for event in events) > 0
 
 
 def test_parts_and_teachers(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
