@@ -10,6 +10,7 @@ from pydantic import Field
 
 from ablative.frozen import Frozen
 from ablative.search_spaces.content_hash import content_hash
+from ablative.search_spaces.study import Comparisons
 from ablative.search_spaces.study import Study
 
 LATE = "declared late"
@@ -24,11 +25,17 @@ class Stamp(Frozen):
     declared: dict[str, Any] = Field(description="Target, comparisons and reference arm, as in study.json.")
 
     def late(self, stored: Mapping[str, Any]) -> tuple[str, ...]:
-        """Return what study.json says otherwise now: `margin`, `claim gain`; settings unknown to the stamp aside."""
+        """Return what study.json says otherwise now: `margin`, `claim gain`.
+
+        A setting of `comparisons` that came into the program after the stamp counts as if it had had its default.
+        """
         then, now = self.declared, stored
         changed: list[str] = [name for name in ("target", "reference") if name in then and then[name] != now.get(name)]
         settings, present = then.get("comparisons", {}), now.get("comparisons", {})
         changed += [name for name, value in settings.items() if name != "claims" and present.get(name) != value]
+        if "comparisons" in then:
+            later = ((name, of.default) for name, of in Comparisons.model_fields.items() if name not in settings)
+            changed += [name for name, default in later if name != "claims" and present.get(name, default) != default]
         claims = settings.get("claims", {})
         changed += [
             f"claim {name}"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from datetime import UTC
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from ablative.orchestrator.driving.run import run_study
 from ablative.orchestrator.showing.display import QuietDisplay
 from ablative.orchestrator.showing.overview import print_status
 from ablative.orchestrator.showing.standing import standing
+from ablative.orchestrator.storing.declared import stamp_of
 from ablative.orchestrator.storing.records import Record
 from ablative.orchestrator.storing.store import Store
 from ablative.search_spaces.study import Study
@@ -174,3 +177,20 @@ def test_compare_and_gate_say_what_was_declared_late(uri: Path, tmp_path: Path) 
     assert said in asked(*gate).stdout and said in asked(*gate, "--markdown").stdout
     ours = ("gate", NAME, "--arm", "naive", "--store", str(tmp_path), "--alpha", "0.5", "--proposals", "1", "--json")
     assert checked_answer("gate", asked(*ours).stdout)["declared_late"] == []
+
+
+def test_another_estimate_is_declared_late_also_where_the_stamp_is_older_than_the_setting() -> None:
+    asked = study()
+    stamp = stamp_of(asked, "plain", datetime(2026, 11, 1, tzinfo=UTC))
+    older = stamp.model_copy(
+        update={"declared": {**stamp.declared, "comparisons": dict(stamp.declared["comparisons"])}}
+    )
+    del older.declared["comparisons"]["estimate"]
+    same, other = (
+        {**given.model_dump(mode="json", include={"target", "comparisons"}), "reference": "plain"}
+        for given in (asked, study(estimate="median"))
+    )
+
+    for one in (stamp, older):
+        assert one.late(same) == ()
+        assert one.late(other) == ("estimate",)
