@@ -214,7 +214,7 @@ def require_shared(places: dict[str, str], *, within_s: float) -> None:
     lines = [line for purpose, place in places.items() for line in unshared(found, purpose, place)]
     if lines:
         raise ClusterError(
-            f"{'; '.join(lines)}. Remedy: name a folder that all machines share, or for the store a bucket "
+            f"{'; '.join(lines)}. Remedy: name a folder that all machines share, or a bucket "
             "(ABLATE_CACHE, ABLATE_STORE); `ablate cluster check` looks at all machines"
         )
 

@@ -194,7 +194,7 @@ def _place(facts: Sequence[Facts], purpose: str, place: str) -> Finding:
     subject: Subject = "cache" if purpose == "cache" else "store"
     if lines := unshared(facts, purpose, place):
         remedy = (
-            "set ABLATE_CACHE to a folder that all machines share"
+            "set ABLATE_CACHE to a bucket (s3://, gs://) or to a folder that all machines share"
             if subject == "cache"
             else "set ABLATE_STORE to a bucket (s3://, gs://) or to a folder that all machines share and may write"
         )

@@ -26,6 +26,7 @@ from ablative.places import PlaceError
 from ablative.places import inside
 from ablative.places import is_uri
 from ablative.places import opened
+from ablative.places import require_bucket
 from ablative.places import shown
 from ablative.places import why
 from ablative.progress import Progress
@@ -103,6 +104,7 @@ def require(uri: str) -> None:
     """Raise PlaceError if the folder at `uri` cannot be listed with these credentials; it need not be there."""
     from pyarrow import fs
 
+    require_bucket(uri)
     files, root = opened(uri)
     try:
         files.get_file_info(fs.FileSelector(f"{root}/{LISTINGS}", allow_not_found=True))

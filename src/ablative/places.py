@@ -71,6 +71,21 @@ def inside(uri: str, path: str) -> str:
     return f"{folder.rstrip('/')}/{path}{mark}{query}"
 
 
+def require_bucket(uri: str) -> None:
+    """Raise PlaceError if the bucket of a URI is not there, or cannot be looked at with these credentials."""
+    from pyarrow import fs
+
+    files, root = opened(uri)
+    if isinstance(files, fs.LocalFileSystem):
+        return
+    try:
+        there = files.get_file_info(root.partition("/")[0]).type != fs.FileType.NotFound
+    except OSError as error:
+        raise PlaceError(f"{shown(uri)}: {why(error)}") from error
+    if not there:
+        raise PlaceError(f"{shown(uri)}: there is no such bucket; make the bucket, or mend its name")
+
+
 def first_bytes(uri: str, most: int) -> bytes:
     """Return the first bytes of a file, at most so many. Raises PlaceError where there is none."""
     files, path = opened(uri)
@@ -78,6 +93,7 @@ def first_bytes(uri: str, most: int) -> bytes:
         with files.open_input_file(path) as file:
             return bytes(file.read(most))
     except FileNotFoundError as error:
+        require_bucket(uri)
         raise PlaceError(f"{shown(uri)}: no such file there; give the URI of one") from error
     except (ValueError, OSError) as error:
         raise PlaceError(f"{shown(uri)}: {why(error)}") from error

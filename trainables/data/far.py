@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from ablative.places import is_uri
 from ablative.places import opened
+from ablative.places import require_bucket
 from ablative.places import shown
 from ablative.places import why
 from ablative.progress import Progress
@@ -63,6 +64,7 @@ def look(data: str, cache: Path, progress: Progress = silent) -> None:
         raise MissingData(f"task.data: {shown(data)}: {why(error)}") from error
     there = {i.path.removeprefix(f"{root}/"): (i.size, i.mtime_ns or 0) for i in found if i.type == fs.FileType.File}
     if not there:
+        require_bucket(data)
         raise MissingData(f"task.data: {shown(data)}: no files there; give the URI of the data set's folder")
     known, before = _read(data, cache), f"{FOLDER}/{_name(data)}"
     digests = {name: known[name][2] for name, stamp in there.items() if known.get(name, ())[:2] == stamp}

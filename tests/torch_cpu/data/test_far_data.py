@@ -83,3 +83,32 @@ def test_data_and_cache_by_uri_give_the_trials_of_a_folder_and_another_machine_f
 
 def _shards(keys: Iterable[str]) -> set[str]:
     return {key for key in keys if key.endswith(".tar")}
+
+
+@pytest.mark.parametrize(
+    ("what", "place", "remedy"),
+    [
+        ("data", "s3://nobody/pictures{query}", "make the bucket, or mend its name"),
+        ("data", "{bucket}/nothing{query}", "give the URI of the data set's folder"),
+        ("data", "s4://nobody/pictures", "give a path, or a URI that begins with s3://BUCKET or gs://BUCKET"),
+        ("cache", "s3://nobody/cache{query}", "make the bucket, or mend its name"),
+        ("cache", "s3:///cache", "names no bucket"),
+        ("study", "{bucket}/no.yaml{query}", "give the URI of one"),
+        ("study", "s3://nobody/no.yaml{query}", "make the bucket, or mend its name"),
+    ],
+)
+def test_a_place_that_cannot_be_opened_ends_the_command_in_a_line_and_nothing_is_written(
+    bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, place: str, remedy: str
+) -> None:
+    start, mark, query = bucket.partition("?")
+    named = place.format(bucket=start, query=mark + query)
+    monkeypatch.setenv("ABLATE_CACHE", named if what == "cache" else str(tmp_path / "cache"))
+    monkeypatch.setenv("ABLATE_COPIES", str(tmp_path / "copies"))
+    study, data = (named if what == part else usual for part, usual in (("study", STUDY), ("data", "mini_smoke")))
+    words = ("base.task.name=snli_ve", "target.metric=val/accuracy") if data == "mini_smoke" else ()
+
+    said = run(study, data, tmp_path / "store", *words, status=2)
+
+    (line,) = [line for line in said.splitlines() if "warning" not in line]
+    assert remedy in line
+    assert not any(path.is_file() for path in tmp_path.rglob("*"))
