@@ -121,9 +121,10 @@ class Outcomes:
         }
 
     def paired(self, arm: str, reference: str, label: str) -> PairedScores:
-        """Return the scores of two arms in one condition."""
+        """Return the scores of two arms in one condition; of none where these saw several data sets."""
         sides = [self.of(name, label) for name in (arm, reference)]
-        seeds = tuple(sorted(sides[0].keys() & sides[1].keys()))
+        both = sorted(sides[0].keys() & sides[1].keys())
+        seeds = tuple(both if len({self.data_of[side[seed]] for side in sides for seed in both}) == 1 else ())
         trials = [side[seed] for side in sides for seed in seeds]
         examples = reduce(_in_both, (self.scored[trial].examples for trial in trials)) if trials else _NOTHING
         tables = [

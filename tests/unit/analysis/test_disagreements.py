@@ -116,6 +116,14 @@ def test_predictions_that_know_no_clusters_count_one_by_one_and_say_so() -> None
     assert all("examples are taken as independent" in row["note"] for row in rows)
 
 
+def test_examples_of_two_data_sets_are_not_compared_though_their_ids_are_alike() -> None:
+    def keep(record: Record) -> Record:
+        return record.model_copy(update={"data_digest": f"data of {record.arm}"})
+
+    (row,) = rows_of(KEPT, keep)
+    assert (row["n_pairs"], row["difference"], row["examples"]) == (0, None, 0)
+
+
 def test_only_examples_that_every_trial_has_are_compared() -> None:
     shorter = {trial: found[: EXAMPLES - 7 * number] for number, (trial, found) in enumerate(KEPT.items())}
 
