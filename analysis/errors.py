@@ -1,4 +1,4 @@
-"""What can go wrong between a question and its answer, and is the asker's to put right."""
+"""Errors between a question and its answer that the user can fix."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ class Claim(_Read):
     at_least: float | None = None
     """What the difference must exceed."""
     equivalent_within: float | None = None
-    """What it must stay within, to both sides."""
+    """What it must stay within, in both directions."""
 
     @property
     def has_margin(self) -> bool:

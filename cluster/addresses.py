@@ -12,7 +12,7 @@ _SIOCGIFADDR = 0x8915
 
 
 def interface_of(address: str) -> str | None:
-    """Return the name of the interface that has an IPv4 address; None where that cannot be told."""
+    """Return the name of the interface that has an IPv4 address; None if that is unknown."""
     for _, name in socket.if_nameindex():
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
             try:

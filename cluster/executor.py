@@ -170,7 +170,7 @@ def shapes_of(resources: Resources, cells: Sequence[tuple[Any, dict[str, Any]]])
 
 
 def _lost(error: Exception) -> str:
-    remedy = "the same command goes on"
+    remedy = "run the same command again to continue"
     if meaning_of(error) == "out_of_memory":
         remedy += ", best with more memory free or fewer trials at once (resources.max_concurrent)"
     return f"the cluster was lost: {said(error)}. Remedy: {remedy}"

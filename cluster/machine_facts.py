@@ -66,7 +66,7 @@ class Facts:
     free_memory_mb: float
     processors: int
     interface: str
-    """That by which the machine is in the cluster; empty where it cannot be told."""
+    """Interface by which the machine is in the cluster; empty if unknown."""
     unknown_interfaces: tuple[str, ...] = ()
     """`VARIABLE=NAME` of variables that name no interface of the machine."""
     unusable: dict[str, str] = field(default_factory=dict)
@@ -75,7 +75,7 @@ class Facts:
     """Places where the driver's file is not found: another folder by the same name."""
     absent: tuple[str, ...] = ()
     ahead_s: float = 0.0
-    """How far its clock is ahead of the driver's."""
+    """Seconds by which its clock is ahead of the driver's."""
     clock: float = field(default_factory=time.time)
 
 

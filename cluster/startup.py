@@ -97,7 +97,7 @@ def temporary_folder() -> str:
 def short_folder(folder: str, shared: tuple[str, ...] = ("/tmp", "/dev/shm")) -> Iterator[str | None]:
     """Give a folder of our own in place of `folder` if that is too long; None if it is not, or if there is no other.
 
-    It is removed in the end.
+    It is removed at the end.
     """
     place = next((one for one in shared if os.access(one, os.W_OK | os.X_OK)), None) if too_long(folder) else None
     if place is None:

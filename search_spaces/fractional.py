@@ -47,7 +47,7 @@ def achieved_resolution(of: Sequence[int]) -> int | None:
 
 
 def confounded(of: Sequence[int], names: Sequence[str]) -> tuple[tuple[str, ...], ...]:
-    """Groups of main effects and two-factor interactions (`a:b`) that cannot be told from each other."""
+    """Groups of main effects and two-factor interactions (`a:b`) that are confounded with each other."""
     groups: dict[int, list[str]] = {}
     for column, name in zip(of, names, strict=True):
         groups.setdefault(column, []).append(name)

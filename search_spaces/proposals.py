@@ -74,7 +74,7 @@ class Proposer:
         """Return `size` settings (dotted path -> value) for batch number `batch`, given all earlier settings.
 
         A grid that comes to its end gives fewer. `warm`: completed settings of another study to learn from; those
-        that are none of this space are left out.
+        that do not fit this space are left out.
         """
         return SAMPLERS[self.sampler].propose(self, batch, size, earlier, warm)
 

@@ -343,8 +343,8 @@ def contradictions(config: TrialConfig) -> Iterator[tuple[str, str, str]]:
         at = f"teachers.{number}" if config.teachers else "teacher"
         yield from teacher_contradictions(teacher, config.distillation, over_candidates=over_candidates, at=at)
         if teacher in teachers[:number]:
-            found = f"{teacher.model}, which is there already"
-            yield at, found, "another teacher; one of a greater weight counts more"
+            found = f"{teacher.model} a second time"
+            yield at, found, "a different teacher; to make one count more, raise its weight"
 
 
 def without_scale(config: TrialConfig) -> TrialConfig:

@@ -33,7 +33,7 @@ class Hindered(AblativeError):
 
 
 class ElsewhereError(Exception):
-    """What made the first worker of a trial fail, on the workers that would wait for it in vain."""
+    """The failure of a trial's rank 0, raised on the other ranks, which would otherwise wait for it forever."""
 
     def __init__(self, cause: Cause, message: str) -> None:
         super().__init__(message)
@@ -56,6 +56,6 @@ def cause_of(raised: BaseException) -> Cause:
 
 
 def _is_of_device(raised: BaseException) -> bool:
-    """Where a trial ran out of a device's memory, torch is there already: nothing here imports it."""
+    """If a trial ran out of a device's memory, torch is loaded: nothing here imports it."""
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(raised, torch.cuda.OutOfMemoryError)

@@ -1,4 +1,4 @@
-"""What hinders a whole command and a person can put right: a full disk, a folder that may not be written."""
+"""What stops a whole command and the user can fix: a full disk, a folder without write permission."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def told(error: BaseException, places: Mapping[str, Path]) -> str:
 
 def _remedy(error: BaseException) -> Iterator[str]:
     if is_full(error):
-        yield "make room there"
+        yield "free some space there"
     elif (number := getattr(error, "errno", None)) in _REMEDIES:
         yield _REMEDIES[number]
 

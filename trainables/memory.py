@@ -1,6 +1,6 @@
-"""How much memory a trial takes: of its GPU, or of its process where there is none.
+"""How much memory a trial takes: on its GPU, or in its process without one.
 
-Imports no torch: where a trial uses a GPU, torch is there already.
+Imports no torch: if a trial uses a GPU, torch is loaded.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ class TeacherNeed:
 
 
 def prepare(configs: Sequence[TrialConfig], cache: Path, progress: Progress) -> None:
-    """Make all that these configurations read from `cache`, in this process; what is there already is left alone.
+    """Make all that these configurations read from `cache`, in this process; existing files are kept.
 
     A blind split without its pictures is left out: few studies predict it. Safe to call from several processes at
     once: one works, the others wait. Killed at any moment, it goes on where it was.

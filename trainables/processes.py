@@ -1,4 +1,4 @@
-"""What the system says of this process. Imports no torch: where a process uses a GPU, torch is there already."""
+"""What the system says of this process. Imports no torch: if a process uses a GPU, torch is loaded."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What a trial knows of its fellow workers, from torch's process group alone.
 
-Imports no torch: where there is a process group, torch is there already.
+Imports no torch: if there is a process group, torch is loaded.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The answer to a study's question in sentences that are never stronger than its rounding."""
+"""The answer to a study's question, in sentences that claim no more than the rounded figures show."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ def answer(found: Findings) -> list[str]:
     """Return sentences on what a study declared and on its primary comparisons.
 
     First what is incomplete, then each claim, the strongest first. Then each arm against the reference over all
-    conditions, as far as no claim says it: the differences shown, the condition that most of them rest on, and
-    whether they vary between conditions; then where none was shown and what the interval still allows, then what
-    cannot be told yet. A study without claims says of the controls what was shown against them. Then a warning where
-    a control gained like an arm. Last how far the test examples may have decided it, and how far the search: its
-    luck, its edges, its budget, and what it was. More than `MANY` arms with one verdict share a sentence.
+    conditions, as far as no claim says it: the differences shown, the condition that most of them rest on, and whether
+    they vary between conditions; then where none was shown and what the interval still allows, then what is still
+    unknown. A study without claims says of the controls what was shown against them. Then a warning where a control
+    gained like an arm. Last how far the test examples may have decided it, and how far the search: its luck, its
+    edges, its budget, and what it was. More than `MANY` arms with one verdict share a sentence.
     """
     plan = found.plan
     rows = headline_rows(found.effects, "pooled")
@@ -75,7 +75,9 @@ def answer(found: Findings) -> list[str]:
         *search_lines(found.searches, plan),
         *how_searched(repeats=plan.search.repeats, nested=plan.seeds.nested, shared=plan.search.shared),
     ]
-    return sentences or [f"Only the reference arm {plan.reference} is planned: there is nothing to compare it with."]
+    return sentences or [
+        f"Only the reference arm {plan.reference} is planned, so there is nothing to compare it with."
+    ]
 
 
 def _noted(found: Findings) -> list[str]:
@@ -119,8 +121,8 @@ def _incomplete(rows: Sequence[Row]) -> list[str]:
     planned, failed = sum(row["planned"] for row in rows), sum(row["failed"] for row in rows)
     missing = sum(row["missing"] for row in rows)
     if missing:
-        return [f"Provisional: of {planned} planned confirm trials {missing} are missing and {failed} failed."]
-    return [f"Of {planned} planned confirm trials {failed} failed and are left out."] if failed else []
+        return [f"Provisional: {missing} of {planned} planned confirm trials are missing, and {failed} failed."]
+    return [f"{failed} of {planned} planned confirm trials failed and are left out."] if failed else []
 
 
 def _nothing_learned(effects: Sequence[Row], plan: StudyPlan) -> list[str]:
@@ -179,7 +181,7 @@ def _differences(rows: Sequence[Row], plan: StudyPlan) -> list[str]:
 
 
 def _resting(robustness: Sequence[Row], compared: Sequence[Row], plan: StudyPlan) -> list[str]:
-    """Say which differences shown would not be shown without one condition: that without which most are gone."""
+    """Say which differences shown depend on one condition; name the condition whose loss removes most of them."""
     gone: dict[str, list[str]] = {}
     for row in robustness:
         if row["kind"] == "condition" and row["verdict_of_all"] in SHOWN and row["verdict"] not in SHOWN:
@@ -194,14 +196,14 @@ def _resting(robustness: Sequence[Row], compared: Sequence[Row], plan: StudyPlan
 
 
 def _varying(found: Varying | None, compared: Sequence[Row], plan: StudyPlan) -> list[str]:
-    """Say whether differences vary between conditions more than by chance: where they do, or a difference is shown."""
+    """Say whether differences vary between conditions more than by chance, if they do or if a difference is shown."""
     if found is None:
         return []
     test = f"p {rounding.p_text(found.p_value)}, one joint test of all arms"
     between = f"between the {found.conditions} conditions more than by chance"
     if found.p_value > plan.comparisons.alpha:
         shown = any(row["verdict"] in SHOWN for row in compared)
-        return [f"It was not shown that differences to {plan.reference} vary {between} ({test})."] if shown else []
+        return [f"Differences to {plan.reference} are not shown to vary {between} ({test})."] if shown else []
     ends = [
         f"{rounding.signed(value)} at {condition_heading(plan.condition_of(label), plan.roles)}"
         for label, value in (found.least, found.most)
@@ -240,7 +242,7 @@ def _each(rows: Sequence[Row], plan: StudyPlan) -> list[str]:
 def _none_learned(rows: Sequence[Row], plan: StudyPlan) -> list[str]:
     if not rows:
         return []
-    return [f"No verdict between {plan.reference} and {_named(rows)}: none of them has learned anything."]
+    return [f"No verdict between {plan.reference} and {_named(rows)}: none of these arms has learned anything."]
 
 
 def _named(rows: Sequence[Row]) -> str:
@@ -259,7 +261,7 @@ def _untold(rows: Sequence[Row], plan: StudyPlan) -> list[str]:
 
 
 def _controls(rows: Sequence[Row], plan: StudyPlan) -> list[str]:
-    """Say which arms differ from which controls; where many do, a control a sentence."""
+    """Say which arms differ from which controls; if many do, one sentence for each control."""
     place = f"on {plan.headline}"
     shown = [row for row in rows if row["verdict"] in SHOWN]
     if len(shown) <= MANY:

@@ -92,7 +92,7 @@ def card(uri: str, study: str, record: Record, leaving: Leaving) -> str:
             "",
             "## Loading",
             "",
-            "Torch and safetensors are all that it needs. In this folder:",
+            "The student needs only torch and safetensors. In this folder:",
             "",
             "```python",
             (_LOADING if "modeling.py" in leaving.files else _PROGRAM).rstrip(),
@@ -121,7 +121,7 @@ def _result(results: Results, plan: StudyPlan, record: Record) -> list[str]:
     """Return what the student's arm reached in its cell, and how that compares with the reference there."""
     cell = plan.cell_of({"cell": record.cell, "cell_id": record.cell_id})
     if cell is None:
-        return ["The study's present plan does not hold this arm any more, so it is compared with nothing."]
+        return ["The study's present plan no longer has this arm, so it is not compared."]
     try:
         rows = results.arrow("effects").to_pylist()
     except AnalysisError as error:
@@ -129,7 +129,7 @@ def _result(results: Results, plan: StudyPlan, record: Record) -> list[str]:
     here = [row for row in rows if row["family"] == "cells" and row["condition"] == cell.label and row["is_headline"]]
     row = next((row for row in here if row["arm"] == record.arm), None)
     if row is None or row["mean"] is None:
-        return [f"No trial of this arm has {plan.headline}, so there is nothing to compare."]
+        return [f"No trial of this arm has a value of {plan.headline}, so there is nothing to compare."]
     reference = next(one for one in here if one["is_reference"])
     shown = [row] if row["is_reference"] else [row, reference]
     completed = observe(results.observed(plan.study), plan).completed
@@ -154,7 +154,7 @@ def _line(row: Mapping[str, Any], seeds: Sequence[int]) -> str:
 
 def _compared(row: Mapping[str, Any], plan: StudyPlan, place: str) -> str:
     if row["is_reference"]:
-        return "It is the arm that the study compares the others with."
+        return "This is the reference arm of the study."
     said = judged(row, row["arm"], row["reference"], f"on {plan.headline} at {place}", plan.comparisons.unit)
     difference = rounding.signed(row["difference"], rounding.half(row))
     interval = rounding.interval(row["verdict_ci_low"], row["verdict_ci_high"])
@@ -171,7 +171,7 @@ def _made_of(record: Record, config: Mapping[str, Any]) -> list[str]:
     task, teachers = config["task"], config.get("teachers") or [config["teacher"]]
     names = " and ".join(one["model"] for one in teachers)
     taught = f"{names} (digest `{record.teacher_digest[:12]}`)" if record.teacher_digest else "none took part"
-    commit = f"commit `{record.commit}`" if record.commit else "a commit that is not known"
+    commit = f"commit `{record.commit}`" if record.commit else "an unknown commit"
     versions = ", ".join(f"{name} {version}" for name, version in sorted(record.versions.items()))
     return [
         f"- Data: {task['name']} on {_shown(task['data'])} (digest `{record.data_digest[:12]}`), "

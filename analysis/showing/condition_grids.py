@@ -22,7 +22,7 @@ HOW_TO_READ = "In single conditions: mean ± half of its 95 % interval, below it
 
 
 def condition_grids(effects: Effects, plan: StudyPlan, widest: int = 4) -> list[Grid]:
-    """Arms by rows, conditions by columns; more conditions than `widest` are shown a task at a time.
+    """One row an arm, one column a condition; above `widest` conditions, one grid a task.
 
     None where there is one condition: all of them together say the same.
     """

@@ -1,4 +1,4 @@
-"""What the test set's own size leaves open, in a sentence and beside the primary comparisons."""
+"""The uncertainty that comes from the size of the test set, as a sentence and beside the primary comparisons."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ COLUMN = "seeds and examples"
 
 
 def examples_line(rows: Sequence[Row]) -> str:
-    """Say what the examples leave open, where a table beside it has the column; empty where no examples are known."""
+    """Say the same where a table beside it has the column; empty if no examples are known."""
     left = left_open(rows)
-    return left and f"{left}; the column {COLUMN!r} adds it to what seeds leave open."
+    return left and f"{left}; the column {COLUMN!r} includes it."
 
 
 def left_open(rows: Sequence[Row]) -> str:
-    """Say what no number of seeds narrows, of the arms over all conditions; empty where no examples are known."""
+    """State the uncertainty that more seeds cannot reduce, over all conditions; empty if no examples are known."""
     known = [row for row in rows if row["both_ci_low"] is not None]
     if not known:
         return ""
@@ -37,7 +37,7 @@ def left_open(rows: Sequence[Row]) -> str:
     clusters, examples = (max(row[name] for row in known) for name in ("clusters", "examples"))
     drawn = f"{examples:,} examples" if clusters == examples else f"{examples:,} examples in {clusters:,} clusters"
     taken = f" ({UNKNOWN})" if any(row["note"] for row in known) else ""
-    return f"However many seeds are run, the test set's {drawn} leave {left} open{taken}"
+    return f"The test set has {drawn}, which leaves an uncertainty of {left} that more seeds cannot reduce{taken}"
 
 
 def both_text(rows: Sequence[Row], arm: str) -> str:

@@ -57,11 +57,11 @@ class Findings:
     searches: Sequence[Row] = ()
     """Rows of the view `searches`."""
     luck: str = ""
-    """How often studies like this one would find something by the luck of their search; empty where it has none."""
+    """How often studies like this one would have a false positive by the luck of their search; empty without luck."""
     same_seed: str = ""
-    """That tasks are no independent blocks under a seed, where the records show it."""
+    """A warning that tasks under one seed are not independent blocks, if the records show it."""
     two_groups: str = ""
-    """Which cells have confirm seeds in two groups; empty where none has."""
+    """The cells whose confirm seeds fall into two groups; empty if none do."""
     outlying: str = ""
     """Which arms have a block far from all others, under which seed; empty where none has."""
 

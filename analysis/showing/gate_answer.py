@@ -22,9 +22,9 @@ class LedgerState(Answer):
 
     uri: str = Field(description="Folder or URI of the ledger.")
     number: int = Field(description="Place of this proposal in it, from 1.")
-    proposals: int = Field(description="How many share `alpha`.")
+    proposals: int = Field(description="Number of proposals that share `alpha`.")
     alpha: float = Field(description="Probability that any of them gets a wrong verdict.")
-    share: float = Field(description="What this one has spent of it.")
+    share: float = Field(description="Share that this proposal has spent.")
     asked_before: bool = Field(description="Whether the same records were judged before, so that nothing was spent.")
 
 
@@ -47,10 +47,14 @@ class GateAnswer(Answer):
     lost_pairs: int = Field(description="Pairs that failed trials have cost.")
     p_value: float | None = Field(description="Sign-flip test of the difference; compare with `ledger.share`.")
     margin: float | None = Field(description="Differences up to this one do not matter; null without a margin.")
-    p_equivalent: float | None = Field(description="Of equality within the margin; compare with `ledger.share`.")
-    pairs_to_decide: int | None = Field(description="About so many would decide it; null where nobody can say.")
+    p_equivalent: float | None = Field(
+        description="P-value of equality within the margin; compare with `ledger.share`."
+    )
+    pairs_to_decide: int | None = Field(
+        description="Number of pairs that would about decide it; null if it cannot be estimated."
+    )
     ledger: LedgerState
-    differs: tuple[str, ...] = Field(description="In what proposal and baseline differ, where they are two runs.")
+    differs: tuple[str, ...] = Field(description="Differences between proposal and baseline, if they are two runs.")
     declared_late: tuple[str, ...] = Field(
         description="A line for each run whose target or comparisons were changed after its first confirm trial."
     )
@@ -98,7 +102,7 @@ class GateAnswer(Answer):
 
     def _spent(self) -> str:
         ledger = self.ledger
-        again = " It was asked before and has spent nothing more." if ledger.asked_before else ""
+        again = " The same records were judged before, so nothing more was spent." if ledger.asked_before else ""
         return (
             f"Proposal {ledger.number} of {ledger.proposals} that share an error probability of {ledger.alpha:g} "
             f"(ledger {ledger.uri}).{again}"

@@ -41,11 +41,11 @@ MARKS: Mapping[str, str] = {
 """Sign of each verdict in a grid's cells."""
 
 CORRECTED = {
-    "auto": "Holm-corrected, or by max-T over joint sign flips where Holm's procedure could show nothing",
+    "auto": "Holm-corrected, or max-T over joint sign flips where Holm's procedure has too few pairs",
     "holm": "Holm-corrected",
     "max_t": "max-T-corrected over joint sign flips",
-    "benjamini_hochberg": "corrected for the share of false findings (Benjamini and Hochberg)",
-    "none": "no correction for the number of comparisons",
+    "benjamini_hochberg": "corrected for the false discovery rate (Benjamini and Hochberg)",
+    "none": "not corrected for multiple comparisons",
 }
 
 TESTS = {
@@ -192,9 +192,9 @@ def legend(marked: Sequence[Mapping[str, Any]], plan: StudyPlan) -> str:
         marks.append(f"margin {plan.comparisons.margin:g}")
     if NOT_ENOUGH in found:
         needed = max(row["pairs_needed"] for row in marked if row["verdict"] == NOT_ENOUGH)
-        marks[-1] += f" (these comparisons need {needed} pairs to show anything)"
+        marks[-1] += f" (these comparisons need {needed} pairs to reach significance)"
     if not all(map(holds, marked)):
-        marks.append("in brackets: another verdict if the failed trials had been worst")
+        marks.append("in brackets: verdicts that would change if the failed trials had had the worst values")
     corrected = CORRECTED[plan.comparisons.correction]
     test = TESTS[plan.comparisons.estimate]
     judged = f"{test}, {corrected}, alpha {plan.comparisons.alpha:g}"
@@ -207,7 +207,7 @@ def marked_cells(cells: Effects) -> Effects:
 
 
 def undecided(cells: Effects) -> str:
-    """Say that no comparison in a single condition can show anything, where none can; empty where one can.
+    """Say so if no comparison in a single condition can reach significance; else empty.
 
     `cells`: rows of one metric, family `cells`. Their tables then have differences and intervals, and no verdicts.
     """

@@ -51,7 +51,7 @@ class ServedPage:
         try:
             self._server = ThreadingHTTPServer((LOOPBACK, port), _answering(page))
         except OSError as error:
-            raise AnalysisError(f"port {port}: {error}; --port names another, 0 takes a free one") from error
+            raise AnalysisError(f"port {port}: {error}; choose another with --port, or 0 for a free one") from error
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()
 
@@ -75,9 +75,9 @@ def _answering(page: LivePage) -> type[BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             path = self.path.partition("?")[0]
             if not self._is_ours():
-                self._answer(HTTPStatus.FORBIDDEN, "text/plain", "this page is for the machine that serves it")
+                self._answer(HTTPStatus.FORBIDDEN, "text/plain", "this page is only for the machine that serves it")
             elif path not in ("/", "/version"):
-                self._answer(HTTPStatus.NOT_FOUND, "text/plain", "there is / and /version")
+                self._answer(HTTPStatus.NOT_FOUND, "text/plain", "only / and /version exist")
             else:
                 self._answer_from_records(path)
 

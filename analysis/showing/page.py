@@ -48,7 +48,7 @@ class Page:
     confirm: Grid
     search: Grid
     superseded: int
-    """Records that the present plan no longer holds."""
+    """Number of records that the present plan no longer has."""
     problems: tuple[str, ...]
     """Files of the store that were skipped."""
 

@@ -30,7 +30,7 @@ class ArmAnswer(Answer):
     true_effect: float
     """Arm minus reference, each at its best setting."""
     found: ShareAnswer
-    """Decided as different with the right sign; where nothing is true, with any sign: a false positive."""
+    """Decided as different with the right sign; without a true effect, with any sign: a false positive."""
     wrong_sign: ShareAnswer
     not_enough_seeds: ShareAnswer
     covered: ShareAnswer

@@ -85,7 +85,7 @@ PLACE = Columns(
             name="data_fraction",
             type=pa.float64(),
             unit="share",
-            meaning="null over all conditions, and where it is no condition",
+            meaning="null over all conditions, and where it is not a condition",
             nullable=True,
         ),
         Column(name="metric", type=pa.string(), meaning="`split/name`"),

@@ -22,7 +22,7 @@ def sql_of(name: str) -> str:
 
 
 def known_query(name: str) -> str:
-    """Return which named query was meant by a name that is none, and how to see all of them."""
+    """Return which named query an unknown name may have meant, and how to list all of them."""
     near = nearest(name, named_queries())
     meant = f"; the nearest is {near}" if near else ""
     return f"Nor is {name!r} a named query{meant}: `ablate query --list` names them"

@@ -48,9 +48,9 @@ class ArmPower:
     true_effect: float
     """Arm minus reference, each at its best setting."""
     found: Share
-    """Decided as different with the right sign; where nothing is true, with any sign: a false positive."""
+    """Decided as different with the right sign; without a true effect, with any sign: a false positive."""
     wrong_sign: Share
-    """Decided as different with the wrong sign; none where nothing is true."""
+    """Decided as different with the wrong sign; none without a true effect."""
     not_enough: Share
     """Not decided, for want of seeds."""
     covered: Share

@@ -24,7 +24,7 @@ Part: TypeAlias = "pa.Table | ds.Dataset"
 """Rows of a view, in memory or in files of which only what is asked is read."""
 
 TIMEOUT = 60.0
-"""Seconds that a statement may take."""
+"""Time limit of a statement, in seconds."""
 MEMORY_GB = 2
 """Memory that a statement may take, and its answer again."""
 

@@ -38,7 +38,9 @@ _OUTPUT = click.option(
     help="Write the answer to this file, in the form of its suffix.",
 )
 _MIXED = click.option(
-    "--mixed", is_flag=True, help="Compare also trials that saw other data or are of another version, and say so."
+    "--mixed",
+    is_flag=True,
+    help="Also compare trials that saw different data or come from another version; the output says so.",
 )
 
 
@@ -58,7 +60,7 @@ def _form(forms: Sequence[str]) -> Callable[[Callable[..., Any]], Callable[..., 
             return form or forms[0]
         if _SUFFIXES.get(output.suffix.lower()) not in forms:
             known = ", ".join(suffix for suffix, name in _SUFFIXES.items() if name in forms)
-            raise click.UsageError(f"--output {output}: the form is told by {known}, or by --format.")
+            raise click.UsageError(f"--output {output}: unknown suffix; use {known}, or add --format.")
         return _SUFFIXES[output.suffix.lower()]
 
     option = click.option(
@@ -100,7 +102,7 @@ def _query_words(context: click.Context, parameter: click.Parameter, incomplete:
     type=click.FloatRange(min=0, min_open=True),
     default=60.0,
     show_default=True,
-    help="Seconds that a statement may take.",
+    help="Time limit of a statement, in seconds.",
 )
 @click.option("--list", "listed", is_flag=True, help="Print the named queries and stop.")
 @QUIET
@@ -115,7 +117,7 @@ def query(
     listed: bool,
     quiet: bool,
 ) -> None:
-    """Answer SQL over the views of some studies, of all in the store if none is given; without SQL, the effects.
+    """Answer SQL over the views of the given studies, or of all in the store; without SQL, print the effects.
 
     SQL is a statement in quotes, or the name of a query that comes with the program (--list). Views: studies, trials,
     curves, cells, effects, claims, contrasts, robustness, heterogeneity, profiles, test_size, disagreements,
@@ -168,13 +170,15 @@ def _asked(words: tuple[str, ...], store: str | None) -> tuple[tuple[str, ...], 
 @click.command()
 @STUDY
 @STORE
-@click.option("--effect", type=click.FloatRange(min=0, min_open=True), required=True, help="True difference to find.")
+@click.option(
+    "--effect", type=click.FloatRange(min=0, min_open=True), required=True, help="True difference to detect."
+)
 @click.option(
     "--power",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     default=0.8,
     show_default=True,
-    help="Probability of finding it.",
+    help="Probability of detecting it.",
 )
 @_OUTPUT
 @_FORM
@@ -191,9 +195,9 @@ def power(
     mixed: bool,
     quiet: bool,
 ) -> None:
-    """Say how many confirm seeds STUDY needs to find a difference of a stated size, from what it has recorded.
+    """Say how many confirm seeds STUDY needs to detect a difference of a given size, judged by its records.
 
-    Before anything is recorded, `ablate simulate` answers with an assumed scatter.
+    For a study without records, use `ablate simulate`, which assumes the noise.
 
     \b
     ablate power quickstart --effect 0.01
@@ -219,7 +223,7 @@ def power(
 @click.argument("first", shell_complete=study_names)
 @click.argument("second", shell_complete=study_names)
 @STORE
-@click.option("--other-store", metavar="URI", help="Where SECOND is, if that is another store.")
+@click.option("--other-store", metavar="URI", help="Store of SECOND, if it is another one.")
 @_OUTPUT
 @_FORM
 @_MIXED
@@ -292,7 +296,7 @@ def report(study: str, store: str | None, output: Path | None, mixed: bool) -> N
 def table(
     study: str, store: str | None, metric: str | None, output: Path | None, form: Any, mixed: bool, quiet: bool
 ) -> None:
-    """Print the ablation table of STUDY as papers do: arms by rows, tasks and data fractions by columns.
+    """Print the ablation table of STUDY as papers do: one row an arm, one column a task and data fraction.
 
     \b
     ablate table quickstart
@@ -328,7 +332,7 @@ def table(
 def figures(
     study: str, store: str | None, output: Path | None, kinds: tuple[Any, ...], mixed: bool, quiet: bool
 ) -> None:
-    """Write the pictures of STUDY as files, with their data.
+    """Write the figures of STUDY as files, with their data.
 
     \b
     ablate figures quickstart

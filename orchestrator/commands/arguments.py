@@ -29,7 +29,7 @@ WITH = click.option(
     multiple=True,
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Python file or package folder with parts of your own, which is run; repeatable.",
+    help="Python file or package folder with parts of your own; its code is executed. Repeatable.",
 )
 """Option of the commands that read a study: where the parts are that do not ship."""
 EXECUTORS = ("ray", "inline")
@@ -57,9 +57,9 @@ def told_apart(words: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     overrides = tuple(word for word in words if not is_study(word))
     if not studies:
         given = f"; given: {', '.join(overrides)}" if overrides else ""
-        raise click.UsageError(f"No study: give a shipped study's name or the path of a study file{given}.")
+        raise click.UsageError(f"No study given: name a shipped study or the path of a study file{given}.")
     if studies.count(STANDARD_INPUT) > 1:
-        raise click.UsageError("Standard input (-) can be read as one study only.")
+        raise click.UsageError("Standard input (-) can hold one study only; give the others as files.")
     return studies, overrides
 
 

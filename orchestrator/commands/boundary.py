@@ -21,14 +21,18 @@ from ablative.orchestrator.commands.signals import stoppable
 EXIT_FAILED = 1
 """Some trial failed."""
 EXIT_MISTAKE = 2
-"""Something that a person can put right: a study, a store, a cluster, missing data, a full disk."""
+"""An error that the user can fix: a study, a store, a cluster, missing data, a full disk."""
 
 STORE = click.option("--store", metavar="URI", help="Folder or URI of the records [ABLATE_STORE, or the study's own].")
 """Option of the commands that read or write records."""
-QUIET = click.option("--quiet", "-q", is_flag=True, help="Show the answer only: no progress, no notes.")
+QUIET = click.option("--quiet", "-q", is_flag=True, help="Print the answer only: no progress, no notes.")
 """Option of the commands that take their time, or that note what they left out."""
 ONLY_ANSWERS = click.option(
-    "--quiet", "-q", is_flag=True, expose_value=False, help="Show the answer only, which is all that is printed here."
+    "--quiet",
+    "-q",
+    is_flag=True,
+    expose_value=False,
+    help="Print the answer only; this command prints nothing else anyway.",
 )
 """Option of the commands that note nothing, so that a script may ask every command for its answer alone."""
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, as docs/schemas describes it.")
@@ -39,13 +43,13 @@ _IF_STOPPED, _IF_ENDED = "ablate.if_stopped", "ablate.if_ended"
 def boundary(command: Callable[..., Any]) -> Callable[..., Any]:
     """Turn exceptions into an exit status.
 
-    What a person can put right is printed in a line, with status 2; all else keeps its traceback. A command that is
-    stopped by Ctrl-C, SIGTERM or SIGHUP cleans up and ends with the status that shells give the signal.
+    An error that the user can fix is printed in one line, with status 2; all others keep their traceback. A command
+    that is stopped by Ctrl-C, SIGTERM or SIGHUP cleans up and ends with the status that shells give the signal.
 
     Gives the command the option --verbose, which shows the traceback of a mistake too, and what packages log.
     """
 
-    @click.option("--verbose", "-v", is_flag=True, help="Show the traceback of a mistake, and what packages log.")
+    @click.option("--verbose", "-v", is_flag=True, help="Show the traceback of an error, and the logs of packages.")
     @wraps(command)
     def bounded(*args: Any, verbose: bool, **options: Any) -> Any:
         if verbose:
@@ -102,7 +106,7 @@ def _stopped(status: int) -> None:
 
 
 def sentence(error: Exception, options: Mapping[str, Any]) -> str | None:
-    """Return what to tell a person of `error`; None if it is not a person's to put right."""
+    """Return the line that explains `error` to the user; None if the user cannot fix it."""
     from ablative.trainables.hindrance import is_full
     from ablative.trainables.hindrance import told
 

@@ -61,26 +61,26 @@ def ablate() -> None:
     \b
     ablate run quickstart                 run a shipped study on this machine
     ablate init my_loss --kind term       a folder to start from
-    ablate check my_study.yaml            every mistake in a study file
-    ablate plan my_study.yaml             what it would run, and what that costs
+    ablate check my_study.yaml            list every mistake in a study file
+    ablate plan my_study.yaml             list what it would run, and the cost
     ablate cluster check my_study.yaml    whether this cluster can run it
     ablate parts                          everything that a study may name
-    ablate simulate my_study.yaml         how often it would find an effect
+    ablate simulate my_study.yaml         how often it would detect an effect
     ablate query quickstart               effects with intervals
-    ablate power quickstart --effect 0.01 how many seeds such a difference takes
-    ablate gate quickstart --arm clip_td  is a change better than what is accepted
-    ablate diff 4f2a 9c01                 in what two trials, arms or studies differ
+    ablate power quickstart --effect 0.01 how many seeds a difference of this size needs
+    ablate gate quickstart --arm clip_td  is a change better than the accepted arm
+    ablate diff 4f2a 9c01                 how two trials, arms or studies differ
     ablate why quickstart 4f2a            why a trial is owed, outdated or not counted
     ablate report quickstart -o out.html  one page with everything
     ablate table quickstart               the table of a paper, as Markdown, LaTeX, HTML or CSV
-    ablate figures quickstart             its pictures as files, with their data
+    ablate figures quickstart             its figures as files, with their data
     ablate watch quickstart               follow a running study
-    ablate pause quickstart               start no more trials; resume goes on, cancel ends the run
+    ablate pause quickstart               start no more trials; `resume` continues, `cancel` ends the run
     ablate attach quickstart              show a detached run; stop ends it
 
     \b
-    Exit status: 0 done; 1 some trial failed; 2 something that you can put right, in a line on standard error;
-    130 stopped by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP: what ran is recorded, the same command goes on.
+    Exit status: 0 done; 1 some trial failed; 2 an error that you can fix, described in one line on standard error;
+    130 stopped by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP: finished trials are recorded, the same command continues.
     """
 
 
@@ -98,11 +98,13 @@ def ablate() -> None:
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
 @click.option("--retry-failed", is_flag=True, help="Run failed trials again.")
 @click.option(
-    "--retrain-students", is_flag=True, help="Run trials again that are recorded without the student to be kept."
+    "--retrain-students",
+    is_flag=True,
+    help="Run recorded trials again if the student that the study keeps is missing.",
 )
-@click.option("--budget", metavar="TIME", help="Start nothing more once so much device time is spent: 20gpu-h, 90min.")
-@click.option("--cold", is_flag=True, help="A new worker group for every trial.")
-@click.option("--detach", is_flag=True, help="Run as a job of the Ray cluster that runs here, and return at once.")
+@click.option("--budget", metavar="TIME", help="Device time after which no new trial starts: 20gpu-h, 90min.")
+@click.option("--cold", is_flag=True, help="Start a new worker group for every trial.")
+@click.option("--detach", is_flag=True, help="Run as a job on the Ray cluster running here, and return at once.")
 @JSON
 @QUIET
 @boundary
@@ -122,7 +124,7 @@ def run(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Run what STUDY owes, and print its table. The same command goes on where it stopped.
+    """Run the trials that STUDY still owes, and print its table. Run it again to continue where it stopped.
 
     STUDY is a shipped study's name or a path; OVERRIDES change it: a.b=value.
 
@@ -162,7 +164,7 @@ def run(
             _print_lines(f"  {line}" for line in comparisons(found.loaded))
         _print_lines(studies.checked(asked, found.loaded).cautions())
         uri, display = found.store.uri, composition.display(quiet)
-        if_stopped(f"Stopped. What ran is recorded in {uri}; the same command goes on from there.")
+        if_stopped(f"Stopped. Finished trials are recorded in {uri}; run the same command again to continue.")
         if events is not None:
             events.begin(found.loaded.study.study, uri, executor)
         summary = studies.run(
@@ -192,9 +194,9 @@ def run(
 @QUIET
 @boundary
 def check(words: tuple[str, ...], parts: tuple[Path, ...], as_json: bool, quiet: bool) -> None:
-    """Check study files: print every mistake at once, with its place and remedy.
+    """Check study files: print every mistake at once, with place and remedy.
 
-    Of a sound study: what its comparisons can show, warnings, and what is not on this machine.
+    For a sound study, print what its comparisons can show, warnings, and missing data.
 
     \b
     ablate check quickstart
@@ -231,7 +233,10 @@ def check(words: tuple[str, ...], parts: tuple[Path, ...], as_json: bool, quiet:
 @study_and_overrides()
 @STORE
 @click.option(
-    "--rate", type=click.FloatRange(min=0, min_open=True), metavar="N", help="Sequences a second that a device trains."
+    "--rate",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="N",
+    help="Training speed of a device, in sequences a second.",
 )
 @JSON
 @QUIET
@@ -245,7 +250,7 @@ def plan(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Print the cells and trials of STUDY: what is recorded, what is owed, what that is expected to cost.
+    """Print the cells and trials of STUDY: recorded, still owed, and the expected cost.
 
     \b
     ablate plan quickstart
@@ -265,7 +270,7 @@ def plan(
 @ONLY_ANSWERS
 @boundary
 def status(study: str, store: str | None, as_json: bool) -> None:
-    """Print how far STUDY is and what failed, from the store alone.
+    """Print the progress of STUDY and its failed trials, from the store alone.
 
     STUDY is a name in the store, a shipped study's name or a path.
 
@@ -296,15 +301,21 @@ def status(study: str, store: str | None, as_json: bool) -> None:
 @STUDY
 @STORE
 @click.option("--every", type=click.FloatRange(min=0.2), default=2.0, show_default=True, help="Seconds between looks.")
-@click.option("--serve", is_flag=True, help="Serve the report of what is recorded so far, on this machine only.")
-@click.option("--port", type=click.IntRange(0, 65535), default=0, show_default=True, help="0 takes a free one.")
+@click.option("--serve", is_flag=True, help="Serve a report of the records so far, on this machine only.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    show_default=True,
+    help="Port of the report; 0 takes a free one.",
+)
 @ONLY_ANSWERS
 @boundary
 def watch(study: str, store: str | None, every: float, serve: bool, port: int) -> None:
-    """Follow a running STUDY, whoever runs it, from any machine that reaches the store.
+    """Follow a running STUDY, no matter who started it, from any machine that can read the store.
 
-    In the terminal until the study has ended; with --serve as its report in a browser, which loads itself again when
-    something is recorded. Ctrl-C ends the watching, never the study.
+    It shows progress in the terminal until the study ends. With --serve it serves the report to a browser, which
+    reloads after each new record. Ctrl-C stops watching, never the study.
 
     \b
     ablate watch quickstart
@@ -322,7 +333,7 @@ def watch(study: str, store: str | None, every: float, serve: bool, port: int) -
             click.echo(f"{served.url} shows {name} until Ctrl-C")
         follow(opened, name, console(), every=every)
         if served is not None:
-            click.echo(f"{name} has ended; the page stays until Ctrl-C")
+            click.echo(f"{name} has ended; the page stays up until Ctrl-C")
             served.wait()
     finally:
         if served is not None:
@@ -330,7 +341,7 @@ def watch(study: str, store: str | None, every: float, serve: bool, port: int) -
 
 
 @ablate.command()
-@click.option("--trainable", metavar="NAME", help="What the study is about [the one that ships].")
+@click.option("--trainable", metavar="NAME", help="Trainable of the study [the one that ships].")
 @WITH
 @ONLY_ANSWERS
 @boundary
@@ -354,7 +365,7 @@ def schema(trainable: str | None, parts: tuple[Path, ...]) -> None:
 @QUIET
 @boundary
 def compact(study: str, store: str | None, quiet: bool) -> None:
-    """Merge the many small record files of STUDY into a few; no reader sees half of it.
+    """Merge the many small record files of STUDY into a few; readers never see a partial merge.
 
     \b
     ablate compact quickstart
@@ -368,7 +379,7 @@ def compact(study: str, store: str | None, quiet: bool) -> None:
     name, opened = composition.find_study(study, store)
     with opened.claims(name) as claims:
         if not claims.claim({compaction_key(name)}):
-            raise StoreError(f"store {opened.uri!r}: a run of {name!r} is compacting it just now; try again later")
+            raise StoreError(f"store {opened.uri!r}: a run of {name!r} is compacting it; try again in a minute")
         click.echo(f"{opened.compact(name)} trials compacted")
         opened.flatten(name)
     print_problems(console(stderr=True), () if quiet else opened.problems)

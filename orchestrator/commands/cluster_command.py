@@ -19,7 +19,7 @@ from ablative.orchestrator.commands.completion import study_names
 
 @click.group()
 def cluster() -> None:
-    """Look at the cluster that a study is to run on.
+    """Check the cluster that a study will run on.
 
     \b
     ablate cluster check my_study.yaml
@@ -43,10 +43,11 @@ def check(
     address: str,
     as_json: bool,
 ) -> None:
-    """Look at every machine of the cluster within 30 s, before STUDY spends anything on it.
+    """Check every machine of the cluster within 30 s, before STUDY spends anything on it.
 
-    Machines that did not join, room for trials, memory of the head, token, versions, cache and store, network
-    interfaces, clocks, and the study's data. Without STUDY what needs none is looked at. Exit status: 0 sound, 2 not.
+    It checks machines that did not join, room for trials, memory of the head, token, versions, cache and store,
+    network interfaces, clocks, and the study's data. Without STUDY it checks only what needs no study. Exit status: 0
+    sound, 2 not.
 
     \b
     ray submit cluster.yaml orchestrator/ablate.py -- cluster check my_study.yaml

@@ -112,7 +112,7 @@ def schema(name: str | None, parts: Sequence[Path]) -> dict[str, Any]:
     known = catalogue(parts)
     trainables = known.of(Trainable)
     if (name := name or DEFAULT) not in trainables:
-        raise OrchestratorError(f"--trainable {name}: no such trainable; wanted {one_of(name, trainables)}")
+        raise OrchestratorError(f"--trainable {name}: unknown trainable; use {one_of(name, trainables)}")
     return json_schema(subject(trainables[name], known), tuple(trainables))
 
 
@@ -154,13 +154,13 @@ def find_study(source: str, uri: str | None) -> tuple[str, Store]:
             raise
         known = ", ".join(store.studies()) or "none"
         raise UnknownStudyError(
-            f"{source}: neither a study in the store {store.uri!r} (there: {known}) nor a study file.\n{error}"
+            f"{source}: neither a study in store {store.uri!r} (it holds: {known}) nor a study file.\n{error}"
         ) from error
     opened = open_store(uri, study)
     if (beside := store_beside(source, study, opened)) is not None:
         raise UnknownStudyError(
             f"store {place(opened.uri)} has no trial of {study.study}; {beside.uri}, beside the study file, has "
-            f"{beside.count(study.study)}: name it with --store {beside.uri}"
+            f"{beside.count(study.study)}: use it with --store {beside.uri}"
         )
     return study.study, opened
 
@@ -247,7 +247,9 @@ def probe_teachers(loaded: Loaded, cache_folder: Path, progress: Progress) -> tu
 
     found = loaded.trainable.foresights
     if found is None:
-        raise OrchestratorError(f"{loaded.study.study}: {loaded.trainable.name} has no teachers that can be probed")
+        raise OrchestratorError(
+            f"{loaded.study.study}: the trainable {loaded.trainable.name} has no teachers to probe"
+        )
     known = found(cache_folder, inputs(loaded, cache_folder, progress).digests)
     known.measure([cell.config for cell in loaded.cells], progress)
     return probed_teachers((cell.name, known.of(cell.config)) for cell in loaded.cells)
@@ -266,7 +268,7 @@ def students_lines(queue: TrialQueue, store: Store) -> list[str]:
     size = f"about {wanted / 1e9:.3g} GB" if wanted else "an unknown size"
     lines = [f"students: {keep.students}, {size} of {keep.gigabytes:g} GB (keep.gigabytes)"]
     if wanted > keep.room:
-        lines.append(f"students: not all will be kept; set keep.gigabytes={math.ceil(wanted / 1e9)}")
+        lines.append(f"students: not all of them will fit; to keep all, set keep.gigabytes={math.ceil(wanted / 1e9)}")
     missing, kept = missing_students(queue, store), store.students(queue.study.study).sizes().values()
     if missing and is_full(keep.room, kept):
         needed = math.ceil((sum(kept) + len(missing) * max(kept)) / 1e9)
@@ -338,11 +340,12 @@ def student_report(
     found = catalogue(parts)
     students, preset = students_by_preset(found), settings["preset"]
     if preset not in students:
-        raise PartError(f"--preset {preset}: no student has this preset; there are {', '.join(students)}")
+        raise PartError(f"--preset {preset}: unknown preset; use one of {', '.join(students)}")
     report = students[preset].report
     if report is None:
         raise PartError(
-            f"--preset {preset}: student {students[preset].name} does not say what it takes of a checkpoint"
+            f"--preset {preset}: the student {students[preset].name} cannot list which weights "
+            "it takes from a checkpoint"
         )
     return report(type(trial_config(found)().student).model_validate(settings), region_width)
 

@@ -37,9 +37,9 @@ _UNREADABLE = click.option(
     type=click.FloatRange(0, 1),
     default=0.01,
     show_default=True,
-    help="Share of a file's rows that may be unreadable, and of a split's that may occur twice.",
+    help="Tolerated share of unreadable rows in a file, and of duplicate rows in a split.",
 )
-_ALL = click.option("--all", "all_named", is_flag=True, help="Name every problem, not the first five of a kind.")
+_ALL = click.option("--all", "all_named", is_flag=True, help="List every problem, not only the first five of a kind.")
 
 
 _DECODE = click.option(
@@ -48,7 +48,7 @@ _DECODE = click.option(
 _LEAVE_OUT = click.option(
     "--leave-out",
     is_flag=True,
-    help="List pictures that are missing or damaged in left_out.json, up to that share of all: no trial sees them.",
+    help="Write missing or damaged pictures to left_out.json, up to this share of all; trials then skip them.",
 )
 
 
@@ -59,14 +59,14 @@ def data() -> None:
     \b
     ablate data build mini
     ablate data show
-    ablate data check FOLDER              every row and reference, without training anything
+    ablate data check FOLDER              check every row and reference, without training
     ablate data prepare FOLDER            store it for fast reading; with --regions, region features too
-    ablate data regions FOLDER            region features from a frozen backbone
-    ablate data shift FOLDER              shifted tests made of the files
+    ablate data regions FOLDER            compute region features with a frozen backbone
+    ablate data shift FOLDER              make shifted tests from the files
     ablate data subset FOLDER --fraction 0.01 --seed 1 -o ids.txt
     ablate data submission STUDY --trial ID -o test.csv
-    ablate data easy-vqa -o FOLDER        a published data set that comes as a Python package
-    ablate data nlvr FOLDER -o FOLDER     one that comes as a repository: statements that people wrote
+    ablate data easy-vqa -o FOLDER        write a published data set from its Python package
+    ablate data nlvr FOLDER -o FOLDER     write one from its repository: statements by people
     """
 
 
@@ -94,7 +94,7 @@ def build(name: str, quiet: bool) -> None:
 @ONLY_ANSWERS
 @boundary
 def show() -> None:
-    """Show where generated data is kept, and how much.
+    """Show where generated data is kept, and how much there is.
 
     \b
     ablate data show
@@ -131,13 +131,13 @@ def check(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Read every row and picture of a real data set's FOLDER and tell what is wrong with it; train nothing.
+    """Read every row and picture of a real data set in FOLDER and list its problems; nothing is trained.
 
-    Ends with status 2 where trials cannot use the data set, or should not. Writes nothing without --leave-out.
+    Exit status 2 means that trials cannot or should not use the data set. Only --leave-out writes a file.
 
     \b
     ablate data check /data/vcr
-    ablate data check /data/vcr --no-decode     only look whether the pictures are there
+    ablate data check /data/vcr --no-decode     only check that the pictures exist
     ablate data check /data/flickr --task snli_ve
     ablate data check my_pictures --option shift.column=source --option 'shift.values=[web]'
     """
@@ -163,12 +163,12 @@ def check(
 @click.option(
     "--merge",
     is_flag=True,
-    help="Give an image the regions of all of --regions, one behind another: name those of its own objects first.",
+    help="Concatenate the regions of all --regions for each image; name the file of its own objects first.",
 )
 @click.option(
     "--names",
     type=click.Path(path_type=Path),
-    help="JSON object from the features' keys to image paths, where neither name nor number tells.",
+    help="JSON object from feature keys to image paths, for keys that match no image by name or number.",
 )
 @_ALL
 @QUIET
@@ -186,7 +186,7 @@ def prepare(
     all_named: bool,
     quiet: bool,
 ) -> None:
-    """Check a real data set's FOLDER and store it as memory-mapped Arrow files, once; interrupted, it goes on.
+    """Check a real data set in FOLDER and store it once as memory-mapped Arrow files; it resumes if interrupted.
 
     \b
     ablate data prepare /data/vcr
@@ -220,11 +220,16 @@ def prepare(
 @click.option(
     "--checkpoint",
     type=click.Path(path_type=Path),
-    help="Its weights: a local .safetensors, .pt or .bin with timm's names. Left out, they are drawn, as a control.",
+    help="Weights of the model: a local .safetensors, .pt or .bin with timm's names. Without it, "
+    "random weights, as a control.",
 )
 @click.option("--image-size", type=click.IntRange(16, 4096), help="Pixels of the longer side [the model's own].")
 @click.option(
-    "--grid", type=click.IntRange(1, 20), default=6, show_default=True, help="Cells a side where nothing is boxed."
+    "--grid",
+    type=click.IntRange(1, 20),
+    default=6,
+    show_default=True,
+    help="Grid cells along each side, for images without boxes.",
 )
 @_ALL
 @QUIET
@@ -243,10 +248,10 @@ def regions(
     all_named: bool,
     quiet: bool,
 ) -> None:
-    """Compute region features of a real data set's FOLDER with a frozen backbone, on all GPUs of this machine.
+    """Compute region features of a real data set in FOLDER with a frozen backbone, on all GPUs of this machine.
 
-    Regions are the image's own objects where a metadata file boxes them (VCR), else cells of a grid. Killed at any
-    moment, the same command goes on; pictures that came or changed since are computed anew.
+    Regions are the image's own objects if a metadata file has boxes for them (VCR), else cells of a grid. If killed,
+    run the same command to resume. It recomputes pictures that are new or have changed.
 
     \b
     ablate data regions /data/vcr --backbone convnext_base --checkpoint convnext_base.safetensors --image-size 640
@@ -289,7 +294,7 @@ def shift(
     scores: Path | None,
     quiet: bool,
 ) -> None:
-    """Write the shifted tests that can be made of a real data set's FOLDER beside its files.
+    """Write every shifted test that can be made from a real data set in FOLDER, beside its files.
 
     \b
     ablate data shift /data/vcr
@@ -329,7 +334,7 @@ def subset(
     seed: int,
     output: Path,
 ) -> None:
-    """Write the row ids of the low-shot subset that a trial with this fraction and seed trains on, one a line.
+    """Write the row ids of the low-shot subset for this fraction and seed, one a line, as a trial would use it.
 
     FOLDER is a real data set's folder, or `mini` with --task.
 
@@ -348,7 +353,7 @@ def subset(
 
 @data.command()
 @STUDY
-@click.option("--trial", required=True, help="Id of a confirm trial, or its beginning.")
+@click.option("--trial", required=True, help="Id of a confirm trial, or its first characters.")
 @click.option("--split", default="blind_test", show_default=True, type=click.Choice(["blind_test", "blind_dev"]))
 @click.option("--store", metavar="URI", help="Folder or URI of the records [ABLATE_STORE, or the study's own].")
 @_OUT
@@ -356,7 +361,7 @@ def subset(
 @ONLY_ANSWERS
 @boundary
 def submission(study: str, trial: str, split: str, store: str | None, output: Path, parts: tuple[Path, ...]) -> None:
-    """Write a leaderboard's file from what a trial of STUDY predicted on a blind split: CSV for VCR, JSON for VQA.
+    """Write a leaderboard file from a trial's predictions on a blind split: CSV for VCR, JSON for VQA.
 
     \b
     ablate data submission my_study --trial 3f9a -o vcr_test.csv
@@ -374,7 +379,11 @@ def submission(study: str, trial: str, split: str, store: str | None, output: Pa
 
 @data.command("easy-vqa")
 @_OUT
-@click.option("--test-pictures", type=click.IntRange(1, 1000), help="Keep the first so many of test [all 1,000].")
+@click.option(
+    "--test-pictures",
+    type=click.IntRange(1, 1000),
+    help="Keep only this many rows of test, the first ones [all 1,000].",
+)
 @ONLY_ANSWERS
 @boundary
 def easy_vqa(output: Path, test_pictures: int | None) -> None:
@@ -393,7 +402,7 @@ def easy_vqa(output: Path, test_pictures: int | None) -> None:
 @data.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @_OUT
-@click.option("--train", type=click.IntRange(1), help="Keep the first so many statements of train [all].")
+@click.option("--train", type=click.IntRange(1), help="Keep only this many statements of train, the first ones [all].")
 @QUIET
 @boundary
 def nlvr(folder: Path, output: Path, train: int | None, quiet: bool) -> None:
@@ -453,7 +462,7 @@ def _inspect(
         for line in described(inspection, told):
             click.echo(line)
     if unseen:
-        click.echo(f"left out of all splits: {unseen:,} pictures that {found[0].folder / FILE} lists")
+        click.echo(f"left out of all splits: {unseen:,} pictures, listed in {found[0].folder / FILE}")
     judge(found, most)
     return found
 

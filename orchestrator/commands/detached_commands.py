@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 @ONLY_ANSWERS
 @boundary
 def attach(study: str, store: str | None, address: str) -> None:
-    """Show what a detached run of STUDY prints, from its beginning until it ends, and end with its exit status.
+    """Show the output of a detached run of STUDY, from start to end, and exit with its exit status.
 
-    Ctrl-C ends the showing, never the study.
+    Ctrl-C stops showing it, never the study.
 
     \b
     ablate attach my_study.yaml
@@ -39,7 +39,7 @@ def attach(study: str, store: str | None, address: str) -> None:
 
     jobs = composition.study_jobs(study, store, address)
     job = jobs.required(study)
-    if_stopped(f"{job.id} goes on; `ablate attach {study}` shows it again.")
+    if_stopped(f"{job.id} is still running; `ablate attach {study}` shows it again.")
     sys.exit(jobs.follow(job, partial(click.echo, nl=False)))
 
 
@@ -50,7 +50,7 @@ def attach(study: str, store: str | None, address: str) -> None:
 @ONLY_ANSWERS
 @boundary
 def stop(study: str, store: str | None, address: str) -> None:
-    """Stop the detached run of STUDY. What ran is recorded, and `ablate run` goes on from there.
+    """Stop the detached run of STUDY. Finished trials are recorded, and `ablate run` continues from there.
 
     \b
     ablate stop my_study.yaml
@@ -63,7 +63,7 @@ def stop(study: str, store: str | None, address: str) -> None:
         click.echo(f"{job.id} has ended already")
         return
     jobs.stop(job)
-    click.echo(f"{job.id} is stopped; what ran is recorded, `ablate run` goes on from there")
+    click.echo(f"{job.id} is stopped; finished trials are recorded, `ablate run` continues from there")
 
 
 def start_job(asked: Asked, address: str, executor: str) -> None:
@@ -71,9 +71,9 @@ def start_job(asked: Asked, address: str, executor: str) -> None:
     from ablative.orchestrator.commands import composition
 
     if asked.source == STANDARD_INPUT:
-        raise click.UsageError("--detach: standard input ends with this command; give a file.")
+        raise click.UsageError("--detach: standard input is gone when this command returns; give a study file.")
     if executor != "ray":
-        raise click.UsageError("--detach needs --executor ray: it is a job of Ray.")
+        raise click.UsageError("--detach needs --executor ray, because it starts a Ray job.")
     study = asked.load().study  # a mistake is told here, not in a job's log
     where = "auto" if address in ("local", "any") else address
     jobs = composition.jobs_of(study.study, study, asked.store, where)
@@ -84,7 +84,7 @@ def start_job(asked: Asked, address: str, executor: str) -> None:
     click.echo(f"{jobs.study} {runs} as {job.id}; `ablate attach {asked.source}` shows it, `ablate stop` ends it")
     if left := composition.secrets_left_out():
         click.echo(
-            f"{', '.join(left)}: not passed on, as everybody on the cluster could read it; name a profile "
-            "(AWS_PROFILE) or a file (AWS_SHARED_CREDENTIALS_FILE) that the head has",
+            f"{', '.join(left)}: not passed to the job, because everyone on the cluster could read it; instead "
+            "set AWS_PROFILE or AWS_SHARED_CREDENTIALS_FILE to one that exists on the head",
             err=True,
         )

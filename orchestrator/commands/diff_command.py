@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 @click.argument("first", shell_complete=study_names)
 @click.argument("second", shell_complete=study_names)
 @STORE
-@click.option("--other-store", metavar="URI", help="Where SECOND is, if that is another store.")
+@click.option("--other-store", metavar="URI", help="Store of SECOND, if it is another one.")
 @JSON
 @ONLY_ANSWERS
 @boundary
 def diff(first: str, second: str, store: str | None, other_store: str | None, as_json: bool) -> None:
-    """Say in what FIRST and SECOND differ: configuration, data, code, environment, result.
+    """Show how FIRST and SECOND differ: configuration, data, code, environment, result.
 
-    Each is a trial (its id, or enough of it), an arm (STUDY:ARM), or a study. Only what is recorded is read.
+    Each is a trial (its id, or enough of it), an arm (STUDY:ARM), or a study. Only records are read.
 
     \b
     ablate diff quickstart:no_distillation quickstart:clip_td

@@ -35,4 +35,4 @@ def event_stream(*, asked: bool) -> Iterator[EventDisplay | None]:
 
 
 def _nobody_reads() -> None:
-    click.echo("nobody reads the events any more; the run goes on without them", err=True)
+    click.echo("the reader of the events is gone; the run continues without them", err=True)

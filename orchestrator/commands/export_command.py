@@ -20,21 +20,21 @@ from ablative.orchestrator.commands.boundary import boundary
     type=click.Choice(["optuna", "mlflow", "tensorboard", "wandb"]),
     default="optuna",
     show_default=True,
-    help="The searches as Optuna studies, or all trials as a sink of the study gets them.",
+    help="`optuna` exports the searches; the others export all trials, as a sink of the study would get them.",
 )
 @click.option(
     "--output",
     "-o",
     metavar="PLACE",
-    help="SQLite file, tracking URI or folder [STUDY.optuna.db, or the place that the study's `sinks` names].",
+    help="SQLite file, tracking URI or folder [STUDY.optuna.db, or the place named in the study's `sinks`].",
 )
 @QUIET
 @boundary
 def export(study: str, store: str | None, to: str, output: str | None, quiet: bool) -> None:
-    """Copy what is recorded of STUDY to where other tools show it.
+    """Copy the records of STUDY to a place where other tools show them.
 
     --to optuna writes its searches, one Optuna study a cell, which optuna-dashboard opens. The others get every trial
-    that they do not have yet, also those that other studies have run; the same command goes on where it failed.
+    that they lack, including trials taken from other studies. If it fails, run the same command again to continue.
 
     \b
     ablate export mini_clip_td
@@ -56,6 +56,6 @@ def export(study: str, store: str | None, to: str, output: str | None, quiet: bo
         place = output or place_of(opened, name, to)
         with composition.display(quiet, doing="export") as display:
             sent, there = send(opened, name, to, place, lambda done, total: display.preparing(to, done, total))
-        click.echo(f"{place}: {sent} trials copied, {there} were there already")
+        click.echo(f"{place}: {sent} trials copied, {there} already there")
     for problem in () if quiet else opened.problems:
         click.echo(problem, err=True)

@@ -1,4 +1,4 @@
-"""`ablate gate`: is a change better than what is accepted, at an error probability that all changes share."""
+"""`ablate gate`: is a change better than the accepted arm, at an error probability that all changes share."""
 
 from __future__ import annotations
 
@@ -21,17 +21,21 @@ _SUFFIXES = {".json": "json", ".md": "markdown"}
 @STORE
 @click.option("--arm", required=True, help="The proposal.")
 @click.option("--against", metavar="ARM", help="The accepted arm [the study's reference arm].")
-@click.option("--baseline", metavar="URI", help="Store in which the same arm is accepted, as other code has run it.")
+@click.option("--baseline", metavar="URI", help="Store that holds the same arm as accepted, run by other code.")
 @click.option(
-    "--margin", type=click.FloatRange(min=0, min_open=True), help="What does not matter [the study's own margin]."
+    "--margin",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Largest difference that does not matter [the study's own margin].",
 )
-@click.option("--ledger", metavar="URI", help="Folder or URI of the ledger [the store of what is accepted].")
+@click.option("--ledger", metavar="URI", help="Folder or URI of the ledger [the store of the accepted arm].")
 @click.option(
     "--alpha",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    help="Of a new ledger: probability that any proposal gets a wrong verdict [0.05].",
+    help="For a new ledger: probability that any proposal gets a wrong verdict [0.05].",
 )
-@click.option("--proposals", type=click.IntRange(1, 1000), help="Of a new ledger: how many share it [20].")
+@click.option(
+    "--proposals", type=click.IntRange(1, 1000), help="For a new ledger: number of proposals that share alpha [20]."
+)
 @click.option("--json", "form", flag_value="json", help="Print JSON, as docs/schemas describes it.")
 @click.option("--markdown", "form", flag_value="markdown", help="Print Markdown, for a pull request.")
 @click.option(
@@ -40,7 +44,7 @@ _SUFFIXES = {".json": "json", ".md": "markdown"}
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write the answer to this file, as JSON (.json), Markdown (.md) or text.",
 )
-@click.option("--mixed", is_flag=True, help="Compare also trials that saw other data, and say so.")
+@click.option("--mixed", is_flag=True, help="Also compare trials that saw different data; the output says so.")
 @QUIET
 @boundary
 def gate(
@@ -57,10 +61,10 @@ def gate(
     quiet: bool,
     **options: Any,
 ) -> None:
-    """Say whether a proposal is better than what is accepted, equal within a margin, or worse, on paired seeds.
+    """Say whether a proposal is better than the accepted arm, equal within a margin, or worse, on paired seeds.
 
-    Each proposal spends a share of one error probability, written into a ledger; the same records asked again spend
-    nothing. Exit status: 0 better, 3 equal, 4 worse, 5 not decided; 2 where it was not judged, and nothing was spent.
+    Each proposal spends a share of one error probability, kept in a ledger; asking again about the same records is
+    free. Exit status: 0 better, 3 equal, 4 worse, 5 not decided; 2 not judged, and nothing spent.
 
     \b
     ablate gate quickstart --arm naive_distillation

@@ -28,14 +28,16 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 @click.command()
 @click.argument("name")
-@click.option("--kind", type=click.Choice(KINDS), default="study", show_default=True, help="What is to be your own.")
+@click.option(
+    "--kind", type=click.Choice(KINDS), default="study", show_default=True, help="The part that you want to write."
+)
 @QUIET
 @boundary
 def init(name: str, kind: str, quiet: bool) -> None:
     """Write a folder NAME with a study, the part of your own that it compares, and a test of both.
 
-    What it writes checks, runs and passes as it is: change it bit by bit. `data` is a study of your own pictures and
-    texts, which needs no code; the others bring a Python file.
+    It checks, runs and passes its test as written; change it step by step. `data` is a study of your own pictures and
+    texts and needs no code; the other kinds come with a Python file.
 
     \b
     ablate init my_study
@@ -45,7 +47,7 @@ def init(name: str, kind: str, quiet: bool) -> None:
     _require_name(name)
     folder = Path(name)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise OrchestratorError(f"{folder}: is there already; give another name, or move it away")
+        raise OrchestratorError(f"{folder}: already exists; give another name, or move the folder")
     with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=folder.parent) as place:
         made = Path(place) / name
         written = write_starter(kind, name, made)
@@ -88,10 +90,10 @@ def _require_name(name: str) -> None:
     """Raise OrchestratorError for a name that no study, part or module could have."""
     if not _NAME.fullmatch(name):
         raise OrchestratorError(
-            f"{name!r}: a name is a lower case letter and then up to 39 lower case letters, digits and underscores"
+            f"{name!r}: not a name; use a lower-case letter, then up to 39 lower-case letters, digits or underscores"
         )
     if keyword.iskeyword(name) or name in sys.stdlib_module_names or _is_installed(name):
-        raise OrchestratorError(f"{name}: Python has a word or a module of this name; give another one")
+        raise OrchestratorError(f"{name}: already a Python keyword or module; give another name")
 
 
 def _require_sound(folder: Path, name: str) -> None:
@@ -100,7 +102,7 @@ def _require_sound(folder: Path, name: str) -> None:
     from ablative.search_spaces.shipped import shipped
 
     if name in shipped():
-        raise OrchestratorError(f"{name}: a study of this name ships; give another one")
+        raise OrchestratorError(f"{name}: a shipped study has this name; give another one")
     own = folder / f"{name}.py"
     try:
         composition.load(folder / f"{name}.yaml", (), [own] if own.is_file() else [])

@@ -38,17 +38,17 @@ def export_searches(store: Store, study: str, target: Path) -> int:
     import optuna
 
     if target.exists():
-        raise ExportError(f"{target}: it is there already; remove it, or give another file with --output")
+        raise ExportError(f"{target}: already exists; remove it, or give another file with --output")
     content = store.study(study)
-    place = f"store {store.uri!r}: study.json of {study!r} is no whole study"
-    with parsing(place, "`ablate run` writes it anew", ExportError):
+    place = f"store {store.uri!r}: study.json of {study!r} is incomplete"
+    with parsing(place, "`ablate run` writes it again", ExportError):
         design = Study.model_validate({name: content[name] for name in Study.model_fields if name in content})
     cells: dict[str, list[Record]] = {}
     for record in records_of(store.table(study)):
         if record.phase == "search":
             cells.setdefault(record.cell, []).append(record)
     if not cells:
-        raise ExportError(f"study {study!r} in store {store.uri!r}: no search trial is recorded, nothing to export")
+        raise ExportError(f"study {study!r} in store {store.uri!r}: no search trial to export")
     curves = store.curve_values(study, design.target.metric)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)

@@ -35,7 +35,7 @@ def parts(kind: str | None, parts: tuple[Path, ...], as_json: bool, quiet: bool)
     from ablative.trainables.parts.sources import catalogue
 
     if kind is not None and kind not in parts_listed.KINDS:
-        raise OrchestratorError(f"{kind}: no such kind of part; wanted {one_of(kind, parts_listed.KINDS)}")
+        raise OrchestratorError(f"{kind}: unknown kind of part; use {one_of(kind, parts_listed.KINDS)}")
     known = catalogue(parts)
     entries = [entry for entry in parts_listed.listed(known) if kind in (None, entry.kind)]
     if as_json:

@@ -33,8 +33,10 @@ _POSITIVE = click.FloatRange(min=0.0)
 
 @click.command()
 @study_and_overrides()
-@click.option("--effect", "effects", metavar="NAME=SIZE", multiple=True, help="What is true; may be repeated.")
-@click.option("--studies", type=click.IntRange(min=1), default=200, show_default=True, help="How many are simulated.")
+@click.option("--effect", "effects", metavar="NAME=SIZE", multiple=True, help="Size of a true effect; repeatable.")
+@click.option(
+    "--studies", type=click.IntRange(min=1), default=200, show_default=True, help="Number of simulated studies."
+)
 @click.option(
     "--noise", type=_POSITIVE, default=0.01, show_default=True, help="Standard deviation of a trial's own noise."
 )
@@ -43,11 +45,9 @@ _POSITIVE = click.FloatRange(min=0.0)
     type=_POSITIVE,
     default=0.02,
     show_default=True,
-    help="What the worst value of a searched number loses.",
+    help="Loss of target at the worst value of a searched number.",
 )
-@click.option(
-    "--seconds", type=_POSITIVE, default=60.0, show_default=True, help="Length of a trial with all the data."
-)
+@click.option("--seconds", type=_POSITIVE, default=60.0, show_default=True, help="Length of a trial on all the data.")
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same answer.")
 @click.option("--slots", type=click.IntRange(min=1), help="Trials at once [resources.max_concurrent, else 4].")
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
@@ -59,19 +59,23 @@ _POSITIVE = click.FloatRange(min=0.0)
     show_default=True,
     help="clock: in memory, on a fake clock. inline, ray: one study, recorded in the store, to try an engine.",
 )
-@click.option("--address", envvar="ABLATE_ADDRESS", default="local", show_default=True, help="Of the engine ray.")
-@click.option("--store", metavar="URI", help="Of the engines inline and ray [ABLATE_STORE, or the study's own].")
-@click.option("--sleep", is_flag=True, help="With the engines inline and ray: trials take their time.")
+@click.option(
+    "--address", envvar="ABLATE_ADDRESS", default="local", show_default=True, help="Ray cluster of the engine ray."
+)
+@click.option("--store", metavar="URI", help="Store of the engines inline and ray [ABLATE_STORE, or the study's own].")
+@click.option(
+    "--sleep", is_flag=True, help="With the engines inline and ray: trials really last as long as they claim."
+)
 @QUIET
 @boundary
 def simulate(study: str, overrides: tuple[str, ...], parts: tuple[Path, ...], **options: Any) -> None:
-    """Say how often STUDY would find effects of a known size, and what it would cost: nothing is trained.
+    """Say how often STUDY would detect effects of a known size, and its cost; nothing is trained.
 
-    Queue, search, stopping and analysis are the real ones; trials are simulated. NAME=SIZE says what is true, in
-    units of the target. A factor's SIZE is what the part is worth: arms without the part lose SIZE (`without`), arms
-    with it gain SIZE (`with`), and so does every other level than the base's (`levels`, `values`). The SIZE of one
-    level (without_x, with_x, x=level), of an arm or of a control is added to it as it stands. All else is 0; without
-    any --effect, what is found is found in error.
+    Only the trials are simulated: queue, search, stopping and analysis are the real ones. NAME=SIZE states a true
+    effect, in units of the target. A factor's SIZE is the worth of its part: arms without the part lose SIZE
+    (`without`), arms with it gain SIZE (`with`), and so does every level other than the base's (`levels`, `values`).
+    The SIZE of one level (without_x, with_x, x=level), of an arm or of a control is added to it directly. All other
+    effects are 0; without any --effect, every difference found is a false positive.
 
     \b
     ablate simulate quickstart --effect clip_td=0.02

@@ -21,13 +21,13 @@ _ENDINGS = (".jsonl", ".csv", ".parquet")
 
 def _with_ending(context: click.Context, parameter: click.Parameter, path: Path) -> Path:
     if path.suffix not in _ENDINGS:
-        raise click.BadParameter(f"{path}: wanted a name that ends in {', '.join(_ENDINGS)}")
+        raise click.BadParameter(f"{path}: unknown suffix; use a name that ends in {', '.join(_ENDINGS)}")
     return path
 
 
 @click.group()
 def student() -> None:
-    """Look at student checkpoints, take trained students out, and let them predict.
+    """Inspect student checkpoints, export trained students, and predict with them.
 
     \b
     ablate student list my_study.yaml
@@ -40,7 +40,7 @@ def student() -> None:
 @student.command()
 @click.argument("checkpoint", type=click.Path(path_type=Path))
 @click.option("--preset", default="uniter_base", show_default=True, help="Size of the student.")
-@click.option("--vocabulary", help="WordPiece vocabulary that the student is to read [BERT's uncased one].")
+@click.option("--vocabulary", help="WordPiece vocabulary for the student [BERT's uncased one].")
 @click.option(
     "--region-width", default=2048, show_default=True, help="Width of the data's region features; bundled trunk: 1280."
 )
@@ -56,9 +56,9 @@ def check(
     parts: tuple[Path, ...],
     as_json: bool,
 ) -> None:
-    """Tell for every parameter whether CHECKPOINT has it, and whether a trial would take it; train nothing.
+    """List for every parameter whether CHECKPOINT has it and whether a trial would use it; nothing is trained.
 
-    Takes the published files of BERT, UNITER, VILLA and VL-BERT, and our own.
+    It reads the published files of BERT, UNITER, VILLA and VL-BERT, and our own.
 
     \b
     ablate student check uniter-base.pt --vocabulary vocab.txt
@@ -80,10 +80,10 @@ def check(
 @student.command()
 @STUDY
 @STORE
-@click.option("--arm", help="Arm whose student it is [the one with the best kept student on val].")
+@click.option("--arm", help="Arm of the student [the arm with the best kept student on val].")
 @click.option("--where", multiple=True, metavar="PATH=VALUE", help="Condition, such as task.name=vqa; repeatable.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("student"), show_default=True)
-@click.option("--onnx", is_flag=True, help="Write model.onnx too; needs the packages onnx and onnxscript.")
+@click.option("--onnx", is_flag=True, help="Also write model.onnx; needs the packages onnx and onnxscript.")
 @WITH
 @JSON
 @ONLY_ANSWERS
@@ -100,8 +100,8 @@ def export(
 ) -> None:
     """Write the best kept student of STUDY as a folder that loads with torch and safetensors alone.
 
-    Weights, settings, tokenizer, the model's code and a card with the figures of the study. The study must keep its
-    students (`keep: {students: best}`).
+    The folder holds weights, settings, tokenizer, the model's code and a card with the study's figures. The study must
+    keep its students (`keep: {students: best}`).
 
     \b
     ablate student export my_study.yaml
@@ -128,7 +128,7 @@ def export(
 @ONLY_ANSWERS
 @boundary
 def list_kept(study: str, store: str | None, as_json: bool) -> None:
-    """List the kept students of STUDY, also those of its trials that other studies keep.
+    """List the kept students of STUDY, including those of its trials that other studies keep.
 
     \b
     ablate student list my_study.yaml
@@ -172,11 +172,11 @@ def list_kept(study: str, store: str | None, as_json: bool) -> None:
     default=Path("predictions.jsonl"),
     show_default=True,
     callback=_with_ending,
-    help="Where the predictions go: .jsonl, .csv or .parquet.",
+    help="File for the predictions: .jsonl, .csv or .parquet.",
 )
-@click.option("--submission", type=click.Path(path_type=Path), help="Write the file of the task's leaderboard too.")
+@click.option("--submission", type=click.Path(path_type=Path), help="Also write the file for the task's leaderboard.")
 @click.option(
-    "--batch", type=click.IntRange(min=1), default=256, show_default=True, help="Texts that are read together."
+    "--batch", type=click.IntRange(min=1), default=256, show_default=True, help="Number of texts in a batch."
 )
 @JSON
 @WITH
@@ -193,7 +193,7 @@ def predict(
     parts: tuple[Path, ...],
     quiet: bool,
 ) -> None:
-    """Write what the exported student in FOLDER says of DATA, a folder of its task's files.
+    """Write the predictions of the exported student in FOLDER for DATA, a folder with its task's files.
 
     One row an example: its id, the prediction, its score where there are labels, and the probability of each class or
     candidate. With labels, the metrics are those that a trial would record.

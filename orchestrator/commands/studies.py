@@ -42,11 +42,11 @@ class Asked:
 
     @property
     def name(self) -> str:
-        """What it was asked for by."""
+        """The words that named the study on the command line."""
         return GIVEN if isinstance(self.source, Mapping) else str(self.source)
 
     def load(self) -> Loaded:
-        """Return the study. Raises StudyError with every mistake in it, and PartError for parts of no use."""
+        """Return the study. Raises StudyError with every mistake in it, and PartError for unusable parts."""
         return composition.load(self.source, self.overrides, self.parts)
 
 
@@ -174,7 +174,7 @@ def run(
             display.doing("opening sinks")
             sinks = open_sinks(study, store, display.say)
             ending.callback(lambda: _note_all(sinks.close(), note))  # once nothing is drawn any more
-            display.doing("loading what runs trials")
+            display.doing("loading the trainable")
             checkpoints = store.checkpoints_uri(study.study)
             runner, prepare = composition.engine(executor, address, loaded, cache_folder(), checkpoints)
             return run_study(

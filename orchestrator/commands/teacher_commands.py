@@ -1,4 +1,4 @@
-"""`ablate teacher`: compute the features of a study's teachers once, and show what is there."""
+"""`ablate teacher`: compute the features of a study's teachers once, and show which are cached."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
 @click.group()
 def teacher() -> None:
-    """Compute and show what frozen teachers make of the data.
+    """Compute and show the features of frozen teachers.
 
-    `ablate run` does the same by itself; this is for doing it beforehand, or on other machines.
+    `ablate run` does so when needed; use this to do it beforehand, or on other machines.
 
     \b
-    ablate teacher cache quickstart               compute what its trials will read, here
-    ablate teacher probe quickstart               measure what its teachers know, for ablate plan
+    ablate teacher cache quickstart               compute on this machine what its trials will read
+    ablate teacher probe quickstart               measure what its teachers know, for `ablate plan`
     ablate teacher cache my_study.yaml --address auto      on the Ray cluster that runs here
-    ablate teacher show                           which teachers are there, and how big
-    ablate teacher show my_study.yaml             whether all is there that its trials read
+    ablate teacher show                           list cached teachers and their size
+    ablate teacher show my_study.yaml             list what is missing for its trials
     """
 
 
@@ -45,7 +45,7 @@ def teacher() -> None:
     show_default=True,
     help="Ray cluster: local (this machine), auto (the one running here), any (auto, else local), or its address.",
 )
-@click.option("--patches", is_flag=True, help="Patch features of the images too; no trial reads them yet.")
+@click.option("--patches", is_flag=True, help="Also compute patch features of the images; no trial reads them yet.")
 @JSON
 @QUIET
 @boundary
@@ -58,9 +58,9 @@ def cache(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Prepare the data of STUDY and compute its teachers' features; interrupted, the same command goes on.
+    """Prepare the data of STUDY and compute its teachers' features; it resumes if interrupted.
 
-    STUDY is a shipped study's name or a path; OVERRIDES change it: a.b=value. What is there already is left alone.
+    STUDY is a shipped study's name or a path; OVERRIDES change it: a.b=value. Features that exist already are kept.
 
     \b
     ablate teacher cache quickstart
@@ -94,7 +94,7 @@ def probe(study: str, overrides: tuple[str, ...], parts: tuple[Path, ...], as_js
     """Measure what the teachers of STUDY know of its tasks, so that `ablate plan` shows it beside the students.
 
     A linear probe on the features of a teacher is fitted on each condition's share of the labels and measured on val,
-    in this process. Features that are not cached yet are computed; what was measured is kept.
+    in this process. Missing features are computed; earlier measurements are kept.
 
     \b
     ablate teacher probe quickstart
@@ -115,14 +115,14 @@ def probe(study: str, overrides: tuple[str, ...], parts: tuple[Path, ...], as_js
 
 @teacher.command()
 @study_and_overrides(required=False)
-@click.option("--verify", is_flag=True, help="Read every file whole and compare it with what was written.")
+@click.option("--verify", is_flag=True, help="Read every file in full and compare it with its checksum.")
 @JSON
 @ONLY_ANSWERS
 @boundary
 def show(study: str | None, overrides: tuple[str, ...], parts: tuple[Path, ...], verify: bool, as_json: bool) -> None:
-    """Show the teachers whose features are cached: tables, rows, size; for STUDY, what is missing.
+    """Show the teachers with cached features: tables, rows, size; with STUDY, also list what is missing.
 
-    Ends with status 1 if STUDY lacks something, and with 2 if a file is damaged.
+    Exit status: 1 if features for STUDY are missing, 2 if a file is damaged.
 
     \b
     ablate teacher show
@@ -163,4 +163,4 @@ def _lines(found: Sequence[CachedTeacher], cache: Path) -> Iterator[str]:
                 f"{table.precision}  {table.num_bytes / 2**20:.1f} MiB in {table.num_shards} files"
             )
     if not found:
-        yield f"no teacher's features in {cache}"
+        yield f"no teacher features in {cache}"

@@ -32,9 +32,9 @@ def why(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Say why TRIAL of STUDY is owed, taken from another study, outdated, failed, stopped, or counts or not.
+    """Say why TRIAL of STUDY is owed, taken from another study, outdated, failed or stopped, or why it counts or not.
 
-    TRIAL is an id, or enough of it; STUDY and OVERRIDES are what `ablate run` would be given. Nothing is changed.
+    TRIAL is an id, or enough of it; give STUDY and OVERRIDES as for `ablate run`. Nothing is changed.
 
     \b
     ablate why quickstart 4f2a

@@ -34,21 +34,21 @@ def _wish_command(command: Callable[..., None]) -> click.Command:
 
 @_wish_command
 def pause(study: str, cells: tuple[str, ...], store: str | None) -> None:
-    """Let the drivers of STUDY start no more trials until `ablate resume`; those under way come to their end.
+    """Make the drivers of STUDY start no new trials until `ablate resume`; running trials finish.
 
-    Drivers heed it within seconds, wherever they run, and keep their workers. It holds for later runs too.
+    Drivers react within seconds, wherever they run, and keep their workers. It also holds for later runs.
 
     \b
     ablate pause my_study.yaml
     ablate pause my_study.yaml --cell no_distillation --store s3://bucket/results
     """
     name = _wish(study, cells, store, lambda wishes, keys: wishes.with_paused(keys))
-    click.echo(f"{_what(name, cells)} paused; `ablate resume {study}` goes on")
+    click.echo(f"{_what(name, cells)} paused; continue with `ablate resume {study}`")
 
 
 @_wish_command
 def resume(study: str, cells: tuple[str, ...], store: str | None) -> None:
-    """Lift what `ablate pause` holds of STUDY; without --cell all of it.
+    """Undo `ablate pause` for STUDY, or for the cells given by --cell.
 
     \b
     ablate resume my_study.yaml
@@ -59,15 +59,15 @@ def resume(study: str, cells: tuple[str, ...], store: str | None) -> None:
 
 @_wish_command
 def cancel(study: str, cells: tuple[str, ...], store: str | None) -> None:
-    """Let the drivers that run STUDY now start no more trials and end; those under way come to their end.
+    """Make the drivers that run STUDY now start no new trials and end; running trials finish.
 
-    With --cell they leave out these cells and go on with the others. A run that begins later owes them again.
+    With --cell they skip these cells and continue with the others. A later run owes the trials again.
 
     \b
     ablate cancel my_study.yaml
     """
     name = _wish(study, cells, store, lambda wishes, keys: wishes.with_cancelled(keys, datetime.now(UTC)))
-    click.echo(f"{_what(name, cells)} cancelled; a run that begins later owes it again")
+    click.echo(f"{_what(name, cells)} cancelled; a later run owes it again")
 
 
 def _wish(
@@ -82,7 +82,7 @@ def _wish(
     planned = opened.plan(name) or []
     known = [*dict.fromkeys(cell.arm for cell in planned), *(cell.name for cell in planned)]
     if unknown := [cell for cell in cells if cell not in known]:
-        raise OrchestratorError(f"--cell {unknown[0]}: no arm or cell of {name}; there are {', '.join(known)}")
+        raise OrchestratorError(f"--cell {unknown[0]}: not an arm or cell of {name}; use one of {', '.join(known)}")
     opened.write_wishes(name, change(opened.wishes(name), cells or [EVERYTHING]))
     return name
 

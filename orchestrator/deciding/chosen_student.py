@@ -13,8 +13,8 @@ from ablative.orchestrator.storing.store import Store
 def chosen(store: Store, study: str, *, arm: str | None, where: Sequence[str]) -> Record:
     """Return the record of the kept student that is best on the study's target, of equals that of the lowest seed.
 
-    `where`: `path=value` of conditions. Raises StoreError where there is none, or students of several conditions,
-    which cannot be told apart by one number.
+    `where`: `path=value` of conditions. Raises StoreError if there is none, or if there are students of several
+    conditions, which one number cannot rank.
     """
     target = store.study(study)["target"]
     kept = store.kept_students()
@@ -29,7 +29,7 @@ def chosen(store: Store, study: str, *, arm: str | None, where: Sequence[str]) -
         raise StoreError(f"study {study!r}: no kept student of {arm or 'any arm'} {' '.join(where)}; {remedy}")
     if len({tuple(sorted(one.condition.items())) for one in found}) > 1:
         cells = ", ".join(sorted({one.cell for one in found}))
-        raise StoreError(f"study {study!r}: students of several conditions; choose by --where: {cells}")
+        raise StoreError(f"study {study!r}: kept students of several conditions; choose one with --where: {cells}")
     sign = 1 if target["mode"] == "max" else -1
     return max(found, key=lambda one: (sign * one.metrics[target["metric"]], -one.seed))
 

@@ -27,10 +27,10 @@ _FORMS = 8
 """Planned trials of a cell that a record is compared with: which fields matter may depend on a searched one."""
 _DIGEST_LENGTH = 64
 _DIGESTS = ("data_digest", "teacher_digest", "student_digest")
-OTHER_CODE = "were recorded by other code, whose results may differ"
+OTHER_CODE = "were recorded by different code, whose results may differ"
 OTHER_TRAINABLE = "were recorded by the trainable"
-OTHER_CELL = "are of arms or conditions that the study does not have now"
-OTHER_SETTING = "are of settings that the search does not propose now"
+OTHER_CELL = "belong to arms or conditions that the study no longer has"
+OTHER_SETTING = "belong to settings that the search does not propose now"
 LINES = 6
 
 
@@ -60,7 +60,7 @@ def earlier_lines(
     ranked = reasons.most_common()
     lines = [f"of {len(others)} earlier records of this study {count} {reason}" for reason, count in ranked[:LINES]]
     rest = sum(count for _, count in ranked[LINES:])
-    return [*lines, *([f"and {rest} are others for other reasons"] if rest else [])]
+    return [*lines, *([f"and {rest} are outdated for other reasons"] if rest else [])]
 
 
 class Present:
@@ -138,7 +138,7 @@ def _reason(
     if nearest:
         return f"differ in {', '.join(nearest)}"
     if record.seed not in reading.seeds[record.phase]:
-        return f"have seeds that are not in seeds.{record.phase} now"
+        return f"have seeds that are no longer in seeds.{record.phase}"
     return OTHER_SETTING
 
 

@@ -38,14 +38,16 @@ def is_trial_id(word: str) -> bool:
 
 
 def one_id(word: str, ids: Sequence[str], place: str) -> str:
-    """Return the one of `ids` that begins with `word`; raises StoreError where that is none, or several."""
+    """Return the one of `ids` that begins with `word`; raises StoreError unless exactly one does."""
     found = sorted({trial for trial in ids if trial.startswith(word)})
     if len(found) == 1 or word in found:
         return word if word in found else found[0]
     if not found:
-        raise StoreError(f"trial {word!r}: {place} has none whose id begins so; `ablate query` lists trials")
+        raise StoreError(f"trial {word!r}: {place} has no trial id that begins so; list trials with `ablate query`")
     more = ", ..." if len(found) > 3 else ""
-    raise StoreError(f"trial {word!r}: {len(found)} ids begin so, {', '.join(found[:3])}{more}; give more digits")
+    raise StoreError(
+        f"trial {word!r}: {len(found)} ids begin so, {', '.join(found[:3])}{more}; give more digits of the id"
+    )
 
 
 def trial_side(store: Store, word: str) -> Side:

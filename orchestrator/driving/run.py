@@ -131,7 +131,7 @@ def run_study(
     first. `retrain_students`: trials whose students the study is to keep and that are recorded without one run again.
     """
     claims, sinks = claims or SoleDriver(), sinks or Sinks()
-    display.doing("reading what is recorded")
+    display.doing("reading the records")
     recorded = experiment.recorded(store)
     again = untrained(experiment, store, recorded) if retrain_students else set()
     if retrain_students and _has_no_room(experiment.study, store):
@@ -153,7 +153,7 @@ def run_study(
     display.doing("starting the workers")
     with executor.open(queue):
         if not queue.done:
-            display.doing("looking for what is to be prepared")
+            display.doing("looking for data to prepare")
             experiment.prepare(owed_configs(queue), display.preparing)
         run.write_plan()
         run.begin()

@@ -1,4 +1,4 @@
-"""What a run does just now, how far it is and how long it will take: pure of all but a clock."""
+"""The present stage of a run, its progress and the time left; a pure object that only reads a clock."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Activity:
 
     @property
     def is_stage(self) -> bool:
-        """Whether it tells how far it is."""
+        """Whether the stage reports its progress."""
         return self._total > 0
 
     def begin(self, name: str) -> None:
-        """Begin something that cannot tell how far it is."""
+        """Begin a stage that cannot report its progress."""
         self._name, self._began, self._total = name, self._clock(), 0
 
     def reach(self, stage: str, done: int, total: int) -> bool:

@@ -15,34 +15,34 @@ class FamilyAnswer(Answer):
 
     family: FamilyName
     what: str
-    """What is compared, in words."""
+    """The comparisons, in words."""
     comparisons: int
     pairs: tuple[int, int]
-    """Fewest and most pairs that a comparison gets if no trial fails."""
+    """Fewest and most pairs of any comparison, if no trial fails."""
     pairs_needed: int
-    """Fewest with which a comparison can show a difference before any other has."""
+    """Fewest pairs with which a comparison can be the first to reach significance."""
     too_few: int
     """Comparisons with fewer pairs."""
 
 
 class Sound(Answer):
-    """What is said of a study without mistakes."""
+    """The answer about a study without mistakes."""
 
     source: str
-    """What it was asked for by."""
+    """The words that named the study on the command line."""
     study: str
     mistakes: tuple[Mistake, ...] = ()
     """Empty."""
     warnings: tuple[Mistake, ...]
-    """What is allowed and may be regretted."""
+    """Warnings: allowed, but the author may regret them."""
     cells: int
     search_risk: str
-    """How often the luck of the search would find something; empty where it has none."""
+    """How often the luck of the search would produce a false positive; empty if luck plays no part."""
     families: tuple[FamilyAnswer, ...]
     absent: tuple[str, ...]
-    """A line for each data set or file that is not on this machine."""
+    """A line for each data set or file that is missing on this machine."""
     refused: tuple[str, ...]
-    """A line for each reason for which this machine's processor would run no trial of some cell."""
+    """A line for each reason why this machine's processor could not run the trials of some cell."""
 
 
 class SoundStudy(Sound):
@@ -57,7 +57,7 @@ class RefusedStudy(Answer):
     check_version: Literal[1] = 1
     source: str
     mistakes: tuple[Mistake, ...]
-    """At least one; of a strict study also what would be a warning of another."""
+    """At least one mistake; in a strict study this includes warnings."""
 
 
 CheckedStudies = tuple[SoundStudy | RefusedStudy, ...]

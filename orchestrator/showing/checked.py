@@ -25,14 +25,14 @@ class CheckedStudy:
     """A sound study: its size, what its comparisons can show, and what its author may regret."""
 
     source: str
-    """What it was asked for by."""
+    """The words that named the study on the command line."""
     loaded: LoadedStudy
     broken: tuple[str, ...] = ()
     """A line for each part of an installed package that was left out."""
     absent: tuple[str, ...] = ()
-    """A line for each data set or file that is not on this machine."""
+    """A line for each data set or file that is missing on this machine."""
     refused: tuple[str, ...] = ()
-    """A line for each reason for which this machine's processor would run no trial of some cell."""
+    """A line for each reason why this machine's processor could not run the trials of some cell."""
 
     @property
     def study(self) -> str:
@@ -41,7 +41,7 @@ class CheckedStudy:
 
     @property
     def warnings(self) -> tuple[Mistake, ...]:
-        """What is allowed and may be regretted."""
+        """Warnings: allowed, but the author may regret them."""
         return self.loaded.warnings
 
     @property
@@ -140,7 +140,7 @@ def size_line(loaded: LoadedStudy) -> str:
         seeds = f"{study.seeds.looks[0]} to " if study.seeds.sequential else ""
         seeds += str(study.seeds.looks[-1])
         tried = sum(study.search.trials if cell.space else 1 for cell in cells)
-        return f"{len(cells)} cells, {tried} trials with each of {seeds} confirm seeds, which search for themselves"
+        return f"{len(cells)} cells, {tried} trials for each of {seeds} confirm seeds, each with its own search"
     if study.seeds.sequential:
         least = len(cells) * study.seeds.looks[0]
         return f"{len(cells)} cells, {searched} search trials, {least} to {confirmed} confirm trials"

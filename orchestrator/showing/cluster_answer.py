@@ -24,16 +24,16 @@ class Machine(Answer):
     free_memory_mb: float
     versions: dict[str, str] = Field(description="Package -> version; of `ablative` a digest of its sources.")
     interface: str = Field(description="Network interface by which it is in the cluster; empty where unknown.")
-    ahead_s: float = Field(description="How far its clock is ahead of the driver's.")
+    ahead_s: float = Field(description="Seconds by which its clock is ahead of the driver's.")
 
 
 class Finding(Answer):
     """What was found about one subject."""
 
     subject: Subject
-    state: State = Field(description="`fault`: a run would stop, hang or lose work. `caution`: it may.")
+    state: State = Field(description="`fault`: a run would stop, hang or lose work. `caution`: it might.")
     found: str
-    remedy: str = Field("", description="What to do about it; empty where nothing is to be done.")
+    remedy: str = Field("", description="What to do about it; empty if there is nothing to do.")
 
 
 class ClusterCheckAnswer(Answer):

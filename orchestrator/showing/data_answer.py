@@ -25,10 +25,10 @@ class DataFinding(Answer):
 
     kind: str
     weight: Weight
-    """`error`: one is too many. `share`: borne up to a share of the rows. `told`: trials run all the same."""
+    """`error`: one is too many. `share`: tolerated up to a share of the rows. `told`: only reported; trials run."""
     count: int
     named: tuple[str, ...]
-    """Where the first of them are."""
+    """Places of the first ones."""
 
 
 class CheckedSplit(Answer):
@@ -42,7 +42,7 @@ class CheckedSplit(Answer):
     """The first of them."""
     findings: tuple[DataFinding, ...]
     faults: tuple[Fault, ...]
-    """Why trials cannot use the split, or should not; empty where nothing speaks against it."""
+    """Why trials cannot or should not use the split; empty if they can."""
 
 
 class DataCheckAnswer(Answer):
@@ -52,11 +52,11 @@ class DataCheckAnswer(Answer):
     task: str
     folder: str
     fit: bool
-    """Whether trials can use the data set; where not, the command ends with status 2."""
+    """Whether trials can use the data set; if not, the exit status is 2."""
     understood: tuple[str, ...]
-    """How the task reads the files, where it says so."""
+    """How the task reads the files, if it says so."""
     left_out: int
-    """Pictures that its list leaves out of all splits."""
+    """Number of pictures left out of all splits by the list of the data set."""
     splits: tuple[CheckedSplit, ...]
 
 

@@ -1,4 +1,4 @@
-"""In what two trials, arms or studies differ, for a terminal and for a program."""
+"""How two trials, arms or studies differ, for a terminal and for a program."""
 
 from __future__ import annotations
 
@@ -40,7 +40,9 @@ class Differs(Answer):
     path: str
     first: tuple[Any, ...] = Field(description="Each value of a trial of the first side; none if not recorded.")
     second: tuple[Any, ...]
-    searched: bool = Field(False, description="Whether the search chooses it, so that trials differ in it anyway.")
+    searched: bool = Field(
+        False, description="Whether the search chooses the value, so that trials differ in it anyway."
+    )
 
 
 class Measured(Answer):
@@ -76,13 +78,13 @@ class DiffAnswer(Answer):
             found: Sequence[Differs] = getattr(self, name)
             yield f"{name}: {'' if found else 'the same'}".rstrip()
             yield from map(_line, found)
-        yield "result:" if self.result else "result: no metric that both have"
+        yield "result:" if self.result else "result: no metric in common"
         for item in self.result:
             of_arm = f"{item.arm}: " if item.arm else ""
             change = "" if item.difference is None else f" ({item.difference:+.4f})"
             yield f"  {of_arm}{item.metric}: {_number(item.first)} -> {_number(item.second)}{change}"
         if self.first.kind != "trial" and self.result:
-            yield "Means of completed confirm trials; `ablate query` and `ablate compare` say what is chance."
+            yield "Means of completed confirm trials; `ablate query` and `ablate compare` tell effects from chance."
 
 
 def diff_answer(first: Side, second: Side) -> DiffAnswer:

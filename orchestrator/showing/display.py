@@ -1,4 +1,4 @@
-"""What a person sees while a command runs: plain lines, or nothing. `showing.live` draws on a terminal."""
+"""The progress that a command shows while it runs: plain lines, or nothing. `showing.live` draws on a terminal."""
 
 from __future__ import annotations
 
@@ -239,12 +239,12 @@ class Trials:
         """Return what is under way."""
         name, running, quiet = self._queue.study.study, self._queue.num_running, duration(self._pace.quiet)
         if not running and self._queue.waits:
-            under_way = f"another driver runs what is left, {quiet} so far"
+            under_way = f"another driver runs the remaining trials, waiting for {quiet}"
         elif self._pace.ended:
             count = f"{running} trial{'' if running == 1 else 's'}"
-            under_way = f"{count} under way, the last one ended {quiet} ago"
+            under_way = f"{count} running, the last one ended {quiet} ago"
         else:
-            under_way = f"workers start and run the first trials, {quiet} so far"
+            under_way = f"workers are starting and running the first trials, {quiet} so far"
         waits = f"; {told}" if (told := self._waits_for()) else ""
         return f"{name}: {under_way}{waits}  [{self.left()}]"
 

@@ -69,7 +69,7 @@ def print_plan(
     out.print(f"{len(queue.cells)} cells, {recorded} trials recorded, {taken} taken from other studies, {owed} owed")
     if more := queue.may_follow():
         phase = "search" if queue.study.seeds.nested else "confirm"
-        out.print(f"and {more} {phase} trials more, as long as comparisons are not clear (seeds.sequential)")
+        out.print(f"and up to {more} more {phase} trials, until comparisons are clear (seeds.sequential)")
     for line in _design(queue.study):
         out.print(line)
     if line := planned_line(queue):
@@ -78,11 +78,11 @@ def print_plan(
         out.print(line)
     if queue.observes:
         rule, _ = rule_of(queue.study.search.stop)
-        out.print(f"{rule.name} depends on which trial comes first: another run may stop other trials")
+        out.print(f"{rule.name} depends on the order in which trials finish, so another run may stop other trials")
     for line in earlier:
         out.print(line)
     if missing:
-        out.print(f"The trials have no ids yet, so that what is recorded cannot be told:\n{missing}")
+        out.print(f"The trials have no ids yet, so recorded trials cannot be recognised:\n{missing}")
     if owed:
         out.print(_cost(cost))
 
@@ -99,7 +99,7 @@ def print_status(out: Console, standing: Standing) -> None:
     for cell, front in standing.fronts.items():
         out.print(f"front of {cell} ({standing.metric}): {'; '.join(front)}")
     if standing.num_superseded:
-        out.print(f"{standing.num_superseded} further records are of arms or settings that the study no longer holds")
+        out.print(f"{standing.num_superseded} more records belong to arms or settings that the study no longer has")
     for record in standing.failed[:FAILURES_SHOWN]:
         out.print(failure(record))
     if len(standing.failed) > FAILURES_SHOWN:
@@ -127,11 +127,11 @@ def summary_lines(summary: Summary, uri: str) -> Iterator[str]:
         overhead = f"overhead {duration(summary.overhead)} ({100 * summary.utilisation:.0f} % went into trials)"
         yield f"device time of this run: {', '.join(parts)}; {overhead}"
     if summary.owed:
-        yield f"{summary.owed} trials are still owed: the budget is spent; the same command goes on"
+        yield f"{summary.owed} trials are still owed: the budget is spent; run the same command to continue"
     for cell, count in summary.failed.items():
         yield f"failed: {cell}: {count} trials; `{command('status', summary.study, uri)}` says why"
     for cell in summary.cells_without_result:
-        yield f"no result: {cell}: no setting of its search was completed"
+        yield f"no result: {cell}: its search completed no setting"
     yield f"`{command('report', summary.study, uri)}` writes the page"
 
 
@@ -207,7 +207,7 @@ def _design(study: Study) -> Iterator[str]:
     """Say what arms share, what a path has still to find, and what a fractional design confounds."""
     yield from how_searched(repeats=study.search.repeats, nested=study.seeds.nested, shared=study.search.shared)
     if study.arms.design == "path":
-        order = "the best of those that a race leaves" if study.arms.order == "racing" else "the best"
+        order = "the best survivor of a race" if study.arms.order == "racing" else "the best"
         yield f"path: each round tries the changes that are left and takes {order}, by {study.target.metric}"
     if study.arms.design != "fractional":
         return
@@ -217,14 +217,14 @@ def _design(study: Study) -> Iterator[str]:
     yield f"fractional design: {1 << max(of).bit_length()} of {1 << len(of)} combinations, {told}"
     groups = confounded(of, sorted(study.arms.factors))
     for group in groups[:CONFOUNDED_SHOWN]:
-        yield f"confounded, so that only their sum is told: {', '.join(group)}"
+        yield f"confounded, only their sum can be estimated: {', '.join(group)}"
     if len(groups) > CONFOUNDED_SHOWN:
         yield f"... and {len(groups) - CONFOUNDED_SHOWN} more groups"
 
 
 def _cost(cost: Cost) -> str:
     if not cost.device_seconds:
-        return "Expected cost: unknown, because no such trial is recorded yet"
-    unknown = f", and {cost.num_unknown} trials like none that is recorded" if cost.num_unknown else ""
+        return "Expected cost: unknown, because no similar trial is recorded yet"
+    unknown = f", and {cost.num_unknown} trials unlike any recorded one" if cost.num_unknown else ""
     between = f" ({duration(cost.low)} to {duration(cost.high)})" if cost.high > cost.low else ""
     return f"Expected cost: {duration(cost.device_seconds)} of one device{between}{unknown}"

@@ -30,8 +30,8 @@ def few_passes_line(few: Sequence[str], exposures: Mapping[str, Exposure]) -> It
         least = min(few, key=lambda cell: exposures[cell].passes or 0.0)
         which = f"{len(few)} cells do" if len(few) > 1 else "1 cell does"
         yield (
-            f"warning: {which} not see all the data once, though their share is 1.0; "
-            f"the least has {shown(exposures[least])} passes ({least}); train for more steps, or do not call it full "
+            f"warning: {which} not see all the data even once, though the share is 1.0; "
+            f"the fewest are {shown(exposures[least])} passes ({least}); train for more steps, or do not call it full "
             "data"
         )
 

@@ -13,17 +13,17 @@ from ablative.trainables.parts.trainable import Exposure
 
 
 class CellExposure(Answer):
-    """What a trial of a cell sees of its training data."""
+    """How much of its training data a trial of a cell sees."""
 
     cell: str
     examples: int | None
-    """In its share of the training data; null where that is not known."""
+    """Examples in its share of the training data; null if unknown."""
     seen: int | None
-    """Examples that all its steps take together, each as often as it is taken; null where that is not known."""
+    """Examples seen over all steps, repeats included; null if unknown."""
     sequences_each: int
     """Sequences that pass through the student for one example."""
     note: str
-    """Where the number of examples is from, or why it is not known; else empty."""
+    """Source of the number of examples, or the reason why it is unknown; else empty."""
     passes: float | None
     """Passes over the trial's share of the training data."""
 
@@ -33,23 +33,23 @@ class PlanAnswer(Sound):
 
     plan_version: Literal[1] = 1
     taken: int
-    """Trials that are recorded by other studies."""
+    """Trials recorded by other studies."""
     owed: int
     missing: str
-    """Which data is not here, so that nothing counts as recorded; else empty."""
+    """Data missing on this machine, so that nothing counts as recorded; else empty."""
     recorded: int
     cost: Cost
     sequences: int | None
-    """Sequences of picture and text that all owed trials train on; null where that is not known."""
+    """Sequences of picture and text that all owed trials train on; null if unknown."""
     training_seconds: float | None
     """Seconds of one device at `--rate`; null without it."""
     exposure: tuple[CellExposure, ...]
     few_passes: tuple[str, ...]
-    """Cells with all the data that do not see all of it once."""
+    """Cells that train on all the data but do not see all of it even once."""
     preflight: tuple[Outlook, ...]
-    """What was measured of the study's teachers."""
+    """Measurements of the study's teachers."""
     unmeasured: int
-    """Cells with a teacher of which nothing was."""
+    """Number of cells whose teacher was not measured."""
 
 
 def exposure_answer(cell: str, seen: Exposure) -> CellExposure:

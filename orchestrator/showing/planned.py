@@ -1,4 +1,4 @@
-"""What a study would run, as the command line and a notebook show it."""
+"""The plan of a study, as the command line and a notebook show it."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class PlannedStudy:
     preflight: tuple[Outlook, ...] = ()
     """What was measured of its teachers."""
     unmeasured: int = 0
-    """Cells with a teacher of which nothing was."""
+    """Number of cells whose teacher was not measured."""
     sequences: int | None = None
     """Sequences of picture and text that all owed trials train on, if no search stops any; None where not known."""
     rate: float | None = None
@@ -67,12 +67,12 @@ class PlannedStudy:
 
     @property
     def owed(self) -> int:
-        """Trials that are still to be run."""
+        """Trials still to be run."""
         return self.queue.owed()
 
     @property
     def taken(self) -> int:
-        """Trials that are recorded by other studies."""
+        """Trials recorded by other studies."""
         return self.queue.num_taken
 
     @property
@@ -134,9 +134,9 @@ class PlannedStudy:
             return
         what = f"Training: {self.sequences / 1e6:,.0f} million sequences of picture and text"
         if (seconds := self._training_seconds) is None:
-            yield f"{what}; --rate says how many hours, told how many a second a device takes"
+            yield f"{what}; give --rate, the sequences a second of a device, to see the hours"
         else:
-            yield f"{what}, at {self.rate:,g} a second {duration(seconds)} of one device; evaluation comes on top"
+            yield f"{what}; at {self.rate:,g} a second that is {duration(seconds)} of one device, without evaluation"
 
     def __repr__(self) -> str:
         """Return it as text."""

@@ -99,7 +99,7 @@ def _outlook(
         student=student,
         student_text=reached.get((place, "text")),
         student_image=reached.get((place, "image")),
-        warning=said and f"{place or 'teacher'}: {said} on {metric}: it can teach little there",
+        warning=said and f"{place or 'teacher'}: {said} on {metric}, so it can teach little there",
     )
 
 

@@ -88,13 +88,13 @@ class _OfTrial(Event):
 
 
 class TrialStarted(_OfTrial):
-    """A trial was given to the workers; on Ray it may still wait there for its turn."""
+    """A trial was given to the workers; on Ray it may still wait for its turn."""
 
     event: Literal["trial_started"] = "trial_started"
     parameters: dict[str, Any]
     """Searched dotted path -> value."""
     resumed: bool
-    """Whether it goes on after it was paused to be compared with others."""
+    """Whether the trial resumes after a pause at a rung."""
 
 
 class TrialEnded(_OfTrial):
@@ -104,15 +104,15 @@ class TrialEnded(_OfTrial):
     status: Literal["completed", "failed", "stopped"]
     """`stopped`: by a rule of the search."""
     cause: str
-    """Why it ended so; of a stopped trial the rule's name."""
+    """Why the trial ended so; for a stopped trial, the rule's name."""
     error: str
     metrics: dict[str, float | None]
-    """`split/name` -> value; null where it is no number."""
+    """`split/name` -> value; null if it is not a finite number."""
     seconds: float
     attempts: int
-    """Executions that it took; 1 where nothing was lost."""
+    """Number of executions; 1 if none was lost."""
     owed: int
-    """Trials that are still to be run."""
+    """Trials still to be run."""
 
 
 class SearchDecided(Event):
@@ -122,7 +122,8 @@ class SearchDecided(Event):
     arm: str
     cell: str
     settings: tuple[dict[str, Any], ...]
-    """What is confirmed, of each search of the cell: dotted path -> value; none where nothing was completed."""
+    """The settings to confirm, one for each search of the cell: dotted path -> value; none if nothing was
+    completed."""
     best: float | None
     """Mean target of the best settings."""
 
@@ -158,9 +159,9 @@ class StudyEnded(Event):
     taken: int
     """From other studies."""
     stopped: int
-    """Of those that ran, by a rule of the search."""
+    """Trials of this run that a rule of the search stopped."""
     owed: int
-    """Not run, because the budget was spent or the run was cancelled."""
+    """Trials not run, because the budget was spent or the run was cancelled."""
     failed: dict[str, int]
     """Cell -> failed trials, of the whole plan."""
     without_result: tuple[str, ...]
@@ -172,7 +173,7 @@ class StudyEnded(Event):
 
 
 class Failed(Event):
-    """The last line of a run that an error ended; what ran is recorded."""
+    """The last line of a run that an error ended; finished trials are recorded."""
 
     event: Literal["error"] = "error"
     message: str
@@ -180,7 +181,7 @@ class Failed(Event):
 
 
 class Stopped(Event):
-    """The last line of a run that a signal stopped; what ran is recorded, the same command goes on."""
+    """The last line of a run that a signal stopped; finished trials are recorded, the same command continues."""
 
     event: Literal["stopped"] = "stopped"
     exit_status: int

@@ -37,7 +37,7 @@ class Standing:
     fronts: Mapping[str, Sequence[str]]
     """Cell -> its Pareto front, one text a setting, the cheapest first."""
     num_superseded: int
-    """Records that the present plan no longer holds."""
+    """Number of records that the present plan no longer has."""
     problems: Sequence[str]
     stamp: Stamp | None = None
     """What the study declared before its first confirm trial."""
@@ -59,7 +59,7 @@ def standing(store: Store, study: str) -> Standing:
     target = stored.get("target", {})
     plan = store.plan(study)
     if plan is None:
-        raise StoreError(f"store {store.uri!r}: study.json of {study!r} holds no plan; `ablate run` writes it anew")
+        raise StoreError(f"store {store.uri!r}: study.json of {study!r} has no plan; `ablate run` writes it again")
     records = records_of(store.table(study))
     metric, mode = target.get("metric", ""), target.get("mode", "max")
     by_cell = _by_cell(records)

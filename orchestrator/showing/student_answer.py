@@ -40,7 +40,7 @@ class KeptStudent(Answer):
     cell: str
     seed: int
     value: float | None
-    """Of the study's target; null where it is no number."""
+    """Value of the study's target; null if it is not finite."""
     bytes: int
 
 
@@ -67,7 +67,7 @@ class StudentPredictAnswer(Answer):
     labelled: bool
     """Whether the split has labels here."""
     metrics: dict[str, float | None]
-    """Name -> value, as a trial would record it; null where it is no number; empty without labels."""
+    """Name -> value, as a trial would record it; null if it is not finite; empty without labels."""
     output: str
     """File of the predictions."""
     submission: str | None

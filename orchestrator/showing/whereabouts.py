@@ -1,4 +1,4 @@
-"""Where a study's records are: said before anything is run, and in every command that is given as a hint."""
+"""Where a study's records are: printed before anything runs, and part of every suggested command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why a trial is owed, taken from another study, outdated, or counts or not, for a terminal and for a program."""
+"""Why a trial is owed, taken from another study or outdated, or why it counts or not; as text and for programs."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class WhyAnswer(Answer):
         "headline. `outdated`: recorded, and no trial of the study as it is now."
     )
     reason: str
-    remedy: str = Field(description="What to do about it; empty where nothing is to be done.")
+    remedy: str = Field(description="What to do about it; empty if there is nothing to do.")
     places: tuple[PlaceInPlan, ...] = Field(description="Where the plan has it; none of an outdated one.")
     record: Recorded | None
 
@@ -107,9 +107,13 @@ def _why(
 ) -> tuple[State, str, str]:
     """Return the state, its reason, and the remedy."""
     if not phases:
-        assert record is not None, "an id that is not planned comes from a record"
+        assert record is not None, "an id that is not planned must come from a record"
         if present is None:
-            return "outdated", "the plan of the last run does not hold it, and the data is missing to tell why", ""
+            return (
+                "outdated",
+                "the plan of the last run does not have it; the reason is unknown, because the data is missing",
+                "",
+            )
         return "outdated", f"it is one of the earlier records that {present.reason(record)}", ""
     if record is None:
         if elsewhere is not None and elsewhere.completed:
@@ -121,7 +125,7 @@ def _why(
         return "stopped", f"by {record.cause}, a rule of the search (search.stop); the search has seen its curve", ""
     if "confirm" not in phases:
         target = study.target.metric
-        return "searched", f"a search trial: its setting is judged by {target}, and no comparison counts it", ""
+        return "searched", f"a search trial: {target} judges its setting, and comparisons do not count it", ""
     value = record.metrics.get(study.headline)
     if value is None or not math.isfinite(value):
         found = "no value" if value is None else f"the value {value}"

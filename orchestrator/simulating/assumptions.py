@@ -55,7 +55,7 @@ class Assumptions:
     search_loss: float = 0.02
     """What the worst value of one searched number loses."""
     seconds: float = 60.0
-    """Length of a trial with all the data."""
+    """Length of a trial on all the data."""
     uneven: float = 0.2
     """Standard deviation of the logarithm of a trial's length."""
 
@@ -79,7 +79,7 @@ def arm_sizes(study: Study, inputs: Inputs, effects: Mapping[str, float]) -> dic
 
     A factor's size is what the part is worth: arms `without` it lose the size, arms `with` it, or at any level that
     is not the base's, gain it. The size of one level (`without_x`, `with_x`, `x=level`) or of an arm or control is
-    added as it stands. Raises AssumptionError for a name that is none of them.
+    added as it stands. Raises AssumptionError for an unknown name.
     """
     base = inputs.base(study)
     arms = (*build_arms(study.arms, base), *_between(study, base))
@@ -155,7 +155,7 @@ def _levels(
         other, same = found.setdefault(where, (cell, level))
         if same.size != level.size:
             raise AssumptionError(
-                f"{other.name} and {cell.name} are one and the same computation, and their effects differ: "
+                f"{other.name} and {cell.name} are the same computation, but their effects differ: "
                 f"{same.size:g} and {level.size:g}"
             )
     return tuple(sorted((level for _, level in found.values()), key=lambda level: -len(level.where)))

@@ -31,7 +31,7 @@ class Sink(Protocol):
     """One place that trials are copied to."""
 
     def put(self, record: Record, curve: Sequence[CurvePoint]) -> bool:
-        """Copy one ended trial, unless it is there already; return whether it was not."""
+        """Copy one ended trial unless the sink has it; return whether it was copied."""
         ...
 
 
@@ -132,7 +132,7 @@ class Copier:
             sink.put(record, curve)
         except Exception as error:  # whatever a foreign package raises: a copy must not end a study
             if not self._pause_s:
-                self._say(f"sinks.{self._name}: {said(error)}; it is tried again, and the records are complete")
+                self._say(f"sinks.{self._name}: {said(error)}; copying will be retried, and the records are complete")
             self._pause_s = min(max(2 * self._pause_s, _FIRST_PAUSE_S), _LONGEST_PAUSE_S)
             self._missed.append((record, curve))
             self._gave_up = self._closing.wait(self._pause_s)  # the last try is behind it
@@ -140,4 +140,4 @@ class Copier:
         self._copied[record.trial_id] = record.finished_at
         if self._pause_s:
             self._pause_s = 0.0
-            self._say(f"sinks.{self._name}: trials are copied again")
+            self._say(f"sinks.{self._name}: copying works again")

@@ -90,7 +90,7 @@ def place_of(store: Store, study: str, name: str) -> str:
     """Return the place that a stored study names for a sink; raises `SinkError` if it names none."""
     place = (store.study(study).get("sinks") or {}).get(name)
     if place is None:
-        raise SinkError(f"{name}: study {study!r} names no place for it; give one with --output")
+        raise SinkError(f"{name}: study {study!r} has no place for it in sinks; give one with --output")
     return str(place)
 
 
@@ -141,7 +141,7 @@ def _copier(name: str, place: str, study: str, say: Say) -> Copier:
 
 @contextmanager
 def _refusals(name: str, place: str) -> Iterator[None]:
-    remedy = "put it right, or run without it (sinks=null): `ablate export` copies the trials later"
+    remedy = "fix it, or run without it (sinks=null) and copy the trials later with `ablate export`"
     try:
         yield
     except TimeoutError as error:

@@ -36,7 +36,7 @@ _FITTING = re.compile("[0-9a-f]{32}(-1)?")
 _SURE = 20
 _AT_ONCE = 16
 _OTHER_TAGS: set[str] = set()
-"""Stores whose tags look so and are something else, as with a key of one's own (SSE-KMS)."""
+"""Stores whose tags look so and are something else, as with your own key (SSE-KMS)."""
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -157,7 +157,7 @@ class Folder:
                 with self._files.open_output_stream(self._at(path), compression=None) as file:  # whatever its name is
                     file.write(content)
         except OSError as error:
-            remedy = "; make room there, and the same command goes on" if error.errno in _FULL else ""
+            remedy = "; free some space there, then run the same command again" if error.errno in _FULL else ""
             raise StoreError(f"store {self.uri!r}: cannot write {path}: {why(error)}{remedy}") from error
 
     def remove(self, path: str) -> None:

@@ -86,7 +86,7 @@ class Ledger:
     def judged(
         self, key: str, judge: Callable[[float], str], *, arm: str, against: str, budget: Budget | None = None
     ) -> tuple[Entry, bool]:
-        """Return the entry of what `key` tells apart, and whether it was there already, so that nothing was spent.
+        """Return the entry of what `key` tells apart, and whether it existed before, so that nothing was spent.
 
         `judge` gives the verdict at a share of the error probability; what it raises leaves the ledger as it was.
         `budget`: of a ledger that begins. Raises LedgerError if that is another than the ledger's, if nothing is left

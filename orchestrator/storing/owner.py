@@ -20,7 +20,7 @@ class Owner(Frozen):
     host: str
     """For people."""
     machine: str
-    """Boot and namespaces within which process numbers mean something; empty where that cannot be told."""
+    """Boot and namespaces within which process numbers mean something; empty if unknown."""
     pid: int
     started: str
     """When the process started, as the machine counts: a process number is given away again."""

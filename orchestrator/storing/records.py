@@ -103,7 +103,7 @@ class Record(Frozen):
     proposal: Int32 | None = Field(description="Index in the cell's search; None in the confirm phase.")
     seed: int
     status: Literal["completed", "failed", "stopped"] = Field(description="`stopped`: by a rule of the search.")
-    cause: str = Field("none", description="Why it ended so; of a stopped trial the rule's name.")
+    cause: str = Field("none", description="Why the trial ended so; for a stopped trial, the rule's name.")
     error: str = ""
     trainable: str = Field(DEFAULT, description="Name of the trainable.")
     parts: dict[str, str] = Field(

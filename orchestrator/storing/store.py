@@ -136,7 +136,7 @@ class Store:
     def study(self, name: str) -> dict[str, Any]:
         """Return what `write_study` wrote; raises StoreError if the study is not in the store."""
         place = f"store {self.uri!r}: {_at(name)}/study.json is not a JSON object"
-        with parsing(place, "`ablate run` writes it anew", StoreError, passed=StoreError):
+        with parsing(place, "`ablate run` writes it again", StoreError, passed=StoreError):
             content = dict(json.loads(self.study_json(name)))
         return content
 
@@ -339,7 +339,7 @@ class Store:
 
     def _no_study(self, name: str) -> str:
         if self._has_something(name):
-            return f"store {self.uri!r}: {_at(name)}/study.json is missing; `ablate run` writes it anew"
+            return f"store {self.uri!r}: {_at(name)}/study.json is missing; `ablate run` writes it again"
         return f"store {self.uri!r}: no study {name!r}; studies in the store: {', '.join(self.studies()) or 'none'}"
 
     def _table(self, study: str, name: str) -> TableFiles:

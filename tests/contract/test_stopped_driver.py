@@ -81,7 +81,7 @@ def test_a_signal_ends_a_run_with_its_status_and_no_lease_is_left(
     _, told = driver.communicate(timeout=60)
 
     assert driver.returncode == status, told
-    assert f"Stopped. What ran is recorded in {tmp_path / 'store'}; the same command goes on" in told
+    assert f"Stopped. Finished trials are recorded in {tmp_path / 'store'}; run the same command" in told
     assert "Traceback" not in told
     assert _leases(tmp_path) == []
     assert 2 <= _records(tmp_path) < NUM_TRIALS

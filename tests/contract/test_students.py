@@ -133,7 +133,7 @@ def test_two_students_with_one_preset_are_named() -> None:
         name="rival", description="Another.", presets={"uniter_tiny": bag.presets["bag_small"]}, build=bag.build
     )
 
-    with pytest.raises(PartError, match=r"student rival: preset 'uniter_tiny' is there already, of student uniter"):
+    with pytest.raises(PartError, match=r"student rival: preset 'uniter_tiny' already exists, in student uniter"):
         settings_of(rival)
 
 

@@ -20,5 +20,5 @@ class Hindering:
     def __call__(self, job: TrialJob, link: Link) -> TrialOutcome:
         """Run one trial."""
         if job.seed == self.seed:
-            raise Hindered("/cache: No space left on device; make room there")
+            raise Hindered("/cache: No space left on device; free some space there")
         return SimulatedTrainable()(job, link)

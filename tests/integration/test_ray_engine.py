@@ -89,7 +89,7 @@ def test_asynchronous_halving_cancels_trials_and_their_groups_go_on(ray_cluster:
 def test_what_hinders_every_trial_ends_the_run_and_no_trial_has_failed(ray_cluster: None, tmp_path: Path) -> None:
     of = study(arms={"listed": {"plain": {}}}, seeds={"search": [0], "confirm": [1, 2, 3, 4]}, search={})
     store = Store.open(str(tmp_path / "store"))
-    with pytest.raises(StoreError, match="/cache: No space left on device; make room there"):
+    with pytest.raises(StoreError, match="/cache: No space left on device; free some space there"):
         on_ray(of, store, Hindering(seed=2), max_concurrent=1)
 
     assert all(record.completed for record in store.records(of.study))

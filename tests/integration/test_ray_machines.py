@@ -217,7 +217,7 @@ def test_a_detached_run_outlives_its_client_is_joined_by_the_same_line_and_keeps
     assert "is stopped" in head.run(*ablate, "stop", study, **variables)
     ended = head.begin(*ablate, "attach", study, said=said, **variables)
     assert ended.wait(timeout=120) == 143
-    assert "Stopped. What ran is recorded" in said.read_text()
+    assert "Stopped. Finished trials are recorded" in said.read_text()
 
 
 def test_a_study_that_never_ran_detached_has_nothing_to_attach_to_or_to_stop(cluster: Machines, place: Path) -> None:

@@ -114,7 +114,7 @@ def _shares(split: str) -> dict[Cell, float]:
 
 
 def _possible(template: str, split: str, slice_name: str) -> bool:
-    """Colours cannot be told in line drawings, and no held-out concept comes in colours."""
+    """Line drawings show no colours, and no held-out concept comes in colours."""
     return template != "colour" or (split != "test_style" and slice_name == "seen")
 
 

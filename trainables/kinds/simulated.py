@@ -33,7 +33,7 @@ class SimulatedConfig(Settings):
         0.01, ge=0, le=1, description="Standard deviation of a trial's own noise; seeds share twice that."
     )
     evaluations: int = Field(EVALUATIONS, ge=1, le=1000, description="How often a trial reports its target on val.")
-    seconds: float = Field(0.0, ge=0, le=1e6, description="Length of a trial with all the data.")
+    seconds: float = Field(0.0, ge=0, le=1e6, description="Length of a trial on all the data.")
     sleeps: bool = Field(False, description="Whether a trial takes that long, and does not only write it down.")
 
 

@@ -53,7 +53,7 @@ class Catalogue:
             other = seen.setdefault((part.kind, part.name), part)
             if other is not part:
                 raise PartError(
-                    f"{part.defined_at}: {part.kind} {part.name!r} is there already, from {other.defined_at}; give "
+                    f"{part.defined_at}: {part.kind} {part.name!r} is already defined in {other.defined_at}; give "
                     "one of them another name"
                 )
 

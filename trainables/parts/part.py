@@ -19,7 +19,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{0,59}")
 
 
 class PartError(AblativeError):
-    """A part that is none, that is there twice, or that does not do what it says: named with its file and line."""
+    """A part that is not valid, occurs twice, or does not do what it says; the message names its file and line."""
 
 
 class Options(Settings):

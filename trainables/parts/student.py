@@ -1,6 +1,6 @@
 """What a student is: a model that reads a batch of a task and is trained. Imports no torch.
 
-A student of one's own is one of these in the list `PARTS` of a file: its sizes, the function that builds its module
+A student of your own is one of these in the list `PARTS` of a file: its sizes, the function that builds its module
 and, where it has them, options, files that it starts from, and a trunk with a learning rate of its own.
 """
 
@@ -88,7 +88,7 @@ class Student(Part):
     builds the module of: what an exported student is loaded by. Without it a program of torch.export goes out."""
 
     def __post_init__(self) -> None:
-        """Raise PartError for presets that are none."""
+        """Raise PartError for invalid presets."""
         Part.__post_init__(self)
         found = self.presets
         if not isinstance(found, Mapping) or not found or not all(isinstance(one, Preset) for one in found.values()):
@@ -122,7 +122,7 @@ def students_by_preset(catalogue: Catalogue) -> Mapping[str, Student]:
             other = found.setdefault(preset, student)
             if other is not student:
                 raise PartError(
-                    f"{student.defined_at}: student {student.name}: preset {preset!r} is there already, of student "
+                    f"{student.defined_at}: student {student.name}: preset {preset!r} already exists, in student "
                     f"{other.name} ({other.defined_at}); give one of them another name"
                 )
     return found

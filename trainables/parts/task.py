@@ -226,7 +226,7 @@ class Task(Part):
     """The options of a trial (`with_options`)."""
 
     def __post_init__(self) -> None:
-        """Raise PartError for a head that is none."""
+        """Raise PartError for an unknown head."""
         Part.__post_init__(self)
         if self.head not in get_args(Head):
             raise PartError(

@@ -105,10 +105,10 @@ class Teacher(Part):
     identity: Callable[[Any, Path], Mapping[str, Any]] | None = None
     """(Configuration, cache) -> JSON values that identify its weights, in place of the digests of `files`."""
     prepare: Callable[[Any, Path, Progress], None] | None = None
-    """Makes, once and in one process, what `load` reads of the cache; what is there already is left alone."""
+    """Makes, once and in one process, what `load` reads from the cache; existing files are kept."""
 
     def __post_init__(self) -> None:
-        """Raise PartError for gifts that are none."""
+        """Raise PartError for invalid gifts."""
         Part.__post_init__(self)
         for gift in () if callable(self.gives) else self.gives:
             if gift not in GIFTS:

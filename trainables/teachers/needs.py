@@ -31,7 +31,7 @@ _OF_GIFT: dict[Table, tuple[Gift, bool]] = {
     "words": ("text", True),
     "left_out": ("text", True),
 }
-"""Table -> what a teacher has to give for it, and whether it has to read texts that are none of the data."""
+"""Table -> what a teacher has to give for it, and whether it has to read texts from outside the data."""
 _MEANS: dict[What, str] = {
     "images": "embeddings of pictures",
     "patches": "features of patches",

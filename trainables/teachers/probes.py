@@ -56,7 +56,7 @@ class TeacherProbes:
         path = self._path(config)
         if not path.is_file():
             return None
-        with parsing(str(path), "remove this file; `ablate teacher probe` writes it anew"):
+        with parsing(str(path), "remove this file; `ablate teacher probe` writes it again"):
             return Foresight(**json.loads(path.read_text(encoding="utf-8")))
 
     def measure(self, configs: Iterable[TrialConfig], progress: Progress) -> None:

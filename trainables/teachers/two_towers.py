@@ -85,7 +85,7 @@ def _text_tower(folder: Path, untrained: bool) -> tuple[nn.Module, FolderTokeniz
         config = transformers.AutoConfig.from_pretrained(str(folder), **LOCAL)
     if config.is_encoder_decoder or not hasattr(config, "max_position_embeddings"):
         raise TeacherError(
-            f"{setting}: {config.model_type} of {folder} is no text encoder; wanted one, such as a BERT"
+            f"{setting}: {config.model_type} of {folder} is not a text encoder; give one, such as a BERT"
         )
     tokenizer = FolderTokenizer(setting, folder, config.max_position_embeddings, marked=True)
     place = f"{setting}: the weights of {folder} cannot be loaded into its {config.model_type}"

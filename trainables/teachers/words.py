@@ -90,7 +90,7 @@ def token_spans(tokenizer: Any, cleaned: str) -> list[Span | None]:
     the last place of which a special token may take.
 
     Raises:
-        TeacherError: the tokenizer is of a kind whose spans cannot be told.
+        TeacherError: the tokenizer does not report the spans of its tokens.
     """
     from open_clip.tokenizer import SimpleTokenizer
 

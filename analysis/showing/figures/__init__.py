@@ -110,7 +110,7 @@ def _study_figures(results: Results, study: str, found: Findings) -> list[Figure
             name="low_shot",
             title="Accuracy against labelled data" if plan.target.name == "accuracy" else "Low-shot curves",
             caption="Mean over confirm seeds with its 95 % interval; small points are seeds. Arms are set side by "
-            "side for legibility. Axes do not start at zero.",
+            "side for legibility. The axes do not start at zero.",
             chart=low_shot(found),
         ),
         _figure(
@@ -138,8 +138,8 @@ def _study_figures(results: Results, study: str, found: Findings) -> list[Figure
         _figure(
             name="trade_off",
             title="Accuracy against cost",
-            caption="A large point is the mean of the confirm seeds, which are the small ones. A trial's cost "
-            "depends on what else its machine did.",
+            caption="Small points are confirm seeds, large points their mean. A trial's cost depends on what "
+            "else its machine ran.",
             chart=trade_off(current, plan),
         ),
         _figure(
@@ -158,13 +158,13 @@ def _study_figures(results: Results, study: str, found: Findings) -> list[Figure
         _figure(
             name="cost",
             title="Cost",
-            caption="Device time of all recorded trials, failed ones included.",
+            caption="Device time of all recorded trials, including failed ones.",
             chart=cost(trials, plan),
         ),
         _figure(
             name="search_slices",
             title="Each parameter against the target",
-            caption=f"One point a search trial: its {metric}. Hollow: stopped early, at what it had reached.",
+            caption=f"One point a search trial: its {metric}. Hollow: stopped early, at the value reached by then.",
             chart=slices(current, plan),
             exploratory=True,
         ),
@@ -178,8 +178,8 @@ def _study_figures(results: Results, study: str, found: Findings) -> list[Figure
         _figure(
             name="search_importance",
             title="Which parameters mattered",
-            caption="One point a cell with settings enough. Importance says how much the target varied with a "
-            "parameter in the space that was searched, nothing about other spaces.",
+            caption="One point a cell with enough settings. Importance says how much the target varied with a "
+            "parameter in the searched space; it says nothing about other spaces.",
             chart=importances(importance_view(records, plan, (PED_ANOVA,)).to_pylist(), plan),
             exploratory=True,
         ),

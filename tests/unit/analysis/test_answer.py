@@ -68,8 +68,8 @@ def test_missing_trials_make_the_answer_provisional_and_failed_ones_are_named() 
     def fail(record: Record) -> Record:
         return as_failed(record) if record.phase == "confirm" and record.seed == 9 else record
 
-    assert sentences(study, lose)[0] == "Provisional: of 36 planned confirm trials 4 are missing and 0 failed."
-    assert sentences(study, fail)[0] == "Of 36 planned confirm trials 4 failed and are left out."
+    assert sentences(study, lose)[0] == "Provisional: 4 of 36 planned confirm trials are missing, and 0 failed."
+    assert sentences(study, fail)[0] == "4 of 36 planned confirm trials failed and are left out."
 
 
 def test_a_control_that_gains_is_a_warning() -> None:
@@ -81,7 +81,7 @@ def test_a_control_that_gains_is_a_warning() -> None:
 
 def test_a_lone_reference_has_nothing_to_be_compared_with() -> None:
     assert sentences(StudyResults(arms=("base",))) == [
-        "Only the reference arm base is planned: there is nothing to compare it with."
+        "Only the reference arm base is planned, so there is nothing to compare it with."
     ]
 
 

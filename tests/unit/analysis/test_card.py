@@ -93,7 +93,7 @@ def test_the_result_is_that_of_the_students_own_cell(store: Store) -> None:
 def test_the_reference_arm_is_compared_with_nothing(store: Store) -> None:
     text = card(store.uri, STUDY.study, record_of(STUDY, "no_distillation"), LEAVING)
 
-    assert "It is the arm that the study compares the others with." in text
+    assert "This is the reference arm of the study." in text
 
 
 def test_trials_that_cannot_be_compared_leave_the_card_without_a_comparison(tmp_path: Path) -> None:

@@ -177,7 +177,7 @@ def test_the_answer_says_whether_differences_vary_between_conditions(tmp_path: P
     assert ", which was not shown between the 2 tasks (p 0." in by_share
 
     alike = _said(tmp_path / "alike", lambda record: 0.0)
-    assert "It was not shown that differences to no_distillation vary between the 4 conditions" in alike
+    assert "Differences to no_distillation are not shown to vary between the 4 conditions" in alike
 
     nothing = _said(tmp_path / "nothing", lambda record: -0.05)
     assert "vary between" not in nothing, "nothing is shown, so that nothing can vary that matters"

@@ -196,7 +196,9 @@ def test_a_mark_stands_in_brackets_where_the_verdict_would_not_hold() -> None:
 
     assert line[-1] == "better\nat worst: no difference shown"
     assert mark_of(next(row for row in primary if row["arm"] == "clip_td")) == "(▲)"
-    assert "in brackets: another verdict if the failed trials had been worst" in legend(primary, plan)
+    assert "in brackets: verdicts that would change if the failed trials had had the worst values" in legend(
+        primary, plan
+    )
 
 
 def test_a_look_ends_no_arm_whose_difference_rests_on_failures() -> None:

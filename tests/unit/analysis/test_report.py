@@ -84,7 +84,7 @@ def test_every_figure_is_inline(page: Page) -> None:
 def test_an_unfinished_study_has_a_report_that_says_so(store_uri: str, tmp_path: Path) -> None:
     html = write_report(store_uri, "unfinished", tmp_path / "new" / "page.html").read_text(encoding="utf-8")
 
-    assert "Provisional: of 8 planned confirm trials 8 are missing and 0 failed." in Page(html).text
+    assert "Provisional: 8 of 8 planned confirm trials are missing, and 0 failed." in Page(html).text
     assert "No recorded trial failed." in html
 
 

@@ -109,7 +109,7 @@ def test_answer_and_table_say_what_the_test_set_leaves_open(tmp_path: Path) -> N
 
     shown = results_table(results, STUDY.study)
 
-    assert "However many seeds are run, the test set's 120 examples in 40 clusters leave ±" in shown.replace("\n", " ")
+    assert "The test set has 120 examples in 40 clusters, which leaves an uncertainty of ±" in shown.replace("\n", " ")
     (heading,) = (line for line in shown.splitlines() if "p corrected" in line and "seeds and examples" in line)
     rows = shown.partition(heading)[2].splitlines()
     better = next(line for line in rows if line.startswith(" better "))
@@ -119,9 +119,9 @@ def test_answer_and_table_say_what_the_test_set_leaves_open(tmp_path: Path) -> N
 def test_the_table_of_a_paper_says_it_below_and_that_of_another_metric_does_not(tmp_path: Path) -> None:
     results = write(tmp_path, lambda scores: float(np.mean(scores)), row=lambda _: "", cluster=None)
 
-    (note,) = (line for line in paper_table(results, STUDY.study).notes if "test set's" in line)
-    assert note.startswith("However many seeds are run, the test set's 120 examples in 40 clusters leave ± ")
-    assert note.endswith(" in the difference of better open")
+    (note,) = (line for line in paper_table(results, STUDY.study).notes if "The test set has" in line)
+    assert note.startswith("The test set has 120 examples in 40 clusters, which leaves an uncertainty of ± ")
+    assert note.endswith(" in the difference of better that more seeds cannot reduce")
 
 
 @pytest.mark.parametrize("of_clusters", [0.0, 0.3, 1.0])

@@ -43,7 +43,7 @@ def _full() -> None:
 def test_an_error_of_the_system_is_one_line_and_status_2() -> None:
     result = _run(_full)
 
-    assert (result.exit_code, result.stderr) == (2, "/disk/a: No space left on device; make room there\n")
+    assert (result.exit_code, result.stderr) == (2, "/disk/a: No space left on device; free some space there\n")
 
 
 def test_a_bug_and_a_closed_pipe_stay_what_they_are() -> None:

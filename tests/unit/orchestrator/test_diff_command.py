@@ -1,4 +1,4 @@
-"""`ablate diff`: in what two trials, arms or studies differ, from the records alone."""
+"""`ablate diff`: how two trials, arms or studies differ, from the records alone."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_a_person_reads_the_sections_and_that_what_is_the_same_is_the_same(store
     [
         (("lowshot:dry", "lowshot"), "study 'lowshot': no record of an arm 'dry'; recorded are plain, wet"),
         (("ffffffff", "lowshot"), "trial 'ffffffff': store"),
-        (("nothing", "lowshot"), "nothing: neither a study in the store"),
+        (("nothing", "lowshot"), "nothing: neither a study in store"),
     ],
 )
 def test_a_word_that_means_nothing_is_refused(store: Path, words: tuple[str, ...], said: str) -> None:

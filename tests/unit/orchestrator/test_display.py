@@ -69,8 +69,8 @@ def test_a_slow_first_run_is_never_silent(run: Run) -> None:
     assert "starting the workers, 1 min 03 s so far" in run.lines
     told = [line for line in run.lines if line.startswith("prepare: region features 577/5771, 10 %, ")]
     assert told and all("/s, about " in line and line.endswith(" left") for line in told)
-    assert "simulated: workers start and run the first trials, 18 s so far  [42 owed]" in run.lines
-    assert "trials under way, the last one ended 54 s ago" in run.lines[-1]
+    assert "simulated: workers are starting and running the first trials, 18 s so far  [42 owed]" in run.lines
+    assert "trials running, the last one ended 54 s ago" in run.lines[-1]
 
 
 def test_what_happens_before_the_first_stage_is_not_silent_either(run: Run) -> None:

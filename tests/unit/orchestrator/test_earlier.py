@@ -72,8 +72,8 @@ def test_an_arm_that_is_gone_is_no_field_that_differs() -> None:
     of_wet = [record for record in RECORDS if record.arm == "wet"]
 
     assert earlier_lines(make_inputs(), STUDY, queue.cells, of_wet, ()) == [
-        f"of {len(of_wet)} earlier records of this study {len(of_wet)} are of arms or conditions that the study "
-        "does not have now"
+        f"of {len(of_wet)} earlier records of this study {len(of_wet)} belong to arms or conditions that the study "
+        "no longer has"
     ]
 
 
@@ -83,7 +83,7 @@ def test_a_seed_that_is_gone_is_told() -> None:
     (line,) = earlier_lines(make_inputs(), fewer, queue.cells, RECORDS, {trial.id for trial in queue.trials()})
 
     gone = sum(record.phase == "confirm" and record.seed not in (1, 2) for record in RECORDS)
-    assert line == f"of {gone} earlier records of this study {gone} have seeds that are not in seeds.confirm now"
+    assert line == f"of {gone} earlier records of this study {gone} have seeds that are no longer in seeds.confirm"
 
 
 def test_thousands_of_records_that_share_configurations_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,6 +107,6 @@ def test_records_of_other_code_are_told_as_such() -> None:
         record.model_copy(update={"identity_version": 0, "trial_id": record.trial_id[::-1]}) for record in RECORDS
     ]
     assert _told(STUDY, others) == [
-        f"of {len(others)} earlier records of this study {len(others)} were recorded by other code, "
+        f"of {len(others)} earlier records of this study {len(others)} were recorded by different code, "
         "whose results may differ"
     ]

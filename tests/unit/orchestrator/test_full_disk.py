@@ -53,7 +53,7 @@ def test_a_full_disk_ends_the_run_with_a_remedy_and_keeps_every_record(tmp_path:
     assert re.findall(r"(first|second): (\d+)", done.stdout) == [("first", "2"), ("second", "0")]
     assert "Traceback" not in done.stderr
     assert f"store '{tmp_path}/disk/store" in done.stderr and "cannot write" in done.stderr
-    assert "No space left on device; make room there, and the same command goes on" in done.stderr
+    assert "No space left on device; free some space there, then run the same command again" in done.stderr
     when_full, in_the_end = results(tmp_path / "when_full"), results(tmp_path / "in_the_end")
     assert 0 < len(when_full) < NUM_TRIALS == len(in_the_end)
     assert when_full.items() <= in_the_end.items()

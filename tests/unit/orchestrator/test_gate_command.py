@@ -166,7 +166,7 @@ def test_a_pull_request_gets_the_verdict_what_it_rests_on_and_what_differs(store
     ask(store, "--arm", "clip_td", "-o", str(written))
     text = written.read_text()
     assert text == ask(store, "--arm", "clip_td", "--markdown").stdout.replace(
-        " It was asked before and has spent nothing more.", ""
+        " The same records were judged before, so nothing more was spent.", ""
     )
     assert "clip_td is better than no_distillation on test/accuracy" in text.splitlines()[0]
     assert "| pairs | 16 |" in text

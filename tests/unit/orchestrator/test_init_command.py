@@ -100,16 +100,16 @@ def test_it_runs_to_an_answer(kind: str, folder: Path, monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     ("name", "kind", "said"),
     [
-        ("Mine", "study", "a name is a lower case letter"),
-        ("../mine", "study", "a name is a lower case letter"),
-        ("random", "term", "Python has a word or a module of this name"),
-        ("class", "term", "Python has a word or a module of this name"),
-        ("numpy", "study", "Python has a word or a module of this name"),
-        ("quickstart", "study", "a study of this name ships"),
-        ("crd", "term", "crd.py:39: term 'crd' is there already"),
+        ("Mine", "study", "use a lower-case letter"),
+        ("../mine", "study", "use a lower-case letter"),
+        ("random", "term", "already a Python keyword or module"),
+        ("class", "term", "already a Python keyword or module"),
+        ("numpy", "study", "already a Python keyword or module"),
+        ("quickstart", "study", "a shipped study has this name"),
+        ("crd", "term", "crd.py:39: term 'crd' is already defined"),
         ("selection", "term", "there is a setting of this name already"),
-        ("snli_ve", "task", "task 'snli_ve' is there already"),
-        ("clip_td", "trainable", "trainable 'clip_td' is there already"),
+        ("snli_ve", "task", "task 'snli_ve' is already defined"),
+        ("clip_td", "trainable", "trainable 'clip_td' is already defined"),
     ],
 )
 def test_a_name_of_no_use_is_refused_and_nothing_is_written(name: str, kind: str, said: str, folder: Path) -> None:
@@ -128,5 +128,5 @@ def test_a_folder_with_something_in_it_is_left_alone(folder: Path) -> None:
     done = _ablate("init", "mine", "--kind", "term")
 
     assert done.exit_code == 2
-    assert done.stderr == "mine: is there already; give another name, or move it away\n"
+    assert done.stderr == "mine: already exists; give another name, or move the folder\n"
     assert sorted((folder / "mine").iterdir()) == before

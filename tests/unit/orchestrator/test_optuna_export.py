@@ -39,7 +39,7 @@ def test_the_search_of_each_cell_is_an_optuna_study_with_its_trials(tmp_path: Pa
         assert {tuple(trial.intermediate_values.items()) for trial in made.trials} == {((1, 0.25),)}
         assert made.best_value == max(record.metrics["val/accuracy"] for record in own)
 
-    with pytest.raises(ExportError, match="there already"):
+    with pytest.raises(ExportError, match="already exists"):
         export_searches(store, "simulated", tmp_path / "searches.db")
 
 
@@ -75,5 +75,5 @@ def test_a_study_json_that_is_no_whole_study_is_named(tmp_path: Path) -> None:
     store = Store.open(str(tmp_path / "store"))
     store.write_study("older", {"study": "older", "target": {"metric": "val/accuracy", "mode": "max"}})
 
-    with pytest.raises(ExportError, match=r"study\.json of 'older' is no whole study: .*`ablate run` writes it anew"):
+    with pytest.raises(ExportError, match=r"study\.json of 'older' is incomplete: .*`ablate run` writes it again"):
         export_searches(store, "older", tmp_path / "searches.db")

@@ -228,10 +228,10 @@ def test_a_paused_trial_is_recorded_once_and_leaves_no_checkpoint(store: Store, 
 
 def test_what_hinders_every_trial_ends_the_run_and_no_trial_has_failed(store: Store) -> None:
     def hindered(job: TrialJob, link: Link) -> TrialOutcome:
-        raise Hindered("/cache: No space left on device; make room there")
+        raise Hindered("/cache: No space left on device; free some space there")
 
     executor = InlineExecutor(run_trial=hindered, resources=STUDY.resources, cache=Path())
-    with pytest.raises(Hindered, match="make room there"):
+    with pytest.raises(Hindered, match="free some space there"):
         run_study(make_experiment(STUDY), store, executor, QuietDisplay())
     assert store.records(STUDY.study) == []
 

@@ -173,13 +173,13 @@ def test_a_sink_that_fails_is_named_once_and_gets_all_when_it_works_again(monkey
     for record in _records(3):
         copier.put(record, CURVE)
     _until(lambda: sink.tries > 2)
-    assert said == ["sinks.mlflow: OSError: no route; it is tried again, and the records are complete"]
+    assert said == ["sinks.mlflow: OSError: no route; copying will be retried, and the records are complete"]
 
     sink.fails = False
     _until(lambda: len(sink.taken) == 3)
 
     assert copier.close(time.monotonic() + 10) == 0
-    assert said[1:] == ["sinks.mlflow: trials are copied again"]
+    assert said[1:] == ["sinks.mlflow: copying works again"]
 
 
 def test_one_trial_that_a_sink_refuses_does_not_keep_back_the_others(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -97,12 +97,12 @@ def test_an_outdated_record_names_the_field_that_was_edited() -> None:
 def test_without_the_data_the_last_plan_is_asked() -> None:
     answer = why_answer(STUDY, CONFIRMED.trial_id, [], {CONFIRMED.trial_id: CONFIRMED}, lambda _: None, None)
     assert answer.state == "outdated"
-    assert "the data is missing to tell why" in answer.reason
+    assert "because the data is missing" in answer.reason
 
 
 def test_an_id_may_be_shortened_as_long_as_it_is_one() -> None:
     assert ask(CONFIRMED.trial_id[:10]).trial_id == CONFIRMED.trial_id
     with pytest.raises(StoreError, match=r"\d+ ids begin so, .*; give more digits"):
         ask("")
-    with pytest.raises(StoreError, match=f"study '{STUDY.study}' has none whose id begins so"):
+    with pytest.raises(StoreError, match=f"study '{STUDY.study}' has no trial id that begins so"):
         ask("no-such")

@@ -128,7 +128,7 @@ def test_an_unknown_cell_is_told_with_those_that_there_are_and_nothing_is_writte
     said = CliRunner().invoke(ablate, ["pause", STUDY.study, "--cell", "nobody", "--store", store.uri])
 
     assert said.exit_code == 2
-    assert "nobody" in said.output and "there are" in said.output
+    assert "nobody" in said.output and "use one of" in said.output
     assert store.wishes(STUDY.study) == Wishes()
 
 

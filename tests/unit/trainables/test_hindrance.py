@@ -23,7 +23,7 @@ def _error(number: int, path: str | None = None) -> OSError:
     [
         (errno.EACCES, "give this user the right to it, or name another place with ABLATE_CACHE"),
         (errno.EISDIR, "a file should stand there; move the folder away"),
-        (errno.ENOSPC, "make room there, or name another place with ABLATE_CACHE"),
+        (errno.ENOSPC, "free some space there, or name another place with ABLATE_CACHE"),
         (errno.EROFS, "name another place with ABLATE_CACHE"),
         (errno.EMFILE, "allow more open files (ulimit -n)"),
     ],
@@ -46,13 +46,13 @@ def test_a_full_disk_that_no_path_is_told_of_is_found(tmp_path: Path, monkeypatc
     monkeypatch.setattr("ablative.trainables.hindrance._free", lambda place: 0.0 if place == tmp_path else 1e12)
 
     line = told(_error(errno.ENOSPC), {"TMPDIR": Path("/scratch"), "ABLATE_CACHE": tmp_path})
-    assert line.startswith(f"{tmp_path}: No space left on device; make room there")
+    assert line.startswith(f"{tmp_path}: No space left on device; free some space there")
 
 
 def test_a_library_that_is_no_python_says_it_in_words() -> None:
     assert is_full(RuntimeError("I/O error: No space left on device (os error 28)"))
     assert not is_full(RuntimeError("shape mismatch"))
-    assert told(RuntimeError("No space left on device (os error 28)"), {}).endswith("; make room there")
+    assert told(RuntimeError("No space left on device (os error 28)"), {}).endswith("; free some space there")
 
 
 def test_a_current_folder_that_was_removed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,7 +78,7 @@ def test_an_error_counts_with_what_caused_it(tmp_path: Path) -> None:
     try:
         raise RuntimeError("the checkpoint cannot be kept") from _error(errno.ENOSPC, "/store/a")
     except RuntimeError as raised:
-        assert hindrance(raised, tmp_path) == "/store/a: No space left on device; make room there"
+        assert hindrance(raised, tmp_path) == "/store/a: No space left on device; free some space there"
 
 
 def test_data_below_the_temporary_folder_is_not_sent_elsewhere() -> None:

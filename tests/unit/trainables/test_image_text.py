@@ -319,10 +319,10 @@ BAD: dict[str, tuple[Callable[[list[Row]], list[Row]], str]] = {
         lambda r: [*r, r[0] | {"text": "new", "split": "test"}],
         r"line 62: .*picture pics/000\.png is in train already, and in test here; keep all its rows in one split",
     ),
-    "twice": (lambda r: [*r, r[0]], r"line 62: .*with this text is there already; remove one of the rows"),
+    "twice": (lambda r: [*r, r[0]], r"line 62: .*has this text twice; remove one of the rows"),
     "the same by another name": (
         lambda r: [*r, r[0] | {"file_name": "pics/./000.png"}],
-        r"line 62: .*with this text is there already",
+        r"line 62: .*has this text twice",
     ),
 }
 

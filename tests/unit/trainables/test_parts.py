@@ -174,7 +174,7 @@ def test_a_package_folder_may_list_parts_and_import_its_own_modules(tmp_path: Pa
         (FOCAL.replace("loss=loss", "loss=None"), r"term focal: loss and trains are functions"),
         (FOCAL.replace("loss=loss", "loss=loss, weight=0.0"), r"term focal: weight is 0\.0; wanted a number above 0"),
         (FOCAL.replace("loss=loss", "loss=loss, shares=('ratio',)"), r"shares 'ratio'; wanted some of distance"),
-        (TWICE, r"my_parts\.py:\d+: term 'focal' is there already, from .*my_parts\.py:\d+"),
+        (TWICE, r"my_parts\.py:\d+: term 'focal' is already defined in .*my_parts\.py:\d+"),
     ],
 )
 def test_a_file_that_is_wrong_is_named_with_its_line(tmp_path: Path, text: str, said: str) -> None:

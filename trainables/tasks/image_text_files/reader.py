@@ -227,7 +227,7 @@ def _checked(said: Said, split: str, seen: _Seen) -> str:
     key = (said.image, lowered(said.text))
     label = seen.texts.setdefault(key, "")
     if label == said.label:
-        raise ValueError(f"picture {said.image} with this text is there already; remove one of the rows")
+        raise ValueError(f"picture {said.image} has this text twice; remove one of the rows")
     if label:
         raise ValueError(
             f"picture {said.image} with this text is {label} already, and {said.label} here; keep one of the rows"

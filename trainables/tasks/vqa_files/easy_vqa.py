@@ -1,4 +1,4 @@
-"""easy-VQA (Victor Zhou, MIT licence), in the files of VQA v2: a published data set that comes as a Python package.
+"""easy-VQA (Victor Zhou, MIT licence), in the files of VQA v2: write a published data set from its Python package.
 
 4,000 and 1,000 pictures of one shape each, 38,575 and 9,673 questions, 13 answers. Its test becomes VQA's `val2014`,
 from which `test` is read; `val` is carved out of train as for VQA v2. One answer a question stands for ten annotators

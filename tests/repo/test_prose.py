@@ -1,0 +1,85 @@
+"""How the project reads: pages stay as short-winded as they are, and phrases that a reader stumbles over stay out."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from benchmarks.prose import pages
+from benchmarks.prose import prose_of
+from benchmarks.prose import together
+from tests.helpers.sources import ROOMS
+from tests.helpers.sources import ROOT
+from tests.helpers.sources import files
+from tests.helpers.sources import tree
+
+AT_MOST = {"median": 12.0, "p90": 21.0, "long": 0.03}
+"""Of all pages together: words a sentence, and the share of sentences with more than 25. Lower it, never raise it."""
+
+BANNED = {
+    r"that (is|are) none\b": "name what is wrong with it: unknown, not a study",
+    r"\b(is|are|was|were) there already\b": "already exists",
+    r"cannot be told\b": "is unknown, or: cannot be distinguished",
+    r"\bput right\b": "fix, or: correct",
+    r"to both sides\b": "in both directions",
+    r"where nothing is true\b": "without any true effect",
+    r"\bfound in error\b": "a false positive",
+    r"\bin the end\b": "finally, or: at the end",
+    r"of one's own\b": "of your own",
+    r"\bcame to grief\b": "failed",
+    r"\bin vain\b": "say what happens: forever, without effect",
+    r"one behind another\b": "one after another",
+    r"\bthe more so\b": "say what grows with what",
+    r"\bwhat owes\b": "the trials still owed",
+    r"\bthe same command goes on\b": "run the same command again to continue",
+    r"\b[Mm]ake room there\b": "free some space there",
+    r"(?<!there) is no (mapping|text|number|condition|folder|study|image)\b": "is not a ...",
+    r"\bwrites? (it|them) anew\b": "writes it again",
+    r"\bof no use\b": "unusable",
+    r"\bat pleasure\b": "as you like",
+}
+"""What reads as if translated, as regular expressions -> what to write; a blank also matches a line break."""
+
+
+@cache
+def _texts() -> tuple[tuple[Path, int, str], ...]:
+    """Return file, line and text of each page, and of each string in the rooms: docstrings, messages, help."""
+    found = [(page.relative_to(ROOT), 1, page.read_text(encoding="utf-8")) for page in pages()]
+    for path in files():
+        if path.suffix == ".py" and path.parts[0] in ROOMS:
+            found.extend((path, line, text) for line, text in _strings(tree(path)))
+    return tuple(found)
+
+
+def _strings(parsed: ast.Module) -> Iterator[tuple[int, str]]:
+    inside = {id(part) for node in ast.walk(parsed) if isinstance(node, ast.JoinedStr) for part in node.values}
+    for node in ast.walk(parsed):
+        if isinstance(node, ast.JoinedStr):
+            yield (
+                node.lineno,
+                "".join(str(part.value) if isinstance(part, ast.Constant) else "_" for part in node.values),
+            )
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in inside:
+            yield node.lineno, node.value
+
+
+def test_sentences_of_the_pages_grow_no_longer() -> None:
+    figures = together(prose_of(page.read_text(encoding="utf-8")) for page in pages()).figures()
+    longer = {name: round(figures[name], 3) for name, most in AT_MOST.items() if figures[name] > most}
+    assert not longer, f"split long sentences (python benchmarks/prose.py PAGE lists them); at most {AT_MOST}"
+
+
+@pytest.mark.parametrize("phrase", BANNED)
+def test_no_page_docstring_or_message_has_a_phrase_that_reads_as_translated(phrase: str) -> None:
+    pattern = re.compile(phrase.replace(" ", r"\s+"))
+    met = [
+        f"{path}:{line + text.count(chr(10), 0, match.start())}: {' '.join(match[0].split())}"
+        for path, line, text in _texts()
+        for match in pattern.finditer(text)
+    ]
+    assert not met, f"write instead: {BANNED[phrase]}\n" + "\n".join(met)
