@@ -99,33 +99,37 @@ class Copies:
         self._folder = cache / FOLDER
         self._listings = self._folder / "listings"
 
-    def fetch(self, listing: Listing, progress: Progress = silent, *, replace: bool = True) -> dict[str, str]:
+    def fetch(
+        self, listing: Listing, progress: Progress = silent, *, replace: bool = True, name: str = ""
+    ) -> dict[str, str]:
         """Fetch what is lacking, and return name -> digest; until this process ends, nothing of it makes room.
 
-        `replace`: whether a file that is there with other content gives way. Raises PlaceError.
+        `replace`: whether a file that is there with other content gives way. `name`: of what the listing is the
+        latest state; each has a name of its own unless given. Raises PlaceError.
         """
         self._listings.mkdir(parents=True, exist_ok=True)
-        path = self._listings / f"{listing.id}.lock"
+        name = name or listing.id
+        path = self._listings / f"{name}.lock"
         if path not in _HELD:
             _HELD[path] = path.open("a")
             fcntl.flock(_HELD[path], fcntl.LOCK_SH)  # ends with the process, however that ends
-        return self._fetched(listing, progress, replace)
+        return self._fetched(listing, progress, replace, name)
 
     def let_go(self) -> None:
         """Let what this process has fetched make room for other copies."""
         for path in [path for path in _HELD if path.parent == self._listings]:
             _HELD.pop(path).close()
 
-    def _fetched(self, listing: Listing, progress: Progress, replace: bool) -> dict[str, str]:
+    def _fetched(self, listing: Listing, progress: Progress, replace: bool, name: str) -> dict[str, str]:
         with FileLock(self._folder / "fetching.lock"):
             shutil.rmtree(self._unfinished, ignore_errors=True)  # of whoever was killed
             self._unfinished.mkdir()
             known = self._known()
             lacking = [item for item in listing.items if not self._is_here(item, known, replace)]
             if lacking:
-                self._make_room(listing, lacking, known)
+                self._make_room(name, lacking, known)
                 self._fetch(lacking, known, progress)
-            write_atomically(self._listings / f"{listing.id}.json", listing.text)
+            write_atomically(self._listings / f"{name}.json", listing.text)
             return {item.name: known.get(item.name, (item.digest, 0))[0] for item in listing.items}
 
     def _is_here(self, item: Item, known: dict[str, tuple[str, int]], replace: bool) -> bool:
@@ -178,7 +182,7 @@ class Copies:
     def _unfinished(self) -> Path:
         return self._folder / "unfinished"
 
-    def _make_room(self, listing: Listing, lacking: Sequence[Item], known: dict[str, tuple[str, int]]) -> None:
+    def _make_room(self, listing: str, lacking: Sequence[Item], known: dict[str, tuple[str, int]]) -> None:
         """Remove copies that nobody reads, those first that were used least recently."""
         limit = float(os.environ.get(LIMIT) or _LIMIT_GB) * 1e9
         needed = sum(item.size for item in lacking)
@@ -187,7 +191,7 @@ class Copies:
             return sum(size for _, size in known.values())
 
         others = sorted(self._listings.glob("*.json"), key=lambda path: path.stat().st_mtime_ns)
-        others = [path for path in others if path.stem != listing.id]
+        others = [path for path in others if path.stem != listing]
         while others and taken() + needed > limit:
             with _unused(others.pop(0)) as doomed:
                 if doomed is None:

@@ -182,7 +182,9 @@ def _bring(uri: str, reads: Reads, cache: Path, progress: Progress) -> None:
     """Fetch the data, and what others have published and this machine lacks."""
     for data in reads.data:
         look_once(data, cache)
-    Copies(cache).fetch(Listing(tuple(_there(uri, reads.places, cache).values())), progress, replace=False)
+    there = Listing(tuple(_there(uri, reads.places, cache).values()))
+    name = hashlib.sha256("\0".join(reads.places).encode()).hexdigest()[:16]
+    Copies(cache).fetch(there, progress, replace=False, name=f"prepared-{name}")
 
 
 def _there(uri: str, places: Sequence[str], cache: Path) -> dict[str, Item]:

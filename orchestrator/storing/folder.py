@@ -91,8 +91,10 @@ class Folder:
             return (info.mtime_ns or 0, info.size) if info.type == fs.FileType.File else None
         try:  # one request, as in `exists`
             with self._files.open_input_file(self._at(path)) as file:
-                told = (file.metadata() or {}).get("Last-Modified", b"").decode()
-                return int(datetime.fromisoformat(told).timestamp() * 1e9) if told else 0, file.size()
+                if told := (file.metadata() or {}).get("Last-Modified", b"").decode():
+                    return int(datetime.fromisoformat(told).timestamp() * 1e9), file.size()
+            info = self._files.get_file_info(self._at(path))  # not S3
+            return (info.mtime_ns or 0, info.size) if info.type == fs.FileType.File else None
         except FileNotFoundError:
             return None
         except OSError as error:

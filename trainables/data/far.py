@@ -72,7 +72,7 @@ def look(data: str, cache: Path, progress: Progress = silent) -> None:
         Item(name=f"{before}/{name}", uri=data, key=name, size=size, digest=digests.get(name, ""))
         for name, (size, _) in sorted(there.items())
     )
-    fetched = Copies(cache).fetch(Listing(items), progress)
+    fetched = Copies(cache).fetch(Listing(items), progress, name=f"{FOLDER}-{_name(data)}")
     for gone in known.keys() - there.keys():
         (cache / before / gone).unlink(missing_ok=True)
     now = {name: (*stamp, fetched[f"{before}/{name}"]) for name, stamp in there.items()}

@@ -79,6 +79,8 @@ def test_data_and_cache_by_uri_give_the_trials_of_a_folder_and_another_machine_f
     monkeypatch.setenv("ABLATE_COPIES", str(tmp_path / "other"))
     run(STUDY, data, tmp_path / "of_other")
     assert _shards(s3.keys(cache)) == _shards(published)
+    kept = {path.stem.partition("-")[0] for path in tmp_path.glob("other/of-*/copies/listings/*.json")}
+    assert kept == {"data", "prepared"}
 
 
 def _shards(keys: Iterable[str]) -> set[str]:
