@@ -23,6 +23,7 @@ from dataclasses import asdict
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from pathlib import PurePosixPath
 from typing import IO
 
 from filelock import FileLock
@@ -63,6 +64,13 @@ class Item:
     """SHA-256 of the object; empty where it is not known before it is fetched."""
     packed: bool = False
     """Whether the object is a tar file of a whole folder."""
+
+    def __post_init__(self) -> None:
+        path = PurePosixPath(self.name)
+        if path.is_absolute() or ".." in path.parts:  # whoever writes to the bucket chooses it
+            raise PlaceError(
+                f"{shown(inside(self.uri, self.key))}: a name that leads outside the cache; remove it there"
+            )
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ from ablative.places import require_bucket
 from ablative.places import shown
 from ablative.places import why
 from ablative.progress import Progress
+from ablative.progress import silent
 from ablative.trainables.cache import local_cache
 from ablative.trainables.copies import FOLDER as COPIES
 from ablative.trainables.copies import Copies
@@ -157,25 +158,21 @@ def _blocks(
     _: Path,
 ) -> list[_FarBlock]:
     cache, reads = local_cache(uri), steps.reads(configs, local_cache(uri))
-    _bring(uri, reads, cache, _silent)
+    _bring(uri, reads, cache, silent)
     return [_FarBlock(block=block, places=reads.places, data=reads.data) for block in round_of(configs, cache)]
 
 
 def _compute(uri: str, steps: Preparation, block: _FarBlock, _: Path) -> None:
     cache = local_cache(uri)
-    _bring(uri, Reads(places=block.places, data=block.data), cache, _silent)
+    _bring(uri, Reads(places=block.places, data=block.data), cache, silent)
     steps.compute(block.block, cache)
-    _publish(uri, block.places, cache, _silent)
+    _publish(uri, block.places, cache, silent)
 
 
 def _alone(
     uri: str, alone: Callable[[Path, Progress], AbstractContextManager[None]], _: Path, progress: Progress
 ) -> AbstractContextManager[None]:
     return alone(local_cache(uri), progress)
-
-
-def _silent(stage: str, done: int, total: int) -> None:
-    """Show nothing."""
 
 
 def _bring(uri: str, reads: Reads, cache: Path, progress: Progress) -> None:

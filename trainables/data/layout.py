@@ -7,9 +7,11 @@ from pathlib import Path
 
 from ablative.trainables.benchmark.spec import SHIPPED_DATA
 from ablative.trainables.benchmark.spec import TASKS
+from ablative.trainables.cache import cache_folder
 from ablative.trainables.data.far import is_fetched
 from ablative.trainables.data.far import local_folder
 from ablative.trainables.data.far import look
+from ablative.trainables.data.far import look_once
 from ablative.trainables.errors import MissingData
 from ablative.trainables.parts.task import Layout
 from ablative.trainables.parts.task import Task
@@ -53,8 +55,9 @@ def task_folder(task: Task, data: str, cache: Path) -> Path:
 
 
 def task_of(data: str, tasks: Iterable[Task]) -> Task:
-    """Return the task whose annotation files lie in the folder `data`. Raises `MissingData` unless it is one."""
-    folder, known = Path(data).expanduser().absolute(), list(tasks)
+    """Return the task whose annotation files lie in a folder or URI. Raises `MissingData` unless it is one."""
+    look_once(data, cache_folder())
+    folder, known = local_folder(data, cache_folder()), list(tasks)
     found = [task for task in known if _has_required(layout_of(task, folder), folder)]
     if len(found) != 1:
         listed = "\n".join(f"  {task.name}: {', '.join(layout_of(task, folder).required)}" for task in known)

@@ -77,6 +77,8 @@ def test_data_and_cache_by_uri_give_the_trials_of_a_folder_and_another_machine_f
     published = s3.keys(cache)
     assert any(key.startswith("teacher_features/") for key in _shards(published))
     monkeypatch.setenv("ABLATE_COPIES", str(tmp_path / "other"))
+    checked = CliRunner().invoke(ablate, ["data", "check", data, "-q"])
+    assert checked.exit_code == 0 and "classes: 3" in checked.output, checked.output
     run(STUDY, data, tmp_path / "of_other")
     assert _shards(s3.keys(cache)) == _shards(published)
     kept = {path.stem.partition("-")[0] for path in tmp_path.glob("other/of-*/copies/listings/*.json")}

@@ -10,8 +10,15 @@ from pathlib import Path
 import pytest
 
 from ablative.cluster.same_cache import cache_identity
+from ablative.cluster.same_cache import fetch_cache
 from ablative.cluster.same_cache import require_cache
+from ablative.cluster.same_cache import require_data
 from ablative.orchestrator.errors import ClusterError
+from ablative.trainables.published import Listed
+from tests.helpers.simulated import make_queue
+from tests.helpers.simulated import make_study
+
+STUDY = make_study()
 
 
 def test_a_cache_keeps_its_identity_and_is_known_again(tmp_path: Path) -> None:
@@ -54,3 +61,15 @@ def test_a_read_only_file_system_is_no_mistake(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(Path, "write_text", refuses)
     assert cache_identity(tmp_path) == ""
     require_cache(tmp_path, "")
+
+
+def test_a_machine_that_cannot_fetch_or_lacks_data_says_so_and_runs_no_trial(tmp_path: Path) -> None:
+    nothing = Listed(uri=(tmp_path / "cache").as_uri(), id="nothing")
+    with pytest.raises(ClusterError, match="cannot fetch what trials read, so it runs no trial"):
+        fetch_cache(nothing)
+
+    (job, *_) = (trial.job(cache="", resources=STUDY.resources) for trial in make_queue(STUDY).trials())
+    require_data(lambda configs: (), job)
+    require_data(None, job)
+    with pytest.raises(ClusterError, match=r"data: no such folder.*name data by a URI that all machines reach"):
+        require_data(lambda configs: ("data: no such folder",), job)

@@ -80,6 +80,12 @@ def test_an_object_that_is_not_what_was_listed_leaves_nothing(source: Source, co
     assert there(tmp_path / "cache") == {"good"}
 
 
+@pytest.mark.parametrize("name", ["../outside", "/outside", "files/../../outside"])
+def test_a_name_that_leads_outside_the_cache_is_refused(name: str) -> None:
+    with pytest.raises(PlaceError, match="leads outside the cache"):
+        Item(name=name, uri="s3://bucket/cache", key=name, size=1)
+
+
 def test_whoever_was_used_least_recently_makes_room_unless_somebody_reads_it(
     source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
