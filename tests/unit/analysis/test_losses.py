@@ -208,7 +208,7 @@ def test_a_look_ends_no_arm_whose_difference_rests_on_failures() -> None:
     for cell in stored["cells"]:
         cell["confirm_total"] = 9
     names = {cell["arm"]: cell["name"] for cell in stored["cells"]}
-    base = dict.fromkeys(range(1, 10), {"test/accuracy": 0.5})
+    base = {seed: {"test/accuracy": 0.5} for seed in range(1, 10)}
     ahead = {seed: {"test/accuracy": 0.5 + 0.001 * seed} for seed in range(1, 10)}
     assert clear_arms(stored, {names["base"]: base, names["arm"]: ahead}) == {"arm"}
     lost = {seed: value for seed, value in ahead.items() if seed not in (1, 2)}
