@@ -25,7 +25,7 @@ class DataFinding(Answer):
 
     kind: str
     weight: Weight
-    """`error`: one is too many. `share`: tolerated up to a share of the rows. `told`: only reported; trials run."""
+    """`error`: one is too many. `share`: tolerated up to a share of the rows. `reported`: trials run all the same."""
     count: int
     named: tuple[str, ...]
     """Places of the first ones."""

@@ -12,9 +12,9 @@ NUM_NAMED = 5
 """Problems of a kind that are named unless all are asked for; all are counted."""
 _MOST_SAID = 600
 """Characters of where a problem is: a path, a reason and a remedy."""
-Weight = Literal["error", "share", "told"]
+Weight = Literal["error", "share", "reported"]
 """`error`: one of them is too many, because a trial would end at it. `share`: borne up to a share of a split's rows.
-`told`: a person should know of it, and a trial runs."""
+`reported`: a person should know of it, and a trial runs."""
 
 BAD_FILE = "file unreadable"
 NO_EXAMPLE = "no example"
@@ -42,14 +42,14 @@ KINDS: dict[str, tuple[Weight, str]] = {
     BAD_ROW: ("share", "get the file again, or remove these rows"),
     TWICE: ("share", "keep one row of each id"),
     SHARED_ROW: ("share", "remove the rows from one of the splits: a test must not repeat what was trained on"),
-    SHARED_IMAGE: ("told", ""),
-    LEFT_OUT: ("told", ""),
-    OTHER_SIZE: ("told", ""),
-    NO_METADATA: ("told", ""),
-    OUTSIDE: ("told", ""),
-    NO_BOX: ("told", ""),
-    EMPTY_TEST: ("told", ""),
-    NO_EXAMPLE_OF_ID: ("told", ""),
+    SHARED_IMAGE: ("reported", ""),
+    LEFT_OUT: ("reported", ""),
+    OTHER_SIZE: ("reported", ""),
+    NO_METADATA: ("reported", ""),
+    OUTSIDE: ("reported", ""),
+    NO_BOX: ("reported", ""),
+    EMPTY_TEST: ("reported", ""),
+    NO_EXAMPLE_OF_ID: ("reported", ""),
 }
 """Kind -> weight and remedy. The share of rows that cannot be read is one of a file's rows, not of the split's."""
 
@@ -83,7 +83,7 @@ class Findings:
         """
         found = []
         for kind, count in self.counts.items():
-            weight, remedy = KINDS.get(kind, ("told", ""))
+            weight, remedy = KINDS.get(kind, ("reported", ""))
             if weight == "error":
                 found.append(Fault(kind=kind, count=f"{count:,}", remedy=remedy))
             elif weight == "share" and count > most * num_rows:
