@@ -17,11 +17,14 @@ import math
 from collections.abc import Iterator
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from ablative.trainables.side_by_side import side_by_side
 
 BLOCK = 4096
 """Examples whose features and scores of all classes are in memory together."""
@@ -115,22 +118,25 @@ def cross_fitted(data: ProbeData, folds_N: Tensor) -> Iterator[tuple[Tensor, Ten
     there is gets 1 / K.
     """
     everyone_N = torch.arange(len(folds_N), device=folds_N.device)
-    choosing_N = everyone_N[:: math.ceil(len(everyone_N) / CHOSEN_ON)]
-    for fold in range(FOLDS):
-        inside_N, outside_N = everyone_N[folds_N == fold], everyone_N[folds_N != fold]
-        if not len(inside_N):
-            continue
-        if not len(outside_N):
-            for rows_B in inside_N.split(BLOCK):
-                yield rows_B, torch.full((len(rows_B), data.num_classes), 1 / data.num_classes, device=rows_B.device)
-            continue
-        following = (fold + 1) % FOLDS
-        of_N = folds_N[choosing_N]
-        judged_N = choosing_N[of_N == following]
-        seen_N = choosing_N[(of_N != following) & (of_N != fold)]
-        probe = fitted(data, outside_N, best_strength(data, seen_N, judged_N), ITERATIONS)
-        for rows_B in inside_N.split(BLOCK):
+    filled = [fold for fold in range(FOLDS) if (folds_N == fold).any()]
+    if len(filled) == 1:
+        for rows_B in everyone_N.split(BLOCK):
+            yield rows_B, torch.full((len(rows_B), data.num_classes), 1 / data.num_classes, device=rows_B.device)
+        return
+    fit = partial(_probe_of_others, data, folds_N)
+    probes = map(fit, filled) if folds_N.is_cuda else side_by_side(fit, filled)  # a GPU is busy with one
+    for fold, probe in zip(filled, probes, strict=True):
+        for rows_B in everyone_N[folds_N == fold].split(BLOCK):
             yield rows_B, probe.log_odds(data.features(rows_B)).sigmoid()
+
+
+def _probe_of_others(data: ProbeData, folds_N: Tensor, fold: int) -> Probe:
+    """Return the probe that has not seen a fold."""
+    everyone_N = torch.arange(len(folds_N), device=folds_N.device)
+    choosing_N = everyone_N[:: math.ceil(len(everyone_N) / CHOSEN_ON)]
+    of_N, following = folds_N[choosing_N], (fold + 1) % FOLDS
+    judged_N, seen_N = choosing_N[of_N == following], choosing_N[(of_N != following) & (of_N != fold)]
+    return fitted(data, everyone_N[folds_N != fold], best_strength(data, seen_N, judged_N), ITERATIONS)
 
 
 def best_strength(data: ProbeData, seen_M: Tensor, judged_M: Tensor) -> float:
