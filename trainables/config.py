@@ -55,8 +55,8 @@ class AnyTask(OfParts):
     name: str = Field("snli_ve", description="The task.")
     data: Text = Field(
         "mini",
-        description="Bundled benchmark (`mini`, `mini_statements`, `mini_large`, `mini_smoke`) or folder of a real "
-        "data set.",
+        description="Bundled benchmark (`mini`, `mini_questions`, `mini_statements`, `mini_large`, `mini_smoke`) or "
+        "folder of a real data set.",
     )
     data_fraction: float = Field(1.0, ge=1e-6, le=1, description="Share of the train split used, at most 1.")
     inputs: Literal["both", "text", "image"] = Field(

@@ -71,7 +71,11 @@ def data() -> None:
 
 
 @data.command()
-@click.argument("name", type=click.Choice(["mini", "mini_statements", "mini_smoke", "mini_large"]), default="mini")
+@click.argument(
+    "name",
+    type=click.Choice(["mini", "mini_questions", "mini_statements", "mini_smoke", "mini_large"]),
+    default="mini",
+)
 @QUIET
 @boundary
 def build(name: str, quiet: bool) -> None:

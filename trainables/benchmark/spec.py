@@ -114,10 +114,18 @@ SHIPPED_DATA["mini_statements"] = MiniSpec(
         "test": SplitSize(things=280, people=0, statements=1800),
     }
 )
-"""What the quickstart reads and nothing else: the first scenes of `mini` with statements about them (SNLI-VE).
+"""The first scenes of `mini` with statements about them (SNLI-VE), and nothing else.
 
 Test has more statements a scene than that of `mini`, so that it tells smaller differences.
 """
+SHIPPED_DATA["mini_questions"] = MiniSpec(
+    sizes={
+        "train": SplitSize(things=900, people=0, questions=4000),
+        "val": SplitSize(things=120, people=0, questions=600),
+        "test": SplitSize(things=280, people=0, questions=1800),
+    }
+)
+"""The same scenes with questions about them (VQA): what the quickstart reads."""
 TASKS = {"vcr": "annotations", "snli_ve": "statements", "vqa": "questions"}
 """Task that the benchmark makes files of -> the size of a split that says of how many rows."""
 _EXAMPLES_A_ROW = {"vcr": 2}
