@@ -344,7 +344,7 @@ class Board:
         await asyncio.sleep(1.1 * limit_s + self._grace_s)
         if ticket.outcome is not None or self._groups.get(slot) is not group:
             return
-        message = f"it did not end by its time limit of {limit_s:g} s, and was ended with its worker group"
+        message = f"it ran past its time limit of {limit_s:g} s and was stopped with its worker group"
         await self.lose(slot, "time_limit", message)
         for worker in group.workers:
             end_worker(worker)

@@ -127,5 +127,5 @@ def _too_large(shape: Shape, nodes: Sequence[Amounts], largest: Amounts | None) 
     return (
         f"a trial of this study needs {asked} (resources: {workers} with {each} on one "
         f"machine); the cluster has {found} on {machines}{grows}. "
-        "Remedy: ask for less under `resources`, or join a larger cluster with `--address`"
+        "Remedy: lower `resources` in the study, or join a larger cluster with `--address`"
     )

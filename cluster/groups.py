@@ -154,7 +154,7 @@ class WorkerGroups:
             print(f"worker group {slot} was given up: {standing.failures[slot]}", file=sys.stderr)
         self._failed = standing.failures
         if len(self._failed) == self.slots:
-            raise ClusterError(f"no worker group could be kept running; slot 0 ended with: {self._failed[0]}")
+            raise ClusterError(f"no worker group stays up; slot 0 ended with: {self._failed[0]}")
         self.waits_for = "" if self._private else self._short_of(standing)
 
     def _short_of(self, standing: Standing) -> str:
@@ -174,7 +174,7 @@ class WorkerGroups:
         before, self._machines = self._machines, machines()
         earlier, self._members = self._members, members()
         for node in earlier.keys() - self._members.keys():
-            print(f"machine {earlier[node]} was lost; what ran there is run again", file=sys.stderr)
+            print(f"machine {earlier[node]} was lost; its trials run again", file=sys.stderr)
         if before != self._machines:
             self._space = self._room()
         slots = self.slots

@@ -59,7 +59,7 @@ class StudyJobs:
         except Exception as error:  # Ray raises many kinds
             raise ClusterError(
                 f"no Ray cluster takes jobs here: {type(error).__name__}: {' '.join(str(error).split())[:200]}. "
-                "Remedy: type it on the head, with `ray submit CLUSTER.yaml orchestrator/ablate.py -- ...`; a cluster "
+                "Remedy: run it on the head, with `ray submit CLUSTER.yaml orchestrator/ablate.py -- ...`; a cluster "
                 "that `ablate run` starts for itself takes no jobs"
             ) from error
 
@@ -97,7 +97,7 @@ class StudyJobs:
             )
         except RuntimeError as error:
             if "already exists" not in str(error):
-                raise ClusterError(f"the cluster took no job: {' '.join(str(error).split())[-300:]}") from error
+                raise ClusterError(f"the cluster rejected the job: {' '.join(str(error).split())[-300:]}") from error
         return StudyJob(id=name, is_open=True)
 
     def follow(self, job: StudyJob, write: Callable[[str], None]) -> int:
@@ -125,7 +125,9 @@ class StudyJobs:
             return STOPPED
         status = found.driver_exit_code
         if status is None:
-            raise ClusterError(f"job {job.id} was lost: {found.message}. Remedy: the same `ablate run` goes on")
+            raise ClusterError(
+                f"job {job.id} was lost: {found.message}. Remedy: run the same `ablate run` again to continue"
+            )
         return int(status) if status >= 0 else 128 - int(status)
 
     def _jobs(self) -> list[Any]:

@@ -182,7 +182,7 @@ def tried(place: str, mark: str) -> bool:
         read = folder.read(name)
         folder.remove(name)
     if read is None or read.to_pybytes() != content:
-        raise OSError(f"{place}: what was just written is not there")
+        raise OSError(f"{place}: a file written a moment ago is not there")
     return shared
 
 
@@ -222,7 +222,7 @@ def require_shared(places: dict[str, str], *, within_s: float) -> None:
 def unshared(found: Sequence[Facts], purpose: str, place: str) -> list[str]:
     """Return a clause for what keeps machines from sharing a place; none where all do."""
     other = [facts.address for facts in found if purpose in facts.unshared]
-    lines = [f"{purpose} {place} on {_listed(other)} is another folder than here"] if other else []
+    lines = [f"{purpose} {place} on {_listed(other)} is not the folder seen here"] if other else []
     unusable: dict[str, list[str]] = {}
     for facts in found:
         if purpose in facts.unusable:

@@ -26,7 +26,7 @@ class Messages:
             if not self.path:
                 with tempfile.NamedTemporaryFile(prefix="ablate-ray-", suffix=".log", delete=False) as made:
                     self.path = made.name
-                print(f"Ray's own messages are in {self.path}", file=sys.stderr)
+                print(f"Ray's own messages go to {self.path}", file=sys.stderr)
             with open(self.path, "a", encoding="utf-8") as file:
                 file.writelines(f"({said.get('pid')}) {line}\n" for line in said.get("lines", ()))
 

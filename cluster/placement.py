@@ -2,7 +2,7 @@
 
 Groups stay as they are while each waiting trial has a group that will take it. A trial whose shape no group has gets
 one as soon as there is room, and room is made for it: groups retire that have nothing to do, and, once it is the
-oldest that waits, groups that have just ended a trial. So no trial waits for ever, and few groups are rebuilt.
+oldest that waits, groups that have just ended a trial. So no trial waits forever, and few groups are rebuilt.
 """
 
 from __future__ import annotations

@@ -156,7 +156,7 @@ def _started(num_cpus: int | None) -> Iterator[None]:
                 _end()
                 if is_last or reason != "busy":
                     raise ClusterError(_not_there("local", error, remedy(reason, machine))) from error
-                print(f"Ray did not start in time ({_in_a_line(error)}); one more try", file=sys.stderr)
+                print(f"Ray did not start in time ({_in_a_line(error)}); trying once more", file=sys.stderr)
         try:
             yield
         finally:
@@ -181,9 +181,7 @@ def _joined(address: str) -> Iterator[None]:
         raise ClusterError(_no_connection(address, error)) from error
     try:
         if address == "auto" and PRIVATE in ray.cluster_resources():
-            raise NoClusterError(
-                _no_connection(address, ConnectionError("the one that runs is private to another run"))
-            )
+            raise NoClusterError(_no_connection(address, ConnectionError("the running one is private to another run")))
         yield
     finally:
         _end()
@@ -232,7 +230,7 @@ def _found(address: str) -> str:
     where = services.get_ray_address_from_environment(address, None) if address == "auto" else address
     if "://" in where:
         raise ClusterError(
-            f"no study can be driven through Ray's client (`{where}`): its trials would not outlive a lost line. "
+            f"a study cannot run through Ray's client (`{where}`), because a lost connection would end its trials. "
             f"Remedy: {ON_A_MEMBER}"
         )
     return str(services.canonicalize_bootstrap_address_or_die(where))
@@ -251,7 +249,7 @@ def _require_member(address: str) -> None:
     here = getattr(services, "find_node_ids", lambda: nodes)()  # other releases go by addresses
     if nodes.isdisjoint(here):
         raise ClusterError(
-            f"this machine is no node of the Ray cluster at `{address}`, and only a node can drive it. "
+            f"this machine is not a node of the Ray cluster at `{address}`, and only a node can drive it. "
             f"Remedy: {ON_A_MEMBER}; or, where all of its nodes reach this machine, make it a node without CPUs: "
             f"`ray start --address={address} --num-cpus=0`"
         )

@@ -130,11 +130,11 @@ def _joined(facts: Sequence[Facts], silent: Mapping[str, str], demand: Demand) -
             "fault",
             f"{', '.join(absent)} of the launch file did not join",
             "see /tmp/ray/session_latest/logs/monitor* on the head; a machine with another token, another release of "
-            "Ray or Python, or another key for ssh is not let in",
+            "Ray or Python, or another ssh key cannot join",
         )
     if silent:
         lines = "; ".join(f"{address}: {why}" for address, why in silent.items())
-        return _finding("machines", "fault", lines, "see that the same package is installed there, or end Ray there")
+        return _finding("machines", "fault", lines, "install the same package there, or stop Ray there")
     return _finding("machines", "ok", f"{len(facts)} {'machine answers' if len(facts) == 1 else 'machines answer'}")
 
 
@@ -155,7 +155,7 @@ def _head(facts: Sequence[Facts], demand: Demand) -> Finding | None:
     fits = min(int(head.free_memory_mb / SLOT_MB), MOST_SLOTS)
     if demand.slots > fits:
         return _finding(
-            "head", "fault", f"{found}; {free}", f"set resources.max_concurrent={max(fits, 1)}, or take a larger head"
+            "head", "fault", f"{found}; {free}", f"set resources.max_concurrent={max(fits, 1)}, or use a larger head"
         )
     return _finding("head", "ok", f"{found}; {free}")
 
@@ -168,7 +168,7 @@ def _token(demand: Demand) -> Finding:
     return _finding(
         "token",
         "caution",
-        f"Ray asks for no token: whoever reaches {demand.head} can run code here",
+        f"Ray asks for no token: anyone who reaches {demand.head} can run code here",
         "run `ray get-auth-token --generate` once, copy ~/.ray/auth_token to all machines, and start Ray with "
         "RAY_AUTH_MODE=token",
     )
@@ -199,7 +199,7 @@ def _place(facts: Sequence[Facts], purpose: str, place: str) -> Finding:
             else "set ABLATE_STORE to a bucket (s3://, gs://) or to a folder that all machines share and may write"
         )
         return _finding(subject, "fault", "; ".join(lines), remedy)
-    return _finding(subject, "ok", f"{place} is the same everywhere, and can be written")
+    return _finding(subject, "ok", f"{place} is the same everywhere and writable")
 
 
 def _interfaces(facts: Sequence[Facts], demand: Demand) -> Finding:
@@ -221,7 +221,7 @@ def _interfaces(facts: Sequence[Facts], demand: Demand) -> Finding:
         return _finding(
             "interfaces",
             "caution",
-            f"not known by which interface the workers of one trial meet on {', '.join(unknown)}",
+            f"unknown which interface the workers of one trial use on {', '.join(unknown)}",
             f"name it with {' or '.join(VARIABLES)}",
         )
     names = Counter(one.interface or "unknown" for one in facts)
@@ -236,7 +236,7 @@ def _clocks(facts: Sequence[Facts]) -> Finding:
             "clocks",
             "fault",
             f"{told} from this machine's; drivers that share a study allow {SKEW.total_seconds():.0f} s",
-            "let the machines keep time by NTP",
+            "synchronise the machines' clocks with NTP",
         )
     worst = max((abs(one.ahead_s) for one in facts), default=0.0)
     return _finding("clocks", "ok", f"at most {worst:.1f} s apart")

@@ -70,10 +70,10 @@ def remedy(reason: Reason, machine: Machine) -> str:
                 f"would have more than {LONGEST_SOCKET} bytes"
             )
         case "no_folder":
-            return f"set RAY_TMPDIR to a folder that is there; {machine.folder} is not"
+            return f"set RAY_TMPDIR to an existing folder; {machine.folder} does not exist"
         case "full_disk":
             free = f"{machine.free / 2**20:.0f} MiB are free"
-            return f"make room in {machine.folder} ({free}), or set RAY_TMPDIR to a folder on another disk"
+            return f"free some space in {machine.folder} ({free}), or set RAY_TMPDIR to a folder on another disk"
         case "busy":
             return (
                 f"the machine is busy (load {machine.load:.1f} on {machine.processors} processors); try again later, "

@@ -60,7 +60,7 @@ class AnyTask(OfParts):
     )
     data_fraction: float = Field(1.0, ge=1e-6, le=1, description="Share of the train split used, at most 1.")
     inputs: Literal["both", "text", "image"] = Field(
-        "both", description="What the student sees; `text` and `image` blank out the other modality (baselines)."
+        "both", description="Modalities that the student sees; `text` and `image` blank out the other one (baselines)."
     )
     ranked_by: RankedBy = Field(
         "match_odds", description="How candidates are ranked: match against no match, or UNITER's match logit alone."
@@ -88,22 +88,22 @@ else:
 class AnyStudent(OfParts):
     """The trained model: a single-stream cross-modal transformer."""
 
-    preset: str = Field("uniter_tiny", description="Student and size; `ablate parts student` says what each is.")
+    preset: str = Field("uniter_tiny", description="Student and size; `ablate parts student` describes each.")
     init: Text = Field(
         "pretrained", description="`pretrained` (shipped checkpoint, *_tiny), `scratch`, or a checkpoint's path."
     )
     vocabulary: Text | None = Field(
-        None, description="WordPiece vocabulary (vocab.txt) that the student reads; none: BERT's uncased one."
+        None, description="WordPiece vocabulary (vocab.txt) of the student; by default BERT's uncased one."
     )
     visual_input: Literal["regions", "patches", "both"] = Field(
-        "regions", description="What of the image enters: region features, patches of the whole picture, or both."
+        "regions", description="Visual input: region features, patches of the whole picture, or both."
     )
     tags: Literal["preset", "none", "scaled", "unscaled"] = Field(
         "preset",
         description="What a word that names a region carries of it: nothing, its vector at the word's own length, or "
         "as long as it is; `preset`: `scaled` in small students, `none` in published sizes.",
     )
-    trunk_model: Text = Field("RN50", description="open_clip model whose visual trunk clip_vil_base has.")
+    trunk_model: Text = Field("RN50", description="open_clip model that provides the visual trunk of clip_vil_base.")
     trunk_checkpoint: Text | None = Field(None, description="Local checkpoint of that open_clip model.")
     dropout: float = Field(0.1, ge=0, lt=1, description="Dropout rate in the transformer.")
 
@@ -133,10 +133,14 @@ else:
 class AdversarialConfig(Settings):
     """Adversarial training in embedding space (VILLA); `trainables.training.adversarial` has the formula."""
 
-    steps: int = Field(0, ge=0, le=100, description="Disturbed passes a modality; 0 trains as usual.")
-    text_rate: float = Field(1e-3, ge=0, le=100, description="Length of a step that disturbs word vectors; 0: none.")
-    image_rate: float = Field(0.0, ge=0, le=100, description="The same of region features.")
-    kl_weight: Weight = Field(1.5, description="Weight of the divergence from the undisturbed prediction.")
+    steps: int = Field(0, ge=0, le=100, description="Adversarial passes for each modality; 0 trains as usual.")
+    text_rate: float = Field(
+        1e-3, ge=0, le=100, description="Step length of the perturbation of word vectors; 0: none."
+    )
+    image_rate: float = Field(
+        0.0, ge=0, le=100, description="Step length of the perturbation of region features; 0: none."
+    )
+    kl_weight: Weight = Field(1.5, description="Weight of the divergence from the unperturbed prediction.")
 
 
 class OptimConfig(Settings):
@@ -145,42 +149,47 @@ class OptimConfig(Settings):
     optimizer: Literal["adamw", "sgd"] = Field("adamw", description="AdamW (betas .9, .98), or SGD with momentum .9.")
     lr: Rate = Field(5e-4, description="Peak learning rate.")
     weight_decay: float = Field(0.01, ge=0, le=10, description="Decoupled weight decay.")
-    head_lr_factor: float = Field(1.0, ge=1e-6, le=1e6, description="Factor of the head's rate, pooler excepted.")
+    head_lr_factor: float = Field(
+        1.0, ge=1e-6, le=1e6, description="Factor on the learning rate of the head, except its pooler."
+    )
     trunk_lr_factor: float = Field(
-        0.1, ge=1e-6, le=1e6, description="Factor of the visual trunk's rate, if there is one."
+        0.1, ge=1e-6, le=1e6, description="Factor on the learning rate of the visual trunk, if there is one."
     )
     batch_size: int = Field(64, ge=1, le=65_536, description="Examples a step, over all workers.")
     batch_tokens: int | None = Field(
         None,
         ge=1,
         le=1_000_000_000,
-        description="Tokens a step in place of examples: words, regions and their padding, over all workers.",
+        description="Tokens a step, instead of examples: words, regions and their padding, over all workers.",
     )
     bucketing: int = Field(
         1,
         ge=1,
         le=10_000,
-        description="Batches drawn together and cut by length of text, so that less is padding.",
+        description="Batches drawn together and sorted by text length, to reduce padding.",
     )
     epochs: int = Field(8, ge=1, le=100_000, description="Passes over the subset, within the two bounds below.")
-    min_steps: int = Field(120, ge=1, le=10_000_000, description="Least steps (low-shot subsets are repeated).")
+    min_steps: int = Field(
+        120, ge=1, le=10_000_000, description="Smallest number of steps (low-shot subsets are repeated)."
+    )
     max_steps: int = Field(1600, ge=1, le=10_000_000, description="Greatest number of steps.")
     steps_factor: float = Field(
         1.0,
         ge=1e-3,
         le=1e3,
-        description="Factor of the steps that epochs and bounds give (longer training).",
+        description="Factor on the number of steps that epochs and bounds give (longer training).",
     )
     accumulation: int = Field(
         1,
         ge=1,
         le=4096,
-        description="Parts of a worker's share of a batch, one after another.",
+        description="Number of parts in which a worker processes its share of a batch (gradient accumulation).",
     )
     drops: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
         (),
         max_length=100,
-        description="Shares of the steps at which the rate drops to a tenth; without any it falls linearly to 0.",
+        description="Points, as shares of all steps, at which the rate drops to a tenth; without "
+        "any it falls linearly to 0.",
     )
     adversarial: AdversarialConfig = AdversarialConfig()
     warmup_fraction: float = Field(0.1, ge=0, lt=1, description="Share of the steps spent warming up.")
@@ -188,7 +197,9 @@ class OptimConfig(Settings):
     label_smoothing: float = Field(
         0.0, ge=0, lt=1, description="Share of each target that is spread evenly over the classes."
     )
-    evaluations: int = Field(4, ge=1, le=1000, description="Evaluations on val, evenly spread; the best is kept.")
+    evaluations: int = Field(
+        4, ge=1, le=1000, description="Number of evaluations on val, evenly spread; the best weights are kept."
+    )
     val_examples: int | None = Field(
         None,
         ge=1,
@@ -204,7 +215,8 @@ class OptimConfig(Settings):
         0.0,
         ge=0,
         lt=1,
-        description="Decay of the moving average of the weights that is evaluated and kept in their place; 0: none.",
+        description="Decay of a moving average of the weights, which is then evaluated and kept "
+        "instead of them; 0: none.",
     )
     gradient_checkpointing: bool = Field(
         False, description="Compute the student's blocks again in the backward pass: less memory, a third more time."
@@ -226,7 +238,7 @@ class TrialConfig(OfParts):
     teachers: tuple[OneOfTeachersConfig, ...] = Field(
         (),
         max_length=16,
-        description="Several teachers in place of the one of `teacher.model`, each with its weight in every term.",
+        description="Several teachers instead of `teacher.model`, each with its weight in every term.",
     )
 
     @property

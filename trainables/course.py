@@ -91,7 +91,7 @@ class Course:
         process group unless given.
         """
         if evaluations < 1:
-            raise ValueError(f"{evaluations} evaluations; a trial reports its target once at least, at its end")
+            raise ValueError(f"{evaluations} evaluations; a trial must report its target at least once, at its end")
         self.ranks = ranks or current_ranks()
         self.evaluations = evaluations
         self.number = 0
@@ -122,7 +122,8 @@ class Course:
             yield following
             if self.number != following:
                 raise RuntimeError(
-                    f"evaluation {following} was not reported once; call course.report(...) at the end of each round"
+                    f"evaluation {following} was not reported exactly once; call "
+                    "course.report(...) at the end of each round"
                 )
 
     @property

@@ -15,7 +15,7 @@ _ROOM = 2**20
 _REMEDIES = {
     errno.EACCES: "give this user the right to it",
     errno.EPERM: "give this user the right to it",
-    errno.EISDIR: "a file should stand there; move the folder away",
+    errno.EISDIR: "a file is needed here; move the folder away",
     errno.ENOTDIR: "a part of this path is a file, not a folder",
     errno.ENAMETOOLONG: "give a shorter name",
     errno.EMFILE: "allow more open files (ulimit -n)",
@@ -49,7 +49,7 @@ def told(error: BaseException, places: Mapping[str, Path]) -> str:
     """
     path = getattr(error, "filename", None)
     if path is None and not _has_working_folder():
-        return "the current folder was removed; change to one that is there (cd), and repeat the command"
+        return "the current folder was removed; change to an existing one (cd), then repeat the command"
     if path is None and is_full(error):
         path = next((place for place in places.values() if _free(place) < _ROOM), None)
     where = f"{os.fsdecode(path)}: " if isinstance(path, str | bytes | os.PathLike) else ""

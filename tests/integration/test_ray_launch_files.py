@@ -69,7 +69,7 @@ def test_ssh_brings_up_every_worker_with_one_token(network: Machines) -> None:
     tokens = {(network[name].folder / "home" / ".ray" / "auth_token").read_text() for name in ("laptop", *NODES)}
     assert len(tokens) == 1
     assert "3 machines answer" in said and "fault" not in said and "caution" not in said
-    assert "/own on" in unshared and "is another folder than here" in unshared and "status 2" in unshared
+    assert "/own on" in unshared and "is not the folder seen here" in unshared and "status 2" in unshared
     until = time.monotonic() + WORKERS_S  # `ray down` ends the head; workers end a minute after they have lost it
     while any("raylet/raylet" in title for name in NODES for title in network[name].processes().values()):
         assert time.monotonic() < until

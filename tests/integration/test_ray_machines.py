@@ -132,7 +132,7 @@ def test_machines_that_share_no_cache_are_refused_at_once_and_nothing_is_recorde
     finally:
         right.run("umount", str(cache))
     told = said.read_text().splitlines()[-1]
-    assert f"cache {cache} on {right.address} is another folder than here" in told
+    assert f"cache {cache} on {right.address} is not the folder seen here" in told
     assert "ABLATE_CACHE" in told
     assert list(cache.iterdir()) == []
     assert Store.open(str(run / "store")).studies() == []
@@ -164,7 +164,7 @@ def test_a_machine_that_is_lost_is_waited_for_and_works_again_as_soon_as_it_is_b
     assert store.checkpoints("simulated").trials() == []
     told = said.read_text()
     assert told.count(f"machine {right.address} was lost") == 1
-    assert "Ray's own messages are in" in told
+    assert "Ray's own messages go to" in told
     assert "StackTrace" not in told and "state-dump" not in told and "(raylet)" not in told
 
 

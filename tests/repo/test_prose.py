@@ -32,6 +32,7 @@ BANNED = {
     r"\bin the end\b": "finally, or: at the end",
     r"of one's own\b": "of your own",
     r"\bcame to grief\b": "failed",
+    r"\bfor ever\b": "forever",
     r"\bin vain\b": "say what happens: forever, without effect",
     r"one behind another\b": "one after another",
     r"\bthe more so\b": "say what grows with what",

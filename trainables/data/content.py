@@ -126,8 +126,8 @@ def verify_content(task: Task, data: str, cache: Path, digest: str) -> None:
     last = last_content(task, data, cache)
     if last is None or last.digest != digest:
         raise MissingData(
-            f"{data}: the files of {task.name} have changed since this run was planned; the same command plans it "
-            "anew, with what is there now"
+            f"{data}: the files of {task.name} have changed since this run was planned; run the same command "
+            "again to plan with the new files"
         )
 
 

@@ -77,7 +77,7 @@ def _opened(content: bytes) -> Iterator[Image.Image]:
             raise ValueError(f"begins with {content[:16]!r}, none of {', '.join(FORMATS)}") from error
         with opened as picture:
             if picture.width * picture.height > MAX_PIXELS:
-                raise ValueError(f"{picture.width} x {picture.height} pixels, at most {MAX_PIXELS:,} are read")
+                raise ValueError(f"{picture.width} x {picture.height} pixels, but at most {MAX_PIXELS:,} are read")
             yield picture
 
 

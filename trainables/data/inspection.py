@@ -203,7 +203,7 @@ def judge(found: Iterable[Inspection], most: float) -> None:
     if counts:
         listed = "\n".join(f"  {kind} ({', '.join(of)}): {remedy}" for (kind, remedy), of in counts.items())
         shares = f"; of rows, at most {most:.3g} may be so" if any(KINDS[k][0] == "share" for k, _ in counts) else ""
-        raise UnreadableData(f"This data set is not fit for trials{shares}:\n{listed}")
+        raise UnreadableData(f"Trials cannot use this data set{shares}:\n{listed}")
 
 
 def described(inspection: Inspection, told: set[tuple[Path, int]]) -> list[str]:

@@ -39,7 +39,9 @@ def task_folder(task: Task, data: str, cache: Path) -> Path:
         from ablative.trainables.benchmark.build import benchmark_folder
 
         if task.name not in TASKS:
-            raise MissingData(f"task.data: the bundled benchmark {data} has no files of {task.name}; give a folder.")
+            raise MissingData(
+                f"task.data: the bundled benchmark {data} has no files for {task.name}; give the folder of a data set."
+            )
         return benchmark_folder(data, cache) / task.name
     if not is_fetched(data, cache):
         look(data, cache)

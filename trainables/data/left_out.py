@@ -45,7 +45,7 @@ def leave_out(folder: Path, pictures: Collection[str], of: int, most: float) -> 
     if len(names) > most * of:
         named = "".join(f"\n  {name}" for name in names[:NUM_NAMED])
         raise UnreadableData(
-            f"{len(names):,} of {of:,} pictures are missing or damaged, and at most {most:.3g} may be left out; get "
+            f"{len(names):,} of {of:,} pictures are missing or damaged, but at most {most:.3g} may be left out; get "
             f"them again:{named}"
         )
     write_atomically(folder / FILE, json.dumps(names, indent=0) + "\n")

@@ -66,7 +66,7 @@ def require_pictures(folder: Path, names: Sequence[str], progress: Progress, *, 
     named = "\n".join(f"  {found.fault}" for found in faults[:NUM_NAMED])
     raise raises(
         f"{folder}: {len(faults):,} of {len(names):,} pictures are missing or damaged:\n{named}\n"
-        f"Get these again; `ablate data check` names more of them, and can leave a few out. {remedy}".rstrip()
+        f"Get them again; `ablate data check` lists more of them, and can leave a few out. {remedy}".rstrip()
     )
 
 

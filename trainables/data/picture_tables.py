@@ -53,7 +53,7 @@ def pictures_inside(path: Path) -> dict[str, Cell]:
 
 def schema_of(path: Path) -> pa.Schema:
     """Return the schema of a Parquet file. Raises `UnreadableData`."""
-    with parsing(f"{path}: no Parquet file", _AGAIN):
+    with parsing(f"{path}: not a Parquet file", _AGAIN):
         return pq.read_schema(path)
 
 
@@ -84,7 +84,7 @@ def name_of_row(row: dict[str, Any], number: int) -> str:
 def plain_name(name: Any) -> str:
     """Return the name of a picture in the one way in which it can be written. Raises ValueError."""
     if isinstance(name, str) and "\\" in name:
-        raise ValueError(f"picture {name!r}: write / between folders")
+        raise ValueError(f"picture {name!r}: use / between folders")
     return posixpath.normpath(picture_name(name))
 
 

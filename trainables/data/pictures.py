@@ -117,7 +117,7 @@ class Pictures:
             raise UnreadableData(
                 f"{self.folder / name}: changed while it was being prepared; run the same command again"
             )
-        with parsing(f"{self.folder / name}: no picture that can be decoded", "get the picture again"):
+        with parsing(f"{self.folder / name}: not a picture that can be decoded", "get the picture again"):
             return decode(content)
 
     def _tabled(self, name: str) -> Cell | None:
@@ -180,7 +180,7 @@ def _index(shards: tuple[tuple[Path, Stamp], ...]) -> dict[str, Member]:
 def _regular(path: Path) -> list[tuple[str, Member]]:
     """Return the regular members of a shard. Members that claim more bytes than the file has are refused."""
     found, end = [], path.stat().st_size
-    with parsing(f"{path}: no uncompressed tar file", "get the shard again"), tarfile.open(path, "r:") as shard:
+    with parsing(f"{path}: not an uncompressed tar file", "get the shard again"), tarfile.open(path, "r:") as shard:
         for entry in shard:
             if not 0 <= entry.size <= end - entry.offset_data:
                 raise tarfile.ReadError(f"{entry.name} has {entry.size:,} bytes, the file ends before")

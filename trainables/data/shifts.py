@@ -38,7 +38,7 @@ def make_shifts(task: Task, folder: Path, progress: Progress, scores: Path | Non
     if task.shifts is None:
         raise MissingData(f"{task.name}: {task.no_shifts}")
     if scores and not scores.is_file():
-        raise MissingData(f"{scores} is not there; without it, losses come from our own text-only scorer.")
+        raise MissingData(f"{scores} does not exist; without it, losses come from our own text-only scorer.")
     inputs = [path for split in task.shifts.of for path in source(task, folder, split).files]
     digest = _digest(task, [*inputs, *([scores] if scores else [])])
     known = _known(folder, digest)

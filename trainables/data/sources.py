@@ -79,10 +79,10 @@ def source(task: Task, folder: Path, split: str) -> Source:
     for path in (*found.files, *([found.only] if found.only else [])):
         if not path.exists():
             raise MissingData(
-                f"split {split!r} of {task.name}: {path} is not there; remove the split or add the file."
+                f"split {split!r} of {task.name}: {path} does not exist; remove the split, or add the file."
             )
     if not found.files:
-        raise MissingData(f"split {split!r} of {task.name}: {folder} has no files of it; remove the split.")
+        raise MissingData(f"split {split!r} of {task.name}: {folder} has no files for it; remove the split.")
     return found
 
 

@@ -27,7 +27,7 @@ def submission(task: Task, predictions: Mapping[str, str]) -> str:
 def require_leaderboard(task: Task) -> None:
     """Raise `UnreadableData` where no file for a leaderboard can be written."""
     if task.submission is None:
-        raise UnreadableData(f"submission: {task.name} has no blind test; its labels are public.")
+        raise UnreadableData(f"submission: {task.name} has no blind test, because its labels are public.")
 
 
 def written(probabilities: Sequence[float]) -> str:

@@ -114,7 +114,7 @@ def parts_of(module: ModuleType, place: str) -> tuple[Part, ...]:
     """Return what a stranger's module lists. Raises PartError where it lists nothing, or something that is no part."""
     found = getattr(module, LIST, None)
     if not isinstance(found, list | tuple) or not found:
-        raise PartError(f"{place}: no parts; wanted {LIST} = [...], a list of the parts that this file makes")
+        raise PartError(f"{place}: no parts; wanted {LIST} = [...], a list of the parts that this file defines")
     for number, part in enumerate(found):
         if not isinstance(part, Part):
             raise PartError(

@@ -50,12 +50,12 @@ class Part:
         """Raise PartError for a name that a study could not write, or a description that says nothing."""
         if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
             raise PartError(
-                f"{self.defined_at}: {self.kind} {self.name!r}: a name is a lower case letter and then up to 59 lower "
-                "case letters, digits and underscores"
+                f"{self.defined_at}: {self.kind} {self.name!r}: not a name; use a lower-case letter, then up to 59 "
+                "lower-case letters, digits or underscores"
             )
         if not isinstance(self.description, str) or not self.description.strip():
             raise PartError(
-                f"{self.defined_at}: {self.kind} {self.name}: description is empty; say in a sentence what it is"
+                f"{self.defined_at}: {self.kind} {self.name}: description is empty; describe the part in one sentence"
             )
         if self.options is not None and not (isinstance(self.options, type) and issubclass(self.options, Options)):
             raise PartError(

@@ -47,7 +47,7 @@ def _no_blocks(configs: Sequence[Any], cache: Path) -> Sequence[Block]:
 
 
 def _not_computed(block: Block, cache: Path) -> None:
-    raise AssertionError(f"{block.stage}: there are blocks, and nothing that computes them")
+    raise AssertionError(f"{block.stage}: it has blocks but no function that computes them")
 
 
 def _nothing() -> None:

@@ -20,7 +20,7 @@ def test_what_ray_says_goes_into_a_file_that_one_line_names(
     assert ray_worker.print_to_stdstream is usual
 
     said = capsys.readouterr()
-    assert (said.out, said.err) == ("", f"Ray's own messages are in {messages.path}\n")
+    assert (said.out, said.err) == ("", f"Ray's own messages go to {messages.path}\n")
     assert (
         Path(messages.path).read_text() == "(raylet) *** StackTrace Information ***\n(raylet) Raylet is terminated.\n"
     )

@@ -89,7 +89,7 @@ FAULTS = {
     "a cache of its own": (
         _found(LEFT, replace(RIGHT, unshared=("cache",))),
         "cache",
-        "cache /shared/cache on 10.0.0.3 is another folder than here",
+        "cache /shared/cache on 10.0.0.3 is not the folder seen here",
     ),
     "no credentials for the store": (
         _found(LEFT, replace(RIGHT, unusable={"store": "access denied"})),

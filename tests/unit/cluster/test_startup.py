@@ -51,10 +51,10 @@ def test_a_full_disk_outweighs_a_busy_machine_that_ray_waited_for_in_vain() -> N
 
 def test_each_reason_has_its_own_remedy_with_the_figures() -> None:
     assert "set RAY_TMPDIR to a short path" in remedy("long_path", replace(QUIET, folder=LONG))
-    assert "make room in /tmp (1 MiB are free)" in remedy("full_disk", replace(QUIET, free=2.0**20))
+    assert "free some space in /tmp (1 MiB are free)" in remedy("full_disk", replace(QUIET, free=2.0**20))
     assert "load 13.0 on 2 processors" in remedy("busy", replace(QUIET, load=13.0))
     assert "/tmp/ray/session_latest/logs" in remedy("other", QUIET)
-    assert "folder that is there" in remedy("no_folder", QUIET)
+    assert "an existing folder" in remedy("no_folder", QUIET)
 
 
 def test_the_longest_folder_that_is_taken_as_it_is_holds_ray_s_sockets() -> None:

@@ -88,7 +88,7 @@ def test_a_damaged_picture_ends_with_status_2_until_it_is_left_out(flickr: Path)
     left_out = run("check", flickr, "-q", "--leave-out", "--most-unreadable", "0.4")
     after = run("check", flickr, "-q", "--most-unreadable", "0.4")
 
-    assert refused.exit_code == 2 and "120.jpg: no picture that can be decoded" in refused.output
+    assert refused.exit_code == 2 and "120.jpg: not a picture that can be decoded" in refused.output
     assert too_many.exit_code == 2 and "1 of 3 pictures are missing or damaged" in too_many.output
     assert left_out.exit_code == 0 and "picture left out from now on: 1" in left_out.output
     assert "left out of all splits: 1 pictures" in after.output and "120.jpg" not in after.output

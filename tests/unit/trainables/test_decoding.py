@@ -130,7 +130,7 @@ def test_a_few_bytes_cannot_claim_all_memory(tmp_path: Path) -> None:
         header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
         image = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b""))
         (tmp_path / "a.png").write_bytes(image)
-        with pytest.raises(UnreadableData, match=r"a\.png: no picture that can be decoded: .*pixels"):
+        with pytest.raises(UnreadableData, match=r"a\.png: not a picture that can be decoded: .*pixels"):
             Pictures(tmp_path).picture("a.png")
 
 
@@ -146,7 +146,7 @@ def test_postscript_under_the_name_of_a_picture_starts_no_program(
     (tmp_path / "a.jpg").write_bytes(wrapper + script + b" " * 200)
 
     for read in (Pictures(tmp_path).picture, Pictures(tmp_path).size):
-        with pytest.raises(UnreadableData, match=r"a\.jpg: no picture that can be decoded.*none of JPEG"):
+        with pytest.raises(UnreadableData, match=r"a\.jpg: not a picture that can be decoded.*none of JPEG"):
             read("a.jpg")
     assert not left.exists()
 

@@ -22,7 +22,7 @@ def _error(number: int, path: str | None = None) -> OSError:
     ("number", "remedy"),
     [
         (errno.EACCES, "give this user the right to it, or name another place with ABLATE_CACHE"),
-        (errno.EISDIR, "a file should stand there; move the folder away"),
+        (errno.EISDIR, "a file is needed here; move the folder away"),
         (errno.ENOSPC, "free some space there, or name another place with ABLATE_CACHE"),
         (errno.EROFS, "name another place with ABLATE_CACHE"),
         (errno.EMFILE, "allow more open files (ulimit -n)"),
@@ -62,7 +62,7 @@ def test_a_current_folder_that_was_removed_is_named(tmp_path: Path, monkeypatch:
     gone.rmdir()
 
     line = told(_error(errno.ENOENT), {"ABLATE_CACHE": Path("/c")})
-    assert line == "the current folder was removed; change to one that is there (cd), and repeat the command"
+    assert line == "the current folder was removed; change to an existing one (cd), then repeat the command"
 
 
 def test_a_full_disk_hinders_every_trial_and_an_unreadable_picture_one(tmp_path: Path) -> None:

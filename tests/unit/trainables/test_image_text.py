@@ -309,7 +309,7 @@ BAD: dict[str, tuple[Callable[[list[Row]], list[Row]], str]] = {
     ),
     "backslashes": (
         lambda r: [*r[:5], r[5] | {"file_name": "pics\\5.png"}, *r[6:]],
-        r"line 7: .*write / between folders",
+        r"line 7: .*use / between folders",
     ),
     "another label": (
         lambda r: [*r, r[0] | {"label": "blue"}],
@@ -396,13 +396,13 @@ BAD_FILES: dict[str, tuple[Callable[[Path], None], str]] = {
     "utf 16": (utf_16, r"metadata\.csv is UTF-16; save it as UTF-8"),
     "a comma that is not quoted": (
         replaced(b'"A red sheet, number 0"', b"x,y,z"),
-        r"line 2: .*6 fields, and the first line has 4; put a text with commas between quotes",
+        r"line 2: .*6 fields, but the first line has 4; put texts with commas in quotes",
     ),
     "semicolons": (semicolons, r"its fields are separated by ';'; save it with commas"),
-    "two kinds": (two_kinds, r"metadata\.csv and metadata\.jsonl are both there; keep one of them"),
-    "one label": (one_label, r"train has one label, red; a student needs two"),
+    "two kinds": (two_kinds, r"both metadata\.csv and metadata\.jsonl exist; keep one of them"),
+    "one label": (one_label, r"train has one label, red; a student needs at least two"),
     "Parquet without pictures": (without_names, r"train-0\.parquet: no column image with pictures; name"),
-    "damaged Parquet": (damaged, r"metadata\.parquet: no Parquet file: .*; get the file again"),
+    "damaged Parquet": (damaged, r"metadata\.parquet: not a Parquet file: .*; get the file again"),
     "a number without a name": (
         numbers_beyond,
         r"metadata\.parquet, line 5: .*label is -1, and the file names 0 to 1; remove rows without a label",

@@ -267,7 +267,7 @@ def test_a_worker_notices_that_the_data_is_not_what_its_trial_was_planned_with(v
 
     replaced(vcr)
     data_content(TASKS["vcr"], str(vcr), tmp_path)  # another run has looked
-    with pytest.raises(MissingData, match="changed since this run was planned; the same command"):
+    with pytest.raises(MissingData, match="changed since this run was planned; run the same command"):
         verify_content(TASKS["vcr"], str(vcr), tmp_path, planned)
 
 

@@ -162,7 +162,7 @@ def test_a_package_folder_may_list_parts_and_import_its_own_modules(tmp_path: Pa
         ("exit(3)\n", r"my_parts\.py:1: SystemExit"),
         ("x = 1\n", r"my_parts\.py: no parts; wanted PARTS = \[\.\.\.\]"),
         ("PARTS = [1]\n", r"my_parts\.py: PARTS\[0\] is int; wanted a part"),
-        (FOCAL.replace('"focal"', '"Focal loss"'), r"my_parts\.py:\d+: term 'Focal loss': a name is"),
+        (FOCAL.replace('"focal"', '"Focal loss"'), r"my_parts\.py:\d+: term 'Focal loss': not a name"),
         (FOCAL.replace("Focal agreement.", ""), r"my_parts\.py:\d+: term focal: description is empty"),
         (FOCAL.replace("teacher.prob", "teacher.gob"), r"reads 'teacher\.gobabilities'; wanted some of"),
         (

@@ -61,7 +61,7 @@ def test_the_check_decodes_every_picture_and_names_the_bad_ones_once(damaged: Pa
 
     assert train.findings.counts == {MISSING_IMAGE: 1, BAD_PICTURE: 3}
     for named, number in zip(train.findings.named[BAD_PICTURE], (3, 4, 5), strict=True):
-        assert f"{number}.jpg: no picture that can be decoded" in named
+        assert f"{number}.jpg: not a picture that can be decoded" in named
     for later in (dev, test):
         assert (later.findings.counts[MISSING_IMAGE], BAD_PICTURE in later.findings.counts) == (1, False)
     assert ("decode pictures", 8, 8) in stages
@@ -118,13 +118,13 @@ def test_processes_find_what_one_finds_in_the_same_order(damaged: Path, monkeypa
 
 
 def test_pictures_that_are_only_missing_are_missing_data(damaged: Path) -> None:
-    with pytest.raises(MissingData, match=r"7 of 8 pictures.*\n(.*\n){5}Get these again"):
+    with pytest.raises(MissingData, match=r"7 of 8 pictures.*\n(.*\n){5}Get them again"):
         require_pictures(damaged / "flickr30k_images", ["0.jpg", *"abcdefg"], silent)
 
 
 def test_a_share_of_the_pictures_is_left_out_for_every_reader_when_asked(damaged: Path, tmp_path: Path) -> None:
     before = data_content(TASKS["snli_ve"], str(damaged), tmp_path / "cache").digest
-    with pytest.raises(UnreadableData, match=r"4 of 8 pictures are missing or damaged, and at most 0.4"):
+    with pytest.raises(UnreadableData, match=r"4 of 8 pictures are missing or damaged, but at most 0.4"):
         check(TASKS["snli_ve"], str(damaged), tmp_path / "cache", silent, most_left_out=0.4)
     assert not (damaged / "left_out.json").exists()
     found = check(TASKS["snli_ve"], str(damaged), tmp_path / "cache", silent, most_left_out=0.5)

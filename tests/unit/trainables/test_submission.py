@@ -67,10 +67,10 @@ def test_vcr_submission_has_the_leaderboards_twenty_columns(tmp_path: Path) -> N
     said.pop("test-0/qar/2")
     with pytest.raises(UnreadableData, match="no prediction for test-0/qar/2"):
         submission(TASKS["vcr"], said)
-    with pytest.raises(UnreadableData, match="no list of probabilities"):
+    with pytest.raises(UnreadableData, match="not a list of probabilities"):
         submission(TASKS["vcr"], {"test-0/qa": "yes"})
     for damaged in ("[0.1, 0.2, NaN, 0.4]", "[1, 2]", "[" * 100_000, "{}", "[null, 1, 2, 3]"):
-        with pytest.raises(UnreadableData, match=r"test-0/qa: .{1,250} is no list of probabilities"):
+        with pytest.raises(UnreadableData, match=r"test-0/qa: .{1,250} is not a list of probabilities"):
             submission(TASKS["vcr"], {"test-0/qa": damaged})
 
 

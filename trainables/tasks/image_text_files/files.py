@@ -50,13 +50,13 @@ def rows_files(folder: Path) -> tuple[RowsFile, ...]:
     for file in found:
         if file.path.name in NAMES and seen.setdefault(file.path.parent, file.path) != file.path:
             both = f"{seen[file.path.parent].name} and {file.path.name}"
-            raise UnreadableData(f"{file.path.parent}: {both} are both there; keep one of them")
+            raise UnreadableData(f"{file.path.parent}: both {both} exist; keep one of them")
     splits = {file.split for file in found}
     if len(splits) > 1 and "" in splits:
         lost = next(file.path for file in found if not file.split)
         raise UnreadableData(
-            f"{lost}: its name does not say its split, and those of others beside it do; begin it with train, val or "
-            "test, or take it away"
+            f"{lost}: its name does not say its split, but names beside it do; begin it with train, val or "
+            "test, or move it away"
         )
     if "" not in splits and "train" not in splits:
         raise MissingData(f"{folder}: there is {' and '.join(sorted(splits))}, and no train; {REMEDY}")

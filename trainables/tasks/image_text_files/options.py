@@ -22,12 +22,14 @@ def safe(name: str) -> str:
 class ShiftOptions(Options):
     """Rows that come from elsewhere: they are a test of their own, and in no other split."""
 
-    column: Text | None = Field(None, description="Column that says where a row comes from; none: no shifted test.")
+    column: Text | None = Field(
+        None, description="Column with the origin of a row; without it there is no shifted test."
+    )
     values: tuple[Text, ...] = Field(
         (), max_length=1000, description="Values of that column: their rows are the shifted test."
     )
     name: Text | None = Field(
-        None, description="The shifted test is the split `test_<name>`; none: named like the column."
+        None, description="The shifted test is the split `test_<name>`; by default the name of the column."
     )
 
     @property

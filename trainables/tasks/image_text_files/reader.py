@@ -103,7 +103,7 @@ def classes(place: TaskFolder) -> tuple[str, ...]:
     found = tuple(understood(place).labels)
     if len(found) < 2:
         said = f"one label, {found[0]}" if found else "no row that can be read"
-        raise UnreadableData(f"{place.path}: train has {said}; a student needs two labels to tell apart")
+        raise UnreadableData(f"{place.path}: train has {said}; a student needs at least two labels")
     return found
 
 

@@ -56,7 +56,7 @@ def columns_of(path: Path) -> tuple[str, ...]:
 def about(path: Path) -> int:
     """Return about how many rows a file has."""
     if path.suffix == ".parquet":
-        with parsing(f"{path}: no Parquet file", "get the file again"):
+        with parsing(f"{path}: not a Parquet file", "get the file again"):
             return int(pq.read_metadata(path).num_rows)
     return max(0, count(path, b"\n") - (path.suffix == ".csv"))
 
@@ -118,7 +118,7 @@ def _csv(path: Path) -> Iterator[tuple[int, Any]]:
 def _of_fields(header: tuple[str, ...], fields: list[str]) -> Row | Exception:
     if len(fields) != len(header):
         return ValueError(
-            f"{len(fields)} fields, and the first line has {len(header)}; put a text with commas between quotes"
+            f"{len(fields)} fields, but the first line has {len(header)}; put texts with commas in quotes"
         )
     try:
         return dict(zip(header, storable("".join(fields), fields), strict=True))

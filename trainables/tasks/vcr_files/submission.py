@@ -50,7 +50,7 @@ def _annotation(name: str) -> str:
 
 
 def _probabilities(name: str, said: str) -> list[float]:
-    place = f"submission: {name}: {printable(said)} is no list of probabilities"
+    place = f"submission: {name}: {printable(said)} is not a list of probabilities"
     with parsing(place, f"expected {NUM_CHOICES} numbers; evaluate the split again"):
         values = [float(value) for value in json.loads(said)]
         if len(values) != NUM_CHOICES or not all(map(math.isfinite, values)):

@@ -13,7 +13,7 @@ class VqaOptions(Options):
     """What is trained on beside the official train file."""
 
     train_on: Literal["train", "train_val"] = Field(
-        "train", description="`train_val` adds the official val file; `test` is then what is carved out of it."
+        "train", description="`train_val` adds the official val file to training; `test` is then carved out of it."
     )
     visual_genome: bool = Field(
         False, description="Adds Visual Genome's questions on the pictures of train whose answer is an output class."
