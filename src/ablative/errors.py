@@ -1,7 +1,7 @@
-"""The base of every error that a person can put right; any room may import it."""
+"""The base of every error that the user can fix; any room may import it."""
 
 from __future__ import annotations
 
 
 class AblativeError(Exception):
-    """Something that you can put right; the text says what is wrong, where, and what to do."""
+    """An error that you can fix; the text says what is wrong, where, and what to do."""

@@ -21,5 +21,5 @@ class Answer(Frozen):
     model_config = ConfigDict(use_attribute_docstrings=True, json_schema_serialization_defaults_required=True)
 
     def as_json(self) -> str:
-        """Return it as the command prints it; a number that is none is null."""
+        """Return it as the command prints it; a number that is not finite is null."""
         return self.model_dump_json(indent=2)

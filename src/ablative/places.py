@@ -22,16 +22,16 @@ _ATTEMPTS = 10
 """Of a request, with growing waits between them: together half a minute where a server refuses at once. The strategy
 that AWS calls standard has a quota beside it, and gives up at once when a server failed often enough before."""
 _REMEDIES = {
-    "NO_SUCH_BUCKET": "make the bucket, or mend its name",
+    "NO_SUCH_BUCKET": "create the bucket, or correct its name",
     "ACCESS_DENIED": "give these credentials the right to it (AWS_PROFILE names others)",
     "INVALID_ACCESS_KEY_ID": "give credentials that are valid (AWS_PROFILE, or AWS_ACCESS_KEY_ID and its secret)",
     "InvalidAccessKeyId": "give credentials that are valid (AWS_PROFILE, or AWS_ACCESS_KEY_ID and its secret)",
     "SIGNATURE_DOES_NOT_MATCH": "give the secret that belongs to the key (AWS_SECRET_ACCESS_KEY)",
     "SignatureDoesNotMatch": "give the secret that belongs to the key (AWS_SECRET_ACCESS_KEY)",
-    "ExpiredToken": "renew the credentials; the same command goes on",
+    "ExpiredToken": "renew the credentials, then run the same command again",
     "No credentials": "give credentials (AWS_PROFILE, or AWS_ACCESS_KEY_ID and its secret)",
-    "SLOW_DOWN": "the storage asks for fewer requests; the same command goes on later",
-    "NETWORK_CONNECTION": "see whether the address is right and can be reached from here",
+    "SLOW_DOWN": "the storage asks for fewer requests; run the same command again later",
+    "NETWORK_CONNECTION": "check that the address is right and can be reached from here",
 }
 """What an error of a store says -> what helps."""
 
@@ -83,7 +83,7 @@ def require_bucket(uri: str) -> None:
     except OSError as error:
         raise PlaceError(f"{shown(uri)}: {why(error)}") from error
     if not there:
-        raise PlaceError(f"{shown(uri)}: there is no such bucket; make the bucket, or mend its name")
+        raise PlaceError(f"{shown(uri)}: there is no such bucket; create the bucket, or correct its name")
 
 
 def first_bytes(uri: str, most: int) -> bytes:

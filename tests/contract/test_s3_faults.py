@@ -80,7 +80,7 @@ def test_expired_credentials_end_the_run_in_a_line_and_the_same_command_goes_on(
         uri = inside(s3.new_bucket(query), "store")
         store = Store.open(uri)
         executor = InlineExecutor(run_trial=expires, resources=STUDY.resources, cache=Path())  # type: ignore[arg-type]
-        with pytest.raises(StoreError, match="renew the credentials; the same command goes on") as told:
+        with pytest.raises(StoreError, match="renew the credentials, then run the same command again") as told:
             run_study(make_experiment(STUDY), store, executor, QuietDisplay())
         assert "\n" not in str(told.value)
         faults.expired = False

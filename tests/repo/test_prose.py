@@ -52,7 +52,7 @@ def _texts() -> tuple[tuple[Path, int, str], ...]:
     """Return file, line and text of each page, and of each string in the rooms: docstrings, messages, help."""
     found = [(page.relative_to(ROOT), 1, page.read_text(encoding="utf-8")) for page in pages()]
     for path in files():
-        if path.suffix == ".py" and path.parts[0] in ROOMS:
+        if path.suffix == ".py" and path.parts[0] in (*ROOMS, "src"):
             found.extend((path, line, text) for line, text in _strings(tree(path)))
     return tuple(found)
 

@@ -1,1 +1,1 @@
-"""Contract suites: what every part must do, as tests that a part of one's own runs too."""
+"""Contract suites: what every part must do, as tests that your own parts run too."""

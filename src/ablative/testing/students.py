@@ -93,7 +93,7 @@ class StudentContract:
         assert torch.equal(logits(first, batch()), logits(first, batch()))
 
     def test_a_gradient_reaches_every_parameter(self, settings: Any) -> None:
-        """From the task's loss alone: DDP waits for ever for a parameter that has none."""
+        """From the task's loss alone: DDP waits forever for a parameter without a gradient."""
         student = built(settings).train()
         loss_of(student).backward()
         without = [name for name, value in student.named_parameters() if value.requires_grad and value.grad is None]

@@ -92,13 +92,13 @@ def _shards(keys: Iterable[str]) -> set[str]:
 @pytest.mark.parametrize(
     ("what", "place", "remedy"),
     [
-        ("data", "s3://nobody/pictures{query}", "make the bucket, or mend its name"),
+        ("data", "s3://nobody/pictures{query}", "create the bucket, or correct its name"),
         ("data", "{bucket}/nothing{query}", "give the URI of the data set's folder"),
         ("data", "s4://nobody/pictures", "give a path, or a URI that begins with s3://BUCKET or gs://BUCKET"),
-        ("cache", "s3://nobody/cache{query}", "make the bucket, or mend its name"),
+        ("cache", "s3://nobody/cache{query}", "create the bucket, or correct its name"),
         ("cache", "s3:///cache", "names no bucket"),
         ("study", "{bucket}/no.yaml{query}", "give the URI of one"),
-        ("study", "s3://nobody/no.yaml{query}", "make the bucket, or mend its name"),
+        ("study", "s3://nobody/no.yaml{query}", "create the bucket, or correct its name"),
     ],
 )
 def test_a_place_that_cannot_be_opened_ends_the_command_in_a_line_and_nothing_is_written(
