@@ -122,7 +122,7 @@ def _incomplete(rows: Sequence[Row]) -> list[str]:
     missing = sum(row["missing"] for row in rows)
     if missing:
         return [f"Provisional: {missing} of {planned} planned confirm trials are missing, and {failed} failed."]
-    return [f"{failed} of {planned} planned confirm trials failed and are left out."] if failed else []
+    return [f"{failed} of {planned} planned confirm trials failed, and the answer leaves them out."] if failed else []
 
 
 def _nothing_learned(effects: Sequence[Row], plan: StudyPlan) -> list[str]:

@@ -90,7 +90,7 @@ def test_a_damaged_picture_is_a_picture_or_named(tmp_path: Path, kind: str) -> N
             except UnreadableData as error:
                 fates.append(None)
                 refused += 1
-                assert str(error).startswith(f"{tmp_path / 'a'}: no picture") and str(error).isprintable()
+                assert str(error).startswith(f"{tmp_path / 'a'}: not a picture") and str(error).isprintable()
         assert fates[0] == fates[1]
     assert refused > 40
 
@@ -113,7 +113,7 @@ def test_a_damaged_shard_of_pictures_is_read_or_named(tmp_path: Path) -> None:
             assert "5.jpg" not in Pictures(folder) or len(Pictures(folder).read("5.jpg")) <= len(content)
         except UnreadableData as error:
             refused += 1
-            assert str(error).startswith(f"{folder / '0.tar'}: no uncompressed tar") and str(error).isprintable()
+            assert str(error).startswith(f"{folder / '0.tar'}: not an uncompressed tar") and str(error).isprintable()
     assert refused > 50
 
 

@@ -192,7 +192,7 @@ def test_every_form_of_file_holds_the_same_predictions(left: Left, tmp_path: Pat
     ("words", "said"),
     [
         (["mini_smoke", "--split", "tset"], "mini_smoke: snli_ve has no split 'tset' here; wanted one of train, val"),
-        (["mini_smoke", "-o", "said.txt"], "wanted a name that ends in .jsonl, .csv, .parquet"),
+        (["mini_smoke", "-o", "said.txt"], "unknown suffix; use a name that ends in .jsonl, .csv, .parquet"),
         (["mini_smoke", "--submission", "x.json"], "snli_ve has no blind test, because its labels are public"),
         (["nowhere"], "task.data: snli_ve is not complete in"),
     ],

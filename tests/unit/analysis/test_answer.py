@@ -69,7 +69,7 @@ def test_missing_trials_make_the_answer_provisional_and_failed_ones_are_named() 
         return as_failed(record) if record.phase == "confirm" and record.seed == 9 else record
 
     assert sentences(study, lose)[0] == "Provisional: 4 of 36 planned confirm trials are missing, and 0 failed."
-    assert sentences(study, fail)[0] == "4 of 36 planned confirm trials failed and are left out."
+    assert sentences(study, fail)[0] == "4 of 36 planned confirm trials failed, and the answer leaves them out."
 
 
 def test_a_control_that_gains_is_a_warning() -> None:

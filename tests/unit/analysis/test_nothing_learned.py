@@ -105,7 +105,10 @@ def test_table_and_answer_say_who_has_learned_nothing_where(tmp_path: Path) -> N
         "(not better than the majority class; the majority class reaches 0.523 and 0.523 on test/accuracy)."
     ) in answer
     assert "clip_td is better than no_distillation" in text
-    assert "No verdict between no_distillation and shuffled_teacher (control): none of them has learned any" in answer
+    assert (
+        "No verdict between no_distillation and shuffled_teacher (control): none of these arms has learned any"
+        in answer
+    )
     lines = text.splitlines()
     assert any(line.split()[:3] == ["majority", "class", "0.523"] for line in lines)
     assert any("shuffled_teacher (control)" in line and "∅" in line and "none has learned" in line for line in lines)

@@ -64,7 +64,7 @@ def test_hostile_names_and_errors_are_text(page: Page) -> None:
 
 def test_the_answer_comes_from_the_numbers(page: Page) -> None:
     assert "clip_td is better than no_distillation on test/accuracy" in page.text
-    assert "1 failed and are left out" in page.text
+    assert "planned confirm trials failed, and the answer leaves them out" in page.text
 
 
 def test_search_and_confirm_trials_stand_apart(page: Page) -> None:

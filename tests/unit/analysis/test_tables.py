@@ -37,7 +37,7 @@ def test_the_primary_comparison_comes_first_and_says_its_verdicts(store_uri: str
     text = effects_table(store_uri, "small")
 
     primary, by_condition = text.split("test/accuracy by condition")
-    assert text.startswith("Is <b>this</b> & that safe?\nOf 42 planned confirm trials 1 failed")
+    assert text.startswith("Is <b>this</b> & that safe?\n1 of 42 planned confirm trials failed")
     assert "primary comparison" in primary
     assert re.search(r"clip_td .*better", primary)
     assert re.search(r"1 % +5 %", by_condition)

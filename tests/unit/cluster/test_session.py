@@ -66,7 +66,7 @@ def test_what_a_job_sets_itself_stays_and_its_import_path_is_kept_behind_ours() 
 
 def test_an_address_of_rays_client_is_refused_at_once_with_what_does_work() -> None:
     with (
-        pytest.raises(ClusterError, match=r"^no study can be driven through Ray's client .*ray submit"),
+        pytest.raises(ClusterError, match=r"^a study cannot run through Ray's client .*ray submit"),
         session.connect("ray://10.0.0.1:10001"),
     ):
         pass

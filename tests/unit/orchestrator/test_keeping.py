@@ -187,7 +187,7 @@ def test_a_run_that_is_killed_with_a_student_handed_out_goes_on_and_lacks_none(s
 
 def test_the_plan_says_when_not_all_students_will_fit(store: Store) -> None:
     assert lines(store, study("confirmed", gigabytes=1e-3))[1] == (
-        "students: not all will be kept; set keep.gigabytes=1"
+        "students: not all of them will fit; to keep all, set keep.gigabytes=1"
     )
     assert lines(store, study("confirmed"))[1:] == []
 

@@ -100,7 +100,7 @@ def test_an_unknown_kind_is_named_with_the_nearest() -> None:
     done = CliRunner().invoke(ablate, ["parts", "tem"])
 
     assert done.exit_code == 2
-    assert done.stderr.startswith("tem: no such kind of part; wanted term")
+    assert done.stderr.startswith("tem: unknown kind of part; use term")
 
 
 def test_a_package_that_cannot_be_used_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -81,8 +81,8 @@ def test_a_row_has_the_probes_and_the_students_of_its_condition() -> None:
 def test_a_teacher_no_better_than_the_student_or_the_majority_class_is_a_warning() -> None:
     low, whole = looked(of_the_teacher(0.41), {f"no_distillation|{LOW}": 0.41})
     assert list(warnings([low, whole])) == [
-        f"warning: {LOW}: the probe of small (0.410) is no better than the plain student (0.410) on val/accuracy: "
-        "it can teach little there"
+        f"warning: {LOW}: the probe of small (0.410) is no better than the plain student (0.410) on val/accuracy, "
+        "so it can teach little there"
     ]
 
     (line, _) = warnings(looked(of_the_teacher(0.275), {f"no_distillation|{LOW}": 0.37}))

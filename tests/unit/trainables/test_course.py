@@ -196,7 +196,7 @@ def test_what_a_course_is_not_told_ends_the_trial_with_what_to_do() -> None:
             course.report(1, lambda: {"f1": 0.5})
         return course.outcome(lambda split: 0.5)
 
-    assert "evaluation 1 was not reported once; call course.report" in attempt(silent, job(), Watching()).error
+    assert "evaluation 1 was not reported exactly once; call course.report" in attempt(silent, job(), Watching()).error
     assert "val has no accuracy, the target of the study; it has f1" in attempt(elsewhere, job(), Watching()).error
 
 
