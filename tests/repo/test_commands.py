@@ -91,7 +91,7 @@ def test_showing_cached_teachers_loads_neither_ray_nor_torch_and_generates_nothi
     status, loaded, output = _run(tmp_path, "teacher", "show", "quickstart")
 
     assert status == 1, output
-    assert "no teacher features in" in output and "quickstart: mini_statements has not been generated yet" in output
+    assert "no teacher features in" in output and "quickstart: mini_questions has not been generated yet" in output
     assert not loaded & {"ray", "torch"}
     assert not list((tmp_path / "cache").glob("mini*"))
 

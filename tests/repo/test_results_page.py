@@ -10,14 +10,22 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from ablative.analysis.views.results import Results
 from ablative.analysis.views.results import load
 from ablative.orchestrator.commands.cli import ablate
 from tests.helpers.sources import ROOT
 
-KEPT = ("quickstart", "quickstart_again", "mini_clip_td", "mini_from_scratch", "easy_vqa")
-"""Studies whose records are kept, in the order of the page."""
-RUN = {"quickstart_again": "quickstart study=quickstart_again 'seeds.confirm=11-18'"}
-"""What was run of a study that is another one with other seeds."""
+KEPT = ("quickstart", "quickstart_again", "statements", "statements_again", "mini_clip_td", "mini_from_scratch", "easy_vqa")
+"""Folders of kept records, in the order of the page."""
+CALLED = {"statements": "quickstart", "statements_again": "quickstart_again"}
+"""What the study in a folder was called when it ran."""
+OLD = "base.task.name=snli_ve base.task.data=mini_statements base.optim.min_steps=400 base.optim.max_steps=400"
+RUN = {
+    "quickstart_again": "quickstart study=quickstart_again 'seeds.confirm=11-18'",
+    "statements": f"quickstart study=statements {OLD}",
+    "statements_again": f"quickstart study=statements_again 'seeds.confirm=11-18' {OLD}",
+}
+"""What was run of a study that is no shipped one."""
 
 PAGE = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
 COMMANDS = [
@@ -40,18 +48,24 @@ def test_what_the_command_prints_stands_on_the_page(words: list[str], monkeypatc
     assert [line for line in lines if line not in PAGE.splitlines()] == []
 
 
-def store(study: str) -> Path:
-    return ROOT / "docs" / "results" / study
+def store(folder: str) -> Path:
+    return ROOT / "docs" / "results" / folder
+
+
+def kept(folder: str) -> Results:
+    return load(str(store(folder)), CALLED.get(folder, folder))
 
 
 def test_the_page_has_a_section_and_commands_for_each_kept_study() -> None:
     assert sorted(path.name for path in store("").iterdir()) == sorted(KEPT)
-    assert {words[1] for words in COMMANDS} == set(KEPT)
+    assert {(words[1], words[words.index("--store") + 1]) for words in COMMANDS} == {
+        (CALLED.get(folder, folder), f"docs/results/{folder}") for folder in KEPT
+    }
 
 
 @pytest.mark.parametrize("study", KEPT)
 def test_kept_records_are_whole(study: str) -> None:
-    results = load(str(store(study)), study)
+    results = kept(study)
 
     assert results.problems == ()
     assert [row for row in results.cells.to_pylist() if row["state"] != "done"] == []
@@ -70,7 +84,7 @@ def test_kept_records_are_small() -> None:
 
 def told(study: str, arm: str) -> tuple[str, str]:
     """The arm's difference to the plain student with its interval, and its verdict, from the kept records."""
-    results = load(str(store(study)), study)
+    results = kept(study)
     row = next(
         row
         for row in results.effects.to_pylist()

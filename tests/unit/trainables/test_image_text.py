@@ -532,9 +532,9 @@ def test_a_shift_that_is_half_said_is_a_mistake_of_the_study(shift: str, path: s
 
 
 def test_the_quickstarts_data_has_no_files_of_the_other_tasks() -> None:
-    (mistake,) = mistakes(study("{name: vqa, data: mini_statements}"))
+    (mistake,) = mistakes(study("{name: snli_ve, data: mini_questions}"))
 
-    assert (mistake.path, mistake.expected) == ("base.task.data", "mini, as mini_statements has no files of vqa")
+    assert (mistake.path, mistake.expected) == ("base.task.data", "mini, as mini_questions has no files of snli_ve")
 
 
 def test_the_bundled_benchmark_has_no_files_of_it() -> None:

@@ -237,12 +237,13 @@ def test_the_large_benchmark_is_the_small_one_with_ten_times_its_train():
         assert scene(large, split, index) == scene(SPEC, split, index)
 
 
-def test_the_quickstarts_data_is_the_first_scenes_of_mini_with_statements_alone():
-    few = preset("mini_statements")
-    assert tasks_made("mini_statements") == ("snli_ve",)
+@pytest.mark.parametrize(("name", "task"), [("mini_statements", "snli_ve"), ("mini_questions", "vqa")])
+def test_a_small_preset_is_the_first_scenes_of_mini_with_one_task_alone(name: str, task: str) -> None:
+    few = preset(name)
+    assert tasks_made(name) == (task,)
     assert few.model_copy(update={"sizes": SPEC.sizes}) == SPEC
     for split, size in few.sizes.items():
-        assert size.people == size.questions == size.annotations == 0
+        assert size.people == size.annotations == min(size.questions, size.statements) == 0
         assert size.things <= SPEC.sizes[split].things
         for index in (0, size.things - 1):
             assert scene(few, split, index) == scene(SPEC, split, index)
