@@ -56,7 +56,7 @@ def signed_with_ends(row: Mapping[str, Any]) -> str:
 
 def signed(value: float | None, uncertainty: float | None = None) -> str:
     """Return `+0.045`, rounded by its uncertainty."""
-    return ABSENT if value is None else f"{value:+.{decimals_for(uncertainty)}f}"
+    return ABSENT if value is None else f"{value + 0.0:+.{decimals_for(uncertainty)}f}"  # -0.0 + 0.0 is 0.0
 
 
 def interval(low: float | None, high: float | None) -> str:

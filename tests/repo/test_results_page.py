@@ -15,7 +15,15 @@ from ablative.analysis.views.results import load
 from ablative.orchestrator.commands.cli import ablate
 from tests.helpers.sources import ROOT
 
-KEPT = ("quickstart", "quickstart_again", "statements", "statements_again", "mini_clip_td", "mini_from_scratch", "easy_vqa")
+KEPT = (
+    "quickstart",
+    "quickstart_again",
+    "statements",
+    "statements_again",
+    "mini_clip_td",
+    "mini_from_scratch",
+    "easy_vqa",
+)
 """Folders of kept records, in the order of the page."""
 CALLED = {"statements": "quickstart", "statements_again": "quickstart_again"}
 """What the study in a folder was called when it ran."""

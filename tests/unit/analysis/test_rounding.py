@@ -32,5 +32,6 @@ def test_p_values_have_two_significant_digits(p: float | None, text: str) -> Non
 def test_differences_carry_their_sign() -> None:
     assert rounding.signed(0.0446, 0.012) == "+0.045"
     assert rounding.interval(-0.0061, 0.0077) == "-0.0061 to +0.0077"
+    assert rounding.interval(-0.0, 0.048) == "+0.000 to +0.048"  # an end that the verdict cut at 0, turned round
     assert rounding.share(0.01) == "1 %"
     assert rounding.share(0.001) == "0.1 %"
