@@ -11,8 +11,16 @@ from types import FrameType
 HEEDED = (signal.SIGTERM, signal.SIGHUP)
 
 
+class Stopped(KeyboardInterrupt):
+    """A signal of `HEEDED` came.
+
+    A kind of its own for the interpreter's sake: once a plain KeyboardInterrupt has left code that was given to `exec`
+    as text, as dataclasses are made, `python -m` ends by SIGINT, whatever status the command ends with.
+    """
+
+
 class Stop:
-    """Raises KeyboardInterrupt for the first signal that comes; what cleans up is not disturbed by a second one."""
+    """Raises `Stopped` for the first signal that comes; what cleans up is not disturbed by a second one."""
 
     def __init__(self) -> None:
         self.signal: int | None = None
@@ -27,7 +35,7 @@ class Stop:
         """Take a signal."""
         if self.signal is None:
             self.signal = number
-            raise KeyboardInterrupt
+            raise Stopped
 
 
 @contextmanager

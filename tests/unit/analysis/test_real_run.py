@@ -73,5 +73,5 @@ def test_table_and_report_say_what_failed(uri: str, tmp_path: Path) -> None:
     html = write_report(uri, "simulated", tmp_path / "page.html").read_text(encoding="utf-8")
 
     assert "tokens: 2 of 16 confirm trials failed, 0 missing" in text
-    assert "Of 48 planned confirm trials 6 failed and are left out." in html
+    assert "6 of 48 planned confirm trials failed, and the answer leaves them out." in html
     assert "loss is nan at step 3" in html

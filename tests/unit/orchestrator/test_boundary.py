@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from collections.abc import Iterator
 from pathlib import Path
@@ -75,6 +77,25 @@ def test_a_signal_cleans_up_says_so_and_gives_its_status(number: signal.Signals,
 
     result = _run(stopped)
     assert (result.exit_code, result.stderr, cleaned) == (status, "Stopped.\n", [True])
+
+
+def test_a_signal_while_code_is_made_of_text_gives_its_status_too(tmp_path: Path) -> None:
+    """As dataclasses are, at import: after a plain KeyboardInterrupt there, `python -m` ends by SIGINT."""
+    (tmp_path / "program.py").write_text("""
+import click
+from ablative.orchestrator.commands.boundary import boundary
+
+@click.command()
+@boundary
+def command():
+    exec("import signal; signal.raise_signal(signal.SIGTERM)")
+
+command()
+""")
+    line = [sys.executable, "-m", "program"]
+    ended = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert (ended.returncode, ended.stderr) == (143, "Stopped.\n")
 
 
 def test_what_a_signal_breaks_on_its_way_is_not_told_as_a_mistake() -> None:

@@ -108,5 +108,5 @@ def test_what_cannot_be_trained_on_is_named(folder: Path, tmp_path: Path) -> Non
     with pytest.raises(UnreadableData, match=r"question_answers\.json, line 1: field 'qas' is missing"):
         ids(folder, "train", **GENOME)
     (folder / "image_data.json").unlink()
-    with pytest.raises(MissingData, match=r"image_data\.json is not there"):
+    with pytest.raises(MissingData, match=r"image_data\.json does not exist"):
         ids(folder, "train", **GENOME)
