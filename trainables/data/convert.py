@@ -25,6 +25,7 @@ from ablative.trainables.data.findings import MISSING_IMAGE
 from ablative.trainables.data.findings import NUM_NAMED
 from ablative.trainables.data.findings import Findings
 from ablative.trainables.data.inspection import Inspection
+from ablative.trainables.data.inspection import images_among
 from ablative.trainables.data.layout import task_folder
 from ablative.trainables.data.left_out import leave_out
 from ablative.trainables.data.left_out import left_out
@@ -84,7 +85,7 @@ def check(
 def _leave_out(folder: Path, found: Sequence[Inspection], most: float) -> None:
     pictures = {image for inspection in found for image in inspection.unseen}
     if pictures:
-        images = {image for inspection in found for image in inspection.num_boxes}
+        images = set(images_among(found))
         leave_out(folder, pictures, len(images | left_out(folder)), most)  # the rows of the latter are not read
     for inspection in found:
         inspection.findings.rename(BAD_PICTURE, LEFT_OUT)

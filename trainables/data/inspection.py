@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
 from pathlib import Path
@@ -223,3 +224,8 @@ def described(inspection: Inspection, told: set[tuple[Path, int]]) -> list[str]:
         lines.append(f"  {kind}: {count:,}")
         lines += [f"    {where}" for where in inspection.findings.named[kind]]
     return lines
+
+
+def images_among(found: Sequence[Inspection]) -> list[str]:
+    """Return the distinct images of the splits that were inspected, in the order of their rows."""
+    return list(dict.fromkeys(image for inspection in found for image in inspection.num_boxes))

@@ -26,6 +26,7 @@ from ablative.progress import Progress
 from ablative.trainables.data.boxes import Boxes
 from ablative.trainables.data.boxes import read_metadata
 from ablative.trainables.data.inspection import Inspection
+from ablative.trainables.data.inspection import images_among
 from ablative.trainables.data.layout import image_folder_of
 from ablative.trainables.data.manifest import digest_of
 from ablative.trainables.data.manifest import look
@@ -36,6 +37,8 @@ from ablative.trainables.errors import UnreadableData
 from ablative.trainables.file_digests import file_digests
 from ablative.trainables.vision.feature_files import Entry
 from ablative.trainables.vision.feature_files import ImageRegions
+from ablative.trainables.vision.feature_files import as_halves
+from ablative.trainables.vision.pooling import grid_cells
 from ablative.trainables.vision.pooling import pooled
 
 if TYPE_CHECKING:
@@ -177,7 +180,7 @@ def open_backbone(
     weights = "drawn" if checkpoint is None else file_digests([checkpoint], cache)[0]
     recipe = {"version": BACKBONE_VERSION, "decoding": DECODING_VERSION, "timm": timm.__version__, "weights": weights}
     recipe |= {"side": wanted, "grid": grid}
-    images = list(dict.fromkeys(image for inspection in found for image in inspection.num_boxes))
+    images = images_among(found)
     image_folder = image_folder_of(found[0].task, found[0].folder)
     devices = [f"cuda:{number}" for number in range(torch.cuda.device_count())] or ["cpu"]
     return Backbone(
@@ -216,13 +219,11 @@ def _boxes(boxes: Boxes, picture: Image, grid: int) -> np.ndarray:
     """Return (R, 4) corners relative to the picture."""
     if boxes:
         return (np.asarray(boxes) / [picture.width, picture.height, picture.width, picture.height]).clip(0, 1)
-    y, x = np.divmod(np.arange(grid * grid), grid)
-    return np.stack([x, y, x + 1, y + 1], axis=1) / grid
+    return grid_cells(grid)
 
 
 def _regions(image: str, features_RF: np.ndarray, boxes_R4: np.ndarray) -> ImageRegions | str:
-    with np.errstate(over="ignore"):
-        halves = features_RF.astype(np.float16)
-    if not np.isfinite(halves).all():
-        return f"{image}: a feature is no finite number of 16 bits, at most 65,504"
-    return ImageRegions(key=image, features=halves, boxes=boxes_R4.astype(np.float32))
+    try:
+        return ImageRegions(key=image, features=as_halves(features_RF), boxes=boxes_R4.astype(np.float32))
+    except ValueError as error:
+        return f"{image}: {error}"

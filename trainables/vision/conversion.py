@@ -36,6 +36,7 @@ from ablative.trainables.data.boxes import read_metadata
 from ablative.trainables.data.findings import NUM_NAMED
 from ablative.trainables.data.findings import Findings
 from ablative.trainables.data.inspection import Inspection
+from ablative.trainables.data.inspection import images_among
 from ablative.trainables.data.layout import image_folder_of
 from ablative.trainables.data.manifest import digest_of
 from ablative.trainables.data.pictures import Pictures
@@ -136,7 +137,7 @@ def convert_regions(
     """
     task, folder = found[0].task, found[0].folder
     image_folder = image_folder_of(task, folder)
-    images = list(dict.fromkeys(image for inspection in found for image in inspection.num_boxes))
+    images = images_among(found)
     target = image_folder / FOLDER
     target.mkdir(parents=True, exist_ok=True)
     with FileLock(target / "convert.lock"):
@@ -153,7 +154,9 @@ def convert_regions(
         )
         stamps = {source.place: list(source.stamp()) for source in sources}
         known = _remembered(target / SOURCES)
-        replaced = frozenset(source.name for source in sources if _changed(stamps, known, source.place))
+        replaced = frozenset(
+            source.name for source in sources if known.get(source.place, stamps[source.place]) != stamps[source.place]
+        )
         if known.get(_MERGED, False) != merge:
             replaced |= {source.name for source in sources[1:]}
         conversion.resume(read_shards(target), replaced, {_key(source): source for source in sources})
@@ -161,10 +164,6 @@ def convert_regions(
         for source in _left(sources, conversion.source):
             conversion.convert(source, progress)
         return conversion.finish(images)
-
-
-def _changed(now: Mapping[str, list[int | str]], known: Mapping[str, Any], place: str) -> bool:
-    return bool(known.get(place, now[place]) != now[place])
 
 
 def _left(sources: Sequence[Source], begun: str) -> Sequence[Source]:

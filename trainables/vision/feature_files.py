@@ -189,11 +189,16 @@ def _regions(key: str, fields: dict[str, Any]) -> ImageRegions:
         raise ValueError(f"features of shape {features.shape} for {len(boxes)} boxes")
     if not np.isfinite(boxes).all():
         raise ValueError("a box is not a finite number")
+    return ImageRegions(key=key, features=as_halves(features), boxes=boxes)
+
+
+def as_halves(features: np.ndarray) -> np.ndarray:
+    """Return features as float16. Raises ValueError where one does not fit."""
     with np.errstate(over="ignore"):
         halves = features.astype(np.float16)
     if not np.isfinite(halves).all():
         raise ValueError("a feature is no finite number of 16 bits, at most 65,504")
-    return ImageRegions(key=key, features=halves, boxes=boxes)
+    return halves
 
 
 def _numbers(values: Any) -> np.ndarray:

@@ -18,9 +18,14 @@ def relative_boxes(boxes: Sequence[Box], width: int, height: int) -> np.ndarray:
     if boxes:
         parts = np.asarray(boxes[: MAX_REGIONS - 1], dtype=float) / [width, height, width, height]
     else:
-        y, x = np.divmod(np.arange(GRID * GRID), GRID)
-        parts = np.stack([x, y, x + 1, y + 1], axis=1) / GRID
+        parts = grid_cells(GRID)
     return np.concatenate([whole, parts.clip(0, 1)])
+
+
+def grid_cells(side: int) -> np.ndarray:
+    """(side * side, 4) cells of an image that is cut into `side` rows and columns, row by row."""
+    y, x = np.divmod(np.arange(side * side), side)
+    return np.stack([x, y, x + 1, y + 1], axis=1) / side
 
 
 def positions(boxes_R4: np.ndarray) -> np.ndarray:

@@ -21,11 +21,10 @@ def load_timm(
     model_setting: str,
     checkpoint_setting: str,
     error: Callable[[str], Exception],
-    **options: Any,
 ) -> Any:
     """Return timm's model `name` in eval mode, with drawn weights where `checkpoint` is None.
 
-    `model_setting`, `checkpoint_setting`: what a message calls the two. `options`: timm's own, such as `img_size`.
+    `model_setting`, `checkpoint_setting`: what a message calls the two.
 
     Raises:
         error: there is no such model, or the file is missing or does not fit it.
@@ -39,7 +38,7 @@ def load_timm(
         near = get_close_matches(name, timm.list_models(), n=1)
         remedy = f"did you mean {near[0]!r}?" if near else "wanted a name of timm.list_models()"
         raise error(f"{model_setting}: found {name!r}; {remedy}")
-    tower = timm.create_model(name, pretrained=False, num_classes=0, **options)
+    tower = timm.create_model(name, pretrained=False, num_classes=0)
     if checkpoint is not None:
         place = f"{checkpoint_setting}: {checkpoint} cannot be loaded into timm's {name}"
         with parsing(place, "wanted this model's weights, as timm names them", error):
