@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from ablative.cluster.session import machines
 from ablative.cluster.waiting import PATIENCE_S
 from ablative.cluster.waiting import has_room
 from ablative.cluster.waiting import short_of
+from ablative.orchestrator.driving.preparing import Rest
 from ablative.orchestrator.errors import ClusterError
 from ablative.progress import Progress
 from ablative.search_spaces.study import Resources
@@ -75,22 +77,29 @@ def prepare_private(
     *,
     resources: Resources,
     steps: Preparation,
-) -> None:
+) -> Rest | None:
     """Prepare on this machine: blocks on a private cluster where that pays, else in this process.
 
-    Processes use many CPUs better than threads do, and with GPUs this process must not hold one. Raises as
-    `prepare_remote`.
+    Processes use many CPUs better than threads do, and with GPUs this process must not hold one. Blocks of this
+    process are left for later: trials that read none of them need not wait. Raises as `prepare_remote`.
     """
     steps.prepare_data(configs, cache, progress)
+    if not (resources.gpus_per_worker or _pays(steps.blocks(configs, cache), _places(resources))):
+        return Rest(compute=partial(steps.compute_rounds, configs, cache), is_read_by=steps.reads_blocks)
     for round_of in steps.rounds:
         if blocks := round_of(configs, cache):
             _compute_here(blocks, cache, progress, resources, steps)
+    return None
+
+
+def _places(resources: Resources) -> int:
+    return (os.cpu_count() or 1) // resources.cpus_per_worker
 
 
 def _compute_here(
     blocks: Sequence[Block], cache: Path, progress: Progress, resources: Resources, steps: Preparation
 ) -> None:
-    if resources.gpus_per_worker or _pays(blocks, (os.cpu_count() or 1) // resources.cpus_per_worker):
+    if resources.gpus_per_worker or _pays(blocks, _places(resources)):
         with _translated(), connect("local"):
             _compute(blocks, cache, progress, resources, steps)
     else:

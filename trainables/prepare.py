@@ -70,6 +70,7 @@ def preparation(*, patches: bool = False) -> Preparation:
         blocks=partial(feature_blocks, patches=patches),
         then=confidence_blocks,
         compute=compute,
+        reads_blocks=is_taught,
         release=release_teacher,
         alone=alone,
         reads=reads,
@@ -285,6 +286,11 @@ def _texts_read(configs: Iterable[TrialConfig]) -> dict[tuple[Task, str], dict[t
         if config.task.inputs != "image":
             ways[student.part.presets[student.preset].longest_text, student.vocabulary] = None
     return found
+
+
+def is_taught(config: TrialConfig) -> bool:
+    """Whether a trial reads features of a teacher."""
+    return bool(teacher_needs([config]))
 
 
 def tasks_of(configs: Iterable[TrialConfig]) -> list[tuple[Task, str]]:

@@ -35,8 +35,9 @@ if TYPE_CHECKING:
     from ablative.orchestrator.deciding.decisions import Judge
     from ablative.orchestrator.deciding.queue import TrialQueue
     from ablative.orchestrator.driving.executor import Executor
+    from ablative.orchestrator.driving.preparing import Prepare
+    from ablative.orchestrator.driving.preparing import Rest
     from ablative.orchestrator.driving.run import Experiment
-    from ablative.orchestrator.driving.run import Prepare
     from ablative.orchestrator.inputs import Inputs
     from ablative.orchestrator.showing.cluster_answer import ClusterCheckAnswer
     from ablative.orchestrator.showing.display import Display
@@ -286,7 +287,7 @@ def students_lines(queue: TrialQueue, store: Store) -> list[str]:
 
 def possible_configs(loaded: Loaded) -> list[Any]:
     """Return every configuration that a study may run, as far as preparation can tell them apart."""
-    from ablative.orchestrator.driving.run import owed_configs
+    from ablative.orchestrator.driving.preparing import owed_configs
 
     return owed_configs(unrecorded_queue(loaded))
 
@@ -473,14 +474,14 @@ def preparation(
 
     where = running_cluster() if address == "any" else address
 
-    def prepare_there(configs: Sequence[Any], progress: Progress) -> None:
+    def prepare_there(configs: Sequence[Any], progress: Progress) -> Rest | None:
         if where == "local":
-            prepare_private(configs, cache_folder, progress, resources=resources, steps=steps)
-            return
+            return prepare_private(configs, cache_folder, progress, resources=resources, steps=steps)
         folder = cache_folder if published is None else Path()  # each machine has its own
         prepare_remote(configs, folder, progress, address=where, resources=resources, steps=steps)
         if published is not None:
             published.list_for(configs)
+        return None
 
     return prepare_there
 

@@ -78,7 +78,8 @@ def cache(
     published = composition.published_cache(steps)
     prepare = composition.preparation(steps, address, loaded.study.resources, cache_folder(), published)
     with composition.display(quiet) as display:
-        prepare(configs, display.preparing)
+        if (rest := prepare(configs, display.preparing)) is not None:
+            rest.compute(display.preparing)
     if as_json:
         click.echo(TeacherCacheAnswer(study=loaded.study.study, cache=str(cache_folder())).as_json())
     else:

@@ -171,6 +171,9 @@ class TrialQueue:
         self._lookup = lookup
         self._claims = claims or SoleDriver()
         self._heeded, self.held = heeded, NOTHING
+        self._unprepared: Callable[[], Collection[str]] = tuple
+        self._kept_back: Collection[str] = ()
+        """Names of the cells that wait for what is being prepared."""
         self._begun = begun
         self._ready: deque[Trial] = deque()
         self._mine: deque[Trial] = deque()
@@ -208,8 +211,13 @@ class TrialQueue:
 
     @property
     def waits(self) -> bool:
+        """Whether what is owed waits for other drivers, for people, or for what is being prepared."""
+        return bool(self._elsewhere or self.held.paused or self._kept_back) and not self.closed
+
+    @property
+    def waits_for_others(self) -> bool:
         """Whether other drivers run what this one would."""
-        return bool(self._elsewhere or self.held.paused) and not self.closed
+        return bool(self._elsewhere) and not self.closed
 
     @property
     def observes(self) -> bool:
@@ -221,9 +229,13 @@ class TrialQueue:
         """How many trials were given out and have not come back."""
         return len(self._running)
 
+    def await_prepared(self, unprepared: Callable[[], Collection[str]]) -> None:
+        """Start no trial of the cells that `unprepared` names whenever it is asked. What it raises, `next` raises."""
+        self._unprepared = unprepared
+
     def next(self) -> Trial | None:
         """Return a trial that may start now and count it as running; None while nothing is ready."""
-        self.held = self._heeded()
+        self.held, self._kept_back = self._heeded(), self._unprepared()
         if EVERYTHING in self.held.cancelled:
             self.close()
         if self.closed or EVERYTHING in self.held.paused:
@@ -292,7 +304,7 @@ class TrialQueue:
 
     def _first_of_mine(self) -> Trial | None:
         """Take out the first claimed trial that is not held; None where there is none."""
-        holding = self.held.paused | self.held.cancelled
+        holding = self.held.paused.union(self.held.cancelled, self._kept_back)
         for index, trial in enumerate(self._mine):
             if not (holding and self._is_held(trial.id, holding)):
                 del self._mine[index]

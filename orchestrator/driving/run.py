@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from datetime import datetime
 from functools import partial
-from typing import Any
 
 from ablative.orchestrator.deciding.cell_trials import planned
-from ablative.orchestrator.deciding.change_path import path_configs
 from ablative.orchestrator.deciding.decisions import Judge
 from ablative.orchestrator.deciding.earlier import earlier_lines
 from ablative.orchestrator.deciding.endings import Ending
@@ -28,6 +25,9 @@ from ablative.orchestrator.deciding.summary import summarise
 from ablative.orchestrator.driving.budget import Spending
 from ablative.orchestrator.driving.executor import Executor
 from ablative.orchestrator.driving.kept_students import KeptStudents
+from ablative.orchestrator.driving.preparing import Beside
+from ablative.orchestrator.driving.preparing import Prepare
+from ablative.orchestrator.driving.preparing import owed_configs
 from ablative.orchestrator.inputs import Inputs
 from ablative.orchestrator.showing.display import Display
 from ablative.orchestrator.sinks.sinks import Sinks
@@ -45,14 +45,10 @@ from ablative.orchestrator.storing.store import compaction_key
 from ablative.orchestrator.storing.wishes import EVERYTHING
 from ablative.orchestrator.storing.wishes import Heeded
 from ablative.orchestrator.trials import Trial
-from ablative.orchestrator.trials import with_parameters
-from ablative.progress import Progress
 from ablative.search_spaces.design import Cell
 from ablative.search_spaces.study import Study
 from ablative.trainables.job import TrialOutcome
 
-Prepare = Callable[[Sequence[Any], Progress], None]
-"""Makes ready what trials of these configurations read; told where to report (stage, done, total)."""
 COMPACTED_AFTER = 500
 """Trials of a run after which their small files are merged for the first time; later less and less often."""
 SHARE_FOR_PLAN = 0.02
@@ -151,22 +147,30 @@ def run_study(
         display.say(line)
     run = _Run(experiment, store, queue, display, claims, budget, sinks, recorded)
     display.doing("starting the workers")
+    rest = None
     with executor.open(queue):
         if not queue.done:
             display.doing("looking for data to prepare")
-            experiment.prepare(owed_configs(queue), display.preparing)
+            rest = experiment.prepare(owed_configs(queue), display.preparing)
         run.write_plan()
         run.begin()
         sinks.begin()
-        display.start(queue, lambda: _paused(queue) or executor.waits_for())
-        try:
-            run.start_within_budget()
-            held = executor.run(queue, run.finish)
-        finally:
-            run.write_plan()
+        with Beside(rest, queue) as beside:
+            queue.await_prepared(beside.unprepared)
+            display.start(queue, lambda: _waits(queue, executor, beside))
+            try:
+                run.start_within_budget()
+                held = executor.run(queue, run.finish)
+            finally:
+                run.write_plan()
         display.doing("ending the workers")
     run.settle()
     return run.summary(held)
+
+
+def _waits(queue: TrialQueue, executor: Executor, beside: Beside) -> str:
+    """Return what a run waits for, or does, beside its trials, as clauses."""
+    return "; ".join(filter(None, (_paused(queue) or executor.waits_for(), beside.told())))
 
 
 def _paused(queue: TrialQueue) -> str:
@@ -190,21 +194,6 @@ def _has_no_room(study: Study, store: Store) -> bool:
 def missing_students(queue: TrialQueue, store: Store) -> set[str]:
     """Return the trials, recorded here or taken, whose students the study is to keep and nobody has."""
     return named(queue.study, queue.cells, queue.known) - store.kept_students().keys()
-
-
-def owed_configs(queue: TrialQueue) -> list[Any]:
-    """Return every configuration that the unfinished cells may run, as far as preparation can tell them apart."""
-    trainable = queue.inputs.trainable
-    configs: dict[Any, None] = dict.fromkeys(path_configs(queue.study, queue.inputs))
-    for cell in queue.cells:
-        if cell.has_ended:
-            continue
-        configs[with_parameters(trainable, cell.config, {})] = None
-        for path, domain in cell.cell.space:
-            probed = (with_parameters(trainable, cell.config, {path: value}) for value in domain.probes())
-            configs.update(dict.fromkeys(probed))
-        configs.update(dict.fromkeys(trial.config for trial in cell.trials))
-    return list(configs)
 
 
 class _Run:

@@ -238,7 +238,7 @@ class Trials:
     def line(self) -> str:
         """Return what is under way."""
         name, running, quiet = self._queue.study.study, self._queue.num_running, duration(self._pace.quiet)
-        if not running and self._queue.waits:
+        if not running and self._queue.waits_for_others:
             under_way = f"another driver runs the remaining trials, waiting for {quiet}"
         elif self._pace.ended:
             count = f"{running} trial{'' if running == 1 else 's'}"

@@ -50,6 +50,10 @@ def _not_computed(block: Block, cache: Path) -> None:
     raise AssertionError(f"{block.stage}: it has blocks but no function that computes them")
 
 
+def _always(config: Any) -> bool:
+    return True
+
+
 def _nothing() -> None:
     return None
 
@@ -82,6 +86,8 @@ class Preparation:
     """Compute one block; may run twice, or at once with itself."""
     then: Callable[[Sequence[Any], Path], Sequence[Any]] = _no_blocks
     """The same of blocks that read what the others have written: asked once all of those are computed."""
+    reads_blocks: Callable[[Any], bool] = _always
+    """Configuration -> whether its trials read what blocks become; the others may run once `data` is done."""
     release: Callable[[], None] = _nothing
     """Let go of what `compute` keeps in a process from one block to the next."""
     alone: Callable[[Path, Progress], AbstractContextManager[None]] = _alone
@@ -94,8 +100,7 @@ class Preparation:
         """Prepare all of it in this process. Raises what the steps raise."""
         with self.alone(cache, progress):
             self.prepare_data(configs, cache, progress)
-            for round_of in self.rounds:
-                self.compute_all(round_of(configs, cache), cache, progress)
+            self.compute_rounds(configs, cache, progress)
 
     @property
     def rounds(self) -> tuple[Callable[[Sequence[Any], Path], Sequence[Any]], ...]:
@@ -106,6 +111,11 @@ class Preparation:
         """Run `data` in this process, with a cache folder that is there."""
         cache.mkdir(parents=True, exist_ok=True)
         self.data(configs, cache, progress)
+
+    def compute_rounds(self, configs: Sequence[Any], cache: Path, progress: Progress) -> None:
+        """Compute the missing blocks of each round in this process."""
+        for round_of in self.rounds:
+            self.compute_all(round_of(configs, cache), cache, progress)
 
     def compute_all(self, blocks: Sequence[Block], cache: Path, progress: Progress) -> None:
         """Compute blocks one after another in this process."""

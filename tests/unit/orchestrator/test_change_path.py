@@ -9,7 +9,7 @@ import pytest
 from ablative.analysis.plan import read_plan
 from ablative.orchestrator.deciding.queue import TrialQueue
 from ablative.orchestrator.deciding.racing import survivors
-from ablative.orchestrator.driving.run import owed_configs
+from ablative.orchestrator.driving.preparing import owed_configs
 from ablative.orchestrator.storing.plan import study_content
 from ablative.orchestrator.storing.records import Record
 from ablative.search_spaces.study import Study

@@ -13,7 +13,7 @@ from ablative.orchestrator.deciding.queue import TrialQueue
 from ablative.orchestrator.deciding.summary import Summary
 from ablative.orchestrator.driving.executor import Finish
 from ablative.orchestrator.driving.inline import InlineExecutor
-from ablative.orchestrator.driving.run import owed_configs
+from ablative.orchestrator.driving.preparing import owed_configs
 from ablative.orchestrator.driving.run import run_study
 from ablative.orchestrator.errors import ClusterError
 from ablative.orchestrator.errors import StoreError
