@@ -1,4 +1,4 @@
-"""Student weights on disk. Ours are safetensors; published ones are read too, and reading executes nothing."""
+"""Student weights on disk. Ours are safetensors; published formats are read too, and reading executes nothing."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def save_encoder(encoder: nn.Module, path: Path, metadata: dict[str, str]) -> No
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     """Return the tensors of a .safetensors file, or of what `torch.save` wrote (.pt, .bin, .model); memory-mapped.
 
-    A state dict inside a training checkpoint (`state_dict`, `model`) is found.
+    Also finds a state dict inside a training checkpoint (`state_dict`, `model`).
 
     Raises:
         CheckpointError: the file is neither, or holds more than tensors, numbers and text.
@@ -51,10 +51,10 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
 
 
 def require_weights(tensors: Mapping[str, torch.Tensor]) -> None:
-    """Raise ValueError for the first tensor that is no array of finite real numbers, all of them in the file.
+    """Raise ValueError for the first tensor that is not an array of finite real numbers, complete in the file.
 
-    Copied into a parameter, a complex number would lose its half in silence, a whole number would be taken for what
-    it stands for when quantised, and a tensor without strides or numbers of its own would fail later, or worse.
+    Copied into a parameter, a complex number would silently lose half of itself, and a quantised whole number would be
+    taken for its value. A tensor without strides or numbers of its own would fail later, or worse.
     """
     for name, value in tensors.items():
         found = _fault(value)
@@ -75,7 +75,7 @@ def _fault(value: torch.Tensor) -> str:
 
 
 def _saved_by_torch(path: Path) -> Any:
-    mapped = zipfile.is_zipfile(path)  # files of the time before torch 1.6 are no zip archives and cannot be mapped
+    mapped = zipfile.is_zipfile(path)  # files from before torch 1.6 are not zip archives and cannot be mapped
     if mapped:
         require_whole(path)
     try:
@@ -83,6 +83,6 @@ def _saved_by_torch(path: Path) -> Any:
             warnings.simplefilter("ignore")  # of pickle protocols that damaged bytes claim
             return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except (pickle.UnpicklingError, RuntimeError) as error:
-        if "weights_only" in str(error):  # torch's own words advise to load all the same what it refused
+        if "weights_only" in str(error):  # torch's own message advises to load what it has just refused
             raise ValueError("it holds more than tensors, numbers and text") from error
         raise

@@ -1,4 +1,4 @@
-"""A student that leaves: a folder that others load without this program."""
+"""An exported student: a folder that others load without this program."""
 
 from __future__ import annotations
 
@@ -30,24 +30,24 @@ from ablative.trainables.students.vocabulary import tokenizer
 WEIGHTS, SETTINGS, SOURCE, PROGRAM = "model.safetensors", "config.json", "modeling.py", "model.pt2"
 ONNX = "model.onnx"
 _MODELS = (SOURCE, PROGRAM, ONNX)
-"""Files that only some students leave with."""
+"""Files that only some exported students have."""
 WORDS, TOKENIZER = "vocab.txt", "tokenizer.json"
 EXAMPLE = "example.safetensors"
-"""Inputs drawn at random and the logits that the student gave, so that whoever loads it sees that it is the same."""
+"""Random inputs and the student's logits for them: whoever loads the student can check that it is the same."""
 
 
 def write_student(found: KeptStudent, folder: Path, *, onnx: bool = False) -> list[str]:
-    """Write the student's files into `folder`, in place of those of another student, and return their names.
+    """Write the student's files into `folder`, replacing those of another student, and return their names.
 
-    Where it raises, `folder` is as it was. Raises CheckpointError where the weights do not fit the student's code any
-    more, or torch.export cannot trace a student that leaves as a program.
+    If it raises, `folder` is unchanged. Raises CheckpointError if the weights no longer fit the student's code, or
+    torch.export cannot trace the student.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=folder.parent, prefix=".exporting-") as scratch:
         names = _written(found, Path(scratch), onnx=onnx)
         folder.mkdir(exist_ok=True)
         for name in _MODELS:
-            (folder / name).unlink(missing_ok=True)  # of another student, it would contradict the weights
+            (folder / name).unlink(missing_ok=True)  # left from another student, it would contradict the weights
         for name in names:
             os.replace(Path(scratch) / name, folder / name)
     return names
@@ -56,7 +56,7 @@ def write_student(found: KeptStudent, folder: Path, *, onnx: bool = False) -> li
 def _written(found: KeptStudent, folder: Path, *, onnx: bool) -> list[str]:
     settings, student = found.config.student, rebuilt(found)
     tensors = {name: value.contiguous() for name, value in (*student.state_dict().items(), *_fixed(student))}
-    # `save_file` makes files that nobody but their owner may read
+    # `save_file` makes files that only their owner may read
     (folder / WEIGHTS).write_bytes(save(tensors, metadata={"format": "pt", **metadata_of(found)}))
     about: dict[str, Any] = {
         **about_of(found),
@@ -81,9 +81,9 @@ def _written(found: KeptStudent, folder: Path, *, onnx: bool) -> list[str]:
 
 
 def read_student(folder: Path, catalogue: Catalogue) -> tuple[KeptStudent, StudentModule]:
-    """Return the student in a folder that `write_student` has written. Runs nothing of what lies there.
+    """Return the student in a folder from `write_student`. Runs nothing in the folder.
 
-    Raises CheckpointError where there is none, or the weights do not fit the student's code any more.
+    Raises CheckpointError if there is none, or the weights no longer fit the student's code.
     """
     path = folder / WEIGHTS
     if not path.is_file():
@@ -105,7 +105,7 @@ def _answered(student: StudentModule, found: KeptStudent) -> dict[str, torch.Ten
 
 
 def _fixed(student: StudentModule) -> list[tuple[str, Any]]:
-    """Return the buffers that are no weights and that somebody without our packages has not."""
+    """Return the buffers that are not weights and that are missing without our packages."""
     names = student.state_dict().keys()
     return [(name, value) for name, value in student.named_buffers() if name not in names]
 

@@ -1,4 +1,4 @@
-"""A student as one function of tensors, for programs of torch.export and ONNX, which other runtimes read."""
+"""A student as one function of tensors, for torch.export and ONNX programs that other runtimes read."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def batch_of(tensors: tuple[torch.Tensor, ...]) -> StudentBatch:
 
 
 def input_names(settings: StudentConfig) -> tuple[str, ...]:
-    """Return the names of the tensors: those of `StudentBatch`, pixels for students that read them."""
+    """Return the names of the tensors: those of `StudentBatch`, plus pixels for students that read them."""
     return (*FIELDS, PIXELS) if settings.part.reads_pixels(settings) else FIELDS
 
 
@@ -67,13 +67,13 @@ def example(
 
 
 def save_program(student: StudentModule, settings: StudentConfig, region_width: int, path: Path) -> None:
-    """Write a program that `torch.export.load(path).module()` gives back. Raises CheckpointError where that fails."""
+    """Write a program that `torch.export.load(path).module()` gives back. Raises CheckpointError if that fails."""
     torch.export.save(_program(student, settings, region_width), path)
 
 
 def save_onnx(student: StudentModule, settings: StudentConfig, region_width: int, path: Path) -> None:
-    """Write ONNX with the weights inside. Raises CheckpointError where a package is missing, or as `save_program`."""
-    if importlib.util.find_spec("onnxscript") is None:  # torch asks for it when it is too late for a sentence
+    """Write ONNX with the weights inside. Raises CheckpointError if a package is missing, or as `save_program`."""
+    if importlib.util.find_spec("onnxscript") is None:  # torch asks for it too late for a readable message
         raise CheckpointError("--onnx needs the packages of `pip install 'ablative[onnx]'`")
     program = torch.onnx.export(
         _program(student, settings, region_width),
@@ -87,7 +87,7 @@ def save_onnx(student: StudentModule, settings: StudentConfig, region_width: int
 
 
 def _program(student: StudentModule, settings: StudentConfig, region_width: int) -> torch.export.ExportedProgram:
-    """Trace the student with sequences, tokens and regions of any number; the picture's of one each."""
+    """Trace the student with any number of sequences, tokens and regions; the picture has one of each."""
     flat, tensors = FlatStudent(student.eval()), example(settings, region_width)
     longest = settings.part.presets[settings.preset].longest_text
     sequences, length, regions = (
@@ -100,7 +100,7 @@ def _program(student: StudentModule, settings: StudentConfig, region_width: int)
     try:
         with torch.no_grad():
             return torch.export.export(flat, tensors, dynamic_shapes=(tuple(shapes),), strict=False)
-    except Exception as error:  # whatever torch.export raises of a module that it cannot trace
+    except Exception as error:  # torch.export raises anything for a module that it cannot trace
         line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise CheckpointError(
             f"student {settings.part.name}: torch.export cannot trace it ({line}); give its part `plain`"

@@ -21,7 +21,7 @@ class ClassifierHead(nn.Module):
     """BERT's pooler, then Linear(S, 2S), GELU, LayerNorm, Linear(2S, K)."""
 
     def __init__(self, width: int, num_classes: int, bias: float) -> None:
-        """`bias`: of each logit to start with, from `starting_logit`."""
+        """`bias`: start value of each logit, from `starting_logit`."""
         super().__init__()
         scores = nn.Linear(2 * width, num_classes)
         nn.init.constant_(scores.bias, bias)
@@ -41,15 +41,15 @@ class ClassifierHead(nn.Module):
 
 
 def num_outputs(head: Head, num_classes: int) -> int:
-    """Output width of the head: match / no match of a candidate, else one for each class."""
+    """Output width of the head: two for match / no match of a candidate, else one for each class."""
     return 2 if head == "candidates" else num_classes
 
 
 def starting_logit(head: Head, num_classes: int) -> float:
-    """Log-odds of one class in K where each is scored by itself, 0 for the two-way softmax of a candidate.
+    """Log-odds of one class in K if each is scored by itself, 0 for the two-way softmax of a candidate.
 
-    Otherwise a short training spends itself on learning that most answers are wrong (arXiv 1708.02002
-    starts rare classes so).
+    Otherwise a short training spends its steps on learning that most answers are wrong (arXiv 1708.02002 starts rare
+    classes so).
     """
     return 0.0 if head == "candidates" else -math.log(max(1, num_classes - 1))
 
@@ -90,8 +90,8 @@ def probabilities(
 ) -> torch.Tensor:
     """(B, C) over candidates; (B, K) softmax of exclusive classes, sigmoid of independent ones.
 
-    Candidates: a softmax over the log-probabilities of a match, which rank as its log-odds do; by `match_logit` over
-    the match logits, as UNITER ranks, whose two logits need not sum to the same in each candidate.
+    Candidates: a softmax over the log-probabilities of a match, which rank like its log-odds. With `match_logit`, over
+    the match logits, as UNITER ranks; its two logits need not have the same sum in each candidate.
     """
     if head == "candidates":
         scores = logits if ranked_by == "match_logit" else F.log_softmax(logits, dim=-1)

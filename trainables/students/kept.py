@@ -1,4 +1,4 @@
-"""A trained student as one file that executes nothing: its weights as they were evaluated, and how it was made."""
+"""A trained student as one file that executes nothing: its evaluated weights, and how it was made."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ _TORCHS_EPS = 1e-5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptStudent:
-    """What is in the file of a kept student."""
+    """The contents of a kept student's file."""
 
     trial_id: str
     seed: int
     config: TrialConfig
     classes: tuple[str, ...]
-    """Of the head, in its order; empty where it scores candidates."""
+    """The head's classes, in order; empty if it scores candidates."""
     region_width: int
     norm_eps: Mapping[str, float]
-    """Epsilon of the layer norms that have another one than torch's own, by module."""
+    """Epsilon of the layer norms that differ from torch's default, by module."""
     tensors: Mapping[str, torch.Tensor]
-    """In the precision that it was trained in; frozen word vectors are not among them."""
+    """In the precision of training; without frozen word vectors."""
 
 
 def kept(
@@ -67,7 +67,7 @@ def kept(
 
 
 def about_of(found: KeptStudent) -> dict[str, Any]:
-    """Return all but the weights as JSON values."""
+    """Return everything but the weights as JSON values."""
     return {
         "format": FORMAT,
         "trial_id": found.trial_id,
@@ -85,14 +85,14 @@ def metadata_of(found: KeptStudent) -> dict[str, str]:
 
 
 def read_kept(content: bytes, place: str, catalogue: Catalogue) -> KeptStudent:
-    """Return what `kept` wrote. Raises CheckpointError where that is not what the bytes are."""
+    """Return what `kept` wrote. Raises CheckpointError for any other bytes."""
     remedy = "train it again: ablate run --retrain-students"
     with parsing(f"{place}: no kept student", remedy, CheckpointError, passed=CheckpointError):
         about = json.loads(_metadata(content)[_KEY])
         if about["format"] != FORMAT:
             raise CheckpointError(f"{place}: of format {about['format']}; this version reads {FORMAT}")
         config = trial_config(catalogue).model_validate(about["config"])
-        if config.task.part.refers_to_boxes and "tags" not in about["config"]["student"]:  # older than the setting
+        if config.task.part.refers_to_boxes and "tags" not in about["config"]["student"]:  # older than this setting
             config = config.changed(student=config.student.changed(tags="unscaled"))
         return KeptStudent(
             trial_id=about["trial_id"],
@@ -109,8 +109,8 @@ def rebuilt(found: KeptStudent) -> StudentModule:
     """Return the student in evaluation mode.
 
     Raises:
-        CheckpointError: the weights do not fit the student, whose code has changed since.
-        VocabularyError: the vocabulary that it reads is not there.
+        CheckpointError: the weights do not fit, because the student's code has changed.
+        VocabularyError: the student's vocabulary is missing.
     """
     head = found.config.task.part.head
     settings = without_weights(found.config.student)
@@ -124,19 +124,19 @@ def rebuilt(found: KeptStudent) -> StudentModule:
 
 
 def without_weights(settings: StudentConfig) -> StudentConfig:
-    """Return the settings without the files that a student's weights start from: only its shape is asked for."""
+    """Return the settings without the files that weights start from: only the student's shape is needed."""
     default = type(settings).model_fields["trunk_checkpoint"].default
     return settings.changed(init="scratch", trunk_checkpoint=default)
 
 
 def norm_eps(student: nn.Module) -> dict[str, float]:
-    """Return the epsilon of each layer norm that does not have torch's own: published checkpoints set it."""
+    """Return the epsilon of each layer norm that differs from torch's default; published checkpoints set it."""
     norms = ((name, part) for name, part in student.named_modules() if isinstance(part, nn.LayerNorm))
     return {name: part.eps for name, part in norms if part.eps != _TORCHS_EPS}
 
 
 def set_norm_eps(student: nn.Module, eps: Mapping[str, float]) -> None:
-    """Give layer norms these epsilons, and the others torch's own."""
+    """Give layer norms these epsilons, and all others torch's default."""
     for name, part in student.named_modules():
         if isinstance(part, nn.LayerNorm):
             part.eps = eps.get(name, _TORCHS_EPS)

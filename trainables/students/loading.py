@@ -1,4 +1,4 @@
-"""Which parameters of a student come from a checkpoint, which do not and why, and the copying itself."""
+"""Copies a checkpoint into a student, and reports which parameters come from it, which do not, and why."""
 
 from __future__ import annotations
 
@@ -25,11 +25,14 @@ from ablative.trainables.students.published import sources
 from ablative.trainables.students.published import type_name
 
 PUBLISHED_NORM_EPS = 1e-12
-"""Of BERT, UNITER, VILLA and VL-BERT alike; students that start from ours keep torch's 1e-5."""
+"""For BERT, UNITER, VILLA and VL-BERT alike; students that start from our own checkpoints keep torch's 1e-5."""
 _REGIONS = "encoder.region_embedding."
 _FROZEN_WORDS = "encoder.text_embedding.project."
 _FREE = ("head.", "encoder.patch_embedding.", "encoder.trunk.")
-"""Parts that may start fresh: the task's head, and what reads pictures; with a published checkpoint _REGIONS too."""
+"""Parts that may start fresh: the task's head, and the part that reads pictures.
+
+_REGIONS too with a published checkpoint.
+"""
 
 Shape = tuple[int, ...]
 _log = logging.getLogger(__name__)
@@ -47,21 +50,21 @@ class Misfit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadReport:
-    """What of a checkpoint becomes what of a student."""
+    """The assignment of a checkpoint's tensors to a student's parameters."""
 
     path: Path
     layout: Layout
     matched: tuple[tuple[str, str], ...]
-    """(parameter of the student, tensors of the checkpoint with the rows that are taken)."""
+    """(parameter of the student, tensors of the checkpoint with the rows taken)."""
     misfits: tuple[Misfit, ...]
     missing: tuple[str, ...]
-    """Parameters of the student that the checkpoint has nothing for."""
+    """Parameters of the student without a tensor in the checkpoint."""
     unexpected: tuple[str, ...]
-    """Tensors of the checkpoint that the student has no place for."""
+    """Tensors of the checkpoint without a place in the student."""
 
     @property
     def faults(self) -> tuple[str, ...]:
-        """Parameters that must come from a checkpoint and do not; of a checkpoint of ours, also what is left over."""
+        """Parameters that must come from a checkpoint and do not; for our own checkpoints, also unused tensors."""
         lost = (*(misfit.target for misfit in self.misfits), *self.missing)
         if self.layout != "own":
             return tuple(name for name in lost if not name.startswith((*_FREE, _REGIONS)))
@@ -72,7 +75,7 @@ class LoadReport:
         )
 
     def lines(self) -> Iterator[str]:
-        """Return the report as text: counts, then every parameter, then what to do."""
+        """Return the report as text: counts, then every parameter, then the remedy."""
         yield (
             f"{self.path}: layout {self.layout}; {len(self.matched)} matched, {len(self.misfits)} not loaded (shape), "
             f"{len(self.missing)} missing, {len(self.unexpected)} unexpected"
@@ -85,7 +88,7 @@ class LoadReport:
         yield from (f"A trial would refuse it: {self.explained()}",) if self.faults else ()
 
     def explained(self) -> str:
-        """Return the first fault, what was found and the remedy."""
+        """Return the first fault with the value found and the remedy."""
         name = next((name for name in self.faults if name.startswith(_FROZEN_WORDS)), self.faults[0])
         misfit = next((misfit for misfit in self.misfits if misfit.target == name), None)
         said = f"wanted {misfit.wanted}, found {misfit.found}" if misfit else "in one of the two alone"
@@ -104,12 +107,12 @@ def _remedy(name: str, misfit: Misfit | None) -> str:
 
 
 def load_student(student: nn.Module, path: Path, preset: str) -> LoadReport:
-    """Fill `student` (`encoder.` and `head.`), of this preset, from a checkpoint of ours or a published one.
+    """Fill `student` (`encoder.` and `head.`), built from this preset, from our own or a published checkpoint.
 
     Published checkpoints also bring BERT's pooler into the head, and their norms' epsilon.
 
     Raises:
-        CheckpointError: unreadable, of no known layout, or a transformer or vocabulary of another size.
+        CheckpointError: unreadable, of unknown layout, or a transformer or vocabulary of another size.
     """
     tensors = read_tensors(path)
     report, values = fitted(path, tensors, {name: tuple(p.shape) for name, p in student.state_dict().items()})
@@ -128,10 +131,10 @@ def load_student(student: nn.Module, path: Path, preset: str) -> LoadReport:
 def fitted(
     path: Path, tensors: Mapping[str, torch.Tensor], wanted: Mapping[str, Shape]
 ) -> tuple[LoadReport, dict[str, torch.Tensor]]:
-    """Return what fits where, and the values of what does; `wanted`: shapes by names of `Student.state_dict()`.
+    """Return the assignment and the values that fit; `wanted`: shapes by names of `Student.state_dict()`.
 
     Raises:
-        CheckpointError: the layout is none that we know, or a tensor that would be taken is no weight.
+        CheckpointError: the layout is unknown, or a tensor to take is not a weight.
     """
     known = {current(name): name for name in tensors}
     found = layout_of(known)
@@ -180,7 +183,7 @@ def _table(layout: Layout, body: Mapping[str, torch.Tensor], wanted: Mapping[str
 
 
 def _taken(source: Source, whole: torch.Tensor, wanted: Shape) -> torch.Tensor | None:
-    """Return the rows that `source` takes; None where the tensor does not have them."""
+    """Return the rows that `source` takes; None if the tensor lacks them."""
     if source.rows == "all":
         return whole
     if source.rows == "one":

@@ -14,7 +14,7 @@ PATCH_SIZE = 32
 
 
 class RawPatches(nn.Module):
-    """The pixels of each patch, scaled to [-1, 1], and nothing learned: what ViLT puts in place of a visual trunk."""
+    """The pixels of each patch, scaled to [-1, 1], with nothing learned: ViLT's replacement for a visual trunk."""
 
     width = 3 * PATCH_SIZE**2
 
@@ -48,7 +48,7 @@ class PatchEmbedding(nn.Module):
 def region_means(map_IPQF: torch.Tensor, boxes_IR4: torch.Tensor) -> torch.Tensor:
     """(I, R, F) mean of the map over each relative box, patches weighted by the area they share with it.
 
-    The same as `trainables.vision.pooling.pooled`, with gradients.
+    Same as `trainables.vision.pooling.pooled`, with gradients.
     """
     height, width = map_IPQF.shape[1:3]
     rows_IRP = _overlap(boxes_IR4[..., 1] * height, boxes_IR4[..., 3] * height, height)

@@ -1,6 +1,6 @@
-"""A single-stream transformer as one readable file of plain PyTorch: what an exported student is loaded by.
+"""A single-stream transformer as one readable file of plain PyTorch, from which an exported student is loaded.
 
-The file is made of the sources of our own modules, so there is one home for each of them.
+The file is assembled from the sources of our own modules, so each of them has one home.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ _PARTS = (
 
 
 def load(folder: str | Path) -> StudentModule:
-    """Return the student that lies in `folder`, in evaluation mode."""
+    """Return the student in `folder`, in evaluation mode."""
     about = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
     shape = about["shape"]
     preset = TransformerPreset(**shape["preset"])
@@ -109,7 +109,7 @@ def plain_source() -> str:
 
 
 def shape_of(settings: StudentConfig, student: Any) -> dict[str, Any]:
-    """Return what `load` builds the student of."""
+    """Return the values from which `load` builds the student."""
     preset = settings.part.presets[settings.preset]
     vectors = student.encoder.text_embedding.vectors
     return {

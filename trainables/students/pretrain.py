@@ -1,15 +1,18 @@
-"""Pretrains `uniter_tiny` on captions of scenes of its own and writes the checkpoint that the package ships.
+"""Pretrains `uniter_tiny` on captions of its own scenes and writes the checkpoint that the package ships.
 
     python -m ablative.trainables.students.pretrain --output trainables/assets/uniter_tiny.safetensors
 
 UNITER's objectives (arXiv 1909.11740) at small scale: masked words given the regions, image-text matching, the class
-of regions, masked ones among them, and the alignment of words with regions: where that stands which a word names.
-UNITER aligns by optimal transport, for want of the boxes that we know; without alignment the student learns which
-things are there and nothing about where (docs/log.md). Each row of a batch serves either the masked objectives (a
-true caption with words and regions masked) or matching (nothing masked, about half of the captions wrong): were wrong
-captions never masked, a mask would give the answer away. The scenes come from the benchmark's `pretrain` split, whose
-concepts are about half of those that students may learn: the student comes with grounding, but narrower than the
-teacher's.
+of regions (also masked ones), and the alignment of words with regions, which asks where the thing stands that a word
+names. UNITER aligns by optimal transport because it lacks the boxes that we know. Without alignment the student learns
+which things are present and nothing about where (docs/log.md).
+
+Each row of a batch serves one of two purposes: the masked objectives (a true caption with words and regions masked) or
+matching (nothing masked, about half of the captions wrong). If wrong captions were never masked, a mask would give the
+answer away.
+
+The scenes come from the benchmark's `pretrain` split, whose concepts are about half of those that students may learn.
+So the student comes with grounding, but narrower than the teacher's.
 
 Dimensions: B captions, L tokens, R regions, M masked tokens, V words that captions use, C region classes, S student
 width.
@@ -61,7 +64,7 @@ PRESET = "uniter_tiny"
 LONGEST = UNITER_PRESETS[PRESET].longest_text
 MASK_RATE = 0.15
 SIDE_MASK_RATE = 0.6
-"""Words that say where things stand are masked more often: they are the hardest to learn, and a picture tells them."""
+"""Words for places are masked more often: they are the hardest to learn, and only a picture tells them."""
 MASKED_SHARE = 0.4
 """Share of the rows for the masked objectives; the rest is for matching."""
 WRONG_SHARE = 0.5
@@ -100,22 +103,22 @@ def _to_words(width: int) -> nn.Sequential:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Asked:
-    """Inputs of one step and what is asked about them."""
+    """Inputs of one step and the questions about them."""
 
     inputs: StudentBatch
     words_BL: torch.Tensor
-    """Place of a masked word in the vocabulary, or NO_LABEL."""
+    """Vocabulary index of a masked word, or NO_LABEL."""
     named_BL: torch.Tensor
-    """Region that a word of a true caption names that is not masked, or NO_LABEL."""
+    """Region that an unmasked word of a true caption names, or NO_LABEL."""
     classes_BR: torch.Tensor
-    """Class of a region; NO_LABEL for the whole image, padding, and masked regions that nothing tells about."""
+    """Class of a region; NO_LABEL for the whole image, padding, and masked regions that nothing determines."""
     matching_B: torch.Tensor
     """True where matching is asked."""
     matched_B: torch.Tensor
 
 
 class Questions:
-    """Draws what each step asks."""
+    """Draws the questions of each step."""
 
     def __init__(self, scenes: CaptionedScenes, regions: RegionFeatures, vectors: torch.Tensor, seed: int) -> None:
         """`vectors`: the word vectors of the whole vocabulary."""
@@ -235,7 +238,7 @@ def pretrain(
 
 
 def _off_place(heads: PretrainingHeads, text_BLS: torch.Tensor, asked: _Asked) -> torch.Tensor:
-    """Mean error, in sides of the picture, of where words say that the things stand which they name."""
+    """Mean error, in sides of the picture, of the places that words give for the things they name."""
     rows, tokens = (asked.named_BL >= 0).nonzero(as_tuple=True)
     boxes = asked.inputs.boxes_BR7[rows, asked.named_BL[rows, tokens], :NUM_CORNERS]
     return F.l1_loss(heads.place(text_BLS[rows, tokens]), boxes)
@@ -247,7 +250,7 @@ def _means(recent: Iterable[dict[str, float]]) -> dict[str, float]:
 
 
 def _vocabulary(scenes: CaptionedScenes, rng: np.random.Generator) -> torch.Tensor:
-    """Ids of the words that captions use; names of people, which stand for tags, are not asked for."""
+    """Ids of the words that captions use, without people's names, which stand for tags."""
     count = min(2000, len(scenes.scenes))
     texts = [scenes.right(int(i), rng) for i in rng.permutation(len(scenes.scenes))[:count]]
     ids = encode([Candidate(query=text) for text in texts], LONGEST).ids

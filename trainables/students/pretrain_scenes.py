@@ -36,7 +36,7 @@ _CAPTIONS = Task(
     head="independent",
 )
 HARD_SHARE = 0.5
-"""How often a thing with a colour changes only that."""
+"""How often only the colour of a coloured thing changes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,8 +52,7 @@ class CaptionedScenes:
         return caption(self.scenes[index], rng)
 
     def wrong(self, index: int, rng: np.random.Generator) -> Text:
-        """A caption that is not true: of another scene, or of this one with one concept exchanged, with two things in
-        each other's place, or turned."""
+        """A false caption: of another scene, or of this one with a concept exchanged, two things swapped, or turned."""
         one = self.scenes[index]
         while True:
             kind = rng.integers(4)
@@ -111,7 +110,7 @@ def _box(thing: Thing) -> tuple[float, float, float, float]:
 
 
 def _exchanged(one: Scene, rng: np.random.Generator) -> Scene:
-    """The scene with another concept in one place: any, or the same in another colour."""
+    """The scene with another concept in one place: any other, or the same in another colour."""
     places = [i for i, thing in enumerate(one.things) if thing.concept.category != "package"]
     place = places[int(rng.integers(len(places)))]
     old = one.things[place].concept
@@ -123,7 +122,7 @@ def _exchanged(one: Scene, rng: np.random.Generator) -> Scene:
 
 
 def _swapped(one: Scene, rng: np.random.Generator) -> Scene:
-    """The scene with two things (not people) in each other's place."""
+    """The scene with two things (not people) swapped."""
     places = [i for i, thing in enumerate(one.things) if thing.concept.category != "person"]
     a, b = (int(i) for i in rng.permutation(places)[:2])
     first, second = one.things[a], one.things[b]
@@ -135,7 +134,7 @@ def _swapped(one: Scene, rng: np.random.Generator) -> Scene:
 
 
 def turned(one: Scene, rng: np.random.Generator) -> Scene:
-    """The scene after one, two or three quarter turns: the same things, and not one on the same side of another."""
+    """The scene after one, two or three quarter turns: the same things, none on the same side of another."""
     for _ in range(int(rng.integers(1, 4))):
         one = _with(one, {i: _quarter_turned(thing, one.picture_px) for i, thing in enumerate(one.things)})
     return one

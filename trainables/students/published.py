@@ -4,8 +4,8 @@
 - UNITER (github.com/ChenRocks/UNITER, model/model.py) and VILLA (github.com/zhegan27/VILLA), which shares the names.
 - VL-BERT (github.com/jackroos/VL-BERT, common/visual_linguistic_bert.py).
 
-All three have BERT's transformer. What lies in front of the transformer's names is taken off, whatever it is
-(`bert.`, `uniter.`, `module.vlbert.`). Student names are those of `Student.state_dict()`.
+All three have BERT's transformer. Any prefix of the transformer's names is removed (`bert.`, `uniter.`,
+`module.vlbert.`). Student names are those of `Student.state_dict()`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _OWN_PROBE = "text_embedding.positions.weight"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Where a parameter of the student comes from."""
+    """The origin of a student's parameter."""
 
     names: tuple[str, ...]
     """Tensors of the checkpoint, without the layout's prefix, stacked along the first dimension."""
@@ -35,7 +35,7 @@ class Source:
 
 
 def layout_of(names: Collection[str]) -> tuple[Layout, str] | None:
-    """Return the layout of a checkpoint with these names and its prefix; None where it is none that we know."""
+    """Return the layout of a checkpoint with these names, and its prefix; None if the layout is unknown."""
     if _OWN_PROBE in names:
         return "own", ""
     prefix = next((name.removesuffix(_PROBE) for name in names if name.endswith(_PROBE)), None)
@@ -49,7 +49,7 @@ def layout_of(names: Collection[str]) -> tuple[Layout, str] | None:
 
 
 def sources(layout: Layout, num_layers: int, num_types: int) -> dict[str, Source]:
-    """Student name -> where it comes from, for a student of `num_layers`; `num_types`: segments of the checkpoint."""
+    """Student name -> its origin, for a student of `num_layers`; `num_types`: segments of the checkpoint."""
     embeddings = {"bert": _bert, "uniter": _uniter, "vl_bert": _vl_bert}[layout](num_types)
     blocks = {target: source for number in range(num_layers) for target, source in _block(number).items()}
     return embeddings | blocks | _layer("head.layers.0", "pooler.dense")

@@ -1,10 +1,11 @@
-"""The student: one transformer over text tokens and what is seen of an image (UNITER, arXiv 1909.11740).
+"""The student: one transformer over text tokens and the visible rows of an image (UNITER, arXiv 1909.11740).
 
-Dimensions: B sequences, L text tokens, R regions (the whole image first), F region feature width, S student width,
-I pictures (sequences of one picture lie side by side), V rows seen, the whole image first.
+Dimensions: B sequences, L text tokens, R regions (the whole image first), F region feature width, S student width, I
+pictures (sequences of one picture lie side by side), V rows seen, the whole image first.
+
 Post-norm blocks as in BERT. In small students a token that names a region also carries that region's embedding (as
-VL-BERT does), so that tags such as "[person 1]" are grounded: at the length of the word's own vector, since a region's
-comes out of a layer norm, ten to twenty times as long, and would drown the word. UNITER itself has no such term.
+VL-BERT does), which grounds tags such as "[person 1]". That embedding comes out of a layer norm, ten to twenty times
+as long as the word's vector, and would drown it; so it is scaled to the word's length. UNITER itself has no such term.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ class StudentBatch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What a student sees of an image."""
+    """The part of an image that a student sees."""
 
     named_BRS: torch.Tensor
     """Regions that text may refer to."""
@@ -97,7 +98,7 @@ class TextEmbedding(nn.Module):
         return self.dropout(self.norm(total))
 
     def _named(self, references_BL: torch.Tensor, words_BLS: torch.Tensor, regions_BRS: torch.Tensor) -> torch.Tensor:
-        """(B, L, S): what each token carries of the region that it names, zeros where it names none."""
+        """(B, L, S): what each token carries from the region that it names, zeros if it names none."""
         named_BL1 = (references_BL >= 0).unsqueeze(-1)
         rows_BLS = references_BL.clamp_min(0).unsqueeze(-1).expand(-1, -1, regions_BRS.shape[-1])
         named_BLS = regions_BRS.gather(1, rows_BLS) * named_BL1
@@ -127,7 +128,7 @@ class RegionEmbedding(nn.Module):
 
 
 def _kernel(q: torch.Tensor) -> AbstractContextManager[None]:
-    """In bfloat16 on a CPU, torch 2.13 goes back through fused attention three times as slowly as through plain."""
+    """In bfloat16 on a CPU, torch 2.13 takes three times as long to go back through fused attention as through plain."""
     slow = q.device.type == "cpu" and q.dtype == torch.bfloat16 and q.requires_grad
     return sdpa_kernel(SDPBackend.MATH) if slow else nullcontext()
 
@@ -160,7 +161,7 @@ class Block(nn.Module):
 
 
 class SingleStream(nn.Module):
-    """Cross-modal encoder: states of text tokens and of what is seen."""
+    """Cross-modal encoder: states of text tokens and of the rows seen."""
 
     def __init__(
         self,
@@ -175,7 +176,8 @@ class SingleStream(nn.Module):
     ) -> None:
         """With a `trunk`, regions are means over its map and `region_width` does not matter.
 
-        `tags`: what a token that names a region carries of it (`none`, `scaled`, `unscaled`); empty: as the preset.
+        `tags`: what a token carries from the region that it names (`none`, `scaled`, `unscaled`); empty: as in the
+        preset.
         """
         super().__init__()
         self.width = preset.width
@@ -192,9 +194,10 @@ class SingleStream(nn.Module):
         self.has_trunk = trunk is not None
 
     def compile_blocks(self) -> None:
-        """Let torch.compile make code for the blocks when they first run; one block's serves all, and later students.
+        """Let torch.compile make code for the blocks on their first run; one block's code serves all of them.
 
-        A whole step would be faster still, but torch 2.13 fails on one where both text and regions vary in length.
+        Later students use it too. Compiling a whole step would be faster still, but torch 2.13 fails if both text and
+        regions vary in length.
         """
         for block in self.blocks:
             block.compile()
@@ -215,7 +218,7 @@ class SingleStream(nn.Module):
             return self._regions(batch, batch.regions_BRF)
         assert batch.pixels_I3HW is not None, "a student that reads pictures was given none"
         map_IPQF = self.trunk(batch.pixels_I3HW)
-        copies = batch.ids_BL.shape[0] // batch.pixels_I3HW.shape[0]  # torch.export takes `len` for a constant
+        copies = batch.ids_BL.shape[0] // batch.pixels_I3HW.shape[0]  # torch.export takes `len` as a constant
         boxes_IR4 = batch.boxes_BR7[::copies, :, :4]
         regions_BRF = batch.regions_BRF
         if self.has_trunk and self.visual_input != "patches":

@@ -1,4 +1,4 @@
-"""The files that a student starts from: which there are, and whether they are there. Imports no torch."""
+"""The files that a student starts from, and whether they exist. Imports no torch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ASSETS = Path(__file__).parent.parent / "assets"
 def starting_files(student: StudentConfig) -> dict[str, Path]:
     """Return the files that the student starts from, by the setting that names each.
 
-    Raises `MissingData`, naming the setting and its remedy, where one is not there.
+    Raises `MissingData`, naming the setting and its remedy, if one is missing.
     """
     files = dict(student.part.files(student))
     for setting, path in files.items():
@@ -36,7 +36,7 @@ def _absent(student: StudentConfig, setting: str, path: Path) -> str:
 
 
 def named_files(student: StudentConfig) -> dict[str, Path]:
-    """Return the file that each setting of a single-stream transformer names, whether it is there or not."""
+    """Return the file that each setting of a single-stream transformer names, whether it exists or not."""
     preset = student.part.presets[student.preset]
     assert isinstance(preset, TransformerPreset)
     shipped = _ASSETS / f"{preset.shipped_as or student.preset}.safetensors"

@@ -1,9 +1,9 @@
 """The tokens of large splits, made once and memory-mapped by every trial: encoding VCR's texts takes nine minutes.
 
 Below `<cache>/tokens/<digest of place, split and encoding>/`: `tokens-0000.arrow`, ... of `PER_FILE` examples each,
-with a row an example. Tokens are found by the digest of an example's own texts, so that low-shot subsets read the
-files of the whole split, and tokens of other texts are never read, whatever has become of the data. Each file is
-written whole: what an interrupted preparation left is kept. Imports no torch.
+with a row an example. Tokens are found by the digest of an example's own texts. So low-shot subsets read the files of
+the whole split, and tokens of other texts are never read, even after the data changed. Each file is written whole, so
+an interrupted preparation keeps its finished files. Imports no torch.
 
 Dimensions: N examples, C candidates an example, T tokens.
 """
@@ -33,11 +33,11 @@ from ablative.trainables.students.tokens import TokenArrays
 from ablative.trainables.students.tokens import encode
 
 KEPT = 10_000
-"""Examples of a split whose tokens are not stored: they are made in a few seconds, and stay for the next trial."""
+"""Examples of a split whose tokens are not stored: encoding takes a few seconds, and they stay for the next trial."""
 PER_FILE = 5_000
 FOLDER = "tokens"
 VERSION = 1
-"""Raised when `encode` makes other tokens of the same texts, so that no old ones are read."""
+"""Raised when `encode` makes other tokens from the same texts, so that no old ones are read."""
 _KEY_BYTES = 16
 _CHECKSUM = b"checksum"
 _SCHEMA = pa.schema(
@@ -69,7 +69,7 @@ class StoredTokens:
     """The tokens of a split's candidates, the candidates of an example side by side."""
 
     def __init__(self, files: Sequence[_File], places: Sequence[tuple[int, int]]) -> None:
-        """`places`: of each example, its file and its row there."""
+        """`places`: the file and row of each example."""
         self._tokens = [file.tokens_T4 for file in files]
         number, row = np.array(places, dtype=np.int64).reshape(-1, 2).T
         facts_3NC = np.zeros((3, len(places), files[0].lengths.shape[1]), dtype=np.int64)
@@ -98,13 +98,13 @@ class StoredTokens:
 
 
 def build_tokens(split: TaskSplit, max_tokens: int, vocabulary: str | None, cache: Path, progress: Progress) -> None:
-    """Store the tokens of a split as `encode` makes them, as far as they are not; what is damaged is made again.
+    """Store the missing tokens of a split as `encode` makes them; damaged files are made again.
 
     The caller holds the cache's lock. Raises VocabularyError.
     """
     folder = _folder(split, max_tokens, vocabulary, cache)
     folder.mkdir(parents=True, exist_ok=True)
-    for unfinished in folder.glob(".*.arrow.*"):  # of a preparation that was killed: the lock says that it is gone
+    for unfinished in folder.glob(".*.arrow.*"):  # from a killed preparation: we hold its lock
         unfinished.unlink()
     total = len(split.examples)
     for number, start in enumerate(range(0, total, PER_FILE)):
@@ -113,12 +113,12 @@ def build_tokens(split: TaskSplit, max_tokens: int, vocabulary: str | None, cach
         if not _is_whole(path, keys):
             write_table(path, _table(examples, keys, max_tokens, vocabulary))
             progress(f"tokens of {split.task.name} {split.split}", start + len(examples), total)
-    for beyond in _paths(folder)[-(-total // PER_FILE) :]:  # of a longer split, before the data were changed
+    for beyond in _paths(folder)[-(-total // PER_FILE) :]:  # from a longer split, before the data changed
         beyond.unlink()
 
 
 def open_tokens(split: TaskSplit, max_tokens: int, vocabulary: str | None, cache: Path) -> StoredTokens | None:
-    """Return the stored tokens of a split or of a subset of it; None unless those of every example are there."""
+    """Return the stored tokens of a split or subset; None unless those of every example are stored."""
     folder = _folder(split, max_tokens, vocabulary, cache)
     files = [file for path in _paths(folder) if (file := _read(path)) is not None]
     if not files or any(file.lengths.shape[1] != len(split.examples[0].candidates) for file in files):
@@ -152,7 +152,7 @@ def _paths(folder: Path) -> list[Path]:
 
 
 def _key(example: Example) -> bytes:
-    """Return a digest of all that `encode` reads of an example."""
+    """Return a digest of everything that `encode` reads from an example."""
     read = [
         (c.query.text, c.query.references, c.response and (c.response.text, c.response.references), c.response_segment)
         for c in example.candidates

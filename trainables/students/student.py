@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudentStates:
-    """What one forward pass gives. B sequences, L tokens, R rows seen of the image, S width."""
+    """The output of one forward pass. B sequences, L tokens, R rows seen of the image, S width."""
 
     logits: torch.Tensor
     text_BLS: torch.Tensor
@@ -38,7 +38,7 @@ class StudentModule(nn.Module):
     def __init__(self, encoder: Any, head: nn.Module) -> None:
         """`encoder`: a module with `width` and `forward(batch)` -> text states (B, L, S), states seen (B, R, S).
 
-        Raises TypeError for an encoder that does not say its width.
+        Raises TypeError for an encoder without a width.
         """
         super().__init__()
         width = getattr(encoder, "width", None)
@@ -55,7 +55,7 @@ class StudentModule(nn.Module):
         return StudentStates(logits=self.head(text_BLS[:, 0]), text_BLS=text_BLS, regions_BRS=regions_BRS)
 
     def compile_blocks(self) -> None:
-        """Let torch.compile make code for what is repeated, or for the whole encoder where it does not say what is."""
+        """Let torch.compile make code for the repeated blocks, or for the whole encoder if it does not name any."""
         compile_blocks = getattr(self.encoder, "compile_blocks", self.encoder.compile)
         compile_blocks()
 
@@ -65,7 +65,7 @@ def build_student(config: StudentConfig, *, head: Head, num_classes: int, region
 
     Raises:
         CheckpointError: no checkpoint is shipped for the preset, or a file does not fit it.
-        VocabularyError: the preset's words are frozen, or the file is no vocabulary.
+        VocabularyError: the preset's words are frozen, or the file is not a vocabulary.
         PartError: the student's part does not build what it should.
     """
     student = empty_student(config, head=head, num_classes=num_classes, region_width=region_width)
@@ -75,7 +75,10 @@ def build_student(config: StudentConfig, *, head: Head, num_classes: int, region
 
 
 def empty_student(config: StudentConfig, *, head: Head, num_classes: int, region_width: int) -> StudentModule:
-    """A student of the shape that `config` says, with fresh weights all over. Raises VocabularyError and PartError."""
+    """A student of the shape that `config` gives, with fresh weights everywhere.
+
+    Raises VocabularyError and PartError.
+    """
     part = config.part
     found = part.build(config, partial(_head, head, num_classes), region_width)
     if not isinstance(found, StudentModule):

@@ -86,17 +86,17 @@ class _Row:
 
 
 def teacher_text(candidate: Candidate) -> str:
-    """The text of a candidate as the teacher reads it, in lower case; word indices refer to it."""
+    """The text of a candidate in lower case, as the teacher reads it; word indices refer to it."""
     if candidate.response is None:
         return lowered(candidate.query.text)
     return lowered(f"{candidate.query.text} {candidate.response.text}")
 
 
 def encode(candidates: Sequence[Candidate], max_tokens: int, vocabulary: str | None = None) -> TokenArrays:
-    """Encode candidates as [CLS] query [SEP] (response [SEP]); too long a query loses its end, not the response.
+    """Encode candidates as [CLS] query [SEP] (response [SEP]); a query that is too long loses its end.
 
-    `vocabulary`: path of the vocabulary file, the shipped one where there is none. Raises VocabularyError. Whoever
-    changes what comes out raises `stored_tokens.VERSION` too.
+    The response stays whole. `vocabulary`: path of the vocabulary file, None for the shipped one. Raises
+    VocabularyError. Whoever changes what comes out raises `stored_tokens.VERSION` too.
     """
     rows, counts = [], []
     for candidate in candidates:

@@ -1,4 +1,4 @@
-"""The single-stream transformers, built of their settings: what UNITER and CLIP-ViL are."""
+"""The single-stream transformers, built from their settings: UNITER and CLIP-ViL."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def transformer(
     *,
     trunk: Trunk | None = None,
 ) -> StudentModule:
-    """A transformer of the shape that `preset` says, with fresh weights. Raises VocabularyError."""
+    """A transformer of the shape that `preset` gives, with fresh weights. Raises VocabularyError."""
     if preset.frozen_words and settings.vocabulary is not None:
         raise VocabularyError(
             f"student.vocabulary: {settings.preset} reads MiniLM's frozen words and takes no other vocabulary; leave "
@@ -48,11 +48,11 @@ def transformer(
 
 
 def fit_of(settings: StudentConfig, region_width: int) -> LoadReport:
-    """What of the checkpoint `student.init` becomes what of a student that has no weights yet; nothing is trained.
+    """Return how the checkpoint `student.init` would fill a student without weights; trains nothing.
 
     Raises:
-        MissingData: there is no such file.
-        CheckpointError: unreadable or of no known layout.
+        MissingData: the file is missing.
+        CheckpointError: unreadable or of unknown layout.
         VocabularyError: as `transformer`.
     """
     path = starting_files(settings)["init"]

@@ -22,4 +22,4 @@ class TransformerPreset(Preset):
     trunk: Literal["bundled", "open_clip"] | None = None
     """Visual trunk that is part of the student and trained with it (CLIP-ViL); None: it reads region features."""
     shipped_as: str = ""
-    """Preset whose shipped transformer fits this one too; empty: its own."""
+    """Preset whose shipped transformer also fits this one; empty: its own."""

@@ -1,4 +1,4 @@
-"""The visual trunk of a student that looks itself, as CLIP-ViL's does (arXiv 2107.06383): fine-tuned grid features.
+"""The trainable visual trunk of a student, as in CLIP-ViL (arXiv 2107.06383): fine-tuned grid features.
 
 Either the bundled teacher's image tower, or the visual tower of any open_clip model with a local checkpoint.
 """
@@ -31,7 +31,7 @@ class Trunk(nn.Module):
     def __init__(self, layers: nn.Module, *, mean: Sequence[float], std: Sequence[float], size: int) -> None:
         """`layers` give (I, F, P, Q) of normalised pictures of `size` pixels.
 
-        Parameters that do not reach the map (CLIP's pooling and projection) are frozen: one pass backwards finds them.
+        Parameters that do not reach the map (CLIP's pooling and projection) are frozen: one backward pass finds them.
         """
         super().__init__()
         self.layers = layers
@@ -56,7 +56,7 @@ class Trunk(nn.Module):
         return map_IFPQ.permute(0, 2, 3, 1)
 
     def train(self, mode: bool = True) -> Trunk:
-        """Batch norms keep the statistics they came with: batches of a fine-tuning are small and of one kind."""
+        """Batch norms keep the statistics they came with, because fine-tuning batches are small and alike."""
         super().train(mode)
         for module in self.layers.modules():
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
@@ -79,7 +79,7 @@ class _OpenClipMap(nn.Module):
 
 
 def bundled_trunk() -> Trunk:
-    """The bundled teacher's image tower, a copy of its own: EfficientNet-Lite0 with ImageNet weights."""
+    """A copy of the bundled teacher's image tower: EfficientNet-Lite0 with ImageNet weights."""
     import copy
 
     from ablative.trainables.vision.trunk import PIXEL_MEAN
@@ -119,7 +119,7 @@ def open_clip_trunk(config: StudentConfig) -> Trunk:
 
 
 def require_trunk_weights(config: StudentConfig) -> None:
-    """Raise CheckpointError where nothing says what the trunk starts from."""
+    """Raise CheckpointError if no setting says what the trunk starts from."""
     if config.trunk_checkpoint is None:
         raise CheckpointError(
             f"student.trunk_checkpoint: {config.preset} has no weights for {config.trunk_model}; give the local path "

@@ -1,4 +1,4 @@
-"""What a student reads: BERT's WordPiece over the shipped uncased vocabulary, or over that of a vocabulary file."""
+"""A student's vocabulary: BERT's WordPiece over the shipped uncased vocabulary, or over a vocabulary file."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _PLACES = {PAD: "[PAD]", 100: "[UNK]", CLS: "[CLS]", SEP: "[SEP]", MASK: "[MASK]
 
 
 class VocabularyError(AblativeError, ValueError):
-    """A vocabulary file is absent, or is not one of BERT's."""
+    """A vocabulary file is missing, or is not one of BERT's."""
 
 
 @functools.cache
 def tokenizer(vocabulary: str | None = None) -> Tokenizer:
     """BERT's WordPiece tokenizer, without truncation or padding.
 
-    A vocabulary with capital letters is a cased one: accents are kept, and nothing is made lower case.
+    A vocabulary with capital letters is cased: accents and capitals stay.
 
     Raises:
         VocabularyError: no file at the path, or its special pieces are not where BERT has them.

@@ -1,9 +1,9 @@
-"""AF-T: the teacher's projection heads, fine-tuned by InfoNCE on the matched pairs of the low-shot subset alone.
+"""AF-T fine-tunes the teacher's projection heads by InfoNCE on the matched pairs of the low-shot subset alone.
 
-A dual encoder ends in a linear head on each side. A unit embedding multiplied by W and scaled to unit length again is
-what the teacher would give with the head W P in place of P: so both heads can be fine-tuned on cached features, and
-the frozen towers are not run again. Heads are the identity plus a change that weight decay draws to 0. The towers
-themselves are not adapted: with few pairs there is nothing to adapt them with (docs/method.md, "Adaptation").
+A dual encoder ends in a linear head on each side. Multiply a unit embedding by W and scale it to unit length again:
+the result is what the teacher would give with the head W P in place of P. So both heads can be fine-tuned on cached
+features, and the frozen towers need not run again. Each head is the identity plus a change, which weight decay draws
+to 0. The towers themselves are not adapted, because so few pairs cannot adapt them (docs/method.md, "Adaptation").
 
 Dimensions: B pairs, K texts (their own, then the wrong ones), D joint width.
 """
@@ -34,7 +34,7 @@ WEIGHT_DECAY = 0.1
 
 
 def adapted_heads(split: TaskSplit, features: TeacherFeatures, config: AdaptationConfig, *, seed: int) -> TeacherHeads:
-    """Return heads fitted to the pairs of `split`, the training subset; the identity where it has fewer than two."""
+    """Return heads fitted to the pairs of `split`, the training subset; the identity if it has fewer than two."""
     pairs = split.task.pairs(split)
     eye = torch.eye(features.width)
     image, text = (torch.zeros_like(eye, requires_grad=True) for _ in range(2))
@@ -51,7 +51,7 @@ def adapted_heads(split: TaskSplit, features: TeacherFeatures, config: Adaptatio
 
 
 def texts_true_of(pairs: Iterable[Pair]) -> dict[str, set[str]]:
-    """Return picture -> all texts that `pairs` call true of it."""
+    """Return picture -> all texts that `pairs` call true for it."""
     true_of: dict[str, set[str]] = {}
     for pair in pairs:
         true_of.setdefault(pair.image, set()).add(pair.text)
@@ -60,21 +60,22 @@ def texts_true_of(pairs: Iterable[Pair]) -> dict[str, set[str]]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairBatch:
-    """Pairs with what each picture and each text is told from.
+    """Pairs, and the negatives that each picture and each text is told apart from.
 
-    Every text of the batch is a negative of every picture, wrong texts of other pictures among them, unless the labels
-    of the whole subset call it true of the picture, or it is one, for the teacher, with such a text or such a picture.
+    Every text of the batch is a negative for every picture; wrong texts of other pictures count too. Exceptions are
+    texts that a label of the whole subset calls true for the picture. A picture or text that is the same to the
+    teacher counts as the same here.
     """
 
     images_BD: Tensor
     texts_KD: Tensor
-    """Text i is picture i's own; the K - B texts behind them belong to no picture of the batch."""
+    """Text i belongs to picture i; the K - B texts behind them belong to no picture of the batch."""
     true_BK: Tensor
-    """Bool: text k is true of picture i."""
+    """Bool: text k is true for picture i."""
 
     @classmethod
     def read(cls, pairs: Sequence[Pair], features: TeacherFeatures, true_of: Mapping[str, Set[str]]) -> PairBatch:
-        """Return the batch of `pairs`; `true_of`: as `texts_true_of` has it, of the whole subset."""
+        """Return the batch of `pairs`; `true_of`: from `texts_true_of`, for the whole subset."""
         own = [pair.text for pair in pairs]
         texts = own + list(dict.fromkeys(text for pair in pairs for text in pair.wrong if text not in set(own)))
         images_BD = torch.from_numpy(features.image([pair.image for pair in pairs]).astype(np.float32))

@@ -1,4 +1,4 @@
-"""Aligns the bundled teacher's two frozen towers: InfoNCE on pictures and labels, only the projections learn.
+"""Aligns the two frozen towers of the bundled teacher: InfoNCE on pictures and labels trains only the projections.
 
 Dimensions: B batch, F image trunk width, W text tower width, D joint width.
 """
@@ -25,19 +25,19 @@ _FIRST_LOGIT_SCALE = 1 / 0.07
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlignmentData:
-    """Frozen features to align, and what each picture shows."""
+    """Frozen features to align, and the subjects that each picture shows."""
 
     pooled: Tensor
     """(pictures, F) pooled image trunk."""
     shown: Sequence[Sequence[int]]
     """Subjects in each picture."""
     sentences: Sequence[Tensor]
-    """For each subject (its sentences, W), pooled text tower; empty for a subject that is not trained on."""
+    """For each subject (its sentences, W), pooled text tower; empty for a subject that training leaves out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Projections:
-    """What is learned."""
+    """The weights that are learned."""
 
     image: Tensor
     """(D, F)."""
@@ -50,8 +50,8 @@ class Projections:
 def align(data: AlignmentData, recipe: AlignmentRecipe, progress: Progress) -> Projections:
     """Train the projections; the same data and recipe give the same result on the same machine.
 
-    A batch pairs each picture with one sentence about one of the subjects it shows. A sentence that is true of another
-    picture of the batch is no negative there.
+    A batch pairs each picture with one sentence about one of the subjects it shows. A sentence that is also true for
+    another picture of the batch is not a negative there.
     """
     rng = np.random.default_rng([recipe.seed, 2])
     image, text, log_scale = _initial(data, recipe.seed)
@@ -79,7 +79,7 @@ def align(data: AlignmentData, recipe: AlignmentRecipe, progress: Progress) -> P
 def info_nce(images_BD: Tensor, texts_BD: Tensor, scale: Tensor, also_true_BB: Tensor) -> Tensor:
     """Return the symmetric contrastive loss of matched unit vectors, 1/2 (images to texts + texts to images).
 
-    `also_true_BB[i, j]`: text j is true of image i; off the diagonal such a pair is left out of both softmaxes.
+    `also_true_BB[i, j]`: text j is true for image i. Off the diagonal, both softmaxes leave such a pair out.
     """
     logits_BB = scale * images_BD @ texts_BD.T
     own = torch.eye(len(logits_BB), dtype=torch.bool)

@@ -1,7 +1,7 @@
 """Pictures and labels that the bundled teacher is aligned on: emoji one by one, and a few together.
 
-None of them is a scene of the benchmark: a benchmark scene shows two concepts or more, these show at most one. Nothing
-that shares a noun with a concept of `teacher_sees=False` is drawn or named.
+None of them is a scene of the benchmark: a benchmark scene shows at least two concepts, these show at most one.
+Nothing is drawn or named that shares a noun with a concept of `teacher_sees=False`.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Picture:
 def subjects() -> tuple[Subject, ...]:
     """Return every emoji that the teacher may know; the benchmark's concepts bear the benchmark's name too.
 
-    Signs (the category of symbols) have names that nobody says; only those of the benchmark stay.
+    Signs (the category of symbols) have names that nobody says, so only the benchmark's signs stay.
     """
     names = {concept.code: concept.name for concept in by_name().values() if concept.teacher_sees}
     found = []
@@ -70,7 +70,7 @@ def subjects() -> tuple[Subject, ...]:
 
 
 def is_held_out(subject: Subject, recipe: AlignmentRecipe) -> bool:
-    """Whether the emoji is kept out, to measure retrieval; a stable share of the rest of the emoji."""
+    """Whether the emoji is held out to measure retrieval; a stable share of the rest of the emoji."""
     value = int.from_bytes(hashlib.sha256(f"{recipe.seed}:{subject.code}".encode()).digest()[:4])
     return not subject.in_world and value / 2**32 < recipe.held_out_share
 
@@ -90,7 +90,7 @@ def sentences(subject: Subject, recipe: AlignmentRecipe) -> list[str]:
 
 
 def single_pictures(recipe: AlignmentRecipe, *, held_out: bool) -> list[Picture]:
-    """Return one picture of each subject in each style: those kept out of the alignment, or all others."""
+    """Return one picture of each subject in each style: the held-out subjects, or all others."""
     return [
         _single(place, style, np.random.default_rng([recipe.seed, 0, place, number]))
         for place, subject in enumerate(subjects())

@@ -4,9 +4,9 @@ It minimises, over weights W and biases b,
 
     sum over examples and classes of BCE(x.w_k + b_k, y_k)  +  strength / 2 ||W||^2
 
-by L-BFGS from W = 0 and the log-odds of each class: no randomness. This is the loss that the student minimises, so
-both give probabilities on one scale. The strength is the precision of a prior on W and does not depend on the number
-of examples. Neither the features nor the probabilities of all examples stand in memory at once.
+by L-BFGS from W = 0 and the log-odds of each class, without randomness. The student minimises the same loss, so both
+give probabilities on one scale. The strength is the precision of a prior on W and does not depend on the number of
+examples. Memory never holds the features or the probabilities of all examples at once.
 
 Dimensions: N examples, B of a block, I images, J texts, K classes, D joint width, F = 4 D features.
 """
@@ -37,16 +37,16 @@ CHOSEN_ON = 20_000
 
 
 def together(v: Tensor, t: Tensor) -> Tensor:
-    """Return (..., 4 D) what every probe reads of unit vectors of pictures and texts (..., D): [v, t, v * t, |v - t|].
+    """Return every probe's input (..., 4 D) from unit vectors of pictures and texts (..., D).
 
-    Products of unit vectors are small, so they are scaled up.
+    It is [v, t, v * t, |v - t|]. Products of unit vectors are small, so they are scaled up.
     """
     return torch.cat([v, t, v * t * v.shape[-1] ** 0.5, (v - t).abs()], dim=-1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeData:
-    """What a probe is fitted to and judges, on one device."""
+    """The data that a probe is fitted to and judges, on one device."""
 
     images_ID: Tensor
     texts_JD: Tensor
@@ -54,7 +54,7 @@ class ProbeData:
     """Row of each example's image."""
     text_N: Tensor
     starts_N: Tensor
-    """(N + 1,) where each example's targets begin in the two below."""
+    """(N + 1,) position where each example's targets begin in the two below."""
     classes_T: Tensor
     scores_T: Tensor
     num_classes: int
@@ -68,7 +68,7 @@ class ProbeData:
         num_classes: int,
         device: torch.device,
     ) -> ProbeData:
-        """Return the data; `images` and `texts` are distinct unit rows, and which one each example has."""
+        """Return the data; `images` and `texts`: distinct unit rows, and the row of each example."""
         tensors = [torch.from_numpy(np.asarray(values)).to(device) for values in (*images, *texts)]
         flat = [target for of_example in targets for target in of_example]
         starts = np.cumsum([0, *map(len, targets)])
@@ -112,10 +112,10 @@ class Probe:
 
 @torch.no_grad()
 def cross_fitted(data: ProbeData, folds_N: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield (rows, (B, K) probabilities) block by block: of each example by a probe that has not seen its fold.
+    """Yield (rows, (B, K) probabilities) block by block, each example judged by a probe that has not seen its fold.
 
-    Each fold's strength is chosen on the following fold, by probes that saw neither of the two. A fold that is all
-    there is gets 1 / K.
+    The strength for each fold is chosen on the following fold, by probes that saw neither of the two. If there is only
+    one fold, every class gets 1 / K.
     """
     everyone_N = torch.arange(len(folds_N), device=folds_N.device)
     filled = [fold for fold in range(FOLDS) if (folds_N == fold).any()]
@@ -140,7 +140,10 @@ def _probe_of_others(data: ProbeData, folds_N: Tensor, fold: int) -> Probe:
 
 
 def best_strength(data: ProbeData, seen_M: Tensor, judged_M: Tensor) -> float:
-    """Return the strength with which a probe of `seen_M` loses least on `judged_M`; the middle one without either."""
+    """Return the strength with which a probe of `seen_M` loses least on `judged_M`.
+
+    The middle one if either is empty.
+    """
     if not len(seen_M) or not len(judged_M):
         return STRENGTHS[len(STRENGTHS) // 2]
     losses = {

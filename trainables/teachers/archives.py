@@ -1,9 +1,9 @@
-"""Weights out of a TorchScript archive, the form in which OpenAI distributes CLIP, without running any of it.
+"""Reads weights from a TorchScript archive, the form in which OpenAI distributes CLIP, without running any of it.
 
-`torch.jit.load` would compile the archive's code and run what it says at loading. Here only tensors are read: the
-pickle of the modules is opened with an unpickler that knows tensors, and for which every module is a bare record of
-its attributes; anything else in it is refused. Seen with archives of torch 2; OpenAI's own are of torch 1.7, with the
-same layout (`data.pkl`, one file a storage below `data/`).
+`torch.jit.load` would compile the archive's code and run it on loading. This module reads tensors only. It opens the
+pickle of the modules with an unpickler that knows tensors and reads every module as a bare record of its attributes.
+It rejects anything else. Seen with archives of torch 2; OpenAI's own come from torch 1.7 and have the same layout
+(`data.pkl`, one file per storage below `data/`).
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ _STORAGES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Archive:
-    """What was read of a TorchScript archive."""
+    """The contents of a TorchScript archive."""
 
     weights: dict[str, Tensor]
-    """As `state_dict` of the module names them."""
+    """Named as in the module's `state_dict`."""
     quick_gelu: bool
     """Whether its modules use QuickGELU; always so in OpenAI's archives."""
 
@@ -62,7 +62,7 @@ def read_archive(path: Path) -> Archive:
     """Read the tensors of a TorchScript archive.
 
     Raises:
-        pickle.UnpicklingError: it holds something else than modules, tensors and plain values.
+        pickle.UnpicklingError: it holds something other than modules, tensors and plain values.
         zipfile.BadZipFile: it is not whole. Other kinds are raised for other damage.
     """
     require_whole(path)
@@ -75,7 +75,7 @@ def read_archive(path: Path) -> Archive:
 
 
 class _Module:
-    """A module of the archive: its attributes, and no behaviour."""
+    """A module of the archive: its attributes, without behaviour."""
 
     def __init__(self) -> None:
         self.attributes: dict[str, Any] = {}
@@ -90,7 +90,7 @@ def _tensors(module: object, prefix: str) -> Iterator[tuple[str, Tensor]]:
     while waiting:
         prefix, module = waiting.pop()
         count += 1
-        if count > _MOST_MODULES or prefix.count(".") > _DEEPEST:  # few bytes can say that a module holds itself
+        if count > _MOST_MODULES or prefix.count(".") > _DEEPEST:  # a few bytes can claim that a module holds itself
             raise pickle.UnpicklingError(f"more than {_MOST_MODULES:,} modules, or {_DEEPEST} inside one another")
         for name, value in module.attributes.items() if isinstance(module, _Module) else ():
             if isinstance(value, Tensor):
@@ -110,7 +110,7 @@ class _Reader(pickle.Unpickler):
         super().__init__(io.BytesIO(_require_short_memo(self._read("data.pkl"))))
 
     def find_class(self, module: str, name: str) -> Any:
-        """Give a harmless stand-in for what a pickle of modules may name."""
+        """Give a harmless stand-in for each name that a pickle of modules may use."""
         if module.startswith(_MODULE_PREFIX):
             self.module_kinds.add(name)
             return _Module
@@ -137,7 +137,7 @@ class _Reader(pickle.Unpickler):
 
 
 def _require_short_memo(pickled: bytes) -> bytes:
-    """Return a pickle whose memo is no longer than itself: the unpickler allocates as much as an index claims."""
+    """Return a pickle whose memo is no longer than itself; the unpickler would allocate as much as an index claims."""
     for code, argument, _ in pickletools.genops(pickled):
         if "PUT" in code.name and isinstance(argument, int) and argument > len(pickled):
             raise pickle.UnpicklingError(f"entry {argument} of a memo in {len(pickled):,} bytes")

@@ -1,9 +1,10 @@
 """How sure the teacher is of the ground truth of each training example (docs/method.md, "Confidence").
 
-CLIP has no head for these tasks. Over candidates: softmax of logit_scale * cos(v, t(candidate)). Over classes: a
-linear probe on [v, t, v * t, |v - t|], fitted on the low-shot subset alone and cross-fitted, so that no example is
-judged by a probe that saw it; all examples of one image share a fold. Classes that exclude each other share a softmax;
-of classes with a score each (VQA) every one has a sigmoid, as in the student (`teachers.answer_probe`).
+CLIP has no head for these tasks. For candidates it is the softmax of logit_scale * cos(v, t(candidate)). For classes
+it comes from a linear probe on [v, t, v * t, |v - t|], fitted on the low-shot subset alone. The probe is cross-fitted:
+no example is judged by a probe that saw it, and all examples of one image share a fold. Classes that exclude each
+other share a softmax. Where each class has a score of its own (VQA), each has a sigmoid, as in the student
+(`teachers.answer_probe`).
 
 Dimensions: N examples, C candidates, K classes, D joint width, F = 4 D probe features.
 """
@@ -30,7 +31,7 @@ from ablative.trainables.teachers.feature_cache import TeacherFeatures
 from ablative.trainables.training.devices import current_device
 
 FOLDS_SEED = 0
-"""Of probes with a sigmoid a class: what they say of a subset is the same in every trial that has it."""
+"""For probes with a sigmoid a class: every trial with the same subset gets the same confidence."""
 PENALTY = 1e-3
 """L2 penalty on the probe's weights, per example."""
 ITERATIONS = 40
@@ -38,22 +39,22 @@ ITERATIONS = 40
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TeacherConfidence:
-    """What the teacher makes of each example's ground truth; (N,) arrays."""
+    """The teacher's judgement of each example's ground truth; (N,) arrays."""
 
     probability: np.ndarray
     cross_entropy: np.ndarray
     """Nats."""
     correct: np.ndarray
     probabilities: np.ndarray
-    """(N, K) of the classes or candidates; no columns where nobody reads them."""
+    """(N, K) for the classes or candidates; no columns if nobody reads them."""
 
 
 def blocked_confidence(
     split: TaskSplit, features: TeacherFeatures, *, device: torch.device, probabilities_NK: np.ndarray | None = None
 ) -> TeacherConfidence:
-    """Confidence of every example of `split`, whose classes have a score each, without the arrays of all classes.
+    """Confidence for every example of `split`, for classes with a score each, without the arrays of all classes.
 
-    `probabilities_NK`: where those are written to, a file mapped to memory, if anybody reads them.
+    `probabilities_NK`: a memory-mapped file to write them to, if anybody reads them.
     """
     images, texts = [e.image for e in split.examples], [teacher_text(e.candidates[0]) for e in split.examples]
     data = ProbeData.of(
@@ -85,9 +86,9 @@ def _distinct(names: Sequence[str], embedded: Callable[[Sequence[str]], np.ndarr
 
 
 def teacher_confidence(split: TaskSplit, features: TeacherFeatures, *, seed: int) -> TeacherConfidence:
-    """Confidence of every example of `split`, which is what the probe is fitted on; the same for one seed.
+    """Confidence for every example of `split`, on which the probe is fitted; the same for one seed.
 
-    Of classes with a score each, the seed decides nothing.
+    For classes with a score each, the seed has no effect.
     """
     if split.task.head == "independent":
         wanted_NK = np.zeros((len(split.examples), len(split.classes)), dtype=np.float32)
@@ -125,7 +126,7 @@ def _over_candidates(split: TaskSplit, features: TeacherFeatures) -> torch.Tenso
 
 
 def _cross_fitted(split: TaskSplit, features: TeacherFeatures, targets_NK: torch.Tensor, seed: int) -> torch.Tensor:
-    """(N, K) probabilities of probes that did not see the example."""
+    """(N, K) probabilities from probes that did not see the example."""
     inputs_NF = _probe_features(split, features)
     folds_N = _folds([e.image for e in split.examples], seed)
     result_NK = torch.full_like(targets_NK, 1.0 / targets_NK.shape[1])
@@ -152,7 +153,7 @@ def _folds(images: list[str], seed: int) -> np.ndarray:
 
 
 def fit_probe(inputs_NF: torch.Tensor, targets_NK: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Multinomial regression on the shares of the targets, by L-BFGS from zero: no randomness."""
+    """Multinomial regression on the shares of the targets, by L-BFGS from zero, without randomness."""
     sums_N1 = targets_NK.sum(dim=-1, keepdim=True)
     shares_NK = targets_NK / sums_N1.clamp_min(1e-6)
     weights = torch.zeros(inputs_NF.shape[1], targets_NK.shape[1], requires_grad=True)

@@ -1,11 +1,11 @@
 """The teacher's confidence on disk: a probe is fitted once, however many arms distil the same examples.
 
-Beside the teacher's features, `confidence/<key>.npz`. The key covers all that decides the numbers, down to the
-threads, which change float sums; an arm that has adapted the teacher has a key of its own.
+Beside the teacher's features, `confidence/<key>.npz`. The key covers everything that decides the numbers, even the
+number of threads, which changes float sums. An arm that adapts the teacher has a key of its own.
 
-Of classes with a score each (VQA) the probabilities, which take gigabytes at full size, are a file of their own that
-is mapped to memory, in half precision. Their key leaves out seed and threads: they are fitted on whatever device is
-there, as the teacher's features are computed, and serve every trial that has the subset.
+For classes with a score each (VQA), the probabilities take gigabytes at full size. They lie in a memory-mapped file of
+their own, in half precision. Their key leaves out seed and threads: like the teacher's features, they are computed on
+any device and serve every trial with the same subset.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ from ablative.trainables.training.devices import current_device
 def stored_confidence(
     split: TaskSplit, features: TeacherFeatures, *, seed: int, probabilities: bool
 ) -> TeacherConfidence:
-    """Return what `teacher_confidence` gives, bit for bit, from disk where it was computed before.
+    """Return the result of `teacher_confidence`, bit for bit, from disk if it was computed before.
 
-    Probabilities of classes with a score each come rounded to half precision. `probabilities`: those of every class
-    too; else their array has no columns.
+    Probabilities of classes with a score each come rounded to half precision. `probabilities`: fill those of every
+    class too; otherwise their array has no columns.
     """
     if split.task.head == "independent":
         return _blocked(split, features, probabilities=probabilities)
@@ -62,7 +62,7 @@ def stored_confidence(
 
 
 def is_stored(split: TaskSplit, features: TeacherFeatures, *, probabilities: bool) -> bool:
-    """Return whether the confidence in classes with a score each is there."""
+    """Return whether the confidence for classes with a score each is stored."""
     path = _file(split, features, _settings())
     return path.is_file() and (not probabilities or _of_classes(path).is_file())
 
@@ -70,7 +70,7 @@ def is_stored(split: TaskSplit, features: TeacherFeatures, *, probabilities: boo
 def _blocked(split: TaskSplit, features: TeacherFeatures, *, probabilities: bool) -> TeacherConfidence:
     path = _file(split, features, _settings())
     path.parent.mkdir(exist_ok=True)
-    with FileLock(path.with_suffix(".lock")):  # workers of one trial, or trials: one fits, the others wait
+    with FileLock(path.with_suffix(".lock")):  # one worker fits, the others wait
         if not is_stored(split, features, probabilities=probabilities):
             _fit(path, split, features, probabilities=probabilities)
     found = _read(path)
@@ -115,7 +115,7 @@ def _file(split: TaskSplit, features: TeacherFeatures, settings: list[object]) -
 
 
 def _judged(example: Example, features: TeacherFeatures) -> str:
-    """What the teacher is asked about an example: the picture, the texts, the truth; folds go by the image's name."""
+    """The question to the teacher about an example: picture, texts, truth; folds follow the image's name."""
     texts = [teacher_text(candidate) for candidate in example.candidates]
     return json.dumps([example.image, features.picture_key(example.image), texts, example.targets])
 
@@ -126,7 +126,7 @@ def _read(path: Path) -> TeacherConfidence:
 
 
 def _write(path: Path, confidence: TeacherConfidence) -> None:
-    """Write the file whole or not at all; two workers that fit the same probe write the same."""
+    """Write the file whole or not at all; two workers that fit the same probe write the same bytes."""
     path.parent.mkdir(exist_ok=True)
     with written_whole(path) as scratch, scratch.open("wb") as file:
         np.savez(file, **asdict(confidence))

@@ -1,4 +1,4 @@
-"""The teacher's part of a trial's configuration, made of the teachers that there are. Imports no torch."""
+"""The teacher's part of a trial's configuration, built from the available teachers. Imports no torch."""
 
 from __future__ import annotations
 
@@ -36,37 +36,37 @@ class AnyTeacher(OfParts):
 
     @property
     def part(self) -> Teacher:
-        """The teacher that `model` names. Raises TeacherError, with the nearest name, where there is none."""
+        """The teacher that `model` names. Raises TeacherError with the nearest name if there is none."""
         return teacher_named(self.model, self.catalogue())
 
     @property
     def options(self) -> Any:
-        """Of the teacher that `model` names; None where it has none."""
+        """The options of the teacher that `model` names; None if it has none."""
         return getattr(self, self.part.name) if self.part.options is not None else None
 
     def canonical(self) -> AnyTeacher:
-        """Return the same without options of the teachers that `model` does not name."""
+        """Return the same settings, without options of teachers that `model` does not name."""
         return self.with_options_of(Teacher, _name_of(self.model, self.catalogue()))
 
 
 class OneOfTeachers(OfParts):
-    """One of several teachers. What else is said of a teacher, `teacher` says of all of them."""
+    """One of several teachers. Every other setting of a teacher comes from `teacher`, for all of them."""
 
     model: Text = Field("mini_dual_encoder", description="A teacher's name, or any open_clip model name.")
     weight: float = Field(1.0, ge=1e-6, le=1e6, description="Its weight in every term.")
     checkpoint: Text | None = Field(None, description="Local checkpoint of an open_clip model.")
 
     def in_place_of(self, teacher: AnyTeacher) -> AnyTeacher:
-        """Return the settings of the one teacher with this one in its place; control and precision stay."""
+        """Return the settings of one teacher, with this one in its place; control and precision stay."""
         return teacher.changed(**{name: getattr(self, name) for name in type(self).model_fields if name != "weight"})
 
     def canonical(self) -> OneOfTeachers:
-        """Return the same without options of the teachers that `model` does not name."""
+        """Return the same settings, without options of teachers that `model` does not name."""
         return self.with_options_of(Teacher, _name_of(self.model, self.catalogue()))
 
 
 def find_teacher(model: str, catalogue: Catalogue) -> Teacher | None:
-    """Return the teacher that `teacher.model` names, None where none answers to it."""
+    """Return the teacher that `teacher.model` names; None if no teacher has that name."""
     teachers = catalogue.of(Teacher).values()
     return next((part for part in teachers if part.answers(model)), None)
 
@@ -77,7 +77,7 @@ def _name_of(model: str, catalogue: Catalogue) -> str | None:
 
 
 def teacher_named(model: str, catalogue: Catalogue) -> Teacher:
-    """Return the teacher that `teacher.model` names. Raises TeacherError where none answers to it."""
+    """Return the teacher that `teacher.model` names. Raises TeacherError if no teacher has that name."""
     part = find_teacher(model, catalogue)
     if part is None:
         near = nearest_model(model, catalogue)
@@ -87,17 +87,17 @@ def teacher_named(model: str, catalogue: Catalogue) -> Teacher:
 
 
 def missing_options(teacher: AnyTeacher) -> list[str]:
-    """Return the names of the options that a study has to give, and does not."""
+    """Return the names of required options that the study does not give."""
     return [name for name in teacher.part.requires if getattr(teacher.options, name) is None]
 
 
 def nearest_model(model: str, catalogue: Catalogue) -> str | None:
-    """Return the name that a mistyped `teacher.model` is nearest to, None where none is near."""
+    """Return the name nearest to a mistyped `teacher.model`; None if none is near."""
     return next(iter(get_close_matches(model, list(_names(catalogue)), n=1)), None)
 
 
 def all_models(catalogue: Catalogue) -> str:
-    """Return in words what `teacher.model` may be."""
+    """Return in words the values that `teacher.model` may have."""
     own = [part.name for part in catalogue.of(Teacher).values() if part.models is None]
     return f"{', '.join(own)} or a name of open_clip.list_models()"
 

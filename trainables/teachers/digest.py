@@ -1,4 +1,4 @@
-"""What identifies a teacher: its recipe, or the bytes of its files. Imports no torch."""
+"""The identity of a teacher: its recipe, or the bytes of its files. Imports no torch."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ FEATURES_VERSION = 1
 
 
 def teacher_digest(config: TeacherConfig, cache: Path) -> str:
-    """64 hex digits over everything that decides the teacher's features, their precision included.
+    """64 hex digits over everything that decides the teacher's features, including their precision.
 
-    The shuffled control permutes the targets of the teacher itself, so it has the teacher's digest.
+    The shuffled control permutes the teacher's own targets, so it has the teacher's digest.
 
     Raises:
-        TeacherError: `teacher.model` names no teacher, or a file of it is not there.
+        TeacherError: `teacher.model` names no teacher, or one of its files is missing.
     """
     part = config.part
     content: dict[str, Any] = {
@@ -41,7 +41,7 @@ def teacher_digest(config: TeacherConfig, cache: Path) -> str:
 
 
 def _settings(part: Teacher, config: TeacherConfig) -> dict[str, Any]:
-    """The options that differ from their defaults and name no file."""
+    """The options that differ from their defaults and do not name a file."""
     if part.options is None:
         return {}
     of_files = {place.removeprefix(f"{part.name}.") for place in part.files(config)}
@@ -59,7 +59,7 @@ def _of_files(part: Teacher, config: TeacherConfig, cache: Path) -> dict[str, An
 
 
 def digest_of_file(place: str, path: Path, cache: Path, remedy: str = "give the path of one that is there") -> str:
-    """Return the SHA-256 of a file that `teacher.<place>` names. Raises TeacherError where there is none."""
+    """Return the SHA-256 of a file that `teacher.<place>` names. Raises TeacherError if it is missing."""
     path = path.expanduser()
     if not path.is_file():
         raise TeacherError(f"teacher.{place}: no file at {path}; {remedy}")
@@ -67,9 +67,9 @@ def digest_of_file(place: str, path: Path, cache: Path, remedy: str = "give the 
 
 
 def digest_of_folder(place: str, folder: Path, cache: Path, *, of: str = "a model", wanted: str = "") -> str:
-    """Return a digest of the names and bytes of the files in a folder, those of its folders left out.
+    """Return a digest of the names and bytes of the files in a folder, without subfolders.
 
-    Raises TeacherError where it has none, or not the one that is wanted.
+    Raises TeacherError if the folder has no files, or lacks the wanted one.
     """
     files = sorted(path for path in folder.glob("*") if path.is_file()) if folder.is_dir() else []
     if not files or (wanted and not any(path.name == wanted for path in files)):

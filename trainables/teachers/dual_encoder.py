@@ -1,4 +1,4 @@
-"""A frozen pair of towers: images, sentences and words to unit vectors.
+"""A frozen pair of towers: images, sentences and words become unit vectors.
 
 Dimensions: B images or texts, P patches, N words, D joint width, F width of the image trunk.
 """
@@ -39,7 +39,7 @@ _IMAGE_BATCH = {"cpu": 4, "cuda": 128}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextFeatures:
-    """What the teacher makes of some texts."""
+    """The teacher's vectors for some texts."""
 
     sentences_BD: Tensor
     words: tuple[Tensor, ...]
@@ -47,7 +47,7 @@ class TextFeatures:
 
 
 class DualEncoder(nn.Module):
-    """A model with its tokenizer and preprocessing, frozen, and in eval mode whatever is asked of it."""
+    """A model with its tokenizer and preprocessing, frozen, and always in eval mode."""
 
     def __init__(
         self,
@@ -59,10 +59,10 @@ class DualEncoder(nn.Module):
         read_patches: Callable[[Any, Tensor], Tensor] = read_patches,
         region_trunk: bool = False,
     ) -> None:
-        """`model` has `encode_image` and `logit_scale`; `tokenizer` is called and asked as open_clip's are.
+        """`model` has `encode_image` and `logit_scale`; `tokenizer` has the interface of open_clip's.
 
-        `read_tokens`, `read_patches`: as those of open_clip's towers (`text_tower`, `image_tower`). `region_trunk`:
-        the image tower's trunk and pixels are those of `trainables.vision.regions`.
+        `read_tokens`, `read_patches`: see those for open_clip's towers (`text_tower`, `image_tower`). `region_trunk`:
+        the image tower has the trunk and pixels of `trainables.vision.regions`.
         """
         super().__init__()
         self._read_tokens, self._read_patches = read_tokens, read_patches
@@ -74,13 +74,13 @@ class DualEncoder(nn.Module):
         self.train(False)
 
     def train(self, mode: bool = True) -> DualEncoder:
-        """Stay in eval mode: a teacher's batch statistics and dropout must not follow the student's."""
+        """Stay in eval mode: batch statistics and dropout must not follow the student's mode."""
         super().train(False)
         return self
 
     @property
     def width(self) -> int:
-        """Of the joint space; without one, of the wider side."""
+        """Width of the joint space; without one, of the wider side."""
         return max(self.encode_texts(["a"]).shape[1], getattr(self.model, "image_width", 0))
 
     @property
@@ -90,7 +90,7 @@ class DualEncoder(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the model lies; features come back on the CPU."""
+        """The model's device; features come back on the CPU."""
         device: torch.device = self.model.logit_scale.device
         return device
 
@@ -103,7 +103,7 @@ class DualEncoder(nn.Module):
 
     @property
     def reads_region_trunk(self) -> bool:
-        """Whether `encode_pooled` of an image's region features, row 0, is `encode_images` of it."""
+        """Whether `encode_pooled` on an image's region features, row 0, equals `encode_images` on the image."""
         return self._region_trunk
 
     @torch.no_grad()
@@ -126,15 +126,18 @@ class DualEncoder(nn.Module):
         return normalize(visual.head(pooled_BF.to(self.device)), dim=-1).cpu()
 
     def encode_texts(self, texts: Sequence[str | Passage]) -> Tensor:
-        """Return (B, D) unit embeddings; a text too long for the tower loses its end (a passage: its query's end)."""
+        """Return (B, D) unit embeddings.
+
+        A text too long for the tower loses its end (in a passage, its query's end).
+        """
         return self.read([_passage(text) for text in texts], with_words=False).sentences_BD
 
     def word_features(self, texts: Sequence[str | Passage], kind: str = "contextual") -> list[Tensor]:
         """Return one (N, D) tensor of unit vectors a text, in the order of `words_of`.
 
         `contextual`: the word's final states, through the text projection, averaged. `isolated`: the word encoded
-        alone, as a sentence. A word that its sentence has no state of (cut off, or changed by the tokenizer's
-        cleaning) has its isolated vector in both.
+        alone, as a sentence. If its sentence has no state for a word (cut off, or changed by the tokenizer's
+        cleaning), both give the isolated vector.
         """
         if kind == "isolated":
             return [self.isolated(words_of(_passage(text).text)) for text in texts]
@@ -144,12 +147,12 @@ class DualEncoder(nn.Module):
 
     @torch.no_grad()
     def read(self, passages: Sequence[Passage], with_words: bool = True) -> TextFeatures:
-        """Encode sentences and, with words, their words in one pass. Texts of like length share a batch."""
+        """Encode sentences and, with words, their words in one pass. Texts of similar length share a batch."""
         order = sorted(range(len(passages)), key=lambda i: len(passages[i].text))
         found: dict[int, tuple[Tensor, Tensor]] = {}
         batches = [order[start : start + _TEXT_BATCH] for start in range(0, len(order), _TEXT_BATCH)]
         fitted = [[shorten(self.tokenizer, passages[i]) for i in chosen] for chosen in batches]
-        ids = [self.tokenizer([text for text, _ in texts]) for texts in fitted]  # not in threads: it has a state
+        ids = [self.tokenizer([text for text, _ in texts]) for texts in fitted]  # not in threads: it has state
         for chosen, texts, states in zip(batches, fitted, self._on_all_cores(self._states, ids), strict=True):
             whole = [passages[i] for i in chosen]
             found.update(zip(chosen, self._texts(whole, texts, states, with_words), strict=True))
@@ -179,7 +182,7 @@ class DualEncoder(nn.Module):
         return pixels.to(self.device).contiguous(memory_format=torch.channels_last)
 
     def _on_all_cores(self, work: Callable[[Batch], Made], batches: Sequence[Batch]) -> Iterator[Made]:
-        """Yield what `work` makes of each batch, in order."""
+        """Yield the result of `work` for each batch, in order."""
         return side_by_side(work, batches) if self.device.type == "cpu" else map(work, batches)
 
     @torch.no_grad()
@@ -205,7 +208,7 @@ class DualEncoder(nn.Module):
         return list(zip(sentences_BD, words, strict=True))
 
     def _words(self, whole: Passage, text: str, kept: int, states_LD: Tensor) -> Tensor:
-        """(N, D) features of the words of the whole passage, of which `text` is what the tower read."""
+        """(N, D) features of the words of the whole passage; `text` is the part of it that the tower read."""
         words, query_words = words_of(whole.text), len(words_of(whole.query))
         seen = [*range(kept), *range(query_words, len(words))]
         cleaned = cleaned_text(self.tokenizer, text)

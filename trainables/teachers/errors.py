@@ -1,4 +1,4 @@
-"""What can be wrong with a teacher that a study names. Imports no torch."""
+"""Errors about a teacher that a study names. Imports no torch."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from ablative.errors import AblativeError
 
 
 class TeacherError(AblativeError, ValueError):
-    """A teacher cannot be loaded or read; the message names the field or file, what was found and the remedy."""
+    """A teacher cannot be loaded or read; the message names field or file, value found and remedy."""

@@ -1,7 +1,7 @@
-"""What is missing of a teacher's features, cut into blocks that can be computed anywhere, in any order.
+"""The missing features of a teacher, cut into blocks that can be computed anywhere, in any order.
 
-A block is a value: it travels to another process or machine, which loads the teacher once and writes one shard, whole
-or not at all. So work that is killed goes on where it was, and two processes that compute the same block do no harm.
+A block is a value. It travels to another process or machine, which loads the teacher once and writes one shard, whole
+or not at all. So killed work continues where it stopped, and two processes may compute the same block without harm.
 Imports no torch before a block is computed.
 """
 
@@ -57,9 +57,9 @@ BLOCK_SIZE: dict[Table, int] = {
     "words": 2048,
     "left_out": 256,
 }
-"""Names a shard: what an interruption may cost."""
+"""Names in a shard: the most work that an interruption loses."""
 LEAST_BLOCKS, LEAST_SIZE = 16, 64
-"""A table that is small has so many blocks, of so many names or more."""
+"""A small table still has this many blocks, each with at least as many names as the next constant."""
 _GREY = (127, 127, 127)
 LOOKS = "A teacher looks at the pictures themselves, not at region features."
 STAGES: dict[Table, str] = {
@@ -74,19 +74,19 @@ STAGES: dict[Table, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeatureBlock:
-    """One shard to be: what is read, and under which names its features are kept."""
+    """A shard to compute: what to read, and the names for its features."""
 
     teacher: TeacherConfig
     table: Table
     names: tuple[str, ...]
     sources: tuple[Any, ...]
-    """Image paths, passages or words, one a name."""
+    """Image paths, passages or words, one per name."""
     image_folder: str
-    """By its `place_key`: on another machine the cache may lie elsewhere."""
+    """The image folder by its `place_key`; another machine may have the cache elsewhere."""
 
     @property
     def stage(self) -> str:
-        """What a person reads of it."""
+        """The block's name for people."""
         return STAGES[self.table]
 
     @property
@@ -96,20 +96,22 @@ class FeatureBlock:
 
     @property
     def work(self) -> float:
-        """Share of a whole block."""
+        """Size, as a share of a whole block."""
         return len(self.names) / BLOCK_SIZE[self.table]
 
 
 Part = tuple[TaskSplit, Collection[Table]]
-"""A split, and the tables that have to hold what it needs."""
+"""A split, and the tables that must cover it."""
 
 
 def missing_blocks(config: TeacherConfig, parts: Sequence[Part], cache: Path) -> list[FeatureBlock]:
-    """What a teacher's tables lack of some splits, in blocks, each name once; what killed writers left goes.
+    """The features of some splits that a teacher's tables lack, in blocks, each name once.
+
+    Also removes the remains of killed writers.
 
     Raises:
-        MissingData: a picture is not there.
-        TeacherError: a shard is damaged, or of another teacher, or the teacher does not give what is asked for.
+        MissingData: a picture is missing.
+        TeacherError: a shard is damaged or belongs to another teacher, or the teacher cannot give what a table needs.
     """
     folder, digest = features_folder(config, cache), teacher_digest(config, cache)
     blocks: list[FeatureBlock] = []
@@ -131,9 +133,9 @@ def missing_blocks(config: TeacherConfig, parts: Sequence[Part], cache: Path) ->
 
 
 def _cut(config: TeacherConfig, image_folder: str, table: Table, sources: dict[str, Any]) -> list[FeatureBlock]:
-    """Blocks of these names; without any, an empty one, whose computing writes the facts alone.
+    """Blocks for these names; without names one empty block, which writes the facts alone.
 
-    What is little is cut finer: somebody waits for it, and is told how far it is.
+    Little work is cut finer, because somebody waits for it and watches its progress.
     """
     names = list(sources)
     size = min(BLOCK_SIZE[table], max(LEAST_SIZE, -(-len(names) // LEAST_BLOCKS)))
@@ -150,7 +152,7 @@ def _cut(config: TeacherConfig, image_folder: str, table: Table, sources: dict[s
 
 
 def _sources(table: Table, config: TeacherConfig, split: TaskSplit, cache: Path) -> dict[str, Any]:
-    """Name in the table -> what the teacher reads, of all that the split needs."""
+    """Name in the table -> the teacher's input, for everything that the split needs."""
     if table in ("images", "patches"):
         if config.control == "blank_image":
             return {BLANK: ""}
@@ -181,7 +183,7 @@ def compute_block(block: FeatureBlock, cache: Path) -> None:
 
 
 def release_teacher() -> None:
-    """Let go of the teacher that this process keeps."""
+    """Release the teacher that this process keeps."""
     _loaded.cache_clear()
 
 
@@ -210,7 +212,7 @@ def _write_facts(config: TeacherConfig, teacher: LoadedTeacher, cache: Path) -> 
 
 
 def _image_rows(teacher: LoadedTeacher, block: FeatureBlock, cache: Path) -> list[np.ndarray]:
-    """Of the region features where they determine the embedding to the precision asked for, else of the pictures."""
+    """Embeddings from region features if these determine them to the wanted precision, else from pictures."""
     if not block.teacher.part.live:
         rows = teacher.encode_images(block.sources)
     elif (pooled := _pooled(teacher, block, cache)) is not None:
@@ -221,7 +223,7 @@ def _image_rows(teacher: LoadedTeacher, block: FeatureBlock, cache: Path) -> lis
 
 
 def _pooled(teacher: Any, block: FeatureBlock, cache: Path) -> Tensor | None:
-    """The embeddings that the region features determine; None where they do not, or not to the precision asked for."""
+    """The embeddings that the region features determine; None if they do not, or not to the wanted precision."""
     if not getattr(teacher, "reads_region_trunk", False) or block.teacher.precision != "float16":
         return None
     import torch
@@ -238,7 +240,7 @@ def _patch_rows(teacher: LoadedTeacher, block: FeatureBlock, cache: Path) -> lis
 
 
 def blank_picture() -> Image.Image:
-    """Return the evenly grey picture of the control `blank_image`."""
+    """Return the uniformly grey picture of the control `blank_image`."""
     from PIL import Image
 
     return Image.new("RGB", (224, 224), _GREY)
@@ -283,4 +285,4 @@ _ROWS: dict[Table, Callable[[LoadedTeacher, FeatureBlock, Path], list[np.ndarray
     "words": _word_rows,
     "left_out": _left_out_rows,
 }
-"""Table -> the rows of each name of a block."""
+"""Table -> the rows for each name of a block."""

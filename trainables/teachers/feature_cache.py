@@ -1,10 +1,15 @@
-"""The teacher cache: what a frozen teacher makes of a split, computed once and read by every trial.
+"""The teacher cache: a frozen teacher's features of a split, computed once and read by every trial.
 
-`<cache>/teacher_features/<teacher digest>/` holds tables of unit vectors (float16, or float32 by `teacher.precision`):
-`images` and, where they are asked for, `patches` by the digest of the picture (by its name, of a teacher that looks at
-none), `texts` by text, `words` (isolated) by word, `states` (contextual, one row a word) by text, `left_out` (the text
-without that word, one row a word, where a selection asks for it) by text; and `teacher.json` with the joint width, the
-logit scale and the whole digest. This file reads them; `feature_blocks` computes what is missing.
+`<cache>/teacher_features/<teacher digest>/` holds tables of unit vectors (float16, or float32 by `teacher.precision`),
+and `teacher.json` with the joint width, the logit scale and the whole digest.
+
+- `images` and, if asked for, `patches`: by the digest of the picture; by its name if the teacher looks at no pictures.
+- `texts`: by text.
+- `words`: isolated, by word.
+- `states`: contextual, one row a word, by text.
+- `left_out`: the text without one word, one row a word, by text; if a selection asks for it.
+
+This file reads the tables; `feature_blocks` computes the missing features.
 
 Dimensions: N examples, P patches, D joint width.
 """
@@ -43,7 +48,7 @@ BLANK = "blank"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TeacherHeads:
-    """Maps (D, D) of the joint space, one a side, that make of the cached embeddings those of other heads."""
+    """Maps (D, D) of the joint space, one per side, from the cached embeddings to those of other heads."""
 
     image: np.ndarray
     text: np.ndarray
@@ -60,14 +65,16 @@ class TeacherFeatures:
     left_out: FeatureTable
     patch_table: FeatureTable
     picture_keys: Mapping[str, str]
-    """Image path -> under which name its features are kept."""
+    """Image path -> the name that its features are kept under."""
     blank: bool
     width: int
-    """D. Of a teacher whose two sides differ in width that of the wider one: the others get zeros at their end, which
-    leaves lengths and cosines of a side as they are."""
+    """D. If the two sides of a teacher differ in width, D is the wider one.
+
+    Vectors of the other side get zeros at their end, which leaves their lengths and cosines as they are.
+    """
     logit_scale: float
     heads: TeacherHeads | None = None
-    """Of an adapted teacher; None for the teacher as it is."""
+    """The maps of an adapted teacher; None for the teacher as published."""
 
     def image(self, images: Sequence[str]) -> np.ndarray:
         """(N, D) image embeddings by image path."""
@@ -75,7 +82,7 @@ class TeacherFeatures:
         return found if self.heads is None else _mapped(found, self.heads.image)
 
     def patches(self, images: Sequence[str]) -> list[np.ndarray]:
-        """One (P, D) array an image: its patches row by row, through the head of the image tower."""
+        """One (P, D) array per image: its patches row by row, through the head of the image tower."""
         found = self.patch_table.rows(self._keys(images))
         return found if self.heads is None else [_mapped(rows, self.heads.image) for rows in found]
 
@@ -83,7 +90,7 @@ class TeacherFeatures:
         return [self.picture_key(image) for image in images]
 
     def picture_key(self, image: str) -> str:
-        """Return under which name the features of an image's picture are kept."""
+        """Return the name that the features of an image's picture are kept under."""
         return BLANK if self.blank else self.picture_keys[image]
 
     def text(self, texts: Sequence[str]) -> np.ndarray:
@@ -92,7 +99,7 @@ class TeacherFeatures:
         return found if self.heads is None else _mapped(found, self.heads.text)
 
     def words(self, texts: Sequence[str], kind: str) -> Sequence[np.ndarray]:
-        """One (words, D) array a text, read when it is asked for: `contextual` states, or each word `isolated`."""
+        """One (words, D) array per text, read on access: `contextual` states, or each word `isolated`."""
         if kind == "contextual":
             found, heads = self.states.rows(texts), self.heads
             if heads is not None:
@@ -105,7 +112,7 @@ class TeacherFeatures:
         return _Read(ids, vectors_VD.__getitem__)
 
     def changes_without(self, texts: Sequence[str]) -> list[np.ndarray]:
-        """One (words,) array a text: 1 - cos(sentence, sentence without the word)."""
+        """One (words,) array per text: 1 - cos(sentence, sentence without the word)."""
         sentences = self.text(texts).astype(np.float32)
         rows = [self._widened(row) for row in self.left_out.rows(texts)]
         if self.heads is not None:
@@ -125,7 +132,7 @@ class TeacherFeatures:
 
 
 class _Read(Sequence[np.ndarray]):
-    """Arrays that are made when they are asked for, each of its own part."""
+    """Arrays that are made on access, each from its own part."""
 
     def __init__(self, parts: Sequence[np.ndarray], read: Callable[[np.ndarray], np.ndarray]) -> None:
         self._parts = parts
@@ -151,7 +158,7 @@ def _mapped(rows_ND: np.ndarray, head_DD: np.ndarray) -> np.ndarray:
 
 
 def features_folder(config: TeacherConfig, cache: Path) -> Path:
-    """Where the features of a teacher lie; the shuffled control shares the teacher's own."""
+    """The folder with a teacher's features; the shuffled control shares the teacher's own."""
     return cache / FEATURES / teacher_digest(config, cache)[:16]
 
 
@@ -163,10 +170,10 @@ def distilled_candidate(example: Example) -> Candidate:
 
 
 def open_features(config: TeacherConfig, cache: Path, split: TaskSplit) -> TeacherFeatures:
-    """Open what was computed of a teacher (`trainables.teachers.feature_blocks`).
+    """Open a teacher's computed features (`trainables.teachers.feature_blocks`).
 
     Raises:
-        TeacherError: nothing was, or what lies there is another teacher's, or damaged.
+        TeacherError: there are none, or they belong to another teacher or are damaged.
     """
     folder, facts = features_folder(config, cache), read_facts(config, cache)
     digest = teacher_digest(config, cache)
@@ -190,15 +197,15 @@ def _by_name(split: TaskSplit) -> dict[str, str]:
 
 
 def read_facts(config: TeacherConfig, cache: Path) -> dict[str, Any]:
-    """What `teacher.json` says of a teacher: `width`, `logit_scale`, `digest` and its configuration, `teacher`.
+    """The contents of `teacher.json`: `width`, `logit_scale`, `digest` and the teacher's configuration, `teacher`.
 
     Raises:
-        TeacherError: it is not there, or of another teacher.
+        TeacherError: it is missing, or describes another teacher.
     """
     path, digest = features_folder(config, cache) / FACTS, teacher_digest(config, cache)
     if not path.exists():
         raise TeacherError(f"{path.parent}: no features of {config.model}; `ablate teacher cache STUDY` computes them")
     facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    if facts.get("digest", digest) != digest:  # files of earlier versions do not say
+    if facts.get("digest", digest) != digest:  # files of earlier versions lack it
         raise TeacherError(f"{path}: teacher {facts['digest']}, wanted {digest}; remove {path.parent}")
     return facts

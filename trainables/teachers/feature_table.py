@@ -1,7 +1,7 @@
-"""Features by key on disk: written in whole shards, memory-mapped to read.
+"""Features by key on disk: written in whole shards, memory-mapped for reading.
 
-A table is a folder of shards; a shard holds `keys.npy` (uint64), `starts.npy` (int64, keys + 1), `values.npy`
-(rows x D, float16 or float32) and `shard.json` (digest of the teacher, SHA-256 of the values). A key owns one row (an
+A table is a folder of shards. A shard holds `keys.npy` (uint64), `starts.npy` (int64, keys + 1), `values.npy` (rows x
+D, float16 or float32) and `shard.json` (digest of the teacher, SHA-256 of the values). A key owns one row (an
 embedding) or several (the words of a sentence).
 """
 
@@ -26,7 +26,7 @@ from ablative.trainables.teachers.errors import TeacherError
 SHARD_PREFIX = "shard-"
 SCRATCH_PREFIX = "building-"
 ABANDONED_S = 3600.0
-"""A scratch folder this old belongs to a process that was killed: writing one takes seconds."""
+"""A scratch folder this old belongs to a killed process: writing one takes seconds."""
 
 
 def key_of(name: str) -> int:
@@ -50,7 +50,7 @@ class FeatureTable:
     """All shards of one folder as one mapping from name to rows."""
 
     def __init__(self, folder: Path, digest: str | None = None) -> None:
-        """`digest`: of the teacher whose features they must be, None for whosever they are; raises TeacherError."""
+        """`digest`: that of the teacher whose features these must be; None accepts any. Raises TeacherError."""
         self.folder = folder
         self._digest = digest
         shards = [_open(part, digest) for part in shard_folders(folder)]
@@ -68,7 +68,7 @@ class FeatureTable:
 
     @property
     def num_rows(self) -> int:
-        """Vectors in all shards: one a key, or one a word."""
+        """Vectors in all shards: one per key, or one per word."""
         return sum(len(values) for values in self._values)
 
     def missing(self, names: Iterable[str]) -> list[str]:
@@ -89,9 +89,9 @@ class FeatureTable:
         return result
 
     def add(self, names: Sequence[str], rows: Sequence[np.ndarray], precision: str = "float16") -> None:
-        """Write one more shard, whole or not at all; the table itself must be opened anew to see it.
+        """Write one more shard, whole or not at all; open the table again to see it.
 
-        A shard of the same names that another process wrote meanwhile stays: it holds the same features.
+        If another process wrote a shard with the same names meanwhile, that one stays: it holds the same features.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(dir=self.folder, prefix=SCRATCH_PREFIX))
@@ -102,7 +102,7 @@ class FeatureTable:
             np.save(scratch / "values.npy", np.concatenate(rows).astype(precision))
             facts = {"teacher": self._digest, "values": _content_digest(scratch / "values.npy")}
             (scratch / "shard.json").write_text(json.dumps(facts), encoding="utf-8")
-            scratch.chmod(0o755)  # the cache may be shared; a scratch folder is its maker's alone
+            scratch.chmod(0o755)  # the cache may be shared; a scratch folder belongs to its maker alone
             os.rename(scratch, self.folder / f"{SHARD_PREFIX}{hashlib.sha256(keys.tobytes()).hexdigest()[:16]}")
         except OSError as error:
             if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
@@ -133,12 +133,12 @@ class FeatureTable:
 
 
 def shard_folders(folder: Path) -> list[Path]:
-    """The shards of a table, in order of name; none where there is no table."""
+    """The shards of a table, in order of name; empty if the table does not exist."""
     return sorted(folder.glob(f"{SHARD_PREFIX}*"))
 
 
 def verify_shard(shard: Path, digest: str | None) -> None:
-    """Read a shard whole. Raises TeacherError if its values are not those that were written."""
+    """Read a shard whole. Raises TeacherError if its values differ from those that were written."""
     _open(shard, digest)
     written = _facts(shard).get("values")
     if written not in (None, _content_digest(shard / "values.npy")):
@@ -146,7 +146,7 @@ def verify_shard(shard: Path, digest: str | None) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what killed writers left in a table's folder."""
+    """Remove the remains of killed writers from a table's folder."""
     for scratch in folder.glob(f"{SCRATCH_PREFIX}*"):
         if time.time() - scratch.stat().st_mtime > ABANDONED_S:
             shutil.rmtree(scratch, ignore_errors=True)
@@ -167,7 +167,7 @@ def _open(folder: Path, digest: str | None) -> _Shard:
 
 
 def _facts(folder: Path) -> dict[str, str]:
-    """What `shard.json` says; nothing for a shard that was written before there was one."""
+    """The contents of `shard.json`; empty for a shard from before there was one."""
     path = folder / "shard.json"
     found: dict[str, str] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     return found

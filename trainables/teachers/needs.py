@@ -1,4 +1,4 @@
-"""What a trial reads of its teachers, and whether they can give it. Imports no torch."""
+"""What a trial reads from its teachers, and whether they can give it. Imports no torch."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ablative.trainables.teachers.tables import TABLES
 from ablative.trainables.teachers.tables import Table
 
 What = Table | Literal["joint", "confidence"]
-"""A table of features, that images and texts lie in one space, or how sure the teacher is of the truth."""
+"""A table of features, the need for a joint space of images and texts, or the teacher's confidence in the truth."""
 _OF_GIFT: dict[Table, tuple[Gift, bool]] = {
     "images": ("image", False),
     "patches": ("patches", False),
@@ -31,7 +31,7 @@ _OF_GIFT: dict[Table, tuple[Gift, bool]] = {
     "words": ("text", True),
     "left_out": ("text", True),
 }
-"""Table -> what a teacher has to give for it, and whether it has to read texts from outside the data."""
+"""Table -> what a teacher must give for it, and whether it must read texts from outside the data."""
 _MEANS: dict[What, str] = {
     "images": "embeddings of pictures",
     "patches": "features of patches",
@@ -46,7 +46,7 @@ _MEANS: dict[What, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Need:
-    """Something that a setting reads of a teacher."""
+    """Something that a setting reads from a teacher."""
 
     what: What
     setting: str
@@ -54,7 +54,7 @@ class Need:
 
 
 def needs(distillation: Distillation) -> Iterator[Need]:
-    """Yield all that the objective reads of a teacher; the same may be read by several settings."""
+    """Yield everything that the objective reads from a teacher; several settings may read the same thing."""
     for term in distillation.terms_on():
         for read in term.reads:
             yield from _of_read(read, f"distillation.terms.{term.name}", distillation)
@@ -105,7 +105,7 @@ def tables_read(distillation: Distillation) -> tuple[Table, ...]:
 
 
 def reads_confidence(distillation: Distillation) -> bool:
-    """Return whether anything reads how sure the teacher is of the ground truth, or of any class."""
+    """Return whether anything reads the teacher's confidence in the ground truth, or in any class."""
     return any(need.what == "confidence" for need in needs(distillation))
 
 
@@ -134,7 +134,7 @@ def require_tables(teacher: AnyTeacher, tables: Collection[Table]) -> None:
 def teacher_contradictions(
     teacher: AnyTeacher, distillation: Distillation, *, over_candidates: bool, at: str = "teacher"
 ) -> Iterator[tuple[str, str, str]]:
-    """Yield (path, found, wanted) of each setting that does not go together with the teacher at `at`.
+    """Yield (path, found, wanted) for each setting that does not go together with the teacher at `at`.
 
     `over_candidates`: the task's confidence compares the picture with each candidate's text.
     """

@@ -25,10 +25,10 @@ _RESIZE_MODES = {"padded": "longest", "squashed": "squash"}
 
 
 def load_open_clip(config: TeacherConfig, *, folder: bool) -> DualEncoder:
-    """Return the open_clip model that `config` names, with the weights of its checkpoint; `folder`: of its folder.
+    """Return the open_clip model that `config` names, with the weights of its checkpoint or `folder`.
 
     Raises:
-        TeacherError: no such model, or the checkpoint is missing or does not fit it.
+        TeacherError: no such model, or the checkpoint is missing or does not fit.
     """
     declare_missing_ops()
     import open_clip
@@ -57,12 +57,12 @@ def _create(config: Any, random: bool) -> tuple[Any, Any]:
             )
         if config.checkpoint is not None and not random:
             _load(model, config.model, Path(config.checkpoint).expanduser())
-        require_weights_of(model, model.state_dict())  # those of a folder were loaded by open_clip itself
+        require_weights_of(model, model.state_dict())  # open_clip itself has loaded those of a folder
     return model, preprocess
 
 
 def _load(model: Any, name: str, path: Path) -> None:
-    """Load a local checkpoint of open_clip, or a TorchScript archive as OpenAI's; nothing in it is executed."""
+    """Load a local open_clip checkpoint, or a TorchScript archive such as OpenAI's; nothing in it is executed."""
     from open_clip.model import convert_to_custom_text_state_dict
 
     if not is_archive(path):
@@ -78,7 +78,7 @@ def _load(model: Any, name: str, path: Path) -> None:
 
 
 def _said_beside(checkpoint: Path) -> bool | None:
-    """Whether `open_clip_config.json` beside a checkpoint asks for QuickGELU; None where there is none."""
+    """Whether `open_clip_config.json` beside a checkpoint asks for QuickGELU; None if there is no such file."""
     path = checkpoint.parent / "open_clip_config.json"
     if not path.is_file():
         return None
@@ -87,7 +87,7 @@ def _said_beside(checkpoint: Path) -> bool | None:
 
 
 def _same_activation(model: Any, name: str, path: Path, wanted: bool | None) -> None:
-    """Refuse weights that were trained with the other activation: they load, and give wrong features."""
+    """Reject weights that were trained with the other activation: they load, and give wrong features."""
     found = any(type(module).__name__ == "QuickGELU" for module in model.modules())
     if wanted is None or found == wanted:
         return
@@ -99,10 +99,10 @@ def _same_activation(model: Any, name: str, path: Path, wanted: bool | None) -> 
 
 
 def _published_preprocessing(name: str) -> dict[str, Any]:
-    """Pixel statistics and resizing that all published weights of a model agree on, as open_clip's arguments.
+    """Pixel statistics and resizing on which all published weights of a model agree, as open_clip's arguments.
 
-    A checkpoint does not say them, and open_clip's default is CLIP's; SigLIP, say, wants others. Where published
-    weights differ among themselves the default stays.
+    A checkpoint does not contain them, and open_clip's default is CLIP's; SigLIP, for one, needs others. If published
+    weights disagree, the default stays.
     """
     from open_clip.pretrained import get_pretrained_cfg
     from open_clip.pretrained import list_pretrained_tags_by_model

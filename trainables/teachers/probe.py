@@ -1,6 +1,6 @@
 """What the teacher of a configuration knows of its task, by probes on its features (`trainables.teachers.probing`).
 
-They are fitted on a share of train and measured on val in the task's own metrics.
+The probes are fitted on a share of train and measured on val in the task's own metrics.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from ablative.trainables.teachers.probing import probe
 def foresee(
     config: TrialConfig, cache: Path, progress: Progress, *, seed: int, most_fitted: int, most_measured: int
 ) -> Foresight:
-    """Return what the teacher of a configuration knows of its task; its data must be prepared.
+    """Return how well the configuration's teacher knows the task; its data must be prepared.
 
-    `seed`: of the low-shot subset; `most_...`: examples of it, and of val, that are looked at.
+    `seed`: of the low-shot subset; `most_...`: limits on the examples from it, and from val.
 
-    Raises TeacherError where the teacher cannot be loaded or gives no embeddings of pictures and texts.
+    Raises TeacherError if the teacher cannot be loaded or gives no embeddings of pictures and texts.
     """
     (teacher, _), task = config.taught_by[0], config.task
     whole = subset(load_split(task.part, task.data, "train", cache), task.data_fraction, seed)

@@ -1,7 +1,8 @@
-"""What a teacher knows of a task, measured before any trial: what a linear probe on its features makes of val.
+"""A teacher's knowledge of a task, measured before any trial: the score of a linear probe on its features, on val.
 
-`<cache>/preflight/<key>.json`, one for each data set, share of its labels and teacher; the key is made of their
-digests. This module finds and keeps the figures; `ablative.trainables.teachers.probe` measures them. Imports no torch.
+`<cache>/preflight/<key>.json` holds the figures, one file for each data set, share of its labels and teacher. The key
+comes from their digests. This module finds and keeps the figures; `ablative.trainables.teachers.probe` measures them.
+Imports no torch.
 """
 
 from __future__ import annotations
@@ -27,21 +28,21 @@ FOLDER = "preflight"
 PROBE_VERSION = 2
 """Raised when code changes what is measured."""
 MOST_FITTED, MOST_MEASURED = 10_000, 5_000
-"""Examples of train that a probe is fitted on, and of val that it is measured on; they are chosen by hash."""
+"""Examples of train that a probe is fitted on, and of val that measure it; a hash chooses them."""
 SEED = 0
-"""Of the low-shot subset that is looked at: that of a trial has a seed of its own."""
+"""Seed of the low-shot subset that is probed; a trial's subset has a seed of its own."""
 
 
 class TeacherProbes:
     """The foresights of the configurations of one study."""
 
     def __init__(self, cache: Path, digests: Callable[[TrialConfig], Digests]) -> None:
-        """`digests`: of what a configuration reads."""
+        """`digests`: those that a configuration reads."""
         self._cache = cache
         self._digests = digests
 
     def sees(self, config: TrialConfig) -> Sees:
-        """Return what the student of a configuration learns from."""
+        """Return what a configuration's student learns from."""
         shown: Mapping[str, Sees] = {"text": "text", "image": "image"}
         if (alone := shown.get(config.task.inputs)) is not None:
             return alone
@@ -50,7 +51,7 @@ class TeacherProbes:
         return "teacher" if _has_probe(config) else "other"
 
     def of(self, config: TrialConfig) -> Foresight | None:
-        """Return what was measured of a configuration's teacher; None where nothing was. Raises MissingData."""
+        """Return the figures for a configuration's teacher; None if there are none. Raises MissingData."""
         if self.sees(config) != "teacher":
             return None
         path = self._path(config)
@@ -60,7 +61,7 @@ class TeacherProbes:
             return Foresight(**json.loads(path.read_text(encoding="utf-8")))
 
     def measure(self, configs: Iterable[TrialConfig], progress: Progress) -> None:
-        """Measure what is missing, computing features of the teachers that are not there. Raises as `prepare`."""
+        """Measure what is missing, and first compute the missing teacher features. Raises as `prepare`."""
         from ablative.trainables.prepare import prepare_data
         from ablative.trainables.teachers.probe import foresee
 
@@ -92,5 +93,5 @@ class TeacherProbes:
 
 
 def _has_probe(config: TrialConfig) -> bool:
-    """Whether it is one teacher, as it is or untrained: what other controls teach is no property of the teacher."""
+    """Whether it is one teacher, as published or untrained; other controls say nothing about the teacher itself."""
     return len(config.taught_by) == 1 and config.taught_by[0][0].control in ("none", "untrained")

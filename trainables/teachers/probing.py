@@ -1,10 +1,10 @@
-"""What a teacher's frozen features say of a task, when as much is made of them as labels allow.
+"""How much a teacher's frozen features say about a task, if a probe gets as much from them as the labels allow.
 
-The probe reads what distillation gives, the image's feature v and the text's t, as [v, t, v * t, |v - t|]; over
-classes it is a multinomial regression, over candidates one set of weights for all of them. Its L2 penalty is chosen
-by cross-validation within the labels: with a fixed one, few labels may give less than the majority class.
+The probe reads the features that distillation uses, the image's v and the text's t, as [v, t, v * t, |v - t|]. Over
+classes it is a multinomial regression; over candidates it has one set of weights for all of them. Cross-validation
+within the labels chooses its L2 penalty: with a fixed penalty, few labels may score below the majority class.
 
-Dimensions: N examples, C candidates, K classes, D width, F = 4 D inputs (D of one side alone).
+Dimensions: N examples, C candidates, K classes, D width, F = 4 D inputs (D for one side alone).
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ from ablative.trainables.training.devices import current_device
 Sides = Literal["both", "text", "image"]
 SIDES: tuple[Sides, ...] = get_args(Sides)
 PENALTIES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
-"""L2 penalties on the weights, per example, of which cross-validation chooses."""
+"""L2 penalties on the weights, per example; cross-validation chooses one."""
 FOLDS = 4
 MOST_TO_CHOOSE_BY = 2000
-"""Labels that cross-validation reads at most, the first ones: with more, the penalty hardly matters."""
+"""Most labels that cross-validation reads, the first ones: with more, the penalty hardly matters."""
 _ITERATIONS = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probed:
-    """What a probe came to."""
+    """The scores of a probe."""
 
     metrics: Mapping[str, float]
-    """The task's own, on the split that it was asked about, by plain names."""
+    """The task's own metrics on the split asked about, by plain names."""
     penalty: float
     num_labelled: int
 
@@ -52,10 +52,10 @@ class Probed:
 
 
 def probe(train: TaskSplit, val: TaskSplit, features: TeacherFeatures, *, sides: Sides = "both") -> Probed:
-    """Fit a probe on the examples of `train` and ask it about those of `val`; no randomness.
+    """Fit a probe on the examples of `train` and measure it on those of `val`, without randomness.
 
-    `features` holds images and all candidates' texts of both splits. Accuracy of one candidate or class by chance or
-    by frequency: `majority`.
+    `features` holds images and all candidates' texts of both splits. `majority`: accuracy of one candidate or class by
+    chance or by frequency.
     """
     targets = _targets(train)
     inputs = _inputs(train, features, sides)
@@ -70,7 +70,7 @@ def probe(train: TaskSplit, val: TaskSplit, features: TeacherFeatures, *, sides:
 
 
 def majority(train: TaskSplit, val: TaskSplit) -> float:
-    """Return the accuracy on `val` of the answer that is best on all of `train`, whatever is asked."""
+    """Return the accuracy on `val` of the one answer that is best on all of `train`, whatever the question."""
     always = np.tile(_targets(train).mean(dim=0).cpu().numpy(), (len(val.examples), 1))
     return score(val, always)[0]["accuracy"]
 
@@ -135,7 +135,7 @@ def _surprise(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 def _chosen(inputs: Tensor, targets: Tensor, images: list[str]) -> float:
-    """The penalty whose probes give held-out labels the most probability; all examples of an image share a fold."""
+    """The penalty whose probes give held-out labels the highest probability; all examples of an image share a fold."""
     place = {image: number for number, image in enumerate(dict.fromkeys(images))}
     folds = torch.tensor([place[image] % FOLDS for image in images], device=inputs.device)
     if len(place) < FOLDS:

@@ -57,7 +57,7 @@ def package_versions(packages: tuple[str, ...]) -> dict[str, str]:
 
 
 def recipe_digest(recipe: AlignmentRecipe = RECIPE) -> str:
-    """Return 64 hex digits over recipe, package versions and what of the benchmark's world the teacher may see."""
+    """Return 64 hex digits over recipe, package versions and the concepts that the teacher may see."""
     from ablative.trainables.benchmark.concepts import by_name
 
     content = {

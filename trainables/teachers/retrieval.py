@@ -1,4 +1,4 @@
-"""How much the bundled teacher knows: labels of emoji it never saw, and concepts present in scenes."""
+"""How much the bundled teacher knows: labels of held-out emoji, and concepts present in scenes."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from ablative.trainables.teachers.recipe import AlignmentRecipe
 
 PROMPT = "there is {}"
 _FRESH_SEED = 314_159
-"""Root of the scenes drawn here; no file of the benchmark is made of it."""
+"""Root seed of the scenes drawn here; no file of the benchmark uses it."""
 
 
 def held_out_retrieval(teacher: DualEncoder, recipe: AlignmentRecipe) -> dict[str, dict[str, float]]:
-    """Return for each style R@1, R@5 and chance: picture to label, among the emoji kept out of the alignment."""
+    """Return for each style R@1, R@5 and chance: picture to label, among the held-out emoji."""
     pictures = single_pictures(recipe, held_out=True)
     result = {}
     for style in recipe.styles:
@@ -34,7 +34,7 @@ def held_out_retrieval(teacher: DualEncoder, recipe: AlignmentRecipe) -> dict[st
 
 
 def recall(similarity_NN: Tensor) -> dict[str, float]:
-    """Return R@1, R@5, chance of R@1 and N of a square matrix whose diagonal is right; ties count against it."""
+    """Return R@1, R@5, chance of R@1 and N for a square matrix whose diagonal is right; ties count against it."""
     own_N1 = similarity_NN.diagonal()[:, None]
     rank_N = (similarity_NN >= own_N1).sum(1)
     return {
@@ -46,9 +46,9 @@ def recall(similarity_NN: Tensor) -> dict[str, float]:
 
 
 def presence_auc(teacher: DualEncoder, spec: MiniSpec, split: str, num_scenes: int) -> dict[str, float]:
-    """Return AUCs of cos(v, t("there is a X")) for concepts present against absent in fresh scenes of a split's kind.
+    """Return AUCs of cos(v, t("there is a X")), concepts present against absent, in fresh scenes of a split's kind.
 
-    Concepts `seen` by the student and `held_out` ones whose sprite the teacher saw (`known`) or not (`unknown`).
+    Concepts `seen` by the student, and `held_out` ones whose sprite the teacher saw (`known`) or did not (`unknown`).
     """
     fresh = spec.model_copy(update={"seed": _FRESH_SEED})
     scenes = [scene(fresh, split, index) for index in range(num_scenes)]

@@ -26,7 +26,7 @@ from ablative.trainables.teachers.retrieval import recall
 
 
 def world_retrieval(teacher: DualEncoder, recipe: AlignmentRecipe) -> dict[str, dict[str, float]]:
-    """Return for each style R@1 of the benchmark's own sprites among its concepts, those that the teacher saw."""
+    """Return for each style R@1 of the benchmark's own sprites among its concepts, for those that the teacher saw."""
     places = [place for place, subject in enumerate(subjects()) if subject.in_world]
     pictures = [p for p in single_pictures(recipe, held_out=False) if p.shown[0] in set(places)]
     result = {}

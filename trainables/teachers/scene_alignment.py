@@ -2,9 +2,9 @@
 
     python -m ablative.trainables.teachers.scene_alignment --output trainables/assets/mini_scene_encoder.safetensors
 
-First cells learn the names of what stands in them. Then both sides learn which captions are true of which pictures:
-each caption of a batch is put to each of its pictures, and the scene graphs say what holds; claims that a picture
-leaves open are left out. The towers stay as they are.
+First the reader of cells learns the names of the things in them. Then both sides learn which captions are true for
+which pictures. Each caption of a batch meets each of its pictures, and the scene graphs give the label; claims that a
+picture leaves open are left out. The towers stay frozen.
 
 Dimensions: B pictures, K captions of a picture, P cells, C names, N cells of all pictures, D joint.
 """
@@ -39,20 +39,20 @@ from ablative.trainables.teachers.scene_material import material
 from ablative.trainables.teachers.scene_material import names
 
 HELD = 300
-"""Pictures at the end that nothing is learned from, to see how far it is."""
+"""Held-out pictures at the end, to watch the progress of training."""
 _BACKGROUND_SHARE = 0.06
-"""Share of the empty cells that are learned from, each counted `_BACKGROUND_WEIGHT` times."""
+"""Share of the empty cells that training uses, each counted `_BACKGROUND_WEIGHT` times."""
 _BACKGROUND_WEIGHT = 4.0
 _CELLS_AT_ONCE = 1024
 _CELL_LR = 2e-3
 _AMOUNT_WEIGHT = 20.0
 _MAX_LOGIT_SCALE = 50.0
 _LEAST_DEVIATION = 0.05
-"""Of a sum over cells: rare names have sums of hardly any spread."""
+"""Floor for the spread of sums over cells: for rare names it is nearly zero."""
 
 
 def learn_cells(reader: CellReader, shown: Material, *, steps: int, seed: int, progress: Progress) -> None:
-    """Teach the reader what stands in each cell, and how much of it."""
+    """Teach the reader which thing stands in each cell, and how much of it."""
     generator = torch.Generator().manual_seed(seed)
     count = len(shown.scenes) - HELD
     labels, shares = (
@@ -90,9 +90,9 @@ def learn_captions(
     seed: int,
     progress: Progress,
 ) -> None:
-    """Teach image and text head which captions are true; the cells' reader stays as it is.
+    """Teach image and text heads which captions are true; the reader of cells stays frozen.
 
-    `said`: captions of each picture in a batch, in pairs of a true one and a false one.
+    `said`: captions per picture in a batch, in pairs of a true one and a false one.
     """
     rng = np.random.default_rng(seed)
     count = len(shown.scenes) - HELD
@@ -125,7 +125,7 @@ def learn_captions(
 
 @torch.no_grad()
 def summed(heads: SceneHeads, shown: Material) -> Tensor:
-    """Return (pictures, 3 C): what the cells of each picture come to."""
+    """Return (pictures, 3 C): the sums over the cells of each picture."""
     blocks = range(0, len(shown.cells), 200)
     return torch.cat([heads.cells(torch.from_numpy(shown.cells[i : i + 200].astype(np.float32))) for i in blocks])
 
@@ -141,7 +141,7 @@ def put(
 
 
 def _loss(heads: SceneHeads, cosines: Tensor, truth: Tensor, said: int) -> Tensor:
-    """True and false pairs count alike, and so do a picture's own captions, which are the hard ones."""
+    """True and false pairs count alike. So do a picture's own captions, which are the hard ones."""
     logits = heads.logit_scale.exp().clamp(max=_MAX_LOGIT_SCALE) * cosines + heads.logit_bias
     each = binary_cross_entropy_with_logits(logits, truth.nan_to_num(), reduction="none")
     own = torch.eye(len(truth), dtype=torch.bool).repeat_interleave(said, dim=1) & ~truth.isnan()
@@ -150,7 +150,7 @@ def _loss(heads: SceneHeads, cosines: Tensor, truth: Tensor, said: int) -> Tenso
 
 @torch.no_grad()
 def held_accuracy(heads: SceneHeads, shown: Material) -> dict[str, float]:
-    """Return how often true and false are told apart of captions of pictures that were held back, by kind of claim."""
+    """Return the accuracy at telling true from false captions on held-out pictures, by kind of claim."""
     pictures = np.arange(len(shown.scenes) - HELD, len(shown.scenes))
     chosen = np.tile(np.arange(CAPTIONS), (HELD, 1))
     claims, cosines = put(heads, shown, summed(heads, shown), pictures, chosen)

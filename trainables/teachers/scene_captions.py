@@ -1,8 +1,8 @@
-"""The pictures that `mini_scene_encoder` is aligned on, and their captions, true ones and false ones.
+"""The pictures that `mini_scene_encoder` is aligned on, with true and false captions.
 
-The scenes are its own: of a seed of their own, with contents that no scene of a benchmark's split may hold, in colour
-and as line drawings on backgrounds of any pattern in any light colours. No caption is worded as a statement, question
-or answer of the benchmark is. What no teacher may know is neither drawn nor named.
+The scenes are its own: they have a seed of their own, and contents that no scene of a benchmark split may hold. They
+come in colour, and as line drawings on backgrounds of any pattern in any light colours. No caption is worded like a
+statement, question or answer of the benchmark. Concepts that no teacher may know are neither drawn nor named.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ from ablative.trainables.teachers.scene_facts import Kind
 _T = TypeVar("_T")
 
 SEED = 15_485_863
-"""Root of all scenes and captions; no split of the benchmark and no other teacher uses it."""
+"""Root seed of all scenes and captions; no split of the benchmark and no other teacher uses it."""
 _APART = "pretrain"
-"""Contents of this share occur in no split of a benchmark."""
+"""Contents with this share occur in no split of a benchmark."""
 _PEOPLE_SHARE = 0.3
 _PACKAGE_SHARE = 0.5
 _AGAIN_SHARE = 0.35
@@ -58,7 +58,7 @@ _SHARES: dict[Kind, float] = {
     "colour": 0.08,
     "with": 0.16,
 }
-"""How often a caption is of each kind, of the kinds that a scene allows."""
+"""Weight of each kind of caption among those that a scene allows."""
 
 _WORDINGS: dict[Kind, tuple[str, ...]] = {
     "there": (
@@ -142,7 +142,7 @@ def teacher_scenes(count: int) -> Iterator[Scene]:
 
 @cache
 def known_concepts() -> tuple[Concept, ...]:
-    """Return what the teacher may know, but for persons."""
+    """Return the concepts that the teacher may know, except persons."""
     return tuple(concept for concept in concepts() if concept.teacher_sees)
 
 
@@ -205,7 +205,7 @@ def _placed(contents: Contents, rng: np.random.Generator) -> tuple[Thing, ...]:
 
 
 def captions(scene: Scene, known: Facts, rng: np.random.Generator, count: int) -> list[tuple[Claim, str]]:
-    """Return `count` captions in pairs: a true one, and a false one that says as nearly the same as can be."""
+    """Return `count` captions in pairs: a true one, and a false one that says nearly the same."""
     sorted_out: dict[bool, dict[Kind, list[Claim]]] = {True: defaultdict(list), False: defaultdict(list)}
     for claim in _claimable(scene, known, rng):
         truth = known.truth(claim)
@@ -219,7 +219,7 @@ def captions(scene: Scene, known: Facts, rng: np.random.Generator, count: int) -
 
 
 def _near(true: Claim, false: dict[Kind, list[Claim]], rng: np.random.Generator) -> Claim:
-    """A false claim of the same kind about the same things, as far as there is one."""
+    """A false claim of the same kind about the same things, if possible."""
     same = false[true.kind]
     for nearer in (
         [claim for claim in same if (claim.name, claim.other) == (true.name, true.other)],
@@ -238,7 +238,7 @@ def _of_any_kind(by_kind: dict[Kind, list[Claim]], rng: np.random.Generator) -> 
 
 
 def _claimable(scene: Scene, known: Facts, rng: np.random.Generator) -> Iterator[Claim]:
-    """Yield claims about what is there and about some things that are not."""
+    """Yield claims about things in the scene and about some that are absent."""
     shown = [claim.name for claim in sorted(known.true) if claim.kind == "there"]
     absent = _absent(scene, shown, rng)
     for name in (*shown, *absent):
@@ -268,7 +268,7 @@ _THING_NAMES = frozenset(name for concept in concepts() for name in (concept.nou
 
 
 def _absent(scene: Scene, shown: list[str], rng: np.random.Generator) -> list[str]:
-    """Some names of nothing in the scene, those of the same things in other colours among them."""
+    """Some names of absent things, among them those of present things in other colours."""
     names = {name for concept in known_concepts() for name in (concept.noun, concept.name)} | {*COUNTED_CATEGORIES}
     names |= {person.name for person in persons()} | {PACKAGE}
     others = sorted(names - {*shown})

@@ -1,4 +1,4 @@
-"""What a caption may claim of a scene, and whether it is true: read from the scene graph, for every claim at once."""
+"""The claims that a caption can make about a scene, and whether they are true, read from the scene graph."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ from ablative.trainables.benchmark.scene import Thing
 Kind = Literal["there", "absent", "count", "only", "side", "colour", "with"]
 PERSON = "person"
 SOMEBODY = "somebody"
-"""Whoever a name stands for: which person bears it cannot be seen."""
+"""Person names: a picture cannot show which person bears one."""
 NUMBERS = {"two": 2, "three": 3, "four": 4}
 
 
 class Claim(NamedTuple):
-    """One thing said of a picture."""
+    """One claim about a picture."""
 
     kind: Kind
     name: str
     value: str = ""
     """A number word, a side or a colour."""
     other: str = ""
-    """What stands on that side, or what a person is with."""
+    """The thing on that side, or the thing that a person is with."""
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """All that is true of a scene, and all that its picture leaves open; whatever else is claimed is false."""
+    """Everything that is true for a scene, and everything that its picture leaves open; any other claim is false."""
 
     true: frozenset[Claim]
     open: frozenset[Claim]
 
     def truth(self, claim: Claim) -> bool | None:
-        """Return whether a claim is true; None where the picture leaves it open."""
+        """Return whether a claim is true; None if the picture leaves it open."""
         if claim.kind == "absent":
             there = self.truth(Claim("there", claim.name))
             return None if there is None else not there
@@ -51,7 +51,7 @@ class Facts:
 
 
 def facts(scene: Scene) -> Facts:
-    """Return what is true of a scene."""
+    """Return everything that is true for a scene."""
     named = [_names(thing, scene.shows_colour) for thing in scene.things]
     true: set[Claim] = set()
     left_open: set[Claim] = set()
@@ -63,7 +63,7 @@ def facts(scene: Scene) -> Facts:
 class _Names(NamedTuple):
     sure: tuple[str, ...]
     perhaps: tuple[str, ...]
-    """Names in the colours that a line drawing does not show."""
+    """Names in colours that a line drawing does not show."""
 
 
 def _names(thing: Thing, shows_colour: bool) -> _Names:

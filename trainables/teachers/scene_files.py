@@ -1,4 +1,4 @@
-"""The file of `mini_scene_encoder`, and the packages whose files are its towers. Imports no torch."""
+"""The file of `mini_scene_encoder`, and the packages that contain its towers. Imports no torch."""
 
 from __future__ import annotations
 

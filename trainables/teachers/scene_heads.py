@@ -1,9 +1,9 @@
-"""What is learned of `mini_scene_encoder`: small heads on two frozen towers, into one space.
+"""The trained part of `mini_scene_encoder`: small heads on two frozen towers, into one space.
 
-The image head names what stands in each cell of two maps of the trunk and how much of a thing the cell holds, and sums
-up for each name how many there are and where: another and better source than the student's own region features. The
-text head reads the states of all tokens, each beside what four learned questions find in the whole text; a text's
-vector is the mean of its tokens'.
+For each cell of two trunk maps, the image head names the thing there and how much of it the cell holds. It then sums
+up how many things of each name there are, and where. This is a better source than the student's own region features,
+and another one. The text head reads the states of all tokens, each beside the answers that four learned questions find
+in the whole text. A text's vector is the mean of its tokens' vectors.
 
 Dimensions: B pictures or texts, P cells of a picture, L tokens, F width of the frozen features, C names of things and
 of the background, D joint.
@@ -21,10 +21,10 @@ from torch.nn.functional import softplus
 
 PICTURE_PX = 256
 GRID = 8
-"""Cells a side; those of the trunk's last map at 256 px."""
+"""Cells per side in the trunk's last map at 256 px."""
 COARSE_WIDTH, FINE_WIDTH = 320, 112
 _FINE_BLOCK = 4
-"""Of the trunk: the last one with cells half as large, of which four stand in a cell."""
+"""The trunk's last map with cells half as large; four of these make one cell."""
 CELL_WIDTH = COARSE_WIDTH + 4 * FINE_WIDTH
 TOKEN_WIDTH = 384
 JOINT_WIDTH = 256
@@ -35,7 +35,7 @@ _QUESTIONS = 4
 
 
 class Standard(nn.Module):
-    """Frozen features brought to mean 0 and deviation 1, as measured before training."""
+    """Frozen features scaled to mean 0 and deviation 1, as measured before training."""
 
     mean: Tensor
     deviation: Tensor
@@ -57,7 +57,7 @@ class Standard(nn.Module):
 
 
 class CellReader(nn.Module):
-    """Names what stands in each cell, and sums up."""
+    """Names the thing in each cell, and sums up."""
 
     places: Tensor
 
@@ -73,22 +73,22 @@ class CellReader(nn.Module):
         self.register_buffer("places", places, persistent=False)
 
     def read(self, cells_BPF: Tensor) -> tuple[Tensor, Tensor]:
-        """Return logits of names (B, P, C) and which share of its thing a cell holds (B, P)."""
+        """Return logits of names (B, P, C) and the share of its thing that a cell holds (B, P)."""
         hidden = gelu(self.enter(self.standard(cells_BPF)))
         return self.name(hidden), softplus(self.amount(hidden)).squeeze(-1)
 
     def forward(self, cells_BPF: Tensor) -> Tensor:
-        """Return (B, 3 C): for each name how many there are, and the sums of their places across and down."""
+        """Return (B, 3 C): for each name the count, and the sums of the things' places across and down."""
         names_BPC, amounts_BP = self.read(cells_BPF)
         shares_BPC = names_BPC.softmax(dim=-1) * amounts_BP.unsqueeze(-1)
         return torch.einsum("mp,bpc->bmc", self.places, shares_BPC).flatten(1)
 
 
 class TextHead(nn.Module):
-    """States of tokens to vectors of the joint space.
+    """From states of tokens to vectors of the joint space.
 
-    What a word means is multiplied with its role and with what the text says: `left of` turns the sign of a word's
-    place, and the other way round for the word behind it. A sum of the three could not tell these apart.
+    A word's meaning is multiplied by its role and by the text's answers: `left of` turns the sign of one word's place,
+    and the opposite for the word after it. A sum of the three could not tell these apart.
     """
 
     def __init__(self) -> None:
@@ -110,7 +110,7 @@ class TextHead(nn.Module):
         return meant
 
     def sentence(self, states_BLF: Tensor, padding_BL: Tensor) -> Tensor:
-        """Return (B, D): the mean of `forward` over what is no padding."""
+        """Return (B, D): the mean of `forward` over all tokens but padding."""
         kept_BL1 = (~padding_BL).unsqueeze(-1).to(states_BLF.dtype)
         mean = (self.hidden(states_BLF, padding_BL) * kept_BL1).sum(dim=1) / kept_BL1.sum(dim=1)
         placed_BD: Tensor = self.leave(mean)
@@ -123,7 +123,7 @@ class TextHead(nn.Module):
 
 
 class SceneHeads(nn.Module):
-    """All heads, and how cosines become log-odds of a text being true of a picture."""
+    """All heads, and the map from cosines to log-odds that a text is true for a picture."""
 
     def __init__(self, num_names: int) -> None:
         super().__init__()
@@ -140,7 +140,7 @@ class SceneHeads(nn.Module):
         self.logit_bias = nn.Parameter(torch.tensor(-3.0))
 
     def picture(self, sums_BS: Tensor) -> Tensor:
-        """Return (B, D), not normalised, of what the cells come to."""
+        """Return (B, D), not normalised, for sums over cells."""
         standard_BS = self.standard(sums_BS)
         placed_BD: Tensor = self.image(standard_BS) + self.bent(standard_BS)
         return placed_BD
@@ -160,7 +160,7 @@ def cells_of(trunk: Any, pixels_B3HW: Tensor) -> Tensor:
 
 
 class SceneTowers(nn.Module):
-    """Frozen towers with the heads on them, as `DualEncoder` asks for it."""
+    """Frozen towers with the heads on them, with the interface that `DualEncoder` needs."""
 
     def __init__(self, trunk: nn.Module, language: nn.Module, heads: SceneHeads) -> None:
         super().__init__()
@@ -178,13 +178,13 @@ class SceneTowers(nn.Module):
 
 
 def read_scene_tokens(model: SceneTowers, ids_BL: Tensor) -> tuple[Tensor, Tensor]:
-    """Return sentences (B, D) and tokens (B, L', D), not normalised; padding of all texts is left out."""
+    """Return sentences (B, D) and tokens (B, L', D), not normalised; positions padded in all texts are left out."""
     states_BLF, padding_BL = token_states(model.language, ids_BL)
     return model.heads.text.sentence(states_BLF, padding_BL), model.heads.text(states_BLF, padding_BL)
 
 
 def token_states(language: Any, ids_BL: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the language tower's last states (B, L', F) and what of them is padding (B, L')."""
+    """Return the language tower's last states (B, L', F) and which of them are padding (B, L')."""
     padding_BL = ids_BL == language.config.pad_token_id
     longest = max(1, int((~padding_BL).sum(dim=1).max()))
     ids_BL, padding_BL = ids_BL[:, :longest], padding_BL[:, :longest]

@@ -1,7 +1,7 @@
-"""What `mini_scene_encoder` is aligned on, as its frozen towers read it: cells of pictures and states of captions.
+"""The training material of `mini_scene_encoder`: cells of pictures and states of captions, from its frozen towers.
 
-Both are computed in bfloat16, which halves the time where a processor has its instructions; the teacher itself reads
-in float32.
+Both are computed in bfloat16, which halves the time on a processor with the instructions for it; the teacher itself
+reads in float32.
 
 Dimensions: N pictures, P cells of a picture, K captions of a picture, T distinct texts, L tokens, F frozen width.
 """
@@ -41,37 +41,37 @@ from ablative.trainables.teachers.scene_heads import token_states
 from ablative.trainables.vision.trunk import imagenet_trunk
 
 CAPTIONS = 12
-"""Of each picture."""
+"""One entry per picture."""
 _PICTURES_AT_ONCE = 8
 _TEXTS_AT_ONCE = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Material:
-    """Pictures with captions, and what the frozen towers make of both."""
+    """Pictures with captions, and the frozen towers' states of both."""
 
     scenes: Sequence[Scene]
     facts: Sequence[Facts]
     claims: Sequence[Sequence[Claim]]
     """(N, K)."""
     said: np.ndarray
-    """(N, K) place of each claim's text in `states`."""
+    """(N, K) position of each claim's text in `states`."""
     cells: np.ndarray
     """(N, P, F) float16, mapped from disk."""
     states: np.ndarray
-    """(T, L, F) float16, zeros where there is nothing."""
+    """(T, L, F) float16, zeros in the padding."""
     lengths: np.ndarray
     """(T,) tokens of each text."""
 
     def texts(self, places: np.ndarray) -> tuple[Tensor, Tensor]:
-        """Return the states (B, L, F) of some texts and what is padding (B, L), no longer than the longest of them."""
+        """Return the states (B, L, F) of some texts and their padding (B, L), as long as the longest of them."""
         lengths = self.lengths[places]
         longest = int(lengths.max())
         states_BLF = torch.from_numpy(self.states[places, :longest].astype(np.float32))
         return states_BLF, torch.arange(longest) >= torch.from_numpy(lengths)[:, None]
 
     def truth(self, pictures: np.ndarray, claims: Sequence[Claim]) -> Tensor:
-        """Return (B, claims): 1 where a claim is true of a picture, 0 where it is false, nan where that is open."""
+        """Return (B, claims): 1 for a claim that is true for a picture, 0 for a false one, nan for an open one."""
         columns: dict[Claim, list[int]] = defaultdict(list)
         for column, claim in enumerate(claims):
             columns[Claim("there", claim.name) if claim.kind == "absent" else claim].append(column)
@@ -108,12 +108,12 @@ def material(count: int, folder: Path, progress: Progress) -> Material:
 
 
 def names() -> list[str]:
-    """Return what a cell may show; the first name is that of the background."""
+    """Return the names that a cell may show; the first is the background."""
     return ["", *(name for name, concept in by_name().items() if concept.teacher_sees)]
 
 
 def cell_labels(scene: Scene) -> tuple[np.ndarray, np.ndarray]:
-    """Return for each cell (P,) the place in `names` of what stands in its centre, and its share of that thing."""
+    """Return for each cell (P,) the index in `names` of the thing in its centre, and the cell's share of that thing."""
     place = {name: number for number, name in enumerate(names())}
     found, shares = np.zeros((GRID, GRID), dtype=np.int64), np.zeros((GRID, GRID), dtype=np.float32)
     centres = (np.arange(GRID) + 0.5) * scene.picture_px / GRID

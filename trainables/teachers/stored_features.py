@@ -1,7 +1,7 @@
 """Features from files that somebody computed elsewhere, read as a teacher.
 
-Parquet or Arrow, columns `id` (text) and `vector` (a list of numbers, all of one width); files of words have a column
-`word` too, the number of the word in its text, from 0. Vectors are brought to unit length.
+The files are Parquet or Arrow with the columns `id` (text) and `vector` (a list of numbers, all of one width). Files
+of words have a column `word` too, the number of the word in its text, from 0. Vectors are scaled to unit length.
 
 Dimensions: N rows, D width.
 """
@@ -30,7 +30,7 @@ class StoredFeatures:
     """A teacher that knows pictures by their names and texts word for word."""
 
     def __init__(self, options: Any) -> None:
-        """`options`: those of the teacher `features`. Raises TeacherError for a file that cannot be used."""
+        """`options`: those of the teacher `features`. Raises TeacherError for an unusable file."""
         self._images = None if options.images is None else Vectors.read("images", options.images)
         self._texts = None if options.texts is None else Vectors.read("texts", options.texts)
         self._words = None if options.words is None else Vectors.read("words", options.words, of_words=True)
@@ -49,15 +49,15 @@ class StoredFeatures:
         return self
 
     def encode_images(self, images: Sequence[str]) -> Tensor:
-        """Return (B, D) vectors by the pictures' names. Raises TeacherError for names that are not there."""
+        """Return (B, D) vectors by the pictures' names. Raises TeacherError for missing names."""
         return _given(self._images, "images").rows(list(images), "pictures", "the picture's name in the data")
 
     def encode_texts(self, texts: Sequence[str | Passage]) -> Tensor:
-        """Return (B, D) vectors by the texts. Raises TeacherError for texts that are not there."""
+        """Return (B, D) vectors by the texts. Raises TeacherError for missing texts."""
         return _given(self._texts, "texts").rows([_text(text) for text in texts], "texts", "the text itself")
 
     def word_features(self, texts: Sequence[str | Passage]) -> list[Tensor]:
-        """Return one (words, D) tensor a text. Raises TeacherError for words that are not there."""
+        """Return one (words, D) tensor per text. Raises TeacherError for missing words."""
         file, counts = _given(self._words, "words"), [len(words_of(_text(text))) for text in texts]
         wanted = [(_text(text), i) for text, count in zip(texts, counts, strict=True) for i in range(count)]
         return list(file.rows(wanted, "words", "the text, and word = the number of the word").split(counts))
@@ -78,7 +78,7 @@ class Vectors:
 
     @classmethod
     def read(cls, setting: str, path: str, *, of_words: bool = False) -> Vectors:
-        """Read a file whole. Raises TeacherError, naming setting, file and row, where it cannot be used."""
+        """Read a file whole. Raises TeacherError, naming setting, file and row, if it is unusable."""
         place = f"teacher.features.{setting}: {path}"
         table = _table(place, Path(path).expanduser(), ("id", "word", "vector") if of_words else ("id", "vector"))
         ids = _ids(place, table["id"])
@@ -87,7 +87,7 @@ class Vectors:
         return cls(place, keys, _unit(place, ids, _matrix(place, ids, table["vector"])))
 
     def rows(self, keys: Sequence[Hashable], what: str, wanted: str) -> Tensor:
-        """Return (B, D) of these keys. Raises TeacherError where some are not there."""
+        """Return (B, D) for these keys. Raises TeacherError if some are missing."""
         if missing := list(dict.fromkeys(key for key in keys if key not in self._row_of)):
             more = f" (and {len(missing) - 1:,} more {what} of {len(set(keys)):,})" if len(missing) > 1 else ""
             raise TeacherError(f"{self.place}: no row for {_shown(missing[0])}{more}; add it, with id = {wanted}")

@@ -1,4 +1,4 @@
-"""States of single tokens out of open_clip's three kinds of text tower.
+"""States of single tokens from open_clip's three kinds of text tower.
 
 Dimensions: B texts, L token positions, W tower width, D joint width.
 """
@@ -17,10 +17,10 @@ from ablative.trainables.teachers.errors import TeacherError
 def read_tokens(model: nn.Module, ids_BL: Tensor) -> tuple[Tensor, Tensor]:
     """Return sentence embeddings (B, D) and final states through the text projection (B, L', D), not normalised.
 
-    L' <= L: positions that hold padding in every text may be left out.
+    L' <= L: positions that hold padding in every text may be missing.
 
     Raises:
-        TeacherError: the text tower is of a kind that is not known here.
+        TeacherError: the kind of text tower is unknown here.
     """
     tower = getattr(model, "text", None)
     if tower is None:
@@ -54,14 +54,14 @@ def _plain_clip(model: Any, ids_BL: Tensor) -> tuple[Tensor, Tensor]:
 
 def _text_transformer(tower: Any, ids_BL: Tensor) -> tuple[Tensor, Tensor]:
     sentences_BD, states_BLW = _with_tokens(tower, ids_BL)
-    if tower.cls_emb is not None:  # CoCa: the norm was applied to the pooled state only
+    if tower.cls_emb is not None:  # CoCa applied the norm to the pooled state only
         states_BLW = tower.ln_final(states_BLW)
     return sentences_BD, project(tower.text_projection, states_BLW)
 
 
 def _hugging_face(tower: Any, ids_BL: Tensor) -> tuple[Tensor, Tensor]:
     sentences_BD, states_BLW = _with_tokens(tower, ids_BL)
-    if states_BLW.shape[1] < ids_BL.shape[1]:  # the class token's state was left out; keep positions in place
+    if states_BLW.shape[1] < ids_BL.shape[1]:  # the tower drops the class token's state; keep positions in place
         states_BLW = nn.functional.pad(states_BLW, (0, 0, 1, 0))
     return sentences_BD, project(tower.proj, states_BLW)
 

@@ -27,7 +27,7 @@ _SETTING = "teacher.transformers.folder"
 
 
 class Clip(nn.Module):
-    """CLIP, read as a teacher is."""
+    """CLIP with the interface of a teacher."""
 
     classes = ("CLIPConfig", "CLIPModel")
     padding = "longest"
@@ -66,7 +66,7 @@ class Clip(nn.Module):
 
 
 class Siglip(Clip):
-    """SigLIP: no projection behind the image tower, and texts padded to their full length, as it was trained."""
+    """SigLIP has no projection behind the image tower, and pads texts to their full length, as in training."""
 
     classes = ("SiglipConfig", "SiglipModel")
     padding = "max_length"
@@ -87,7 +87,7 @@ _KINDS: dict[str, type[Clip]] = {"clip": Clip, "siglip": Siglip}
 
 
 def load_folder(folder: Path, *, untrained: bool) -> DualEncoder:
-    """Return the model of a folder. Raises TeacherError where it is of another kind, or incomplete."""
+    """Return the model of a folder. Raises TeacherError if it is of another kind, or incomplete."""
     transformers, kind = quiet_transformers(), _kind(folder)
     remedy = "wanted config.json, model.safetensors, tokenizer.json and preprocessor_config.json of one model"
     with parsing(f"{_SETTING}: {folder} cannot be loaded", remedy, TeacherError, passed=TeacherError):

@@ -55,7 +55,7 @@ class TwoTowers(nn.Module):
 
 
 def load_two_towers(options: Any, *, untrained: bool) -> DualEncoder:
-    """Return both towers. Raises TeacherError where files are missing, or do not fit."""
+    """Return both towers. Raises TeacherError if files are missing or do not fit."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(_UNTRAINED_SEED)
         image, preprocess = _image_tower(options, untrained)
@@ -108,7 +108,7 @@ def _filled_text(folder: Path, config: Any, untrained: bool) -> nn.Module:
 
 
 def require_all(said: dict[str, Any]) -> None:
-    """Raise ValueError where a model was loaded without some of its weights; a pooler is not used."""
+    """Raise ValueError if a model was loaded without some of its weights; an unused pooler does not count."""
     missing = sorted(name for name in said["missing_keys"] if not name.startswith("pooler."))
     if missing:
         raise ValueError(f"without {missing[0]}" + (f" and {len(missing) - 1} more" if len(missing) > 1 else ""))

@@ -1,7 +1,7 @@
-"""Words of a text, and where a teacher's tokens lie in it.
+"""Words of a text, and the positions of a teacher's tokens in it.
 
-A teacher and the student cut texts differently; both are brought to words (`trainables.students.tokens.WORD`) by
-character spans. A span is (start, end) in the text as the teacher's tokenizer cleaned it.
+Teacher and student cut texts differently. Character spans bring both to words (`trainables.students.tokens.WORD`). A
+span is (start, end) in the text after the teacher's tokenizer has cleaned it.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ class Passage:
 
     @property
     def text(self) -> str:
-        """The whole text; its words are the words that features belong to."""
+        """The whole text; features belong to its words."""
         return f"{self.query} {self.response}" if self.response else self.query
 
 
 def passage(candidate: Candidate) -> Passage:
-    """Return what the teacher reads of a candidate; its `text` equals `teacher_text(candidate)`."""
+    """Return the teacher's input for a candidate; its `text` equals `teacher_text(candidate)`."""
     response = "" if candidate.response is None else lowered(candidate.response.text)
     result = Passage(query=lowered(candidate.query.text), response=response)
     assert not response or result.text == teacher_text(candidate)
@@ -43,7 +43,7 @@ def passage(candidate: Candidate) -> Passage:
 
 
 def without_each_word(whole: Passage) -> list[Passage]:
-    """Return one passage for each word of `whole`, in the order of `words_of`: all of it but that word."""
+    """Return one passage for each word of `whole`, in the order of `words_of`: the text without that word."""
 
     def shorter(text: str) -> list[str]:
         return [" ".join((text[: m.start()] + text[m.end() :]).split()) for m in WORD.finditer(text)]
@@ -60,8 +60,8 @@ def words_of(text: str) -> list[str]:
 def locate_words(words: Sequence[str], cleaned: str) -> list[Span | None]:
     """Find each word in the cleaned text, in order and ignoring case.
 
-    A word that cleaning changed is where as many words as changed stand between the same neighbours; None if cleaning
-    split, joined or removed words there.
+    A word that cleaning changed is found if as many words as changed stand between the same neighbours. None if
+    cleaning split, joined or removed words there.
     """
     matches = list(WORD.finditer(cleaned))
     ours, theirs = [word.lower() for word in words], [match.group().lower() for match in matches]
@@ -75,7 +75,7 @@ def locate_words(words: Sequence[str], cleaned: str) -> list[Span | None]:
 
 
 def cleaned_text(tokenizer: Any, text: str) -> str:
-    """Return the text as the open_clip tokenizer cuts it."""
+    """Return the text after open_clip's tokenizer has cut it."""
     from open_clip import tokenizer as tokenizers
 
     if isinstance(tokenizer, tokenizers.SigLipTokenizer):
@@ -86,8 +86,8 @@ def cleaned_text(tokenizer: Any, text: str) -> str:
 def token_spans(tokenizer: Any, cleaned: str) -> list[Span | None]:
     """Return, for each position of the uncut row of ids, the characters of `cleaned` that it stands for.
 
-    Special tokens stand for none. The row that the teacher reads is a beginning of it (`tokenizer.context_length`),
-    the last place of which a special token may take.
+    Special tokens stand for none. The teacher reads a beginning of this row (`tokenizer.context_length`), and a
+    special token may take its last position.
 
     Raises:
         TeacherError: the tokenizer does not report the spans of its tokens.
@@ -127,7 +127,7 @@ def _byte_pair_spans(tokenizer: Any, cleaned: str) -> Iterator[Span]:
 
 
 def positions_of_words(words: Sequence[Span | None], tokens: Sequence[Span | None], room: int) -> list[list[int]]:
-    """Return for each word the positions below `room` whose characters overlap it; none for an unknown word."""
+    """Return for each word the positions below `room` whose characters overlap it; empty for an unknown word."""
     return [
         [] if word is None else [i for i, token in enumerate(tokens[:room]) if token and _overlap(token, word)]
         for word in words
@@ -139,7 +139,7 @@ def _overlap(one: Span, other: Span) -> bool:
 
 
 def shorten(tokenizer: Any, whole: Passage) -> tuple[str, int]:
-    """Cut words off the end of the query until the text fits the context; return the text and the words kept of it.
+    """Cut words off the end of the query until the text fits; return the text and the number of words kept.
 
     A response that is too long by itself stays, and the tokenizer cuts it.
     """

@@ -1,1 +1,1 @@
-"""One trial: batches, what teachers say of them, steps, evaluation."""
+"""One trial: batches, the teacher's outputs for them, steps, evaluation."""

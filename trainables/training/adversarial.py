@@ -1,16 +1,16 @@
 """Adversarial training in embedding space (VILLA, arXiv 2006.06195, equations 3 to 6 and its algorithm 1).
 
-    R_m = 1/K sum over t < K of  L(f(x + d_t), y) + a KL_sym(f(x + d_t), f(x))        for a modality m
-    d_0 = 0,   d_{t+1} = d_t + rate_m g_t / ||g_t||,   g_t the gradient of the summand t in d_t
+    R_m = 1/K sum over t < K of  L(f(x + d_t), y) + a KL_sym(f(x + d_t), f(x))        for a modality m d_0 = 0,
+    d_{t+1} = d_t + rate_m g_t / ||g_t||,   g_t the gradient of the summand t in d_t
 
 is added to the task loss for each modality whose rate is above 0. The text's d is added to word vectors, the image's
-to region features; one modality is disturbed at a time. The norm is over all of a sequence's d; there is no bound on
-||d||, as in their configurations. KL_sym is KL(p||q) + KL(q||p). Heads that score each class by itself have
-p = sigmoid(z), for which it is (p_a - p_b)(z_a - z_b), summed over classes; VCR's match / no match is the same with z
-the difference of both logits.
+to region features; only one modality is perturbed at a time. The norm is over all of a sequence's d. As in their
+configurations, ||d|| has no bound. KL_sym is KL(p||q) + KL(q||p). For heads that score each class by itself, p =
+sigmoid(z), and KL_sym is (p_a - p_b)(z_a - z_b), summed over classes. VCR's match / no match is the same with z the
+difference of both logits.
 
-The gradient in the parameters is their "free" one, summed over all d_t; the passes are not shared with the ascent,
-which costs half a pass more each. Each pass draws its own dropout.
+The gradient in the parameters is their "free" one, summed over all d_t. The ascent has passes of its own, each of
+which costs half a pass more. Each pass draws its own dropout.
 
 Dimensions: B sequences, L tokens, R regions, S student width, K decisions of a sequence (classes; 1 in VCR).
 """
@@ -35,9 +35,9 @@ LEAST_NORM = 1e-12
 def adversarial_loss(
     config: AdversarialConfig, judged: Judged, inputs: StudentBatch, clean_BK: Tensor, width: int
 ) -> Tensor:
-    """Return the sum of R_m; `clean_BK` are the log-odds of the undisturbed inputs, `width` is the student's.
+    """Return the sum of R_m; `clean_BK`: log-odds of the unperturbed inputs, `width`: the student's.
 
-    Raises ValueError where the image is to be disturbed and the student reads pictures, not region features.
+    Raises ValueError if the image is to be perturbed and the student reads pictures, not region features.
     """
     found = []
     if config.text_rate:

@@ -2,8 +2,8 @@
 
     e_0 = w_0,   e_t = d_t e_(t-1) + (1 - d_t) w_t   after step t,   d_t = min(decay, t / (9 + t))
 
-The decay rises to its value, as in TensorFlow's `ExponentialMovingAverage` that is told the number of updates: a short
-training would otherwise never leave the weights that it starts from. Buffers are not averaged.
+The decay rises to its value, as in TensorFlow's `ExponentialMovingAverage` with the number of updates. Otherwise a
+short training would never leave its starting weights. Buffers are not averaged.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from ablative.trainables.training.sharding import whole_of_parts
 
 
 class AveragedWeights:
-    """The averages of a module's trained parameters; of sharded ones each worker has those of its own part."""
+    """The averages of a module's trained parameters; if sharded, each worker has those of its own part."""
 
     def __init__(self, module: nn.Module, decay: float) -> None:
-        """Start from the weights that `module` has now."""
+        """Start from the present weights of `module`."""
         self._trained = {name: found for name, found in module.named_parameters() if found.requires_grad}
         self._decay = decay
         self._updates = 0
@@ -40,7 +40,7 @@ class AveragedWeights:
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
-        """Let the module have the averages for a while."""
+        """Give the module the averages for a while."""
         self._exchange()
         try:
             yield
@@ -55,7 +55,7 @@ class AveragedWeights:
 
     @torch.no_grad()
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from what `state_dict` returned; every worker must call it."""
+        """Continue from the result of `state_dict`; every worker must call it."""
         self._updates = state["updates"]
         for average, (name, parameter) in zip(self._averages, self._trained.items(), strict=True):
             average.copy_(part_of_whole(state["averages"][name], parameter))

@@ -1,4 +1,4 @@
-"""The course of a student's training: step by step, with its best weights by val."""
+"""The course of a student's training: step by step, with the best weights by val."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from ablative.trainables.training.state import TorchState
 from ablative.trainables.training.step import TrainingStep
 
 CLOCK_STRIDE = 16
-"""Steps between two looks at the time limit: workers agree on it, which costs a message."""
+"""Steps between two checks of the time limit: agreeing on it costs a message between workers."""
 
 
 class StudentCourse(Course):
-    """Told of every step; every rank has one, and all agree on how it ends."""
+    """Receives every step; every rank has one, and all agree on how the course ends."""
 
     def __init__(
         self,
@@ -46,18 +46,17 @@ class StudentCourse(Course):
         ranks: Ranks,
         link: Link,
     ) -> None:
-        """Take up the checkpoint, if there is one: `step` are done then.
+        """Continue from the checkpoint, if there is one: `step` steps are done then.
 
-        `judged`: a whole student of its own that is evaluated in the place of the trained one, which is sharded or
-        whose weights are averaged.
+        `judged`: a separate whole student to evaluate, if the trained one is sharded or its weights are averaged.
         """
         self._at = sorted(evaluation_steps(steps, job.config.optim.evaluations))
         super().__init__(job, link, evaluations=len(self._at), ranks=ranks)
         self.val: Evaluation | None = None
-        """Of the best weights; None where an earlier attempt made it, and on other ranks than 0."""
+        """Prediction of the best weights; None if an earlier attempt made it, and on ranks other than 0."""
         self._optim = job.config.optim
         self.student = judged or module.student
-        """What is evaluated, on rank 0; after the last step it has its best weights by val."""
+        """The evaluated student, on rank 0; after the last step it has the best weights by val."""
         self._module = module
         self._averages = AveragedWeights(module.student, self._optim.ema) if self._optim.ema else None
         self._val_inputs = val
@@ -69,7 +68,7 @@ class StudentCourse(Course):
         self._best_weights: dict[str, torch.Tensor] = self._state.more.get("best_weights", {})
 
     def after(self, step: int, losses: dict[str, float], examples: int) -> bool:
-        """Count a step with its losses; evaluate, save and decide where it is time; return whether to go on.
+        """Count a step with its losses; evaluate, save and decide when due; return whether to continue.
 
         `examples`: of the step's batch, over all workers.
         """
@@ -98,7 +97,7 @@ class StudentCourse(Course):
         return {"module": module, "optimizer": optimizer, **averages}
 
     def _bring_to_judge(self) -> None:
-        """Give the judged student the weights that it is judged by; every worker must call it."""
+        """Give the judged student the weights to be judged by; every worker must call it."""
         if self.student is self._module.student and not is_sharded(self._module):
             return
         with self._averages.in_place() if self._averages is not None else nullcontext():

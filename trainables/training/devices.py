@@ -39,8 +39,8 @@ def to_device(value: T, device: torch.device) -> T:
 def loaded(make: Callable[[K], T], keys: Iterable[K], device: torch.device) -> Iterator[T]:
     """Yield `make(key)` of each key on the device; it is made of tensors, dataclasses, lists and tuples.
 
-    For a GPU the next one is made, in a thread, while this one is computed with, in memory that the GPU reads by
-    itself. On a CPU it would only take turns with the computation: there it is made when it is asked for.
+    For a GPU, a thread makes the next value while this one is in use, in memory that the GPU reads by itself. On a CPU
+    the thread would only take turns with the computation, so values are made on demand.
     """
     if device.type == "cpu":
         yield from map(make, keys)

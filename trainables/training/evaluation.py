@@ -20,7 +20,7 @@ from ablative.trainables.training.devices import precision
 from ablative.trainables.training.inputs import SplitInputs
 
 EVALUATION_BATCH = 256
-"""Sequences that go through the student together."""
+"""Sequences that pass through the student together."""
 
 
 @torch.inference_mode()
@@ -33,7 +33,7 @@ def predict(
     sequences: int = EVALUATION_BATCH,
     progress: Progress = silent,
 ) -> np.ndarray:
-    """(N, K) probabilities over classes, or candidates, in the trial's precision; the mode is left as it is."""
+    """(N, K) probabilities over classes, or candidates, in the trial's precision; the mode is left unchanged."""
     mode = student.training
     student.eval()
     rows, places = [], []
@@ -55,7 +55,7 @@ def evaluate(student: StudentModule, inputs: SplitInputs, device: torch.device, 
 
 
 def evaluated(split: TaskSplit, probabilities_NK: np.ndarray) -> Evaluation:
-    """What `evaluate` returns, of the probabilities that `predict` gave. Raises NonFinite."""
+    """The result of `evaluate`, from the probabilities of `predict`. Raises NonFinite."""
     metrics, scores = score(split, probabilities_NK)
     said = _said(split, probabilities_NK)
     predictions = tuple(
@@ -73,7 +73,7 @@ def evaluated(split: TaskSplit, probabilities_NK: np.ndarray) -> Evaluation:
 
 
 def _said(split: TaskSplit, probabilities_NK: np.ndarray) -> list[str]:
-    """Return the best class or candidate of each example; of a blind split's candidates all probabilities."""
+    """Return the best class or candidate of each example; for a blind split's candidates, all probabilities."""
     if not split.labelled and not split.classes:
         return [written(row) for row in probabilities_NK]
     names = split.classes or tuple(str(i) for i in range(probabilities_NK.shape[1]))

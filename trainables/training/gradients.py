@@ -1,11 +1,11 @@
-"""How strongly distillation pulls at the encoder beside the task: norms and the angle of their two gradients.
+"""How strongly distillation pulls at the encoder compared with the task: the norms and angle of the two gradients.
 
-Measured a few times a trial, before a step and on its batch, and without a trace in the numbers of training. The
+Measured a few times per trial, before a step and on its batch, without any effect on the numbers of training. The
 encoder is the student without its head, which most terms do not reach. An adversarial loss counts as the task's.
 
-With `distillation.weighting.unit: gradient` a measurement also sets the factor of each term's weight, |g_task| / |g|,
-g the gradient of the term alone, under its confidence weights and before its weight and schedule. It holds until the
-next measurement, and as a buffer of the objective it is part of the checkpoint.
+With `distillation.weighting.unit: gradient` a measurement also sets the factor of each term's weight, |g_task| / |g|.
+Here g is the gradient of the term alone, under its confidence weights and before its weight and schedule. The factor
+holds until the next measurement; as a buffer of the objective it is part of the checkpoint.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from ablative.trainables.training.step import Side
 from ablative.trainables.training.step import TrainingStep
 
 LEAST_NORM = 1e-12
-"""Of a gradient. A shorter one is none: it has no direction, and sets no factor."""
+"""Length of a gradient. A shorter one counts as zero: it has no direction, and sets no factor."""
 
 Parts = Sequence[tuple[Batch, tuple[TeacherOutputs, ...]]]
 
@@ -43,9 +43,9 @@ Parts = Sequence[tuple[Batch, tuple[TeacherOutputs, ...]]]
 def measure(module: TrainingStep, parts: Parts, *, progress: float, optim: OptimConfig) -> dict[str, float]:
     """Return `gradient_ratio`, |g_distillation| / |g_task|, and `gradient_cosine`, by name; every worker must call it.
 
-    `parts`: this worker's of the batch, as `take_step` has them. Both are of the whole batch and the same on all
-    workers: 0 where distillation has no gradient, and NaN where the task has none. `module` has terms; it is left as
-    it was, but for the factors of weights in units of the gradient.
+    `parts`: this worker's parts of the batch, as in `take_step`. Both figures cover the whole batch and are the same
+    on all workers: 0 if distillation has no gradient, and NaN if the task has none. `module` has terms; it stays
+    unchanged, except for the factors of weights in units of the gradient.
     """
 
     gradient = partial(_gradient, module, parts, progress=progress, optim=optim)
@@ -86,7 +86,7 @@ def _of_term(batch: Batch, states: StudentStates, found: Summands, *, number: in
 
 
 def _gradient(module: TrainingStep, parts: Parts, *, side: Side, progress: float, optim: OptimConfig) -> Tensor:
-    """(P,) gradient of one side in the encoder's parameters, one after the other; sharded, in this worker's part."""
+    """(P,) gradient of one side in the encoder's parameters, one after another; if sharded, this worker's part."""
     encoder = [parameter for parameter in module.student.encoder.parameters() if parameter.requires_grad]
     total = torch.zeros(sum(own_part(parameter).numel() for parameter in encoder), device=encoder[0].device)
     with _left_as_it_was(module):
@@ -103,10 +103,10 @@ def _gradient(module: TrainingStep, parts: Parts, *, side: Side, progress: float
 
 
 def _slopes(module: TrainingStep, value: Tensor, encoder: Sequence[nn.Parameter]) -> list[Tensor | None]:
-    """Gradients in the encoder's parameters; of sharded ones those of all workers, in this one's part."""
+    """Gradients in the encoder's parameters; if sharded, those of all workers, in this one's part."""
     if not is_sharded(module):
         return list(torch.autograd.grad(value, encoder, allow_unused=True))
-    value.backward()  # what is differentiated is not the parts, but what was gathered of them
+    value.backward()  # autograd sees the gathered tensors, not the parts
     slopes = [None if parameter.grad is None else own_part(parameter.grad) for parameter in encoder]
     module.zero_grad(set_to_none=True)
     return slopes
@@ -129,7 +129,7 @@ def _product(module: TrainingStep, first: Tensor, second: Tensor) -> Tensor:
 
 @contextmanager
 def _left_as_it_was(module: TrainingStep) -> Iterator[None]:
-    """Put back what a forward pass moves: generators, and buffers (what terms remember, a trunk's statistics)."""
+    """Restore what a forward pass changes: generators, and buffers (the memory of terms, a trunk's statistics)."""
     device = next(module.parameters()).device
     generators = module.objective.generators.values()
     states = [generator.get_state() for generator in generators]

@@ -40,7 +40,7 @@ from ablative.trainables.vision.regions import open_regions
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """What one step needs of the data."""
+    """The data that one step needs."""
 
     indices: np.ndarray
     """(B,) positions in the split."""
@@ -53,7 +53,7 @@ class Batch:
 
 
 class _Same:
-    """A split as a key: the very object, which `load_split` gives again to the next trial of this process."""
+    """A split as a key: the very object that `load_split` also gives to the next trial of this process."""
 
     def __init__(self, split: TaskSplit) -> None:
         self.split = split
@@ -76,7 +76,7 @@ def _read(split: TaskSplit, max_tokens: int, shown: str, vocabulary: str | None)
 
 
 class SplitInputs:
-    """The encoded texts of a split and the way to its images."""
+    """The encoded texts of a split, with access to its images."""
 
     def __init__(
         self,
@@ -92,9 +92,9 @@ class SplitInputs:
     ) -> None:
         """`shown`: "both", or the only modality that the student may see ("text" or "image").
 
-        `vocabulary`: path, see `StudentConfig`. `pixels`: of a student that reads pictures itself.
-        `ranked_by`: how what the student says of candidates is read. `cache`: where the tokens of a split of more than
-        `KEPT` examples are, if they were stored.
+        `vocabulary`: path, see `StudentConfig`. `pixels`: for a student that reads pictures itself. `ranked_by`: how
+        the student's outputs rank candidates. `cache`: where the tokens of a split of more than `KEPT` examples lie,
+        if stored.
         """
         self.split = split
         self.regions = regions
@@ -137,7 +137,7 @@ class SplitInputs:
 
     @functools.cached_property
     def all_lengths(self) -> Lengths:
-        """Of texts and of what is seen of pictures."""
+        """Lengths of texts and of the rows seen of pictures."""
         return Lengths(texts=self.lengths, seen=self._num_seen(), each=self.num_candidates)
 
     def _num_seen(self) -> np.ndarray:
@@ -146,7 +146,7 @@ class SplitInputs:
         return np.array([self.regions.num_regions(example.image) for example in self.split.examples])
 
     def mean_batch(self, optim: OptimConfig) -> float:
-        """Return how many examples a step has, on average where batches are cut by tokens."""
+        """Return the number of examples in a step; the average if batches are cut by tokens."""
         return optim.batch_size if optim.batch_tokens is None else mean_batch(self.all_lengths, optim.batch_tokens)
 
     def order(self, optim: OptimConfig, steps: int, seed: int) -> Iterator[np.ndarray]:
@@ -158,7 +158,7 @@ class SplitInputs:
         yield from batch_indices(len(self), optim.batch_size, steps, seed, bucketing=optim.bucketing, lengths=lengths)
 
     def in_order_of_length(self, size: int) -> Iterator[np.ndarray]:
-        """Every example's position once, `size` at a time, those with texts of like length together: less padding."""
+        """Every example's position once, `size` at a time; texts of similar length share a batch, to save padding."""
         order = np.argsort(self.lengths, kind="stable")
         for start in range(0, len(self), size):
             yield order[start : start + size]
@@ -207,7 +207,7 @@ class SplitInputs:
 
 
 def inputs_of(config: TrialConfig, split: TaskSplit, cache: Path) -> SplitInputs:
-    """What the student of a trial is given of a split, which is prepared."""
+    """A trial's student inputs from a split that is prepared."""
     student = config.student
     return SplitInputs(
         split,

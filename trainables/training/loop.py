@@ -42,7 +42,7 @@ from ablative.trainables.training.sharding import whole
 from ablative.trainables.training.step import TrainingStep
 
 OfTeacher = Callable[[np.ndarray], TeacherOutputs]
-"""What a teacher says of the training examples at these positions."""
+"""The teacher's outputs for the training examples at these positions."""
 
 
 def train(
@@ -102,7 +102,7 @@ def train(
         return [(train_inputs.batch(part), tuple(teacher(part) for teacher in teachers)) for part in share]
 
     measured = measured_steps(steps) if step_module.objective.has_terms else ()
-    # The steps before the first are drawn and left: an index costs a millionth of a step.
+    # The steps before the first are drawn and discarded: an index costs a millionth of a step.
     order = itertools.islice(train_inputs.order(optim, steps, job.seed), course.step, None)
     for step, parts in enumerate(loaded(parts_of, order, device), course.step):
         if step in measured:
@@ -129,9 +129,9 @@ def take_step(
 ) -> tuple[dict[str, float], float]:
     """Update the parameters of `module` (a `TrainingStep`, a sharded one, or DDP's of one) by one batch on its device.
 
-    The batch comes in one part or in several of equal size, each with what the teachers say of it: gradients are
-    averaged, but what is normalised or compared within a batch is so within a part. Return the losses by name,
-    averaged over the parts, and the norm of the gradient before it is cut.
+    The batch comes in one or several parts of equal size, each with the teachers' outputs. Gradients are averaged over
+    parts, but normalisation and comparisons within a batch stay within a part. Return the losses by name, averaged
+    over the parts, and the norm of the gradient before clipping.
     """
     optimizer.zero_grad(set_to_none=True)
     if is_sharded(module):
@@ -147,12 +147,12 @@ def take_step(
         told.append(torch.stack([value.float() for value in (loss.detach(), *found.values())]))
     norm = whole(torch.nn.utils.clip_grad_norm_(module.parameters(), optim.grad_clip))
     optimizer.step()
-    values = torch.cat([torch.stack(told).mean(0), norm.float().view(1)]).tolist()  # a GPU is waited for once
+    values = torch.cat([torch.stack(told).mean(0), norm.float().view(1)]).tolist()  # wait for the GPU only once
     return dict(zip(names, values[:-1], strict=True)), values[-1]
 
 
 def _workers_apart(module: nn.Module, apart: bool) -> AbstractContextManager[None]:
-    """Context in which workers do not exchange gradients: once, with the last part, is enough."""
+    """Context in which workers do not exchange gradients: one exchange, with the last part, is enough."""
     exchange_gradients(module, not apart)
     if apart and isinstance(module, DistributedDataParallel):
         return module.no_sync()

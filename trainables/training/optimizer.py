@@ -12,14 +12,14 @@ from ablative.trainables.training.sharding import is_sharded
 
 _HEAD = "student.head."
 _POOLER = "student.head.layers.0."
-"""BERT's, which a published checkpoint brings: it learns at the encoder's rate."""
+"""BERT's pooler, which a published checkpoint brings: it learns at the encoder's rate."""
 
 
 def optimizer_of(module: nn.Module, optim: OptimConfig, *, trunk: str = "") -> torch.optim.Optimizer:
     """AdamW with UNITER's betas, or SGD with VL-BERT's momentum; vectors (biases, norms) are not decayed.
 
-    `module` is a `TrainingStep`; its head, and its student's parameters whose names begin with `trunk`, learn at `lr`
-    times their factors, all else at `lr`.
+    `module` is a `TrainingStep`. Its head, and its student's parameters whose names begin with `trunk`, learn at `lr`
+    times their factors; everything else learns at `lr`.
     """
     groups: dict[tuple[float, bool], list[nn.Parameter]] = defaultdict(list)
     groups[1.0, True], groups[1.0, False] = [], []
@@ -31,7 +31,7 @@ def optimizer_of(module: nn.Module, optim: OptimConfig, *, trunk: str = "") -> t
         for (factor, decayed), parameters in groups.items()
     ]
     if optim.optimizer == "sgd":
-        fused = not is_sharded(module)  # torch 2.13 has no fused SGD of parts
+        fused = not is_sharded(module)  # torch 2.13 has no fused SGD for sharded parameters
         return torch.optim.SGD(described, lr=optim.lr, momentum=0.9, fused=fused)
     return torch.optim.AdamW(described, lr=optim.lr, betas=(0.9, 0.98), fused=True)
 

@@ -13,27 +13,27 @@ from ablative.trainables.config import TOGETHER
 from ablative.trainables.config import OptimConfig
 
 POOL = 8192
-"""Examples that batches by tokens are cut from at a time (UNITER's)."""
+"""Examples per pool from which batches by tokens are cut (UNITER's number)."""
 MEASUREMENTS = 4
 LEAST_APART = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lengths:
-    """How long the sequences of N examples are."""
+    """The lengths of the sequences of N examples."""
 
     texts: np.ndarray
     """(N,) tokens of each example's longest candidate."""
     seen: np.ndarray
     """(N,) regions of its picture, the whole picture included."""
     each: int
-    """Candidates of an example."""
+    """Candidates per example."""
 
 
 def num_steps(optim: OptimConfig, num_examples: int, mean_batch: float) -> int:
     """Steps of a trial: `epochs` passes, raised to `min_steps` and cut at `max_steps`, times `steps_factor`.
 
-    `mean_batch`: examples of a batch, on average where batches are cut by tokens.
+    `mean_batch`: examples per batch; the average if batches are cut by tokens.
     """
     steps = optim.epochs * math.ceil(num_examples / mean_batch)
     return max(1, round(optim.steps_factor * min(max(steps, optim.min_steps), optim.max_steps)))
@@ -44,8 +44,8 @@ def batch_indices(
 ) -> Iterator[np.ndarray]:
     """Yield `steps` arrays of `batch_size` indices: permutations end to end, cut evenly.
 
-    With `bucketing` above 1, so many batches are drawn together, cut by the examples' `lengths` (required then) and
-    yielded in a random order: examples of like length share a batch, and the mean length does not drift.
+    With `bucketing` above 1, that many batches are drawn together, cut by the examples' `lengths` (required then) and
+    yielded in a random order. Examples of similar length share a batch, and the mean length does not drift.
 
     Every example is seen as often as any other, give or take one pass; the same for every arm with one seed.
     """
@@ -64,11 +64,11 @@ def batch_indices(
 
 
 def token_batches(lengths: Lengths, tokens: int, seed: int) -> Iterator[np.ndarray]:
-    """Yield arrays of indices without end, each of `tokens` tokens at most, padding counted.
+    """Yield arrays of indices without end, each of at most `tokens` tokens, padding counted.
 
-    Permutations of all examples end to end are cut into pools of `POOL`; a pool's examples of like length share a
-    batch (`cut_by_tokens`), and its batches come in a random order: a function of lengths, tokens and seed alone.
-    Every example is seen as often as any other, give or take a pool.
+    Permutations of all examples end to end are cut into pools of `POOL`. Examples of similar length in a pool share a
+    batch (`cut_by_tokens`), and the pool's batches come in a random order. The result depends on lengths, tokens and
+    seed alone. Every example is seen as often as any other, give or take a pool.
     """
     count = len(lengths.texts)
     pool = TOGETHER * max(1, min(POOL, count) // TOGETHER)
@@ -85,8 +85,8 @@ def token_batches(lengths: Lengths, tokens: int, seed: int) -> Iterator[np.ndarr
 def cut_by_tokens(places: np.ndarray, lengths: Lengths, tokens: int) -> list[np.ndarray]:
     """Return the examples at `places`, a multiple of `TOGETHER` of them, in batches by length.
 
-    A batch holds groups of `TOGETHER` examples, as many as have at most `tokens` tokens together when each sequence is
-    padded to the batch's longest text and most regions; one group at least, however long it is.
+    A batch holds groups of `TOGETHER` examples: as many as stay within `tokens` tokens when each sequence is padded to
+    the batch's longest text and most regions. It holds at least one group, however long.
     """
     texts, seen = lengths.texts[places], lengths.seen[places]
     groups = places[np.argsort(texts + seen, kind="stable")].reshape(-1, TOGETHER)
@@ -103,16 +103,16 @@ def cut_by_tokens(places: np.ndarray, lengths: Lengths, tokens: int) -> list[np.
 
 
 def mean_batch(lengths: Lengths, tokens: int) -> float:
-    """Return how many examples a batch of `tokens` holds on average: those of all of them in one pool."""
+    """Return the average number of examples in a batch of `tokens`, with all examples in one pool."""
     count = len(lengths.texts)
     places = np.arange(TOGETHER * math.ceil(count / TOGETHER)) % count
     return len(places) / len(cut_by_tokens(places, lengths, tokens))
 
 
 def measured_steps(steps: int) -> frozenset[int]:
-    """Numbers of finished steps after which distillation is measured against the task, the start among them.
+    """Numbers of finished steps after which distillation is measured against the task, including the start.
 
-    At most `MEASUREMENTS` times, `LEAST_APART` steps apart at least: a measurement costs two steps.
+    At most `MEASUREMENTS` times, at least `LEAST_APART` steps apart, because a measurement costs two steps.
     """
     return frozenset(range(0, steps, max(LEAST_APART, math.ceil(steps / MEASUREMENTS))))
 
@@ -131,6 +131,6 @@ def learning_rate(step: int, steps: int, warmup_fraction: float, drops: Sequence
 
 
 def evaluation_steps(steps: int, evaluations: int) -> frozenset[int]:
-    """Numbers of finished steps after which val is evaluated, evenly spread, the last step among them."""
+    """Numbers of finished steps after which val is evaluated, evenly spread, including the last step."""
     count = min(evaluations, steps)
     return frozenset(round(steps * (i + 1) / count) for i in range(count))

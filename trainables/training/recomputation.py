@@ -10,10 +10,10 @@ from ablative.trainables.students.student import StudentModule
 
 
 def recompute_blocks(student: StudentModule) -> None:
-    """Let the backward pass compute each of the encoder's `blocks` again, so that only their inputs are kept.
+    """Let the backward pass recompute each of the encoder's `blocks`, so that only their inputs are kept.
 
-    An encoder that does not say what its blocks are is one. Dropout is drawn again as it was the first time: losses
-    and gradients stay what they are.
+    An encoder without `blocks` counts as one block. Dropout repeats the draws of the first time, so losses and
+    gradients do not change.
     """
     for block in getattr(student.encoder, "blocks", None) or [student.encoder]:
         block.forward = partial(checkpoint, block.forward, use_reentrant=False)

@@ -1,4 +1,4 @@
-"""Global generators of a trial, so that what ran before in the same process leaves no trace."""
+"""Global generators of a trial, so that earlier work in the same process leaves no trace."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 
 
 def seed_everything(seed: int, stream: int) -> None:
-    """Reset every global generator; another `stream` gives other draws, for a rank or a stage of its own."""
+    """Reset every global generator; another `stream` gives other draws, for a separate rank or stage."""
     state = int(np.random.SeedSequence([seed, stream]).generate_state(1)[0])
     random.seed(state)
     np.random.seed(state)  # noqa: NPY002 - libraries may draw from the global generator

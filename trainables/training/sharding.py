@@ -1,9 +1,8 @@
 """How several workers train one student: each with all of its weights (DDP), or each with a part of them (FSDP2).
 
-Sharded, a worker holds an equal part of every weight, of its gradient and of the optimiser's state, and gathers a
-block's weights for as long as it computes with them. What is computed is what DDP computes, up to the rounding of
-sums. The encoder's `blocks` are gathered one at a time; what is not of a block, and an encoder without `blocks`, as a
-whole.
+When sharded, a worker holds an equal part of every weight, its gradient and the optimiser's state. It gathers a
+block's weights only while it computes with them. The results equal DDP's, up to the rounding of sums. The encoder's
+`blocks` are gathered one at a time; everything outside blocks, and an encoder without `blocks`, as a whole.
 """
 
 from __future__ import annotations
@@ -24,15 +23,15 @@ from ablative.trainables.training.step import TrainingStep
 
 
 def on_workers(module: TrainingStep, optim: OptimConfig, ranks: Ranks) -> nn.Module:
-    """Return what to call instead of `module`, whose gradients are then those of all workers; alone, itself.
+    """Return the callable to use instead of `module`; its gradients are those of all workers. Alone, `module` itself.
 
-    Sharded, `module` itself changes: its parameters are parts from here on, of which an optimiser is made afterwards.
+    If sharded, `module` itself changes: from here on its parameters are parts, so make the optimiser afterwards.
     """
     if ranks.world == 1:
         return module
     if optim.sharding == "none":
         return DistributedDataParallel(module)
-    from torch.distributed.fsdp import fully_shard  # a second, which no other trial has to spend
+    from torch.distributed.fsdp import fully_shard  # takes a second, which no other trial has to spend
 
     for block in getattr(module.student.encoder, "blocks", ()):
         fully_shard(block)
@@ -47,13 +46,13 @@ def is_sharded(module: nn.Module) -> bool:
 
 
 def exchange_gradients(module: nn.Module, exchanged: bool) -> None:
-    """Let a sharded module's next backward pass sum gradients over the workers, or keep them for a later one."""
+    """Let a sharded module's next backward pass sum gradients over the workers, or keep them for a later pass."""
     if is_sharded(module):
         module.set_requires_gradient_sync(exchanged)  # type: ignore[operator]
 
 
 def share_buffers(module: nn.Module) -> None:
-    """Let all workers take over the first one's buffers, as DDP does before each step, but for frozen ones."""
+    """Let all workers take over the first worker's buffers, as DDP does before each step, except frozen ones."""
     saved = module.state_dict(keep_vars=True)
     for name, buffer in module.named_buffers():
         if name in saved:
@@ -68,7 +67,7 @@ def whole_student(module: TrainingStep) -> Mapping[str, Tensor]:
 
 
 class WholeModule:
-    """The state of a sharded module as it would be whole."""
+    """The state of a sharded module in the form of a whole one."""
 
     def __init__(self, module: nn.Module) -> None:
         """`module` is sharded."""
@@ -86,10 +85,10 @@ class WholeModule:
 
 
 class WholeOptimizer:
-    """The state of the optimiser of a sharded module as it would be whole."""
+    """The state of a sharded module's optimiser in the form of a whole one."""
 
     def __init__(self, module: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        """`optimizer` is of the parameters of `module`."""
+        """`optimizer` has the parameters of `module`."""
         self._module = module
         self._optimizer = optimizer
 
@@ -109,19 +108,19 @@ class WholeOptimizer:
 
 
 def own_part(tensor: Tensor) -> Tensor:
-    """Return what this worker holds of a parameter or its gradient, in the very memory; all of what is not sharded."""
+    """Return this worker's part of a parameter or its gradient, sharing its memory; all of it if not sharded."""
     held: Any = tensor.detach()
     return held.to_local() if _is_part(held) else held
 
 
 def whole(tensor: Tensor) -> Tensor:
-    """Return what workers hold parts of; every worker must call it."""
+    """Return the whole tensors of which workers hold parts; every worker must call it."""
     held: Any = tensor
     return held.full_tensor() if _is_part(held) else held
 
 
 def part_of_whole(whole: Tensor, like: Any) -> Tensor:
-    """Return this worker's part of a whole tensor that lies as `like` does; every worker must call it."""
+    """Return this worker's part of a whole tensor, laid out like `like`; every worker must call it."""
     if not _is_part(like):
         return whole
     from torch.distributed.tensor import distribute_tensor
@@ -130,7 +129,7 @@ def part_of_whole(whole: Tensor, like: Any) -> Tensor:
 
 
 def whole_of_parts(part: Tensor, like: Any) -> Tensor:
-    """Return the whole of which this worker's part lies as that of `like`; every worker must call it."""
+    """Return the whole of a tensor whose part on this worker is laid out like `like`; every worker must call it."""
     if not _is_part(like):
         return part
     from torch.distributed.tensor import DTensor

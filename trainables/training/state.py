@@ -1,4 +1,4 @@
-"""What a trial with torch goes on from as if nothing had happened: weights, optimizers, generators."""
+"""The state from which a torch trial continues as if nothing had happened: weights, optimizers, generators."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ablative.trainables.training.devices import current_device
 
 
 class TorchState:
-    """The state of a trial's parts, and of every worker's generators: of torch's global ones, and of some more."""
+    """The state of a trial's parts, and of every worker's generators: torch's global ones, and some others."""
 
     def __init__(
         self,
@@ -24,13 +24,13 @@ class TorchState:
         generators: Mapping[str, torch.Generator] | None = None,
         **parts: Any,
     ) -> None:
-        """Set parts and generators to what the course goes on from, if there is anything; nothing of it is executed.
+        """Restore parts and generators from the course's checkpoint, if there is one; executes nothing in it.
 
-        `parts`: by name, what has `state_dict` and `load_state_dict`: modules, optimizers, schedules. `device`: the
-        one that the trial computes on, the worker's unless given.
+        `parts`: by name, objects with `state_dict` and `load_state_dict`: modules, optimizers, schedules. `device`:
+        the trial's device, the worker's unless given.
         """
         self.more: dict[str, Any] = {}
-        """What `pack` was given more, in the attempt that this one goes on from."""
+        """The extra values that `pack` received, in the attempt that this one continues."""
         self._ranks = course.ranks
         self._device = device or current_device()
         self._generators = generators or {}
@@ -39,12 +39,12 @@ class TorchState:
             self._unpack(course.resumed)
 
     def pack(self, **more: Any) -> Callable[[], bytes]:
-        """Return what makes the bytes, as `Course.report` wants it; every worker must call it.
+        """Return a function that makes the bytes, as `Course.report` needs it; every worker must call it.
 
-        `more`: further tensors, numbers and text by name, nested in dicts and lists, as of then.
+        `more`: further tensors, numbers and text by name, nested in dicts and lists, with their present values.
         """
         generators = self._ranks.gathered(self._generator_states())
-        parts = {name: part.state_dict() for name, part in self._parts.items()}  # of sharded ones, all workers' work
+        parts = {name: part.state_dict() for name, part in self._parts.items()}  # sharded: needs all workers
 
         def packed() -> bytes:
             buffer = io.BytesIO()

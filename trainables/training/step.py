@@ -36,7 +36,7 @@ Side = Callable[[Batch, StudentStates, Summands], torch.Tensor]
 
 
 class TrainingStep(nn.Module):
-    """Student and objective; the student alone is kept afterwards."""
+    """Student and objective; only the student is kept afterwards."""
 
     def __init__(
         self,
@@ -47,8 +47,10 @@ class TrainingStep(nn.Module):
         optim: OptimConfig | None = None,
         ranked_by: RankedBy = "match_odds",
     ) -> None:
-        """`optim`: of it the label smoothing and the adversarial training are the loss's. `ranked_by`: what the
-        student's confidence in a candidate is."""
+        """`optim`: label smoothing and adversarial training enter the loss.
+
+        `ranked_by`: the student's confidence in a candidate.
+        """
         super().__init__()
         self.task = task
         self.optim = optim or OptimConfig()
@@ -59,9 +61,9 @@ class TrainingStep(nn.Module):
     def forward(
         self, batch: Batch, teachers: Sequence[TeacherOutputs], progress: float, side: Side | None = None
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """The scalar to minimise, and its parts by name, detached. `teachers`: what each says of the batch.
+        """The scalar to minimise, and its parts by name, detached. `teachers`: each teacher's outputs for the batch.
 
-        With a `side`, that alone of what would be minimised, without parts.
+        With a `side`, only that part of the loss, without parts.
         """
         states, found = self.summands(batch, teachers, progress)
         if side is not None:
@@ -75,7 +77,7 @@ class TrainingStep(nn.Module):
     def summands(
         self, batch: Batch, teachers: Sequence[TeacherOutputs], progress: float
     ) -> tuple[StudentStates, Summands]:
-        """The student's states, and task and distillation apart, without the adversarial loss."""
+        """The student's states, then task and distillation separately, without the adversarial loss."""
         states = self.student(batch.inputs)
         of_batch = task_losses if self.objective.weighs_task else task_loss
         loss = of_batch(self.task.head, states.logits, batch.targets_BK, self.optim.label_smoothing)
@@ -107,11 +109,11 @@ class TrainingStep(nn.Module):
         return None if matched is None else targets_BK.argmax(dim=-1) == matched
 
     def disturbed(self, batch: Batch, clean: StudentStates) -> torch.Tensor:
-        """The adversarial loss, a scalar, given the states of the undisturbed batch."""
+        """The adversarial loss, a scalar, given the states of the unperturbed batch."""
 
         def odds(logits: torch.Tensor) -> torch.Tensor:
             found = log_odds(self.task.head, logits, len(batch.words) // len(batch.indices))
-            return found.reshape(len(batch.words), -1)  # a candidate is a sequence, with one decision
+            return found.reshape(len(batch.words), -1)  # each candidate is one sequence with one decision
 
         def judged(inputs: StudentBatch) -> tuple[torch.Tensor, torch.Tensor]:
             logits = self.student(inputs).logits
@@ -124,7 +126,7 @@ class TrainingStep(nn.Module):
 def distilled_outputs(
     head: Head, states: StudentStates, batch: Batch, *, num_words: int, every_candidate: bool = False
 ) -> StudentOutputs:
-    """The states that are distilled: those of the right candidate's sequence, or of every one, side by side.
+    """The states that are distilled: those of the right candidate's sequence, or of every candidate's, side by side.
 
     With every candidate, log-odds and truth of an example are repeated for each of its sequences.
     """

@@ -1,7 +1,8 @@
-"""What a teacher says of the training examples, gathered from its cache.
+"""The teacher's outputs for the training examples, gathered from its cache.
 
-What depends on the teacher and the example alone is computed once a trial: relevance, and the prior of the selection.
-Features of words, which are large, are read when a batch asks for them.
+Outputs that depend on the teacher and the example alone are computed once per trial: relevance, and the prior of the
+selection. Features of words are large, so a batch reads them on demand.
+
 Dimensions: N examples, B a batch of them, W words (padded), V words of all examples, T teacher width.
 """
 
@@ -32,7 +33,7 @@ BLOCK = 512
 
 
 class TeacherTable:
-    """What a teacher says of every example of a split, indexed by position."""
+    """The teacher's outputs for every example of a split, indexed by position."""
 
     def __init__(
         self,
@@ -43,10 +44,10 @@ class TeacherTable:
         *,
         shuffle_seed: int | None,
     ) -> None:
-        """`confidence`: of the examples, None where nothing reads it.
+        """`confidence`: of the examples; None if nothing reads it.
 
-        `shuffle_seed`: with one, every row gets what is said of another (the shuffled-teacher control): its image, its
-        sentence, and the features of its words, taken round and round until each word has one.
+        `shuffle_seed`: with one, every row gets the outputs for another row (the shuffled-teacher control): its image,
+        its sentence, and the features of its words, repeated until each word has one.
         """
         self.each = len(split.examples[0].candidates) if config.candidates == "all" else 1
         if self.each > 1:
@@ -72,7 +73,7 @@ class TeacherTable:
             self.starts_N = np.cumsum(self.counts_N) - self.counts_N
 
     def __call__(self, indices: np.ndarray) -> TeacherOutputs:
-        """Return what the teacher says of the examples at `indices`, or of all their candidates, side by side."""
+        """Return the outputs for the examples at `indices`, or for all their candidates, side by side."""
         indices = (indices[:, None] * self.each + np.arange(self.each)).reshape(-1)
         rows = self.rows[indices]
         words, mask = torch.zeros(len(rows), 1, 0), torch.zeros(len(rows), 1, dtype=torch.bool)
@@ -123,7 +124,7 @@ class TeacherTable:
             relevance = Relevance(visual_BN=visual_BW, semantic_BN=semantic_BW, known_BN=known_BW, mask_BN=mask_BW)
             priors.append(prior_logits(config.selection, relevance)[mask_BW])
             visuals.append(visual_BW[mask_BW])
-        nothing = torch.zeros(1)  # what padding points at
+        nothing = torch.zeros(1)  # padding points here
         return torch.cat([*priors, nothing]), torch.cat([*visuals, nothing])
 
 
@@ -134,7 +135,7 @@ def _repeated(confidence: TeacherConfidence, each: int) -> TeacherConfidence:
 
 
 def _of_words(features: Sequence[np.ndarray], rows: np.ndarray, wanted: np.ndarray) -> torch.Tensor:
-    """(B, W, ...) features of the words of `rows`, round and round until there are as many as `wanted`, then zeros."""
+    """(B, W, ...) features of the words of `rows`, repeated until there are `wanted`, then zeros."""
     found = [features[row] for row in rows]
     result = np.zeros((len(rows), max(1, int(wanted.max())), *found[0].shape[1:]), dtype=found[0].dtype)
     for place, (values, count) in enumerate(zip(found, wanted, strict=True)):
@@ -149,7 +150,7 @@ def _mask(wanted: np.ndarray) -> torch.Tensor:
 
 
 def _derangement(count: int, seed: int) -> np.ndarray:
-    """A permutation without a fixed point: one cycle through all in random order (itself, if there is but one)."""
+    """A permutation without a fixed point: one cycle through all in random order (the identity for a single one)."""
     order = np.random.default_rng([seed, count]).permutation(count)
     result = np.empty(count, dtype=np.int64)
     result[order] = np.roll(order, 1)

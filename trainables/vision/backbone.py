@@ -1,7 +1,7 @@
 """Region features from a frozen backbone: a timm model reads the picture, each region takes the mean over its box.
 
 The picture keeps its proportions: it is scaled until its longer side fits, and lies in the corner of a square of the
-mean colour. A region is one of the image's own objects, in their order, or a cell of a grid where there are none.
+mean colour. A region is one of the image's own objects, in their order; an image without objects has a grid of cells.
 
 B pictures, R regions, F features, S pixels of the square's side.
 """
@@ -58,7 +58,7 @@ class _Read:
     boxes_R4: np.ndarray
     """Corners relative to the picture."""
     share: np.ndarray
-    """(4,) what of the square the picture covers: across, down, across, down."""
+    """(4,) the part of the square that the picture covers: across, down, across, down."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -66,9 +66,9 @@ class Backbone:
     """A source of region features (`trainables.vision.conversion.Source`): those of `images`, in their order."""
 
     name: str
-    """What timm calls the model."""
+    """timm's name for the model."""
     version: str
-    """Digest of its weights and of everything else but the pictures that decides the features."""
+    """Digest of its weights and of everything else that decides the features, except the pictures."""
     images: Sequence[str]
     pictures: Pictures
     digests: Mapping[str, str]
@@ -85,7 +85,7 @@ class Backbone:
     _own: threading.local = field(default_factory=threading.local)
 
     def stamp(self) -> list[str]:
-        """Return what the features depend on beside the pictures."""
+        """Return the values that decide the features, besides the pictures."""
         return [self.version]
 
     def pictures_of(self, images: Sequence[str]) -> str:
@@ -93,7 +93,7 @@ class Backbone:
         return digest_of({image: self.digests[image] for image in images if image in self.digests})
 
     def entries(self, start: int, done: Collection[str]) -> Iterator[Entry]:
-        """Yield the images that are not done, wherever they stand: a picture may have come since."""
+        """Yield the images still to do, wherever they stand: a picture may have arrived since."""
         from ablative.trainables.side_by_side import side_by_side
 
         left = [image for image in self.images if image not in done]
@@ -149,13 +149,13 @@ def open_backbone(
     side: int | None = None,
     grid: int = 6,
 ) -> Backbone:
-    """Return the backbone for a data set whose splits were inspected: on every GPU of this machine, else on the CPU.
+    """Return the backbone for a data set with inspected splits: on every GPU of this machine, else on the CPU.
 
-    `checkpoint`: local path of timm's weights; None draws them, for a control. `side`: pixels of the square, the
-    model's own unless given.
+    `checkpoint`: local path of timm's weights; None draws random weights, for a control. `side`: pixels of the square,
+    the model's own unless given.
 
     Raises:
-        UnreadableData: there is no such model, its file does not fit, or it cannot read squares of that size.
+        UnreadableData: the model does not exist, its file does not fit, or it cannot read squares of that size.
     """
     import timm
     import torch
@@ -204,7 +204,7 @@ def _on(model: Any, device: str) -> Any:
 
 
 def _in_square(picture: Image, side: int, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return (S, S, 3) pixels in [0, 1], and which share of the square the picture covers."""
+    """Return (S, S, 3) pixels in [0, 1], and the share of the square that the picture covers."""
     from PIL.Image import Resampling
 
     scale = side / max(picture.width, picture.height)

@@ -4,8 +4,8 @@ A source is a feature file that somebody made (`feature_files`), or a frozen bac
 
 Each image of the data set is looked up by the file's key: in a table of names if one is given, by name, or by the
 number at its end (COCO's and Flickr's ids). In VCR the first regions are put in the order of the image's own objects,
-matched by overlap, because questions name objects by number. Where sources are merged, an image has the regions of all
-of them, one source's behind another's: ground truth first, then detections.
+matched by overlap, because questions name objects by number. If sources are merged, an image has the regions of all of
+them, one source after another: ground truth first, then detections.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ from ablative.trainables.vision.region_shards import shard_file
 from ablative.trainables.vision.region_shards import write_shard
 
 SOURCES = "sources.json"
-"""What the sources were when they were last read: a file that was replaced is converted again."""
+"""The sources at the last reading: a replaced file is converted again."""
 UNREADABLE = "entry unreadable"
 OTHER_IMAGE = "entry that matches no image"
 TWICE = "image a second time"
@@ -67,50 +67,53 @@ POOR_MATCH = "object that no region overlaps by half"
 MOST_UNREADABLE = 0.01
 _SLACK = 0.01
 _MERGED = "merged"
-"""Whether they were merged: beside the sources' paths, which are absolute."""
+"""Whether they were merged; kept beside the sources' paths, which are absolute."""
 
 
 class Source(Protocol):
-    """Where region features come from, image by image, in an order that stays."""
+    """A source of region features, image by image, in a stable order."""
 
     @property
     def name(self) -> str:
-        """What a person calls it."""
+        """Its name for people."""
         ...
 
     @property
     def version(self) -> str:
-        """Changes where a conversion that was interrupted cannot go on at its position."""
+        """Changes if an interrupted conversion cannot continue at its position."""
         ...
 
     @property
     def place(self) -> str:
-        """Under which its stamp is remembered."""
+        """Key under which its stamp is remembered."""
         ...
 
     def stamp(self) -> Sequence[int | str]:
-        """Return what changes whenever its features may. In a file of its own: shards are part of trials' identity."""
+        """Return a value that changes whenever its features may.
+
+        It has a file of its own, as shards are part of trials' identity.
+        """
         ...
 
     def pictures_of(self, images: Sequence[str]) -> str:
-        """Return a digest of the pictures of these images; empty where it does not know them."""
+        """Return a digest of the pictures of these images; empty if the source does not know them."""
         ...
 
     def entries(self, start: int, done: Collection[str]) -> Iterator[Entry]:
-        """Yield its images from a position on, those that are done or not. Raises `UnreadableData`."""
+        """Yield its images from a position on, done or not. Raises `UnreadableData`."""
         ...
 
 
 @dataclass(slots=True, kw_only=True)
 class RegionReport:
-    """What became of the feature files."""
+    """The result for the feature files."""
 
     num_images: int = 0
     num_converted: int = 0
     findings: Findings = field(default_factory=Findings)
 
     def lines(self) -> list[str]:
-        """Return what a person is told."""
+        """Return the lines for people."""
         told = [f"regions: {self.num_converted:,} of {self.num_images:,} images"]
         for kind, count in self.findings.counts.items():
             told.append(f"  {kind}: {count:,}")
@@ -126,14 +129,14 @@ def convert_regions(
     names: Path | None = None,
     merge: bool = False,
 ) -> RegionReport:
-    """Convert what `sources` have of the images of a data set whose splits were inspected; go on where it stopped.
+    """Convert the regions in `sources` for a data set with inspected splits; continue where it stopped.
 
-    `merge`: an image of several sources has the regions of all, those of the first in the order of its objects;
-    otherwise those of the first alone.
+    `merge`: an image in several sources gets the regions of all of them, those of the first in the order of its
+    objects. Otherwise it gets those of the first alone.
 
     Raises:
-        UnreadableData: a source is of no known format, too many of its entries are unreadable, or its features are
-            not as wide as the ones before.
+        UnreadableData: a source is of no known format, too many of its entries are unreadable, or its features are not
+            as wide as the ones before.
     """
     task, folder = found[0].task, found[0].folder
     image_folder = image_folder_of(task, folder)
@@ -142,7 +145,7 @@ def convert_regions(
     target.mkdir(parents=True, exist_ok=True)
     with FileLock(target / "convert.lock"):
         (target / WHOLE).unlink(missing_ok=True)
-        for unfinished in target.glob(".*.arrow.*"):  # of a conversion that was killed: the lock says that it is gone
+        for unfinished in target.glob(".*.arrow.*"):  # from a killed conversion: we hold its lock
             unfinished.unlink()
         conversion = _Conversion(
             target=target,
@@ -167,21 +170,21 @@ def convert_regions(
 
 
 def _left(sources: Sequence[Source], begun: str) -> Sequence[Source]:
-    """Return the sources from the one on in which an earlier conversion stopped."""
+    """Return the sources from the one where an earlier conversion stopped."""
     keys = [_key(source) for source in sources]
     return sources[keys.index(begun) :] if begun in keys else sources
 
 
 def _key(source: Source) -> str:
-    """Return what the shards call a source."""
+    """Return the shards' name for a source."""
     return f"{source.name}|{source.version}"
 
 
 def _remembered(memory: Path) -> dict[str, Any]:
-    """Return what the last conversion said of its sources: a file that has changed since is read again."""
+    """Return what the last conversion recorded about its sources: a file changed since is read again."""
     try:
         return dict(json.loads(memory.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):  # only a memory: without it a source counts as the one before
+    except (OSError, ValueError, TypeError):  # only a memory: without it a source counts as unchanged
         return {}
 
 
@@ -195,7 +198,7 @@ class _Conversion:
     pictures: Pictures
     finder: ImageFinder
     objects: bool
-    """Whether the first regions have to be the image's objects."""
+    """Whether the first regions must be the image's objects."""
     merge: bool
     report: RegionReport
     source: str = ""
@@ -203,9 +206,9 @@ class _Conversion:
     position: int = 0
     width: int = 0
     done: dict[str, set[str]] = field(default_factory=dict)
-    """Image -> the sources that it has regions of."""
+    """Image -> the sources with regions for it."""
     number: int = 0
-    """Of the next shard."""
+    """Number of the next shard."""
     images: list[str] = field(default_factory=list)
     rows: list[tuple[np.ndarray, np.ndarray]] = field(default_factory=list)
 

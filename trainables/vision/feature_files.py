@@ -1,7 +1,7 @@
-"""Region features in the files that people have: UNITER-style LMDB, bottom-up or LXMERT TSV, folders of npz.
+"""Region features in common file formats: UNITER-style LMDB, bottom-up or LXMERT TSV, folders of npz.
 
-Each reader yields images one by one with the position behind them, from which a later reading can go on. These files
-come from strangers: nothing in them is executed. Arrays are taken from raw bytes of a declared numeric type or read
+Each reader yields images one by one with the position after them, from which a later reading can continue. These files
+come from strangers, so nothing in them is executed. Arrays are taken from raw bytes of a declared numeric type or read
 with `allow_pickle=False`, and msgpack gets no types of its own. Imports no torch.
 
 N regions, F features.
@@ -38,7 +38,7 @@ from ablative.trainables.strangers import said
 from ablative.trainables.vision.lmdb_file import LmdbFile
 
 NUMERIC = re.compile(r"[<>|=]?[fiub][1248]")
-"""Types of arrays that are read: floats, whole numbers, Booleans. Objects would be pickles."""
+"""Array types that are read: floats, whole numbers, Booleans. Objects would be pickles."""
 MAX_BYTES = 1 << 26
 """Most bytes of one image's array, or of a TSV's line."""
 MAX_NAME = 500
@@ -60,7 +60,7 @@ class ImageRegions:
     """The regions of one image."""
 
     key: str
-    """What the file calls the image."""
+    """The file's name for the image."""
     features: np.ndarray
     """(N, F) float16."""
     boxes: np.ndarray
@@ -74,7 +74,7 @@ class Entry:
     position: int
     """Where the next entry begins: bytes in a TSV, entries in the other formats."""
     total: int
-    """The same of the whole file."""
+    """The same for the whole file."""
     found: ImageRegions | str
 
 
@@ -98,14 +98,14 @@ class FeatureFile:
         return str(self.path.absolute())
 
     def stamp(self) -> list[int]:
-        """Return bytes and latest times of its files."""
+        """Return sizes and latest times of its files."""
         files = [self.path / "data.mdb", *self.path.glob("*.npz")] if self.path.is_dir() else [self.path]
         stamps = [stamp_of(path.stat()) for path in files if path.is_file()] or [(0, 0, 0)]
         sizes, modified, changed = zip(*stamps, strict=True)
         return [sum(sizes), max(modified), max(changed)]
 
     def pictures_of(self, images: Sequence[str]) -> str:
-        """Return nothing: what pictures its features are of, a file does not say."""
+        """Return nothing: a file does not say which pictures its features come from."""
         return ""
 
     def entries(self, start: int, done: Collection[str]) -> Iterator[Entry]:
@@ -114,7 +114,7 @@ class FeatureFile:
 
 
 def feature_files(paths: Sequence[Path]) -> list[FeatureFile]:
-    """Return the sources of these paths. Raises `MissingData` if one is not there."""
+    """Return the sources at these paths. Raises `MissingData` if one is missing."""
     missing = [str(path) for path in paths if not path.exists()]
     if missing:
         raise MissingData(f"region features: {', '.join(missing)} is not there")
@@ -125,7 +125,7 @@ def read_features(path: Path, start: int = 0) -> Iterator[Entry]:
     """Yield the images of a file or folder from position `start` on.
 
     Raises:
-        UnreadableData: it is none of the known formats.
+        UnreadableData: the format is unknown.
     """
     if path.is_dir() and (path / "data.mdb").is_file():
         return _lmdb(path, start)
@@ -168,12 +168,12 @@ def _tsv(path: Path, start: int) -> Iterator[Entry]:
 def _parsed(key: str, read: Callable[[], dict[str, Any]]) -> ImageRegions | str:
     try:
         return _regions(key, read())
-    except Exception as error:  # whatever a parser raises for a stranger's bytes: the image is left out
+    except Exception as error:  # parsers raise anything for a stranger's bytes; leave the image out
         return f"{printable(key)}: {said(error)}"
 
 
 def _regions(key: str, fields: dict[str, Any]) -> ImageRegions:
-    """Return the regions from arrays under any of the names that are in use."""
+    """Return the regions from arrays under any of the names in use."""
     features = _numbers(fields["features"] if "features" in fields else fields["x"])
     if "norm_bb" in fields:
         boxes = _corners(fields["norm_bb"])
@@ -193,7 +193,7 @@ def _regions(key: str, fields: dict[str, Any]) -> ImageRegions:
 
 
 def as_halves(features: np.ndarray) -> np.ndarray:
-    """Return features as float16. Raises ValueError where one does not fit."""
+    """Return features as float16. Raises ValueError if a number does not fit."""
     with np.errstate(over="ignore"):
         halves = features.astype(np.float16)
     if not np.isfinite(halves).all():
@@ -240,7 +240,7 @@ def _packed(value: bytes) -> dict[str, Any]:
         strict_map_key=True,
         object_hook=_unpacked,
         ext_hook=_refused,
-        max_array_len=_MOST_ITEMS,  # a list is allocated as long as it claims to be
+        max_array_len=_MOST_ITEMS,  # msgpack would allocate a list as long as it claims to be
         max_map_len=_MOST_ITEMS,
     )
     if not isinstance(content, dict):
@@ -284,7 +284,7 @@ def _arrays(file: Path | BinaryIO) -> dict[str, Any]:
 
 
 def _array(file: IO[bytes], size: int) -> np.ndarray:
-    """Return the array of an .npy file. What its header claims is held against its `size` before it is allocated."""
+    """Return the array of an .npy file. Checks its header's claims against its `size` before allocating."""
     if size > MAX_BYTES:
         raise ValueError(f"an array of {size:,} bytes, at most {MAX_BYTES:,} are read")
     version = np.lib.format.read_magic(file)
@@ -303,7 +303,7 @@ _READ = frozenset({"features", "x", "norm_bb", "bbox", "boxes", "image_w", "imag
 
 
 def read_names(path: Path | None) -> dict[str, str]:
-    """Return a file's key -> image path, empty without a file. Raises `UnreadableData`."""
+    """Return a file's mapping from key to image path, empty without a file. Raises `UnreadableData`."""
     if path is None:
         return {}
     return read_json(path, "an object of feature key -> image path", _checked_names)

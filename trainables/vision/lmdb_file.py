@@ -1,10 +1,10 @@
-"""The entries of an LMDB file in Python, every offset held against the file's size before it is followed.
+"""The entries of an LMDB file in Python; every offset is checked against the file's size before it is followed.
 
-The library maps the file and trusts it: a file that was cut short ends the process with SIGBUS, one with bytes too
-many with SIGABRT. Read-only, the main database alone, of 64-bit machines of either byte order.
+The library maps the file and trusts it: a truncated file ends the process with SIGBUS, one with extra bytes with
+SIGABRT. This module reads the main database only, written on 64-bit machines of either byte order.
 
-The layout (version 1 of the format): pages of one size. Pages 0 and 1 are meta pages, of which the one with the later
-transaction counts; it names the root of a B+ tree of branch and leaf pages. A value too long for its leaf lies in
+The layout (version 1 of the format) has pages of one size. Pages 0 and 1 are meta pages; the one with the later
+transaction counts, and names the root of a B+ tree of branch and leaf pages. A value too long for its leaf lies in
 overflow pages.
 """
 
@@ -44,13 +44,13 @@ class _Node:
     key: bytes
     kind: int
     start: int
-    """Where its value begins, or the number of the page that the value lies in."""
+    """Offset of its value, or the number of the page with the value."""
     size: int
     """Bytes of the value."""
 
 
 class LmdbFile:
-    """A `data.mdb`, memory-mapped. Every method raises ValueError or `struct.error` where the file is damaged."""
+    """A `data.mdb`, memory-mapped. Every method raises ValueError or `struct.error` if the file is damaged."""
 
     def __init__(self, path: Path) -> None:
         with path.open("rb") as file:
@@ -71,7 +71,7 @@ class LmdbFile:
         return self._found.entries
 
     def items(self, start: int = 0) -> Iterator[tuple[bytes, bytes]]:
-        """Yield keys and values in the order of the keys, from the entry with number `start` on."""
+        """Yield keys and values in the order of the keys, starting with entry number `start`."""
         count = self._visits = 0
         for count, node in enumerate(self._nodes(self._found.root, 0), start=1):
             if count > self._found.entries:
@@ -87,7 +87,7 @@ class LmdbFile:
         if depth > _DEEPEST:
             raise ValueError(f"page {page}: more than {_DEEPEST} levels")
         self._visits += 1
-        if self._visits > self._found.last_page:  # else branches that share pages would take exponential time
+        if self._visits > self._found.last_page:  # otherwise branches that share pages would take exponential time
             raise ValueError(f"page {page}: reached from more than one place")
         start = self._start(page)
         flags, lower = self._unpacked("HH", start + 10)

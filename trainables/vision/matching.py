@@ -1,4 +1,4 @@
-"""Which image an entry of a feature file is of, and which region an object of the image is."""
+"""Which image an entry of a feature file belongs to, and which region belongs to an object of the image."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _NUMBER = re.compile(r"(\d+)\D*$")
 
 
 def by_object(boxes_N4: np.ndarray, objects_O4: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the order of regions in which region i is the one that overlaps object i most, and the overlaps (O,).
+    """Return the order of regions that puts region i, which overlaps object i most, at i, and the overlaps (O,).
 
-    Behind the O regions of the objects (one may stand for several) come those that stand for none. Overlap is
+    After the O regions of the objects (one may serve several) come the regions without an object. Overlap is
     intersection over union.
     """
     low = np.maximum(objects_O4[:, None, :2], boxes_N4[None, :, :2])
@@ -32,7 +32,7 @@ class ImageFinder:
     """From a feature file's key to the data set's image."""
 
     def __init__(self, images: Sequence[str], names: dict[str, str], *, by_number: bool) -> None:
-        """`by_number`: an image is known by the number that its name ends in."""
+        """`by_number`: an image is known by the number at the end of its name."""
         self._names = names
         self._known = set(images)
         self._stems = _unique((Path(image).stem.lower(), image) for image in images)
@@ -40,7 +40,7 @@ class ImageFinder:
         self._numbers = _unique((str(int(found[1])), image) for found, image in numbers if found and by_number)
 
     def image(self, key: str) -> str | None:
-        """Return the image that `key` stands for, None if it is none of the data set."""
+        """Return the image that `key` stands for; None if the data set has no such image."""
         if key in self._names:
             return self._names[key] if self._names[key] in self._known else None
         if key in self._known:

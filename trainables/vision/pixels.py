@@ -1,9 +1,9 @@
 """Pictures as pixels, decoded once and memory-mapped: for students that read the picture itself.
 
 Below `<cache>/pixels/<recipe>/`: `shard-0000-<digest>/pixels.npy` (pictures, 3, 224, 224) uint8 and `pictures.json`,
-the digests of their bytes, and so on: pictures that data sets share are stored once, and one that was replaced is
-stored anew. A picture is resized to a square without cropping, as the bundled trunk's are, so that boxes relative to
-the picture stay right. 150 kB a picture.
+the digests of their bytes, and so on. Pictures that data sets share are stored once, and a replaced one is stored
+again. A picture is resized to a square without cropping, as for the bundled trunk, so boxes relative to the picture
+stay right. A picture takes 150 kB.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from ablative.trainables.strangers import parsing
 
 PICTURE_SIZE = 224
 SHARD = 500
-"""Pictures a shard: 75 MB, and what an interruption may cost."""
+"""Pictures per shard: 75 MB, and the most work that an interruption loses."""
 PIXELS_VERSION = 2
-"""Raised when code changes the pixels of a picture, or what they are kept under."""
+"""Raised when code changes the pixels of a picture, or their keys."""
 REMEDY = (
     "Students that read pixels need the pictures themselves, not only region features; student.visual_input=regions "
     "does without."
@@ -64,7 +64,7 @@ class PixelRows:
 
 
 def open_pixels(cache: Path, image_folder: str) -> PixelRows:
-    """Open the pixels of one image folder, as far as `build_pixels` has stored them. Raises UnreadableData."""
+    """Open the pixels of one image folder that `build_pixels` has stored. Raises UnreadableData."""
     shards, places = [], {}
     for number, part in enumerate(_parts(pixels_folder(cache))):
         with parsing(str(part), "remove this folder; the same command then makes it anew"):
@@ -81,12 +81,12 @@ def new_pixel_images(split: TaskSplit, cache: Path, progress: Progress) -> list[
 
 
 def build_pixels(split: TaskSplit, cache: Path, progress: Progress, *, decoded: bool = False) -> None:
-    """Store what is missing of the pixels of a split's images; what exists is left alone.
+    """Store the missing pixels of a split's images; existing ones stay.
 
-    Every picture that is new is decoded first, unless the caller has done so (`decoded`).
+    Every new picture is decoded first, unless the caller has done so (`decoded`).
 
     Raises:
-        MissingData: pictures are not in the image folder.
+        MissingData: pictures are missing from the image folder.
         UnreadableData: pictures cannot be decoded.
     """
     folder = pixels_folder(cache)

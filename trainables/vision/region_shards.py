@@ -1,10 +1,10 @@
-"""Region features of a detector, converted once into memory-mapped Arrow files beside the pictures they are of.
+"""Region features from a detector, converted once into memory-mapped Arrow files beside their pictures.
 
 Below `<image folder>/regions/`: `regions-0000.arrow`, ... of `PER_SHARD` images each, and `whole.json` once every
-source is converted. A file has one row a region: `features` (F float16) and `box` (7 float32: corners, width, height,
-area, relative to the image). Its schema says which image begins at which row, and where in which source the file
-ends, so that an interrupted conversion goes on there. Row 0 of an image stands for the whole image: the mean of its
-regions.
+source is converted. A file has one row per region: `features` (F float16) and `box` (7 float32: corners, width,
+height, area, relative to the image). Its schema gives the first row of each image, and the place in a source where the
+file ends, so that an interrupted conversion continues there. Row 0 of an image stands for the whole image: the mean of
+its regions.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ FOLDER = "regions"
 WHOLE = "whole.json"
 PER_SHARD = 1000
 _FACTS = b"ablate"
-"""Key of the schema's metadata under which a file's facts are."""
+"""Key of the schema's metadata that holds a file's facts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,16 +43,16 @@ class Shard:
     boxes: np.ndarray
     """(R, 7) float32."""
     source: str
-    """Name of the feature file that the last image is from."""
+    """Name of the feature file that the last image comes from."""
     position: int
-    """Where the next entry of that source begins."""
+    """Position of the next entry in that source."""
     metadata: str = ""
-    """Digest of the metadata files by which regions were put in the order of objects; empty where none had to be."""
+    """Digest of the metadata files that gave the order of objects to the regions; empty if no order was needed."""
     pictures: str = ""
-    """Digest of the pictures that the features were computed from; empty where the source does not know them."""
+    """Digest of the pictures behind the features; empty if the source does not know them."""
 
     def is_outdated(self, metadata: Mapping[str, str]) -> bool:
-        """Return whether the metadata files (name -> digest) are others than those that gave the order."""
+        """Return whether the metadata files (name -> digest) differ from those that gave the order."""
         names = map(metadata_name, self.images)
         return self.metadata not in ("", digest_of({name: metadata[name] for name in names if name in metadata}))
 
@@ -68,13 +68,13 @@ def write_shard(
     metadata: str = "",
     pictures: str = "",
 ) -> None:
-    """Write a file whole: `rows` are the (features, boxes) of each image, as `image_rows` gives them."""
+    """Write a file whole: `rows` are the (features, boxes) of each image, from `image_rows`."""
     starts = np.cumsum([0, *(len(features) for features, _ in rows)]).tolist()
     width = rows[0][0].shape[1] if rows else 1
     features = np.concatenate([features for features, _ in rows]) if rows else np.zeros((0, width), np.float16)
     boxes = np.concatenate([boxes for _, boxes in rows]) if rows else np.zeros((0, 7), np.float32)
     made_of = {"source": source, "position": position, "metadata": metadata}
-    made_of |= {"pictures": pictures} if pictures else {}  # a file's bytes are part of trials' identity
+    made_of |= {"pictures": pictures} if pictures else {}  # the bytes of a file are part of trials' identity
     facts = {"images": list(images), "starts": starts, **made_of}
     batch = pa.RecordBatch.from_arrays([_fixed(features, np.float16), _fixed(boxes, np.float32)], ["features", "box"])
     batch = batch.replace_schema_metadata({_FACTS: json.dumps(facts).encode()})
@@ -84,12 +84,12 @@ def write_shard(
 
 
 def read_shards(folder: Path) -> list[Shard]:
-    """Return what the files hold that are there, in their order."""
+    """Return the contents of the existing files, in their order."""
     return [_open(path) for path in shard_files(folder)]
 
 
 def shard_files(folder: Path) -> list[Path]:
-    """Return the files that are there, in their order, up to the first that is missing."""
+    """Return the existing files in their order, up to the first gap."""
     found: list[Path] = []
     while (path := shard_file(folder, len(found))).is_file():
         found.append(path)
@@ -97,20 +97,20 @@ def shard_files(folder: Path) -> list[Path]:
 
 
 def converted_files(image_folder: Path) -> list[Path]:
-    """Return the files of features that lie beside the pictures, none unless a conversion came to its end."""
+    """Return the feature files beside the pictures; empty unless a conversion was completed."""
     folder = image_folder / FOLDER
     return shard_files(folder) if (folder / WHOLE).is_file() else []
 
 
 def converted_images(image_folder: Path) -> frozenset[str]:
-    """Return the images whose features lie beside the pictures, none unless a conversion came to its end."""
+    """Return the images with features beside the pictures; empty unless a conversion was completed."""
     return frozenset(image for path in converted_files(image_folder) for image in _open(path).images)
 
 
 def require_order(image_folder: Path, metadata: Mapping[str, str]) -> None:
-    """Raise UnreadableData if converted regions stand in an order that other metadata files gave.
+    """Raise UnreadableData if converted regions have an order from other metadata files.
 
-    `metadata`: name -> digest, of those that are there now.
+    `metadata`: name -> digest, of the present files.
     """
     for path in converted_files(image_folder):
         if _open(path).is_outdated(metadata):
@@ -133,7 +133,7 @@ def image_rows(features: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.
 
 
 def shard_file(folder: Path, number: int) -> Path:
-    """Return the file of a number."""
+    """Return the file with a number."""
     return folder / f"regions-{number:04d}.arrow"
 
 
@@ -166,6 +166,6 @@ def _open(path: Path) -> Shard:
 
 
 def _mapped(column: pa.FixedSizeListArray) -> np.ndarray:
-    """Return the column as an array on the mapped file: nothing is copied."""
+    """Return the column as an array on the mapped file, without a copy."""
     flat: np.ndarray = column.flatten().to_numpy(zero_copy_only=True)
     return flat.reshape(len(column), column.type.list_size)

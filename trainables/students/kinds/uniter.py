@@ -61,7 +61,7 @@ UNITER_PRESETS: dict[str, TransformerPreset] = {
         parameters=340_000_000,
     ),
 }
-"""Longest texts are UNITER's: 60 tokens in SNLI-VE and VQA, 220 in VCR."""
+"""The longest texts are UNITER's: 60 tokens in SNLI-VE and VQA, 220 in VCR."""
 
 
 def _uses(settings: StudentConfig) -> Collection[Shared]:
@@ -79,7 +79,7 @@ def _build(settings: StudentConfig, head: Callable[[int], nn.Module], region_wid
 
 
 def start(student: Any, settings: StudentConfig) -> None:
-    """Fill a single-stream transformer from the checkpoint that `student.init` means, if it means one."""
+    """Fill a single-stream transformer from the checkpoint that `student.init` names, if any."""
     from ablative.trainables.students.loading import load_student
     from ablative.trainables.students.starting_files import starting_files
 
@@ -88,7 +88,7 @@ def start(student: Any, settings: StudentConfig) -> None:
 
 
 def report(settings: StudentConfig, region_width: int) -> tuple[list[str], bool]:
-    """Return what of a checkpoint becomes what of a single-stream transformer."""
+    """Return which tensors of a checkpoint fill which parameters of a single-stream transformer."""
     from ablative.trainables.students.transformer import fit_of
 
     found = fit_of(settings, region_width)

@@ -17,7 +17,7 @@ _GIVES: dict[str, Gift] = {"images": "image", "texts": "text", "words": "words"}
 
 
 class FeaturesOptions(Options):
-    """Which files, and what they are of."""
+    """The files, and what their features describe."""
 
     images: Text | None = Field(None, description="File of images: columns id (the picture's name), vector.")
     texts: Text | None = Field(None, description="File of texts: columns id (the text itself), vector.")
@@ -51,7 +51,7 @@ def _joint(config: Any) -> bool:
 
 
 def _check(config: Any, cache: Path, progress: Progress) -> None:
-    _load(config, cache, progress)  # a file that cannot be read is told before anything is computed
+    _load(config, cache, progress)  # report an unreadable file before computing anything
 
 
 PARTS = [

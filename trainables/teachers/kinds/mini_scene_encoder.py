@@ -1,4 +1,4 @@
-"""The bundled teacher that was aligned on captions of scenes (docs/teacher.md)."""
+"""The bundled teacher that is aligned on captions of scenes (docs/teacher.md)."""
 
 from __future__ import annotations
 

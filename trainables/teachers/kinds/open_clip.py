@@ -33,7 +33,7 @@ class OpenClipOptions(Options):
 
 
 def folder_of(config: Any) -> Path | None:
-    """Return the folder that `teacher.model` names, None where it is a model's name."""
+    """Return the folder that `teacher.model` names; None if it is the name of a model."""
     return Path(config.model.removeprefix(SCHEMA)) if config.model.startswith(SCHEMA) else None
 
 
@@ -44,7 +44,7 @@ def _load(config: Any, cache: Path, progress: Progress) -> LoadedTeacher:
 
 
 def _models() -> Collection[str]:
-    """The names that open_clip knows; open_clip itself is asked only where it was imported anyway."""
+    """The names that open_clip knows; asks open_clip itself only if it is already imported."""
     if "open_clip" in sys.modules:
         names: list[str] = sys.modules["open_clip"].list_models()
         return names

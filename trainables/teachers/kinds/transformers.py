@@ -17,7 +17,7 @@ from ablative.trainables.settings import Text
 
 
 class TransformersOptions(Options):
-    """Where the model lies."""
+    """Place of the model."""
 
     folder: Text | None = Field(
         None, description="Local folder with config.json, model.safetensors, tokenizer and preprocessor_config.json."
@@ -36,10 +36,10 @@ def _files(config: Any) -> dict[str, Path]:
 
 
 def _gives(config: Any) -> tuple[Gift, ...]:
-    """Patches too of CLIP: SigLIP pools by attention, so that its patches have no place in the joint space."""
+    """For CLIP also patches. SigLIP pools by attention, so its patches have no place in the joint space."""
     try:
         content = json.loads((Path(config.transformers.folder).expanduser() / "config.json").read_text("utf-8"))
-    except (OSError, ValueError, TypeError):  # told where it is loaded
+    except (OSError, ValueError, TypeError):  # an error is reported on loading
         content = {}
     is_clip = isinstance(content, dict) and content.get("model_type") == "clip"
     return ("image", "text", "words", "patches") if is_clip else ("image", "text", "words")

@@ -1,6 +1,6 @@
 """Two frozen towers that never met: a timm image tower and a transformers text tower (MAD's unimodal teachers).
 
-Images and texts lie in spaces of their own, so that a cosine between them means nothing.
+Images and texts lie in separate spaces, so a cosine between them means nothing.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ablative.trainables.settings import Text
 
 
 class TwoTowersOptions(Options):
-    """Which towers, and how states of tokens become that of a text."""
+    """The towers, and how states of tokens become the state of a text."""
 
     image_model: Text | None = Field(None, description="timm's name of the image tower.")
     image_checkpoint: Text | None = Field(None, description="Local file of its weights (.safetensors, .pt).")
