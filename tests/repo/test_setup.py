@@ -9,6 +9,7 @@ import subprocess
 import tomllib
 
 import pytest
+import yaml
 
 from tests.helpers.sources import ROOT
 
@@ -51,6 +52,17 @@ def test_the_demo_installs_neither_the_tools_of_development_nor_the_sinks() -> N
 
     assert extras("demo") == ["mini"]
     assert extras("test") == ["mini,sinks,frames,dev"]
+
+
+def test_the_nightly_workflow_tries_what_the_nightly_script_tries() -> None:
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "nightly.yml").read_text())
+    matrix = workflow["jobs"]["nightly"]["strategy"]["matrix"]
+    script = (ROOT / ".ci" / "nightly").read_text()
+    minors, packages = ",".join(name[-1] for name in matrix["python"]), ",".join(matrix["packages"])
+
+    subprocess.run(["bash", "-n", str(ROOT / ".ci" / "nightly")], check=True)
+    assert f"combinations=(3.1{{{minors}}}:{{{packages}}})" in script
+    assert matrix["python"][0] == "3.11"
 
 
 def test_ci_runs_the_targets_that_people_run() -> None:
