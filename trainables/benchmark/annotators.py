@@ -1,4 +1,4 @@
-"""Ten annotators for each question: most agree; a few give a synonym, a neighbour, one too many, or give up."""
+"""Ten annotators for each question: most agree; a few give a synonym, a neighbour, one too many, or no answer."""
 
 from __future__ import annotations
 

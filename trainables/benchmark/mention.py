@@ -1,4 +1,4 @@
-"""What a text may name: things a scene shows, and things it does not."""
+"""The names that a text may use: of things that a scene shows, and of things that it does not."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NUM_ABSENT_HELD_OUT = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mention:
-    """A name in a text, and how many visible things bear it."""
+    """A name in a text, and the number of visible things with that name."""
 
     name: str
     count: int
@@ -35,7 +35,7 @@ class Mention:
 
 
 def present(scene: Scene) -> list[Mention]:
-    """Return the names borne by visible things: nouns, and full names where colours can be told."""
+    """Return the names of visible things: nouns, and full names if colours are visible."""
     counts: Counter[str] = Counter()
     for thing in scene.visible:
         counts.update(_names(thing.concept, scene.shows_colour))
@@ -43,7 +43,7 @@ def present(scene: Scene) -> list[Mention]:
 
 
 def absent(scene: Scene, rng: np.random.Generator) -> list[Mention]:
-    """Return a few names borne by nothing visible; held-out ones in `test` only."""
+    """Return a few names of invisible things; held-out ones in `test` only."""
     shown = {mention.name for mention in present(scene)}
     pools: dict[str, list[str]] = {"seen": [], "heldout_known": [], "heldout_unknown": []}
     for name in dict.fromkeys(name for concept in concepts() for name in _names(concept, scene.shows_colour)):
@@ -70,12 +70,12 @@ def _names(concept: Concept, shows_colour: bool) -> tuple[str, ...]:
 
 
 def single_things(scene: Scene) -> list[Thing]:
-    """Return the visible things whose noun no other visible thing bears: `the dog` can mean only one."""
+    """Return the visible things whose noun no other visible thing has: `the dog` can mean only one."""
     counts = Counter(thing.concept.noun for thing in scene.visible)
     return [thing for thing in scene.visible if counts[thing.concept.noun] == 1]
 
 
 def category_counts(scene: Scene) -> dict[str, int]:
-    """Return how many visible things belong to each category that texts count."""
+    """Return the number of visible things in each category that texts count."""
     counts = Counter(thing.concept.category for thing in scene.visible)
     return {category: counts[category] for category in COUNTED_CATEGORIES}

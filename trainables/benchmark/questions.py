@@ -93,12 +93,12 @@ class Question:
         return self.template.replace("animal", "vehicle") if "vehicle" in self.text else self.template
 
     def answers(self, rng: np.random.Generator) -> list[Answer]:
-        """Return what ten annotators answered."""
+        """Return the answers of ten annotators."""
         return ten_answers(self.answer, self.answer_type, rng)
 
 
 def questions(spec: MiniSpec, split: str, scenes: Sequence[Scene], part: Part = WHOLE_SPLIT) -> list[Question]:
-    """Return the questions of one split or a part of it, in the order of its `scenes`."""
+    """Return the questions of a split, or a part of it, in the order of its `scenes`."""
     turned = split == "test_priors"
     rng = np.random.default_rng([spec.seed, SPLITS.index(split), part.number, 2])
     candidates = [
@@ -137,7 +137,7 @@ def _possible(template: str, split: str, slice_name: str) -> bool:
 
 
 def _within(template: str, *, turned: bool) -> dict[str, float]:
-    """Return the shares of the answers of one question type; turned over, the frequent ones become rare."""
+    """Return the shares of the answers of one question type; inverted, the frequent answers become rare."""
     priors = _PRIORS.get(template, {"open": 1.0})
     if not turned:
         return priors
@@ -146,7 +146,7 @@ def _within(template: str, *, turned: bool) -> dict[str, float]:
 
 def _prior(asked: Question, turned: bool) -> float:
     value = odds(f"{asked.template}|{asked.answer}" if asked.template not in _PRIORS else asked.text, _OPEN_SKEW)
-    if asked.template in ("is there a", "how many"):  # each thing's own lean towards yes or no, many or few
+    if asked.template in ("is there a", "how many"):  # each thing leans towards yes or no, many or few
         value = odds(f"{asked.text}|{asked.answer}", _TEXT_SKEW)
     return 1 / value if turned else value
 
@@ -208,7 +208,7 @@ def _relations(shown: Scene) -> Iterator[_Row]:
 
 
 def _sides(shown: Scene) -> Iterator[_Row]:
-    """Yield `what is left of the dog?` where one thing, and only one, could be meant."""
+    """Yield `what is left of the dog?` if exactly one thing can be meant."""
     if shown.kind == "people":
         return
     for anchor in single_things(shown):

@@ -1,4 +1,4 @@
-"""Where one box stands to another, said only when it is clear."""
+"""The position of one box relative to another, stated only when it is clear."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def centre(box: Box) -> tuple[float, float]:
 
 
 def relation(first: Box, second: Box) -> Relation | None:
-    """Return how `first` stands to `second`, None where two answers could be defended."""
+    """Return how `first` stands to `second`; None if two answers could be defended."""
     (x1, y1), (x2, y2) = centre(first), centre(second)
     dx, dy = x1 - x2, y1 - y2
     if abs(dx) >= max(_LEAST_OFFSET_PX, _DOMINANCE * abs(dy)):
@@ -37,7 +37,7 @@ def relation(first: Box, second: Box) -> Relation | None:
 
 
 def leans(first: Box, second: Box, side: Relation) -> bool:
-    """Return whether `first` lies at all, even slightly, on that side of `second`: the generous reading."""
+    """Return whether `first` lies on that side of `second`, even slightly: the generous reading."""
     (x1, y1), (x2, y2) = centre(first), centre(second)
     offset = {"left of": x2 - x1, "right of": x1 - x2, "above": y2 - y1, "below": y1 - y2}[side]
     return offset > 4

@@ -1,4 +1,4 @@
-"""The rows of the real data sets' files, made of what the benchmark says about its scenes."""
+"""The rows of the real data sets' files, made from the benchmark's claims about its scenes."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def metadata(shown: Scene) -> Row:
 
 
 def class_names(shown: Scene) -> list[str]:
-    """Return what VCR calls `objects`: every person is a `person`."""
+    """Return VCR's list `objects`: every person is a `person`."""
     return [
         "person" if thing.concept.category == "person" else thing.concept.noun.replace(" ", "")
         for thing in shown.things
@@ -56,7 +56,7 @@ def snli_ve_image(shown: Scene) -> str:
 
 
 def vqa_subset(split: str) -> str:
-    """Return what stands for a split in VQA's file names."""
+    """Return VQA's name for a split in its file names."""
     return f"{split}2014" if split in ("train", "val", "test") else split
 
 
@@ -127,7 +127,7 @@ def vqa_rows(
 
 
 def vqa_heads(split: str) -> tuple[Row, Row]:
-    """Return what stands before the rows in a questions file and in its annotations file."""
+    """Return the fields before the rows in a questions file and in its annotations file."""
     head = {"info": _INFO, "license": _LICENSE, "data_type": "mscoco", "data_subtype": vqa_subset(split)}
     return {**head, "task_type": "Open-Ended"}, head
 
@@ -142,7 +142,10 @@ def _answers(said: list[Answer]) -> list[Row]:
 def vcr_rows(
     spec: MiniSpec, split: str, scenes: Sequence[Scene], part: Part = WHOLE_SPLIT
 ) -> tuple[list[Row], Slices]:
-    """Return the lines of `<split>.jsonl`, or a part of them; `test_shortcuts` has the shortcuts removed already."""
+    """Return the lines of `<split>.jsonl`, or a part of them.
+
+    In `test_shortcuts` the shortcuts are already removed.
+    """
     made: list[Row] = []
     slices: Slices = {}
     by_index = {shown.index: shown for shown in scenes}

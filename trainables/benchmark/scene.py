@@ -1,4 +1,4 @@
-"""The scene graph: what is where, in which style. Everything the benchmark draws and says is read from it."""
+"""The scene graph: which things are where, in which style. The benchmark draws and words everything from it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Thing:
     concept: Concept
     box: Box
     owner: int | None = None
-    """For a thing that stands beside a person: that person's position in `Scene.things`."""
+    """For a thing beside a person: the person's position in `Scene.things`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +61,7 @@ class Scene:
 
     @property
     def visible(self) -> tuple[Thing, ...]:
-        """Everything but the package and the persons: what statements and questions are about."""
+        """Everything but the package and the persons: the subjects of statements and questions."""
         return tuple(thing for thing in self.things if thing.concept.category not in ("package", "person"))
 
     @property
@@ -71,7 +71,7 @@ class Scene:
 
     @property
     def shows_colour(self) -> bool:
-        """Whether colours can be told: not in line drawings."""
+        """Whether colours are visible: not in line drawings."""
         return self.style == "colour"
 
 

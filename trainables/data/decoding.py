@@ -1,11 +1,11 @@
 """From a picture's bytes to RGB pixels: the only place that opens a picture.
 
 Pictures come from strangers. Only the formats that data sets use are ever opened: Pillow would start Ghostscript on
-PostScript, whatever the file's name says. What is shown is what a browser shows, because that is what annotators saw:
+PostScript, whatever the file's name. The pixels are those that a browser shows, because annotators saw those:
 
-- turned as its EXIF orientation says, so that boxes are those of the turned picture;
-- what is transparent, on white;
-- 16-bit grey scaled to 8 bits; whole numbers and floats of an unknown range are refused;
+- turned by the EXIF orientation, so boxes refer to the turned picture;
+- transparent parts on white;
+- 16-bit grey scaled to 8 bits; whole numbers and floats of an unknown range are rejected;
 - the first frame of an animation.
 """
 
@@ -24,7 +24,7 @@ from PIL import UnidentifiedImageError
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 """The formats that are opened, by Pillow's names; PNG and JPEG include their animated and multi-picture forms."""
 MAX_PIXELS = 89_478_485
-"""Most pixels of a picture, 256 MiB in RGB: a few bytes can claim any number of them. Pillow warns from here on."""
+"""Most pixels of a picture, 256 MiB in RGB, because a few bytes can claim any number. Pillow warns from here on."""
 _ORIENTATION = 0x0112
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -35,14 +35,14 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""EXIF orientation -> what brings the picture upright; 1 is upright, and all else means nothing."""
+"""EXIF orientation -> operation that turns the picture upright; 1 is upright, and other values mean nothing."""
 _PLAIN = frozenset({"1", "L", "P", "RGB", "CMYK", "YCbCr"})
 
-logging.getLogger("PIL").addHandler(logging.NullHandler())  # what matters of its words is in the errors
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # the errors say what matters
 
 
 def decoded(content: bytes) -> Image.Image:
-    """Return a picture in RGB. Raises whatever Pillow does for damaged bytes; `Pictures` names the file."""
+    """Return a picture in RGB. Raises the errors of Pillow for damaged bytes; `Pictures` names the file."""
     with _opened(content) as picture:
         return _shown(picture)
 
@@ -54,7 +54,7 @@ def with_alpha(content: bytes) -> Image.Image:
 
 
 def decoded_size(content: bytes) -> tuple[int, int]:
-    """Return width and height of a picture, decoding all of it. Raises as `decoded`, and takes less time.
+    """Return width and height of a picture, decoding all of it. Raises as `decoded`, in less time.
 
     A plain JPEG is decoded at an eighth of its size: its whole stream is read, and most of the arithmetic is saved.
     """
@@ -70,10 +70,10 @@ def decoded_size(content: bytes) -> tuple[int, int]:
 @contextmanager
 def _opened(content: bytes) -> Iterator[Image.Image]:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of damaged EXIF and the like: what matters of it is an error
+        warnings.simplefilter("ignore")  # about damaged EXIF and the like; errors say what matters
         try:
             opened = Image.open(io.BytesIO(content), formats=FORMATS)
-        except UnidentifiedImageError as error:  # its own words name an address in memory
+        except UnidentifiedImageError as error:  # Pillow's own message names an address in memory
             raise ValueError(f"begins with {content[:16]!r}, none of {', '.join(FORMATS)}") from error
         with opened as picture:
             if picture.width * picture.height > MAX_PIXELS:
@@ -82,20 +82,20 @@ def _opened(content: bytes) -> Iterator[Image.Image]:
 
 
 def _is_plain(picture: Image.Image) -> bool:
-    """Return whether a picture is 8 bits a channel, opaque and upright, as far as its header says."""
+    """Return whether a picture is 8 bits a channel, opaque and upright, according to its header."""
     return picture.mode in _PLAIN and not picture.has_transparency_data and _orientation(picture) not in _TURNS
 
 
 def _orientation(picture: Image.Image) -> int | None:
     try:
         found = picture.getexif().get(_ORIENTATION)
-    except Exception:  # strangers' bytes: EXIF that cannot be read turns nothing, in browsers neither
+    except Exception:  # strangers' bytes: unreadable EXIF turns nothing, in browsers neither
         return None
     return found if isinstance(found, int) else None
 
 
 def _shown(picture: Image.Image) -> Image.Image:
-    picture.load()  # first: a TIFF turns itself while it is loaded, and the EXIF of a PNG may lie behind its pixels
+    picture.load()  # first: a TIFF turns itself on loading, and a PNG may have its EXIF after its pixels
     flat = _opaque(picture)
     turn = _TURNS.get(_orientation(picture) or 1)
     return flat if turn is None else flat.transpose(turn)

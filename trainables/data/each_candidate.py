@@ -12,7 +12,7 @@ from ablative.trainables.data.examples import TaskSplit
 
 
 def each_candidate(split: TaskSplit) -> TaskSplit:
-    """Return the split with the candidates of an example one after another, which are made when they are asked for."""
+    """Return the split with the candidates of an example one after another, made on demand."""
     return replace(split, examples=_EachCandidate(split.examples))
 
 

@@ -1,4 +1,4 @@
-"""The entries of a large JSON file, one after the other, so that the file never lies in memory as a whole."""
+"""The entries of a large JSON file, one after another, so the file never lies in memory as a whole."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _DECODER = json.JSONDecoder()
 def entries(path: Path, field: str) -> Iterator[Any]:
     """Yield the entries of the list under `field` of a JSON object, or of a file that is a bare list.
 
-    An entry that cannot be stored as UTF-8 is given as the ValueError that says so.
+    For an entry that cannot be stored as UTF-8, yields the ValueError.
 
     Raises:
         UnreadableData: at the place where the file is not JSON, ends too early, or has no such list; for a file that
@@ -62,14 +62,14 @@ def _seek(text: _Text, field: str) -> None:
 
 
 class _Text:
-    """A window on a text file that moves along with what was taken."""
+    """A window on a text file that moves along with reading."""
 
     def __init__(self, file: TextIO) -> None:
         self._file = file
         self._window, self._place = "", 0
 
     def peek(self) -> str:
-        """Return the next character that is no blank, empty at the end of the file."""
+        """Return the next character that is not a blank; empty at the end of the file."""
         while True:
             rest = self._window[self._place : self._place + 1]
             if rest and not rest.isspace():
@@ -80,18 +80,18 @@ class _Text:
                 return ""
 
     def take(self, mark: str) -> None:
-        """Go behind `mark`. Raises ValueError if something else comes next."""
+        """Move past `mark`. Raises ValueError if something else comes next."""
         found = self.peek()
         if found != mark:
             raise ValueError(f"found {repr(found) if found else 'the end of the file'}, expected {mark!r}")
         self._place += 1
 
     def value(self) -> Any:
-        """Return the next JSON value and go behind it. Raises ValueError if there is none."""
+        """Return the next JSON value and move past it. Raises ValueError if there is none."""
         return self._next()[1]
 
     def entry(self) -> Any:
-        """Return the next value as `value` does, or the ValueError with which `storable` refuses it."""
+        """Return the next value like `value`, or the ValueError with which `storable` rejects it."""
         start, value = self._next()
         try:
             return storable(self._window[start : self._place], value)
@@ -99,7 +99,7 @@ class _Text:
             return error
 
     def _next(self) -> tuple[int, Any]:
-        """Return where in the window the next value begins, and the value; go behind it."""
+        """Return the position of the next value in the window, and the value; move past it."""
         self.peek()
         while True:
             start = self._place
@@ -110,7 +110,7 @@ class _Text:
                     raise
                 continue
             behind = self._window[end : end + 1]
-            if behind not in _DELIMITERS and self._more():  # a number that the window's end has cut
+            if behind not in _DELIMITERS and self._more():  # the window's end may have cut a number
                 continue
             self._place = end
             return start, value

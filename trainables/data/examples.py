@@ -19,7 +19,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """One text input of the student: a query, and in VCR an answer or rationale behind it."""
+    """One text input of the student: a query, and in VCR an answer or rationale after it."""
 
     query: Text
     response: Text | None = None
@@ -28,7 +28,7 @@ class Candidate:
 
 
 EMPTY = Candidate(query=Text(text=""))
-"""What is read where texts are blanked out."""
+"""The input when texts are blanked out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +45,7 @@ class Example:
     stratum: str
     """Label, answer type or mode by which low-shot subsets are stratified."""
     group: str
-    """Examples with one group stand and fall together in a subset (VCR: the two modes of one annotation)."""
+    """Examples of one group stay together in a subset (VCR: the two modes of one annotation)."""
     slices: tuple[str, ...] = ()
     """Named parts of the split this example belongs to, e.g. ("heldout_known",)."""
 
@@ -55,14 +55,14 @@ class TaskSplit:
     """One split of one task."""
 
     task: Any
-    """Its description, a `Task` (`ablative.trainables.parts.task`), which knows of examples: no import back."""
+    """Its description, a `Task` (`ablative.trainables.parts.task`), which imports this module: so no import here."""
     split: str
     examples: Sequence[Example]
     image_folder: str
     """Absolute path."""
     boxes: dict[str, tuple[tuple[float, float, float, float], ...]]
-    """image -> boxes (x1, y1, x2, y2) in pixels; an image without boxes is cut into a grid when features are read."""
+    """image -> boxes (x1, y1, x2, y2) in pixels; reading features cuts an image without boxes into a grid."""
     classes: tuple[str, ...]
-    """Names of the output classes; empty where candidates are chosen from."""
+    """Names of the output classes; empty if the student chooses from candidates."""
     labelled: bool = True
     """Whether the examples have targets; those of a blind split, which a leaderboard scores, have none."""

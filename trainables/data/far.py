@@ -1,8 +1,8 @@
-"""A data set's folder in object storage: copied below the cache, and what was copied kept in a manifest.
+"""A data set's folder in object storage: copied below the cache, with a manifest of the copies.
 
-`<cache>/data/<hash of the URI>/` has the files, `<cache>/data/<hash>.json` says of each its size, time and digest. A
-look lists the folder and fetches what has come or changed since. The copy is read as any other data set's folder is,
-so that data that moves there keeps its identity. Imports no torch.
+`<cache>/data/<hash of the URI>/` has the files; `<cache>/data/<hash>.json` gives the size, time and digest of each. A
+look lists the folder and fetches new and changed files. The copy is read like any other data set's folder, so data
+that moves there keeps its identity. Imports no torch.
 """
 
 from __future__ import annotations
@@ -28,27 +28,27 @@ if TYPE_CHECKING:
 
 FOLDER = "data"
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
-"""Endings of loose pictures, which no trial reads: it reads what was made of them."""
+"""Suffixes of loose pictures, which no trial reads: trials read the features or pixels made from them."""
 
 
 def local_folder(data: str, cache: Path) -> Path:
-    """Return the folder of a data set on this machine; of one that is given by its URI, that of the copy."""
+    """Return the folder of a data set on this machine; for a URI, the folder of its copy."""
     return cache / FOLDER / _name(data) if is_uri(data) else Path(data).expanduser().absolute()
 
 
 def is_fetched(data: str, cache: Path) -> bool:
-    """Return whether a data set is given by a path, or has been fetched whole."""
+    """Return whether a data set is given by a path, or its fetch is complete."""
     return not is_uri(data) or _manifest(data, cache).is_file()
 
 
 @lru_cache(maxsize=64)
 def look_once(data: str, cache: Path) -> None:
-    """Look at a data set unless this process has done so. Raises as `look`."""
+    """Look at a data set unless this process has already done so. Raises as `look`."""
     look(data, cache)
 
 
 def look(data: str, cache: Path, progress: Progress = silent) -> None:
-    """Fetch what has come or changed in a data set that is given by its URI. Raises MissingData or PlaceError."""
+    """Fetch new and changed files of a data set given by URI. Raises MissingData or PlaceError."""
     if not is_uri(data):
         return
     from pyarrow import fs
@@ -81,10 +81,10 @@ def look(data: str, cache: Path, progress: Progress = silent) -> None:
 
 
 def read_by_trials(data: str, cache: Path, *, all_of_it: bool) -> tuple[list[Item], str]:
-    """Return the objects that other machines read of a data set by URI, and the name of the manifest in the cache.
+    """Return the objects that other machines read from a data set by URI, and its manifest's name in the cache.
 
-    `all_of_it`: packed pictures and metadata beside pictures too; else what lies in their folders is left out, and the
-    folders are there empty.
+    `all_of_it`: also packed pictures, and metadata beside pictures. Otherwise the contents of their folders are left
+    out, and the folders exist empty.
     """
     from ablative.trainables.copies import Item
 
@@ -115,5 +115,5 @@ def _read(data: str, cache: Path) -> dict[str, tuple[int, int, str]]:
     try:
         content = json.loads(_manifest(data, cache).read_text(encoding="utf-8"))
         return {str(name): (int(size), int(time), str(digest)) for name, (size, time, digest) in content.items()}
-    except (OSError, ValueError, TypeError, AttributeError):  # only a memory: without it all is fetched again
+    except (OSError, ValueError, TypeError, AttributeError):  # only a memory: without it everything is fetched again
         return {}

@@ -1,4 +1,4 @@
-"""What can be wrong with a data set, and how much each kind weighs. Imports no torch."""
+"""The possible problems of a data set, and how much each kind weighs. Imports no torch."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from typing import Literal
 from ablative.trainables.strangers import printable
 
 NUM_NAMED = 5
-"""Problems of a kind that are named unless all are asked for; all are counted."""
+"""Problems to name per kind, unless all are wanted; all are counted."""
 _MOST_SAID = 600
-"""Characters of where a problem is: a path, a reason and a remedy."""
+"""Characters for the place of a problem: a path, a reason and a remedy."""
 Weight = Literal["error", "share", "reported"]
-"""`error`: one of them is too many, because a trial would end at it. `share`: borne up to a share of a split's rows.
-`reported`: a person should know of it, and a trial runs."""
+"""`error`: one is too many, because a trial would end at it.
+
+`share`: accepted up to a share of a split's rows. `reported`: people should know of it, and a trial still runs.
+"""
 
 BAD_FILE = "file unreadable"
 NO_EXAMPLE = "no example"
@@ -51,7 +53,7 @@ KINDS: dict[str, tuple[Weight, str]] = {
     EMPTY_TEST: ("reported", ""),
     NO_EXAMPLE_OF_ID: ("reported", ""),
 }
-"""Kind -> weight and remedy. The share of rows that cannot be read is one of a file's rows, not of the split's."""
+"""Kind -> weight and remedy. For unreadable rows the share is of a file's rows, not of the split's."""
 
 
 @dataclass(slots=True)
@@ -61,25 +63,25 @@ class Findings:
     counts: dict[str, int] = field(default_factory=dict)
     named: dict[str, list[str]] = field(default_factory=dict)
     most: int = NUM_NAMED
-    """Problems of a kind that are named."""
+    """Problems of a kind to name."""
 
     def add(self, kind: str, where: str) -> None:
-        """Count a problem, and keep where it is if it is one of the first of its kind."""
+        """Count a problem, and keep its place if it is one of the first of its kind."""
         self.counts[kind] = self.counts.get(kind, 0) + 1
         named = self.named.setdefault(kind, [])
         if len(named) < self.most:
             named.append(printable(where, _MOST_SAID))
 
     def rename(self, kind: str, new: str) -> None:
-        """Count the problems of a kind as those of another."""
+        """Count the problems of one kind as another kind."""
         if kind in self.counts:
             self.counts[new] = self.counts.get(new, 0) + self.counts.pop(kind)
             self.named[new] = [*self.named.get(new, []), *self.named.pop(kind)][: self.most]
 
     def faults(self, num_rows: int, most: float) -> list[Fault]:
-        """Return the kinds of which a split of `num_rows` has more than it may have.
+        """Return the kinds of which a split of `num_rows` has too many.
 
-        `most`: share of the rows that a kind of weight `share` may reach.
+        `most`: share of the rows allowed for a kind of weight `share`.
         """
         found = []
         for kind, count in self.counts.items():

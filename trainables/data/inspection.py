@@ -1,7 +1,6 @@
-"""One pass over a split's files: the examples as trials read them, and everything that is wrong with them.
+"""One pass over a split's files: the examples as trials read them, and every problem.
 
-Streamed: of the rows nothing is kept but counts, hashes, and the first few names of each kind of problem. Imports no
-torch.
+Streamed: only counts, hashes, and the first few names of each kind of problem stay in memory. Imports no torch.
 """
 
 from __future__ import annotations
@@ -63,7 +62,7 @@ class Seen:
 
 @dataclass(slots=True, kw_only=True)
 class Inspection:
-    """What is known of a split when `stream` has come to its end."""
+    """The facts about a split after `stream` has come to its end."""
 
     task: Task
     folder: Path
@@ -71,7 +70,7 @@ class Inspection:
     needs_pictures: bool = True
     """Whether an image without a picture or converted region features is a finding."""
     overlaps: Overlaps = field(default_factory=Overlaps)
-    """Of the splits that were inspected before."""
+    """Of the splits inspected before."""
     num_examples: int = 0
     num_rows: int = 0
     """Rows that could be read."""
@@ -79,17 +78,17 @@ class Inspection:
     """image -> number of its boxes, in order of appearance."""
     findings: Findings = field(default_factory=Findings)
     unseen: list[str] = field(default_factory=list)
-    """Images whose picture is missing or damaged."""
+    """Images with a missing or damaged picture."""
     sizes: dict[str, tuple[float, float]] = field(default_factory=dict)
-    """image -> width and height, where its metadata says both."""
+    """image -> width and height, if its metadata gives both."""
     rows: list[BadRows] = field(default_factory=list)
-    """One a file that was read."""
+    """One entry per file read."""
 
     _converted: frozenset[str] = frozenset()
     """Images with converted region features, which need no picture."""
 
     def expected(self) -> int:
-        """Return about how many examples there are, from a look at the bytes of the last file: for a progress bar."""
+        """Return the approximate number of examples, from the bytes of the last file: for a progress bar."""
         origin = source(self.task, self.folder, self.split)
         return self.task.num_examples(origin)
 
@@ -104,9 +103,9 @@ class Inspection:
         return len({(found.path, number) for found in self.rows for number in found.numbers})
 
     def faults(self, most: float) -> list[Fault]:
-        """Return why trials cannot use the split, or should not; empty where nothing speaks against it.
+        """Return why trials cannot use the split, or should not; empty if there is no reason.
 
-        `most`: share of a file's rows that may be unreadable, and of the split's that may occur twice.
+        `most`: allowed share of unreadable rows in a file, and of repeated rows in the split.
         """
         unreadable = [
             Fault(
@@ -146,12 +145,12 @@ class Inspection:
             self.findings.add(NO_EXAMPLE if self.split in NEEDED else EMPTY_TEST, ", ".join(map(str, origin.files)))
 
     def decode(self, progress: Progress, before: set[str]) -> None:
-        """Decode the pictures of the examples that were streamed, but for those of `before`, which grows."""
+        """Decode the pictures of the streamed examples, except those of `before`, which grows."""
         image_folder = image_folder_of(self.task, self.folder)
         images = [image for image in self.num_boxes if image not in before]
         before.update(images)
         for found in looked_at(image_folder, images, progress):
-            if found.missing:  # counted while the rows were read, where a picture is needed
+            if found.missing:  # reading the rows has counted missing pictures
                 continue
             if found.size is None:
                 self.unseen.append(found.name)
@@ -195,7 +194,7 @@ class Inspection:
 def judge(found: Iterable[Inspection], most: float) -> None:
     """Raise `UnreadableData` with every reason why trials cannot use these splits, or should not.
 
-    `most`: as of `Inspection.faults`.
+    `most`: as in `Inspection.faults`.
     """
     counts: dict[tuple[str, str], list[str]] = {}
     for inspection in found:
@@ -208,9 +207,9 @@ def judge(found: Iterable[Inspection], most: float) -> None:
 
 
 def described(inspection: Inspection, told: set[tuple[Path, int]]) -> list[str]:
-    """Return what a person is told of a split: counts, and each kind of problem with its first places.
+    """Return the lines for people about a split: counts, and each kind of problem with its first places.
 
-    `told`: rows (file, line) that were named before, of another split that is read from the same file; grows.
+    `told`: rows (file, line) named before, for another split from the same file; grows.
     """
     lines = [
         f"{inspection.split}: {inspection.num_examples:,} examples, {inspection.num_images:,} images, "
@@ -227,5 +226,5 @@ def described(inspection: Inspection, told: set[tuple[Path, int]]) -> list[str]:
 
 
 def images_among(found: Sequence[Inspection]) -> list[str]:
-    """Return the distinct images of the splits that were inspected, in the order of their rows."""
+    """Return the distinct images of the inspected splits, in the order of their rows."""
     return list(dict.fromkeys(image for inspection in found for image in inspection.num_boxes))

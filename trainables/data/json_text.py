@@ -1,4 +1,4 @@
-"""JSON as strangers write it: UTF-8 with or without a mark in front. Imports no torch."""
+"""JSON from strangers: UTF-8, with or without a byte order mark. Imports no torch."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ _HALF = re.compile(r"\\u[dD][89a-fA-F]")
 def opened(path: Path) -> TextIO:
     """Return a file as text, without a byte order mark.
 
-    Bytes that are not UTF-8 are read as half surrogate pairs, so that `storable` refuses their row and no other.
-    Raises `UnreadableData` for a file that is compressed or in another encoding.
+    Bytes that are not UTF-8 are read as half surrogate pairs, so that `storable` rejects only their row. Raises
+    `UnreadableData` for a file that is compressed or in another encoding.
     """
     with path.open("rb") as file:
         start = file.read(5)
@@ -47,14 +47,14 @@ def opened(path: Path) -> TextIO:
 
 
 def parsed(text: str) -> Any:
-    """Return the value of JSON text. Raises as `json.loads` does, and ValueError where `storable` does."""
+    """Return the value of JSON text. Raises as `json.loads`, and ValueError as `storable`."""
     return storable(text, json.loads(text))
 
 
 def storable(text: str, value: Any) -> Any:
-    """Return `value`, which was made of the JSON `text`, if all its strings can be stored as UTF-8.
+    """Return `value`, read from the JSON `text`, if all its strings can be stored as UTF-8.
 
-    Raises ValueError for a byte that was not UTF-8, or half a surrogate pair: a legal escape, and no character.
+    Raises ValueError for a byte that was not UTF-8, or for half a surrogate pair: a legal escape, but not a character.
     """
     if mark := _unstorable(text):
         raise ValueError(f"byte 0x{ord(mark) - 0xDC00:02x} is not UTF-8")
@@ -73,6 +73,6 @@ def _unstorable(text: str) -> str:
 
 
 def read_json(path: Path, expected: str, make: Callable[[Any], Made]) -> Made:
-    """Return what `make` makes of a small JSON file. Raises `UnreadableData`, saying what was `expected`."""
+    """Return the result of `make` on a small JSON file. Raises `UnreadableData`, naming the `expected` contents."""
     with parsing(str(path), f"expected {expected}"), opened(path) as file:
         return make(parsed(file.read()))

@@ -1,4 +1,4 @@
-"""How telling each word of a text is, without a teacher: TF-IDF in a training subset, or being a content word."""
+"""How informative each word of a text is, without a teacher: TF-IDF in a training subset, or being a content word."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ FUNCTION_WORDS = frozenset(word for words in _CLOSED_CLASSES.values() for word i
 def content_scores(texts: Sequence[str]) -> list[np.ndarray]:
     """Return for each text an array with 1 for each content word and 0 for each function word; case does not matter.
 
-    A rule by part of speech without a tagger: nouns, verbs, adjectives, adverbs, numbers are what no closed class has.
+    A rule by part of speech without a tagger: nouns, verbs, adjectives, adverbs and numbers are in no closed class.
     """
     return [
         np.array([word.lower() not in FUNCTION_WORDS for word in WORD.findall(text)], dtype=np.float32)

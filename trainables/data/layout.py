@@ -1,4 +1,4 @@
-"""Where a task's files lie: a part of the bundled benchmark, or the folder of a real data set. Imports no torch."""
+"""The place of a task's files: a part of the bundled benchmark, or the folder of a real data set. Imports no torch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ablative.trainables.parts.task import Task
 
 
 def layout_of(task: Task, folder: Path) -> Layout:
-    """Return the layout of `folder`, which may not be there."""
+    """Return the layout of `folder`, which need not exist."""
     return task.layout(task.at(folder))
 
 
@@ -30,10 +30,10 @@ def image_folder_of(task: Task, folder: Path) -> Path:
 def task_folder(task: Task, data: str, cache: Path) -> Path:
     """Return the folder of one task's files: a part of the bundled benchmark, or the real data set's folder.
 
-    Of a data set that is given by its URI it is the copy, fetched where there is none yet.
+    For a data set given by URI it is the copy, which is fetched if missing.
 
-    Raises `MissingData`, naming each missing file and how to get it, for a real data set, and for a task that the
-    bundled benchmark has no files of. The bundled benchmark's folder may not have been generated yet.
+    For a real data set, raises `MissingData`, naming each missing file and how to get it; also for a task without
+    files in the bundled benchmark. The bundled benchmark's folder need not be generated yet.
     """
     if data in SHIPPED_DATA:
         from ablative.trainables.benchmark.build import benchmark_folder
@@ -57,7 +57,7 @@ def task_folder(task: Task, data: str, cache: Path) -> Path:
 
 
 def task_of(data: str, tasks: Iterable[Task]) -> Task:
-    """Return the task whose annotation files lie in a folder or URI. Raises `MissingData` unless it is one."""
+    """Return the task whose annotation files lie in a folder or URI. Raises `MissingData` unless it is exactly one."""
     look_once(data, cache_folder())
     folder, known = local_folder(data, cache_folder()), list(tasks)
     found = [task for task in known if _has_required(layout_of(task, folder), folder)]
@@ -75,7 +75,7 @@ def _has_required(layout: Layout, folder: Path) -> bool:
 
 
 def missing_files(task: Task, folder: Path) -> list[str]:
-    """Return what `folder` lacks of `task`, relative to it."""
+    """Return the files of `task` that `folder` lacks, relative to it."""
     layout = layout_of(task, folder)
     images = folder / layout.image_folder
     replaced = (images / "regions").is_dir() or next(images.glob("*.tar"), None) is not None

@@ -1,6 +1,6 @@
 """Pictures that no trial sees, because they are missing or damaged: `left_out.json` beside the annotations.
 
-The list is a file of the data set like the others. It enters the digest of the data, and whoever reads a split leaves
+The list is a file of the data set like any other. It enters the digest of the data, and every reader of a split leaves
 out the same examples: every arm, the student and its teacher. Imports no torch.
 """
 
@@ -23,7 +23,7 @@ FILE = "left_out.json"
 
 
 def left_out(folder: Path) -> frozenset[str]:
-    """Return the pictures that a data set's list names, none without a list. Raises `UnreadableData`."""
+    """Return the pictures that a data set's list names; none without a list. Raises `UnreadableData`."""
     path = folder / FILE
     if not path.is_file():
         return frozenset()
@@ -39,7 +39,7 @@ def kept(examples: Iterator[Example], folder: Path) -> Iterator[Example]:
 def leave_out(folder: Path, pictures: Collection[str], of: int, most: float) -> Path:
     """Add pictures to the list of a data set with `of` pictures and return it.
 
-    Raises `UnreadableData`, and writes nothing, if all that are left out would be more than the share `most`.
+    Raises `UnreadableData`, and writes nothing, if more than the share `most` would be left out.
     """
     names = sorted(left_out(folder).union(pictures))
     if len(names) > most * of:

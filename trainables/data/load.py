@@ -1,4 +1,4 @@
-"""Load one split of one task, whatever its files look like."""
+"""Load one split of one task, whatever the form of its files."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ from ablative.trainables.parts.task import Task
 def load_split(task: Task, data: str, split: str, cache: Path, *, classes: tuple[str, ...] | None = None) -> TaskSplit:
     """Return `split` of `task`, read from `data`: a preset of the bundled benchmark or a real data set's folder.
 
-    `classes`: of a student that was trained on other data, in its order; those of the data unless given.
+    `classes`: those of a student trained on other data, in its order; default: those of the data.
 
-    Generates the bundled benchmark if that has not been done. A split that was read before in this process is
-    returned again unless its annotation files have changed, or the last look at the data has found other metadata
+    Generates the bundled benchmark if needed. Returns the same split again if this process has read it before, unless
+    its annotation files have changed, or the last look at the data has found other metadata
     (`trainables.data.content`). Raises `MissingData` or `UnreadableData`.
     """
     folder = prepare_folder(task, data, cache)
@@ -58,7 +58,7 @@ def is_stored(task: Task, data: str) -> bool:
 
 
 def _content(task: Task, data: str, cache: Path) -> DataContent | None:
-    """Return what decides whether stored examples are of these files; None where nothing is stored or looked at."""
+    """Return a key for whether stored examples come from these files; None if nothing is stored or looked at."""
     last = last_content(task, data, cache)
     if last is None and (cache / EXAMPLES).is_dir():
         return data_content(task, data, cache, pictures=False)
@@ -66,7 +66,7 @@ def _content(task: Task, data: str, cache: Path) -> DataContent | None:
 
 
 def prepare_folder(task: Task, data: str, cache: Path, progress: Progress | None = None) -> Path:
-    """Return the folder with the files of `task`, after generating it if it is bundled and not there."""
+    """Return the folder with the files of `task`, generating it first if it is bundled and missing."""
     if data in SHIPPED_DATA:
         from ablative.trainables.benchmark.build import ensure_benchmark
 
@@ -107,7 +107,7 @@ def _read(
 
 
 def fitted(example: Example, num_boxes: int) -> Example:
-    """Return `example` without references to boxes that its image does not have."""
+    """Return `example` without references to boxes that its image lacks."""
     if all(_fits(text, num_boxes) for text in _texts(example)):
         return example
     return replace(example, candidates=tuple(_cut(candidate, num_boxes) for candidate in example.candidates))

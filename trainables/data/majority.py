@@ -1,4 +1,4 @@
-"""What a student must beat to have learned anything: saying the class that is most frequent in training, always."""
+"""The bar for having learned anything: always predicting the most frequent class of training."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from ablative.trainables.parts.named import Names
 
 
 def majority_class(train: TaskSplit) -> int:
-    """Return the class, or the place among the candidates, with the greatest sum of targets; ties go to the first."""
+    """Return the class, or the index among the candidates, with the greatest sum of targets; ties go to the first."""
     places, scores = _targets(train.examples)
     return int(np.bincount(places, weights=scores).argmax()) if len(places) else 0
 
 
 def majority_metrics(split: TaskSplit, place: int) -> dict[str, float]:
-    """Return `majority_<name>` for each metric that a study may aim at: what saying `place` always would reach.
+    """Return `majority_<name>` for each metric that a study may target: the score of always predicting `place`.
 
-    Nothing of a blind split, or of one without examples.
+    Nothing for a blind split, or one without examples.
     """
     if not split.labelled or not split.examples:
         return {}
@@ -36,7 +36,7 @@ def majority_metrics(split: TaskSplit, place: int) -> dict[str, float]:
 
 
 def beside_the_majority(found: Evaluation, split: TaskSplit, place: int) -> Evaluation:
-    """Return what was found on a split, with the majority's metrics and the share of the most frequent prediction."""
+    """Return the results on a split, with the majority's metrics and the share of the most frequent prediction."""
     if not split.labelled or not split.examples:
         return found
     said = Counter(one.prediction for one in found.predictions)

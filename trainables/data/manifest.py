@@ -1,9 +1,9 @@
 """The manifest of an image folder: the pictures and metadata that trials read, each with the digest of its bytes.
 
 `<cache>/manifests/<folder>.arrow` has one row a file: `name`, `size`, `modified` and `changed` (ns; those of the tar
-shard or Parquet file where it lies in one) and `digest` (SHA-256). A look lists folders and reads only the files
-whose size or times are not those of the manifest: the first look takes as long as the bytes take to read, another one
-seconds for a million pictures. Files that no annotation names are not looked at. Imports no torch.
+shard or Parquet file where it lies in one) and `digest` (SHA-256). A look lists folders and reads only the files whose
+size or times differ from the manifest. So the first look takes as long as reading the bytes, and a later one takes
+seconds for a million pictures. Files that no annotation names are ignored. Imports no torch.
 """
 
 from __future__ import annotations
@@ -50,21 +50,21 @@ _SCHEMA = pa.schema(
     }
 )
 _CHUNK = 64
-"""Files a thread reads before it is given more."""
+"""Files that a thread reads before it gets more."""
 _PATIENCE_S = 1.0
-"""What takes less is not worth a line."""
+"""Shorter work is not worth a line."""
 _THREADS = min(32, 4 * (os.cpu_count() or 1))
 """More than cores: on a network disk a read is mostly waiting."""
 
 Place = Member | Cell
-"""Where a file that is not loose lies."""
+"""Place of a file that is not loose."""
 _Row = tuple[Stamp, str]
-"""What the manifest says of a file: its stamp, and its digest in hexadecimal."""
+"""The manifest's facts about a file: its stamp, and its digest in hexadecimal."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """Name -> SHA-256 of the files that are there, of those that were asked for."""
+    """Name -> SHA-256 of those wanted files that exist."""
 
     pictures: Mapping[str, str]
     metadata: Mapping[str, str]
@@ -73,9 +73,9 @@ class Manifest:
 def look(
     image_folder: Path, images: Iterable[str], cache: Path, progress: Progress, *, pictures: bool = True
 ) -> Manifest:
-    """Return the manifest of these images and of the metadata files beside them, after bringing it up to date.
+    """Return the manifest of these images and of the metadata files beside them, after updating it.
 
-    `pictures`: whether the pictures themselves are looked at. Safe to call from several processes at once.
+    `pictures`: whether to look at the pictures themselves. Safe to call from several processes at once.
     """
     folder = image_folder.resolve()
     names = dict.fromkeys(images)
@@ -98,7 +98,7 @@ def look(
 
 
 def picture_digests(split: TaskSplit, cache: Path, progress: Progress) -> dict[str, str]:
-    """Return image -> SHA-256 of the pictures of a split's images that are there."""
+    """Return image -> SHA-256 of those of a split's pictures that exist."""
     found = look(Path(split.image_folder), images_of(split), cache, progress).pictures
     return {image: found[image] for image in images_of(split) if image in found}
 
@@ -109,13 +109,13 @@ def images_of(split: TaskSplit) -> list[str]:
 
 
 def known_digests(image_folder: str, cache: Path) -> Mapping[str, str]:
-    """Return name -> SHA-256 as the last looks found it, without looking at any file; empty before the first."""
+    """Return name -> SHA-256 from the last looks, without looking at any file; empty before the first."""
     path = manifest_file(Path(image_folder).resolve(), cache)
     return _known(path, stamp_of(path.stat())) if path.is_file() else {}
 
 
 def digest_of(files: Mapping[str, str]) -> str:
-    """Return one SHA-256 over names and digests, whatever their order."""
+    """Return one SHA-256 over names and digests, in any order."""
     rows = "".join(f"{files[name]} {name}\0" for name in sorted(files))
     return hashlib.sha256(rows.encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -126,12 +126,12 @@ def _known(path: Path, _: Stamp) -> Mapping[str, str]:
 
 
 def manifest_file(folder: Path, cache: Path) -> Path:
-    """Return where the cache keeps the manifest of an image folder."""
+    """Return the cache's file for the manifest of an image folder."""
     return cache / FOLDER / f"{hashlib.sha256(place_key(folder, cache).encode()).hexdigest()[:16]}.arrow"
 
 
 def _found(folder: Path, images: Collection[str], pictures: bool) -> tuple[dict[str, Stamp], dict[str, Place]]:
-    """Return the stamps of the pictures and of the metadata beside them, and where those lie that are packed."""
+    """Return the stamps of the pictures and of the metadata beside them, and the places of packed ones."""
     files, shards = Pictures(folder), dict[Path, Stamp]()
     by_parent: dict[str, set[str]] = defaultdict(set)
     for image in images:
@@ -170,7 +170,7 @@ def _listed(folder: Path, wanted: Collection[str]) -> tuple[dict[str, Stamp], bo
     for name in names:
         try:
             status = entries[name].stat()
-        except FileNotFoundError:  # a link to nothing
+        except FileNotFoundError:  # a dangling link
             continue
         if stat.S_ISREG(status.st_mode):
             found[name] = stamp_of(status)
@@ -178,9 +178,9 @@ def _listed(folder: Path, wanted: Collection[str]) -> tuple[dict[str, Stamp], bo
 
 
 def _digested(folder: Path, files: Mapping[str, Place | None], progress: Progress) -> dict[str, str]:
-    """Return the digests of files, read by several threads: hashing and waiting for a disk leave Python free.
+    """Return the digests of files, read by several threads: hashing and waiting for a disk release Python's lock.
 
-    Pictures in Parquet come one after the other, so that each row group is read once. Raises `UnreadableData`.
+    Pictures in Parquet come in order, so each row group is read once. Raises `UnreadableData`.
     """
     cells = {name: place for name, place in files.items() if isinstance(place, Cell)}
     loose = {name: place for name, place in files.items() if not isinstance(place, Cell)}
@@ -209,7 +209,7 @@ def _digest(folder: Path, name: str, member: Member | None) -> str:
 
 
 def _read(path: Path) -> dict[str, _Row]:
-    """Return the rows of a manifest; none where it is damaged: then the files are read again."""
+    """Return the rows of a manifest; none if it is damaged, so that the files are read again."""
     table = read_table(path, _SCHEMA)
     if table is None:
         return {}

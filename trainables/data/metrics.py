@@ -1,4 +1,4 @@
-"""Scores of examples, and the metrics that a task makes of them."""
+"""Scores of examples, and the task's metrics from them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def score(split: TaskSplit, probabilities: np.ndarray | Sequence[np.ndarray]) ->
     """Return the task's metrics of `probabilities`, and each example's score in [0, 1], in the split's order.
 
     `probabilities` has one row an example, over classes or candidates; the highest wins, ties go to the first. An
-    example's score is its target there. A blind split has the count alone, and no score.
+    example's score is its target there. A blind split has only the count, and no score.
 
     Raises ValueError if there is not one row an example, NonFinite if a probability is not a number.
     """
@@ -48,7 +48,7 @@ def by_slice(split: TaskSplit, scores: np.ndarray) -> dict[str, list[float]]:
 
 
 def summary(parts: Mapping[str, list[float]]) -> dict[str, float]:
-    """Return `accuracy` and `n`, and `accuracy_<part>` and `n_<part>` of each part, from the scores of each."""
+    """Return `accuracy` and `n`, and `accuracy_<part>` and `n_<part>` for each part, from each one's scores."""
     metrics: dict[str, float] = {}
     for name in sorted(parts):
         ending = f"_{name}" if name else ""

@@ -1,19 +1,19 @@
-"""Names of pictures as annotations give them: none leads out of the image folder. Imports no torch."""
+"""Names of pictures in annotations: none leads out of the image folder. Imports no torch."""
 
 from __future__ import annotations
 
 from typing import Any
 
 METADATA = "metadata.parquet"
-"""File that stands for the folder it lies in where it has pictures inside (`trainables.data.picture_tables`)."""
+"""File that stands for its folder if it has pictures inside (`trainables.data.picture_tables`)."""
 _MOST_BYTES = 250
-"""Of a part of a name: file systems bear 255, and a metadata file may have a longer suffix than its picture."""
+"""Longest part of a name: file systems allow 255, and a metadata file may have a longer suffix than its picture."""
 
 
 def picture_name(name: Any) -> str:
-    """Return the name of a picture, relative to the image folder, if it can be one.
+    """Return the name of a picture, relative to the image folder, if it is valid.
 
-    Judged by its form alone: a link that the user has put into the folder may lead where it likes. Raises ValueError.
+    Judged by its form alone: a link that the user has put into the folder may lead anywhere. Raises ValueError.
     """
     if not isinstance(name, str) or not name:
         raise ValueError(f"picture {name!r}, expected the name of a file")

@@ -1,6 +1,6 @@
-"""Rows that occur twice in a split, and rows and images of a split that train or val has too. Imports no torch.
+"""Rows that occur twice in a split, and rows and images that it shares with train or val. Imports no torch.
 
-Rows are kept as hashes of 8 bytes. An id counts once a split, a row by its image and texts, whatever its id.
+Rows are kept as hashes of 8 bytes. An id counts once per split; a row counts by its image and texts, whatever its id.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from ablative.trainables.data.findings import Findings
 from ablative.trainables.data.tokens import lowered
 
 _COMPARED = ("train", "val")
-"""Splits that the later ones must not repeat. Shifted tests are made of the test and repeat it."""
+"""Splits that later ones must not repeat. Shifted tests are made from the test and repeat it."""
 
 
 class Overlaps:
-    """What the splits of a data set have in common, read one after the other."""
+    """The overlap between the splits of a data set, read one after another."""
 
     def __init__(self) -> None:
         self._rows: dict[str, array[int]] = {}
         self._images: dict[str, array[int]] = {}
 
     def split(self, name: str, findings: Findings) -> SplitOverlaps:
-        """Return what watches the next split, and adds to its `findings`."""
+        """Return a watcher for the next split, which adds to its `findings`."""
         return SplitOverlaps(name, findings, self._rows, self._images)
 
 
@@ -45,11 +45,11 @@ class SplitOverlaps:
 
     @property
     def num_rows(self) -> int:
-        """Rows that were watched; a task may make several examples of one."""
+        """Rows watched; a task may make several examples from one."""
         return len(self._rows)
 
     def example(self, example: Example, *, new_image: bool, new_row: bool) -> None:
-        """Watch an example where it begins a row, and its image where no earlier example of the split had it."""
+        """Watch an example if it begins a row, and its image if it is new in the split."""
         if new_image:
             self._images.append(hash(example.image))
             self._compare(SHARED_IMAGE, example.image, self._images[-1], self._earlier_images)
@@ -63,7 +63,7 @@ class SplitOverlaps:
         self._ids.add(name)
 
     def close(self) -> None:
-        """Keep what later splits are compared with."""
+        """Keep the rows and images that later splits are compared with."""
         if self._name in _COMPARED:
             self._earlier_rows[self._name] = array("q", sorted(self._rows))
             self._earlier_images[self._name] = array("q", sorted(self._images))

@@ -1,4 +1,4 @@
-"""Which examples pair a picture with a text that is true of it: what contrastive adaptation draws on."""
+"""Examples that pair a picture with a text that is true for it: the input of contrastive adaptation."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class Pair:
     image: str
     text: str
     wrong: tuple[str, ...] = ()
-    """Texts that the labels say are not true of this picture (hard negatives)."""
+    """Texts that the labels call false for this picture (hard negatives)."""
 
 
 def texts_with_pictures(split: TaskSplit) -> list[Pair]:
-    """Return every example as a pair: its text belongs to its picture whatever the label, which is a weak bond."""
+    """Return every example as a pair: its text counts as its picture's whatever the label, which is a weak bond."""
     return [Pair(image=e.image, text=teacher_text(e.candidates[0])) for e in split.examples]
 
 

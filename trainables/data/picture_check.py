@@ -1,4 +1,4 @@
-"""Whether pictures can be decoded: many at once, in processes of their own, so that all bad ones are named together.
+"""Whether pictures can be decoded: many at once, in separate processes, so that all bad ones are named together.
 
 Pillow holds the interpreter's lock while it decodes a JPEG: threads would gain nothing.
 """
@@ -25,26 +25,26 @@ from ablative.trainables.errors import UnreadableData
 STAGE = "decode pictures"
 _BATCH = 50
 _FEW = 1000
-"""So many pictures are decoded before further processes have started."""
+"""Pictures to decode before further processes start."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Looked:
-    """What became of a picture when it was decoded."""
+    """The result of decoding a picture."""
 
     name: str
     size: tuple[int, int] | None = None
-    """Width and height; None where it cannot be decoded."""
+    """Width and height; None if it cannot be decoded."""
     fault: str = ""
-    """What is wrong, with the file and the remedy."""
+    """The fault, with the file and the remedy."""
     missing: bool = False
-    """The fault is that the picture is not there."""
+    """The fault is that the picture is missing."""
 
 
 def looked_at(folder: Path, names: Sequence[str], progress: Progress, workers: int | None = None) -> Iterator[Looked]:
-    """Decode pictures of an image folder and yield what became of each, in order.
+    """Decode pictures of an image folder and yield the result of each, in order.
 
-    `workers`: processes [one a core that this process may use; none for a few pictures].
+    `workers`: processes; by default one for each core that this process may use, none for a few pictures.
     """
     for done, found in enumerate(_each(folder, names, workers or _cores()), start=1):
         yield found
@@ -53,10 +53,10 @@ def looked_at(folder: Path, names: Sequence[str], progress: Progress, workers: i
 
 
 def require_pictures(folder: Path, names: Sequence[str], progress: Progress, *, remedy: str = "") -> None:
-    """Raise one error that counts all pictures that are missing or damaged and names the first.
+    """Raise one error that counts all missing or damaged pictures and names the first.
 
     Raises:
-        MissingData: some are not there, and the others are whole.
+        MissingData: some are missing, and the others are whole.
         UnreadableData: some cannot be decoded.
     """
     faults = [found for found in looked_at(folder, names, progress) if found.size is None]

@@ -1,9 +1,9 @@
-"""Pictures inside Parquet files, as Hugging Face's data sets have them. They are read in place, a row group at a time.
+"""Pictures inside Parquet files, as in Hugging Face's data sets, read in place, a row group at a time.
 
-Such a file has a column `image`: bytes, or a struct of `bytes` and `path`. It stands for a folder of pictures:
-`metadata.parquet` for the folder that it lies in, and any other, `data/train-00000-of-00001.parquet`, for a folder
-`data/train-00000-of-00001`. A picture's name in that folder is what the column `file_name` says, or else `path`. A row
-that says neither is a picture of its own, named by the number of the row.
+Such a file has a column `image`: bytes, or a struct of `bytes` and `path`. It stands for a folder of pictures.
+`metadata.parquet` stands for its own folder; any other, `data/train-00000-of-00001.parquet`, for a folder
+`data/train-00000-of-00001`. The column `file_name`, or else `path`, gives a picture's name in that folder. A row
+without either is a picture of its own, named by the number of the row.
 """
 
 from __future__ import annotations
@@ -28,25 +28,25 @@ COLUMN = "image"
 """Column of the pictures."""
 NAME_COLUMN = "file_name"
 MOST_BYTES = 512 * 2**20
-"""Of the pictures of a row group: they are in memory together."""
+"""Pictures of a row group: they are in memory together."""
 _AGAIN = "get the file again"
 _BINARY = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """Where a picture lies in a Parquet file."""
+    """The place of a picture in a Parquet file."""
 
     shard: Path
     stamp: Stamp
     rows: tuple[int, ...]
-    """Rows that hold it, counted from 0: one for each of its texts."""
+    """Rows with the picture, counted from 0: one for each of its texts."""
 
 
 def pictures_inside(path: Path) -> dict[str, Cell]:
-    """Return name -> place of the pictures of a Parquet file, names as of the folder that it stands for.
+    """Return name -> place of the pictures in a Parquet file; names are those in the folder that it stands for.
 
-    Empty where there is no such file, or one without pictures. Raises `UnreadableData` for a damaged file.
+    Empty if the file is missing or has no pictures. Raises `UnreadableData` for a damaged file.
     """
     return _cells(path, stamp_of(path.stat())) if path.is_file() else {}
 
@@ -63,7 +63,7 @@ def holds_pictures(schema: pa.Schema) -> bool:
 
 
 def naming_columns(schema: pa.Schema) -> list[str]:
-    """Return the columns that `name_of_row` needs, in a form that leaves the pictures unread."""
+    """Return the columns that `name_of_row` needs, so that the pictures stay unread."""
     if NAME_COLUMN in schema.names:
         return [NAME_COLUMN]
     kind = schema.field(COLUMN).type
@@ -72,24 +72,24 @@ def naming_columns(schema: pa.Schema) -> list[str]:
 
 
 def name_of_row(row: dict[str, Any], number: int) -> str:
-    """Return the name of the picture of a row, the `number`-th from 0. Raises ValueError where it cannot be one."""
+    """Return the name of the picture in a row, the `number`-th from 0. Raises ValueError for an invalid name."""
     if row.get(NAME_COLUMN) is not None:
         return plain_name(row[NAME_COLUMN])
     path = (row.get(COLUMN) or {}).get("path")
     if not path:
         return f"{number}"
-    return plain_name(path.rpartition("/")[2] if path.startswith("/") else path)  # of whoever made the data set
+    return plain_name(path.rpartition("/")[2] if path.startswith("/") else path)  # from its author's machine
 
 
 def plain_name(name: Any) -> str:
-    """Return the name of a picture in the one way in which it can be written. Raises ValueError."""
+    """Return a picture's name in its canonical form. Raises ValueError."""
     if isinstance(name, str) and "\\" in name:
         raise ValueError(f"picture {name!r}: use / between folders")
     return posixpath.normpath(picture_name(name))
 
 
 def content_of(cell: Cell) -> bytes:
-    """Return the bytes of a picture. Raises `UnreadableData` where its rows hold none, or different ones."""
+    """Return the bytes of a picture. Raises `UnreadableData` if its rows hold none, or different ones."""
     first, *others = (_content(cell, row) for row in cell.rows)
     for row, other in zip(cell.rows[1:], others, strict=True):
         if other != first:
@@ -121,7 +121,7 @@ def _cells(path: Path, stamp: Stamp) -> dict[str, Cell]:
     for number, row in enumerate(_named_rows(path, schema)):
         try:
             rows.setdefault(name_of_row(row, number), []).append(number)
-        except ValueError:  # the reader of the rows says so
+        except ValueError:  # the reader of the rows reports it
             continue
     return {name: Cell(shard=path, stamp=stamp, rows=tuple(places)) for name, places in rows.items()}
 
@@ -158,7 +158,7 @@ def _pictures_of(path: Path, _: Stamp, group: int) -> pa.ChunkedArray:
 
 
 def _bytes_column(schema: pa.Schema) -> str | None:
-    """Return the path of the column that holds the bytes of pictures, None without one."""
+    """Return the path of the column with the bytes of pictures; None without one."""
     if COLUMN not in schema.names:
         return None
     kind = schema.field(COLUMN).type

@@ -1,9 +1,9 @@
 """The files of an image folder: loose, in tar shards (WebDataset's naming) or in Parquet. Nothing is ever unpacked.
 
-A shard is an uncompressed `.tar` directly in the image folder, or where the loose file would be in a folder below it.
-Its members are named like the loose files; one whose folders were left out when it was packed is found by its last
-name, if no other member has it. A Parquet file with pictures inside stands for a folder
-(`trainables.data.picture_tables`), and what it holds comes before the rest.
+A shard is an uncompressed `.tar` directly in the image folder, or in the folder below it that the loose file would be
+in. Its members are named like the loose files. A member packed without its folders is found by its last name, if no
+other member shares it. A Parquet file with pictures inside stands for a folder (`trainables.data.picture_tables`), and
+its pictures come before all others.
 """
 
 from __future__ import annotations
@@ -37,13 +37,15 @@ if TYPE_CHECKING:
 Made = TypeVar("Made")
 
 DECODING_VERSION = 2
-"""Raised when a picture becomes other pixels: every picture of a real data set is then computed anew. The features of
-teachers do not have it in their names: raise `FEATURES_VERSION` of `trainables.teachers.digest` with it."""
+"""Raised when the same picture gives other pixels: every picture of a real data set is then computed again.
+
+The names of teachers' features do not contain it: raise `FEATURES_VERSION` in `trainables.teachers.digest` with it.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """Where a file lies in a tar shard."""
+    """Place of a file in a tar shard."""
 
     shard: Path
     start: int
@@ -56,9 +58,9 @@ class Pictures:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._shards: dict[str, dict[str, Member]] = {}
-        """Folder below the image folder -> what the shards in it hold."""
+        """Folder below the image folder -> contents of its shards."""
         self._tables: dict[str, tuple[dict[str, Cell], ...]] = {}
-        """Folder below the image folder -> what the Parquet files that stand for it hold."""
+        """Folder below the image folder -> contents of the Parquet files that stand for it."""
 
     def __contains__(self, name: str) -> bool:
         loose = (self.folder / name).is_file()
@@ -74,7 +76,7 @@ class Pictures:
         return any(table for folder, _ in _folders(f"{parent}/_") for table in self._inside(folder))
 
     def place(self, name: str, *, loose: bool) -> Member | Cell | None:
-        """Return where a table or shard has a file; a shard in the folder of a `loose` file gives way to it."""
+        """Return a file's place in a table or shard; a shard in the folder of a `loose` file gives way to it."""
         return self._tabled(name) or self._packed(name, "") or (None if loose else self._beside(name))
 
     def read(self, name: str) -> bytes:
@@ -99,14 +101,14 @@ class Pictures:
     def picture(self, name: str, digest: str | None = None) -> Image:
         """Return a picture in RGB, upright and opaque. Raises `MissingData`, or `UnreadableData` if it is damaged.
 
-        `digest`: SHA-256 that its bytes must have, so that nothing is kept under it that was made of others.
+        `digest`: SHA-256 that its bytes must have, so that nothing made from other bytes is kept under it.
         """
         from ablative.trainables.data.decoding import decoded
 
         return self._decoded(name, decoded, digest)
 
     def size(self, name: str) -> tuple[int, int]:
-        """Return width and height of a picture, all of which is decoded. Raises as `picture`, and takes less time."""
+        """Return width and height of a picture, decoding all of it. Raises as `picture`, in less time."""
         from ablative.trainables.data.decoding import decoded_size
 
         return self._decoded(name, decoded_size)
@@ -121,7 +123,7 @@ class Pictures:
             return decode(content)
 
     def _tabled(self, name: str) -> Cell | None:
-        """Return where a Parquet file has a picture."""
+        """Return a picture's place in a Parquet file."""
         for folder, rest in _folders(name):
             for table in self._inside(folder):
                 if rest in table:
@@ -136,7 +138,7 @@ class Pictures:
         return self._tables[folder]
 
     def _beside(self, name: str) -> Member | None:
-        """Return where shards in the folder of the loose file have it."""
+        """Return its place in shards in the folder of the loose file."""
         parent = name.rpartition("/")[0]
         return self._packed(name, parent) if parent else None
 
@@ -153,7 +155,7 @@ class Pictures:
 
 
 def _folders(name: str) -> Iterator[tuple[str, str]]:
-    """Yield each folder that a name is in, the image folder itself first, with the rest of the name."""
+    """Yield each folder that contains a name, the image folder itself first, with the rest of the name."""
     parts = name.split("/")
     for depth in range(len(parts)):
         yield "/".join(parts[:depth]), "/".join(parts[depth:])
@@ -178,7 +180,7 @@ def _index(shards: tuple[tuple[Path, Stamp], ...]) -> dict[str, Member]:
 
 
 def _regular(path: Path) -> list[tuple[str, Member]]:
-    """Return the regular members of a shard. Members that claim more bytes than the file has are refused."""
+    """Return the regular members of a shard. Rejects members that claim more bytes than the file has."""
     found, end = [], path.stat().st_size
     with parsing(f"{path}: not an uncompressed tar file", "get the shard again"), tarfile.open(path, "r:") as shard:
         for entry in shard:

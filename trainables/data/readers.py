@@ -1,4 +1,4 @@
-"""Reads a task's files: the one place where a task's own reader is called."""
+"""Reads a task's files: the one place that calls a task's own reader."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from ablative.trainables.parts.task import Task
 
 
 def classes_of(task: Task, folder: Path) -> tuple[str, ...]:
-    """Return the output classes of a task; none where candidates are chosen from."""
+    """Return the output classes of a task; none if it has candidates to choose from."""
     return task.classes(task.at(folder))
 
 
 def read_examples(task: Task, folder: Path, split: str, origin: Source, classes: tuple[str, ...]) -> Iterator[Example]:
-    """Yield the examples of a split as its files give them, one row after the other, but for pictures left out."""
+    """Yield the examples of a split from its files, row by row, except pictures left out."""
     reading = Reading(
         folder=task.at(folder), split=split, source=origin, classes=classes, slices=read_slices(folder, split)
     )

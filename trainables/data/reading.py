@@ -1,4 +1,4 @@
-"""Rows of files that may be damaged: each bad one is named, and too many are refused."""
+"""Rows of files that may be damaged: each bad one is named, and too many raise an error."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ Row = dict[str, Any]
 MOST_UNREADABLE = 0.01
 """Share of a file's rows that may be unreadable."""
 MOST_KEPT = 10_000
-"""Bad rows of a file whose reason is kept."""
+"""Bad rows per file whose reason is kept."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-"""Not in an id: lists of ids have one a line."""
+"""Not allowed in an id, because lists of ids have one per line."""
 _LOG = logging.getLogger(__name__)
 _COLLECTED: ContextVar[list[BadRows] | None] = ContextVar("collected", default=None)
 
@@ -50,7 +50,7 @@ def lines(path: Path) -> Iterator[tuple[int, Any]]:
 def _row(line: str) -> Any:
     try:
         return parsed(line)
-    except Exception as error:  # the boundary of rows, `good_rows`, names it
+    except Exception as error:  # `good_rows`, the boundary of rows, names it
         return error
 
 
@@ -61,7 +61,7 @@ def count(path: Path, mark: bytes) -> int:
 
 
 def listed_ids(path: Path | None) -> frozenset[str] | None:
-    """Return the row ids that a file lists as a JSON array, None without a file. Raises `UnreadableData`."""
+    """Return the row ids that a file lists as a JSON array; None without a file. Raises `UnreadableData`."""
     if path is None:
         return None
     return read_json(path, "a list of ids", lambda ids: frozenset(identifier(name, "id") for name in listed(ids)))
@@ -75,7 +75,7 @@ def identifier(value: Any, field: str) -> str:
 
 
 def text_of(row: Row, field: str) -> str:
-    """Return a field that is a text. Raises ValueError, KeyError."""
+    """Return a text field. Raises ValueError, KeyError."""
     value = row[field]
     if not isinstance(value, str):
         raise ValueError(f"{field} is {value!r}, expected a text")
@@ -90,10 +90,10 @@ def listed(value: Any, field: str = "") -> list[Any]:
 
 
 def read_rows(path: Path, numbered: Iterable[tuple[int, Any]], make: Callable[[Row], list[Made]]) -> Iterator[Made]:
-    """Yield everything that `make` makes of the rows of `path`, one row after the other.
+    """Yield the results of `make` on the rows of `path`, in order.
 
-    A row that is no JSON object, lacks a field or holds an impossible value is left out and named in the log
-    (file, line or entry, reason). Raises `UnreadableData` behind the last row if they are more than 1 %.
+    A row that is not a JSON object, lacks a field or holds an impossible value is left out and named in the log (file,
+    line or entry, reason). Raises `UnreadableData` after the last row if more than 1 % are bad.
     """
     found = BadRows(path=path)
     yield from good_rows(numbered, make, found)
@@ -106,7 +106,7 @@ def read_rows(path: Path, numbered: Iterable[tuple[int, Any]], make: Callable[[R
 
 @contextmanager
 def collected_rows() -> Iterator[list[BadRows]]:
-    """Let `read_rows` hand its bad rows to the list given instead of judging them."""
+    """Let `read_rows` collect its bad rows in the given list instead of judging them."""
     found: list[BadRows] = []
     token = _COLLECTED.set(found)
     try:
@@ -117,15 +117,15 @@ def collected_rows() -> Iterator[list[BadRows]]:
 
 @dataclass(slots=True, kw_only=True)
 class BadRows:
-    """The rows of one file that cannot be read."""
+    """The unreadable rows of one file."""
 
     path: Path
     count: int = 0
-    """Rows that were looked at, good and bad."""
+    """Rows looked at, good and bad."""
     numbers: array[int] = field(default_factory=lambda: array("q"))
     """Lines or entries that are bad, counted from 1."""
     reasons: list[tuple[int, str]] = field(default_factory=list)
-    """(line or entry; what is wrong with it) of the first `MOST_KEPT`."""
+    """(line or entry; fault) of the first `MOST_KEPT`."""
 
     def add(self, number: int, reason: str) -> None:
         """Count a bad row, and keep its reason if it is one of the first."""
@@ -137,14 +137,14 @@ class BadRows:
 def good_rows(
     numbered: Iterable[tuple[int, Any]], make: Callable[[Row], Iterable[Made]], found: BadRows
 ) -> Iterator[Made]:
-    """Yield what `make` makes of each row; a row that it cannot read goes into `found` instead."""
+    """Yield the result of `make` on each row; unreadable rows go into `found` instead."""
     for number, row in numbered:
         found.count += 1
         try:
             if isinstance(row, Exception):
                 raise row
             made = list(make(row))
-        except Exception as error:  # the boundary of rows: whatever a stranger's row makes a reader raise
+        except Exception as error:  # the boundary of rows: a stranger's row may raise anything in a reader
             found.add(number, _reason(error))
             continue
         yield from made

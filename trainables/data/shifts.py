@@ -1,7 +1,7 @@
 """Shifted tests of real data sets, made from their files and written beside them. Imports no torch.
 
-Each file has the name under which it is published or read, so that a study can list the split. What was made of the
-same files by the same recipe is left alone.
+Each file has its published name, or the name that readers expect, so a study can list the split. Results of the same
+recipe on the same files stay untouched.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from ablative.trainables.strangers import parsing
 RECIPE = 1
 """Raised when the same files give other shifted tests."""
 MADE = "shifts.json"
-"""File that says what was made of what."""
+"""File with the sources of each shifted test."""
 
 Row = dict[str, Any]
 
 
 def make_shifts(task: Task, folder: Path, progress: Progress, scores: Path | None = None) -> list[Shift]:
-    """Write the shifted tests that can be made of `folder`.
+    """Write the shifted tests that can be made from `folder`.
 
     `scores`: VCR's per-token losses; without it, those of our own text-only scorer, fitted on train. Raises
-    `MissingData` for a task or data set that has none to make.
+    `MissingData` for a task or data set without any.
     """
     if task.shifts is None:
         raise MissingData(f"{task.name}: {task.no_shifts}")
@@ -59,7 +59,7 @@ def _digest(task: Task, paths: Iterable[Path]) -> str:
 
 
 def _known(folder: Path, digest: str) -> list[Shift] | None:
-    """Return what was made of these files before, None if it was not, or is not all there."""
+    """Return the earlier results from these files; None if there are none, or not all exist."""
     path = folder / MADE
     if not path.is_file():
         return None
@@ -71,7 +71,7 @@ def _known(folder: Path, digest: str) -> list[Shift] | None:
 
 
 def rewrite(path: Path, rows: Iterable[Row | None], total: int) -> Shift:
-    """Write the rows that are left to a file of JSON lines; `total` is how many there were."""
+    """Write the remaining rows to a file of JSON lines; `total` counts all rows."""
     count = 0
     with written_whole(path) as scratch, scratch.open("w", encoding="utf-8") as file:
         for row in rows:

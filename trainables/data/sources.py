@@ -1,9 +1,9 @@
 """Which files, or which part of them, make a split. Imports no torch.
 
-Where a folder has no labelled test file (VCR and VQA keep theirs to themselves), the official validation file serves
-as `test`, and `val` is carved out of train by a hash of the image, so that search never sees what confirm reports.
-Shifted tests (`test_*`) are files found by their names, or made of the test by a rule or a list of ids. Unlabelled
-files are `blind_*` splits: predicted for a leaderboard, never scored.
+A folder may lack a labelled test file (VCR and VQA publish none). Then the official validation file serves as `test`,
+and `val` is carved out of train by a hash of the image, so that search never sees what confirm reports. Shifted tests
+(`test_*`) are files found by their names, or made from the test by a rule or a list of ids. Unlabelled files are
+`blind_*` splits: predicted for a leaderboard, never scored.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ablative.trainables.parts.task import Source
 from ablative.trainables.parts.task import Task
 
 CARVED_PERCENT = 5
-"""Percent of the training images that make `val` where it has to be carved."""
+"""Percent of the training images that make `val` if it must be carved."""
 USUAL = ("train", "val", "test")
 _SHIFTED_ORDER = ("test_style", "test_priors", "test_shortcuts")
 
@@ -34,8 +34,8 @@ _SHIFTED_ORDER = ("test_style", "test_priors", "test_shortcuts")
 def splits_of(task: Task, data: str, cache: Path | None = None) -> tuple[str, ...]:
     """Return the names of the splits that `data` has for `task`: shifted tests behind test, blind ones last.
 
-    For a folder that is not there: the splits that the real distribution gives. Of a data set that is given by its
-    URI the copy in `cache`, or in that of this machine, is looked at; it is brought up to date once in a process.
+    For a missing folder: the splits of the real distribution. For a data set given by URI, this reads the copy in
+    `cache`, or in this machine's cache, which is updated once per process.
     """
     if data in SHIPPED_DATA:
         return splits_made(data, task.name) if task.name in tasks_made(data) else USUAL
@@ -52,14 +52,14 @@ def in_order(shifted: Iterable[str], blind: Iterable[str] = ()) -> tuple[str, ..
 
 
 def shifted_files(layout: Layout, folder: Path) -> list[str]:
-    """Return the names of the shifted tests that `folder` has files of under the layout's own names."""
+    """Return the names of the shifted tests for which `folder` has files under the layout's own names."""
     start, end = layout.files_of("*")[-1].split("*")
     names = (path.name.removeprefix(start).removesuffix(end) for path in folder.glob(f"{start}test_*{end}"))
     return sorted(names)
 
 
 def data_files(task: Task, folder: Path) -> list[Path]:
-    """Return every annotation file in `folder` that some split is read from, sorted; slices included."""
+    """Return every annotation file in `folder` that some split is read from, sorted, including slices."""
     place = task.at(folder)
     if task.files:
         paths = set(task.files(place))
@@ -71,7 +71,7 @@ def data_files(task: Task, folder: Path) -> list[Path]:
 
 
 def source(task: Task, folder: Path, split: str) -> Source:
-    """Return where `split` is read from. Raises `MissingData` for a split that the folder does not have."""
+    """Return the files that `split` is read from. Raises `MissingData` for a split that the folder lacks."""
     if task.source:
         found = task.source(task.at(folder), split)
     else:
@@ -92,6 +92,6 @@ def is_carved(image: str) -> bool:
 
 
 def percentile(image: str) -> int:
-    """Return a number from 0 to 99 that the name of an image has, evenly spread over names."""
+    """Return a number from 0 to 99 for an image's name, evenly spread over names."""
     point = hashlib.blake2b(image.encode(), digest_size=8).digest()
     return int.from_bytes(point, "big") % 100

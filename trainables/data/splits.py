@@ -1,4 +1,4 @@
-"""The splits of a data set, by name. Imports no torch; works where the data is absent."""
+"""The splits of a data set, by name. Imports no torch; works without the data."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""A split's examples as memory-mapped Arrow files, made once and read in a fraction of the time that the texts take.
+"""A split's examples as memory-mapped Arrow files, made once and read in a fraction of the time that texts take.
 
 Below `<cache>/examples/<digest>/<split>/`: `examples-0000.arrow`, ... with `PER_FILE` examples each,
-`boxes-0000.arrow`, ... with the boxes of the images first seen in them, and `whole.json` once all are there. The
-digest is that of the data set's files, so that a changed file is never read from an old copy. Imports no torch.
+`boxes-0000.arrow`, ... with the boxes of the images first seen in them, and `whole.json` once all exist. The digest is
+that of the data set's files, so that a changed file is never read from an old copy. Imports no torch.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ SCHEMA = pa.schema(
         "slices": pa.list_(pa.string()),
     }
 )
-"""One row an example. All candidates of an example share their query; references are flat triples."""
+"""One row per example. All candidates of an example share their query; references are flat triples."""
 BOXES_SCHEMA = pa.schema({"image": pa.string(), "boxes": pa.list_(pa.float64())})
 
 
 def write_examples(folder: Path, number: int, examples: Sequence[Example], boxes: Sequence[tuple[str, Boxes]]) -> None:
-    """Write the files of a number whole, one after the other; the examples come last."""
+    """Write the files with a number whole, one after another; the examples come last."""
     flat = [{"image": image, "boxes": [value for box in found for value in box]} for image, found in boxes]
     _write(folder / f"boxes-{number:04d}.arrow", pa.RecordBatch.from_pylist(flat, BOXES_SCHEMA))
     rows = pa.RecordBatch.from_pylist([flat_row(example) for example in examples], SCHEMA)
@@ -58,7 +58,7 @@ def write_examples(folder: Path, number: int, examples: Sequence[Example], boxes
 
 
 def is_written(folder: Path, number: int) -> bool:
-    """Return whether the files of a number are there, from this or an interrupted preparation."""
+    """Return whether the files with a number exist, from this or an interrupted preparation."""
     return (folder / f"examples-{number:04d}.arrow").is_file()
 
 
@@ -77,7 +77,7 @@ def read_stored(folder: Path) -> tuple[StoredExamples, dict[str, Boxes]]:
 
 
 class StoredExamples(Sequence[Example]):
-    """Examples that lie in memory-mapped files until one is asked for by place; `taken` reads only some."""
+    """Examples that stay in memory-mapped files until one is read by index; `taken` reads only some."""
 
     def __init__(self, table: pa.Table) -> None:
         self._table = table
@@ -100,12 +100,12 @@ class StoredExamples(Sequence[Example]):
         return list(zip(*(self._table[name].to_pylist() for name in ("group", "stratum")), strict=True))
 
     def targets(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return (class, score) of all targets of all examples, without reading the rest."""
+        """Return (class, score) for all targets of all examples, without reading the rest."""
         flat = [pc.list_flatten(self._table[name].combine_chunks()) for name in ("classes", "scores")]
         return flat[0].to_numpy(zero_copy_only=False), flat[1].to_numpy(zero_copy_only=False)
 
     def taken(self, places: Sequence[int]) -> tuple[Example, ...]:
-        """Return the examples at `places`, and read no other."""
+        """Return the examples at `places`, reading no others."""
         return tuple(_examples(self._table.take(pa.array(places, pa.int64()))))
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Files for the leaderboards that keep the labels of a test. Imports no torch.
+"""Files for leaderboards that keep the labels of a test secret. Imports no torch.
 
 A blind split has no labels: a trial that evaluates it records predictions and no metric.
 """
@@ -16,8 +16,8 @@ from ablative.trainables.parts.task import Task
 def submission(task: Task, predictions: Mapping[str, str]) -> str:
     """Return the content of a leaderboard's file.
 
-    `predictions`: example id -> what `evaluate` recorded of it on a blind split. Raises `UnreadableData` if the task
-    has no leaderboard of this kind or a prediction is missing or of another form.
+    `predictions`: example id -> the prediction that `evaluate` recorded on a blind split. Raises `UnreadableData` if
+    the task has no such leaderboard, or a prediction is missing or malformed.
     """
     require_leaderboard(task)
     assert task.submission is not None
@@ -25,11 +25,11 @@ def submission(task: Task, predictions: Mapping[str, str]) -> str:
 
 
 def require_leaderboard(task: Task) -> None:
-    """Raise `UnreadableData` where no file for a leaderboard can be written."""
+    """Raise `UnreadableData` if no file for a leaderboard can be written."""
     if task.submission is None:
         raise UnreadableData(f"submission: {task.name} has no blind test, because its labels are public.")
 
 
 def written(probabilities: Sequence[float]) -> str:
-    """Return how a blind split's probabilities over candidates are recorded as a prediction."""
+    """Return the recorded form of a blind split's probabilities over candidates."""
     return json.dumps([round(float(value), 6) for value in probabilities])

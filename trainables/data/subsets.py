@@ -16,8 +16,8 @@ from ablative.trainables.data.stored import StoredExamples
 def subset(split: TaskSplit, fraction: float, seed: int) -> TaskSplit:
     """Return about `fraction` of the examples of `split`, in their old order.
 
-    Depends on nothing but the split, the fraction and the seed. For one seed a smaller fraction's subset lies in
-    a larger one's. Each stratum gives its share of groups, rounded, but at least one; groups stay whole.
+    Depends only on the split, the fraction and the seed. For one seed, a smaller fraction's subset lies in a larger
+    one's. Each stratum gives its share of groups, rounded, at least one; groups stay whole.
     """
     if not 0 < fraction <= 1:
         raise ValueError(f"data_fraction is {fraction}, expected a number in (0, 1]")
@@ -35,11 +35,11 @@ def subset(split: TaskSplit, fraction: float, seed: int) -> TaskSplit:
 
 
 CHOOSING_SEED = 0
-"""Of the examples of val that choose the best step: the same in every trial, whatever its seed."""
+"""Seed for the examples of val that choose the best step: the same in every trial, whatever its seed."""
 
 
 def choosing(val: TaskSplit, most: int | None) -> TaskSplit:
-    """Return about `most` of the examples of val, by hash, or all of them where it is None or has no more."""
+    """Return about `most` of the examples of val, by hash; all if it is None or val has no more."""
     if most is None or most >= len(val.examples):
         return val
     return subset(val, most / len(val.examples), CHOOSING_SEED)
@@ -57,7 +57,7 @@ def _pairs(examples: Sequence[Example]) -> list[tuple[str, str]]:
 
 
 def _strata(pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, ...], list[str]]:
-    """Return the groups of each stratum; a group of several strata belongs to their combination."""
+    """Return the groups of each stratum; a group with several strata belongs to their combination."""
     strata_of: dict[str, set[str]] = defaultdict(set)
     for name, stratum in pairs:
         strata_of[name].add(stratum)

@@ -1,6 +1,6 @@
 """Classifiers that read no image: they find what the text alone gives away. scikit-learn, on hashed n-grams.
 
-Both are linear, fitted by stochastic gradient descent in a fixed order, and so the same on every run.
+Both are linear and fitted by stochastic gradient descent in a fixed order, so every run gives the same result.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _LABELS = {"answer": "answer_label", "rationale": "rationale_label"}
 
 
 class HypothesisClassifier:
-    """Names the label of a hypothesis without its picture: unigrams and bigrams, logistic regression."""
+    """Predicts the label of a hypothesis without its picture: unigrams and bigrams, logistic regression."""
 
     def __init__(self, texts: Sequence[str], labels: Sequence[str]) -> None:
         from sklearn.feature_extraction.text import HashingVectorizer
@@ -40,7 +40,7 @@ class HypothesisClassifier:
         self._model.fit(self._features.transform(texts), labels)
 
     def wrong(self, texts: Sequence[str], labels: Sequence[str]) -> np.ndarray:
-        """(N,) whether each text's label is not the one that the classifier would give."""
+        """(N,) whether each text's label differs from the classifier's."""
         if not len(texts):
             return np.zeros(0, dtype=bool)
         found: np.ndarray = self._model.predict(self._features.transform(texts)) != np.asarray(labels)
@@ -48,11 +48,11 @@ class HypothesisClassifier:
 
 
 class ChoiceScorer:
-    """Says of every token of a VCR choice how much a text-only model's loss rises without it.
+    """Computes for every token of a VCR choice how much a text-only model's loss rises without it.
 
-    One logistic regression for answers and one for rationales tells right from wrong choices by their words and by
-    what they share with the query (the question, for rationales with the right answer). It is linear in the tokens,
-    so that taking one away takes its weights away.
+    One logistic regression for answers and one for rationales separate right from wrong choices by their words and by
+    the words they share with the query (the question; for rationales with the right answer). They are linear in the
+    tokens, so removing a token removes its weights.
     """
 
     def __init__(self, rows: Callable[[], Iterable[Row]]) -> None:

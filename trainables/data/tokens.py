@@ -33,12 +33,12 @@ NEUTRAL_NAMES = (
 
 
 def plain_text(text: str) -> str:
-    """Return `text` as it is written, with single spaces."""
+    """Return `text` as written, with single spaces."""
     return _written(" ".join(text.split()))
 
 
 def lowered(text: str) -> str:
-    """Return `text` in lower case, of the same length, but for hidden words: as teachers and uncased students read."""
+    """Return `text` in lower case, except hidden words, at the same length: for teachers and uncased students."""
     return MASK.join(_lower(part) for part in text.split(MASK))
 
 
@@ -48,13 +48,13 @@ def _lower(text: str) -> str:
 
 
 def _written(text: str) -> str:
-    """Return a text whose lower case is as long, and in which nothing is hidden that was not."""
+    """Return a text whose lower case has the same length, with no hidden words but its own."""
     shown, lower = text.replace(MASK, MASK.lower()), text.lower()
     return shown if len(lower) == len(shown) else lower
 
 
 def checked_tokens(tokens: Sequence[Any], objects: Sequence[str]) -> None:
-    """Raise ValueError for a tag outside `objects` and for a token of another form than VCR's."""
+    """Raise ValueError for a tag outside `objects` and for a token that does not have VCR's form."""
     for token in tokens:
         if isinstance(token, str):
             continue

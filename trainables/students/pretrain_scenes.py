@@ -52,7 +52,7 @@ class CaptionedScenes:
         return caption(self.scenes[index], rng)
 
     def wrong(self, index: int, rng: np.random.Generator) -> Text:
-        """A false caption: of another scene, or of this one with a concept exchanged, two things swapped, or turned."""
+        """A false caption: of another scene, or of this one turned, with a concept exchanged or two things swapped."""
         one = self.scenes[index]
         while True:
             kind = rng.integers(4)

@@ -1,4 +1,4 @@
-"""A person's own pictures with texts and labels, in the convention of Hugging Face's ImageFolder: no code needed."""
+"""Your own pictures with texts and labels, in the convention of Hugging Face's ImageFolder, without any code."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ablative.trainables.data.pairs import Pair
 
 _CONTRADICTION, _ENTAILMENT = 0, 2
-"""Places of two of the classes."""
+"""Indices of two of the classes."""
 _HARD = "test_hypothesis_hard"
 _HARD_IDS = "hypothesis_hard_test.json"
 

@@ -1,4 +1,4 @@
-"""VQA v2: open questions with ten human answers; VQA-CP v2 where its files are."""
+"""VQA v2: open questions with ten human answers; VQA-CP v2 if its files are present."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _num_examples(source: Source) -> int:
     if source.blind:
         return count(source.files[0], b'"question_id"')
     of_genome = sum(count(path, b'"qa_id"') for path in source.files if path.name == QUESTIONS)
-    annotated = source.files[1::2]  # the last one of Visual Genome's has no question
+    annotated = source.files[1::2]  # Visual Genome's last pictures have no question
     return of_genome + sum(count(path, b'"question_id"') for path in annotated)
 
 

@@ -113,7 +113,7 @@ def names() -> list[str]:
 
 
 def cell_labels(scene: Scene) -> tuple[np.ndarray, np.ndarray]:
-    """Return for each cell (P,) the index in `names` of the thing in its centre, and the cell's share of that thing."""
+    """Return for each cell (P,) the index in `names` of its centre's thing, and the cell's share of that thing."""
     place = {name: number for number, name in enumerate(names())}
     found, shares = np.zeros((GRID, GRID), dtype=np.int64), np.zeros((GRID, GRID), dtype=np.float32)
     centres = (np.arange(GRID) + 0.5) * scene.picture_px / GRID

@@ -1,4 +1,4 @@
-"""CLIP-TD's own terms: features of the student are drawn to features of the teacher, example by example.
+"""CLIP-TD's own terms: they draw features of the student to features of the teacher, example by example.
 
 Dimensions: B batch, N words (padded), K selected words at most, T teacher width.
 """
@@ -38,7 +38,7 @@ def tokens(student: StudentOutputs, teacher: TeacherOutputs, term: BuiltTerm) ->
     selection = select(term.selection, teacher, term.generator)
     if selection.most == selection.chosen_BN.shape[1]:
         return (selection.weights_BN * _distance(student.words, teacher.words, term)).sum(-1)
-    # The other words weigh nothing: their projections and distances are left out.
+    # Other words have zero weight, so their projections and distances are left out.
     places_BK = selection.chosen_BN.int().argsort(dim=-1, descending=True, stable=True)[:, : selection.most]
     states_BKS, words_BKT = (_at(places_BK, of) for of in (student.words, teacher.words))
     return (selection.weights_BN.gather(1, places_BK) * _distance(states_BKS, words_BKT, term)).sum(-1)
@@ -52,7 +52,7 @@ def _distance(states: Tensor, features: Tensor, term: BuiltTerm) -> Tensor:
 
 
 def _at(places_BK: Tensor, features_BNF: Tensor) -> Tensor:
-    """(B, K, F): whole rows are copied, which `gather` does number by number."""
+    """(B, K, F): copies whole rows, where `gather` would copy number by number."""
     import torch
 
     starts_B = torch.arange(len(places_BK), device=places_BK.device) * features_BNF.shape[1]

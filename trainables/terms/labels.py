@@ -1,7 +1,9 @@
-"""Terms on the classes of the task: what the teacher's probabilities say beside the labels.
+"""Terms on the classes of the task: the teacher's probabilities, beside the labels.
 
-The teacher has no head for these tasks; its probabilities are those of the cross-fitted probe, or of its cosines with
-VCR's candidates (`ablative.trainables.teachers.confidence`). Dimensions: B batch, K classes or candidates.
+The teacher has no head for these tasks. Its probabilities come from the cross-fitted probe, or from its cosines with
+VCR's candidates (`ablative.trainables.teachers.confidence`).
+
+Dimensions: B batch, K classes or candidates.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ class LogitsOptions(Options):
 def logits(student: StudentOutputs, teacher: TeacherOutputs, term: BuiltTerm) -> Tensor:
     """Hinton's distillation (arXiv 1503.02531): T^2 KL(softmax(z_T / T) || softmax(z_S / T)), in nats.
 
-    z_T are the logarithms of the teacher's probabilities; z_S the student's log-odds of each class, or in VCR of a
+    z_T are the logarithms of the teacher's probabilities. z_S are the student's log-odds of each class, or in VCR of a
     match with each candidate. The factor T^2 keeps gradients from shrinking with T. RepDistiller weighs the task by
     0.1 and this by 0.9; here the task loss stays at 1.
     """
@@ -52,8 +54,9 @@ class MixedLabelsOptions(Options):
 def mixed_labels(student: StudentOutputs, teacher: TeacherOutputs, term: BuiltTerm) -> Tensor:
     """KDAR's second part (arXiv 2501.05690): binary cross-entropy with y' = (1 - a) y + a p_T, summed over classes.
 
-    Published for VQA; for SNLI-VE and VCR the same formula over classes and candidates. Its first part weighs the task
-    loss (`weightings.TASK_WEIGHTINGS`). Its a and its weight beta are tuned in the source: 0.5 and 1 are our choice.
+    Published for VQA. For SNLI-VE and VCR this is the same formula over classes and candidates. Its first part weighs
+    the task loss (`weightings.TASK_WEIGHTINGS`). Its a and its weight beta are tuned in the source: 0.5 and 1 are our
+    choice.
     """
     from torch.nn import functional as F
 

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 def hint(student: StudentOutputs, teacher: TeacherOutputs, term: BuiltTerm) -> Tensor:
     """FitNets (arXiv 1412.6550): mean over coordinates of (P f_S - f_T)^2, image and text side averaged.
 
-    The student's projection is not scaled, so its length is learned too: that, and no scaling by the width, is what
-    tells it from `image` and `text`. Published for a layer in the middle of two networks; what is cached of the
-    teacher is its last layer, at unit length. RepDistiller's weight is 100.
+    The student's projection is not scaled, so its length is learned too. It differs from `image` and `text` in that,
+    and in having no scaling by the width. It was published for a layer in the middle of two networks; the teacher's
+    cache holds its last layer, at unit length. RepDistiller's weight is 100.
     """
     image_BT, text_BT = term.module(student)
     return (_squared_error(image_BT, teacher.image) + _squared_error(text_BT, teacher.text)) / 2
@@ -46,9 +46,9 @@ def attention(student: StudentOutputs, teacher: TeacherOutputs, term: BuiltTerm)
     """Attention transfer (arXiv 1612.03928): mean over places of (m_S / ||m_S|| - m_T / ||m_T||)^2.
 
     Published for spatial maps m = mean over channels of F^2, weight 1000 in RepDistiller. A *derived* form: the
-    teacher cache has no patches, so the map is over words. The student's is the energy of each word's state,
-    mean_S(h_i^2); the teacher's, whose word features all have unit length and so no energy of their own, is the
-    energy of word i along the image embedding, cos(word i alone, v)^2. 0 for an example without words.
+    teacher cache has no patches, so the map is over words. The student's map is the energy of each word's state,
+    mean_S(h_i^2). The teacher's word features all have unit length, so they have no energy of their own; its map is
+    the energy of word i along the image embedding, cos(word i alone, v)^2. The term is 0 for an example without words.
     """
     from ablative.trainables.distillation.distance import precise
 

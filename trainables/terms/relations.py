@@ -1,8 +1,10 @@
-"""Terms that compare how the examples of a batch lie to each other, in the student and in the teacher.
+"""Terms that compare the relations between the examples of a batch, in the student and in the teacher.
 
-Relations do not depend on the width, so nothing is projected or trained. Published for one feature of each model; a
-fused student and a dual-encoder teacher meet on two sides, the whole-image state against the image embedding and the
-first text position's state against the sentence embedding, which are averaged. Dimensions: B batch, F any width.
+Relations do not depend on the width, so nothing is projected or trained. The terms were published for one feature of
+each model. A fused student and a dual-encoder teacher meet on two sides, which are averaged: the whole-image state
+against the image embedding, and the first text position's state against the sentence embedding.
+
+Dimensions: B batch, F any width.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from ablative.trainables.distillation.outputs import TeacherOutputs
 
 LEAST_DISTANCE = 1e-6
-"""A batch whose examples are all in one place has no distances to compare."""
+"""A batch whose examples all coincide has no distances to compare."""
 BOTH_SIDES: tuple[Read, ...] = ("student.cls", "student.image", "teacher.image", "teacher.text")
 
 
@@ -85,7 +87,7 @@ def angles(features_BF: Tensor) -> Tensor:
 def _both_sides(
     differences: Callable[[Tensor, Tensor], Tensor], student: StudentOutputs, teacher: TeacherOutputs
 ) -> Tensor:
-    """(B,) the mean over both sides of the differences between the relations of each example to the others."""
+    """(B,) the mean over both sides of the differences in each example's relations to the others."""
     from ablative.trainables.distillation.distance import full_precision
     from ablative.trainables.distillation.distance import precise
 

@@ -37,16 +37,16 @@ class CrdOptions(Options):
 
 
 def crd(student: StudentOutputs, teacher: TeacherOutputs, term: BuiltTerm) -> Tensor:
-    """CRD (arXiv 1910.10699), weight 0.8: is this embedding of one model and that of the other from one example?
+    """CRD (arXiv 1910.10699), weight 0.8: do these embeddings of the two models come from the same example?
 
-    With g.m the cosine of an embedding with a memory entry, P = exp(g.m / tau) / Z, N negatives of M examples and
-    h = P / (P + N / M), the noise-contrastive loss is -log h(own) - sum over negatives of log(1 - h), for the student
-    against the memory of the teacher plus the teacher against the memory of the student. In nats; remembers the
-    batch; 0 where the subset is a single example.
+    Let g.m be the cosine of an embedding with a memory entry, P = exp(g.m / tau) / Z and h = P / (P + N / M), with N
+    negatives and M examples. The noise-contrastive loss is -log h(own) - sum over negatives of log(1 - h). It is taken
+    for the student against the teacher's memory, plus the teacher against the student's memory. In nats; remembers the
+    batch; 0 if the subset is a single example.
 
     The fused form: a student's h_cls stands for picture and text, so its partner is the teacher's pair of embeddings
-    side by side. Negatives are other examples, drawn afresh in each step, all of them where there are no more than
-    asked for; the source draws 16,384 (ours, 512, is a choice), with tau 0.07, momentum 0.5 and width 128.
+    side by side. Negatives are other examples, drawn afresh in each step; all of them if there are too few. The source
+    draws 16,384 (our 512 is a choice), with tau 0.07, momentum 0.5 and width 128.
     """
     memory, options, index_B = cast("Memory", term.module), term.options, teacher.index
     students_BD, teachers_BD = memory(student, teacher)
@@ -63,7 +63,7 @@ def crd(student: StudentOutputs, teacher: TeacherOutputs, term: BuiltTerm) -> Te
 
 
 def own_and_others(index_B: Tensor, num_examples: int, wanted: int, generator: torch.Generator) -> Tensor:
-    """Return (B, K) the own entry of each example, then those of others."""
+    """Return (B, K) the own entry of each example, then those of other examples."""
     import torch
     from torch.nn import functional as F
 

@@ -2,10 +2,10 @@
 
 Published for a student with an image and a text encoder, whose batch gives a matrix of image-text cosines. A fused
 student's states have each seen both modalities, so a student image could find its own text by the trace the text has
-left in it. Against the *teacher's* batch there is no such short cut: the student's image side x = P_v h_image is set
-against the teacher's sentences, its text side y = P_t h_cls against the teacher's images. One term, `affinity`, keeps
-the published student-student matrix, whose targets are soft. The student is projected into the teacher's space, so
-cosines of both are scaled by the teacher's own scale s; published students learn theirs.
+left in it. Against the *teacher's* batch this short cut does not exist: the student's image side x = P_v h_image meets
+the teacher's sentences, its text side y = P_t h_cls the teacher's images. One term, `affinity`, keeps the published
+student-student matrix, whose targets are soft. The student is projected into the teacher's space, so cosines of both
+are scaled by the teacher's own scale s; published students learn theirs.
 
 Dimensions: B batch, T teacher width.
 """
@@ -56,7 +56,7 @@ def clip_interactive(student: StudentOutputs, teacher: TeacherOutputs, term: Bui
     """CLIP-KD's ICL, interactive contrast (arXiv 2307.12732): 1/2 [InfoNCE(x, t) + InfoNCE(y, v)], weight 1, in nats.
 
     The published code scales by a logit scale that is not exponentiated, about 2.66; here it is the teacher's. As in
-    adaptation, another example with the same picture, or the same sentence, is no negative.
+    adaptation, another example with the same picture or the same sentence is not a negative.
     """
     from ablative.trainables.distillation.contrast import alike
     from ablative.trainables.distillation.contrast import info_nce
@@ -78,11 +78,10 @@ class AffinityOptions(Options):
 def affinity(student: StudentOutputs, teacher: TeacherOutputs, term: BuiltTerm) -> Tensor:
     """TinyCLIP's affinity mimicking (arXiv 2309.12314): alpha soft + (1 - alpha) hard, alpha 1 and weight 1, in nats.
 
-    Cross-entropies of the rows of s x.y with softmax(s v.t) (soft) or with the own pair (hard), image to text and
-    text to image averaged: example i has row i and column i. In the published form this differs from CLIP-KD's
-    relational term by the teacher's entropy alone, a constant; here the two differ, as this one compares the student's
-    two sides with each other. The hard part can be met by the trace that each side leaves in the other, so it is off
-    by default.
+    Cross-entropies of the rows of s x.y with softmax(s v.t) (soft) or with the own pair (hard), image to text and text
+    to image averaged: example i has row i and column i. As published, it differs from CLIP-KD's relational term only
+    by the teacher's entropy, a constant. Here they differ, because this term compares the student's two sides with
+    each other. The trace that each side leaves in the other can satisfy the hard part, so it is off by default.
     """
     student_BB = teacher.scale * cosines(*term.module(student))
     teacher_BB = teacher.scale * cosines(teacher.image, teacher.text)
@@ -101,9 +100,11 @@ class DimeOptions(Options):
 def dime(student: StudentOutputs, teacher: TeacherOutputs, term: BuiltTerm) -> Tensor:
     """DIME-FM (arXiv 2303.18232): 0.7 KL over the teacher's texts (T 1) + 0.3 KL over its images (T 3), in nats.
 
-    KL(softmax_j(s v_i.t_j / T) || softmax_j(s x_i.t_j / T)), and the same with images v_j in place of texts t_j. The
-    source has a third part, uni-modal distances, at weight 0. It distils an image encoder, and so does this: only
-    the student's image side takes part.
+    KL(softmax_j(s v_i.t_j / T)
+
+    softmax_j(s x_i.t_j / T)), and the same with images v_j in place of texts t_j. The source has a third part,
+    uni-modal distances, at weight 0. It distils an image encoder; likewise, only the student's image side takes part
+    here.
     """
     image_BT: Tensor = term.module(student.image)
     v, t, options = teacher.image, teacher.text, term.options
@@ -122,7 +123,7 @@ def cosines(queries_BT: Tensor, keys_BT: Tensor) -> Tensor:
 
 
 def _divergence(student_BT: Tensor, teacher_BT: Tensor, keys_BT: Tensor, scale: float, temperature: float) -> Tensor:
-    """(B,) divergence of what the student's side finds among the keys from what the teacher's own side finds."""
+    """(B,) divergence between the student side's softmax over the keys and the teacher side's own."""
     from ablative.trainables.distillation.divergence import softened_divergence
 
     found_BB, wanted_BB = (scale * cosines(queries_BT, keys_BT) for queries_BT in (student_BT, teacher_BT))

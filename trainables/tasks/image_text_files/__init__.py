@@ -1,1 +1,1 @@
-"""What only `image_text` has: the files of Hugging Face's ImageFolder, what is understood of them, and its metrics."""
+"""The parts that only `image_text` has: the files of Hugging Face's ImageFolder, their meaning, and its metrics."""

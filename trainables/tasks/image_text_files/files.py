@@ -1,7 +1,7 @@
-"""Which files of a folder say what its pictures show, in the ways of Hugging Face's ImageFolder. Imports no torch.
+"""Which files of a folder describe its pictures, in the ways of Hugging Face's ImageFolder. Imports no torch.
 
-In this order: `metadata.csv`, `.jsonl` or `.parquet`; the same in folders of splits (`train/metadata.csv`); Parquet
-files with the pictures inside, in the folder itself, in `data/`, or in folders of splits.
+They are, in this order: `metadata.csv`, `.jsonl` or `.parquet`; the same in folders of splits (`train/metadata.csv`);
+Parquet files with the pictures inside, in the folder itself, in `data/`, or in folders of splits.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ablative.trainables.errors import MissingData
 from ablative.trainables.errors import UnreadableData
 
 SPLITS = {"train": "train", "val": "val", "validation": "val", "valid": "val", "dev": "val", "test": "test"}
-"""How a split is written -> the split."""
+"""Spelling of a split -> the split."""
 NAMES = ("metadata.csv", "metadata.jsonl", METADATA)
 REMEDY = (
     "write metadata.csv, metadata.jsonl or metadata.parquet beside the pictures, with the columns file_name, text and "
@@ -31,17 +31,17 @@ class RowsFile:
 
     path: Path
     split: str = ""
-    """The split that its folder or its name says; empty: its rows or their pictures decide."""
+    """The split that its folder or its name gives; empty: its rows or their pictures decide."""
     prefix: str = ""
-    """What comes before the pictures' names, which are relative to the file."""
+    """Prefix of the pictures' names, which are relative to the file."""
 
 
 def rows_files(folder: Path) -> tuple[RowsFile, ...]:
-    """Return the files of a folder, of whatever splits.
+    """Return the files of a folder, for all splits.
 
     Raises:
-        MissingData: there are none, or none of train.
-        UnreadableData: two of them say the same, or one does not say its split.
+        MissingData: there are none, or none for train.
+        UnreadableData: two of them describe the same rows, or one does not give its split.
     """
     found = found_files(folder)
     if not found:
@@ -64,7 +64,7 @@ def rows_files(folder: Path) -> tuple[RowsFile, ...]:
 
 
 def found_files(folder: Path) -> tuple[RowsFile, ...]:
-    """Return the files of a folder as they are: none, or two that say the same, among them."""
+    """Return the files of a folder without checks: there may be none, or two that describe the same rows."""
     for look in (_whole, _of_splits, _parquet):
         if found := tuple(look(folder)):
             return found

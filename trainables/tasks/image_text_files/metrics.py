@@ -14,7 +14,7 @@ from ablative.trainables.tasks.image_text_files.options import safe
 
 
 def metric_names(classes: Sequence[str]) -> tuple[str, ...]:
-    """Return the metric of each class: `f1_` and its name, in letters, digits and underscores; no two alike."""
+    """Return the metric of each class: `f1_` and its name in letters, digits and underscores; no two alike."""
     names: list[str] = []
     for label in classes:
         name, number = f"f1_{safe(label)}", 2
@@ -25,9 +25,9 @@ def metric_names(classes: Sequence[str]) -> tuple[str, ...]:
 
 
 def measure(split: TaskSplit, probabilities: Sequence[np.ndarray], scores: np.ndarray) -> dict[str, float]:
-    """Return accuracy with that of each slice, F1 of each class, and `macro_f1`.
+    """Return accuracy, also for each slice, F1 of each class, and `macro_f1`.
 
-    F1 is 0 for a class that is neither there nor predicted; such a class is left out of the mean.
+    F1 is 0 for a class that neither occurs nor is predicted; the mean leaves such a class out.
     """
     truth = np.array([label_of(example) for example in split.examples], dtype=np.int64)
     said = np.array([int(np.argmax(row)) for row in probabilities], dtype=np.int64)

@@ -1,4 +1,4 @@
-"""What a study may say about a folder of pictures and texts. Imports no torch."""
+"""The options of a study for a folder of pictures and texts. Imports no torch."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _UNSAFE = re.compile(r"\W+")
 
 
 def safe(name: str) -> str:
-    """Return a name in lower case, with an underscore for whatever is neither letter nor digit."""
+    """Return a name in lower case, with an underscore for everything that is neither letter nor digit."""
     return _UNSAFE.sub("_", name.lower()).strip("_") or "other"
 
 
 class ShiftOptions(Options):
-    """Rows that come from elsewhere: they are a test of their own, and in no other split."""
+    """Rows from another source: they are a test of their own, and in no other split."""
 
     column: Text | None = Field(
         None, description="Column with the origin of a row; without it there is no shifted test."
@@ -39,7 +39,7 @@ class ShiftOptions(Options):
 
 
 class ImageTextOptions(Options):
-    """Where a folder's files say what."""
+    """The columns of a folder's files."""
 
     file_name_column: Text = Field("file_name", description="Column of the pictures' paths, relative to the file.")
     text_column: Text = Field("text", description="Column of the texts.")
@@ -49,7 +49,7 @@ class ImageTextOptions(Options):
 
 
 def contradictions(options: ImageTextOptions) -> Iterator[tuple[str, str, str]]:
-    """Yield (path, found, wanted) of each option that cannot go together with another."""
+    """Yield (path, found, wanted) for each option that conflicts with another."""
     shift = options.shift
     if shift.column is not None and not shift.values:
         yield "shift.values", "nothing", f"the values of {shift.column} whose rows are the shifted test"

@@ -1,7 +1,7 @@
 """Reads a folder of pictures, texts and labels. Imports no torch.
 
-Which split a row belongs to is decided for its picture, so that no picture is in two of train, val and test: by a
-column, or the folder or file that the row is in, else by a hash of the picture's name.
+The split of a row is decided for its picture, so no picture is in two of train, val and test. A column decides it, or
+the row's folder or file, else a hash of the picture's name.
 """
 
 from __future__ import annotations
@@ -52,32 +52,32 @@ from ablative.trainables.tasks.image_text_files.rows import require_columns
 
 USUAL = ("train", "val", "test")
 By = str
-"""How a folder says its splits: `folder` of the file, `column`, `pictures` (folder of their names) or `hash`."""
+"""How a folder gives its splits: `folder` of the file, `column`, `pictures` (folder of their names) or `hash`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
-    """What a row says."""
+    """The contents of a row."""
 
     image: str
     """Relative to the image folder."""
     key: str
-    """The picture's name as the row has it: by this it is carved."""
+    """The picture's name as in the row; splits are carved by it."""
     text: str
     label: str
     split: str
-    """As its column says; empty without one."""
+    """From its column; empty without one."""
     is_shifted: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Understood:
-    """What is known of a folder as a whole."""
+    """The known facts about a folder as a whole."""
 
     files: tuple[RowsFile, ...]
     by: By
     carved: tuple[str, ...]
-    """Which of val and test are taken out of train by a hash."""
+    """Which of val and test are carved out of train by a hash."""
     splits: dict[str, int]
     """Split -> its rows."""
     labels: dict[str, int]
@@ -93,13 +93,13 @@ class _Seen:
     texts: dict[tuple[str, str], str] = field(default_factory=dict)
     """(Picture, text) -> label."""
     split_of: dict[str, str] = field(default_factory=dict)
-    """Picture -> split, where a column says it."""
+    """Picture -> split, if a column gives it."""
     times: Counter[str] = field(default_factory=Counter)
     """Picture -> its rows."""
 
 
 def classes(place: TaskFolder) -> tuple[str, ...]:
-    """Return the labels of train, sorted. Raises `UnreadableData` where they are fewer than two."""
+    """Return the labels of train, sorted. Raises `UnreadableData` if there are fewer than two."""
     found = tuple(understood(place).labels)
     if len(found) < 2:
         said = f"one label, {found[0]}" if found else "no row that can be read"
@@ -108,7 +108,7 @@ def classes(place: TaskFolder) -> tuple[str, ...]:
 
 
 def read(reading: Reading) -> Iterator[Example]:
-    """Yield the examples of a split, one a row; of all rows where no split is asked for."""
+    """Yield the examples of a split, one per row; of all rows if no split is given."""
     place = reading.folder
     whole = understood(place)
     prefix_of = {file.path: file for file in whole.files}
@@ -144,7 +144,7 @@ def _read(file: RowsFile, whole: Understood, reading: Reading) -> Iterator[Examp
 
 
 class _Row:
-    """Makes sense of the rows of one file."""
+    """Interprets the rows of one file."""
 
     def __init__(self, file: RowsFile, options: ImageTextOptions) -> None:
         self._file, self._options = file, options
@@ -163,9 +163,9 @@ class _Row:
         self._names = class_names(file.path, options.label_column)
 
     def __call__(self, row: Row) -> Said:
-        """Return what a row says. Raises ValueError, KeyError."""
+        """Return the contents of a row. Raises ValueError, KeyError."""
         options, number = self._options, self._number
-        self._number += 1  # rows of Parquet, which are all given here, in their order
+        self._number += 1  # Parquet gives all rows here, in their order
         key = name_of_row(row, number) if self._inside else plain_name(row[options.file_name_column])
         split = "" if self._splits is None or self._file.split else _written_split(row[self._splits], self._splits)
         shift = options.shift
@@ -192,7 +192,7 @@ class _Row:
 
 
 def _plain(value: Any) -> Any:
-    """Return a text without blanks around it, and numbers and truths as texts."""
+    """Return a text stripped of blanks; numbers and Booleans become text."""
     if isinstance(value, bool):
         return str(value).lower()
     return str(value) if isinstance(value, int) else value.strip() if isinstance(value, str) else value
@@ -217,7 +217,7 @@ def _written_split(value: Any, column: str) -> str:
 def _checked(said: Said, split: str, seen: _Seen) -> str:
     """Return the id of a row: its picture, with a number from the second text on.
 
-    Raises ValueError for a row that an earlier one contradicts or says already.
+    Raises ValueError for a row that contradicts or repeats an earlier one.
     """
     if said.split and seen.split_of.setdefault(said.image, said.split) != said.split:
         raise ValueError(
@@ -250,7 +250,7 @@ def _kind_of(said: Said, file: RowsFile) -> _Kind:
 
 
 def _carved(key: str) -> str:
-    """Return the split of a picture of train where val and test are taken out of it."""
+    """Return the split of a picture of train from which val and test are carved."""
     point = percentile(key)
     return "val" if point < CARVED_PERCENT else "test" if point < 2 * CARVED_PERCENT else "train"
 
@@ -260,9 +260,9 @@ def _options(place: TaskFolder) -> ImageTextOptions:
 
 
 def understood(place: TaskFolder) -> Understood:
-    """Return what is known of a folder after a look at every row.
+    """Return the facts about a folder after reading every row.
 
-    Raises `MissingData` or `UnreadableData` for files that cannot be read at all; bad rows are the reader's to name.
+    Raises `MissingData` or `UnreadableData` for files that cannot be read at all; the reader names bad rows.
     """
     files = rows_files(place.path)
     return _understood(files, tuple(stamp_of(file.path.stat()) for file in files), _options(place))
@@ -297,24 +297,24 @@ def _understood(files: tuple[RowsFile, ...], _: tuple[Stamp, ...], options: Imag
 
 
 class _Kind(NamedTuple):
-    """All that decides the split of a row."""
+    """Everything that decides the split of a row."""
 
     file: str
-    """The split that its file or folder says; empty: none."""
+    """The split that its file or folder gives; empty: none."""
     column: str
-    """The one of its column."""
+    """The split from its column."""
     folder: str
-    """The one of the folder in its picture's name."""
+    """The split from the folder in its picture's name."""
     carved: str
-    """The one that it would have if both val and test were carved."""
+    """The split that it would have if both val and test were carved."""
     is_shifted: bool
 
     def told(self, by: By) -> str:
-        """Return the split that it is said to be in."""
+        """Return the split as declared."""
         return {"folder": self.file, "column": self.column, "pictures": self.folder}.get(by, "train")
 
     def split(self, by: By, carved: tuple[str, ...], options: ImageTextOptions) -> str:
-        """Return the split that it is in."""
+        """Return the split after carving."""
         if self.is_shifted and options.shift.split:
             return options.shift.split
         told = self.told(by)
@@ -336,7 +336,7 @@ def _how(files: tuple[RowsFile, ...], kinds: Collection[_Kind]) -> By:
 
 
 def source_files(place: TaskFolder, split: str) -> tuple[Path, ...]:
-    """Return the files that a split is read from: its own, those of train where it is carved, else all."""
+    """Return the files that a split is read from: its own, those of train if it is carved, else all."""
     files = rows_files(place.path)
     if split not in USUAL:
         return tuple(file.path for file in files)

@@ -30,7 +30,7 @@ from ablative.trainables.file_digests import stamp_of
 from ablative.trainables.strangers import parsing
 
 _LOOKED_AT = 100
-"""Rows of JSON lines by which their columns are known."""
+"""Rows of JSON lines from which their columns are taken."""
 _OTHER_MARKS = (";", "\t", "|")
 _SAVE = "save the file as UTF-8"
 
@@ -54,7 +54,7 @@ def columns_of(path: Path) -> tuple[str, ...]:
 
 
 def about(path: Path) -> int:
-    """Return about how many rows a file has."""
+    """Return the approximate number of rows in a file."""
     if path.suffix == ".parquet":
         with parsing(f"{path}: not a Parquet file", "get the file again"):
             return int(pq.read_metadata(path).num_rows)
@@ -62,7 +62,7 @@ def about(path: Path) -> int:
 
 
 def require_columns(path: Path, wanted: dict[str, str]) -> None:
-    """Raise `UnreadableData` for the first column of `wanted` (column -> option that names it) that is not there."""
+    """Raise `UnreadableData` for the first missing column among `wanted` (column -> option that names it)."""
     there = columns_of(path)
     for column, option in wanted.items():
         if column in there:
@@ -80,7 +80,7 @@ def require_columns(path: Path, wanted: dict[str, str]) -> None:
 
 
 def class_names(path: Path, column: str) -> tuple[str, ...]:
-    """Return the names that numbers of a column of Parquet stand for, as Hugging Face writes them; none elsewhere."""
+    """Return the names for the numbers in a Parquet column, as Hugging Face writes them; empty elsewhere."""
     if path.suffix != ".parquet":
         return ()
     written = (schema_of(path).metadata or {}).get(b"huggingface")

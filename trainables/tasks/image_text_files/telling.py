@@ -1,4 +1,4 @@
-"""What `ablate data check` says of a folder before it reads every row: as what it was understood."""
+"""The first lines of `ablate data check` on a folder, before it reads every row: how the folder was understood."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ablative.trainables.tasks.image_text_files.reader import understood
 from ablative.trainables.tasks.image_text_files.rows import columns_of
 
 _MOST = 20
-"""Classes and files that are named."""
+"""Most classes and files to name."""
 _HOW = {
     "folder": "as their folders or files say",
     "column": "as the column {column} says",

@@ -1,1 +1,1 @@
-"""What only SNLI-VE has: the reader of its files and its shifted tests."""
+"""The parts that only SNLI-VE has: the reader of its files and its shifted tests."""

@@ -1,9 +1,9 @@
-"""SNLI-VE's dev and test with the labels that were corrected later (Do et al. 2020), in either published form.
+"""SNLI-VE's dev and test with later corrections of the labels (Do et al. 2020), in either published form.
 
 - `esnlive_dev.csv`, `esnlive_test.csv` (e-ViL, Kayser et al. 2021): by the columns `pairID`, `Flickr30kID`,
   `hypothesis` and `gold_label`.
-- `esnli_ve_dev.tsv`, `esnli_ve_test.tsv` (e-SNLI-VE): by the columns' places, as its authors' code reads them: the
-  label first, the image with `#` and a number fourth, the hypothesis sixth, the id of the pair seventh.
+- `esnli_ve_dev.tsv`, `esnli_ve_test.tsv` (e-SNLI-VE): by the columns' places, as in its authors' code: the label
+  first, the image with `#` and a number fourth, the hypothesis sixth, the id of the pair seventh.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ FORMS: Mapping[str, tuple[str, ...]] = {
     "val_corrected": ("esnlive_dev.csv", "esnli_ve_dev.tsv"),
     "test_corrected": ("esnlive_test.csv", "esnli_ve_test.tsv"),
 }
-"""Split -> names of its file, the later publication first: that one is read where both are there."""
+"""Split -> names of its file, the later publication first; it is read if both exist."""
 _OF_CSV = {"pairID": "pairID", "Flickr30kID": "Flickr30K_ID", "hypothesis": "sentence2", "gold_label": "gold_label"}
 """Column of the CSV -> field of a row of SNLI-VE."""
 _OF_TSV = {0: "gold_label", 3: "Flickr30K_ID", 5: "sentence2", 6: "pairID"}
@@ -40,7 +40,7 @@ def corrected_file(folder: Path, split: str) -> Path | None:
 def corrected_rows(path: Path) -> Iterator[tuple[int, Any]]:
     """Yield (line, row as SNLI-VE's own files have it, or the exception that it caused).
 
-    Raises UnreadableData for a file that is no CSV, or none in UTF-8.
+    Raises UnreadableData for a file that is not CSV in UTF-8.
     """
     is_csv = path.suffix == ".csv"
     with parsing(f"{path}: no table", "get the file again"), opened(path) as file:

@@ -1,9 +1,9 @@
-"""Cornell's NLVR (Suhr et al. 2017, CC-BY 4.0) in the files of SNLI-VE: statements that people wrote of pictures.
+"""Cornell's NLVR (Suhr et al. 2017, CC-BY 4.0) in the files of SNLI-VE: statements that people wrote about pictures.
 
-A statement is true or false of a picture of three boxes with shapes in them; there are six pictures of each, one an
-order of the boxes. True becomes `entailment` and false `contradiction`; nothing is `neutral`. The structured
-representation gives the regions: the three boxes, then each shape, in a metadata file beside the picture. `dev`
-becomes SNLI-VE's dev, and the public test (Test-P) its test.
+A statement is true or false about a picture of three boxes with shapes in them. Each has six pictures, one per order
+of the boxes. True becomes `entailment` and false `contradiction`; nothing is `neutral`. The structured representation
+gives the regions in a metadata file beside the picture: the three boxes, then each shape. `dev` becomes SNLI-VE's dev,
+and the public test (Test-P) its test.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ ABOUT = {
 }
 _REMEDY = "get https://github.com/lil-lab/nlvr and give its folder nlvr"
 _SIDE, _STEP = 100, 150
-"""Pixels of a box of a picture, and from the left edge of one to that of the next."""
+"""Pixels of a box in a picture, and the distance between the left edges of two neighbours."""
 _SIZE = (400, 100)
 ORDERS = tuple(permutations(range(3)))
 """Order of the boxes in picture k of a statement: this is how the published pictures are numbered."""
@@ -46,7 +46,7 @@ def write_nlvr(source: Path, folder: Path, progress: Progress, *, train: int | N
     """Write the published folder `source` in SNLI-VE's files below `folder`; return the number of pairs of each split.
 
     A picture keeps its bytes (PNG) under a name that ends in `.jpg`. `train`: keep the first so many statements of
-    train; None keeps all. Raises MissingData where a file or picture is not there, and UnreadableData.
+    train; None keeps all. Raises MissingData if a file or picture is missing, and UnreadableData.
     """
     for split in SPLITS:
         if not (source / split / f"{split}.json").is_file():

@@ -18,7 +18,7 @@ FILES = {"train": "snli_ve_train.jsonl", "val": "snli_ve_dev.jsonl", "test": "sn
 
 
 def make_shifts(place: TaskFolder, progress: Progress) -> list[Shift]:
-    """Write the ids of the dev and test pairs whose label a classifier of hypotheses alone gets wrong."""
+    """Write the ids of the dev and test pairs that a classifier of hypotheses alone labels wrongly."""
     folder = place.path
     texts, labels, _ = _hypotheses(folder, "train")
     progress("text-only classifier", 0, 3)

@@ -1,1 +1,1 @@
-"""What only VCR has: its files, their reader, shifted tests and submission."""
+"""The parts that only VCR has: its files, their reader, shifted tests and submission."""

@@ -1,4 +1,4 @@
-"""Which files VCR consists of, and which of them make a split. Imports no torch."""
+"""The files of VCR, and the splits that they make. Imports no torch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ablative.trainables.parts.task import TaskFolder
 _NUM_LOOKED_AT = 20
 """Rows of a test file that are searched for a label."""
 RULES = {"test_shortcuts": "any", "test_rule_singular": "singular", "test_rule_plural": "plural"}
-"""Shifted tests that are made while the test is read (`shortcuts_removed`), unless a file holds them."""
+"""Shifted tests that are made while reading the test (`shortcuts_removed`), unless a file holds them."""
 PUBLISHED = {
     "test_rule_singular": "val_rule_singular.jsonl",
     "test_rule_plural": "val_rule_plural.jsonl",
@@ -38,7 +38,7 @@ LAYOUT = Layout(
 
 
 def layout(place: TaskFolder) -> Layout:
-    """Return the layout, which is that of every folder."""
+    """Return the layout, the same for every folder."""
     return LAYOUT
 
 
@@ -51,14 +51,17 @@ def splits(place: TaskFolder) -> tuple[str, ...]:
 
 
 def files(place: TaskFolder) -> Iterator[Path]:
-    """Yield every annotation file that there can be."""
+    """Yield every possible annotation file."""
     names = ["train", "val", "test", *shifted_files(LAYOUT, place.path)]
     yield from (place.path / f"{name}.jsonl" for name in names)
     yield from (place.path / name for name in PUBLISHED.values())
 
 
 def source(place: TaskFolder, split: str) -> Source:
-    """Return where a split is read from. Without a labelled test, `val` is carved out of train and val is `test`."""
+    """Return the file that a split is read from.
+
+    Without a labelled test, `val` is carved out of train and val is `test`.
+    """
 
     def file(name: str) -> Path:
         return place.path / f"{name}.jsonl"
@@ -83,6 +86,6 @@ def _has_labels(test: Path) -> bool:
         return False
     try:
         rows = [row for _, row in islice(lines(test), _NUM_LOOKED_AT)]
-    except UnreadableData:  # then it is the test, and reading it raises: the other splits can be looked at
+    except UnreadableData:  # then it is the test, and reading it raises; the other splits still work
         return True
     return any(isinstance(row, dict) and "answer_label" in row for row in rows)

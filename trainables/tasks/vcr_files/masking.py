@@ -1,7 +1,7 @@
 """VCR with decisive tokens hidden (Ye and Kovashka, AAAI 2021): AdvTop-1 and KeepTop-k. Pure functions of one row.
 
-A token is decisive for a choice if a trained model's loss rises when it is taken away. The losses come from the
-authors' file or from our own scorer (`trainables.data.text_only`), in the same form.
+A token is decisive for a choice if a trained model's loss rises without it. The losses come from the authors' file or
+from our own scorer (`trainables.data.text_only`), in the same form.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def top_kept(row: Row, scores: Row, k: int) -> Row:
 def _edited(row: Row, scores: Row, hidden: Any) -> Row:
     """Return `row` with the tokens at the places `hidden(losses)` of each choice masked.
 
-    Raises ValueError if a choice has not one loss a token.
+    Raises ValueError if a choice does not have one loss per token.
     """
     changed = dict(row)
     for choices, losses in PARTS:
@@ -57,7 +57,7 @@ def _edited(row: Row, scores: Row, hidden: Any) -> Row:
 
 
 def _ranked(losses: Sequence[float]) -> list[int]:
-    """Return the places of the tokens, the most decisive first; of equal ones the earlier."""
+    """Return the places of the tokens, the most decisive first; the earlier of equal ones first."""
     return [int(place) for place in np.argsort(-np.asarray(losses, dtype=float), kind="stable")]
 
 

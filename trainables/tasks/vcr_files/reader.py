@@ -27,9 +27,9 @@ _SEGMENTS = {ANSWER: 2, RATIONALE: 3}
 
 
 def read_vcr(source: Source, slices: Mapping[str, tuple[str, ...]]) -> Iterator[Example]:
-    """Yield two examples an annotation, ids `<annot_id>/qa` and `<annot_id>/qar`, one group.
+    """Yield two examples per annotation, ids `<annot_id>/qa` and `<annot_id>/qar`, in one group.
 
-    Of a blind source five: the rationale is asked behind each of the four answers, ids `<annot_id>/qar/0` to `/3`.
+    A blind source gives five: the rationale is asked after each of the four answers, ids `<annot_id>/qar/0` to `/3`.
     """
     for path in source.files:
         yield from read_rows(path, lines(path), lambda row: _examples(row, source, slices))
@@ -53,7 +53,7 @@ def _examples(row: Row, source: Source, slices: Mapping[str, tuple[str, ...]]) -
 
 
 def sound(row: Row) -> Row:
-    """Return a labelled `row` if its fields are what every reader of VCR's files counts on. Raises ValueError."""
+    """Return a labelled `row` if it has the fields that every reader of VCR's files needs. Raises ValueError."""
     _well_formed(row)
     _label(row, "answer_label")
     _label(row, "rationale_label")
@@ -82,7 +82,7 @@ def _example(
     named: str = "",
     slices: tuple[str, ...] = (),
 ) -> Example:
-    """Return one question. `behind`: answer that a rationale is asked for; `label`: field of the right choice."""
+    """Return one question. `behind`: the answer whose rationale is asked; `label`: field of the right choice."""
     objects = row["objects"]
     query = tagged_text(row["question"], objects)
     if behind is not None:

@@ -1,4 +1,4 @@
-"""Shifted tests of VCR: without the answer that repeats the question's persons, or with the telling words hidden.
+"""Shifted tests of VCR: without the answer that repeats the question's persons, or with decisive words hidden.
 
 Imports no torch.
 """
@@ -35,7 +35,7 @@ Row = dict[str, Any]
 
 
 def make_shifts(place: TaskFolder, progress: Progress, scores: Path | None) -> list[Shift]:
-    """Write them beside the task's files."""
+    """Write the shifted tests beside the task's files."""
     folder = place.path
 
     def rows(split: str) -> Iterator[Row]:

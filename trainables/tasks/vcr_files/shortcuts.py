@@ -1,8 +1,8 @@
 """VCR with its shortcuts removed: the rule-based edits of Ye and Kovashka (AAAI 2021), in our own words.
 
-Annotators' right answers repeat the question's person tags, wrong answers borrowed from other questions rarely
-do. Both rules turn that round: in edited items the right choice says a pronoun where it had the tag, and the wrong
-ones say the question's tag. Labels and everything else stay. Pure functions of one row of a VCR file.
+Annotators' right answers repeat the question's person tags; wrong answers, borrowed from other questions, rarely do.
+Both rules reverse that: in edited items the right choice has a pronoun in place of the tag, and the wrong ones have
+the question's tag. Labels and everything else stay. Pure functions of one row of a VCR file.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def shortcuts_removed(row: Row, rule: str = "any") -> Row | None:
 
 
 def singular(row: Row) -> Row | None:
-    """Return `row` edited by the rule for questions about one person; None if the question names not exactly one.
+    """Return `row` edited by the rule for questions about one person; None unless the question names exactly one.
 
     A choice is edited only if its distinct person tags and its distinct pronouns among he and she make one.
     """
@@ -50,7 +50,7 @@ def singular(row: Row) -> Row | None:
 
 
 def plural(row: Row) -> Row | None:
-    """Return `row` edited by the rule for questions about one group of two or more persons; None for other ones.
+    """Return `row` edited by the rule for questions about one group of two or more persons; None for others.
 
     A choice is edited only if it holds exactly one such group, or `they`.
     """

@@ -1,5 +1,8 @@
-"""The file of VCR's leaderboard: the four probabilities of the answers and, because nobody but the server knows the
-right one, those of the rationales behind each of the four answers. Imports no torch."""
+"""The file of VCR's leaderboard: probabilities of the answers and of the rationales. Imports no torch.
+
+Only the server knows the right answer. So the file has the four probabilities of the answers, and those of the
+rationales after each of the four answers.
+"""
 
 from __future__ import annotations
 
@@ -26,12 +29,12 @@ _PARTS = (ANSWER, *(f"{RATIONALE}/{behind}" for behind in range(NUM_CHOICES)))
 
 
 def submission(predictions: Mapping[str, str]) -> str:
-    """Return VCR's CSV of what was recorded of each example. Raises `UnreadableData`."""
+    """Return VCR's CSV from the predictions recorded for each example. Raises `UnreadableData`."""
     return vcr_submission({name: _probabilities(name, said) for name, said in predictions.items()})
 
 
 def vcr_submission(probabilities: Mapping[str, Sequence[float]]) -> str:
-    """Return VCR's CSV: one row an annotation, columns `VCR_COLUMNS`, in the order of the ids given."""
+    """Return VCR's CSV: one row per annotation, columns `VCR_COLUMNS`, in the order of the ids given."""
     out = io.StringIO()
     table = csv.writer(out, lineterminator="\n")
     table.writerow(VCR_COLUMNS)

@@ -1,1 +1,1 @@
-"""What only VQA has: its files, their reader, and the official spelling of answers."""
+"""The parts that only VQA has: its files, their reader, and the official spelling of answers."""

@@ -1,8 +1,8 @@
 """The official spelling of VQA answers and the official accuracy, quirks included.
 
-Facts about the official evaluation are listed in docs; two of its oddities decide numbers and are kept: the
-expression for full stops has a mistyped look-behind, and the flag re.UNICODE (32) lands in the place of `count`,
-so that at most 32 full stops go.
+The docs list facts about the official evaluation. Two of its oddities change numbers, so they are kept. The expression
+for full stops has a mistyped look-behind. The flag re.UNICODE (32) lands in the place of `count`, so at most 32 full
+stops are removed.
 """
 
 from __future__ import annotations
@@ -58,9 +58,9 @@ def _without_punctuation(text: str) -> str:
 
 
 def counted(answers: Sequence[str]) -> tuple[Counter[str], bool]:
-    """Return how often each answer was given, and whether the answers were brought into the official spelling.
+    """Return how often each answer was given, and whether the answers were brought to the official spelling.
 
-    Unanimous answers are left as typed: the official evaluation normalises only where annotators differ.
+    Unanimous answers stay as typed: the official evaluation normalises only if annotators differ.
     """
     typed = [_one_line(answer) for answer in answers]
     differ = len(set(typed)) > 1

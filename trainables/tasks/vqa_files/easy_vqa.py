@@ -1,8 +1,8 @@
 """easy-VQA (Victor Zhou, MIT licence), in the files of VQA v2: write a published data set from its Python package.
 
 4,000 and 1,000 pictures of one shape each, 38,575 and 9,673 questions, 13 answers. Its test becomes VQA's `val2014`,
-from which `test` is read; `val` is carved out of train as for VQA v2. One answer a question stands for ten annotators
-who agree, so that the official accuracy is plain accuracy.
+from which `test` is read; `val` is carved out of train as for VQA v2. A question's one answer stands for ten
+annotators who agree, so the official accuracy is plain accuracy.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ def write_easy_vqa(data: Traversable, folder: Path, *, test_pictures: int | None
     """Write the parts of `data` below `folder`; return the number of questions of each.
 
     A picture keeps its bytes (PNG) under the name that VQA v2 gives it: another encoding would change its pixels.
-    `test_pictures`: keep only the first so many pictures of test, which were drawn independently; None keeps all.
+    `test_pictures`: keep only that many pictures of test, the first ones, which were drawn independently; None keeps
+    all.
     """
     most = {"train": None, "test": test_pictures}
     return {part: _write_part(data / part, part, folder, most[part]) for part in _SUBSETS}

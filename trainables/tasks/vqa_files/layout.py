@@ -1,4 +1,4 @@
-"""Which files VQA v2 and VQA-CP v2 consist of, and which of them make a split. Imports no torch."""
+"""The files of VQA v2 and VQA-CP v2, and the splits that they make. Imports no torch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ablative.trainables.tasks.vqa_files.visual_genome import IMAGES
 from ablative.trainables.tasks.vqa_files.visual_genome import QUESTIONS
 
 LISTED = {"test_counterexamples": "counterexamples.json", "test_counterexamples_hard": "hard.json"}
-"""Shifted test -> file with the ids of the test's questions that belong to it: VQA-CE."""
+"""Shifted test -> file with the ids of its questions among the test's: VQA-CE."""
 BLIND = {
     "blind_dev": "v2_OpenEnded_mscoco_test-dev2015_questions.json",
     "blind_test": "v2_OpenEnded_mscoco_test2015_questions.json",
@@ -53,12 +53,12 @@ CP = Layout(
 
 
 def layout(place: TaskFolder) -> Layout:
-    """Return the layout of VQA-CP where its files are, else that of VQA v2."""
+    """Return the layout of VQA-CP if its files are present, else that of VQA v2."""
     return CP if (place.path / CP.required[0]).exists() else V2
 
 
 def splits(place: TaskFolder) -> tuple[str, ...]:
-    """Return the splits of a folder; blind ones only where their pictures are."""
+    """Return the splits of a folder; blind ones only if their pictures are present."""
     listed = [split for split, name in LISTED.items() if (place.path / name).exists()]
     return in_order([*listed, *shifted_files(V2, place.path)], _blind(place.path))
 
@@ -69,7 +69,7 @@ def _blind(folder: Path) -> list[str]:
 
 
 def files(place: TaskFolder) -> Iterator[Path]:
-    """Yield every annotation file that there can be; blind ones only where they make a split."""
+    """Yield every possible annotation file; blind ones only if they make a split."""
     names = [*("train", "val", "test"), *shifted_files(V2, place.path)]
     yield from (place.path / name for split in names for name in layout(place).files_of(split))
     yield from (place.path / name for name in LISTED.values())
@@ -79,10 +79,10 @@ def files(place: TaskFolder) -> Iterator[Path]:
 
 
 def source(place: TaskFolder, split: str) -> Source:
-    """Return where a split is read from. In VQA-CP, and without a test, `val` is carved out of train.
+    """Return the files that a split is read from. In VQA-CP, and without a test, `val` is carved out of train.
 
-    Where the official val is trained on too, `val` is carved out of train and `test` out of that val, and the carved
-    images of both are not trained on. Raises MissingData where there is no such file.
+    If the official val is also trained on, `val` is carved out of train and `test` out of that val; training uses
+    neither. Raises MissingData if the file is missing.
     """
     found, options = layout(place), place.options
 

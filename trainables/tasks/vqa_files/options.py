@@ -1,4 +1,4 @@
-"""What a study may say about VQA's training data. Imports no torch."""
+"""The options of a study for VQA's training data. Imports no torch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ablative.trainables.parts.part import Options
 
 
 class VqaOptions(Options):
-    """What is trained on beside the official train file."""
+    """Training data besides the official train file."""
 
     train_on: Literal["train", "train_val"] = Field(
         "train", description="`train_val` adds the official val file to training; `test` is then carved out of it."

@@ -39,13 +39,13 @@ from ablative.trainables.tasks.vqa_files.visual_genome import IMAGES
 from ablative.trainables.tasks.vqa_files.visual_genome import read_visual_genome
 
 LEAST_QUESTIONS = 9
-"""An answer is an output class if it is the most frequent answer of so many questions of train and val together."""
+"""An answer is an output class if it is the most frequent answer of at least this many questions in train and val."""
 
 
 def read_vqa(source: Source, slices: Mapping[str, tuple[str, ...]], classes: Sequence[str]) -> Iterator[Example]:
     """Yield one example a question, with the official accuracy of each class as its soft target.
 
-    A question none of whose answers is a class has no targets: it stays, and no answer to it scores.
+    A question without an answer among the classes has no targets: it stays, and no answer to it scores.
     """
     if source.blind:
         yield from _read_blind(source.files[0])
@@ -109,7 +109,7 @@ def _read_blind(path: Path) -> Iterator[Example]:
 
 
 def _image(row: Row, path: Path) -> str:
-    """Return the image of an entry. VQA-CP mixes both halves of VQA v2, and says for each entry which one it is of."""
+    """Return the image of an entry. VQA-CP mixes both halves of VQA v2, and each entry names its half."""
     if path.name.startswith("vqacp_"):
         subset = row["coco_split"]
         if subset not in ("train2014", "val2014"):
@@ -169,8 +169,8 @@ class _Lookup:
 def vocabulary(place: TaskFolder) -> tuple[str, ...]:
     """Return the answers that are output classes, sorted, by the rule of `LEAST_QUESTIONS`.
 
-    Counted over the official train and val files, also where the official val file serves as `test`: the
-    published vocabularies are made so. Those of VQA-CP are counted over its train file alone.
+    Counted over the official train and val files, even if the official val file serves as `test`, because the
+    published vocabularies are made so. For VQA-CP they are counted over its train file alone.
     """
     found = layout(place)
     splits = ("train",) if found is CP else ("train", "val")

@@ -1,7 +1,8 @@
-"""Visual Genome's questions as further training data of VQA: those on COCO's pictures with an answer that is a class.
+"""Visual Genome's questions as extra training data of VQA: those about COCO's pictures whose answer is a class.
 
-`question_answers.json` is a list of images with their `qas` (`qa_id`, `question`, `answer`), `image_data.json` says by
-`coco_id` which picture of COCO an image is; both lie in VQA's folder. An answer is one person's, and counts in full.
+`question_answers.json` is a list of images with their `qas` (`qa_id`, `question`, `answer`). `image_data.json` gives
+by `coco_id` the picture of COCO that an image is. Both lie in VQA's folder. An answer comes from one person, and
+counts in full.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def read_visual_genome(
 ) -> Iterator[Example]:
     """Yield the questions on `pictures` (COCO's number -> image), in the order of the file.
 
-    `targets`: answer -> the classes that it supports; a question without any is left out, as papers do.
+    `targets`: answer -> the classes that it supports; a question without any is left out, as in papers.
     """
     coco = dict(read_rows(images, enumerate(entries(images, ""), start=1), _coco))
 
@@ -45,7 +46,7 @@ def read_visual_genome(
 
 
 def _coco(row: Row) -> list[tuple[str, int]]:
-    """Return Visual Genome's id of an image and COCO's; nothing for one that is not COCO's."""
+    """Return Visual Genome's id of an image and COCO's; nothing for an image outside COCO."""
     name, number = identifier(row["image_id"], "image_id"), row["coco_id"]
     return [] if number is None else [(name, int(identifier(number, "coco_id")))]
 
