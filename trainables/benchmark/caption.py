@@ -47,7 +47,7 @@ def wrong_caption(scene: Scene, changed: Scene, rng: np.random.Generator) -> Tex
 
 
 def claims(scene: Scene, colours: bool, tags: bool) -> list[Claim]:
-    """Return the claims that a caption may make about `scene`, naming colours or not, and people by tags or by name."""
+    """Return the claims that a caption may make about `scene`, with or without colours, people by tags or names."""
     if scene.kind == "people":
         return list(_of_people(scene, colours, tags))
     return [*_counts(scene.things, colours), *_relations(_single(scene.things, colours), colours)]

@@ -146,7 +146,7 @@ def _annotations(task: Task, folder: Path, cache: Path) -> str:
 
 
 def _name_of(path: Path, folder: Path) -> str:
-    """Return a file's name in the digest: its own name, or the path for files in subfolders, which may share a name."""
+    """Return a file's name in the digest: its own name, or its path in a subfolder, as names may repeat there."""
     if path.parent in (folder, folder / "slices") or not path.is_relative_to(folder):
         return path.name
     return path.relative_to(folder).as_posix()
