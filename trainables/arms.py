@@ -53,16 +53,17 @@ def _rival(*terms: str) -> dict[str, Any]:
     return {**only(**weights), **EVERY_EXAMPLE_ALIKE}
 
 
+_SELECTED_AND_WEIGHTED: dict[str, Any] = {
+    "distillation.selection.score": "visual_semantic",
+    "distillation.weighting.confidence": "ratio",
+    "distillation.weighting.uniform": False,
+    "distillation.weighting.task": "none",
+}
 METHODS: dict[str, dict[str, Any]] = {
     "naive_image": _rival("image"),
     "naive_text": _rival("text"),
-    "clip_td": {
-        **only(image=1.0, text=1.0, tokens=1.0),
-        "distillation.selection.score": "visual_semantic",
-        "distillation.weighting.confidence": "ratio",
-        "distillation.weighting.uniform": False,
-        "distillation.weighting.task": "none",
-    },
+    "clip_td": {**only(image=1.0, text=1.0, tokens=1.0), **_SELECTED_AND_WEIGHTED},
+    "clip_td_regions": {**only(image=1.0, text=1.0, tokens=1.0, regions=1.0), **_SELECTED_AND_WEIGHTED},
     "logit_kd": _rival("logits"),
     "fitnets": _rival("hint"),
     "attention_transfer": _rival("attention"),

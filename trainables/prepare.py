@@ -29,7 +29,6 @@ from ablative.trainables.teachers.feature_blocks import Part
 from ablative.trainables.teachers.feature_blocks import compute_block
 from ablative.trainables.teachers.feature_blocks import missing_blocks
 from ablative.trainables.teachers.feature_blocks import release_teacher
-from ablative.trainables.teachers.feature_cache import BLANK
 from ablative.trainables.teachers.needs import reads_confidence
 from ablative.trainables.teachers.needs import tables_read
 from ablative.trainables.teachers.tables import TABLES
@@ -64,7 +63,7 @@ def prepare(configs: Sequence[TrialConfig], cache: Path, progress: Progress) -> 
 
 
 def preparation(*, patches: bool = False) -> Preparation:
-    """Return the steps of preparing; `patches`: patch features of the images too, which no trial reads."""
+    """Return the steps of preparing; `patches`: features of single patches too, which no trial reads."""
     return Preparation(
         data=partial(prepare_data, patches=patches),
         blocks=partial(feature_blocks, patches=patches),
@@ -248,10 +247,9 @@ def _require_pictures(blocks: Iterable[FeatureBlock], cache: Path, progress: Pro
 
     wanted: dict[str, dict[str, None]] = {}
     for block in blocks:
-        if block.table in ("images", "patches") and block.names != (BLANK,) and block.teacher.part.live:
-            wanted.setdefault(str(cache / block.image_folder), {}).update(dict.fromkeys(block.sources))
+        wanted.setdefault(str(cache / block.image_folder), {}).update(dict.fromkeys(block.images))
     for folder, images in wanted.items():
-        if not open_regions(cache, folder).of_trunk:
+        if images and not open_regions(cache, folder).of_trunk:
             require_pictures(Path(folder), list(images), progress, remedy=LOOKS)
 
 

@@ -38,6 +38,7 @@ from ablative.trainables.training.step import TrainingStep
 if TYPE_CHECKING:
     from ablative.trainables.config import TeacherConfig
     from ablative.trainables.training.teacher_table import TeacherTable
+    from ablative.trainables.vision.regions import RegionFeatures
 
 
 def run_trial(job: TrialJob, link: Link) -> TrialOutcome:
@@ -65,7 +66,7 @@ def _run(job: TrialJob, link: Link) -> TrialOutcome:
     student = build_student(
         config.student, head=config.task.part.head, num_classes=len(part.classes), region_width=inputs.regions.width
     )
-    teachers = [_table(job, teacher, part) for teacher, _ in config.taught_by]
+    teachers = [_table(job, teacher, part, inputs.regions) for teacher, _ in config.taught_by]
     widths = [(table.width, weight) for table, (_, weight) in zip(teachers, config.taught_by, strict=True)]
     distilled = len(part.examples) * max((table.each for table in teachers), default=1)
     objective = Objective(config.distillation, student.width, widths, num_examples=distilled, seed=job.seed)
@@ -107,7 +108,7 @@ def _kept(job: TrialJob, student: StudentModule, classes: tuple[str, ...], regio
     )
 
 
-def _table(job: TrialJob, teacher: TeacherConfig, part: TaskSplit) -> TeacherTable:
+def _table(job: TrialJob, teacher: TeacherConfig, part: TaskSplit, seen: RegionFeatures) -> TeacherTable:
     from ablative.trainables.teachers.adaptation import adapted_heads
     from ablative.trainables.teachers.confidence_store import stored_confidence
     from ablative.trainables.teachers.feature_cache import open_features
@@ -122,7 +123,7 @@ def _table(job: TrialJob, teacher: TeacherConfig, part: TaskSplit) -> TeacherTab
     if reads_confidence(distillation):
         confidence = stored_confidence(part, features, seed=job.seed, probabilities=distillation.reads_probabilities)
     shuffle_seed = job.seed if teacher.control == "shuffled" else None
-    return TeacherTable(part, features, confidence, distillation, shuffle_seed=shuffle_seed)
+    return TeacherTable(part, features, confidence, distillation, shuffle_seed=shuffle_seed, seen=seen)
 
 
 def _evaluated(job: TrialJob, student: StudentModule, device: torch.device, split: TaskSplit) -> Evaluation:

@@ -45,7 +45,7 @@ def teacher() -> None:
     show_default=True,
     help="Ray cluster: local (this machine), auto (the one running here), any (auto, else local), or its address.",
 )
-@click.option("--patches", is_flag=True, help="Also compute patch features of the images; no trial reads them yet.")
+@click.option("--patches", is_flag=True, help="Also compute features of single patches; no trial reads them.")
 @JSON
 @QUIET
 @boundary

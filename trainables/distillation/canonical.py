@@ -38,13 +38,22 @@ def canonical_distillation(config: Distillation) -> Distillation:
     if not on and config.adaptation.of != "student":
         update["candidates"] = default.candidates
     update["selection"] = (
-        _canonical_selection(config.selection, default.selection)
+        _canonical_selection(_of_words(config.selection, default.selection, reads), default.selection)
         if "teacher.prior" in reads or "selection" in shared
         else _without_selection(config.selection, default.selection, reads)
     )
     update["weighting"] = _canonical_weighting(config, default.weighting)
     update["adaptation"] = _canonical_adaptation(config.adaptation, default.adaptation)
     return config.changed(**update)
+
+
+def _of_words(selection: SelectionConfig, default: SelectionConfig, reads: frozenset[Read]) -> SelectionConfig:
+    """Where no words are selected, all scores with a relevance rank regions alike."""
+    if "teacher.prior" in reads or "teacher.regions" not in reads:
+        return selection
+    score = selection.score if SCORES[selection.score].relevance is None else default.score
+    features = selection.features if "teacher.words" in reads else default.features
+    return selection.changed(score=score, visual_share=default.visual_share, features=features)
 
 
 def _without_selection(

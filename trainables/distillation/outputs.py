@@ -1,14 +1,20 @@
 """What the objective compares: the student's states and the teacher's features of one batch.
 
 A term declares what it reads by these names, `student.cls` or `teacher.image` (`ablative.trainables.parts.term`).
-Dimensions: B batch, N words (padded), S student width, T teacher width, K classes or candidates.
+Dimensions: B batch, N words (padded), R regions (padded), S student width, T teacher width, K classes or candidates.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from dataclasses import field
 
+import torch
 from torch import Tensor
+
+
+def _no_regions() -> Tensor:
+    return torch.zeros(0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +31,9 @@ class StudentOutputs:
     """(B, K) log-odds of each class, or that each candidate matches (`heads.log_odds`)."""
     truth: Tensor
     """(B, K) what the task wants: targets of the same examples, in [0, 1]."""
+    regions: Tensor = field(default_factory=_no_regions)
+    """(B, R, S) states of the regions behind the whole image; R is that of the teacher's, 0 where no term reads them.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,3 +66,8 @@ class TeacherOutputs:
     target is one class."""
     correct: Tensor
     """(B,) bool, true where the teacher's best class is the ground truth (`confidence.truth_is_best`)."""
+    regions: Tensor = field(default_factory=_no_regions)
+    """(B, R, T) unit features of the student's regions, in the precision that they are stored in; zeros where the
+    teacher sees nothing of a region, and at padding; R is 0 where no term reads them."""
+    region_mask: Tensor = field(default_factory=_no_regions)
+    """(B, R) bool, true at regions of which the teacher sees something."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ablative.trainables.distillation.distance import precise
 from ablative.trainables.distillation.distance import unit_length
 
 LEAST_DEVIATION = 1e-6
@@ -36,10 +37,13 @@ class Relevance:
 def cosine_relevance(words_BNT: Tensor, image_BT: Tensor, sentence_BT: Tensor) -> tuple[Tensor, Tensor]:
     """Return (B, N) visual and (B, N) semantic relevance: each word's cosine with the image, and with the sentence."""
     unit_BNT = unit_length(words_BNT)
-    visual_BN, semantic_BN = (
-        (unit_BNT * unit_length(whole_BT).unsqueeze(1)).sum(-1) for whole_BT in (image_BT, sentence_BT)
-    )
-    return visual_BN, semantic_BN
+    return cosines_with(image_BT, unit_BNT), cosines_with(sentence_BT, unit_BNT)
+
+
+def cosines_with(whole_BT: Tensor, parts_BNT: Tensor) -> Tensor:
+    """Return (B, N) the cosine of each part with the whole of its example; `parts_BNT` have length 1, or 0."""
+    cosines_BN: Tensor = (precise(parts_BNT) * unit_length(whole_BT).unsqueeze(1)).sum(-1)
+    return cosines_BN
 
 
 def standardise(relevance_BN: Tensor, mask_BN: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
-"""Which words of each example are distilled, and with what share (docs/method.md, "Tokens").
+"""Which words or regions of each example are distilled, and with what share (docs/method.md, "Tokens").
 
-Dimensions: B batch, N words (padded).
+Dimensions: B batch, N words or regions (padded).
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ablative.trainables.distillation.outputs import TeacherOutputs
 from ablative.trainables.distillation.relevance import Relevance
+from ablative.trainables.distillation.relevance import cosines_with
+from ablative.trainables.distillation.relevance import standardise
 from ablative.trainables.distillation.scores import SCORES
 from ablative.trainables.distillation.settings import SelectionConfig
 
@@ -40,6 +41,18 @@ def prior_logits(selection: SelectionConfig, relevance: Relevance) -> Tensor:
     if relevance_of is None:
         return torch.zeros(relevance.mask_BN.shape)
     return relevance_of(relevance, selection.visual_share) / selection.temperature
+
+
+@torch.no_grad()
+def region_logits(selection: SelectionConfig, regions_BRT: Tensor, sentence_BT: Tensor, mask_BR: Tensor) -> Tensor:
+    """Return (B, R) the logits of the prior over regions: z(cos(region, sentence)) / tau, z as for words.
+
+    Every score that ranks words ranks regions by the sentence; one without relevance has a flat prior here too.
+    """
+    if SCORES[selection.score].relevance is None:
+        return torch.zeros(mask_BR.shape, device=mask_BR.device)
+    relevance_BR = cosines_with(sentence_BT, regions_BRT)
+    return standardise(relevance_BR, mask_BR) / selection.temperature
 
 
 def num_selected(mask_BN: Tensor, ratio: float, count: int = 0) -> Tensor:
@@ -86,9 +99,8 @@ def softmax_over(logits_BN: Tensor, chosen_BN: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def select(selection: SelectionConfig, targets: TeacherOutputs, generator: torch.Generator) -> Selection:
-    """Select words by their prior; only a flat prior and `sampled` draw from the generator."""
-    mask_BN, logits_BN = targets.word_mask, targets.prior
+def select(selection: SelectionConfig, logits_BN: Tensor, mask_BN: Tensor, generator: torch.Generator) -> Selection:
+    """Select by the prior whose logits are given; only a flat prior and `sampled` draw from the generator."""
     chosen_BN = _chosen(selection, logits_BN, mask_BN, generator)
     flat = selection.weights == "uniform"
     weights_BN = softmax_over(torch.zeros_like(logits_BN) if flat else logits_BN, chosen_BN)

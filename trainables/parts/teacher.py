@@ -32,7 +32,7 @@ Gift = Literal[
     "image",  # the embedding of a picture
     "text",  # the embedding of a text
     "words",  # the state of each word in its text
-    "patches",  # the features of a picture's patches, which no term reads
+    "patches",  # the features of a picture's patches, of which those of regions are made
 ]
 GIFTS: tuple[Gift, ...] = get_args(Gift)
 
@@ -65,7 +65,11 @@ class LoadedTeacher(Protocol):
         """Return (N, D) for each text: the words of `ablative.trainables.teachers.words.words_of`, in order."""
 
     def encode_patches(self, images: Sequence[Any]) -> Sequence[Tensor]:
-        """Return (P, D) for each picture, row by row."""
+        """Return (P, D) for each picture, row by row.
+
+        A teacher that does not see pictures whole has a method `window` too, by which regions are found in its
+        patches: of a picture's (width, height), the rectangle x1, y1, x2, y2 that they cover, relative to the picture.
+        """
 
 
 def _nothing(config: Any) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What a distillation term is: how far a student is from what a teacher says of each example. Imports no torch.
 
-Dimensions: B batch, N words (padded), S student width, T teacher width, K classes or candidates.
+Dimensions: B batch, N words (padded), R regions (padded), S student width, T teacher width, K classes or candidates.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ Read = Literal[
     "student.cls",  # (B, S) state that stands for the whole input
     "student.image",  # (B, S) state of the whole image
     "student.words",  # (B, N, S) states of the words
+    "student.regions",  # (B, R, S) states of the regions, without the whole image
     "student.logits",  # (B, K) log-odds of each class or candidate
     "student.truth",  # (B, K) targets in [0, 1]
     "teacher.image",  # (B, T) unit image embedding
@@ -34,6 +35,8 @@ Read = Literal[
     "teacher.prior",  # (B, N) logits of the prior by which words are selected
     "teacher.visual",  # (B, N) cosine of each word, encoded alone, with the image
     "teacher.word_mask",  # (B, N) bool, true at words
+    "teacher.regions",  # (B, R, T) features of the student's regions
+    "teacher.region_mask",  # (B, R) bool, true at regions that the teacher sees
     "teacher.probabilities",  # (B, K) of the classes or candidates
     "teacher.confidence",  # (B,) probability of the ground truth
     "teacher.index",  # (B,) positions of the examples in the training subset

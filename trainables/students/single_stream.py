@@ -188,6 +188,7 @@ class SingleStream(nn.Module):
         if visual_input != "regions":
             features, grid = (trunk.width, trunk.grid) if trunk else (RawPatches.width, RAW_GRID)
             self.patch_embedding = PatchEmbedding(features, grid, preset.width, dropout)
+            self.grid = grid
         self.apply(_initialise)
         self.trunk: nn.Module | None = trunk or (RawPatches() if visual_input != "regions" else None)
         self.visual_input = visual_input
@@ -212,6 +213,13 @@ class SingleStream(nn.Module):
             states = block(states, mask_B11T)
         length = batch.ids_BL.shape[1]
         return states[:, :length], states[:, length:]
+
+    def region_states(self, seen_BVS: torch.Tensor, batch: StudentBatch) -> torch.Tensor:
+        """Return (B, R, S) of each region, the whole image first: its row, or the mean of its patches' states."""
+        if self.visual_input != "patches":
+            return seen_BVS[:, : batch.boxes_BR7.shape[1]]
+        regions_BRS = region_means(seen_BVS[:, 1:].unflatten(1, self.grid), batch.boxes_BR7[..., :4])
+        return torch.cat([seen_BVS[:, :1], regions_BRS[:, 1:].to(seen_BVS.dtype)], dim=1)
 
     def _seen(self, batch: StudentBatch) -> Seen:
         if self.trunk is None:

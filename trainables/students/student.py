@@ -54,6 +54,17 @@ class StudentModule(nn.Module):
         text_BLS, regions_BRS = self.encoder(batch)
         return StudentStates(logits=self.head(text_BLS[:, 0]), text_BLS=text_BLS, regions_BRS=regions_BRS)
 
+    def region_states(self, states: StudentStates, batch: StudentBatch) -> torch.Tensor:
+        """Return (B, R, S) the state of each region of the batch, the whole image first.
+
+        A student whose rows are not regions says how they make up one (`encoder.region_states`).
+        """
+        of_rows = getattr(self.encoder, "region_states", None)
+        if of_rows is None:
+            return states.regions_BRS[:, : batch.boxes_BR7.shape[1]]
+        found: torch.Tensor = of_rows(states.regions_BRS, batch)
+        return found
+
     def compile_blocks(self) -> None:
         """Let torch.compile make code for the repeated blocks, or for the whole encoder if it does not name any."""
         compile_blocks = getattr(self.encoder, "compile_blocks", self.encoder.compile)

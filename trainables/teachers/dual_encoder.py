@@ -20,6 +20,8 @@ from torch.nn.functional import normalize
 
 from ablative.trainables.side_by_side import side_by_side
 from ablative.trainables.teachers.image_tower import read_patches
+from ablative.trainables.teachers.region_features import Window
+from ablative.trainables.teachers.region_features import whole_picture
 from ablative.trainables.teachers.text_tower import read_tokens
 from ablative.trainables.teachers.words import Passage
 from ablative.trainables.teachers.words import cleaned_text
@@ -58,15 +60,19 @@ class DualEncoder(nn.Module):
         read_tokens: Callable[[Any, Tensor], tuple[Tensor, Tensor]] = read_tokens,
         read_patches: Callable[[Any, Tensor], Tensor] = read_patches,
         region_trunk: bool = False,
+        window: Callable[[tuple[int, int]], Window] = whole_picture,
     ) -> None:
         """`model` has `encode_image` and `logit_scale`; `tokenizer` has the interface of open_clip's.
 
         `read_tokens`, `read_patches`: see those for open_clip's towers (`text_tower`, `image_tower`). `region_trunk`:
-        the image tower has the trunk and pixels of `trainables.vision.regions`.
+        the image tower has the trunk and pixels of `trainables.vision.regions`. `window`: the part of a picture that
+        `preprocess` lets the image tower see, of the picture's width and height.
         """
         super().__init__()
         self._read_tokens, self._read_patches = read_tokens, read_patches
         self._region_trunk = region_trunk
+        self.window = window
+        """Which rectangle, relative to the picture, the patches of a picture of a size cover."""
         self.model: Any = model.requires_grad_(False)
         self.tokenizer = tokenizer
         self.preprocess = preprocess

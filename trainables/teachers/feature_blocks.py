@@ -11,6 +11,7 @@ import functools
 import json
 from collections.abc import Callable
 from collections.abc import Collection
+from collections.abc import Iterable
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,7 @@ from ablative.trainables.teachers.feature_cache import FACTS
 from ablative.trainables.teachers.feature_cache import distilled_candidate
 from ablative.trainables.teachers.feature_cache import features_folder
 from ablative.trainables.teachers.feature_cache import read_facts
+from ablative.trainables.teachers.feature_cache import region_key
 from ablative.trainables.teachers.feature_table import FeatureTable
 from ablative.trainables.teachers.feature_table import sweep
 from ablative.trainables.teachers.needs import require_tables
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
 BLOCK_SIZE: dict[Table, int] = {
     "images": 512,
     "patches": 256,
+    "regions": 256,
     "texts": 2048,
     "states": 2048,
     "words": 2048,
@@ -65,6 +68,7 @@ LOOKS = "A teacher looks at the pictures themselves, not at region features."
 STAGES: dict[Table, str] = {
     "images": "teacher: images",
     "patches": "teacher: patches of images",
+    "regions": "teacher: regions of images",
     "texts": "teacher: sentences",
     "states": "teacher: words in sentences",
     "words": "teacher: words alone",
@@ -80,7 +84,7 @@ class FeatureBlock:
     table: Table
     names: tuple[str, ...]
     sources: tuple[Any, ...]
-    """Image paths, passages or words, one per name."""
+    """Image paths, (image path, name of its picture), passages or words, one per name."""
     image_folder: str
     """The image folder by its `place_key`; another machine may have the cache elsewhere."""
 
@@ -93,6 +97,14 @@ class FeatureBlock:
     def size(self) -> int:
         """Number of its names."""
         return len(self.names)
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """Images at whose pictures the teacher looks."""
+        looks = self.table in ("images", "patches", "regions") and self.teacher.part.live
+        if not looks or self.teacher.control == "blank_image":
+            return ()
+        return tuple(image for image, _ in self.sources) if self.table == "regions" else self.sources
 
     @property
     def work(self) -> float:
@@ -153,6 +165,11 @@ def _cut(config: TeacherConfig, image_folder: str, table: Table, sources: dict[s
 
 def _sources(table: Table, config: TeacherConfig, split: TaskSplit, cache: Path) -> dict[str, Any]:
     """Name in the table -> the teacher's input, for everything that the split needs."""
+    if table == "regions":
+        regions = open_regions(cache, split.image_folder)
+        pictures = {image: picture for picture, image in _sources("images", config, split, cache).items()}
+        keys = {image: pictures.get(image, BLANK) for image in images_of(split)}
+        return {region_key(key, regions.boxes(image)): (image, key) for image, key in keys.items()}
     if table in ("images", "patches"):
         if config.control == "blank_image":
             return {BLANK: ""}
@@ -239,6 +256,16 @@ def _patch_rows(teacher: LoadedTeacher, block: FeatureBlock, cache: Path) -> lis
     return [rows.numpy() for rows in teacher.encode_patches(_pictures(block, cache))]
 
 
+def _region_rows(teacher: LoadedTeacher, block: FeatureBlock, cache: Path) -> list[np.ndarray]:
+    from ablative.trainables.teachers.region_features import of_regions
+
+    regions = open_regions(cache, str(cache / block.image_folder))
+    boxes = [regions.boxes(image) for image, _ in block.sources]
+    if block.teacher.control == "blank_image":
+        return of_regions(teacher, [blank_picture()] * len(boxes), boxes)
+    return of_regions(teacher, _opened(block.sources, block, cache), boxes)
+
+
 def blank_picture() -> Image.Image:
     """Return the uniformly grey picture of the control `blank_image`."""
     from PIL import Image
@@ -247,12 +274,17 @@ def blank_picture() -> Image.Image:
 
 
 def _pictures(block: FeatureBlock, cache: Path) -> list[Image.Image]:
-    from ablative.trainables.data.pictures import Pictures
-
     if block.names == (BLANK,):
         return [blank_picture()]
+    return _opened(zip(block.sources, block.names, strict=True), block, cache)
+
+
+def _opened(pictures: Iterable[tuple[str, str]], block: FeatureBlock, cache: Path) -> list[Image.Image]:
+    """Pictures of (image path, digest)."""
+    from ablative.trainables.data.pictures import Pictures
+
     files = Pictures(cache / block.image_folder)
-    return [files.picture(image, digest) for digest, image in zip(block.names, block.sources, strict=True)]
+    return [files.picture(image, digest) for image, digest in pictures]
 
 
 def _text_rows(teacher: LoadedTeacher, block: FeatureBlock, _: Path) -> list[np.ndarray]:
@@ -280,6 +312,7 @@ def _passages(block: FeatureBlock) -> Sequence[Passage]:
 _ROWS: dict[Table, Callable[[LoadedTeacher, FeatureBlock, Path], list[np.ndarray]]] = {
     "images": _image_rows,
     "patches": _patch_rows,
+    "regions": _region_rows,
     "texts": _text_rows,
     "states": _state_rows,
     "words": _word_rows,

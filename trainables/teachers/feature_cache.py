@@ -4,6 +4,7 @@
 and `teacher.json` with the joint width, the logit scale and the whole digest.
 
 - `images` and, if asked for, `patches`: by the digest of the picture; by its name if the teacher looks at no pictures.
+- `regions`: one row per region, by the picture and its boxes; zeros where the teacher sees nothing of a region.
 - `texts`: by text.
 - `words`: isolated, by word.
 - `states`: contextual, one row a word, by text.
@@ -11,11 +12,12 @@ and `teacher.json` with the joint width, the logit scale and the whole digest.
 
 This file reads the tables; `feature_blocks` computes the missing features.
 
-Dimensions: N examples, P patches, D joint width.
+Dimensions: N examples, P patches, R regions without the whole image, D joint width.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from collections.abc import Mapping
@@ -23,6 +25,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 from typing import Any
 from typing import overload
 
@@ -38,6 +41,9 @@ from ablative.trainables.teachers.errors import TeacherError
 from ablative.trainables.teachers.feature_table import FeatureTable
 from ablative.trainables.teachers.tables import TABLES
 from ablative.trainables.teachers.words import words_of
+
+if TYPE_CHECKING:
+    from ablative.trainables.vision.regions import RegionFeatures
 
 FEATURES = "teacher_features"
 """Folder of all teachers in the cache."""
@@ -64,6 +70,7 @@ class TeacherFeatures:
     states: FeatureTable
     left_out: FeatureTable
     patch_table: FeatureTable
+    region_table: FeatureTable
     picture_keys: Mapping[str, str]
     """Image path -> the name that its features are kept under."""
     blank: bool
@@ -85,6 +92,12 @@ class TeacherFeatures:
         """One (P, D) array per image: its patches row by row, through the head of the image tower."""
         found = self.patch_table.rows(self._keys(images))
         return found if self.heads is None else [_mapped(rows, self.heads.image) for rows in found]
+
+    def regions(self, images: Sequence[str], seen: RegionFeatures) -> Sequence[np.ndarray]:
+        """One (R, D) array an image: the regions that a student has of it, read when they are asked for."""
+        found = self.region_table.rows([region_key(self.picture_key(image), seen.boxes(image)) for image in images])
+        heads = self.heads
+        return found if heads is None else _Read(found, lambda rows: _mapped(rows, heads.image))
 
     def _keys(self, images: Sequence[str]) -> list[str]:
         return [self.picture_key(image) for image in images]
@@ -129,6 +142,11 @@ class TeacherFeatures:
             return np.zeros((0, self.width), dtype=np.float16)
         found = self._widened(self.isolated.single(words))
         return found if self.heads is None else _mapped(found, self.heads.text)
+
+
+def region_key(picture: str, boxes_R4: np.ndarray) -> str:
+    """Return the name of an image's regions, of the name of its picture."""
+    return f"{picture}/{hashlib.sha256(boxes_R4.astype(np.float32).tobytes()).hexdigest()[:16]}"
 
 
 class _Read(Sequence[np.ndarray]):
@@ -185,6 +203,7 @@ def open_features(config: TeacherConfig, cache: Path, split: TaskSplit) -> Teach
         states=table["states"],
         left_out=table["left_out"],
         patch_table=table["patches"],
+        region_table=table["regions"],
         picture_keys=known_digests(split.image_folder, cache) if config.part.live else _by_name(split),
         blank=config.control == "blank_image",
         width=facts["width"],

@@ -18,6 +18,7 @@ from ablative.trainables.teachers.scene_files import SHIPPED
 from ablative.trainables.teachers.scene_heads import PICTURE_PX
 from ablative.trainables.teachers.scene_heads import SceneHeads
 from ablative.trainables.teachers.scene_heads import SceneTowers
+from ablative.trainables.teachers.scene_heads import read_scene_cells
 from ablative.trainables.teachers.scene_heads import read_scene_tokens
 from ablative.trainables.torchvision_ops import declare_missing_ops
 from ablative.trainables.vision.trunk import PIXEL_MEAN
@@ -97,4 +98,4 @@ def _trunk() -> Any:
 def _encoder(towers: SceneTowers) -> DualEncoder:
     trunk: Any = towers.trunk
     trunk.to(memory_format=torch.channels_last)  # twice as fast on CPU
-    return DualEncoder(towers, scene_tokenizer(), pixels, read_tokens=read_scene_tokens)
+    return DualEncoder(towers, scene_tokenizer(), pixels, read_tokens=read_scene_tokens, read_patches=read_scene_cells)

@@ -26,6 +26,7 @@ What = Table | Literal["joint", "confidence"]
 _OF_GIFT: dict[Table, tuple[Gift, bool]] = {
     "images": ("image", False),
     "patches": ("patches", False),
+    "regions": ("patches", False),
     "texts": ("text", False),
     "states": ("words", False),
     "words": ("text", True),
@@ -35,6 +36,7 @@ _OF_GIFT: dict[Table, tuple[Gift, bool]] = {
 _MEANS: dict[What, str] = {
     "images": "embeddings of pictures",
     "patches": "features of patches",
+    "regions": "features of regions",
     "texts": "embeddings of texts",
     "states": "states of words in their text",
     "words": "embeddings of single words",
@@ -73,6 +75,8 @@ def _of_read(read: str, setting: str, distillation: Distillation) -> Iterator[Ne
         yield from _each(setting, "images")
     elif read == "teacher.text":
         yield from _each(setting, "texts")
+    elif read == "teacher.regions":
+        yield from _each(setting, "regions", "joint")
     elif read == "teacher.scale":
         yield from _each(setting, "joint")
     elif read == "teacher.visual":

@@ -17,11 +17,16 @@ from ablative.trainables.teachers.archives import is_archive
 from ablative.trainables.teachers.archives import read_archive
 from ablative.trainables.teachers.dual_encoder import DualEncoder
 from ablative.trainables.teachers.errors import TeacherError
+from ablative.trainables.teachers.region_features import centre_crop
+from ablative.trainables.teachers.region_features import padded
+from ablative.trainables.teachers.region_features import whole_picture
 from ablative.trainables.torchvision_ops import declare_missing_ops
 
 _UNTRAINED_SEED = 104_729
 _RESIZE_MODES = {"padded": "longest", "squashed": "squash"}
 """`teacher.open_clip.pictures` -> open_clip's word for it."""
+_WINDOWS = {"shortest": centre_crop, "longest": padded, "squash": whole_picture}
+"""open_clip's word -> what the image tower sees of a picture."""
 
 
 def load_open_clip(config: TeacherConfig, *, folder: bool) -> DualEncoder:
@@ -39,7 +44,8 @@ def load_open_clip(config: TeacherConfig, *, folder: bool) -> DualEncoder:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(_UNTRAINED_SEED)
         model, preprocess = _create(config, random)
-    return DualEncoder(model, open_clip.get_tokenizer(config.model), preprocess)
+    window = _WINDOWS[model.visual.preprocess_cfg["resize_mode"]]
+    return DualEncoder(model, open_clip.get_tokenizer(config.model), preprocess, window=window)
 
 
 def _create(config: Any, random: bool) -> tuple[Any, Any]:

@@ -177,6 +177,20 @@ class SceneTowers(nn.Module):
         return placed_BD
 
 
+def read_scene_cells(model: SceneTowers, pixels_B3HW: Tensor) -> Tensor:
+    """Return (B, P, D), not normalised: how much nearer a cell's things bring the picture to what is said of them.
+
+    It is the embedding of a picture in which that cell alone holds something, less that of an empty one: what all
+    pictures share would otherwise drown what tells their cells apart.
+    """
+    reader = model.heads.cells
+    names_BPC, amounts_BP = reader.read(cells_of(model.trunk, pixels_B3HW))
+    shares_BPC = names_BPC.softmax(dim=-1) * amounts_BP.unsqueeze(-1)
+    sums_BPS = torch.einsum("mp,bpc->bpmc", reader.places, shares_BPC).flatten(2)
+    cells_BPD: Tensor = model.heads.picture(sums_BPS) - model.heads.picture(torch.zeros_like(sums_BPS))
+    return cells_BPD
+
+
 def read_scene_tokens(model: SceneTowers, ids_BL: Tensor) -> tuple[Tensor, Tensor]:
     """Return sentences (B, D) and tokens (B, L', D), not normalised; positions padded in all texts are left out."""
     states_BLF, padding_BL = token_states(model.language, ids_BL)

@@ -20,6 +20,8 @@ from ablative.trainables.teachers.errors import TeacherError
 from ablative.trainables.teachers.folder_tokenizer import LOCAL
 from ablative.trainables.teachers.folder_tokenizer import FolderTokenizer
 from ablative.trainables.teachers.folder_tokenizer import quiet_transformers
+from ablative.trainables.teachers.region_features import centre_crop
+from ablative.trainables.teachers.region_features import whole_picture
 from ablative.trainables.teachers.two_towers import require_all
 
 _UNTRAINED_SEED = 104_729
@@ -102,6 +104,7 @@ def load_folder(folder: Path, *, untrained: bool) -> DualEncoder:
         lambda image: preprocess(images=image, return_tensors="pt")["pixel_values"][0],
         read_tokens=lambda model, ids: model.encode_text(ids),
         read_patches=lambda model, pixels: model.patches(pixels),
+        window=centre_crop if getattr(preprocess, "do_center_crop", False) else whole_picture,
     )
 
 

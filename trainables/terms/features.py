@@ -1,6 +1,6 @@
 """CLIP-TD's own terms: they draw features of the student to features of the teacher, example by example.
 
-Dimensions: B batch, N words (padded), K selected words at most, T teacher width.
+Dimensions: B batch, N words or regions (padded), K selected of them at most, S student width, T teacher width.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ablative.trainables.distillation.built import BuiltTerm
     from ablative.trainables.distillation.outputs import StudentOutputs
     from ablative.trainables.distillation.outputs import TeacherOutputs
+    from ablative.trainables.distillation.selection import Selection
 
 
 def image(student: StudentOutputs, teacher: TeacherOutputs, term: BuiltTerm) -> Tensor:
@@ -35,13 +36,32 @@ def tokens(student: StudentOutputs, teacher: TeacherOutputs, term: BuiltTerm) ->
     """
     from ablative.trainables.distillation.selection import select
 
-    selection = select(term.selection, teacher, term.generator)
+    selection = select(term.selection, teacher.prior, teacher.word_mask, term.generator)
+    return _of_selected(selection, student.words, teacher.words, term)
+
+
+def regions(student: StudentOutputs, teacher: TeacherOutputs, term: BuiltTerm) -> Tensor:
+    """Image-side tokens: sum over the selected regions of q_j d(P_r g_j, region feature j).
+
+    0 for an example of whose regions the teacher sees none.
+    """
+    from ablative.trainables.distillation.selection import region_logits
+    from ablative.trainables.distillation.selection import select
+
+    mask_BR = teacher.region_mask
+    logits_BR = region_logits(term.selection, teacher.regions, teacher.text, mask_BR)
+    selection = select(term.selection, logits_BR, mask_BR, term.generator)
+    return _of_selected(selection, student.regions, teacher.regions, term)
+
+
+def _of_selected(selection: Selection, states_BNS: Tensor, features_BNT: Tensor, term: BuiltTerm) -> Tensor:
+    """(B,) the weighted distances of what is selected."""
     if selection.most == selection.chosen_BN.shape[1]:
-        return (selection.weights_BN * _distance(student.words, teacher.words, term)).sum(-1)
-    # Other words have zero weight, so their projections and distances are left out.
+        return (selection.weights_BN * _distance(states_BNS, features_BNT, term)).sum(-1)
+    # The others have zero weight, so their projections and distances are left out.
     places_BK = selection.chosen_BN.int().argsort(dim=-1, descending=True, stable=True)[:, : selection.most]
-    states_BKS, words_BKT = (_at(places_BK, of) for of in (student.words, teacher.words))
-    return (selection.weights_BN.gather(1, places_BK) * _distance(states_BKS, words_BKT, term)).sum(-1)
+    states_BKS, features_BKT = (_at(places_BK, of) for of in (states_BNS, features_BNT))
+    return (selection.weights_BN.gather(1, places_BK) * _distance(states_BKS, features_BKT, term)).sum(-1)
 
 
 def _distance(states: Tensor, features: Tensor, term: BuiltTerm) -> Tensor:
@@ -82,6 +102,15 @@ PARTS = [
         description="Per-word features of the teacher on selected tokens.",
         reads=("student.words", "teacher.words", "teacher.prior", "teacher.word_mask"),
         loss=tokens,
+        trains=projection,
+        draws=True,
+        shares=("distance", "selection", "projection"),
+    ),
+    Term(
+        name="regions",
+        description="Features of the teacher on the regions that are most relevant to the sentence.",
+        reads=("student.regions", "teacher.regions", "teacher.region_mask", "teacher.text"),
+        loss=regions,
         trains=projection,
         draws=True,
         shares=("distance", "selection", "projection"),

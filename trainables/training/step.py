@@ -1,6 +1,6 @@
 """One training step: student and objective as a single module, so that DDP sees every trained parameter.
 
-Dimensions: B examples, C candidates, L tokens, N words, S student width.
+Dimensions: B examples, C candidates, L tokens, N words, R regions, S student width.
 """
 
 from __future__ import annotations
@@ -84,8 +84,13 @@ class TrainingStep(nn.Module):
         outputs, confidence_B = None, None
         if self.objective.distils:
             num_words = teachers[0].word_mask.shape[1] if teachers else 1
+            num_regions = teachers[0].regions.shape[1] if teachers else 0
+            if num_regions:
+                states = replace(states, regions_BRS=self.student.region_states(states, batch.inputs))
             every = self.objective.every_candidate
-            outputs = distilled_outputs(self.task.head, states, batch, num_words=num_words, every_candidate=every)
+            outputs = distilled_outputs(
+                self.task.head, states, batch, num_words=num_words, num_regions=num_regions, every_candidate=every
+            )
             with torch.no_grad():
                 num_candidates = len(batch.words) // len(batch.indices)
                 truth = probabilities(self.task.head, states.logits.detach().float(), num_candidates, self.ranked_by)
@@ -124,7 +129,13 @@ class TrainingStep(nn.Module):
 
 
 def distilled_outputs(
-    head: Head, states: StudentStates, batch: Batch, *, num_words: int, every_candidate: bool = False
+    head: Head,
+    states: StudentStates,
+    batch: Batch,
+    *,
+    num_words: int,
+    num_regions: int = 0,
+    every_candidate: bool = False,
 ) -> StudentOutputs:
     """The states that are distilled: those of the right candidate's sequence, or of every candidate's, side by side.
 
@@ -145,7 +156,14 @@ def distilled_outputs(
         words=word_states(text_BLS, words_BL, num_words),
         logits=odds,
         truth=truth,
+        regions=_fitted(regions_BRS[:, 1:], num_regions),
     )
+
+
+def _fitted(rows_BRS: torch.Tensor, count: int) -> torch.Tensor:
+    """(B, count, S) the first rows, zeros where there are none: of a student that is shown no picture, say."""
+    kept_BRS = rows_BRS[:, :count]
+    return torch.nn.functional.pad(kept_BRS, (0, 0, 0, count - kept_BRS.shape[1]))
 
 
 def word_states(text_BLS: torch.Tensor, words_BL: torch.Tensor, num_words: int) -> torch.Tensor:

@@ -3,13 +3,14 @@
 Outputs that depend on the teacher and the example alone are computed once per trial: relevance, and the prior of the
 selection. Features of words are large, so a batch reads them on demand.
 
-Dimensions: N examples, B a batch of them, W words (padded), V words of all examples, T teacher width.
+Dimensions: N examples, B a batch of them, W words or regions (padded), V words of all examples, T teacher width.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -28,6 +29,9 @@ from ablative.trainables.teachers.feature_cache import distilled_candidate
 from ablative.trainables.teachers.needs import tables_read
 from ablative.trainables.teachers.words import words_of
 
+if TYPE_CHECKING:
+    from ablative.trainables.vision.regions import RegionFeatures
+
 BLOCK = 512
 """Examples whose relevance is computed together."""
 
@@ -43,11 +47,13 @@ class TeacherTable:
         config: DistillationConfig,
         *,
         shuffle_seed: int | None,
+        seen: RegionFeatures | None = None,
     ) -> None:
         """`confidence`: of the examples; None if nothing reads it.
 
         `shuffle_seed`: with one, every row gets the outputs for another row (the shuffled-teacher control): its image,
-        its sentence, and the features of its words, repeated until each word has one.
+        its sentence, and the features of its words, repeated until each word has one; its regions likewise. `seen`:
+        the student's regions, if a term reads their features.
         """
         self.each = len(split.examples[0].candidates) if config.candidates == "all" else 1
         if self.each > 1:
@@ -65,6 +71,11 @@ class TeacherTable:
         self.cross_entropy_N = confidence.cross_entropy if confidence else nothing_N
         self.correct_N = confidence.correct if confidence else nothing_N.astype(bool)
         self.rows = np.arange(len(examples)) if shuffle_seed is None else _derangement(len(examples), shuffle_seed)
+        self.regions: Sequence[np.ndarray] | None = None
+        if "regions" in read:
+            assert seen is not None, "a term reads regions, and the student's were not given"
+            self.regions = features.regions([e.image for e in examples], seen)
+            self.num_regions_N = np.array([len(seen.boxes(e.image)) for e in examples])
         self.needs_words = config.reads_words
         if self.needs_words:
             self.counts_N = np.array([len(words_of(text)) for text in texts])
@@ -86,6 +97,9 @@ class TeacherTable:
                 torch.where(mask, of_V[places.clamp_max(len(of_V) - 1)], 0.0) for of_V in (self.prior_V, self.visual_V)
             )
             words = words if self.words is None else _of_words(self.words, rows, wanted)
+        regions = torch.zeros(len(rows), 0, self.width)
+        if self.regions is not None:
+            regions = _of_words(self.regions, rows, self.num_regions_N[indices])
         return TeacherOutputs(
             index=torch.from_numpy(np.asarray(indices, dtype=np.int64)),
             image=_tensor(self.images_NT[rows]),
@@ -101,6 +115,8 @@ class TeacherTable:
             confidence=_tensor(self.probability_N[rows]),
             cross_entropy=_tensor(self.cross_entropy_N[rows]),
             correct=torch.from_numpy(self.correct_N[rows]),
+            regions=regions,
+            region_mask=regions.any(dim=-1),
         )
 
     def _relevance(
@@ -135,7 +151,7 @@ def _repeated(confidence: TeacherConfidence, each: int) -> TeacherConfidence:
 
 
 def _of_words(features: Sequence[np.ndarray], rows: np.ndarray, wanted: np.ndarray) -> torch.Tensor:
-    """(B, W, ...) features of the words of `rows`, repeated until there are `wanted`, then zeros."""
+    """(B, W, ...) features of words or regions of `rows`, repeated until there are `wanted`, then zeros."""
     found = [features[row] for row in rows]
     result = np.zeros((len(rows), max(1, int(wanted.max())), *found[0].shape[1:]), dtype=found[0].dtype)
     for place, (values, count) in enumerate(zip(found, wanted, strict=True)):

@@ -118,6 +118,10 @@ class RegionFeatures:
         parts = self._parts(image)
         return sum(part.stop - part.start for _, part in parts) - (len(parts) - 1)
 
+    def boxes(self, image: str) -> np.ndarray:
+        """(R, 4) float32: relative boxes of an image's regions, without the whole image."""
+        return self._rows(image)[1][1:, :4]
+
     def read(self, images: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Padded features (N, R, F) float16, boxes (N, R, 7) float32 and mask (N, R) of N images."""
         rows = [self._rows(image) for image in images]

@@ -5,7 +5,7 @@
         def part(self) -> Term:
             return FOCAL
 
-Dimensions: B batch, N words (padded), S student width, T teacher width, K classes.
+Dimensions: B batch, N words and regions (padded), S student width, T teacher width, K classes.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from ablative.trainables.parts.origin import Origin
 from ablative.trainables.parts.part import Options
 from ablative.trainables.parts.term import Term
 
-LEARNED = ("cls", "image", "words", "logits")
+LEARNED = ("cls", "image", "words", "logits", "regions")
 """What a student gives that a gradient can reach."""
 
 

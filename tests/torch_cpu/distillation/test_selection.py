@@ -34,7 +34,7 @@ def plain_selection(logits: list[float], k: int, weights: str) -> list[float]:
 def test_top_k_selection_equals_a_sort_of_each_sentence(make_targets, weights):
     targets = make_targets()
     config = SelectionConfig(ratio=0.4, weights=weights)
-    selection = select(config, targets, generator())
+    selection = select(config, targets.prior, targets.word_mask, generator())
     for b, mask in enumerate(targets.word_mask):
         k = max(1, round(0.4 * int(mask.sum())))
         expected = plain_selection(targets.prior[b][mask].tolist(), k, weights)
@@ -54,7 +54,7 @@ def test_top_k_selection_equals_a_sort_of_each_sentence(make_targets, weights):
 def test_selected_counts_and_shares_are_right_for_every_configuration(lengths, ratio, score, draw, weights, scale):
     config = SelectionConfig(score=score, ratio=ratio, draw=draw, weights=weights)
     targets = targets_of(lengths, scale)
-    selection = select(config, targets, generator())
+    selection = select(config, targets.prior, targets.word_mask, generator())
     for b, n in enumerate(lengths):
         expected = n if score == "all" else min(n, max(1, round(ratio * n)))
         assert int(selection.chosen_BN[b].sum()) == expected
@@ -94,7 +94,9 @@ def test_number_of_selected_words_is_the_rounded_share_and_at_least_one(n, ratio
 @pytest.mark.parametrize("count", [1, 3, 100])
 def test_a_count_is_the_number_of_words_whatever_the_ratio(make_targets, score, count):
     targets = make_targets(lengths=(7, 3, 0, 5))
-    chosen_BN = select(SelectionConfig(score=score, count=count, ratio=1.0), targets, generator()).chosen_BN
+    chosen_BN = select(
+        SelectionConfig(score=score, count=count, ratio=1.0), targets.prior, targets.word_mask, generator()
+    ).chosen_BN
     assert chosen_BN.sum(-1).tolist() == [min(count, n) for n in (7, 3, 0, 5)]
 
 
@@ -112,14 +114,18 @@ def test_sampling_draws_pairs_as_often_as_drawing_one_word_after_another():
 
 def test_random_words_are_each_chosen_equally_often(make_targets):
     targets = make_targets(lengths=(5,) * 4000)
-    chosen_BN = select(SelectionConfig(score="random", ratio=0.4), targets, generator(1)).chosen_BN
+    chosen_BN = select(
+        SelectionConfig(score="random", ratio=0.4), targets.prior, targets.word_mask, generator(1)
+    ).chosen_BN
     assert chosen_BN.double().mean(0).tolist() == pytest.approx([0.4] * 5, abs=0.035)
 
 
 def test_the_same_seed_draws_the_same_words_and_another_seed_others(make_targets):
     targets = make_targets(lengths=(7,) * 30)
     config = SelectionConfig(draw="sampled")
-    first, again, other = (select(config, targets, generator(seed)).chosen_BN for seed in (5, 5, 6))
+    first, again, other = (
+        select(config, targets.prior, targets.word_mask, generator(seed)).chosen_BN for seed in (5, 5, 6)
+    )
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
 

@@ -31,7 +31,7 @@ PARTS = [
         name="mini_scene_encoder",
         description="Frozen ImageNet and MiniLM towers, aligned on captions of scenes; it comes with the package.",
         load=_load,
-        gives=("image", "text", "words"),
+        gives=("image", "text", "words", "patches"),
         identity=_identity,
     )
 ]
