@@ -1,7 +1,7 @@
 # Five targets, each of which does all its own set-up in .venv:
 #
 #   make demo        set up, run the bundled quickstart study, print its table and where the report is
-#   make test        set up, run the whole suite (starts real Ray clusters; some three quarters of an hour on two cores)
+#   make test        set up, run the whole suite (starts real Ray clusters)
 #   make test-fast   set up, run the tests that need neither Ray nor patience (a minute)
 #   make check       set up, lint, formatting, spelling, types, import rules
 #   make docs        set up, build the documents as a site, with search, in site/
@@ -20,8 +20,11 @@ PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3 python; d
 	"$$name" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' > /dev/null 2>&1 && echo "$$name" && break; \
 	done)
 PYTEST := $(BIN)/python -m pytest
-# A process a core; a file's tests stay together, for what they share. A Ray cluster wants the machine for itself.
+# A process a core; a file's tests stay together, for what they share, and so do Ray's (tests/conftest.py).
 SIDE_BY_SIDE := -n logical --maxprocesses 8 --dist loadfile
+
+# What is installed compiles as it is first imported, and is to be kept: Ray's processes import 1,500 files each.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test test-fast check docs
 
@@ -29,8 +32,7 @@ demo: $(DEMO)
 	$(BIN)/ablate run quickstart
 
 test: $(STAMP)
-	$(PYTEST) -m "not ray" $(SIDE_BY_SIDE) --durations=15
-	$(PYTEST) -m ray --durations=15
+	$(PYTEST) $(SIDE_BY_SIDE) --durations=30
 
 test-fast: $(STAMP)
 	$(PYTEST) -q -m "not ray and not slow" $(SIDE_BY_SIDE)
