@@ -1,7 +1,7 @@
-"""Bootstrap intervals: how would a number have come out with other seeds? Functions of numbers and a generator.
+"""Bootstrap intervals: how would a number vary with other seeds? Functions of numbers and a generator.
 
-Values come as strata, one array a task: seeds are drawn with replacement inside each task, never a task (Agarwal et
-al. 2021, as in rliable, whose score matrix of runs x tasks is the case of strata of one size).
+Values come as strata, one array per task. Seeds are drawn with replacement inside each task; tasks are never drawn
+(Agarwal et al. 2021, as in rliable, whose score matrix of runs x tasks is the case of strata of one size).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Interval = tuple[float, float]
 
 RESAMPLES = 2_000
 FEW = 20
-"""Below so many values a bootstrap interval is too narrow to be taken at its word (docs/statistics.md has numbers)."""
+"""With fewer values, a bootstrap interval is too narrow to trust (docs/statistics.md has numbers)."""
 
 _AT_ONCE = 250_000  # numbers resampled at a time
 
@@ -46,9 +46,9 @@ def bootstrap_interval(
 ) -> Interval | None:
     """Interval of `statistic` under draws of seeds with replacement, inside each stratum.
 
-    `percentile`: the quantiles of what the resamples give (Efron 1979). `bca`: the same at levels shifted for bias and
-    skewness (Efron 1987). Both by `scipy.stats.bootstrap`. None where a stratum has fewer than two values, and for
-    `bca` where nothing varies, so that its levels are undefined.
+    `percentile`: the quantiles of the statistic over resamples (Efron 1979). `bca`: the same at levels shifted for
+    bias and skewness (Efron 1987). Both by `scipy.stats.bootstrap`. None if a stratum has fewer than two values; with
+    `bca` also if nothing varies, because its levels are then undefined.
     """
     return bootstrap_intervals(
         [strata], statistic, lambda: rng, method=method, confidence=confidence, resamples=resamples
@@ -66,7 +66,7 @@ def bootstrap_intervals(
 ) -> list[Interval | None]:
     """Return `bootstrap_interval` of each sample, each with a new `generator()`.
 
-    So samples of one shape draw the same places, and are resampled together.
+    So samples of one shape draw the same positions, and are resampled together.
     """
     found: list[Interval | None] = [None] * len(samples)
     for positions, rows in of_one_shape(samples):
@@ -100,13 +100,13 @@ def place_intervals(
 ) -> Iterator[Interval | None]:
     """Intervals of samples whose strata have `sizes`.
 
-    `statistic` takes drawn places, one array a stratum of shape (..., seeds), and returns shape (samples, ...).
+    `statistic` takes drawn positions, one array per stratum of shape (..., seeds), and returns shape (samples, ...).
     """
     from scipy import stats
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", stats.DegenerateDataWarning)
-        warnings.simplefilter("ignore", RuntimeWarning)  # 0 / 0 in the acceleration of constant values
+        warnings.simplefilter("ignore", RuntimeWarning)  # constant values give 0 / 0 in the acceleration
         found = stats.bootstrap(
             tuple(np.arange(size) for size in sizes),
             statistic,

@@ -1,7 +1,7 @@
-"""What a typical paired difference is, by an estimate that a study declares, and what its test flips the signs of.
+"""The typical paired difference, by the estimate that a study declares, and the values whose signs its test flips.
 
-Each estimate has one exact test under flips of signs: of the differences themselves (mean), of their signs alone (the
-sign test, median), of their signed ranks (Wilcoxon's test, the Hodges-Lehmann estimate).
+Each estimate has one exact test under sign flips: of the differences themselves (mean), of their signs alone (the sign
+test, median), of their signed ranks (Wilcoxon's test, the Hodges-Lehmann estimate).
 """
 
 from __future__ import annotations
@@ -20,11 +20,14 @@ from ablative.search_spaces.spending import Estimate
 from ablative.search_spaces.ties import levelled
 
 EFFICIENCY = {"mean": 1.0, "median": 2 / math.pi, "hodges_lehmann": 3 / math.pi}
-"""Of many normal differences, the pairs that the mean's test needs as a share of those that this one needs."""
+"""For many normal differences, the pairs that the mean's test needs, as a share of those that this test needs."""
 
 
 def estimate_of(differences: Sequence[float], estimate: Estimate) -> float | None:
-    """Return the mean, the median, or the median of all pairwise means (Hodges and Lehmann 1963); None of nothing."""
+    """Return the mean, the median, or the median of all pairwise means (Hodges and Lehmann 1963).
+
+    None without values.
+    """
     if not differences:
         return None
     if estimate == "mean":
@@ -33,9 +36,10 @@ def estimate_of(differences: Sequence[float], estimate: Estimate) -> float | Non
 
 
 def flipped(differences: Sequence[float], estimate: Estimate) -> tuple[float, ...]:
-    """Return what the estimate's test flips the signs of; its sum is the statistic, and has the difference's sign.
+    """Return the values whose signs the estimate's test flips.
 
-    Differences that are zero but for rounding are zero, and sizes that differ in their last bits only rank alike.
+    Their sum is the statistic and has the difference's sign. Differences that are zero up to rounding are zero, and
+    sizes that differ only in their last bits rank alike.
     """
     if estimate == "mean" or not differences:
         return tuple(differences)
@@ -54,9 +58,9 @@ def estimate_intervals(
 ) -> list[Ends | None]:
     """Return for each sample the values of the estimate that its test does not reject at its alpha.
 
-    Of the mean `flip_intervals`. Of the others order statistics: of the differences (median), or of their pairwise
-    means (Hodges-Lehmann), as far inside as the number of these on one side of the truth may fall by chance. None
-    where so few differences could reject no value.
+    For the mean these are `flip_intervals`. For the others they are order statistics: of the differences (median), or
+    of their pairwise means (Hodges-Lehmann). The ends lie as far inside as chance may put such values on one side of
+    the truth. None if so few differences could reject no value.
     """
     if estimate == "mean":
         return flip_intervals(samples, alphas, generator)
@@ -67,13 +71,13 @@ def _order_statistics(sample: Sequence[float], alpha: float, estimate: Estimate)
     if not sample:
         return None
     tails = 2 * _upto(len(sample), estimate)
-    rejected = int(np.searchsorted(tails, alpha * (1 + 1e-12), side="right"))  # numbers on one side, 0 among them
+    rejected = int(np.searchsorted(tails, alpha * (1 + 1e-12), side="right"))  # counts on one side
     values = np.sort(_between(sample, estimate))
     return (float(values[rejected - 1]), float(values[-rejected])) if rejected else None
 
 
 def _between(differences: Sequence[float], estimate: Estimate) -> np.ndarray:
-    """Return the values at which the p-value of the estimate changes: the differences, or all means of two of them."""
+    """Return the values at which the estimate's p-value changes: the differences, or means of every two of them."""
     values = np.asarray(differences, np.float64)
     if estimate == "median":
         return values

@@ -1,4 +1,4 @@
-"""What the choice of test examples leaves open, beside what seeds do. Functions of numbers only."""
+"""How uncertain the choice of test examples leaves a difference, besides the seeds. Functions of numbers only."""
 
 from __future__ import annotations
 
@@ -13,24 +13,25 @@ NORMAL_95 = 1.959963984540054
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExampleVariance:
-    """Variance of a mean difference under draws of other clusters of examples, with the seeds as they are."""
+    """Variance of a mean difference under draws of other clusters of examples, with fixed seeds."""
 
     value: float
     clusters: int
 
     @property
     def half(self) -> float:
-        """Half of the 95 % interval that no number of seeds makes narrower."""
+        """Half of the 95 % interval that no number of seeds can narrow."""
         return NORMAL_95 * math.sqrt(self.value)
 
 
 def example_variance(sums: np.ndarray, sizes: np.ndarray) -> ExampleVariance | None:
-    """Variance that clusters of examples give the mean difference; None for fewer than two of them.
+    """Variance of the mean difference from clusters of examples; None for fewer than two clusters.
 
-    `sums`: shape (seeds, clusters), what each cluster adds to the mean under a seed; `sizes`: examples of each. With u
-    a cluster's part less its share of the seed's mean: the sum of squares of its mean over seeds, times C / (C - 1)
-    (the linearised ratio of clusters, Cochran 1977, section 3.12), less what seeds and clusters together leave in that
-    mean, which the seeds' own interval counts. With one seed nothing can be taken off.
+    `sums`: shape (seeds, clusters), each cluster's part of the mean under a seed; `sizes`: examples of each. Let u be
+    a cluster's part less its share of the seed's mean. The variance is the sum of squares of u's mean over seeds,
+    times C / (C - 1) (the linearised ratio of clusters, Cochran 1977, section 3.12). The joint noise of seeds and
+    clusters in that mean is subtracted, because the seeds' own interval contains it. With one seed nothing can be
+    subtracted.
     """
     seeds, clusters = sums.shape
     if clusters < 2 or not seeds:
@@ -44,14 +45,14 @@ def example_variance(sums: np.ndarray, sizes: np.ndarray) -> ExampleVariance | N
 
 
 def summed(parts: Sequence[ExampleVariance]) -> ExampleVariance:
-    """Variance of a sum over several test sets, which were drawn apart."""
+    """Variance of a sum over several test sets, drawn independently."""
     return ExampleVariance(
         value=math.fsum(part.value for part in parts), clusters=sum(part.clusters for part in parts)
     )
 
 
 def both_interval(differences: Sequence[float], examples: ExampleVariance) -> tuple[float, float] | None:
-    """95 % interval of the mean under draws of seeds and of test examples; None of fewer than two differences.
+    """95 % interval of the mean under draws of seeds and of test examples; None for fewer than two differences.
 
     Student's t with the sum of both variances and Satterthwaite's degrees of freedom (1946).
     """

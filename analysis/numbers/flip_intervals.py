@@ -21,9 +21,9 @@ def flip_intervals(
 ) -> list[Ends | None]:
     """Return for each sample the means that the two-sided sign-flip test does not reject at its alpha.
 
-    With the signs of a set of differences turned, the test counts a pattern against the mean m on the lower side if
-    the mean of that set, or of the others, is at most m; so the ends are order statistics of such means (Hartigan
-    1969). Up to `EXACT_LIMIT` differences all patterns count; beyond, some drawn from a new `generator()`. None where
+    A pattern flips the signs of a set of differences. It counts against the mean m on the lower side if the mean of
+    that set, or of the other differences, is at most m. So the ends are order statistics of such means (Hartigan
+    1969). Up to `EXACT_LIMIT` differences all patterns count; beyond, patterns drawn from a new `generator()`. None if
     so few differences could reject no value.
     """
     found: list[Ends | None] = [None] * len(samples)
@@ -37,7 +37,7 @@ def flip_intervals(
             some = positions[start : start + step]
             lower, upper = _means(values[start : start + step], exact, generator)
             for row, position in enumerate(some):
-                # The pattern as it is counts always; so many others may count before the mean is rejected.
+                # The observed pattern always counts; this many others may count before the mean is rejected.
                 others = math.floor(alphas[position] * total * (1 + 1e-12)) - 1
                 if 0 <= others < lower.shape[1]:
                     low = np.partition(lower[row], others)[others]
@@ -49,7 +49,7 @@ def flip_intervals(
 def _means(
     values: np.ndarray, exact: bool, generator: Callable[[], np.random.Generator]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """For each pattern but the one as it is: the lesser mean of its two sets, and the greater; (samples, patterns)."""
+    """For each pattern but the observed one: the lesser and the greater mean of its two sets; (samples, patterns)."""
     size = values.shape[1]
     if exact:
         signs = 1.0 - 2.0 * (np.arange(1, 2 ** (size - 1)) >> np.arange(size - 1)[:, None] & 1)
@@ -61,6 +61,6 @@ def _means(
     with np.errstate(divide="ignore", invalid="ignore"):
         turned = np.where(kept < size, (total - sums) / (size - kept), np.nan)
         others = np.where(kept > -size, (total + sums) / (size + kept), np.nan)
-    whole = (kept == size) | (kept == -size)  # drawn: it counts on both sides, as the pattern as it is
+    whole = (kept == size) | (kept == -size)  # drawn: counts on both sides, like the observed pattern
     lower = np.where(whole, -np.inf, np.fmin(turned, others))
     return lower, np.where(whole, np.inf, np.fmax(turned, others))

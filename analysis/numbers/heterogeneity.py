@@ -1,4 +1,4 @@
-"""Where does an effect live? Whether it varies between conditions, how far, and an estimate for each that borrows."""
+"""Does an effect vary between conditions, and how much? Also estimates per condition that borrow from the others."""
 
 from __future__ import annotations
 
@@ -23,23 +23,25 @@ class Spread:
     sd: float
     low: float
     high: float
-    """95 %; both ends are 0 or above."""
+    """95 %; both ends are at least 0."""
 
 
 def varies(differences: np.ndarray) -> float | None:
-    """P-value of one effect in all conditions, from paired differences of shape (seeds, conditions).
+    """P-value for one common effect in all conditions, from paired differences of shape (seeds, conditions).
 
-    A seed's mean is taken off. If the effect is the same everywhere, what is left is as likely to have the other sign
-    in all conditions of a seed together: joint sign flips, as under max-T, of the sum over conditions of squared sums
-    by squares. Exact up to 20 seeds; None with more, with fewer than two seeds or conditions, and without scatter.
+    Each seed's mean is subtracted. If the effect is the same everywhere, the rest is equally likely to have the
+    opposite sign in all conditions of a seed together. So signs are flipped jointly, as under max-T; the statistic is
+    the sum over conditions of squared sums by squares. Exact up to 20 seeds. None with more, with fewer than two seeds
+    or conditions, and without scatter.
     """
     return vary_jointly([differences])
 
 
 def vary_jointly(arms: Sequence[np.ndarray]) -> float | None:
-    """P-value of no arm's effect varying between conditions: `varies` of all arms, shape (seeds, conditions) each.
+    """P-value for the claim that no arm's effect varies between conditions: `varies` of all arms.
 
-    Under joint sign flips of the seeds the arms stay as dependent as they are, so that it is one test for all.
+    Each has shape (seeds, conditions). Joint sign flips of the seeds keep the arms as dependent as they are, so this
+    is one test for all.
     """
     rest = np.hstack([differences - differences.mean(axis=1, keepdims=True) for differences in arms])
     squares = (rest**2).sum(axis=0)
@@ -55,10 +57,10 @@ def vary_jointly(arms: Sequence[np.ndarray]) -> float | None:
 
 
 def spread(effects: Sequence[float], variances: Sequence[float]) -> Spread | None:
-    """Spread of true effects behind estimates with these variances; None of fewer than two, or without scatter.
+    """Spread of true effects behind estimates with these variances; None for fewer than two, or without scatter.
 
     By Paule and Mandel (1982; `statsmodels.stats.meta_analysis`), with the interval of Viechtbauer's Q-profile (2007):
-    the spreads under which the weighted squares around the weighted mean are no odd value of chi-squared.
+    the spreads under which the weighted squares around the weighted mean are not an extreme value of chi-squared.
     """
     from scipy import stats
     from statsmodels.stats.meta_analysis import combine_effects
@@ -72,7 +74,7 @@ def spread(effects: Sequence[float], variances: Sequence[float]) -> Spread | Non
 
 
 def _profiled(effects: np.ndarray, variances: np.ndarray, wanted: float) -> float:
-    """The variance of true effects under which Cochran's Q is as wanted; 0 where it is less without any."""
+    """The variance of true effects under which Cochran's Q has the wanted value; 0 if Q is smaller without any."""
     from scipy.optimize import brentq
 
     def excess(squared: float) -> float:
@@ -90,8 +92,8 @@ def _profiled(effects: np.ndarray, variances: np.ndarray, wanted: float) -> floa
 def borrowed(effects: Sequence[float], variances: Sequence[float], sd: float) -> list[tuple[float, Ends]]:
     """Estimate of each true effect that borrows from the others, with its 95 % interval (Morris 1983).
 
-    Empirical Bayes under normal effects: an estimate is drawn to the weighted mean by its share B of the variance; its
-    own is v (1 - B) + B^2 var(mean). How badly few conditions know the spread is not in it.
+    Empirical Bayes under normal effects: an estimate moves towards the weighted mean by its share B of the variance.
+    Its own variance is then v (1 - B) + B^2 var(mean). This ignores how poorly few conditions determine the spread.
     """
     found, known = np.asarray(effects, np.float64), np.asarray(variances, np.float64)
     weights = 1 / (known + sd**2)
@@ -103,9 +105,9 @@ def borrowed(effects: Sequence[float], variances: Sequence[float], sd: float) ->
 
 
 def fixed_interval(strata: Sequence[np.ndarray]) -> Ends | None:
-    """95 % interval of the mean over these very strata, which are no sample of others (Welch 1947).
+    """95 % interval of the mean over exactly these strata, not over a sample of strata (Welch 1947).
 
-    None where a stratum has fewer than two values, or nothing varies.
+    None if a stratum has fewer than two values, or nothing varies.
     """
     from scipy.special import stdtrit
 

@@ -1,7 +1,7 @@
-"""Runs against runs, whole distributions: how often one arm's run beats another's, and how many runs pass a bar.
+"""Runs against runs, as whole distributions: how often one arm's run beats another's, and how many runs pass a bar.
 
-Both average over tasks, so that each task counts the same (Agarwal et al. 2021). Runs are not paired here: asked is
-what a reader gets who trains once, under a seed of her own.
+Both average over tasks, so each task counts the same (Agarwal et al. 2021). Runs are not paired here, because the
+question is what a reader gets who trains once, under a seed of her own.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ablative.analysis.numbers.shapes import Strata
 from ablative.analysis.numbers.shapes import of_one_shape
 from ablative.search_spaces.ties import levelled
 
-_AT_ONCE = 200_000  # numbers of resamples at a time, so many as a processor's cache holds
+_AT_ONCE = 200_000  # numbers of resamples at a time, as many as a processor's cache holds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +32,7 @@ class Improvement:
 
     probability: float
     interval: Interval | None
-    """95 %; None where a task has fewer than two runs of an arm."""
+    """95 %; None if a task has fewer than two runs of an arm."""
 
 
 def improvements(
@@ -40,10 +40,10 @@ def improvements(
 ) -> list[Improvement | None]:
     """Does a run of the first beat one of the second? P(X > Y) + P(X = Y) / 2, averaged over the tasks.
 
-    On one task it is U / (n m), with U the statistic of Mann and Whitney (1947). 0.5 where both are alike; runs of a
-    task that differ in their last bits only are equal. Both of a pair have the same tasks in the same order, and any
-    number of runs. The interval is a percentile one, where runs of both sides are drawn anew inside each task, each
-    pair with a new `generator()`. None for a pair without runs.
+    On one task it is U / (n m), with U the statistic of Mann and Whitney (1947). It is 0.5 if both are alike; runs of
+    a task that differ only in their last bits are equal. Both sides of a pair have the same tasks in the same order,
+    and any number of runs. The interval is a percentile bootstrap: runs of both sides are resampled inside each task,
+    each pair with a new `generator()`. None for a pair without runs.
     """
     found: list[Improvement | None] = [None] * len(pairs)
     for positions, rows in of_one_shape([[*first, *second] for first, second in pairs]):
@@ -72,7 +72,7 @@ def _intervals(
 
 
 def _wins(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """1 where a run of `first` (samples, n) beats one of `second` (samples, m), 1/2 where they tie."""
+    """1 if a run of `first` (samples, n) beats one of `second` (samples, m), 1/2 if they tie."""
     equal = levelled(np.concatenate([first, second], axis=-1))
     mine, other = equal[:, : first.shape[-1], None], equal[:, None, first.shape[-1] :]
     return np.asarray((mine > other) + 0.5 * (mine == other))
@@ -85,7 +85,7 @@ def _averaged(won: Sequence[np.ndarray], wins: Sequence[np.ndarray]) -> np.ndarr
 
 
 def _at_places(wins: Sequence[np.ndarray], *places: np.ndarray, axis: int = -1) -> np.ndarray:
-    """The probability of each sample under drawn runs: a duel counts as often as both its runs were drawn."""
+    """The probability in each resample: a duel counts as often as both its runs were drawn."""
     counts = [_times_drawn(drawn, size) for drawn, size in zip(places, _sizes(wins), strict=True)]
     tasks = len(wins)
     won = [

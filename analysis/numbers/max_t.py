@@ -1,4 +1,4 @@
-"""Step-down max-T: p-values of comparisons that share their blocks, corrected for one another as what they are."""
+"""Step-down max-T: p-values corrected for each other, for comparisons that share their blocks."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ MOST_EXACT = 8_000_000
 """Sign patterns times comparisons up to which every pattern is counted; beyond, patterns are drawn."""
 DRAWS = 20_000
 _AT_ONCE = 1_000_000
-"""Patterns times comparisons that are in memory together."""
+"""Patterns times comparisons in memory together."""
 
 
 def max_t(samples: Sequence[Mapping[Block, float]], rng: np.random.Generator) -> list[float | None]:
     """Return the adjusted p-value of each comparison, in the order given (Westfall and Young 1993, algorithm 2.8).
 
     `samples`: block -> paired difference, for each comparison; a block may be missing in some. All differences of a
-    block change sign together, so that comparisons that share arms and seeds stay as dependent as they are. This
-    bounds the chance of any false positive where, under the null hypotheses, the differences of a block are jointly
-    symmetric about zero and blocks are independent. The statistic is |t| of the comparison's differences, as a normal
-    score (Wallace 1959), so that comparisons with few blocks and with many are on one scale. Up to `MOST_EXACT` every
-    pattern is counted; beyond, (1 + hits) / (1 + `DRAWS`) over patterns drawn from `rng`. A comparison without
-    differences gets None; one with a single difference can show nothing, and gets 1.
+    block change sign together, so comparisons that share arms and seeds stay as dependent as they are. This bounds the
+    chance of any false positive if, under the null hypotheses, the differences of a block are jointly symmetric about
+    zero and blocks are independent. The statistic is |t| of the comparison's differences, as a normal score (Wallace
+    1959), which puts comparisons with few and with many blocks on one scale. Up to `MOST_EXACT` every pattern is
+    counted; beyond, (1 + hits) / (1 + `DRAWS`) over patterns drawn from `rng`. A comparison without differences gets
+    None. One with a single difference cannot reach significance, and gets 1.
     """
     known = [position for position, sample in enumerate(samples) if sample]
     found: list[float | None] = [None] * len(samples)
@@ -46,11 +46,11 @@ def max_t(samples: Sequence[Mapping[Block, float]], rng: np.random.Generator) ->
 def local_levels(
     samples: Sequence[Mapping[Block, float]], alphas: Sequence[float], rng: np.random.Generator
 ) -> list[float]:
-    """Return for each comparison the level of its own sign-flip test that goes with the greatest of all scores.
+    """Return for each comparison the level of its own sign-flip test that corresponds to the greatest score.
 
-    At its own alpha a score is critical if the greatest score of all comparisons lies above it in no more than so many
-    patterns; the level is the share of patterns in which the comparison's own score does, but at least what its
-    differences can reach. A comparison without differences gets 0.
+    A score is critical at the comparison's alpha if at most that share of patterns has a greatest score above it. The
+    level is the share of patterns in which the comparison's own score lies above it, but never below the least p-value
+    that its differences can reach. A comparison without differences gets 0.
     """
     known = [position for position, sample in enumerate(samples) if sample]
     found = [0.0] * len(samples)
@@ -71,7 +71,7 @@ def local_levels(
 def _tabled(
     samples: Sequence[Mapping[Block, float]], rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, Iterator[np.ndarray], bool]:
-    """Return the differences as a table, how many each comparison has, sign patterns, and whether these are all."""
+    """Return the differences as a table, the number of each comparison, sign patterns, and whether these are all."""
     blocks = list(dict.fromkeys(block for sample in samples for block in sample))
     values = np.array([[sample.get(block, 0.0) for block in blocks] for sample in samples])
     sizes = np.array([len(sample) for sample in samples], dtype=np.float64)
@@ -86,8 +86,8 @@ def adjusted_p_values(
 ) -> np.ndarray:
     """Return the adjusted p-values, shape (..., comparisons), of `values`, shape (..., comparisons, blocks).
 
-    `values`: 0 where a comparison lacks the block; `sizes`: how many it has. `patterns`: signs of shape (blocks,
-    some); `exact` where they are all that there are.
+    `values`: 0 if a comparison lacks the block; `sizes`: the number that it has. `patterns`: signs of shape (blocks,
+    some); `exact`: these are all patterns.
     """
     observed = _scores(values.sum(axis=-1, keepdims=True), values, sizes)[..., 0]
     order = np.argsort(-observed, axis=-1, kind="stable")
@@ -96,7 +96,7 @@ def adjusted_p_values(
     hits, total = np.zeros(order.shape), 0
     for signs in patterns:
         greatest = _scores(values @ signs, values, sizes)
-        for place in range(order.shape[-1] - 2, -1, -1):  # of this comparison and of all that are less clear
+        for place in range(order.shape[-1] - 2, -1, -1):  # over this comparison and all less clear ones
             np.maximum(greatest[..., place, :], greatest[..., place + 1, :], out=greatest[..., place, :])
         hits += np.count_nonzero(greatest >= reached, axis=-1)
         total += signs.shape[-1]
@@ -117,13 +117,13 @@ def _scores(sums: np.ndarray, values: np.ndarray, sizes: np.ndarray) -> np.ndarr
         factors = np.where((squares > 0) & (degrees > 0), 1 / (sizes * squares), 0.0)
         shares = sums**2 * factors
         shares[shares >= 1 - RELATIVE_TIE] = 1.0
-        if np.all(degrees == degrees.flat[0]):  # shares have the order of scores, and take a tenth of the time
+        if np.all(degrees == degrees.flat[0]):  # shares have the order of scores, in a tenth of the time
             return shares
         return np.asarray((8 * degrees + 1) / (8 * degrees + 3) * np.sqrt(degrees * -np.log1p(-shares)))
 
 
 def every_pattern(blocks: int, step: int) -> Iterator[np.ndarray]:
-    """All sign patterns, `step` at a time, shape (blocks, step); the first sign is fixed, as |t| is blind to it."""
+    """All sign patterns, `step` at a time, shape (blocks, step); the first sign is fixed, because |t| ignores it."""
     for start in range(0, 2 ** (blocks - 1), step):
         numbers = np.arange(start, min(start + step, 2 ** (blocks - 1)))
         bits = numbers >> np.arange(blocks - 1)[:, None] & 1
@@ -131,6 +131,6 @@ def every_pattern(blocks: int, step: int) -> Iterator[np.ndarray]:
 
 
 def drawn_patterns(blocks: int, draws: int, step: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """So many sign patterns at random, `step` at a time, shape (blocks, step)."""
+    """That many random sign patterns, `step` at a time, shape (blocks, step)."""
     for start in range(0, draws, step):
         yield rng.integers(0, 2, (blocks, min(step, draws - start))) * 2.0 - 1.0

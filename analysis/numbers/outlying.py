@@ -11,11 +11,12 @@ FEWEST = 5
 
 
 def outlying(values: Sequence[float], alpha: float) -> tuple[int, ...]:
-    """Return the places of outliers among otherwise normal values: generalised extreme Studentised deviates.
+    """Return the indices of outliers among otherwise normal values: generalised extreme Studentised deviates.
 
-    Rosner's test (1983): up to a quarter of the values are taken away one after the other, each the one furthest from
-    the mean of those left; outliers are all up to the last whose Studentised distance is above the critical value, so
-    that several hide none. `alpha`: probability of any where there are none. None of fewer than five values.
+    In Rosner's test (1983), up to a quarter of the values are removed one after another, each time the one furthest
+    from the mean of the rest. All values up to the last one with a Studentised distance above the critical value are
+    outliers, so several cannot hide each other. `alpha`: probability of any outlier if there are none. Empty for fewer
+    than five values.
     """
     from scipy.special import stdtrit
 

@@ -11,7 +11,7 @@ from ablative.analysis.numbers.statistics import exact_p_values
 from ablative.search_spaces.ties import levelled
 
 DISCORDANT_LIMIT = 1_000
-"""Up to so many discordant examples McNemar's test is exact; beyond, chi-squared with continuity correction."""
+"""Up to this many discordant examples McNemar's test is exact; beyond, chi-squared with continuity correction."""
 
 _EXACT_WITH_TIES = 13
 _EXACT_WITHOUT_TIES = 50
@@ -21,15 +21,15 @@ _AT_ONCE = 4_000_000  # numbers drawn at a time
 def wilcoxon_p_value(differences: Sequence[float]) -> float | None:
     """Are differences symmetric about zero, by their ranks? Two-sided signed-rank test (Wilcoxon 1945), as scipy's.
 
-    Zeros are left out, and sizes that differ in their last bits only are equal. Exact for up to 50 differences of
-    distinct sizes, and for up to 13 of any; by the normal distribution otherwise. 1 where all are zero, None without
+    Zeros are left out, and sizes that differ only in their last bits are equal. Exact for up to 50 differences of
+    distinct sizes, and for up to 13 of any; otherwise by the normal distribution. 1 if all are zero, None without
     differences. One odd seed weighs less than in the sign-flip test of the sum.
     """
     return wilcoxon_p_values([differences])[0]
 
 
 def wilcoxon_p_values(samples: Sequence[Sequence[float]]) -> list[float | None]:
-    """Return `wilcoxon_p_value` of each sample; those of one size are reckoned together."""
+    """Return `wilcoxon_p_value` of each sample; samples of one size are computed together."""
     found: list[float | None] = [None] * len(samples)
     for positions, (values,) in of_one_shape([(np.asarray(sample, np.float64),) for sample in samples]):
         for position, p_value in zip(positions, _signed_ranks(values).tolist(), strict=True):
@@ -57,7 +57,7 @@ def _signed_ranks(values: np.ndarray) -> np.ndarray:
 def signed_ranks(values: np.ndarray) -> np.ndarray:
     """Return the ranks of each row's sizes with the signs of `values`, shape (samples, differences).
 
-    Zeros have the rank 0 and count in no other's; sizes that differ in their last bits only have one rank.
+    Zeros have rank 0 and do not count for others; sizes that differ only in their last bits share a rank.
     """
     from scipy.stats import rankdata
 
@@ -70,9 +70,9 @@ def signed_ranks(values: np.ndarray) -> np.ndarray:
 def mcnemar_p_value(only_first: int, only_second: int) -> float:
     """Do two models err on different numbers of the same examples? McNemar's test (1947), by statsmodels.
 
-    Of the examples that only one gets right, `only_first` and `only_second`, each is as likely either if the models
-    are equally good: a binomial test, or (|b - c| - 1)^2 / (b + c) on chi-squared with one degree of freedom.
-    It sees one trial a side, so it says nothing about another seed.
+    `only_first` and `only_second` count the examples that only one model gets right. If the models are equally good,
+    each such example is equally likely on either side: a binomial test, or (|b - c| - 1)^2 / (b + c) on chi-squared
+    with one degree of freedom. It sees one trial per side, so it says nothing about another seed.
     """
     from statsmodels.stats.contingency_tables import mcnemar
 
@@ -81,12 +81,12 @@ def mcnemar_p_value(only_first: int, only_second: int) -> float:
 
 
 def clustered_mcnemar_p_value(sums: np.ndarray) -> float:
-    """McNemar's test where examples were drawn in clusters: `sums`, one a cluster, of whole numbers.
+    """McNemar's test for examples drawn in clusters: `sums`, whole numbers, one per cluster.
 
-    A sum is how many more of the cluster's examples the first model gets right. If the models are equally good, it is
-    as likely to have the other sign: the exact distribution of the total under all signs, or, beyond
-    `DISCORDANT_LIMIT`, its square by the sum of squares on chi-squared with one degree of freedom (Durkalski et al.
-    2003). Of single examples it is `mcnemar_p_value`.
+    A sum is the cluster's examples that only the first model gets right, less those that only the second does. If the
+    models are equally good, the opposite sign is equally likely. So the test uses the exact distribution of the total
+    under all signs. Beyond `DISCORDANT_LIMIT` it uses its square by the sum of squares, on chi-squared with one degree
+    of freedom (Durkalski et al. 2003). For single examples it equals `mcnemar_p_value`.
     """
     from scipy import stats
 
@@ -96,7 +96,7 @@ def clustered_mcnemar_p_value(sums: np.ndarray) -> float:
         return mcnemar_p_value(int(np.sum(sums > 0)), int(np.sum(sums < 0)))
     if sizes.sum() > DISCORDANT_LIMIT:
         return float(stats.chi2.sf(total**2 / float((sizes**2).sum()), 1))
-    distribution = np.ones(1)  # of the total, from its least value on
+    distribution = np.ones(1)  # of the total, from its least value up
     for size, count in zip(*np.unique(sizes[sizes > 0], return_counts=True), strict=True):
         apart = np.zeros(2 * size * count + 1)
         apart[:: 2 * size] = stats.binom.pmf(np.arange(count + 1), count, 0.5)
@@ -106,9 +106,9 @@ def clustered_mcnemar_p_value(sums: np.ndarray) -> float:
 
 
 def by_cluster(values: np.ndarray, clusters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the sums of the last axis of `values` over each cluster, and how many values each has.
+    """Return the sums over each cluster along the last axis of `values`, and the number of values in each.
 
-    `clusters`: the number of each value's cluster. Clusters come in the order in which they are seen first.
+    `clusters`: the number of each value's cluster. Clusters come in order of first appearance.
     """
     _, first, codes = np.unique(clusters, return_index=True, return_inverse=True)
     rank = np.empty(first.size, np.int64)
@@ -130,9 +130,10 @@ def mixed_bootstrap_interval(
 ) -> tuple[float, float] | None:
     """How large is the difference, for other seeds and other examples? Percentile interval of the mean.
 
-    `sums`: shape (seeds, clusters), the differences of a cluster's examples under one seed, so that both arms are
-    paired by both; `sizes`: examples of each cluster. Seeds and clusters are drawn with replacement, independently
-    (the pigeonhole bootstrap, Owen 2007, which errs to the wide side). None for fewer than two seeds or clusters.
+    `sums`: shape (seeds, clusters), the differences of a cluster's examples under one seed, so both arms are paired by
+    seed and example; `sizes`: examples of each cluster. Seeds and clusters are drawn with replacement, independently
+    (the pigeonhole bootstrap, Owen 2007, whose intervals tend to be too wide). None for fewer than two seeds or
+    clusters.
     """
     seeds, clusters = sums.shape
     if min(seeds, clusters) < 2:
@@ -144,7 +145,7 @@ def mixed_bootstrap_interval(
 
 
 def _mixed(sums: np.ndarray, sizes: np.ndarray, rng: np.random.Generator, resamples: int) -> np.ndarray:
-    """Means of resamples, shape (resamples,): the drawn seeds are averaged for each cluster, then clusters drawn."""
+    """Means of resamples, shape (resamples,): averages the drawn seeds for each cluster, then draws clusters."""
     seeds, clusters = sums.shape
     times_drawn = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples)
     of_clusters = times_drawn @ sums / seeds

@@ -13,22 +13,18 @@ from ablative.search_spaces.spending import pairs_needed
 _NORMAL = NormalDist()
 MOST_PAIRS = 100_000
 POWER = 0.8
-"""With which a comparison is to be decided."""
+"""Wanted power to decide a comparison."""
 
 
 def power_of(pairs: int, effect: float, sd: float, alpha: float) -> float:
-    """Power of the two-sided paired t-test; the sign-flip test's is close to it, and 0 with too few pairs.
-
-    With t the quantile of Student's t with n - 1 degrees of freedom, 1 - F(t) + F(-t), where F is the noncentral t
-    with noncentrality effect sqrt(n) / sd.
-    """
+    """Power of the two-sided paired t-test; the sign-flip test's is close to it, and 0 with too few pairs."""
     if pairs < pairs_needed(1, alpha):
         return 0.0
-    from scipy import stats  # a second of imports, which not every answer needs
+    from scipy import stats  # takes a second to import, and not every answer needs it
 
     critical = float(stats.t.ppf(1 - alpha / 2, pairs - 1))
     shift = math.inf if sd == 0 else abs(effect) / sd * math.sqrt(pairs)
-    if shift > 100:  # beyond what the distribution function can tell from 1
+    if shift > 100:  # indistinguishable from 1 for the distribution function
         return 1.0
     return float(stats.nct.sf(critical, pairs - 1, shift) + stats.nct.cdf(-critical, pairs - 1, shift))
 
@@ -47,13 +43,12 @@ def pairs_for(effect: float, sd: float, alpha: float, power: float) -> int | Non
 
 
 def pairs_to_decide(differences: Sequence[float], margin: float, alpha: float, efficiency: float = 1.0) -> int | None:
-    """About how many pairs would decide a comparison, with a power of `POWER`, if mean and scatter stay as found.
+    """The approximate number of pairs that would decide a comparison with power `POWER`, if mean and scatter stay.
 
-    It is decided by a difference, tested at `alpha` on both sides, or by equivalence within `margin`, tested at
-    `alpha` on either side: whichever needs fewer pairs. To find an effect of d standard deviations takes about
-    (z_alpha + z_beta)^2 / d^2 + z_alpha^2 / 2 pairs (Guenther 1981), and as many more as the test's `efficiency` is
-    below that of the mean's. None with fewer than two differences, and beyond
-    `MOST_PAIRS`.
+    A comparison is decided by a difference, tested at `alpha` on both sides, or by equivalence within `margin`, tested
+    at `alpha` on either side; the one with fewer pairs counts. Finding an effect of d standard deviations takes about
+    (z_alpha + z_beta)^2 / d^2 + z_alpha^2 / 2 pairs (Guenther 1981), and more in proportion as the test's `efficiency`
+    is below the mean's. None with fewer than two differences, and beyond `MOST_PAIRS`.
     """
     if len(differences) < 2:
         return None
@@ -65,11 +60,12 @@ def pairs_to_decide(differences: Sequence[float], margin: float, alpha: float, e
 
 
 def chance_beyond(differences: Sequence[float], margin: float, pairs: int, alpha: float) -> float:
-    """Probability that a difference beyond `margin` is shown once there are so many `pairs`, given those so far.
+    """Probability that `pairs` in all will show a difference beyond `margin`, given those so far.
 
-    The predictive power (Spiegelhalter, Freedman and Blackburn 1986) under a flat prior: with n differences of mean m
-    and standard deviation s, the mean of all N is m + s sqrt(1 / n - 1 / N) t, with t of n - 1 degrees of freedom. It
-    is shown where the paired t-test at `alpha` on both sides would, with that s. 1 with fewer than two differences.
+    This is the predictive power (Spiegelhalter, Freedman and Blackburn 1986) under a flat prior. For n differences
+    with mean m and standard deviation s, the mean of all N is m + s sqrt(1 / n - 1 / N) t, with t of n - 1 degrees of
+    freedom. The difference is shown if the paired t-test at `alpha` on both sides shows it with that s. 1 with fewer
+    than two differences.
     """
     from scipy.special import stdtr
     from scipy.special import stdtrit

@@ -8,7 +8,7 @@ import numpy as np
 
 DRAWS = 999
 FEWEST = 5
-"""Seeds, with which an exact test of two tasks has 120 orders."""
+"""Least number of seeds: an exact test of two tasks then has 120 orders."""
 
 
 def correlation(differences: np.ndarray) -> float | None:
@@ -26,7 +26,7 @@ def correlation(differences: np.ndarray) -> float | None:
 
 
 def moves_together(differences: np.ndarray, rng: np.random.Generator) -> float:
-    """One-sided p-value of a correlation above 0: the seeds of each task in an order of chance, all arms together.
+    """One-sided p-value for a correlation above 0: the seeds of each task in random order, all arms together.
 
     `differences`: (arms, tasks, seeds). p = (1 + hits) / (1 + draws) (Phipson and Smyth 2010).
     """

@@ -1,4 +1,4 @@
-"""Better, or better tuned? What a search would have found with fewer settings."""
+"""Better, or better tuned? The expected result of a search with fewer settings."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def expected_best(
 
     With the values sorted upwards, sum over i of v_(i) P(the best of k is v_(i)). Without replacement, for k <= n, the
     probability is C(i - 1, k - 1) / C(n, k): unbiased for the expected best of k new settings (Dodge et al. 2021).
-    With replacement it is (i / n)^k - ((i - 1) / n)^k: the plug-in form of Dodge et al. 2019, which is too low.
-    NaN for k > n without replacement.
+    With replacement it is (i / n)^k - ((i - 1) / n)^k: the plug-in form of Dodge et al. 2019, which is biased low. NaN
+    for k > n without replacement.
     """
     sign = 1.0 if mode == "max" else -1.0
     ordered = np.sort(sign * np.asarray(values, dtype=np.float64))
@@ -39,5 +39,5 @@ def _without_replacement(n: int, k: int) -> np.ndarray:
 
 
 def _log_choose(n: np.ndarray, k: int) -> np.ndarray:
-    logs = np.array([math.lgamma(count + 1) for count in range(int(n.max(initial=k)) + 1)])  # of factorials
+    logs = np.array([math.lgamma(count + 1) for count in range(int(n.max(initial=k)) + 1)])  # logarithms of factorials
     return logs[n] - logs[k] - logs[n - k]

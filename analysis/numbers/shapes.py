@@ -1,4 +1,4 @@
-"""Samples of one shape, reckoned together: a call for many takes hardly longer than a call for one."""
+"""Samples of one shape, computed together: a call for many takes hardly longer than a call for one."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Sequence
 import numpy as np
 
 Strata = Sequence[np.ndarray]
-"""One array of values a task, or a task and side, each of shape (seeds,)."""
+"""One array of values per task, or per task and side, each of shape (seeds,)."""
 
 
 def of_one_shape(samples: Sequence[Strata]) -> Iterator[tuple[list[int], list[np.ndarray]]]:
-    """Group samples whose strata have the same sizes: their positions, and each stratum of shape (samples, seeds).
+    """Group samples whose strata have the same sizes: their indices, and each stratum of shape (samples, seeds).
 
-    A sample without strata, or without a value in one, is in no group.
+    A sample without strata, or with an empty stratum, is in no group.
     """
     alike: dict[tuple[int, ...], list[int]] = {}
     for position, strata in enumerate(samples):

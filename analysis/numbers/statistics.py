@@ -1,6 +1,6 @@
 """Intervals, exact tests and corrections for few paired values. Functions of numbers only.
 
-Nothing here knows what a study is. Whatever draws takes its generator as an argument.
+Nothing here knows about studies. Every function that draws takes its generator as an argument.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from ablative.search_spaces.spending import Method
 from ablative.search_spaces.ties import RELATIVE_TIE
 
 EXACT_LIMIT = 20
-"""Up to this many pairs every sign pattern is counted; beyond, patterns are drawn."""
+"""Up to this many pairs, every sign pattern is counted; beyond, patterns are drawn."""
 
 DRAWS = 100_000
 """Sign patterns drawn beyond `EXACT_LIMIT`."""
 
 _DRAWS_AT_ONCE = 10_000
-_ALL_AT_ONCE = 10  # up to so many differences, the sums of all patterns are written out
+_ALL_AT_ONCE = 10  # up to this many differences, the sums of all patterns are kept in memory
 
 
 def t_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float] | None:
@@ -38,13 +38,13 @@ def t_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float
 
 @cache
 def _t_quantile(degrees: int, share: float) -> float:
-    from scipy.special import stdtrit  # a second of imports, which `ablate status` does without
+    from scipy.special import stdtrit  # takes a second to import, and `ablate status` does not need it
 
     return float(stdtrit(degrees, share))
 
 
 def binomial_interval(hits: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Interval of a share of which `hits` of `trials` were seen, never too narrow (Clopper and Pearson 1934)."""
+    """Interval for a share, given `hits` among `trials`; never too narrow (Clopper and Pearson 1934)."""
     if not 0 <= hits <= trials or not trials:
         raise ValueError(f"binomial_interval: hits={hits}, trials={trials}; wanted 0 <= hits <= trials, trials > 0")
     tail = (1 - confidence) / 2
@@ -73,8 +73,9 @@ def sign_flip_p_value(differences: Sequence[float], rng: np.random.Generator) ->
 def sign_flip_p_values(
     samples: Sequence[Sequence[float]], generator: Callable[[], np.random.Generator]
 ) -> list[float | None]:
-    """Return `sign_flip_p_value` of each sample, each that draws with a new `generator()`; exact ones are counted
-    together, which takes a tenth of the time.
+    """Return `sign_flip_p_value` of each sample; each that draws gets a new `generator()`.
+
+    Exact ones are counted together, in a tenth of the time.
     """
     found: list[float | None] = [None] * len(samples)
     together: dict[int, list[int]] = {}
@@ -91,7 +92,7 @@ def sign_flip_p_values(
 
 
 def _thresholds(values: np.ndarray) -> np.ndarray:
-    """Return the |sum| along the last axis that a pattern must reach, but for rounding."""
+    """Return the |sum| along the last axis that a pattern must reach, less a tolerance for rounding."""
     return np.asarray(np.abs(values.sum(axis=-1)) - RELATIVE_TIE * np.abs(values).sum(axis=-1))
 
 
@@ -102,14 +103,14 @@ def exact_p_values(values: np.ndarray) -> np.ndarray:
     if size <= _ALL_AT_ONCE:
         return np.asarray((np.abs(_signed_sums(values)) >= thresholds[:, None]).mean(axis=1))
     first, second = _signed_sums(values[:, : size // 2]), _signed_sums(values[:, size // 2 :])
-    # A pattern of the whole is one of each half; of the second half's, both signs of its first difference count.
+    # A pattern of the whole combines one of each half; for the second half, the first difference has both signs.
     second = np.sort(np.concatenate([second, -second], axis=1), axis=1)
     rows = zip(first, second, thresholds.tolist(), strict=True)
     return np.array([_share_reached(one, other, threshold) for one, other, threshold in rows])
 
 
 def _share_reached(sums: np.ndarray, rising: np.ndarray, threshold: float) -> float:
-    """The share of pairs of a number of `sums` and one of `rising` whose |sum| is at least the threshold."""
+    """The share of pairs, one of `sums` and one of `rising`, whose |sum| is at least the threshold."""
     if threshold <= 0:
         return 1.0
     above = rising.size - np.searchsorted(rising, threshold - sums, side="left")
@@ -120,7 +121,7 @@ def _share_reached(sums: np.ndarray, rising: np.ndarray, threshold: float) -> fl
 def _signed_sums(values: np.ndarray) -> np.ndarray:
     """Sums of each row under every sign pattern with the first sign fixed, shape (samples, 2^(n-1)).
 
-    |sum| is blind to a global flip.
+    |sum| does not change under a global flip.
     """
     sums = values[:, :1]
     for position in range(1, values.shape[1]):
@@ -140,8 +141,8 @@ def _drawn_hits(values: np.ndarray, threshold: float, rng: np.random.Generator) 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
     """Holm's step-down adjusted p-values, in the order given (Holm 1979).
 
-    With p sorted upwards, adjusted p_(i) = max over j <= i of min(1, (m - j + 1) p_(j)), j counted from 1. A None is
-    a planned comparison without data: it counts in m, as if its p-value were 1, and stays None.
+    With p sorted upwards, adjusted p_(i) = max over j <= i of min(1, (m - j + 1) p_(j)), j counted from 1. A None is a
+    planned comparison without data: it counts in m like a p-value of 1, and stays None.
     """
     size = len(p_values)
     known = sorted((p, position) for position, p in enumerate(p_values) if p is not None)
@@ -159,7 +160,7 @@ def benjamini_hochberg(p_values: Sequence[float | None]) -> list[float | None]:
     With p sorted upwards, adjusted p_(i) = min over j >= i of min(1, m p_(j) / j). A None counts as a p-value of 1 and
     stays None.
     """
-    from scipy.stats import false_discovery_control  # half a second of imports, which few studies need
+    from scipy.stats import false_discovery_control  # takes half a second to import, and few studies need it
 
     if not p_values:
         return []
@@ -168,22 +169,22 @@ def benjamini_hochberg(p_values: Sequence[float | None]) -> list[float | None]:
 
 
 def corrected(p_values: Sequence[float | None], correction: Method) -> list[float | None]:
-    """Return the p-values after a study's correction, for one that needs nothing else (`max_t` needs the pairs)."""
+    """Return the p-values after a study's correction, for a correction of p-values alone (`max_t` needs the pairs)."""
     if correction == "holm":
         return holm(p_values)
     return benjamini_hochberg(p_values) if correction == "benjamini_hochberg" else list(p_values)
 
 
 def factors_to_pass(p_values: Sequence[float | None], correction: Method, alpha: float) -> list[float]:
-    """Return for each p-value the least factor f, so that with p <= alpha / f its comparison would be shown.
+    """Return for each p-value the least factor f such that p <= alpha / f would show its comparison.
 
-    Given the other p-values, that is as great as p may be. Under Holm's procedure f is m less the number of others
-    that pass before it, and under Benjamini and Hochberg's m / k where k - 1 others are at most alpha k / m.
+    Given the other p-values, that is the greatest p that still shows it. Under Holm's procedure f is m less the number
+    of others that pass before it. Under Benjamini and Hochberg's it is m / k if k - 1 others are at most alpha k / m.
     """
     size = len(p_values)
     if correction == "none" or not size:
         return [1.0] * size
-    if correction == "max_t":  # one pattern of signs may do, whatever the others are, as far as they were seen
+    if correction == "max_t":  # with the others as observed, one sign pattern may do
         return [size / max(1, sum(p is not None for p in p_values))] * size
     known = np.array([1.0 if p is None else p for p in p_values])
     order = np.argsort(known, kind="stable")
@@ -194,12 +195,12 @@ def factors_to_pass(p_values: Sequence[float | None], correction: Method, alpha:
 
 
 def _holm_factors(rising: np.ndarray, alpha: float) -> np.ndarray:
-    """The others before one keep their step of the procedure, those after it come one step earlier."""
+    """Others before this one keep their step of the procedure; those after it move one step forward."""
     size = rising.size
     fails = np.flatnonzero(np.arange(size, 0, -1) * rising > alpha)
     passed = int(fails[0]) if fails.size else size
     passing = np.full(size, passed)
-    end = size  # the first of those after that fails, one step earlier
+    end = size  # the first later one that fails, one step earlier
     for place in range(size - 1, -1, -1):
         if place < passed:
             passing[place] = end - 1
@@ -214,7 +215,7 @@ def _benjamini_hochberg_factors(rising: np.ndarray, alpha: float) -> np.ndarray:
     limits = alpha * steps / size
     upto = np.searchsorted(rising, limits, side="right")
     shown = np.max(steps, where=upto >= steps, initial=0)
-    # One that is not among those shown would be one more at every limit below it.
+    # If it is not among those shown, it would add one at every limit below it.
     with_one_more = np.maximum.accumulate(np.where(upto >= steps - 1, steps, 0))
     below = np.searchsorted(limits, rising, side="left")
     return np.asarray(size / np.where(steps <= shown, shown, with_one_more[np.maximum(below, 1) - 1]))

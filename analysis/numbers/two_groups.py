@@ -1,4 +1,4 @@
-"""Do a few values fall into two groups, as where some runs collapse and the others do not?"""
+"""Do a few values fall into two groups, for instance because some runs collapse and the others do not?"""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ FEWEST = 4
 
 
 def two_groups(values: Sequence[float]) -> tuple[float, int] | None:
-    """P-value of one normal group, and how many of the values are in the lower one of two; None with fewer than four.
+    """P-value of one normal group, and the size of the lower of two groups; None with fewer than four values.
 
     The statistic is the share of the sum of squares that the best cut of the ordered values explains (the criterion of
-    Edwards and Cavalli-Sforza 1965); its distribution for normal values follows from their number alone, and is drawn
-    with a fixed seed: (1 + hits) / (1 + draws). One value far from all others is a group as well.
+    Edwards and Cavalli-Sforza 1965). For normal values its distribution depends on their number alone, and is drawn
+    with a fixed seed: (1 + hits) / (1 + draws). One value far from all others also counts as a group.
     """
     if len(values) < FEWEST:
         return None
@@ -29,7 +29,7 @@ def two_groups(values: Sequence[float]) -> tuple[float, int] | None:
 
 
 def _explained(ordered: np.ndarray) -> np.ndarray:
-    """Share of the squares between the groups, by the number in the lower one: shape (samples, values - 1)."""
+    """Share of the squares between the groups, by the size of the lower one: shape (samples, values - 1)."""
     size = ordered.shape[1]
     centred = ordered - ordered.mean(axis=1, keepdims=True)
     lower, below = np.cumsum(centred, axis=1)[:, :-1], np.arange(1, size)

@@ -1,1 +1,1 @@
-"""Comparisons of arms: which observations stand against which, and what is said of the difference."""
+"""Comparisons of arms: which observations are paired, and the verdict on their difference."""

@@ -1,4 +1,4 @@
-"""What a study's claims show: those with a margin of their own beside those of any difference, corrected together."""
+"""Verdicts on a study's claims: those with a margin of their own and those of any difference, corrected together."""
 
 from __future__ import annotations
 
@@ -28,26 +28,26 @@ from ablative.analysis.plan import StudyPlan
 from ablative.search_spaces.spending import pairs_needed
 
 HOLDS, FAILS = "holds", "does not hold"
-"""Verdicts of a claim with a margin of its own: what it says was shown, or the opposite of it was."""
+"""Verdicts on a claim with a margin of its own: its statement was shown, or the opposite of it."""
 
 Kind = Literal["difference", "at least", "equivalent within"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Aim:
-    """What a claim is to show."""
+    """The statement that a claim makes."""
 
     kind: Kind = "difference"
     margin: float = 0.0
-    """Of its own; not of a claim that any difference is to show."""
+    """The claim's own margin; None if it claims any difference."""
 
 
 def judge_claims(family: Sequence[Paired], aims: Sequence[Aim], plan: StudyPlan) -> list[Judgement]:
-    """Judge the claims of a study, which are corrected for each other.
+    """Judge the claims of a study, corrected for each other.
 
-    Claims of a difference of at least a margin are tested as others are, with the margin taken off each difference.
-    Equivalence has another test. Where a study claims both, alpha is divided by the number of claims of either kind
-    (Bonferroni's inequality), so that every correction holds its error over all of them.
+    Claims of a difference of at least a margin are tested like others, after subtracting the margin from each
+    difference. Equivalence has another test. If a study claims both, alpha is divided by the number of claims of
+    either kind (Bonferroni's inequality), so every correction bounds its error over all of them.
     """
     equal = [at for at, aim in enumerate(aims) if aim.kind == "equivalent within"]
     others = [at for at in range(len(family)) if at not in equal]
@@ -61,7 +61,7 @@ def judge_claims(family: Sequence[Paired], aims: Sequence[Aim], plan: StudyPlan)
 
 
 def _of_all(said: Judgement, share: float, claims: int) -> Judgement:
-    """Return p-values that are to be compared with the whole of alpha."""
+    """Return p-values to be compared with the whole of alpha."""
     if share == 1.0:
         return said
     return replace(
@@ -84,7 +84,7 @@ def _differences(family: Sequence[Paired], aims: Sequence[Aim], plan: StudyPlan)
     good = 1.0 if plan.target.mode == "max" else -1.0
     shifted = [_less(item, good * aim.margin) for item, aim in zip(family, aims, strict=True)]
     judged = judge(shifted, plan, has_merit=True, intervals=True)
-    if plan.comparisons.margin is not None:  # the study's: not about claims that have their own
+    if plan.comparisons.margin is not None:  # the study's margin: claims have their own
         without = judge(shifted, _with(plan, margin=None), has_merit=True, intervals=True)
         judged = [b if aim.margin else a for a, b, aim in zip(judged, without, aims, strict=True)]
     return [
@@ -94,7 +94,7 @@ def _differences(family: Sequence[Paired], aims: Sequence[Aim], plan: StudyPlan)
 
 
 def _less(item: Paired, amount: float) -> Paired:
-    """Return the comparison of what is left of each difference."""
+    """Return the comparison of the rest of each difference."""
     if not amount:
         return item
     return replace(
@@ -108,7 +108,7 @@ _CLAIMED = {"better": HOLDS, "worse": FAILS, NO_DIFFERENCE: NOT_DECIDED}
 
 
 def _at_least(said: Judgement, shifted: Sequence[float], margin: float, good: float, plan: StudyPlan) -> Judgement:
-    """Return the verdict on a claim of at least `margin`, of how its differences less the margin were judged."""
+    """Return the verdict on a claim of at least `margin`, from the judgement of its differences less the margin."""
     verdict = _CLAIMED.get(said.verdict, said.verdict)
     low, high = said.interval or (0.0, 0.0)
     level = plan.comparisons.alpha / said.comparisons
@@ -123,7 +123,7 @@ def _at_least(said: Judgement, shifted: Sequence[float], margin: float, good: fl
 
 
 def _equivalences(family: Sequence[Paired], aims: Sequence[Aim], plan: StudyPlan) -> list[Judgement]:
-    """Judge by two one-sided tests; with a mean beyond the margin, whether the difference lies beyond it."""
+    """Judge by two one-sided tests; if the mean lies beyond the margin, whether the difference does."""
     margins = [aim.margin for aim in aims]
     found = _tested([item.differences for item in family], margins, family, plan)
     if any(item.lost for item in family):
@@ -169,13 +169,13 @@ def _tested(
 
 
 def _p_value(centre: float, margin: float, below: float | None, above: float | None) -> float | None:
-    """Return the p-value of what the estimate speaks for: that the difference is within the margin, or beyond it.
+    """Return the p-value of the side that the estimate supports: the difference is within the margin, or beyond it.
 
-    `below`, `above`: two-sided, of the differences from the lower and from the upper end of the margin.
+    `below`, `above`: two-sided, for the differences from the lower and from the upper end of the margin.
     """
     if below is None or above is None:
         return None
-    if abs(centre) < margin:  # half of each, as it lies on the side that is tested
+    if abs(centre) < margin:  # half of each, because the estimate lies on the tested side
         return max(below, above) / 2
     return above if centre > 0 else below
 
@@ -212,14 +212,14 @@ def _judgement(
 
 
 def _to_decide(sample: Sequence[float], margin: float, level: float) -> int | None:
-    """Return about how many pairs would decide it if mean and scatter stay: the nearer end of the margin decides."""
+    """Return the approximate number of pairs that would decide it if mean and scatter stay: the nearer end decides."""
     mean = math.fsum(sample) / len(sample)
     away = [value - math.copysign(margin, mean) for value in sample]
     return pairs_to_decide(away, 0.0, min(2 * level, 0.999) if abs(mean) < margin else level)
 
 
 def _held(ends: tuple[float, float], verdict: str, margin: float, centre: float) -> tuple[float, float]:
-    """Cut an interval where the verdict shows more than it."""
+    """Cut an interval if the verdict shows more than it."""
     low, high = ends
     if verdict == HOLDS:
         return max(low, -margin), min(high, margin)
@@ -229,7 +229,7 @@ def _held(ends: tuple[float, float], verdict: str, margin: float, centre: float)
 
 
 def _completed(item: Paired, side: Callable[[Paired], float]) -> list[float]:
-    """The differences, and each lost pair as far as it may have been to a side."""
+    """The differences, and each lost pair as far as it may have been in one direction."""
     return [*item.differences, *(pair.known + side(item) * pair.most for pair in item.lost)]
 
 
@@ -238,7 +238,7 @@ def _inwards(item: Paired) -> float:
 
 
 def _beside(found: Judgement, *others: Judgement) -> Judgement:
-    """Say beside a verdict what it would be at worst, if the lost pairs lay to either side, or towards zero."""
+    """Add to a verdict what it would be at worst, if the lost pairs lay in either direction, or towards zero."""
     if found.verdict in (HOLDS, FAILS):
         worst = next((said.verdict for said in others if said.verdict != found.verdict), found.verdict)
         return replace(found, if_worst=worst)

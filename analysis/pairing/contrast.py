@@ -1,4 +1,4 @@
-"""One contrast: a weighted sum of arms taken inside each pair of a seed and a task, and what chance could do to it."""
+"""One contrast: a weighted sum of arms inside each pair of a seed and a task, and its possible error by chance."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ from ablative.analysis.plan import StudyPlan
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contrast(Paired):
-    """A weighted sum of arms; `arms` are those that have a weight."""
+    """A weighted sum of arms; `arms` are those with a weight."""
 
     term: Term
-    """Its weights; of two arms 1 and -1, in this order."""
+    """The weights of its arms; for two arms 1 and -1, in this order."""
     units: tuple[Unit, ...]
     """Seeds or blocks in which every arm has a value."""
     values: tuple[tuple[float, ...], ...]
-    """Of each arm, its own value in each unit."""
+    """Each arm's own value in each unit."""
 
     def by_task(self) -> list[np.ndarray]:
         """Return the differences of each task."""
         return by_task(dict(zip(self.units, self.differences, strict=True)))
 
     def sides(self) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """Return the values of two arms, by task, in units that both have."""
+        """Return the values of two arms, by task, in the units that both have."""
         first, second = (by_task(dict(zip(self.units, found, strict=True))) for found in self.values)
         return first, second
 
@@ -48,7 +48,7 @@ def contrasts_of(
 ) -> list[Contrast]:
     """Return every pair of arms, then the terms of `factors`, in one condition or pooled over all.
 
-    Of two arms the later one less the earlier one, in the study's order with the reference in front.
+    For two arms: the later less the earlier, in the study's order with the reference first.
     """
     arms = sorted(plan.arms, key=lambda arm: arm != plan.reference)
     if condition is None:
@@ -61,7 +61,7 @@ def contrasts_of(
 def judged_contrasts(family: Sequence[Contrast], plan: StudyPlan) -> list[tuple[Contrast, Judgement]]:
     """Judge contrasts of one family and metric, each among those of its kind.
 
-    An interaction is higher or lower than none: that is no merit.
+    An interaction is higher or lower than zero, which is not a merit.
     """
     found: list[tuple[Contrast, Judgement]] = []
     for kind in dict.fromkeys(contrast.term.kind for contrast in family):

@@ -1,9 +1,9 @@
 """Main effects and interactions of a factorial design, as weights of its arms.
 
 The arms of a factorial or fractional study are runs of a designed experiment, so every arm tells something about every
-factor. A term's estimate is a weighted sum of arm means; with the same weights it is taken inside each block of task
-and seed, and those values are what is tested (`analysis.views.contrasts`). On complete blocks it equals the
-coefficient of ordinary least squares with a column for each block, without its assumption of one scatter for all arms.
+factor. A term's estimate is a weighted sum of arm means. The same weights inside each block of task and seed give the
+values that are tested (`analysis.views.contrasts`). On complete blocks the estimate equals the coefficient of ordinary
+least squares with a column for each block, without its assumption of one scatter for all arms.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Kind = Literal["arms", "main effect", "interaction"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Term:
-    """What is estimated: the difference of two arms, a main effect or a two-factor interaction."""
+    """The estimated quantity: the difference of two arms, a main effect or a two-factor interaction."""
 
     kind: Kind
     name: str
@@ -39,15 +39,18 @@ class Term:
     weights: Mapping[str, float]
     """Arm -> its weight; they sum to 0."""
     aliases: tuple[str, ...] = ()
-    """Terms that the design cannot tell from this one; with `-` in front where they enter with the other sign."""
+    """Terms that the design cannot distinguish from this one.
+
+    With `-` in front if they enter with the opposite sign.
+    """
 
 
 def terms(plan: StudyPlan) -> tuple[Term, ...]:
-    """Return main effects, then interactions, of a factorial or fractional study; none of any other design.
+    """Return main effects, then interactions, of a factorial or fractional study; empty for any other design.
 
-    Main effect: mean of the arms at the level, less mean of those at the base's. Interaction: how much more the one
-    level adds where the other is present than where it is not, which is twice the interaction of Box and Hunter 1961.
-    Of terms that a fraction confounds only the first is given, with the others as its aliases.
+    Main effect: mean of the arms at the level, less mean of those at the base's. Interaction: how much more one level
+    adds if the other is present than if it is absent, which is twice the interaction of Box and Hunter 1961. Of terms
+    that a fraction confounds, only the first is given, with the others as its aliases.
     """
     if plan.designed.design not in DESIGNS:
         return ()
@@ -112,7 +115,7 @@ def _term(kind: Kind, name: str, groups: Sequence[tuple[Sequence[str], int]]) ->
 
 
 def _told_apart(found: Sequence[Term], arms: Sequence[str]) -> tuple[Term, ...]:
-    """Keep the first of terms whose weights are the same but for their size or sign; the others are its aliases."""
+    """Keep the first of terms whose weights are equal up to size or sign; the others are its aliases."""
     kept: list[Term] = []
     for term in found:
         for position, earlier in enumerate(kept):

@@ -1,4 +1,4 @@
-"""Pairs that will not come, and how far their trials may have been apart."""
+"""Lost pairs, and how large their differences may have been."""
 
 from __future__ import annotations
 
@@ -15,30 +15,33 @@ Block = tuple[str, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LostPair:
-    """A pair that will not come: a trial of it ended without a value."""
+    """A pair that will never be complete, because one of its trials ended without a value."""
 
     block: Block
     known: float
-    """Its difference, as far as the trials that have a value give it."""
+    """Its difference, as far as the trials with a value determine it."""
     most: float
-    """How far its other part may have been from zero, to either side."""
+    """Greatest distance of the unknown part from zero, in either direction."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Losses:
-    """What is lost of one metric."""
+    """The losses in one metric."""
 
     seeds: Mapping[Place, frozenset[int]]
-    """Place -> seeds whose trials ended without a value; places that lost none are left out."""
+    """Place -> seeds whose trials ended without a value; places without losses are left out."""
     spreads: Mapping[str, float]
-    """Condition -> the greatest difference that two arms have under one seed; empty where nothing is lost."""
+    """Condition -> the greatest difference of two arms under one seed; empty if nothing is lost."""
 
     def lost(self, places: Sequence[Place], seed: int) -> bool:
         """Return whether a trial of one of `places` ended without a value under `seed`."""
         return any(seed in self.seeds.get(place, ()) for place in places)
 
     def spread(self, condition: str) -> float:
-        """Return how far trials of one seed were apart at most; of a condition without two arms, in any other."""
+        """Return the greatest distance between trials of one seed.
+
+        For a condition without two arms, that of any other.
+        """
         return self.spreads.get(condition, max(self.spreads.values(), default=0.0))
 
 
@@ -46,7 +49,7 @@ NOTHING_LOST = Losses(seeds={}, spreads={})
 
 
 def losses_of(observations: Observations, metric: str, arms: Sequence[str], conditions: Sequence[str]) -> Losses:
-    """Return what is lost of `metric` among the confirm trials of `arms` under `conditions`."""
+    """Return the losses in `metric` among the confirm trials of `arms` under `conditions`."""
     places = [(arm, label) for label in conditions for arm in arms]
     seeds = {place: lost for place in places if (lost := observations.lost(metric, place))}
     if not seeds:

@@ -1,4 +1,4 @@
-"""What the trials of one comparison must share: the data they saw, and the meaning of a trial."""
+"""Properties that the trials of one comparison must share: the data they saw, and the meaning of a trial."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from ablative.analysis.plan import StudyPlan
 from ablative.analysis.plan import shared_conditions
 
 SHARED = {"data_digest": "other data", "identity_version": "another version of what a trial is"}
-"""Column of a record -> what it means where trials that are compared differ in it."""
+"""Column of a record -> the meaning of a difference in it between compared trials."""
 _SHOWN = 12  # characters of a digest
 
 Row = Mapping[str, Any]
 
 
 def mixtures(records: pa.Table, plan: StudyPlan) -> list[str]:
-    """Say for each condition in what its completed confirm trials differ; empty if in nothing.
+    """Name for each condition the differences between its completed confirm trials; empty if there are none.
 
-    `records`: in `RECORD_SCHEMA`. Trials that the plan no longer holds are compared with nothing.
+    `records`: in `RECORD_SCHEMA`. Trials that the plan no longer holds are not compared.
     """
     rows = _compared(records, plan)
     return [f"study {plan.study!r}, {said}" for said in _differing(rows, plan.conditions, by="arm")]
@@ -33,7 +33,7 @@ def mixtures(records: pa.Table, plan: StudyPlan) -> list[str]:
 def mixtures_of_two(
     records: Sequence[pa.Table], plans: Sequence[StudyPlan], shared: Collection[str] = tuple(SHARED)
 ) -> list[str]:
-    """Say in which of the columns `shared` two runs of a question differ, for each condition that both have."""
+    """Name the columns of `shared` in which two runs of a question differ, for each condition that both have."""
     both = shared_conditions(*plans)
     names = ({label: label for label in both}, {theirs: label for label, theirs in both.items()})
     rows = [
@@ -45,7 +45,7 @@ def mixtures_of_two(
 
 
 def refuse(said: Iterable[str]) -> None:
-    """Raise `IncomparableError` if anything is said."""
+    """Raise `IncomparableError` if there are any differences."""
     lines = list(said)
     if lines:
         remedy = (
@@ -70,7 +70,10 @@ def _compared(records: pa.Table, plan: StudyPlan) -> list[Row]:
 def _differing(
     rows: Sequence[Row], conditions: Sequence[str], by: str, shared: Collection[str] = tuple(SHARED)
 ) -> list[str]:
-    """Return `<condition>: other data: data_digest abc in <a>, <b>; def in <c>` wherever rows differ."""
+    """Return `<condition>: other data: data_digest abc in <a>, <b>.
+
+    Def in <c>` for each condition whose rows differ.
+    """
     said = []
     for label in conditions:
         inside = [row for row in rows if row["condition"] == label]

@@ -1,4 +1,4 @@
-"""What the confirm phase observed: completed values by arm, condition and seed, and the trials that failed."""
+"""Observations of the confirm phase: completed values by arm, condition and seed, and the failed trials."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ablative.orchestrator.learned import lack
 from ablative.orchestrator.storing.flat_trials import metric_columns
 
 OBSERVED = ("trial_id", "cell", "cell_id", "arm", "phase", "seed", "status", "task", "data_digest", "identity_version")
-"""Columns of a record that comparisons look at beside the metrics: what it is, and whether it may be compared."""
+"""Columns of a record, besides metrics, that comparisons read: its identity, and whether it may be compared."""
 
 Place = tuple[str, str]
 """(arm, condition label): one cell of the study."""
@@ -29,26 +29,26 @@ Place = tuple[str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observations:
-    """Confirm trials that the study's present plan holds. Search trials are not among them."""
+    """Confirm trials that the study's present plan holds, without search trials."""
 
     values: Mapping[str, Mapping[Place, Mapping[int, float]]]
     """metric -> place -> seed -> finite value."""
     completed: Mapping[Place, frozenset[int]]
-    """Seeds of completed trials, whether or not they gave a finite value."""
+    """Seeds of completed trials, with or without a finite value."""
     failed: Mapping[Place, frozenset[int]]
     """Seeds of failed trials."""
     tasks: Mapping[str, str]
     """Condition label -> task."""
     lacks: Mapping[Place, str] = field(default_factory=dict)
-    """Place -> why its trials have learned nothing; those that have, or of which nobody knows, are left out."""
+    """Place -> why its trials have learned nothing; others, and unknown ones, are left out."""
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """Results seen, sorted."""
+        """Metrics seen, sorted."""
         return tuple(sorted(filter(is_result, self.values)))
 
     def lack(self, arms: Collection[str], conditions: Collection[str]) -> str:
-        """Return why none of the arms has learned anything in any of the conditions; empty where one has."""
+        """Return why none of the arms has learned anything in any of the conditions; empty if one has."""
         found = {self.lacks.get((arm, label), "") for arm in arms for label in conditions}
         if not found or "" in found:
             return ""
@@ -60,13 +60,13 @@ class Observations:
         return ended - self.of(metric, place).keys()
 
     def of(self, metric: str, place: Place) -> Mapping[int, float]:
-        """Return seed -> value; empty where nothing was observed."""
+        """Return seed -> value; empty if nothing was observed."""
         return self.values.get(metric, {}).get(place, {})
 
     def conditions(self, metric: str, plan: StudyPlan) -> tuple[str, ...]:
-        """Conditions that have `metric`: where it was seen, and where nothing at all was seen yet.
+        """Conditions that have `metric`: those where it was seen, and those without any completed trial.
 
-        A task may lack a metric or a split. A condition without a completed trial counts, so that the number of
+        A task may lack a metric or a split. A condition without a completed trial counts, so the number of
         comparisons, and with it the correction, never starts too small.
         """
         seen = {condition for _, condition in self.values.get(metric, {})}
@@ -77,8 +77,8 @@ class Observations:
 def observe(records: pa.Table, plan: StudyPlan) -> Observations:
     """Return the observations in `records` (in `RECORD_SCHEMA`, or in the view `trials`).
 
-    Left out: search trials, trials that the plan no longer holds, seeds that it does not confirm with, and values
-    that are not finite.
+    Left out are search trials, trials that the plan no longer holds, seeds outside its confirm seeds, and values that
+    are not finite.
     """
     counting = counting_records(records, plan)
     rows = counting.select((plan.place_column, "seed", "status", "task")).to_pylist()
@@ -106,7 +106,7 @@ def observe(records: pa.Table, plan: StudyPlan) -> Observations:
 def lacks_of(
     values: Mapping[str, Mapping[Place, Mapping[int, float]]], places: Iterable[Place], plan: StudyPlan
 ) -> dict[Place, str]:
-    """Return why places have learned nothing, of those that have not (`values` as in `Observations`)."""
+    """Return why places have learned nothing, for those that have not (`values` as in `Observations`)."""
     looked_at = (plan.target.metric, plan.headline)
     of_place = {place: {name: of[place] for name, of in values.items() if place in of} for place in places}
     lacks = {place: lack(found, looked_at, plan.target.mode) for place, found in of_place.items()}
@@ -116,7 +116,7 @@ def lacks_of(
 def _values(
     column: Iterable[float | None], places: Iterable[tuple[Place, int] | None]
 ) -> dict[Place, dict[int, float]]:
-    """Return place -> seed -> value, of the finite values that have a place."""
+    """Return place -> seed -> value, for the finite values with a place."""
     found: dict[Place, dict[int, float]] = {}
     for value, placed in zip(column, places, strict=True):
         if placed is not None and value is not None and math.isfinite(value):
@@ -125,7 +125,7 @@ def _values(
 
 
 def counting_records(records: pa.Table, plan: StudyPlan) -> pa.Table:
-    """Return what is observed of the records: the confirm trials that the plan holds."""
+    """Return the observations in the records: the confirm trials that the plan holds."""
     current = plan.current
     wanted = [
         pc.equal(records["phase"], "confirm"),
@@ -141,6 +141,6 @@ def _among(column: pa.ChunkedArray, values: Collection[Any]) -> pa.ChunkedArray:
 
 
 def _tasks(rows: list[dict[str, Any]], plan: StudyPlan) -> dict[str, str]:
-    """Task of each condition, as it says itself; a study that does not cross tasks has one, the records' own."""
+    """Task of each condition, from its own settings; a study that does not cross tasks has one, from the records."""
     only = str(rows[0]["task"]) if rows else ""
     return {cell.label: plan.roles.task_of(cell.condition) or only for cell in plan.cells}

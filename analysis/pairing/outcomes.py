@@ -1,4 +1,4 @@
-"""What confirm trials got of each example of a split, and which examples were drawn together."""
+"""Confirm trials' scores on each example of a split, and the clusters in which examples were drawn."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from ablative.analysis.plan import StudyPlan
 from ablative.orchestrator.storing.records import ALONE
 
 COLUMNS = ("trial_id", "split", "example_id", "score", "row_id", "cluster")
-"""Columns of predictions that outcomes are made of."""
+"""Columns of predictions from which outcomes are made."""
 
 UNKNOWN = "examples are taken as independent: records of versions before 5 do not say which belong together"
-"""What is said of outcomes whose `known` is false."""
+"""The note on outcomes whose `known` is false."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,17 +28,17 @@ class Scored:
     """Scores of one trial, each of shape (examples,)."""
 
     examples: np.ndarray
-    """Numbers of the examples, rising."""
+    """Numbers of the examples, ascending."""
     scores: np.ndarray
 
     def of(self, examples: np.ndarray) -> np.ndarray:
-        """Return the scores of `examples`, all of which it has."""
+        """Return the scores of `examples`, all of which must be present."""
         return self.scores[np.searchsorted(self.examples, examples)]
 
 
 @dataclass(slots=True)
 class _Numbered:
-    """Examples of one data set by number, with what was recorded of each."""
+    """Examples of one data set by number, with their recorded fields."""
 
     numbers: dict[str, int] = field(default_factory=dict)
     rows: list[str | None] = field(default_factory=list)
@@ -47,7 +47,7 @@ class _Numbered:
 
     def of(self, told: pa.Table) -> np.ndarray:
         """Return the number of each example, in `told`'s order: `example_id`, `row_id` and `cluster`."""
-        if self._last is not None and self._last[0].equals(told):  # nearly always: trials share their test
+        if self._last is not None and self._last[0].equals(told):  # nearly always, as trials share their test
             return self._last[1]
         found = np.empty(told.num_rows, np.int64)
         for place, (name, row, cluster) in enumerate(zip(*(column.to_pylist() for column in told), strict=True)):
@@ -64,14 +64,14 @@ class _Numbered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drawn:
-    """Which examples of one data set belong together, by number."""
+    """Groups of examples of one data set that belong together, by number."""
 
     rows: np.ndarray
-    """Number of the row that each example is made of."""
+    """Number of the row that each example comes from."""
     clusters: np.ndarray
-    """Number of what each example was drawn with: its cluster, or its row, or itself."""
+    """Number of the cluster that each example was drawn with: its cluster, else its row, else itself."""
     known: bool
-    """Whether the records say so; those of versions before 5 do not, and each example is taken for itself."""
+    """Whether the records contain clusters; those of versions before 5 do not, and each example counts for itself."""
 
 
 def _drawn(of: _Numbered) -> Drawn:
@@ -96,12 +96,12 @@ Place = tuple[str, str, int]
 
 @dataclass(frozen=True, kw_only=True)
 class Outcomes:
-    """Scores of the confirm trials that the plan holds, on one split."""
+    """Scores on one split of the confirm trials that the plan holds."""
 
     trials: Mapping[Place, tuple[str, str]]
     """Place -> (trial id, status)."""
     scored: Mapping[str, Scored]
-    """Trial id -> its scores; trials without predictions are left out."""
+    """Trial id -> its scores, without trials that kept no predictions."""
     data_of: Mapping[str, str]
     """Trial id -> its data set."""
     numbered: Mapping[str, _Numbered]
@@ -109,7 +109,7 @@ class Outcomes:
 
     @cached_property
     def drawn(self) -> dict[str, Drawn]:
-        """Data set -> which of its examples belong together."""
+        """Data set -> the groups of its examples."""
         return {data: _drawn(of) for data, of in self.numbered.items()}
 
     def of(self, arm: str, label: str) -> dict[int, str]:
@@ -121,7 +121,7 @@ class Outcomes:
         }
 
     def paired(self, arm: str, reference: str, label: str) -> PairedScores:
-        """Return the scores of two arms in one condition; of none where these saw several data sets."""
+        """Return the scores of two arms in one condition; empty if these saw several data sets."""
         sides = [self.of(name, label) for name in (arm, reference)]
         both = sorted(sides[0].keys() & sides[1].keys())
         seeds = tuple(both if len({self.data_of[side[seed]] for side in sides for seed in both}) == 1 else ())
@@ -147,7 +147,7 @@ _NOTHING = np.array([], dtype=np.int64)
 
 
 def _in_both(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    return one if np.array_equal(one, other) else np.intersect1d(one, other)  # nearly always they are the same
+    return one if np.array_equal(one, other) else np.intersect1d(one, other)  # nearly always the same
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

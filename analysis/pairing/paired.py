@@ -1,4 +1,4 @@
-"""Paired differences of one metric: what a verdict is about, of one arm against another or of a contrast."""
+"""Paired differences of one metric, the subject of a verdict: of one arm against another, or of a contrast."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ALL_CONDITIONS = "all conditions"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paired:
-    """Differences taken inside pairs of a seed and a task or condition, and the trials they rest on."""
+    """Differences inside pairs of a seed and a task or condition, and the trials behind them."""
 
     metric: str
     family: Family
@@ -32,24 +32,24 @@ class Paired:
     arms: tuple[str, ...]
     """The arms whose values are paired."""
     blocks: tuple[Block, ...]
-    """Task and seed of each pair: what chance moves together."""
+    """Task and seed of each pair: the unit of chance."""
     differences: tuple[float, ...]
-    """One a pair."""
+    """One per pair."""
     lost: tuple[LostPair, ...]
-    """Pairs that were planned and will not come."""
+    """Pairs that were planned and are lost."""
     planned_pairs: int
-    """Pairs that it is to have once all confirm seeds have run."""
+    """Pairs that it will have once all confirm seeds have run."""
     planned: int
     """Confirm trials planned."""
     completed: int
     """Confirm trials completed with a finite value."""
     failed: int
     missing: int
-    """Trials planned and neither completed with a finite value nor failed."""
+    """Trials planned that are neither completed with a finite value nor failed."""
     estimate: Estimate = "mean"
-    """What the difference is: declared by the study."""
+    """The estimate of the difference, declared by the study."""
     lack: str = ""
-    """Why none of the arms has learned anything, wherever they are paired; empty where one has, or nobody knows."""
+    """Why none of the arms has learned anything anywhere; empty if one has, or nobody knows."""
 
     @property
     def difference(self) -> float | None:
@@ -58,7 +58,7 @@ class Paired:
 
     @property
     def difference_interval(self) -> tuple[float, float] | None:
-        """95 % interval of `difference`, not corrected: Student's t of the mean, order statistics of the others."""
+        """95 % interval of `difference`, not corrected: Student's t for the mean, order statistics for the others."""
         if self.estimate == "mean":
             return t_interval(self.differences)
         return estimate_intervals([self.differences], [0.05], self.estimate, np.random.default_rng)[0]
@@ -69,15 +69,15 @@ class ArmDifference(Paired):
     """One arm against a reference arm; differences are the arm minus the reference."""
 
     values: tuple[float, ...]
-    """The arm's own values, one a seed or block."""
+    """The arm's own values, one per seed or block."""
     reference: tuple[float, ...]
-    """The reference arm's values in the pairs; of the reference arm itself, empty."""
+    """The reference arm's values in the pairs; empty for the reference arm itself."""
     strata: int
-    """Number of tasks among the values: an interval of the mean is only given within one."""
+    """Number of tasks among the values: an interval of the mean exists only within one."""
     majority: float | None
-    """Mean of what the most frequent class would reach in the trials behind `values`; None where nobody knows."""
+    """Mean score of the most frequent class in the trials behind `values`; None if nobody knows."""
     own_lack: str
-    """Why the compared arm has learned nothing; empty where it has, or nobody knows."""
+    """Why the compared arm has learned nothing; empty if it has, or nobody knows."""
 
     @property
     def arm(self) -> str:
@@ -91,7 +91,7 @@ class ArmDifference(Paired):
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """95 % t-interval of `mean`; None over several tasks, whose levels have no one distribution."""
+        """95 % t-interval of `mean`; None over several tasks, whose levels do not share a distribution."""
         return t_interval(self.values) if self.strata == 1 else None
 
     @property
@@ -101,7 +101,7 @@ class ArmDifference(Paired):
 
     @property
     def relative_gain(self) -> float | None:
-        """The difference as a share of `reference_mean`, as papers count it; its sign is the difference's."""
+        """The difference as a share of `reference_mean`, as in papers; its sign is the difference's."""
         if self.difference is None or not self.reference_mean:
             return None
         return self.difference / abs(self.reference_mean)

@@ -1,4 +1,4 @@
-"""How the values of one metric are paired: by seed in one condition, by block of task and seed over all of them."""
+"""How the values of one metric are paired: by seed in one condition, by block of task and seed over all conditions."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from ablative.orchestrator.reached import mean_of
 from ablative.search_spaces.spending import Estimate
 
 Unit = tuple[str, int]
-"""(condition or task, seed): what a pair is formed on."""
+"""(condition or task, seed): the unit of a pair."""
 ALL_TASKS = "all tasks"
-"""In place of the task, where a block is a seed."""
+"""Stands in place of the task if a block is a seed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,12 +46,12 @@ class Pairing:
     """(Arm, condition) -> confirm trials planned."""
     losses: Losses = NOTHING_LOST
     joined: bool = False
-    """Whether a block is a seed with all its tasks; else it is one task under one seed."""
+    """Whether a block is a seed with all its tasks; otherwise it is one task under one seed."""
     estimate: Estimate = "mean"
-    """What paired differences are compared by."""
+    """The estimate that compares paired differences."""
 
     def against(self, reference: str) -> Pairing:
-        """Return the same with another reference arm."""
+        """Return the same pairing with another reference arm."""
         return replace(self, reference=reference)
 
     def in_condition(self, arm: str, condition: str) -> ArmDifference:
@@ -63,8 +63,8 @@ class Pairing:
     def pooled(self, arm: str) -> ArmDifference:
         """Pair `arm` with the reference by block (task, seed), or by seed, over all conditions.
 
-        Inside a block conditions are averaged: their low-shot subsets are nested and their values share a seed, so
-        they are no replicates of each other. A block counts when all its conditions have values.
+        Inside a block, conditions are averaged: their low-shot subsets are nested and their values share a seed, so
+        they are not replicates. A block counts if all its conditions have values.
         """
         own, other = self.blocks(arm), self.blocks(self.reference)
         return self._difference("pooled", arm, ALL_CONDITIONS, own, other)
@@ -85,7 +85,7 @@ class Pairing:
         return blocks
 
     def block_of(self, unit: Unit) -> Block:
-        """Return the block of a unit, which names a condition or the task itself."""
+        """Return the block of a unit that names a condition or the task itself."""
         stratum, seed = unit
         return self._stratum(stratum) if stratum in self.observations.tasks else stratum, seed
 
@@ -93,11 +93,11 @@ class Pairing:
         return ALL_TASKS if self.joined else self.observations.tasks[condition]
 
     def planned_seeds(self, arms: Sequence[str], conditions: Sequence[str]) -> tuple[int, ...]:
-        """Return the seeds that all `arms` were to have: an arm that was clear at a look gets no more."""
+        """Return the seeds planned for all `arms`: an arm that was clear at a look gets no more."""
         return self.seeds[: min(self.planned.get((arm, label), 0) for arm in arms for label in conditions)]
 
     def by_task(self, condition: str | None) -> list[tuple[str, ...]]:
-        """Return the conditions of each task; one condition is alone."""
+        """Return the conditions of each task, or the one condition alone."""
         if condition is not None:
             return [(condition,)]
         tasks: dict[str, list[str]] = {}
@@ -106,13 +106,13 @@ class Pairing:
         return [tuple(labels) for labels in tasks.values()]
 
     def strata(self, condition: str | None) -> list[tuple[str, ...]]:
-        """Return the conditions whose values are one block under a seed; one condition is alone."""
+        """Return the conditions whose values form one block under a seed, or the one condition alone."""
         if condition is None and self.joined and self.conditions:
             return [self.conditions]
         return self.by_task(condition)
 
     def lost(self, weights: Mapping[str, float], condition: str | None = None) -> tuple[LostPair, ...]:
-        """Return the pairs of the weighted arms that will not come, though all their trials have ended."""
+        """Return the lost pairs of the weighted arms, whose trials have all ended."""
         if not self.losses.seeds:
             return ()
         return tuple(
@@ -139,7 +139,7 @@ class Pairing:
         return LostPair(block=self.block_of((labels[0], seed)), known=known / len(labels), most=most / len(labels))
 
     def counts(self, arms: Sequence[str], condition: str | None = None) -> dict[str, int]:
-        """Return how many confirm trials of `arms` are planned, completed with a finite value, failed, and missing."""
+        """Return the numbers of confirm trials of `arms`: planned, completed with a finite value, failed, missing."""
         labels = self.conditions if condition is None else (condition,)
         places = [(arm, label) for arm in arms for label in labels]
         planned = sum(self.planned.get(place, 0) for place in places)
@@ -180,7 +180,7 @@ class Pairing:
 
 
 def pairing_of(observations: Observations, plan: StudyPlan, metric: str) -> Pairing:
-    """Return what pairs the arms of a study for one metric."""
+    """Return the pairing of a study's arms for one metric."""
     conditions = observations.conditions(metric, plan)
     return Pairing(
         observations=observations,

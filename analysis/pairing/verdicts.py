@@ -1,4 +1,4 @@
-"""What paired differences show: p-values corrected as the study declares, the verdicts, and what they rest on."""
+"""Verdicts on paired differences: p-values corrected as the study declares, the verdicts, and their basis."""
 
 from __future__ import annotations
 
@@ -32,58 +32,60 @@ from ablative.search_spaces.spending import hardest_factor
 from ablative.search_spaces.spending import pairs_needed
 
 SEED = 20260
-"""Of all that is drawn for a view; fixed, so that a table is a function of records."""
+"""Seed for all random draws of a view; fixed, so a table is a function of records."""
 
 REFERENCE = "reference"
 NOT_ENOUGH = "not enough seeds"
 NO_DIFFERENCE = "no difference shown"
 EQUIVALENT = "equivalent"
 NONE_LEARNED = "none has learned"
-"""Instead of a verdict, where none of the arms is better than the majority class, or each predicts one class."""
+"""Replaces a verdict if none of the arms is better than the majority class, or each predicts one class."""
 NOT_DECIDED = "not decided"
-"""Where a study has a margin: neither a difference nor equivalence within the margin is shown."""
+"""For a study with a margin: neither a difference nor equivalence within the margin is shown."""
 SHOWN = ("better", "worse", "higher", "lower")
 """Verdicts that show a difference."""
 OPPOSITE = {"better": "worse", "worse": "better", "higher": "lower", "lower": "higher"}
-"""What a verdict is where the two arms change places."""
+"""The verdict with the two arms swapped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """What is said of one comparison among the others of its family."""
+    """The judgement of one comparison among the others of its family."""
 
     p_value: float | None
     p_corrected: float | None
     comparisons: int
     """Corrected for."""
     pairs_needed: int
-    """Least pairs with which it could show anything, given the others' p-values."""
+    """Least pairs with which it could reach significance, given the others' p-values."""
     verdict: str
     if_worst: str
-    """The verdict if the lost pairs had spoken against it: against a difference shown, or for one where none is."""
+    """The verdict if the lost pairs had gone against it: against a difference shown, or towards one otherwise."""
     margin: float | None = None
-    """Of the study, where it is about this metric."""
+    """The study's margin, if it is about this metric."""
     p_equivalent: float | None = None
-    """Corrected, of equivalence within the margin; None without one."""
+    """Corrected p-value of equivalence within the margin; None without one."""
     pairs_to_decide: int | None = None
-    """About so many pairs would decide it; None where it is decided, and without a margin."""
+    """Approximate number of pairs that would decide it; None if it is decided, and without a margin."""
     interval: tuple[float, float] | None = None
-    """Differences that the test does not reject at the level that the correction leaves it, as far as the verdict
-    allows them; None where so few pairs could reject none, and where it was not asked for."""
+    """Differences that the test does not reject at its corrected level, limited by the verdict.
+
+    None if so few pairs could reject none, or if no interval was asked for.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Rules:
-    """How the comparisons of a family are judged."""
+    """How to judge the comparisons of a family."""
 
     plan: StudyPlan
     merit: bool
     """Whether more, or less, is better."""
     correction: Method
     looks: tuple[int, ...]
-    """Of each comparison, the number of the look that it ended at."""
+    """For each comparison, the number of the look at which it ended."""
     shares: tuple[float, ...]
-    """Of each comparison, the share of alpha that this look may spend."""
+    """For each comparison, the share of alpha that this look may spend."""
 
 
 def judge(
@@ -91,9 +93,9 @@ def judge(
 ) -> list[Judgement]:
     """Judge comparisons that are corrected for each other.
 
-    `has_merit`: whether more, or less, is better, so that a difference is not only higher or lower. `primary`:
-    whether these are the comparisons that end a study's looks. `intervals`: whether those of the verdicts are wanted,
-    which take longer than the verdicts.
+    `has_merit`: whether more, or less, is better, so a difference is better or worse and not only higher or lower.
+    `primary`: whether these are the comparisons that end a study's looks. `intervals`: whether to compute the
+    verdicts' intervals, which take longer than the verdicts.
     """
     rules = _Rules(
         plan=plan,
@@ -111,14 +113,14 @@ def judge(
 
 
 def _of_learners(found: Judgement, item: Paired) -> Judgement:
-    """Take the verdict away where none of the arms has learned anything: a difference of noise is no finding."""
+    """Withdraw the verdict if none of the arms has learned anything: a difference of noise is not a finding."""
     if not item.lack:
         return found
     return replace(found, verdict=NONE_LEARNED, if_worst=NONE_LEARNED, pairs_to_decide=None)
 
 
 def _with_intervals(judged: Sequence[Judgement], samples: Sequence[Sample], rules: _Rules) -> list[Judgement]:
-    """Invert the test of each comparison at the level of the correction's first step, and hold it to the verdict."""
+    """Invert the test of each comparison at the level of the correction's first step, and adapt it to the verdict."""
     alphas = [rules.plan.comparisons.alpha * share for share in rules.shares]
     estimate = rules.plan.comparisons.estimate
     if rules.correction == "max_t":
@@ -138,7 +140,7 @@ def _with_intervals(judged: Sequence[Judgement], samples: Sequence[Sample], rule
 
 
 def _held(ends: tuple[float, float], said: Judgement, total: float) -> tuple[float, float]:
-    """Cut an interval where the step-down or the equivalence test shows more; widen it to 0 where nothing is shown."""
+    """Cut an interval if the step-down or the equivalence test shows more; widen it to 0 if nothing is shown."""
     low, high = ends
     if said.verdict in SHOWN:
         return (max(low, 0.0), high) if total > 0 else (low, min(high, 0.0))
@@ -153,7 +155,7 @@ def _with_losses(family: Sequence[Paired], rules: _Rules) -> list[Judgement]:
     if not any(item.lost for item in family):
         return found
     undone = _judged([_against(item) for item in family], rules)
-    # What is shown is observed; only what is not shown may be a difference that the lost pairs hide.
+    # A shown difference is observed; lost pairs can only hide differences that are not shown.
     hidden = [
         _sample(item) if one.verdict in SHOWN else _furthest(item) for item, one in zip(family, found, strict=True)
     ]
@@ -162,7 +164,7 @@ def _with_losses(family: Sequence[Paired], rules: _Rules) -> list[Judgement]:
 
 
 def _beside(found: Judgement, undone: Judgement, revealed: Judgement) -> Judgement:
-    """Say beside a verdict what it would be at worst. Too few seeds say nothing that could be wrong."""
+    """Add to a verdict what it would be at worst. A verdict of too few seeds states nothing that could be wrong."""
     if found.verdict in SHOWN:
         return replace(found, if_worst=undone.verdict)
     if found.verdict in (NO_DIFFERENCE, NOT_DECIDED) and revealed.verdict in SHOWN:
@@ -173,18 +175,18 @@ def _beside(found: Judgement, undone: Judgement, revealed: Judgement) -> Judgeme
 
 
 def holds(row: Mapping[str, Any]) -> bool:
-    """Return whether the verdict of a view's row would be the same if its lost pairs had spoken against it."""
+    """Return whether the verdict of a view's row would be the same if its lost pairs had gone against it."""
     return bool(row["verdict_if_worst"] == row["verdict"])
 
 
 def has_merit(metric: str, plan: StudyPlan) -> bool:
-    """Return whether the study states the good direction of `metric`: the target's, and variants of it."""
+    """Return whether the study declares the good direction of `metric`: the target's, and variants of it."""
     name = metric.partition("/")[2]
     return name == plan.target.name or name.startswith(f"{plan.target.name}_")
 
 
 def p_values(samples: Sequence[Sequence[float]], estimate: Estimate = "mean") -> list[float | None]:
-    """Return the p-value of each sample of paired differences by the estimate's test, not corrected."""
+    """Return the uncorrected p-value of each sample of paired differences, by the estimate's test."""
     return sign_flip_p_values([flipped(sample, estimate) for sample in samples], lambda: np.random.default_rng(SEED))
 
 
@@ -231,10 +233,10 @@ def _judged(samples: Sequence[Sample], rules: _Rules) -> list[Judgement]:
 
 
 def _by_max_t(samples: Sequence[Sample], rules: _Rules) -> list[float | None]:
-    """Return the adjusted p-value of each comparison at the look that it ended at.
+    """Return the adjusted p-value of each comparison at the look at which it ended.
 
-    At a look those count that had not ended before, with the seeds up to there (docs/statistics.md says why).
-    Comparisons that have no data yet get their part of alpha by Bonferroni's inequality.
+    At a look, the comparisons count that had not ended before, with the seeds up to there (docs/statistics.md says
+    why). Comparisons without data yet get their part of alpha by Bonferroni's inequality.
     """
     found: list[float | None] = [None] * len(samples)
     for stage in _stages(samples, rules):
@@ -246,7 +248,7 @@ def _by_max_t(samples: Sequence[Sample], rules: _Rules) -> list[float | None]:
 
 
 def _levels_by_max_t(samples: Sequence[Sample], rules: _Rules) -> list[float]:
-    """Return the level of each comparison's own test at the look that it ended at, among those that count there."""
+    """Return the level of each comparison's own test at the look at which it ended, among those that count there."""
     found = [0.0] * len(samples)
     for stage in _stages(samples, rules):
         alphas = [rules.plan.comparisons.alpha * rules.shares[place] / stage.unseen for place in stage.places]
@@ -263,18 +265,18 @@ class _Stage:
 
     look: int
     places: tuple[int, ...]
-    """Of these comparisons in their family."""
+    """Their indices in the family."""
     samples: tuple[Sample, ...]
-    """With the seeds up to the look: what max-T flips the signs of."""
+    """With the seeds up to the look: max-T flips the signs of these."""
 
     @property
     def unseen(self) -> float:
-        """Comparisons for each that has data."""
+        """Comparisons for each with data."""
         return len(self.places) / max(1, sum(map(bool, self.samples)))
 
 
 def _stages(samples: Sequence[Sample], rules: _Rules) -> Iterator[_Stage]:
-    """Yield a stage for each look that a comparison ended at; one of all comparisons where there are no looks."""
+    """Yield a stage for each look at which a comparison ended; one with all comparisons if there are no looks."""
     seeds, estimate = rules.plan.seeds, rules.plan.comparisons.estimate
     for look in sorted(set(rules.looks)):
         here = tuple(place for place, at in enumerate(rules.looks) if at >= look)
@@ -291,7 +293,7 @@ def _within(samples: Sequence[Sample], shares: Sequence[float], margin: float, r
     """Return the corrected p-values of equivalence within the margin: of two one-sided tests, the larger.
 
     Each tests by sign flips whether the estimate lies above the lower, or below the upper end (Schuirmann 1987). They
-    are corrected by Holm's procedure, or not at all where the study's differences are not.
+    are corrected by Holm's procedure, or not at all if the study does not correct its differences.
     """
     estimate = rules.plan.comparisons.estimate
     lower, upper = (
@@ -305,7 +307,7 @@ def _within(samples: Sequence[Sample], shares: Sequence[float], margin: float, r
             found.append(None)
         elif math.fsum(above_low) <= 0 or math.fsum(below_high) >= 0:
             found.append(1.0)
-        else:  # half of a two-sided p-value, as the sum lies on the side that is tested
+        else:  # half of a two-sided p-value, because the sum lies on the tested side
             found.append(min(1.0, max(below, above) / 2 / share))
     return found if rules.correction == "none" else holm(found)
 
@@ -313,7 +315,7 @@ def _within(samples: Sequence[Sample], shares: Sequence[float], margin: float, r
 def _verdict(
     differences: Sequence[float], p_corrected: float | None, needed: int, plan: StudyPlan, merit: bool
 ) -> str:
-    """Say what paired differences show, never more than the pairs can carry."""
+    """Name the verdict on paired differences, never beyond what the pairs support."""
     alpha = plan.comparisons.alpha
     if p_corrected is None or (p_corrected > alpha and len(differences) < needed):
         return NOT_ENOUGH
@@ -334,12 +336,12 @@ def _sample(item: Paired) -> Sample:
 
 
 def _against(item: Paired) -> Sample:
-    """The differences, with each lost pair as far as it may have been on the other side of their sum."""
+    """The differences, with each lost pair at its limit on the side opposite to their sum."""
     return _with_lost(item, -1.0 if math.fsum(flipped(item.differences, item.estimate)) > 0 else 1.0)
 
 
 def _furthest(item: Paired) -> Sample:
-    """The differences, with each lost pair as far as it may have been on the side where their sum is the greatest."""
+    """The differences, with each lost pair at its limit on the side that makes the size of their sum greatest."""
     sides = (_with_lost(item, side) for side in (1.0, -1.0))
     return max(sides, key=lambda sample: abs(math.fsum(_flipped(sample, item.estimate).values())))
 

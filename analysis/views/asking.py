@@ -12,7 +12,7 @@ from ablative.analysis.views.sql import answered
 from ablative.analysis.views.sql import named_in
 
 DEFAULT = "effects"
-"""The named query that `ablate query STUDY` asks without SQL."""
+"""The named query that `ablate query STUDY` uses without SQL."""
 
 TABLES = {
     "studies": "studies_table",
@@ -50,15 +50,17 @@ DERIVED = {
             from trials where source_study = '' order by study, trial_id, cell)
         group by study, arm, phase, status""",
 }
-"""View -> its definition over `trials`. What another study has paid is no cost of this one, and a trial that stands in
-two cells is paid once."""
+"""View -> its definition over `trials`.
+
+It leaves out costs that another study has paid, and counts a trial in two cells once.
+"""
 VIEWS = (*TABLES, *DERIVED)
 
 
 def ask(sql: str, view: Callable[[str], Part | list[Part]], *, timeout: float = TIMEOUT) -> pa.Table:
-    """Answer one reading statement over the views of `VIEWS`; raises `QueryError` as `analysis.views.sql` does.
+    """Answer one read-only statement over the views of `VIEWS`; raises `QueryError` as `analysis.views.sql` does.
 
-    `view`: reads one by the attribute of `Results` that `TABLES` names. `timeout` in seconds.
+    `view`: a function that reads a view by its attribute of `Results`, from `TABLES`. `timeout` in seconds.
     """
     asked = set(named_in(sql, VIEWS)) or {DEFAULT}
     derived = {name: text for name, text in DERIVED.items() if name in asked}

@@ -1,4 +1,4 @@
-"""The view `budgets`: what each cell's search would have found with fewer settings."""
+"""The view `budgets`: the expected result of each cell's search with fewer settings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ablative.analysis.views.searched import count
 from ablative.analysis.views.searched import searched
 
 MOST = 100
-"""Budgets shown of one cell; of a longer search those are spread evenly by their logarithm."""
+"""Most budgets shown per cell; for a longer search they are spread evenly by their logarithm."""
 
 BUDGET_SCHEMA = pa.schema(
     [
@@ -38,10 +38,10 @@ BUDGET_SCHEMA = pa.schema(
 
 
 def budgets_view(records: pa.Table, plan: StudyPlan) -> pa.Table:
-    """Return the expected best target of each budget in each cell; one row without a budget where nothing is known.
+    """Return the expected best target of each budget in each cell; one row without a budget if nothing is known.
 
-    A stopped setting counts with the best it had reached, a failed one as the worst that was seen: a search that loses
-    settings has paid for them.
+    A stopped setting counts with the best value it had reached, a failed one as the worst value seen, because a search
+    that loses settings has paid for them.
     """
     settings = searched(records, plan)
     rows = [row for cell in plan.cells for row in _cell_rows(cell, settings[cell.name], plan)]

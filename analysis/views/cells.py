@@ -1,4 +1,4 @@
-"""The views `cells` and `studies`: what is planned, how far it is, and what each cell has confirmed."""
+"""The views `cells` and `studies`: the plan, its progress, and the confirmed result of each cell."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ Row = dict[str, Any]
 
 
 def cells_view(records: pa.Table, plan: StudyPlan) -> pa.Table:
-    """Return one row a planned cell of a study, from its records (in `RECORD_SCHEMA`)."""
+    """Return one row per planned cell of a study, from its records (in `RECORD_SCHEMA`)."""
     of_cell: dict[str, list[Row]] = {cell.name: [] for cell in plan.cells}
     for row in _current(records, plan):
         if (cell := plan.cell_of(row)) is not None:
@@ -76,7 +76,7 @@ def cells_view(records: pa.Table, plan: StudyPlan) -> pa.Table:
 
 
 def studies_view(records: pa.Table, plan: StudyPlan) -> pa.Table:
-    """Return the row of one study; a trial that stands in two cells is one."""
+    """Return the row of one study; a trial in two cells counts once."""
     rows = list({row["trial_id"]: row for row in _current(records, plan)}.values())
     content = {
         "study": plan.study,

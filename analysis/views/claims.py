@@ -51,7 +51,7 @@ def claims_view(records: pa.Table, plan: StudyPlan) -> pa.Table:
     """Return the declared claims of one study from its records (in `RECORD_SCHEMA`), in the study's order.
 
     Pairs are blocks of a task and a seed, as in the family `pooled` of `effects`, over the conditions that the claim
-    names. p-values are corrected over all claims of the study, whatever their metric and margin.
+    names. p-values are corrected over all claims of the study, regardless of metric and margin.
     """
     claims = plan.comparisons.claims
     if not claims:
@@ -67,7 +67,7 @@ def claims_view(records: pa.Table, plan: StudyPlan) -> pa.Table:
 
 
 def aim_of(claim: Claim) -> Aim:
-    """Return what a claim is to show."""
+    """Return the statement that a claim makes."""
     if claim.at_least is not None:
         return Aim(kind="at least", margin=claim.at_least)
     if claim.equivalent_within is not None:
@@ -76,7 +76,7 @@ def aim_of(claim: Claim) -> Aim:
 
 
 def metrics_of(claim: Claim, observations: Observations, plan: StudyPlan) -> list[str]:
-    """Return what a claim averages: the target's metric on those of its splits that were seen, or the headline."""
+    """Return the metrics that a claim averages: the target's on those of its splits seen, or the headline."""
     if not claim.splits:
         return [plan.headline]
     names = [metric.partition("/") for metric in observations.metrics]
@@ -103,7 +103,7 @@ def _within(claim: Claim, pairing: Pairing, plan: StudyPlan) -> Pairing:
 
 
 def _merged(metrics: list[str], observations: Observations) -> Mapping[Place, Mapping[int, float]]:
-    """The mean over the metrics that a condition has, for each seed that has them all."""
+    """The mean over a condition's metrics, for each seed that has them all."""
     of_condition: dict[str, list[str]] = {}
     for metric in metrics:
         for condition in dict.fromkeys(label for _, label in observations.values.get(metric, {})):

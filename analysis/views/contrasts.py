@@ -59,13 +59,13 @@ CONTRAST_SCHEMA = pa.schema(
 
 
 _SUMMARIES = {"median_difference": median, "iqm_difference": interquartile_mean}
-"""Column -> what it makes of the paired differences."""
+"""Column -> its value from the paired differences."""
 
 
 def contrasts_view(records: pa.Table, plan: StudyPlan) -> pa.Table:
     """Return the contrasts of one study from its records (in `RECORD_SCHEMA`).
 
-    Of the target's metric on every split that has it: pooled over all conditions, and in each condition.
+    For the target's metric on every split that has it, pooled over all conditions and in each condition.
     """
     observations = observe(records, plan)
     factors = terms(plan)
@@ -79,7 +79,7 @@ def contrasts_view(records: pa.Table, plan: StudyPlan) -> pa.Table:
 
 
 def primary_contrasts_view(records: pa.Table, plan: StudyPlan) -> pa.Table:
-    """Return the rows of `contrasts_view` of the headline metric over all conditions, in a part of the time."""
+    """Return the rows of `contrasts_view` for the headline metric over all conditions, in a fraction of the time."""
     observations = observe(records, plan)
     return _table(pooled_contrasts(observations, plan), observations, plan)
 
@@ -138,7 +138,7 @@ def _sizes(items: Sequence[Contrast]) -> list[dict[str, Any]]:
 
 
 def _improvements(items: Sequence[Contrast], plan: StudyPlan) -> list[dict[str, Any]]:
-    """How often a run of the one arm beats one of the other, of the contrasts of two arms."""
+    """How often a run of one arm beats a run of the other, for the contrasts of two arms."""
     sign = 1.0 if plan.target.mode == "max" else -1.0
     of_two = [position for position, item in enumerate(items) if item.term.kind == "arms"]
     sides = [items[position].sides() for position in of_two]

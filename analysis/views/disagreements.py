@@ -1,4 +1,4 @@
-"""The view `disagreements`: each arm against the reference, example by example, where predictions are kept."""
+"""The view `disagreements`: each arm against the reference, example by example, if predictions are kept."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ DISAGREEMENT_SCHEMA = pa.schema(
 
 
 def disagreements_view(records: pa.Table, predictions: Iterable[pa.Table], plan: StudyPlan) -> pa.Table:
-    """Return a row for each seed and one over all seeds, of each arm in each condition, on the headline's split.
+    """Return a row per seed and one over all seeds, for each arm in each condition, on the headline's split.
 
-    `records`: with the columns `OBSERVED`; `predictions`: in parts, with those of `COLUMNS`. McNemar's test stands in
-    the rows of one seed, the interval over seeds and examples in the row over all, whose seed is null.
+    `records`: with the columns `OBSERVED`; `predictions`: in parts, with the columns `COLUMNS`. McNemar's test stands
+    in the rows of one seed; the interval over seeds and examples in the row over all, whose seed is null.
     """
     split = plan.headline.partition("/")[0]
     outcomes = outcomes_of(records, predictions, plan, split)

@@ -1,4 +1,4 @@
-"""The view `effects`: what each arm reached in the confirm phase, and how it differs from the reference arm."""
+"""The view `effects`: the confirm results of each arm, and its difference from the reference arm."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ EFFECT_SCHEMA = pa.schema(
         *TRIALS.fields,
     ]
 )
-"""Columns of `effects`; conditions other than task and data fraction follow as columns named by their path."""
+"""Columns of `effects`; conditions other than task and data fraction follow, as columns named by their path."""
 
 
 def effects_view(records: pa.Table, plan: StudyPlan) -> pa.Table:
@@ -86,7 +86,7 @@ def pooled_comparisons(observations: Observations, plan: StudyPlan) -> list[ArmD
 
 
 def _metrics(observations: Observations, plan: StudyPlan) -> list[str]:
-    """Headline first, whether or not it was seen, so that an incomplete study says what is missing."""
+    """Headline first, seen or not, so that an incomplete study says what is missing."""
     return [plan.headline, *(metric for metric in observations.metrics if metric != plan.headline)]
 
 
@@ -104,7 +104,7 @@ def _family_rows(
 
 
 def _of_the_reference(compared: int, plan: StudyPlan, correction: Method) -> Judgement:
-    """The reference arm is compared with nothing; its row says what the others had to pass at first."""
+    """The reference arm is not compared; its row gives the level that others had to pass at first."""
     size = max(compared, 1)
     needed = pairs_needed(size, plan.comparisons.alpha * plan.spent(plan.reference or ""), correction)
     return Judgement(

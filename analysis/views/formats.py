@@ -28,7 +28,7 @@ _IN_LATEX = str.maketrans(
     }
 )
 TEXT_WIDTH = 345.0
-"""Points of a line of LaTeX's class `article` at its 10 points."""
+"""Points in a line of LaTeX's class `article` at 10 points."""
 _LATEX_CHARACTER, _LATEX_BETWEEN = 5.0, 12.0
 """Points of a character at that size, and between two columns."""
 FORMATS: tuple[str, ...] = get_args(Format)
@@ -54,7 +54,7 @@ def render(answer: pa.Table, format: Format) -> bytes:
 
 
 def rows_schema(columns: pa.Schema | None, title: str) -> dict[str, Any]:
-    """Return the JSON Schema of what `render` gives as `json` of a table of these columns; of any, where None."""
+    """Return the JSON Schema of `render`'s `json` for a table of these columns; for any table if None."""
     row: dict[str, Any] = {"type": "object"}
     if columns is not None:
         row |= {
@@ -70,17 +70,17 @@ def _json_type(column: pa.Field) -> dict[str, Any]:
         return {"type": "array", "items": _json_type(column.type.value_field)}
     kinds = {"string": pa.types.is_string, "boolean": pa.types.is_boolean, "integer": pa.types.is_integer}
     name = next((name for name, holds in kinds.items() if holds(column.type)), "number")
-    absent = column.nullable or name == "number"  # a number may be none, which JSON has no sign for
+    absent = column.nullable or name == "number"  # NaN is a number, and JSON has no sign for it
     return {"type": [name, "null"] if absent else name}
 
 
 def in_latex(text: str) -> str:
-    """Return text as LaTeX sets it, character by character."""
+    """Return text escaped for LaTeX, character by character."""
     return text.translate(_IN_LATEX)
 
 
 def in_markdown(text: str) -> str:
-    """Return text without what Markdown or HTML would read as markup."""
+    """Return text without anything that Markdown or HTML would read as markup."""
     for sign in "\\`*_|<>[]":
         text = text.replace(sign, f"\\{sign}")
     return text
@@ -109,7 +109,7 @@ def _markdown(answer: pa.Table) -> str:
 
 
 def _latex(answer: pa.Table) -> str:
-    """A `tabular` for the package booktabs, made as narrow as a line of `article` where it is wider."""
+    """A `tabular` for the package booktabs, narrowed to a line of `article` if it is wider."""
     header, rows, numbers = text_cells(answer)
     longest = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     wide = sum(_LATEX_CHARACTER * length + _LATEX_BETWEEN for length in longest) > TEXT_WIDTH
@@ -139,7 +139,7 @@ def _cell(value: Any) -> str:
 
 
 def _one_line(text: str) -> str:
-    """A cell is one line, and a control character in a record cannot steer the reader's terminal."""
+    """A cell is one line, and no control character in a record can steer the reader's terminal."""
     return "".join(char if char.isprintable() else " " for char in text)
 
 
@@ -163,7 +163,7 @@ def _positional_rows(answer: pa.Table) -> list[dict[str, Any]]:
 
 
 def _plain(value: Any) -> Any:
-    """Return `value` in what JSON knows: NaN and infinities as None, times in ISO 8601, maps as objects."""
+    """Return `value` in JSON's types: NaN and infinities as None, times in ISO 8601, maps as objects."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, bool | int | str) or value is None:

@@ -1,4 +1,4 @@
-"""One proposal against what is accepted: another arm of a study, or the same arm as another store has recorded it."""
+"""One proposal against the accepted arm: another arm of a study, or the same arm as recorded in another store."""
 
 from __future__ import annotations
 
@@ -34,29 +34,29 @@ from ablative.search_spaces.content_hash import content_hash
 EQUAL = "equal"
 NOT_DECIDED = "not decided"
 _ONE_DATA = ("data_digest",)
-"""What the trials of two stores must share here: other code is what the proposal may be about."""
+"""What the trials of two stores must share here: the code may differ, because the proposal may be about it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """An arm and what it is compared with, paired; nothing is judged yet."""
+    """An arm paired with its comparison; nothing is judged yet."""
 
     plan: StudyPlan
-    """Of the run that has the proposal."""
+    """Plan of the run with the proposal."""
     arm: str
     item: ArmDifference
     margin: float | None
     key: str
-    """Hash of the trials that are compared, of their values, and of the margin."""
+    """Hash of the compared trials, their values, and the margin."""
     differs: tuple[str, ...] = ()
-    """In what two stores differ."""
+    """The differences between two stores."""
     late: tuple[str, ...] = ()
-    """What was declared late, in a line for each run."""
+    """Late declarations, one line per run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gated:
-    """What a gate says of a proposal, at the error probability that it may spend."""
+    """A gate's verdict on a proposal, at the error probability that it may spend."""
 
     verdict: str
     """`better`, `equal`, `worse` or `not decided`."""
@@ -68,7 +68,7 @@ class Gated:
 def proposed_arm(results: Results, study: str, arm: str, against: str | None, margin: float | None) -> Proposal:
     """Return an arm paired with another one of its study: `against`, or the reference arm.
 
-    Raises AnalysisError for arms that there are not, and while confirm trials of the two are owed.
+    Raises AnalysisError for unknown arms, and while confirm trials of the two are owed.
     """
     plan = results.comparable(study)
     other = against or plan.reference or ""
@@ -90,8 +90,8 @@ def proposed_run(
 ) -> Proposal:
     """Return an arm as recorded in `results`, paired with the same arm in `baseline`.
 
-    `studies`: of both, in this order.
-    Raises AnalysisError where the two have no such arm, or nothing to compare, and while confirm trials are owed.
+    `studies`: those of both, in this order. Raises AnalysisError if the two lack such an arm, or have nothing to
+    compare, and while confirm trials are owed.
     """
     both = two_runs(baseline, results, studies[::-1], _ONE_DATA)
     if arm not in both.arms:
@@ -116,8 +116,8 @@ def proposed_run(
 def gated(item: ArmDifference, plan: StudyPlan, share: float, margin: float | None) -> Gated:
     """Judge one comparison at an error probability of `share`: any wrong verdict counts, `equal` as well.
 
-    The test is the primary comparisons': sign flips of the paired blocks, and for `equal` two one-sided ones. Raises
-    AnalysisError with too few pairs to show anything at that share.
+    The test is that of the primary comparisons: sign flips of the paired blocks, and for `equal` two one-sided ones.
+    Raises AnalysisError with too few pairs to reach significance at that share.
     """
     asked = plan.comparisons.model_copy(update={"correction": "none", "alpha": share, "margin": margin})
     alone = plan.model_copy(update={"comparisons": asked})
@@ -155,7 +155,7 @@ def _asked(plan: StudyPlan, margin: float | None, seen: Sequence[Any]) -> dict[s
 
 
 def _seen(records: pa.Table, plan: StudyPlan, arm: str) -> list[list[str | None]]:
-    """Return id, status and value of each confirm trial of an arm: the same code may give one id other values."""
+    """Return id, status and value of each confirm trial of an arm: the same id may have other values elsewhere."""
     table = counting_records(records, plan)
     values = metric_columns(table).get(plan.headline)
     found = table.select(("trial_id", plan.place_column, "status")).to_pylist()
@@ -168,7 +168,7 @@ def _seen(records: pa.Table, plan: StudyPlan, arm: str) -> list[list[str | None]
 
 
 def _refuse_unfinished(pairing: Pairing, arms: tuple[str, str], study: str) -> None:
-    """A look at what is half run would be one more chance to be lucky."""
+    """Judging an unfinished run would be one more chance to be lucky."""
     places = [(arm, label) for arm in arms for label in pairing.conditions]
     seen = pairing.observations
     planned = sum(pairing.planned.get(place, 0) for place in places)

@@ -46,10 +46,10 @@ HETEROGENEITY_SCHEMA = pa.schema(
 
 
 def heterogeneity_view(records: pa.Table, plan: StudyPlan) -> pa.Table:
-    """Return one row an arm and condition, from a study's records (in `RECORD_SCHEMA`); the headline metric.
+    """Return one row per arm and condition, from a study's records (in `RECORD_SCHEMA`); the headline metric.
 
-    Exploratory: nothing in it is corrected. Conditions with fewer than two pairs are left out, and so is an arm with
-    fewer than two of the others.
+    Exploratory: nothing is corrected. Left out are conditions with fewer than two pairs, and arms with fewer than two
+    conditions left.
     """
     pairing = pairing_of(observe(records, plan), plan, plan.headline)
     arms = (arm for arm in plan.arms if arm != plan.reference)
@@ -59,24 +59,24 @@ def heterogeneity_view(records: pa.Table, plan: StudyPlan) -> pa.Table:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Varying:
-    """Whether the effects of a study's arms vary between its conditions more than by chance: one test of all arms."""
+    """Whether the effects of a study's arms vary between conditions more than by chance: one test of all arms."""
 
     p_value: float
     conditions: int
     tasks: int
     p_tasks: float | None
-    """The same between its tasks, each the mean over its conditions; None of one task, or of one condition each."""
+    """The same between tasks, each the mean over its conditions; None for one task, or for one condition per task."""
     arm: str
     """The arm whose effects spread the most."""
     least: tuple[str, float]
-    """Condition where its difference is the lowest, and that difference."""
+    """The condition with its lowest difference, and that difference."""
     most: tuple[str, float]
 
 
 def varying(observations: Observations, plan: StudyPlan) -> Varying | None:
-    """Return whether effects vary, of the headline metric; None of one condition or where the seeds do not tell.
+    """Return whether effects on the headline metric vary; None for one condition or if the seeds cannot tell.
 
-    Only seeds count under which no trial of any arm is missing.
+    Only seeds count under which no arm lacks a trial.
     """
     pairing = pairing_of(observations, plan, plan.headline)
     arms = [arm for arm in plan.arms if arm != plan.reference]
@@ -139,7 +139,7 @@ def _rows(arm: str, pairing: Pairing, plan: StudyPlan) -> Iterator[dict[str, Any
 
 
 def _complete(items: list[ArmDifference]) -> np.ndarray:
-    """Differences of the seeds that are paired in every condition, shape (seeds, conditions)."""
+    """Differences for the seeds that are paired in every condition, shape (seeds, conditions)."""
     of = [{seed: value for (_, seed), value in zip(item.blocks, item.differences, strict=True)} for item in items]
     seeds = sorted(set.intersection(*(set(found) for found in of)))
     return np.array([[found[seed] for found in of] for seed in seeds]).reshape(len(seeds), len(items))

@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     import optuna
 
 LEAST = 20
-"""Completed settings without which nothing is said: PED-ANOVA then has five in its best quarter."""
+"""Least completed settings: PED-ANOVA then has five in its best quarter."""
 TOP = 0.25
-"""PED-ANOVA asks what it takes to be among this best share of the settings."""
+"""PED-ANOVA compares this best share of the settings with all settings."""
 FANOVA, PED_ANOVA = EVALUATORS = "fanova", "ped_anova"
-"""The first takes half a second a cell, the second a hundredth of that."""
+"""The first takes half a second per cell, the second a hundredth of that."""
 _SEED = 20260
 
 IMPORTANCE_SCHEMA = pa.schema(
@@ -97,12 +97,12 @@ def _cell_rows(
 def importances(
     completed: Sequence[Searched], space: Mapping[str, Domain], mode: str, evaluators: Sequence[str] = EVALUATORS
 ) -> dict[str, dict[str, float]]:
-    """Return evaluator -> parameter -> importance; parameters are left out of which too little is known.
+    """Return evaluator -> parameter -> importance, without parameters about which too little is known.
 
     `fanova`: how much of the variance of the target over the search space a parameter explains alone, by a random
-    forest (Hutter et al. 2014); a conditional one over the settings that have it. `ped_anova`: how much the settings
-    in the best quarter differ from all in this parameter, as a share of all parameters (Watanabe et al. 2023); Optuna
-    weighs the settings with and without a conditional one.
+    forest (Hutter et al. 2014); for a conditional one, over the settings that have it. `ped_anova`: how much the
+    settings in the best quarter differ from all in this parameter, as a share of all parameters (Watanabe et al.
+    2023). For a conditional one, Optuna weighs the settings with and without it.
     """
     if len(completed) < LEAST or np.ptp([setting.value or 0.0 for setting in completed]) == 0:
         return {}

@@ -6,7 +6,7 @@ import pyarrow as pa
 
 
 def joined(tables: list[pa.Table]) -> pa.Table:
-    """Rows of all tables; a column that only some have is null in the others, one of differing types is text."""
+    """Rows of all tables; a column that some tables lack is null there, a column of differing types becomes text."""
     types: dict[str, set[pa.DataType]] = {}
     for table in tables:
         for field in table.schema:

@@ -26,7 +26,7 @@ class Column:
     type: pa.DataType
     unit: str = ""
     meaning: str = ""
-    """As docs/records.md says it; empty where the name does."""
+    """Description in docs/records.md; empty if the name suffices."""
     nullable: bool = False
 
 
@@ -36,7 +36,7 @@ class Columns(Generic[About]):
 
     columns: tuple[Column, ...]
     values: Callable[About, tuple[Any, ...]]
-    """Returns one value a column, in their order."""
+    """Returns one value per column, in their order."""
 
     @property
     def fields(self) -> list[pa.Field]:

@@ -1,4 +1,4 @@
-"""The queries that come with the program: files of SQL whose first line says what they answer."""
+"""The queries that ship with the program: SQL files whose first line describes the answer."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ _SUFFIX = ".sql"
 
 
 def named_queries() -> dict[str, str]:
-    """Return name -> what the query answers, sorted by name."""
+    """Return name -> description of the answer, sorted by name."""
     names = sorted(file.name.removesuffix(_SUFFIX) for file in _FOLDER.iterdir() if file.name.endswith(_SUFFIX))
     return {name: sql_of(name).partition("\n")[0].removeprefix("--").strip() for name in names}
 
 
 def sql_of(name: str) -> str:
-    """Return the SQL of a named query; raises FileNotFoundError if there is none of that name."""
+    """Return the SQL of a named query; raises FileNotFoundError if it does not exist."""
     return (_FOLDER / f"{name}{_SUFFIX}").read_text(encoding="utf-8")
 
 
 def known_query(name: str) -> str:
-    """Return which named query an unknown name may have meant, and how to list all of them."""
+    """Return the named query that an unknown name may mean, and how to list all of them."""
     near = nearest(name, named_queries())
     meant = f"; the nearest is {near}" if near else ""
     return f"Nor is {name!r} a named query{meant}: `ablate query --list` names them"

@@ -1,4 +1,4 @@
-"""Results as a notebook shows them: what the studies ask, their primary comparisons, and what else there is."""
+"""Results as a notebook shows them: the studies' questions, their primary comparisons, and the other views."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ _PRIMARY = """
     from effects where is_headline and family = 'pooled'"""
 _STUDIES = "select study, question, headline, reference, completed, stopped, failed from studies"
 SHOWN = (_STUDIES, _PRIMARY)
-"""What is asked: the studies, and their primary comparisons."""
+"""The questions: the studies, and their primary comparisons."""
 
 
 def page_of(shown: Iterable[str], problems: Iterable[str]) -> str:
-    """Return HTML: what is shown, what was found and left out, and the names of the views."""
+    """Return HTML: the results, notes on what was left out, and the names of the views."""
     found = "".join(f"<p>{escape(problem)}</p>" for problem in problems)
     views = ", ".join(f"<code>{name}</code>" for name in VIEWS)
     return f"{''.join(shown)}{found}<p>Views: {views}; <code>results.pandas('effects')</code> or any SQL.</p>"
 
 
 def shown_answer(ask: Callable[[str], pa.Table], sql: str) -> str:
-    """Return the table, or why there is none: an exception here would leave the notebook without a page."""
+    """Return the table, or the reason why there is none: an exception would leave the notebook without a page."""
     try:
         return _table(ask(sql))
     except (AnalysisError, StoreError) as error:

@@ -1,4 +1,4 @@
-"""Whether single blocks are far from the others of their arm, so that they alone may make or hide a difference."""
+"""Whether single blocks are so far from their arm's others that they alone may make or hide a difference."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NAMED = 3
 
 
 def outlying_line(observations: Observations, plan: StudyPlan) -> str:
-    """Say which arms have blocks far from their others on the headline, and their seeds; empty where none has."""
+    """Name the arms with blocks far from their others on the headline, and the seeds; empty if there are none."""
     items = [item for item in pooled_comparisons(observations, plan) if item.arm != plan.reference]
     found = [(item, outlying(item.differences, SURE / len(items))) for item in items]
     shown = [(item, places) for item, places in found if places]

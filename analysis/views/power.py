@@ -1,4 +1,4 @@
-"""What a design finds: the decisions of many simulated studies, beside what was true in them."""
+"""What a design finds: the decisions of many simulated studies, beside their true effects."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Share:
-    """In how many of the studies something happened."""
+    """In how many of the studies an event happened."""
 
     count: int
     studies: int
@@ -41,23 +41,23 @@ class Share:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArmPower:
-    """What the studies decided on one arm against the reference arm: primary comparison, corrected."""
+    """The studies' decisions on one arm against the reference arm: primary comparison, corrected."""
 
     arm: str
     is_control: bool
     true_effect: float
     """Arm minus reference, each at its best setting."""
     found: Share
-    """Decided as different with the right sign; without a true effect, with any sign: a false positive."""
+    """Decided as different with the right sign; without a true effect, with either sign: a false positive."""
     wrong_sign: Share
     """Decided as different with the wrong sign; none without a true effect."""
     not_enough: Share
-    """Not decided, for want of seeds."""
+    """Not decided, because of too few seeds."""
     covered: Share
-    """The interval of the difference, as it is printed, held the true effect; of the studies that had the arm."""
+    """The printed interval of the difference held the true effect; among studies with the arm."""
     mean_estimate: float | None
     mean_width: float | None
-    """Of the interval of the difference."""
+    """Width of the interval of the difference."""
 
     @property
     def bias(self) -> float | None:
@@ -69,7 +69,7 @@ class Tally:
     """Collects the primary comparisons of simulated studies of one design."""
 
     def __init__(self, sizes: Mapping[str, float]) -> None:
-        """`sizes`: arm -> what was added to its target."""
+        """`sizes`: arm -> the amount added to its target."""
         self._sizes = sizes
         self._plan: StudyPlan | None = None
         self._rows: dict[str, list[Row]] = {}
@@ -90,18 +90,18 @@ class Tally:
 
     @property
     def plan(self) -> StudyPlan:
-        """Of the study that was added last."""
+        """Of the study added last."""
         assert self._plan is not None, "no study was added"
         return self._plan
 
     @property
     def any_false(self) -> Share:
-        """Studies that saw a difference of at least one arm that has none (family-wise error)."""
+        """Studies that found a difference for at least one arm without any (family-wise error)."""
         return Share(count=self._any_false, studies=self.studies)
 
     @property
     def alpha(self) -> float:
-        """What the study allows it to be at most."""
+        """The family-wise error that the study allows."""
         return self.plan.comparisons.alpha
 
     @property
@@ -115,7 +115,7 @@ class Tally:
         return self.plan.headline
 
     def arms(self) -> list[ArmPower]:
-        """Return one row an arm, but for the reference, in the study's order."""
+        """Return one row per arm, without the reference, in the study's order."""
         return [self._power(arm, rows) for arm, rows in self._rows.items()]
 
     def _true(self, arm: str) -> float:

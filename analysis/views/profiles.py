@@ -1,4 +1,4 @@
-"""The view `profiles`: how many of an arm's runs pass each bar of the headline metric."""
+"""The view `profiles`: the share of an arm's runs that pass each bar of the headline metric."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ PROFILE_SCHEMA = pa.schema(
 def profiles_view(records: pa.Table, plan: StudyPlan) -> pa.Table:
     """Return performance profiles of the headline metric, over all conditions and in each.
 
-    Over all conditions a run is a block of task and seed with its mean over the task's conditions. An arm without a
-    value has one row without a bar.
+    Over all conditions a run is a block of task and seed with its mean over the task's conditions. An arm without
+    values has one row without a bar.
     """
     pairing = pairing_of(observe(records, plan), plan, plan.headline)
     rows = _family(pairing, plan, {arm: pairing.blocks(arm) for arm in plan.arms}, None)
@@ -72,7 +72,7 @@ def _family(
 
 
 def _levelled(values: Mapping[str, Mapping[Unit, float]]) -> dict[str, dict[Unit, float]]:
-    """Runs that differ in their last bits only are equal, so that one bar divides none of them from another."""
+    """Runs that differ only in their last bits are equal, so that no bar falls between them."""
     level = iter(levelled(np.array([value for found in values.values() for value in found.values()])).tolist())
     return {arm: {unit: next(level) for unit in found} for arm, found in values.items()}
 

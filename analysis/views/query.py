@@ -26,11 +26,11 @@ def run_query(
 ) -> bytes:
     """Answer `sql` over the studies in the store at `uri` as the bytes of `format`.
 
-    `sql`: a statement, or the name of a query that comes with the program; `DEFAULT` if None. Text formats are UTF-8.
-    `mixed` as in `analysis.views.results.load`; `timeout` in seconds. `say` is told what was left out, or mixed.
+    `sql`: a statement, or the name of a shipped query; `DEFAULT` if None. Text formats are UTF-8. `mixed` as in
+    `analysis.views.results.load`; `timeout` in seconds. `say` receives notes on what was left out, or mixed.
 
-    Raises `QueryError` for SQL that is wrong or refused, `IncomparableError` for
-    comparisons of unlike trials, `AnalysisError` for an unknown study.
+    Raises `QueryError` for SQL that is wrong or rejected, `IncomparableError` for comparisons of unlike trials,
+    `AnalysisError` for an unknown study.
     """
     asked = sql or DEFAULT
     results = load(uri, studies, mixed=mixed)

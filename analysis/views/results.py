@@ -77,7 +77,7 @@ _Read = TypeVar("_Read")
 
 
 class Results:
-    """Views of the chosen studies, each read when first asked for."""
+    """Views of the chosen studies, each read on first access."""
 
     def __init__(self, store: Store, studies: Sequence[str], *, mixed: bool = False, lenient: bool = False) -> None:
         """Read `studies` from `store`; use `load` for a URI. `lenient`: leave out a study that cannot be read."""
@@ -91,7 +91,7 @@ class Results:
 
     @cached_property
     def plans(self) -> dict[str, StudyPlan]:
-        """Study -> its plan, of those that have one that can be read."""
+        """Study -> its plan, for studies with a readable plan."""
         found: dict[str, StudyPlan] = {}
         for study in self.studies:
             try:
@@ -110,15 +110,15 @@ class Results:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What was found and left out by what was asked so far, each with its name and the reason."""
+        """Parts that the views read so far have left out, each with its name and the reason."""
         return tuple(dict.fromkeys([*self._problems, *self._store.problems]))
 
     def check(self, study: str) -> None:
-        """Name in `problems` each file of a study that cannot be read, whether it was asked for or not."""
+        """Name in `problems` each unreadable file of a study, whether a view needs it or not."""
         self._store.check(study)
 
     def plan(self, study: str) -> StudyPlan:
-        """Return the plan of one of the studies; raises AnalysisError where it has none that can be read."""
+        """Return the plan of one of the studies; raises AnalysisError if it has no readable plan."""
         if study not in self.plans:
             raise AnalysisError("\n".join(self.problems) or f"study {study!r}: not among {', '.join(self.studies)}")
         return self.plans[study]
@@ -126,15 +126,15 @@ class Results:
     def comparable(self, study: str) -> StudyPlan:
         """Return the plan of a study whose trials may be compared.
 
-        Raises `IncomparableError` where they saw other data or are other things, unless the results were loaded as
-        mixed: then `problems` says it.
+        Raises `IncomparableError` if they saw other data or are of another version. If the results were loaded as
+        mixed, `problems` says so instead.
         """
         plan = self.plan(study)
         self.told(mixtures(self.observed(study), plan))
         return plan
 
     def told(self, mixtures: Sequence[str]) -> None:
-        """Refuse what would be mixed, or note it where the results were loaded as mixed."""
+        """Reject a mixture, or note it if the results were loaded as mixed."""
         if not self._mixed:
             refuse(mixtures)
         self._problems += mixtures
@@ -148,17 +148,17 @@ class Results:
         return ask(sql, partial(getattr, self), timeout=timeout)
 
     def pandas(self, asked: str) -> pandas.DataFrame:
-        """Return what `arrow` does, as a pandas data frame."""
+        """Return the result of `arrow` as a pandas data frame."""
         return self.arrow(asked).to_pandas()
 
     def polars(self, asked: str) -> polars.DataFrame:
-        """Return what `arrow` does, as a polars data frame."""
+        """Return the result of `arrow` as a polars data frame."""
         import polars
 
         return polars.DataFrame(self.arrow(asked))
 
     def __repr__(self) -> str:
-        """Return which studies these are and how to ask them."""
+        """Return which studies these are and how to query them."""
         return f"Results of {', '.join(self.studies)} in {self._store.uri!r}; ask results.pandas('effects') or any SQL"
 
     def _repr_html_(self) -> str:
@@ -167,13 +167,13 @@ class Results:
         return page_of(shown, self.problems)
 
     def records(self, study: str) -> pa.Table:
-        """Return every stored record, in `RECORD_SCHEMA`, also those that the present plan no longer holds."""
+        """Return every stored record, in `RECORD_SCHEMA`, including those that the present plan no longer holds."""
         if study not in self._records:
             self._records[study] = self._store.table(study, current=False)
         return self._records[study]
 
     def observed(self, study: str) -> pa.Table:
-        """Return what comparisons look at of `records`, in a fraction of the time: `OBSERVED` and the metrics."""
+        """Return the columns of `records` that comparisons read, in a fraction of the time: `OBSERVED` and metrics."""
         if study not in self._observed:
             self._observed[study] = self._read_observed(study)
         return self._observed[study]
@@ -186,7 +186,7 @@ class Results:
         return flat.to_table(columns=columns, filter=ds.field("phase") == "confirm", use_threads=False)
 
     def tried(self, study: str) -> pa.Table:
-        """Return what the views of the search look at of `records`: `TRIED`, parameters and metrics."""
+        """Return the columns of `records` that views of the search read: `TRIED`, parameters and metrics."""
         flat = self._store.flat(study)
         if flat is None:
             return self._store.table(study, current=False, columns=[*TRIED, "parameters", "metrics"])
@@ -201,7 +201,10 @@ class Results:
 
     @cached_property
     def parts_of_trials(self) -> list[pa.Table | ds.Dataset]:
-        """The view `trials` in parts that may differ in their columns; of a data set, only what is asked is read."""
+        """The view `trials` in parts that may differ in their columns.
+
+        From a data set only the needed columns are read.
+        """
         empty = trials_view(RECORD_SCHEMA.empty_table(), None)
         found = list(self._of_each(self._trials_of, self.studies).values())
         flat = [part for part in found if not isinstance(part, pa.Table)]
@@ -216,7 +219,7 @@ class Results:
 
     @cached_property
     def effects(self) -> pa.Table:
-        """One row a comparison: `analysis.views.effects.effects_view`. Studies without a readable plan have none."""
+        """One row per comparison: `analysis.views.effects.effects_view`. Studies without a readable plan have none."""
         return self._of_comparable(effects_view, EFFECT_SCHEMA)
 
     @cached_property
@@ -231,7 +234,7 @@ class Results:
 
     @cached_property
     def primary_contrasts(self) -> pa.Table:
-        """The rows of `contrasts` of the headline metric over all conditions, without the others."""
+        """The rows of `contrasts` for the headline metric over all conditions, without the others."""
         return self._of_comparable(primary_contrasts_view, CONTRAST_SCHEMA)
 
     @cached_property
@@ -314,7 +317,7 @@ class Results:
         return self._of_each_study(self._store.predictions, PREDICTION_SCHEMA)
 
     def _of_comparable(self, view: Callable[[pa.Table, StudyPlan], pa.Table], schema: pa.Schema) -> pa.Table:
-        plans = self._of_each(self.comparable, self.plans)  # all are refused before any is computed
+        plans = self._of_each(self.comparable, self.plans)  # reject all before computing any
         return joined([schema.empty_table(), *(view(self.observed(study), plan) for study, plan in plans.items())])
 
     def _of_plans(self, view: Callable[[pa.Table, StudyPlan], pa.Table], schema: pa.Schema) -> pa.Table:
@@ -331,7 +334,7 @@ class Results:
         )
 
     def _of_each(self, read: Callable[[str], _Read], studies: Iterable[str]) -> dict[str, _Read]:
-        """Return what is read of each study; where nobody named them, one that cannot be read stops no other."""
+        """Return each readable study. If nobody named them, an unreadable one does not stop the others."""
         found: dict[str, _Read] = {}
         for study in studies:
             try:
@@ -346,10 +349,10 @@ class Results:
 def load(uri: str, studies: Sequence[str] | str | None = None, *, mixed: bool = False) -> Results:
     """Open the results of `studies` (names; all in the store if None) in the store at `uri`, a path or URI.
 
-    `mixed`: compare also trials that saw other data or are of another version, and say so in `problems`.
+    `mixed`: also compare trials that saw other data or are of another version, and say so in `problems`.
 
-    A study that cannot be read, or compared, is an error where it was asked for; of all in the store it is left out
-    and named in `problems`. Raises `AnalysisError` if the store holds nothing or lacks a study that was asked for.
+    A named study that cannot be read or compared is an error. Without names, such a study is left out and listed in
+    `problems`. Raises `AnalysisError` if the store holds nothing or lacks a named study.
     """
     store = Store.open(uri)
     known = store.studies()

@@ -1,4 +1,4 @@
-"""The view `robustness`: what the primary comparisons would show without one condition, or without one task."""
+"""The view `robustness`: the primary comparisons without one condition, or without one task."""
 
 from __future__ import annotations
 
@@ -36,15 +36,16 @@ ROBUSTNESS_SCHEMA = pa.schema(
 
 
 def robustness_view(records: pa.Table, plan: StudyPlan) -> pa.Table:
-    """Return one row an arm and what is left out, from a study's records (in `RECORD_SCHEMA`); the headline metric.
+    """Return one row per arm and part left out, from a study's records (in `RECORD_SCHEMA`); the headline metric.
 
-    Each part is judged as the primary comparisons are, corrected over the arms. A study of one condition has no rows.
+    Each remainder is judged like the primary comparisons, corrected over the arms. A study with one condition has no
+    rows.
     """
     return pa.Table.from_pylist(robustness_rows(observe(records, plan), plan), schema=ROBUSTNESS_SCHEMA)
 
 
 def robustness_rows(observations: Observations, plan: StudyPlan) -> list[dict[str, Any]]:
-    """Return the rows of `robustness_view` of what was observed."""
+    """Return the rows of `robustness_view` for observations."""
     pairing = pairing_of(observations, plan, plan.headline)
     whole = {item.arm: said.verdict for item, said in _judged(pairing, plan)}
     return [
@@ -71,7 +72,7 @@ def _judged(pairing: Pairing, plan: StudyPlan) -> list[tuple[ArmDifference, Judg
 
 
 def _parts(pairing: Pairing) -> Iterator[tuple[str, str, tuple[str, ...]]]:
-    """Yield what is left out, as its kind and its name, and the conditions that stay."""
+    """Yield kind and name of each part to leave out, and the conditions that stay."""
     if len(pairing.conditions) < 2:
         return
     for label in pairing.conditions:

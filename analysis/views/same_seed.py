@@ -1,4 +1,4 @@
-"""Whether a study's own records say that its tasks are no independent blocks under one seed."""
+"""Whether a study's own records show that its tasks are not independent blocks under one seed."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ SEED = 0
 
 
 def same_seed_line(observations: Observations, plan: StudyPlan) -> str:
-    """Say that differences of two tasks move together under a seed, where it is shown; else empty.
+    """Report that differences of two tasks move together under a seed, if this is shown; else empty.
 
-    Of the headline metric, in the seeds that all arms have under all conditions.
+    For the headline metric, in the seeds that all arms have under all conditions.
     """
     if plan.comparisons.blocks == "seed":
         return ""
@@ -32,7 +32,7 @@ def same_seed_line(observations: Observations, plan: StudyPlan) -> str:
 
 
 def _differences(observations: Observations, plan: StudyPlan) -> np.ndarray | None:
-    """Return the differences (arms, tasks, seeds); None with one task, or too few seeds that all have."""
+    """Return the differences (arms, tasks, seeds); None with one task, or too few common seeds."""
     pairing = pairing_of(observations, plan, plan.headline)
     arms = [arm for arm in plan.arms if arm != plan.reference]
     if len(pairing.by_task(None)) < 2 or not arms or plan.reference is None:

@@ -1,4 +1,4 @@
-"""How far the luck of the search may have made a study's findings, from the scatter that its own records show."""
+"""How far the luck of the search may explain a study's findings, given the scatter in its own records."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from ablative.search_spaces.search_risk import search_design
 
 
 def search_luck(tried: pa.Table, observations: Observations, plan: StudyPlan) -> tuple[SearchDesign, Scatter] | None:
-    """Return what the risk depends on, and the scatter seen in the search trials `tried`, or assumed.
+    """Return the values that the risk depends on, and the scatter of the search trials `tried`, or an assumed one.
 
-    None where luck chose nothing: nothing was searched, or nothing is known of the search.
+    None if luck chose nothing: nothing was searched, or nothing is known about the search.
     """
     design = _design(plan)
     if design is None:
@@ -31,12 +31,12 @@ def search_luck(tried: pa.Table, observations: Observations, plan: StudyPlan) ->
 
 
 def own_noise(observations: Observations, plan: StudyPlan) -> float | None:
-    """Return the variance of a trial's own noise; None where too few pairs are recorded."""
+    """Return the variance of a trial's own noise; None if too few pairs are recorded."""
     return own_variance(_confirmed(observations, plan))
 
 
 def _confirmed(observations: Observations, plan: StudyPlan) -> dict[str, dict[str, Mapping[int, float]]]:
-    """Return condition -> arm -> seed -> the target, or else the headline, of the confirm trial."""
+    """Return condition -> arm -> seed -> the confirm trial's target, or else its headline."""
     target = plan.target.metric
     metric = target if target in observations.values else plan.headline
     found: dict[str, dict[str, Mapping[int, float]]] = defaultdict(dict)

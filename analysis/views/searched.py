@@ -1,4 +1,4 @@
-"""What the searches of each cell tried: one entry a setting, over its search seeds."""
+"""The settings that the searches of each cell tried: one entry per setting, over its search seeds."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from ablative.analysis.views.tried import tried_settings
 from ablative.search_spaces.search_risk import without_noise
 
 FEWEST = 3
-"""Settings of which an edge can be told: of two, each lies at one."""
+"""Least settings to recognise an edge: with two, each lies at one."""
 
 SEARCH_SCHEMA = pa.schema(
     [
@@ -40,15 +40,15 @@ SEARCH_SCHEMA = pa.schema(
 
 
 def searches_view(tried: pa.Table, observations: Observations, plan: StudyPlan) -> pa.Table:
-    """Return one row a search that has completed a setting; `tried`: as in `analysis.views.tried`."""
+    """Return one row per search with a completed setting; `tried`: as in `analysis.views.tried`."""
     return pa.Table.from_pylist(search_rows(tried, observations, plan), schema=SEARCH_SCHEMA)
 
 
 def search_rows(tried: pa.Table, observations: Observations, plan: StudyPlan) -> list[dict[str, Any]]:
     """Return the rows of `searches_view`.
 
-    `second_half`: what the settings beyond half of the budget are expected to have gained, of the settings' values
-    without their noise (Dodge et al. 2021). The budget was `enough` where that is no more than a trial's own noise.
+    `second_half`: the expected gain from the settings beyond half of the budget, by the settings' values without their
+    noise (Dodge et al. 2021). The budget was `enough` if that gain is no more than a trial's own noise.
     """
     found = {search: settings for search, settings in tried_settings(tried, plan).items() if settings}
     noise = own_noise(observations, plan)
@@ -92,7 +92,7 @@ def _second_half(values: Sequence[float], plan: StudyPlan) -> float | None:
 
 
 def _at_edge(best: Mapping[str, Any], tried: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the searched numbers whose best value is the least or the greatest that was tried."""
+    """Return the searched numbers whose best value is the least or the greatest tried."""
     found = []
     for path, value in best.items():
         values = {parameters[path] for parameters in tried if _is_number(parameters.get(path))}

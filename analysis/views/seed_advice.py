@@ -1,4 +1,4 @@
-"""What goes with an advice of more confirm seeds: alone they make the luck of the search look surer."""
+"""A warning for advice on more confirm seeds: on their own they make the luck of the search look certain."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ablative.search_spaces.search_risk import risk_line
 
 
 def advice(results: Results, study: str, needed: pa.Table) -> list[str]:
-    """Return lines on the seeds that `needed` (in `NEEDED_SCHEMA`) asks for; none where luck chose nothing."""
+    """Return lines on the seeds that `needed` (in `NEEDED_SCHEMA`) calls for; empty if luck chose nothing."""
     plan = results.plan(study)
     found = search_luck(results.tried(study), observe(results.observed(study), plan), plan)
     if found is None:

@@ -1,4 +1,4 @@
-"""How many seeds a study needs to show an effect of a stated size, from the scatter that it has recorded."""
+"""How many seeds a study needs to show an effect of a given size, given its recorded scatter."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ablative.analysis.views.effects import pooled_comparisons
 from ablative.search_spaces.spending import hardest_factor
 
 SURE = 0.8
-"""Probability with which the true scatter is below the upper limit that is reckoned with."""
+"""Probability that the true scatter is below the upper limit used."""
 
 NEEDED_SCHEMA = pa.schema(
     [
@@ -38,11 +38,11 @@ NEEDED_SCHEMA = pa.schema(
 
 
 def seeds_needed(records: pa.Table, plan: StudyPlan, *, effect: float, power: float) -> pa.Table:
-    """Return one row an arm, but for the reference: what its primary comparison needs, in `NEEDED_SCHEMA`.
+    """Return the needs of each arm's primary comparison, one row per arm but the reference, in `NEEDED_SCHEMA`.
 
-    `effect`: a true difference to the reference, in units of the metric. The error allowed is that of the hardest
-    step of the study's correction; under max-T, which asks less where arms are alike, and under `auto`, Holm's is an
-    upper bound. Raises AnalysisError where no arm has two pairs yet.
+    `effect`: a true difference to the reference, in units of the metric. The allowed error is that of the hardest step
+    of the study's correction. Max-T needs fewer seeds if arms are alike; under it, and under `auto`, Holm's figure is
+    an upper bound. Raises AnalysisError if no arm has two pairs yet.
     """
     found = [item for item in pooled_comparisons(observe(records, plan), plan) if item.arm != plan.reference]
     if all(len(item.differences) < 2 for item in found):

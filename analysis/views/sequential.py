@@ -1,8 +1,8 @@
 """Sequential seeds: which comparisons are clear at a look.
 
-A p-value at a look that may spend the part a of alpha counts as p * alpha / a. That is a p-value for whatever look a
-comparison ends at, because the parts add up to alpha; so Holm's correction and every verdict stay as they are, and a
-comparison that is clear at a look stays so when the others have gone on (docs/statistics.md).
+A p-value at a look that may spend the part a of alpha counts as p * alpha / a. It is valid at whichever look a
+comparison ends, because the parts add up to alpha. So Holm's correction and every verdict stay unchanged, and a
+comparison that is clear at a look stays clear while the others go on (docs/statistics.md).
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from ablative.search_spaces.spending import spent_at
 
 
 def clear_arms(stored: Mapping[str, Any], seen: Seen) -> frozenset[str]:
-    """Return the arms whose primary comparison is decided, whatever the lost trials would have said.
+    """Return the arms whose primary comparison is decided, whatever the lost trials would have shown.
 
-    It shows a difference; or, in a study with a margin, that there is none beyond it: more seeds could not change what
-    is equivalent, and their cost would be for nothing. Or, where the study says so, it could hardly show a difference
-    beyond the margin any more. Nothing is decided between arms of which none has learned anything.
+    It may show a difference. In a study with a margin, it may show that there is none beyond the margin: more seeds
+    would cost time and could not change that. If the study declares futility, it may have hardly any chance left to
+    show a difference beyond the margin. Nothing is decided between arms of which none has learned anything.
 
     `stored`: as in study.json.
     """
@@ -41,7 +41,7 @@ def clear_arms(stored: Mapping[str, Any], seen: Seen) -> frozenset[str]:
     values = _by_metric(seen, places, plan)
     observations = Observations(
         values=values,
-        # Also where nothing was found: a condition without a value lacks the metric, and waits for nothing.
+        # Also without any observation: a condition without a value lacks the metric, and waits for nothing.
         completed={places[cell]: frozenset(found) for cell, found in seen.items()},
         failed={
             (cell.arm, cell.label): frozenset(plan.seeds.confirm[: cell.confirm_total or 0]) - seen[cell.name].keys()
@@ -57,10 +57,10 @@ def clear_arms(stored: Mapping[str, Any], seen: Seen) -> frozenset[str]:
 
 
 def futile_arms(observations: Observations, plan: StudyPlan) -> frozenset[str]:
-    """Return the arms that would hardly show a difference beyond the margin with all seeds; none without `futility`.
+    """Return the arms that would hardly show a difference beyond the margin with all seeds; empty without `futility`.
 
-    Nothing is said of arms that have lost a pair. The share of alpha is the last look's, as the hardest step of Holm's
-    procedure leaves it.
+    Arms that have lost a pair are left out. The share of alpha is that of the last look, at the hardest step of Holm's
+    procedure.
     """
     sequential, margin = plan.seeds.sequential, plan.comparisons.margin
     if sequential is None or sequential.futility is None or margin is None:

@@ -1,4 +1,4 @@
-"""The view `test_size`: what the choice of test examples leaves open, beside what seeds do."""
+"""The view `test_size`: how uncertain the choice of test examples leaves a difference, besides the seeds."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ TEST_SIZE_SCHEMA = pa.schema(
 UNRECORDED = "no predictions of both arms are kept in every condition"
 NO_MEAN = "the metric is no mean over examples or rows, so nothing is known of single ones"
 _ALIKE = 1e-6
-"""Of a recorded metric and the mean of its outcomes."""
+"""Between a recorded metric and the mean of its outcomes."""
 
 
 def size_of_test_view(observations: Observations, outcomes: Outcomes, plan: StudyPlan) -> pa.Table:
-    """Return one row an arm over all conditions and in each, on the headline metric; `outcomes`: of its split.
+    """Return one row per arm over all conditions and in each, on the headline metric; `outcomes`: of its split.
 
-    Differences are those of `effects`. The interval over seeds and test examples is null where predictions are not
-    kept, and where the metric is not the mean of what they say.
+    Differences are those of `effects`. The interval over seeds and test examples is null if predictions are not kept,
+    and if the metric is not the mean of their scores.
     """
     pairing = pairing_of(observations, plan, plan.headline)
     rows = []
@@ -74,18 +74,18 @@ class _Outcomes:
     data: str
     seeds: tuple[int, ...]
     examples: int
-    """What the metric is a mean of."""
+    """The items whose mean is the metric."""
     means: np.ndarray
-    """What each cluster adds to the mean difference under each seed, shape (seeds, clusters)."""
+    """Each cluster's part of the mean difference under each seed, shape (seeds, clusters)."""
     shares: np.ndarray
-    """Of the examples, each cluster's share, shape (clusters,)."""
+    """Each cluster's share of the examples, shape (clusters,)."""
     clusters: np.ndarray
     """Their numbers."""
     known: bool
 
 
 def _in_condition(arm: str, label: str, pairing: Pairing, outcomes: Outcomes) -> _Outcomes | str:
-    """Return the outcomes of an arm less the reference; or why there are none."""
+    """Return the outcomes of an arm less the reference's, or why there are none."""
     paired = outcomes.paired(arm, pairing.reference, label)
     if not paired.seeds or not paired.rows.size:
         return UNRECORDED
@@ -110,7 +110,7 @@ def _of_the_metric(
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """Return the differences whose means are those of the recorded `values` of both arms, and their clusters.
 
-    Those of single examples, or of rows that are right where all their examples are (VCR's Q->AR).
+    Items are single examples, or rows that are right if all their examples are (VCR's Q->AR).
     """
     sides = (paired.arm, paired.reference)
     _, first, codes = np.unique(paired.rows, return_index=True, return_inverse=True)
@@ -128,7 +128,7 @@ def _of_the_metric(
 
 
 def _weights(arm: str, pairing: Pairing) -> dict[str, float]:
-    """Return what a condition's difference counts in the mean over all blocks."""
+    """Return the weight of a condition's difference in the mean over all blocks."""
     blocks = pairing.pooled(arm).blocks
     found = {}
     for labels in pairing.strata(None):
@@ -169,7 +169,7 @@ def _row(
 
 
 def _variances(parts: Sequence[_Outcomes], weights: Sequence[float]) -> list[ExampleVariance] | None:
-    """Return the variance that each test set gives; None where one of them has none."""
+    """Return the variance from each test set; None if one of them has none."""
     found = []
     for data in dict.fromkeys(part.data for part in parts):
         here = [(part, weight) for part, weight in zip(parts, weights, strict=True) if part.data == data]

@@ -1,4 +1,4 @@
-"""SQL in a DuckDB that reads its views and nothing else, for a limited time and in limited memory."""
+"""SQL in a DuckDB that reads only its views, in limited time and memory."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ if TYPE_CHECKING:
     import duckdb
 
 Part: TypeAlias = "pa.Table | ds.Dataset"
-"""Rows of a view, in memory or in files of which only what is asked is read."""
+"""Rows of a view, in memory or in files of which only the needed part is read."""
 
 TIMEOUT = 60.0
 """Time limit of a statement, in seconds."""
 MEMORY_GB = 2
-"""Memory that a statement may take, and its answer again."""
+"""Memory limit of a statement, and of its answer."""
 
 _SETTINGS = (
-    "set temp_directory = ''",  # files below it would stay open to SQL
+    "set temp_directory = ''",  # otherwise files below it would stay open to SQL
     "set enable_external_access = false",  # no file, no network, no extension
     "set python_enable_replacements = false",  # a table is a view, never a variable of this program
     "set lock_configuration = true",  # last: nothing below can be changed back
 )
 _NEAR = 3
-"""Columns that are named where one is missed."""
+"""Columns to suggest for an unknown one."""
 _COLUMN = re.compile(r'Referenced (?:column|table) "(.+?)" not found|does not have a column named "(.+?)"')
 _FIELD = re.compile(r"Cannot extract field '(.+?)' from expression \"(.+?)\"")
-"""Of `task.name` without quotes, where there is a column `task` as well."""
+"""`task.name` without quotes, if there is also a column `task`."""
 _VIEW = re.compile(r"Table with name (.+?) does not exist")
 
 
 def named_in(sql: str, views: Sequence[str]) -> list[str]:
-    """Return those of `views` whose names stand in `sql`."""
+    """Return those of `views` whose names occur in `sql`."""
     words = set(re.findall(r"\w+", sql.lower()))
     return [view for view in views if view in words]
 
@@ -56,12 +56,12 @@ def answered(
     known: Sequence[str],
     timeout: float = TIMEOUT,
 ) -> pa.Table:
-    """Answer one reading statement over `views`, and over views that `definitions` derive from them.
+    """Answer one read-only statement over `views`, and over views that `definitions` derive from them.
 
-    `known`: all views that a statement may name. Raises `QueryError` for a statement that is
-    wrong, does anything but read, or takes more than `timeout` seconds or `MEMORY_GB`.
+    `known`: all views that a statement may name. Raises `QueryError` for a statement that is wrong, does anything but
+    read, or takes more than `timeout` seconds or `MEMORY_GB`.
     """
-    import duckdb  # half a second that `import analysis` should not cost
+    import duckdb  # half a second that `import analysis` should not take
 
     with duckdb.connect(":memory:", config={"threads": 2, "memory_limit": f"{MEMORY_GB}GB"}) as connection:
         for name, parts in views.items():
@@ -74,7 +74,7 @@ def answered(
             statement = _only_statement(connection, sql)
             with _limited(connection, timeout):
                 return _fetched(connection.sql(statement))
-        except (duckdb.Error, pa.ArrowException, OSError) as error:  # the last two where rows are on their way
+        except (duckdb.Error, pa.ArrowException, OSError) as error:  # the last two occur while rows arrive
             columns = {name: connection.table(name).columns for name in named_in(sql, known)}
             raise QueryError(f"SQL: {_refusal(error, columns, known, timeout)}") from error
 
@@ -92,7 +92,7 @@ def _limited(connection: duckdb.DuckDBPyConnection, timeout: float) -> Iterator[
 def _fetched(answer: duckdb.DuckDBPyRelation) -> pa.Table:
     reader = pa.RecordBatchReader.from_stream(answer)
     batches, size = [], 0
-    for batch in reader:  # what leaves DuckDB is not in its count of memory
+    for batch in reader:  # DuckDB does not count the memory of its results
         batches.append(batch)
         size += batch.nbytes
         if size > MEMORY_GB * 1_000_000_000:
@@ -104,7 +104,7 @@ _LESS = "select fewer columns, filter, or aggregate"
 
 
 def _register(connection: duckdb.DuckDBPyConnection, name: str, parts: Sequence[Part]) -> None:
-    """Make a view of parts whose columns may differ: one that a part lacks is null there, differing types are text."""
+    """Make a view of parts whose columns may differ: a missing column is null there, differing types become text."""
     if len(parts) == 1:
         connection.register(name, parts[0])
         return
@@ -121,7 +121,7 @@ def _only_statement(connection: duckdb.DuckDBPyConnection, sql: str) -> duckdb.S
     if len(statements) != 1:
         raise QueryError(f"SQL: {len(statements)} statements found in {sql!r}; give exactly one")
     kind = statements[0].type
-    if kind == duckdb.StatementType.EXPLAIN:  # `explain analyze` runs what it explains
+    if kind == duckdb.StatementType.EXPLAIN:  # `explain analyze` runs the statement
         kind = _explained(connection, sql)
     if kind not in (duckdb.StatementType.SELECT, duckdb.StatementType.MULTI):  # MULTI: pivot
         name = kind.name.lower()
@@ -130,20 +130,20 @@ def _only_statement(connection: duckdb.DuckDBPyConnection, sql: str) -> duckdb.S
 
 
 def _explained(connection: duckdb.DuckDBPyConnection, sql: str) -> duckdb.StatementType:
-    """Return the kind of the statement behind `explain` and its options: the longest end of `sql` that is one."""
+    """Return the kind of the statement after `explain` and its options: the longest end of `sql` that is one."""
     import duckdb
 
     for position, _ in duckdb.tokenize(sql)[1:]:
         try:
             [found] = connection.extract_statements(sql.encode()[position:].decode())
-        except (duckdb.Error, ValueError):  # it begins among the options
+        except (duckdb.Error, ValueError):  # it would begin among the options
             continue
         return found.type
     return duckdb.StatementType.EXPLAIN
 
 
 def _refusal(error: Exception, columns: Mapping[str, Sequence[str]], known: Sequence[str], timeout: float) -> str:
-    """Return what was wrong and what to do; `columns` by view, of those that the statement names."""
+    """Return the fault and the remedy; `columns` by view, for the views in the statement."""
     import duckdb
 
     message = str(error).strip()
@@ -164,7 +164,7 @@ def _refusal(error: Exception, columns: Mapping[str, Sequence[str]], known: Sequ
 
 
 def _no_column(name: str, columns: Mapping[str, Sequence[str]]) -> str:
-    """Say so with the nearest columns, by their whole name or by a part (`accuracy` of `test/accuracy`)."""
+    """Name the fault with the nearest columns, by their whole name or a part (`accuracy` of `test/accuracy`)."""
     names = dict.fromkeys(column for of_view in columns.values() for column in of_view)
     whole = len(_pieces(name)) > 1
     meant = nearest(name, names if whole else [piece for column in names for piece in _pieces(column)])

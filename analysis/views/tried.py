@@ -1,4 +1,4 @@
-"""What was tried in each search: completed settings with their target, read without the rest of the records."""
+"""The settings tried in each search: completed settings with their target, read without the rest of the records."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ablative.orchestrator.storing.flat_trials import metric_columns
 from ablative.search_spaces.searches import search_of
 
 TRIED = ("trial_id", "cell", "cell_id", "phase", "seed", "proposal", "status")
-"""Columns of a record that say which setting it tried, beside its parameters and metrics."""
+"""Columns of a record that identify its setting, besides parameters and metrics."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +33,7 @@ class Tried:
 def tried_settings(records: pa.Table, plan: StudyPlan) -> dict[tuple[str, int], list[Tried]]:
     """Return (place, search) -> its completed settings in the order proposed.
 
-    `records`: with the columns `TRIED`, and parameters and metrics as maps or as columns of their own.
+    `records`: with the columns `TRIED`, and parameters and metrics as maps or as separate columns.
     """
     trials: dict[tuple[str, int], dict[int, list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
     for row in _rows(records, plan):

@@ -1,4 +1,4 @@
-"""Whether the confirm seeds of some cells fall into two groups: a mean of both is neither, a test of it may err."""
+"""Whether the confirm seeds of some cells form two groups: then their mean fits neither, and a test of it may err."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NAMED = 3
 
 
 def two_groups_line(observations: Observations, plan: StudyPlan) -> str:
-    """Say which arms, where, have confirm seeds in two groups on the headline metric; empty where none is found."""
+    """Name the arms, and where their confirm seeds form two groups on the headline metric; empty if none do."""
     cells = [
         (arm, label, list(observations.of(plan.headline, (arm, label)).values()))
         for label in plan.conditions

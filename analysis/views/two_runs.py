@@ -49,12 +49,12 @@ TWO_RUNS_SCHEMA = pa.schema(
 )
 """`declared_late`: whether either study changed its target or comparisons after its first confirm trial."""
 ORIGINS = ("commit", "identity_version", "data_digest", "teacher_digest", "student_digest", "device")
-"""Columns of a record that say what two runs may have done differently."""
+"""Columns of a record in which two runs may differ."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TwoRuns:
-    """Two runs of a question that are judged alike, and what both have."""
+    """Two runs of a question that are judged alike, and their common parts."""
 
     plans: tuple[StudyPlan, StudyPlan]
     observed: tuple[Observations, Observations]
@@ -68,7 +68,7 @@ class TwoRuns:
         return self.plans[0].headline
 
     def pairing(self, arm: str) -> Pairing:
-        """Return what pairs an arm of the second run, as `SECOND`, with the same arm of the first, as `FIRST`."""
+        """Return the pairing of an arm of the second run, as `SECOND`, with the same arm of the first, as `FIRST`."""
         merged = Observations(
             values={
                 name: self._of_both(arm, partial(self._values, name))
@@ -107,7 +107,7 @@ class TwoRuns:
 def two_runs(
     first: Results, second: Results, studies: tuple[str, str], shared: Collection[str] = tuple(SHARED)
 ) -> TwoRuns:
-    """Return what two studies have in common; raises AnalysisError where that is no arm, condition or headline metric.
+    """Return what two studies have in common; raises AnalysisError without a common arm, condition or headline metric.
 
     `shared`: columns of a record in which trials must not differ, among `SHARED`; raises IncomparableError.
     """
@@ -130,9 +130,9 @@ def two_runs(
 def compared_runs(first: Results, second: Results, studies: tuple[str, str]) -> pa.Table:
     """Return one row an arm that both studies have, second minus first, in `TWO_RUNS_SCHEMA`.
 
-    Pairs are blocks as in the primary comparisons, over the conditions that both studies have.
-    P-values are Holm-corrected over the arms. Raises AnalysisError where the studies have no arm, condition or
-    headline metric in common.
+    Pairs are blocks as in the primary comparisons, over the conditions that both studies have. P-values are
+    Holm-corrected over the arms. Raises AnalysisError if the studies have no arm, condition or headline metric in
+    common.
     """
     both = two_runs(first, second, studies)
     found = [both.pairing(arm).pooled(SECOND) for arm in both.arms]
@@ -154,16 +154,16 @@ def compared_runs(first: Results, second: Results, studies: tuple[str, str]) -> 
 
 
 def late_lines(plans: Sequence[StudyPlan], names: Sequence[str]) -> list[str]:
-    """Say what was declared late in each of some runs; `names`: what to call them."""
+    """List late declarations for each of several runs; `names`: names of the runs."""
     return [f"{name}: {plan.late_line}" for plan, name in zip(plans, names, strict=True) if plan.late_line]
 
 
 def differences_of_origin(
     first: Results, second: Results, studies: tuple[str, str], names: Sequence[str] = ()
 ) -> list[str]:
-    """Say in which commits, data, teachers, students, devices and package versions the two runs differ.
+    """List the commits, data, teachers, students, devices and package versions in which the two runs differ.
 
-    `names`: what to call them, else by their studies.
+    `names`: names of the runs; their studies by default.
     """
     called = names or studies
     before, after = (

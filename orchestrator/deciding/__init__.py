@@ -1,1 +1,1 @@
-"""What to run next, from the study and its records alone: nothing here runs or writes anything."""
+"""What to run next, decided from the study and its records alone: nothing here runs or writes anything."""

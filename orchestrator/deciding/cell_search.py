@@ -1,6 +1,6 @@
 """The search of one cell: batch after batch, each a function of the study and of the batches before it.
 
-Timing plays no part: a rung is decided when every setting of its batch has got to it, from curves alone.
+Timing plays no part: a rung is decided from curves alone, when every setting of its batch has reached it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from ablative.search_spaces.study import Study
 Known = Mapping[str, Result]
 """Trial id -> how it ended."""
 Curves = Mapping[str, Sequence[float]]
-"""Trial id -> target on val at each evaluation so far; needed where the study has a stopping rule."""
+"""Trial id -> target on val at each evaluation so far; needed if the study has a stopping rule."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,10 +46,10 @@ class Proposed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """What a cell wants next."""
+    """The trials that a cell wants next."""
 
     run: tuple[Trial, ...] = ()
-    """Trials that have no result and are to run, to their end or to a rung."""
+    """Trials without a result that are to run, to their end or to a rung."""
     stop: tuple[Trial, ...] = ()
     """Trials that lost at a rung."""
 
@@ -63,20 +63,20 @@ class CellSearch:
     cell_id: str
     config: Any
     evaluations: int
-    """How often a trial of the cell reports its target; 0 where that is not known, and no rule may ask."""
+    """Number of times a trial of the cell reports its target; 0 if unknown, and then no rule may ask."""
     maker: TrialMaker
     settled: Settled
-    """Settings that were run are taken from here, not proposed again."""
+    """Settings that were run are taken from these records, not proposed again."""
     warm: Sequence[Setting] = ()
     """Settings of another study to learn from."""
     seeds: tuple[int, ...]
     """Search seeds that every setting is run with."""
     drawn_with: tuple[int, ...]
-    """Seeds that settings are drawn with: all of the search's own, however few it was begun with."""
+    """Seeds that settings are drawn with: all of the search's own, however few it starts with."""
     judges_base: bool = False
-    """Whether a cell with nothing to search is run once all the same, to be compared with others."""
+    """Whether a cell with nothing to search still runs once, to be compared with others."""
     given: bool = False
-    """Whether its settings are given to it (`take`), because arms share them, and none is proposed here."""
+    """Whether its settings are given to it (`take`) because arms share them, so that it proposes none."""
     proposed: list[Proposed] = field(default_factory=list)
     done: bool = False
     _batch_start: int = 0
@@ -85,7 +85,7 @@ class CellSearch:
 
     @property
     def budget(self) -> int:
-        """Settings that the search tries at most; a cell with nothing to search has none."""
+        """Most settings that the search tries; a cell with nothing to search has none."""
         if not self.cell.space:
             return int(self.judges_base)
         most = self.study.search.trials
@@ -93,7 +93,7 @@ class CellSearch:
         return min(most, len(grid(self.cell.space, self.config))) if ends else most
 
     def advance(self, known: Known, curves: Curves) -> Step:
-        """Return what the search wants now, given what is known; nothing, once it is `done`."""
+        """Return what the search wants now, given the known trials; nothing once it is `done`."""
         while not self.done:
             step = self._open(known, curves)
             if step.run or step.stop:
@@ -103,13 +103,13 @@ class CellSearch:
         return Step()
 
     def take(self, settings: Sequence[Mapping[str, Any]]) -> None:
-        """Run these settings next, as far as they are of parameters that are searched here."""
+        """Run these settings next, restricted to the parameters that are searched here."""
         own = {path for path, _ in self.cell.space}
         self._open_batch([{path: value for path, value in one.items() if path in own} for one in settings], ())
         self.done = False
 
     def extend(self, seeds: tuple[int, ...]) -> None:
-        """Run every setting with `seeds`, which begin with those it was run with so far."""
+        """Run every setting with `seeds`, which begin with those it has run with so far."""
         new = seeds[len(self.seeds) :]
         self.seeds, self.done = seeds, False
         for number, setting in enumerate(self.proposed):
@@ -122,14 +122,14 @@ class CellSearch:
         return None if number is None else self._setting(number, self.proposed[number], known, curves)
 
     def best_number(self, known: Known, curves: Curves) -> int | None:
-        """Return the number of the best setting among the proposed ones."""
+        """Return the best setting's number among the proposed ones."""
         ranked = self._ranked(known, curves)
         return min(ranked, key=lambda number: ranked[number], default=None)
 
     def front(self, known: Known, curves: Curves) -> tuple[int, ...]:
-        """Return the settings that none is at least as good as in both target and cost, and better in one.
+        """Return the Pareto front: no other setting is at least as good in target and cost, and better in one.
 
-        They are numbers of proposals, the cheapest first; none where the study does not trade target for cost.
+        They are numbers of proposals, the cheapest first; empty if the study does not trade target for cost.
         """
         if not self.study.search.trades:
             return ()
@@ -141,7 +141,7 @@ class CellSearch:
         return tuple(front)
 
     def _ranked(self, known: Known, curves: Curves) -> dict[int, list[float]]:
-        """Return what is optimised of each completed setting, by its number: less is better."""
+        """Return the optimised value of each completed setting, by its number: less is better."""
         proposer = self._proposer()
         sign = -1.0 if self.study.target.mode == "max" else 1.0
         settings = enumerate(self._settings(known, curves))
@@ -149,12 +149,12 @@ class CellSearch:
         return {number: [sign * target, *cost] for number, (target, *cost) in found.items()}
 
     def is_settled(self, trial: Trial, known: Known) -> bool:
-        """Return whether the trial has a result that counts here: one that was stopped counts in its own cell only."""
+        """Return whether the trial has a result that counts here; a stopped trial counts only in its own cell."""
         result = known.get(trial.id)
         return result is not None and (result.status != "stopped" or result.cell_id == self.cell_id)
 
     def falls_behind(self, trial: Trial, curves: Curves) -> bool:
-        """Return whether the rule stops a running trial at the evaluation that it has just got to."""
+        """Return whether the rule stops a running trial at the evaluation that it has just reached."""
         rule, of_study = rule_of(self.study.search.stop)
         if rule.of_running is None:
             return False
@@ -164,7 +164,7 @@ class CellSearch:
         return rule.of_running(own, others, of_study, self.evaluations, self.study.target.mode)
 
     def _open(self, known: Known, curves: Curves) -> Step:
-        """Return what the last batch still wants; decide the rungs that it has completed."""
+        """Return the trials that the last batch still wants; decide the rungs that it has completed."""
         batch = self.proposed[self._batch_start :]
         verdict = self._verdict(batch, known, curves)
         self._lost_at.update({self._batch_start + number: rung for number, rung in verdict.stopped.items()})
@@ -191,7 +191,10 @@ class CellSearch:
         return rule.of_batch(progress, failed, of_study, self.evaluations, self.study.target.mode)
 
     def _curve(self, setting: Proposed, known: Known, curves: Curves) -> Curve:
-        """Return the mean over the seeds, as far as all have got; a completed trial has got everywhere."""
+        """Return the mean over the seeds, up to the evaluation that all have reached.
+
+        A completed trial has reached all.
+        """
         seeds = []
         for trial in setting.trials:
             values = self._best_so_far(curves.get(trial.id, ()))
@@ -224,7 +227,7 @@ class CellSearch:
         return bool(settings)
 
     def next_batch(self, earlier: Sequence[Setting]) -> list[dict[str, Any]]:
-        """Return the settings to be tried next, given all `earlier` ones; none where the search is at its end."""
+        """Return the settings to try next, given all `earlier` ones; empty if the search is at its end."""
         start = len(self.proposed)
         if start >= self.budget:
             return []
@@ -240,7 +243,7 @@ class CellSearch:
         self._batch_start = start
 
     def _batch(self, batch: int, earlier: Sequence[Setting]) -> list[dict[str, Any]]:
-        """Return a whole batch: the recorded settings, and those of the proposer where one is not recorded."""
+        """Return a whole batch: recorded settings, and the proposer's for those not recorded."""
         size = self.study.search.batch
         recorded = [self._recorded(batch * size + index) for index in range(size)]
         wanted = recorded[: self.budget - batch * size]
@@ -252,7 +255,7 @@ class CellSearch:
         return [new if kept is None else kept for kept, new in zip(recorded, proposed, strict=False)]
 
     def _recorded(self, proposal: int) -> dict[str, Any] | None:
-        """Return the recorded setting number `proposal`, if it was run on the data and teacher that are here now."""
+        """Return the recorded setting number `proposal`, if it was run on the present data and teacher."""
         for seed in self.drawn_with:
             trial_id, parameters = self.settled.get((proposal, seed), ("", {}))
             if trial_id and self.maker.trials("search", (seed,), parameters, proposal)[0].id == trial_id:

@@ -34,7 +34,10 @@ ENDED = ("done", "failed", "left")
 
 
 class CellTrials:
-    """What one cell has to run. Records bring it forward (`advance`); while it waits, its study's decisions do."""
+    """The trials that one cell has to run.
+
+    Records bring it forward (`advance`); while it waits, its study's decisions do.
+    """
 
     def __init__(
         self,
@@ -47,10 +50,10 @@ class CellTrials:
         race: tuple[int, ...] | None = None,
         together: Sequence[Cell] = (),
     ) -> None:
-        """`history`: what is recorded of searches. `confirm_seeds`: those that are run before anything is decided.
+        """`history`: the recorded searches. `confirm_seeds`: those that run before anything is decided.
 
-        `race`: of a cell that is confirmed only if it is chosen, the search seeds that it starts with. `together`:
-        of a cell that shares its setting, all that share it.
+        `race`: for a cell that is confirmed only if chosen, the search seeds that it starts with. `together`: for a
+        cell that shares its setting, all cells that share it.
         """
         self.cell = cell
         self.confirm: tuple[Trial, ...] = ()
@@ -60,10 +63,10 @@ class CellTrials:
         self.roles = inputs.trainable.roles
         self.id = cell_id(study, cell, together)
         self.front: tuple[int, ...] = ()
-        """Proposals that trade target for cost best, once the search is done."""
+        """Proposals with the best trade between target and cost, once the search is done."""
         self._study = study
         self._best: tuple[Setting, ...] = ()
-        """Of each search; none until it is known what is confirmed."""
+        """One list per search; empty until it is known what is confirmed."""
         self._maker = TrialMaker(study, cell, inputs, self.id)
         self._search = partial(
             CellSearch,
@@ -79,7 +82,7 @@ class CellTrials:
             given=bool(together),
         )
         self.nested = study.seeds.nested and bool(cell.space)
-        """Whether each confirm seed has a search, whose best trial is the confirm trial."""
+        """Whether each confirm seed has a search of its own, whose best trial is the confirm trial."""
         if self.nested:
             seeds: list[tuple[int, ...]] = [(seed,) for seed in confirm_seeds]
         else:
@@ -88,7 +91,7 @@ class CellTrials:
 
     @property
     def search(self) -> CellSearch:
-        """The first search; the only one where arms share a setting, or are chosen."""
+        """The first search; the only one if arms share a setting, or are chosen."""
         return self.searches[0]
 
     @property
@@ -108,7 +111,7 @@ class CellTrials:
 
     @property
     def trials(self) -> list[Trial]:
-        """All trials known so far, search first; one that was proposed twice occurs twice."""
+        """All trials known so far, search first; a trial that was proposed twice occurs twice."""
         return [trial for setting in self.proposed for trial in setting.trials] + list(self.confirm)
 
     @property
@@ -125,7 +128,7 @@ class CellTrials:
 
     @property
     def confirmed_settings(self) -> list[Mapping[str, Any]]:
-        """What was confirmed, or is to be, of each search; none before that is decided."""
+        """The setting that each search confirms, now or later; none before that is decided."""
         if self.nested:
             return [trial.parameters for trial in self.confirm]
         return [setting.parameters for setting in self._best]
@@ -140,28 +143,28 @@ class CellTrials:
 
     @property
     def search_total(self) -> int:
-        """Search trials, as far as they are foreseen."""
+        """Search trials, as far as known in advance."""
         return self.budget * sum(len(search.seeds) for search in self.searches)
 
     @property
     def confirm_total(self) -> int:
-        """Confirm trials, as far as they are foreseen; trials of the search among them, where seeds are nested."""
+        """Confirm trials, as far as known in advance; with nested seeds they include trials of the search."""
         return 0 if self.state == "failed" else len(self.confirm_seeds)
 
     @property
     def has_ended(self) -> bool:
-        """Whether the cell owes nothing more, whatever comes."""
+        """Whether the cell owes nothing more, whatever happens."""
         return self.state in ENDED
 
     @property
     def undecided_confirm(self) -> int:
-        """Confirm trials to be run whose setting waits for the search."""
+        """Confirm trials to run whose setting waits for the search."""
         if self.nested:
             return 0
         return len(self.confirm_seeds) if self.state == "search" or self.awaits_setting else 0
 
     def advance(self, known: Known, curves: Curves) -> Step:
-        """Return what the cell wants now: trials of its search, or the confirm trials."""
+        """Return the trials that the cell wants now: those of its search, or the confirm trials."""
         if self.state == "search":
             steps = [search.advance(known, curves) for search in self.searches]
             if not all(search.done for search in self.searches):
@@ -176,7 +179,7 @@ class CellTrials:
         return Step()
 
     def best_values(self, known: Known) -> list[float]:
-        """Return the target of the best setting for each search seed; not a number where there is none."""
+        """Return the target of the best setting for each search seed; NaN if there is none."""
         best = self._best[0].parameters if self._best else None
         trials = next((setting.trials for setting in self.proposed if setting.parameters == best), ())
         found = [known[trial.id].value for trial in trials]
@@ -193,13 +196,13 @@ class CellTrials:
         self.state = "search"
 
     def settle_on(self, shared: Mapping[str, Any] | None) -> None:
-        """Confirm the setting that a waiting cell shares with the other arms; without one its search has failed."""
+        """Confirm the setting that a waiting cell shares with the other arms; without one, its search has failed."""
         own = {path for path, _ in self.cell.space}
         found = None if shared is None else {path: value for path, value in shared.items() if path in own}
         self._confirm([None if found is None else Setting(parameters=found, value=None)])
 
     def confirm_with(self, seeds: tuple[int, ...]) -> None:
-        """Confirm a waiting cell with `seeds`, which begin with those it was confirmed with so far."""
+        """Confirm a waiting cell with `seeds`, which begin with those it has been confirmed with so far."""
         new = seeds[len(self.confirm_seeds) :]
         self.confirm_seeds = seeds
         if self.nested:
@@ -210,7 +213,7 @@ class CellTrials:
             self.state = "confirm"
 
     def end(self) -> None:
-        """Ask no more of a waiting cell."""
+        """Want no more trials of a waiting cell."""
         self.state = "done" if self.confirm else "left"
 
     def best_value(self, known: Known, curves: Curves) -> float | None:
@@ -243,7 +246,7 @@ class CellTrials:
         self.confirm = self._confirming(self.confirm_seeds)
 
     def _confirming(self, seeds: Sequence[int]) -> tuple[Trial, ...]:
-        """Return the confirm trials of some seeds: each search's setting gets every so many of all confirm seeds."""
+        """Return the confirm trials of some seeds: the searches' settings take turns over all confirm seeds."""
         each = len(self._best)
         place = {seed: at % each for at, seed in enumerate(self._study.seeds.confirm)}
         dealt = [[seed for seed in seeds if place[seed] == number] for number in range(each)]
@@ -253,7 +256,7 @@ class CellTrials:
         return tuple(sorted((trial for of in made for trial in of), key=lambda trial: seeds.index(trial.seed)))
 
     def _confirm_nested(self, known: Known, curves: Curves) -> None:
-        """Take each search's best trial; where a seed completed nothing, its first one stands for what is lost."""
+        """Take each search's best trial; if a seed completed nothing, its first trial stands for the loss."""
         found = [(search, search.best_number(known, curves)) for search in self.searches]
         if all(number is None for _, number in found):
             self.state = "failed"
@@ -264,10 +267,10 @@ class CellTrials:
 
 
 def cell_id(study: Study, cell: Cell, together: Sequence[Cell] = ()) -> str:
-    """Return the identity of a cell's search: what its proposals are a function of, but for results.
+    """Return the identity of a cell's search: everything that decides its proposals, except results.
 
     The number of trials is left out: a longer search continues a shorter one. `together`: the cells that share their
-    settings with it, itself among them.
+    settings with it, including itself.
     """
     content = {
         **_searched(cell),
@@ -277,7 +280,7 @@ def cell_id(study: Study, cell: Cell, together: Sequence[Cell] = ()) -> str:
         "target": study.target.model_dump(mode="json"),
         "evaluate": [target_split(study)],
     }
-    # Left out where absent, so that searches that were recorded before these keys existed keep their identity.
+    # Left out if absent, so that searches recorded before these keys existed keep their identity.
     if study.search.stop is not None:
         content["stop"] = study.search.stop.model_dump(mode="json", exclude_none=True)
     if study.search.cost is not None:
@@ -295,7 +298,7 @@ def cell_id(study: Study, cell: Cell, together: Sequence[Cell] = ()) -> str:
 
 def _searched(cell: Cell) -> dict[str, Any]:
     return {
-        # Not canonical: a searched parameter may give meaning to a field that has none yet.
+        # Not canonical: a searched parameter may give meaning to a field without any yet.
         "config": cell.config.model_dump(mode="json", exclude_defaults=True),
         "space": [[path, domain.model_dump(mode="json")] for path, domain in cell.space],
     }

@@ -1,7 +1,8 @@
 """The path design: from the base to the base with all its changes, one change at a time (Fawcett and Hoos 2016).
 
-A round tries each change that is left, on top of those that were taken. The one with the best target on val, its mean
-over conditions and search seeds, is taken, and its cells alone are confirmed: the order is found without the tests.
+A round tries each remaining change, on top of those taken so far. It takes the one with the best target on val (the
+mean over conditions and search seeds), and only that one's cells are confirmed. So the order is found without the
+tests.
 """
 
 from __future__ import annotations
@@ -37,16 +38,16 @@ class ChangePath(EachAlone):
         self._steps = path_steps(study.arms, self._base)
         self._factors = tuple(step.factor for step in self._steps)
         self._place = {study.arms.base: 0, path_arm(self._steps, self._factors).name: len(self._steps)}
-        """Arm -> how many changes it has."""
+        """Arm -> its number of changes."""
         self.taken: tuple[str, ...] = ()
-        """Factors in the order of the path, as far as it is decided."""
+        """Factors in the order of the path, up to the last decision."""
         self._round: dict[str, list[CellTrials]] = {}
-        """Factor that is tried -> its cells."""
+        """Factor on trial -> its cells."""
         self._races = study.arms.order == "racing"
         self._race = self._first_seeds()
 
     def begin(self, cells: Sequence[Cell]) -> list[CellTrials]:
-        """Return the cells that are known from the start, the candidates of the first round among them."""
+        """Return the cells known from the start, including the candidates of the first round."""
         factors = {path_arm(self._steps, (factor,)).name: factor for factor in self._factors}
         made = []
         for cell in cells:
@@ -58,7 +59,7 @@ class ChangePath(EachAlone):
         return made
 
     def decide(self, advanced: Iterable[CellTrials], known: Known) -> list[CellTrials]:
-        """Decide what is complete; return the cells that this has changed or made."""
+        """Decide every complete round; return the cells that this has changed or made."""
         changed = [cell for cell in advanced if cell.state == "waiting" and cell.confirm]
         for cell in changed:
             cell.end()
@@ -67,7 +68,7 @@ class ChangePath(EachAlone):
         return changed
 
     def undecided(self) -> int:
-        """Return how many trials will follow from decisions to come, if no candidate is given up in a race."""
+        """Return how many trials will follow from future decisions, if no candidate is given up in a race."""
         if not self._round:
             return 0
         conditions = math.prod(len(values) for values in self._study.conditions.values())
@@ -89,7 +90,7 @@ class ChangePath(EachAlone):
         return [cell for cells in self._round.values() for cell in cells]
 
     def _close(self, known: Known) -> list[CellTrials]:
-        """Let the race go on, or take a change and open the next round."""
+        """Continue the race, or take a change and open the next round."""
         tried = self._candidates()
         values = {factor: _blocks(cells, known) for factor, cells in self._round.items()}
         sound = {factor: found for factor, found in values.items() if all(map(math.isfinite, found))}
@@ -118,14 +119,14 @@ class ChangePath(EachAlone):
                 elif cell.state == "waiting":
                     cell.end()
         self._round = {}
-        if best is None:  # nothing was completed: the path ends here
+        if best is None:  # nothing was completed, so the path ends here
             return []
         self.taken += (best,)
         return self._open_round()
 
     def _open_round(self) -> list[CellTrials]:
         rest = [factor for factor in self._factors if factor not in self.taken]
-        if len(rest) < 2:  # all changes together: a cell that is known from the start
+        if len(rest) < 2:  # with all changes: this cell is known from the start
             return []
         self._race = self._first_seeds()
         for factor in rest:
@@ -137,12 +138,12 @@ class ChangePath(EachAlone):
 
 
 def _blocks(cells: Sequence[CellTrials], known: Known) -> list[float]:
-    """Return a candidate's target in each block: each condition, and each seed of the setting that is best there."""
+    """Return a candidate's target in each block: each condition, and each seed of its best setting there."""
     return [value for cell in cells for value in cell.best_values(known)]
 
 
 def path_configs(study: Study, inputs: Inputs) -> list[Any]:
-    """Return the configurations of all pairs of changes: what a path may need prepared; none in another design."""
+    """Return the configurations of all pairs of changes, which a path may need prepared; empty in another design."""
     if study.arms.design != "path":
         return []
     base = inputs.base(study)

@@ -1,4 +1,4 @@
-"""Which kept student of a study is asked for."""
+"""Which kept student of a study is wanted."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from ablative.orchestrator.storing.store import Store
 
 
 def chosen(store: Store, study: str, *, arm: str | None, where: Sequence[str]) -> Record:
-    """Return the record of the kept student that is best on the study's target, of equals that of the lowest seed.
+    """Return the record of the kept student that is best on the study's target; the lowest seed wins ties.
 
-    `where`: `path=value` of conditions. Raises StoreError if there is none, or if there are students of several
+    `where`: `path=value` of conditions. Raises StoreError if there is none, or if students come from several
     conditions, which one number cannot rank.
     """
     target = store.study(study)["target"]

@@ -1,4 +1,4 @@
-"""What a study is expected to cost, from the seconds of trials that were recorded before."""
+"""The expected cost of a study, from the seconds of earlier recorded trials."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from ablative.orchestrator.storing.records import Record
 from ablative.trainables.parts.trainable import Exposure
 
 Key = tuple[str | None, float | None, str]
-"""(task, data fraction, phase): what a trial's seconds depend on most."""
+"""(task, data fraction, phase): a trial's seconds depend on these most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """Expected cost of what is owed."""
+    """Expected cost of the trials still owed."""
 
     device_seconds: float
     """Sum over the trials with an estimate."""
     low: float
-    """The same, if every trial were as short as the shortest tenth of its like."""
+    """The same, if every trial were as short as the shortest tenth of similar ones."""
     high: float
-    """The same, if every trial were as long as the longest tenth of its like."""
+    """The same, if every trial were as long as the longest tenth of similar ones."""
     num_unknown: int
-    """Trials without one: nothing like them is recorded yet."""
+    """Trials without an estimate: no similar trial is recorded yet."""
 
 
 def expected_cost(cells: Sequence[CellTrials], known: Iterable[str], records: Iterable[Record]) -> Cost:
-    """Return the cost of every trial that is not in `known`, each like the recorded trials of its key."""
+    """Return the cost of every trial that is not in `known`, estimated from the recorded trials with its key."""
     typical = _typical(records)
     totals, unknown = np.zeros(3), 0
     for _, owed in _owed_by(cells, known):
@@ -48,9 +48,9 @@ def expected_cost(cells: Sequence[CellTrials], known: Iterable[str], records: It
 
 
 def owed_sequences(cells: Sequence[CellTrials], known: Iterable[str], exposures: Mapping[str, Exposure]) -> int | None:
-    """Return the sequences of picture and text that every trial not in `known` trains on, as if none were stopped.
+    """Return the picture-text sequences that every trial not in `known` trains on, if none is stopped.
 
-    `exposures`: by the cell's name, before its search changes any setting. None where one is not known.
+    `exposures`: by the cell's name, before its search changes any setting. None if one is unknown.
     """
     total = 0
     for cell, owed in _owed_by(cells, known):
@@ -62,7 +62,7 @@ def owed_sequences(cells: Sequence[CellTrials], known: Iterable[str], exposures:
 
 
 def _typical(records: Iterable[Record]) -> dict[Key, np.ndarray]:
-    """Return mean, first and last decile of the device seconds of like trials; stopped ones count as they were."""
+    """Return mean, first and last decile of the device seconds of similar trials; stopped ones count as they were."""
     seconds: dict[Key, list[float]] = defaultdict(list)
     for record in records:
         if record.status != "failed":
@@ -71,7 +71,7 @@ def _typical(records: Iterable[Record]) -> dict[Key, np.ndarray]:
 
 
 def _owed_by(cells: Sequence[CellTrials], known: Iterable[str]) -> Iterator[tuple[CellTrials, dict[Key, int]]]:
-    """Yield each cell with its trials that are not in `known`; what stands in two cells is run once."""
+    """Yield each cell with its trials that are not in `known`; a trial in two cells runs once."""
     done = set(known)
     for cell in cells:
         yield cell, _owed(cell, done)

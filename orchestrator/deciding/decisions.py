@@ -1,4 +1,4 @@
-"""Decisions over several cells: which of the cells that wait go on, and which cells there are at all."""
+"""Decisions over several cells: which of the waiting cells go on, and which cells exist at all."""
 
 from __future__ import annotations
 
@@ -13,39 +13,39 @@ from ablative.orchestrator.deciding.cell_trials import CellTrials
 from ablative.search_spaces.design import Cell
 
 Make = Callable[[Cell, tuple[int, ...] | None], CellTrials]
-"""Gives a cell its trials; of one that is confirmed only if it is chosen, with the search seeds it starts with."""
+"""Gives a cell its trials; for a cell that is confirmed only if chosen, with the search seeds it starts with."""
 Seen = Mapping[str, Mapping[int, Mapping[str, float]]]
-"""Cell name -> confirm seed -> metric -> value: the headline, and what says whether an arm has learned anything."""
+"""Cell name -> confirm seed -> metric -> value: the headline, and the metrics that show whether an arm has learned."""
 Judge = Callable[[Mapping[str, Any], Seen], frozenset[str]]
-"""Takes what study.json holds and what was seen; returns the arms whose comparison is clear."""
+"""Takes the contents of study.json and the observations; returns the arms whose comparison is clear."""
 
 
 class Decisions(Protocol):
-    """Told of all cells that came forward; a function of the study and its records, never of timing."""
+    """Receives all cells that came forward; a function of the study and its records, never of timing."""
 
     def begin(self, cells: Sequence[Cell]) -> list[CellTrials]:
         """Return the cells that a study starts with."""
         ...
 
     def decide(self, advanced: Sequence[CellTrials], known: Known) -> list[CellTrials]:
-        """Decide what is complete; return the cells that this has changed or made."""
+        """Decide everything that is complete; return the cells that this has changed or made."""
         ...
 
     def undecided(self) -> int:
-        """Return how many trials are sure to follow from decisions to come."""
+        """Return how many trials are certain to follow from future decisions."""
         ...
 
     def may_follow(self) -> int:
-        """Return how many trials follow besides, unless decisions spare them."""
+        """Return how many more trials follow, unless decisions spare them."""
         ...
 
     def order(self, cells: Sequence[CellTrials]) -> list[CellTrials]:
-        """Return all cells in the order in which they are shown."""
+        """Return all cells in display order."""
         ...
 
 
 class EachAlone:
-    """Nothing to decide: a cell is done when it is confirmed."""
+    """Nothing to decide: a cell is done once it is confirmed."""
 
     def __init__(self, make: Make) -> None:
         self._make = make

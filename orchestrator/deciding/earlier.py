@@ -1,4 +1,4 @@
-"""Records of a study that its plan no longer holds, and what makes them others: mostly a field that was edited."""
+"""Records that a study's plan no longer holds, and how they differ: mostly in a field that was edited."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ablative.search_spaces.study import Study
 from ablative.trainables.parts.trainable import Trainable
 
 _FORMS = 8
-"""Planned trials of a cell that a record is compared with: which fields matter may depend on a searched one."""
+"""Planned trials of a cell that a record is compared with: a searched field may decide which fields matter."""
 _DIGEST_LENGTH = 64
 _DIGESTS = ("data_digest", "teacher_digest", "student_digest")
 OTHER_CODE = "were recorded by different code, whose results may differ"
@@ -36,13 +36,13 @@ LINES = 6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Form:
-    """What a planned trial is, its seed aside."""
+    """The content of a planned trial, without its seed."""
 
     values: Mapping[str, Any]
     """Dotted path -> value, and the name of each digest -> digest."""
     searched: Collection[str]
     parts: Mapping[str, str]
-    """`kind/name` -> identity of the parts that it runs and that do not ship."""
+    """`kind/name` -> identity of the trial's parts that do not ship with the package."""
     evaluate: tuple[str, ...]
     phase: str
 
@@ -50,9 +50,9 @@ class _Form:
 def earlier_lines(
     inputs: Inputs, study: Study, cells: Sequence[CellTrials], records: Iterable[Record], planned: Collection[str]
 ) -> list[str]:
-    """Say of the study's records that are not among the `planned` trial ids what makes them others.
+    """List how the study's records outside the `planned` trial ids differ from the plan.
 
-    A record is compared with the trials that its arm has now under its condition. Most frequent reasons first.
+    A record is compared with the present trials of its arm under its condition. The most frequent reasons come first.
     """
     others = [record for record in records if record.study == study.study and record.trial_id not in planned]
     present = Present(inputs, study, cells)
@@ -64,10 +64,10 @@ def earlier_lines(
 
 
 class Present:
-    """What a study holds now, to tell what makes a record another trial than any of its own."""
+    """The present trials of a study, to explain why a record is none of them."""
 
     def __init__(self, inputs: Inputs, study: Study, cells: Sequence[CellTrials]) -> None:
-        """Look at the planned trials of `cells` that differ in more than their seed."""
+        """Index the planned trials of `cells` that differ in more than their seed."""
         self._forms = {cell.cell.name: _forms(cell) for cell in cells}
         self._reading = _Reading(
             trainable=inputs.trainable,
@@ -85,14 +85,14 @@ class Present:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Reading:
-    """How records are read."""
+    """Reads records."""
 
     trainable: Trainable
     defaults: Mapping[str, Any]
-    """Of fields that a record does not have: it was written before they were there, when they had this meaning."""
+    """Values of fields that a record lacks: it was written before they existed, when this was their meaning."""
     seeds: Mapping[str, Sequence[int]]
     configs: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Those that were read, by their text."""
+    """Configurations read so far, by their text."""
 
     def config(self, text: str) -> dict[str, Any]:
         """Return a record's configuration, dotted path -> value."""
@@ -150,7 +150,7 @@ def _differences(record: Record, values: Mapping[str, Any], form: _Form) -> list
         for path in differing(values, form.values, (path for path in form.values if path not in free))
     ]
     before, now = record.parts, form.parts
-    # A part that only one of them runs is told by the field that switches it on.
+    # A part that only one of them runs is reported by the field that switches it on.
     names = sorted(before.keys() & now.keys() if found else before.keys() | now.keys())
     found += [
         f"the code of {name} ({_identity(before.get(name))} -> {_identity(now.get(name))})"

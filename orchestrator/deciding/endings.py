@@ -1,4 +1,4 @@
-"""How trials end: what is to be recorded of one, and what the queue remembers once it is."""
+"""How trials end: the record to write for a trial, and what the queue remembers afterwards."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from ablative.trainables.job import TrialOutcome
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What decisions need of a record; small, because a driver holds one for every trial of its study."""
+    """The part of a record that decisions need; small, because a driver holds one for every trial of its study."""
 
     status: Literal["completed", "failed", "stopped"]
     cause: str
     cell_id: str
     value: float | None
-    """Target of a completed trial, where it is finite."""
+    """Target of a completed trial, if it is finite."""
     headline: float | None
-    """What the study is judged by, likewise; search trials have none where that is on test."""
+    """The study's headline metric, likewise; search trials lack it if it is on test."""
     device_seconds: float
     learned: Mapping[str, float] = field(default_factory=dict)
-    """Of a confirm trial in a study with looks: metrics that say whether its arm has learned anything."""
+    """For a confirm trial in a study with looks: metrics that show whether its arm has learned anything."""
 
     @property
     def completed(self) -> bool:
@@ -42,7 +42,7 @@ class Result:
 
 
 def result_of(record: Record, study: Study) -> Result:
-    """Return what is remembered of `record` in a study."""
+    """Return the part of `record` that a study remembers."""
     return Result(
         status=record.status,
         cause=record.cause,
@@ -66,14 +66,14 @@ def _finite(record: Record, metric: str) -> float | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """A trial with what came of it and how it was run."""
+    """A trial with its outcome and execution."""
 
     trial: Trial
     outcome: TrialOutcome
     execution: Execution
 
     def after(self, earlier: Ending | None) -> Ending:
-        """Return this ending with what an earlier part of the same trial, up to a pause, has cost."""
+        """Return this ending plus the cost of an earlier part of the same trial, up to a pause."""
         if earlier is None:
             return self
         before, now = earlier.execution, self.execution
@@ -87,7 +87,7 @@ class Ending:
         return replace(self, outcome=replace(self.outcome, curve=longer), execution=execution)
 
     def stopped(self, cause: str, metric: str, mode: Mode) -> Ending:
-        """Return this ending as that of a trial which a rule has stopped, with its best target so far."""
+        """Return this ending as that of a trial stopped by a rule, with its best target so far."""
         values = curve_values(self.outcome.curve, metric)
         metrics = {metric: best_so_far(values, mode)[-1]} if values else {}
         return replace(self, outcome=replace(self.outcome, status="stopped", cause=cause, metrics=metrics))

@@ -15,18 +15,18 @@ from ablative.trainables.parts.trainable import Trainable
 
 
 class Valued(Protocol):
-    """How a trial ended."""
+    """The end of a trial."""
 
     @property
     def value(self) -> float | None:
-        """Its target on val, where it completed."""
+        """Its target on val, if it completed."""
         ...
 
 
 def named(study: Study, cells: Iterable[CellTrials], known: Mapping[str, Valued]) -> set[str]:
     """Return the ended trials whose students the study is to keep: all confirmed, or the best on val of each cell.
 
-    Of equals the lowest seed is the best, so that the order in which trials end does not matter.
+    Among equals the lowest seed is best, so the order in which trials end does not matter.
     """
     found: set[str] = set()
     for cell in cells:
@@ -39,7 +39,10 @@ def named(study: Study, cells: Iterable[CellTrials], known: Mapping[str, Valued]
 
 
 def _best(study: Study, trials: Sequence[Trial], known: Mapping[str, Valued]) -> tuple[float, int, int, str] | None:
-    """Return the best of some trials, the earliest of equals: its value, where more is better, seed, place and id."""
+    """Return the best trial, the earliest among equals.
+
+    A trial is value, whether more is better, seed, place and id.
+    """
     sign = 1 if study.target.mode == "max" else -1
     ended = (
         (sign * value, -trial.seed, -at, trial.id)
@@ -50,17 +53,17 @@ def _best(study: Study, trials: Sequence[Trial], known: Mapping[str, Valued]) ->
 
 
 def spare(study: Study, cells: Iterable[CellTrials], known: Mapping[str, Valued], kept: Collection[str]) -> set[str]:
-    """Return the kept students that are the best of no cell, among those that are there: a better one is kept."""
+    """Return the existing kept students that are not the best of any cell, because a better one is kept."""
     there = {trial_id: result for trial_id, result in known.items() if trial_id in kept}
     return there.keys() - named(study, cells, there)
 
 
 def is_full(room: int, kept: Collection[int]) -> bool:
-    """Return whether not even the smallest of the kept students (bytes of each) would fit once more."""
+    """Return whether not even the smallest kept student (given the bytes of each) would fit once more."""
     return bool(kept) and sum(kept) + min(kept) > room
 
 
 def estimated_bytes(study: Study, cells: Iterable[CellTrials], trainable: Trainable) -> int:
-    """Return about how many bytes the students take that a study keeps; 0 where nothing is known of their sizes."""
+    """Return the approximate bytes of the students that a study keeps; 0 if no sizes are known."""
     each = {"none": 0, "best": 1}.get(study.keep.students, len(study.seeds.confirm))
     return sum(each * trainable.student_bytes(cell.config) for cell in cells)

@@ -1,7 +1,7 @@
-"""Sequential seeds: comparisons are looked at on the way, and those that are clear get no further confirm seeds.
+"""Sequential seeds: the study looks at its comparisons on the way, and clear ones get no further confirm seeds.
 
-A look is due when every cell has its values up to there, so that it is the same however many trials run at once. What
-makes a comparison clear is the judge's: the analysis, which corrects for the looks by the alpha that each may spend.
+A look is due when every cell has its values up to there, so it does not depend on how many trials run at once. The
+analysis judges which comparisons are clear; it corrects for the looks by the alpha that each may spend.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Looks(EachAlone):
         self._judge = judge
         self._cells: list[CellTrials] = []
         self._short: set[CellTrials] = set()
-        """Cells that are not yet where the next look is due."""
+        """Cells that have not reached the next look."""
         self._looks = list(study.seeds.looks[1:])
 
     def begin(self, cells: Sequence[Cell]) -> list[CellTrials]:
@@ -60,7 +60,7 @@ class Looks(EachAlone):
         return sum((most - len(cell.confirm_seeds)) * cell.trials_a_seed for cell in going)
 
     def _going(self, known: Known) -> frozenset[str]:
-        """Return the arms that get further seeds; the reference does as long as any other."""
+        """Return the arms that get further seeds; the reference arm continues as long as any other."""
         content = study_content(self._study, self._cells[0].roles, [planned(cell) for cell in self._cells])
         clear = self._judge(content, {cell.cell.name: self._seen(cell, known) for cell in self._cells})
         compared = {cell.cell.arm for cell in self._cells if not (cell.cell.is_reference or cell.has_ended)}

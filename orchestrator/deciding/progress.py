@@ -1,4 +1,4 @@
-"""How far a study's cells are."""
+"""The progress of a study's cells."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ablative.orchestrator.storing.plan import State
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellProgress:
-    """How far one cell is; counts are trials."""
+    """The progress of one cell; counts are trials."""
 
     cell: str
     cell_id: str
@@ -28,11 +28,11 @@ class CellProgress:
     stopped: int
     running: int
     best: float | None
-    """Best mean target of the search so far; of the confirm trials where nothing is searched."""
+    """Best mean target of the search so far; of the confirm trials if nothing is searched."""
     majority: float | None = None
-    """What the most frequent class of training would reach; None where nobody knows, and while a study runs."""
+    """The score of the most frequent class of training; None if nobody knows, and while a study runs."""
     lack: str = ""
-    """Why the cell has learned nothing; empty where it has, or nobody knows."""
+    """Why the cell has learned nothing; empty if it has, or nobody knows."""
     nested: bool = False
     """Whether the confirm trials are trials of the search."""
 
@@ -43,12 +43,12 @@ class CellProgress:
 
     @property
     def total(self) -> int:
-        """Trials that are foreseen, each counted once."""
+        """Trials known in advance, each counted once."""
         return self.search_total + (0 if self.nested else self.confirm_total)
 
 
 def cell_progress(cell: CellTrials, known: Known, curves: Curves, running: Collection[str]) -> CellProgress:
-    """Return how far a cell is, given what is known and the ids of the trials that run."""
+    """Return the progress of a cell, given the known trials and the ids of the running ones."""
     search = [trial for proposed in cell.proposed for trial in proposed.trials]
     ids = {trial.id for trial in cell.trials}
     endings = [known[trial].status for trial in ids if trial in known]

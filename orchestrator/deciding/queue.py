@@ -1,6 +1,6 @@
-"""The queue: what may run now, what is owed, what is done. A pure decision object: no clock, no file, no thread.
+"""The queue: which trials may run now, are owed, or are done. A pure decision object: no clock, no file, no thread.
 
-Whatever the order in which records arrive and however many trials run at once, the same study gives the same trials.
+The same study gives the same trials, in whatever order records arrive and however many trials run at once.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ from ablative.search_spaces.study import Study
 from ablative.trainables.job import CurvePoint
 
 Lookup = Callable[[Trial], Record | None]
-"""Gives the record of a trial that was run elsewhere, so that it is not run again."""
+"""Gives the record of a trial that ran elsewhere, so that it does not run again."""
 Write = Callable[[Ending], Record]
 """Records how a trial ended."""
 CLAIMED_AT_ONCE = 4
@@ -59,7 +59,7 @@ CLAIMED_AT_ONCE = 4
 
 @contextmanager
 def _no_collection() -> Iterator[None]:
-    """A plan of many trials is no garbage, and looking for some takes a third of the time to make it."""
+    """a plan of many trials is not garbage, and searching for garbage takes a third of the time to make it"""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -89,7 +89,7 @@ def _make(
 
 
 def _sharing(study: Study, cells: Sequence[Cell]) -> dict[str, list[Cell]]:
-    """Return the cells that share their settings, by condition; none where each arm searches for itself."""
+    """Return the cells that share their settings, by condition; empty if each arm searches for itself."""
     found: dict[str, list[Cell]] = defaultdict(list)
     for cell in cells if study.search.shared else ():
         if cell.space:
@@ -117,7 +117,7 @@ def _nowhere(trial: Trial) -> Record | None:
 
 
 class Begun(Protocol):
-    """Told that a trial was given out."""
+    """Receives each trial that is given out."""
 
     def __call__(self, trial: Trial, *, resumed: bool) -> None:
         """`resumed`: whether it had paused at a rung."""
@@ -146,43 +146,41 @@ class TrialQueue:
         heeded: Callable[[], Held] = lambda: NOTHING,
         begun: Begun = untold,
     ) -> None:
-        """Start from what is recorded. `retry_failed` owes failed trials again; without `claims` all is granted.
+        """Start from the records. `retry_failed` owes failed trials again; without `claims` everything is granted.
 
-        `again`: recorded trials that are owed all the same.
-
-        `heeded`: tells what people hold just now. `begun`: told of each trial that is given out. `judge`: needed where
-        the study has sequential seeds.
+        `again`: recorded trials that are owed again. `heeded`: returns the cells that people hold now. `begun`:
+        receives each trial that is given out. `judge`: needed if the study has sequential seeds.
         """
         self.study = study
         self.inputs = inputs
         self.known: dict[str, Result] = {}
-        """Trial id -> how it ended, of every trial that is not owed."""
+        """Trial id -> how it ended, for every trial that is not owed."""
         self.num_taken = 0
         """Trials found by `lookup`."""
         self.version = 0
-        """Grows whenever the plan changes: trials were added, or a cell came to its end."""
+        """Grows whenever the plan changes: trials were added, or a cell ended."""
         self.closed = False
-        """Whether nothing more is started, although it may be owed."""
+        """Whether nothing more starts, even if it is owed."""
         for record in recorded.records:
             if (record.status != "failed" or not retry_failed) and record.trial_id not in again:
                 self.known[record.trial_id] = result_of(record, study)
         self.curves: dict[str, Sequence[float]] = dict(recorded.curves)
-        """Trial id -> target on val at each evaluation so far, where the study has a stopping rule."""
+        """Trial id -> target on val at each evaluation so far, if the study has a stopping rule."""
         self._lookup = lookup
         self._claims = claims or SoleDriver()
         self._heeded, self.held = heeded, NOTHING
         self._unprepared: Callable[[], Collection[str]] = tuple
         self._kept_back: Collection[str] = ()
-        """Names of the cells that wait for what is being prepared."""
+        """Names of the cells that wait for preparation."""
         self._begun = begun
         self._ready: deque[Trial] = deque()
         self._mine: deque[Trial] = deque()
         self._elsewhere: dict[str, Trial] = {}
         self._running: dict[str, Trial] = {}
         self._pending: set[str] = set()
-        """Ids of the trials in the four above."""
+        """Ids of the trials in these four."""
         self._paused: dict[str, Ending] = {}
-        """What the trials that have paused at a rung have cost so far."""
+        """Cost so far of the trials that have paused at a rung."""
         self._live: dict[str, dict[int, float]] = defaultdict(dict)
         self._cancelled: set[str] = set()
         self._seen = {
@@ -190,7 +188,7 @@ class TrialQueue:
             for record in recorded.records
             if not record.completed or record.trial_id in again
         }
-        """Records that trials have which may be owed again: of failed and stopped ones, and of those named."""
+        """Records of trials that may be owed again: failed and stopped ones, and those named."""
         self._cells_of: dict[str, list[CellTrials]] = defaultdict(list)
         history = search_history(recorded, study.target.metric)
         make = partial(_make, study, inputs, history, _sharing(study, cells))
@@ -202,35 +200,35 @@ class TrialQueue:
 
     @property
     def done(self) -> bool:
-        """Whether every trial has its record, or nothing more is to be started; and nothing runs."""
+        """Whether every trial has its record, or nothing more is to start; and nothing runs."""
         if self._running or self.closed:
             return not self._running
-        if self.held.cancelled:  # what is open besides waits for results of the cancelled
+        if self.held.cancelled:  # anything else still open waits for results of cancelled trials
             return all(map(self._is_cancelled, self._pending))
         return not (self._open or self._pending)
 
     @property
     def waits(self) -> bool:
-        """Whether what is owed waits for other drivers, for people, or for what is being prepared."""
+        """Whether the trials owed wait for other drivers, for people, or for preparation."""
         return bool(self._elsewhere or self.held.paused or self._kept_back) and not self.closed
 
     @property
     def waits_for_others(self) -> bool:
-        """Whether other drivers run what this one would."""
+        """Whether other drivers run the trials that this one would."""
         return bool(self._elsewhere) and not self.closed
 
     @property
     def observes(self) -> bool:
-        """Whether `observe` is to be told the curves of running trials."""
+        """Whether `observe` needs the curves of running trials."""
         return rule_of(self.study.search.stop)[0].observes
 
     @property
     def num_running(self) -> int:
-        """How many trials were given out and have not come back."""
+        """Number of trials that were given out and have not come back."""
         return len(self._running)
 
     def await_prepared(self, unprepared: Callable[[], Collection[str]]) -> None:
-        """Start no trial of the cells that `unprepared` names whenever it is asked. What it raises, `next` raises."""
+        """Start no trial of the cells that `unprepared` names on each call. Errors from it pass through `next`."""
         self._unprepared = unprepared
 
     def next(self) -> Trial | None:
@@ -248,7 +246,7 @@ class TrialQueue:
         return trial
 
     def close(self) -> None:
-        """Start nothing more; what runs comes to its end."""
+        """Start nothing more; running trials come to their end."""
         self.closed = True
 
     def observe(self, trial: Trial, point: CurvePoint) -> bool:
@@ -265,7 +263,7 @@ class TrialQueue:
         return True
 
     def end(self, ending: Ending, write: Write) -> None:
-        """Take what came of a running trial, and let `write` record it and the trials that a rule stops for it."""
+        """Take the outcome of a running trial, and let `write` record it and the trials that a rule stops for it."""
         waiting = deque(self._ended(ending))
         while waiting:
             ended = waiting.popleft()
@@ -287,7 +285,7 @@ class TrialQueue:
         return len(self._pending | self._paused.keys()) + undecided + self._decisions.undecided()
 
     def may_follow(self) -> int:
-        """Return how many confirm trials are owed besides, unless comparisons become clear before."""
+        """Return how many more confirm trials are owed, unless comparisons become clear before."""
         return self._decisions.may_follow()
 
     def trials(self) -> list[Trial]:
@@ -295,15 +293,15 @@ class TrialQueue:
         return list({trial.id: trial for cell in self.cells for trial in cell.trials}.values())
 
     def progress(self) -> list[CellProgress]:
-        """Return how far each cell is, in the study's order."""
+        """Return the progress of each cell, in the study's order."""
         return [cell_progress(cell, self.known, self.curves, self._running) for cell in self.cells]
 
     def plan(self) -> list[PlannedCell]:
-        """Return each cell with its place in the study and its trials as far as they are decided."""
+        """Return each cell with its place in the study and its trials decided so far."""
         return [planned(cell) for cell in self.cells]
 
     def _first_of_mine(self) -> Trial | None:
-        """Take out the first claimed trial that is not held; None where there is none."""
+        """Take out the first claimed trial that is not held; None if there is none."""
         holding = self.held.paused.union(self.held.cancelled, self._kept_back)
         for index, trial in enumerate(self._mine):
             if not (holding and self._is_held(trial.id, holding)):
@@ -319,7 +317,7 @@ class TrialQueue:
         return bool(self.held.cancelled) and self._is_held(trial_id, self.held.cancelled)
 
     def _ended(self, ending: Ending) -> list[Ending]:
-        """Return what is to be recorded now."""
+        """Return the record to write now."""
         trial = ending.trial
         ending = ending.after(self._paused.pop(trial.id, None))
         if ending.outcome.status == "paused":
@@ -344,7 +342,7 @@ class TrialQueue:
         self._pending.discard(trial_id)
 
     def _advance(self, cells: Iterable[CellTrials]) -> list[Ending]:
-        """Bring cells forward, and those that are decided with them; return the trials that this stops."""
+        """Bring cells forward, and others decided with them; return the trials that this stops."""
         stopped: list[Ending] = []
         changed = list(cells)
         while changed:
@@ -366,7 +364,10 @@ class TrialQueue:
         return [self._stop(trial) for trial in lost]
 
     def _decide(self, advanced: Sequence[CellTrials]) -> list[CellTrials]:
-        """Decide what waits for results of several cells; return the cells that this has changed or made."""
+        """Decide everything that waits for results of several cells.
+
+        Return the cells that this has changed or made.
+        """
         changed = self._decisions.decide(advanced, self.known)
         new = [cell for cell in changed if cell not in self._present]
         if new:
@@ -396,7 +397,7 @@ class TrialQueue:
         return False
 
     def _claim(self) -> bool:
-        """Claim some of what is ready; return whether anything was there to be claimed."""
+        """Claim some of the ready trials; return whether there was anything to claim."""
         if not self._ready and self._elsewhere and self._claims.is_due():
             self._ready += self._elsewhere.values()
             self._elsewhere.clear()
@@ -415,13 +416,13 @@ class TrialQueue:
         return True
 
     def _is_new(self, record: Record) -> bool:
-        """Return whether a record is not one that was looked at before and found not to do."""
+        """Return whether a record is not one that was looked at before and did not count."""
         key = (record.trial_id, record.finished_at)
         is_new = key not in self._seen
         self._seen.add(key)
         return is_new
 
     def _key(self, trial: Trial) -> str:
-        """Return what is claimed for a trial: its cell's search as a whole, where batches are decided at rungs."""
+        """Return the key to claim for a trial: its cell's whole search, if batches are decided at rungs."""
         stop = self.study.search.stop
         return trial.cell_id if trial.phase == "search" and stop is not None else trial.id

@@ -1,4 +1,7 @@
-"""Racing: give up what has fallen behind, before all blocks are run (Birattari et al. 2002). Pure functions."""
+"""Racing: give up candidates that have fallen behind, before all blocks have run (Birattari et al.
+
+2002). Pure functions.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ ALPHA = 0.05
 def survivors(values: Mapping[str, Sequence[float]], mode: Mode) -> frozenset[str]:
     """Return which candidates stay in the race (candidate -> its value in each block, the same blocks for all).
 
-    Friedman's test over the blocks; where it rejects at 0.05, candidates stay whose sum of ranks is within the
+    Friedman's test over the blocks; if it rejects at 0.05, those candidates stay whose sum of ranks is within the
     critical difference of the best one's (Conover 1999, section 5.8). Two candidates are compared by Wilcoxon's
     signed-rank test. Fewer than five blocks decide nothing.
     """
@@ -32,7 +35,7 @@ def survivors(values: Mapping[str, Sequence[float]], mode: Mode) -> frozenset[st
 
 
 def _of_two(lower: np.ndarray) -> np.ndarray:
-    from scipy import stats  # a second of imports, which only a race needs
+    from scipy import stats  # takes a second to import, and only a race needs it
 
     difference = lower[:, 0] - lower[:, 1]
     difference = np.sign(difference) * levelled(np.abs(difference))

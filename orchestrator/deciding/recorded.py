@@ -1,4 +1,4 @@
-"""What a store has of a study when its queue is made, arranged for the cells."""
+"""A store's records of a study when its queue is made, arranged for the cells."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ Settled = Mapping[tuple[int, int], tuple[str, dict[str, Any]]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
-    """Records of the study itself, and of one that it learns from."""
+    """Records of the study itself, and of a study that it learns from."""
 
     records: Sequence[Record] = ()
     curves: Mapping[str, Sequence[float]] = field(default_factory=dict)
-    """Trial id -> target on val at each evaluation; needed where the study has a stopping rule."""
+    """Trial id -> target on val at each evaluation; needed if the study has a stopping rule."""
     warm: Sequence[Record] = ()
     """Records of the study that `search.warm_start` names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchHistory:
-    """What cells find of their searches in the records."""
+    """The records of searches that cells find."""
 
     settled: Mapping[str, Settled] = field(default_factory=dict)
     """By cell id."""
@@ -57,7 +57,7 @@ def _warm(records: Sequence[Record], metric: str) -> dict[tuple[str, str], tuple
     for record in records:
         if record.phase == "search" and record.proposal is not None:
             condition = _spelled({path: json.loads(value) for path, value in record.condition.items()})
-            setting = record.proposal, json.dumps(record.parameters)  # each search of a cell has its own first one
+            setting = record.proposal, json.dumps(record.parameters)  # each search of a cell has its own first setting
             trials[record.arm, condition][setting].append(record)
     found = {
         place: [_setting(settings[number], metric) for number in sorted(settings)]
@@ -67,7 +67,7 @@ def _warm(records: Sequence[Record], metric: str) -> dict[tuple[str, str], tuple
 
 
 def _setting(records: Sequence[Record], metric: str) -> Setting | None:
-    """Return the setting of these records, one a seed; None unless it is completed."""
+    """Return the setting of these records, one per seed; None unless it is completed."""
     found = reached((record.status, record.metrics.get(metric)) for record in records)
     if found.state != "completed":
         return None

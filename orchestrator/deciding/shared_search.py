@@ -1,6 +1,6 @@
 """One setting for all arms of a condition: the arms try the same settings, and all confirm the one with the best mean.
 
-No arm is tuned by itself, so no arm can owe its place to a search that was luckier than the others'.
+No arm is tuned on its own, so no arm can owe its rank to a search that was luckier than the others'.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ablative.search_spaces.study import Study
 
 
 class SharedSearch:
-    """Gives cells their settings; what is to be decided of confirmed cells is left to other decisions."""
+    """Gives cells their settings; decisions about confirmed cells are left to others."""
 
     def __init__(self, study: Study, others: Decisions) -> None:
         self._study = study
@@ -35,7 +35,7 @@ class SharedSearch:
         return begun
 
     def decide(self, advanced: Sequence[CellTrials], known: Known) -> list[CellTrials]:
-        """Go on where all arms of a condition have run what they share."""
+        """Go on once all arms of a condition have run the settings they share."""
         changed: list[CellTrials] = []
         for condition in dict.fromkeys(_condition(cell) for cell in advanced if cell.awaits_setting):
             arms = self._arms[condition]
@@ -60,7 +60,7 @@ class SharedSearch:
         return self._others.order(cells)
 
     def _go_on(self, arms: Sequence[CellTrials], known: Known) -> None:
-        leader = max(arms, key=lambda cell: len(cell.cell.space))  # the check sees to it that it has all parameters
+        leader = max(arms, key=lambda cell: len(cell.cell.space))  # the check ensures that it has all parameters
         settings = [_setting(number, leader, arms, known) for number in range(len(leader.proposed))]
         batch = leader.search.next_batch(settings)
         if batch:
@@ -75,7 +75,7 @@ class SharedSearch:
 
 
 def _setting(number: int, leader: CellTrials, arms: Sequence[CellTrials], known: Known) -> Setting:
-    """Return a setting with its mean over all arms and search seeds; failed where it failed in one of them."""
+    """Return a setting with its mean over all arms and search seeds; failed if it failed in one of them."""
     results = [known.get(trial.id) for cell in arms for trial in cell.proposed[number].trials]
     found = reached(None if result is None else (result.status, result.value) for result in results)
     return Setting(parameters=leader.proposed[number].parameters, value=found.value, state=found.state)

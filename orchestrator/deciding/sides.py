@@ -1,4 +1,4 @@
-"""What a person compares by a word: one trial, one arm of a study, or a study, with its records."""
+"""The two sides of a comparison by name: a trial, an arm of a study, or a study, with its records."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _DIGITS = re.compile(rf"[0-9a-f]{{{LEAST_DIGITS},}}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Side:
-    """One of two things that are compared."""
+    """One of two things to compare."""
 
     kind: Kind
     name: str
@@ -26,7 +26,7 @@ class Side:
 
     @property
     def confirmed(self) -> tuple[Record, ...]:
-        """The records whose metrics stand for it: of an arm or a study, its completed confirm trials."""
+        """The records whose metrics represent it: for an arm or a study, its completed confirm trials."""
         if self.kind == "trial":
             return self.records
         return tuple(one for one in self.records if one.phase == "confirm" and one.completed)
@@ -63,7 +63,7 @@ def trial_side(store: Store, word: str) -> Side:
 
 
 def study_side(store: Store, study: str, arm: str | None = None) -> Side:
-    """Return a study of a store, or one of its arms; raises StoreError where that has no record."""
+    """Return a study of a store, or one of its arms; raises StoreError if it has no record."""
     records = tuple(store.known_records(study))
     if arm is None:
         return Side(kind="study", name=study, records=records)

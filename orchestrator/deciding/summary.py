@@ -26,7 +26,7 @@ class Summary:
     spent: Mapping[str, float]
     """Device seconds of this run: `search`, `confirm`, `stopped`, `failed`, `lost`."""
     held: float
-    """Device seconds that workers were there for it, from their start."""
+    """Device seconds for which workers existed, from their start."""
     failed: dict[str, int]
     """Cell -> failed trials among all of the present plan."""
     causes: dict[str, int]
@@ -35,7 +35,7 @@ class Summary:
 
     @property
     def overhead(self) -> float:
-        """Device seconds that were held and went into no trial: starting workers, and waiting."""
+        """Device seconds held without running a trial: starting workers, and waiting."""
         return max(0.0, self.held - sum(self.spent.values()))
 
     @property

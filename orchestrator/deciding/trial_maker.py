@@ -17,7 +17,7 @@ from ablative.search_spaces.study import Study
 
 
 class TrialMaker:
-    """Turns settings of one cell into trials; what the seeds of a setting share is worked out once."""
+    """Turns settings of one cell into trials; parts that the seeds of a setting share are computed once."""
 
     def __init__(self, study: Study, cell: Cell, inputs: Inputs, cell_id: str) -> None:
         self._study = study
@@ -26,19 +26,19 @@ class TrialMaker:
         self._cell_id = cell_id
         self._trainable = inputs.trainable
         plain = self._trainable.canonical(cell.config)
-        self._config = plain if plain == cell.config else cell.config  # `canonical` knows its own parts at a glance
+        self._config = plain if plain == cell.config else cell.config  # `canonical` knows its own parts
 
     def trials(
         self, phase: Phase, seeds: Sequence[int], parameters: Mapping[str, Any], proposal: int | None = None
     ) -> tuple[Trial, ...]:
-        """Return one trial a seed, of the setting `parameters` (dotted path -> value)."""
+        """Return one trial per seed for the setting `parameters` (dotted path -> value)."""
         config = with_parameters(self._trainable, self._config, parameters)
         evaluate = self._evaluate(phase, config)
         digests = self._inputs.digests(config)
         parts = self._trainable.used(config, self._inputs.catalogue)
         ids = trial_ids(self._trainable, config, seeds, evaluate, digests, parts)
         mode, keep = self._study.target.mode, self._study.keep.students
-        answers = phase == "confirm" or self._study.seeds.nested  # whether it may be among those the answer rests on
+        answers = phase == "confirm" or self._study.seeds.nested  # whether the answer may rest on it
         metric = self._study.target.metric.split("/", 1)[1]
         return tuple(
             Trial(
@@ -75,5 +75,5 @@ class TrialMaker:
 
 
 def target_split(study: Study) -> str:
-    """Return the split that search is judged on."""
+    """Return the split that judges the search."""
     return study.target.metric.split("/", 1)[0]

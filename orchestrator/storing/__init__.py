@@ -1,1 +1,1 @@
-"""What is kept: records, plans, claims on trials, and the store that holds them."""
+"""Stored data: records, plans, claims on trials, and the store that holds them."""

@@ -1,4 +1,4 @@
-"""Checkpoints of unfinished trials: one file a trial, in the store, so that any node can go on from it."""
+"""Checkpoints of unfinished trials: one file per trial, in the store, so that any node can continue it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class StoredLink:
     """The link of a trial that nobody watches: its checkpoint is in the store."""
 
     def __init__(self, job: TrialJob) -> None:
-        """Where the job names no folder nothing is kept: the trial starts anew whenever it is lost."""
+        """Without a folder in the job nothing is kept: a lost trial starts from the beginning."""
         self._checkpoints = Checkpoints(job.checkpoints) if job.checkpoints else None
         self._students = Students(job.checkpoints) if job.checkpoints and job.keep_student else None
         self._trial_id = job.trial_id
@@ -40,7 +40,7 @@ class StoredLink:
         return self._checkpoints.load(self._trial_id) if self._checkpoints else None
 
     def save(self, content: bytes) -> None:
-        """Keep the trial's checkpoint; raises Hindered where that fails: it is the run that ends, no trial failed."""
+        """Keep the trial's checkpoint; raises Hindered on failure: the run ends, and no trial failed."""
         if self._checkpoints:
             with _hindering():
                 self._checkpoints.save(self._trial_id, content)
@@ -48,7 +48,7 @@ class StoredLink:
     def keep(self, student: bytes) -> None:
         """Keep the trained student; raises Hindered as `save`. Whether it stays, the driver decides.
 
-        The trial's record is written after it: a recorded trial has its student, and one that was lost trains again.
+        The trial's record is written after it: a recorded trial has its student, and a lost one trains again.
         """
         if self._students:
             with _hindering():

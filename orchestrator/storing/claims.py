@@ -15,27 +15,27 @@ from ablative.orchestrator.trials import Trial
 
 
 class Claims(Protocol):
-    """Asked by the queue before a trial starts. A key is a trial's id, or that of a cell which decides rungs."""
+    """The queue asks it before a trial starts. A key is a trial's id, or a cell's if the cell decides rungs."""
 
     def claim(self, keys: Iterable[str]) -> set[str]:
         """Return those of `keys` that are this driver's now."""
         ...
 
     def release(self, keys: Iterable[str]) -> None:
-        """Let go of keys whose trials are recorded."""
+        """Release keys whose trials are recorded."""
         ...
 
     def recorded(self, trials: Sequence[Trial]) -> list[Record]:
-        """Return the records of `trials` that another driver has put into the store."""
+        """Return the records of `trials` that other drivers have put into the store."""
         ...
 
     def is_due(self) -> bool:
-        """Return whether it is time to look again at what other drivers run."""
+        """Return whether it is time to look again at the trials of other drivers."""
         ...
 
 
 class SoleDriver:
-    """Claims where there is no other driver: everything is granted."""
+    """Claims without any other driver: everything is granted."""
 
     def claim(self, keys: Iterable[str]) -> set[str]:
         """Grant all."""
@@ -54,10 +54,10 @@ class SoleDriver:
 
 
 class StudyClaims:
-    """This driver's claims by leases in the store; a context, to be entered before the records are read."""
+    """This driver's claims by leases in the store; a context, to enter before reading the records."""
 
     LOOK_AGAIN_S = 2.0
-    """How often it is looked whether other drivers have recorded what they held."""
+    """Seconds between looks at whether other drivers have recorded their trials."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class StudyClaims:
         find: Callable[[Sequence[str]], list[Record]],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`find` gives what the store has of trials by now, whoever wrote it."""
+        """`find` gives the store's present records of trials, whoever wrote them."""
         self._leases = leases
         self._find = find
         self._clock = clock

@@ -1,4 +1,4 @@
-"""What a study declared before its first confirm trial was recorded: its stamp, and what was changed afterwards."""
+"""The stamp: what a study declared before its first confirm trial was recorded, and what changed afterwards."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LATE = "declared late"
 
 
 class Stamp(Frozen):
-    """What was declared, and when."""
+    """The declaration and its time."""
 
     stamp_version: int = 1
     at: datetime = Field(description="When the first confirm trial was about to be recorded.")
@@ -25,7 +25,7 @@ class Stamp(Frozen):
     declared: dict[str, Any] = Field(description="Target, comparisons and reference arm, as in study.json.")
 
     def late(self, stored: Mapping[str, Any]) -> tuple[str, ...]:
-        """Return what study.json says otherwise now: `margin`, `claim gain`.
+        """Return the declared items that study.json now states differently: `margin`, `claim gain`.
 
         A setting of `comparisons` that came into the program after the stamp counts as if it had had its default.
         """
@@ -47,7 +47,7 @@ class Stamp(Frozen):
 
 
 def _given(claim: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a claim says: an earlier stamp lacks settings that are absent by default."""
+    """Return the content of a claim: an earlier stamp lacks settings that are absent by default."""
     return {name: value for name, value in claim.items() if value is not None}
 
 
@@ -58,7 +58,7 @@ def stamp_of(study: Study, reference: str, at: datetime) -> Stamp:
 
 
 def late_line(stamp: Stamp | None, late: tuple[str, ...]) -> str:
-    """Say what was declared late, and since when that is late; empty where nothing was."""
+    """List late declarations, and since when they are late; empty if there are none."""
     if stamp is None or not late:
         return ""
     return f"{LATE}, after the first confirm trial of {stamp.at:%Y-%m-%d %H:%M} UTC: {'; '.join(late)}"

@@ -1,4 +1,4 @@
-"""In what records, and what describes them, differ: paths with other values."""
+"""Differences between records, and between their descriptions: paths with other values."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
 
 
 def differing(first: Mapping[str, Any], second: Mapping[str, Any], paths: Iterable[str]) -> list[str]:
-    """Return those of `paths` that have not the same value in both; one that is missing counts as None."""
+    """Return those of `paths` whose values differ; a missing one counts as None."""
     return [path for path in paths if first.get(path) != second.get(path)]
 
 
@@ -35,6 +35,6 @@ def all_values(described: Iterable[Mapping[str, Any]]) -> dict[str, tuple[Any, .
 
 
 def shown(value: Any) -> str:
-    """Return a value as a line has room for it; `none` for an empty text."""
+    """Return a value shortened to fit a line; `none` for an empty text."""
     text = value if isinstance(value, str) else json.dumps(value)
     return f"{text[: _LONGEST - 3]}..." if len(text) > _LONGEST else text or "none"

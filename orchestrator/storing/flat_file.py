@@ -1,7 +1,7 @@
-"""The view `trials` of a compacted study as one wide Parquet file: what questions about many studies read.
+"""The view `trials` of a compacted study as one wide Parquet file, which queries over many studies read.
 
-It is derived, so it may be missing or removed at any time. It names the files that it was made of, by time and size,
-and the version of records: once one of them has changed, or a trial has a file of its own again, it is derived anew.
+It is derived, so it may be missing or removed at any time. It names its sources, by time and size, and the version of
+records. Once one of these has changed, or a trial has a file of its own again, it is derived again.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ class FlatFile:
         self._path = f"{study}/flat/trials.parquet"
 
     def sources(self) -> bytes | None:
-        """Return what tells one state of the study from the next; None unless it has a plan and is compacted."""
+        """Return a value that distinguishes the study's states; None unless it has a plan and is compacted."""
         stamps = [self._folder.stamp(path) for path in self._made_of]
         if None in stamps or self._folder.names(self._small):
             return None
         return json.dumps([RECORD_VERSION, *stamps]).encode()
 
     def write(self, view: pa.Table, sources: bytes) -> None:
-        """Write the view, made of `sources` as they were before it was read."""
+        """Write the view, made from `sources` in their state before it was read."""
         sink = pa.BufferOutputStream()
         schema = view.schema.with_metadata({_SOURCES: sources})
         with pq.ParquetWriter(sink, schema, compression="zstd", write_page_checksum=True) as writer:
@@ -48,7 +48,7 @@ class FlatFile:
         self._folder.write(self._path, sink.getvalue())
 
     def fragment(self) -> ds.ParquetFileFragment | None:
-        """Return the file, whose columns are read when asked for; None if there is none, or it is out of date."""
+        """Return the file, whose columns are read on access; None if it is missing or out of date."""
         sources = self.sources()
         if sources is None or not self._folder.exists(self._path):
             return None
@@ -61,7 +61,7 @@ class FlatFile:
 
 
 def together(fragments: Sequence[ds.ParquetFileFragment]) -> list[ds.Dataset]:
-    """Return data sets of the files that have the same columns, in the order in which the columns are first seen."""
+    """Return data sets of the files with the same columns, in the order in which columns first appear."""
     alike: dict[str, list[ds.ParquetFileFragment]] = {}
     for fragment in fragments:
         alike.setdefault(fragment.physical_schema.to_string(show_schema_metadata=False), []).append(fragment)

@@ -1,4 +1,4 @@
-"""The records of a study as the view `trials`: one row a record, metrics and varied fields as columns of their own."""
+"""The records of a study as the view `trials`: one row per record, metrics and varied fields as separate columns."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ Fronts = Collection[tuple[str, int]]
 
 
 def trials_view(records: pa.Table, current: Collection[str] | None, fronts: Fronts = ()) -> pa.Table:
-    """Return `records` (in `RECORD_SCHEMA`) with `counts` and `on_front` behind the id and the maps behind the rest.
+    """Return `records` (in `RECORD_SCHEMA`) with `counts` and `on_front` after the id and the maps after the rest.
 
-    `current`: ids of the trials that the study's plan holds now; None counts all. A condition or searched
-    parameter is a column named by its dotted path, a metric one named `split/name`; absent values are null.
+    `current`: ids of the trials that the study's plan holds now; None counts all. A condition or searched parameter
+    becomes a column named by its dotted path, a metric one named `split/name`; absent values are null.
     """
     counts = [current is None or trial in current for trial in records["trial_id"].to_pylist()]
     places = zip(records["cell"].to_pylist(), records["proposal"].to_pylist(), strict=True)
@@ -46,12 +46,12 @@ def trials_view(records: pa.Table, current: Collection[str] | None, fronts: Fron
 
 
 def metrics_of(view: pa.Schema) -> list[str]:
-    """Return the names of the view's columns that are metrics: no other has a slash."""
+    """Return the names of the view's metric columns: no other has a slash."""
     return [name for name in view.names if "/" in name]
 
 
 def typed_column(values: Iterable[Any]) -> pa.Array:
-    """Return JSON values as one Arrow column: bool, int64 or double where all fit, text otherwise."""
+    """Return JSON values as one Arrow column: bool, int64 or double if all fit, text otherwise."""
     items = list(values)
     kinds = {type(item) for item in items} - {type(None)}
     if not kinds:
@@ -70,7 +70,7 @@ def _as_text(value: Any) -> str | None:
 
 
 def _varied_columns(records: pa.Table) -> dict[str, pa.Array]:
-    """Columns in the order in which rows name them, a row's conditions first; a searched value outweighs them."""
+    """Columns in order of appearance, a row's conditions first; a searched value takes precedence."""
     maps = [_keys(records, name) for name in ("condition", "parameters")]
     firsts: dict[str, tuple[int, int, int]] = {}
     for which, found in enumerate(maps):
@@ -90,12 +90,12 @@ def _varied_columns(records: pa.Table) -> dict[str, pa.Array]:
 
 
 def _read_all(texts: Sequence[str]) -> list[Any]:
-    """Return many JSON values, read as one list: a tenth of the time."""
+    """Return many JSON values, parsed as one list: a tenth of the time."""
     return list(json.loads(f"[{','.join(texts)}]"))
 
 
 def metric_columns(records: pa.Table) -> dict[str, pa.Array]:
-    """Return metric -> its value in each record (in `RECORD_SCHEMA`, or in the view), null where it has none."""
+    """Return metric -> its value in each record (in `RECORD_SCHEMA`, or in the view); null if it has none."""
     if "metrics" not in records.column_names:
         return {name: records[name] for name in metrics_of(records.schema)}
     columns = {}
@@ -108,7 +108,7 @@ def metric_columns(records: pa.Table) -> dict[str, pa.Array]:
 
 
 def _keys(records: pa.Table, column: str) -> dict[str, tuple[tuple[int, int], list[int], list[Any]]]:
-    """Return key -> (row and place of its first mention, rows that have it, their values) of a map column."""
+    """Return key -> (row and position of its first occurrence, rows that have it, their values) of a map column."""
     maps = records[column].combine_chunks()
     if isinstance(maps, pa.ChunkedArray):  # without rows there is no chunk to combine
         maps = maps.chunk(0) if maps.num_chunks else pa.array([], maps.type)

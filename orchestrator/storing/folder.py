@@ -1,4 +1,4 @@
-"""A folder of whole files, on a disk or in object storage: what the store needs of pyarrow's filesystems."""
+"""A folder of whole files, on a disk or in object storage: the store's view of pyarrow's filesystems."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ from ablative.places import why
 Given = TypeVar("Given")
 Made = TypeVar("Made")
 _UNFINISHED = ".unfinished-"
-"""Prefix of files that are being written; readers do not see them."""
+"""Prefix of files being written, which readers do not see."""
 
 _READS = 100
 _FITTING = re.compile("[0-9a-f]{32}(-1)?")
-"""Entity tags that S3 makes of content alone: its MD5; of an upload in one part the MD5 of that."""
+"""S3 entity tags that depend on content alone: its MD5; for a multipart upload of one part, the MD5 of that."""
 _SURE = 20
 _AT_ONCE = 16
 _OTHER_TAGS: set[str] = set()
-"""Stores whose tags look so and are something else, as with your own key (SSE-KMS)."""
+"""Stores whose tags look the same but are not, as with your own key (SSE-KMS)."""
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -54,7 +54,7 @@ class Folder:
         """Whether files are on a disk of this machine, or mounted."""
 
     def uri_of(self, path: str) -> str:
-        """Return what opens the folder at `path` from any working folder."""
+        """Return a path or URI that opens the folder at `path` from any working folder."""
         if self.is_local:
             return self._at(path)
         return inside(self.uri, path)
@@ -71,7 +71,7 @@ class Folder:
         """Return whether there is a file at `path`."""
         if self.is_local:
             return self._files.get_file_info(self._at(path)).type == fs.FileType.File
-        try:  # one request: where there is no object, `get_file_info` lists too, as there may be a folder
+        try:  # one request; `get_file_info` would also list, in case of a folder
             self._files.open_input_file(self._at(path)).close()
         except FileNotFoundError:
             return False
@@ -80,12 +80,12 @@ class Folder:
         return True
 
     def stamps(self, folder: str) -> list[tuple[str, int, int]]:
-        """Return name, time and size of each file in `folder`, sorted: what tells one state of it from the next."""
+        """Return name, time and size of each file in `folder`, sorted: they distinguish its states."""
         found = (info for info in self._listed(folder) if info.type == fs.FileType.File)
         return sorted((info.base_name, info.mtime_ns or 0, info.size) for info in found)
 
     def stamp(self, path: str) -> tuple[int, int] | None:
-        """Return what tells one version of the file from the next, by time and size; None if there is none."""
+        """Return a value that distinguishes versions of the file, from time and size; None if there is no file."""
         if self.is_local:
             info = self._files.get_file_info(self._at(path))
             return (info.mtime_ns or 0, info.size) if info.type == fs.FileType.File else None
@@ -101,21 +101,22 @@ class Folder:
             raise StoreError(f"store {self.uri!r}: cannot look at {path}: {why(error)}") from error
 
     def each(self, call: Callable[[Given], Made], given: Sequence[Given]) -> list[Made]:
-        """Return what `call` makes of each; of requests to object storage many are under way at once."""
+        """Return the results of `call` on each; object storage gets many requests at once."""
         if self.is_local or len(given) < 2:
             return [call(one) for one in given]
         with ThreadPoolExecutor(min(len(given), _AT_ONCE)) as threads:
             return list(threads.map(call, given))
 
     def read(self, path: str) -> pa.Buffer | None:
-        """Return the whole file, or None if there is none."""
+        """Return the whole file; None if there is none."""
         before, times = ("", pa.py_buffer(b"")), 0
         for _ in range(_READS):
             try:
                 with self._files.open_input_file(self._at(path)) as file:
                     tag = "" if self.is_local else _tag(file)
                     content = file.read_buffer()
-                # On object storage the length is asked first: of a file replaced since, only that much was read.
+                # Object storage is asked for the length first: if the file was replaced since, only that much was
+                # read.
                 if self.is_local or _fits(content, tag):
                     return content
                 times = times + 1 if before[0] == tag and content.equals(before[1]) else 1
@@ -138,19 +139,19 @@ class Folder:
             return bool(file.size() == size and _tag(file) == tag)
 
     def _times_until_sure(self, tag: str) -> int:
-        """Return how often content must be found under a tag that does not fit it; often only the first time."""
+        """Return how often content must be read under a tag that does not fit it; often only the first time."""
         if not _FITTING.fullmatch(tag) or self.uri in _OTHER_TAGS:
             return 1
         return _SURE
 
     def fragment(self, path: str, form: ds.FileFormat) -> ds.Fragment:
-        """Return the file at `path` as something of which parts can be read."""
+        """Return the file at `path` as an object of which parts can be read."""
         return form.make_fragment(self._at(path), self._files)
 
     def write(self, path: str, content: bytes | pa.Buffer, *, durable: bool = True) -> None:
-        """Write the file at `path` whole or not at all, over one that is there.
+        """Write the file at `path` whole or not at all, replacing an existing one.
 
-        On a disk the file outlasts a power failure, unless `durable` is false: then it may be found empty after one.
+        On a disk the file outlasts a power failure, unless `durable` is false: then it may be empty after one.
         """
         try:
             if self.is_local:
@@ -163,7 +164,7 @@ class Folder:
             raise StoreError(f"store {self.uri!r}: cannot write {path}: {why(error)}{remedy}") from error
 
     def remove(self, path: str) -> None:
-        """Remove the file at `path`, if it is there."""
+        """Remove the file at `path`, if it exists."""
         try:
             self._files.delete_file(self._at(path))
         except FileNotFoundError:
@@ -196,12 +197,12 @@ class Folder:
 
 
 def _tag(file: pa.NativeFile) -> str:
-    """Return the entity tag of an object, asked for when it was opened; empty where a server gives none."""
+    """Return the entity tag of an object, from when it was opened; empty if a server gives none."""
     return (file.metadata() or {}).get("ETag", b"").decode().strip('"')
 
 
 def _fits(content: pa.Buffer, tag: str) -> bool:
-    """Return whether S3's tag is that of the content."""
+    """Return whether S3's tag fits the content."""
     digest = hashlib.md5(content, usedforsecurity=False)
     if tag.endswith("-1"):
         return tag == f"{hashlib.md5(digest.digest(), usedforsecurity=False).hexdigest()}-1"

@@ -1,37 +1,37 @@
 """Leases: drivers that run one study at the same time claim its trials, so that no trial is run twice.
 
 studies/<study>/leases/<owner>.json     one driver: who it is, until when it lives, and the trials it claims
-studies/<study>/leases/<owner>.owner    says that there is such a driver; written once, after the first `.json`
+studies/<study>/leases/<owner>.owner    marks that this driver exists; written once, after the first `.json`
 
-Folders have neither locks nor compare-and-swap. All that is asked of one is that a file is replaced whole, that a
-read begun after a write has ended sees it, and that a listing shows the files that were there all the time and were
-not replaced meanwhile: hence the second file. Local disks give that, and so do S3 and GCS.
+Folders have neither locks nor compare-and-swap. The protocol needs three things of a folder. A file is replaced whole.
+A read that begins after a write has ended sees it. A listing shows every file that exists all the time and is not
+replaced meanwhile; hence the second file. Local disks give that, and so do S3 and GCS.
 
-To claim a trial a driver writes it as `wanted`, then reads the files of all others, and
-  withdraws it, if another one holds it, or wants it and has the smaller id;
-  reads once more, if one with a greater id wants it: that one is about to withdraw, or to hold;
+To claim a trial a driver writes it as `wanted` and then reads the files of all others. Then it
+  withdraws it, if another driver holds it, or wants it and has the smaller id;
+  reads once more, if a driver with a greater id wants it: that one is about to withdraw, or to hold;
   writes it as `held` otherwise, and only then has it.
 
-**No two drivers hold the same trial.** Say a and b do, a < b. Each wrote `wanted` before it read the files that let
-it hold, and has withdrawn nothing since. If a's write ended before b's last read of a's file began, b found a trial
-that a smaller id wants or that is held, and withdrew. If not, b wrote `wanted` before a did, hence before a read;
-so a found a trial that a greater id wants, or that is held, and did not hold.
+**No two drivers hold the same trial.** Suppose a and b do, a < b. Each wrote `wanted` before it read the files that
+let it hold, and has withdrawn nothing since. Case 1: a's write ended before b's last read of a's file began. Then b
+saw that a smaller id wants or holds the trial, and withdrew. Case 2: it did not. Then b wrote `wanted` before a did,
+hence before a read. So a saw that a greater id wants or holds the trial, and did not hold it.
 
-`held` only spares others the waiting: a driver that is alone writes it with its next claim or renewal.
+`held` only saves other drivers from waiting: a driver that is alone writes it with its next claim or renewal.
 
-**Somebody gets on.** Of those who want a trial that nobody holds, the one with the smallest id withdraws for none of
-the others, all of whom withdraw or hold when they have read its file. Waiting is bounded: a driver that died in
-between is waited for no longer than that, and its trial is free again when its lease ends.
+**Some driver makes progress.** Among the drivers that want a free trial, the one with the smallest id withdraws for
+none of the others. All others withdraw or hold once they have read its file. Waiting is bounded: nobody waits longer
+for a driver that died in between, and its trial is free again when its lease ends.
 
-**A lease ends** at `expires_at`, unless its owner writes a later one before. Its owner holds nothing from then on, by
-its own clock; others take it as ended `SKEW` later by theirs, so the clocks of two machines may differ by that much.
-Others take the time *before* they read, and the owner takes it *after* it has written: an owner that was suspended
-in between finds that it came too late, gives up what it claimed and goes on under a new id. So a file that is taken
-as ended stays so, and anyone may remove it. On the owner's machine a lease also ends with the owner's process.
+**A lease ends** at `expires_at`, unless its owner writes a later time before. From then on its owner holds nothing, by
+its own clock. Others take it as ended `SKEW` later by theirs, so the clocks of two machines may differ by that much.
+Others take the time *before* they read, and the owner takes it *after* it has written. So an owner that was suspended
+in between sees that it came too late, gives up its claims and continues under a new id. A file taken as ended
+therefore stays ended, and anyone may remove it. On the owner's machine a lease also ends with the owner's process.
 
-What is not covered: a trial that is running when its lease is lost may be run by another driver too. Its id says what
-it computes, so both write the same record, each whole. The same holds where a folder breaks its promise: NFS clients
-that cache listings, or an upload that object storage applies after a later one.
+What is not covered: if a lease is lost while its trial runs, another driver may run the trial too. Its id says what it
+computes, so both write the same record, each whole. The same holds if a folder breaks its promise: NFS clients that
+cache listings, or object storage that applies an upload after a later one.
 """
 
 from __future__ import annotations
@@ -56,13 +56,13 @@ from ablative.orchestrator.storing.owner import Owner
 from ablative.orchestrator.storing.owner import is_gone
 
 LIFETIME = timedelta(seconds=60)
-"""How long a lease lasts that is not renewed."""
+"""Lifetime of a lease without renewal."""
 SKEW = timedelta(seconds=15)
-"""How far the clocks of two machines may be apart."""
+"""Greatest difference between the clocks of two machines."""
 RENEWED_EVERY_S = 10.0
 _PAUSE_S = 0.02
 _ROUNDS = 100
-"""Looks at a driver that wants the same trial, `_PAUSE_S` apart, before the trial is left alone for now."""
+"""Looks at a driver that wants the same trial, `_PAUSE_S` apart, before this driver leaves the trial alone for now."""
 
 Claim = Literal["wanted", "held"]
 Clock = Callable[[], datetime]
@@ -70,7 +70,7 @@ _WANTED: Claim = "wanted"
 
 
 class Lease(Frozen):
-    """What one driver tells the others; one file."""
+    """The message of one driver to the others; one file."""
 
     lease_version: Literal[1] = 1
     owner: Owner
@@ -80,7 +80,7 @@ class Lease(Frozen):
 
 
 def settled(owner_id: str, claims: Mapping[str, Claim], others: Mapping[str, Mapping[str, Claim]]) -> dict[str, Claim]:
-    """Return the claims that an owner goes on with, having read those of all other live owners (owner id -> claims).
+    """Return the claims that an owner keeps after reading those of all other live owners (owner id -> claims).
 
     `others` must have been read after `claims` were written.
     """
@@ -128,7 +128,7 @@ class Leases:
         self._left = threading.Event()
 
     def __enter__(self) -> Leases:
-        """Show this driver to the others, and renew its lease from now on; remove what ended drivers left."""
+        """Show this driver to the others, and renew its lease from now on; remove the files of ended drivers."""
         self._appear()
         self._others()
         threading.Thread(target=self._renew_until_left, name="leases", daemon=True).start()
@@ -145,9 +145,9 @@ class Leases:
                 pass  # the run's own end matters more, and the lease expires
 
     def claim(self, trial_ids: Iterable[str]) -> set[str]:
-        """Return which of the trials are this driver's now, those that it had already included.
+        """Return which of the trials are this driver's now, including those that it had already.
 
-        Those that another live driver has are left out, and a driver that lost its lease meanwhile gets none: ask
+        Trials of other live drivers are left out, and a driver that lost its lease meanwhile gets none: ask
         again later. Raises StoreError if the folder cannot be read or written, or holds a lease that cannot be read.
         """
         asked = set(trial_ids)

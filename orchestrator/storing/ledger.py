@@ -2,8 +2,8 @@
 
 gates/<study>/<number>-<key>.json     one proposal, written whole before its verdict is told, and never changed
 
-Whoever is killed before the entry is written has spent nothing and learned nothing. Whoever is killed after it asks
-again and gets the same verdict, at the same share, for nothing. Two processes number their entries one after the
+A process killed before the entry is written has spent nothing and learned nothing. One killed afterwards can ask again
+and gets the same verdict, at the same share, without further cost. Two processes number their entries one after the
 other by a lease (`storing.leases`).
 """
 
@@ -30,7 +30,7 @@ from ablative.search_spaces.spending import spent_at
 ALPHA = 0.05
 PROPOSALS = 20
 PATIENCE_S = 120.0
-"""How long to wait for another process that writes an entry; one that was killed is waited for no longer than that."""
+"""Longest wait for another process that writes an entry, even if that one was killed."""
 
 
 class Budget(Frozen):
@@ -41,18 +41,18 @@ class Budget(Frozen):
 
     @property
     def shares(self) -> tuple[float, ...]:
-        """Error probability that each proposal may spend, in their order, summing to `alpha`: about as much each."""
+        """Error probability that each proposal may spend, in order, summing to `alpha`: about the same for each."""
         return spent_at(range(1, self.proposals + 1), "pocock", self.alpha)
 
 
 class Entry(Frozen):
-    """One proposal that was judged; one file."""
+    """One judged proposal; one file."""
 
     ledger_version: Literal[1] = 1
     number: int
-    """In the order in which proposals were judged, from 1."""
+    """In the order of judgement, from 1."""
     key: str
-    """Hash of what was compared."""
+    """Hash of the compared trials."""
     budget: Budget
     share: float
     """Error probability that it has spent."""
@@ -65,7 +65,7 @@ class Entry(Frozen):
 
 
 class Ledger:
-    """The proposals of one study that were judged, in the folder at a path or URI."""
+    """The judged proposals of one study, in the folder at a path or URI."""
 
     def __init__(
         self, folder: Folder, study: str, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -80,17 +80,17 @@ class Ledger:
         return self._folder.uri
 
     def entries(self) -> list[Entry]:
-        """Return the entries in their order; raises LedgerError for one that cannot be read, as it spent something."""
+        """Return the entries in order; raises LedgerError for an unreadable one, because it spent something."""
         return [self._read(name) for name in self._folder.names(self._at)]
 
     def judged(
         self, key: str, judge: Callable[[float], str], *, arm: str, against: str, budget: Budget | None = None
     ) -> tuple[Entry, bool]:
-        """Return the entry of what `key` tells apart, and whether it existed before, so that nothing was spent.
+        """Return the entry for `key`, and whether it existed before, so that nothing was spent.
 
-        `judge` gives the verdict at a share of the error probability; what it raises leaves the ledger as it was.
-        `budget`: of a ledger that begins. Raises LedgerError if that is another than the ledger's, if nothing is left
-        to spend, or if another process does not let go of the ledger.
+        `judge` gives the verdict at a share of the error probability; if it raises, the ledger is unchanged. `budget`:
+        for a new ledger. Raises LedgerError if the budget differs from the ledger's, if nothing is left to spend, or
+        if another process does not release the ledger.
         """
         if (found := _of(key, self.entries())) is not None:
             return found, True

@@ -1,4 +1,4 @@
-"""The owner of a lease: one process on one machine, told apart from every other one, dead ones included."""
+"""The owner of a lease: one process on one machine, distinct from every other one, including dead ones."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ class Owner(Frozen):
     """A process that claims trials."""
 
     id: str
-    """Never used again, not even by the same process after it lost its lease. A smaller one goes first."""
+    """Never used again, not even by the same process after it lost its lease. A smaller id goes first."""
     host: str
     """For people."""
     machine: str
     """Boot and namespaces within which process numbers mean something; empty if unknown."""
     pid: int
     started: str
-    """When the process started, as the machine counts: a process number is given away again."""
+    """When the process started, on the machine's clock: process numbers are reused."""
 
     @classmethod
     def here(cls) -> Owner:
@@ -40,18 +40,18 @@ class Owner(Frozen):
 
 
 def is_gone(owner: Owner) -> bool:
-    """Return whether the owner's process has certainly ended; False where this machine cannot tell."""
+    """Return whether the owner's process has certainly ended; False if this machine cannot tell."""
     if not owner.machine or not owner.started or (owner.host, owner.machine) != (socket.gethostname(), _machine()):
         return False
     status = _status(owner.pid)
     if status is None:
         return not _is_there(owner.pid)
     state, started = status
-    return started != owner.started or state in "ZX"  # killed, and not yet fetched by its parent
+    return started != owner.started or state in "ZX"  # killed, and not yet collected by its parent
 
 
 def _is_there(pid: int) -> bool:
-    """Return whether there is such a process: some machines hide the files of other people's processes."""
+    """Return whether the process exists: some machines hide the files of other people's processes."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -67,7 +67,7 @@ def _status(pid: int) -> tuple[str, str] | None:
         text = (_PROC / str(pid) / "stat").read_text(errors="replace")
     except OSError:
         return None
-    behind_name = text.rpartition(")")[2].split()  # the name may hold blanks and brackets
+    behind_name = text.rpartition(")")[2].split()  # the name may contain blanks and brackets
     return behind_name[0], behind_name[19]
 
 

@@ -1,7 +1,7 @@
-"""The plan of a study as it is kept in the store: which trial stands where. It gives each record its place.
+"""The stored plan of a study: the place of each trial, from which records get their places.
 
-A record says what was computed; where it stands can change: an arm is renamed, a search made longer, and two cells
-may hold one and the same trial. So the place columns of a study's table come from the plan, not from the record.
+A record says what was computed. Its place can change: an arm is renamed, a search gets longer, and two cells may share
+one trial. So the place columns of a study's table come from the plan, not from the record.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ablative.trainables.parts.trainable import Roles
 
 PLAN_VERSION = 1
 State = Literal["search", "waiting", "confirm", "done", "failed", "left"]
-"""`waiting`: for a decision over several cells. `left`: searched, and not taken up by the path of its study."""
+"""`waiting`: for a decision over several cells. `left`: searched, and not taken by the path of its study."""
 
 
 class PlannedTrial(Frozen):
@@ -41,7 +41,7 @@ class PlannedTrial(Frozen):
 
 
 class PlannedCell(Frozen):
-    """One cell with the trials that are decided so far."""
+    """One cell with the trials decided so far."""
 
     name: str
     cell_id: str
@@ -58,14 +58,14 @@ class PlannedCell(Frozen):
 
 
 def study_content(study: Study, roles: Roles, cells: Sequence[PlannedCell]) -> dict[str, Any]:
-    """Return what study.json holds: the resolved study, the paths that play roles, its reference arm, and the plan."""
+    """Return the contents of study.json: the resolved study, paths that play roles, reference arm and plan."""
     reference = next((cell.arm for cell in cells if cell.is_reference), "")
     plan = [cell.model_dump(mode="json") for cell in cells]
     return {**_heading(study, roles), "cells": plan, "reference": reference}
 
 
 def study_text(study: Study, roles: Roles, cells: Iterable[PlannedCell]) -> bytes:
-    """Return `study_content` of these cells as JSON; of an iterator, one cell at a time is in memory."""
+    """Return `study_content` of these cells as JSON; with an iterator, one cell at a time is in memory."""
     reference = ""
     heading = json.dumps(_heading(study, roles), indent=2).removesuffix("\n}")
     text = io.BytesIO()
@@ -83,7 +83,7 @@ def _heading(study: Study, roles: Roles) -> dict[str, Any]:
 
 
 def placed(table: pa.Table, cells: Sequence[PlannedCell]) -> pa.Table:
-    """Return one row a planned trial that is in `table` (columns of RECORD_SCHEMA), its place taken from the plan."""
+    """Return one row per planned trial in `table` (columns of RECORD_SCHEMA), with its place from the plan."""
     rows = {trial: row for row, trial in enumerate(table["trial_id"].to_pylist())}
     places = [(cell, trial) for cell in cells for trial in cell.places if trial.trial_id in rows]
     kept = [name for name in table.column_names if name not in _PLACED]
@@ -109,4 +109,4 @@ _PLACED: Mapping[str, Callable[[PlannedCell, PlannedTrial], Any]] = {
     "condition": lambda cell, trial: list(as_json(cell.condition).items()),
     "parameters": lambda cell, trial: list(trial.parameters.items()),
 }
-"""Column that says where a record stands -> its value."""
+"""Place column of a record -> its value."""

@@ -1,4 +1,4 @@
-"""What one trial predicted on one split, from the records."""
+"""The predictions of one trial on one split, from the records."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ablative.orchestrator.storing.store import Store
 def predicted(store: Store, study: str, trial: str, split: str) -> tuple[str, dict[str, str]]:
     """Return the trial's task, and example id -> prediction.
 
-    `trial` is an id or its beginning. Raises `StoreError` if not exactly one trial has predictions of the split.
+    `trial` is an id or its beginning. Raises `StoreError` unless exactly one trial has predictions on the split.
     """
     table = store.predictions(study)
     table = table.filter(pc.and_(pc.starts_with(table["trial_id"], trial), pc.equal(table["split"], split)))

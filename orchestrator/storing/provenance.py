@@ -1,4 +1,4 @@
-"""Which code ran where: commit, versions, machine. Versions are looked up, not imported."""
+"""The code that ran: commit, versions, machine. Versions are looked up, not imported."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]  # through the links of src/ablat
 
 
 def provenance(checkout: Path = CHECKOUT) -> Provenance:
-    """Return the provenance of this process; the commit is None where git does not tell it, as without a checkout."""
+    """Return the provenance of this process; the commit is None if git does not give it, as without a checkout."""
     commit = _git(checkout, "rev-parse", "HEAD")
     changes = _git(checkout, "status", "--porcelain", "--untracked-files=no") if commit else None
     return Provenance(
@@ -39,7 +39,7 @@ def provenance(checkout: Path = CHECKOUT) -> Provenance:
 
 
 def versions() -> dict[str, str]:
-    """Return the version of Python and of each package in `PACKAGES` that is installed."""
+    """Return the version of Python and of each installed package in `PACKAGES`."""
     found = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
@@ -52,11 +52,11 @@ def versions() -> dict[str, str]:
 def _git(checkout: Path, *arguments: str) -> str | None:
     if not (checkout / ".git").exists():  # a folder above the package may be another project's checkout
         return None
-    # Hooks, `rebase --exec` and `bisect run` set GIT_DIR and the like, which outweigh the folder.
+    # Hooks, `rebase --exec` and `bisect run` set GIT_DIR and similar variables, which override the folder.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     command = ["git", "-C", str(checkout), *arguments]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10, env=environment)
-    except (OSError, subprocess.SubprocessError):  # no git, a checkout of another user, a damaged one
+    except (OSError, subprocess.SubprocessError):  # no git, another user's checkout, or a damaged one
         return None
     return done.stdout.strip()

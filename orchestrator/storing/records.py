@@ -30,15 +30,16 @@ from ablative.trainables.job import TrialOutcome
 from ablative.trainables.parts.trainable import DEFAULT
 
 RECORD_VERSION: Literal[5] = 5
-"""Raised when a column is added or changes its meaning, of a record or of the curve and predictions beside it.
+"""Raised when a column is added or changes its meaning, in a record or in the curve and predictions beside it.
 
-Files of every earlier version stay readable."""
+Files of every earlier version stay readable.
+"""
 
 _TIME = pa.timestamp("us", tz="UTC")
 _TEXTS = pa.map_(pa.string(), pa.string())
 
 Int32 = Annotated[int, pa.int32()]
-"""A number that never needs more; other whole numbers take 64 bits."""
+"""A number that always fits; other whole numbers take 64 bits."""
 
 CURVE_SCHEMA = pa.schema(
     [
@@ -65,7 +66,7 @@ PREDICTION_SCHEMA = pa.schema(
 
 
 class Provenance(Frozen):
-    """Which code ran where."""
+    """The code that ran."""
 
     commit: str | None = Field(None, description="Commit of the checkout; None where it is not known.")
     dirty: bool | None = Field(None, description="Whether the checkout had changes that are not committed.")
@@ -75,16 +76,16 @@ class Provenance(Frozen):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Execution:
-    """How the engine got a trial to its end."""
+    """The execution of a trial by the engine."""
 
     started_at: datetime
-    """When its last attempt began; aware."""
+    """Start of its last attempt; aware."""
     attempts: int = 1
-    """Executions, 1 where nothing was lost."""
+    """Executions, 1 if none was lost."""
     lost_seconds: float = 0.0
-    """Of attempts that ended without an outcome of the trial's own."""
+    """Of attempts that ended without an outcome of their own."""
     queued_seconds: float = 0.0
-    """From when it was offered until it began."""
+    """Seconds from its offer to its start."""
 
 
 class Record(Frozen):
@@ -160,7 +161,7 @@ _TYPES: Mapping[Any, pa.DataType] = {
 
 
 def _arrow(name: str) -> pa.Field:
-    """Return the column of a field of the record; it may be null where the field may be None."""
+    """Return the column of a field of the record; it may be null if the field may be None."""
     nullable, annotation = False, get_type_hints(Record, include_extras=True)[name]
     if get_origin(annotation) in (Union, UnionType):
         annotation, nullable = next(item for item in get_args(annotation) if item is not NoneType), True
@@ -179,11 +180,11 @@ LATER_COLUMNS: Mapping[str, Any] = {
     "trainable": DEFAULT,
     "parts": [],
 }
-"""Column that earlier versions lack -> its value there: None where nobody measured it."""
+"""Column that earlier versions lack -> its value there: None if nobody measured it."""
 ALONE = UNCLUSTERED
 """Cluster of an example that was drawn by itself."""
 LATER_OF_PREDICTIONS = ("row_id", "cluster")
-"""Columns of predictions that trials of versions before 5 lack: they are null there."""
+"""Columns of predictions that trials of versions before 5 lack: null there."""
 
 
 def make_record(
@@ -216,11 +217,11 @@ def make_record(
 
 
 _OF_OUTCOME = tuple(item.name for item in fields(TrialOutcome) if item.name in Record.model_fields)
-"""What a record takes over from the outcome as it is."""
+"""Fields that a record copies from the outcome."""
 
 
 def placement(trial: Trial) -> dict[str, Any]:
-    """Return the columns that say where in a study a trial stands."""
+    """Return the columns that give a trial's place in a study."""
     return {
         "study": trial.study,
         "arm": trial.arm,
@@ -237,21 +238,21 @@ def placement(trial: Trial) -> dict[str, Any]:
 
 
 def adopted(record: Record, trial: Trial) -> Record:
-    """Return `record`, run under another study or at another place of this one, as the record of `trial`."""
+    """Return `record`, from another study or another place of this one, as the record of `trial`."""
     source = record.source_study or (record.study if record.study != trial.study else "")
     return record.model_copy(update={**placement(trial), "source_study": source})
 
 
 def record_table(records: list[Record]) -> pa.Table:
-    """Return one row a record, in `RECORD_SCHEMA`."""
+    """Return one row per record, in `RECORD_SCHEMA`."""
     return pa.Table.from_pylist([record.model_dump() for record in records], schema=RECORD_SCHEMA)
 
 
 def of_this_version(table: pa.Table) -> pa.Table:
-    """Return a table of records of any version as this version would have written it.
+    """Return a table of records from any version as this version would have written it.
 
-    Columns that came later have the value of `LATER_COLUMNS`. Versions 1 and 2 wrote a commit that was not known as an
-    empty one without changes.
+    Columns that came later have the value of `LATER_COLUMNS`. Versions 1 and 2 wrote an unknown commit as an empty one
+    without changes.
     """
     for name in LATER_COLUMNS.keys() - set(table.column_names):
         field = RECORD_SCHEMA.field(name)
@@ -266,7 +267,7 @@ def of_this_version(table: pa.Table) -> pa.Table:
 
 
 def predictions_of_this_version(table: pa.Table) -> pa.Table:
-    """Return a table of predictions of any version with the columns of this one."""
+    """Return a table of predictions from any version with the columns of this one."""
     for name in (name for name in LATER_OF_PREDICTIONS if name not in table.column_names):
         field = PREDICTION_SCHEMA.field(name)
         table = table.append_column(field, pa.nulls(len(table), field.type))

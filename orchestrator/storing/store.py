@@ -68,7 +68,7 @@ class Store:
         self._places: dict[str, list[str]] | None = None
         self._merged_seen: dict[str, tuple[object, set[str]]] = {}
         self.problems: list[str] = []
-        """Files that were found and skipped, each with its name and the reason; they are never removed."""
+        """Files that were skipped, each with its name and the reason; they are never removed."""
 
     @classmethod
     def open(cls, uri: str) -> Store:
@@ -77,11 +77,11 @@ class Store:
 
     @property
     def uri(self) -> str:
-        """The path or URI that the store was opened with."""
+        """The path or URI with which the store was opened."""
         return self._folder.uri
 
     def studies(self) -> list[str]:
-        """Return the names of the studies that have something in the store."""
+        """Return the names of the studies with anything in the store."""
         return [name for name in self._folder.folders("studies") if self._has_something(name)]
 
     def count(self, study: str) -> int:
@@ -93,22 +93,22 @@ class Store:
         return [name for name, _ in self._each(self._listed)]
 
     def all_records(self) -> list[Record]:
-        """Return every record of every study; one that cannot be read is a problem, and left out."""
+        """Return every record of every study; an unreadable one is a problem, and left out."""
         return [record for _, records in self._each(self.records) for record in records]
 
     def write_study(self, name: str, content: dict[str, Any] | bytes) -> None:
-        """Write the resolved study, as values or as JSON, over what is there."""
+        """Write the resolved study, as values or as JSON, replacing an existing one."""
         text = content if isinstance(content, bytes) else json.dumps(content, indent=2).encode()
         self._folder.write(f"{_at(name)}/study.json", text)
 
     def declare(self, study: str, stamp: Stamp) -> None:
-        """Write what a study declared before its first confirm trial; a stamp that is there stays."""
+        """Write what a study declared before its first confirm trial; an existing stamp stays."""
         path = f"{_at(study)}/{_STAMP}"
         if not self._folder.exists(path):
             self._folder.write(path, stamp.model_dump_json(indent=2).encode())
 
     def declared(self, study: str) -> Stamp | None:
-        """Return what `declare` wrote first; None without one, or where it cannot be read, which is a problem."""
+        """Return what `declare` wrote first; None without one, or if it is unreadable, which is a problem."""
         content = self._folder.read(f"{_at(study)}/{_STAMP}")
         if content is None:
             return None
@@ -119,7 +119,7 @@ class Store:
             return None
 
     def wishes(self, name: str) -> Wishes:
-        """Return what people want of the study's drivers; nothing where nobody has said anything that can be read."""
+        """Return people's wishes to the study's drivers; empty if there are none, or they are unreadable."""
         content = self._folder.read(f"{_at(name)}/wishes.json")
         if content is None:
             return Wishes()
@@ -130,7 +130,7 @@ class Store:
             return Wishes()
 
     def write_wishes(self, name: str, wishes: Wishes) -> None:
-        """Write what people want of the study's drivers, over what is there."""
+        """Write people's wishes to the study's drivers, replacing existing ones."""
         self._folder.write(f"{_at(name)}/wishes.json", wishes.model_dump_json(indent=2).encode())
 
     def study(self, name: str) -> dict[str, Any]:
@@ -141,14 +141,14 @@ class Store:
         return content
 
     def study_json(self, name: str) -> bytes:
-        """Return what `write_study` wrote as it was written; raises StoreError if the study is not in the store."""
+        """Return the text that `write_study` wrote; raises StoreError if the study is not in the store."""
         content = self._folder.read(f"{_at(name)}/study.json")
         if content is None:
             raise StoreError(self._no_study(name))
         return bytes(content.to_pybytes())
 
     def plan(self, study: str) -> list[PlannedCell] | None:
-        """Return the study's present plan as far as it is decided; None if there is none that can be read."""
+        """Return the study's present plan as far as decided; None if there is no readable one."""
         path = f"{_at(study)}/study.json"
         if not self._folder.exists(path):
             return None
@@ -169,7 +169,7 @@ class Store:
         )
 
     def adopt(self, record: Record, source: str) -> None:
-        """Write `record`, a trial that the study `source` has run, with the source's curve and predictions."""
+        """Write `record`, a trial that the study `source` ran, with the source's curve and predictions."""
         curve, predictions = (self._table(source, name).rows_of(record.trial_id) for name in ("curves", "predictions"))
         self._write(record, curve, predictions)
 
@@ -178,7 +178,7 @@ class Store:
         return records_of(self._table(study, "trials").read())
 
     def known_records(self, study: str) -> list[Record]:
-        """Return the records of a study at all their places in its plan; raises StoreError if it is not there."""
+        """Return the records of a study at all their places in its plan; raises StoreError without a plan."""
         if study not in self.studies():
             raise StoreError(self._no_study(study))
         return records_of(self.table(study))
@@ -186,9 +186,9 @@ class Store:
     def table(self, study: str, *, current: bool = True, columns: Sequence[str] | None = None) -> pa.Table:
         """Return the records as a table in `RECORD_SCHEMA`, or in some of its columns, in order of trial id.
 
-        Each record stands where the study's present plan places it. Records that the plan no longer holds (of an
-        arm that was changed, of a setting that a longer search has replaced) are left out, unless `current` is
-        false. Without a plan all records stand where they were written.
+        Each record has the place that the study's present plan gives it. Records that the plan no longer holds (of a
+        changed arm, of a setting that a longer search has replaced) are left out, unless `current` is false. Without a
+        plan, records have the places that they were written with.
         """
         table = self._table(study, "trials").read(columns)
         cells = self.plan(study)
@@ -209,11 +209,11 @@ class Store:
         return self._recorded(study, "predictions")
 
     def parts_of_predictions(self, study: str, columns: Sequence[str]) -> Iterator[pa.Table]:
-        """Yield `columns` of the predictions of a study, some at a time, those of trials without a record too."""
+        """Yield `columns` of a study's predictions, some at a time, including trials without a record."""
         return self._table(study, "predictions").parts(columns)
 
     def check(self, study: str) -> None:
-        """Name in `problems` the files of the study that cannot be read, curves and predictions included."""
+        """Name in `problems` the study's unreadable files, including curves and predictions."""
         for name in SCHEMAS:
             self._table(study, name).check()
 
@@ -225,7 +225,7 @@ class Store:
         return next((record for record in found if record.completed), found[0] if found else None)
 
     def compact(self, study: str) -> int:
-        """Merge the study's small files into one a table; return how many trials were merged."""
+        """Merge the study's small files into one per table; return how many trials were merged."""
         if study not in self.studies():
             raise StoreError(self._no_study(study))
         merged = {name: self._table(study, name).compact() for name in ("curves", "predictions", "trials")}
@@ -245,11 +245,11 @@ class Store:
         return True
 
     def flat(self, study: str) -> ds.ParquetFileFragment | None:
-        """Return what `flatten` wrote; None unless it is what would be written now."""
+        """Return what `flatten` wrote; None if it is out of date."""
         return FlatFile(self._folder, _at(study)).fragment()
 
     def curve_values(self, study: str, metric: str) -> dict[str, tuple[float, ...]]:
-        """Return trial id -> values of `metric` (`split/name`) along its curve, by step, of the recorded trials."""
+        """Return trial id -> values of `metric` (`split/name`) along its curve, by step, for recorded trials."""
         split, name = metric.split("/", 1)
         table = self.curves(study)
         rows = table.filter(pc.and_(pc.equal(table["split"], split), pc.equal(table["metric"], name)))
@@ -259,7 +259,7 @@ class Store:
         return {trial: tuple(values) for trial, values in found.items()}
 
     def new_records(self, study: str, trial_ids: Sequence[str]) -> list[Record]:
-        """Return what is recorded of these trials of the study by now; cheap to ask again and again."""
+        """Return the present records of these trials of the study; cheap to call repeatedly."""
         table = self._table(study, "trials")
         merged = self._merged_ids(study)
         own = dict(zip(trial_ids, self._folder.each(table.has_small, trial_ids), strict=True))
@@ -275,14 +275,14 @@ class Store:
         return StudyClaims(Leases(self._folder, study, Owner.here()), lambda ids: self.new_records(study, ids))
 
     def _merged_ids(self, study: str) -> set[str]:
-        """Return the trials of the merged file, read again only when it was replaced."""
+        """Return the trials of the merged file; reads it again only after it was replaced."""
         stamp = self._folder.stamp(f"{_at(study)}/compacted/trials.parquet")
         if self._merged_seen.get(study, (None, set()))[0] != stamp:
             self._merged_seen[study] = (stamp, self._table(study, "trials").merged_ids())
         return self._merged_seen[study][1] if stamp is not None else set()
 
     def version(self, study: str) -> str:
-        """Return a text that changes whenever something of the study is written; cheap to ask again and again."""
+        """Return a text that changes whenever anything of the study is written; cheap to call repeatedly."""
         at = _at(study)
         seen = [self._folder.stamps(folder) for folder in (at, f"{at}/trials", f"{at}/compacted")]
         return hashlib.sha256(json.dumps(seen).encode()).hexdigest()
@@ -308,20 +308,19 @@ class Store:
         return found
 
     def checkpoints_uri(self, study: str) -> str:
-        """Return the folder or URI of the study's checkpoints, an absolute one where it is local."""
+        """Return the folder or URI of the study's checkpoints; absolute if it is local."""
         return self._folder.uri_of(f"{_at(study)}/checkpoints")
 
     def _has_something(self, name: str) -> bool:
-        """Return whether there is more of a study than what its drivers leave while they begin."""
+        """Return whether a study has more files than its drivers write at their start."""
         at = f"studies/{name}"
         try:
             return bool(set(self._folder.folders(at)) - {"leases"} or self._folder.names(at))
-        except StoreError:  # whoever asks for this study is told; it must not hinder others
+        except StoreError:  # whoever asks for this study gets the error; it must not hinder others
             return True
 
     def _each(self, read: Callable[[str], T]) -> Iterator[tuple[str, T]]:
-        """Give each study with what `read` makes of it, but for those that cannot be read: in a shared store they
-        are other people's."""
+        """Yield each study with the result of `read`, except unreadable ones, which may be other people's."""
         for study in self.studies():
             try:
                 found = read(study)
@@ -370,7 +369,7 @@ class Store:
 
 
 def compaction_key(study: str) -> str:
-    """Return what a driver claims before it compacts the study."""
+    """Return the key that a driver claims before it compacts the study."""
     return f"compaction of {study}"
 
 

@@ -1,4 +1,4 @@
-"""The trained students that a study keeps: one file a trial, beside the checkpoints of those that still run."""
+"""The trained students that a study keeps: one file per trial, beside the checkpoints of running trials."""
 
 from __future__ import annotations
 

@@ -1,13 +1,13 @@
-"""One table of one study as files: a small Arrow file a trial, and one merged Parquet file of compacted trials.
+"""One table of one study as files: a small Arrow file per trial, and one merged Parquet file of compacted trials.
 
-A small file is an Arrow stream under gzip's checksum: of one row, Parquet takes three times the space and eight times
+A small file is an Arrow stream under gzip's checksum; for one row, Parquet takes three times the space and eight times
 the time to read.
 
-Readers look at the small files first and at the merged file afterwards, and a small file outweighs a merged row.
+Readers look at the small files first and at the merged file afterwards, and a small file outranks a merged row.
 Compaction puts the merged file in place before it removes small ones. So no reader sees a row missing or twice.
 
-Rows of a small file are checked one by one before they count. A merged file holds only such rows, under checksums: of
-it the version and the columns are looked at, and its pages are compared with their checksums.
+Rows of a small file are checked one by one before they count. A merged file holds only such rows, under checksums. So
+only its version and columns are checked, and its pages are compared with their checksums.
 """
 
 from __future__ import annotations
@@ -37,28 +37,28 @@ from ablative.orchestrator.storing.records import records_of
 
 _SUFFIX = ".arrow.gz"
 _EARLIER = ".parquet"
-"""Suffix of small files until November 2026; one of the same trial with the suffix of today outweighs it."""
+"""Suffix of small files until November 2026; a file of the same trial with today's suffix outranks it."""
 _UNREADABLE = (pa.ArrowException, StoreError, OSError, EOFError, zlib.error)
 _FILES_AT_ONCE = 4
-"""Small files of object storage that are read side by side: most of the time is waiting. On a disk none of it is."""
+"""Small files of object storage read side by side: most of the time is waiting. On a disk none of it is."""
 _COMBINED = 100
-"""Small files whose rows are put together before more are read."""
+"""Small files whose rows are joined before more are read."""
 _ROW_GROUP = 1000
-"""Records of the merged file that are read or written together."""
+"""Records of the merged file read or written together."""
 _ROW_GROUP_OF_POINTS = 50_000
-"""The same of curves and predictions, whose rows are small."""
+"""The same for curves and predictions, whose rows are small."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Small:
-    """What the small files hold that can be read."""
+    """The readable contents of the small files."""
 
     trials: tuple[str, ...]
     rows: pa.Table
 
 
 class TableFiles:
-    """The files of one table; what cannot be read is named in `problems`, skipped, and never removed."""
+    """The files of one table; unreadable ones are named in `problems`, skipped, and never removed."""
 
     def __init__(self, folder: Folder, study: str, name: str, schema: pa.Schema, problems: list[str]) -> None:
         self._folder = folder
@@ -69,7 +69,7 @@ class TableFiles:
         self._problems = problems
 
     def put(self, trial_id: str, rows: pa.Table) -> None:
-        """Write the rows of one trial, over those that are there; no rows leave no file."""
+        """Write the rows of one trial, replacing existing ones; without rows no file is left."""
         if rows.num_rows:
             self._folder.write(self._path(trial_id), _as_stream(rows))
 
@@ -83,15 +83,17 @@ class TableFiles:
         return set() if merged is None else set(merged["trial_id"].to_pylist())
 
     def has_small(self, trial_id: str) -> bool:
-        """Return whether the trial has a file of its own; on object storage one that this version wrote, which costs
-        one request."""
+        """Return whether the trial has a file of its own.
+
+        On object storage only in this version's form, for one request.
+        """
         suffixes = (_SUFFIX, _EARLIER) if self._folder.is_local else (_SUFFIX,)
         return any(self._folder.exists(self._path(trial_id, suffix)) for suffix in suffixes)
 
     def read(self, columns: Sequence[str] | None = None) -> pa.Table:
         """Return all rows in the table's schema, in order of trial id, a trial's rows in the order written.
 
-        With `columns`, only these are read of what is merged.
+        With `columns`, only these are read from the merged file.
         """
         return self._with_merged(self._readable(), columns or self._schema.names)
 
@@ -115,7 +117,7 @@ class TableFiles:
             self._skip(self._merged, str(error).splitlines()[0])
 
     def check(self) -> None:
-        """Name every file that cannot be read, by reading the small ones, and of the merged one what opens it."""
+        """Name every unreadable file: reads the small ones whole, and opens the merged one."""
         for path in self._paths().values():
             self._table(path)
         self._table(self._merged, ["trial_id"])
@@ -130,21 +132,21 @@ class TableFiles:
         return self._schema.empty_table() if merged is None else merged.filter(is_in(merged, [trial_id]))
 
     def compact(self) -> int:
-        """Merge the small files that can be read; return how many. Raises StoreError if the merged file cannot.
+        """Merge the readable small files; return how many. Raises StoreError if the merged file cannot be read.
 
-        What is merged already goes through memory a few rows at a time: it does not matter how large the study is.
+        Rows already merged pass through memory a few at a time, so the size of the study does not matter.
         """
         small = self._readable()
         if small.trials:
             self.merge(small.rows, small.trials)
         merged = set(small.trials)
-        for name in reversed(self._folder.names(self._small)):  # what is outweighed goes before what outweighs it
+        for name in reversed(self._folder.names(self._small)):  # remove outranked files before those that outrank them
             if _trial(name) in merged:
                 self._folder.remove(f"{self._small}/{name}")
         return len(small.trials)
 
     def merge(self, rows: pa.Table, trials: Collection[str]) -> None:
-        """Put the rows of `trials` into the merged file, over those that it has of them."""
+        """Put the rows of `trials` into the merged file, replacing its rows of these trials."""
         sink = pa.BufferOutputStream()
         with pq.ParquetWriter(sink, self._schema, compression="zstd", write_page_checksum=True) as writer:
             writer.write_table(rows, self._row_group)
@@ -165,7 +167,7 @@ class TableFiles:
             raise StoreError(f"{self._folder.uri}: {self._problems[-1]}; {remedy}") from error
 
     def _readable(self) -> _Small:
-        """Return the small files that can be read."""
+        """Return the readable small files."""
         paths = list(self._paths().values())
         trials: list[str] = []
         rows = [self._schema.empty_table()]
@@ -188,7 +190,7 @@ class TableFiles:
         return pa.concat_tables([self._schema.empty_table(), *tables.values()]).combine_chunks()
 
     def _valid(self, rows: pa.Table, path: str | None = None) -> bool:
-        """Return whether rows of small files may count; of the one at `path`, say why not."""
+        """Return whether rows of small files may count; for the one at `path`, report why not."""
         try:
             if self._schema is RECORD_SCHEMA:
                 records_of(rows)
@@ -208,7 +210,7 @@ class TableFiles:
         return f"{self._small}/{trial_id}{suffix}"
 
     def _paths(self) -> dict[str, str]:
-        """Return trial id -> path of the small files, sorted; also says which files are none of this store."""
+        """Return trial id -> path of the small files, sorted; also reports files that do not belong to this store."""
         found: dict[str, str] = {}
         for name in self._folder.names(self._small):
             if name.endswith((_SUFFIX, _EARLIER)):
@@ -247,10 +249,10 @@ def is_in(table: pa.Table, trial_ids: Collection[str]) -> pa.ChunkedArray:
 
 
 def _in_schema(table: pa.Table, schema: pa.Schema, columns: Sequence[str]) -> pa.Table:
-    """Return `columns` of `table` in `schema`; of a record, the version is looked at before any other column."""
+    """Return `columns` of `table` in `schema`; for a record, checks the version before any other column."""
     if schema is RECORD_SCHEMA:
         _check_version(table)
-    if columns == schema.names and table.schema.equals(schema):  # nearly always; what follows takes as long as reading
+    if columns == schema.names and table.schema.equals(schema):  # nearly always; the rest takes as long as reading
         return table
     if schema is RECORD_SCHEMA:
         table = of_this_version(table)
@@ -265,7 +267,7 @@ def _in_schema(table: pa.Table, schema: pa.Schema, columns: Sequence[str]) -> pa
 
 
 def _read_for(columns: Sequence[str]) -> list[str]:
-    """Return which columns are read where `columns` are asked for: of earlier versions, some explain others."""
+    """Return the columns to read for `columns`: in earlier versions, some explain others."""
     needed = {"dirty": ("commit",)}
     return list(dict.fromkeys([*columns, "record_version", *(name for c in columns for name in needed.get(c, ()))]))
 
@@ -293,7 +295,7 @@ def _as_stream(table: pa.Table) -> bytes:
 
 def _from_stream(content: pa.Buffer) -> pa.Table:
     table = pa.ipc.open_stream(gzip.decompress(content)).read_all()
-    table.validate(full=True)  # a checksum tells damage, not malice
+    table.validate(full=True)  # a checksum shows damage, not malice
     return table
 
 

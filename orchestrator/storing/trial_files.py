@@ -1,4 +1,4 @@
-"""One file a trial, in a folder of its study: what is written there goes whole or not at all."""
+"""One file per trial, in a folder of its study, written whole or not at all."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class TrialFiles:
     """The files of one kind of one study; `uri` is the folder that holds them."""
 
     suffix: ClassVar[str]
-    """Ending of their names, which begin with the trial's id."""
+    """Suffix of their names, which begin with the trial's id."""
 
     def __init__(self, uri: str) -> None:
         """Nothing is created before the first `save`."""
@@ -25,7 +25,7 @@ class TrialFiles:
         return None if content is None else content.to_pybytes()
 
     def save(self, trial_id: str, content: bytes) -> None:
-        """Write the trial's file whole or not at all, over an earlier one; raises StoreError."""
+        """Write the trial's file whole or not at all, replacing an earlier one; raises StoreError."""
         self._folder.write(trial_id + self.suffix, content)
 
     def remove(self, trial_id: str) -> None:
@@ -33,7 +33,7 @@ class TrialFiles:
         self._folder.remove(trial_id + self.suffix)
 
     def remove_soon(self, trial_id: str) -> None:
-        """Remove the trial's file, from object storage while others are served; what fails there is swept later."""
+        """Remove the trial's file, from object storage in the background; a failure there is swept up later."""
         if self._folder.is_local:
             self.remove(trial_id)
         else:
@@ -44,7 +44,7 @@ class TrialFiles:
         return ThreadPoolExecutor(2)
 
     def trials(self) -> list[str]:
-        """Return the ids of the trials that have a file, sorted."""
+        """Return the ids of the trials with a file, sorted."""
         return [name.removesuffix(self.suffix) for name in self._folder.names("") if name.endswith(self.suffix)]
 
     def sizes(self) -> dict[str, int]:
