@@ -1,16 +1,16 @@
 """The board: one small actor through which trials reach warm worker groups, and outcomes come back.
 
 It keeps no truth: a trial is forgotten once its outcome is collected. Everything runs in one event loop, so
-no method needs a lock for its own consistency. Those who wait listen to a bell: a lane to that of its slot's news, a
-rank to that of its slot's group, a slot without a group to `TURN`.
+no method needs a lock for its own consistency. Those who wait listen to a bell: a lane to that of its slots' news, a
+rank to that of its slot's group, a slot without a group to `TURN`, whoever shows a trial to that of its end.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections import defaultdict
 from collections import deque
+from collections.abc import Collection
 from collections.abc import Coroutine
 from datetime import UTC
 from datetime import datetime
@@ -39,6 +39,8 @@ OTHERS = 2_000
 """Further calls that an actor must let in beside those that wait, so that it always answers."""
 LATER = Later(seconds=2.0)
 TURN = "turn"
+LANES = 2
+"""Tune trials, each of which follows every second slot: what happens while one is renewed is told by the other."""
 ANY = Shape(workers=1, each=())
 """Of trials and groups of which no more needs to be known."""
 
@@ -72,17 +74,17 @@ class Board:
         self._ended: list[str] = []
         self._trouble = ""
         self._news: Counter[int] = Counter()
-        """Slot -> how often there was news of it."""
+        """Lane -> how often there was news of its slots."""
         self._bells = Bells(places)
         self._tickets: dict[str, Ticket] = {}
         self._queue: deque[str] = deque()
         self._groups: dict[int, Group] = {}
         self._timers: set[asyncio.Task[None]] = set()
+        self._drained: frozenset[str] = frozenset()
+        """Ray's names of the machines that are about to be taken away."""
         self.closed = False
         self.taken: Counter[int] = Counter()
         """Slot -> how many trials its groups have taken so far."""
-        self.reserved: defaultdict[int, list[Any]] = defaultdict(list)
-        """Slot -> Ray's placement groups of the workers that its present Train run has started."""
         self.given_up: dict[int, str] = {}
         """Slot -> why it starts no more groups."""
 
@@ -114,6 +116,13 @@ class Board:
         self._ended, self._points = [], []
         return News(points=points, ended=ended, trouble=self._trouble)
 
+    async def drain(self, nodes: Collection[str]) -> None:
+        """Let groups with a worker on one of these machines end; their trials save and go on elsewhere."""
+        self._drained = frozenset(nodes)
+        self._rearrange()
+        self._bells.ring(TURN)
+        self._ring_groups()
+
     async def resize(self, premises: Premises) -> None:
         """Take note of how many groups there may be, and on which machines."""
         self._seating.premises = premises
@@ -126,21 +135,17 @@ class Board:
         self.closed = True
         self._bells.ring_all()
 
-    async def reservations(self) -> list[Any]:
-        """Return the placement groups of all slots' groups."""
-        return [reservation for of_slot in self.reserved.values() for reservation in of_slot]
-
     async def pids(self) -> dict[int, dict[int, int]]:
         """Return slot -> rank -> process id of the groups that are up."""
         return {slot: dict(group.pids) for slot, group in self._groups.items()}
 
     # Tune's side
 
-    async def news_of(self, slot: int, seen: int) -> tuple[int, bool] | Later:
-        """Wait until there was news of the slot more than `seen` times; return how often, and whether that was all."""
-        if not await self._bells.until(("lane", slot), lambda: self.closed or self._news[slot] > seen):
+    async def news_of(self, lane: int, seen: int) -> tuple[int, bool] | Later:
+        """Wait until a lane had news more than `seen` times; return how often it had, and whether that was all."""
+        if not await self._bells.until(("lane", lane), lambda: self.closed or self._news[lane] > seen):
             return LATER
-        return self._news[slot], self.closed
+        return self._news[lane], self.closed
 
     # the slots' side
 
@@ -165,6 +170,10 @@ class Board:
         """Return whether the slot's last group ended for the sake of another."""
         return self._seating.is_leaving(slot)
 
+    async def is_drained(self, slot: int) -> bool:
+        """Return whether the slot's group has a worker on a machine that is about to be taken away."""
+        return slot in self._groups and not self._drained.isdisjoint(self._groups[slot].nodes)
+
     async def give_up(self, slot: int, reason: str) -> None:
         """Take note that a slot starts no more groups."""
         self.given_up[slot] = reason
@@ -181,15 +190,22 @@ class Board:
     # the groups' side
 
     async def join(
-        self, slot: int, token: str, *, size: int, rank: int, pid: int, reservation: Any = None, worker: Any = None
+        self,
+        slot: int,
+        token: str,
+        *,
+        size: int,
+        rank: int,
+        pid: int,
+        node: str = "",
+        worker: Any = None,
     ) -> None:
         """Announce a worker. The first one of a new group ends what the slot's earlier group was doing."""
         if slot not in self._groups or self._groups[slot].token != token:
             await self.lose(slot, "worker_lost", "its worker group was replaced")
             self._groups[slot] = Group(token=token, shape=self._seating.shape_of(slot), size=size)
-            if reservation is not None:
-                self.reserved[slot].append(reservation)
         self._groups[slot].pids[rank] = pid
+        self._groups[slot].nodes.add(node)
         if worker is not None:
             self._groups[slot].workers.append(worker)
         self._bells.ring(("group", slot))
@@ -223,6 +239,15 @@ class Board:
                 self._points.append((trial_id, point))
                 self._tell(ticket)
 
+    async def running(self, trial_id: str) -> None:
+        """Wait until a trial has ended: a call under the trial's name, by which Ray's dashboard shows it."""
+
+        def has_ended() -> bool:
+            ticket = self._tickets.get(trial_id)
+            return self.closed or ticket is None or ticket.outcome is not None
+
+        await self._bells.until(("trial", trial_id), has_ended)
+
     async def is_cancelled(self, trial_id: str, token: str) -> bool:
         """Return whether a trial is to stop that a group runs: also where the trial is no longer that group's."""
         ticket = self._tickets.get(trial_id)
@@ -231,9 +256,8 @@ class Board:
     async def complain(self, trouble: str) -> None:
         """Say why the run cannot go on."""
         self._trouble = self._trouble or trouble
-        for slot in self._groups:
-            self._news[slot] += 1
-            self._bells.ring(("lane", slot))
+        for lane in range(LANES):
+            self._tell_lane(lane)
 
     async def settle(self, slot: int, token: str, rank: int, outcome: TrialOutcome, memory_mb: float = 0.0) -> None:
         """Hand in one rank's outcome, and the resident memory it is left with. The trial ends when all ranks have.
@@ -270,14 +294,18 @@ class Board:
     def _tell(self, ticket: Ticket) -> None:
         """Wake the lane of the ticket's slot."""
         if ticket.slot is not None:
-            self._news[ticket.slot] += 1
-            self._bells.ring(("lane", ticket.slot))
+            self._tell_lane(ticket.slot % LANES)
+
+    def _tell_lane(self, lane: int) -> None:
+        self._news[lane] += 1
+        self._bells.ring(("lane", lane))
 
     def _end(self, ticket: Ticket, outcome: TrialOutcome) -> None:
         if ticket.outcome is not None:  # a group that is gone may have ended it
             return
         ticket.outcome = outcome
         self._ended.append(ticket.job.trial_id)
+        self._bells.ring(("trial", ticket.job.trial_id))
         self._tell(ticket)
 
     def _collected(self, trial_id: str, ticket: Ticket) -> Collected:
@@ -304,7 +332,8 @@ class Board:
         return not group.busy and (self._is_leaving(slot) or self._next_for(group) is not None)
 
     def _is_leaving(self, slot: int) -> bool:
-        return self._groups[slot].retired or self._seating.is_leaving(slot)
+        group = self._groups[slot]
+        return group.retired or self._seating.is_leaving(slot) or not self._drained.isdisjoint(group.nodes)
 
     def _next_for(self, group: Group) -> str | None:
         """Return the oldest waiting trial of the group's shape."""
@@ -314,7 +343,7 @@ class Board:
         """Look anew which groups there should be, before anything is awaited; return whether others than before."""
         waiting = [self._tickets[trial_id].shape for trial_id in self._queue]
         busy = {slot for slot, group in self._groups.items() if group.busy}
-        worn = {slot for slot, group in self._groups.items() if group.retired}
+        worn = {slot for slot in self._groups if self._is_leaving(slot)}
         return self._seating.rearrange(waiting, busy, worn)
 
     def _assign(self, slot: int, group: Group) -> None:

@@ -62,14 +62,14 @@ class Room:
 def capacity(shapes: Sequence[Shape], nodes: Sequence[Amounts], largest: Amounts | None = None) -> int:
     """Return how many groups of these shapes may be up at once.
 
-    `nodes`: what each machine has. `largest`: what an autoscaler can bring the cluster to, if there is one: then
-    groups are asked for beyond what fits now, as many again, because an autoscaler follows demand.
+    `nodes`: what each machine has. `largest`: what an autoscaler can bring the cluster to, if there is one: it follows
+    demand, so groups are asked for beyond what fits now, as many as it can give room to.
     """
     alone = {shape: Room(nodes).fill(shape) for shape in shapes}
     room = Room(nodes)
     here = sum(room.fill(shape) for shape in sorted(alone, key=lambda shape: -alone[shape]))
     ever = max(_in_sum(largest or {}, shape) for shape in shapes)
-    return max(here, min(ever, here + max(1, here)))
+    return max(here, min(ever, int(ENDLESS)))
 
 
 def with_growth(nodes: Sequence[Amounts], largest: Amounts | None) -> Sequence[Amounts]:

@@ -22,6 +22,7 @@ from ablative.cluster.failures import said
 from ablative.cluster.failures import tries_again
 from ablative.cluster.groups import WorkerGroups
 from ablative.cluster.machine_facts import require_shared
+from ablative.cluster.metrics import StudyMetrics
 from ablative.cluster.same_cache import cache_identity
 from ablative.cluster.session import connect
 from ablative.cluster.session import machines
@@ -113,6 +114,7 @@ class RayExecutor:
                     shapes=self._shapes(queue),
                     resources=self._resources,
                     owed=queue.owed,
+                    study=queue.study.study,
                     scratch=scratch,
                     private=bool(self._private),
                     keep_points=queue.observes,
@@ -124,7 +126,9 @@ class RayExecutor:
             self._groups = groups
             stack.callback(self._let_go)
             again = partial(tries_again, out_of_memory=self._resources.retry_out_of_memory)
-            searcher = QueueSearcher(Handout(queue, finish, tries_again=again), groups, self._order)
+            searcher = QueueSearcher(
+                Handout(queue, finish, tries_again=again), groups, self._order, StudyMetrics(queue)
+            )
             try:
                 run_tune(searcher, groups, scratch)
                 held = groups.held()

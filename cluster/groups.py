@@ -11,7 +11,6 @@ import os
 import sys
 import threading
 import time
-import uuid
 from collections import defaultdict
 from collections.abc import Callable
 from collections.abc import Coroutine
@@ -19,17 +18,12 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from typing import TypeVar
 
 import ray
-from ray.train import BackendConfig
-from ray.train import FailureConfig
-from ray.train import RunConfig
-from ray.train import ScalingConfig
-from ray.train import UserCallback
-from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 from ray.util import placement_group_table
 from ray.util import remove_placement_group
 
@@ -43,23 +37,22 @@ from ablative.cluster.capacity import with_growth
 from ablative.cluster.failures import cause_of_run
 from ablative.cluster.failures import is_for_want_of_room
 from ablative.cluster.failures import said
-from ablative.cluster.failures import worst
+from ablative.cluster.metrics import SlotCounts
 from ablative.cluster.placement import Premises
+from ablative.cluster.session import drained
 from ablative.cluster.session import machines
 from ablative.cluster.session import members
 from ablative.cluster.tickets import Order
+from ablative.cluster.train_run import train
 from ablative.cluster.waiting import PATIENCE_S
 from ablative.cluster.waiting import has_room
 from ablative.cluster.waiting import short_of
-from ablative.cluster.worker import serve
 from ablative.orchestrator.errors import ClusterError
 from ablative.search_spaces.study import Resources
 from ablative.trainables.job import Cause
 from ablative.trainables.job import RunTrial
 from ablative.trainables.published import Listed
 
-RESTARTS = 2
-"""Restarts of a group's workers by one Ray Train run; after that the slot starts a new run."""
 HEAD_SHARE = {"node:__internal_head__": 0.001}
 """Where the small actors are: beside the driver, and on no CPU, because the worker groups may hold them all."""
 CHECK_S = 1.0
@@ -77,6 +70,7 @@ class WorkerGroups:
         owed: Callable[[], int],
         scratch: str,
         run_trial: RunTrial,
+        study: str = "",
         cache: tuple[Path, str] | Listed | None = None,
         absent: Callable[[Sequence[Any]], Sequence[str]] | None = None,
         private: bool = False,
@@ -86,9 +80,9 @@ class WorkerGroups:
 
         `shapes`: those that trials of the study have, as far as is known. `owed`: tells how many trials are still to
         run. `scratch`: absolute path of a folder for Ray Train's files. `private`: whether the cluster ends with this
-        session anyway. `cache`: where workers must find which one, or what they fetch of it, and `absent` what tells
-        which data of a trial is not there (`same_cache`). `keep_points`: whether the driver is
-        told the curves of running trials. `run_trial`: picklable.
+        session anyway. `study`: its name, by which Ray's dashboard shows all this. `cache`: where workers must find
+        which one, or what they fetch of it, and `absent` what tells which data of a trial is not there (`same_cache`).
+        `keep_points`: whether the driver is told the curves of running trials. `run_trial`: picklable.
         """
         self._machines, self._members = machines(), members()
         require(shapes, *self._machines)
@@ -98,6 +92,7 @@ class WorkerGroups:
             memory_limit_mb=resources.memory_limit_mb,
             keep_points=keep_points,
             only=None if resources.where else shapes[0],
+            study=study,
         )
         self._settings = {
             "board": self.board,
@@ -105,6 +100,7 @@ class WorkerGroups:
             "run_trial": run_trial,
             "cache": cache,
             "absent": absent,
+            "study": study,
         }
         self._shapes = list(shapes)
         self._most = resources.max_concurrent
@@ -115,6 +111,7 @@ class WorkerGroups:
         self.waits_for = ""
         """Which groups wait for room, as a clause; empty if none does."""
         self._failed: Mapping[int, str] = {}
+        self._drained: set[str] = set()
         self._space = self._room()
         self.slots = min(self._space, max(1, owed()))
 
@@ -141,10 +138,13 @@ class WorkerGroups:
         if orders:
             self.board.offer.remote(*orders)
 
-    def check(self) -> None:
-        """Raise ClusterError if no group is left that could take a trial; use what the cluster has gained."""
+    def check(self) -> SlotCounts | None:
+        """Raise ClusterError if no group is left that could take a trial; use what the cluster has gained.
+
+        Return how the slots are; None where that was looked at moments ago.
+        """
         if time.monotonic() - self._checked_at < CHECK_S:
-            return
+            return None
         self._checked_at = time.monotonic()
         ray.get(self._started)
         if not self._private:
@@ -156,6 +156,12 @@ class WorkerGroups:
         if len(self._failed) == self.slots:
             raise ClusterError(f"no worker group stays up; slot 0 ended with: {self._failed[0]}")
         self.waits_for = "" if self._private else self._short_of(standing)
+        return SlotCounts(
+            busy=standing.busy,
+            idle=standing.up - standing.busy,
+            starting=max(0, standing.begun - standing.up),
+            held_s=standing.held_s,
+        )
 
     def _short_of(self, standing: Standing) -> str:
         """Return what groups wait for that do not come up: those without a place; the others' processes start."""
@@ -175,6 +181,12 @@ class WorkerGroups:
         earlier, self._members = self._members, members()
         for node in earlier.keys() - self._members.keys():
             print(f"machine {earlier[node]} was lost; its trials run again", file=sys.stderr)
+        if (taken := drained()) - self._drained:
+            for node in taken - self._drained:
+                told = f"machine {self._members.get(node, node)} is about to be taken away"
+                print(f"{told}; its trials save and go on elsewhere", file=sys.stderr)
+            self._drained = taken
+            self.board.drain.remote(taken)
         if before != self._machines:
             self._space = self._room()
         slots = self.slots
@@ -223,18 +235,29 @@ class Standing:
     """How many have begun to start a group, or have one."""
     late: Mapping[int, Shape]
     """Slot whose group has been waited for for a while -> what it needs."""
+    up: int
+    """How many have a group."""
+    busy: int
+    """How many of these have a trial."""
+    held_s: float
+    """Device seconds of all groups so far."""
 
 
 class GroupHost(Board):
     """The board, and beside it one thread a slot that keeps a Ray Train run going. An actor.
 
     A trainer's `fit` blocks, imports torch where workers meet, and must not outlive its Ray session: so it is called
-    here and not in the driver. Killing this actor ends every run and its workers at once.
+    here and not in the driver. Ray Train's controllers are in these threads. Killing this actor ends every run and its
+    workers at once.
     """
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, study: str = "", **options: Any) -> None:
         """`options`: those of the board."""
         super().__init__(**options)
+        self._study = study
+        self._over = False
+        self._reserved: defaultdict[int, list[Any]] = defaultdict(list)
+        """Slot -> Ray's placement groups that its present Train run has asked for."""
         self._threads: dict[int, threading.Thread] = {}
         self._up: dict[int, tuple[float, Shape]] = {}
         """Slot -> when it began to start its group, and what that needs."""
@@ -242,6 +265,10 @@ class GroupHost(Board):
         """Slot without a group -> since when."""
         self._held: defaultdict[int, float] = defaultdict(float)
         """Slot -> device seconds of its earlier groups; each slot's thread counts its own."""
+
+    def __repr__(self) -> str:
+        """As Ray's dashboard shows the actor."""
+        return f"board of {self._study}"
 
     async def start(self, slots: Sequence[int], settings: dict[str, Any], premises: Premises, scratch: str) -> None:
         """Start the groups of these slots in the background, also of those that were given up.
@@ -267,7 +294,14 @@ class GroupHost(Board):
             else:
                 self._waiting.setdefault(slot, now)
         late = {slot: up[slot] for slot, since in self._waiting.items() if slot in up and since < now - PATIENCE_S}
-        return Standing(failures=dict(self.given_up), begun=len(up), late=late)
+        return Standing(
+            failures=dict(self.given_up),
+            begun=len(up),
+            late=late,
+            up=len(self._groups),
+            busy=sum(group.busy for group in self._groups.values()),
+            held_s=await self.held(),
+        )
 
     async def held(self) -> float:
         """Return the device seconds of all groups so far."""
@@ -288,6 +322,17 @@ class GroupHost(Board):
         while time.monotonic() < until and any(thread.is_alive() for thread in ending):
             await asyncio.sleep(0.05)
 
+    async def reservations(self) -> list[Any]:
+        """Return the placement groups that all slots hold by now; from now on they get no others."""
+        self._over = True
+        return [reservation for of_slot in self._reserved.values() for reservation in of_slot]
+
+    def _reserve(self, slot: int, reservation: Any) -> None:
+        """Take note of a placement group that a slot's Train run has asked for."""
+        self._reserved[slot].append(reservation)
+        if self._over:
+            remove_placement_group(reservation)
+
     def _keep(self, loop: asyncio.AbstractEventLoop, settings: dict[str, Any], scratch: str) -> None:
         """Keep a Ray Train run going in one slot as long as each run gets to a trial, or makes room for another.
 
@@ -304,60 +349,17 @@ class GroupHost(Board):
             reason = "its workers ended by themselves"
             self._up[slot] = (time.monotonic(), shape)
             try:
-                train(settings, shape, scratch)
+                train(settings, shape, scratch, partial(self._reserve, slot))
             except Exception as error:  # the slot's boundary: whatever ended the run is kept for the driver
                 cause, reason = cause_of_run(error), said(error)
                 excused = cause == "preempted" or is_for_want_of_room(error)
-            for reservation in self.reserved.pop(slot, ()):  # left behind where Ray's own processes were ended too
+            for reservation in self._reserved.pop(slot, ()):  # nothing happens to those that are gone
                 with suppress(ray.exceptions.RayError):
                     remove_placement_group(reservation)
+            excused = excused or ask(self.is_drained(slot))
             began, _ = self._up.pop(slot)
             self._held[slot] += (time.monotonic() - began) * shape.workers
             ask(self.lose(slot, cause, reason))
             if self.taken[slot] == before and not excused and not ask(self.made_room(slot)):
                 ask(self.give_up(slot, reason))
                 return
-
-
-def train(settings: dict[str, Any], shape: Shape, scratch: str) -> None:
-    """Run one group until the board sends it home. Raises what Ray Train raises."""
-    DataParallelTrainer(
-        serve,
-        train_loop_config=settings,
-        backend_config=meeting(shape),
-        scaling_config=scaling(shape),
-        run_config=RunConfig(
-            name=f"slot-{settings['slot']}-{uuid.uuid4().hex[:8]}",  # a name that was used before would be resumed
-            storage_path=scratch,
-            failure_config=FailureConfig(max_failures=RESTARTS, controller_failure_limit=RESTARTS),
-            callbacks=[LossTeller(settings["board"], settings["slot"])],
-        ),
-    ).fit()
-
-
-def meeting(shape: Shape) -> BackendConfig:
-    """Return how the workers of one group meet. One alone meets nobody: Ray's own processes then import no torch."""
-    if shape.workers == 1:
-        return BackendConfig()
-    from ablative.cluster.interfaces import MeetingConfig  # imports torch
-
-    return MeetingConfig()
-
-
-class LossTeller(UserCallback):
-    """Tells the board, from Ray Train's controller, that a slot's workers are gone."""
-
-    def __init__(self, board: Any, slot: int) -> None:
-        self._board = board
-        self._slot = slot
-
-    def after_exception(self, run_context: Any, worker_exceptions: dict[int, Exception]) -> None:
-        """Called by Ray Train before it restarts or gives up the workers."""
-        cause, error = worst(worker_exceptions)
-        self._board.lose.remote(self._slot, cause, said(error))
-
-
-def scaling(shape: Shape) -> ScalingConfig:
-    """Return what Ray Train is to reserve for one group."""
-    each = dict(shape.each)
-    return ScalingConfig(num_workers=shape.workers, use_gpu="GPU" in each, resources_per_worker=each)

@@ -1,6 +1,7 @@
-"""The thin Tune trainable: a lane trains nothing, it wakes the driver whenever there is news of its slot.
+"""The thin Tune trainable: a lane trains nothing, it wakes the driver whenever there is news of its slots.
 
-A study has as many Tune trials as slots, whatever its own number of trials: Tune slows down and grows with its trials.
+A study has two lanes, whatever its number of trials and slots: Tune slows down and grows with its trials, and each has
+a process on the head.
 A file of its own, because Tune's actors import it: with little else to import they start sooner.
 """
 
@@ -18,19 +19,19 @@ LIFE = 1000
 
 
 class Lane(tune.Trainable):
-    """Reports to Tune whenever the board has news of one slot, until the board closes."""
+    """Reports to Tune whenever the board has news for its lane, until the board closes."""
 
     def setup(self, config: dict[str, Any], board: Any = None) -> None:
         """`board`: the actor handle, given through `tune.with_parameters`."""
         self._board = board
-        self._slot = config["slot"]
+        self._lane = config["lane"]
         self._seen = 0
-        self._left = LIFE - self._slot * LIFE // 7 % (LIFE // 2)  # lanes that began together end one by one
+        self._left = LIFE - self._lane * LIFE // 7 % (LIFE // 2)  # lanes that began together end one by one
 
     def step(self) -> dict[str, Any]:
         """Wait for news; the driver asks the board what it is."""
-        while isinstance(told := ray.get(self._board.news_of.remote(self._slot, self._seen)), Later):
+        while isinstance(told := ray.get(self._board.news_of.remote(self._lane, self._seen)), Later):
             told.wait()
         self._seen, closed = told
         self._left -= 1
-        return {"slot": self._slot, "done": closed or not self._left}
+        return {"lane": self._lane, "done": closed or not self._left}

@@ -38,6 +38,9 @@ ENVIRONMENT = {
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",  # how soon a lost worker is noticed; 2 s is slow, 0.1 s costs CPU
     "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "180",  # imports on a busy machine take longer than the default 60 s
     "RAY_TRAIN_METRICS_ENABLED": "0",
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",  # one process a group; the driver looks for notices itself
+    "RAY_TRAIN_ENABLE_CONTROLLER_STRUCTURED_LOGGING": "0",  # it would set up the logging of the process for each slot
+    "RAY_WARN_BLOCKING_GET_INSIDE_ASYNC": "0",  # Ray Train's controllers do so in threads of their own
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths in a study mean the same in a worker as on the command line
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AIR_NEW_OUTPUT": "0",  # Tune's newer output prints a table even where verbosity is 0
@@ -52,7 +55,6 @@ LOCAL_ENVIRONMENT = {
     "RAY_agent_register_timeout_ms": "180000",  # a busy machine is slow, not broken
     "RAY_raylet_start_wait_time_s": "180",
     "RAY_worker_register_timeout_seconds": "180",
-    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",  # a private cluster has no node that could be taken away
     "RAY_worker_maximum_startup_concurrency": "16",  # about what a study starts; with fewer, Ray warns aloud
 }
 
@@ -132,6 +134,11 @@ def enter(folder: str) -> None:
 def members() -> dict[str, str]:
     """Return the machines of the cluster: Ray's name of a node -> its address."""
     return {node["NodeID"]: node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]}
+
+
+def drained() -> set[str]:
+    """Return Ray's names of the nodes that are about to be taken away."""
+    return set(ray._private.state.state.get_draining_nodes())
 
 
 def machines() -> tuple[list[dict[str, float]], dict[str, float] | None]:

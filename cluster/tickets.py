@@ -85,6 +85,8 @@ class Group:
     shape: Shape
     size: int
     pids: dict[int, int] = field(default_factory=dict)
+    nodes: set[str] = field(default_factory=set)
+    """Ray's names of the machines that its workers are on."""
     workers: list[Any] = field(default_factory=list)
     """Actor handles of the workers, by which a group that hangs is ended."""
     memory_mb: float = 0.0

@@ -1,4 +1,4 @@
-"""One Ray Tune run for a whole study: a Tune trial a slot, and our searcher, which gives out what the queue gives.
+"""One Ray Tune run for a whole study: its trials are lanes, and our searcher gives out what the queue gives.
 
 Tune's state is scratch: it is never restored, and nothing is read from it afterwards.
 """
@@ -13,9 +13,11 @@ import ray
 from ray import tune
 from ray.tune.search import Searcher
 
+from ablative.cluster.board import LANES
 from ablative.cluster.groups import HEAD_SHARE
 from ablative.cluster.groups import WorkerGroups
 from ablative.cluster.lane import Lane
+from ablative.cluster.metrics import StudyMetrics
 from ablative.cluster.tickets import Order
 from ablative.orchestrator.driving.handout import Handout
 from ablative.orchestrator.errors import StoreError
@@ -28,43 +30,46 @@ AHEAD = 4
 
 
 class QueueSearcher(Searcher):
-    """Gives Tune one lane a slot, offers trials to the groups, and hands their outcomes back.
+    """Gives Tune its lanes, offers trials to the groups, and hands their outcomes back.
 
     Nothing may be raised into Tune's loop, which would take it for a failure of a lane: the first exception is
     kept in `failure`, and the run is brought to its end.
     """
 
-    def __init__(self, handout: Handout, groups: WorkerGroups, order: Callable[[Trial], Order]) -> None:
+    def __init__(
+        self, handout: Handout, groups: WorkerGroups, order: Callable[[Trial], Order], metrics: StudyMetrics
+    ) -> None:
         """`order`: what a worker group is told to run a trial."""
         super().__init__()
         self.failure: BaseException | None = None
         self._handout = handout
         self._groups = groups
         self._order = order
+        self._metrics = metrics
         self._lanes: dict[str, int] = {}
-        """Tune trial -> slot."""
+        """Tune trial -> lane."""
         self._lives: Counter[int] = Counter()
         self._closed = False
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        """Return the next lane, None while there is one for each slot, FINISHED at the end. Tune asks all the time."""
+        """Return the next lane, None while all are there, FINISHED at the end. Tune asks all the time."""
         self._guarded(self._pump)
         if self._closed:
             return str(Searcher.FINISHED)
-        free = set(range(self._groups.slots)) - set(self._lanes.values())
+        free = set(range(min(LANES, self._groups.slots))) - set(self._lanes.values())
         if not free:
             return None
-        slot = min(free)
-        self._lives[slot] += 1
-        if self._lives[slot] > LIVES:
-            self._fail(RuntimeError(f"Ray Tune's actors died {LIVES} times while following slot {slot}"))
+        lane = min(free)
+        self._lives[lane] += 1
+        if self._lives[lane] > LIVES:
+            self._fail(RuntimeError(f"Ray Tune's actors died {LIVES} times while following lane {lane}"))
             return str(Searcher.FINISHED)
-        self._lanes[trial_id] = slot
-        return {"slot": slot}
+        self._lanes[trial_id] = lane
+        return {"lane": lane}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Ask the board for the news that a lane has announced."""
-        self._lives.pop(result["slot"], None)
+        self._lives.pop(result["lane"], None)
         self._guarded(self._take_news)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
@@ -92,7 +97,8 @@ class QueueSearcher(Searcher):
 
     def _pump(self) -> None:
         """Offer what may run; close the board when there is nothing left to wait for."""
-        self._groups.check()
+        if (slots := self._groups.check()) is not None:
+            self._metrics.show(slots)
         most = self._groups.slots + min(self._groups.slots, AHEAD)
         self._groups.offer([self._order(trial) for trial in self._handout.give(most)])
         if self._handout.done:
@@ -104,6 +110,7 @@ class QueueSearcher(Searcher):
             if self._handout.observe(trial_id, point):
                 self._groups.board.cancel.remote(trial_id)
         for ended in news.ended:
+            self._metrics.ended(ended.outcome)
             self._handout.end(
                 ended.trial_id, ended.outcome, started_at=ended.started_at, queued_seconds=ended.queued_seconds
             )

@@ -5,13 +5,12 @@ from __future__ import annotations
 import gc
 import itertools
 import os
-import uuid
+import time
 from dataclasses import replace
 from typing import Any
 
 import ray
 import ray.train
-from ray.train.collective import broadcast_from_rank_zero
 from ray.util import get_current_placement_group
 
 from ablative.cluster.orphans import end_without_parent
@@ -28,6 +27,9 @@ from ablative.trainables.job import TrialJob
 from ablative.trainables.processes import resident_mb
 from ablative.trainables.published import Listed
 
+LOOKED_EVERY_S = 2.0
+"""How often a trial looks whether its machine is about to be taken away."""
+
 
 def serve(settings: dict[str, Any]) -> None:
     """Take trials from the board until there are no more; every rank of a group does so in step."""
@@ -42,12 +44,12 @@ def serve(settings: dict[str, Any]) -> None:
     board, slot = settings["board"], settings["slot"]
     context = ray.train.get_context()
     rank, size = context.get_world_rank(), context.get_world_size()
-    token = broadcast_from_rank_zero(uuid.uuid4().hex)
+    token = get_current_placement_group().id.hex()  # the same for all ranks, and another one for every group
     seat = {
         "size": size,
         "rank": rank,
         "pid": os.getpid(),
-        "reservation": get_current_placement_group(),
+        "node": ray.get_runtime_context().get_node_id(),
         "worker": ray.get_runtime_context().current_actor,
     }
     ray.get(board.join.remote(slot, token, **seat))
@@ -61,8 +63,10 @@ def serve(settings: dict[str, Any]) -> None:
             job = replace(job, cache=local)
         if cache is not None:
             require_data(settings.get("absent"), job)
+        if rank == 0:
+            board.running.options(name=job.title).remote(job.trial_id)  # by this name Ray's dashboard shows the trial
         try:
-            outcome = attempt(run_trial, job, BoardLink(board, job, token), is_first=rank == 0)
+            outcome = attempt(run_trial, job, BoardLink(board, slot, job, token), is_first=rank == 0)
         except Hindered as error:  # no trial's failure: the driver ends the run
             ray.get(board.complain.remote(str(error)))
             return
@@ -76,11 +80,14 @@ def serve(settings: dict[str, Any]) -> None:
 class BoardLink(StoredLink):
     """The link of a trial that runs in a worker group: its curve goes to the board."""
 
-    def __init__(self, board: Any, job: TrialJob, token: str) -> None:
-        """`token`: of the group."""
+    def __init__(self, board: Any, slot: int, job: TrialJob, token: str) -> None:
+        """`token`: of the group in the slot."""
         super().__init__(job)
         self._board = board
+        self._slot = slot
         self._token = token
+        self._leaving = False
+        self._looked_at = float("-inf")
 
     def report(self, point: CurvePoint) -> None:
         """Send the point on its way; nothing waits for it."""
@@ -89,3 +96,10 @@ class BoardLink(StoredLink):
     def stop_requested(self) -> bool:
         """Ask the board, for whom a group that was cut off is no longer the trial's."""
         return bool(ray.get(self._board.is_cancelled.remote(self._trial_id, self._token)))
+
+    def leaving(self) -> bool:
+        """Ask the board now and then: a trial asks every few steps."""
+        if time.monotonic() - self._looked_at > LOOKED_EVERY_S:
+            self._leaving = bool(ray.get(self._board.is_drained.remote(self._slot)))
+            self._looked_at = time.monotonic()
+        return self._leaving

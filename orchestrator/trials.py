@@ -73,7 +73,14 @@ class Trial:
             target=self.target,
             keep_student=self.keep_student,
             time_limit_s=mine.time_limit_s,
+            title=self.title,
         )
+
+    @property
+    def title(self) -> str:
+        """Arm, condition, phase and seed, for people who watch."""
+        phase = self.phase if self.proposal is None else f"{self.phase} {self.proposal}"
+        return f"{self.cell} {phase} seed {self.seed}"
 
 
 def trial_ids(

@@ -72,6 +72,8 @@ class TrialJob:
     """Metric on val that `floors` are about, and whether more is better."""
     time_limit_s: float | None = None
     """Seconds of training, earlier attempts included, after which the trial fails with `time_limit`."""
+    title: str = ""
+    """Arm, condition, phase and seed, for people who watch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +134,7 @@ class TrialOutcome:
 class Link(Protocol):
     """What a running trial knows of the engine: where its curve goes, whether to stop, and its checkpoint.
 
-    `report`, `stop_requested`, `save` and `keep` are called on rank 0 only, `load` on every rank.
+    `report`, `stop_requested`, `leaving`, `save` and `keep` are called on rank 0 only, `load` on every rank.
     """
 
     def report(self, point: CurvePoint) -> None:
@@ -141,6 +143,10 @@ class Link(Protocol):
 
     def stop_requested(self) -> bool:
         """Return whether the trial is to end as `stopped` (`cancelled`); asked after each evaluation."""
+        ...
+
+    def leaving(self) -> bool:
+        """Return whether the trial's machine is about to be taken away: it is to save at once and raise Preempted."""
         ...
 
     def load(self) -> bytes | None:
@@ -169,6 +175,10 @@ class Alone:
         self.points.append(point)
 
     def stop_requested(self) -> bool:
+        """Never."""
+        return False
+
+    def leaving(self) -> bool:
         """Never."""
         return False
 

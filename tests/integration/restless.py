@@ -71,8 +71,8 @@ class Restless:
     """Seed that wants it again and again."""
     leaks: int = -1
     """Seed that leaves memory behind."""
-    orphaned: int = -1
-    """Seed that ends, once, all of the Train run that it belongs to, as Ray does for want of memory."""
+    killed_once: int = -1
+    """Seed whose process is ended once, as Ray does for want of memory."""
 
     def __call__(self, job: TrialJob, link: Link) -> TrialOutcome:
         """Run one trial."""
@@ -81,9 +81,9 @@ class Restless:
         if job.seed == self.out_of_memory or (job.seed == self.out_of_memory_once and is_first):
             mark.write_text(str(os.getpid()))
             raise MemoryError("no room for another tensor")
-        if job.seed == self.orphaned and is_first:
+        if job.seed == self.killed_once and is_first:
             mark.touch()
-            _end_train_run()
+            os.kill(os.getpid(), signal.SIGKILL)
         curve = tuple(
             CurvePoint(step=step, split="val", metric="accuracy", value=step / 100, seconds=0.1 * step)
             for step in range(1, EVALUATIONS + 1)
@@ -98,13 +98,3 @@ class Restless:
         return TrialOutcome(
             status="completed", metrics={"val/accuracy": 0.5}, curve=curve, seconds=0.1, device=str(os.getpid())
         )
-
-
-def _end_train_run() -> None:
-    """End Ray Train's processes of the one run on this node, and this one, without a word to anybody."""
-    siblings = Path(f"/proc/{os.getppid()}/task").glob("*/children")
-    for process in [int(word) for file in siblings for word in file.read_text().split()]:
-        title = Path(f"/proc/{process}/cmdline").read_text()
-        if title.startswith(("ray::TrainController", "ray::PlacementGroupCleaner")):
-            os.kill(process, signal.SIGKILL)
-    os.kill(os.getpid(), signal.SIGKILL)

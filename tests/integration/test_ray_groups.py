@@ -19,7 +19,7 @@ from tests.integration.restless import WatchingQueue
 from tests.integration.restless import plain_study
 
 pytestmark = pytest.mark.ray
-OUT_OF_MEMORY_ONCE, OUT_OF_MEMORY, LEAKS, HANGS, ORPHANED = 1, 2, 5, 6, 8
+OUT_OF_MEMORY_ONCE, OUT_OF_MEMORY, LEAKS, HANGS, KILLED = 1, 2, 5, 6, 8
 
 
 def run(resources: Resources, marks: Path) -> Ledger:
@@ -32,7 +32,7 @@ def run(resources: Resources, marks: Path) -> Ledger:
         out_of_memory=OUT_OF_MEMORY,
         hangs=HANGS,
         leaks=LEAKS,
-        orphaned=ORPHANED,
+        killed_once=KILLED,
     )
     executor = RayExecutor(address="local", resources=resources, cache=Path("/nowhere"), run_trial=trainable)
     executor.run(ledger.queue, ledger.finish)
@@ -58,7 +58,7 @@ def of(ledger: Ledger, seed: int) -> Record:
 
 @pytest.mark.slow
 def test_a_group_is_renewed_after_its_trials_and_after_memory_left_behind(ledger: Ledger) -> None:
-    assert {record.seed for record in ledger.records if record.completed} == {1, 3, 4, LEAKS, 7, ORPHANED}
+    assert {record.seed for record in ledger.records if record.completed} == {1, 3, 4, LEAKS, 7, KILLED}
     three, four, leaked, seven = (of(ledger, seed).device for seed in (3, 4, LEAKS, 7))
     assert three == four
     assert len({four, leaked, seven}) == 3
@@ -87,12 +87,12 @@ def test_a_trial_that_hangs_is_ended_by_its_time_limit_and_recorded_with_its_cur
 
 
 @pytest.mark.slow
-def test_a_trial_whose_train_run_was_ended_is_run_again_and_its_place_is_given_back(ledger: Ledger) -> None:
+def test_a_trial_whose_process_was_ended_is_run_again_and_every_place_is_given_back(ledger: Ledger) -> None:
     import ray
     from ray.util import placement_group_table
 
-    orphaned = of(ledger, ORPHANED)
-    assert (orphaned.status, orphaned.attempts) == ("completed", 2)
+    killed = of(ledger, KILLED)
+    assert (killed.status, killed.attempts) == ("completed", 2)
     until = time.monotonic() + 10
     while ray.available_resources().get("CPU") != ray.cluster_resources()["CPU"] and time.monotonic() < until:
         time.sleep(0.1)

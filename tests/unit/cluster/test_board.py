@@ -18,6 +18,7 @@ from ablative.trainables.job import TrialJob
 from ablative.trainables.job import TrialOutcome
 
 COMPLETED = TrialOutcome(status="completed", metrics={"val/accuracy": 0.5})
+PREEMPTED = TrialOutcome(status="failed", cause="preempted")
 FAILED = TrialOutcome(status="failed", cause="out_of_memory", error="MemoryError")
 ECHO = TrialOutcome(status="failed", cause="trainable_error", error="connection closed by peer")
 
@@ -195,6 +196,28 @@ def test_news_has_each_point_once_and_then_the_end() -> None:
     play(scene())
 
 
+def test_groups_on_a_machine_that_is_taken_away_end_and_the_others_stay() -> None:
+    async def scene() -> None:
+        board = Board()
+        await board.join(0, "a", size=2, rank=0, pid=10, node="left")
+        await board.join(0, "a", size=2, rank=1, pid=11, node="right")
+        await board.join(1, "b", size=1, rank=0, pid=12, node="left")
+        await start(board, "t1")
+        assert await board.take(0, "a", 0) == await board.take(0, "a", 0) is not None
+        await board.drain({"right"})
+        assert [await board.is_drained(slot) for slot in (0, 1, 2)] == [True, False, False]
+
+        await board.settle(0, "a", 0, PREEMPTED)
+        await board.settle(0, "a", 1, PREEMPTED)
+        assert (await ended(board))["t1"].cause == "preempted"
+        await start(board, "t1")
+        assert await board.take(0, "a", 1) is None
+        again = await board.take(1, "b", 0)
+        assert again is not None and again.trial_id == "t1"
+
+    play(scene())
+
+
 def test_closing_sends_idle_workers_home_and_lets_lanes_go() -> None:
     async def scene() -> None:
         board = Board()
@@ -261,11 +284,11 @@ def test_calls_that_wait_leave_places_for_others_and_come_to_their_turn() -> Non
     play(scene())
 
 
-def test_news_of_one_slot_wakes_no_lane_of_another() -> None:
+def test_news_of_a_slot_wakes_its_lane_alone() -> None:
     async def scene() -> None:
         board = Board()
         await board.join(0, "a", size=1, rank=0, pid=10)
-        lanes = [asyncio.create_task(board.news_of(slot, 0)) for slot in range(3)]
+        lanes = [asyncio.create_task(board.news_of(lane, 0)) for lane in range(2)]
         await asyncio.sleep(0.01)
         looked = Counter[int]()
         board._news = Looked(looked)
@@ -274,7 +297,7 @@ def test_news_of_one_slot_wakes_no_lane_of_another() -> None:
         await board.settle(0, "a", 0, COMPLETED)
         await asyncio.sleep(0.01)
         assert lanes[0].done() and not lanes[1].done()
-        assert looked[0] and not looked[1] and not looked[2]
+        assert looked[0] and not looked[1]
         await board.close()
         await asyncio.gather(*lanes)
 
@@ -288,9 +311,9 @@ class Looked(Counter[int]):
         super().__init__()
         self._looked = looked
 
-    def __getitem__(self, slot: int) -> int:
-        self._looked[slot] += 1
-        return super().__getitem__(slot)
+    def __getitem__(self, lane: int) -> int:
+        self._looked[lane] += 1
+        return super().__getitem__(lane)
 
 
 @pytest.mark.parametrize("worn", ["trials", "memory", "out_of_memory"])

@@ -53,11 +53,11 @@ def test_a_worker_that_fits_on_no_machine_is_refused_although_the_sum_would_do()
         at_once(Resources(cpus_per_worker=4), [{"CPU": 2.0}] * 3)
 
 
-def test_a_cluster_that_grows_with_demand_is_asked_for_as_many_again_within_its_limit() -> None:
+def test_a_cluster_that_grows_with_demand_is_asked_at_once_for_all_that_its_limit_allows() -> None:
     largest = {"CPU": 10.0, "GPU": 5.0}
     resources = Resources(gpus_per_worker=1)
-    assert at_once(resources, [{"CPU": 2.0}], largest) == 1
-    assert at_once(resources, [{"CPU": 2.0, "GPU": 2.0}], largest) == 4
+    assert at_once(resources, [{"CPU": 2.0}], largest) == 5
+    assert at_once(resources, [{"CPU": 2.0, "GPU": 2.0}], largest) == 5
     assert at_once(resources, [{"CPU": 4.0, "GPU": 4.0}], largest) == 5
     with pytest.raises(ClusterError, match=r"the cluster has 2 CPU, 0 GPU on 1 machine and grows to 10 CPU, 5 GPU"):
         at_once(Resources(gpus_per_worker=6), [{"CPU": 2.0}], largest)

@@ -11,6 +11,7 @@ import pytest
 from ray.exceptions import NodeDiedError
 
 from ablative.cluster import groups
+from ablative.cluster import train_run
 from ablative.cluster.board import ANY
 from ablative.cluster.capacity import Shape
 from ablative.cluster.capacity import shape_of
@@ -32,7 +33,7 @@ async def _settled(host: groups.GroupHost) -> dict[int, str]:
 
 
 def test_a_slot_whose_group_never_takes_a_trial_is_given_up_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(settings: dict[str, Any], shape: Shape, scratch: str) -> None:
+    def fail(settings: dict[str, Any], shape: Shape, scratch: str, reserve: Any) -> None:
         raise ModuleNotFoundError("No module named 'trainables'")
 
     monkeypatch.setattr(groups, "train", fail)
@@ -48,7 +49,7 @@ def test_a_slot_is_kept_as_long_as_each_run_takes_a_trial(monkeypatch: pytest.Mo
             job = TrialJob(trial_id=name, config=TrialConfig(), seed=0, evaluate=("val",), cache="/cache")
             await host.offer((job, ANY))
 
-        def take_one_and_die(settings: dict[str, Any], shape: Shape, scratch: str) -> None:
+        def take_one_and_die(settings: dict[str, Any], shape: Shape, scratch: str, reserve: Any) -> None:
             runs.append(settings["slot"])
             if len(runs) <= 2:
                 host.taken[0] += 1
@@ -84,7 +85,7 @@ def test_a_slot_that_finds_no_room_waits_for_it_and_is_shown_waiting(
     async def scene() -> groups.Standing:
         host, may_end = groups.GroupHost(), threading.Event()
 
-        def find_no_room(settings: dict[str, Any], shape: Shape, scratch: str) -> None:
+        def find_no_room(settings: dict[str, Any], shape: Shape, scratch: str, reserve: Any) -> None:
             runs.append(settings["slot"])
             if len(runs) < 10:
                 raise error
@@ -112,7 +113,7 @@ def test_a_slot_that_finds_no_room_waits_for_it_and_is_shown_waiting(
 def test_a_slot_that_was_given_up_is_taken_up_again_when_it_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
     runs = []
 
-    def fail(settings: dict[str, Any], shape: Shape, scratch: str) -> None:
+    def fail(settings: dict[str, Any], shape: Shape, scratch: str, reserve: Any) -> None:
         runs.append(settings["slot"])
         raise RuntimeError("a machine without our packages")
 
@@ -134,7 +135,7 @@ def test_the_end_waits_for_a_group_that_starts_unless_there_may_be_no_room_for_i
 ) -> None:
     began, ended = threading.Event(), threading.Event()
 
-    def start_slowly(settings: dict[str, Any], shape: Shape, scratch: str) -> None:
+    def start_slowly(settings: dict[str, Any], shape: Shape, scratch: str, reserve: Any) -> None:
         began.set()
         time.sleep(0.3)
         ended.set()
@@ -155,21 +156,21 @@ def test_the_end_waits_for_a_group_that_starts_unless_there_may_be_no_room_for_i
 
 
 def test_a_group_reserves_what_the_study_asks_for() -> None:
-    scaling = groups.scaling(shape_of(Resources(workers=2, cpus_per_worker=3, gpus_per_worker=0.5)))
+    scaling = train_run.scaling(shape_of(Resources(workers=2, cpus_per_worker=3, gpus_per_worker=0.5)))
     assert scaling.total_resources == {"CPU": 6.0, "GPU": 1.0}
-    assert groups.scaling(PLAIN).total_resources == {"CPU": 1.0}
+    assert train_run.scaling(PLAIN).total_resources == {"CPU": 1.0}
 
 
 @pytest.mark.slow
 def test_a_worker_that_is_alone_meets_nobody_and_rays_own_processes_import_no_torch_for_it() -> None:
     code = """
 import sys
-from ablative.cluster import groups
+from ablative.cluster import train_run
 from ablative.cluster.capacity import shape_of
 from ablative.search_spaces.study import Resources
-alone = groups.meeting(shape_of(Resources()))
+alone = train_run.meeting(shape_of(Resources()))
 print(type(alone).__name__, "torch" in sys.modules)
-print(type(groups.meeting(shape_of(Resources(workers=2)))).__name__, "torch" in sys.modules)
+print(type(train_run.meeting(shape_of(Resources(workers=2)))).__name__, "torch" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
