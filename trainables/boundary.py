@@ -10,6 +10,7 @@ import traceback
 from pathlib import Path
 
 from ablative.trainables.errors import Hindered
+from ablative.trainables.errors import Preempted
 from ablative.trainables.errors import cause_of
 from ablative.trainables.hindrance import hindrance
 from ablative.trainables.job import Cause
@@ -33,6 +34,11 @@ def attempt(run_trial: RunTrial, job: TrialJob, link: Link, *, is_first: bool = 
     started = time.perf_counter()
     try:
         outcome = run_trial(job, link)
+    except (
+        Preempted
+    ) as notice:  # nothing is lost: the next attempt goes on from here, and its time is in what was saved
+        world = current_ranks().world
+        return TrialOutcome(status="failed", cause="preempted", error=str(notice), num_workers=world)
     except Exception as raised:  # the boundary: whatever a trial raises becomes a row, and its siblings go on
         cause, error = failure(raised, Path(job.cache))
         seconds, world = time.perf_counter() - started, current_ranks().world

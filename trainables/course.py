@@ -27,6 +27,7 @@ from typing import Any
 from typing import Literal
 
 from ablative.trainables.errors import NonFinite
+from ablative.trainables.errors import Preempted
 from ablative.trainables.errors import TimeLimit
 from ablative.trainables.job import Cause
 from ablative.trainables.job import CurvePoint
@@ -140,14 +141,22 @@ class Course:
         """Return whether a target on val is better than all that were reported; ties are not."""
         return self._sign * target > self._best
 
-    def check_time(self, step: int) -> None:
+    def check_time(self, step: int, state: Callable[[], State] | None = None) -> None:
         """Raise TimeLimit where the job's time is up; every worker must call it at the same steps.
 
-        `report` does so too: call it between evaluations that are far apart.
+        `report` does so too: call it between evaluations that are far apart. `state`, as of `report`: with it, a trial
+        whose machine is about to be taken away saves, to go on from this step elsewhere, and Preempted is raised.
         """
         limit = self._job.time_limit_s
-        if limit is not None and self.ranks.agreed(self.seconds > limit):
+        is_late = limit is not None and self.seconds > limit
+        is_leaving = state is not None and self.ranks.is_first and self._link.leaving()
+        is_late, is_leaving = self.ranks.agreed((is_late, is_leaving))
+        if is_late:
             raise TimeLimit(f"{self.seconds:.0f} s at step {step}; the limit is {limit:g} s")
+        if is_leaving and state is not None:
+            self.step, found = step, state()
+            self.ranks.on_first(lambda: self._save(found))
+            raise Preempted(f"saved at step {step}")
 
     def report(
         self,
@@ -268,8 +277,11 @@ class Course:
 
     def _save_and_decide(self, state: State | None) -> Ending | None:
         if state is not None:
-            self._link.save(self._packed(state() if callable(state) else state))
+            self._save(state)
         return self._due(cancelled=self._link.stop_requested())
+
+    def _save(self, state: State) -> None:
+        self._link.save(self._packed(state() if callable(state) else state))
 
     def _due(self, *, cancelled: bool) -> Ending | None:
         return due(self._job, self.number, self.best, evaluations=self.evaluations, cancelled=cancelled)

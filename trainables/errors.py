@@ -28,6 +28,10 @@ class TimeLimit(Exception):
     """A trial took longer than its study allows."""
 
 
+class Preempted(Exception):
+    """The trial's machine is about to be taken away: it has saved, and goes on elsewhere."""
+
+
 class Hindered(AblativeError):
     """Something outside the trial would fail all others too, such as a full disk: the run ends, no trial failed."""
 
@@ -48,6 +52,8 @@ def cause_of(raised: BaseException) -> Cause:
         return "non_finite"
     if isinstance(raised, TimeLimit):
         return "time_limit"
+    if isinstance(raised, Preempted):
+        return "preempted"
     if isinstance(raised, MissingData):
         return "missing_data"
     if isinstance(raised, MemoryError) or _is_of_device(raised) or "can't allocate memory" in str(raised):

@@ -35,6 +35,10 @@ class StoredLink:
         """Never."""
         return False
 
+    def leaving(self) -> bool:
+        """Never."""
+        return False
+
     def load(self) -> bytes | None:
         """Return the trial's checkpoint."""
         return self._checkpoints.load(self._trial_id) if self._checkpoints else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
@@ -26,8 +27,8 @@ from ablative.trainables.training.sharding import whole_student
 from ablative.trainables.training.state import TorchState
 from ablative.trainables.training.step import TrainingStep
 
-CLOCK_STRIDE = 16
-"""Steps between two checks of the time limit: agreeing on it costs a message between workers."""
+CLOCK_STRIDE = 8
+"""Steps between two checks of the time limit and for notices: agreeing costs a message between workers."""
 
 
 class StudentCourse(Course):
@@ -61,11 +62,12 @@ class StudentCourse(Course):
         self._averages = AveragedWeights(module.student, self._optim.ema) if self._optim.ema else None
         self._val_inputs = val
         self._device = device
-        self._losses: list[dict[str, float]] = []
         self._state = TorchState(
             self, device=device, generators=module.objective.generators, **self._parts(module, optimizer)
         )
         self._best_weights: dict[str, torch.Tensor] = self._state.more.get("best_weights", {})
+        self._losses: list[dict[str, float]] = self._state.more.get("losses", [])
+        """Of the steps since the last evaluation."""
 
     def after(self, step: int, losses: dict[str, float], examples: int) -> bool:
         """Count a step with its losses; evaluate, save and decide when due; return whether to continue.
@@ -78,17 +80,18 @@ class StudentCourse(Course):
         self.samples_seen += examples
         if step not in self._at:
             if step % CLOCK_STRIDE == 0:
-                self.check_time(step)
+                self.check_time(step, self._packed_state)
             return True
         means = {name: sum(row[name] for row in self._losses) / len(self._losses) for name in losses}
         self._losses = []
         self._bring_to_judge()
-        goes_on = self.report(
-            step, self._on_val, lambda: self._state.pack(best_weights=self._best_weights), losses=means
-        )
+        goes_on = self.report(step, self._on_val, self._packed_state, losses=means)
         if step == self._at[-1] and self.ranks.is_first:
             self.student.load_state_dict(self._best_weights)
         return goes_on
+
+    def _packed_state(self) -> Callable[[], bytes]:
+        return self._state.pack(best_weights=self._best_weights, losses=self._losses)
 
     def _parts(self, module: TrainingStep, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
         averages = {"averages": self._averages} if self._averages is not None else {}

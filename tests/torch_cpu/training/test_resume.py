@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 
+from ablative.trainables.boundary import attempt
 from ablative.trainables.config import TrialConfig
 from ablative.trainables.job import Alone
 from ablative.trainables.job import CurvePoint
@@ -57,6 +58,18 @@ class StopAfter(Alone):
         return len(self.points) >= self.evaluation
 
 
+@dataclass(slots=True)
+class TakenAway(Alone):
+    """A link whose machine is about to be taken away at the given look, counted from 1."""
+
+    look: int = 1
+    looks: int = 0
+
+    def leaving(self) -> bool:
+        self.looks += 1
+        return self.looks == self.look
+
+
 def job(cache: Path, config: TrialConfig | None = None, **changes: Any) -> TrialJob:
     return TrialJob(
         trial_id="t",
@@ -95,6 +108,22 @@ def test_a_trial_cut_off_after_an_evaluation_goes_on_bit_for_bit(
     assert told(outcome) == told(undisturbed)
     assert len(resumed.points) == EVALUATIONS - evaluation
     assert outcome.seconds > 0
+
+
+@pytest.mark.parametrize("look", [1, 2])
+def test_a_trial_whose_machine_is_taken_away_saves_between_evaluations_and_goes_on_bit_for_bit(
+    look: int, cache: Path
+) -> None:
+    given = job(
+        cache, smoke(distillation=SAMPLED, optim={"min_steps": 24, "evaluations": 1, "bucketing": 4, "ema": 0.9})
+    )
+    whole, link = run_trial(given, Alone()), TakenAway(look=look)
+    assert whole.status == "completed", whole.error
+
+    taken = attempt(run_trial, given, link)
+    assert (taken.status, taken.cause, taken.error) == ("failed", "preempted", f"saved at step {8 * look}")
+    assert (taken.seconds, taken.device_seconds, link.points) == (0.0, 0.0, [])
+    assert told(run_trial(given, Alone(checkpoint=link.checkpoint))) == told(whole)
 
 
 def test_pausing_at_every_evaluation_changes_nothing(cache: Path, undisturbed: TrialOutcome) -> None:

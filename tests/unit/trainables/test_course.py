@@ -86,6 +86,32 @@ def test_a_trial_that_runs_to_its_end_has_every_split_and_its_whole_curve() -> N
     assert outcome.peak_memory_mb > 1
 
 
+def test_a_trial_whose_machine_is_taken_away_saves_between_evaluations_and_goes_on_there() -> None:
+    @dataclass(slots=True)
+    class TakenAway(Watching):
+        def leaving(self) -> bool:
+            return True
+
+    def run_by_steps(given: TrialJob, link: Link) -> TrialOutcome:
+        course = Course(given, link, evaluations=EVALUATIONS)
+        total = int(course.resumed or b"0")
+        for number in course:
+            for step in range(course.step, 10 * number):
+                total += step
+                if step == 14:
+                    course.check_time(step + 1, str(total).encode)
+            course.report(10 * number, partial(float, total / 1000), str(total).encode)
+        return course.outcome(lambda split: total / 1000)
+
+    link = TakenAway()
+    taken = attempt(run_by_steps, job(), link)
+    assert (taken.status, taken.cause, taken.error, taken.seconds) == ("failed", "preempted", "saved at step 15", 0.0)
+    assert len(link.points) == 1
+    assert told(attempt(run_by_steps, job(), Watching(checkpoint=link.checkpoint))) == told(
+        attempt(run_by_steps, job(), Watching())
+    )
+
+
 def test_pausing_at_every_evaluation_changes_nothing() -> None:
     link = Watching()
     for evaluation in range(1, EVALUATIONS):
