@@ -95,11 +95,6 @@ class TestClipTd(TrainableContract):
             update={"optim": config.optim.model_copy(update={"lr": 1e30, "warmup_fraction": 0.0})}
         )
 
-    @pytest.fixture
-    def trials(self, part: Trainable, config: Any, target: str, tmp_path_factory: pytest.TempPathFactory) -> Trials:
-        """The benchmark is made once for all tests."""
-        return Trials(part=part, config=config, target=target, cache=tmp_path_factory.getbasetemp() / "clip_td")
-
 
 class Config(Frozen):
     trick: bool = Field(False, description="Whether the trick is on.")

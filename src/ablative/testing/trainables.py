@@ -64,10 +64,22 @@ class TrainableContract:
         """What the trials aim at: a metric on val, of which more is better."""
         return "accuracy"
 
+    @pytest.fixture(scope="class")
+    @classmethod
+    def kept(cls) -> list[Trials]:
+        """What the tests of this class have prepared so far."""
+        return []
+
     @pytest.fixture
-    def trials(self, part: Trainable, config: Any, target: str, tmp_path: Path) -> Trials:
-        """What runs trials of `config`, with everything prepared."""
-        return Trials(part=part, config=config, target=target, cache=tmp_path / "cache")
+    def trials(
+        self, part: Trainable, config: Any, target: str, kept: list[Trials], tmp_path_factory: pytest.TempPathFactory
+    ) -> Trials:
+        """What runs trials of `config`, with everything prepared, once for all tests."""
+        for one in kept:
+            if (one.part.name, one.config, one.target) == (part.name, config, target):
+                return one
+        kept.append(Trials(part=part, config=config, target=target, cache=tmp_path_factory.mktemp("cache")))
+        return kept[-1]
 
     def test_its_configuration_is_frozen_and_has_defaults_only(self, part: Trainable, config: Any) -> None:
         """A study gives what it changes; a key that there is not is a mistake."""
