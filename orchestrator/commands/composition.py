@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from ablative.orchestrator.showing.display import Display
     from ablative.orchestrator.showing.preflight import Outlook
     from ablative.orchestrator.showing.standing import Standing
+    from ablative.orchestrator.showing.student_answer import StudentPretrainAnswer
     from ablative.orchestrator.showing.teacher_answer import ProbedTeacher
     from ablative.orchestrator.storing.records import Record
     from ablative.orchestrator.storing.store import Store
@@ -54,6 +55,8 @@ if TYPE_CHECKING:
     from ablative.trainables.job import RunTrial
     from ablative.trainables.parts.catalogue import Catalogue
     from ablative.trainables.parts.preparation import Preparation
+    from ablative.trainables.parts.student import Student
+    from ablative.trainables.parts.task import Task
     from ablative.trainables.parts.trainable import Digests
     from ablative.trainables.parts.trainable import Exposure
     from ablative.trainables.parts.trainable import Trainable
@@ -326,6 +329,60 @@ def judge(study: Study) -> Judge | None:
     return clear_arms
 
 
+def _student_of(found: Catalogue, preset: str) -> Student:
+    """Return the student that has a preset. Raises PartError where there is no such preset."""
+    from ablative.trainables.parts.part import PartError
+    from ablative.trainables.parts.student import students_by_preset
+
+    students = students_by_preset(found)
+    if preset not in students:
+        raise PartError(f"--preset {preset}: unknown preset; use one of {', '.join(students)}")
+    return students[preset]
+
+
+def pretrain_student(
+    task: Task,
+    data: str,
+    student: Mapping[str, Any],
+    recipe: Mapping[str, Any],
+    output: Path,
+    parts: Sequence[Path],
+    *,
+    quiet: bool,
+    dry_run: bool,
+) -> StudentPretrainAnswer:
+    """Pretrain a student on the train split of `data`; with `dry_run`, look whether all files are there.
+
+    `student`: fields of `student`; `recipe`: those of `SecondStage`. Raises MissingData, CheckpointError, PartError.
+    """
+    from ablative.orchestrator.showing.student_answer import PretrainingPoint
+    from ablative.orchestrator.showing.student_answer import StudentPretrainAnswer
+    from ablative.trainables.cache import cache_folder
+    from ablative.trainables.data.layout import task_folder
+    from ablative.trainables.parts.extended import trial_config
+    from ablative.trainables.parts.sources import catalogue
+    from ablative.trainables.students.second_stage import SecondStage
+    from ablative.trainables.students.second_stage import pretrain
+    from ablative.trainables.students.starting_files import starting_files
+
+    found = catalogue(parts)
+    _student_of(found, student["preset"])
+    chosen = {"name": task.name, "data": data, **({task.name: task.changes} if task.changes else {})}
+    config = trial_config(found).model_validate({"task": chosen, "student": student})
+    settings = SecondStage.model_validate(recipe)
+    facts: dict[str, Any] = {"output": str(output), "task": task.name, "data": data, "dry_run": dry_run}
+    if dry_run:
+        task_folder(task, data, cache_folder())
+        starting_files(config.student)
+        return StudentPretrainAnswer(**facts, examples=0, steps=settings.steps, resumed_at=0, curve=())
+    with display(quiet, doing="pretrain") as shown:
+        run = pretrain(config, settings, output, cache_folder(), shown.preparing)
+    points = tuple(PretrainingPoint(steps=steps, losses=dict(losses)) for steps, losses in run.curve)
+    return StudentPretrainAnswer(
+        **facts, examples=run.examples, steps=run.steps, resumed_at=run.resumed_at, curve=points
+    )
+
+
 def student_report(
     settings: Mapping[str, Any], region_width: int, parts: Sequence[Path] = ()
 ) -> tuple[list[str], bool]:
@@ -336,17 +393,13 @@ def student_report(
     from ablative.trainables.parts.extended import trial_config
     from ablative.trainables.parts.part import PartError
     from ablative.trainables.parts.sources import catalogue
-    from ablative.trainables.parts.student import students_by_preset
 
-    found = catalogue(parts)
-    students, preset = students_by_preset(found), settings["preset"]
-    if preset not in students:
-        raise PartError(f"--preset {preset}: unknown preset; use one of {', '.join(students)}")
-    report = students[preset].report
+    found, preset = catalogue(parts), settings["preset"]
+    student = _student_of(found, preset)
+    report = student.report
     if report is None:
         raise PartError(
-            f"--preset {preset}: the student {students[preset].name} cannot list which weights "
-            "it takes from a checkpoint"
+            f"--preset {preset}: the student {student.name} cannot list which weights it takes from a checkpoint"
         )
     return report(type(trial_config(found)().student).model_validate(settings), region_width)
 

@@ -309,7 +309,7 @@ def shift(
     from ablative.trainables.data.layout import task_folder
     from ablative.trainables.data.shifts import make_shifts
 
-    found = _task(folder, task, options, parts)
+    found = task_of_files(folder, task, options, parts)
     with composition.display(quiet) as display:
         made = make_shifts(found, task_folder(found, folder, cache_folder()), display.preparing, scores)
     assert found.shifts is not None
@@ -350,7 +350,9 @@ def subset(
     from ablative.trainables.data.load import load_split
     from ablative.trainables.data.subsets import subset_ids
 
-    ids = subset_ids(load_split(_task(folder, task, options, parts), folder, "train", cache_folder()), fraction, seed)
+    ids = subset_ids(
+        load_split(task_of_files(folder, task, options, parts), folder, "train", cache_folder()), fraction, seed
+    )
     write_atomically(output, "".join(f"{name}\n" for name in ids))
     click.echo(f"{len(ids):,} ids in {output}")
 
@@ -449,7 +451,7 @@ def _inspect(
     from ablative.trainables.data.left_out import FILE
     from ablative.trainables.data.left_out import left_out
 
-    found_task = _task(folder, task, options, parts)
+    found_task = task_of_files(folder, task, options, parts)
     understood = list(found_task.understood(found_task.at(task_folder(found_task, folder, cache_folder()))))
     for line in () if as_json else understood:
         click.echo(line)
@@ -471,7 +473,8 @@ def _inspect(
     return found
 
 
-def _task(folder: str, task: str | None, options: tuple[str, ...], parts: tuple[Path, ...]) -> Task:
+def task_of_files(folder: str, task: str | None, options: tuple[str, ...], parts: tuple[Path, ...]) -> Task:
+    """Return the task that is named, else the one whose files are in the folder. Raises MissingData."""
     from ablative.trainables.data.layout import task_of
     from ablative.trainables.parts.sources import catalogue
     from ablative.trainables.parts.task import Task

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -27,9 +28,10 @@ def _with_ending(context: click.Context, parameter: click.Parameter, path: Path)
 
 @click.group()
 def student() -> None:
-    """Inspect student checkpoints, export trained students, and predict with them.
+    """Inspect student checkpoints, pretrain further, export trained students, and predict with them.
 
     \b
+    ablate student pretrain /data/vcr --init uniter-base.pt --vocabulary vocab.txt
     ablate student list my_study.yaml
     ablate student export my_study.yaml --arm clip_td -o student
     ablate student predict student /data/vqa --split test -o predictions.jsonl
@@ -75,6 +77,88 @@ def check(
     for line in lines:
         click.echo(line)
     sys.exit(EXIT_MISTAKE if refused else 0)
+
+
+@student.command()
+@click.argument("data")
+@click.option("--task", metavar="NAME", help="Task of DATA [found by its files].")
+@click.option("--preset", default="uniter_base", show_default=True, help="Size of the student; it reads regions.")
+@click.option("--init", default="pretrained", show_default=True, help="Starting weights, as `student.init`.")
+@click.option("--vocabulary", help="WordPiece vocabulary for the student [BERT's uncased one].")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("second_stage.safetensors"),
+    show_default=True,
+    help="File for the weights.",
+)
+@click.option("--steps", type=click.IntRange(1), default=45_000, show_default=True, help="Number of steps.")
+@click.option("--batch", type=click.IntRange(2), default=64, show_default=True, help="Number of texts in a batch.")
+@click.option("--lr", type=click.FloatRange(1e-9, 1), default=3e-5, show_default=True, help="Peak learning rate.")
+@click.option("--words", type=click.FloatRange(0), default=2.0, show_default=True, help="Weight of masked words.")
+@click.option("--regions", type=click.FloatRange(0), default=2.0, show_default=True, help="Weight of masked regions.")
+@click.option(
+    "--matching", type=click.FloatRange(0), default=0.0, show_default=True, help="Weight of image-text matching."
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["float32", "bfloat16"]),
+    default="float32",
+    show_default=True,
+    help="Autocast precision.",
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of every draw.")
+@click.option("--dry-run", is_flag=True, help="Check that all files are there, and stop.")
+@WITH
+@JSON
+@QUIET
+@boundary
+def pretrain(
+    data: str,
+    task: str | None,
+    preset: str,
+    init: str,
+    vocabulary: str | None,
+    output: Path,
+    parts: tuple[Path, ...],
+    as_json: bool,
+    quiet: bool,
+    dry_run: bool,
+    **recipe: Any,
+) -> None:
+    """Pretrain a student on the texts and pictures of DATA's train split, as UNITER's second stage does.
+
+    Objectives: masked words, masked region features and, if wanted, image-text matching. Each step trains one of them,
+    drawn by the weights. If killed, run the same command to resume. A study starts from the file by `student.init`.
+
+    \b
+    ablate student pretrain /data/vcr --init uniter-base.pt --vocabulary vocab.txt -o vcr_stage2.safetensors
+    ablate student pretrain /data/vcr --init uniter-base.pt --vocabulary vocab.txt --dry-run
+    ablate student pretrain mini --task vcr --preset uniter_tiny --init scratch --steps 2000 --lr 1e-3
+    """
+    from ablative.orchestrator.commands import composition
+    from ablative.orchestrator.commands.data_commands import task_of_files
+
+    if not recipe["words"] + recipe["regions"] + recipe["matching"]:
+        raise click.UsageError("all objectives have weight 0; give --words, --regions or --matching a weight")
+    recipe["batch_size"] = recipe.pop("batch")
+    settings = {"preset": preset, "init": init, "vocabulary": vocabulary}
+    answer = composition.pretrain_student(
+        task_of_files(data, task, (), parts), data, settings, recipe, output, parts, quiet=quiet, dry_run=dry_run
+    )
+    if as_json:
+        click.echo(answer.as_json())
+        return
+    if dry_run:
+        click.echo(f"all files are there; {answer.steps:,} steps would write {output}")
+        return
+    for point in answer.curve[-1:]:
+        losses = ", ".join(f"{name} {value:.4g}" for name, value in point.losses.items())
+        click.echo(f"last losses: {losses}")
+    passes = answer.steps * recipe["batch_size"] / answer.examples
+    click.echo(f"{output}: {answer.steps:,} steps over {answer.examples:,} pairs, {passes:.3g} passes")
+    click.echo(f"A study starts from it with student.init={output}")
 
 
 @student.command()

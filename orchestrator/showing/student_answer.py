@@ -54,6 +54,32 @@ class StudentListAnswer(Answer):
     students: tuple[KeptStudent, ...]
 
 
+class PretrainingPoint(Answer):
+    """Losses along second-stage pretraining."""
+
+    steps: int
+    losses: dict[str, float]
+    """Objective (`words`, `regions`, `matching`) -> mean loss since the point before."""
+
+
+class StudentPretrainAnswer(Answer):
+    """The answer of `ablate student pretrain --json`."""
+
+    student_pretrain_version: Literal[1] = 1
+    output: str
+    """What `student.init` names."""
+    task: str
+    data: str
+    examples: int
+    """Matched pairs of picture and text in the train split; 0 in a dry run, which reads none."""
+    steps: int
+    resumed_at: int
+    """Steps that an earlier run had done."""
+    dry_run: bool
+    curve: tuple[PretrainingPoint, ...]
+    """Of this run."""
+
+
 class StudentPredictAnswer(Answer):
     """The answer of `ablate student predict --json`."""
 

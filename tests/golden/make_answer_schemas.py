@@ -28,6 +28,7 @@ from ablative.orchestrator.showing.student_answer import StudentCheckAnswer
 from ablative.orchestrator.showing.student_answer import StudentExportAnswer
 from ablative.orchestrator.showing.student_answer import StudentListAnswer
 from ablative.orchestrator.showing.student_answer import StudentPredictAnswer
+from ablative.orchestrator.showing.student_answer import StudentPretrainAnswer
 from ablative.orchestrator.showing.teacher_answer import TeacherCacheAnswer
 from ablative.orchestrator.showing.teacher_answer import TeacherProbeAnswer
 from ablative.orchestrator.showing.teacher_answer import TeacherShowAnswer
@@ -50,6 +51,7 @@ ANSWERS: dict[str, Any] = {
     "student_export": StudentExportAnswer,
     "student_list": StudentListAnswer,
     "student_predict": StudentPredictAnswer,
+    "student_pretrain": StudentPretrainAnswer,
     "teacher_cache": TeacherCacheAnswer,
     "teacher_probe": TeacherProbeAnswer,
     "teacher_show": TeacherShowAnswer,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
 from safetensors.torch import save_file
 from torch import nn
@@ -30,6 +31,16 @@ def save_encoder(encoder: nn.Module, path: Path, metadata: dict[str, str]) -> No
     """Write the encoder's parameters as float16 (half the size; frozen word vectors are not parameters)."""
     tensors = {name: value.to(torch.float16).contiguous() for name, value in encoder.state_dict().items()}
     save_file(tensors, path, metadata=metadata)
+
+
+def said_norm_eps(path: Path) -> float | None:
+    """Return the epsilon of the norms that one of our files names; None if it names none."""
+    if path.suffix != ".safetensors":
+        return None
+    with parsing(f"{path}: cannot be read as weights alone", "give a whole .safetensors file", CheckpointError):
+        with safe_open(path, "pt") as file:
+            said = (file.metadata() or {}).get("norm_eps")
+        return None if said is None else float(said)
 
 
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:

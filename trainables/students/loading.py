@@ -15,6 +15,7 @@ from ablative.trainables.strangers import parsing
 from ablative.trainables.students.checkpoint import CheckpointError
 from ablative.trainables.students.checkpoint import read_tensors
 from ablative.trainables.students.checkpoint import require_weights
+from ablative.trainables.students.checkpoint import said_norm_eps
 from ablative.trainables.students.published import VCR_WORDS
 from ablative.trainables.students.published import WORDS
 from ablative.trainables.students.published import Layout
@@ -109,7 +110,8 @@ def _remedy(name: str, misfit: Misfit | None) -> str:
 def load_student(student: nn.Module, path: Path, preset: str) -> LoadReport:
     """Fill `student` (`encoder.` and `head.`), built from this preset, from our own or a published checkpoint.
 
-    Published checkpoints also bring BERT's pooler into the head, and their norms' epsilon.
+    Published checkpoints also bring BERT's pooler into the head, and their norms' epsilon. A student that was
+    pretrained further from one keeps that epsilon.
 
     Raises:
         CheckpointError: unreadable, of unknown layout, or a transformer or vocabulary of another size.
@@ -119,8 +121,8 @@ def load_student(student: nn.Module, path: Path, preset: str) -> LoadReport:
     if report.faults:
         raise CheckpointError(f"{path}: does not fit preset {preset!r}: {report.explained()}")
     student.load_state_dict(values, strict=False)
-    if report.layout != "own":
-        _set_norm_eps(student, PUBLISHED_NORM_EPS)
+    if (eps := PUBLISHED_NORM_EPS if report.layout != "own" else said_norm_eps(path)) is not None:
+        _set_norm_eps(student, eps)
     if fresh := [name for name in report.missing if not name.startswith("head.")]:
         _log.info("%s: %d parameters start fresh, the first %s", path, len(fresh), fresh[0])
     for misfit in report.misfits:
