@@ -175,6 +175,7 @@ class Course:
         self.check_time(step)
         self.ranks.on_first(lambda: self._evaluate(step, measure, losses or {}))
         self.number, self.step = self.number + 1, step
+        self.reached(self.number / self.evaluations)
         self._memory.look()
         if self.number == self.evaluations:
             self.ending = Ending(status="completed")
@@ -182,6 +183,14 @@ class Course:
             found = None if state is None else state()
             self.ending = self.ranks.on_first(lambda: self._save_and_decide(found))
         return self.ending is None
+
+    def reached(self, share: float) -> None:
+        """Tell those who wait how much of the training is done, from 0 to 1.
+
+        `report` does so too: call it between evaluations that are far apart.
+        """
+        if self.ranks.is_first:
+            self._link.reached(share)
 
     def note(self, step: int, found: Mapping[str, float]) -> None:
         """Add figures of training to the curve, as of `step`; those that are not finite are left out."""

@@ -134,11 +134,16 @@ class TrialOutcome:
 class Link(Protocol):
     """What a running trial knows of the engine: where its curve goes, whether to stop, and its checkpoint.
 
-    `report`, `stop_requested`, `leaving`, `save` and `keep` are called on rank 0 only, `load` on every rank.
+    `report`, `reached`, `stop_requested`, `leaving`, `save` and `keep` are called on rank 0 only, `load` on every
+    rank.
     """
 
     def report(self, point: CurvePoint) -> None:
         """Hand in a point of the curve on val as soon as it is known."""
+        ...
+
+    def reached(self, share: float) -> None:
+        """Take how much of the training is done, from 0 to 1: people who wait see it. Nothing waits for it."""
         ...
 
     def stop_requested(self) -> bool:
@@ -173,6 +178,9 @@ class Alone:
     def report(self, point: CurvePoint) -> None:
         """Keep the point in `points`."""
         self.points.append(point)
+
+    def reached(self, share: float) -> None:
+        """Nobody waits."""
 
     def stop_requested(self) -> bool:
         """Never."""

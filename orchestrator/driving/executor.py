@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -38,6 +39,10 @@ class Executor(Protocol):
         an outcome, never an exception. Raises ClusterError when there is nowhere to run, KeyboardInterrupt after a
         clean stop.
         """
+        ...
+
+    def reached(self) -> Mapping[str, float]:
+        """Return the ids of running trials, each with how much of it is done, as far as known. From any thread."""
         ...
 
     def waits_for(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from contextlib import nullcontext
 from datetime import UTC
@@ -16,8 +17,23 @@ from ablative.orchestrator.storing.checkpoints import StoredLink
 from ablative.search_spaces.study import Resources
 from ablative.trainables.boundary import attempt
 from ablative.trainables.job import RunTrial
+from ablative.trainables.job import TrialJob
 
 WAIT_S = 0.2
+
+
+class WatchedLink(StoredLink):
+    """The link of a trial that people watch."""
+
+    def __init__(self, job: TrialJob) -> None:
+        super().__init__(job)
+        self.trial_id = job.trial_id
+        self.share = 0.0
+        """How much of the trial is done."""
+
+    def reached(self, share: float) -> None:
+        """Keep it."""
+        self.share = share
 
 
 class InlineExecutor:
@@ -29,10 +45,16 @@ class InlineExecutor:
         self._resources = resources
         self._cache = cache
         self._checkpoints = checkpoints
+        self._link: WatchedLink | None = None
 
     def open(self, queue: TrialQueue) -> AbstractContextManager[None]:
         """There is nothing to open."""
         return nullcontext()
+
+    def reached(self) -> Mapping[str, float]:
+        """Return how much of the running trial is done."""
+        link = self._link
+        return {} if link is None else {link.trial_id: link.share}
 
     def waits_for(self) -> str:
         """Nothing."""
@@ -46,7 +68,9 @@ class InlineExecutor:
             for trial in handout.give(1):
                 started_at = datetime.now(UTC)
                 job = trial.job(cache=str(self._cache), resources=self._resources, checkpoints=self._checkpoints)
-                handout.end(trial.id, attempt(self._run_trial, job, StoredLink(job)), started_at=started_at)
+                self._link = WatchedLink(job)
+                handout.end(trial.id, attempt(self._run_trial, job, self._link), started_at=started_at)
+                self._link = None
             if handout.done:
                 return time.monotonic() - began
             time.sleep(WAIT_S)  # another driver runs what is left

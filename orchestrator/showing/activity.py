@@ -90,6 +90,8 @@ class Pace:
         """Start counting."""
         self._began = self._clock()
         self._ends: list[float] = []
+        self._first: tuple[float, float] | None = None
+        """When running trials were first seen to have done something, and how much that was."""
         self._slots = 1
 
     def tick(self, seconds: float, running: int) -> None:
@@ -100,15 +102,28 @@ class Pace:
         self._ends.append(now)
         self._slots = max(self._slots, running + 1)
 
-    def left(self, owed: int) -> float | None:
-        """Return the seconds that `owed` trials still take; None before each slot has ended a trial."""
+    def left(self, owed: int, done: float = 0.0) -> float | None:
+        """Return the seconds that `owed` trials still take, `done` of which are behind them; None while unknown.
+
+        Before each slot has ended a trial, what the running ones have done since the first time it was asked says it.
+        """
         ended = len(self._ends)
         if ended < self._slots:
-            return None
+            return None if ended else self._at_first(owed, done)
         is_second = ended >= 2 * self._slots
         since, counted = (self._ends[self._slots - 1], ended - self._slots) if is_second else (self._began, ended)
         pace = (self._ends[-1] - since) / counted
         return max(0.0, owed * pace - (self._clock() - self._ends[-1]))
+
+    def _at_first(self, owed: int, done: float) -> float | None:
+        """Return the same before any trial has ended."""
+        now = self._clock()
+        if not done:
+            return None
+        if self._first is None:
+            self._first = (now, done)
+        since, before = self._first
+        return (owed - done) * (now - since) / (done - before) if done > before and now > since else None
 
     @property
     def ended(self) -> int:

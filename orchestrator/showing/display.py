@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from collections.abc import Mapping
 from contextlib import ExitStack
 from contextlib import suppress
 from typing import Any
@@ -28,9 +29,18 @@ Waits = Callable[[], str]
 """Tells what a run waits for beside its trials, as a clause; empty if for nothing."""
 
 
+Reached = Callable[[], Mapping[str, float]]
+"""Gives the ids of running trials, each with how much of it is done, as far as known."""
+
+
 def nothing() -> str:
     """Return that nothing is waited for."""
     return ""
+
+
+def unknown() -> Mapping[str, float]:
+    """Return that of no trial it is known how much is done."""
+    return {}
 
 
 class Display(Protocol):
@@ -52,8 +62,9 @@ class Display(Protocol):
         """Show that `done` of `total` steps of a stage of preparation are done."""
         ...
 
-    def start(self, queue: TrialQueue, waits_for: Waits = nothing) -> None:
-        """Show where the study stands before its first trial; from then on also what it waits for."""
+    def start(self, queue: TrialQueue, waits_for: Waits = nothing, reached: Reached = unknown) -> None:
+        """Show where the study stands before its first trial; from then on also what it waits for, and how far the
+        running trials are."""
         ...
 
     def started(self, trial: Trial, *, resumed: bool) -> None:
@@ -83,7 +94,7 @@ class QuietDisplay:
     def preparing(self, stage: str, done: int, total: int) -> None:
         """Show nothing."""
 
-    def start(self, queue: TrialQueue, waits_for: Waits = nothing) -> None:
+    def start(self, queue: TrialQueue, waits_for: Waits = nothing, reached: Reached = unknown) -> None:
         """Show nothing."""
 
     def started(self, trial: Trial, *, resumed: bool) -> None:
@@ -123,10 +134,10 @@ class Displays:
         for display in self._displays:
             display.preparing(stage, done, total)
 
-    def start(self, queue: TrialQueue, waits_for: Waits = nothing) -> None:
+    def start(self, queue: TrialQueue, waits_for: Waits = nothing, reached: Reached = unknown) -> None:
         """Let each show where the study stands."""
         for display in self._displays:
-            display.start(queue, waits_for)
+            display.start(queue, waits_for, reached)
 
     def started(self, trial: Trial, *, resumed: bool) -> None:
         """Let each show the trial."""
@@ -180,10 +191,10 @@ class PlainDisplay(QuietDisplay):
             if self._activity.reach(stage, done, total) or self._is_due():
                 self.say(f"{self._doing}: {self._activity.line()}")
 
-    def start(self, queue: TrialQueue, waits_for: Waits = nothing) -> None:
+    def start(self, queue: TrialQueue, waits_for: Waits = nothing, reached: Reached = unknown) -> None:
         """Write what is owed."""
         with self._writing:
-            self._trials = Trials(queue, self._clock, waits_for)
+            self._trials = Trials(queue, self._clock, waits_for, reached)
             self.say(opening(queue))
 
     def finished(self, record: Record, queue: TrialQueue) -> None:
@@ -216,9 +227,16 @@ class PlainDisplay(QuietDisplay):
 class Trials:
     """The trials of a run as a line: how many are under way and owed, and how long they take."""
 
-    def __init__(self, queue: TrialQueue, clock: Clock = time.monotonic, waits_for: Waits = nothing) -> None:
+    def __init__(
+        self,
+        queue: TrialQueue,
+        clock: Clock = time.monotonic,
+        waits_for: Waits = nothing,
+        reached: Reached = unknown,
+    ) -> None:
         self._queue = queue
         self._waits_for = waits_for
+        self._reached = reached
         self._pace = Pace(clock)
         self.owed = queue.owed()
         """As of the last trial that ended: another thread may ask."""
@@ -230,19 +248,26 @@ class Trials:
 
     def left(self) -> str:
         """Return what is owed, and how long that takes as soon as it is known."""
-        seconds = self._pace.left(self.owed)
+        seconds = self._pace.left(self.owed, self._done())
         return (
             f"{self.owed} owed{f', about {duration(seconds)} left' if seconds and seconds >= 1 and self.owed else ''}"
         )
 
+    def _done(self) -> float:
+        """Return how much of the running trials is done, in trials."""
+        return sum(self._reached().values())
+
     def line(self) -> str:
         """Return what is under way."""
         name, running, quiet = self._queue.study.study, self._queue.num_running, duration(self._pace.quiet)
+        done = self._done() if running else 0.0
+        share = f", {100 * done / running:.0f} % of {'it' if running == 1 else 'them'} done" if done else ""
         if not running and self._queue.waits_for_others:
             under_way = f"another driver runs the remaining trials, waiting for {quiet}"
         elif self._pace.ended:
-            count = f"{running} trial{'' if running == 1 else 's'}"
-            under_way = f"{count} running, the last one ended {quiet} ago"
+            under_way = f"{running} running{share}, the last one ended {quiet} ago"
+        elif done:
+            under_way = f"{running} running{share}, {quiet} so far"
         else:
             under_way = f"workers are starting and running the first trials, {quiet} so far"
         waits = f"; {told}" if (told := self._waits_for()) else ""

@@ -18,10 +18,12 @@ from ablative.orchestrator.deciding.queue import TrialQueue
 from ablative.orchestrator.showing.activity import Activity
 from ablative.orchestrator.showing.activity import Clock
 from ablative.orchestrator.showing.cell_name import CellName
+from ablative.orchestrator.showing.display import Reached
 from ablative.orchestrator.showing.display import Trials
 from ablative.orchestrator.showing.display import Waits
 from ablative.orchestrator.showing.display import nothing
 from ablative.orchestrator.showing.display import opening
+from ablative.orchestrator.showing.display import unknown
 from ablative.orchestrator.storing.records import Record
 from ablative.orchestrator.trials import Trial
 
@@ -66,9 +68,9 @@ class LiveDisplay:
         self._activity.reach(stage, done, total)
         self._trials, self._done, self._total = None, done, total
 
-    def start(self, queue: TrialQueue, waits_for: Waits = nothing) -> None:
+    def start(self, queue: TrialQueue, waits_for: Waits = nothing, reached: Reached = unknown) -> None:
         """Print what is owed, and draw the cells."""
-        self._trials = Trials(queue, self._clock, waits_for)
+        self._trials = Trials(queue, self._clock, waits_for, reached)
         self._total = self._trials.owed
         self.say(opening(queue))
         self._draw(queue)

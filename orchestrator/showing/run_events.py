@@ -25,8 +25,10 @@ from ablative.orchestrator.deciding.queue import TrialQueue
 from ablative.orchestrator.deciding.summary import Summary
 from ablative.orchestrator.showing.activity import Activity
 from ablative.orchestrator.showing.display import QuietDisplay
+from ablative.orchestrator.showing.display import Reached
 from ablative.orchestrator.showing.display import Waits
 from ablative.orchestrator.showing.display import nothing
+from ablative.orchestrator.showing.display import unknown
 from ablative.orchestrator.storing.records import Record
 from ablative.orchestrator.trials import Trial
 
@@ -294,7 +296,7 @@ class EventDisplay(QuietDisplay):
         if self._activity.reach(stage, done, total):
             self.tell(Preparing, stage=stage, done=done, total=total)
 
-    def start(self, queue: TrialQueue, waits_for: Waits = nothing) -> None:
+    def start(self, queue: TrialQueue, waits_for: Waits = nothing, reached: Reached = unknown) -> None:
         """Write what is owed; what was decided before is known."""
         self._decided = {cell.cell.name for cell in queue.cells if _is_decided(cell)}
         self._at_look = _at_look(queue)

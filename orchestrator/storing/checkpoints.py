@@ -31,6 +31,9 @@ class StoredLink:
     def report(self, point: CurvePoint) -> None:
         """Curve points are in the outcome."""
 
+    def reached(self, share: float) -> None:
+        """Nobody waits."""
+
     def stop_requested(self) -> bool:
         """Never."""
         return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 import pytest
 
@@ -70,7 +71,7 @@ def test_a_slow_first_run_is_never_silent(run: Run) -> None:
     told = [line for line in run.lines if line.startswith("prepare: region features 577/5771, 10 %, ")]
     assert told and all("/s, about " in line and line.endswith(" left") for line in told)
     assert "simulated: workers are starting and running the first trials, 18 s so far  [42 owed]" in run.lines
-    assert "trials running, the last one ended 54 s ago" in run.lines[-1]
+    assert "running, the last one ended 54 s ago" in run.lines[-1]
 
 
 def test_what_happens_before_the_first_stage_is_not_silent_either(run: Run) -> None:
@@ -98,6 +99,23 @@ def test_no_time_left_is_told_before_each_slot_has_ended_a_trial(run: Run) -> No
     *early, last = run.lines[1:]
     assert not any("left" in line for line in early)
     assert "owed, about" in last
+
+
+def test_long_trials_say_how_far_they_are_and_when_all_will_have_ended(run: Run) -> None:
+    queue = make_queue(make_study())
+    shares: dict[str, float] = {}
+    run.display.start(queue, reached=lambda: shares)
+    first, second = queue.next(), queue.next()
+    assert first is not None and second is not None
+    run.wait(20)
+    assert run.lines[-1].endswith("workers are starting and running the first trials, 18 s so far  [42 owed]")
+    for minute in range(1, 11):
+        shares.update({first.id: 0.04 * minute, second.id: 0.06 * minute})
+        run.wait(60)
+    assert "2 running, 50 % of them done, 10 min" in run.lines[-1]
+    left = re.search(r"42 owed, about (\d+) h (\d+) min left", run.lines[-1])
+    assert left is not None
+    assert int(left[1]) * 60 + int(left[2]) == pytest.approx((42 - 1) / 0.1, rel=0.1)  # a tenth of a trial a minute
 
 
 def test_a_closed_pipe_does_not_end_the_run_from_the_display_s_thread(run: Run) -> None:
