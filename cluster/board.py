@@ -139,6 +139,11 @@ class Board:
         """Return slot -> rank -> process id of the groups that are up."""
         return {slot: dict(group.pids) for slot, group in self._groups.items()}
 
+    def shares(self) -> dict[str, float]:
+        """Return how much is done of each trial that a group runs."""
+        running = {group.orders[-1] for group in self._groups.values() if group.busy}
+        return {trial_id: self._tickets[trial_id].share for trial_id in running if trial_id in self._tickets}
+
     # Tune's side
 
     async def news_of(self, lane: int, seen: int) -> tuple[int, bool] | Later:
@@ -247,6 +252,11 @@ class Board:
             return self.closed or ticket is None or ticket.outcome is not None
 
         await self._bells.until(("trial", trial_id), has_ended)
+
+    async def reached(self, trial_id: str, share: float) -> None:
+        """Take how much of a running trial is done; ignored once it has ended."""
+        if trial_id in self._tickets:
+            self._tickets[trial_id].share = share
 
     async def is_cancelled(self, trial_id: str, token: str) -> bool:
         """Return whether a trial is to stop that a group runs: also where the trial is no longer that group's."""

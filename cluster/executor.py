@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
 from contextlib import ExitStack
 from contextlib import contextmanager
@@ -78,6 +79,10 @@ class RayExecutor:
     def waits_for(self) -> str:
         """Return which worker groups wait for room on the cluster."""
         return self._groups.waits_for if self._groups is not None else ""
+
+    def reached(self) -> Mapping[str, float]:
+        """Return how much is done of the trials that worker groups run, as of a second ago."""
+        return self._groups.shares if self._groups is not None else {}
 
     @contextmanager
     def open(self, queue: TrialQueue) -> Iterator[None]:

@@ -110,6 +110,8 @@ class WorkerGroups:
         self._checked_at = 0.0
         self.waits_for = ""
         """Which groups wait for room, as a clause; empty if none does."""
+        self.shares: Mapping[str, float] = {}
+        """Running trial -> how much of it is done."""
         self._failed: Mapping[int, str] = {}
         self._drained: set[str] = set()
         self._space = self._room()
@@ -156,6 +158,7 @@ class WorkerGroups:
         if len(self._failed) == self.slots:
             raise ClusterError(f"no worker group stays up; slot 0 ended with: {self._failed[0]}")
         self.waits_for = "" if self._private else self._short_of(standing)
+        self.shares = standing.shares
         return SlotCounts(
             busy=standing.busy,
             idle=standing.up - standing.busy,
@@ -241,6 +244,8 @@ class Standing:
     """How many of these have a trial."""
     held_s: float
     """Device seconds of all groups so far."""
+    shares: Mapping[str, float]
+    """Trial that a group runs -> how much of it is done."""
 
 
 class GroupHost(Board):
@@ -301,6 +306,7 @@ class GroupHost(Board):
             up=len(self._groups),
             busy=sum(group.busy for group in self._groups.values()),
             held_s=await self.held(),
+            shares=self.shares(),
         )
 
     async def held(self) -> float:

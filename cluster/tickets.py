@@ -71,6 +71,8 @@ class Ticket:
     group: str | None = None
     slot: int | None = None
     cancelled: bool = False
+    share: float = 0.0
+    """How much of the trial its group has done, as far as it has said."""
     points: list[CurvePoint] = field(default_factory=list)
     settled: dict[int, TrialOutcome] = field(default_factory=dict)
     """Rank -> what it reported, in order of arrival."""

@@ -88,10 +88,17 @@ class BoardLink(StoredLink):
         self._token = token
         self._leaving = False
         self._looked_at = float("-inf")
+        self._told_at = float("-inf")
 
     def report(self, point: CurvePoint) -> None:
         """Send the point on its way; nothing waits for it."""
         self._board.report.remote(self._trial_id, point)
+
+    def reached(self, share: float) -> None:
+        """Tell the board now and then; nothing waits for it."""
+        if time.monotonic() - self._told_at > LOOKED_EVERY_S:
+            self._board.reached.remote(self._trial_id, share)
+            self._told_at = time.monotonic()
 
     def stop_requested(self) -> bool:
         """Ask the board, for whom a group that was cut off is no longer the trial's."""

@@ -6,8 +6,10 @@ One run, accidents included, is shared by all claims: an executor may take secon
 from __future__ import annotations
 
 import threading
+import time
 from abc import ABC
 from abc import abstractmethod
+from collections import defaultdict
 from dataclasses import dataclass
 from dataclasses import field
 from datetime import UTC
@@ -24,6 +26,8 @@ from ablative.orchestrator.storing.records import Record
 from ablative.orchestrator.storing.records import make_record
 from ablative.orchestrator.trials import Trial
 from ablative.search_spaces.study import Resources
+from ablative.trainables.job import Link
+from ablative.trainables.job import TrialJob
 from ablative.trainables.job import TrialOutcome
 from tests.helpers.simulated import SimulatedTrainable
 from tests.helpers.simulated import executions
@@ -36,6 +40,20 @@ RAISING, NON_FINITE = 2, 3
 """Confirm seeds that meet an accident in every cell."""
 
 
+LINGERS_S = 2.5
+
+
+class Lingering(SimulatedTrainable):
+    """One trial stays half done for a while."""
+
+    def __call__(self, job: TrialJob, link: Link) -> TrialOutcome:
+        """Run one trial."""
+        if job.seed == 1 and job.config.task.data_fraction == 1 and job.config.distillation.terms.tokens > 0:
+            link.reached(0.5)
+            time.sleep(LINGERS_S)
+        return SimulatedTrainable.__call__(self, job, link)
+
+
 @dataclass(slots=True, kw_only=True)
 class Ledger:
     """Everything that an executor told its driver."""
@@ -44,6 +62,14 @@ class Ledger:
     records: list[Record] = field(default_factory=list)
     outcomes: dict[str, TrialOutcome] = field(default_factory=dict)
     threads: set[int] = field(default_factory=set)
+    shares: dict[str, set[float]] = field(default_factory=lambda: defaultdict(set))
+    """Trial -> how much of it was said to be done while it ran, as another thread saw it."""
+
+    def watch(self, executor: Executor, ended: threading.Event) -> None:
+        """Ask again and again, as a display does."""
+        while not ended.wait(0.1):
+            for trial_id, share in executor.reached().items():
+                self.shares[trial_id].add(share)
 
     def finish(self, trial: Trial, outcome: TrialOutcome, execution: Execution) -> None:
         """Keep what came, and tell the queue."""
@@ -71,11 +97,16 @@ class ExecutorContract(ABC):
     @classmethod
     def ledger(cls, marks: Path, tmp_path_factory: pytest.TempPathFactory) -> Ledger:
         """What the executor did with a whole study."""
-        run_trial = SimulatedTrainable(ledger=str(marks), raises_for=(RAISING,), non_finite_for=(NON_FINITE,))
-        ledger = Ledger(queue=make_queue(STUDY))
-        cls().make_executor(run_trial, STUDY.resources, tmp_path_factory.mktemp("cache")).run(
-            ledger.queue, ledger.finish
-        )
+        run_trial = Lingering(ledger=str(marks), raises_for=(RAISING,), non_finite_for=(NON_FINITE,))
+        ledger, ended = Ledger(queue=make_queue(STUDY)), threading.Event()
+        executor = cls().make_executor(run_trial, STUDY.resources, tmp_path_factory.mktemp("cache"))
+        watching = threading.Thread(target=ledger.watch, args=(executor, ended))
+        watching.start()
+        try:
+            executor.run(ledger.queue, ledger.finish)
+        finally:
+            ended.set()
+            watching.join()
         return ledger
 
     def test_completed_trials_are_those_of_a_plain_loop(self, ledger: Ledger) -> None:
@@ -115,6 +146,12 @@ class ExecutorContract(ABC):
         assert all(len(ledger.outcomes[record.trial_id].curve) == 3 for record in completed)
         with_predictions = {record.phase for record in completed if ledger.outcomes[record.trial_id].predictions}
         assert with_predictions == {"confirm"}
+
+    def test_another_thread_can_ask_how_much_of_running_trials_is_done(self, ledger: Ledger) -> None:
+        lingering = {trial_id for trial_id, shares in ledger.shares.items() if 0.5 in shares}
+
+        assert [record.seed for record in ledger.records if record.trial_id in lingering] == [1]
+        assert all(0 <= share <= 1 for shares in ledger.shares.values() for share in shares)
 
     def test_start_times_are_aware_and_before_the_end(self, ledger: Ledger) -> None:
         assert all(record.started_at.tzinfo is not None for record in ledger.records)
