@@ -46,6 +46,7 @@ check: $(STAMP)
 
 docs: $(VENV)/docs-installed
 	$(BIN)/python docs/make_reference.py
+	$(BIN)/python docs/make_gallery.py
 	$(BIN)/zensical build --strict
 	@echo "To look at it: $(BIN)/python -m http.server --directory site --bind 127.0.0.1 8000"
 

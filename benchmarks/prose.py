@@ -91,7 +91,7 @@ def docstrings_of(source: str) -> Reading:
 def pages(root: Path = ROOT) -> list[Path]:
     """Return the documents that people read; the log is a notebook."""
     top = [root / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")]
-    return [*top, *sorted(path for path in (root / "docs").glob("*.md") if path.stem not in {"log", "gallery"})]
+    return [*top, *sorted(path for path in (root / "docs").glob("*.md") if path.stem != "log")]
 
 
 def sources(folder: Path) -> list[Path]:

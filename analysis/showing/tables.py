@@ -179,11 +179,12 @@ def _colour(text: str) -> str:
 
 
 def _markdown(said: list[str], grids: list[Grid], notes: list[str]) -> str:
-    parts = [*map(in_markdown, said), *(f"**{in_markdown(grid.title)}**\n\n{_markdown_grid(grid)}" for grid in grids)]
+    parts = [*map(in_markdown, said), *(f"**{in_markdown(grid.title)}**\n\n{markdown_grid(grid)}" for grid in grids)]
     return "\n\n".join([*parts, *map(in_markdown, notes)]) + "\n"
 
 
-def _markdown_grid(grid: Grid) -> str:
+def markdown_grid(grid: Grid) -> str:
+    """Return a grid as a Markdown table, its names escaped."""
     rule = ["---", *["---:"] * (len(grid.columns) - 1)]
     rows = [list(map(in_markdown, grid.columns)), rule, *(list(map(in_markdown, row)) for row in grid.rows)]
     return "\n".join(f"| {' | '.join(row)} |".replace("\n", "<br>") for row in rows)

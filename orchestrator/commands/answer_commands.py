@@ -296,7 +296,7 @@ def report(study: str, store: str | None, output: Path | None, mixed: bool) -> N
 def table(
     study: str, store: str | None, metric: str | None, output: Path | None, form: Any, mixed: bool, quiet: bool
 ) -> None:
-    """Print the ablation table of STUDY as papers do: one row an arm, one column a task and data fraction.
+    """Print the ablation table of STUDY as papers do: one row per arm, one column per task and data fraction.
 
     \b
     ablate table quickstart

@@ -23,7 +23,7 @@ from ablative.orchestrator.commands.task_options import with_options
 if TYPE_CHECKING:
     from ablative.trainables.parts.task import Task
 
-_OUT = click.option("--output", "-o", required=True, type=click.Path(path_type=Path), help="What to write.")
+_OUT = click.option("--output", "-o", required=True, type=click.Path(path_type=Path), help="Folder or file to write.")
 _TASK = click.option("--task", metavar="NAME", help="Task of the files [found by their names].")
 _OPTIONS = click.option(
     "--option",
@@ -338,7 +338,7 @@ def subset(
     seed: int,
     output: Path,
 ) -> None:
-    """Write the row ids of the low-shot subset for this fraction and seed, one a line, as a trial would use it.
+    """Write the row ids of the low-shot subset for this fraction and seed, one per line, as a trial would use it.
 
     FOLDER is a real data set's folder, or `mini` with --task.
 
@@ -412,7 +412,7 @@ def easy_vqa(output: Path, test_pictures: int | None) -> None:
 @QUIET
 @boundary
 def nlvr(folder: Path, output: Path, train: int | None, quiet: bool) -> None:
-    """Write Cornell's NLVR (Suhr et al. 2017, CC-BY 4.0) in the files of SNLI-VE, boxes of its shapes included.
+    """Write Cornell's NLVR (Suhr and others 2017, CC-BY 4.0) in the files of SNLI-VE, with its shapes as boxes.
 
     FOLDER is the folder `nlvr` of https://github.com/lil-lab/nlvr.
 

@@ -279,7 +279,7 @@ def predict(
 ) -> None:
     """Write the predictions of the exported student in FOLDER for DATA, a folder with its task's files.
 
-    One row an example: its id, the prediction, its score where there are labels, and the probability of each class or
+    One row per example: its id, the prediction, its score if there are labels, and the probability of each class or
     candidate. With labels, the metrics are those that a trial would record.
 
     \b
