@@ -23,6 +23,7 @@ EXPECTED = [
     "clip_td_vcr",
     "clip_td_vqa",
     "easy_vqa",
+    "mad_snli_ve",
     "mini_clip_td",
     "mini_from_scratch",
     "quickstart",

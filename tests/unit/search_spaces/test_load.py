@@ -587,8 +587,8 @@ def test_a_study_of_the_least_words_has_defaults() -> None:
         ("nowhere/quickstart.yaml", "quickstart?"),
         (
             "zzz",
-            "a shipped study (clip_td_lowshot, clip_td_snli_ve, clip_td_vcr, clip_td_vqa, easy_vqa, mini_clip_td, "
-            "mini_from_scratch, quickstart)",
+            "a shipped study (clip_td_lowshot, clip_td_snli_ve, clip_td_vcr, clip_td_vqa, easy_vqa, mad_snli_ve, "
+            "mini_clip_td, mini_from_scratch, quickstart)",
         ),
     ],
 )

@@ -13,6 +13,7 @@ from ablative.search_spaces.shipped import shipped
 from ablative.search_spaces.study import Study
 from ablative.trainables.config import TrialConfig
 from ablative.trainables.config import canonical
+from ablative.trainables.config import contradictions
 from ablative.trainables.exposure import Exposures
 from tests.helpers.study_text import subjects
 
@@ -23,7 +24,8 @@ def study(name: str) -> Study:
 
 def test_the_shipped_studies_are_three_on_the_bundled_benchmark_easy_vqa_and_those_of_the_real_tasks() -> None:
     bundled = {"quickstart", "mini_clip_td", "mini_from_scratch"}
-    assert set(shipped()) == bundled | {"easy_vqa", "clip_td_vcr", "clip_td_snli_ve", "clip_td_vqa", "clip_td_lowshot"}
+    real = {"clip_td_vcr", "clip_td_snli_ve", "clip_td_vqa", "clip_td_lowshot", "mad_snli_ve"}
+    assert set(shipped()) == bundled | real | {"easy_vqa"}
 
 
 @pytest.mark.parametrize("name", shipped())
@@ -73,12 +75,21 @@ def test_all_the_real_data_is_seen_as_often_as_in_uniters_recipe(task: str, pass
     assert Exposures(tmp_path).of(config).passes == pytest.approx(passes, rel=0.01)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("name", ["clip_td_vcr", "clip_td_snli_ve", "clip_td_vqa", "clip_td_lowshot"])
+@pytest.mark.parametrize("name", ["clip_td_vcr", "clip_td_snli_ve", "clip_td_vqa", "clip_td_lowshot", "mad_snli_ve"])
 def test_no_arm_of_the_real_studies_has_more_to_tune_than_another(name: str) -> None:
     loaded = study(name)
     assert loaded.seeds.nested
     spaces = {repr(cell.space) for cell in cells(loaded, TrialConfig, canonical)}
     assert len(spaces) == 1
+
+
+def test_the_study_of_unimodal_teachers_asks_them_for_nothing_that_takes_a_joint_space() -> None:
+    built = cells(study("mad_snli_ve"), TrialConfig, canonical)
+    by_arm = {cell.arm: cell.config for cell in built}
+    assert by_arm["clip_td"].teacher.model == "ViT-B-16-quickgelu"  # type: ignore[attr-defined]
+    for arm in ("unimodal", "unimodal_shuffled", "unimodal_image", "unimodal_text"):
+        assert by_arm[arm].teacher.model == "two_towers"  # type: ignore[attr-defined]
+        assert not list(contradictions(by_arm[arm]))  # type: ignore[arg-type]
 
 
 def test_loading_imports_nothing_heavy() -> None:
