@@ -29,24 +29,28 @@ from tests.helpers.small_teachers import small_teacher
 torch.set_num_threads(1)
 
 
+@pytest.mark.slow
 class TestOpenClip(TeacherContract):
     @pytest.fixture
     def settings(self, tmp_path: Path) -> TeacherConfig:
         return small_teacher(tmp_path / "teacher")
 
 
+@pytest.mark.slow
 class TestClipOfTransformers(TeacherContract):
     @pytest.fixture
     def settings(self, tmp_path: Path) -> TeacherConfig:
         return clip_folder(tmp_path / "teacher")
 
 
+@pytest.mark.slow
 class TestSiglipOfTransformers(TeacherContract):
     @pytest.fixture
     def settings(self, tmp_path: Path) -> TeacherConfig:
         return siglip_folder(tmp_path / "teacher")
 
 
+@pytest.mark.slow
 class TestTwoTowers(TeacherContract):
     @pytest.fixture(params=["mean", "cls", "last"])
     def settings(self, tmp_path: Path, request: pytest.FixtureRequest) -> TeacherConfig:

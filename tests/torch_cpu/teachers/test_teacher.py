@@ -15,6 +15,7 @@ from ablative.trainables.teachers.dual_encoder import DualEncoder
 from ablative.trainables.teachers.loading import load_teacher
 from ablative.trainables.teachers.words import Passage
 
+pytestmark = pytest.mark.slow
 KINDS = ("plain", "custom", "class_token", "bert")
 TEXTS = ["a red fox", "there is a cat left of the dog", "cat"]
 

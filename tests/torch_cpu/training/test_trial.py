@@ -36,6 +36,8 @@ from tests.torch_cpu.training.conftest import DIVERGING
 from tests.torch_cpu.training.conftest import smoke
 
 pytestmark = pytest.mark.slow
+FEW = {"batch_size": 4, "min_steps": 4, "max_steps": 4}
+"""Of `optim`, where it is enough that a trial trains."""
 
 
 def run(config: TrialConfig, cache: Path, seed: int = 1, splits: tuple[str, ...] = ("val", "test")) -> TrialOutcome:
@@ -115,7 +117,8 @@ def test_a_capped_val_chooses_the_step_and_all_of_val_is_reported(
     monkeypatch.setattr(course, "evaluate", noted)
     val = load_split(TASKS["vcr"], "mini_smoke", "val", cache)
     for distillation, seed in ((CLIP_TD, 1), ({}, 2)):
-        outcome = run(smoke("vcr", distillation=distillation, optim={"val_examples": 12}), cache, seed, ("val",))
+        config = smoke("vcr", distillation=distillation, optim={**FEW, "val_examples": 12})
+        outcome = run(config, cache, seed, ("val",))
         assert outcome.status == "completed", outcome.error
         said = {prediction.example_id for prediction in outcome.predictions if prediction.split == "val"}
         assert said == {example.id for example in val.examples}
@@ -194,9 +197,9 @@ def test_blanked_inputs_change_what_the_student_can_know(cache: Path) -> None:
 @pytest.mark.parametrize("task", ["snli_ve", "vqa", "vcr"])
 @pytest.mark.parametrize("preset", ["adapted_teacher", "adapted_student", "label_smoothing", "longer_training"])
 def test_presets_of_adaptation_and_of_the_loss_train_on_every_task(preset: str, task: str, cache: Path) -> None:
-    base = smoke(task, distillation=CLIP_TD)
+    base, plain = smoke(task, distillation=CLIP_TD, optim=FEW), smoke(task, optim=FEW)
     outcome = run(replaced(base, flatten(TrialConfig, CONTROLS[preset])), cache, splits=())
-    other = trained(base if preset.startswith("adapted") else smoke(task), cache)
+    other = trained(base if preset.startswith("adapted") else plain, cache)
 
     assert outcome.status == "completed", outcome.error
     assert outcome.metrics["train/steps"] == other.metrics["train/steps"] * (1.5 if preset == "longer_training" else 1)

@@ -67,7 +67,7 @@ def outcomes(cache: Path, folder: Path) -> Outcomes:
 
     def job(**changes: Any) -> TrialJob:
         config = smoke(distillation=SAMPLED, optim={"min_steps": STEPS, "evaluations": EVALUATIONS})
-        given: dict[str, Any] = {"evaluate": ("val", "test"), "cache": str(cache), "keep_predictions": True}
+        given: dict[str, Any] = {"evaluate": ("val",), "cache": str(cache), "keep_predictions": True}
         return TrialJob(trial_id="t", config=config, seed=1, **{**given, **changes})
 
     adapting = smoke(
@@ -89,10 +89,11 @@ def outcomes(cache: Path, folder: Path) -> Outcomes:
     parted = smoke(optim={**momentum, "accumulation": 4, "sharding": "full"}, student=steady)
     by_tokens = smoke(optim={**momentum, "batch_tokens": 1500, "accumulation": 2}, student=steady)
     sharded_gradient = gradient.changed(optim=gradient.optim.changed(sharding="full"))
+    tested = job(evaluate=("val", "test"))
     scenes = {
-        "undisturbed": Scene(job=job()),
-        "resumed": Scene(job=job(), resumes="undisturbed"),
-        "found by one worker only": Scene(job=job(), resumes="undisturbed", found_by=(0,)),
+        "undisturbed": Scene(job=tested),
+        "resumed": Scene(job=tested, resumes="undisturbed"),
+        "found by one worker only": Scene(job=tested, resumes="undisturbed", found_by=(0,)),
         "under a floor": Scene(job=job(floors=((2, 1.1),))),
         "asked to stop": Scene(job=job(), stop_after=1),
         "paused": Scene(job=job(pause_after=2)),
@@ -100,7 +101,7 @@ def outcomes(cache: Path, folder: Path) -> Outcomes:
         "first worker cannot report": Scene(job=job(), raises_in="report"),
         "first worker cannot save": Scene(job=job(), raises_in="save"),
         "first worker cannot ask": Scene(job=job(), raises_in="stop_requested"),
-        "afterwards": Scene(job=job()),
+        "afterwards": Scene(job=tested),
         "adapting first": Scene(job=replace(job(), config=adapting)),
         "whole batches": Scene(job=replace(job(), config=at_once)),
         "batches in parts": Scene(job=replace(job(), config=in_parts)),
@@ -115,7 +116,7 @@ def outcomes(cache: Path, folder: Path) -> Outcomes:
         "sharded batches in parts": Scene(job=replace(job(), config=parted)),
         "sharded, in units of the gradient": Scene(job=replace(job(), config=sharded_gradient)),
         "by tokens": Scene(job=replace(job(), config=by_tokens, keep_student=True)),
-        "afterwards, again": Scene(job=job()),
+        "afterwards, again": Scene(job=tested),
     }
     return play(scenes, folder)
 

@@ -69,6 +69,7 @@ def test_cloud_workers_start_from_none_and_spot_comes_before_on_demand(name: str
     assert types["head"]["resources"]["CPU"] == 0
 
 
+@pytest.mark.slow
 def test_ec2_takes_what_the_file_asks_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """Against moto's EC2, through boto3's own check of every parameter."""
     import boto3

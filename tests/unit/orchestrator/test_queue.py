@@ -288,6 +288,7 @@ def test_shifted_tests_are_those_that_the_task_has() -> None:
     assert evaluated(("val", "test_shortcuts"), splits) == ("val",)
 
 
+@pytest.mark.slow
 def test_queue_of_a_searched_study_needs_no_optuna_before_there_is_something_to_learn() -> None:
     import subprocess
     import sys
