@@ -335,6 +335,10 @@ def shared_conditions(first: StudyPlan, second: StudyPlan) -> dict[str, str]:
     }
 
 
+NO_CONDITIONS = "no conditions"
+"""Label of the only condition of a study that crosses nothing."""
+
+
 def condition_label(condition: Mapping[str, Any]) -> str:
     """Return `task.name=snli_ve, task.data_fraction=0.05`; `no conditions` when nothing is crossed."""
-    return ", ".join(f"{path}={value}" for path, value in condition.items()) or "no conditions"
+    return ", ".join(f"{path}={value}" for path, value in condition.items()) or NO_CONDITIONS

@@ -12,7 +12,7 @@ deviation of a difference, its power is how often that one is shown. Both correc
 
 Then the same with a look half way (`seeds.sequential`, spending of Pocock's type): what is shown there ends.
 
-With more than `MOST_PATTERNS` sign patterns, 2,000 are drawn anew for each batch of studies.
+With more than `MOST_PATTERNS` sign patterns, 2,000 fresh ones are drawn for each batch of studies.
 Prints a line a point and, at the end, one JSON object of all.
 """
 

@@ -4,7 +4,7 @@
     python benchmarks/query.py --quick         # 20,000 records; the others 1,000 trials, about a minute
     python benchmarks/query.py --store FOLDER  # written there if it is not yet, and kept
 
-Each side answers in a process of its own, on two cores, and loads the store anew for each answer: the best of five
+Each side answers in a process of its own, on two cores, and reloads the store for each answer: the best of five
 times (of those that fit a minute) is given, after imports, with its CPU seconds and the process's greatest memory.
 `effects` and `grouped` are of the large store; pandas reads the same Parquet files. `one_study` is the mean of a
 metric by arm over one study of 10,000 trials: ours, pandas, MLflow's `search_runs` and Optuna's `trials_dataframe`,

@@ -350,7 +350,7 @@ class Board:
         return next((trial_id for trial_id in self._queue if self._tickets[trial_id].shape == group.shape), None)
 
     def _rearrange(self) -> bool:
-        """Look anew which groups there should be, before anything is awaited; return whether others than before."""
+        """Decide again which groups there should be, before awaiting anything; return whether they changed."""
         waiting = [self._tickets[trial_id].shape for trial_id in self._queue]
         busy = {slot for slot, group in self._groups.items() if group.busy}
         worn = {slot for slot in self._groups if self._is_leaving(slot)}
@@ -413,7 +413,7 @@ class Board:
 
 
 def end_worker(worker: Any) -> None:
-    """End the process of a worker, given its actor handle; its Train run starts it anew."""
+    """End the process of a worker, given its actor handle; its Train run restarts it."""
     import ray
 
     ray.kill(worker, no_restart=True)

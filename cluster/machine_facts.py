@@ -182,7 +182,7 @@ def tried(place: str, mark: str) -> bool:
         read = folder.read(name)
         folder.remove(name)
     if read is None or read.to_pybytes() != content:
-        raise OSError(f"{place}: a file written a moment ago is not there")
+        raise OSError(f"{place}: a file written a moment ago is missing")
     return shared
 
 

@@ -58,7 +58,7 @@ def require_cache(folder: Path, identity: str) -> None:
         found = "another cache" if path.is_file() else "no cache"
         raise ClusterError(
             f"machine {socket.gethostname()} has {found} at {folder}, so it can run no trial of this study. "
-            "Remedy: mount there what the other machines have, and let it join again"
+            "Remedy: mount the cache of the other machines there, and let it join again"
         )
 
 
@@ -68,7 +68,8 @@ def fetch_cache(listed: Listed) -> str:
         return str(listed.fetched(silent))
     except (PlaceError, OSError) as error:
         raise ClusterError(
-            f"machine {socket.gethostname()} cannot fetch what trials read, so it runs no trial of this study: {error}"
+            f"machine {socket.gethostname()} cannot fetch the files that trials read, "
+            f"so it runs no trial of this study: {error}"
         ) from error
 
 

@@ -46,7 +46,7 @@ _THREADS = 16
 _PIECE = 8 * 2**20
 _TRIES = 3
 """Of an object that was replaced while it was read."""
-STAGE = "fetching what trials read"
+STAGE = "fetching the files that trials read"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -262,11 +262,15 @@ def _downloaded(item: Item, path: Path) -> str:
                     digest.update(piece)
                     written += len(piece)
         except FileNotFoundError as error:
-            raise PlaceError(f"{place}: no longer there; the same command looks again at what there is") from error
+            raise PlaceError(
+                f"{place}: no longer exists; run the same command again to list the present objects"
+            ) from error
         except (OSError, ValueError) as error:
             if getattr(error, "filename", None) == str(path) or is_full(error):
                 raise
             raise PlaceError(f"{place}: {why(error)}") from error
         if written == item.size and item.digest in ("", digest.hexdigest()):
             return digest.hexdigest()
-    raise PlaceError(f"{place}: another object than was listed; the same command looks again at what there is")
+    raise PlaceError(
+        f"{place}: another object than was listed; run the same command again to list the present objects"
+    )

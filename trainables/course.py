@@ -100,7 +100,7 @@ class Course:
         self.step = 0
         """As of the last evaluation."""
         self.resumed: bytes | None = None
-        """The state of the earlier attempt that this one goes on from; None where it starts anew."""
+        """The state of the earlier attempt that this one goes on from; None if it starts from the beginning."""
         self.samples_seen = 0
         """Training examples that all workers together have seen; counted by the trial, kept in its checkpoints."""
         self.ending: Ending | None = None
@@ -168,7 +168,7 @@ class Course:
         """Evaluate on val, hand the target in, save, and decide; return whether there is more to train.
 
         `step`: training steps so far. `measure`: called on the first worker only. `state`: called on every worker
-        after that, so that it may gather; without it, what is lost or paused starts anew. `losses`: means since the
+        after that, so that it may gather; without it, a lost or paused trial starts over. `losses`: means since the
         last evaluation, for the curve. Raises NonFinite for a loss or a target that is not finite, and
         TimeLimit.
         """
@@ -311,7 +311,7 @@ class Course:
 
     def _resume(self) -> None:
         found = self._unpacked(self._link.load())
-        # A worker that cannot read it would start anew while the others go on.
+        # A worker that cannot read it would start from the beginning while the others continue.
         numbers = self.ranks.gathered(None if found is None else found[0]["number"])
         if found is None or len(set(numbers)) > 1:
             return
@@ -322,7 +322,7 @@ class Course:
         self.ending = self.ranks.agreed(self._due(cancelled=False))
 
     def _unpacked(self, checkpoint: bytes | None) -> tuple[dict[str, Any], bytes] | None:
-        """Return what a checkpoint of this trial on as many workers holds; None for any other: it starts anew."""
+        """Return the contents of a checkpoint from this trial on as many workers; None for any other."""
         if checkpoint is None or not checkpoint.startswith(FORMAT):
             return None
         digest, body = checkpoint[len(FORMAT) :][:32], checkpoint[len(FORMAT) + 32 :]

@@ -42,7 +42,7 @@ from ablative.trainables.parts.preparation import Block
 from ablative.trainables.parts.preparation import Preparation
 from ablative.trainables.parts.preparation import Reads
 
-STAGE = "publishing what was prepared"
+STAGE = "publishing the prepared files"
 LISTINGS = "listings"
 _PIECE = 8 * 2**20
 _OWN = (COPIES, "data", "cache_id", "file_digests.json")

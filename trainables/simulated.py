@@ -92,7 +92,7 @@ class SimulatedTrainable:
     shared_sd: float = 0.02
     """Standard deviation of what all arms share under one seed, task and data fraction."""
     own_sd: float = 0.005
-    """Standard deviation of what is a trial's own; on each split anew."""
+    """Standard deviation of a trial's own noise, drawn separately for each split."""
     curve_sd: float = 0.0
     """Standard deviation of an evaluation early in training, over that of the trial; it shrinks to 0 at the end."""
     gap: float = 0.2

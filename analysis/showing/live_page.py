@@ -32,7 +32,7 @@ class LivePage:
         return self._version()
 
     def page(self) -> str:
-        """Return the report of what is recorded by now; made anew only if that has changed."""
+        """Return the report of what is recorded by now; made again only if that has changed."""
         with self._lock:
             now = self._version()
             if now != self._shown:
@@ -101,7 +101,7 @@ def _answering(page: LivePage) -> type[BaseHTTPRequestHandler]:
             self.send_header("Content-Length", str(len(content)))
             self.send_header("Cache-Control", "no-store")
             self.end_headers()
-            with suppress(ConnectionError):  # the browser has loaded the page anew, or left
+            with suppress(ConnectionError):  # the browser has reloaded the page, or left
                 self.wfile.write(content)
 
         def log_message(self, format: str, *args: object) -> None:

@@ -22,7 +22,7 @@ def search_lines(rows: Sequence[Row], plan: StudyPlan) -> list[str]:
     if 2 * len(edge) > len(rows):
         paths = listed(list(dict.fromkeys(path for row in edge for path in row["at_edge"])))
         said.append(
-            f"In {len(edge)} of {len(rows)} searches the best {paths} lies at the edge of what was tried: better "
+            f"In {len(edge)} of {len(rows)} searches the best {paths} lies at the edge of the tried range: better "
             "settings may lie beyond."
         )
     short = [row for row in rows if row["enough"] is False]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ablative.analysis import rounding
 from ablative.analysis.numbers.two_groups import two_groups
 from ablative.analysis.pairing.observations import Observations
+from ablative.analysis.plan import NO_CONDITIONS
 from ablative.analysis.plan import StudyPlan
 from ablative.orchestrator.reached import mean_of
 
@@ -36,4 +37,5 @@ def _cell(arm: str, label: str, values: list[float], lower: int) -> str:
     halves = [mean_of(part) or 0.0 for part in (values[:lower], values[lower:])]
     places = rounding.decimals_for(halves[1] - halves[0])
     few, rest = (f"{half:.{places}f}" for half in halves)
-    return f"{arm} at {label} ({lower} of {len(values)} near {few}, the others near {rest})"
+    where = f" at {label}" if label != NO_CONDITIONS else ""
+    return f"{arm}{where} ({lower} of {len(values)} near {few}, the others near {rest})"

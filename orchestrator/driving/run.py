@@ -52,7 +52,7 @@ from ablative.trainables.job import TrialOutcome
 COMPACTED_AFTER = 500
 """Trials of a run after which their small files are merged for the first time; later less and less often."""
 SHARE_FOR_PLAN = 0.02
-"""Of a run's time, at most, goes into writing the plan anew: it grows with the study, and is derived anyway."""
+"""Most of a run's time that may go into rewriting the plan, which grows with the study and is derived anyway."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,7 +246,7 @@ class _Run:
         if time.monotonic() >= self._plan_due:
             self.write_plan()
         if self._ran >= self._compact_at:
-            self._compact_at += max(COMPACTED_AFTER, self._ran // 4)  # what is merged is written anew each time
+            self._compact_at += max(COMPACTED_AFTER, self._ran // 4)  # each time rewrites the merged file
             self._compact()
 
     def begin(self) -> None:

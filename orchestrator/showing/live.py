@@ -33,7 +33,7 @@ SPARE_LINES = 6
 
 
 class LiveDisplay:
-    """Cells, trials, best value and time left; what changes with time alone is drawn anew all the time."""
+    """Cells, trials, best value and time left; parts that change with time alone are redrawn all the time."""
 
     def __init__(self, console: Console, clock: Clock = time.monotonic, *, doing: str = "prepare") -> None:
         self._console = console

@@ -177,7 +177,7 @@ class Leases:
         return {trial: _told(lease) for lease in self._others().values() for trial in lease.claims}
 
     def renew(self) -> None:
-        """Write the lease anew."""
+        """Write the lease again."""
         with self._writing:
             self._publish(self._claims)
 

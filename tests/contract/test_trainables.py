@@ -303,7 +303,7 @@ FAULTS: dict[str, tuple[Trainable, Any, str]] = {
     "starts anew": (
         replace(SOUND, run=through(loads=False)),
         C.test_a_paused_trial_goes_on_as_if_nothing_had_happened,
-        "it started anew",
+        "it started from the beginning",
     ),
     "goes on without its state": (
         replace(SOUND, run=forgetful),

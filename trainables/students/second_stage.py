@@ -200,13 +200,13 @@ class _Run:
         """Return the steps that an earlier run has done, and take over its state."""
         if not path.is_file():
             return 0
-        remedy = "remove it; the same command then starts anew"
+        remedy = "remove it; the same command then starts from the beginning"
         with parsing(str(path), remedy, CheckpointError, passed=CheckpointError):
             content = torch.load(path, map_location=self.device, weights_only=True)
             if content["digest"] != digest:
                 raise CheckpointError(
                     f"{path}: of a run with other data, weights or options; give that run's, or another --output, or "
-                    "remove this file to start anew"
+                    "remove this file to start from the beginning"
                 )
             for name, module in self.modules.items():
                 module.load_state_dict(content[name])

@@ -180,5 +180,5 @@ def _content_digest(path: Path) -> str:
 
 def _damaged(folder: Path, reason: str) -> TeacherError:
     return TeacherError(
-        f"{folder}: damaged ({reason}); remove this folder, and `ablate teacher cache STUDY` computes it anew"
+        f"{folder}: damaged ({reason}); remove this folder, and `ablate teacher cache STUDY` computes it again"
     )

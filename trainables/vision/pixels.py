@@ -67,7 +67,7 @@ def open_pixels(cache: Path, image_folder: str) -> PixelRows:
     """Open the pixels of one image folder that `build_pixels` has stored. Raises UnreadableData."""
     shards, places = [], {}
     for number, part in enumerate(_parts(pixels_folder(cache))):
-        with parsing(str(part), "remove this folder; the same command then makes it anew"):
+        with parsing(str(part), "remove this folder; the same command then makes it again"):
             shards.append(np.load(part / "pixels.npy", mmap_mode="r"))
             for row, digest in enumerate(json.loads((part / "pictures.json").read_text(encoding="utf-8"))):
                 places[digest] = (number, row)

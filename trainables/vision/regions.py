@@ -58,7 +58,7 @@ SHARD = 1000
 BATCH = 4  # larger activations miss a CPU's cache: twice as fast as 32
 REGIONS_VERSION = 2
 """Raised when code changes the features of a picture, or their keys."""
-_ANEW = "remove it; the same command then makes it anew"
+_ANEW = "remove it; the same command then makes it again"
 
 
 def regions_digest() -> str:

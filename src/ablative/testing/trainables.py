@@ -189,7 +189,8 @@ class TrainableContract:
         resumed, whole = trials.run(link), trials.whole()
         first = [point.step for point in link.points[before:]]
         assert min(first) > max(point.step for point in link.points[:before]), (
-            f"{_of(trials.part)}: resumed at its first evaluation, it reported steps {first}: it started anew"
+            f"{_of(trials.part)}: resumed at its first evaluation, it reported steps {first}: "
+            "it started from the beginning"
         )
         assert resumed.metrics == whole.metrics, f"{_of(trials.part)}: resumed, it has other metrics"
         assert _values(resumed, trials.target) == _values(whole, trials.target)

@@ -147,5 +147,5 @@ def test_damaged_features_of_the_cache_are_named_with_a_remedy(pictures: Path, t
     (stored,) = regions_folder(tmp_path).rglob(name)
     stored.write_bytes(stored.read_bytes()[:-1])
     _open_shards.cache_clear()
-    with pytest.raises(UnreadableData, match="remove it; the same command then makes it anew"):
+    with pytest.raises(UnreadableData, match="remove it; the same command then makes it again"):
         open_regions(tmp_path, str(pictures))

@@ -23,7 +23,7 @@ def errors(text: str) -> list[str]:
 def test_the_committed_schema_is_the_one_that_is_generated() -> None:
     committed = json.loads((FOLDER / "study.schema.json").read_text(encoding="utf-8"))
     assert committed == json.loads(json.dumps(SCHEMA)), (
-        "write it anew: ablate schema > search_spaces/study.schema.json"
+        "write it again: ablate schema > search_spaces/study.schema.json"
     )
 
 

@@ -105,7 +105,7 @@ def _columns(path: Path, _: Stamp) -> tuple[str, ...]:
 
 def _csv(path: Path) -> Iterator[tuple[int, Any]]:
     header = columns_of(path)
-    with parsing(f"{path}: no CSV", "save it anew, as CSV with commas"), opened(path) as file:
+    with parsing(f"{path}: no CSV", "save it again, as CSV with commas"), opened(path) as file:
         reader = csv.reader(file)
         next(reader, None)
         before = reader.line_num
