@@ -65,7 +65,7 @@ def test_a_read_only_file_system_is_no_mistake(tmp_path: Path, monkeypatch: pyte
 
 def test_a_machine_that_cannot_fetch_or_lacks_data_says_so_and_runs_no_trial(tmp_path: Path) -> None:
     nothing = Listed(uri=(tmp_path / "cache").as_uri(), id="nothing")
-    with pytest.raises(ClusterError, match="cannot fetch what trials read, so it runs no trial"):
+    with pytest.raises(ClusterError, match="cannot fetch the files that trials read, so it runs no trial"):
         fetch_cache(nothing)
 
     (job, *_) = (trial.job(cache="", resources=STUDY.resources) for trial in make_queue(STUDY).trials())
