@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import math
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ from torch.nn import functional as F
 
 from ablative.progress import Progress
 from ablative.trainables.benchmark.spec import SHIPPED_DATA
+from ablative.trainables.bfloat16 import lacks_bfloat16
 from ablative.trainables.cache import written_whole
 from ablative.trainables.config import StudentConfig
 from ablative.trainables.config import TrialConfig
@@ -125,15 +127,14 @@ class Heads(nn.Module):
 
     def word_loss(self, encoder: SingleStream, states_MS: Tensor, words_M: Tensor) -> Tensor:
         """Cross-entropy over the vocabulary, tied to the word vectors."""
-        return F.cross_entropy(
-            F.linear(self.words(states_MS), encoder.text_embedding.vectors, self.word_bias).float(), words_M
-        )
+        scores_MV = F.linear(self.words(states_MS), encoder.text_embedding.vectors, self.word_bias)
+        return F.cross_entropy(scores_MV.float(), words_M, reduction="sum") / max(1, len(words_M))
 
     def region_loss(self, encoder: SingleStream, states_MS: Tensor, features_MF: Tensor) -> Tensor:
         """Mean squared error of masked region features, tied to the map that reads them."""
         weight_FS = encoder.region_embedding.features.weight.T
         found_MF = F.linear(self.regions(states_MS), weight_FS, self.feature_bias)
-        return F.mse_loss(found_MF.float(), features_MF.float())
+        return F.mse_loss(found_MF.float(), features_MF.float(), reduction="sum") / max(1, features_MF.numel())
 
 
 def _transform(width: int, out: int) -> nn.Sequential:
@@ -147,8 +148,14 @@ def pretrain(config: TrialConfig, recipe: SecondStage, output: Path, cache: Path
 
     Raises:
         MissingData: the data, or a file of the student, are not there.
-        CheckpointError: the starting weights do not fit, or `output` came from something else.
+        CheckpointError: the starting weights do not fit, `output` came from something else, training diverged, or
+            this processor has no instructions for bfloat16.
     """
+    if recipe.precision == "bfloat16" and current_device().type == "cpu" and lacks_bfloat16():
+        raise CheckpointError(
+            "--precision: bfloat16 on a processor without instructions for it is far slower than float32; use float32, "
+            "or a GPU"
+        )
     prepare_data([config], cache, progress)
     split = matched(load_split(config.task.part, config.task.data, "train", cache))
     digest = _digest(config, split, recipe, cache)
@@ -231,7 +238,7 @@ class _Run:
             recent.setdefault(objective, []).append(loss)
             finished = step + 1
             if finished % REPORTED == 0 or finished == recipe.steps:
-                curve.append((finished, {name: float(torch.stack(of).mean()) for name, of in sorted(recent.items())}))
+                curve.append((finished, _means(recent, finished)))
                 recent.clear()
             progress("second-stage pretraining", finished, recipe.steps)
             if finished % SAVED == 0 and finished < recipe.steps:
@@ -279,6 +286,15 @@ class _Run:
         asked, true_B = exchanged(inputs, rng)
         text_BLS, _ = encoder(to_device(asked, self.device))
         return F.cross_entropy(self.heads.match(text_BLS[:, 0]).float(), true_B.to(self.device))
+
+
+def _means(recent: Mapping[str, Sequence[Tensor]], step: int) -> dict[str, float]:
+    """Return the mean loss of each objective. Raises CheckpointError if one is not finite."""
+    means = {name: float(torch.stack(list(losses)).mean()) for name, losses in sorted(recent.items())}
+    for name, mean in means.items():
+        if not math.isfinite(mean):
+            raise CheckpointError(f"the loss of {name} is {mean} by step {step:,}; use a smaller --lr, or float32")
+    return means
 
 
 def masked_words(inputs: StudentBatch, num_words: int, rng: np.random.Generator) -> tuple[StudentBatch, Tensor]:

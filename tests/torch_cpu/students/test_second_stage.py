@@ -156,6 +156,21 @@ def test_a_killed_run_continues_exactly_and_its_state_goes(tmp_path: Path, monke
         pretrain(config("snli_ve"), SHORT, output, cache_folder(), silent)
 
 
+def test_bfloat16_without_its_instructions_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(second_stage, "lacks_bfloat16", lambda: True)
+    monkeypatch.setattr(second_stage, "current_device", lambda: torch.device("cpu"))
+    with pytest.raises(CheckpointError, match="far slower than float32; use float32, or a GPU"):
+        pretrain(config(), SHORT.changed(precision="bfloat16"), tmp_path / "s", cache_folder(), silent)
+
+
+@pytest.mark.slow
+def test_a_run_that_diverges_says_so_and_writes_nothing(tmp_path: Path) -> None:
+    recipe = SHORT.changed(lr=1e30, warmup_fraction=0.0)
+    with pytest.raises(CheckpointError, match="by step 6; use a smaller --lr"):
+        pretrain(config(), recipe, tmp_path / "s.safetensors", cache_folder(), silent)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.slow
 def test_the_losses_fall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(second_stage, "REPORTED", 20)
