@@ -153,8 +153,8 @@ def pretrain(config: TrialConfig, recipe: SecondStage, output: Path, cache: Path
     """
     if recipe.precision == "bfloat16" and current_device().type == "cpu" and lacks_bfloat16():
         raise CheckpointError(
-            "--precision: bfloat16 on a processor without instructions for it is far slower than float32; use float32, "
-            "or a GPU"
+            "--precision: bfloat16 on a processor without instructions for it is far slower than float32; "
+            "use float32, or a GPU"
         )
     prepare_data([config], cache, progress)
     split = matched(load_split(config.task.part, config.task.data, "train", cache))
