@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
+from math import prod
 from typing import Any
 from typing import Literal
 
@@ -13,6 +14,9 @@ from pydantic import Field
 from pydantic import ValidationError
 
 from ablative.analysis.errors import AnalysisError
+from ablative.search_spaces.margins import Margin
+from ablative.search_spaces.margins import WrittenMargin
+from ablative.search_spaces.margins import margin_of
 from ablative.search_spaces.spending import Correction
 from ablative.search_spaces.spending import Estimate
 from ablative.search_spaces.spending import Method
@@ -47,9 +51,9 @@ class Claim(_Read):
     against: str
     where: dict[str, tuple[Any, ...]] = {}
     splits: tuple[str, ...] = ()
-    at_least: float | None = None
+    at_least: WrittenMargin | None = None
     """What the difference must exceed."""
-    equivalent_within: float | None = None
+    equivalent_within: WrittenMargin | None = None
     """What it must stay within, in both directions."""
 
     @property
@@ -65,13 +69,37 @@ class Comparisons(_Read):
     estimate: Estimate = "mean"
     blocks: Literal["task_and_seed", "seed"] = "task_and_seed"
     alpha: float = 0.05
-    margin: float | None = None
+    margin: WrittenMargin | None = None
+    weights: dict[str, dict[str, float]] | None = None
+    """Dotted path of a condition -> its values, as text -> what they count; 1 where not given."""
     claims: dict[str, Claim] = {}
+
+    @property
+    def matters(self) -> Margin | None:
+        """The margin of the study."""
+        return margin_of(self.margin)
 
     @property
     def unit(self) -> str:
         """What a comparison over all conditions counts."""
-        return "blocks of a seed" if self.blocks == "seed" else "blocks of task and seed"
+        blocks = "blocks of a seed" if self.blocks == "seed" else "blocks of task and seed"
+        return blocks if self.weights is None else f"weighted {blocks}"
+
+    def weight_of(self, condition: Mapping[str, Any]) -> float:
+        """Return what a condition counts: the product of the weights of its values."""
+        of_values = ((self.weights or {}).get(path, {}).get(str(value), 1.0) for path, value in condition.items())
+        return prod(of_values, start=1.0)
+
+    @property
+    def weighting(self) -> str:
+        """The declared weights in words; empty where all tasks count alike."""
+        given = (
+            f"{path} {value} {weight:g}"
+            for path, of_values in (self.weights or {}).items()
+            for value, weight in of_values.items()
+        )
+        listed = ", ".join(given)
+        return f"weights as declared ({listed}; else 1)" if listed else ""
 
     @property
     def claimed(self) -> frozenset[tuple[str, str]]:
@@ -224,22 +252,11 @@ class StudyPlan(_Read):
             return 1.0
         return spent_at(self.seeds.looks, sequential.spending, alpha)[self.look_of(*arms)] / alpha
 
-    def correction_of(self, comparisons: int, pairs: int, *, primary: bool) -> Method:
-        """Return the correction of so many comparisons, of which each is planned to have so many pairs at least.
-
-        `primary`: whether they are those that end a study's looks.
-        """
-        looks = self.seeds.sequential is not None
+    def correction_of(self, comparisons: int, pairs: int) -> Method:
+        """Return the correction of so many comparisons, of which each is planned to have so many pairs at least."""
         given = self.comparisons
-        primary = primary and given.margin is None  # with one, comparisons also end that are equivalent
         return in_force(
-            given.correction,
-            comparisons=comparisons,
-            pairs=pairs,
-            alpha=given.alpha,
-            estimate=given.estimate,
-            looks=looks,
-            primary=primary,
+            given.correction, comparisons=comparisons, pairs=pairs, alpha=given.alpha, estimate=given.estimate
         )
 
     @cached_property

@@ -7,6 +7,10 @@ told is in how many studies any claim holds (`wrong`), and in how many any is re
 further (`refuted`). Then claims are true, with differences of two and a half margins, or of none: `power` is how often
 one holds.
 
+Then the margin is a share of the reference arm's mean, which is itself drawn (`share`: 5 or 50 standard deviations of
+a trial; the margin is one of a difference all the same). Beside the test, which takes the share off in each pair
+(`exact`), stands one that takes the share of the mean that was seen for a number (`plugged in`).
+
 Noise: `normal`; `skewed`, where all arms but the reference are exponential, so that the tests are not exact.
 Prints a line a point and, at the end, one JSON object of all.
 """
@@ -28,11 +32,13 @@ from ablative.analysis.pairing.claimed import judge_claims
 from ablative.analysis.pairing.paired import Paired
 from ablative.analysis.plan import StudyPlan
 from ablative.analysis.plan import read_plan
+from ablative.search_spaces.margins import Margin
 
 MARGIN = 2.0**0.5
 """One standard deviation of a difference of two unit normals."""
 SIZES = ((6, 1), (8, 2), (12, 1), (12, 4))
 """Blocks and claims."""
+SHARES = ((6, 1), (12, 1), (18, 1))
 KINDS: dict[str, tuple[Kind, ...]] = {
     "at_least": ("at least",),
     "equivalent_within": ("equivalent within",),
@@ -55,6 +61,11 @@ def main() -> None:
                 if claims >= len(kinds):
                     points.append(_point(noise, name, blocks, claims, studies=studies, seed=options.seed))
                     print(json.dumps(points[-1]), flush=True)
+    for kind in ("at least", "equivalent within"):
+        for blocks, _ in sizes[:1] if options.quick else SHARES:
+            for level in (5.0, 50.0):
+                points += _share_point(kind, blocks, level, studies=studies, seed=options.seed)
+                print("\n".join(json.dumps(point) for point in points[-2:]), flush=True)
     seconds = round(time.perf_counter() - began, 1)
     print(json.dumps({"benchmark": "claims", "studies": studies, "s": seconds, "points": points}))
 
@@ -62,7 +73,7 @@ def main() -> None:
 def _point(noise: str, name: str, blocks: int, claims: int, *, studies: int, seed: int) -> dict[str, Any]:
     rng = np.random.default_rng([seed, blocks, claims, list(KINDS).index(name), noise == "skewed"])
     plan = _plan(blocks)
-    aims = [Aim(kind=KINDS[name][at % len(KINDS[name])], margin=MARGIN) for at in range(claims)]
+    aims = [Aim(kind=KINDS[name][at % len(KINDS[name])], margin=Margin(value=MARGIN)) for at in range(claims)]
     true = np.array([2.5 * MARGIN if aim.kind == "at least" else 0.0 for aim in aims])
     wrong = refuted = held = 0
     for _ in range(studies):
@@ -86,6 +97,31 @@ def _point(noise: str, name: str, blocks: int, claims: int, *, studies: int, see
     }
 
 
+def _share_point(kind: Kind, blocks: int, level: float, *, studies: int, seed: int) -> list[dict[str, Any]]:
+    """Return a point of each test of a margin that is a share of a mean of `level`."""
+    rng = np.random.default_rng([seed, blocks, int(level), kind == "at least"])
+    plan, share = _plan(blocks), MARGIN / level
+    true = 2.5 * MARGIN if kind == "at least" else 0.0
+    told = {test: {"wrong": 0, "refuted": 0, "power": 0} for test in ("exact", "plugged in")}
+    for _ in range(studies):
+        reference, noise = rng.normal(size=(2, blocks))
+        reference += level
+        for effect, at_margin in ((MARGIN, True), (true, False)):
+            item = _family((level + effect + noise - reference)[None], reference)[0]
+            for test, counted in told.items():
+                relative = Margin(value=share, relative=True)
+                seen = Margin(value=share * max(1e-9, item.reference_mean or 0.0))
+                aim = Aim(kind=kind, margin=relative if test == "exact" else seen)
+                verdict = judge_claims([item], [aim], plan)[0].verdict
+                counted["wrong" if at_margin else "power"] += verdict == HOLDS
+                counted["refuted"] += at_margin and verdict == FAILS
+    return [
+        {"share": kind, "test": test, "blocks": blocks, "reference_mean": level}
+        | {name: round(count / studies, 4) for name, count in counted.items()}
+        for test, counted in told.items()
+    ]
+
+
 def _plan(blocks: int) -> StudyPlan:
     return read_plan(
         {
@@ -98,7 +134,7 @@ def _plan(blocks: int) -> StudyPlan:
     )
 
 
-def _family(differences: np.ndarray) -> list[Paired]:
+def _family(differences: np.ndarray, reference: np.ndarray | None = None) -> list[Paired]:
     blocks = differences.shape[1]
     return [
         Paired(
@@ -108,6 +144,7 @@ def _family(differences: np.ndarray) -> list[Paired]:
             arms=(f"arm{number}", "reference"),
             blocks=tuple(("task", seed) for seed in range(blocks)),
             differences=tuple(row.tolist()),
+            reference=() if reference is None else tuple(reference.tolist()),
             lost=(),
             planned_pairs=blocks,
             planned=blocks,

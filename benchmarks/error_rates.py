@@ -10,7 +10,11 @@ deviation of a difference, its power is how often that one is shown. Both correc
 - `skewed`: all arms but the reference are exponential; `lognormal`: the same, skewed more. Their differences are not
   symmetric, so there the tests are not exact.
 
-Then the same with a look half way (`seeds.sequential`, spending of Pocock's type): what is shown there ends.
+Then the same with a look half way (`seeds.sequential`, spending of Pocock's type): what is shown there ends. And, by
+the code of the product, all pairs of arms in such a study, which end with arms that the primary comparisons ended
+(`contrasts`): with no effect, and with one arm that is four standard deviations of a difference ahead, which mostly
+ends at the look. A false positive is a pair shown of which neither is ahead; power is how often an arm that is one
+standard deviation ahead is shown to differ from the others but the first.
 
 With more than `MOST_PATTERNS` sign patterns, 2,000 fresh ones are drawn for each batch of studies.
 Prints a line a point and, at the end, one JSON object of all.
@@ -23,12 +27,20 @@ import json
 import time
 from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Sequence
+from itertools import combinations
+from itertools import product
 
 import numpy as np
 
 from ablative.analysis.numbers.max_t import adjusted_p_values
 from ablative.analysis.numbers.max_t import drawn_patterns
 from ablative.analysis.numbers.max_t import every_pattern
+from ablative.analysis.numbers.max_t import max_t
+from ablative.analysis.pairing.paired import Paired
+from ablative.analysis.pairing.verdicts import SHOWN
+from ablative.analysis.pairing.verdicts import judge
+from ablative.analysis.plan import read_plan
 from ablative.search_spaces.spending import spent_at
 from ablative.search_spaces.ties import RELATIVE_TIE
 
@@ -77,6 +89,8 @@ TOO_FEW = ((6, 3), (6, 6), (6, 12), (7, 6), (8, 12), (9, 20), (10, 40))
 SIZES = (*TOO_FEW, (6, 1), (8, 6), (12, 3), (12, 12), (12, 60), (20, 1), (20, 6), (20, 60))
 LOOKED_AT = ((12, 1), (12, 3), (14, 6))
 """The same, with a look half way."""
+CONTRASTED = ((14, 3), (16, 4))
+"""Blocks, arms besides the reference: all their pairs, with a look half way."""
 MISSING = 0.1
 """Share of the trials that have no value, where some are missing."""
 
@@ -179,26 +193,101 @@ def looks_point(noise: str, blocks: int, comparisons: int, *, studies: int, seed
     }
 
 
+def contrasts_point(noise: str, blocks: int, arms: int, ahead: float, *, studies: int, seed: int) -> dict[str, object]:
+    """Return false positives and power over all pairs of arms, where the first one is ahead by so much."""
+    rng = np.random.default_rng([seed, blocks, arms, list(NOISES).index(noise), int(ahead), 2])
+    scale = np.std(np.diff(NOISES[noise](np.random.default_rng(0), (1, 2, 100_000)), axis=1))
+    names = ["reference", *(f"arm{number}" for number in range(1, arms + 1))]
+    false, power, ended = {"holm": 0, "max_t": 0}, {"holm": 0, "max_t": 0}, 0
+    for _ in range(studies):
+        values = NOISES[noise](rng, (1, arms + 1, blocks))[0]
+        values[1] += ahead * scale
+        for effect, told in ((0.0, false), (scale, power)):
+            values[-1] += effect
+            found = {correction: _shown_pairs(names, values, correction) for correction in told}
+            ended += effect == 0 and found["holm"][1]
+            for correction, (pairs, _) in found.items():
+                alike = [pair for pair in pairs if names[1] not in pair or not ahead]
+                told[correction] += any(names[-1] in pair for pair in alike) if effect else bool(alike)
+    return {
+        "noise": noise,
+        "blocks": blocks,
+        "arms": arms,
+        "ahead": ahead,
+        "contrasts": arms * (arms + 1) // 2,
+        "some_ended": round(float(ended) / studies, 4),
+        "false_positives": {name: round(count / studies, 4) for name, count in false.items()},
+        "power": {name: round(count / studies, 4) for name, count in power.items()},
+    }
+
+
+def _shown_pairs(names: Sequence[str], values: np.ndarray, correction: str) -> tuple[list[tuple[str, str]], bool]:
+    """Return the pairs of arms that are shown to differ, and whether any arm ended at the look half way."""
+    blocks = values.shape[1]
+    half, part = blocks // 2, spent_at((blocks // 2, blocks), "pocock", ALPHA)[0]
+    early = max_t([dict(enumerate(row[:half] - values[0, :half])) for row in values[1:]], rng=np.random.default_rng(0))
+    clear = [p is not None and p <= part for p in early]
+    lengths = [blocks if not all(clear) else half, *(half if ended else blocks for ended in clear)]
+    plan = read_plan(
+        {
+            "study": "looks",
+            "target": {"metric": "val/accuracy"},
+            "seeds": {"confirm": list(range(blocks)), "sequential": {"looks": [half]}},
+            "comparisons": {"correction": correction},
+            "cells": [
+                {"name": name, "cell_id": name, "arm": name, "is_reference": name == names[0], "confirm_total": length}
+                for name, length in zip(names, lengths, strict=True)
+            ],
+        }
+    )
+    family = []
+    for one, other in combinations(range(len(names)), 2):
+        upto = min(lengths[one], lengths[other])
+        family.append(
+            Paired(
+                metric="val/accuracy",
+                family="pooled",
+                condition="all conditions",
+                arms=(names[one], names[other]),
+                blocks=tuple(("task", seed) for seed in range(upto)),
+                differences=tuple((values[one, :upto] - values[other, :upto]).tolist()),
+                lost=(),
+                planned_pairs=blocks,
+                planned=blocks,
+                completed=upto,
+                failed=0,
+                missing=0,
+            )
+        )
+    said = judge(family, plan, has_merit=False)
+    pairs = [item.arms for item, one in zip(family, said, strict=True) if one.verdict in SHOWN]
+    return [(first, second) for first, second in pairs], any(clear)
+
+
 def main() -> None:
     """Measure every noise at every size."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="few studies a point, and few points")
     parser.add_argument("--studies", type=int, default=5000, help="studies a point [5000]")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--contrasts", action="store_true", help="only all pairs of arms under looks")
     options = parser.parse_args()
     studies = 300 if options.quick else options.studies
     sizes = SIZES[:10] if options.quick else SIZES
     began, points = time.perf_counter(), []
     for noise in NOISES:
-        for blocks, comparisons in sizes:
+        for blocks, comparisons in () if options.contrasts else sizes:
             for share_missing in (0.0, MISSING) if (blocks, comparisons) in ((8, 6), (12, 3)) else (0.0,):
                 found = point(
                     noise, blocks, comparisons, studies=studies, share_missing=share_missing, seed=options.seed
                 )
                 points.append(found)
                 print(json.dumps(found), flush=True)
-        for blocks, comparisons in LOOKED_AT:
+        for blocks, comparisons in () if options.contrasts else LOOKED_AT:
             points.append(looks_point(noise, blocks, comparisons, studies=studies, seed=options.seed))
+            print(json.dumps(points[-1]), flush=True)
+        for (blocks, arms), ahead in product(CONTRASTED, (0.0, 4.0)):
+            points.append(contrasts_point(noise, blocks, arms, ahead, studies=studies, seed=options.seed))
             print(json.dumps(points[-1]), flush=True)
     error = round((ALPHA * (1 - ALPHA) / studies) ** 0.5, 4)
     seconds = round(time.perf_counter() - began, 1)

@@ -33,6 +33,7 @@ from ablative.analysis.plan import StudyPlan
 from ablative.analysis.plan import Target
 from ablative.analysis.views.gating import gated
 from ablative.orchestrator.storing.ledger import Budget
+from ablative.search_spaces.margins import Margin
 
 PROPOSALS = 200
 PAIRS = 16
@@ -42,7 +43,7 @@ NOISES: dict[str, Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]] 
     "heavy tails": lambda rng, shape: rng.standard_t(2, size=shape),
     "skewed": lambda rng, shape: rng.exponential(size=shape) - 1.0,
 }
-MARGINS = {"none": None, "one sd of a difference": float(np.sqrt(2))}
+MARGINS = {"none": None, "one sd of a difference": Margin(value=float(np.sqrt(2)))}
 EFFECTS = (1.0, 1.5, 2.0)
 """In standard deviations of a difference."""
 RULES = ("gate", "p below 0.05 each", "higher mean", "one seed")
@@ -96,7 +97,7 @@ def accepted(values: np.ndarray, shares: Sequence[float]) -> dict[str, int]:
     return found
 
 
-def accepted_within(values: np.ndarray, shares: Sequence[float], margin: float) -> dict[str, int]:
+def accepted_within(values: np.ndarray, shares: Sequence[float], margin: Margin) -> dict[str, int]:
     """Return the same with a margin."""
     plan, found, baseline = plan_of(PAIRS), dict.fromkeys(VERDICTS, 0), values[0]
     for proposal, share in zip(values[1:], shares, strict=True):
@@ -116,7 +117,7 @@ def climbed(scores: Iterable[float]) -> int:
     return count
 
 
-def one_ledger(noise: str, margin: float | None, rng: np.random.Generator) -> dict[str, int]:
+def one_ledger(noise: str, margin: Margin | None, rng: np.random.Generator) -> dict[str, int]:
     """Return the gate's verdicts on proposals of which none changes anything, and how many each rule accepts."""
     values = NOISES[noise](rng, (PROPOSALS + 1, PAIRS))
     shares = BUDGET.shares

@@ -1,4 +1,4 @@
-"""Do a study's claims name arms, conditions and splits that it has?"""
+"""Do a study's claims and weights name arms, conditions and splits that it has?"""
 
 from __future__ import annotations
 
@@ -40,3 +40,23 @@ def claim_mistakes(document: Document, study: Study, arms: Collection[str]) -> I
             if split not in study.evaluate and not shifted:
                 found = f"{split}, which the study does not evaluate"
                 yield document.mistake((*place, "splits", index), found, one_of(split, study.evaluate))
+
+
+def weight_mistakes(document: Document, study: Study) -> Iterator[Mistake]:
+    """All mistakes of the weights of a study's conditions."""
+    place = ("comparisons", "weights")
+    weights, estimate = study.comparisons.weights, study.comparisons.estimate
+    if weights is None:
+        return
+    if estimate != "mean":
+        yield document.mistake(place, f"weights beside estimate: {estimate}", "left out, or estimate: mean")
+    for path, of_values in weights.items():
+        if path not in study.conditions:
+            found = f"{path}, which is not a condition of this study"
+            known = one_of(path, study.conditions) if study.conditions else "left out"
+            yield document.mistake((*place, path), found, known)
+            continue
+        names = [str(value) for value in study.conditions[path]]
+        for name in of_values:
+            if name not in names:
+                yield document.mistake((*place, path, name), name, one_of(name, names))

@@ -17,6 +17,7 @@ from ablative.search_spaces.arms import build_arms
 from ablative.search_spaces.arms import levels
 from ablative.search_spaces.arms import reference
 from ablative.search_spaces.claim_checks import claim_mistakes
+from ablative.search_spaces.claim_checks import weight_mistakes
 from ablative.search_spaces.condition_checks import computed
 from ablative.search_spaces.condition_checks import condition_mistakes
 from ablative.search_spaces.config_checks import ConfigChecks
@@ -65,6 +66,7 @@ class Consistency:
         found += self._configurations(base, arms, built)
         found += search_mistakes(self.document, study, self.subject, built)
         found += claim_mistakes(self.document, study, [arm.name for arm in arms])
+        found += weight_mistakes(self.document, study)
         found += sequential_mistakes(self.document, study, self.subject.task, len(arms))
         return built, found
 

@@ -114,15 +114,13 @@ def _more_seeds(needed: int, tasks: int) -> str:
 
 def _family(study: Study, name: FamilyName, what: str, pairs: tuple[int, ...], *, equal: int = 0) -> Family:
     """`equal`: how many are claims of equivalence, which have one-sided tests and their part of alpha."""
-    looks, alpha, comparisons = study.seeds.sequential is not None, study.comparisons.alpha, len(pairs)
+    alpha, comparisons = study.comparisons.alpha, len(pairs)
     correction = in_force(
         study.comparisons.correction,
         comparisons=comparisons,
         pairs=min(pairs),
         alpha=alpha,
         estimate=study.comparisons.estimate,
-        looks=looks,
-        primary=name == "primary" and study.comparisons.margin is None,
     )
     if study.seeds.sequential is not None:  # what has not been clear before is judged at the last look
         alpha = spent_at(study.seeds.looks, study.seeds.sequential.spending, alpha)[-1]

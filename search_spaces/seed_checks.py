@@ -45,8 +45,6 @@ def sequential_mistakes(document: Document, study: Study, task: str | None, num_
         pairs=tasks * looks[-1],
         alpha=study.comparisons.alpha,
         estimate=study.comparisons.estimate,
-        looks=True,
-        primary=study.comparisons.margin is None,
     )
     parts = spent_at(looks, study.seeds.sequential.spending, study.comparisons.alpha)
     for index, (seeds, alpha) in enumerate(zip(looks, parts, strict=True)):

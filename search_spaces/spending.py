@@ -50,26 +50,17 @@ def hardest_factor(comparisons: float, correction: Method) -> float:
 
 
 def in_force(
-    correction: Correction,
-    *,
-    comparisons: int,
-    pairs: int,
-    alpha: float,
-    estimate: Estimate = "mean",
-    looks: bool = False,
-    primary: bool = True,
+    correction: Correction, *, comparisons: int, pairs: int, alpha: float, estimate: Estimate = "mean"
 ) -> Method:
     """Return the correction that a family of comparisons gets, as a function of what is planned.
 
-    `pairs`: planned of the comparison that has the fewest. Under looks max-T is only the primary comparisons' of a
-    study without a margin: there whatever ended early had been shown. Other comparisons end with arms that were
-    decided elsewhere, or as equivalent, and Holm's procedure takes p-values of any look. Signs and ranks of another
-    `estimate` than the mean are equal in so many patterns that max-T needs the pairs of Holm's procedure too.
+    `pairs`: planned of the comparison that has the fewest. Signs and ranks of another `estimate` than the mean are
+    equal in so many patterns that max-T needs the pairs of Holm's procedure too.
     """
     if correction == "auto":
         enough = estimate != "mean" or pairs >= pairs_needed(max(comparisons, 1), alpha)
         correction = "holm" if enough else "max_t"
-    return "holm" if correction == "max_t" and looks and not primary else correction
+    return correction
 
 
 def pairs_needed(comparisons: float, alpha: float, correction: Method = "holm") -> int:

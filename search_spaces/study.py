@@ -19,6 +19,7 @@ from pydantic_core import PydanticCustomError
 from ablative.frozen import Frozen
 from ablative.search_spaces.configuration import value_at
 from ablative.search_spaces.domains import Domain
+from ablative.search_spaces.margins import WrittenMargin
 from ablative.search_spaces.proposals import SamplerName
 from ablative.search_spaces.scalars import Flag
 from ablative.search_spaces.scalars import Name
@@ -312,8 +313,7 @@ class Resources(Frozen):
         return self.model_copy(update={**changes, "where": ()})
 
 
-Margin = Annotated[Number, Field(gt=0, le=1e6)]
-"""In units of the target."""
+Weight = Annotated[Number, Field(ge=1e-6, le=1e6)]
 
 
 class Claim(Frozen):
@@ -329,13 +329,15 @@ class Claim(Frozen):
         description="Splits whose mean is compared; `test_shifted` means all shifted tests. By "
         "default the headline's split.",
     )
-    at_least: Margin | None = Field(
+    at_least: WrittenMargin | None = Field(
         None,
-        description="The claim holds only if the arm is shown to be better by more than this; by "
-        "default any gain will do.",
+        description="The claim holds only if the arm is shown to be better by more than this: a number, or a share "
+        "of the other arm's mean, as `2%`; by default any gain will do.",
     )
-    equivalent_within: Margin | None = Field(
-        None, description="The claim holds only if the difference is shown to be smaller than this in both directions."
+    equivalent_within: WrittenMargin | None = Field(
+        None,
+        description="The claim holds only if the difference is shown to be smaller than this in both directions: a "
+        "number, or a share of the other arm's mean, as `2%`.",
     )
 
 
@@ -359,10 +361,15 @@ class Comparisons(Frozen):
         "seed, with differences averaged over its tasks.",
     )
     alpha: Number = Field(0.05, ge=1e-6, le=0.5, description="Error probability of a whole family of comparisons.")
-    margin: Margin | None = Field(
+    margin: WrittenMargin | None = Field(
         None,
-        description="Smallest difference of the target's metric that matters: arms closer than "
-        "this are called equivalent.",
+        description="Smallest difference of the target's metric that matters: arms closer than this are called "
+        "equivalent. A number, or a share of the reference arm's mean, as `2%`.",
+    )
+    weights: dict[str, dict[str, Weight]] | None = Field(
+        None,
+        description="Dotted path of a condition -> its values -> how much they count in comparisons over all "
+        "conditions; values left out count 1, and by default all tasks count alike.",
     )
     claims: dict[Name, Claim] = Field(
         {},

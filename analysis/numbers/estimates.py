@@ -55,15 +55,16 @@ def estimate_intervals(
     alphas: Sequence[float],
     estimate: Estimate,
     generator: Callable[[], np.random.Generator],
+    weights: Sequence[Sequence[float]] | None = None,
 ) -> list[Ends | None]:
     """Return for each sample the values of the estimate that its test does not reject at its alpha.
 
     For the mean these are `flip_intervals`. For the others they are order statistics: of the differences (median), or
     of their pairwise means (Hodges-Lehmann). The ends lie as far inside as chance may put such values on one side of
-    the truth. None if so few differences could reject no value.
+    the truth. None if so few differences could reject no value. `weights`: for the mean alone, as in `flip_intervals`.
     """
     if estimate == "mean":
-        return flip_intervals(samples, alphas, generator)
+        return flip_intervals(samples, alphas, generator, weights)
     return [_order_statistics(sample, alpha, estimate) for sample, alpha in zip(samples, alphas, strict=True)]
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ablative.analysis.numbers.statistics import mean_and_variance
+
 NORMAL_95 = 1.959963984540054
 
 
@@ -51,19 +53,21 @@ def summed(parts: Sequence[ExampleVariance]) -> ExampleVariance:
     )
 
 
-def both_interval(differences: Sequence[float], examples: ExampleVariance) -> tuple[float, float] | None:
-    """95 % interval of the mean under draws of seeds and of test examples; None for fewer than two differences.
+def both_interval(
+    differences: Sequence[float], examples: ExampleVariance, weights: Sequence[float] = ()
+) -> tuple[float, float] | None:
+    """95 % interval of the mean under draws of seeds and of test examples; None of fewer than two differences.
 
-    Student's t with the sum of both variances and Satterthwaite's degrees of freedom (1946).
+    `weights`: of a weighted mean. Student's t with the sum of both variances and Satterthwaite's degrees of freedom
+    (1946).
     """
     from scipy.special import stdtrit
 
     n = len(differences)
     if n < 2:
         return None
-    of_seeds = float(np.var(differences, ddof=1)) / n
+    mean, of_seeds = mean_and_variance(differences, weights)
     total = of_seeds + examples.value
-    mean = math.fsum(differences) / n
     if total == 0:
         return mean, mean
     freedom = total**2 / (of_seeds**2 / (n - 1) + examples.value**2 / max(1, examples.clusters - 1))

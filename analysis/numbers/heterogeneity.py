@@ -104,20 +104,21 @@ def borrowed(effects: Sequence[float], variances: Sequence[float], sd: float) ->
     return [(estimate, (estimate - half, estimate + half)) for estimate, half in rows]
 
 
-def fixed_interval(strata: Sequence[np.ndarray]) -> Ends | None:
+def fixed_interval(strata: Sequence[np.ndarray], weights: Sequence[float]) -> Ends | None:
     """95 % interval of the mean over exactly these strata, not over a sample of strata (Welch 1947).
 
-    None if a stratum has fewer than two values, or nothing varies.
+    `weights`: of the strata. None if a stratum has fewer than two values, or nothing varies.
     """
     from scipy.special import stdtrit
 
     if not strata or min(map(len, strata)) < 2:
         return None
-    parts = np.array([np.var(values, ddof=1) / len(values) for values in strata]) / len(strata) ** 2
+    shares = np.asarray(weights, np.float64) / sum(weights)
+    parts = np.array([np.var(values, ddof=1) / len(values) for values in strata]) * shares**2
     total = float(parts.sum())
     if total == 0:
         return None
     freedom = total**2 / float(sum(part**2 / (len(of) - 1) for part, of in zip(parts, strata, strict=True)))
-    mean = float(np.mean([values.mean() for values in strata]))
+    mean = float(shares @ [values.mean() for values in strata])
     half = float(stdtrit(freedom, 0.975)) * math.sqrt(total)
     return mean - half, mean + half

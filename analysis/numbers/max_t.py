@@ -23,7 +23,9 @@ _AT_ONCE = 1_000_000
 """Patterns times comparisons in memory together."""
 
 
-def max_t(samples: Sequence[Mapping[Block, float]], rng: np.random.Generator) -> list[float | None]:
+def max_t(
+    samples: Sequence[Mapping[Block, float]], rng: np.random.Generator, unseen: Sequence[int] = ()
+) -> list[float | None]:
     """Return the adjusted p-value of each comparison, in the order given (Westfall and Young 1993, algorithm 2.8).
 
     `samples`: block -> paired difference, for each comparison; a block may be missing in some. All differences of a
@@ -33,24 +35,31 @@ def max_t(samples: Sequence[Mapping[Block, float]], rng: np.random.Generator) ->
     1959), which puts comparisons with few and with many blocks on one scale. Up to `MOST_EXACT` every pattern is
     counted; beyond, (1 + hits) / (1 + `DRAWS`) over patterns drawn from `rng`. A comparison without differences gets
     None. One with a single difference cannot reach significance, and gets 1.
+
+    `unseen`: the number of pairs of each further comparison of the family whose differences are unknown. `_tails`
+    bounds the share of patterns in which their scores reach an observed one, whatever they are; the bound is added.
     """
     known = [position for position, sample in enumerate(samples) if sample]
     found: list[float | None] = [None] * len(samples)
     if known:
         values, sizes, patterns, exact = _tabled([samples[position] for position in known], rng)
-        for position, p_value in zip(known, adjusted_p_values(values, sizes, patterns, exact=exact), strict=True):
+        p_values = adjusted_p_values(values, sizes, patterns, exact=exact, unseen=unseen)
+        for position, p_value in zip(known, p_values, strict=True):
             found[position] = float(p_value)
     return found
 
 
 def local_levels(
-    samples: Sequence[Mapping[Block, float]], alphas: Sequence[float], rng: np.random.Generator
+    samples: Sequence[Mapping[Block, float]],
+    alphas: Sequence[float],
+    rng: np.random.Generator,
+    unseen: Sequence[int] = (),
 ) -> list[float]:
     """Return for each comparison the level of its own sign-flip test that corresponds to the greatest score.
 
     A score is critical at the comparison's alpha if at most that share of patterns has a greatest score above it. The
     level is the share of patterns in which the comparison's own score lies above it, but never below the least p-value
-    that its differences can reach. A comparison without differences gets 0.
+    that its differences can reach. A comparison without differences gets 0. `unseen`: as in `max_t`.
     """
     known = [position for position, sample in enumerate(samples) if sample]
     found = [0.0] * len(samples)
@@ -60,8 +69,11 @@ def local_levels(
     scores = np.concatenate([_scores(values @ signs, values, sizes) for signs in patterns], axis=-1)
     greatest = np.sort(scores.max(axis=0))[::-1]
     total = greatest.size + (not exact)
+    reached = (np.arange(1, greatest.size + 1) + (not exact)) / total
+    if unseen:
+        reached = reached + _tails(greatest if not _alike(sizes) else _normal(greatest, sizes[0] - 1), unseen)
     for row, position in enumerate(known):
-        above = math.floor(alphas[position] * total * (1 + 1e-12)) - (not exact)
+        above = int(np.searchsorted(reached, alphas[position] * (1 + 1e-12), side="right"))
         critical = greatest[min(max(above, 0), greatest.size - 1)]
         share = (np.count_nonzero(scores[row] > critical * (1 + RELATIVE_TIE)) + (not exact)) / total
         found[position] = max(float(share), 2.0 ** (1 - sizes[row]))
@@ -82,7 +94,7 @@ def _tabled(
 
 
 def adjusted_p_values(
-    values: np.ndarray, sizes: np.ndarray, patterns: Iterable[np.ndarray], *, exact: bool
+    values: np.ndarray, sizes: np.ndarray, patterns: Iterable[np.ndarray], *, exact: bool, unseen: Sequence[int] = ()
 ) -> np.ndarray:
     """Return the adjusted p-values, shape (..., comparisons), of `values`, shape (..., comparisons, blocks).
 
@@ -100,7 +112,12 @@ def adjusted_p_values(
             np.maximum(greatest[..., place, :], greatest[..., place + 1, :], out=greatest[..., place, :])
         hits += np.count_nonzero(greatest >= reached, axis=-1)
         total += signs.shape[-1]
-    rising = np.maximum.accumulate(hits / total if exact else (1 + hits) / (1 + total), axis=-1)
+    shares = hits / total if exact else (1 + hits) / (1 + total)
+    if unseen:
+        scores = np.take_along_axis(observed, order, axis=-1)
+        scores = _normal(scores, sizes[..., :1] - 1) if _alike(sizes) else scores
+        shares = np.minimum(1.0, shares + _tails(scores, unseen))
+    rising = np.maximum.accumulate(shares, axis=-1)
     found = np.empty(order.shape)
     np.put_along_axis(found, order, rising, axis=-1)
     return found
@@ -109,7 +126,8 @@ def adjusted_p_values(
 def _scores(sums: np.ndarray, values: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     """Normal scores of |t|, given sums of signed differences, shape (..., comparisons, patterns).
 
-    With s the sum and q the sum of squares of n differences, t^2 / (n - 1) = r / (1 - r) with r = s^2 / (n q).
+    With s the sum and q the sum of squares of n differences, t^2 / (n - 1) = r / (1 - r) with r = s^2 / (n q). Where
+    all sizes are alike r itself, which has the order of the scores and takes a tenth of the time.
     """
     squares = (values**2).sum(axis=-1)[..., None]
     degrees, sizes = (sizes - 1)[..., None], sizes[..., None]
@@ -117,9 +135,36 @@ def _scores(sums: np.ndarray, values: np.ndarray, sizes: np.ndarray) -> np.ndarr
         factors = np.where((squares > 0) & (degrees > 0), 1 / (sizes * squares), 0.0)
         shares = sums**2 * factors
         shares[shares >= 1 - RELATIVE_TIE] = 1.0
-        if np.all(degrees == degrees.flat[0]):  # shares have the order of scores, in a tenth of the time
-            return shares
+        return shares if _alike(sizes) else _normal(shares, degrees)
+
+
+def _alike(sizes: np.ndarray) -> bool:
+    return bool(np.all(sizes == sizes.flat[0]))
+
+
+def _normal(shares: np.ndarray, degrees: np.ndarray) -> np.ndarray:
+    """Return the normal score of |t| for r, which may be infinite (Wallace 1959)."""
+    with np.errstate(divide="ignore"):
         return np.asarray((8 * degrees + 1) / (8 * degrees + 3) * np.sqrt(degrees * -np.log1p(-shares)))
+
+
+def _tails(scores: np.ndarray, sizes: Sequence[int]) -> np.ndarray:
+    """Return a bound of the share of patterns, summed over comparisons of these sizes, that reach each score.
+
+    Whatever n differences are, their signed sum by the root of their squares exceeds x in at most a share of
+    c (1 - Phi(x)) of all patterns, with c = 1 / (4 (1 - Phi(sqrt 2))) = 3.18 (Bentkus and Dzindzalieta 2015); a score
+    says which r, and so which x = sqrt(n r).
+    """
+    from scipy.special import ndtr
+
+    factor = 2 / (4 * ndtr(-math.sqrt(2.0)))
+    found = np.zeros(scores.shape)
+    for size in sizes:
+        degrees = size - 1
+        if degrees > 0:  # a single pair has the score 0
+            scaled = scores * (8 * degrees + 3) / (8 * degrees + 1)
+            found += np.minimum(1.0, factor * ndtr(-np.sqrt(size * -np.expm1(-(scaled**2) / degrees))))
+    return found
 
 
 def every_pattern(blocks: int, step: int) -> Iterator[np.ndarray]:

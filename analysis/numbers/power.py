@@ -42,21 +42,31 @@ def pairs_for(effect: float, sd: float, alpha: float, power: float) -> int | Non
     return high
 
 
-def pairs_to_decide(differences: Sequence[float], margin: float, alpha: float, efficiency: float = 1.0) -> int | None:
+def pairs_to_decide(
+    differences: Sequence[float], inside: Sequence[Sequence[float]], alpha: float, efficiency: float = 1.0
+) -> int | None:
     """The approximate number of pairs that would decide a comparison with power `POWER`, if mean and scatter stay.
 
-    A comparison is decided by a difference, tested at `alpha` on both sides, or by equivalence within `margin`, tested
-    at `alpha` on either side; the one with fewer pairs counts. Finding an effect of d standard deviations takes about
+    A comparison is decided by a difference, tested at `alpha` on both sides, or by equivalence, tested at `alpha` on
+    either side; the one with fewer pairs counts. `inside`: how far each difference lies inside either end of the
+    margin; empty without one. Finding an effect of d standard deviations takes about
     (z_alpha + z_beta)^2 / d^2 + z_alpha^2 / 2 pairs (Guenther 1981), and more in proportion as the test's `efficiency`
     is below the mean's. None with fewer than two differences, and beyond `MOST_PAIRS`.
     """
     if len(differences) < 2:
         return None
-    mean, sd = fmean(differences), stdev(differences) / math.sqrt(efficiency)
-    inside = margin - abs(mean)
-    sides = [(abs(mean), alpha / 2), *([(inside, alpha)] if inside > 0 else [])]
-    least = min(_guenther(effect, sd, tail) for effect, tail in sides)
+    ends = [_pairs_to_show(values, alpha, efficiency, one_sided=True) for values in inside]
+    either = [_pairs_to_show(differences, alpha / 2, efficiency), *([max(ends)] if ends else [])]
+    least = min(either)
     return max(math.ceil(least), pairs_needed(1, alpha)) if least <= MOST_PAIRS else None
+
+
+def _pairs_to_show(values: Sequence[float], tail: float, efficiency: float, *, one_sided: bool = False) -> float:
+    """Pairs that show a mean like that of these values; infinite where it lies on the other side."""
+    mean = fmean(values)
+    if one_sided and mean <= 0:
+        return math.inf
+    return _guenther(abs(mean), stdev(values) / math.sqrt(efficiency), tail)
 
 
 def chance_beyond(differences: Sequence[float], margin: float, pairs: int, alpha: float) -> float:

@@ -25,15 +25,31 @@ _DRAWS_AT_ONCE = 10_000
 _ALL_AT_ONCE = 10  # up to this many differences, the sums of all patterns are kept in memory
 
 
-def t_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float] | None:
-    """Interval of the mean under Student's t with n - 1 degrees of freedom; None for fewer than two values."""
+def t_interval(
+    values: Sequence[float], confidence: float = 0.95, weights: Sequence[float] = ()
+) -> tuple[float, float] | None:
+    """Interval of the mean under Student's t with n - 1 degrees of freedom; None for fewer than two values.
+
+    `weights`: of a weighted mean, as `mean_and_variance` takes them.
+    """
     n = len(values)
     if n < 2:
         return None
-    mean = math.fsum(values) / n
-    variance = math.fsum((value - mean) ** 2 for value in values) / (n - 1)
-    half = _t_quantile(n - 1, 0.5 + confidence / 2) * math.sqrt(variance / n)
+    mean, variance = mean_and_variance(values, weights)
+    half = _t_quantile(n - 1, 0.5 + confidence / 2) * math.sqrt(variance)
     return mean - half, mean + half
+
+
+def mean_and_variance(values: Sequence[float], weights: Sequence[float] = ()) -> tuple[float, float]:
+    """Return the mean of at least two values and the variance of that mean.
+
+    With weights w: sum of w x by sum of w, and n / (n - 1) times the sum of (w (x - mean))^2 by (sum of w)^2.
+    """
+    n = len(values)
+    given, whole = weights or (1.0,) * n, math.fsum(weights or (n,))
+    mean = math.fsum(weight * value for weight, value in zip(given, values, strict=True)) / whole
+    squares = math.fsum((weight * (value - mean)) ** 2 for weight, value in zip(given, values, strict=True))
+    return mean, squares / (n - 1) / n * (n / whole) ** 2
 
 
 @cache

@@ -9,22 +9,23 @@ from dataclasses import dataclass
 from dataclasses import replace
 from typing import Literal
 
-import numpy as np
-
-from ablative.analysis.numbers.estimates import estimate_intervals
 from ablative.analysis.numbers.estimates import estimate_of
 from ablative.analysis.numbers.power import pairs_to_decide
 from ablative.analysis.numbers.statistics import holm
 from ablative.analysis.pairing.paired import Paired
+from ablative.analysis.pairing.samples import Sampled
+from ablative.analysis.pairing.samples import sampled
 from ablative.analysis.pairing.verdicts import NO_DIFFERENCE
 from ablative.analysis.pairing.verdicts import NONE_LEARNED
 from ablative.analysis.pairing.verdicts import NOT_DECIDED
 from ablative.analysis.pairing.verdicts import NOT_ENOUGH
-from ablative.analysis.pairing.verdicts import SEED
 from ablative.analysis.pairing.verdicts import Judgement
+from ablative.analysis.pairing.verdicts import intervals_of
 from ablative.analysis.pairing.verdicts import judge
 from ablative.analysis.pairing.verdicts import p_values
+from ablative.analysis.pairing.verdicts import reaching
 from ablative.analysis.plan import StudyPlan
+from ablative.search_spaces.margins import Margin
 from ablative.search_spaces.spending import pairs_needed
 
 HOLDS, FAILS = "holds", "does not hold"
@@ -38,7 +39,7 @@ class Aim:
     """The statement that a claim makes."""
 
     kind: Kind = "difference"
-    margin: float = 0.0
+    margin: Margin | None = None
     """The claim's own margin; None if it claims any difference."""
 
 
@@ -82,55 +83,68 @@ def _with(plan: StudyPlan, **comparisons: float | None) -> StudyPlan:
 
 def _differences(family: Sequence[Paired], aims: Sequence[Aim], plan: StudyPlan) -> list[Judgement]:
     good = 1.0 if plan.target.mode == "max" else -1.0
-    shifted = [_less(item, good * aim.margin) for item, aim in zip(family, aims, strict=True)]
+    shifted = [_less(item, good, aim.margin) for item, aim in zip(family, aims, strict=True)]
     judged = judge(shifted, plan, has_merit=True, intervals=True)
     if plan.comparisons.margin is not None:  # the study's margin: claims have their own
         without = judge(shifted, _with(plan, margin=None), has_merit=True, intervals=True)
         judged = [b if aim.margin else a for a, b, aim in zip(judged, without, aims, strict=True)]
     return [
-        _at_least(said, item.differences, aim.margin, good, plan) if aim.margin else said
+        _at_least(said, item, aim.margin, good, plan) if aim.margin else said
         for said, item, aim in zip(judged, shifted, aims, strict=True)
     ]
 
 
-def _less(item: Paired, amount: float) -> Paired:
-    """Return the comparison of the rest of each difference."""
-    if not amount:
+def _less(item: Paired, good: float, margin: Margin | None) -> Paired:
+    """Return the comparison of what is left of each difference, with the margin taken off on the good side."""
+    if margin is None:
         return item
     return replace(
         item,
-        differences=tuple(value - amount for value in item.differences),
-        lost=tuple(replace(pair, known=pair.known - amount) for pair in item.lost),
+        differences=tuple(
+            value - good * less for value, less in zip(item.differences, item.margins(margin), strict=True)
+        ),
+        lost=tuple(replace(pair, known=pair.known - good * item.margin_at(pair.block, margin)) for pair in item.lost),
     )
 
 
 _CLAIMED = {"better": HOLDS, "worse": FAILS, NO_DIFFERENCE: NOT_DECIDED}
 
 
-def _at_least(said: Judgement, shifted: Sequence[float], margin: float, good: float, plan: StudyPlan) -> Judgement:
-    """Return the verdict on a claim of at least `margin`, from the judgement of its differences less the margin."""
-    verdict = _CLAIMED.get(said.verdict, said.verdict)
-    low, high = said.interval or (0.0, 0.0)
+def _at_least(said: Judgement, shifted: Paired, margin: Margin, good: float, plan: StudyPlan) -> Judgement:
+    """Return the verdict on a claim of at least `margin`, of how its differences less the margin were judged.
+
+    The interval is that of what is left, moved by the margin. Nothing is shown of a share of a mean that is not above
+    0, where more than the share would be less than nothing.
+    """
+    amount = shifted.resolved(margin)
+    verdict, worst = (_CLAIMED.get(name, name) for name in (said.verdict, said.if_worst))
+    if amount is None and verdict in (HOLDS, FAILS):
+        verdict = worst = NOT_DECIDED
     level = plan.comparisons.alpha / said.comparisons
+    low, high = said.interval or (0.0, 0.0)
+    to_decide = verdict == NOT_DECIDED and amount is not None
     return replace(
         said,
         verdict=verdict,
-        if_worst=_CLAIMED.get(said.if_worst, said.if_worst),
-        margin=margin,
-        pairs_to_decide=pairs_to_decide(shifted, 0.0, level) if verdict == NOT_DECIDED else None,
-        interval=None if said.interval is None else (low + good * margin, high + good * margin),
+        if_worst=worst,
+        margin=amount,
+        margin_share=margin.value if margin.relative else None,
+        pairs_to_decide=pairs_to_decide(shifted.counted, (), level) if to_decide else None,
+        interval=None if said.interval is None or amount is None else (low + good * amount, high + good * amount),
     )
 
 
 def _equivalences(family: Sequence[Paired], aims: Sequence[Aim], plan: StudyPlan) -> list[Judgement]:
     """Judge by two one-sided tests; if the mean lies beyond the margin, whether the difference does."""
     margins = [aim.margin for aim in aims]
-    found = _tested([item.differences for item in family], margins, family, plan)
+
+    def tested(side: Callable[[Paired], float | None]) -> list[Judgement]:
+        samples = [sampled(item, margin, side(item)) for item, margin in zip(family, margins, strict=True)]
+        return _tested(samples, margins, family, plan)
+
+    found = tested(lambda item: None)
     if any(item.lost for item in family):
-        sides = [
-            _tested([_completed(item, side) for item in family], margins, family, plan)
-            for side in (lambda item: 1.0, lambda item: -1.0, _inwards)
-        ]
+        sides = [tested(side) for side in (lambda item: 1.0, lambda item: -1.0, _inwards)]
         found = [_beside(*said) for said in zip(found, *sides, strict=True)]
     return [
         replace(said, verdict=NONE_LEARNED, if_worst=NONE_LEARNED, pairs_to_decide=None) if item.lack else said
@@ -139,98 +153,96 @@ def _equivalences(family: Sequence[Paired], aims: Sequence[Aim], plan: StudyPlan
 
 
 def _tested(
-    samples: Sequence[Sequence[float]], margins: Sequence[float], family: Sequence[Paired], plan: StudyPlan
+    samples: Sequence[Sampled], margins: Sequence[Margin | None], family: Sequence[Paired], plan: StudyPlan
 ) -> list[Judgement]:
     alpha, shares = plan.comparisons.alpha, [plan.spent(*item.arms) for item in family]
-    estimate = plan.comparisons.estimate
-    lower, upper = (
-        p_values(
-            [[value + side * margin for value in sample] for sample, margin in zip(samples, margins, strict=True)],
-            estimate,
-        )
-        for side in (1.0, -1.0)
-    )
-    centres = [estimate_of(sample, estimate) or 0.0 for sample in samples]
-    single = [
-        _p_value(centre, margin, below, above)
-        for centre, margin, below, above in zip(centres, margins, lower, upper, strict=True)
-    ]
+    sides = [_Sides.of(sample, plan) for sample in samples]
+    single = [side.p_value for side in sides]
     counted = [None if p is None else min(1.0, p / share) for p, share in zip(single, shares, strict=True)]
     none = plan.comparisons.correction == "none"
     adjusted, comparisons = counted if none else holm(counted), 1 if none else len(samples)
     levels = [alpha * share / comparisons for share in shares]
-    ends = estimate_intervals(samples, levels, estimate, lambda: np.random.default_rng(SEED))
+    ends = intervals_of(samples, levels, plan)
     return [
-        _judgement(sample, centre, margin, p_value, p_corrected, comparisons, level, end, alpha)
-        for sample, centre, margin, p_value, p_corrected, level, end in zip(
-            samples, centres, margins, single, adjusted, levels, ends, strict=True
+        _judgement(sample, side, item.resolved(margin), margin, p_corrected, comparisons, level, end, alpha)
+        for sample, side, item, margin, p_corrected, level, end in zip(
+            samples, sides, family, margins, adjusted, levels, ends, strict=True
         )
     ]
 
 
-def _p_value(centre: float, margin: float, below: float | None, above: float | None) -> float | None:
-    """Return the p-value of the side that the estimate supports: the difference is within the margin, or beyond it.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sides:
+    """Where the estimate lies, and how sure that is."""
 
-    `below`, `above`: two-sided, for the differences from the lower and from the upper end of the margin.
-    """
-    if below is None or above is None:
-        return None
-    if abs(centre) < margin:  # half of each, because the estimate lies on the tested side
-        return max(below, above) / 2
-    return above if centre > 0 else below
+    p_value: float | None
+    """Of what it speaks for: that the difference is within the margin, or beyond it."""
+    beyond: float
+    """0 within the margin, 1 above it, -1 below it."""
+
+    @classmethod
+    def of(cls, sample: Sampled, plan: StudyPlan) -> _Sides:
+        estimate = plan.comparisons.estimate
+        above_low, above_high = sample.beyond(-1.0), sample.beyond(1.0)
+        low, high = p_values([above_low, above_high], estimate)
+        if low is None or high is None:
+            return cls(p_value=None, beyond=0.0)
+        rises = [estimate_of(values, estimate) or 0.0 for values in (above_low, above_high)]
+        if rises[0] > 0 > rises[1]:  # half of each, as it lies on the side that is tested
+            return cls(p_value=max(low, high) / 2, beyond=0.0)
+        return cls(p_value=high, beyond=1.0) if rises[1] >= 0 else cls(p_value=low, beyond=-1.0)
 
 
 def _judgement(
-    sample: Sequence[float],
-    centre: float,
-    margin: float,
-    p_value: float | None,
+    sample: Sampled,
+    side: _Sides,
+    amount: float | None,
+    margin: Margin | None,
     p_corrected: float | None,
     comparisons: int,
     level: float,
     ends: tuple[float, float] | None,
     alpha: float,
 ) -> Judgement:
+    """`amount`: the margin in units of the metric; None of a share of a mean that is not above 0."""
     needed = pairs_needed(1, min(2 * level, 0.999))  # one-sided
-    inside = abs(centre) < margin
-    if p_corrected is not None and p_corrected <= alpha:
-        verdict = HOLDS if inside else FAILS
+    if p_corrected is not None and p_corrected <= alpha and amount is not None:
+        verdict = FAILS if side.beyond else HOLDS
     else:
-        verdict = NOT_ENOUGH if p_corrected is None or len(sample) < needed else NOT_DECIDED
+        verdict = NOT_ENOUGH if p_corrected is None or len(sample.values) < needed else NOT_DECIDED
     return Judgement(
-        p_value=p_value,
+        p_value=side.p_value,
         p_corrected=p_corrected,
         comparisons=comparisons,
         pairs_needed=needed,
         verdict=verdict,
         if_worst=verdict,
-        margin=margin,
-        p_equivalent=p_corrected if inside else None if p_corrected is None else 1.0,
-        pairs_to_decide=_to_decide(sample, margin, level) if verdict == NOT_DECIDED else None,
-        interval=None if ends is None else _held(ends, verdict, margin, centre),
+        margin=amount,
+        margin_share=margin.value if margin is not None and margin.relative else None,
+        p_equivalent=p_corrected if not side.beyond else None if p_corrected is None else 1.0,
+        pairs_to_decide=_to_decide(sample, side, level) if verdict == NOT_DECIDED and amount is not None else None,
+        interval=None if ends is None else _held(ends, verdict, amount, side.beyond, margin),
     )
 
 
-def _to_decide(sample: Sequence[float], margin: float, level: float) -> int | None:
+def _to_decide(sample: Sampled, side: _Sides, level: float) -> int | None:
     """Return the approximate number of pairs that would decide it if mean and scatter stay: the nearer end decides."""
-    mean = math.fsum(sample) / len(sample)
-    away = [value - math.copysign(margin, mean) for value in sample]
-    return pairs_to_decide(away, 0.0, min(2 * level, 0.999) if abs(mean) < margin else level)
+    nearer = 1.0 if math.fsum(sample.differences) > 0 else -1.0
+    return pairs_to_decide(sample.beyond(nearer), (), level if side.beyond else min(2 * level, 0.999))
 
 
-def _held(ends: tuple[float, float], verdict: str, margin: float, centre: float) -> tuple[float, float]:
-    """Cut an interval if the verdict shows more than it."""
+def _held(
+    ends: tuple[float, float], verdict: str, amount: float | None, beyond: float, margin: Margin | None
+) -> tuple[float, float]:
+    """Cut an interval where the verdict shows more than it; widen it to the margin where a share is not decided."""
     low, high = ends
+    if amount is None or margin is None:
+        return low, high
     if verdict == HOLDS:
-        return max(low, -margin), min(high, margin)
+        return max(low, -amount), min(high, amount)
     if verdict == FAILS:
-        return (max(low, margin), high) if centre > 0 else (low, min(high, -margin))
-    return low, high
-
-
-def _completed(item: Paired, side: Callable[[Paired], float]) -> list[float]:
-    """The differences, and each lost pair as far as it may have been in one direction."""
-    return [*item.differences, *(pair.known + side(item) * pair.most for pair in item.lost)]
+        return (max(low, amount), high) if beyond > 0 else (low, min(high, -amount))
+    return reaching(ends, amount) if margin.relative else ends
 
 
 def _inwards(item: Paired) -> float:

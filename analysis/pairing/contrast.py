@@ -32,6 +32,8 @@ class Contrast(Paired):
     """Seeds or blocks in which every arm has a value."""
     values: tuple[tuple[float, ...], ...]
     """Each arm's own value in each unit."""
+    expected_pairs: int
+    """Pairs that it is to have, as an arm that was clear at a look gets no more seeds."""
 
     def by_task(self) -> list[np.ndarray]:
         """Return the differences of each task."""
@@ -94,7 +96,16 @@ def _contrast(
         differences=tuple(sum(weight * values[arm][unit] for arm, weight in term.weights.items()) for unit in units),
         lost=pairing.lost(term.weights, condition),
         estimate=pairing.estimate,
-        planned_pairs=sum(len(pairing.planned_seeds(arms, labels)) for labels in pairing.strata(condition)),
+        weights=pairing.weights_of(units) if condition is None else (),
+        reference=tuple(_subtracted(term.weights, values, unit) for unit in units),
+        planned_pairs=len(pairing.seeds) * len(pairing.strata(condition)),
+        expected_pairs=sum(len(pairing.planned_seeds(arms, labels)) for labels in pairing.strata(condition)),
         **pairing.counts(arms, condition),
         lack=pairing.observations.lack(arms, pairing.conditions if condition is None else (condition,)),
     )
+
+
+def _subtracted(weights: Mapping[str, float], values: Mapping[str, Mapping[Unit, float]], unit: Unit) -> float:
+    """The mean of the arms that are subtracted, as weighted: of two arms the value of the second."""
+    down = {arm: -weight for arm, weight in weights.items() if weight < 0}
+    return sum(weight * values[arm][unit] for arm, weight in down.items()) / sum(down.values())

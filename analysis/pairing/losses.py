@@ -22,6 +22,8 @@ class LostPair:
     """Its difference, as far as the trials with a value determine it."""
     most: float
     """Greatest distance of the unknown part from zero, in either direction."""
+    weight: float = 1.0
+    """What it would have counted among the pairs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
+from dataclasses import field
 from dataclasses import replace
 
 import numpy as np
@@ -49,6 +50,8 @@ class Pairing:
     """Whether a block is a seed with all its tasks; otherwise it is one task under one seed."""
     estimate: Estimate = "mean"
     """The estimate that compares paired differences."""
+    weights: Mapping[str, float] = field(default_factory=dict)
+    """Condition -> what it counts over all conditions; empty where all tasks count alike."""
 
     def against(self, reference: str) -> Pairing:
         """Return the same pairing with another reference arm."""
@@ -74,15 +77,33 @@ class Pairing:
         return self.observations.of(self.metric, (arm, condition))
 
     def blocks(self, arm: str) -> dict[Unit, float]:
-        """Return the mean over conditions of each block of `arm` that has all of them."""
+        """Return the mean over conditions, as weighted, of each block of `arm` that has all of them."""
         blocks: dict[Unit, float] = {}
         for labels in self.strata(None):
-            parts = [self.of(arm, label) for label in labels]
+            parts = [(self.weight(label), self.of(arm, label)) for label in labels]
+            whole = math.fsum(weight for weight, _ in parts)
             for seed in self.seeds:
-                if all(seed in part for part in parts):
+                if all(seed in part for _, part in parts):
                     stratum = self._stratum(labels[0])
-                    blocks[stratum, seed] = math.fsum(part[seed] for part in parts) / len(parts)
+                    blocks[stratum, seed] = math.fsum(weight * part[seed] for weight, part in parts) / whole
         return blocks
+
+    def weights_of(self, units: Sequence[Unit]) -> tuple[float, ...]:
+        """Return what each block counts over all conditions, 1 for the mean of tasks; empty where all count alike.
+
+        A task counts with the mean weight of its conditions, so that it counts no more for having more of them.
+        """
+        of_stratum = {
+            self._stratum(labels[0]): math.fsum(map(self.weight, labels)) / len(labels) for labels in self.strata(None)
+        }
+        if len(set(of_stratum.values())) < 2:
+            return ()
+        mean = math.fsum(of_stratum.values()) / len(of_stratum)
+        return tuple(of_stratum[stratum] / mean for stratum, _ in units)
+
+    def weight(self, condition: str) -> float:
+        """Return what a condition counts over all of them."""
+        return self.weights.get(condition, 1.0)
 
     def block_of(self, unit: Unit) -> Block:
         """Return the block of a unit that names a condition or the task itself."""
@@ -116,7 +137,7 @@ class Pairing:
         if not self.losses.seeds:
             return ()
         return tuple(
-            self._lost(weights, labels, seed)
+            self._lost(weights, labels, seed, pooled=condition is None)
             for labels in self.strata(condition)
             for seed in self.planned_seeds(tuple(weights), labels)
             if self._is_lost([(arm, label) for arm in weights for label in labels], seed)
@@ -131,12 +152,18 @@ class Pairing:
         ended = all(seed in self.of(*place) or self.losses.lost([place], seed) for place in places)
         return ended and self.losses.lost(places, seed)
 
-    def _lost(self, weights: Mapping[str, float], labels: Sequence[str], seed: int) -> LostPair:
+    def _lost(self, weights: Mapping[str, float], labels: Sequence[str], seed: int, *, pooled: bool) -> LostPair:
         whole = [label for label in labels if all(seed in self.of(arm, label) for arm in weights)]
-        known = sum(weight * self.of(arm, label)[seed] for label in whole for arm, weight in weights.items())
+        known = sum(
+            self.weight(label) * weight * self.of(arm, label)[seed]
+            for label in whole
+            for arm, weight in weights.items()
+        )
         up = sum(weight for weight in weights.values() if weight > 0)
-        most = up * sum(self.losses.spread(label) for label in labels if label not in whole)
-        return LostPair(block=self.block_of((labels[0], seed)), known=known / len(labels), most=most / len(labels))
+        most = up * sum(self.weight(label) * self.losses.spread(label) for label in labels if label not in whole)
+        block, counted = self.block_of((labels[0], seed)), sum(map(self.weight, labels))
+        (own,) = (self.weights_of([block]) if pooled else ()) or (1.0,)
+        return LostPair(block=block, known=known / counted, most=most / counted, weight=own)
 
     def counts(self, arms: Sequence[str], condition: str | None = None) -> dict[str, int]:
         """Return the numbers of confirm trials of `arms`: planned, completed with a finite value, failed, missing."""
@@ -159,6 +186,7 @@ class Pairing:
         pairs = [] if alone else sorted(own.keys() & other.keys())
         within = None if family == "pooled" else condition
         labels = self.conditions if within is None else (within,)
+        units = sorted(own)
         return ArmDifference(
             metric=self.metric,
             family=family,
@@ -166,8 +194,10 @@ class Pairing:
             condition=condition,
             planned_pairs=len(self.seeds) * len(self.strata(within)),
             lost=() if alone else self.lost({arm: 1.0, self.reference: -1.0}, within),
-            values=tuple(own[unit] for unit in sorted(own)),
+            values=tuple(own[unit] for unit in units),
+            value_weights=self.weights_of(units) if within is None else (),
             reference=tuple(other[unit] for unit in pairs),
+            weights=self.weights_of(pairs) if within is None else (),
             blocks=tuple(map(self.block_of, pairs)),
             differences=tuple(own[unit] - other[unit] for unit in pairs),
             estimate=self.estimate,
@@ -192,7 +222,15 @@ def pairing_of(observations: Observations, plan: StudyPlan, metric: str) -> Pair
         losses=losses_of(observations, metric, plan.arms, conditions),
         joined=plan.comparisons.blocks == "seed",
         estimate=plan.comparisons.estimate,
+        weights=weights_in(plan, conditions),
     )
+
+
+def weights_in(plan: StudyPlan, conditions: Sequence[str]) -> dict[str, float]:
+    """Return what a study's conditions count over all of them; nothing without declared weights."""
+    if plan.comparisons.weights is None:
+        return {}
+    return {label: plan.comparisons.weight_of(plan.condition_of(label)) for label in conditions}
 
 
 def by_task(values: Mapping[Unit, float]) -> list[np.ndarray]:

@@ -23,9 +23,15 @@ from ablative.analysis.numbers.statistics import corrected
 from ablative.analysis.numbers.statistics import factors_to_pass
 from ablative.analysis.numbers.statistics import holm
 from ablative.analysis.numbers.statistics import sign_flip_p_values
-from ablative.analysis.pairing.losses import Block
 from ablative.analysis.pairing.paired import Paired
+from ablative.analysis.pairing.samples import Sample
+from ablative.analysis.pairing.samples import Sampled
+from ablative.analysis.pairing.samples import against
+from ablative.analysis.pairing.samples import furthest
+from ablative.analysis.pairing.samples import sampled
+from ablative.analysis.pairing.samples import total
 from ablative.analysis.plan import StudyPlan
+from ablative.search_spaces.margins import Margin
 from ablative.search_spaces.spending import Estimate
 from ablative.search_spaces.spending import Method
 from ablative.search_spaces.spending import hardest_factor
@@ -62,7 +68,9 @@ class Judgement:
     if_worst: str
     """The verdict if the lost pairs had gone against it: against a difference shown, or towards one otherwise."""
     margin: float | None = None
-    """The study's margin, if it is about this metric."""
+    """Of the study, where it is about this metric, in its units; None of a share of a mean that is not above 0."""
+    margin_share: float | None = None
+    """The margin as a share of the mean of what is compared with; None where it is a number of its own."""
     p_equivalent: float | None = None
     """Corrected p-value of equivalence within the margin; None without one."""
     pairs_to_decide: int | None = None
@@ -82,33 +90,33 @@ class _Rules:
     merit: bool
     """Whether more, or less, is better."""
     correction: Method
+    margin: Margin | None
+    planned: tuple[int, ...]
+    """Pairs that each comparison is to have with all seeds."""
     looks: tuple[int, ...]
     """For each comparison, the number of the look at which it ended."""
     shares: tuple[float, ...]
     """For each comparison, the share of alpha that this look may spend."""
 
 
-def judge(
-    family: Sequence[Paired], plan: StudyPlan, *, has_merit: bool, primary: bool = False, intervals: bool = False
-) -> list[Judgement]:
+def judge(family: Sequence[Paired], plan: StudyPlan, *, has_merit: bool, intervals: bool = False) -> list[Judgement]:
     """Judge comparisons that are corrected for each other.
 
-    `has_merit`: whether more, or less, is better, so a difference is better or worse and not only higher or lower.
-    `primary`: whether these are the comparisons that end a study's looks. `intervals`: whether to compute the
-    verdicts' intervals, which take longer than the verdicts.
+    `has_merit`: whether more, or less, is better, so that a difference is not only higher or lower. `intervals`:
+    whether those of the verdicts are wanted, which take longer than the verdicts.
     """
     rules = _Rules(
         plan=plan,
         merit=has_merit,
-        correction=plan.correction_of(
-            len(family), min((item.planned_pairs for item in family), default=0), primary=primary
-        ),
+        correction=plan.correction_of(len(family), min((item.planned_pairs for item in family), default=0)),
+        margin=plan.comparisons.matters if has_merit else None,
+        planned=tuple(item.planned_pairs for item in family),
         looks=tuple(plan.look_of(*item.arms) for item in family),
         shares=tuple(plan.spent(*item.arms) for item in family),
     )
     judged = _with_losses(family, rules)
     if intervals:
-        judged = _with_intervals(judged, [_sample(item) for item in family], rules)
+        judged = _with_intervals(judged, family, rules)
     return [_of_learners(one, item) for one, item in zip(judged, family, strict=True)]
 
 
@@ -119,47 +127,72 @@ def _of_learners(found: Judgement, item: Paired) -> Judgement:
     return replace(found, verdict=NONE_LEARNED, if_worst=NONE_LEARNED, pairs_to_decide=None)
 
 
-def _with_intervals(judged: Sequence[Judgement], samples: Sequence[Sample], rules: _Rules) -> list[Judgement]:
-    """Invert the test of each comparison at the level of the correction's first step, and adapt it to the verdict."""
+def _with_intervals(judged: Sequence[Judgement], family: Sequence[Paired], rules: _Rules) -> list[Judgement]:
+    """Invert the test of each comparison at the level of the correction's first step, and hold it to the verdict."""
     alphas = [rules.plan.comparisons.alpha * share for share in rules.shares]
-    estimate = rules.plan.comparisons.estimate
+    samples = [sampled(item) for item in family]
     if rules.correction == "max_t":
-        levels = _levels_by_max_t(samples, rules)
+        levels = _levels_by_max_t([sample.values for sample in samples], rules)
     elif rules.correction == "benjamini_hochberg":
         p_values = [said.p_value for said in judged]
         factors = factors_to_pass(p_values, rules.correction, rules.plan.comparisons.alpha)
         levels = [alpha / factor for alpha, factor in zip(alphas, factors, strict=True)]
     else:
         levels = [alpha / hardest_factor(len(samples), rules.correction) for alpha in alphas]
-    differences = [tuple(sample.values()) for sample in samples]
-    found = estimate_intervals(differences, levels, estimate, lambda: np.random.default_rng(SEED))
+    found = intervals_of(samples, levels, rules.plan)
     return [
-        replace(said, interval=None if ends is None else _held(ends, said, math.fsum(flipped(values, estimate))))
-        for said, ends, values in zip(judged, found, differences, strict=True)
+        replace(said, interval=None if ends is None else _held(ends, said, total(sample, item)))
+        for said, ends, sample, item in zip(judged, found, samples, family, strict=True)
     ]
 
 
-def _held(ends: tuple[float, float], said: Judgement, total: float) -> tuple[float, float]:
-    """Cut an interval if the step-down or the equivalence test shows more; widen it to 0 if nothing is shown."""
+def intervals_of(
+    samples: Sequence[Sampled], levels: Sequence[float], plan: StudyPlan
+) -> list[tuple[float, float] | None]:
+    """Return for each comparison the differences that the study's test does not reject at its level."""
+    weights = [sample.counts for sample in samples] if plan.comparisons.weights else None
+    differences = [sample.differences for sample in samples]
+    return estimate_intervals(
+        differences, levels, plan.comparisons.estimate, lambda: np.random.default_rng(SEED), weights
+    )
+
+
+def _held(ends: tuple[float, float], said: Judgement, rise: float) -> tuple[float, float]:
+    """Cut an interval where the step-down or the equivalence test shows more; widen it to what is not shown.
+
+    That is 0 where no difference is shown; and an end of the margin where a share of a mean, which is as uncertain as
+    the difference, leaves it undecided.
+    """
     low, high = ends
     if said.verdict in SHOWN:
-        return (max(low, 0.0), high) if total > 0 else (low, min(high, 0.0))
+        return (max(low, 0.0), high) if rise > 0 else (low, min(high, 0.0))
     low, high = min(low, 0.0), max(high, 0.0)
-    if said.verdict == EQUIVALENT and said.margin is not None:
+    if said.margin is None:
+        return low, high
+    if said.verdict == EQUIVALENT:
         return max(low, -said.margin), min(high, said.margin)
-    return low, high
+    return (low, high) if said.margin_share is None else reaching((low, high), said.margin)
+
+
+def reaching(ends: tuple[float, float], margin: float) -> tuple[float, float]:
+    """Return an interval that lies within the margin, widened to the nearer end of it; any other as it is."""
+    low, high = ends
+    if low <= -margin or high >= margin:
+        return ends
+    return (low, margin) if high > -low else (-margin, high)
 
 
 def _with_losses(family: Sequence[Paired], rules: _Rules) -> list[Judgement]:
-    found = _judged([_sample(item) for item in family], rules)
+    found = _judged([sampled(item, rules.margin) for item in family], family, rules)
     if not any(item.lost for item in family):
         return found
-    undone = _judged([_against(item) for item in family], rules)
-    # A shown difference is observed; lost pairs can only hide differences that are not shown.
+    undone = _judged([against(item, rules.margin) for item in family], family, rules)
+    # What is shown is observed; only what is not shown may be a difference that the lost pairs hide.
     hidden = [
-        _sample(item) if one.verdict in SHOWN else _furthest(item) for item, one in zip(family, found, strict=True)
+        sampled(item, rules.margin) if one.verdict in SHOWN else furthest(item, rules.margin)
+        for item, one in zip(family, found, strict=True)
     ]
-    revealed = _judged(hidden, rules)
+    revealed = _judged(hidden, family, rules)
     return [_beside(*judged) for judged in zip(found, undone, revealed, strict=True)]
 
 
@@ -190,32 +223,30 @@ def p_values(samples: Sequence[Sequence[float]], estimate: Estimate = "mean") ->
     return sign_flip_p_values([flipped(sample, estimate) for sample in samples], lambda: np.random.default_rng(SEED))
 
 
-Sample = Mapping[Block, float]
-"""Block -> paired difference."""
-
-
-def _judged(samples: Sequence[Sample], rules: _Rules) -> list[Judgement]:
-    plan, correction, shares, merit = rules.plan, rules.correction, rules.shares, rules.merit
-    alpha, estimate = plan.comparisons.alpha, plan.comparisons.estimate
-    found = p_values([tuple(sample.values()) for sample in samples], estimate)
+def _judged(samples: Sequence[Sampled], family: Sequence[Paired], rules: _Rules) -> list[Judgement]:
+    plan, correction, shares = rules.plan, rules.correction, rules.shares
+    alpha, estimate, margin = plan.comparisons.alpha, plan.comparisons.estimate, rules.margin
+    found = p_values([sample.differences for sample in samples], estimate)
     # A comparison that may end at several looks pays for them (`analysis.views.sequential`).
     counted = [None if p is None else min(1.0, p / share) for p, share in zip(found, shares, strict=True)]
-    adjusted = _by_max_t(samples, rules) if correction == "max_t" else corrected(counted, correction)
+    values = [sample.values for sample in samples]
+    adjusted = _by_max_t(values, rules) if correction == "max_t" else corrected(counted, correction)
     factors = factors_to_pass(counted, correction, alpha)
-    margin = plan.comparisons.margin if merit else None
-    within = [None] * len(samples) if margin is None else _within(samples, shares, margin, rules)
+    within = [None] * len(samples) if margin is None else _within(samples, rules)
     comparisons = 1 if correction == "none" else len(samples)
     judged = []
-    for sample, share, p_value, p_corrected, factor, p_within in zip(
-        samples, shares, found, adjusted, factors, within, strict=True
+    for item, sample, share, p_value, p_corrected, factor, p_within in zip(
+        family, samples, shares, found, adjusted, factors, within, strict=True
     ):
-        needed, differences = pairs_needed(factor, alpha * share), tuple(sample.values())
-        verdict = _verdict(differences, p_corrected, needed, plan, merit)
+        needed = pairs_needed(factor, alpha * share)
+        verdict = _verdict(sample.differences, p_corrected, needed, rules)
         to_decide = None
         if margin is not None and verdict not in SHOWN:
             verdict = EQUIVALENT if p_within is not None and p_within <= alpha else NOT_DECIDED
             if verdict == NOT_DECIDED:
-                to_decide = pairs_to_decide(differences, margin, alpha * share / comparisons, EFFICIENCY[estimate])
+                level = alpha * share / comparisons
+                inside = (sample.beyond(-1.0), tuple(-value for value in sample.beyond(1.0)))
+                to_decide = pairs_to_decide(sample.differences, inside, level, EFFICIENCY[estimate])
         judged.append(
             Judgement(
                 p_value=p_value,
@@ -224,7 +255,8 @@ def _judged(samples: Sequence[Sample], rules: _Rules) -> list[Judgement]:
                 pairs_needed=needed,
                 verdict=verdict,
                 if_worst=verdict,
-                margin=margin,
+                margin=item.resolved(margin),
+                margin_share=margin.value if margin is not None and margin.relative else None,
                 p_equivalent=p_within,
                 pairs_to_decide=to_decide,
             )
@@ -233,14 +265,16 @@ def _judged(samples: Sequence[Sample], rules: _Rules) -> list[Judgement]:
 
 
 def _by_max_t(samples: Sequence[Sample], rules: _Rules) -> list[float | None]:
-    """Return the adjusted p-value of each comparison at the look at which it ended.
+    """Return the adjusted p-value of each comparison at the look that it ended at (docs/statistics.md says why).
 
-    At a look, the comparisons count that had not ended before, with the seeds up to there (docs/statistics.md says
-    why). Comparisons without data yet get their part of alpha by Bonferroni's inequality.
+    At a look those are corrected together that had not ended before, with the seeds up to there. Those that ended
+    before and were not shown may be true null hypotheses all the same, whose seeds nobody knows: the bound of their
+    part is added. Comparisons that have no data yet get their part of alpha by Bonferroni's inequality.
     """
     found: list[float | None] = [None] * len(samples)
     for stage in _stages(samples, rules):
-        p_values = max_t(stage.samples, np.random.default_rng(SEED))
+        ended = _ended(stage, found, rules)
+        p_values = max_t(stage.samples, np.random.default_rng(SEED), ended)
         for place, p_value in zip(stage.places, p_values, strict=True):
             if p_value is not None and rules.looks[place] == stage.look:
                 found[place] = min(1.0, p_value * stage.unseen / rules.shares[place])
@@ -248,11 +282,12 @@ def _by_max_t(samples: Sequence[Sample], rules: _Rules) -> list[float | None]:
 
 
 def _levels_by_max_t(samples: Sequence[Sample], rules: _Rules) -> list[float]:
-    """Return the level of each comparison's own test at the look at which it ended, among those that count there."""
-    found = [0.0] * len(samples)
+    """Return the level of each comparison's own test at the look that it ended at, among those that count there."""
+    found, shown = [0.0] * len(samples), _by_max_t(samples, rules)
     for stage in _stages(samples, rules):
         alphas = [rules.plan.comparisons.alpha * rules.shares[place] / stage.unseen for place in stage.places]
-        levels = local_levels(stage.samples, alphas, np.random.default_rng(SEED))
+        ended = _ended(stage, shown, rules)
+        levels = local_levels(stage.samples, alphas, np.random.default_rng(SEED), ended)
         for place, level in zip(stage.places, levels, strict=True):
             if rules.looks[place] == stage.look:
                 found[place] = level
@@ -275,6 +310,14 @@ class _Stage:
         return len(self.places) / max(1, sum(map(bool, self.samples)))
 
 
+def _ended(stage: _Stage, p_values: Sequence[float | None], rules: _Rules) -> tuple[int, ...]:
+    """Return, of each comparison that ended before a look and was not shown, the pairs it would have had there."""
+    alpha, seeds = rules.plan.comparisons.alpha, rules.plan.seeds
+    ended = [place for place, look in enumerate(rules.looks) if look < stage.look]
+    open_still = [place for place in ended if (p := p_values[place]) is None or p > alpha]
+    return tuple(-(-rules.planned[place] * seeds.looks[stage.look] // len(seeds.confirm)) for place in open_still)
+
+
 def _stages(samples: Sequence[Sample], rules: _Rules) -> Iterator[_Stage]:
     """Yield a stage for each look at which a comparison ended; one with all comparisons if there are no looks."""
     seeds, estimate = rules.plan.seeds, rules.plan.comparisons.estimate
@@ -289,62 +332,44 @@ def _upto(sample: Sample, seeds: Collection[int]) -> Sample:
     return {block: value for block, value in sample.items() if block[1] in seeds}
 
 
-def _within(samples: Sequence[Sample], shares: Sequence[float], margin: float, rules: _Rules) -> list[float | None]:
+def _within(samples: Sequence[Sampled], rules: _Rules) -> list[float | None]:
     """Return the corrected p-values of equivalence within the margin: of two one-sided tests, the larger.
 
-    Each tests by sign flips whether the estimate lies above the lower, or below the upper end (Schuirmann 1987). They
-    are corrected by Holm's procedure, or not at all if the study does not correct its differences.
+    Each tests by sign flips whether the estimate lies above the lower, or below the upper end (Schuirmann 1987). An
+    end that is a share of a mean is taken off in each pair, so that its chance is part of the test; both ends cannot
+    be passed unless that mean is above 0. They are corrected by Holm's procedure, or not at all where the study's
+    differences are not.
     """
-    estimate = rules.plan.comparisons.estimate
-    lower, upper = (
-        [flipped([value + end for value in sample.values()], estimate) for sample in samples]
-        for end in (margin, -margin)
-    )
-    found: list[float | None] = []
-    tested = zip(lower, upper, p_values(lower), p_values(upper), shares, strict=True)
-    for above_low, below_high, below, above, share in tested:
-        if below is None or above is None:
-            found.append(None)
-        elif math.fsum(above_low) <= 0 or math.fsum(below_high) >= 0:
-            found.append(1.0)
-        else:  # half of a two-sided p-value, because the sum lies on the tested side
-            found.append(min(1.0, max(below, above) / 2 / share))
-    return found if rules.correction == "none" else holm(found)
+    single = [
+        None if p is None else min(1.0, p / share)
+        for p, share in zip(within_p_values(samples, rules.plan), rules.shares, strict=True)
+    ]
+    return single if rules.correction == "none" else holm(single)
 
 
-def _verdict(
-    differences: Sequence[float], p_corrected: float | None, needed: int, plan: StudyPlan, merit: bool
-) -> str:
-    """Name the verdict on paired differences, never beyond what the pairs support."""
-    alpha = plan.comparisons.alpha
+def within_p_values(samples: Sequence[Sampled], plan: StudyPlan) -> list[float | None]:
+    """Return for each comparison the p-value of equivalence within its margin, not corrected."""
+    estimate = plan.comparisons.estimate
+    above_low, below_high = ([flipped(sample.beyond(side), estimate) for sample in samples] for side in (-1.0, 1.0))
+    return [
+        # Half of a two-sided p-value, as the sum lies on the side that is tested.
+        None if low is None or high is None else max(low, high) / 2 if math.fsum(up) > 0 > math.fsum(down) else 1.0
+        for up, down, low, high in zip(above_low, below_high, p_values(above_low), p_values(below_high), strict=True)
+    ]
+
+
+def _verdict(differences: Sequence[float], p_corrected: float | None, needed: int, rules: _Rules) -> str:
+    """Say what paired differences show, never more than the pairs can carry."""
+    plan, alpha = rules.plan, rules.plan.comparisons.alpha
     if p_corrected is None or (p_corrected > alpha and len(differences) < needed):
         return NOT_ENOUGH
     if p_corrected > alpha:
         return NO_DIFFERENCE
     rises = math.fsum(flipped(differences, plan.comparisons.estimate)) > 0
-    if not merit:
+    if not rules.merit:
         return "higher" if rises else "lower"
     return "better" if rises == (plan.target.mode == "max") else "worse"
 
 
 def _flipped(sample: Sample, estimate: Estimate) -> Sample:
     return dict(zip(sample, flipped(tuple(sample.values()), estimate), strict=True))
-
-
-def _sample(item: Paired) -> Sample:
-    return dict(zip(item.blocks, item.differences, strict=True))
-
-
-def _against(item: Paired) -> Sample:
-    """The differences, with each lost pair at its limit on the side opposite to their sum."""
-    return _with_lost(item, -1.0 if math.fsum(flipped(item.differences, item.estimate)) > 0 else 1.0)
-
-
-def _furthest(item: Paired) -> Sample:
-    """The differences, with each lost pair at its limit on the side that makes the size of their sum greatest."""
-    sides = (_with_lost(item, side) for side in (1.0, -1.0))
-    return max(sides, key=lambda sample: abs(math.fsum(_flipped(sample, item.estimate).values())))
-
-
-def _with_lost(item: Paired, side: float) -> Sample:
-    return {**_sample(item), **{pair.block: pair.known + side * pair.most for pair in item.lost}}

@@ -32,9 +32,16 @@ from ablative.search_spaces.searches import how_searched
 
 Row = Mapping[str, Any]
 
+_OF_MEANS = (
+    "Means all the same are judged where the question is whether differences vary between conditions or move together "
+    "under a seed, what the test set leaves open, and what the luck of the search may find."
+)
 ESTIMATED = {
-    "median": ["Differences are medians of paired differences."],
-    "hodges_lehmann": ["Differences are Hodges-Lehmann estimates: medians of all means of two paired differences."],
+    "median": ["Differences are medians of paired differences.", _OF_MEANS],
+    "hodges_lehmann": [
+        "Differences are Hodges-Lehmann estimates: medians of all means of two paired differences.",
+        _OF_MEANS,
+    ],
 }
 """What `comparisons.estimate` makes a difference, where that is not the mean."""
 MANY = 3
@@ -105,7 +112,7 @@ def _given_up(found: Findings) -> str:
         return ""
     return (
         f"No further seeds were run for {listed(short)}: the chance of showing a difference beyond "
-        f"{plan.comparisons.margin:g} with all {len(plan.seeds.confirm)} was below {futility:g}."
+        f"{plan.comparisons.matters} with all {len(plan.seeds.confirm)} was below {futility:g}."
     )
 
 

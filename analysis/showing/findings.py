@@ -148,6 +148,7 @@ def _against_controls(observations: Observations, plan: StudyPlan) -> Iterator[R
             "n_pairs": len(differences),
             "pairs_needed": said.pairs_needed,
             "margin": said.margin,
+            "margin_share": said.margin_share,
             "p_equivalent": said.p_equivalent,
             "pairs_to_decide": said.pairs_to_decide,
             "verdict": _seen(said.verdict, sign),

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from ablative.analysis import rounding
+from ablative.analysis.showing.sentences import margin_text
 from ablative.analysis.views.gating import Gated
 from ablative.analysis.views.gating import Proposal
 from ablative.frozen import Answer
@@ -46,7 +47,13 @@ class GateAnswer(Answer):
     n_pairs: int = Field(description="Pairs of blocks, as in the primary comparisons.")
     lost_pairs: int = Field(description="Pairs that failed trials have cost.")
     p_value: float | None = Field(description="Sign-flip test of the difference; compare with `ledger.share`.")
-    margin: float | None = Field(description="Differences up to this one do not matter; null without a margin.")
+    margin: float | None = Field(
+        description="Differences up to this one do not matter, in units of the metric; null without a margin, and for "
+        "a share of a mean that is not above 0."
+    )
+    margin_share: float | None = Field(
+        description="The margin as a share of the mean of `against`; null where it is a number of its own."
+    )
     p_equivalent: float | None = Field(
         description="P-value of equality within the margin; compare with `ledger.share`."
     )
@@ -87,14 +94,17 @@ class GateAnswer(Answer):
         if self.verdict == "not decided":
             return f"{self.arm} against {self.against}: not decided, {self.reason}"
         if self.verdict == "equal":
-            return f"{self.arm} is equal to {self.against} on {self.metric} within {self.margin:g}"
+            return f"{self.arm} is equal to {self.against} on {self.metric} within {self._margin()}"
         return f"{self.arm} is {self.verdict} than {self.against} on {self.metric}"
+
+    def _margin(self) -> str:
+        return margin_text(self.margin, self.margin_share, self.against)
 
     def _difference(self) -> str:
         return rounding.signed_with_half(self.difference, self.diff_ci_low, self.diff_ci_high)
 
     def _pairs(self) -> str:
-        equal = f", of equality within {self.margin:g} {rounding.p_text(self.p_equivalent)}" if self.margin else ""
+        equal = f", of equality within {self._margin()} {rounding.p_text(self.p_equivalent)}" if self.margin else ""
         return (
             f"difference {self._difference()} over {self.n_pairs} pairs; p of a difference "
             f"{rounding.p_text(self.p_value)}{equal}, to be reached {self.ledger.share:.2g}"
@@ -130,6 +140,7 @@ def gate_answer(
         lost_pairs=len(proposal.item.lost),
         p_value=found.said.p_value,
         margin=found.said.margin,
+        margin_share=found.said.margin_share,
         p_equivalent=found.said.p_equivalent,
         pairs_to_decide=found.said.pairs_to_decide,
         ledger=LedgerState(

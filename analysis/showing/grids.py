@@ -25,6 +25,7 @@ from ablative.analysis.showing.examples_line import both_text
 from ablative.orchestrator.learned import NOT_ABOVE
 from ablative.orchestrator.learned import ONE_CLASS
 from ablative.orchestrator.learned import SIGN
+from ablative.search_spaces.margins import margin_of
 
 MARKS: Mapping[str, str] = {
     "better": "▲",
@@ -189,7 +190,7 @@ def legend(marked: Sequence[Mapping[str, Any]], plan: StudyPlan) -> str:
     found = {row["verdict"] for row in marked}
     marks = [f"{mark} {verdict}" for verdict, mark in MARKS.items() if mark and verdict in found]
     if EQUIVALENT in found or NOT_DECIDED in found:
-        marks.append(f"margin {plan.comparisons.margin:g}")
+        marks.append(f"margin {_margin(plan)}")
     if NOT_ENOUGH in found:
         needed = max(row["pairs_needed"] for row in marked if row["verdict"] == NOT_ENOUGH)
         marks[-1] += f" (these comparisons need {needed} pairs to reach significance)"
@@ -198,7 +199,14 @@ def legend(marked: Sequence[Mapping[str, Any]], plan: StudyPlan) -> str:
     corrected = CORRECTED[plan.comparisons.correction]
     test = TESTS[plan.comparisons.estimate]
     judged = f"{test}, {corrected}, alpha {plan.comparisons.alpha:g}"
-    return "; ".join([*marks, judged, *_looks(plan)])
+    weighting = [plan.comparisons.weighting] if plan.comparisons.weighting else []
+    return "; ".join([*marks, judged, *weighting, *_looks(plan)])
+
+
+def _margin(plan: StudyPlan) -> str:
+    """Return the margin as declared; a share says of what."""
+    margin = plan.comparisons.matters
+    return f"{margin} of the mean compared with" if margin is not None and margin.relative else f"{margin}"
 
 
 def marked_cells(cells: Effects) -> Effects:
@@ -268,8 +276,8 @@ def _claim_name(name: str, plan: StudyPlan) -> str:
     claim = plan.comparisons.claims[name]
     where, splits = where_of(claim, plan.roles), " and ".join(claim.splits)
     about = [
-        *([f"by more than {claim.at_least:g}"] if claim.at_least else []),
-        *([f"within {claim.equivalent_within:g}"] if claim.equivalent_within else []),
+        *([f"by more than {margin_of(claim.at_least)}"] if claim.at_least else []),
+        *([f"within {margin_of(claim.equivalent_within)}"] if claim.equivalent_within else []),
         *([f"on {splits}"] if splits else []),
         *([f"at {where}"] if where else []),
     ]

@@ -37,15 +37,15 @@ def judged(row: Row, arm: str, against: str, place: str, unit: str) -> str:
         )
     if row["verdict"] == EQUIVALENT:
         support = _support(row, row["p_equivalent"], unit)
-        said = f"{arm} and {against} are equivalent {place} within {row['margin']:g} ({support})"
+        said = f"{arm} and {against} are equivalent {place} within {_margin(row, against)} ({support})"
         return f"{said}{_at_worst(row)}"
     if row["verdict"] == NOT_DECIDED:
         more = row["pairs_to_decide"]
         needed = f"; about {more} blocks would decide it" if more else ""
         found = rounding.interval(row["verdict_ci_low"], row["verdict_ci_high"])
         return (
-            f"whether {arm} and {against} differ by {row['margin']:g} or more {place} is not decided (95 % interval "
-            f"{found}, {row['n_pairs']} blocks{needed}){_at_worst(row)}"
+            f"whether {arm} and {against} differ by {_margin(row, against)} or more {place} is not decided "
+            f"(95 % interval {found}, {row['n_pairs']} blocks{needed}){_at_worst(row)}"
         )
     low, high = row["verdict_ci_low"], row["verdict_ci_high"]
     allowed = "" if low is None else f"; the data allow differences from {rounding.interval(low, high)}"
@@ -61,9 +61,9 @@ def claimed(row: Row, place: str, unit: str) -> str:
     `row`: of the view `claims`; `place`, `unit`: as of `judged`.
     """
     if row["claimed"] == "at least":
-        what = f"{row['arm']} beats {row['against']} {place} by more than {row['margin']:g}"
+        what = f"{row['arm']} beats {row['against']} {place} by more than {_margin(row, row['against'])}"
     else:
-        what = f"{row['arm']} and {row['against']} are equivalent {place} within {row['margin']:g}"
+        what = f"{row['arm']} and {row['against']} are equivalent {place} within {_margin(row, row['against'])}"
     if row["verdict"] == NONE_LEARNED:
         return judged(row, row["arm"], row["against"], place, unit)
     if row["verdict"] == NOT_ENOUGH:
@@ -90,6 +90,18 @@ def fragile(rows: Sequence[Row]) -> list[str]:
 def amount(row: Row) -> str:
     """Return the size of a difference, without its sign."""
     return f"{abs(row['difference']):.{rounding.decimals_for(rounding.half(row))}f}"
+
+
+def margin_text(margin: float | None, share: float | None, against: str) -> str:
+    """Return a margin as a number, and what share of which mean it is where it was declared so."""
+    if share is None:
+        return f"{margin:g}"
+    declared = f"{100 * share:g} % of the mean of {against}"
+    return f"{declared}, which is not above 0," if margin is None else f"{margin:.3g} ({declared})"
+
+
+def _margin(row: Row, against: str) -> str:
+    return margin_text(row["margin"], row["margin_share"], against)
 
 
 def sentence(text: str) -> str:

@@ -15,6 +15,7 @@ from ablative.analysis.pairing.observations import Observations
 from ablative.analysis.pairing.observations import Place
 from ablative.analysis.pairing.observations import observe
 from ablative.analysis.pairing.paired import ArmDifference
+from ablative.analysis.pairing.paired import weighted_mean
 from ablative.analysis.pairing.pairing import Pairing
 from ablative.analysis.pairing.pairing import pairing_of
 from ablative.analysis.plan import Claim
@@ -22,6 +23,7 @@ from ablative.analysis.plan import StudyPlan
 from ablative.analysis.views.judged import PAIRS
 from ablative.analysis.views.judged import TRIALS
 from ablative.analysis.views.judged import VERDICT
+from ablative.search_spaces.margins import margin_of
 from ablative.splits import SHIFTED
 from ablative.splits import is_shifted
 
@@ -69,9 +71,9 @@ def claims_view(records: pa.Table, plan: StudyPlan) -> pa.Table:
 def aim_of(claim: Claim) -> Aim:
     """Return the statement that a claim makes."""
     if claim.at_least is not None:
-        return Aim(kind="at least", margin=claim.at_least)
+        return Aim(kind="at least", margin=margin_of(claim.at_least))
     if claim.equivalent_within is not None:
-        return Aim(kind="equivalent within", margin=claim.equivalent_within)
+        return Aim(kind="equivalent within", margin=margin_of(claim.equivalent_within))
     return Aim()
 
 
@@ -127,7 +129,7 @@ def _row(name: str, claim: Claim, item: ArmDifference, observations: Observation
         "declared_late": f"claim {name}" in plan.late,
         "conditions": [f"{path}={value}" for path, values in claim.where.items() for value in values],
         "metrics": metrics_of(claim, observations, plan),
-        "mean": float(np.mean(paired)) if paired else None,
+        "mean": weighted_mean(paired, item.weights),
         "against_mean": item.reference_mean,
         **PAIRS.row(item),
         "relative_gain": item.relative_gain,

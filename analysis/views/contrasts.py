@@ -160,11 +160,13 @@ def _generator() -> np.random.Generator:
 
 
 def _notes(contrast: Contrast) -> Sequence[str]:
-    pairs, planned = len(contrast.units), contrast.planned_pairs
+    pairs, planned = len(contrast.units), contrast.expected_pairs
     unit = "seeds" if contrast.family == "cells" else "blocks"
     notes = []
     if pairs < planned:
         notes.append(f"{planned - pairs} of {planned} {unit} left out: an arm has no value there")
     if 1 < pairs < FEW:
         notes.append(f"bootstrap intervals of {pairs} pairs are too narrow")
+    if contrast.weights:
+        notes.append("only the difference, its intervals and its test are weighted")
     return notes

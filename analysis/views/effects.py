@@ -95,11 +95,10 @@ def _family_rows(
 ) -> list[dict[str, Any]]:
     compared = [item for item in family if item.arm != plan.reference]
     headline = metric == plan.headline
-    primary = headline and all(item.family == "pooled" for item in family)
-    found = judge(compared, plan, has_merit=has_merit(metric, plan), primary=primary, intervals=headline)
+    found = judge(compared, plan, has_merit=has_merit(metric, plan), intervals=headline)
     judged = dict(zip(map(id, compared), found, strict=True))
     pairs = min((item.planned_pairs for item in compared), default=0)
-    itself = _of_the_reference(len(compared), plan, plan.correction_of(len(compared), pairs, primary=primary))
+    itself = _of_the_reference(len(compared), plan, plan.correction_of(len(compared), pairs))
     return [_row(item, plan, observations, judged.get(id(item), itself)) for item in family]
 
 

@@ -30,6 +30,7 @@ from ablative.analysis.views.two_runs import late_lines
 from ablative.analysis.views.two_runs import two_runs
 from ablative.orchestrator.storing.flat_trials import metric_columns
 from ablative.search_spaces.content_hash import content_hash
+from ablative.search_spaces.margins import Margin
 
 EQUAL = "equal"
 NOT_DECIDED = "not decided"
@@ -45,7 +46,7 @@ class Proposal:
     """Plan of the run with the proposal."""
     arm: str
     item: ArmDifference
-    margin: float | None
+    margin: Margin | None
     key: str
     """Hash of the compared trials, their values, and the margin."""
     differs: tuple[str, ...] = ()
@@ -65,7 +66,7 @@ class Gated:
     said: Judgement
 
 
-def proposed_arm(results: Results, study: str, arm: str, against: str | None, margin: float | None) -> Proposal:
+def proposed_arm(results: Results, study: str, arm: str, against: str | None, margin: Margin | None) -> Proposal:
     """Return an arm paired with another one of its study: `against`, or the reference arm.
 
     Raises AnalysisError for unknown arms, and while confirm trials of the two are owed.
@@ -86,7 +87,7 @@ def proposed_arm(results: Results, study: str, arm: str, against: str | None, ma
 
 
 def proposed_run(
-    results: Results, baseline: Results, studies: tuple[str, str], arm: str, margin: float | None
+    results: Results, baseline: Results, studies: tuple[str, str], arm: str, margin: Margin | None
 ) -> Proposal:
     """Return an arm as recorded in `results`, paired with the same arm in `baseline`.
 
@@ -113,13 +114,15 @@ def proposed_run(
     )
 
 
-def gated(item: ArmDifference, plan: StudyPlan, share: float, margin: float | None) -> Gated:
+def gated(item: ArmDifference, plan: StudyPlan, share: float, margin: Margin | None) -> Gated:
     """Judge one comparison at an error probability of `share`: any wrong verdict counts, `equal` as well.
 
     The test is that of the primary comparisons: sign flips of the paired blocks, and for `equal` two one-sided ones.
     Raises AnalysisError with too few pairs to reach significance at that share.
     """
-    asked = plan.comparisons.model_copy(update={"correction": "none", "alpha": share, "margin": margin})
+    asked = plan.comparisons.model_copy(
+        update={"correction": "none", "alpha": share, "margin": margin and margin.written()}
+    )
     alone = plan.model_copy(update={"comparisons": asked})
     said = judge([item], alone, has_merit=True)[0]
     if len(item.differences) < said.pairs_needed:
@@ -141,6 +144,8 @@ def gated(item: ArmDifference, plan: StudyPlan, share: float, margin: float | No
 
 
 def _undecided(said: Judgement) -> str:
+    if said.margin_share is not None and said.margin is None:
+        return "the margin is a share of a mean that is not above 0, so nothing can be found equal"
     if said.margin is None:
         return "no difference shown; with --margin it could be found equal"
     more = said.pairs_to_decide
@@ -148,10 +153,12 @@ def _undecided(said: Judgement) -> str:
     return seen if more is None else f"{seen}; about {more} pairs would decide it"
 
 
-def _asked(plan: StudyPlan, margin: float | None, seen: Sequence[Any]) -> dict[str, Any]:
-    margin = plan.comparisons.margin if margin is None else margin
-    other = [] if plan.comparisons.estimate == "mean" else [plan.comparisons.estimate]
-    return {"margin": margin, "key": content_hash([plan.headline, plan.target.mode, margin, *other, *seen])}
+def _asked(plan: StudyPlan, margin: Margin | None, seen: Sequence[Any]) -> dict[str, Any]:
+    margin = plan.comparisons.matters if margin is None else margin
+    written = None if margin is None else margin.written()
+    given = plan.comparisons
+    other = [what for what, usual in ((given.estimate, "mean"), (given.weights, None)) if what != usual]
+    return {"margin": margin, "key": content_hash([plan.headline, plan.target.mode, written, *other, *seen])}
 
 
 def _seen(records: pa.Table, plan: StudyPlan, arm: str) -> list[list[str | None]]:

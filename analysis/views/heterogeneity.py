@@ -118,7 +118,8 @@ def _rows(arm: str, pairing: Pairing, plan: StudyPlan) -> Iterator[dict[str, Any
     effects = [float(np.mean(item.differences)) for item in items]
     variances = [float(np.var(item.differences, ddof=1)) / len(item.differences) for item in items]
     whole = pairing.pooled(arm)
-    fixed = fixed_interval(by_task(dict(zip(whole.blocks, whole.differences, strict=True)))) or (None, None)
+    strata = [by_task(dict(zip(whole.blocks, of, strict=True))) for of in (whole.differences, whole.counts_of_pairs)]
+    fixed = fixed_interval(strata[0], [float(counts[0]) for counts in strata[1]]) or (None, None)
     true = spread(effects, variances)
     estimates = [None] * len(items) if true is None else borrowed(effects, variances, true.sd)
     of_arm = {

@@ -67,7 +67,7 @@ def _p_values(p_value: float | None, p_corrected: float | None) -> tuple[Any, ..
 def _verdict(said: Judgement) -> tuple[Any, ...]:
     return (
         *(said.p_value, said.p_corrected, said.comparisons, said.pairs_needed, said.verdict, said.if_worst),
-        *(said.margin, said.p_equivalent, said.pairs_to_decide),
+        *(said.margin, said.margin_share, said.p_equivalent, said.pairs_to_decide),
         *(said.interval or (None, None)),
     )
 
@@ -153,7 +153,15 @@ VERDICT = Columns(
             name="margin",
             type=pa.float64(),
             unit="as the metric",
-            meaning="`comparisons.margin`; null without one, and for metrics that it is not about",
+            meaning="`comparisons.margin`, a share times the mean of what is compared with; null without one, for "
+            "metrics that it is not about, and for a share of a mean that is not above 0",
+            nullable=True,
+        ),
+        Column(
+            name="margin_share",
+            type=pa.float64(),
+            unit="share",
+            meaning="the margin as declared, where it is a share; null where it is a number of its own",
             nullable=True,
         ),
         Column(name="p_equivalent", type=pa.float64(), meaning="corrected, of equivalence within it", nullable=True),

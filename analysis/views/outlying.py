@@ -19,7 +19,7 @@ _NAMED = 3
 def outlying_line(observations: Observations, plan: StudyPlan) -> str:
     """Name the arms with blocks far from their others on the headline, and the seeds; empty if there are none."""
     items = [item for item in pooled_comparisons(observations, plan) if item.arm != plan.reference]
-    found = [(item, outlying(item.differences, SURE / len(items))) for item in items]
+    found = [(item, outlying(item.counted, SURE / len(items))) for item in items]
     shown = [(item, places) for item, places in found if places]
     if not shown:
         return ""

@@ -67,7 +67,7 @@ def robustness_rows(observations: Observations, plan: StudyPlan) -> list[dict[st
 
 def _judged(pairing: Pairing, plan: StudyPlan) -> list[tuple[ArmDifference, Judgement]]:
     family = [pairing.pooled(arm) for arm in plan.arms if arm != plan.reference]
-    found = judge(family, plan, has_merit=has_merit(plan.headline, plan), primary=True)
+    found = judge(family, plan, has_merit=has_merit(plan.headline, plan))
     return list(zip(family, found, strict=True))
 
 

@@ -50,7 +50,7 @@ def seeds_needed(records: pa.Table, plan: StudyPlan, *, effect: float, power: fl
             f"study {plan.study!r}: no arm has two pairs with {plan.reference} yet, so that nothing is known of the "
             "scatter; `ablate simulate` reckons with an assumed one"
         )
-    correction = plan.correction_of(len(found), min(item.planned_pairs for item in found), primary=True)
+    correction = plan.correction_of(len(found), min(item.planned_pairs for item in found))
     correction = "holm" if correction == "max_t" else correction
     alpha = plan.comparisons.alpha / hardest_factor(len(found), correction)
     tasks = max(1, len({plan.roles.task_of(cell.condition) for cell in plan.cells}))
@@ -65,7 +65,7 @@ def _row(
     n = len(item.differences)
     if n < 2:
         return {"arm": item.arm, "n_pairs": n}
-    sd = float(np.std(item.differences, ddof=1)) / math.sqrt(EFFICIENCY[item.estimate])
+    sd = float(np.std(item.counted, ddof=1)) / math.sqrt(EFFICIENCY[item.estimate])
     upper = sd * math.sqrt((n - 1) / float(stats.chi2.ppf(1 - SURE, n - 1)))
     pairs = pairs_for(effect, sd, alpha, power)
     at_most = pairs_for(effect, upper, alpha, power)

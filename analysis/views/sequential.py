@@ -59,10 +59,11 @@ def clear_arms(stored: Mapping[str, Any], seen: Seen) -> frozenset[str]:
 def futile_arms(observations: Observations, plan: StudyPlan) -> frozenset[str]:
     """Return the arms that would hardly show a difference beyond the margin with all seeds; empty without `futility`.
 
-    Arms that have lost a pair are left out. The share of alpha is that of the last look, at the hardest step of Holm's
-    procedure.
+    Nothing is said of arms that have lost a pair, nor where the margin is a share of a mean that is not above 0; else
+    a share is of the mean so far. The share of alpha is the last look's, as the hardest step of Holm's
+    procedure leaves it.
     """
-    sequential, margin = plan.seeds.sequential, plan.comparisons.margin
+    sequential, margin = plan.seeds.sequential, plan.comparisons.matters
     if sequential is None or sequential.futility is None or margin is None:
         return frozenset()
     items = [item for item in pooled_comparisons(observations, plan) if item.arm != plan.reference]
@@ -71,7 +72,9 @@ def futile_arms(observations: Observations, plan: StudyPlan) -> frozenset[str]:
     return frozenset(
         item.arm
         for item in items
-        if not item.lost and chance_beyond(item.differences, margin, item.planned_pairs, alpha) < sequential.futility
+        if not item.lost
+        and (amount := item.resolved(margin)) is not None
+        and chance_beyond(item.counted, amount, item.planned_pairs, alpha) < sequential.futility
     )
 
 

@@ -21,10 +21,10 @@ from ablative.analysis.pairing.outcomes import UNKNOWN
 from ablative.analysis.pairing.outcomes import Outcomes
 from ablative.analysis.pairing.outcomes import PairedScores
 from ablative.analysis.pairing.paired import ArmDifference
+from ablative.analysis.pairing.paired import weighted_mean
 from ablative.analysis.pairing.pairing import Pairing
 from ablative.analysis.pairing.pairing import pairing_of
 from ablative.analysis.plan import StudyPlan
-from ablative.orchestrator.reached import mean_of
 
 TEST_SIZE_SCHEMA = pa.schema(
     [
@@ -128,13 +128,16 @@ def _of_the_metric(
 
 
 def _weights(arm: str, pairing: Pairing) -> dict[str, float]:
-    """Return the weight of a condition's difference in the mean over all blocks."""
-    blocks = pairing.pooled(arm).blocks
+    """Return what a condition's difference counts in the mean over all blocks."""
+    item = pairing.pooled(arm)
+    counts = list(zip(item.blocks, item.counts_of_pairs, strict=True))
+    whole = sum(item.counts_of_pairs)
     found = {}
     for labels in pairing.strata(None):
         stratum = pairing.block_of((labels[0], 0))[0]
-        share = sum(name == stratum for name, _ in blocks) / len(blocks) if blocks else 0.0
-        found.update(dict.fromkeys(labels, share / len(labels)))
+        share = sum(count for (name, _), count in counts if name == stratum) / whole if counts else 0.0
+        own = [pairing.weight(label) for label in labels]
+        found.update({label: share * weight / sum(own) for label, weight in zip(labels, own, strict=True)})
     return found
 
 
@@ -146,8 +149,8 @@ def _row(
     reasons = [part for part in parts if isinstance(part, str)]
     variances = None if reasons else _variances(known, list(weights.values()))
     total = summed(variances) if variances else None
-    low, high = t_interval(item.differences) or (None, None)
-    ends = None if total is None else both_interval(item.differences, total)
+    low, high = t_interval(item.differences, weights=item.weights) or (None, None)
+    ends = None if total is None else both_interval(item.differences, total, item.weights)
     independent = UNKNOWN if known and not all(part.known for part in known) else ""
     return {
         "study": plan.study,
@@ -158,7 +161,7 @@ def _row(
         "n_pairs": len(item.differences),
         "examples": sum({part.data: part.examples for part in known}.values()),
         "clusters": 0 if total is None else total.clusters,
-        "difference": mean_of(item.differences),
+        "difference": weighted_mean(item.differences, item.weights),
         "diff_ci_low": low,
         "diff_ci_high": high,
         "example_half": None if total is None else total.half,

@@ -21,7 +21,9 @@ from ablative.analysis.pairing.mixing import mixtures_of_two
 from ablative.analysis.pairing.observations import Observations
 from ablative.analysis.pairing.observations import Place
 from ablative.analysis.pairing.observations import observe
+from ablative.analysis.pairing.paired import weighted_mean
 from ablative.analysis.pairing.pairing import Pairing
+from ablative.analysis.pairing.pairing import weights_in
 from ablative.analysis.pairing.verdicts import p_values
 from ablative.analysis.plan import StudyPlan
 from ablative.analysis.plan import shared_conditions
@@ -30,7 +32,6 @@ from ablative.analysis.trials import decoded
 from ablative.analysis.views.judged import P_VALUES
 from ablative.analysis.views.judged import PAIRS
 from ablative.analysis.views.results import Results
-from ablative.orchestrator.reached import mean_of
 from ablative.orchestrator.storing.differing import all_values
 from ablative.orchestrator.storing.differing import differing
 
@@ -90,7 +91,12 @@ class TwoRuns:
             losses=losses_of(merged, self.metric, (FIRST, SECOND), conditions),
             joined=any(plan.comparisons.blocks == "seed" for plan in self.plans),
             estimate=self.plans[1].comparisons.estimate,
+            weights=self._weights(),
         )
+
+    def _weights(self) -> dict[str, float]:
+        of_second = weights_in(self.plans[1], tuple(self.conditions.values()))
+        return {label: of_second[other] for label, other in self.conditions.items()} if of_second else {}
 
     def _values(self, metric: str, run: int) -> Mapping[Place, Mapping[int, float]]:
         return self.observed[run].values[metric]
@@ -137,13 +143,15 @@ def compared_runs(first: Results, second: Results, studies: tuple[str, str]) -> 
     both = two_runs(first, second, studies)
     found = [both.pairing(arm).pooled(SECOND) for arm in both.arms]
     late = any(plan.late for plan in both.plans)
-    single = p_values([item.differences for item in found], both.plans[1].comparisons.estimate)
+    single = p_values([item.counted for item in found], both.plans[1].comparisons.estimate)
     rows = [
         {
             "arm": arm,
             "metric": both.metric,
             "first_mean": item.reference_mean,
-            "second_mean": mean_of(map(sum, zip(item.reference, item.differences, strict=True))),
+            "second_mean": weighted_mean(
+                [sum(both) for both in zip(item.reference, item.differences, strict=True)], item.weights
+            ),
             **PAIRS.row(item),
             **P_VALUES.row(p_value, p_corrected),
             "declared_late": late,

@@ -12,8 +12,24 @@ from ablative.orchestrator.commands.arguments import STUDY
 from ablative.orchestrator.commands.boundary import QUIET
 from ablative.orchestrator.commands.boundary import STORE
 from ablative.orchestrator.commands.boundary import boundary
+from ablative.search_spaces.margins import EXPECTED
+from ablative.search_spaces.margins import Margin
+from ablative.search_spaces.margins import margin_of
 
 _SUFFIXES = {".json": "json", ".md": "markdown"}
+
+
+class _MarginType(click.ParamType):
+    """A margin as a study file writes it."""
+
+    name = "margin"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Margin | None:
+        """Return the margin; fails with what is expected."""
+        try:
+            return margin_of(value if value.endswith("%") else float(value))
+        except ValueError:
+            self.fail(f"{value!r} is not {EXPECTED}", param, ctx)
 
 
 @click.command()
@@ -24,8 +40,9 @@ _SUFFIXES = {".json": "json", ".md": "markdown"}
 @click.option("--baseline", metavar="URI", help="Store that holds the same arm as accepted, run by other code.")
 @click.option(
     "--margin",
-    type=click.FloatRange(min=0, min_open=True),
-    help="Largest difference that does not matter [the study's own margin].",
+    type=_MarginType(),
+    help="Largest difference that does not matter, as 0.01 or as a share of the accepted arm's mean, 2% [the study's "
+    "own margin].",
 )
 @click.option("--ledger", metavar="URI", help="Folder or URI of the ledger [the store of the accepted arm].")
 @click.option(
@@ -112,7 +129,7 @@ def _proposal(
     against: str | None,
     baseline: str | None,
     *,
-    margin: float | None,
+    margin: Margin | None,
     mixed: bool,
 ) -> tuple[Any, str, str, list[str]]:
     """Return the proposal, the name and the store of what it is compared with, and what was left out."""

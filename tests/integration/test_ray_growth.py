@@ -1,4 +1,4 @@
-"""A cluster that grows while a study runs: the machine that joined is used."""
+"""A cluster that another process has started: what the check says of it, and that a machine which joins is used."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from benchmarks.kills import ROOT
+from tests.helpers.answers import checked_answer
 from tests.helpers.sources import IMPORT_PATH
 from tests.integration.meeting import running
 
@@ -49,3 +50,18 @@ def test_a_machine_that_joins_during_a_run_takes_trials_at_the_same_time(small_c
     finally:
         driver.kill()
     assert (tmp_path / "met").exists()
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("study", [(), ("quickstart",)])
+def test_what_the_check_prints_as_json_is_what_its_schema_says(
+    small_cluster: Any, tmp_path: Path, study: tuple[str, ...]
+) -> None:
+    command = [sys.executable, "-m", "ablative.orchestrator.commands.cli", "cluster", "check", *study, "--json"]
+    options = ["--address", small_cluster.address, "--store", str(tmp_path)]
+    done = subprocess.run([*command, *options], cwd=ROOT, capture_output=True, text=True, timeout=200, check=False)
+    found = checked_answer("cluster_check", done.stdout)
+
+    assert (found["cluster_check_version"], len(found["machines"])) == (1, 1), done.stderr
+    assert (found["slots"] is None) == (not study)
+    assert done.returncode == (0 if found["sound"] else 2)

@@ -144,8 +144,10 @@ def left(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     (place / "leaving.yaml").write_text(STUDY.replace("PRESET", request.param).replace("OPTIM", OPTIM[request.param]))
     study, store, out = str(place / "leaving.yaml"), str(place / "store"), place / "student"
     asked("run", study, "--store", store, "--executor", "inline", "-q")
-    asked("student", "export", study, "--store", store, "-o", str(out), "--onnx")
+    words = ("--store", store, "-o", str(out), "--onnx", "--json")
+    told = checked_answer("student_export", asked("student", "export", study, *words))
     trial = json.loads((out / "config.json").read_text())["trial_id"]
+    assert (told["trial_id"], sorted(told["files"])) == (trial, sorted(path.name for path in out.iterdir()))
     opened = Store.open(store)
     (record,) = [one for one in opened.records("leaving") if one.trial_id == trial]
     return Left(folder=out, store=opened, record=record)

@@ -25,9 +25,12 @@ from ablative.analysis.plan import read_plan
 from ablative.analysis.showing.answer import answer
 from ablative.analysis.showing.findings import findings
 from ablative.analysis.showing.tables import results_table
+from ablative.search_spaces.margins import Margin
 from tests.helpers.results import StudyResults
 
-AT_LEAST, WITHIN, ANY = Aim(kind="at least", margin=0.02), Aim(kind="equivalent within", margin=0.02), Aim()
+TWO_POINTS = Margin(value=0.02)
+AT_LEAST, WITHIN = Aim(kind="at least", margin=TWO_POINTS), Aim(kind="equivalent within", margin=TWO_POINTS)
+ANY = Aim()
 
 
 def plan(mode: str = "max", **comparisons: Any) -> StudyPlan:
@@ -67,7 +70,7 @@ def test_a_claim_holds_only_beyond_its_margin_and_is_refuted_on_the_other_side(
     for aim, verdict in ((AT_LEAST, at_least), (WITHIN, within)):
         (said,) = judge_claims([paired(around(mean))], [aim], plan())
         assert said.verdict == said.if_worst == verdict
-        assert said.margin == aim.margin
+        assert said.margin == 0.02
         assert (said.pairs_to_decide is not None) == (verdict == "not decided" and bool(abs(mean) - 0.02))
 
 
@@ -76,7 +79,7 @@ def test_less_is_better_where_the_target_says_so() -> None:
         (said,) = judge_claims([paired(around(mean))], [AT_LEAST], plan("min"))
         assert said.verdict == verdict
     (said,) = judge_claims([paired(around(-0.05))], [AT_LEAST], plan("min"))
-    assert said.interval is not None and said.interval[1] < -AT_LEAST.margin
+    assert said.interval is not None and said.interval[1] < -0.02
 
 
 def test_a_difference_that_is_shown_may_be_too_small_for_the_claim() -> None:
@@ -170,7 +173,7 @@ def test_no_interval_contradicts_its_verdict(
     for said, aim in zip(judge_claims(family, aims, plan(correction=correction)), aims, strict=True):
         if said.interval is None or not aim.margin:
             continue
-        (low, high), margin, tie = said.interval, aim.margin, 1e-12
+        (low, high), margin, tie = said.interval, 0.02, 1e-12
         inside = -margin - tie <= low and high <= margin + tie
         if aim is AT_LEAST:
             low, high = low - margin, high - margin

@@ -79,13 +79,13 @@ def test_one_effect_everywhere_varies_as_rarely_as_alpha_and_one_in_a_single_con
 def test_tasks_that_are_fixed_do_not_widen_the_interval_by_their_difference() -> None:
     """Two tasks alike in scatter: the pooled t-interval of each around its own mean, by Welch's formula."""
     one, other = rng().normal(0.10, 0.01, 6), rng().normal(0.10, 0.01, 6)
-    near, far = fixed_interval([one, other]), fixed_interval([one, other - 0.2])
+    near, far = fixed_interval([one, other], [1, 1]), fixed_interval([one, other - 0.2], [1, 1])
 
     assert near is not None and far is not None
     assert far[1] - far[0] == pytest.approx(near[1] - near[0])
     welch = stats.ttest_ind(one, -other, equal_var=False).confidence_interval()
     assert near == pytest.approx((welch.low / 2, welch.high / 2))
-    assert fixed_interval([one, other[:1]]) is None
+    assert fixed_interval([one, other[:1]], [1, 1]) is None
 
 
 def only_in_one_condition(record: Record) -> Record:

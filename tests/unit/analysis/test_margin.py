@@ -194,9 +194,13 @@ def test_with_all_pairs_there_is_no_chance_left_and_one_difference_tells_nothing
     assert chance_beyond([0.2], 0.1, 4, 0.05) == 1.0
 
 
+def about(values: np.ndarray) -> int | None:
+    return pairs_to_decide(values.tolist(), [(0.02 + values).tolist(), (0.02 - values).tolist()], 0.05)
+
+
 def test_more_scatter_needs_more_pairs_to_decide() -> None:
     draw = np.random.default_rng(0).normal(0.0, 1.0, 10)
-    needed = [pairs_to_decide((0.002 + scatter * draw).tolist(), 0.02, 0.05) for scatter in (0.02, 0.04, 0.08)]
+    needed = [about(0.002 + scatter * draw) for scatter in (0.02, 0.04, 0.08)]
     assert all(pairs is not None for pairs in needed)
     assert sorted(needed) == needed and len(set(needed)) == 3
-    assert pairs_to_decide([0.1], 0.02, 0.05) is None
+    assert pairs_to_decide([0.1], [[0.12], [-0.08]], 0.05) is None

@@ -16,6 +16,7 @@ from scipy import stats
 from ablative import analysis
 from ablative.analysis.numbers.max_t import MOST_EXACT
 from ablative.analysis.numbers.max_t import every_pattern
+from ablative.analysis.numbers.max_t import local_levels
 from ablative.analysis.numbers.max_t import max_t
 from ablative.analysis.numbers.statistics import holm
 from ablative.analysis.numbers.statistics import sign_flip_p_value
@@ -80,6 +81,34 @@ def test_it_is_never_below_the_test_alone_and_orders_comparisons_by_their_t(seed
     assert all(p >= q - 1e-12 for p, q in zip(found, alone, strict=True) if p is not None and q is not None)
     t = np.abs(stats.ttest_1samp(rows, 0.0, axis=1).statistic)
     assert np.all(np.diff(np.array(found, dtype=float)[np.argsort(-t)]) >= -1e-12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10_000), st.integers(2, 9), st.integers(1, 4), st.integers(1, 3), st.booleans())
+def test_comparisons_that_nobody_saw_cost_at_least_what_they_would_if_seen(
+    seed: int, blocks: int, known: int, hidden: int, fewer: bool
+) -> None:
+    draw = np.random.default_rng(seed)
+    own, others = of(draw.normal(0.8, 1.0, (known, blocks))), of(draw.normal(0.0, 1.0, (hidden, blocks)))
+    others = [{block: row[block] for block in list(row)[: blocks - fewer]} for row in others]
+    whole = max_t([*own, *others], rng())[:known]
+    bounded = max_t(own, rng(), [blocks - fewer] * hidden)
+    alone = max_t(own, rng())
+    levels = local_levels(own, [0.05] * known, rng(), [blocks - fewer] * hidden)
+
+    for p, q, least, level in zip(whole, bounded, alone, levels, strict=True):
+        assert p is not None and q is not None and least is not None
+        assert least <= q and p <= q + 1e-12
+        assert level >= 2.0 ** (1 - blocks)
+
+
+def test_the_bound_of_what_nobody_saw_is_that_of_bentkus_and_dzindzalieta() -> None:
+    """Of 12 pairs that all lie alike x = sqrt(12): 2 x 3.178 (1 - Phi(3.464)) = .0017 beside 2 x 2^-12 = .0005."""
+    row = [1.0] * 12
+    (alone,), (beside,) = max_t(of(np.array([row])), rng()), max_t(of(np.array([row])), rng(), [12])
+
+    assert alone == 2**-11
+    assert beside == pytest.approx(alone + 2 * 3.178 * stats.norm.sf(12**0.5), rel=1e-3)
 
 
 def test_six_blocks_decide_many_comparisons_where_holm_decides_none() -> None:

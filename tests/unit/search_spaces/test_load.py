@@ -59,6 +59,37 @@ SINGLE_MISTAKES = {
         "0",
         "above 0",
     ),
+    "margin that is no share": (
+        "comparisons: {margin: 2 percent}",
+        "comparisons.margin",
+        "2 percent",
+        "a share of the reference arm's mean, as 2%",
+    ),
+    "weights of what is no condition": (
+        "conditions: {task.data_fraction: [0.1, 1.0]}\ncomparisons: {weights: {task.name: {vqa: 2}}}",
+        "comparisons.weights.task.name",
+        "task.name, which is not a condition",
+        "task.data_fraction",
+    ),
+    "weight of a value that does not occur": (
+        'conditions: {task.data_fraction: [0.1, 1.0]}\ncomparisons: {weights: {task.data_fraction: {"0.2": 2}}}',
+        "comparisons.weights.task.data_fraction.0.2",
+        "0.2",
+        "0.1",
+    ),
+    "weight of nothing": (
+        'conditions: {task.data_fraction: [0.1, 1.0]}\ncomparisons: {weights: {task.data_fraction: {"0.1": 0}}}',
+        "comparisons.weights.task.data_fraction.0.1",
+        "0",
+        "at least 1e-6",
+    ),
+    "weights of medians": (
+        "conditions: {task.data_fraction: [0.1, 1.0]}\n"
+        'comparisons: {estimate: median, weights: {task.data_fraction: {"0.1": 2}}}',
+        "comparisons.weights",
+        "weights beside estimate: median",
+        "estimate: mean",
+    ),
     "claim about what is no condition": (
         "arms: {controls: [no_distillation]}\n"
         "conditions: {task.data_fraction: [0.1, 1.0]}\n"
