@@ -8,7 +8,7 @@
             course.report(step, lambda: accuracy(model, "val"), state.pack)
         return course.outcome(lambda split: accuracy(model, split))
 
-Every worker of a trial has a course, and all agree on how it goes on. The first worker measures, saves and reports;
+Every worker of a trial has a course, and all agree on how it goes on. Rank 0 measures, saves and reports;
 where that fails, all workers fail with its cause.
 """
 
@@ -55,7 +55,7 @@ class Evaluation:
 Measured = float | Mapping[str, float] | Evaluation
 """What is found on a split: the target alone, or metrics by plain names (`accuracy`), or predictions too."""
 State = bytes | Callable[[], bytes]
-"""What a trial goes on from, or what makes it on the first worker alone."""
+"""What a trial goes on from, or what makes it on rank 0 alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +134,7 @@ class Course:
 
     @property
     def best(self) -> float:
-        """Best target on val so far; on the first worker."""
+        """Best target on val so far; on rank 0."""
         return self._sign * self._best
 
     def improves(self, target: float) -> bool:
@@ -167,7 +167,7 @@ class Course:
     ) -> bool:
         """Evaluate on val, hand the target in, save, and decide; return whether there is more to train.
 
-        `step`: training steps so far. `measure`: called on the first worker only. `state`: called on every worker
+        `step`: training steps so far. `measure`: called on rank 0 only. `state`: called on every worker
         after that, so that it may gather; without it, a lost or paused trial starts over. `losses`: means since the
         last evaluation, for the curve. Raises NonFinite for a loss or a target that is not finite, and
         TimeLimit.
@@ -209,7 +209,7 @@ class Course:
     ) -> TrialOutcome:
         """Return what the trial left behind; every worker must call it, once the course has ended.
 
-        `measure`: split -> what is found on it, asked on the first worker for each split of the job, if the trial is
+        `measure`: split -> what is found on it, asked on rank 0 for each split of the job, if the trial is
         completed. `facts`: further figures by their whole names, such as `train/examples`. `student`: what makes the
         bytes of a trained student, where the study keeps it. `started`: when the trial did, by `time.perf_counter`,
         if that was long before the course.
@@ -252,7 +252,7 @@ class Course:
         metrics: dict[str, float],
         predictions: list[Prediction],
     ) -> None:
-        """Add to `metrics` and `predictions`, on the first worker: they may be too many to be sent to the others."""
+        """Add to `metrics` and `predictions`, on rank 0: they may be too many to be sent to the others."""
         for split in self._job.evaluate:
             found = self._evaluation(measure(split))
             metrics.update({f"{split}/{name}": float(value) for name, value in found.metrics.items()})

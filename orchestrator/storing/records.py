@@ -124,7 +124,7 @@ class Record(Frozen):
     lost_seconds: float | None = Field(None, description="Seconds of attempts that were lost; version 1 has none.")
     queued_seconds: float | None = Field(None, description="From when it could have run until a group took it.")
     samples_seen: int | None = Field(None, description="Training examples, over all workers, repeats counted.")
-    peak_memory_mb: float | None = Field(None, description="Greatest memory of the first worker, in MB.")
+    peak_memory_mb: float | None = Field(None, description="Greatest memory of rank 0, in MB.")
     num_workers: Int32
     device: str
     data_digest: str

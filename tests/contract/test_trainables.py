@@ -156,6 +156,9 @@ class Silent:
         if self.reports:
             self.link.report(point)
 
+    def reached(self, share: float) -> None:
+        self.link.reached(share)
+
     def stop_requested(self) -> bool:
         return self.link.stop_requested() and self.listens
 

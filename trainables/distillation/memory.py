@@ -18,7 +18,7 @@ from ablative.trainables.parts.term import TermSizes
 class Memory(nn.Module):
     """Two embeddings, and the last of each example under both: buffers, so that a checkpoint holds them.
 
-    A worker remembers the examples of its own share; before each step all take over those of the first worker.
+    A worker remembers the examples of its own share; before each step all take over those of rank 0.
     """
 
     students_MD: Tensor

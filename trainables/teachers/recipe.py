@@ -33,7 +33,7 @@ class AlignmentRecipe(Frozen):
     seed: int = Field(7919, description="Root of all randomness; no split of the benchmark uses it.")
     styles: tuple[str, ...] = Field(("colour", "line"), description="Each emoji is drawn once in each.")
     every: int = Field(1, ge=1, description="Every how many-th emoji takes part; 1 but for tests.")
-    held_out_share: float = Field(0.1, description="Share of the emoji kept out, to measure retrieval of the unknown.")
+    held_out_share: float = Field(0.1, description="Share of the emoji held out, to measure retrieval of the unknown.")
     composed: int = Field(2400, description="Pictures of several sprites, half of them in each style.")
     composed_sprites: tuple[int, int] = Field((2, 4), description="Least and greatest number of sprites in them.")
     world_share: float = Field(0.5, description="Share of the composed pictures with one concept of the benchmark.")

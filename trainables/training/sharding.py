@@ -52,7 +52,7 @@ def exchange_gradients(module: nn.Module, exchanged: bool) -> None:
 
 
 def share_buffers(module: nn.Module) -> None:
-    """Let all workers take over the first worker's buffers, as DDP does before each step, except frozen ones."""
+    """Let all workers take over rank 0's buffers, as DDP does before each step, except frozen ones."""
     saved = module.state_dict(keep_vars=True)
     for name, buffer in module.named_buffers():
         if name in saved:
@@ -60,7 +60,7 @@ def share_buffers(module: nn.Module) -> None:
 
 
 def whole_student(module: TrainingStep) -> Mapping[str, Tensor]:
-    """Return the student's state with whole weights, on the first worker; every worker must call it."""
+    """Return the student's state with whole weights, on rank 0; every worker must call it."""
     if not is_sharded(module):
         return module.student.state_dict()
     return _whole_state(module.student)
@@ -74,7 +74,7 @@ class WholeModule:
         self._module = module
 
     def state_dict(self) -> dict[str, Any]:
-        """Return it, on the first worker; every worker must call it."""
+        """Return it, on rank 0; every worker must call it."""
         return _whole_state(self._module)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -93,7 +93,7 @@ class WholeOptimizer:
         self._optimizer = optimizer
 
     def state_dict(self) -> dict[str, Any]:
-        """Return it, on the first worker; every worker must call it."""
+        """Return it, on rank 0; every worker must call it."""
         from torch.distributed.checkpoint import state_dict as states
 
         whole = states.StateDictOptions(full_state_dict=True, cpu_offload=True)
