@@ -14,7 +14,9 @@ from ablative.cluster.soundness import MOST_SLOTS
 from ablative.cluster.soundness import Demand
 from ablative.cluster.soundness import judged
 from ablative.orchestrator.errors import StoreError
+from ablative.orchestrator.showing.cluster_answer import ClusterCheckAnswer
 from ablative.orchestrator.showing.cluster_answer import Finding
+from tests.helpers.answers import checked_answer
 
 HEAD = Facts(
     address="10.0.0.1",
@@ -52,6 +54,15 @@ def test_a_sound_cluster_has_no_fault_and_every_subject_is_looked_at() -> None:
         *("machines", "room", "head", "token", "versions", "cache", "store", "interfaces", "clocks", "study data"),
     ]
     assert {found.state for found in findings} == {"ok"}
+
+
+@pytest.mark.parametrize("silent", [{}, {"10.0.0.3": "no answer within 20 s"}])
+def test_findings_of_every_subject_are_as_the_schema_of_the_answer_says(silent: dict[str, str]) -> None:
+    findings = tuple(judged([HEAD, LEFT], silent, DEMAND))
+    answer = ClusterCheckAnswer(sound=not silent, seconds=1.5, slots=8, machines=(), findings=findings)
+
+    found = checked_answer("cluster_check", answer.as_json())
+    assert [finding["subject"] for finding in found["findings"]] == [finding.subject for finding in findings]
 
 
 FAULTS = {
