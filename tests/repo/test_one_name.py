@@ -65,6 +65,7 @@ def test_results_are_loaded_beside_files_named_like_rooms(crowded: Path) -> None
     assert int(_python(crowded, "-c", code)) >= 4
 
 
+@pytest.mark.slow
 def test_coverage_counts_each_file_of_the_package_once(tmp_path: Path) -> None:
     (tmp_path / "hers.yaml").write_text(STUDY)
     data = f"--data-file={tmp_path / 'coverage'}"

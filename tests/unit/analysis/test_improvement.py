@@ -53,6 +53,7 @@ def test_the_two_directions_add_up_to_one_and_an_arm_is_even_with_itself() -> No
     assert probability_of_improvement(mine, mine) == 0.5
 
 
+@pytest.mark.slow
 def test_its_interval_holds_it_and_draws_both_sides() -> None:
     mine, other = list(FIRST.T), list(SECOND.T)
     low, high = improvement(mine, other).interval or (None, None)

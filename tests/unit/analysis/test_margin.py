@@ -120,6 +120,7 @@ def test_pairs_that_were_lost_may_hide_that_arms_are_not_equivalent(tmp_path: Pa
     assert row["verdict"] == "equivalent" != row["verdict_if_worst"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pairs", [8, 14])
 def test_at_the_edge_of_the_margin_equivalence_is_as_rare_as_alpha(pairs: int) -> None:
     """True differences of exactly the margin, 400 studies: at most 0.05 and three standard errors."""

@@ -124,6 +124,7 @@ def test_where_no_arm_has_learned_the_answer_says_so_and_claims_nothing(tmp_path
     assert not any(word in text for word in ("better than no", "worse", "was shown"))
 
 
+@pytest.mark.slow
 def test_the_report_says_it_too(tmp_path: Path) -> None:
     STUDY.write(str(tmp_path / "store"), majority(0.7))
     page = write_report(str(tmp_path / "store"), STUDY.study, tmp_path / "page.html").read_text(encoding="utf-8")

@@ -84,6 +84,7 @@ def test_seeds_keep_their_coverage_where_tasks_move_together_and_tasks_and_seeds
     assert judged(values.mean(axis=1))["false_positives"] < 0.06
 
 
+@pytest.mark.slow
 def test_a_correlation_is_found_again_and_its_test_holds_its_level() -> None:
     rng = np.random.default_rng(2)
     many = values_of(3, 12, 0.6, 0.0, 200, rng)
