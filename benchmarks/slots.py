@@ -119,7 +119,8 @@ def measured(slots: int, played: bool, folder: str) -> dict[str, Any]:
             "study": "slots",
             "question": "What does a slot cost?",
             "base": {},
-            "seeds": {"search": [0], "confirm": list(range(1, number + 1))},
+            "arms": {"listed": {f"arm{arm}": {"optim.lr": 1e-4 * (1 + arm)} for arm in range(slots // 100 + 1)}},
+            "seeds": {"search": [0], "confirm": list(range(1, number // (slots // 100 + 1) + 1))},
             "resources": {"max_concurrent": slots},
         }
     )

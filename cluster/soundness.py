@@ -36,10 +36,8 @@ from ablative.orchestrator.storing.leases import SKEW
 
 WITHIN_S = 20.0
 """How long machines have to answer: with connecting, a check takes less than 30 s."""
-SLOT_MB = 712.0
-"""What a slot costs the head, measured with one worker a trial."""
-MOST_SLOTS = 499
-"""Each slot takes two of the head's thousand shares."""
+STUDY_MB, SLOT_MB = 560.0, 5.0
+"""What a running study costs the head (`benchmarks/slots.py`), and an allowance for each of its slots."""
 LAUNCHED_WITH = Path("~/ray_bootstrap_config.yaml")
 """Where `ray up` leaves on the head what it was told."""
 
@@ -149,10 +147,10 @@ def _head(facts: Sequence[Facts], demand: Demand) -> Finding | None:
     head = next((one for one in facts if one.address == demand.head), None)
     if head is None or demand.slots is None:
         return None
-    needed = demand.slots * SLOT_MB
+    needed = STUDY_MB + demand.slots * SLOT_MB
     found = f"{demand.slots} trials at once take about {needed / 1000:.1f} GB of the head's memory"
     free = f"{head.free_memory_mb / 1000:.1f} GB are free"
-    fits = min(int(head.free_memory_mb / SLOT_MB), MOST_SLOTS)
+    fits = int((head.free_memory_mb - STUDY_MB) / SLOT_MB)
     if demand.slots > fits:
         return _finding(
             "head", "fault", f"{found}; {free}", f"set resources.max_concurrent={max(fits, 1)}, or use a larger head"

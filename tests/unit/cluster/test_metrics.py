@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 
 from ablative.cluster.metrics import COUNTERS
 from ablative.cluster.metrics import GAUGES
@@ -47,3 +49,16 @@ def test_every_trial_of_the_plan_is_in_one_state() -> None:
 def test_the_document_lists_every_metric_with_its_label() -> None:
     rows = re.findall(r"^\| `(ray_\w+)` \| `(\w+)` \|", (ROOT / "docs" / "cluster.md").read_text(), re.MULTILINE)
     assert dict(rows) == EXPORTED
+
+
+def test_status_reads_the_store_alone() -> None:
+    """Without Ray, so also where no cluster is."""
+    code = (
+        "import sys; from ablative.orchestrator.commands.cli import ablate; "
+        f"ablate(['status', 'quickstart', '--store', {str(ROOT / 'docs' / 'results' / 'quickstart')!r}], "
+        "standalone_mode=False); print([name for name in ('ray', 'torch') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert "32 of 32 trials recorded" in done.stdout
+    assert done.stdout.splitlines()[-1] == "[]"
