@@ -61,8 +61,8 @@ def test_the_nightly_workflow_tries_what_the_nightly_script_tries() -> None:
     minors, packages = ",".join(name[-1] for name in matrix["python"]), ",".join(matrix["packages"])
 
     subprocess.run(["bash", "-n", str(ROOT / ".ci" / "nightly")], check=True)
-    assert f"combinations=(3.1{{{minors}}}:{{{packages}}})" in script
-    assert matrix["python"][0] == "3.11"
+    assert matrix["include"] == [{"python": matrix["python"][0], "packages": "oldest"}]
+    assert f"combinations=(3.1{{{minors}}}:{{{packages}}} {matrix['python'][0]}:oldest)" in script
 
 
 def test_ci_runs_the_targets_that_people_run() -> None:
