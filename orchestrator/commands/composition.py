@@ -620,6 +620,21 @@ def search_lines(store: Store, found: Standing) -> list[str]:
     return lines_of(views.searches.to_pylist(), views.plan(found.study))
 
 
+def recorded_searches(loaded: Loaded) -> list[str]:
+    """Return what `search_lines` says of a study that has records in a folder of this machine."""
+    from ablative.orchestrator.errors import StoreError
+    from ablative.orchestrator.showing.standing import standing
+
+    uri, name = store_uri(None, loaded.study), loaded.study.study
+    if "://" in uri or not (Path(uri).expanduser() / "studies" / name).is_dir():
+        return []
+    store = open_store(None, loaded.study)
+    try:
+        return search_lines(store, standing(store, name))
+    except StoreError:  # `ablate status` says what is wrong with the store
+        return []
+
+
 def serve_report(store: Store, study: str, *, port: int, every: float) -> ServedPage:
     """Serve the live report of `study` on loopback; raises `AnalysisError` where the port is taken."""
     from ablative.analysis.showing.live_page import LivePage

@@ -82,7 +82,8 @@ class Again:
 
 def check(asked: Asked) -> CheckedStudy:
     """Return a sound study with what there is to say of it. Raises as `Asked.load`."""
-    return checked(asked, asked.load())
+    loaded = asked.load()
+    return replace(checked(asked, loaded), searches=tuple(composition.recorded_searches(loaded)))
 
 
 def checked(asked: Asked, loaded: Loaded) -> CheckedStudy:

@@ -49,6 +49,8 @@ class SoundStudy(Sound):
     """A study without mistakes."""
 
     check_version: Literal[1] = 1
+    searches: tuple[str, ...]
+    """Sentences on recorded searches that ended at an edge or were too short."""
 
 
 class RefusedStudy(Answer):

@@ -33,6 +33,8 @@ class CheckedStudy:
     """A line for each data set or file that is missing on this machine."""
     refused: tuple[str, ...] = ()
     """A line for each reason why this machine's processor could not run the trials of some cell."""
+    searches: tuple[str, ...] = ()
+    """Lines on recorded searches that ended at an edge or were too short."""
 
     @property
     def study(self) -> str:
@@ -69,13 +71,14 @@ class CheckedStudy:
     def cautions(self) -> list[str]:
         """Return lines on what is allowed and may be regretted, here or anywhere, and on parts that were left out."""
         here = (f"here: {line}" for line in self.refused)
-        return [*map(str, self.warnings), *here, *(f"left out: {line}" for line in self.broken)]
+        searched = (f"recorded so far: {line}" for line in self.searches)
+        return [*map(str, self.warnings), *here, *searched, *(f"left out: {line}" for line in self.broken)]
 
     def answer(self) -> SoundStudy:
         """Return what `ablate check --json` says of it."""
         from ablative.orchestrator.showing.check_answer import SoundStudy
 
-        return SoundStudy(**self.told())
+        return SoundStudy(**self.told(), searches=self.searches)
 
     def told(self) -> dict[str, Any]:
         """Return what `ablate check` and `ablate plan` say of it in JSON, field by field."""

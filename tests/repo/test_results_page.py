@@ -28,12 +28,16 @@ KEPT = (
 CALLED = {"statements": "quickstart", "statements_again": "quickstart_again"}
 """What the study in a folder was called when it ran."""
 OLD = "base.task.name=snli_ve base.task.data=mini_statements base.optim.min_steps=400 base.optim.max_steps=400"
+ONE_SEARCH = "'seeds={search: [0], confirm: 1-"
 RUN = {
     "quickstart_again": "quickstart study=quickstart_again 'seeds.confirm=11-18'",
     "statements": f"quickstart study=statements {OLD}",
     "statements_again": f"quickstart study=statements_again 'seeds.confirm=11-18' {OLD}",
+    "mini_clip_td": f"mini_clip_td {ONE_SEARCH}6}}'",
+    "mini_from_scratch": f"mini_from_scratch {ONE_SEARCH}8}}'",
+    "easy_vqa": f"easy_vqa {ONE_SEARCH}8}}'",
 }
-"""What was run of a study that is no shipped one."""
+"""What was run where it is not what the file of this name says."""
 
 PAGE = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
 COMMANDS = [

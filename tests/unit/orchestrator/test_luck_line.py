@@ -18,11 +18,12 @@ from tests.helpers.results import StudyResults
 from tests.helpers.simulated import make_queue
 from tests.helpers.simulated import make_study
 from tests.helpers.simulated import run_all
+from tests.helpers.sources import ROOT
 
 
 def test_check_tells_the_luck_and_what_each_way_to_search_makes_of_it() -> None:
     def line(*overrides: str) -> str:
-        words = ["check", "mini_from_scratch", "seeds.search=[0, 9]", *overrides, "--json"]
+        words = ["check", "mini_from_scratch", "seeds={search: [0, 9], confirm: 1-8}", *overrides, "--json"]
         printed = json.loads(CliRunner().invoke(ablate, words).stdout)
         (found,) = printed if isinstance(printed, list) else (printed,)
         return str(found["search_risk"])
@@ -45,6 +46,18 @@ def test_a_plan_tells_the_luck_that_its_own_records_show() -> None:
         Console(file=out, width=400, highlight=False), recorded, Cost(device_seconds=0, low=0, high=0, num_unknown=0)
     )
     assert planned_line(recorded) in out.getvalue()
+
+
+def test_check_says_of_recorded_searches_where_they_ended_at_an_edge(monkeypatch: pytest.MonkeyPatch) -> None:
+    def cautions(store: str) -> str:
+        monkeypatch.setenv("ABLATE_STORE", store)
+        checked = CliRunner().invoke(ablate, ["check", "mini_clip_td"])
+        assert checked.exit_code == 0
+        return checked.stderr
+
+    said = cautions(str(ROOT / "docs" / "results" / "mini_clip_td"))
+    assert "recorded so far: In 78 of 126 searches the best optim.lr lies at the edge of the tried range" in said
+    assert cautions(str(ROOT / "docs" / "results" / "quickstart")) == ""
 
 
 @pytest.mark.parametrize("searched", [True, False])
