@@ -1,31 +1,19 @@
-"""One Ray Train run of a slot, with as few processes as it can do with: its workers, and nothing else.
-
-Ray Train would start five more for each slot: the controller, and four actors that serve what no trial here uses (data
-sets of Ray Data, barriers of `ray.train.report`, a cleaner for controllers that are killed, a watcher of notices).
-"""
+"""One Ray Train run of a slot."""
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+import ray
 from ray.train import BackendConfig
 from ray.train import FailureConfig
 from ray.train import RunConfig
 from ray.train import ScalingConfig
 from ray.train import UserCallback
-from ray.train.v2._internal.callbacks.datasets import DatasetsCallback
-from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
-from ray.train.v2._internal.execution.controller import TrainController
-from ray.train.v2._internal.execution.worker_group import WorkerGroup
-from ray.train.v2._internal.execution.worker_group import state
-from ray.train.v2._internal.execution.worker_group import worker
-from ray.train.v2._internal.execution.worker_group import worker_group
-from ray.train.v2._internal.execution.worker_group.placement_group_handle import PlacementGroupHandle
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
-from ray.train.v2.api.result import Result
 
 from ablative.cluster.capacity import Shape
 from ablative.cluster.failures import said
@@ -33,6 +21,8 @@ from ablative.cluster.failures import worst
 from ablative.cluster.worker import serve
 
 Reserve = Callable[[Any], None]
+HOSTED = ("2.60",)
+"""Versions of Ray whose controllers can be threads of this process."""
 RESTARTS = 2
 """Restarts of a group's workers by one Ray Train run; after that the slot starts a new run."""
 
@@ -42,9 +32,8 @@ def train(settings: dict[str, Any], shape: Shape, scratch: str, reserve: Reserve
 
     `reserve`: told of each placement group that is asked for. Ray Train removes them itself, unless this process ends.
     """
-    _without_barriers()
-    HostedTrainer(
-        _group_of("{study} slot {slot}".format_map(settings), reserve),
+    trainer = trainer_for(ray.__version__, "{study} slot {slot}".format_map(settings), reserve)
+    trainer(
         serve,
         train_loop_config=settings,
         backend_config=meeting(shape),
@@ -59,61 +48,16 @@ def train(settings: dict[str, Any], shape: Shape, scratch: str, reserve: Reserve
     ).fit()
 
 
-class HostedTrainer(DataParallelTrainer):
-    """A trainer whose controller is a thread of this process, the one that calls `fit`."""
+def trainer_for(version: str, title: str, reserve: Reserve) -> Callable[..., DataParallelTrainer]:
+    """Return what makes the trainer under this version of Ray: one that starts workers alone, or Ray Train's own.
 
-    def __init__(self, group: type[WorkerGroup], *arguments: Any, **options: Any) -> None:
-        """`group`: the kind of worker group to start; the rest is Ray Train's."""
-        super().__init__(*arguments, **options)
-        self._group = group
+    Under its own a slot costs five more processes, and `reserve` is told nothing: Ray's cleaner does that work.
+    """
+    if version.rpartition(".")[0] not in HOSTED:
+        return DataParallelTrainer
+    from ablative.cluster.hosted_trainer import HostedTrainer
 
-    def _create_default_callbacks(self) -> list[Any]:
-        unused = (PlacementGroupCleanerCallback, DatasetsCallback)
-        return [one for one in super()._create_default_callbacks() if not isinstance(one, unused)]
-
-    def _initialize_and_run_controller(self, **controller: Any) -> Result:
-        hosted = TrainController(**controller)
-        hosted.worker_group_cls = self._group
-        asyncio.run(hosted.run())
-        return hosted.get_result()
-
-
-def _group_of(title: str, reserve: Reserve) -> type[WorkerGroup]:
-    """Return the kind of group whose workers Ray's dashboard shows as `title`."""
-
-    class RayTrainWorker(worker.RayTrainWorker):
-        def __repr__(self) -> str:
-            return title
-
-    class SlotGroup(WorkerGroup):
-        _worker_cls = RayTrainWorker
-
-        def _create_placement_group(self, *arguments: Any) -> PlacementGroupHandle:
-            made = super()._create_placement_group(*arguments)
-            reserve(made.placement_group)
-            return made
-
-    return SlotGroup
-
-
-class NoBarrier:
-    """Stands in for the actor at whose barrier `ray.train.report` waits; no trial reports there."""
-
-    @classmethod
-    def options(cls, **_: Any) -> type[NoBarrier]:
-        """As Ray's actor classes do."""
-        return cls
-
-    @classmethod
-    def remote(cls, **_: Any) -> NoBarrier:
-        """As Ray's actor classes do."""
-        return cls()
-
-
-def _without_barriers() -> None:
-    """Let worker groups of this process have no barrier; Ray Train has no setting for it."""
-    worker_group.SynchronizationActor = NoBarrier
-    state._shutdown_sync_actor = lambda barrier: None
+    return partial(HostedTrainer, title, reserve)
 
 
 def meeting(shape: Shape) -> BackendConfig:

@@ -17,6 +17,7 @@ from tests.integration.restless import LEAK_MB
 from tests.integration.restless import Restless
 from tests.integration.restless import WatchingQueue
 from tests.integration.restless import plain_study
+from tests.integration.unhosted import Unhosted
 
 pytestmark = pytest.mark.ray
 OUT_OF_MEMORY_ONCE, OUT_OF_MEMORY, LEAKS, HANGS, KILLED = 1, 2, 5, 6, 8
@@ -124,6 +125,23 @@ def test_the_board_answers_however_many_wait_for_it(ray_cluster: None) -> None:
     ray.get(board.close.remote())
     assert ray.get(still) == [None] * places
     ray.kill(board)
+
+
+@pytest.mark.slow
+def test_under_an_unknown_ray_slots_have_ray_trains_own_controllers(
+    ray_cluster: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ablative.cluster import groups
+    from ablative.cluster.executor import RayExecutor
+
+    monkeypatch.setattr(groups, "GroupHost", Unhosted)
+    ledger = Ledger(queue=WatchingQueue(plain_study(8)))
+    trainable = Restless(marks=str(tmp_path), killed_once=KILLED)
+    resources = Resources(max_concurrent=1)
+    executor = RayExecutor(address="local", resources=resources, cache=Path("/nowhere"), run_trial=trainable)
+    executor.run(ledger.queue, ledger.finish)
+    assert {record.status for record in ledger.records} == {"completed"}
+    assert of(ledger, KILLED).attempts == 2
 
 
 def test_a_study_that_never_fits_is_refused_at_once_with_the_numbers(ray_cluster: None, tmp_path: Path) -> None:

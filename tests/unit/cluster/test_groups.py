@@ -5,16 +5,20 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from typing import Any
 
 import pytest
+import ray
 from ray.exceptions import NodeDiedError
+from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
 from ablative.cluster import groups
 from ablative.cluster import train_run
 from ablative.cluster.board import ANY
 from ablative.cluster.capacity import Shape
 from ablative.cluster.capacity import shape_of
+from ablative.cluster.hosted_trainer import HostedTrainer
 from ablative.search_spaces.study import Resources
 from ablative.trainables.config import TrialConfig
 from ablative.trainables.job import TrialJob
@@ -159,6 +163,15 @@ def test_a_group_reserves_what_the_study_asks_for() -> None:
     scaling = train_run.scaling(shape_of(Resources(workers=2, cpus_per_worker=3, gpus_per_worker=0.5)))
     assert scaling.total_resources == {"CPU": 6.0, "GPU": 1.0}
     assert train_run.scaling(PLAIN).total_resources == {"CPU": 1.0}
+
+
+def test_private_pieces_of_ray_are_replaced_in_the_pinned_version_alone() -> None:
+    def kind(version: str) -> type[DataParallelTrainer]:
+        made = train_run.trainer_for(version, "quickstart slot 0", [].append)
+        return made.func if isinstance(made, partial) else made
+
+    assert kind(ray.__version__) is HostedTrainer
+    assert kind("2.50.1") is kind("3.0.0") is DataParallelTrainer
 
 
 @pytest.mark.slow
