@@ -131,9 +131,9 @@ def test_the_same_seed_draws_the_same_words_and_another_seed_others(make_targets
 
 
 def test_top_k_selection_leaves_the_generator_alone(make_targets):
-    draw = generator(2)
+    draw, targets = generator(2), make_targets()
     before = draw.get_state()
-    select(SelectionConfig(draw="top_k"), make_targets(), draw)
+    select(SelectionConfig(draw="top_k"), targets.prior, targets.word_mask, draw)
     assert torch.equal(draw.get_state(), before)
 
 
