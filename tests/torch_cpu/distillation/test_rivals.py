@@ -127,9 +127,13 @@ def test_the_teacher_receives_no_gradient(name, make_student, make_targets):
 def test_a_batch_in_another_order_gives_every_example_its_value(name, make_student, make_targets):
     student, targets = make_student(), make_targets()
     order = torch.tensor([2, 0, 3, 1])
+    tensors = [
+        {name: value for name in one.__slots__ if torch.is_tensor(value := getattr(one, name)) and len(value)}
+        for one in (student, targets)
+    ]
     turned = [
-        replace(o, **{n: value[order] for n in o.__slots__ if len(value := getattr(o, n)) == len(order)})
-        for o in (student, targets)
+        replace(one, **{name: value[order] for name, value in found.items()})
+        for one, found in zip((student, targets), tensors, strict=True)
     ]
     expected_B = term_of(name)(student, targets)[order]
     torch.testing.assert_close(term_of(name)(*turned), expected_B)
