@@ -44,8 +44,9 @@ LEFT_OUT = {**CLIP_TD, "selection": {"score": "leave_one_out"}}
 
 @pytest.fixture(scope="module")
 def whole_cache(cache: Path) -> Path:
-    """The shared cache, with sentences that lack a word too."""
-    prepare([smoke(task, distillation=LEFT_OUT) for task in LEARNED], cache, lambda what, done, total: None)
+    """The shared cache, with sentences that lack a word and with regions too."""
+    everything = {**EVERY_TERM, "selection": {"score": "leave_one_out"}}
+    prepare([smoke(task, distillation=everything) for task in LEARNED], cache, lambda what, done, total: None)
     return cache
 
 
