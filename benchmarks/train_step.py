@@ -72,6 +72,7 @@ def made_table(shape: Shape, split: TaskSplit, folder: Path, rng: np.random.Gene
         states=FeatureTable(folder / "states"),
         left_out=FeatureTable(folder / "left_out"),
         patch_table=FeatureTable(folder / "patches"),
+        region_table=FeatureTable(folder / "regions"),
         picture_keys={image: image for image in images},
         blank=False,
         width=shape.teacher_width,

@@ -622,12 +622,12 @@ def search_lines(store: Store, found: Standing) -> list[str]:
 
 def recorded_searches(loaded: Loaded) -> list[str]:
     """Return what `search_lines` says of a study that has records in a folder of this machine."""
-    from ablative.orchestrator.errors import StoreError
-    from ablative.orchestrator.showing.standing import standing
-
     uri, name = store_uri(None, loaded.study), loaded.study.study
     if "://" in uri or not (Path(uri).expanduser() / "studies" / name).is_dir():
         return []
+    from ablative.orchestrator.errors import StoreError
+    from ablative.orchestrator.showing.standing import standing
+
     store = open_store(None, loaded.study)
     try:
         return search_lines(store, standing(store, name))

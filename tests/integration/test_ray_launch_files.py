@@ -69,6 +69,31 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
         yield found
 
 
+def test_a_slurm_job_runs_a_study_and_leaves_nothing_behind(network: Machines) -> None:
+    reason = slurm.missing()
+    if reason and (os.geteuid() != 0 or not os.environ.get("CI")):  # in CI as root it must run
+        pytest.skip(reason)
+    head, right = network["head"], network["right"]
+    job, study, store = network.folder / "slurm.sbatch", network.folder / "tiny.yaml", network.folder / "results"
+    study.write_text(TINY_STUDY)
+    changes = {"#SBATCH --gpus-per-node=1\n": "", "--cpus-per-task=8": "--cpus-per-task=1"}
+    changes |= {"$HOME/ablate-results": str(store), "$HOME/ablate-cache": str(cache_folder())}
+    job.write_text(edited(ROOT / "cluster" / "slurm.sbatch", changes))
+    variables = slurm.started(network, head, [head, right], cpus=1)
+
+    head.run("ray", "get-auth-token", "--generate")
+    said = network.folder / "slurm.out"
+    options = ("--wait", f"--output={said}", str(job), "run", str(study), "resources.workers=2")
+    head.run("sbatch", *options, timeout_s=400, **variables)
+
+    records = Store.open(str(store)).records("launcher_smoke")
+    assert [record.error for record in records if not record.completed] == []
+    assert (len(records), {record.num_workers for record in records}) == (NUM_TRIALS, {2}), said.read_text()
+    left = [title for name in ("head", "right") for title in network[name].processes().values() if "raylet" in title]
+    assert left == []
+    assert not re.search(r"Traceback", said.read_text())
+
+
 @pytest.fixture(scope="module")
 def launched(network: Machines) -> Iterator[Path]:
     """Three machines of one CPU each, brought up from the laptop by `ssh.yaml`; all have ended afterwards."""
@@ -233,28 +258,3 @@ def _until(condition: Callable[[], bool], seconds: float, said: Path) -> float:
         assert time.monotonic() - began < seconds, said.read_text(errors="replace")[-3000:]
         time.sleep(0.1)
     return time.monotonic() - began
-
-
-def test_a_slurm_job_runs_a_study_and_leaves_nothing_behind(network: Machines) -> None:
-    reason = slurm.missing()
-    if reason and (os.geteuid() != 0 or not os.environ.get("CI")):  # in CI as root it must run
-        pytest.skip(reason)
-    head, right = network["head"], network["right"]
-    job, study, store = network.folder / "slurm.sbatch", network.folder / "tiny.yaml", network.folder / "results"
-    study.write_text(TINY_STUDY)
-    changes = {"#SBATCH --gpus-per-node=1\n": "", "--cpus-per-task=8": "--cpus-per-task=1"}
-    changes |= {"$HOME/ablate-results": str(store), "$HOME/ablate-cache": str(cache_folder())}
-    job.write_text(edited(ROOT / "cluster" / "slurm.sbatch", changes))
-    variables = slurm.started(network, head, [head, right], cpus=1)
-
-    head.run("ray", "get-auth-token", "--generate")
-    said = network.folder / "slurm.out"
-    options = ("--wait", f"--output={said}", str(job), "run", str(study), "resources.workers=2")
-    head.run("sbatch", *options, timeout_s=400, **variables)
-
-    records = Store.open(str(store)).records("launcher_smoke")
-    assert [record.error for record in records if not record.completed] == []
-    assert (len(records), {record.num_workers for record in records}) == (NUM_TRIALS, {2}), said.read_text()
-    left = [title for name in ("head", "right") for title in network[name].processes().values() if "raylet" in title]
-    assert left == []
-    assert not re.search(r"Traceback", said.read_text())

@@ -51,7 +51,7 @@ def make_features(split: TaskSplit, folder: Path, rng: np.random.Generator) -> T
     texts = [candidate.query.text for example in split.examples for candidate in example.candidates]
     for table, names in (("images", images), ("texts", texts)):
         FeatureTable(folder / table).add(names, unit_rows(rng, len(names)), "float32")
-    names = ("images", "texts", "isolated", "states", "left_out", "patch_table")
+    names = ("images", "texts", "isolated", "states", "left_out", "patch_table", "region_table")
     tables = {name: FeatureTable(folder / name) for name in names}
     keys = {image: image for image in images}
     return TeacherFeatures(**tables, picture_keys=keys, blank=False, width=WIDTH, logit_scale=20.0)

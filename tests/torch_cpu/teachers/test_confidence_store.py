@@ -53,7 +53,7 @@ def features(tmp_path: Path, split: TaskSplit) -> TeacherFeatures:
         FeatureTable(tmp_path / table).add(names, list(rng.normal(size=(len(names), 1, WIDTH))))
     tables = {
         name: FeatureTable(tmp_path / name)
-        for name in ("images", "texts", "isolated", "states", "left_out", "patch_table")
+        for name in ("images", "texts", "isolated", "states", "left_out", "patch_table", "region_table")
     }
     keys = {name: name for name in NAMES}
     return TeacherFeatures(**tables, picture_keys=keys, blank=False, width=WIDTH, logit_scale=10.0)

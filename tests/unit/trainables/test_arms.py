@@ -111,7 +111,7 @@ def test_the_distance_matters_to_matching_terms_alone() -> None:
             canonical(TrialConfig.model_validate({"distillation": {**terms, **more}}))
             for more in ({}, {"distance": "l1"})
         )
-        assert (plain != other) is (term in ("image", "text", "tokens")), term
+        assert (plain != other) is (term in ("image", "text", "tokens", "regions")), term
 
 
 def test_which_candidates_are_distilled_matters_to_tasks_with_candidates_and_to_what_distils() -> None:
