@@ -48,6 +48,7 @@ class Dying:
     def __init__(self, link, job, mark, world, lethal):
         self.link, self.job, self.mark, self.where, self.lethal = link, job, mark, world, lethal
         self.keep, self.load, self.stop_requested = link.keep, link.load, link.stop_requested
+        self.reached, self.leaving = link.reached, link.leaving
 
     def report(self, point):
         with (MARKS / f"{{self.job.trial_id}}.{{self.where}}.steps").open("a") as steps:

@@ -43,7 +43,7 @@ WANDERING = """
 study: wandering
 question: Does a study come through whatever happens to its machines?
 trainable: wandering
-base: {{marks: {marks}}}
+base: {{marks: {marks}, seconds: 12}}
 arms: {{listed: [narrow, strong, wide], reference: narrow}}
 resources: {{where: [{{when: {{wide: true}}, workers: 2}}]}}
 seeds: {{search: [0], confirm: 1-24}}
