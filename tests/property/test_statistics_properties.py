@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
 
@@ -18,7 +18,8 @@ from ablative.analysis.numbers.statistics import factors_to_pass
 from ablative.analysis.numbers.statistics import holm
 from ablative.analysis.numbers.statistics import sign_flip_p_value
 from ablative.analysis.numbers.statistics import t_interval
-from ablative.analysis.pairing.losses import LostPair
+from ablative.analysis.pairing.paired import ALL_CONDITIONS
+from ablative.analysis.pairing.paired import Paired
 from ablative.analysis.pairing.verdicts import NOT_ENOUGH
 from ablative.analysis.pairing.verdicts import SHOWN
 from ablative.analysis.pairing.verdicts import judge
@@ -37,19 +38,22 @@ PLAN = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Sample:
-    """What is judged."""
-
-    differences: tuple[float, ...]
-    lost: tuple[LostPair, ...]
-    arms: tuple[str, ...]
-    lack: str = ""
-    planned_pairs: int = 12
-
-    @property
-    def blocks(self) -> tuple[tuple[str, int], ...]:
-        return tuple(("", seed) for seed in range(len(self.differences)))
+def compared(differences: Sequence[float], arm: str = "arm") -> Paired:
+    """Return a comparison that is judged, of an arm with the plain student."""
+    return Paired(
+        metric="test/accuracy",
+        family="pooled",
+        condition=ALL_CONDITIONS,
+        arms=(arm, "base"),
+        blocks=tuple(("", seed) for seed in range(len(differences))),
+        differences=tuple(differences),
+        lost=(),
+        planned_pairs=12,
+        planned=24,
+        completed=24,
+        failed=0,
+        missing=0,
+    )
 
 
 DIFFERENCES = st.lists(st.integers(-200, 200).map(lambda value: value / 1000), min_size=1, max_size=10)
@@ -110,7 +114,7 @@ SAMPLES = st.lists(
 def test_no_verdict_contradicts_the_numbers_of_pairs_beside_it(samples: list[list[float]], correction: str) -> None:
     """Whatever differing numbers of pairs the comparisons have: shown, possible but not shown, or not possible."""
     plan = read_plan({**PLAN, "comparisons": {"correction": correction, "alpha": 0.05}})
-    family = [_Sample(differences=tuple(sample), lost=(), arms=("arm", "base")) for sample in samples]
+    family = [compared(sample) for sample in samples]
 
     for sample, said in zip(samples, judge(family, plan, has_merit=True), strict=True):
         if said.verdict == NOT_ENOUGH:
@@ -123,8 +127,8 @@ def test_no_verdict_contradicts_the_numbers_of_pairs_beside_it(samples: list[lis
 
 def test_the_others_that_pass_lower_what_the_last_one_needs() -> None:
     """Four arms have 12 pairs, the fifth has 6 that all agree: Holm's last step asks for 2^-5 <= 0.05, not 5 times."""
-    family = [_Sample(differences=(0.02,) * 12, lost=(), arms=("arm", "base")) for _ in range(4)]
-    few = _Sample(differences=(0.03,) * 6, lost=(), arms=("late", "base"))
+    family = [compared((0.02,) * 12) for _ in range(4)]
+    few = compared((0.03,) * 6, "late")
 
     *_, last = judge([*family, few], read_plan(PLAN), has_merit=True)
 
