@@ -260,7 +260,9 @@ class Trials:
     def line(self) -> str:
         """Return what is under way."""
         name, running, quiet = self._queue.study.study, self._queue.num_running, duration(self._pace.quiet)
-        done = self._done() if running else 0.0
+        shares = self._reached()
+        if done := sum(shares.values()):  # trials that only wait for a free slot count as running too
+            running = len(shares)
         share = f", {100 * done / running:.0f} % of {'it' if running == 1 else 'them'} done" if done else ""
         if not running and self._queue.waits_for_others:
             under_way = f"another driver runs the remaining trials, waiting for {quiet}"
