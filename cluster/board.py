@@ -177,7 +177,7 @@ class Board:
 
     async def is_drained(self, slot: int) -> bool:
         """Return whether the slot's group has a worker on a machine that is about to be taken away."""
-        return slot in self._groups and not self._drained.isdisjoint(self._groups[slot].nodes)
+        return slot in self._groups and self._is_on_drained(self._groups[slot])
 
     async def give_up(self, slot: int, reason: str) -> None:
         """Take note that a slot starts no more groups."""
@@ -343,7 +343,10 @@ class Board:
 
     def _is_leaving(self, slot: int) -> bool:
         group = self._groups[slot]
-        return group.retired or self._seating.is_leaving(slot) or not self._drained.isdisjoint(group.nodes)
+        return group.retired or self._seating.is_leaving(slot) or self._is_on_drained(group)
+
+    def _is_on_drained(self, group: Group) -> bool:
+        return not self._drained.isdisjoint(group.nodes)
 
     def _next_for(self, group: Group) -> str | None:
         """Return the oldest waiting trial of the group's shape."""

@@ -84,31 +84,27 @@ def prepare_private(
     process are left for later: trials that read none of them need not wait. Raises as `prepare_remote`.
     """
     steps.prepare_data(configs, cache, progress)
-    if not (resources.gpus_per_worker or _pays(steps.blocks(configs, cache), _places(resources))):
-        return Rest(compute=partial(steps.compute_rounds, configs, cache), is_read_by=steps.reads_blocks)
-    for round_of in steps.rounds:
-        if blocks := round_of(configs, cache):
-            _compute_here(blocks, cache, progress, resources, steps)
+    blocks = steps.blocks(configs, cache)
+    if not _needs_processes(blocks, resources):
+        return Rest(compute=partial(steps.compute_from, blocks, configs, cache), is_read_by=steps.reads_blocks)
+    _compute_here(blocks, cache, progress, resources, steps)
+    _compute_here(steps.then(configs, cache), cache, progress, resources, steps)
     return None
-
-
-def _places(resources: Resources) -> int:
-    return (os.cpu_count() or 1) // resources.cpus_per_worker
 
 
 def _compute_here(
     blocks: Sequence[Block], cache: Path, progress: Progress, resources: Resources, steps: Preparation
 ) -> None:
-    if resources.gpus_per_worker or _pays(blocks, _places(resources)):
+    if blocks and _needs_processes(blocks, resources):
         with _translated(), connect("local"):
             _compute(blocks, cache, progress, resources, steps)
     else:
         steps.compute_all(blocks, cache, progress)
 
 
-def _pays(blocks: Sequence[Block], places: int) -> bool:
-    whole = sum(block.work for block in blocks)
-    return places > 1 and whole >= BLOCKS_A_PLACE * places
+def _needs_processes(blocks: Sequence[Block], resources: Resources) -> bool:
+    places, whole = (os.cpu_count() or 1) // resources.cpus_per_worker, sum(block.work for block in blocks)
+    return bool(resources.gpus_per_worker) or (places > 1 and whole >= BLOCKS_A_PLACE * places)
 
 
 @contextmanager

@@ -288,7 +288,7 @@ def _texts_read(configs: Iterable[TrialConfig]) -> dict[tuple[Task, str], dict[t
 
 def is_taught(config: TrialConfig) -> bool:
     """Whether a trial reads features of a teacher."""
-    return bool(teacher_needs([config]))
+    return bool(canonical(config).taught_by)
 
 
 def tasks_of(configs: Iterable[TrialConfig]) -> list[tuple[Task, str]]:

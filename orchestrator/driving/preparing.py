@@ -112,4 +112,5 @@ def _configs_of(cell: CellTrials, queue: TrialQueue) -> list[Any]:
 
 
 def _readers(rest: Rest, queue: TrialQueue) -> frozenset[str]:
-    return frozenset(cell.cell.name for cell in queue.cells if any(map(rest.is_read_by, _configs_of(cell, queue))))
+    going = (cell for cell in queue.cells if not cell.has_ended)
+    return frozenset(cell.cell.name for cell in going if any(map(rest.is_read_by, _configs_of(cell, queue))))

@@ -100,7 +100,7 @@ class Preparation:
         """Prepare all of it in this process. Raises what the steps raise."""
         with self.alone(cache, progress):
             self.prepare_data(configs, cache, progress)
-            self.compute_rounds(configs, cache, progress)
+            self.compute_from(self.blocks(configs, cache), configs, cache, progress)
 
     @property
     def rounds(self) -> tuple[Callable[[Sequence[Any], Path], Sequence[Any]], ...]:
@@ -112,10 +112,10 @@ class Preparation:
         cache.mkdir(parents=True, exist_ok=True)
         self.data(configs, cache, progress)
 
-    def compute_rounds(self, configs: Sequence[Any], cache: Path, progress: Progress) -> None:
-        """Compute the missing blocks of each round in this process."""
-        for round_of in self.rounds:
-            self.compute_all(round_of(configs, cache), cache, progress)
+    def compute_from(self, blocks: Sequence[Block], configs: Sequence[Any], cache: Path, progress: Progress) -> None:
+        """Compute the given blocks of the first round, and then those of the second, in this process."""
+        self.compute_all(blocks, cache, progress)
+        self.compute_all(self.then(configs, cache), cache, progress)
 
     def compute_all(self, blocks: Sequence[Block], cache: Path, progress: Progress) -> None:
         """Compute blocks one after another in this process."""
