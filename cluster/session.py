@@ -96,8 +96,9 @@ def connect(address: str, *, num_cpus: int | None = None) -> Iterator[bool]:
     `address`: `local` starts a private cluster, `auto` joins the one that runs on this machine, anything else is
     the address of a running one that this machine belongs to. `num_cpus`: logical CPUs of a private cluster; as many
     as the machine has unless given. Gives whether the cluster is private, so that it ends with the connection. Raises
-    ClusterError, naming the address, if there is none.
+    ClusterError, naming the address, if there is none, and for an address of Ray's client.
     """
+    _refuse_client(address)
     if ray.is_initialized():
         yield False
         return
@@ -230,17 +231,19 @@ def _own_signals() -> Iterator[None]:
 
 
 def _found(address: str) -> str:
-    """Return where Ray would look for a cluster, as `host:port`. Raises ConnectionError where it knows of none.
-
-    Raises ClusterError for an address of Ray's client, through which no study can be driven.
-    """
+    """Return where Ray would look for a cluster, as `host:port`. Raises ConnectionError where it knows of none."""
     where = services.get_ray_address_from_environment(address, None) if address == "auto" else address
-    if "://" in where:
+    _refuse_client(where)
+    return str(services.canonicalize_bootstrap_address_or_die(where))
+
+
+def _refuse_client(address: str) -> None:
+    """Raise ClusterError for an address of Ray's client, through which no study can be driven."""
+    if "://" in address:
         raise ClusterError(
-            f"a study cannot run through Ray's client (`{where}`), because a lost connection would end its trials. "
+            f"a study cannot run through Ray's client (`{address}`), because a lost connection would end its trials. "
             f"Remedy: {ON_A_MEMBER}"
         )
-    return str(services.canonicalize_bootstrap_address_or_die(where))
 
 
 def _knock(address: str) -> None:

@@ -64,7 +64,11 @@ def test_what_a_job_sets_itself_stays_and_its_import_path_is_kept_behind_ours() 
     assert session.giving_way(ours, json.dumps({"runtime_env": None})) == ours
 
 
-def test_an_address_of_rays_client_is_refused_at_once_with_what_does_work() -> None:
+@pytest.mark.parametrize("connected", [False, True])
+def test_an_address_of_rays_client_is_refused_at_once_with_what_does_work(
+    monkeypatch: pytest.MonkeyPatch, *, connected: bool
+) -> None:
+    monkeypatch.setattr(session.ray, "is_initialized", lambda: connected)
     with (
         pytest.raises(ClusterError, match=r"^a study cannot run through Ray's client .*ray submit"),
         session.connect("ray://10.0.0.1:10001"),
