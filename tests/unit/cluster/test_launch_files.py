@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -145,3 +146,52 @@ def test_a_shell_can_read_every_command(path: Path) -> None:
 
 def test_the_file_to_copy_is_that_for_ssh() -> None:
     assert (ROOT / "cluster" / "cluster.yaml").resolve() == ROOT / "cluster" / "ssh.yaml"
+
+
+HEALTH_CHECKS = {"RAY_health_check_timeout_ms": "5000", "RAY_health_check_failure_threshold": "4"}
+STANDS_IN = r"""#!/bin/bash
+case "$0 $*" in
+    */srun*) shift; exec "$@" ;;
+    */ray\ start\ --head* | */ray\ symmetric-run*) env > "$SEEN" ;;
+esac
+"""
+"""For `ray`, `srun` and `ablate`: notes what Ray's head would see of the environment."""
+
+
+def _head_commands(path: Path) -> list[str]:
+    """Return the shell commands that start Ray's head, among others."""
+    if path.suffix == ".sbatch":
+        return [path.read_text()]
+    settings = yaml.safe_load(path.read_text())
+    return list(settings.get("head_start_ray_commands") or [settings["run"]])
+
+
+def _seen_by_the_head(path: Path, folder: Path) -> dict[str, str]:
+    """Run the commands with stand-ins for Ray; return the head's environment."""
+    for name in ("ray", "srun", "ablate"):
+        (folder / name).write_text(STANDS_IN)
+        (folder / name).chmod(0o755)
+    seen = folder / "seen"
+    slurm = {"SLURM_JOB_ID": "7", "SLURM_JOB_NUM_NODES": "2", "SLURM_CPUS_PER_TASK": "8"}
+    sky = {"SKYPILOT_NODE_IPS": "10.0.0.1", "SKYPILOT_NODE_RANK": "0", "STUDY": "quickstart"}
+    given = {"HOME": str(folder), "PATH": f"{folder}:{os.environ['PATH']}", "SEEN": str(seen)}
+    for command in _head_commands(path):
+        subprocess.run(["bash", "-c", command], env={**given, **slurm, **sky}, check=True)
+    return dict(line.split("=", 1) for line in seen.read_text().splitlines() if "=" in line)
+
+
+BY_COMMAND = [path for path in FILES if path.stem not in ("local", "rayjob")]
+
+
+@pytest.mark.parametrize("path", BY_COMMAND, ids=lambda path: path.name)
+def test_a_machine_that_is_cut_off_counts_as_lost_after_four_checks_of_five_seconds(
+    path: Path, tmp_path: Path
+) -> None:
+    """Not `local.yaml`, which has no machine to lose."""
+    assert HEALTH_CHECKS.items() <= _seen_by_the_head(path, tmp_path).items()
+
+
+def test_on_kubernetes_the_head_has_the_same_health_checks() -> None:
+    head = _read("rayjob.yaml")["spec"]["rayClusterSpec"]["headGroupSpec"]["template"]["spec"]["containers"][0]
+
+    assert HEALTH_CHECKS.items() <= {one["name"]: one["value"] for one in head["env"]}.items()
