@@ -106,7 +106,7 @@ FAULTS: dict[str, tuple[Term, Callable[..., None], str | None]] = {
     "reads what is not there": (
         wrong(lambda s, t, own: s.hidden),
         TermContract.test_each_example_has_a_finite_loss,
-        r"term sharp reads student\.hidden, which is not there; there are student\.cls",
+        r"term sharp reads student\.hidden, which does not exist; use one of student\.cls",
     ),
     "shares what it does not declare": (
         wrong(lambda s, t, own: sound_loss(s, t, own) * len(own.distance)),

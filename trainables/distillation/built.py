@@ -1,6 +1,6 @@
-"""A term of one trial: the part, its options, and what it trains and draws from.
+"""A term of one trial: the part, its options, its module and its random stream.
 
-Dimensions: B batch. With several workers a batch is a worker's own share of it.
+Dimensions: B batch. With several workers, a batch is one worker's share.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ablative.trainables.parts.term import TermSizes
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuiltTerm:
-    """What a term's loss gets as its third argument."""
+    """The third argument of a term's loss."""
 
     part: Term
     weight: float
@@ -35,22 +35,22 @@ class BuiltTerm:
     options: Any
     """An instance of `part.options`; None where it has none."""
     shared: Mapping[str, Any]
-    """Settings of `distillation` by name: those that the term shares."""
+    """The settings of `distillation` that the term shares, by name."""
     module: nn.Module
-    """All that the term trains or remembers, which exists in training only; empty where there is none."""
+    """All that the term trains or remembers, in training only; may be empty."""
     generator: torch.Generator
-    """On the CPU, of the term's own."""
+    """The term's own, on the CPU."""
 
     def __call__(self, student: StudentOutputs, teacher: TeacherOutputs) -> Tensor:
         """Return (B,) the unweighted loss of each example.
 
-        Raises PartError where the term reads what it does not declare, or returns something else.
+        Raises PartError if the term reads a tensor that it does not declare, or returns something else.
         """
         try:
             value = self.part.loss(View(student, "student", self.part), View(teacher, "teacher", self.part), self)
         except PartError:
             raise
-        except Exception as error:  # it stays what it is, as a lack of memory has a cause of its own
+        except Exception as error:  # the type stays, because a lack of memory is its own cause
             what = f"{type(error).__name__}: {error}".splitlines()[0]
             error.add_note(f"{self.part.defined_at}: the loss of term {self.part.name} raised {what}")
             raise
@@ -60,17 +60,17 @@ class BuiltTerm:
 
     @property
     def name(self) -> str:
-        """What a study calls it."""
+        """Its name in a study."""
         return self.part.name
 
     @property
     def distance(self) -> str:
-        """`distillation.distance`. Raises PartError where the term does not share it."""
+        """`distillation.distance`. Raises PartError if the term does not share it."""
         return self._shared("distance")
 
     @property
     def selection(self) -> SelectionConfig:
-        """`distillation.selection`. Raises PartError where the term does not share it."""
+        """`distillation.selection`. Raises PartError if the term does not share it."""
         return self._shared("selection")
 
     def _shared(self, name: str) -> Any:
@@ -83,16 +83,16 @@ class BuiltTerm:
 
 
 def build_terms(config: DistillationConfig, sizes: TermSizes, seed: int, teacher: int = 0) -> list[BuiltTerm]:
-    """Return the terms whose weight is above 0, each with a random stream of its own for each teacher.
+    """Return the terms whose weight is above 0, each with its own random stream for each teacher.
 
-    Raises PartError where something that a term trains is no module.
+    Raises PartError if a term trains something else than a module.
     """
     return [_built(config, part, sizes, stream(seed, part.name, teacher)) for part in config.terms_on()]
 
 
 def _built(config: DistillationConfig, part: Term, sizes: TermSizes, generator: torch.Generator) -> BuiltTerm:
     if hasattr(nn.ModuleDict, part.name):
-        raise PartError(f"{part.defined_at}: term {part.name}: torch has this name for itself; give it another one")
+        raise PartError(f"{part.defined_at}: term {part.name}: torch reserves this name; give the term another one")
     options = getattr(config, part.name) if part.options is not None else None
     sizes = sizes if "projection" in part.shares else replace(sizes, shared=None)
     module = nn.Module() if part.trains is None else part.trains(sizes, options, generator)
@@ -111,7 +111,7 @@ def _built(config: DistillationConfig, part: Term, sizes: TermSizes, generator: 
 
 
 def _lacking(value: object, states_BS: Tensor) -> str | None:
-    """What a term returned and what was wanted; None where it is as it should be."""
+    """Return what a term returned and what was wanted; None if the value is right."""
     if not isinstance(value, Tensor):
         return f"{type(value).__name__}; wanted a tensor (B,), the loss of each example"
     if value.shape != states_BS.shape[:1]:

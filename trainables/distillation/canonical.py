@@ -1,4 +1,4 @@
-"""Two spellings of one distillation are one configuration. Imports no torch."""
+"""Maps all spellings of one distillation to one configuration. Imports no torch."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from ablative.trainables.parts.term import Read
 def canonical_distillation(config: Distillation) -> Distillation:
     """Return `config` with every field that cannot affect the result set to its default.
 
-    Nothing on: nothing matters. The options of a term that is off do not matter, nor what no term that is on shares.
-    A score without relevance: the fields that only shape the prior do not matter.
+    If no term is on, no field has an effect. Otherwise the options of a term that is off have none, nor do shared
+    settings that no active term shares. With a score without relevance, fields that only shape the prior have none.
     """
     default = config.all_defaults()
     if not config.distils:
@@ -48,7 +48,7 @@ def canonical_distillation(config: Distillation) -> Distillation:
 
 
 def _of_words(selection: SelectionConfig, default: SelectionConfig, reads: frozenset[Read]) -> SelectionConfig:
-    """Where no words are selected, all scores with a relevance rank regions alike."""
+    """Without selected words, all scores that have a relevance rank regions alike."""
     if "teacher.prior" in reads or "teacher.regions" not in reads:
         return selection
     score = selection.score if SCORES[selection.score].relevance is None else default.score
@@ -59,7 +59,7 @@ def _of_words(selection: SelectionConfig, default: SelectionConfig, reads: froze
 def _without_selection(
     selection: SelectionConfig, default: SelectionConfig, reads: frozenset[Read]
 ) -> SelectionConfig:
-    """Nothing is selected; a term may read features of all words all the same."""
+    """Nothing is selected, yet a term may read the features of all words."""
     return default.changed(features=selection.features) if "teacher.words" in reads else default
 
 

@@ -1,4 +1,4 @@
-"""One visible table a setting: an entry is a name, a description and what the name stands for. Imports no torch."""
+"""The tables of named choices, one for each setting: name, description, and what the name stands for. No torch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Choice:
 
     name: str
     description: str
-    """Half a sentence, shown where a person chooses."""
+    """Half a sentence, shown wherever users choose."""
 
 
 C = TypeVar("C", bound=Choice)

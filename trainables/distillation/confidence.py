@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 
 LEAST_PROBABILITY = 1e-8
-"""Probabilities are raised to this before a logarithm, so that cross-entropies are finite."""
+"""Lower bound of probabilities before a logarithm, so that cross-entropies are finite."""
 
 
 def truth_probability(probabilities_BK: Tensor, targets_BK: Tensor) -> Tensor:
     """Return (B,) the target-weighted arithmetic mean of the probabilities, sum_k y_k p_k / sum_k y_k.
 
-    With a one-class target this is the probability of that class. An example without any target (no answer of a
-    VQA question is in the vocabulary) gets 0.
+    With a one-class target this is the probability of that class. An example without any target (a VQA question with
+    no answer in the vocabulary) gets 0.
     """
     return (_shares(targets_BK) * probabilities_BK).sum(-1)
 

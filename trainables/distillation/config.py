@@ -1,6 +1,6 @@
-"""The distillation part of a trial's configuration, made of the terms that there are. Imports no torch.
+"""The distillation part of a trial's configuration, made from the known terms. Imports no torch.
 
-The options of one term stand in a group of the term's name and do not matter where its weight is 0.
+A term's options are in a group of its name; they have no effect if its weight is 0.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Distillation(Settings):
         description="Map from the student's states to the teacher's space: one for each term and side, or one.",
     )
     candidates: Literal["right", "all"] = Field(
-        "right", description="Of a question with candidates (VCR): which of its sequences are distilled."
+        "right", description="Which sequences of a question with candidates (VCR) are distilled."
     )
     selection: SelectionConfig = SelectionConfig()
     weighting: WeightingConfig = WeightingConfig()
@@ -70,17 +70,17 @@ class Distillation(Settings):
 
     @property
     def reads(self) -> frozenset[Read]:
-        """What the terms that are on read of student and teacher."""
+        """The tensors of student and teacher that active terms read."""
         return read_by(self.terms_on())
 
     @property
     def score(self) -> Score | None:
-        """The relevance by which words are selected; None where no term reads the prior that is made of it."""
+        """The relevance by which words are selected; None if no term reads the prior made from it."""
         return SCORES[self.selection.score] if "teacher.prior" in self.reads else None
 
     @property
     def reads_words(self) -> bool:
-        """Whether any term reads what is said of single words."""
+        """Whether any term reads features of single words."""
         return not self.reads.isdisjoint(("teacher.words", "teacher.prior", "teacher.visual", "teacher.word_mask"))
 
     @property
@@ -96,7 +96,7 @@ class Distillation(Settings):
 
 @cache
 def read_by(terms: tuple[Term, ...]) -> frozenset[Read]:
-    """Return what any of these terms reads of student and teacher."""
+    """Return the tensors of student and teacher that at least one of these terms reads."""
     return frozenset(read for part in terms for read in part.reads)
 
 

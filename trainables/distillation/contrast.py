@@ -20,11 +20,11 @@ from ablative.trainables.distillation.projection import stream
 SCALE = 1 / 0.07
 """Inverse temperature of the student's contrast: where CLIP's training starts (arXiv 2103.00020)."""
 ALIKE = 1 - 1e-4
-"""Keys with a greater cosine are taken as one: two examples of a picture are not each other's negatives."""
+"""Above this cosine two keys count as one: two examples of the same picture are not each other's negatives."""
 
 
 def alike(features_BD: Tensor) -> Tensor:
-    """Return (B, B) bool, true where two different rows are one: the same picture, or the same sentence."""
+    """Return (B, B) bool, true where two different rows hold the same picture, or the same sentence."""
     unit = unit_length(features_BD)
     with full_precision(unit):
         cosines_BB = unit @ unit.T
@@ -32,10 +32,10 @@ def alike(features_BD: Tensor) -> Tensor:
 
 
 def info_nce(queries_BD: Tensor, keys_KD: Tensor, scale: float, hidden_BK: Tensor) -> Tensor:
-    """Return (B,) the cross-entropy of finding the own key among all, -log softmax(scale * cos) (arXiv 1807.03748).
+    """Return (B,) the cross-entropy of finding a query's own key, -log softmax(scale * cos) (arXiv 1807.03748).
 
-    Key i is query i's own; the K - B keys behind them are nobody's. `hidden_BK`: keys that count neither for nor
-    against, as a sentence of another example does that is true of the same picture.
+    Key i is query i's own; the K - B keys after them belong to no query. `hidden_BK`: keys left out of the softmax,
+    such as another example's sentence that is true of the same picture.
     """
     with full_precision(queries_BD):
         logits_BK = scale * unit_length(queries_BD) @ unit_length(keys_KD).T
@@ -46,15 +46,15 @@ def info_nce(queries_BD: Tensor, keys_KD: Tensor, scale: float, hidden_BK: Tenso
 class StudentContrast(nn.Module):
     """The contrast of AF-S: 1/2 [InfoNCE(P_v h_image, sentences) + InfoNCE(P_t h_cls, images)] over matched pairs.
 
-    A fused student has no encoding of one side alone that could be contrasted with the other, so each of its states
-    is set against the teacher's embeddings of the *other* modality in the batch (as CLIP-KD's interactive contrast
-    does for two towers). The projections exist in training only.
+    A fused student encodes no side alone, so its two sides cannot be contrasted with each other. Instead each state is
+    contrasted with the batch's teacher embeddings of the *other* modality, as in CLIP-KD's interactive contrast of two
+    towers. The projections exist in training only.
     """
 
     def __init__(
         self, student_width: int, teacher_width: int, *, seed: int, teacher: int = 0, shared: nn.Linear | None = None
     ) -> None:
-        """`shared`: the map of both sides, where all terms share one."""
+        """`shared`: the map of both sides, if all terms share one."""
         super().__init__()
         self.image, self.text = (
             shared or initial_projection(student_width, teacher_width, stream(seed, f"contrast {side}", teacher))

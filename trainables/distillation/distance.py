@@ -2,9 +2,9 @@
 
 Dimensions: ... any leading dimensions, D teacher width.
 
-Both sides are brought to unit length and multiplied by sqrt(D), so that their coordinates have root mean square 1
-whatever the width; every distance is then a mean over coordinates and does not shrink as D grows. With
-delta = sqrt(D) (s - t) for unit vectors s and t:
+Both sides are scaled to unit length and multiplied by sqrt(D), so their coordinates have root mean square 1 at any
+width. Every distance is then a mean over coordinates and does not shrink as D grows. With delta = sqrt(D) (s - t) for
+unit vectors s and t:
 
     cosine     1 - s.t                                                     in [0, 2]
     mse        mean(delta^2) = ||s - t||^2 = 2 cosine                      in [0, 4]
@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 ZERO_LENGTH_SQUARED = 1e-8
-"""Added to squared lengths: a vector much shorter than 1e-4 stays short, and the gradient at zero is finite."""
+"""Added to squared lengths. A vector much shorter than 1e-4 stays short, and the gradient at zero is finite."""
 
 Distance = Callable[[Tensor, Tensor], Tensor]
 """(student (..., D), teacher (..., D)) -> (...)."""
@@ -45,14 +45,14 @@ def _inverse_length(features: Tensor) -> Tensor:
 
 
 def full_precision(like: Tensor) -> torch.autocast:
-    """Context in which products are not rounded to bfloat16, as relations within a batch would not survive it."""
+    """Context without rounding to bfloat16, which would destroy relations within a batch."""
     return torch.autocast(like.device.type, enabled=False)
 
 
 def cosine(student: Tensor, teacher: Tensor) -> Tensor:
     """Return (...) one minus the cosine of the angle."""
     student, teacher = precise(student), precise(teacher)
-    # Lengths divide the products, not the features: a fifth of the time less, forward and back.
+    # Dividing the products by the lengths, not the features, saves a fifth of the time, forward and backward.
     return 1 - (student * teacher).sum(-1) * _inverse_length(student) * _inverse_length(teacher)
 
 

@@ -1,6 +1,6 @@
-"""What most terms train: a linear map from student width to teacher width, or one for each side. Imports no torch.
+"""The modules of most terms: a linear map from student width to teacher width, or one for each side. No torch.
 
-A term that declares `shares=("projection",)` gets the map that all such terms share, where the study says so.
+If the study says so, all terms that declare `shares=("projection",)` get the same map.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def projection(sizes: TermSizes, options: Any, generator: torch.Generator) -> nn
 
 
 def sides(sizes: TermSizes, options: Any, generator: torch.Generator) -> nn.Module:
-    """Return P_v and P_t, which take the student and give its two sides in the teacher's space."""
+    """Return P_v and P_t, which map the student's two sides to the teacher's space."""
     from ablative.trainables.distillation.projection import Sides
 
     return Sides(*(projection(sizes, options, generator) for _ in ("image", "text")))

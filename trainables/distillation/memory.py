@@ -16,15 +16,17 @@ from ablative.trainables.parts.term import TermSizes
 
 
 class Memory(nn.Module):
-    """Two embeddings, and the last of each example under both: buffers, so that a checkpoint holds them.
+    """Two embeddings, and each example's latest value under both, in buffers that checkpoints hold.
 
-    A worker remembers the examples of its own share; before each step all take over those of rank 0.
+    A worker remembers the examples of its own share; before each step all ranks copy rank 0's.
     """
 
     students_MD: Tensor
     teachers_MD: Tensor
     log_constants: Tensor
-    """(2,) log Z: Z is M times the mean of exp(g.m / tau) over the first batch, and kept; infinite before it."""
+    """(2,) log Z: Z is M times the mean of exp(g.m / tau) over the first batch, fixed from then on; infinite before
+    it.
+    """
 
     def __init__(self, sizes: TermSizes, width: int, generator: torch.Generator) -> None:
         """`width`: D."""
@@ -43,7 +45,7 @@ class Memory(nn.Module):
 
     @torch.no_grad()
     def remember(self, index_B: Tensor, students_BD: Tensor, teachers_BD: Tensor, momentum: float) -> None:
-        """Move the entries of these examples; of one that is in the batch twice, the later counts."""
+        """Move the entries of these examples; if one is in the batch twice, the later row counts."""
         for memory_MD, new_BD in ((self.students_MD, students_BD), (self.teachers_MD, teachers_BD)):
             mixed_BD = momentum * memory_MD[index_B] + (1 - momentum) * new_BD
             memory_MD.index_copy_(0, index_B, unit_length(mixed_BD))

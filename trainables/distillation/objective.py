@@ -3,10 +3,10 @@
     L = mean_B( sum_k s_k u_kB * L_task_B )
         + m(progress) * sum_k v_k mean_B( w_kB * sum over terms of weight * term_kB )
 
-k counts the teachers, v_k is the weight of one and s_k its share of all weights; m is the schedule, w_kB the
-confidence weight of an example, u_kB its weight in the task loss (1 but for KDAR's). While a student adapts (AF-S, the
-first share of the steps), a contrast over matched pairs stands in the task loss's place. With
-`distillation.weighting.unit: gradient` each term has a further factor (`training.gradients`). Dimensions: B batch.
+k counts the teachers; v_k is a teacher's weight and s_k its share of all weights. m is the schedule, w_kB an example's
+confidence weight, and u_kB its weight in the task loss (1 unless KDAR's). While a student adapts (AF-S, the first
+share of the steps), a contrast over matched pairs replaces the task loss. With `distillation.weighting.unit: gradient`
+each term has a further factor (`training.gradients`). Dimensions: B batch.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from ablative.trainables.parts.term import TermSizes
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Distilled:
-    """What the terms of one teacher say of a batch."""
+    """The losses of one teacher's terms on a batch."""
 
     values: Mapping[str, Tensor]
     """(B,) the unweighted loss of each example, by the term's name."""
@@ -49,12 +49,12 @@ class Distilled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summands:
-    """The two sides of an objective, and what they are made of."""
+    """The two sides of an objective, and their parts."""
 
     task: Tensor
-    """The task loss, or the contrast in its place: a scalar."""
+    """The task loss, or the contrast that replaces it: a scalar."""
     distillation: Tensor | None
-    """The weighted terms: a scalar; None where there are none."""
+    """The weighted terms: a scalar; None without terms."""
     parts: dict[str, Tensor]
     """The unweighted batch mean of each term by name, detached."""
     distilled: tuple[Distilled, ...] = ()
@@ -67,15 +67,14 @@ class Summands:
 
 
 class FromTeacher(nn.Module):
-    """What is drawn from one teacher; holds what its terms train or remember, and nothing of the student.
+    """The distillation from one teacher. Holds all that its terms train or remember, and nothing of the student.
 
-    A term with weight 0 does not exist: no parameters, no random numbers. Each term draws from a stream of its own
-    (`seed`, the term's name and the teacher's number), so adding one changes neither the others nor the rest of the
-    trial.
+    A term with weight 0 does not exist: no parameters, no random numbers. Each term draws from its own stream (`seed`,
+    the term's name and the teacher's number), so adding a term changes nothing else in the trial.
     """
 
     scales: Tensor
-    """(terms,) factor of each term's weight, where weights are in units of the gradient."""
+    """(terms,) factor of each term's weight, if weights are in units of the gradient."""
 
     def __init__(
         self, config: Distillation, student_width: int, width: int, *, num_examples: int, seed: int, number: int
@@ -94,7 +93,7 @@ class FromTeacher(nn.Module):
 
     @property
     def generators(self) -> dict[str, torch.Generator]:
-        """What terms draw from during training, by the term's name."""
+        """The generators from which terms draw during training, by term."""
         return {term.name: term.generator for term in self.terms if term.part.draws}
 
     def task_weights(self, teacher: TeacherOutputs, student_confidence_B: Tensor | None) -> Tensor:
@@ -109,7 +108,7 @@ class FromTeacher(nn.Module):
 
     @property
     def weights(self) -> dict[str, float | Tensor]:
-        """Factor of each term by name, as of now."""
+        """Present factor of each term by name."""
         if self.weighting.unit == "loss":
             return {term.name: term.weight for term in self.terms}
         return {term.name: term.weight * scale for term, scale in zip(self.terms, self.scales, strict=True)}
@@ -117,14 +116,14 @@ class FromTeacher(nn.Module):
     def distilled(
         self, student: StudentOutputs, teacher: TeacherOutputs, student_confidence_B: Tensor | None
     ) -> Distilled:
-        """Return the losses of the terms, of which there is one at least."""
+        """Return the losses of the terms; there must be at least one."""
         values = {term.name: term(student, teacher) for term in self.terms}
         return Distilled(values=values, strength_B=example_weights(self.weighting, teacher, student_confidence_B))
 
     def distillation(self, distilled: Distilled, progress: float) -> Tensor:
         """Return the weighted sum of the terms, a scalar."""
         distillation = multiplier(self.weighting.schedule, progress) * distilled.mean(self.weights)
-        # A NaN whose gradient is finite would pass unseen, or be seen by one worker alone: gradients are averaged.
+        # Gradients are averaged, so a NaN with a finite gradient would go unnoticed, or only one worker would see it.
         return distillation * torch.where(distillation.detach().isfinite(), 1.0, torch.nan)
 
 
@@ -140,14 +139,14 @@ class Objective(nn.Module):
         num_examples: int,
         seed: int,
     ) -> None:
-        """`teachers`: width and weight of each; may be empty where nothing distils. `num_examples`: of the training
+        """`teachers`: width and weight of each; may be empty if nothing distils. `num_examples`: of the training
         subset."""
         super().__init__()
         self.distils = config.distils
-        """False if nothing needs a teacher: then none is read."""
+        """Whether anything needs a teacher; if not, none is read."""
         self.weighting = config.weighting
         self.every_candidate = config.candidates == "all"
-        """Whether all sequences of a question are distilled, so that several rows stand for an example."""
+        """Whether all sequences of a question are distilled, so that an example has several rows."""
         self.weights = [weight for _, weight in teachers]
         self.of_each = nn.ModuleList(
             FromTeacher(config, student_width, width, num_examples=num_examples, seed=seed, number=number)
@@ -158,22 +157,22 @@ class Objective(nn.Module):
 
     @property
     def teachers(self) -> list[FromTeacher]:
-        """What is drawn from each teacher, in their order."""
+        """The distillation from each teacher, in order."""
         return [one for one in self.of_each if isinstance(one, FromTeacher)]
 
     @property
     def has_terms(self) -> bool:
-        """Whether anything is drawn to a teacher's features."""
+        """Whether any term is on."""
         return any(one.terms for one in self.teachers)
 
     @property
     def weighs_task(self) -> bool:
-        """Whether the task loss is wanted example by example."""
+        """Whether it needs the task loss of each example."""
         return self.weighting.weighs_task
 
     @property
     def generators(self) -> dict[str, torch.Generator]:
-        """What terms draw from during training, by the term's name and the teacher's number."""
+        """The generators from which terms draw during training, by term and teacher number."""
         each = enumerate(one.generators for one in self.teachers)
         return {f"{name}/{number}": made for number, found in each for name, made in found.items()}
 
@@ -209,13 +208,13 @@ class Objective(nn.Module):
         student_confidence_B: Tensor | None = None,
         matched_B: Tensor | None = None,
     ) -> Summands:
-        """Return what the student minimises, task and distillation apart.
+        """Return the two sides of the loss, task and distillation.
 
-        `task_loss`: scalar, already averaged over the batch; (B,) where `weighs_task`. `teachers`: what each says of
-        the batch. `progress`: share of the steps done, in [0, 1]. `student_confidence_B`: the student's probability of
-        the ground truth, for the weightings that need it; it receives no gradient. `matched_B`: bool, examples whose
-        text is true of their picture; None where all are. Raises ValueError where something distils and there is not
-        an output of each teacher.
+        `task_loss`: scalar, already averaged over the batch; (B,) where `weighs_task`. `teachers`: the outputs of each
+        for the batch. `progress`: share of the steps done, in [0, 1]. `student_confidence_B`: the student's
+        probability of the ground truth, for the weightings that need it; it receives no gradient. `matched_B`: bool,
+        examples whose text is true of their picture; None if all are. Raises ValueError if something distils and a
+        teacher's output is missing.
         """
         if not self.distils or student is None:
             return Summands(task=task_loss, distillation=None, parts={})
@@ -237,7 +236,7 @@ class Objective(nn.Module):
             parts = {name: parts.get(name, 0.0) + weight * mean for name, mean in means.items()}
             all_distilled.append(distilled)
         task = task_loss
-        if self.adaptation_share:  # workers wait for a gradient of every parameter, be it zero, in each stage
+        if self.adaptation_share:  # workers wait for a gradient of every parameter in each stage, even if it is zero
             if progress >= self.adaptation_share:
                 task = task_loss + 0.0 * sum(p.sum() for one in self.teachers for p in one.contrast.parameters())
             else:
@@ -246,7 +245,7 @@ class Objective(nn.Module):
         return Summands(task=task, distillation=distillation, parts=parts, distilled=tuple(all_distilled))
 
     def not_finite(self, parts: Mapping[str, float]) -> list[str]:
-        """Return a phrase for each part of a loss, by name, that is NaN or infinite; a term with its place."""
+        """Return a phrase for each part of a loss that is NaN or infinite, by name; for a term with file and line."""
         terms = [term for one in self.teachers for term in one.terms]
         places = {term.name: f"term {term.name} ({term.part.defined_at})" for term in terms}
         return [f"{places.get(name, name)} is {value}" for name, value in parts.items() if not math.isfinite(value)]

@@ -22,7 +22,7 @@ def stream(seed: int, name: str, teacher: int = 0) -> torch.Generator:
 def initial_projection(student_width: int, teacher_width: int, generator: torch.Generator) -> nn.Linear:
     """Return a linear map S -> T on the CPU with Xavier-uniform weights from `generator` and bias 0.
 
-    The global random state is not touched: with and without a term, the rest of the trial draws the same numbers.
+    It leaves the global random state alone: with and without a term, the rest of the trial draws the same numbers.
     """
     with torch.device("meta"):  # nn.Linear's own initial values would come from the global random state
         projection = nn.Linear(student_width, teacher_width)
@@ -35,9 +35,9 @@ def initial_projection(student_width: int, teacher_width: int, generator: torch.
 def shared_projection(
     config: Distillation, student_width: int, teacher_width: int, seed: int, teacher: int = 0
 ) -> nn.Linear | None:
-    """Return the map S -> T that all terms share; None where each has its own, or none needs one.
+    """Return the map S -> T that all terms share; None if each has its own, or none needs one.
 
-    One map keeps the joint space: what is near in it for the image is near for sentence and words too.
+    A single map keeps the joint space: neighbours for the image are neighbours for sentence and words too.
     """
     used = config.adaptation.of == "student" or any("projection" in part.shares for part in config.terms_on())
     if config.projection == "separate" or not used:
@@ -48,13 +48,13 @@ def shared_projection(
 class Sides(nn.Module):
     """P_v and P_t: the two sides of a fused student in the teacher's space.
 
-    A dual encoder has an embedding of the image alone and one of the text alone. A fused student has neither: the
-    state of the whole-image region stands for its image side, the state of the first text position for its text side,
-    and each has seen the other modality.
+    A dual encoder embeds the image alone and the text alone. A fused student has neither embedding. The state of the
+    whole-image region stands for its image side, and the state of the first text position for its text side. Each has
+    seen the other modality.
     """
 
     def __init__(self, image: nn.Module, text: nn.Module) -> None:
-        """P_v and P_t, which may be one."""
+        """P_v and P_t; may be the same map."""
         super().__init__()
         self.image = image
         self.text = text

@@ -1,9 +1,9 @@
-"""How relevant each word is to the picture and to the sentence, in the teacher's eyes (docs/method.md, "Tokens").
+"""How relevant each word is to picture and sentence, according to the teacher (docs/method.md, "Tokens").
 
 Dimensions: B batch, N words (padded), T teacher width.
 
-Relevance is computed from words encoded alone: CLIP trains only the sentence position of its text tower, so a word's
-state inside the sentence is not known to lie where images and sentences do.
+Relevance uses words encoded alone. CLIP trains only the sentence position of its text tower, so a word's state inside
+the sentence may lie elsewhere than images and sentences.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from ablative.trainables.distillation.distance import precise
 from ablative.trainables.distillation.distance import unit_length
 
 LEAST_DEVIATION = 1e-6
-"""Relevances that differ by less than this are taken as equal, so that rounding noise is not blown up."""
+"""Relevances that differ by less than this count as equal, so that rounding noise is not amplified."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Relevance:
-    """Relevances of the words of a batch; zeros where the score of the selection does not read them."""
+    """Relevances of a batch's words; zeros if the selection's score does not read them."""
 
     visual_BN: Tensor
     """Cosine with the image."""
@@ -49,7 +49,7 @@ def cosines_with(whole_BT: Tensor, parts_BNT: Tensor) -> Tensor:
 def standardise(relevance_BN: Tensor, mask_BN: Tensor) -> Tensor:
     """Return (B, N) with mean 0 and standard deviation 1 (population) over each example's words; 0 at padding.
 
-    An example whose words are all equally relevant, or that has one word, gets zeros.
+    An example with equally relevant words, or with one word, gets zeros.
     """
     num_words_B1 = mask_BN.sum(-1, keepdim=True).clamp_min(1)
     centred_BN = _keep(relevance_BN, mask_BN)

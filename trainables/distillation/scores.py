@@ -1,4 +1,4 @@
-"""By which relevance words are selected: the table of `distillation.selection.score` (docs/method.md, "Tokens").
+"""The relevances by which words are selected: the table of `distillation.selection.score` (docs/method.md, "Tokens").
 
 Imports no torch. Dimensions: B batch, N words (padded), W words of one text.
 """
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Sentences(Protocol):
-    """What a score may ask a teacher about whole texts."""
+    """The questions about whole texts that a score may ask a teacher."""
 
     def changes_without(self, texts: Sequence[str]) -> list[np.ndarray]:
         """Return (W,) for each text: how far its embedding moves without each of its words."""
@@ -38,9 +38,9 @@ class Score(Choice):
     """(words of a batch, `selection.visual_share`) -> (B, N), standardised over the words of each example; None: no
     word is more relevant than another."""
     of_texts: Callable[[Sequence[str], Sentences], list[np.ndarray]] | None = None
-    """(W,) for each text: the relevance that is known before training, `Relevance.known_BN`."""
+    """(W,) for each text: the relevance known before training, `Relevance.known_BN`."""
     compares: tuple[Literal["image", "text"], ...] = ()
-    """What of the teacher it compares words, encoded alone, with."""
+    """The teacher's embeddings with which it compares words, encoded alone."""
     leaves_out: bool = False
     """Whether it reads the teacher's embeddings of texts without one of their words."""
     mixes: bool = False
@@ -116,7 +116,7 @@ SCORES = table(
     ),
     Score(name="keyword", description="TF-IDF over the training texts", relevance=_known, of_texts=_keyword),
     Score(name="content", description="content words before function words", relevance=_known, of_texts=_content),
-    Score(name="random", description="words drawn afresh in each step, all equally likely"),
+    Score(name="random", description="words drawn at random in each step, all equally likely"),
     Score(name="all", description="every word", every=True),
 )
 

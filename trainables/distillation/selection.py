@@ -1,4 +1,4 @@
-"""Which words or regions of each example are distilled, and with what share (docs/method.md, "Tokens").
+"""Which words or regions of each example are distilled, and at which share (docs/method.md, "Tokens").
 
 Dimensions: B batch, N words or regions (padded).
 """
@@ -33,9 +33,9 @@ class Selection:
 def prior_logits(selection: SelectionConfig, relevance: Relevance) -> Tensor:
     """Return (B, N) the logits whose softmax over the words is the prior p_i.
 
-    logits_i = z(r_i) / tau of the score's relevance r, z standardised within the example; of `visual_semantic`
-    (a z(r_i^visual) + (1 - a) z(r_i^semantic)) / tau with a = `visual_share`. A score without relevance has a flat
-    prior.
+    logits_i = z(r_i) / tau with the score's relevance r, where z standardises within the example. For
+    `visual_semantic`: (a z(r_i^visual) + (1 - a) z(r_i^semantic)) / tau with a = `visual_share`. A score without
+    relevance has a flat prior.
     """
     relevance_of = SCORES[selection.score].relevance
     if relevance_of is None:
@@ -56,7 +56,7 @@ def region_logits(selection: SelectionConfig, regions_BRT: Tensor, sentence_BT: 
 
 
 def num_selected(mask_BN: Tensor, ratio: float, count: int = 0) -> Tensor:
-    """Return (B,) k = max(1, round(ratio * n)) of n words, halves to the even number; 0 where there is no word.
+    """Return (B,) k = max(1, round(ratio * n)) of n words, halves rounded to even; 0 without words.
 
     With a `count`, k = min(count, n).
     """
@@ -68,14 +68,14 @@ def num_selected(mask_BN: Tensor, ratio: float, count: int = 0) -> Tensor:
 
 
 def most_selected(selection: SelectionConfig, num_words: int) -> int:
-    """Return the greatest k of texts of at most `num_words` words, without waiting for a device."""
+    """Return the greatest k for texts with up to `num_words` words, without waiting for a device."""
     if SCORES[selection.score].every:
         return num_words
     return min(num_words, selection.count or max(1, round(selection.ratio * num_words)))
 
 
 def top_k(scores_BN: Tensor, mask_BN: Tensor, k_B: Tensor) -> Tensor:
-    """Return (B, N) bool: the k_B highest scores among the words of each example; of equal scores the earlier word."""
+    """Return (B, N) bool: the k_B highest scores among each example's words; the earlier word wins a tie."""
     order_BN = _words_only(scores_BN, mask_BN).argsort(dim=-1, descending=True, stable=True)
     ranks_BN = order_BN.argsort(dim=-1)
     return (ranks_BN < k_B.unsqueeze(-1)) & mask_BN
@@ -84,8 +84,8 @@ def top_k(scores_BN: Tensor, mask_BN: Tensor, k_B: Tensor) -> Tensor:
 def sample(logits_BN: Tensor, mask_BN: Tensor, k_B: Tensor, generator: torch.Generator) -> Tensor:
     """Return (B, N) bool: k_B words drawn one after another without replacement, each from the renormalised prior.
 
-    The highest of logits plus Gumbel noise are such a draw (Gumbel-top-k). The noise comes from the generator's
-    device, so that a seed selects the same words on every device.
+    The highest logits after adding Gumbel noise are such a draw (Gumbel-top-k). The noise is made on the generator's
+    device, so a seed selects the same words on every device.
     """
     noise_BN = torch.empty(logits_BN.shape, device=generator.device).exponential_(generator=generator)
     gumbel_BN = -noise_BN.clamp_min(torch.finfo(noise_BN.dtype).tiny).log()
@@ -93,14 +93,14 @@ def sample(logits_BN: Tensor, mask_BN: Tensor, k_B: Tensor, generator: torch.Gen
 
 
 def softmax_over(logits_BN: Tensor, chosen_BN: Tensor) -> Tensor:
-    """Return (B, N) the softmax over the chosen words, which is the prior renormalised on them; 0 elsewhere."""
+    """Return (B, N) the softmax over the chosen words, that is, the prior renormalised to them; 0 elsewhere."""
     shares_BN = torch.softmax(_words_only(logits_BN, chosen_BN), dim=-1)
     return torch.where(chosen_BN, shares_BN, 0.0)
 
 
 @torch.no_grad()
 def select(selection: SelectionConfig, logits_BN: Tensor, mask_BN: Tensor, generator: torch.Generator) -> Selection:
-    """Select by the prior whose logits are given; only a flat prior and `sampled` draw from the generator."""
+    """Select by the prior with these logits; only a flat prior and `sampled` draw from the generator."""
     chosen_BN = _chosen(selection, logits_BN, mask_BN, generator)
     flat = selection.weights == "uniform"
     weights_BN = softmax_over(torch.zeros_like(logits_BN) if flat else logits_BN, chosen_BN)
@@ -118,5 +118,5 @@ def _chosen(selection: SelectionConfig, logits_BN: Tensor, mask_BN: Tensor, gene
 
 
 def _words_only(scores_BN: Tensor, mask_BN: Tensor) -> Tensor:
-    # The least number instead of -inf: a row without words must not become NaN.
+    # The smallest number instead of -inf, so that a row without words does not become NaN.
     return scores_BN.masked_fill(~mask_BN, torch.finfo(scores_BN.dtype).min)

@@ -1,4 +1,4 @@
-"""What of distillation is not a matter of single terms: selection, weighting, adaptation. Imports no torch."""
+"""Settings of distillation above single terms: selection, weighting, adaptation. Imports no torch."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class WeightingConfig(Settings):
     confidence: WeightingName = Field(
         "ratio", description="Weight of an example from teacher and student confidence: none or W1-W6."
     )
-    schedule: ScheduleName = Field("constant", description="Course of the distillation weight over training.")
+    schedule: ScheduleName = Field("constant", description="How the distillation weight changes over training.")
     unit: Literal["loss", "gradient"] = Field(
         "loss",
         description="What weight 1 of a term means: the term as it is, or a gradient in the encoder as long as the "
@@ -47,7 +47,7 @@ class WeightingConfig(Settings):
         1.0,
         ge=1e-6,
         le=1e6,
-        description="Factor of the weight of every term: one number to search in place of one a term.",
+        description="Factor of every term's weight: search this one number instead of one per term.",
     )
     normalise: bool = Field(True, description="Scale the weights to mean 1 in each batch.")
     uniform: bool = Field(False, description="Give every example its batch's mean weight (control).")
@@ -68,10 +68,10 @@ class AdaptationConfig(Settings):
 
     of: Literal["none", "teacher", "student"] = Field(
         "none",
-        description="Who is adapted: the teacher's heads beforehand (AF-T), or the student in a first stage (AF-S).",
+        description="What is adapted: the teacher's heads beforehand (AF-T), or the student in a first stage (AF-S).",
     )
     steps: int = Field(100, ge=1, le=1_000_000, description="Steps of the teacher's adaptation.")
     rate: Rate = Field(1e-3, description="Learning rate of the teacher's adaptation.")
     share: float = Field(
-        0.2, ge=1e-3, lt=1, description="Share of the trial's steps, its first, in which the student adapts."
+        0.2, ge=1e-3, lt=1, description="Share of the trial's steps, at its start, in which the student adapts."
     )

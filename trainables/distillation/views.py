@@ -1,4 +1,4 @@
-"""What a term sees of student and teacher: what it declares that it reads, and nothing else."""
+"""A term's view of student and teacher: only the tensors that it declares in `reads`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ablative.trainables.parts.term import Term
 
 
 class View:
-    """One side of a batch in the eyes of one term; what the teacher gives carries no gradient."""
+    """One side of a batch as one term sees it. Teacher tensors carry no gradient."""
 
     __slots__ = ("_side", "_term", "_values")
 
@@ -36,11 +36,11 @@ class View:
 
 
 def undeclared(term: Term, read: str) -> PartError:
-    """Return the error of a term that reads what it does not declare, or what is not there."""
+    """Return the error for a term that reads an undeclared or unknown tensor."""
     if read in READS:
         return PartError(
             f"{term.defined_at}: term {term.name} reads {read}, which it does not declare; add {read!r} to its reads"
         )
     side = read.partition(".")[0]
     there = ", ".join(name for name in READS if name.startswith(f"{side}."))
-    return PartError(f"{term.defined_at}: term {term.name} reads {read}, which is not there; there are {there}")
+    return PartError(f"{term.defined_at}: term {term.name} reads {read}, which does not exist; use one of {there}")

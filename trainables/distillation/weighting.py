@@ -13,15 +13,15 @@ from ablative.trainables.distillation.weightings import WEIGHTINGS
 from ablative.trainables.distillation.weightings import Weighting
 
 LEAST_MEAN = 1e-12
-"""A batch with a smaller mean weight has nothing to distil and is not scaled up."""
+"""A batch with a smaller mean weight has nothing to distil, so it is not scaled up."""
 
 
 @torch.no_grad()
 def example_weights(settings: WeightingConfig, teacher: TeacherOutputs, student_confidence_B: Tensor | None) -> Tensor:
     """Return (B,) weights >= 0, without gradient; with `normalise` their mean is 1, or 0 if all are 0.
 
-    With `uniform` each example has the mean. It is over the batch of all workers, so that their number does not
-    change what is learned. Raises ValueError if the weighting needs `student_confidence_B` and it is None.
+    With `uniform` each example has the mean. The mean is over the batch of all workers, so their number does not
+    change the result. Raises ValueError if the weighting needs `student_confidence_B` and it is None.
     """
     weights_B = _weights(
         WEIGHTINGS[settings.confidence], "confidence", settings, teacher, student_confidence_B
@@ -59,7 +59,7 @@ def _weights(
 
 
 def over_workers(mean: Tensor) -> Tensor:
-    """Return the mean over all workers of what each has the mean of, over equal shares."""
+    """Return the mean over all workers of their means over equal shares."""
     if not distributed.is_available() or not distributed.is_initialized() or distributed.get_world_size() == 1:
         return mean
     total = mean.clone()

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ablative.trainables.distillation.outputs import TeacherOutputs
 
 LEAST_DIVISOR = 1e-6
-"""Confidences that are divided by are raised to this, so that a student sure of a wrong answer gives no infinity."""
+"""Lower bound of confidences in a denominator: a student sure of a wrong answer must not give infinity."""
 
 
 class Limits(Protocol):

@@ -1,1 +1,1 @@
-"""Trainables: each module lists what ships in `PARTS`. Imports no torch."""
+"""The bundled trainables: each module lists its own in `PARTS`. Imports no torch."""

@@ -1,4 +1,4 @@
-"""`clip_td`, the trainable that a study is about unless it names another: CLIP Targeted Distillation. No torch."""
+"""`clip_td`, the trainable of a study that names no other: CLIP Targeted Distillation. No torch."""
 
 from __future__ import annotations
 

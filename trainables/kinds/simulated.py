@@ -1,6 +1,6 @@
-"""`simulated`, a trainable that trains nothing: a study's arms say what they are worth. Imports no torch.
+"""`simulated`, a trainable that trains nothing: the study says how good each arm is. Imports no torch.
 
-Studies of it try out designs, engines, stores and reports: its trials take as long as the study says.
+Use it to try out designs, engines, stores and reports. Its trials take as long as the study says.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from ablative.trainables.simulated import Optimum
 from ablative.trainables.simulated import SimulatedTrainable
 
 BEST_LR = 5e-4
-"""Where the target is best."""
+"""The setting with the best target."""
 SPLITS = ("train", "val", "test", "test_shifted")
 
 
 class SimulatedConfig(Settings):
-    """What is true of one arm; sizes in units of the target, which is 0.5 without anything."""
+    """The true effect of one arm, in units of the target, which is 0.5 without any effect."""
 
-    effect: float = Field(0.0, ge=-1, le=1, description="What is added to the target on every split.")
+    effect: float = Field(0.0, ge=-1, le=1, description="Added to the target on every split.")
     lr: Rate = Field(BEST_LR, description="A setting to search: 0.0005 is best, ten times that costs 0.05.")
     data_fraction: float = Field(1.0, gt=0, le=1, description="Share of the data; a tenth of it costs 0.05.")
     noise: float = Field(
@@ -34,7 +34,7 @@ class SimulatedConfig(Settings):
     )
     evaluations: int = Field(EVALUATIONS, ge=1, le=1000, description="How often a trial reports its target on val.")
     seconds: float = Field(0.0, ge=0, le=1e6, description="Length of a trial on all the data.")
-    sleeps: bool = Field(False, description="Whether a trial takes that long, and does not only write it down.")
+    sleeps: bool = Field(False, description="Whether a trial really takes that long, or only records the time.")
 
 
 ROLES = Roles(data_fraction="data_fraction", evaluations="evaluations")

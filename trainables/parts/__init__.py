@@ -1,1 +1,1 @@
-"""What people bring and what ships: parts, where they come from, and the catalogue of all there are. No torch."""
+"""Parts, bundled or brought by users: what each kind is, where it comes from, and the catalogue of all. No torch."""

@@ -1,6 +1,6 @@
 """The catalogue: every part that a study may name, and where each comes from. Imports no torch.
 
-What ships is collected from the folders of its kind: a module there lists its parts in `PARTS`, as a stranger's does.
+Each kind of part has a folder. A module there lists its parts in `PARTS`, as a user's own module does.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ HOUSES: dict[str, str] = {
     "teacher": "ablative.trainables.teachers.kinds",
     "trainable": "ablative.trainables.kinds",
 }
-"""Kind -> package whose modules list what ships of it."""
+"""Kind -> package whose modules list the bundled parts of that kind."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -42,9 +42,9 @@ class Catalogue:
 
     listed: tuple[tuple[Part, Origin], ...]
     sources: tuple[str, ...] = ()
-    """Digests of the files that parts were named by (`ablative.trainables.parts.sources`)."""
+    """Digests of the files of parts that the user named (`ablative.trainables.parts.sources`)."""
     broken: tuple[str, ...] = ()
-    """A line for each part of an installed package that cannot be used."""
+    """A line for each unusable part of an installed package."""
 
     def __post_init__(self) -> None:
         """Raise PartError where two parts of one kind have one name."""
@@ -63,21 +63,21 @@ class Catalogue:
         return found
 
     def identities(self, used: Iterable[Part]) -> dict[str, str]:
-        """Return `kind/name` -> what enters a trial's id, for those of the parts used that do not ship."""
+        """Return `kind/name` -> what enters a trial's id, for each used part that is not bundled."""
         found = {f"{part.kind}/{part.name}": self.origin(part).identity for part in used}
         return {name: identity for name, identity in sorted(found.items()) if identity}
 
     def origin(self, part: Part) -> Origin:
-        """Return where one of the parts comes from, with whatever options of a trial."""
+        """Return where a part comes from; its options do not matter."""
         return self._origins[part.kind, part.name]
 
     def joined(self, more: Iterable[tuple[Part, Origin]]) -> Catalogue:
-        """Return a catalogue with further parts. Raises PartError for a name that is taken."""
+        """Return a catalogue with further parts. Raises PartError for a name already in use."""
         return replace(self, listed=(*self.listed, *more))
 
     @cached_property
     def is_extended(self) -> bool:
-        """Whether some part does not ship."""
+        """Whether any part is not bundled."""
         return any(origin.identity for _, origin in self.listed)
 
     @cached_property
@@ -94,13 +94,13 @@ class Catalogue:
 
 @cache
 def bundled() -> Catalogue:
-    """Return the catalogue of what ships."""
+    """Return the catalogue of bundled parts."""
     return Catalogue(listed=tuple((part, BUNDLED) for kind in HOUSES for part in shipped(kind)))
 
 
 @cache
 def shipped(kind: str) -> tuple[Part, ...]:
-    """Return what ships of one kind, by the names of its modules and in their order; a package beside them is none."""
+    """Return the bundled parts of one kind, in alphabetical order of their modules; packages are skipped."""
     house = HOUSES[kind]
     modules = (
         importlib.import_module(f"{house}.{found.name}")
@@ -111,7 +111,7 @@ def shipped(kind: str) -> tuple[Part, ...]:
 
 
 def parts_of(module: ModuleType, place: str) -> tuple[Part, ...]:
-    """Return what a stranger's module lists. Raises PartError where it lists nothing, or something that is no part."""
+    """Return the parts that a user's module lists. Raises PartError if it lists none, or anything but parts."""
     found = getattr(module, LIST, None)
     if not isinstance(found, list | tuple) or not found:
         raise PartError(f"{place}: no parts; wanted {LIST} = [...], a list of the parts that this file defines")

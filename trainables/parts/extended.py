@@ -1,7 +1,7 @@
-"""The configuration of `clip_td` with the parts that people bring: its own fields, wider choices and new groups.
+"""The configuration of `clip_td` with users' parts: its own fields, wider choices and new groups.
 
-A type that ships is a class as any other. An extended one exists in the process that made it, so that its values are
-sent as the digests of the parts' files, and as JSON. Imports no torch.
+The bundled type is an ordinary class. An extended type exists only in the process that made it, so its values travel
+as JSON with the digests of the parts' files. Imports no torch.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ Model = TypeVar("Model", bound=Settings)
 
 
 class Sent(Settings):
-    """A model of an extended type: pickled as what any process with the same parts can make it of."""
+    """A model of an extended type. Its pickle holds JSON and digests, so any process with the parts can rebuild it."""
 
     parts_from: ClassVar[tuple[str, ...]] = ()
     """Digests of the files that the parts come from."""
@@ -60,9 +60,9 @@ def _restored(digests: tuple[str, ...], place: str, content: str) -> Settings:
 
 @cache
 def trial_config(catalogue: Catalogue) -> type[TrialConfig]:
-    """Return the type of a trial's configuration, given all parts there are; `TrialConfig` where all of them ship.
+    """Return the type of a trial's configuration for this catalogue; `TrialConfig` if all its parts are bundled.
 
-    Raises PartError where a part's options cannot have the group of its name, or lack a default.
+    Raises PartError if a part's name cannot be a group of options, or if an option lacks a default.
     """
     tasks, terms = _strangers(catalogue, Task), _strangers(catalogue, Term)
     students, teachers = _strangers(catalogue, Student), _strangers(catalogue, Teacher)
@@ -109,19 +109,19 @@ def _strangers(catalogue: Catalogue, kind: type[Kind]) -> list[Kind]:
 
 
 def names(parts: Iterable[Part]) -> list[str]:
-    """Return what parts are called."""
+    """Return the names of parts."""
     return [part.name for part in parts]
 
 
 def _wider(plain: Settings, field: str, more: Iterable[str]) -> tuple[Any, Any]:
-    """Return a field of choices with further ones, and its default."""
+    """Return a field with further choices, and its default."""
     known_field = type(plain).model_fields[field]
     choices = (*get_args(known_field.annotation), *more)
     return Literal[choices], Field(known_field.default, description=known_field.description)
 
 
 def _groups(plain: Settings, parts: Iterable[Part]) -> dict[str, tuple[Any, Any]]:
-    """Return a group of options for each part that has any. Raises PartError where its name is taken."""
+    """Return a group of options for each part that has any. Raises PartError if the name is already in use."""
     with_options = [part for part in parts if part.options is not None]
     for part in with_options:
         _require_free(plain, part)
@@ -129,18 +129,18 @@ def _groups(plain: Settings, parts: Iterable[Part]) -> dict[str, tuple[Any, Any]
 
 
 def _require_free(plain: Settings, part: Part) -> None:
-    """Raise PartError where a part's name is one of the fields or attributes of the model it is to be a field of."""
+    """Raise PartError if the model already has a field or attribute of the part's name."""
     if part.name in type(plain).model_fields or hasattr(type(plain), part.name):
         raise PartError(
-            f"{part.defined_at}: {part.kind} {part.name}: there is a setting of this name already, so that its "
-            "own have no place; give it another name"
+            f"{part.defined_at}: {part.kind} {part.name}: a setting already has this name, so the part's options "
+            "have no place; rename the part"
         )
 
 
 def _extended(plain: Model, catalogue: Catalogue, place: str, **fields: Any) -> type[Model]:
     base = type(plain)
-    make: Any = create_model  # the type checker's plugin takes a call of it for a class statement
-    # The name of the type is that of the plain one, for what a person reads of it in messages.
+    make: Any = create_model  # the type checker's plugin would read a call of it as a class statement
+    # Messages name the type, so it has the name of the plain one.
     built: type[Model] = make(base.__name__, __base__=(Sent, base), __module__=__name__, **fields)
     made_of = classmethod(lambda cls: catalogue)
     for name, value in (("parts_from", catalogue.sources), ("place", place), ("catalogue", made_of)):

@@ -10,9 +10,9 @@ from ablative.trainables.parts.part import PartError
 
 
 def option_groups(parts: Iterable[Part]) -> dict[str, tuple[type[Options], Options]]:
-    """Return the name of each part that has options -> their type and defaults, as fields of a model.
+    """Return name -> (type, defaults) of the options of each part that has any, as fields of a model.
 
-    Raises PartError where an option has no default.
+    Raises PartError if an option has no default.
     """
     found: dict[str, tuple[type[Options], Options]] = {}
     for part in parts:

@@ -1,4 +1,4 @@
-"""Names that the tasks there are let a study use: of metrics and of splits. Imports no torch."""
+"""The names of metrics and splits that a study may use, given the known tasks. Imports no torch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _OF_THE_BENCHMARK = tuple(f"accuracy_{part}" for part in ("seen", "heldout_known
 
 
 class Names(Collection[str]):
-    """Names that may be used; one that ends in `*` stands for all that begin so, and is not listed."""
+    """Allowed names. One that ends in `*` is a prefix: it admits every name that begins so, and iteration skips it."""
 
     def __init__(self, names: Iterable[str]) -> None:
         all_names = dict.fromkeys(names)
@@ -31,18 +31,18 @@ class Names(Collection[str]):
 
 
 def metric_names(catalogue: Catalogue) -> Names:
-    """Return what a study may aim at: the metrics of the tasks there are, and the bundled benchmark's slices."""
+    """Return the metrics that may be a study's target: those of known tasks, and the bundled benchmark's slices."""
     return Names([*(name for task in catalogue.of(Task).values() for name in task.metrics), *_OF_THE_BENCHMARK])
 
 
 def split_names(catalogue: Catalogue) -> Names:
-    """Return every split that some task can have besides `train`, but for those that a task's options name."""
+    """Return every split besides `train` that some task can have, except those that a task's options name."""
     known = (name for task in catalogue.of(Task).values() for name in task.known_splits)
     return Names(name for name in known if not name.endswith("*"))
 
 
 def open_splits(catalogue: Catalogue) -> dict[str, tuple[str, ...]]:
-    """Return name of a task -> how the names of splits begin that its options or files decide."""
+    """Return task -> prefixes of the split names that its options or files decide."""
     found = {
         name: tuple(split[:-1] for split in task.known_splits if split.endswith("*"))
         for name, task in catalogue.of(Task).items()

@@ -15,11 +15,11 @@ class OfParts(Settings):
 
     @classmethod
     def catalogue(cls) -> Catalogue:
-        """Return the parts that this type was made of, which its values name."""
+        """Return the parts from which this type was made; its values name them."""
         return bundled()
 
     def with_options_of(self, kind: type[Part], name: str | None) -> Self:
-        """Return the same with the options of all parts of a kind but the named one at their defaults."""
+        """Return a copy in which, of the parts of one kind, only the named one keeps its options."""
         fields = type(self).model_fields
         others = (other for other in self.catalogue().of(kind) if other != name and other in fields)
         return self.changed(**{other: fields[other].default for other in others})

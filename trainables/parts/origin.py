@@ -1,4 +1,4 @@
-"""Where a part comes from, and what of that enters the identity of the trials that use it. Imports no torch."""
+"""Where a part comes from, and how that enters the ids of trials that use it. Imports no torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every part is: a name, a description, and the options that it lets a study set. Imports no torch."""
+"""The base of all parts: a name, a description, and the options that a study may set. Imports no torch."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Options(Settings):
 
 
 def _defined_at() -> str:
-    """Return `file:line` of the code that makes a part: this is called from a dataclass's own `__init__`."""
+    """Return `file:line` of the code that makes a part; called from a dataclass's own `__init__`."""
     frame = sys._getframe(2)
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
@@ -38,16 +38,16 @@ class Part:
 
     kind: ClassVar[Kind]
     name: str
-    """What a study calls it: lower case letters, digits and underscores."""
+    """Its name in a study: lower-case letters, digits and underscores."""
     description: str
-    """One sentence, shown where a person chooses."""
+    """One sentence, shown wherever users choose among parts."""
     options: type[Options] | None = None
-    """Settings of the part's own, in the group of its name; they do not matter where the part is not used."""
+    """The part's own settings, in the group of its name. They have no effect where the part is unused."""
     defined_at: str = field(default_factory=_defined_at)
     """`file:line`."""
 
     def __post_init__(self) -> None:
-        """Raise PartError for a name that a study could not write, or a description that says nothing."""
+        """Raise PartError for a name that a study cannot write, or an empty description."""
         if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
             raise PartError(
                 f"{self.defined_at}: {self.kind} {self.name!r}: not a name; use a lower-case letter, then up to 59 "

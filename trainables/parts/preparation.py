@@ -1,4 +1,4 @@
-"""What is computed once, before any trial, for all of a study's configurations. Imports no torch."""
+"""Preparation: the work done once, before any trial, for all configurations of a study. Imports no torch."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
 
 
 class Block(Protocol):
-    """A part of the work that can be done anywhere, in any order; it travels there, so that it can be pickled."""
+    """A picklable piece of the work: any machine can do it, in any order."""
 
     @property
     def stage(self) -> str:
-        """What a person reads of it."""
+        """Its name in progress lines."""
         ...
 
     @property
     def size(self) -> int:
-        """How much of its stage it is."""
+        """Its size, in the units of its stage."""
         ...
 
     @property
     def work(self) -> float:
-        """What it takes, as a share of a whole block's: other processes are worth starting for many whole ones."""
+        """Its cost, as a share of a whole block's. Other processes are worth starting only for many whole blocks."""
         ...
 
 
@@ -47,7 +47,7 @@ def _no_blocks(configs: Sequence[Any], cache: Path) -> Sequence[Block]:
 
 
 def _not_computed(block: Block, cache: Path) -> None:
-    raise AssertionError(f"{block.stage}: it has blocks but no function that computes them")
+    raise AssertionError(f"{block.stage}: it has blocks but no function to compute them")
 
 
 def _always(config: Any) -> bool:
@@ -60,14 +60,14 @@ def _nothing() -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reads:
-    """What trials read, as far as it can be told; matters where machines have caches of their own."""
+    """The files that trials read, as far as known; matters where machines have caches of their own."""
 
     places: tuple[str, ...] = ("",)
-    """Files and folders of the cache, relative to it, there or not; an empty one is all of it."""
+    """Files and folders relative to the cache, whether or not they exist; an empty path is the whole cache."""
     data: tuple[str, ...] = ()
-    """URIs of data sets, which whoever prepares fetches whole."""
+    """URIs of data sets. The preparing process fetches them whole."""
     others: tuple[Item, ...] = ()
-    """Objects that lie elsewhere, such as the files of those data sets that trials read."""
+    """Objects outside the cache, such as the files of those data sets that trials read."""
 
 
 def _whole_cache(configs: Sequence[Any], cache: Path) -> Reads:
@@ -76,7 +76,7 @@ def _whole_cache(configs: Sequence[Any], cache: Path) -> Reads:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preparation:
-    """How a trainable's trials get what they read; functions that can be pickled. Killed, it goes on where it was."""
+    """Makes the files that a trainable's trials read, by picklable functions. If killed, it continues where it was."""
 
     data: Callable[[Sequence[Any], Path, Progress], None]
     """(Configurations, cache, progress): run once, in one place."""
@@ -85,16 +85,16 @@ class Preparation:
     compute: Callable[[Any, Path], None] = _not_computed
     """Compute one block; may run twice, or at once with itself."""
     then: Callable[[Sequence[Any], Path], Sequence[Any]] = _no_blocks
-    """The same of blocks that read what the others have written: asked once all of those are computed."""
+    """The same for a second round of blocks, which read the results of the first: called once that round is done."""
     reads_blocks: Callable[[Any], bool] = _always
-    """Configuration -> whether its trials read what blocks become; the others may run once `data` is done."""
+    """Configuration -> whether its trials read the results of blocks; other trials may run once `data` is done."""
     release: Callable[[], None] = _nothing
-    """Let go of what `compute` keeps in a process from one block to the next."""
+    """Free what `compute` keeps in a process between blocks."""
     alone: Callable[[Path, Progress], AbstractContextManager[None]] = _alone
-    """(Cache, progress) -> the context in which one process prepares and others wait."""
+    """(Cache, progress) -> a context that lets one process prepare while others wait."""
 
     reads: Callable[[Sequence[Any], Path], Reads] = _whole_cache
-    """(Configurations, cache) -> what trials read, asked before and after each of the steps."""
+    """(Configurations, cache) -> the files that trials read; called before and after each step."""
 
     def here(self, configs: Sequence[Any], cache: Path, progress: Progress) -> None:
         """Prepare all of it in this process. Raises what the steps raise."""
@@ -104,11 +104,11 @@ class Preparation:
 
     @property
     def rounds(self) -> tuple[Callable[[Sequence[Any], Path], Sequence[Any]], ...]:
-        """What tells the missing blocks of each round, in order."""
+        """For each round, in order, the function that lists its missing blocks."""
         return (self.blocks, self.then)
 
     def prepare_data(self, configs: Sequence[Any], cache: Path, progress: Progress) -> None:
-        """Run `data` in this process, with a cache folder that is there."""
+        """Create the cache folder and run `data` in this process."""
         cache.mkdir(parents=True, exist_ok=True)
         self.data(configs, cache, progress)
 
@@ -127,7 +127,7 @@ class Preparation:
 
 
 class BlockCount:
-    """Tells how far the blocks are, stage by stage, as they are computed."""
+    """Reports the progress of blocks, stage by stage."""
 
     def __init__(self, blocks: Sequence[Block], progress: Progress) -> None:
         self._progress = progress

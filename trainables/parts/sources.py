@@ -1,7 +1,7 @@
-"""Strangers' parts: files that the person at the keyboard names, and installed packages. Imports no torch.
+"""Users' own parts: files named on the command line, and installed packages. Imports no torch.
 
-A file's parts carry its bytes: whoever runs a trial elsewhere (`install`) imports the same bytes under the same module
-name, so that what was made of them can be sent from process to process.
+A file's parts carry its bytes. Another machine's process imports the same bytes under the same module name
+(`install`), so objects made from the parts can be pickled between processes.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ from ablative.trainables.parts.part import Part
 from ablative.trainables.parts.part import PartError
 
 MOST_BYTES = 20_000_000
-"""Of a file or folder of parts: its bytes travel to every worker."""
+"""Largest size of a file or folder of parts, because its bytes travel to every worker."""
 _PREFIX = "ablative_with"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """A file, or a package folder, that lists parts; equal to every other of the same bytes."""
+    """A file or package folder that lists parts; two with the same bytes are equal."""
 
     name: str
-    """Of the file without its ending, or of the folder."""
+    """The name of the file without its suffix, or of the folder."""
     files: tuple[tuple[str, bytes], ...]
-    """(Path relative to the folder, content), sorted; of a single file, itself."""
+    """(Path relative to the folder, content), sorted; for a single file just that file."""
 
     @property
     def is_folder(self) -> bool:
@@ -51,7 +51,7 @@ class Source:
 
     @cached_property
     def digest(self) -> str:
-        """64 hex digits over names and contents."""
+        """Hash of names and contents, 64 hex digits."""
         digest = hashlib.sha256()
         for name, content in self.files:
             digest.update(f"{len(name)} {name} {len(content)} ".encode() + content)
@@ -59,17 +59,17 @@ class Source:
 
     @property
     def module(self) -> str:
-        """Name under which it is imported, the same in every process."""
+        """The name of its module, the same in every process."""
         return f"{_PREFIX}_{self.digest[:12]}_{self.name}"
 
 
 def read_source(path: Path) -> Source:
-    """Return a file or package folder with its bytes. Raises PartError where there is none, or it is too large."""
+    """Return a file or package folder with its bytes. Raises PartError if it is missing or too large."""
     path = path.expanduser()
     if path.is_dir() and (path / "__init__.py").is_file():
         found = sorted(file for file in path.rglob("*") if file.is_file() and not _is_passing(file.relative_to(path)))
         if (size := sum(file.stat().st_size for file in found)) > MOST_BYTES:
-            raise PartError(f"{path}: {size:,} bytes; parts may have {MOST_BYTES:,}, as they travel to every worker")
+            raise PartError(f"{path}: {size:,} bytes; at most {MOST_BYTES:,}, because parts travel to every worker")
         files = tuple((file.relative_to(path).as_posix(), file.read_bytes()) for file in found)
         return Source(name=_identifier(path.name), files=files)
     if path.is_file() and path.suffix == ".py":
@@ -79,10 +79,10 @@ def read_source(path: Path) -> Source:
 
 
 def catalogue(paths: Sequence[Path] = ()) -> Catalogue:
-    """Return what ships, what installed packages bring, and what these files list.
+    """Return the bundled parts, those of installed packages, and those that these files list.
 
-    Importing runs the files: only what a person has named on a command line may come here. Raises PartError, naming
-    file and line, for one that does not import, lists no parts, or has a part under a name that is taken.
+    Importing runs the files, so pass only files that the user has named on the command line. Raises PartError, with
+    file and line, for a file that does not import, lists no parts, or reuses a name.
     """
     digests: list[str] = []
     for path in paths:
@@ -94,9 +94,9 @@ def catalogue(paths: Sequence[Path] = ()) -> Catalogue:
 
 @cache
 def installed() -> Catalogue:
-    """Return what ships and what installed packages bring by entry points.
+    """Return the bundled parts, and those that installed packages bring by entry points.
 
-    A package that is broken hinders no study that does without it: its parts are left out, and `broken` says why.
+    A broken package stops no study that does not need it: its parts are left out, and `broken` says why.
     """
     found, broken = bundled(), []
     for kind in KINDS:
@@ -109,17 +109,19 @@ def installed() -> Catalogue:
 
 
 _IMPORTED: dict[str, tuple[Source, tuple[Part, ...], str]] = {}
-"""Digest -> source, its parts, and the place that it was imported from in this process."""
+"""Digest -> source, its parts, and the path from which this process imported it."""
 _KNOWN: dict[tuple[str, ...], Catalogue] = {}
 _FOLDERS: list[tempfile.TemporaryDirectory[str]] = []
-"""Where installed sources lie: removed when this process ends, as a package may read files of its own until then."""
+"""Folder of installed sources. A package may read its own files, so the folder stays until this process ends."""
 
 
 def known(digests: tuple[str, ...]) -> Catalogue:
     """Return the catalogue with the parts of sources that this process has imported. Raises PartError for another."""
     if digests not in _KNOWN:
         if missing := [digest for digest in digests if digest not in _IMPORTED]:
-            raise PartError(f"this process does not have the parts of {', '.join(missing)}; they were to be installed")
+            raise PartError(
+                f"this process lacks the parts of {', '.join(missing)}; call `install` with their sources first"
+            )
         joined = installed()
         for digest in digests:
             source, parts, place = _IMPORTED[digest]
@@ -129,12 +131,12 @@ def known(digests: tuple[str, ...]) -> Catalogue:
 
 
 def imported() -> tuple[Source, ...]:
-    """Return every file of parts that this process has imported: what its workers are to install."""
+    """Return every file of parts that this process has imported, for its workers to install."""
     return tuple(source for source, _, _ in _IMPORTED.values())
 
 
 def install(sources: Iterable[Source]) -> None:
-    """Import sources that another process has read, from a folder of this process's own."""
+    """Import sources that another process has read, from a private folder of this process."""
     for source in sources:
         if source.digest not in _IMPORTED:
             _FOLDERS.append(tempfile.TemporaryDirectory(prefix="ablate-parts-", ignore_cleanup_errors=True))
@@ -185,13 +187,13 @@ def _entered(point: EntryPoint, kind: str) -> tuple[Part, Origin]:
 
 
 def _last_place(error: BaseException) -> str:
-    """Return `file:line` of where an exception was raised."""
+    """Return `file:line` at which an exception was raised."""
     frame = traceback.extract_tb(error.__traceback__)[-1]
     return f"{frame.filename}:{frame.lineno}"
 
 
 def _place(error: BaseException, path: Path) -> str:
-    """Return `file:line` of the innermost line of the stranger's own code in an exception's traceback."""
+    """Return `file:line` of the innermost line in an exception's traceback that belongs to the part's own code."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}:{error.lineno}"
     inside = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(str(path))]

@@ -1,7 +1,7 @@
 """What a student is: a model that reads a batch of a task and is trained. Imports no torch.
 
-A student of your own is one of these in the list `PARTS` of a file: its sizes, the function that builds its module
-and, where it has them, options, files that it starts from, and a trunk with a learning rate of its own.
+Your own student is one of these in the list `PARTS` of a file. It has sizes and a function that builds its module. It
+may have options, files that it starts from, and a trunk with its own learning rate.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ class Preset:
     description: str
     """What it is, shown where a person chooses."""
     longest_text: int = 64
-    """Tokens of the longest text, [CLS] and [SEP] included; a longer one loses its end."""
+    """Most tokens of a text, including [CLS] and [SEP]; a longer text loses its end."""
     tags: Literal["none", "scaled"] = "none"
-    """What a word that names a region (a tag, as in VCR) carries of it unless `student.tags` says otherwise: nothing,
-    or its vector at the length of the word's own."""
+    """What a word that names a region (a tag, as in VCR) carries of that region unless `student.tags` says otherwise:
+    nothing, or the region's vector, scaled to the length of the word's."""
     parameters: int = 0
-    """About how many, for the estimate of the disk that kept students take; 0: not known."""
+    """About how many, to estimate the disk space of kept students; 0: unknown."""
 
 
 def _none_used(settings: Any) -> Collection[Shared]:
@@ -69,23 +69,24 @@ class Student(Part):
     """(settings, head, region width) -> a `StudentModule` (`ablative.trainables.students.student`) with fresh weights.
     `head(width)` makes the task's head for states of that width. Reads no file."""
     start: Callable[[Any, Any], None] | None = None
-    """(module, settings): fill a new module with the weights that it starts from."""
+    """(module, settings): fill a new module with its initial weights."""
     uses: Callable[[Any], Collection[Shared]] = _none_used
-    """Settings -> which of those that students share have an effect; the others stay out of identities."""
+    """Settings -> which shared settings have an effect; the others stay out of identities."""
     files: Callable[[Any], Mapping[str, Path]] = _no_files
-    """Settings -> setting -> the file that it names, there or not. The file's digest enters identities, not its path.
+    """Settings -> setting -> the file that it names, which may be missing. Identities hold its digest, not its path.
     """
     reads_pixels: Callable[[Any], bool] = _never
-    """Settings -> whether it reads pictures as pixels, besides region features."""
+    """Settings -> whether it reads pixels besides region features."""
     trunk: str = ""
-    """What the names of parameters begin with that learn at `optim.trunk_lr_factor`; empty: there are none."""
+    """Prefix of the parameters whose learning rate has the factor `optim.trunk_lr_factor`; empty: no parameters."""
     report: Callable[[Any, int], tuple[list[str], bool]] | None = None
-    """(settings, region width) -> what of the checkpoint `student.init` becomes what of the student, as lines, and
-    whether a trial would refuse it (`ablate student check`)."""
+    """(settings, region width) -> lines that map the checkpoint `student.init` to the student's parameters, and
+    whether a trial would reject it (`ablate student check`)."""
 
     plain: Callable[[Any, Any], tuple[str, dict[str, Any]]] | None = None
-    """(settings, module) -> source of a file with `load(folder)` that needs torch and safetensors alone, and what it
-    builds the module of: what an exported student is loaded by. Without it a program of torch.export goes out."""
+    """(settings, module) -> what an exported student is loaded by: the source of a file with `load(folder)` that needs
+    only torch and safetensors, and the values from which it builds the module. Without it the export is a torch.export
+    program."""
 
     def __post_init__(self) -> None:
         """Raise PartError for invalid presets."""
@@ -98,9 +99,9 @@ class Student(Part):
             )
 
     def canonical(self, settings: Settings, *, has_tags: bool = True) -> Settings:
-        """Return the settings with all that has no effect on this student at its default.
+        """Return the settings, with every one that has no effect on this student at its default.
 
-        `has_tags`: whether texts of the task name regions; then it is spelled out how the student reads tags.
+        `has_tags`: whether texts of the task name regions; then the result spells out how the student reads tags.
         """
         kept = {"preset", self.name, *self.uses(settings)} - (set() if has_tags else {"tags"})
         fields = type(settings).model_fields
@@ -108,14 +109,14 @@ class Student(Part):
         return changed.changed(tags=self.tags(settings)) if "tags" in kept else changed
 
     def tags(self, settings: Any) -> str:
-        """Return what a word that names a region carries of it in a student of these settings, if it uses `tags`."""
+        """Return what a word that names a region carries of it, in a student with these settings that uses `tags`."""
         found: str = self.presets[settings.preset].tags if settings.tags == "preset" else settings.tags
         return found
 
 
 @cache
 def students_by_preset(catalogue: Catalogue) -> Mapping[str, Student]:
-    """Return the student that each preset belongs to. Raises PartError where two have a preset of one name."""
+    """Return preset -> its student. Raises PartError if two students have a preset of the same name."""
     found: dict[str, Student] = {}
     for student in catalogue.of(Student).values():
         for preset in student.presets:

@@ -1,4 +1,4 @@
-"""What a task is: its files, and what is asked of a student about them. Imports no torch."""
+"""What a task is: its files, and what it asks a student about them. Imports no torch."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ RankedBy = Literal[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskFolder:
-    """The folder of a task's files, as a trial's options say that it is read."""
+    """The folder of a task's files, with a trial's options for reading it."""
 
     path: Path
-    """It may not be there."""
+    """It may be missing."""
     options: Any = None
-    """Of the task's own type; None where it has none."""
+    """An instance of the task's own type; None if the task has no options."""
 
 
 def _no_files(split: str) -> tuple[str, ...]:
@@ -62,14 +62,14 @@ class Layout:
     """How the files of a task are laid out; names are relative to the folder."""
 
     required: tuple[str, ...]
-    """Files and folders that must be there: by them a folder is known to be of the task."""
+    """Files and folders that must exist; they show that a folder belongs to the task."""
     remedy: str
     """How to get the files."""
     image_folder: str = "."
     pictures: tuple[str, ...] = ()
-    """Folders of pictures, which may be missing where tar shards or region features are in the image folder."""
+    """Folders of pictures; may be missing if the image folder has tar shards or region features."""
     files_of: Callable[[str], tuple[str, ...]] = _no_files
-    """Split's own name -> its annotation files. Matters where the task gives no `source` or `files`."""
+    """Split's own name -> its annotation files. Used if the task gives no `source` or `files`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,9 +78,9 @@ class Source:
 
     files: tuple[Path, ...]
     part: Literal["all", "carved", "rest"] = "all"
-    """Of the images: those that `is_carved` takes out of train, or the rest."""
+    """Which images: those that `is_carved` takes out of train, or the rest."""
     rule: str | None = None
-    """A rule of the task's own by which rows are edited or left out while they are read."""
+    """The task's own rule for editing or skipping rows while reading them."""
     only: Path | None = None
     """JSON list of row ids; rows with other ids are left out."""
     blind: bool = False
@@ -89,11 +89,11 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What a reader is asked for."""
+    """A request to a reader."""
 
     folder: TaskFolder
     split: str
-    """Empty where only the images that the files of `source` name are wanted, whatever the split."""
+    """Empty to get only the images that the files of `source` name, whatever the split."""
     source: Source
     classes: tuple[str, ...]
     slices: Mapping[str, tuple[str, ...]]
@@ -102,13 +102,13 @@ class Reading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shift:
-    """A shifted test that was made of a task's files."""
+    """A shifted test made from a task's files."""
 
     file: str
     """Name of the file in the data folder."""
     num_items: int
     of: int
-    """Items of the test it was made of."""
+    """Items of the test from which it was made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,13 +116,13 @@ class Shifts:
     """How shifted tests are made."""
 
     make: Callable[[TaskFolder, Progress, Path | None], list[Shift]]
-    """(Folder, progress, file of scores or None) -> what was written beside the task's files."""
+    """(Folder, progress, file of scores or None) -> the shifted tests that it wrote beside the task's files."""
     of: tuple[str, ...]
-    """Splits that they are made of."""
+    """Splits from which they are made."""
     published: Mapping[str, int] = field(default_factory=dict)
-    """File -> rows of the published one, as a check for whoever has the data."""
+    """File -> rows of the published test, as a check for users who have the data."""
     published_of: int = 0
-    """Rows that the published ones were made of."""
+    """Rows from which the published tests were made."""
 
 
 def _no_classes(folder: TaskFolder) -> tuple[str, ...]:
@@ -166,62 +166,63 @@ def _each_with_its_text(split: TaskSplit) -> list[Pair]:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Task(Part):
-    """One task: pictures, texts, and what is right. Its functions import what is heavy when they are called."""
+    """One task: pictures, texts, and the right answers. Its functions import heavy modules only when called."""
 
     kind: ClassVar[Kind] = "task"
     layout: Callable[[TaskFolder], Layout]
     read: Callable[[Reading], Iterator[Example]]
     """Yields a split's examples in the order of its files, each time the same."""
     head: Head
-    """Decides loss, log-odds, probabilities and the logit to start with (`ablative.trainables.students.heads`), and
-    where a teacher's confidence comes from: its cosines with the candidates, or a probe on its features."""
+    """Decides loss, log-odds, probabilities and initial logit (`ablative.trainables.students.heads`). It also decides
+    the source of a teacher's confidence: its cosines with the candidates, or a probe on its features."""
     classes: Callable[[TaskFolder], tuple[str, ...]] = _no_classes
-    """The output classes, in their order; none where candidates are chosen from."""
+    """The output classes, in order; empty for a task that chooses among candidates."""
     splits: Callable[[TaskFolder], tuple[str, ...]] = _usual_splits
-    """Splits of a folder, `train`, `val` and `test` first; shifted ones begin with `test_`, unlabelled with `blind_`.
+    """Splits of a folder, `train`, `val` and `test` first; shifted ones begin with `test_`, unlabelled ones with
+    `blind_`.
     """
     known_splits: tuple[str, ...] = ("val", "test")
-    """Splits that some folder has and a study may list; one that ends in `*` stands for all that begin so."""
+    """Splits that a folder can have and a study may list; one that ends in `*` is a prefix."""
     source: Callable[[TaskFolder, str], Source] | None = None
-    """Where a split is read from; the layout's `files_of` unless given. Raises MissingData."""
+    """Where to read a split from; the layout's `files_of` unless given. Raises MissingData."""
     files: Callable[[TaskFolder], Iterable[Path]] | None = None
-    """Every annotation file that some split is read from, there or not; those of `files_of` unless given."""
+    """Every annotation file of every split, whether or not it exists; those of `files_of` unless given."""
     num_examples: Callable[[Source], int] = _lines
     """About how many examples a source has, from a look at its bytes: for a progress bar."""
     published_examples: int = 0
-    """Examples of train as published, for plans where the files are not here; 0: there is no such number."""
+    """Number of published training examples, for plans made without the files; 0: unknown."""
     sequences_each: int = 1
-    """Sequences of picture and text that an example is for the student, for plans: one for each of its candidates."""
+    """Sequences of picture and text that the student reads for one example, for plans: one for each candidate."""
     begins_row: Callable[[Example], bool] = _only_of_row
-    """Whether an example is the first of those that are made of one row."""
+    """Whether an example is the first of those made from one row."""
     cluster: Callable[[Example], str] = _picture
-    """What examples were drawn together for: those of one key are no independent evidence, and statistics draw keys.
-    The picture unless given; `-` for an example that was drawn by itself."""
+    """The key that examples drawn together share. They are not independent evidence, so statistics resample keys. The
+    picture unless given; `-` for an example drawn by itself."""
     refers_to_boxes: bool = False
     """Whether texts name regions of the image by the number of their box in its metadata."""
     numbered_images: bool = False
-    """Whether an image is known by the number that its name ends in, where region features are looked up."""
+    """Whether region features are looked up by the number at the end of an image's name."""
     measure: Callable[[TaskSplit, Sequence[np.ndarray], np.ndarray], dict[str, float]] = _accuracy
     """(Split, a row of probabilities for each example, each example's score) -> metrics; accuracy and that of each
     slice unless given. Counts begin with `n`."""
     metrics: tuple[str, ...] = ("accuracy",)
-    """What a study may aim at; one that ends in `*` stands for all that begin so. A trial records of each what the
-    most frequent class of training would reach, as `majority_<name>`."""
+    """Metrics that a study may have as its target; one that ends in `*` is a prefix. For each, a trial also records
+    the value of always choosing the most frequent training class, as `majority_<name>`."""
     matched_class: int | None = None
-    """Class whose examples are matched pairs of picture and text; None where every example is one."""
+    """Class whose examples are matched pairs of picture and text; None if every example is a matched pair."""
     pairs: Callable[[TaskSplit], list[Pair]] = _each_with_its_text
-    """Matched pairs of a split in its order, with the wrong texts that the labels name."""
+    """Matched pairs of a split in order, with the wrong texts that the labels name."""
     submission: Callable[[Mapping[str, str]], str] | None = None
     """Example id -> recorded prediction of a blind split, to the content of a leaderboard's file."""
     shifts: Shifts | None = None
-    no_shifts: str = "no shifted test is made of its files."
-    """What a person is told who asks for shifted tests where there are none to make."""
+    no_shifts: str = "no shifted test can be made from its files."
+    """The message to users who ask for shifted tests where none can be made."""
     hub_task: str = "image-text-to-text"
-    """What Hugging Face's hub calls it (its pipeline tags), on the card of a student that leaves."""
+    """Its pipeline tags on Hugging Face's hub, for the card of an exported student."""
     understood: Callable[[TaskFolder], Sequence[str]] = _nothing_said
-    """Lines that `ablate data check` says of the folder before it reads every row."""
+    """Lines that `ablate data check` prints about the folder before it reads every row."""
     contradictions: Callable[[Any], Iterable[tuple[str, str, str]]] = _nothing_said
-    """Options -> (option, what is found, what it should be) of each that cannot go together with another."""
+    """Options -> (option, found, wanted) for each option that contradicts another."""
     chosen: Options | None = None
     """The options of a trial (`with_options`)."""
 

@@ -1,6 +1,6 @@
 """What a teacher is: a frozen model from pictures and texts to features. Imports no torch.
 
-Dimensions: B images or texts, P patches, N words, D width: of the joint space, or of a tower's own.
+Dimensions: B images or texts, P patches, N words, D width of the joint space or of one tower.
 """
 
 from __future__ import annotations
@@ -32,31 +32,31 @@ Gift = Literal[
     "image",  # the embedding of a picture
     "text",  # the embedding of a text
     "words",  # the state of each word in its text
-    "patches",  # the features of a picture's patches, of which those of regions are made
+    "patches",  # the features of a picture's patches, from which those of regions are made
 ]
 GIFTS: tuple[Gift, ...] = get_args(Gift)
 
 
 class LoadedTeacher(Protocol):
-    """What `Teacher.load` returns; of the methods only those for what the teacher gives are called.
+    """The result of `Teacher.load`. Only the methods for what the teacher `gives` are called.
 
-    Rows are of unit length, in float32 and on the CPU; the same input gives the same rows, whatever stands beside it.
-    Images and texts of a teacher without a joint space may differ in width.
+    Rows have unit length, in float32 on the CPU. The same input gives the same rows, whatever else is in the batch.
+    Without a joint space, images and texts may differ in width.
     """
 
     @property
     def width(self) -> int:
-        """D; the larger one where images and texts differ."""
+        """D; the larger width if images and texts differ."""
 
     @property
     def logit_scale(self) -> float:
         """Factor of the cosines in the contrastive softmax (1 / temperature); 1 without a joint space."""
 
     def to(self, place: device) -> LoadedTeacher:
-        """Return the teacher, moved to where it computes."""
+        """Return the teacher, moved to the device."""
 
     def encode_images(self, images: Sequence[Any]) -> Tensor:
-        """Return (B, D) embeddings of pictures (PIL); of their names where the teacher is not `live`."""
+        """Return (B, D) embeddings of pictures (PIL), or of their names if the teacher is not `live`."""
 
     def encode_texts(self, texts: Sequence[Any]) -> Tensor:
         """Return (B, D) embeddings of texts: each a `str` or a `Passage`, whose `text` it is."""
@@ -67,8 +67,8 @@ class LoadedTeacher(Protocol):
     def encode_patches(self, images: Sequence[Any]) -> Sequence[Tensor]:
         """Return (P, D) for each picture, row by row.
 
-        A teacher that does not see pictures whole has a method `window` too, by which regions are found in its
-        patches: of a picture's (width, height), the rectangle x1, y1, x2, y2 that they cover, relative to the picture.
+        A teacher that does not see whole pictures also has a method `window`. From a picture's (width, height) it
+        gives the rectangle x1, y1, x2, y2 that the patches cover, relative to the picture.
         """
 
 
@@ -78,9 +78,10 @@ def _nothing(config: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Teacher(Part):
-    """One kind of teacher, which `teacher.model` names; its functions get the `teacher` part of a configuration.
+    """One kind of teacher, named by `teacher.model`.
 
-    Its options stand there in the group of its name; the paths among them are its `files`.
+    Its functions get the `teacher` group of a configuration, which holds its options in a group of its name. The
+    paths among them are its `files`.
     """
 
     kind: ClassVar[Kind] = "teacher"
@@ -91,28 +92,28 @@ class Teacher(Part):
     models: Callable[[], Collection[str]] | None = None
     """What `teacher.model` calls it; by its own name where there is no such function."""
     schema: str = ""
-    """What else `teacher.model` may begin with; a path follows."""
+    """A further prefix of `teacher.model`; a path follows it."""
     gives: Collection[Gift] | Callable[[Any], Collection[Gift]] = ("image", "text")
-    """What it makes features of; where its options decide, a function of the configuration."""
+    """What it makes features of; a function of the configuration if its options decide."""
     joint: bool | Callable[[Any], bool] = True
-    """Whether images and texts lie in one space, so that cosines between them mean something."""
+    """Whether images and texts share a space, so that cosines between them have a meaning."""
     live: bool = True
-    """Whether it looks at pictures and reads any text. If not, it knows pictures by their names in the data and texts
-    word for word: then no control changes what it sees, and no text but those of the data can be asked for."""
+    """Whether it sees pictures and reads any text. If not, it looks up pictures by their names in the data and texts
+    word for word. Then no control changes what it sees, and it knows only the texts of the data."""
     requires: tuple[str, ...] = ()
-    """Those of its options that a study has to give: None by default."""
+    """Options that a study must give; they are None by default."""
     takes_checkpoint: bool = False
     """Whether it reads `teacher.checkpoint`."""
     files: Callable[[Any], Mapping[str, Path]] = _nothing
-    """Dotted path below `teacher` -> the file or folder that it names. They have to be there; their content is part of
-    the trial's identity, and their paths are not."""
+    """Dotted path below `teacher` -> the file or folder that it names, which must exist. Contents enter the trial's
+    identity; paths do not."""
     identity: Callable[[Any, Path], Mapping[str, Any]] | None = None
     """(Configuration, cache) -> JSON values that identify its weights, in place of the digests of `files`."""
     prepare: Callable[[Any, Path, Progress], None] | None = None
-    """Makes, once and in one process, what `load` reads from the cache; existing files are kept."""
+    """Makes the files that `load` reads from the cache, once and in one process; existing files stay."""
 
     def __post_init__(self) -> None:
-        """Raise PartError for invalid gifts."""
+        """Raise PartError for invalid `gives`."""
         Part.__post_init__(self)
         for gift in () if callable(self.gives) else self.gives:
             if gift not in GIFTS:
@@ -131,12 +132,12 @@ class Teacher(Part):
         return frozenset(self.gives(config) if callable(self.gives) else self.gives)
 
     def is_joint(self, config: Any) -> bool:
-        """Return whether images and texts lie in one space under a configuration."""
+        """Return whether images and texts share a space under a configuration."""
         return self.joint(config) if callable(self.joint) else self.joint
 
 
 def absent_files(part: Teacher, config: Any) -> Iterable[str]:
-    """Yield one line for each of a teacher's files that is not there, without reading any."""
+    """Yield a line for each missing file of a teacher, without reading any."""
     for place, path in part.files(config).items():
         if not path.expanduser().exists():
-            yield f"teacher.{place}: nothing at {path}; give the path of a file or folder that is there"
+            yield f"teacher.{place}: nothing at {path}; give the path of an existing file or folder"

@@ -1,4 +1,4 @@
-"""What a distillation term is: how far a student is from what a teacher says of each example. Imports no torch.
+"""What a distillation term is: the distance of a student from its teacher on each example. Imports no torch.
 
 Dimensions: B batch, N words (padded), R regions (padded), S student width, T teacher width, K classes or candidates.
 """
@@ -31,7 +31,7 @@ Read = Literal[
     "teacher.image",  # (B, T) unit image embedding
     "teacher.text",  # (B, T) unit sentence embedding
     "teacher.scale",  # factor of the teacher's cosines in its own contrastive softmax
-    "teacher.words",  # (B, N, T) features that the student's words are drawn to
+    "teacher.words",  # (B, N, T) targets of the student's words
     "teacher.prior",  # (B, N) logits of the prior by which words are selected
     "teacher.visual",  # (B, N) cosine of each word, encoded alone, with the image
     "teacher.word_mask",  # (B, N) bool, true at words
@@ -43,30 +43,30 @@ Read = Literal[
 ]
 READS: tuple[Read, ...] = get_args(Read)
 Shared = Literal["distance", "selection", "projection"]
-"""Settings of `distillation` that several terms read: they matter where one that reads them is on."""
+"""Settings of `distillation` that several terms read; they have an effect if such a term is on."""
 SHARED: tuple[Shared, ...] = get_args(Shared)
 CURVES = ("loss", "task", "adversarial", "gradient_ratio", "gradient_cosine")
-"""What is told of training beside the mean of each term, by its name."""
+"""Names of the curves that training reports beside the mean of each term."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TermSizes:
-    """What the size of a term's parameters depends on."""
+    """The sizes on which a term's parameters depend."""
 
     student_width: int
     teacher_width: int
     num_examples: int
     """Of the training subset."""
     shared: torch.nn.Module | None = None
-    """The map S -> T of all terms that share `projection`; None where each has its own."""
+    """The map S -> T of all terms that share `projection`; None if each term has its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Term(Part):
     """One weighted part of the objective; `distillation.terms.<name>` is its weight.
 
-    A term over a batch (relations, contrasts) gives each example the share that has it as its row, so that the mean
-    over examples is the batch's value and confidence weights apply.
+    A term over a batch (relations, contrasts) gives each example the loss of its row. Then the mean over examples is
+    the batch's value, and confidence weights apply.
     """
 
     kind: ClassVar[Kind] = "term"
@@ -75,9 +75,9 @@ class Term(Part):
     names as attributes (`student.cls`, `teacher.image`); `term` has `options`, `module` (what it trains), `generator`
     (for draws) and the settings that it shares."""
     reads: tuple[Read, ...]
-    """What it reads of student and teacher; nothing else is there, and what is read is prepared."""
+    """The tensors of student and teacher that it reads. It gets no others, and preparation computes these."""
     weight: float = 1.0
-    """Weight at which it is published, or that is sensible: what is proposed, as a term is off unless a study says."""
+    """Its published weight, or a sensible one, as a suggestion: a term is off unless a study gives it a weight."""
     trains: Callable[[TermSizes, Any, torch.Generator], torch.nn.Module] | None = None
     """(sizes, options, generator) -> the module that is trained with the student and dropped afterwards."""
     draws: bool = False
@@ -86,16 +86,16 @@ class Term(Part):
     """Settings of `distillation` that it reads besides its own options."""
 
     def __post_init__(self) -> None:
-        """Raise PartError for what no objective could use."""
+        """Raise PartError for a term that no objective can use."""
         Part.__post_init__(self)
         if (found := _unusable(self)) is not None:
             raise PartError(f"{self.defined_at}: term {self.name}: {found}")
 
 
 def _unusable(term: Any) -> str | None:
-    """What is wrong with a term, whose fields may be of any type, as a person wrote them; None where it is sound."""
+    """Return what is wrong with a term, or None. A user wrote it, so its fields may have any type."""
     if term.name in CURVES:
-        return "this is the name of another curve of training; give it another one"
+        return "training already has a curve of this name; give the term another one"
     if not callable(term.loss) or not (term.trains is None or callable(term.trains)):
         return "loss and trains are functions; trains may be left out"
     if isinstance(term.reads, str) or isinstance(term.shares, str):
@@ -106,7 +106,7 @@ def _unusable(term: Any) -> str | None:
                 return f"{field} {name!r}; wanted some of {', '.join(known)}"
     for side, so in (("teacher", "it distils nothing"), ("student", "nothing learns from it")):
         if not any(read.startswith(f"{side}.") for read in term.reads):
-            return f"reads nothing of a {side}, so {so}"
+            return f"reads nothing from a {side}, so {so}"
     if not 0 < term.weight <= GREATEST_WEIGHT:
         return f"weight is {term.weight!r}; wanted a number above 0, at most {GREATEST_WEIGHT:g}"
     return None

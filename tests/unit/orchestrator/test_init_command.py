@@ -115,7 +115,7 @@ def test_it_runs_to_an_answer(kind: str, folder: Path, monkeypatch: pytest.Monke
         ("numpy", "study", "already a Python keyword or module"),
         ("quickstart", "study", "a shipped study has this name"),
         ("crd", "term", "crd.py:39: term 'crd' is already defined"),
-        ("selection", "term", "there is a setting of this name already"),
+        ("selection", "term", "a setting already has this name"),
         ("snli_ve", "task", "task 'snli_ve' is already defined"),
         ("clip_td", "trainable", "trainable 'clip_td' is already defined"),
     ],

@@ -167,10 +167,10 @@ def test_a_package_folder_may_list_parts_and_import_its_own_modules(tmp_path: Pa
         (FOCAL.replace("teacher.prob", "teacher.gob"), r"reads 'teacher\.gobabilities'; wanted some of"),
         (
             FOCAL.replace('"student.logits"', '"teacher.image"'),
-            r"focal: reads nothing of a student, so nothing learns",
+            r"focal: reads nothing from a student, so nothing learns",
         ),
         (FOCAL.replace('"student.logits", ', ""), r"focal: reads and shares are tuples of names"),
-        (FOCAL.replace('"focal"', '"task"'), r"term task: this is the name of another curve"),
+        (FOCAL.replace('"focal"', '"task"'), r"term task: training already has a curve of this name"),
         (FOCAL.replace("loss=loss", "loss=None"), r"term focal: loss and trains are functions"),
         (FOCAL.replace("loss=loss", "loss=loss, weight=0.0"), r"term focal: weight is 0\.0; wanted a number above 0"),
         (FOCAL.replace("loss=loss", "loss=loss, shares=('ratio',)"), r"shares 'ratio'; wanted some of distance"),
@@ -199,7 +199,7 @@ def test_options_without_defaults_or_with_a_taken_name_are_refused(tmp_path: Pat
     with pytest.raises(PartError, match="options need defaults"):
         trial_config(catalogue([written(tmp_path, bare)]))
     taken = FOCAL.replace('name="focal"', 'name="selection"')
-    with pytest.raises(PartError, match="selection: there is a setting of this name already"):
+    with pytest.raises(PartError, match="selection: a setting already has this name"):
         trial_config(catalogue([written(tmp_path, taken)]))
 
 
