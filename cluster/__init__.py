@@ -1,4 +1,4 @@
-"""Where it is run: the only room that imports Ray."""
+"""Where trials run: the only room that imports Ray."""
 
 import os
 

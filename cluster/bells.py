@@ -1,4 +1,4 @@
-"""Calls of an actor that wait, each woken by what it waits for alone, and never so many that nobody else gets in."""
+"""Waiting calls of an actor. Each wakes only for its own event, and their number leaves room for other calls."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from collections.abc import Hashable
 
 
 class Bells:
-    """Those who wait in one event loop, by the bell that they listen to."""
+    """The waiting calls of one event loop, by bell."""
 
     def __init__(self, places: int) -> None:
-        """`places`: how many may wait at once."""
+        """`places`: how many calls may wait at once."""
         self._places = places
         self._taken = 0
         self._listening: defaultdict[Hashable, list[asyncio.Future[None]]] = defaultdict(list)
 
     async def until(self, bell: Hashable, condition: Callable[[], bool]) -> bool:
-        """Wait until the condition holds, which is looked at whenever the bell rings; return whether it does.
+        """Wait until the condition holds, checking it whenever the bell rings; return whether it does.
 
-        It may not hold where all places are taken: the caller has to come again. Nothing happens between the last look
-        and the return.
+        If all places are taken it may not hold, and the caller has to call again. Nothing happens between the last
+        check and the return.
         """
         if condition():
             return True
@@ -38,7 +38,7 @@ class Bells:
         return True
 
     def ring(self, bell: Hashable) -> None:
-        """Wake those who listen to a bell."""
+        """Wake the calls that wait for a bell."""
         for rung in self._listening.pop(bell, ()):
             if not rung.done():  # its caller may have left
                 rung.set_result(None)

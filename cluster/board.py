@@ -1,8 +1,8 @@
-"""The board: one small actor through which trials reach warm worker groups, and outcomes come back.
+"""The board: a small actor that passes trials to warm worker groups, and outcomes back.
 
-It keeps no truth: a trial is forgotten once its outcome is collected. Everything runs in one event loop, so
-no method needs a lock for its own consistency. Those who wait listen to a bell: a lane to that of its slots' news, a
-rank to that of its slot's group, a slot without a group to `TURN`, whoever shows a trial to that of its end.
+It keeps no truth: a trial is forgotten once its outcome is collected. Everything runs in one event loop, so no method
+needs a lock for its own consistency. A waiting call listens to a bell: a lane to its slots' news, a rank to its slot's
+group, a slot without a group to `TURN`, and a call that shows a trial to the trial's end.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ from ablative.trainables.job import TrialOutcome
 PLACES = 10_000
 """Calls that may wait at once: those of 1,000 slots with eight ranks each fit. One costs the actor some 55 kB."""
 OTHERS = 2_000
-"""Further calls that an actor must let in beside those that wait, so that it always answers."""
+"""Further calls that an actor must admit beside the waiting ones, so that it always answers."""
 LATER = Later(seconds=2.0)
 TURN = "turn"
 LANES = 2
-"""Tune trials, each of which follows every second slot: what happens while one is renewed is told by the other."""
+"""Number of Tune trials. Each follows every second slot, so while one restarts, the other reports."""
 ANY = Shape(workers=1, each=())
-"""Of trials and groups of which no more needs to be known."""
+"""Trials and groups that need no further tracking."""
 
 
 class Board:
-    """Hands out trials to groups in order, and every trial of a group to all its ranks in the same order."""
+    """Hands out trials to groups in order, and each group's trials to all its ranks in the same order."""
 
     def __init__(
         self,
@@ -58,12 +58,12 @@ class Board:
         only: Shape | None = ANY,
         places: int = PLACES,
     ) -> None:
-        """Nothing is started yet.
+        """Starts nothing yet.
 
-        `grace_s`: how long ranks may still work on a trial that another rank has failed, or that is beyond its time.
-        `trials_per_group`, `memory_limit_mb`: when a group is retired. `keep_points`: whether news has points.
-        `only`: the shape of all trials, so that every slot has a group of it from the start; None if they differ.
-        `places`: how many calls may wait at once; the others are told to come again.
+        `grace_s`: how long ranks may still work on a trial that another rank has failed, or that is past its time
+        limit. `trials_per_group`, `memory_limit_mb`: when a group is replaced. `keep_points`: whether news has points.
+        `only`: the shape of all trials, so that every slot has a group of it from the start; None if shapes differ.
+        `places`: how many calls may wait at once; the others must call again.
         """
         self._grace_s = grace_s
         self._trials_per_group = trials_per_group
@@ -81,19 +81,19 @@ class Board:
         self._groups: dict[int, Group] = {}
         self._timers: set[asyncio.Task[None]] = set()
         self._drained: frozenset[str] = frozenset()
-        """Ray's names of the machines that are about to be taken away."""
+        """Ray's names of the machines that are being drained."""
         self.closed = False
         self.taken: Counter[int] = Counter()
-        """Slot -> how many trials its groups have taken so far."""
+        """Slot -> number of trials that its groups have taken so far."""
         self.given_up: dict[int, str] = {}
         """Slot -> why it starts no more groups."""
 
     # the driver's side
 
     async def offer(self, *orders: Order) -> None:
-        """Let the next free groups take the trials, in this order. One that is on the board already stays as it is.
+        """Let the next free groups take the trials, in order. A trial that is already on the board stays as it is.
 
-        Of two calls the second may be served first: Ray keeps no order of the calls of an actor with an event loop.
+        Ray does not order the calls of an actor with an event loop, so a later call may come first.
         """
         now = datetime.now(UTC)
         for job, shape in orders:
@@ -117,21 +117,21 @@ class Board:
         return News(points=points, ended=ended, trouble=self._trouble)
 
     async def drain(self, nodes: Collection[str]) -> None:
-        """Let groups with a worker on one of these machines end; their trials save and go on elsewhere."""
+        """End the groups with a worker on one of these machines; their trials save and continue elsewhere."""
         self._drained = frozenset(nodes)
         self._rearrange()
         self._bells.ring(TURN)
         self._ring_groups()
 
     async def resize(self, premises: Premises) -> None:
-        """Take note of how many groups there may be, and on which machines."""
+        """Note how many groups there may be, and on which machines."""
         self._seating.premises = premises
         self._rearrange()
         self._bells.ring(TURN)
         self._ring_groups()
 
     async def close(self) -> None:
-        """Send every idle worker home and let go of everyone who waits."""
+        """End every idle worker and wake all waiting calls."""
         self.closed = True
         self._bells.ring_all()
 
@@ -140,14 +140,14 @@ class Board:
         return {slot: dict(group.pids) for slot, group in self._groups.items()}
 
     def shares(self) -> dict[str, float]:
-        """Return how much is done of each trial that a group runs."""
+        """Return the progress of each running trial."""
         running = {group.orders[-1] for group in self._groups.values() if group.busy}
         return {trial_id: self._tickets[trial_id].share for trial_id in running if trial_id in self._tickets}
 
     # Tune's side
 
     async def news_of(self, lane: int, seen: int) -> tuple[int, bool] | Later:
-        """Wait until a lane had news more than `seen` times; return how often it had, and whether that was all."""
+        """Wait until a lane had news more than `seen` times; return how often it had, and whether it was the last."""
         if not await self._bells.until(("lane", lane), lambda: self.closed or self._news[lane] > seen):
             return LATER
         return self._news[lane], self.closed
@@ -155,16 +155,16 @@ class Board:
     # the slots' side
 
     async def turn(self, slot: int) -> Shape | None:
-        """Wait until a slot without a group is to start one, and return its shape; None if none is to start any more.
+        """Wait until a slot without a group is to start one, and return its shape; None if no group starts any more.
 
-        Where all trials have one shape there is nothing to wait for.
+        If all trials have the same shape, there is no wait.
         """
         self._seating.vacate(slot)
         if self._rearrange():
             self._ring_groups()
         self._bells.ring(TURN)
         while not await self._bells.until(TURN, lambda: self.closed or self._seating.start is not None):
-            await asyncio.sleep(LATER.seconds)  # a slot asks in the actor itself, and so holds up no call
+            await asyncio.sleep(LATER.seconds)  # a slot asks inside the actor, so it occupies no call
         shape = None if self.closed else self._seating.occupy(slot)
         if self._rearrange():
             self._ring_groups()
@@ -172,15 +172,15 @@ class Board:
         return shape
 
     async def made_room(self, slot: int) -> bool:
-        """Return whether the slot's last group ended for the sake of another."""
+        """Return whether the slot's last group ended to make room for another."""
         return self._seating.is_leaving(slot)
 
     async def is_drained(self, slot: int) -> bool:
-        """Return whether the slot's group has a worker on a machine that is about to be taken away."""
+        """Return whether the slot's group has a worker on a machine that is being drained."""
         return slot in self._groups and self._is_on_drained(self._groups[slot])
 
     async def give_up(self, slot: int, reason: str) -> None:
-        """Take note that a slot starts no more groups."""
+        """Note that a slot starts no more groups."""
         self.given_up[slot] = reason
         self._seating.give_up(slot)
         self._rearrange()
@@ -188,7 +188,7 @@ class Board:
         self._ring_groups()
 
     def take_up(self, slot: int) -> None:
-        """Take note that a slot may start groups, even if it was given up."""
+        """Note that a slot may start groups, even if it was given up."""
         self.given_up.pop(slot, None)
         self._seating.take_up(slot)
 
@@ -205,7 +205,7 @@ class Board:
         node: str = "",
         worker: Any = None,
     ) -> None:
-        """Announce a worker. The first one of a new group ends what the slot's earlier group was doing."""
+        """Announce a worker. The first worker of a new group ends the trial of the slot's earlier group."""
         if slot not in self._groups or self._groups[slot].token != token:
             await self.lose(slot, "worker_lost", "its worker group was replaced")
             self._groups[slot] = Group(token=token, shape=self._seating.shape_of(slot), size=size)
@@ -216,9 +216,9 @@ class Board:
         self._bells.ring(("group", slot))
 
     async def take(self, slot: int, token: str, index: int) -> TrialJob | Later | None:
-        """Wait for the group's trial number `index`; None when there will be no more for this group.
+        """Wait for the group's trial number `index`; None if the group gets no more.
 
-        Raises GroupReplaced for a group that is no longer the slot's.
+        Raises GroupReplaced if the slot has another group by now.
         """
         if not await self._bells.until(("group", slot), lambda: self._can_answer(slot, token, index)):
             return LATER
@@ -236,7 +236,7 @@ class Board:
         return self._tickets[group.orders[index]].job
 
     async def report(self, trial_id: str, point: CurvePoint) -> None:
-        """Add a point to the curve of a running trial; ignored once it has ended, as calls may overtake another."""
+        """Add a point to a running trial's curve; ignored once it has ended, as calls may overtake each other."""
         ticket = self._tickets.get(trial_id)
         if ticket is not None and ticket.outcome is None:
             ticket.points.append(point)
@@ -245,7 +245,7 @@ class Board:
                 self._tell(ticket)
 
     async def running(self, trial_id: str) -> None:
-        """Wait until a trial has ended: a call under the trial's name, by which Ray's dashboard shows it."""
+        """Wait until a trial has ended. The call has the trial's name, so Ray's dashboard shows it."""
 
         def has_ended() -> bool:
             ticket = self._tickets.get(trial_id)
@@ -254,26 +254,29 @@ class Board:
         await self._bells.until(("trial", trial_id), has_ended)
 
     async def reached(self, trial_id: str, share: float) -> None:
-        """Take how much of a running trial is done; ignored once it has ended."""
+        """Note the progress of a running trial; ignored once it has ended."""
         if trial_id in self._tickets:
             self._tickets[trial_id].share = share
 
     async def is_cancelled(self, trial_id: str, token: str) -> bool:
-        """Return whether a trial is to stop that a group runs: also where the trial is no longer that group's."""
+        """Return whether a group is to stop its trial, as it also must if the trial belongs to another group."""
         ticket = self._tickets.get(trial_id)
         return ticket is None or ticket.cancelled or ticket.group != token
 
     async def complain(self, trouble: str) -> None:
-        """Say why the run cannot go on."""
+        """Note why the run cannot continue."""
         self._trouble = self._trouble or trouble
         for lane in range(LANES):
             self._tell_lane(lane)
 
     async def settle(self, slot: int, token: str, rank: int, outcome: TrialOutcome, memory_mb: float = 0.0) -> None:
-        """Hand in one rank's outcome, and the resident memory it is left with. The trial ends when all ranks have.
+        """Hand in one rank's outcome, and its resident memory after the trial.
 
-        A rank that failed while the others do not come back within the grace period ends it too, and the group
-        with it: its other ranks wait for one that has left.
+        The trial ends when all ranks have
+        ended.
+
+        If one rank failed and the others do not return within the grace period, the trial and its group end too,
+        because the others wait for a rank that has left.
         """
         group = self._group(slot, token)
         ticket = self._tickets[group.orders[-1]]
@@ -285,7 +288,7 @@ class Board:
             self._later(self._conclude_later(slot, group, ticket))
 
     async def lose(self, slot: int, cause: Cause, message: str) -> None:
-        """Record that the slot's group is gone: the trial it was working on ends with `cause`."""
+        """Record that the slot's group is gone; its running trial ends with `cause`."""
         group = self._groups.pop(slot, None)
         if group is None:
             return
@@ -343,7 +346,7 @@ class Board:
 
     def _is_leaving(self, slot: int) -> bool:
         group = self._groups[slot]
-        return group.retired or self._seating.is_leaving(slot) or self._is_on_drained(group)
+        return group.closing or self._seating.is_leaving(slot) or self._is_on_drained(group)
 
     def _is_on_drained(self, group: Group) -> bool:
         return not self._drained.isdisjoint(group.nodes)
@@ -353,7 +356,7 @@ class Board:
         return next((trial_id for trial_id in self._queue if self._tickets[trial_id].shape == group.shape), None)
 
     def _rearrange(self) -> bool:
-        """Decide again which groups there should be, before awaiting anything; return whether they changed."""
+        """Decide which groups there should be, before awaiting anything; return whether that changed."""
         waiting = [self._tickets[trial_id].shape for trial_id in self._queue]
         busy = {slot for slot, group in self._groups.items() if group.busy}
         worn = {slot for slot in self._groups if self._is_leaving(slot)}
@@ -382,7 +385,7 @@ class Board:
             self._conclude(slot, group, ticket)
 
     async def _end_hung(self, slot: int, group: Group, ticket: Ticket, limit_s: float) -> None:
-        """End a trial that did not end itself by its time limit, and with it the group that it holds up."""
+        """End a trial that has not ended by its time limit, together with its group."""
         await asyncio.sleep(1.1 * limit_s + self._grace_s)
         if ticket.outcome is not None or self._groups.get(slot) is not group:
             return
@@ -394,9 +397,9 @@ class Board:
     def _conclude(self, slot: int, group: Group, ticket: Ticket) -> None:
         failures = [outcome for outcome in ticket.settled.values() if outcome.status == "failed"]
         agreed = len(ticket.settled) == group.size and len({o.cause for o in ticket.settled.values()}) == 1
-        # The first failure is the reason; those after it are often only its echo in the other ranks.
+        # The first failure is the reason; later ones are often only its echo in other ranks.
         outcome = failures[0] if failures and not agreed else ticket.settled[0]
-        group.busy, group.retired = False, self._is_worn(group, outcome)
+        group.busy, group.closing = False, self._is_worn(group, outcome)
         if not agreed and self._groups.get(slot) is group:
             del self._groups[slot]  # its ranks are out of step
         self._end(ticket, outcome)
@@ -406,7 +409,7 @@ class Board:
             self._ring_groups()
 
     def _is_worn(self, group: Group, outcome: TrialOutcome) -> bool:
-        """Return whether the group's next trial is better off in new processes."""
+        """Return whether the group's next trial should get new processes."""
         limit = self._memory_limit_mb
         return (
             outcome.cause == "out_of_memory"

@@ -1,4 +1,4 @@
-"""What trials occupy, and how many of them fit into a cluster: workers are counted machine by machine."""
+"""The resources of trials, and how many trials fit into a cluster, counting workers machine by machine."""
 
 from __future__ import annotations
 
@@ -10,38 +10,38 @@ from ablative.orchestrator.errors import ClusterError
 from ablative.search_spaces.study import Resources
 
 ROUNDING = 1e-9
-"""Three times a share of 0.1 is a little more than 0.3."""
+"""Tolerance for rounding: three times 0.1 is a little more than 0.3."""
 ENDLESS = 1000.0
-"""What is reckoned with where an autoscaler has no limit."""
+"""Stands for an autoscaler without a limit."""
 Amounts = Mapping[str, float]
 """Ray's name of a resource -> amount."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """What the group of one trial occupies."""
+    """The resources of one trial's worker group."""
 
     workers: int
     each: tuple[tuple[str, float], ...]
-    """(Ray's name of a resource, amount) of one worker, which needs all of it on one machine."""
+    """(Ray's name of a resource, amount) of one worker, all needed on the same machine."""
 
 
 def shape_of(resources: Resources) -> Shape:
-    """Return what one trial with these resources occupies."""
+    """Return the shape of a trial with these resources."""
     gpus = [("GPU", float(resources.gpus_per_worker))] if resources.gpus_per_worker else []
     each = [("CPU", float(resources.cpus_per_worker)), *gpus, *sorted(resources.custom.items())]
     return Shape(workers=resources.workers, each=tuple(each))
 
 
 class Room:
-    """What is left on each machine while groups find their places there, first fit."""
+    """The free resources of each machine while groups are placed, first fit."""
 
     def __init__(self, nodes: Sequence[Amounts]) -> None:
         """`nodes`: what each machine has."""
         self._machines = [_Machine(amounts=node, gpus=(1.0,) * int(node.get("GPU", 0.0))) for node in nodes]
 
     def place(self, shape: Shape) -> bool:
-        """Take what a group needs, and return True; or nothing and False, where it does not fit."""
+        """Take the resources of a group and return True; if it does not fit, take nothing and return False."""
         machines, left = list(self._machines), shape.workers
         for index, machine in enumerate(machines):
             while left and (rest := machine.less(shape)) is not None:
@@ -73,14 +73,14 @@ def capacity(shapes: Sequence[Shape], nodes: Sequence[Amounts], largest: Amounts
 
 
 def with_growth(nodes: Sequence[Amounts], largest: Amounts | None) -> Sequence[Amounts]:
-    """Return the machines, and one that stands for all that an autoscaler can add to them."""
+    """Return the machines, and one more that stands for all that an autoscaler can add."""
     there = {name: sum(node.get(name, 0.0) for node in nodes) for name in largest or {}}
     more = {name: min(most - there[name], ENDLESS) for name, most in (largest or {}).items() if most > there[name]}
     return [*nodes, more] if more else nodes
 
 
 def require(shapes: Sequence[Shape], nodes: Sequence[Amounts], largest: Amounts | None = None) -> None:
-    """Raise ClusterError, with the numbers, if there is a shape of which not even one group fits, now or ever."""
+    """Raise ClusterError, with the numbers, if not even one group of some shape fits, now or ever."""
     for shape in shapes:
         if not Room(nodes).place(shape) and _in_sum(largest or {}, shape) < 1:
             raise ClusterError(_too_large(shape, nodes, largest))
@@ -90,10 +90,10 @@ def require(shapes: Sequence[Shape], nodes: Sequence[Amounts], largest: Amounts 
 class _Machine:
     amounts: Amounts
     gpus: tuple[float, ...]
-    """What is left of each device: a share of a GPU is a share of one device."""
+    """The free part of each device; a share of a GPU comes from one device."""
 
     def less(self, shape: Shape) -> _Machine | None:
-        """Return what is left beside one more worker; None where it does not fit."""
+        """Return what remains after one more worker; None if it does not fit."""
         amounts, gpus = dict(self.amounts), list(self.gpus)
         for name, amount in shape.each:
             if name == "GPU":

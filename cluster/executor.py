@@ -42,7 +42,7 @@ from ablative.trainables.published import Listed
 from ablative.trainables.published import PublishedCache
 
 ASKED_FOR_S = 30.0
-"""How long other machines have at most to say whether they share a place; processes start slowly on busy ones."""
+"""Longest wait for other machines to say whether they share a place; processes start slowly on busy machines."""
 
 
 class RayExecutor:
@@ -61,9 +61,9 @@ class RayExecutor:
     ) -> None:
         """`address`: see `cluster.session.connect`; `run_trial`: of a trainable, picklable.
 
-        `cache`: the driver's; other machines need the same folder, or copies of their own of what was `published`.
-        `absent`: gives a line for what of configurations is not on the machine where it is called.
-        `checkpoints`: folder or URI that every node reaches; none are kept without it.
+        `cache`: the driver's; other machines need the same folder, or their own copies of the `published` files.
+        `absent`: gives a line for each file of configurations that is missing on the machine where it is called.
+        `checkpoints`: folder or URI that every node reaches; without it none are kept.
         """
         self._address = address
         self._resources = resources
@@ -77,17 +77,17 @@ class RayExecutor:
         self._groups: WorkerGroups | None = None
 
     def waits_for(self) -> str:
-        """Return which worker groups wait for room on the cluster."""
+        """Return which worker groups wait for free resources on the cluster."""
         return self._groups.waits_for if self._groups is not None else ""
 
     def reached(self) -> Mapping[str, float]:
-        """Return how much is done of the trials that worker groups run, as of a second ago."""
+        """Return the progress of running trials, as of a second ago."""
         return self._groups.shares if self._groups is not None else {}
 
     @contextmanager
     def open(self, queue: TrialQueue) -> Iterator[None]:
-        """Connect to the cluster, if anything is to run. Raises ClusterError if there is none that holds them,
-        or if its machines share no cache or no place for checkpoints."""
+        """Connect to the cluster, if anything is to run. Raises ClusterError if no cluster can hold the trials, or if
+        its machines share no cache or no place for checkpoints."""
         if queue.done:
             yield
             return
@@ -102,7 +102,7 @@ class RayExecutor:
                 self._private = None
 
     def run(self, queue: TrialQueue, finish: Finish) -> float:
-        """Run the queue's trials, as many at once as the cluster holds; return what the worker groups have held.
+        """Run the queue's trials, as many at once as the cluster holds; return the device seconds that groups held.
 
         Raises ClusterError if there is no cluster, or none that holds one trial, and KeyboardInterrupt after
         everything was shut down.
@@ -144,7 +144,7 @@ class RayExecutor:
             return held
 
     def _places(self) -> dict[str, str]:
-        """Return what all machines must share: what a place is for -> path or URI."""
+        """Return the places that all machines must share: purpose -> path or URI."""
         cache = self._published.uri if self._published else str(self._cache)
         places = {"cache": cache if self._reads_cache else "", "store": self._checkpoints}
         return {purpose: place for purpose, place in places.items() if place}
@@ -163,7 +163,7 @@ class RayExecutor:
         self._groups = None
 
     def _shapes(self, queue: TrialQueue) -> list[Shape]:
-        """Return what trials that may still run occupy, each shape once."""
+        """Return the shapes of trials that may still run, each once."""
         cells = [cell for cell in queue.cells if cell.state != "done"] or queue.cells
         return shapes_of(self._resources, [(cell.config, dict(cell.cell.space)) for cell in cells])
 
@@ -173,7 +173,7 @@ class RayExecutor:
 
 
 def shapes_of(resources: Resources, cells: Sequence[tuple[Any, dict[str, Any]]]) -> list[Shape]:
-    """Return what trials of cells, each a configuration and what is searched of it, may occupy, each shape once."""
+    """Return the shapes that trials of cells may have, each once. A cell: configuration and searched parameters."""
     possible = (resources.possible(config, space) for config, space in cells)
     return list(dict.fromkeys(shape_of(one) for found in possible for one in found))
 

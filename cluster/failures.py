@@ -1,4 +1,4 @@
-"""What exceptions of Ray and Ray Train mean for a trial, and what is done: the one place of their translation."""
+"""Translates exceptions of Ray and Ray Train into causes of a trial's end, and decides whether to try again."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ray import exceptions as ray_exceptions
 from ablative.trainables.job import Cause
 
 Meaning = Cause | Literal["no_cluster"]
-"""A trial's cause, or `no_cluster`: nothing can run, so the study stops instead of recording failed trials."""
+"""A trial's cause, or `no_cluster`: nothing can run, so the study stops and records no failed trials."""
 
 MEANINGS: dict[str, Meaning] = {
     # the trial's own doing
@@ -67,7 +67,7 @@ MEANINGS: dict[str, Meaning] = {
     "PreemptionError": "preempted",
     "UserExceptionWithTraceback": "trainable_error",
     "SessionMisuseError": "trainable_error",
-    # nowhere to run: the cluster cannot do what is asked of it, however often it is tried
+    # nowhere to run: no retry can help
     "InsufficientClusterResourcesError": "no_cluster",
     "ActorAlreadyExistsError": "no_cluster",
     "ActorUnschedulableError": "no_cluster",
@@ -75,7 +75,7 @@ MEANINGS: dict[str, Meaning] = {
     "RuntimeEnvSetupError": "no_cluster",
     "TaskUnschedulableError": "no_cluster",
 }
-"""Exception class by name, because releases of Ray differ in which of them exist."""
+"""Exception class by name, because releases of Ray have different classes."""
 
 Policy = Literal["retry", "retry_preempted", "retry_once", "record"]
 
@@ -84,11 +84,11 @@ POLICIES: dict[str, Policy] = {
     "preempted": "retry_preempted",
     "out_of_memory": "retry_once",
 }
-"""What is done with a trial that ended with a cause: tried again from its checkpoint, or recorded.
+"""What to do with a trial that ended with a cause: try it again from its checkpoint, or record it.
 
-`retry`: a few times, as what kills a process may be the trial. `retry_preempted`: many times, as it is not.
-`retry_once`: in a new worker group, if the study allows. All other causes are recorded. Where there is no cluster to
-run on (`no_cluster`) the study stops, and nothing is recorded.
+`retry`: a few times, because the trial itself may have killed the process. `retry_preempted`: many times, because it
+did not. `retry_once`: in a new worker group, if the study allows. All other causes are recorded. Without a cluster
+(`no_cluster`) the study stops, and nothing is recorded.
 """
 
 
@@ -97,9 +97,9 @@ MOST_ATTEMPTS = {"retry": 3, "retry_preempted": 20}
 
 
 def tries_again(causes: tuple[str, ...], *, out_of_memory: bool) -> bool:
-    """Return whether a trial whose attempts ended with `causes`, the last one last, gets another attempt.
+    """Return whether a trial whose attempts ended with `causes`, in order, gets another attempt.
 
-    `out_of_memory`: whether the study allows one for want of memory.
+    `out_of_memory`: whether the study allows one after a lack of memory.
     """
     policy = POLICIES.get(causes[-1], "record")
     if policy == "retry_once":
@@ -108,7 +108,7 @@ def tries_again(causes: tuple[str, ...], *, out_of_memory: bool) -> bool:
 
 
 def meaning_of(error: BaseException) -> Meaning:
-    """Return what `error`, or the Ray exception that it carries, means for the trial that met it."""
+    """Return what `error`, or the Ray exception inside it, means for its trial."""
     error = _innermost(error)
     if isinstance(error, MemoryError):
         return "out_of_memory"
@@ -131,7 +131,7 @@ def cause_of_run(error: BaseException) -> Cause:
 
 
 def is_for_want_of_room(error: BaseException) -> bool:
-    """Return whether a Train run ended because its workers found no room in time, which may come later."""
+    """Return whether a Train run ended because its workers found no free resources in time; some may come later."""
     return _named(error, "WorkerGroupStartupTimeoutError")
 
 
@@ -142,7 +142,7 @@ def _named(error: BaseException, name: str) -> bool:
 
 
 def said(error: BaseException) -> str:
-    """Return class and message of `error`; of Ray's page about memory the first line, which has the numbers."""
+    """Return class and message of `error`; from Ray's page about memory only the first line, which has the numbers."""
     text = f"{type(error).__name__}: {error}".strip()
     return text.partition("\n")[0] if meaning_of(error) == "out_of_memory" else text
 
@@ -150,7 +150,7 @@ def said(error: BaseException) -> str:
 def worst(errors: dict[int, Exception]) -> tuple[Cause, BaseException]:
     """Return the cause, and its exception, of a group whose workers (by rank) ended with `errors`.
 
-    A worker that died outranks one that raised: what the survivors raise is the echo of a lost peer.
+    A worker that died outranks one that raised, because survivors only echo the loss of a peer.
     """
     order: tuple[Cause, ...] = ("out_of_memory", "preempted", "worker_lost")
     ranked = sorted(errors, key=lambda rank: _position(order, cause_of(errors[rank])))

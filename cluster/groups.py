@@ -1,7 +1,7 @@
 """Warm worker groups: each slot is one long-lived Ray Train run whose workers take trials one after another.
 
-Processes, imports, data and teacher features stay from trial to trial. Trials come and outcomes go through the
-board; nothing goes through `ray.train.report`, which is a barrier. Ray Train restarts a group that lost a worker.
+Processes, imports, data and teacher features stay from trial to trial. Trials and outcomes pass through the board, not
+through `ray.train.report`, which is a barrier. Ray Train restarts a group that lost a worker.
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ from ablative.trainables.job import RunTrial
 from ablative.trainables.published import Listed
 
 HEAD_SHARE = {"node:__internal_head__": 0.001}
-"""Where the small actors are: beside the driver, and on no CPU, because the worker groups may hold them all."""
+"""Where the small actors run: beside the driver, without a CPU of their own, because worker groups may hold all CPUs.
+"""
 CHECK_S = 1.0
 Answer = TypeVar("Answer")
 
@@ -78,11 +79,11 @@ class WorkerGroups:
     ) -> None:
         """Neither blocks nor starts a group. Raises ClusterError if the cluster can never hold a group of some shape.
 
-        `shapes`: those that trials of the study have, as far as is known. `owed`: tells how many trials are still to
-        run. `scratch`: absolute path of a folder for Ray Train's files. `private`: whether the cluster ends with this
-        session anyway. `study`: its name, by which Ray's dashboard shows all this. `cache`: where workers must find
-        which one, or what they fetch of it, and `absent` what tells which data of a trial is not there (`same_cache`).
-        `keep_points`: whether the driver is told the curves of running trials. `run_trial`: picklable.
+        `shapes`: known shapes of the study's trials. `owed`: returns how many trials are still to run. `scratch`:
+        absolute path of a folder for Ray Train's files. `private`: whether the cluster ends with this session anyway.
+        `study`: its name, for Ray's dashboard. `cache`: which cache workers must find and where, or what they fetch of
+        it; `absent`: lists a trial's missing data (both: `same_cache`). `keep_points`: whether the driver gets the
+        curves of running trials. `run_trial`: picklable.
         """
         self._machines, self._members = machines(), members()
         require(shapes, *self._machines)
@@ -111,7 +112,7 @@ class WorkerGroups:
         self.waits_for = ""
         """Which groups wait for room, as a clause; empty if none does."""
         self.shares: Mapping[str, float] = {}
-        """Running trial -> how much of it is done."""
+        """Running trial -> its progress."""
         self._failed: Mapping[int, str] = {}
         self._drained: set[str] = set()
         self._space = self._room()
@@ -126,7 +127,7 @@ class WorkerGroups:
             return  # the session that ends next takes everything with it
         with suppress(ray.exceptions.RayError):  # if the cluster is gone there is nothing to end
             reservations = ray.get(self.board.reservations.remote(), timeout=5)
-            ray.kill(self.board)  # every process of a slot belongs to this actor and ends with it
+            ray.kill(self.board)  # every process of a slot is this actor's and ends with it
             for reservation in reservations:  # these do not: Ray keeps them until the driver leaves (ray#54305)
                 remove_placement_group(reservation)
 
@@ -141,9 +142,9 @@ class WorkerGroups:
             self.board.offer.remote(*orders)
 
     def check(self) -> SlotCounts | None:
-        """Raise ClusterError if no group is left that could take a trial; use what the cluster has gained.
+        """Raise ClusterError if no group is left that could take a trial; use resources that the cluster has gained.
 
-        Return how the slots are; None where that was looked at moments ago.
+        Return the state of the slots; None if it was checked moments ago.
         """
         if time.monotonic() - self._checked_at < CHECK_S:
             return None
@@ -167,7 +168,7 @@ class WorkerGroups:
         )
 
     def _short_of(self, standing: Standing) -> str:
-        """Return what groups wait for that do not come up: those without a place; the others' processes start."""
+        """Return why groups are not up yet: some wait for a place, the others' processes are starting."""
         homeless = min(len(standing.late), standing.begun - _num_placed()) if standing.late else 0
         if homeless < 1:
             return ""
@@ -179,7 +180,7 @@ class WorkerGroups:
         return f"{homeless} of {self.slots} {groups} for {needed}"
 
     def _follow(self) -> None:
-        """Adapt to machines that came or went, and to trials that were added."""
+        """Adapt to machines that joined or left, and to trials that were added."""
         before, self._machines = self._machines, machines()
         earlier, self._members = self._members, members()
         for node in earlier.keys() - self._members.keys():
@@ -200,7 +201,7 @@ class WorkerGroups:
             self._started = self._start([*again, *range(slots, self.slots)])
 
     def _room(self) -> int:
-        """Return how many groups the cluster and the study allow."""
+        """Return how many groups the cluster and the study allow at once."""
         slots = capacity(self._shapes, *self._machines)
         return slots if self._most == "auto" else min(slots, self._most)
 
@@ -213,12 +214,12 @@ class WorkerGroups:
         return float(ray.get(self.board.held.remote()))
 
     def send_home(self, patience_s: float) -> None:
-        """Let the groups come to their ends by themselves, so that they leave nothing behind on a shared cluster."""
+        """Wait for the groups to end by themselves, so that they leave nothing behind on a shared cluster."""
         ray.get(self.board.finish.remote(patience_s, only_up=bool(self.waits_for)))
 
 
 def _num_placed() -> int:
-    """Return how many groups of this driver have their place. Ray's id of a placement group ends with its job's."""
+    """Return how many groups of this driver have been placed. Ray's id of a placement group ends with its job's id."""
     job = ray.get_runtime_context().get_job_id()
     mine = [group for identity, group in placement_group_table().items() if identity.endswith(job)]
     return sum(
@@ -230,14 +231,14 @@ def _num_placed() -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """How the slots are."""
+    """The state of the slots."""
 
     failures: Mapping[int, str]
     """Slot that was given up -> why."""
     begun: int
-    """How many have begun to start a group, or have one."""
+    """How many have a group, or have begun to start one."""
     late: Mapping[int, Shape]
-    """Slot whose group has been waited for for a while -> what it needs."""
+    """Slot that has waited a while for its group -> the resources it needs."""
     up: int
     """How many have a group."""
     busy: int
@@ -245,15 +246,15 @@ class Standing:
     held_s: float
     """Device seconds of all groups so far."""
     shares: Mapping[str, float]
-    """Trial that a group runs -> how much of it is done."""
+    """Running trial -> its progress."""
 
 
 class GroupHost(Board):
-    """The board, and beside it one thread a slot that keeps a Ray Train run going. An actor.
+    """An actor that holds the board, and one thread for each slot that keeps a Ray Train run going.
 
-    A trainer's `fit` blocks, imports torch where workers meet, and must not outlive its Ray session: so it is called
-    here and not in the driver. Ray Train's controllers are in these threads. Killing this actor ends every run and its
-    workers at once.
+    A trainer's `fit` blocks, imports torch if workers meet, and must not outlive its Ray session. So it runs here, not
+    in the driver. Ray Train's controllers are in these threads. Killing this actor ends every run and its workers at
+    once.
     """
 
     def __init__(self, study: str = "", **options: Any) -> None:
@@ -262,10 +263,10 @@ class GroupHost(Board):
         self._study = study
         self._over = False
         self._reserved: defaultdict[int, list[Any]] = defaultdict(list)
-        """Slot -> Ray's placement groups that its present Train run has asked for."""
+        """Slot -> Ray's placement groups of its present Train run."""
         self._threads: dict[int, threading.Thread] = {}
         self._up: dict[int, tuple[float, Shape]] = {}
-        """Slot -> when it began to start its group, and what that needs."""
+        """Slot -> when it began to start its group, and the group's resources."""
         self._waiting: dict[int, float] = {}
         """Slot without a group -> since when."""
         self._held: defaultdict[int, float] = defaultdict(float)
@@ -276,9 +277,9 @@ class GroupHost(Board):
         return f"board of {self._study}"
 
     async def start(self, slots: Sequence[int], settings: dict[str, Any], premises: Premises, scratch: str) -> None:
-        """Start the groups of these slots in the background, also of those that were given up.
+        """Start the groups of these slots in the background, even of slots that were given up.
 
-        `premises` are those of all slots.
+        `premises` are the same for all slots.
         """
         for slot in slots:
             self.take_up(slot)
@@ -291,7 +292,7 @@ class GroupHost(Board):
             self._threads[slot] = thread
 
     async def standing(self) -> Standing:
-        """Return how the slots are."""
+        """Return the state of the slots."""
         now, up = time.monotonic(), {slot: shape for slot, (_, shape) in list(self._up.items())}
         for slot in up:
             if slot in self._groups:
@@ -319,8 +320,8 @@ class GroupHost(Board):
     async def finish(self, patience_s: float, *, only_up: bool = False) -> None:
         """Close the board and wait until all groups have ended, at most `patience_s`.
 
-        `only_up`: not for those that are still to come, which may have no room. Of others that come, Ray would keep
-        the reservation.
+        `only_up`: do not wait for groups that are not up yet, which may never find room. Ray would keep the
+        reservation of groups that come up later.
         """
         ending = [self._threads[slot] for slot in (self._groups if only_up else self._threads)]
         await self.close()
@@ -329,20 +330,20 @@ class GroupHost(Board):
             await asyncio.sleep(0.05)
 
     async def reservations(self) -> list[Any]:
-        """Return the placement groups that all slots hold by now; from now on they get no others."""
+        """Return the placement groups that all slots hold; from now on they get no others."""
         self._over = True
         return [reservation for of_slot in self._reserved.values() for reservation in of_slot]
 
     def _reserve(self, slot: int, reservation: Any) -> None:
-        """Take note of a placement group that a slot's Train run has asked for."""
+        """Note a placement group that a slot's Train run has asked for."""
         self._reserved[slot].append(reservation)
         if self._over:
             remove_placement_group(reservation)
 
     def _keep(self, loop: asyncio.AbstractEventLoop, settings: dict[str, Any], scratch: str) -> None:
-        """Keep a Ray Train run going in one slot as long as each run gets to a trial, or makes room for another.
+        """Keep a Ray Train run going in one slot, as long as each run reaches a trial or makes room for another group.
 
-        A run that found no room, or lost its machines, is no fault of the slot: it waits for others.
+        A run that found no free resources, or lost its machines, is not the slot's fault: the slot waits for others.
         """
 
         def ask(call: Coroutine[Any, Any, Answer]) -> Answer:
@@ -359,7 +360,7 @@ class GroupHost(Board):
             except Exception as error:  # the slot's boundary: whatever ended the run is kept for the driver
                 cause, reason = cause_of_run(error), said(error)
                 excused = cause == "preempted" or is_for_want_of_room(error)
-            for reservation in self._reserved.pop(slot, ()):  # nothing happens to those that are gone
+            for reservation in self._reserved.pop(slot, ()):  # no effect on workers that are gone
                 with suppress(ray.exceptions.RayError):
                     remove_placement_group(reservation)
             excused = excused or ask(self.is_drained(slot))

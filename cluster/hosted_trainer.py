@@ -1,8 +1,8 @@
 """A trainer of Ray Train that starts the workers and no other process.
 
-Ray Train starts five more for each run: the controller, and four actors that serve what no trial here uses (data sets
-of Ray Data, barriers of `ray.train.report`, a cleaner for controllers that are killed, a watcher of notices). It has
-no setting for it, so private pieces of it are replaced here. They are those of Ray 2.60 (`train_run.HOSTED`).
+Ray Train starts five more for each run: the controller, and four actors that no trial here needs (data sets of Ray
+Data, barriers of `ray.train.report`, a cleaner for killed controllers, a watcher of notices). It has no setting
+against this, so this module replaces private pieces of Ray 2.60 (`train_run.HOSTED`).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class HostedTrainer(DataParallelTrainer):
     """A trainer whose controller is a thread of this process, the one that calls `fit`."""
 
     def __init__(self, title: str, reserve: Callable[[Any], None], *arguments: Any, **options: Any) -> None:
-        """`title`: what Ray's dashboard calls the workers. `reserve`: told of each placement group that is asked for.
+        """`title`: the workers' name on Ray's dashboard. `reserve`: called with each requested placement group.
 
         The rest is Ray Train's.
         """
@@ -47,7 +47,7 @@ class HostedTrainer(DataParallelTrainer):
 
 
 def _group_of(title: str, reserve: Callable[[Any], None]) -> type[WorkerGroup]:
-    """Return the kind of group whose workers Ray's dashboard shows as `title`."""
+    """Return the group class whose workers Ray's dashboard shows as `title`."""
 
     class RayTrainWorker(worker.RayTrainWorker):
         def __repr__(self) -> str:
@@ -65,7 +65,7 @@ def _group_of(title: str, reserve: Callable[[Any], None]) -> type[WorkerGroup]:
 
 
 class NoBarrier:
-    """Stands in for the actor at whose barrier `ray.train.report` waits; no trial reports there."""
+    """Replaces the actor with the barrier of `ray.train.report`; no trial reports there."""
 
     @classmethod
     def options(cls, **_: Any) -> type[NoBarrier]:
@@ -79,6 +79,6 @@ class NoBarrier:
 
 
 def _without_barriers() -> None:
-    """Let worker groups of this process have no barrier; Ray Train has no setting for it."""
+    """Start worker groups of this process without a barrier; Ray Train has no setting for it."""
     worker_group.SynchronizationActor = NoBarrier
     state._shutdown_sync_actor = lambda barrier: None

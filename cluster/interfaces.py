@@ -1,7 +1,7 @@
-"""Through which network interface the workers of one trial reach each other.
+"""The network interface through which the workers of one trial reach each other.
 
-Gloo takes the interface that the machine's own name resolves to. On Debian that is 127.0.1.1, where nobody else is.
-Imports torch.
+Gloo takes the interface to which the machine's own name resolves. On Debian that is 127.0.1.1, which no other machine
+reaches. Imports torch.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from ablative.cluster.addresses import interface_of
 
 
 def choose_interface() -> str:
-    """Set the variables that name the interface, unless they are set, to that by which this machine is in the cluster.
+    """Set the unset variables that name the interface to the one by which this machine is in the cluster.
 
-    Return the machine's address and what they are now, for a person.
+    Return the machine's address and their present values, for a message.
     """
     address = ray.util.get_node_ip_address()
     found = interface_of(address)
@@ -31,19 +31,19 @@ def choose_interface() -> str:
 
 @dataclass
 class MeetingConfig(TorchConfig):
-    """Ray Train's settings of torch, for workers that meet over the interface that reaches the head."""
+    """Ray Train's torch settings for workers that meet over the interface to the head."""
 
     @property
     def backend_cls(self) -> type:
-        """What sets the workers up."""
+        """The backend that sets up the workers."""
         return MeetingBackend
 
 
 class MeetingBackend(TorchConfig().backend_cls):  # type: ignore[misc]
-    """Chooses the interface before the process group is formed, and names it where that fails."""
+    """Chooses the interface before the process group forms, and names it if that fails."""
 
     def on_start(self, worker_group: Any, backend_config: Any) -> None:
-        """Called by Ray Train when the workers' processes are there."""
+        """Called by Ray Train once the workers' processes exist."""
         met = worker_group.execute(choose_interface) if len(worker_group) > 1 else ()
         try:
             super().on_start(worker_group, backend_config)

@@ -1,6 +1,6 @@
-"""Studies whose driver is a Ray job: it runs on the head and outlives the connection over which it was started.
+"""Studies whose driver is a Ray job: it runs on the head and outlives the connection that started it.
 
-A job is known again by what Ray keeps of it: the study's name, and the store of its records.
+A job is recognised by the metadata that Ray keeps: the study's name, and the store of its records.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from ablative.orchestrator.errors import ClusterError
 
 STUDY, STORE = "ablate_study", "ablate_store"
 PASSED = ("ABLATE_STORE", "ABLATE_CACHE", *FORWARDED)
-"""Variables that a job gets from whoever starts it. A job's settings can be read by all who reach the cluster: so
-credentials go by the name of a profile or a file, never by value."""
+"""Variables that a job inherits from the command that starts it. Everyone on the cluster can read a job's settings, so
+credentials go by the name of a profile or file, never by value."""
 SECRET = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 STOPPED = 143
-"""Exit status of a study that was stopped, as shells give it for SIGTERM."""
+"""Exit status of a stopped study, as shells give it for SIGTERM."""
 PATIENCE_S = 60
-"""How long a study that is stopped may take to end its workers."""
+"""How long a stopping study may take to end its workers."""
 OPEN = (JobStatus.PENDING, JobStatus.RUNNING)
 
 
@@ -82,7 +82,7 @@ class StudyJobs:
         found = self._jobs()
         if found and found[-1].status in OPEN:
             return _job(found[-1])
-        # Of two that begin together the second is told that there is such a job.
+        # If two start together, the second learns that the job exists.
         name = f"ablate-{self.study}-{_short(self._store)}-{len(found) + 1}"
         program = shlex.join([sys.executable, "-m", "ablative.orchestrator.commands.cli", *arguments])
         variables = {key: os.environ[key] for key in PASSED if key in os.environ}
@@ -101,7 +101,7 @@ class StudyJobs:
         return StudyJob(id=name, is_open=True)
 
     def follow(self, job: StudyJob, write: Callable[[str], None]) -> int:
-        """Write what a job prints, from its beginning to its end; return its exit status."""
+        """Write a job's output, from start to end; return its exit status."""
 
         async def copy() -> None:
             async for text in self._client.tail_job_logs(job.id):
@@ -131,7 +131,7 @@ class StudyJobs:
         return int(status) if status >= 0 else 128 - int(status)
 
     def _jobs(self) -> list[Any]:
-        """Return the jobs of the study, the earliest first."""
+        """Return the study's jobs, earliest first."""
         wanted = {STUDY: self.study, STORE: self._store}
         found = [job for job in self._client.list_jobs() if wanted.items() <= (job.metadata or {}).items()]
         return sorted(found, key=lambda job: job.start_time or 0)

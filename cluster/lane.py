@@ -1,8 +1,7 @@
-"""The thin Tune trainable: a lane trains nothing, it wakes the driver whenever there is news of its slots.
+"""The thin Tune trainable: a lane trains nothing; it wakes the driver whenever its slots have news.
 
-A study has two lanes, whatever its number of trials and slots: Tune slows down and grows with its trials, and each has
-a process on the head.
-A file of its own, because Tune's actors import it: with little else to import they start sooner.
+A study has two lanes, whatever its number of trials and slots, because Tune slows down and grows with its trials, and
+each needs a process on the head. Tune's actors import this file, so it imports little else and they start sooner.
 """
 
 from __future__ import annotations
@@ -15,21 +14,21 @@ from ray import tune
 from ablative.cluster.tickets import Later
 
 LIFE = 1000
-"""Steps after which another actor takes the lane over: Tune keeps every step's result as long as its actor lives."""
+"""Steps after which a new actor takes over the lane, because Tune keeps every step's result while its actor lives."""
 
 
 class Lane(tune.Trainable):
-    """Reports to Tune whenever the board has news for its lane, until the board closes."""
+    """Reports to Tune whenever the board has news for its lane, until the board is closed."""
 
     def setup(self, config: dict[str, Any], board: Any = None) -> None:
         """`board`: the actor handle, given through `tune.with_parameters`."""
         self._board = board
         self._lane = config["lane"]
         self._seen = 0
-        self._left = LIFE - self._lane * LIFE // 7 % (LIFE // 2)  # lanes that began together end one by one
+        self._left = LIFE - self._lane * LIFE // 7 % (LIFE // 2)  # lanes that started together end one by one
 
     def step(self) -> dict[str, Any]:
-        """Wait for news; the driver asks the board what it is."""
+        """Wait for news; the driver fetches it from the board."""
         while isinstance(told := ray.get(self._board.news_of.remote(self._lane, self._seen)), Later):
             told.wait()
         self._seen, closed = told

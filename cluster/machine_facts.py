@@ -1,6 +1,6 @@
-"""What each machine of the cluster has and reaches, asked on the machine itself.
+"""What each machine of the cluster has and reaches, as the machine itself sees it.
 
-Imports no torch: a process that only looks has to start soon.
+Imports no torch, because a process that only looks around must start quickly.
 """
 
 from __future__ import annotations
@@ -38,19 +38,19 @@ from ablative.orchestrator.storing.folder import Folder
 
 PACKAGES = ("ray", "torch", "pyarrow", "numpy")
 Absent = Callable[[], Sequence[str]]
-"""Gives a line for each data set or file that is not on the machine where it is called. Picklable."""
+"""Gives a line for each data set or file that the calling machine lacks. Picklable."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What is asked of every machine."""
+    """The questions to every machine."""
 
     folder: str
-    """Of the command line, where relative paths begin."""
+    """The command line's folder, where relative paths begin."""
     places: dict[str, str]
     """What a place is for -> path or URI."""
     mark: str
-    """Name of a file that the driver has left in each place."""
+    """Name of the file that the driver has left in each place."""
     absent: Absent | None = None
 
 
@@ -72,10 +72,10 @@ class Facts:
     unusable: dict[str, str] = field(default_factory=dict)
     """Place that cannot be written or read -> why."""
     unshared: tuple[str, ...] = ()
-    """Places where the driver's file is not found: another folder by the same name."""
+    """Places without the driver's file, so that the same name leads to another folder."""
     absent: tuple[str, ...] = ()
     ahead_s: float = 0.0
-    """Seconds by which its clock is ahead of the driver's."""
+    """How many seconds its clock is ahead of the driver's."""
     clock: float = field(default_factory=time.time)
 
 
@@ -113,9 +113,9 @@ def look(question: Question) -> Facts:
 def gathered(
     places: dict[str, str], *, within_s: float, absent: Absent | None = None
 ) -> tuple[list[Facts], dict[str, str]]:
-    """Return what each machine of the connected cluster says, and address -> why of those of which there is no answer.
+    """Return the facts of each machine of the connected cluster, and address -> reason for those without an answer.
 
-    `places`: what a place is for -> path or URI. Raises StoreError where not even this machine can use one.
+    `places`: what a place is for -> path or URI. Raises StoreError if not even this machine can use a place.
     """
     until, here = time.monotonic() + within_s, ray.get_runtime_context().get_node_id()
     with marked(places) as mark:
@@ -143,7 +143,7 @@ def gathered(
 
 @contextmanager
 def marked(places: dict[str, str]) -> Iterator[str]:
-    """Leave a file in each place, by which other machines know it again; give its name. What was made is removed."""
+    """Leave a file in each place, by which other machines recognise it; give its name. Removes all it made."""
     mark = f".seen-{uuid.uuid4().hex}"
     with ExitStack() as cleaning:
         for place in places.values():
@@ -168,7 +168,7 @@ def _no_folder_left(place: str) -> Iterator[None]:
         yield
     finally:
         for folder in missing:
-            with suppress(OSError):  # somebody has written there meanwhile
+            with suppress(OSError):  # another process has written there meanwhile
                 folder.rmdir()
 
 
@@ -187,7 +187,7 @@ def tried(place: str, mark: str) -> bool:
 
 
 def _free_memory_mb() -> float:
-    """Return what processes may still take, or the whole memory where the system does not say."""
+    """Return the memory available to processes, or the whole memory if the system does not say."""
     with suppress(OSError):
         for line in Path("/proc/meminfo").read_text().splitlines():
             if line.startswith("MemAvailable:"):
@@ -196,7 +196,7 @@ def _free_memory_mb() -> float:
 
 
 def _digest() -> str:
-    """Return what tells one state of our own sources from another."""
+    """Return a digest of our own sources."""
     package: Any = __import__("ablative")
     root, found = Path(package.__file__).parent, hashlib.sha256()
     for folder, folders, names in os.walk(root, followlinks=True):
@@ -210,7 +210,7 @@ def _digest() -> str:
 def require_shared(places: dict[str, str], *, within_s: float) -> None:
     """Raise ClusterError, with the machines, if one does not share these places with this one."""
     found, silent = gathered(places, within_s=within_s)
-    del silent  # a machine that is slow to answer is no proof; its trials are losses if it lacks the place
+    del silent  # a slow answer proves nothing; if the place is missing there, its trials count as lost
     lines = [line for purpose, place in places.items() for line in unshared(found, purpose, place)]
     if lines:
         raise ClusterError(
@@ -220,7 +220,7 @@ def require_shared(places: dict[str, str], *, within_s: float) -> None:
 
 
 def unshared(found: Sequence[Facts], purpose: str, place: str) -> list[str]:
-    """Return a clause for what keeps machines from sharing a place; none where all do."""
+    """Return a clause for each reason why machines do not share a place; none if all do."""
     other = [facts.address for facts in found if purpose in facts.unshared]
     lines = [f"{purpose} {place} on {_listed(other)} is not the folder seen here"] if other else []
     unusable: dict[str, list[str]] = {}
@@ -231,6 +231,6 @@ def unshared(found: Sequence[Facts], purpose: str, place: str) -> list[str]:
 
 
 def _listed(addresses: Sequence[str]) -> str:
-    """Return the first addresses, and how many more there are."""
+    """Return the first addresses, and the number of the others."""
     shown = ", ".join(addresses[:3])
     return f"{shown} and {len(addresses) - 3} more" if len(addresses) > 3 else shown

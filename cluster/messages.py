@@ -1,4 +1,4 @@
-"""What Ray says of its own accord, such as the last words of a raylet: kept in a file instead of on the terminal."""
+"""Ray's own messages, such as the last lines of a raylet: they go to a file instead of the terminal."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from ray._private import worker as ray_worker
 
 
 class Messages:
-    """The file that Ray's messages go to; it is made with the first one, and stays."""
+    """The file for Ray's messages; the first message creates it, and it stays."""
 
     def __init__(self) -> None:
         self.path = ""
-        """Empty while there was no message."""
+        """Empty before the first message."""
         self._writing = threading.Lock()
 
     def keep(self, said: dict[str, Any], ignore_prefix: bool = False) -> None:
-        """Write a message down; stands in for Ray's `print_to_stdstream`. The first one names the file."""
+        """Write a message to the file; replaces Ray's `print_to_stdstream`. The first message names the file."""
         with self._writing:
             if not self.path:
                 with tempfile.NamedTemporaryFile(prefix="ablate-ray-", suffix=".log", delete=False) as made:
@@ -33,9 +33,9 @@ class Messages:
 
 @contextmanager
 def kept() -> Iterator[Messages]:
-    """Keep Ray's messages to the driver; Ray has no setting for those that are no output of workers."""
+    """Redirect Ray's messages to the driver; Ray has a setting only for the output of workers."""
     messages, usual = Messages(), getattr(ray_worker, "print_to_stdstream", None)
-    if usual is None:  # another release: they are on the terminal again
+    if usual is None:  # another release: messages go to the terminal
         yield messages
         return
     ray_worker.print_to_stdstream = messages.keep

@@ -1,4 +1,4 @@
-"""What Ray's Prometheus endpoints tell of a running study; `cluster/grafana.json` draws it."""
+"""The metrics of a running study at Ray's Prometheus endpoints; `cluster/grafana.json` draws them."""
 
 from __future__ import annotations
 
@@ -14,15 +14,18 @@ from ablative.orchestrator.deciding.queue import TrialQueue
 from ablative.trainables.job import TrialOutcome
 
 PREFIX = "ray_"
-"""What Ray puts before the names, and `_total` behind those of counters."""
+"""Ray's prefix of metric names; counters also get the suffix `_total`."""
 GAUGES: Mapping[str, tuple[str, str]] = {
     "ablate_trials": ("state", "Trials of the plan: completed, stopped, failed, running, or owed and not started."),
     "ablate_slots": ("state", "Slots: busy with a trial, idle, or starting, which includes those that wait for room."),
-    "ablate_device_seconds": ("kind", "Cost so far: what slots have held, and what ended trials have used of it."),
+    "ablate_device_seconds": (
+        "kind",
+        "Cost so far: device seconds that slots have held, and those that ended trials have used.",
+    ),
 }
-"""Name -> its tag beside `study`, and what it says."""
+"""Name -> its tag beside `study`, and its description."""
 COUNTERS: Mapping[str, tuple[str, str]] = {
-    "ablate_failures": ("cause", "Attempts at trials that failed, by cause: those that are tried again, too."),
+    "ablate_failures": ("cause", "Failed attempts at trials, by cause, including those that are tried again."),
 }
 COUNTED_EVERY_S = 5.0
 """Ray sends metrics every ten seconds."""
@@ -30,7 +33,7 @@ COUNTED_EVERY_S = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlotCounts:
-    """How many slots are in which state, and what all have held."""
+    """The number of slots in each state, and the device seconds that all have held."""
 
     busy: int
     idle: int
@@ -39,7 +42,7 @@ class SlotCounts:
 
 
 class StudyMetrics:
-    """The metrics of one study, sent by its driver; numbers are those of the driver that sends them."""
+    """The metrics of one study, sent by its driver and counted by that driver alone."""
 
     def __init__(self, queue: TrialQueue) -> None:
         self._queue = queue
@@ -56,7 +59,7 @@ class StudyMetrics:
             self._counters["ablate_failures"].inc(tags={**self._study, "cause": outcome.cause or "unknown"})
 
     def show(self, slots: SlotCounts) -> None:
-        """Tell how the study is, unless that was told moments ago."""
+        """Send the state of the study, unless it was sent moments ago."""
         if time.monotonic() - self._counted_at < COUNTED_EVERY_S:
             return
         self._counted_at = time.monotonic()
@@ -71,7 +74,7 @@ class StudyMetrics:
 
 
 def trial_counts(queue: TrialQueue) -> dict[str, int]:
-    """Return how many trials of the plan are in which state."""
+    """Return the number of the plan's trials in each state."""
     ended = Counter(queue.known[trial.id].status for trial in queue.trials() if trial.id in queue.known)
     running = queue.num_running
     done = {state: ended[state] for state in ("completed", "stopped", "failed")}

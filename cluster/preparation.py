@@ -1,4 +1,4 @@
-"""Preparing on the cluster what trials read, where they will look for it."""
+"""Preparation on the cluster: makes the files that trials read, where they will look for them."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ from ablative.trainables.parts.preparation import BlockCount
 from ablative.trainables.parts.preparation import Preparation
 
 IN_FLIGHT = 256
-"""Blocks that Ray knows of at once; each may be a few hundred kB."""
+"""Most blocks submitted to Ray at once; each may be a few hundred kB."""
 BLOCKS_A_PLACE = 4
-"""Without GPUs, a private cluster is started for the blocks only if every place gets so many whole ones."""
+"""Without GPUs, blocks get a private cluster only if each process would compute at least this many whole blocks."""
 
 
 def prepare_remote(
@@ -51,12 +51,12 @@ def prepare_remote(
     resources: Resources,
     steps: Preparation,
 ) -> None:
-    """Prepare the data in one task on the cluster, then compute the blocks in as many as it has room for.
+    """Prepare the data in one task on the cluster, then compute the blocks in as many tasks as fit.
 
     `cache` must be a path that its nodes share. A task has what a worker of a trial has (`resources`); the first one
-    runs beside the driver if there is room, else on any machine. `progress` is called here, with a total of 0 for
-    what it waits for. Killed at any moment, it goes on where it was. Raises what preparing raises, and ClusterError
-    if tasks are lost for good.
+    runs beside the driver if there is room, else on any machine. `progress` is called here, with a total of 0 while it
+    waits. After a kill at any moment it continues where it was. Raises the errors of preparation, and ClusterError if
+    tasks are lost for good.
     """
     with _translated(), connect(address):
         task = ray.remote(num_returns="streaming", **_needs(resources), **_place(resources))(_events)
@@ -78,10 +78,10 @@ def prepare_private(
     resources: Resources,
     steps: Preparation,
 ) -> Rest | None:
-    """Prepare on this machine: blocks on a private cluster where that pays, else in this process.
+    """Prepare on this machine: blocks on a private cluster if that pays, else in this process.
 
-    Processes use many CPUs better than threads do, and with GPUs this process must not hold one. Blocks of this
-    process are left for later: trials that read none of them need not wait. Raises as `prepare_remote`.
+    Processes use many CPUs better than threads do, and with GPUs this process must not hold one. Blocks for this
+    process are left for later, so that trials which read none of them need not wait. Raises as `prepare_remote`.
     """
     steps.prepare_data(configs, cache, progress)
     blocks = steps.blocks(configs, cache)
@@ -109,7 +109,7 @@ def _needs_processes(blocks: Sequence[Block], resources: Resources) -> bool:
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """What a task raised as itself; what Ray raises as a ClusterError."""
+    """Passes on exceptions of a task; turns Ray's own into ClusterError."""
     try:
         yield
     except ray.exceptions.RayTaskError as error:
@@ -121,7 +121,7 @@ def _translated() -> Iterator[None]:
 def _compute(
     blocks: Sequence[Block], cache: Path, progress: Progress, resources: Resources, steps: Preparation
 ) -> None:
-    """Compute blocks in tasks; the rest is cancelled at the first failure."""
+    """Compute blocks in tasks; at the first failure, cancel the rest."""
     task = ray.remote(**_needs(resources))(_call)
     count, waiting, folder = BlockCount(blocks, progress), deque(blocks), os.getcwd()
     running: dict[ray.ObjectRef[None], Block] = {}
@@ -144,7 +144,7 @@ def _call(folder: str, step: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def _needs(resources: Resources) -> dict[str, Any]:
-    """Return what a task holds: as much as one worker of a trial."""
+    """Return the resources of a task: those of one worker of a trial."""
     return {
         "num_cpus": resources.cpus_per_worker,
         "num_gpus": resources.gpus_per_worker,
@@ -153,11 +153,11 @@ def _needs(resources: Resources) -> dict[str, Any]:
 
 
 def _place(resources: Resources) -> dict[str, Any]:
-    """Return where the data is best prepared: beside the driver, which reads it next; wherever there are GPUs."""
+    """Return the best place to prepare the data: beside the driver, which reads it next; with GPUs, anywhere."""
     if resources.gpus_per_worker:
         return {}
     here = ray.get_runtime_context().get_node_id()
-    # Soft alone waits for a node that is busy; a head without CPUs counts as one that can never run it.
+    # Soft affinity alone waits for a busy node; a head without CPUs counts as a node that can never run the task.
     return {"scheduling_strategy": NodeAffinitySchedulingStrategy(here, soft=True, _spill_on_unavailable=True)}
 
 
@@ -166,7 +166,7 @@ def _alone(resources: Resources) -> Shape:
 
 
 def _await_begin(events: Any, shape: Shape, progress: Progress) -> None:
-    """Wait until the task runs; tell meanwhile what it waits for."""
+    """Wait until the task runs; report meanwhile what it waits for."""
     while not ray.wait([events], timeout=PATIENCE_S)[0]:
         nodes, free = machines()[0], ray.available_resources()
         needed = "a process to start" if has_room(shape, free) else short_of(shape, nodes, free)
@@ -177,7 +177,7 @@ def _await_begin(events: Any, shape: Shape, progress: Progress) -> None:
 def _events(
     folder: str, prepare: Callable[[Sequence[Any], Path, Progress], None], configs: list[Any], cache: Path
 ) -> Iterator[tuple[str, int, int]]:
-    """Prepare in a thread, and yield the latest progress as often as somebody takes it; the first says it runs."""
+    """Prepare in a thread, and yield the latest progress whenever asked; the first value says that it runs."""
     yield "", 0, 0
     enter(folder)
     events: queue.Queue[tuple[str, int, int] | BaseException | None] = queue.Queue()

@@ -1,4 +1,4 @@
-"""Whether a machine has what trials read: the cache that the driver has prepared, or its own copies, and the data."""
+"""Checks that a machine has the files trials read: the driver's prepared cache, or its own copies, and the data."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ NAME = "cache_id"
 
 
 def cache_identity(folder: Path) -> str:
-    """Return what tells this cache from all others; it is made where there is none yet.
+    """Return the id of this cache, and create it if there is none yet.
 
-    Empty for a cache that may only be read and has none: machines then go by its path alone.
+    Empty for a read-only cache without an id; machines then compare only its path.
     """
     path = folder / NAME
     if not path.exists():
@@ -41,7 +41,7 @@ def _make(path: Path) -> None:
     written = path.with_name(f".{NAME}-{uuid.uuid4().hex}")
     written.write_text(uuid.uuid4().hex, encoding="ascii")
     try:
-        os.link(written, path)  # unlike a rename it leaves what another driver has made meanwhile
+        os.link(written, path)  # unlike a rename, this keeps the file that another driver has made meanwhile
     except FileExistsError:
         pass
     except OSError:  # a file system without links
@@ -50,7 +50,7 @@ def _make(path: Path) -> None:
 
 
 def require_cache(folder: Path, identity: str) -> None:
-    """Raise ClusterError if this machine has another cache at `folder`, or none; an empty identity is not checked."""
+    """Raise ClusterError if this machine has another cache at `folder`, or none; an empty id is not checked."""
     path = folder / NAME
     if not identity:
         return
@@ -63,7 +63,7 @@ def require_cache(folder: Path, identity: str) -> None:
 
 
 def fetch_cache(listed: Listed) -> str:
-    """Fetch what trials read of a cache in object storage; return the folder here. Raises ClusterError."""
+    """Fetch the files that trials read from a cache in object storage; return the folder. Raises ClusterError."""
     try:
         return str(listed.fetched(silent))
     except (PlaceError, OSError) as error:

@@ -1,4 +1,4 @@
-"""The connection to Ray: a private cluster on this machine, or one that runs already."""
+"""The connection to Ray: a private cluster on this machine, or a running one."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ ENVIRONMENT = {
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000",  # Tune's state is never read: records are the truth
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
-"""Set where the person has not set them, before Ray starts."""
+"""Defaults for variables that the user has not set, applied before Ray starts."""
 
 LOCAL_ENVIRONMENT = {
     "RAY_agent_register_timeout_ms": "180000",  # a busy machine is slow, not broken
@@ -75,28 +75,28 @@ FORWARDED = (
     "GOOGLE_APPLICATION_CREDENTIALS",
     "GOOGLE_CLOUD_PROJECT",
 )
-"""Variables of the person that workers on other machines get too. None is a secret: where credentials are, by the name
-of a profile or a file; whoever reaches the cluster can read what it was told."""
+"""The user's variables that workers on other machines get too. None is a secret, because everyone who reaches the
+cluster can read them: credentials go by the name of a profile or file."""
 ON_A_MEMBER = (
     "run on one of its nodes, with `ray submit CLUSTER.yaml orchestrator/ablate.py -- run STUDY`, "
     "or `ray job submit --address http://HEAD:8265 --working-dir . -- python orchestrator/ablate.py run STUDY`"
 )
 PRIVATE = "ablate_private"
-"""Logical resource that marks a private cluster: it ends with its driver, so nobody else may join it."""
+"""Logical resource that marks a private cluster. It ends with its driver, so no other run may join it."""
 
 
 class NoClusterError(ClusterError):
-    """No cluster answered at an address, or none that others may join."""
+    """No cluster answered at an address, or only a private one."""
 
 
 @contextmanager
 def connect(address: str, *, num_cpus: int | None = None) -> Iterator[bool]:
-    """Connect to Ray and disconnect again, which ends all that was started; an open connection is used and left open.
+    """Connect to Ray, and disconnect again, which ends all that was started; an open connection stays open.
 
-    `address`: `local` starts a private cluster, `auto` joins the one that runs on this machine, anything else is
-    the address of a running one that this machine belongs to. `num_cpus`: logical CPUs of a private cluster; as many
-    as the machine has unless given. Gives whether the cluster is private, so that it ends with the connection. Raises
-    ClusterError, naming the address, if there is none, and for an address of Ray's client.
+    `address`: `local` starts a private cluster, `auto` joins the one that runs on this machine, anything else is the
+    address of a running one that this machine belongs to. `num_cpus`: logical CPUs of a private cluster; as many as
+    the machine has unless given. Yields whether the cluster is private and so ends with the connection. Raises
+    ClusterError, with the address, if there is no cluster, and for an address of Ray's client.
     """
     _refuse_client(address)
     if ray.is_initialized():
@@ -111,9 +111,9 @@ def connect(address: str, *, num_cpus: int | None = None) -> Iterator[bool]:
 
 
 def running_cluster() -> str:
-    """Return `auto`, or `local` and say so where no cluster runs here, none was named, and no job wants one.
+    """Return `auto`; or `local`, with a note, if no cluster runs here, none was named, and no job needs one.
 
-    Raises ClusterError for a cluster that is there, or must be, and cannot be joined.
+    Raises ClusterError if a cluster exists, or must exist, and cannot be joined.
     """
     named = os.environ.get("RAY_ADDRESS", "") or ("this job" if JOB in os.environ else "")
     try:
@@ -127,7 +127,7 @@ def running_cluster() -> str:
 
 
 def enter(folder: str) -> None:
-    """Go to the command line's folder where this node has it, so that relative paths mean the same in a worker."""
+    """Change to the command line's folder if this node has it, so that relative paths mean the same in a worker."""
     if Path(folder).is_dir():
         os.chdir(folder)
 
@@ -138,19 +138,19 @@ def members() -> dict[str, str]:
 
 
 def drained() -> set[str]:
-    """Return Ray's names of the nodes that are about to be taken away."""
+    """Return Ray's names of the nodes that are being drained."""
     return set(ray._private.state.state.get_draining_nodes())
 
 
 def machines() -> tuple[list[dict[str, float]], dict[str, float] | None]:
-    """Return what each machine of the cluster has, and what its autoscaler can bring it to; None without one."""
+    """Return the resources of each machine, and the most that the autoscaler can reach; None without an autoscaler."""
     alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     return alive, ray._private.state.state.get_max_resources_from_cluster_config()  # Ray Train asks the same
 
 
 @contextmanager
 def _started(num_cpus: int | None) -> Iterator[None]:
-    """Start a private cluster; a machine that was too busy for Ray's own waits gets a second try."""
+    """Start a private cluster; try a second time if the machine was too busy for Ray's time limits."""
     usual = temporary_folder()
     with short_folder(usual) as short:
         options = {**_local_options(num_cpus), **({"_temp_dir": short} if short else {})}
@@ -158,7 +158,7 @@ def _started(num_cpus: int | None) -> Iterator[None]:
             try:
                 _initialise("local", options)
                 break
-            except Exception as error:  # bare ones among them, where Ray's processes start too slowly
+            except Exception as error:  # also bare ones, if Ray's processes start too slowly
                 machine = Machine.here(short or usual)
                 reason = reason_of(f"{error}", machine)
                 _end()
@@ -211,7 +211,7 @@ def _end() -> None:
 
 @contextmanager
 def _own_signals() -> Iterator[None]:
-    """Put our handlers of signals back: Ray sets its own, which end the process without cleaning up."""
+    """Restore our signal handlers: Ray sets its own, which end the process without cleaning up."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -231,14 +231,14 @@ def _own_signals() -> Iterator[None]:
 
 
 def _found(address: str) -> str:
-    """Return where Ray would look for a cluster, as `host:port`. Raises ConnectionError where it knows of none."""
+    """Return where Ray would look for a cluster, as `host:port`. Raises ConnectionError if it knows none."""
     where = services.get_ray_address_from_environment(address, None) if address == "auto" else address
     _refuse_client(where)
     return str(services.canonicalize_bootstrap_address_or_die(where))
 
 
 def _refuse_client(address: str) -> None:
-    """Raise ClusterError for an address of Ray's client, through which no study can be driven."""
+    """Raise ClusterError for an address of Ray's client, through which no study can run."""
     if "://" in address:
         raise ClusterError(
             f"a study cannot run through Ray's client (`{address}`), because a lost connection would end its trials. "
@@ -288,16 +288,16 @@ def _local_options(num_cpus: int | None) -> dict[str, Any]:
 
 
 def _remote_options() -> dict[str, Any]:
-    """Return what workers get of this process's environment; inside a Ray job the job's own settings stand."""
+    """Return the environment that workers get from this process; inside a Ray job the job's own settings apply."""
     variables = {name: os.environ[name] for name in (*ENVIRONMENT, *FORWARDED) if name in os.environ}
     merged = {**variables, "PYTHONPATH": import_path()}
     return {"runtime_env": {"env_vars": giving_way(merged, os.environ.get(JOB, ""))}}
 
 
 def giving_way(variables: Mapping[str, str], job: str) -> dict[str, str]:
-    """Return the variables that a Ray job does not set itself: Ray refuses two settings of one.
+    """Return the variables that a Ray job does not set itself: Ray rejects a variable that is set twice.
 
-    PYTHONPATH stays, since it has what the job set behind what is ours. `job`: see `JOB`; empty outside of one.
+    PYTHONPATH stays, because ours already ends with the job's. `job`: see `JOB`; empty outside a job.
     """
     environment = (json.loads(job) if job else {}).get("runtime_env") or {}
     taken = (environment.get("env_vars") or {}).keys() - {"PYTHONPATH"}
@@ -305,7 +305,7 @@ def giving_way(variables: Mapping[str, str], job: str) -> dict[str, str]:
 
 
 def _with_parts(sources: Sequence[Source]) -> dict[str, Any]:
-    """Return what lets each worker process import the parts of these files before anything else is sent to it."""
+    """Return the setting that makes each worker process import these files of parts before anything else."""
 
     def install_parts() -> None:
         install(sources)

@@ -1,4 +1,4 @@
-"""Whether a cluster can run a study, from what its machines say: nothing is started for it and nothing is spent."""
+"""Whether a cluster can run a study, from the facts of its machines. The check starts nothing and spends nothing."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ from ablative.orchestrator.showing.cluster_answer import Subject
 from ablative.orchestrator.storing.leases import SKEW
 
 WITHIN_S = 20.0
-"""How long machines have to answer: with connecting, a check takes less than 30 s."""
+"""How long to wait for machines to answer; with connecting, a check takes less than 30 s."""
 STUDY_MB, SLOT_MB = 560.0, 5.0
-"""What a running study costs the head (`benchmarks/slots.py`), and an allowance for each of its slots."""
+"""The head's memory for a running study (`benchmarks/slots.py`), and an allowance for each of its slots."""
 LAUNCHED_WITH = Path("~/ray_bootstrap_config.yaml")
-"""Where `ray up` leaves on the head what it was told."""
+"""Where `ray up` leaves its launch file on the head."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demand:
-    """What a cluster is to do, and what is known of it from outside."""
+    """The demands on a cluster, and what is known about it from outside."""
 
     head: str
     """Address of Ray's head."""
@@ -52,11 +52,11 @@ class Demand:
     no_room: str = ""
     """Why not even one trial fits."""
     workers: int = 1
-    """The most of any trial."""
+    """The most workers of any trial."""
     expected: Sequence[str] = ()
-    """Addresses of the machines that were to join."""
+    """Addresses of the machines that should have joined."""
     token: bool
-    """Whether Ray asks for one."""
+    """Whether Ray requires a token."""
     places: Mapping[str, str] = field(default_factory=dict)
     has_study: bool = False
 
@@ -64,10 +64,10 @@ class Demand:
 def check_cluster(
     address: str, *, places: dict[str, str], shapes: Sequence[Shape] = (), absent: Absent | None = None
 ) -> ClusterCheckAnswer:
-    """Return what is sound about the cluster at `address` and what is not.
+    """Return findings on the cluster at `address`, good and bad.
 
-    `places`: `cache` and `store` -> path or URI. `shapes`, `absent`: of a study, if one is asked about. Raises
-    ClusterError if there is no cluster that this machine may join, and StoreError where this machine cannot write.
+    `places`: `cache` and `store` -> path or URI. `shapes`, `absent`: of the study, if there is one. Raises
+    ClusterError if there is no cluster that this machine may join, and StoreError if this machine cannot write.
     """
     began = time.monotonic()
     with connect(address):
@@ -104,7 +104,7 @@ def _demand(places: Mapping[str, str], shapes: Sequence[Shape]) -> Demand:
 
 
 def _listed_machines() -> Sequence[str]:
-    """Return the machines of the launch file that `ray up` has left here; none where it names none."""
+    """Return the machines of the launch file that `ray up` has left here; may be none."""
     try:
         told: Any = yaml.safe_load(LAUNCHED_WITH.expanduser().read_text(encoding="utf-8"))
         return [str(address) for address in told["provider"].get("worker_ips", ())]
@@ -113,7 +113,7 @@ def _listed_machines() -> Sequence[str]:
 
 
 def judged(facts: Sequence[Facts], silent: Mapping[str, str], demand: Demand) -> tuple[Finding, ...]:
-    """Return a finding for each subject, from what machines say, and address -> why of those that say nothing."""
+    """Return a finding for each subject, from the facts, and address -> reason for machines without an answer."""
     findings = [_joined(facts, silent, demand), _room(demand), _head(facts, demand), _token(demand), _versions(facts)]
     findings += [_place(facts, purpose, place) for purpose, place in demand.places.items()]
     findings += [_interfaces(facts, demand), _clocks(facts), _study_data(facts, demand)]

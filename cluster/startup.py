@@ -1,4 +1,4 @@
-"""Why a private Ray cluster did not start, told from Ray's words and the machine, and what is done about it."""
+"""Why a private Ray cluster did not start, judged by Ray's error and the machine, and how to fix it."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from typing import Literal
 Reason = Literal["long_path", "full_disk", "busy", "no_folder", "other"]
 
 LONGEST_SOCKET = 107 if sys.platform.startswith("linux") else 103
-"""Bytes that the path of a socket may have."""
+"""Most bytes of a socket's path."""
 BELOW = "/ray/session_2000-01-01_00-00-00_000000_4194304/sockets/plasma_store"
-"""What Ray puts behind its folder for temporary files, at its longest."""
+"""The longest path that Ray appends to its folder for temporary files."""
 LEAST_FREE = 256 * 2**20
-"""Bytes on the disk of that folder with which Ray starts and works."""
+"""Free bytes on the disk of that folder with which Ray starts and works."""
 BUSY = 1.5
-"""Load for each processor beyond which Ray's own waits may be too short."""
+"""Load per processor above which Ray's time limits may be too short."""
 _TOO_SLOW = ("timed out", "took longer", "metrics_agent_port", "overloaded", "failed to start")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """What a machine has for Ray to start on."""
+    """The state of a machine on which Ray is to start."""
 
     folder: str
     """Ray's folder for temporary files."""
     free: float
-    """Bytes on its disk; not a number where the folder is not there."""
+    """Free bytes on its disk; NaN if the folder does not exist."""
     load: float
-    """Processes that run or wait, averaged over a minute."""
+    """Load average over one minute."""
     processors: int
 
     @classmethod
@@ -49,7 +49,7 @@ class Machine:
 
 
 def reason_of(said: str, machine: Machine) -> Reason:
-    """Return why Ray did not start: its words decide where they name a cause, else what the machine lacks."""
+    """Return why Ray did not start: the cause in its error, if any, else what the machine lacks."""
     if "AF_UNIX" in said or too_long(machine.folder):
         return "long_path"
     if machine.free != machine.free:
@@ -62,7 +62,7 @@ def reason_of(said: str, machine: Machine) -> Reason:
 
 
 def remedy(reason: Reason, machine: Machine) -> str:
-    """Return what a person can do about it."""
+    """Return how the user can fix it."""
     match reason:
         case "long_path":
             return (
@@ -95,9 +95,9 @@ def temporary_folder() -> str:
 
 @contextmanager
 def short_folder(folder: str, shared: tuple[str, ...] = ("/tmp", "/dev/shm")) -> Iterator[str | None]:
-    """Give a folder of our own in place of `folder` if that is too long; None if it is not, or if there is no other.
+    """Yield our own folder instead of `folder` if that path is too long; None if it is not, or if there is no other.
 
-    It is removed at the end.
+    The folder is removed at the end.
     """
     place = next((one for one in shared if os.access(one, os.W_OK | os.X_OK)), None) if too_long(folder) else None
     if place is None:

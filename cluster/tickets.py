@@ -1,4 +1,4 @@
-"""What the board keeps of a trial and of a worker group, and what it tells the driver."""
+"""The board's data on trials and worker groups, and its reports to the driver."""
 
 from __future__ import annotations
 
@@ -17,46 +17,46 @@ from ablative.trainables.job import TrialJob
 from ablative.trainables.job import TrialOutcome
 
 Order = tuple[TrialJob, Shape]
-"""What a worker group is told to run a trial, and the shape that the group must have."""
+"""The order to run a trial, and the shape that its worker group must have."""
 
 
 class GroupReplaced(Exception):
-    """A worker asked on behalf of a group that the board has given up: its process must end."""
+    """A worker of a group that the board has given up asked for a trial: its process must end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Later:
-    """Too many wait already: to be asked again."""
+    """Too many calls wait already: ask again later."""
 
     seconds: float
-    """How long to let pass before; a little more or less, so that not all come at once."""
+    """How long to wait before asking again; varied a little, so that not all ask at once."""
 
     def wait(self) -> None:
-        """Let that time pass."""
+        """Wait that long."""
         time.sleep(self.seconds * random.uniform(0.5, 1.5))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Collected:
-    """A trial that ended, as the driver gets it."""
+    """An ended trial, as reported to the driver."""
 
     trial_id: str
     outcome: TrialOutcome
     started_at: datetime
-    """When a group took it (UTC); when it was offered if none did."""
+    """When a group took it (UTC), or when it was offered if no group did."""
     queued_seconds: float
     """From the offer until then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class News:
-    """What happened since the driver asked last."""
+    """What happened since the driver's last question."""
 
     points: tuple[tuple[str, CurvePoint], ...] = ()
     """(Trial id, point) of running trials, in order of arrival, where the board keeps them for the driver."""
     ended: tuple[Collected, ...] = ()
     trouble: str = ""
-    """Why the run cannot go on, e.g. a full disk; empty if it can."""
+    """Why the run cannot continue, e.g. a full disk; empty if it can."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -65,17 +65,17 @@ class Ticket:
 
     job: TrialJob
     shape: Shape
-    """Of the group that it needs."""
+    """The shape of the group that it needs."""
     offered_at: datetime
     started_at: datetime
     group: str | None = None
     slot: int | None = None
     cancelled: bool = False
     share: float = 0.0
-    """How much of the trial its group has done, as far as it has said."""
+    """Progress of the trial, as last reported by its group."""
     points: list[CurvePoint] = field(default_factory=list)
     settled: dict[int, TrialOutcome] = field(default_factory=dict)
-    """Rank -> what it reported, in order of arrival."""
+    """Rank -> its outcome, in order of arrival."""
     outcome: TrialOutcome | None = None
 
 
@@ -88,21 +88,21 @@ class Group:
     size: int
     pids: dict[int, int] = field(default_factory=dict)
     nodes: set[str] = field(default_factory=set)
-    """Ray's names of the machines that its workers are on."""
+    """Ray's names of its workers' machines."""
     workers: list[Any] = field(default_factory=list)
-    """Actor handles of the workers, by which a group that hangs is ended."""
+    """Actor handles of the workers, used to end a group that hangs."""
     memory_mb: float = 0.0
     """Greatest resident memory of a worker after its last trial."""
     busy: bool = False
-    """Whether some rank has still to hand in its outcome: a rank that is done early must wait for the others."""
-    retired: bool = False
-    """Whether it takes no further trial, so that its slot starts a new one."""
+    """Whether some rank has yet to hand in its outcome; a rank that ends early must wait for the others."""
+    closing: bool = False
+    """Whether it takes no further trial, so that its slot starts a new group."""
     orders: list[str] = field(default_factory=list)
     """Trials in the order in which every rank gets them."""
 
 
 def lost(ticket: Ticket, group: Group, cause: Cause, message: str) -> TrialOutcome:
-    """Return what is recorded of a trial whose group has gone."""
+    """Return the outcome of a trial whose group is gone."""
     seconds = (datetime.now(UTC) - ticket.started_at).total_seconds()
     return TrialOutcome(
         status="failed",

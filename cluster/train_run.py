@@ -22,15 +22,15 @@ from ablative.cluster.worker import serve
 
 Reserve = Callable[[Any], None]
 HOSTED = ("2.60",)
-"""Versions of Ray whose controllers can be threads of this process."""
+"""Versions of Ray whose controllers can run as threads of this process."""
 RESTARTS = 2
-"""Restarts of a group's workers by one Ray Train run; after that the slot starts a new run."""
+"""Most restarts of a group's workers by one Ray Train run; after that the slot starts a new run."""
 
 
 def train(settings: dict[str, Any], shape: Shape, scratch: str, reserve: Reserve) -> None:
-    """Run one group until the board sends it home. Raises what Ray Train raises.
+    """Run one group until the board ends it. Raises Ray Train's errors.
 
-    `reserve`: told of each placement group that is asked for. Ray Train removes them itself, unless this process ends.
+    `reserve`: called with each requested placement group. Ray Train removes them itself, unless this process ends.
     """
     trainer = trainer_for(ray.__version__, "{study} slot {slot}".format_map(settings), reserve)
     trainer(
@@ -39,7 +39,7 @@ def train(settings: dict[str, Any], shape: Shape, scratch: str, reserve: Reserve
         backend_config=meeting(shape),
         scaling_config=scaling(shape),
         run_config=RunConfig(
-            # A name that was used before would be resumed.
+            # Ray Train would resume a run of the same name.
             name=f"{settings['study']}-slot-{settings['slot']}-{uuid.uuid4().hex[:8]}",
             storage_path=scratch,
             failure_config=FailureConfig(max_failures=RESTARTS, controller_failure_limit=RESTARTS),
@@ -49,9 +49,9 @@ def train(settings: dict[str, Any], shape: Shape, scratch: str, reserve: Reserve
 
 
 def trainer_for(version: str, title: str, reserve: Reserve) -> Callable[..., DataParallelTrainer]:
-    """Return what makes the trainer under this version of Ray: one that starts workers alone, or Ray Train's own.
+    """Return what makes the trainer under this version of Ray: one that starts only workers, or Ray Train's own.
 
-    Under its own a slot costs five more processes, and `reserve` is told nothing: Ray's cleaner does that work.
+    With its own, a slot costs five more processes, and `reserve` is never called: Ray's cleaner does that work.
     """
     if version.rpartition(".")[0] not in HOSTED:
         return DataParallelTrainer
@@ -61,7 +61,7 @@ def trainer_for(version: str, title: str, reserve: Reserve) -> Callable[..., Dat
 
 
 def meeting(shape: Shape) -> BackendConfig:
-    """Return how the workers of one group meet. One alone meets nobody: Ray's own processes then import no torch."""
+    """Return how the workers of one group meet. With one worker, Ray's own processes import no torch."""
     if shape.workers == 1:
         return BackendConfig()
     from ablative.cluster.interfaces import MeetingConfig  # imports torch
@@ -83,6 +83,6 @@ class LossTeller(UserCallback):
 
 
 def scaling(shape: Shape) -> ScalingConfig:
-    """Return what Ray Train is to reserve for one group."""
+    """Return the resources that Ray Train reserves for one group."""
     each = dict(shape.each)
     return ScalingConfig(num_workers=shape.workers, use_gpu="GPU" in each, resources_per_worker=each)

@@ -1,6 +1,6 @@
-"""One Ray Tune run for a whole study: its trials are lanes, and our searcher gives out what the queue gives.
+"""One Ray Tune run for a whole study: its trials are lanes, and our searcher hands out the queue's trials.
 
-Tune's state is scratch: it is never restored, and nothing is read from it afterwards.
+Tune's state is scratch: it is never restored or read afterwards.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ from ablative.orchestrator.errors import StoreError
 from ablative.orchestrator.trials import Trial
 
 LIVES = 3
-"""How often the actor of a lane may die without bringing any news."""
+"""How often a lane's actor may die without bringing news."""
 AHEAD = 4
-"""Trials offered beyond the slots, at most, so that a group need not wait for the driver."""
+"""Most trials offered beyond the number of slots, so that a group need not wait for the driver."""
 
 
 class QueueSearcher(Searcher):
     """Gives Tune its lanes, offers trials to the groups, and hands their outcomes back.
 
-    Nothing may be raised into Tune's loop, which would take it for a failure of a lane: the first exception is
-    kept in `failure`, and the run is brought to its end.
+    An exception in Tune's loop would count as a lane's failure, so none is raised there. The first one is kept in
+    `failure`, and the run ends.
     """
 
     def __init__(
         self, handout: Handout, groups: WorkerGroups, order: Callable[[Trial], Order], metrics: StudyMetrics
     ) -> None:
-        """`order`: what a worker group is told to run a trial."""
+        """`order`: makes the order for a worker group to run a trial."""
         super().__init__()
         self.failure: BaseException | None = None
         self._handout = handout
@@ -68,12 +68,12 @@ class QueueSearcher(Searcher):
         return {"lane": lane}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """Ask the board for the news that a lane has announced."""
+        """Fetch the news that a lane has announced from the board."""
         self._lives.pop(result["lane"], None)
         self._guarded(self._take_news)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """A lane ended: the board has closed, or the lane's actor died and another one takes its place."""
+        """A lane ended: the board has closed, or the lane's actor died and a new one replaces it."""
         self._lanes.pop(trial_id, None)
         self._guarded(self._take_news)
 
@@ -84,7 +84,7 @@ class QueueSearcher(Searcher):
         """See `save`."""
 
     def __getstate__(self) -> dict[str, Any]:
-        """Tune pickles its searcher to restore it one day; nothing of this one may be restored."""
+        """Tune pickles its searcher to restore it later; this one must never be restored."""
         return {}
 
     def _guarded(self, call: Callable[[], None]) -> None:
@@ -96,7 +96,7 @@ class QueueSearcher(Searcher):
             self._fail(error)
 
     def _pump(self) -> None:
-        """Offer what may run; close the board when there is nothing left to wait for."""
+        """Offer the trials that may run; close the board when there is nothing left to wait for."""
         if (slots := self._groups.check()) is not None:
             self._metrics.show(slots)
         most = self._groups.slots + min(self._groups.slots, AHEAD)
@@ -128,7 +128,7 @@ class QueueSearcher(Searcher):
 
 
 def run_tune(searcher: QueueSearcher, groups: WorkerGroups, scratch: str) -> None:
-    """Run Tune until the searcher says that it is finished; raise what made it stop early."""
+    """Run Tune until the searcher is finished; raise the exception that stopped it early, if any."""
     trainable = tune.with_resources(
         tune.with_parameters(Lane, board=groups.board), tune.PlacementGroupFactory([HEAD_SHARE])
     )
@@ -144,7 +144,7 @@ def run_tune(searcher: QueueSearcher, groups: WorkerGroups, scratch: str) -> Non
     )
     try:
         tuner.fit()
-    except RuntimeError as error:  # so Tune wraps what it does not expect of an actor: that Ray ended it for memory
+    except RuntimeError as error:  # Tune wraps an unexpected end of an actor this way: Ray ended it for memory
         if isinstance(error.__cause__, ray.exceptions.RayError):
             raise error.__cause__ from None
         raise

@@ -1,4 +1,4 @@
-"""What something on the cluster waits for, in a clause for whoever waits with it."""
+"""A clause that says what a task or worker group waits for on the cluster."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from ablative.cluster.capacity import Amounts
 from ablative.cluster.capacity import Shape
 
 PATIENCE_S = 3.0
-"""What waits no longer than this is not worth a word."""
+"""Shorter waits are not reported."""
 
 
 def short_of(shape: Shape, nodes: Sequence[Amounts], free: Amounts) -> str:
-    """Return what a group of `shape` needs and what of it there is: on all `nodes`, and `free` in sum."""
+    """Return what a group of `shape` needs and what exists: on all `nodes`, and `free` in total."""
     each = ", ".join(f"{amount:g} {name}" for name, amount in shape.each)
     needs = (
         f"{each} on one machine" if shape.workers == 1 else f"{shape.workers} workers, each with {each} on one machine"
@@ -24,5 +24,5 @@ def short_of(shape: Shape, nodes: Sequence[Amounts], free: Amounts) -> str:
 
 
 def has_room(shape: Shape, free: Amounts) -> bool:
-    """Return whether the free amounts are enough in sum, so that no more than a process is waited for."""
+    """Return whether the free amounts suffice in total, so that only a process has to start."""
     return all(free.get(name, 0.0) >= shape.workers * amount for name, amount in shape.each)

@@ -1,4 +1,4 @@
-"""The loop that every worker of a warm group runs: trial after trial, all ranks in step."""
+"""The loop of every worker in a warm group: trial after trial, all ranks in step."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from ablative.trainables.processes import resident_mb
 from ablative.trainables.published import Listed
 
 LOOKED_EVERY_S = 2.0
-"""How often a trial looks whether its machine is about to be taken away."""
+"""How often a trial checks whether its machine is being drained."""
 
 
 def serve(settings: dict[str, Any]) -> None:
@@ -44,7 +44,7 @@ def serve(settings: dict[str, Any]) -> None:
     board, slot = settings["board"], settings["slot"]
     context = ray.train.get_context()
     rank, size = context.get_world_rank(), context.get_world_size()
-    token = get_current_placement_group().id.hex()  # the same for all ranks, and another one for every group
+    token = get_current_placement_group().id.hex()  # the same for all ranks, different for every group
     seat = {
         "size": size,
         "rank": rank,
@@ -70,7 +70,7 @@ def serve(settings: dict[str, Any]) -> None:
         except Hindered as error:  # no trial's failure: the driver ends the run
             ray.get(board.complain.remote(str(error)))
             return
-        gc.collect()  # nothing of one trial is left in memory when the next one starts
+        gc.collect()  # a trial leaves nothing in memory for the next one
         ray.get(board.settle.remote(slot, token, rank, outcome, resident_mb()))
         del job, outcome
         if index == 0:
@@ -91,17 +91,17 @@ class BoardLink(StoredLink):
         self._told_at = float("-inf")
 
     def report(self, point: CurvePoint) -> None:
-        """Send the point on its way; nothing waits for it."""
+        """Send the point; nothing waits for it."""
         self._board.report.remote(self._trial_id, point)
 
     def reached(self, share: float) -> None:
-        """Tell the board now and then; nothing waits for it."""
+        """Report to the board now and then; nothing waits for it."""
         if time.monotonic() - self._told_at > LOOKED_EVERY_S:
             self._board.reached.remote(self._trial_id, share)
             self._told_at = time.monotonic()
 
     def stop_requested(self) -> bool:
-        """Ask the board, for whom a group that was cut off is no longer the trial's."""
+        """Ask the board; for it, a trial no longer belongs to a group that was cut off."""
         return bool(ray.get(self._board.is_cancelled.remote(self._trial_id, self._token)))
 
     def leaving(self) -> bool:

@@ -1,4 +1,4 @@
-"""Which groups are started and which retire, as a pure decision about what waits, what is up and what there is."""
+"""Which groups are started and shut down: a pure decision about waiting trials, running groups and room."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def seats(*up: Seat) -> dict[int, Seat]:
     return dict(enumerate(up))
 
 
-def retire(*slots: int) -> Change:
-    return Change(retire=frozenset(slots))
+def shutting_down(*slots: int) -> Change:
+    return Change(shut_down=frozenset(slots))
 
 
 def test_groups_start_for_what_waits_until_nothing_more_fits() -> None:
@@ -49,16 +49,16 @@ def test_no_more_groups_are_up_than_there_are_slots() -> None:
     assert next_change([A, A], seats(busy(A)), Premises(slots=1, nodes=[{"CPU": 4.0}])) == Change()
 
 
-def test_idle_groups_retire_for_a_shape_that_does_not_fit_beside_them() -> None:
+def test_idle_groups_are_shut_down_for_a_shape_that_does_not_fit_beside_them() -> None:
     up = seats(busy(A), idle(A), idle(A), busy(A))
-    assert next_change([B], up, FOUR) == retire(1, 2)
+    assert next_change([B], up, FOUR) == shutting_down(1, 2)
 
 
-def test_no_more_groups_retire_than_must() -> None:
-    assert next_change([B], seats(busy(A), idle(A), busy(A)), FOUR) == retire(1)
+def test_as_few_groups_as_possible_are_shut_down() -> None:
+    assert next_change([B], seats(busy(A), idle(A), busy(A)), FOUR) == shutting_down(1)
     gpus = Premises(slots=4, nodes=[{"CPU": 4.0, "GPU": 1.0}])
     other = Shape(workers=1, each=(("CPU", 2.0), ("GPU", 1.0)))
-    assert next_change([other], seats(idle(A), idle(GPU)), gpus) == retire(1)
+    assert next_change([other], seats(idle(A), idle(GPU)), gpus) == shutting_down(1)
 
 
 def test_what_is_older_is_taken_first() -> None:
@@ -66,9 +66,9 @@ def test_what_is_older_is_taken_first() -> None:
     assert next_change([A, B], up, FOUR) == Change()
 
 
-def test_a_group_that_has_ended_a_trial_retires_for_the_oldest_and_takes_nothing_younger() -> None:
+def test_a_group_that_has_ended_a_trial_is_shut_down_for_the_oldest_and_takes_nothing_younger() -> None:
     up = seats(busy(A), busy(A), busy(A), idle(A))
-    assert next_change([B, A, A], up, FOUR) == retire(3)
+    assert next_change([B, A, A], up, FOUR) == shutting_down(3)
 
 
 def test_groups_that_leave_count_as_room_to_come_and_not_as_room() -> None:
@@ -85,7 +85,7 @@ def test_nothing_younger_takes_the_room_that_is_being_made() -> None:
 
 
 def test_a_shape_whose_groups_are_all_busy_gets_the_place_of_an_idle_one_but_not_of_a_busy_one() -> None:
-    assert next_change([B], seats(busy(B), idle(A), idle(A)), FOUR) == retire(1, 2)
+    assert next_change([B], seats(busy(B), idle(A), idle(A)), FOUR) == shutting_down(1, 2)
     assert next_change([B], seats(busy(B), idle(A), busy(A)), FOUR) == Change()
 
 
@@ -93,7 +93,7 @@ def test_what_fits_nowhere_any_more_is_left_to_ray_once_nothing_else_can_go_on()
     gone = Premises(slots=2, nodes=[{"CPU": 1.0}])
     assert next_change([B], seats(busy(A)), gone) == Change()
     assert next_change([B], seats(idle(A)), gone) == Change(start=B)
-    assert next_change([B], seats(idle(A), idle(A)), gone) == retire(0, 1)
+    assert next_change([B], seats(idle(A), idle(A)), gone) == shutting_down(0, 1)
 
 
 @pytest.mark.parametrize("nodes", [[{"CPU": 4.0, "GPU": 1.0}], [{"CPU": 2.0}, {"CPU": 4.0, "GPU": 1.0}]])
@@ -105,8 +105,8 @@ def test_every_trial_gets_its_turn_whatever_the_order_of_events(
     waiting, up = list(trials), dict[int, Seat]()
     for _ in range(20 * len(trials) + 20):
         change = next_change(waiting, up, premises)
-        assert not any(up[slot].busy for slot in change.retire)
-        for slot in change.retire:
+        assert not any(up[slot].busy for slot in change.shut_down)
+        for slot in change.shut_down:
             up[slot] = Seat(shape=up[slot].shape, leaving=True)
         events = _events(waiting, up, change)
         if not events:
