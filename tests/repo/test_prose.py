@@ -48,6 +48,12 @@ BANNED = {
     r"\bat pleasure\b": "as you like",
 }
 """What reads as if translated, as regular expressions -> what to write; a blank also matches a line break."""
+WIDEST = 106
+"""Columns of a line of prose in Markdown: it breaks at about 100, and changes of it stay readable."""
+_FENCED = re.compile(r"^( *)```.*?^\1```", re.MULTILINE | re.DOTALL)
+_NO_PROSE = re.compile(r" *(\||#|<|!\[|\$\$|>)|    ")
+_MARKER = re.compile(r"^ *(?:[-*+]|\d+\.) +|^ +")
+_UNBREAKABLE = re.compile(r"`[^`]*`|\$[^$]*\$|\]\([^)]*\)")
 
 
 @cache
@@ -92,3 +98,26 @@ def test_no_page_docstring_or_message_has_a_phrase_that_reads_as_translated(phra
         for match in pattern.finditer(text)
     ]
     assert not met, f"write instead: {BANNED[phrase]}\n" + "\n".join(met)
+
+
+def _wide(markdown: str) -> list[str]:
+    """Return the lines of prose that are too wide and could have been broken before."""
+    lines = _FENCED.sub("", markdown).splitlines()
+    wide = [line for line in lines if len(line) > WIDEST and not _NO_PROSE.match(line)]
+    return [
+        line
+        for line in wide
+        if " " in _UNBREAKABLE.sub(lambda span: "x" * len(span[0]), _MARKER.sub("", line))[:WIDEST]
+    ]
+
+
+@pytest.mark.parametrize("page", [str(path) for path in files() if path.suffix == ".md"])
+def test_lines_of_prose_are_no_wider_than_an_editor(page: str) -> None:
+    assert not _wide((ROOT / page).read_text(encoding="utf-8")), f"break these lines at about 100 columns: {page}"
+
+
+def test_a_wide_line_counts_in_prose_and_not_in_code_tables_or_spans() -> None:
+    wide = "word " * 30
+
+    assert _wide(f"short\n\n{wide}\n- {wide}\n") == [wide, f"- {wide}"]
+    assert not _wide(f"```\n{wide}\n```\n| {wide} |\n# {wide}\n- `{wide.strip()}`\n")
