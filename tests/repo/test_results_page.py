@@ -57,7 +57,12 @@ def test_what_the_command_prints_stands_on_the_page(words: list[str], monkeypatc
     lines = [line for line in answer.stdout.splitlines() if line]
     assert answer.exit_code == 0, answer.output
     assert len(lines) > 2
-    assert [line for line in lines if line not in PAGE.splitlines()] == []
+    assert [line for line in lines if not _stands_on_the_page(line)] == []
+
+
+def _stands_on_the_page(line: str) -> bool:
+    """A row stands there as it is, a sentence with its own line breaks."""
+    return line in PAGE.splitlines() or (not line.startswith("|") and line in " ".join(PAGE.split()))
 
 
 def store(folder: str) -> Path:
