@@ -6,6 +6,9 @@ where its chance to show a difference beyond the margin with all blocks is below
 normal, of Student's t with 2 degrees of freedom, or exponential. Counted is how often each verdict comes, and how many
 blocks it takes: `shown` without effect and `equivalent` with one at the margin are wrong.
 
+With normal noise the margin is also a share of the reference arm's mean (`level`: that mean, in standard deviations of
+a difference). Equivalence then takes the share off in each pair, and the chance goes by the mean seen, as in the product.
+
 Prints a line a point and, at the end, one JSON object of all.
 """
 
@@ -28,6 +31,8 @@ MARGINS = (0.5, 1.0)
 FUTILITIES = (None, 0.05, 0.1, 0.2)
 EFFECTS = (0.0, 0.5, 1.0, 1.5)
 NOISES = ("normal", "heavy tails", "exponential")
+LEVEL = 5.0
+"""The reference arm's mean where the margin is a share of it."""
 
 
 def draws(noise: str, studies: int, rng: np.random.Generator) -> np.ndarray:
@@ -38,23 +43,38 @@ def draws(noise: str, studies: int, rng: np.random.Generator) -> np.ndarray:
     return rng.normal(size=shape) if noise == "normal" else rng.exponential(size=shape) - 1.0
 
 
-def judged(values: np.ndarray, margin: float, futility: float | None) -> dict[str, float]:
-    """Return the share of each verdict, and the mean number of blocks."""
+def shared_by_reference(studies: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Return normal differences of a standard deviation of one, and the reference arm's values in them."""
+    arm, reference = rng.normal(scale=0.5**0.5, size=(2, studies, LOOKS[-1]))
+    return arm - reference, LEVEL + reference
+
+
+def judged(
+    values: np.ndarray, margin: float, futility: float | None, reference: np.ndarray | None = None
+) -> dict[str, float]:
+    """Return the share of each verdict, and the mean number of blocks.
+
+    `values`: differences, shape (studies, blocks). `reference`: values of the reference arm in the same shape, where
+    the margin is a share of its mean `LEVEL`.
+    """
     studies = len(values)
     shown, equal = np.zeros(studies, bool), np.zeros(studies, bool)
     blocks, going = np.full(studies, LOOKS[-1]), np.arange(studies)
     parts = spent_at(LOOKS, "pocock", ALPHA)
     for upto, part in zip(LOOKS, parts, strict=True):
         seen = values[going, :upto]
-        mean = seen.mean(axis=1)
+        margins = np.full_like(seen, margin) if reference is None else margin / LEVEL * reference[going, :upto]
+        amounts = margins.mean(axis=1)
         different = exact_p_values(seen) <= part
-        one_sided = np.maximum(exact_p_values(seen + margin), exact_p_values(seen - margin)) / 2
-        equivalent = ~different & (np.abs(mean) < margin) & (one_sided <= part)
+        one_sided = np.maximum(exact_p_values(seen + margins), exact_p_values(seen - margins)) / 2
+        equivalent = ~different & (np.abs(seen.mean(axis=1)) < amounts) & (one_sided <= part)
         shown[going[different]], equal[going[equivalent]] = True, True
         ends = different | equivalent
         if futility is not None and upto < LOOKS[-1]:
             open_still = np.flatnonzero(~ends)
-            chances = [chance_beyond(seen[at].tolist(), margin, LOOKS[-1], parts[-1]) for at in open_still]
+            chances = [
+                chance_beyond(seen[at].tolist(), float(amounts[at]), LOOKS[-1], parts[-1]) for at in open_still
+            ]
             ends[open_still[np.array(chances) < futility]] = True
         blocks[going[ends]] = upto
         going = going[~ends]
@@ -77,6 +97,11 @@ def main() -> None:
             found = judged(values + effect, margin, futility)
             points.append({"noise": noise, "margin": margin, "effect": effect, "futility": futility, **found})
             print(json.dumps(points[-1]), flush=True)
+    values, reference = shared_by_reference(studies, np.random.default_rng([options.seed, len(NOISES)]))
+    for margin, effect, futility in product(MARGINS, EFFECTS, FUTILITIES):
+        found = judged(values + effect, margin, futility, reference)
+        points.append({"level": LEVEL, "margin": margin, "effect": effect, "futility": futility, **found})
+        print(json.dumps(points[-1]), flush=True)
     error = round((ALPHA * (1 - ALPHA) / studies) ** 0.5, 4)
     seconds = round(time.perf_counter() - began, 1)
     print(json.dumps({"benchmark": "futility", "studies": studies, "error": error, "s": seconds, "points": points}))
