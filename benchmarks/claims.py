@@ -38,7 +38,7 @@ MARGIN = 2.0**0.5
 """One standard deviation of a difference of two unit normals."""
 SIZES = ((6, 1), (8, 2), (12, 1), (12, 4))
 """Blocks and claims."""
-SHARES = ((6, 1), (12, 1), (18, 1))
+SHARES = ((6, 1), (12, 1))
 KINDS: dict[str, tuple[Kind, ...]] = {
     "at_least": ("at least",),
     "equivalent_within": ("equivalent within",),
@@ -50,7 +50,7 @@ def main() -> None:
     """Measure every kind at every size."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="few studies a point, and few points")
-    parser.add_argument("--studies", type=int, default=2000, help="studies a point [2000]")
+    parser.add_argument("--studies", type=int, default=5000, help="studies a point [5000]")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     studies, sizes = (100, SIZES[:2]) if options.quick else (options.studies, SIZES)
