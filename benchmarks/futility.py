@@ -7,7 +7,8 @@ normal, of Student's t with 2 degrees of freedom, or exponential. Counted is how
 blocks it takes: `shown` without effect and `equivalent` with one at the margin are wrong.
 
 With normal noise the margin is also a share of the reference arm's mean (`level`: that mean, in standard deviations of
-a difference). Equivalence then takes the share off in each pair, and the chance goes by the mean seen, as in the product.
+a difference). Equivalence then takes the share off in each pair, and the chance goes by the mean seen, as in the
+product.
 
 Prints a line a point and, at the end, one JSON object of all.
 """
@@ -72,9 +73,7 @@ def judged(
         ends = different | equivalent
         if futility is not None and upto < LOOKS[-1]:
             open_still = np.flatnonzero(~ends)
-            chances = [
-                chance_beyond(seen[at].tolist(), float(amounts[at]), LOOKS[-1], parts[-1]) for at in open_still
-            ]
+            chances = [chance_beyond(seen[at].tolist(), float(amounts[at]), LOOKS[-1], parts[-1]) for at in open_still]
             ends[open_still[np.array(chances) < futility]] = True
         blocks[going[ends]] = upto
         going = going[~ends]

@@ -81,7 +81,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         candidates=True,
     ),
     "vl_bert_base_vcr": {
-        "student": {"preset": "uniter_base", "dropout": 0.1},
+        "student": {"preset": "vl_bert_base", "dropout": 0.1},
         "optim": {
             "optimizer": "sgd",
             "lr": 7e-5,

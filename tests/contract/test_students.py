@@ -42,6 +42,16 @@ class TestClipVil(StudentContract):
         return bundled().of(Student)["clip_vil"]
 
 
+class TestVLBert(StudentContract):
+    @pytest.fixture
+    def settings(self, part: Student) -> Any:
+        return settings_of(part, init="scratch")
+
+    @pytest.fixture
+    def part(self) -> Student:
+        return bundled().of(Student)["vl_bert"]
+
+
 class TestGruOfAFile(StudentContract):
     @pytest.fixture
     def part(self) -> Student:

@@ -11,9 +11,8 @@ from ablative.trainables.config import OptimConfig
 from ablative.trainables.config import StudentConfig
 from ablative.trainables.parts.catalogue import bundled
 from ablative.trainables.parts.student import Student
+from ablative.trainables.parts.student import students_by_preset
 from ablative.trainables.recipes import RECIPES
-from ablative.trainables.students.kinds.clip_vil import CLIP_VIL_PRESETS
-from ablative.trainables.students.kinds.uniter import UNITER_PRESETS
 from tests.helpers.study_text import cells_of
 
 PAGE = (Path(__file__).parents[2] / "docs" / "students.md").read_text(encoding="utf-8")
@@ -39,9 +38,8 @@ def test_every_option_of_the_student_is_listed_with_its_default() -> None:
 def test_every_preset_is_listed_with_its_size() -> None:
     listed = {name: size for name, size, *_ in rows("preset")}
 
-    assert listed == {
-        name: f"{preset.num_layers} x {preset.width}" for name, preset in (UNITER_PRESETS | CLIP_VIL_PRESETS).items()
-    }
+    presets = {name: student.presets[name] for name, student in students_by_preset(bundled()).items()}
+    assert listed == {name: f"{preset.num_layers} x {preset.width}" for name, preset in presets.items()}
 
 
 def test_every_recipe_is_listed_with_its_values() -> None:

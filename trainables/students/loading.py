@@ -21,6 +21,7 @@ from ablative.trainables.students.published import WORDS
 from ablative.trainables.students.published import Layout
 from ablative.trainables.students.published import Source
 from ablative.trainables.students.published import current
+from ablative.trainables.students.published import inner_names
 from ablative.trainables.students.published import layout_of
 from ablative.trainables.students.published import sources
 from ablative.trainables.students.published import type_name
@@ -146,7 +147,8 @@ def fitted(
             f"found {next(iter(tensors), 'no tensors')!r}"
         )
     layout, prefix = found
-    body = {name.removeprefix(prefix): tensors[old] for name, old in known.items() if name.startswith(prefix)}
+    inner = inner_names(known, layout, prefix)
+    body = {name: tensors[known[whole]] for name, whole in inner.items()}
     table = _table(layout, body, wanted)
     values, matched, misfits = {}, [], []
     for target, source in table.items():
@@ -164,14 +166,14 @@ def fitted(
             values[target] = value.float()
             matched.append((target, _said(source)))
     accounted = {misfit.target for misfit in misfits} | values.keys()
-    used = {name for target in accounted for name in table[target].names}
+    used = {inner[name] for target in accounted for name in table[target].names}
     report = LoadReport(
         path=path,
         layout=layout,
         matched=tuple(matched),
         misfits=tuple(misfits),
         missing=tuple(name for name in wanted if name not in accounted),
-        unexpected=tuple(old for name, old in known.items() if name.removeprefix(prefix) not in used),
+        unexpected=tuple(old for name, old in known.items() if name not in used),
     )
     return report, values
 
@@ -179,9 +181,8 @@ def fitted(
 def _table(layout: Layout, body: Mapping[str, torch.Tensor], wanted: Mapping[str, Shape]) -> dict[str, Source]:
     if layout == "own":
         return {f"encoder.{name}": Source(names=(name,)) for name in body}
-    num_layers = sum(name.startswith("encoder.blocks.") and name.endswith(".qkv.weight") for name in wanted)
     types = body.get(type_name(layout))
-    return sources(layout, num_layers, 0 if types is None else len(types))
+    return sources(layout, wanted, 0 if types is None else len(types))
 
 
 def _taken(source: Source, whole: torch.Tensor, wanted: Shape) -> torch.Tensor | None:

@@ -2,10 +2,11 @@
 
 - BERT as transformers saves it; older files say gamma and beta for a norm's weight and bias.
 - UNITER (github.com/ChenRocks/UNITER, model/model.py) and VILLA (github.com/zhegan27/VILLA), which shares the names.
-- VL-BERT (github.com/jackroos/VL-BERT, common/visual_linguistic_bert.py).
+- VL-BERT (github.com/jackroos/VL-BERT, common/visual_linguistic_bert.py and common/fast_rcnn.py).
 
 All three have BERT's transformer. Any prefix of the transformer's names is removed (`bert.`, `uniter.`,
-`module.vlbert.`). Student names are those of `Student.state_dict()`.
+`module.vlbert.`). Of VL-BERT's names beside the transformer (`module.image_feature_extractor.`) the prefix of both is.
+Student names are those of `Student.state_dict()`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ VCR_WORDS = 81
 WORDS = "encoder.text_embedding.vectors"
 _PROBE = "encoder.layer.0.attention.self.query.weight"
 _OWN_PROBE = "text_embedding.positions.weight"
+_VL_BERT_PROBE = "encoder.region_embedding.text_norm.weight"
+"""Parameter that only students in VL-BERT's layout have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,9 +51,22 @@ def layout_of(names: Collection[str]) -> tuple[Layout, str] | None:
     return ("uniter" if f"{prefix}img_embeddings.img_linear.weight" in names else "bert"), prefix
 
 
-def sources(layout: Layout, num_layers: int, num_types: int) -> dict[str, Source]:
-    """Student name -> its origin, for a student of `num_layers`; `num_types`: segments of the checkpoint."""
-    embeddings = {"bert": _bert, "uniter": _uniter, "vl_bert": _vl_bert}[layout](num_types)
+def inner_names(names: Collection[str], layout: Layout, prefix: str) -> dict[str, str]:
+    """Return a checkpoint's names without their prefix -> its own; those of other parts of a model are left out."""
+    found = {name.removeprefix(prefix): name for name in names if name.startswith(prefix)}
+    outer = prefix.removesuffix("_module.").removesuffix("vlbert.")
+    if layout == "vl_bert":
+        found |= {name.removeprefix(outer): name for name in names if name.startswith(outer) and prefix not in name}
+    return found
+
+
+def sources(layout: Layout, wanted: Collection[str], num_types: int) -> dict[str, Source]:
+    """Student name -> its origin, for a student of parameters `wanted`; `num_types`: segments of the checkpoint."""
+    num_layers = sum(name.startswith("encoder.blocks.") and name.endswith(".qkv.weight") for name in wanted)
+    if _VL_BERT_PROBE in wanted:
+        embeddings = _vl_bert_from(layout, num_types)
+    else:
+        embeddings = {"bert": _bert, "uniter": _uniter, "vl_bert": _vl_bert}[layout](num_types)
     blocks = {target: source for number in range(num_layers) for target, source in _block(number).items()}
     return embeddings | blocks | _layer("head.layers.0", "pooler.dense")
 
@@ -121,4 +137,20 @@ def _vl_bert(_: int) -> dict[str, Source]:
         **_layer(f"{regions}.features_norm", "visual_ln_object"),
         **_layer(f"{regions}.norm", "embedding_LayerNorm"),
         f"{regions}.segment": Source(names=("token_type_embeddings.weight",), rows="one", row=2),
+    }
+
+
+def _vl_bert_from(layout: Layout, num_types: int) -> dict[str, Source]:
+    # A student in VL-BERT's layout. From another model regions start with the type of its images or of its first text.
+    if layout != "vl_bert":
+        segments = (0, 1, 0) if layout == "bert" else (0, 2 if num_types >= 4 else 0, 1)
+        return _text("embeddings.", "embeddings.LayerNorm", segments)
+    regions = "encoder.region_embedding"
+    return {
+        **_text("", "embedding_LayerNorm", (0, 1, 2)),
+        **_layer(f"{regions}.features", "image_feature_extractor.obj_downsample.1"),
+        **_layer(f"{regions}.text_norm", "visual_ln_text"),
+        **_layer(f"{regions}.region_norm", "visual_ln_object"),
+        f"{regions}.word.weight": Source(names=("object_linguistic_embeddings.weight",)),
+        f"{regions}.end.weight": Source(names=("end_embedding.weight",)),
     }

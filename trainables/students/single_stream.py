@@ -69,18 +69,30 @@ class Seen:
     mask_BV: torch.Tensor
 
 
-class TextEmbedding(nn.Module):
-    """Word, position and segment vectors."""
+class WordEmbedding(nn.Module):
+    """Word vectors: MiniLM's, frozen and projected, or learned at full width."""
 
-    def __init__(self, preset: TransformerPreset, dropout: float, num_words: int, tags: str) -> None:
+    def __init__(self, preset: TransformerPreset, num_words: int) -> None:
         super().__init__()
-        self.tags = tags
         if preset.frozen_words:
             self.register_buffer("vectors", minilm_word_vectors(), persistent=False)
             self.project: nn.Module = nn.Linear(WORD_WIDTH, preset.width)
         else:
             self.vectors = nn.Parameter(torch.randn(num_words, preset.width) * 0.02)
             self.project = nn.Identity()
+
+    def words(self, batch: StudentBatch) -> torch.Tensor:
+        """(B, L, S)."""
+        words_BLS: torch.Tensor = self.project(F.embedding(batch.ids_BL, self.vectors))
+        return words_BLS if batch.nudge_BLS is None else words_BLS + batch.nudge_BLS
+
+
+class TextEmbedding(WordEmbedding):
+    """Word, position and segment vectors."""
+
+    def __init__(self, preset: TransformerPreset, dropout: float, num_words: int, tags: str) -> None:
+        super().__init__(preset, num_words)
+        self.tags = tags
         self.positions = nn.Embedding(preset.longest_text, preset.width)
         self.segments = nn.Embedding(NUM_SEGMENTS, preset.width)
         self.norm = nn.LayerNorm(preset.width)
@@ -89,9 +101,7 @@ class TextEmbedding(nn.Module):
     def forward(self, batch: StudentBatch, regions_BRS: torch.Tensor) -> torch.Tensor:
         """(B, L, S)."""
         length = batch.ids_BL.shape[1]
-        words_BLS = self.project(F.embedding(batch.ids_BL, self.vectors))
-        if batch.nudge_BLS is not None:
-            words_BLS = words_BLS + batch.nudge_BLS
+        words_BLS = self.words(batch)
         total = words_BLS + self.positions.weight[:length] + self.segments(batch.segments_BL)
         if self.tags != "none":
             total = total + self._named(batch.references_BL, words_BLS, regions_BRS)
@@ -160,7 +170,32 @@ class Block(nn.Module):
         return self.norm(states + self.dropout(self.down(F.gelu(self.up(states)))))
 
 
-class SingleStream(nn.Module):
+class Transformer(nn.Module):
+    """Blocks over one sequence of text tokens and rows of an image; a subclass embeds both.
+
+    Fresh weights are drawn in the order of the parts, which a subclass keeps: records of earlier trials depend on it.
+    """
+
+    width: int
+    blocks: nn.ModuleList
+
+    def compile_blocks(self) -> None:
+        """Let torch.compile make code for the blocks on their first run; one block's code serves all of them.
+
+        Later students use it too. Compiling a whole step would be faster still, but torch 2.13 fails if both text and
+        regions vary in length.
+        """
+        for block in self.blocks:
+            block.compile()
+
+    def states(self, embedded_BTS: torch.Tensor, mask_BT: torch.Tensor) -> torch.Tensor:
+        """(B, T, S); mask True where attention may look."""
+        for block in self.blocks:
+            embedded_BTS = block(embedded_BTS, mask_BT[:, None, None, :])
+        return embedded_BTS
+
+
+class SingleStream(Transformer):
     """Cross-modal encoder: states of text tokens and of the rows seen."""
 
     def __init__(
@@ -189,28 +224,18 @@ class SingleStream(nn.Module):
             features, grid = (trunk.width, trunk.grid) if trunk else (RawPatches.width, RAW_GRID)
             self.patch_embedding = PatchEmbedding(features, grid, preset.width, dropout)
             self.grid = grid
-        self.apply(_initialise)
+        self.apply(initialise)
         self.trunk: nn.Module | None = trunk or (RawPatches() if visual_input != "regions" else None)
         self.visual_input = visual_input
         self.has_trunk = trunk is not None
-
-    def compile_blocks(self) -> None:
-        """Let torch.compile make code for the blocks on their first run; one block's code serves all of them.
-
-        Later students use it too. Compiling a whole step would be faster still, but torch 2.13 fails if both text and
-        regions vary in length.
-        """
-        for block in self.blocks:
-            block.compile()
 
     def forward(self, batch: StudentBatch) -> tuple[torch.Tensor, torch.Tensor]:
         """Text states (B, L, S), the first being h_cls, and states seen (B, V, S), the first the whole image."""
         seen = self._seen(batch)
         text_BLS = self.text_embedding(batch, seen.named_BRS)
-        states = torch.cat([text_BLS, seen.rows_BVS], dim=1)
-        mask_B11T = torch.cat([batch.text_mask_BL, seen.mask_BV], dim=1)[:, None, None, :]
-        for block in self.blocks:
-            states = block(states, mask_B11T)
+        states = self.states(
+            torch.cat([text_BLS, seen.rows_BVS], dim=1), torch.cat([batch.text_mask_BL, seen.mask_BV], dim=1)
+        )
         length = batch.ids_BL.shape[1]
         return states[:, :length], states[:, length:]
 
@@ -256,7 +281,8 @@ def _joined(named_BRS: torch.Tensor, rows_BVS: torch.Tensor, mask_BV: torch.Tens
     )
 
 
-def _initialise(module: nn.Module) -> None:
+def initialise(module: nn.Module) -> None:
+    """Draw fresh weights as BERT does; for `nn.Module.apply`."""
     if isinstance(module, nn.Linear | nn.Embedding):
         nn.init.normal_(module.weight, std=0.02)
     if isinstance(module, nn.Linear):

@@ -1,4 +1,4 @@
-"""The single-stream transformers, built from their settings: UNITER and CLIP-ViL."""
+"""The single-stream transformers, built from their settings: UNITER, CLIP-ViL and VL-BERT."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from ablative.trainables.students.student import StudentModule
 from ablative.trainables.students.student import empty_student
 from ablative.trainables.students.transformer_preset import TransformerPreset
 from ablative.trainables.students.trunks import Trunk
+from ablative.trainables.students.vl_bert import VLBert
 from ablative.trainables.students.vocabulary import VocabularyError
 from ablative.trainables.students.vocabulary import vocabulary_size
 
@@ -30,21 +31,33 @@ def transformer(
     trunk: Trunk | None = None,
 ) -> StudentModule:
     """A transformer of the shape that `preset` gives, with fresh weights. Raises VocabularyError."""
-    if preset.frozen_words and settings.vocabulary is not None:
-        raise VocabularyError(
-            f"student.vocabulary: {settings.preset} reads MiniLM's frozen words and takes no other vocabulary; leave "
-            "it out, or use a *_base or *_large preset"
-        )
     encoder = SingleStream(
         preset,
         region_width,
         settings.dropout,
-        num_words=vocabulary_size(settings.vocabulary),
+        num_words=_num_words(settings, preset),
         visual_input=settings.visual_input,
         tags=settings.part.tags(settings),
         trunk=trunk,
     )
     return StudentModule(encoder, head(encoder.width))
+
+
+def vl_bert(
+    settings: StudentConfig, preset: TransformerPreset, head: Callable[[int], nn.Module], region_width: int
+) -> StudentModule:
+    """The same in VL-BERT's layout."""
+    encoder = VLBert(preset, region_width, settings.dropout, num_words=_num_words(settings, preset))
+    return StudentModule(encoder, head(encoder.width))
+
+
+def _num_words(settings: StudentConfig, preset: TransformerPreset) -> int:
+    if preset.frozen_words and settings.vocabulary is not None:
+        raise VocabularyError(
+            f"student.vocabulary: {settings.preset} reads MiniLM's frozen words and takes no other vocabulary; leave "
+            "it out, or use a *_base or *_large preset"
+        )
+    return vocabulary_size(settings.vocabulary)
 
 
 def fit_of(settings: StudentConfig, region_width: int) -> LoadReport:

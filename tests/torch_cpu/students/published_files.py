@@ -69,7 +69,7 @@ def uniter_tensors(words: int = WORDS, region_width: int = REGION_WIDTH, types: 
 
 
 def vl_bert_tensors(words: int = WORDS, region_width: int = REGION_WIDTH) -> dict[str, torch.Tensor]:
-    """Names as in the `state_dict` of VL-BERT's `.model` files, of a visual size that is not the hidden size."""
+    """Names as in the `state_dict` of VL-BERT's `.model` files; maps of another visual size come on top."""
     torch.manual_seed(5)
     tensors: dict[str, torch.Tensor] = {}
     for name, value in bert_tensors(words).items():
@@ -84,6 +84,8 @@ def vl_bert_tensors(words: int = WORDS, region_width: int = REGION_WIDTH) -> dic
         tensors[f"module.vlbert.visual_ln_{name}.weight"] = torch.randn(32)
         tensors[f"module.vlbert.visual_ln_{name}.bias"] = torch.randn(32)
     tensors["module.object_linguistic_embeddings.weight"] = torch.randn(1, 32)
+    tensors["module.image_feature_extractor.obj_downsample.1.weight"] = 0.05 * torch.randn(32, 2048 + region_width)
+    tensors["module.image_feature_extractor.obj_downsample.1.bias"] = torch.randn(32)
     return tensors
 
 
