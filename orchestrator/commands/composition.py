@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from ablative.orchestrator.showing.standing import Standing
     from ablative.orchestrator.showing.student_answer import StudentPretrainAnswer
     from ablative.orchestrator.showing.teacher_answer import ProbedTeacher
+    from ablative.orchestrator.showing.teacher_answer import TeacherAdaptAnswer
     from ablative.orchestrator.storing.records import Record
     from ablative.orchestrator.storing.store import Store
     from ablative.progress import Progress
@@ -381,6 +382,49 @@ def pretrain_student(
     return StudentPretrainAnswer(
         **facts, examples=run.examples, steps=run.steps, resumed_at=run.resumed_at, curve=points
     )
+
+
+def adapt_teacher(
+    task: Task,
+    data: str,
+    fraction: float,
+    teacher: Mapping[str, Any],
+    recipe: Mapping[str, Any],
+    output: Path,
+    parts: Sequence[Path],
+    *,
+    quiet: bool,
+    dry_run: bool,
+) -> TeacherAdaptAnswer:
+    """Fine-tune a teacher's towers on a share of `data`'s train; with `dry_run`, look whether all files are there.
+
+    `teacher`: fields of `teacher`; `recipe`: those of `TowerAdaptation`. Raises MissingData, TeacherError, PartError.
+    """
+    from ablative.orchestrator.showing.teacher_answer import AdaptationPoint
+    from ablative.orchestrator.showing.teacher_answer import TeacherAdaptAnswer
+    from ablative.trainables.cache import cache_folder
+    from ablative.trainables.data.layout import task_folder
+    from ablative.trainables.parts.extended import trial_config
+    from ablative.trainables.parts.sources import catalogue
+    from ablative.trainables.teachers.digest import teacher_digest
+    from ablative.trainables.teachers.tower_adaptation import TowerAdaptation
+    from ablative.trainables.teachers.tower_adaptation import adapt
+    from ablative.trainables.teachers.tower_adaptation import require_open_clip
+
+    changes = {task.name: task.changes} if task.changes else {}
+    chosen = {"name": task.name, "data": data, "data_fraction": fraction, **changes}
+    config = trial_config(catalogue(parts)).model_validate({"task": chosen, "teacher": teacher})
+    settings = TowerAdaptation.model_validate(recipe)
+    facts: dict[str, Any] = {"output": str(output), "task": task.name, "data": data, "dry_run": dry_run}
+    if dry_run:
+        task_folder(task, data, cache_folder())
+        require_open_clip(config.teacher)
+        teacher_digest(config.teacher, cache_folder())
+        return TeacherAdaptAnswer(**facts, pairs=0, steps=settings.steps, resumed_at=0, curve=())
+    with display(quiet, doing="adapt") as shown:
+        run = adapt(config, settings, output, cache_folder(), shown.preparing)
+    points = tuple(AdaptationPoint(steps=steps, loss=loss) for steps, loss in run.curve)
+    return TeacherAdaptAnswer(**facts, pairs=run.pairs, steps=run.steps, resumed_at=run.resumed_at, curve=points)
 
 
 def student_report(

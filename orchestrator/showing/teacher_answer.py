@@ -34,6 +34,32 @@ class TeacherProbeAnswer(Answer):
     teachers: tuple[ProbedTeacher, ...]
 
 
+class AdaptationPoint(Answer):
+    """The loss along an adaptation."""
+
+    steps: int
+    loss: float
+    """Mean since the point before."""
+
+
+class TeacherAdaptAnswer(Answer):
+    """The answer of `ablate teacher adapt --json`."""
+
+    teacher_adapt_version: Literal[1] = 1
+    output: str
+    """Folder; `teacher.model: local-dir:OUTPUT` names it."""
+    task: str
+    data: str
+    pairs: int
+    """Matched pairs of picture and text in the share of train; 0 in a dry run, which reads none."""
+    steps: int
+    resumed_at: int
+    """Steps that an earlier run had done."""
+    dry_run: bool
+    curve: tuple[AdaptationPoint, ...]
+    """Of this run."""
+
+
 class TeacherShowAnswer(Answer):
     """The answer of `ablate teacher show --json`."""
 

@@ -29,6 +29,7 @@ from ablative.orchestrator.showing.student_answer import StudentExportAnswer
 from ablative.orchestrator.showing.student_answer import StudentListAnswer
 from ablative.orchestrator.showing.student_answer import StudentPredictAnswer
 from ablative.orchestrator.showing.student_answer import StudentPretrainAnswer
+from ablative.orchestrator.showing.teacher_answer import TeacherAdaptAnswer
 from ablative.orchestrator.showing.teacher_answer import TeacherCacheAnswer
 from ablative.orchestrator.showing.teacher_answer import TeacherProbeAnswer
 from ablative.orchestrator.showing.teacher_answer import TeacherShowAnswer
@@ -52,6 +53,7 @@ ANSWERS: dict[str, Any] = {
     "student_list": StudentListAnswer,
     "student_predict": StudentPredictAnswer,
     "student_pretrain": StudentPretrainAnswer,
+    "teacher_adapt": TeacherAdaptAnswer,
     "teacher_cache": TeacherCacheAnswer,
     "teacher_probe": TeacherProbeAnswer,
     "teacher_show": TeacherShowAnswer,

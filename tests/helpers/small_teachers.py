@@ -35,12 +35,17 @@ def small_teacher(folder: Path, **changes: object) -> TeacherConfig:
     return TeacherConfig.model_validate({"model": f"local-dir:{folder}", **changes})
 
 
-def pictured_snli_ve(folder: Path, *, examples: int = 12, images: int = 5) -> Path:
-    """Write SNLI-VE's files with so many training examples of different texts, and small random pictures."""
+def pictured_snli_ve(folder: Path, *, examples: int = 12, images: int = 5, **fields: object) -> Path:
+    """Write SNLI-VE's files with so many training examples of different texts, and small random pictures.
+
+    `fields`: of each row of train, in place of the usual ones.
+    """
     make_snli_ve(folder)
     rng = np.random.default_rng(5)
     rows = [
-        snli_ve_row(f"train-{i}", Flickr30K_ID=str(i % images), sentence2=f"{' '.join(rng.choice(WORDS, 4))} {i}.")
+        snli_ve_row(
+            f"train-{i}", Flickr30K_ID=str(i % images), sentence2=f"{' '.join(rng.choice(WORDS, 4))} {i}.", **fields
+        )
         for i in range(examples)
     ]
     write_lines(folder / "snli_ve_train.jsonl", rows)

@@ -62,6 +62,7 @@ from ablative.trainables.training.inputs import SplitInputs
 from ablative.trainables.training.inputs import inputs_of
 from ablative.trainables.training.order import batch_indices
 from ablative.trainables.training.order import learning_rate
+from ablative.trainables.training.saved_run import SavedRun
 
 Objective = Literal["words", "regions", "matching"]
 OBJECTIVES: tuple[Objective, ...] = ("words", "regions", "matching")
@@ -163,11 +164,12 @@ def pretrain(config: TrialConfig, recipe: SecondStage, output: Path, cache: Path
         return Pretrained(output=output, examples=len(split.examples), steps=steps, resumed_at=steps, curve=())
     run = _Run(config, split, recipe, cache)
     state = output.with_name(f"{output.name}.state")
-    done = run.restored(state, digest)
-    curve = run.train(done, lambda step: run.save(state, digest, step), progress)
+    saved = SavedRun(path=state, digest=digest, modules=run.modules, error=CheckpointError)
+    done = saved.restored(run.device)
+    curve = run.train(done, saved.save, progress)
     facts = {"second_stage": digest, "recipe": recipe.model_dump_json(), "preset": config.student.preset}
     _write(run.student, output, facts)
-    state.unlink(missing_ok=True)
+    saved.forget()
     return Pretrained(
         output=output, examples=len(split.examples), steps=recipe.steps, resumed_at=done, curve=tuple(curve)
     )
@@ -202,30 +204,6 @@ class _Run:
     @property
     def modules(self) -> dict[str, Any]:
         return {"encoder": self.student.encoder, "heads": self.heads, "optimizer": self.optimizer}
-
-    def restored(self, path: Path, digest: str) -> int:
-        """Return the steps that an earlier run has done, and take over its state."""
-        if not path.is_file():
-            return 0
-        remedy = "remove it; the same command then starts from the beginning"
-        with parsing(str(path), remedy, CheckpointError, passed=CheckpointError):
-            content = torch.load(path, map_location=self.device, weights_only=True)
-            if content["digest"] != digest:
-                raise CheckpointError(
-                    f"{path}: of a run with other data, weights or options; give that run's, or another --output, or "
-                    "remove this file to start from the beginning"
-                )
-            for name, module in self.modules.items():
-                module.load_state_dict(content[name])
-        done: int = content["steps"]
-        return done
-
-    def save(self, path: Path, digest: str, steps: int) -> None:
-        """Save everything that the next steps depend on."""
-        content = {name: module.state_dict() for name, module in self.modules.items()}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with written_whole(path) as scratch:
-            torch.save({**content, "digest": digest, "steps": steps}, scratch)
 
     def train(self, done: int, save: Any, progress: Progress) -> list[tuple[int, Mapping[str, float]]]:
         """Take the steps that are left; return the losses along the way."""

@@ -107,6 +107,12 @@ class DualEncoder(nn.Module):
         batches = [images[start : start + size] for start in range(0, len(images), size)]
         return torch.cat([*self._on_all_cores(self._images, batches)])
 
+    def embedded(self, images: Sequence[Image.Image], texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Return (B, D) and (K, D) unit embeddings on the model's device, each in one batch and with gradients."""
+        ids_KL = self.tokenizer([shorten(self.tokenizer, _passage(text))[0] for text in texts]).to(self.device)
+        images_BD, texts_KD = self.model.encode_image(self._pixels(images)), self._read_tokens(self.model, ids_KL)[0]
+        return normalize(images_BD, dim=-1), normalize(texts_KD, dim=-1)
+
     @property
     def reads_region_trunk(self) -> bool:
         """Whether `encode_pooled` on an image's region features, row 0, equals `encode_images` on the image."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-import torch
 
 from ablative.trainables.config import AdaptationConfig
 from ablative.trainables.data.examples import Candidate
@@ -122,8 +121,7 @@ def pair(image: int, text: int, wrong: tuple[int, ...] = ()) -> Pair:
 
 
 def contrast(batch: list[Pair], subset: list[Pair], scale: float) -> float:
-    eye = torch.eye(WIDTH)
-    return float(PairBatch.read(batch, AxisTeacher(), texts_true_of(subset)).contrast(eye, eye, scale))
+    return float(PairBatch.read(batch, AxisTeacher(), texts_true_of(subset)).contrast(scale))
 
 
 def told_from(to_texts: list[int], to_images: list[int]) -> float:
