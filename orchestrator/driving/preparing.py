@@ -72,6 +72,13 @@ class Beside:
         """Return how far the rest is, as a clause; empty once it is computed."""
         return self._activity.line() if self._waiting else ""
 
+    def left(self) -> float | None:
+        """Return the seconds that the present stage of the rest still takes, on the cores that trials run on too.
+
+        0 once all is computed, None while unknown, as between two stages.
+        """
+        return (self._activity.left() or None) if self._waiting else 0.0
+
     def _compute(self) -> None:
         assert self._rest is not None
         if sys.platform == "linux":  # where a thread has a niceness of its own

@@ -157,7 +157,7 @@ def run_study(
         sinks.begin()
         with Beside(rest, queue) as beside:
             queue.await_prepared(beside.unprepared)
-            display.start(queue, lambda: _waits(queue, executor, beside), executor.reached)
+            display.start(queue, lambda: _waits(queue, executor, beside), executor.reached, beside.left)
             try:
                 run.start_within_budget()
                 held = executor.run(queue, run.finish)

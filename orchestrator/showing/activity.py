@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 
@@ -9,6 +10,14 @@ from ablative.orchestrator.durations import duration
 
 Clock = Callable[[], float]
 """Gives seconds."""
+
+OtherWork = Callable[[], float | None]
+"""Gives the seconds that other work on the trials' cores still takes: 0 where there is none, None while unknown."""
+
+
+def no_other_work() -> float:
+    """Return that the trials have their cores to themselves."""
+    return 0.0
 
 
 class Activity:
@@ -62,11 +71,19 @@ class Activity:
             return ""
         if self._total and self._done >= self._total:
             return f"done in {duration(self._ended - self._began)}"
-        rate = (self._done - self._first) / seconds if self._total else 0.0
-        if not rate:
+        rate, left = self._gained(seconds), self.left()
+        if left is None:
             return f"{duration(seconds)} so far"
-        left = duration((self._total - self._done) / rate)
-        return f"{100 * self._done / self._total:.0f} %, {_rate(rate)}, about {left} left"
+        return f"{100 * self._done / self._total:.0f} %, {_rate(rate)}, about {duration(left)} left"
+
+    def left(self) -> float | None:
+        """Return the seconds that the stage still takes; None while unknown."""
+        seconds = self._clock() - self._began
+        rate = self._gained(seconds) if seconds > 0 else 0.0
+        return (self._total - self._done) / rate if rate else None
+
+    def _gained(self, seconds: float) -> float:
+        return (self._done - self._first) / seconds if self._total else 0.0
 
     def silence(self) -> str:
         """Return `line`, or after a stage has ended how long nothing was heard of the next one."""
@@ -79,41 +96,69 @@ class Pace:
     """How long the rest takes, at the pace of the trials that ended in this run.
 
     A slot's first trial waits for processes to start and for data to be opened: nothing is said before each slot has
-    ended one, and from the second round on the first one no longer counts.
+    ended one, and from the second round on the first one no longer counts. Trials beside other work are slower than
+    those after it, so time beside it counts only as the share of their cores that they have then.
     """
 
-    def __init__(self, clock: Clock = time.monotonic) -> None:
+    def __init__(
+        self, clock: Clock = time.monotonic, other_work: OtherWork = no_other_work, *, cores: int | None = None
+    ) -> None:
+        """`other_work`: has a thread on each of the `cores` (of this machine, by default), as urgent as the trials."""
         self._clock = clock
+        self._other_work = other_work
+        self._cores = cores or os.cpu_count() or 1
         self.start()
 
     def start(self) -> None:
         """Start counting."""
-        self._began = self._clock()
+        self._started = self._began = self._clock()
         self._ends: list[float] = []
         self._first: tuple[float, float] | None = None
         """When running trials were first seen to have done something, and how much that was."""
         self._slots = 1
+        self._alone_since: float | None = None
+        """When the other work was first seen to be over."""
+        self._look()
 
     def tick(self, seconds: float, running: int) -> None:
         """Count a trial that has taken so many seconds, while so many others are under way."""
+        self._look()
         now = self._clock()
         if not self._ends or now - seconds < self._began:
             self._began = now - seconds
         self._ends.append(now)
         self._slots = max(self._slots, running + 1)
 
-    def left(self, owed: int, done: float = 0.0) -> float | None:
+    def left(self, owed: int, done: float = 0.0, running: int = 0) -> float | None:
         """Return the seconds that `owed` trials still take, `done` of which are behind them; None while unknown.
 
-        Before each slot has ended a trial, what the running ones have done since the first time it was asked says it.
+        `running`: trials under way. Before each slot has ended a trial, what the running ones have done since the
+        first time it was asked says it.
         """
+        self._slots = max(self._slots, running)
+        beside = self._look()
+        wanted = self._wanted(owed, done)
+        if wanted is None:
+            return None
+        gained = self._share * beside
+        return wanted / self._share if wanted < gained else beside + wanted - gained
+
+    def _look(self) -> float:
+        """Return the seconds that the other work still takes, and 0 while unknown; note when it is first seen over."""
+        beside = 0.0 if self._alone_since is not None else self._other_work()
+        if beside == 0.0 and self._alone_since is None:
+            self._alone_since = self._clock()
+        return beside or 0.0
+
+    def _wanted(self, owed: int, done: float) -> float | None:
+        """Return the seconds that the trials still take with their cores to themselves."""
         ended = len(self._ends)
         if ended < self._slots:
             return None if ended else self._at_first(owed, done)
         is_second = ended >= 2 * self._slots
         since, counted = (self._ends[self._slots - 1], ended - self._slots) if is_second else (self._began, ended)
-        pace = (self._ends[-1] - since) / counted
-        return max(0.0, owed * pace - (self._clock() - self._ends[-1]))
+        pace = self._between(since, self._ends[-1]) / counted
+        return max(0.0, owed * pace - self._between(self._ends[-1], self._clock()))
 
     def _at_first(self, owed: int, done: float) -> float | None:
         """Return the same before any trial has ended."""
@@ -123,7 +168,18 @@ class Pace:
         if self._first is None:
             self._first = (now, done)
         since, before = self._first
-        return (owed - done) * (now - since) / (done - before) if done > before and now > since else None
+        return (owed - done) * self._between(since, now) / (done - before) if done > before and now > since else None
+
+    @property
+    def _share(self) -> float:
+        """Of their cores, what the trials have beside the other work."""
+        return self._cores / (self._cores + min(self._slots, self._cores))
+
+    def _between(self, since: float, until: float) -> float:
+        """Return the seconds between two times, those beside the other work as the share of them that trials had."""
+        alone_since = until if self._alone_since is None else self._alone_since
+        beside = max(0.0, min(until, alone_since) - max(since, self._started))
+        return until - since - (1 - self._share) * beside
 
     @property
     def ended(self) -> int:

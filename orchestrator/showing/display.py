@@ -16,7 +16,9 @@ from ablative.orchestrator.deciding.queue import TrialQueue
 from ablative.orchestrator.durations import duration
 from ablative.orchestrator.showing.activity import Activity
 from ablative.orchestrator.showing.activity import Clock
+from ablative.orchestrator.showing.activity import OtherWork
 from ablative.orchestrator.showing.activity import Pace
+from ablative.orchestrator.showing.activity import no_other_work
 from ablative.orchestrator.storing.records import Record
 from ablative.orchestrator.trials import Trial
 
@@ -62,9 +64,15 @@ class Display(Protocol):
         """Show that `done` of `total` steps of a stage of preparation are done."""
         ...
 
-    def start(self, queue: TrialQueue, waits_for: Waits = nothing, reached: Reached = unknown) -> None:
-        """Show where the study stands before its first trial; from then on also what it waits for, and how far the
-        running trials are."""
+    def start(
+        self,
+        queue: TrialQueue,
+        waits_for: Waits = nothing,
+        reached: Reached = unknown,
+        other_work: OtherWork = no_other_work,
+    ) -> None:
+        """Show where the study stands before its first trial; from then on also what it waits for, how far the
+        running trials are, and how long other work still shares their cores."""
         ...
 
     def started(self, trial: Trial, *, resumed: bool) -> None:
@@ -94,7 +102,13 @@ class QuietDisplay:
     def preparing(self, stage: str, done: int, total: int) -> None:
         """Show nothing."""
 
-    def start(self, queue: TrialQueue, waits_for: Waits = nothing, reached: Reached = unknown) -> None:
+    def start(
+        self,
+        queue: TrialQueue,
+        waits_for: Waits = nothing,
+        reached: Reached = unknown,
+        other_work: OtherWork = no_other_work,
+    ) -> None:
         """Show nothing."""
 
     def started(self, trial: Trial, *, resumed: bool) -> None:
@@ -134,10 +148,16 @@ class Displays:
         for display in self._displays:
             display.preparing(stage, done, total)
 
-    def start(self, queue: TrialQueue, waits_for: Waits = nothing, reached: Reached = unknown) -> None:
+    def start(
+        self,
+        queue: TrialQueue,
+        waits_for: Waits = nothing,
+        reached: Reached = unknown,
+        other_work: OtherWork = no_other_work,
+    ) -> None:
         """Let each show where the study stands."""
         for display in self._displays:
-            display.start(queue, waits_for, reached)
+            display.start(queue, waits_for, reached, other_work)
 
     def started(self, trial: Trial, *, resumed: bool) -> None:
         """Let each show the trial."""
@@ -191,10 +211,16 @@ class PlainDisplay(QuietDisplay):
             if self._activity.reach(stage, done, total) or self._is_due():
                 self.say(f"{self._doing}: {self._activity.line()}")
 
-    def start(self, queue: TrialQueue, waits_for: Waits = nothing, reached: Reached = unknown) -> None:
+    def start(
+        self,
+        queue: TrialQueue,
+        waits_for: Waits = nothing,
+        reached: Reached = unknown,
+        other_work: OtherWork = no_other_work,
+    ) -> None:
         """Write what is owed."""
         with self._writing:
-            self._trials = Trials(queue, self._clock, waits_for, reached)
+            self._trials = Trials(queue, self._clock, waits_for, reached, other_work)
             self.say(opening(queue))
 
     def finished(self, record: Record, queue: TrialQueue) -> None:
@@ -233,11 +259,12 @@ class Trials:
         clock: Clock = time.monotonic,
         waits_for: Waits = nothing,
         reached: Reached = unknown,
+        other_work: OtherWork = no_other_work,
     ) -> None:
         self._queue = queue
         self._waits_for = waits_for
         self._reached = reached
-        self._pace = Pace(clock)
+        self._pace = Pace(clock, other_work)
         self.owed = queue.owed()
         """As of the last trial that ended: another thread may ask."""
 
@@ -248,14 +275,11 @@ class Trials:
 
     def left(self) -> str:
         """Return what is owed, and how long that takes as soon as it is known."""
-        seconds = self._pace.left(self.owed, self._done())
+        shares = self._reached()
+        seconds = self._pace.left(self.owed, sum(shares.values()), len(shares))
         return (
             f"{self.owed} owed{f', about {duration(seconds)} left' if seconds and seconds >= 1 and self.owed else ''}"
         )
-
-    def _done(self) -> float:
-        """Return how much of the running trials is done, in trials."""
-        return sum(self._reached().values())
 
     def line(self) -> str:
         """Return what is under way."""

@@ -17,6 +17,8 @@ from ablative.orchestrator.deciding.progress import CellProgress
 from ablative.orchestrator.deciding.queue import TrialQueue
 from ablative.orchestrator.showing.activity import Activity
 from ablative.orchestrator.showing.activity import Clock
+from ablative.orchestrator.showing.activity import OtherWork
+from ablative.orchestrator.showing.activity import no_other_work
 from ablative.orchestrator.showing.cell_name import CellName
 from ablative.orchestrator.showing.display import Reached
 from ablative.orchestrator.showing.display import Trials
@@ -68,9 +70,15 @@ class LiveDisplay:
         self._activity.reach(stage, done, total)
         self._trials, self._done, self._total = None, done, total
 
-    def start(self, queue: TrialQueue, waits_for: Waits = nothing, reached: Reached = unknown) -> None:
+    def start(
+        self,
+        queue: TrialQueue,
+        waits_for: Waits = nothing,
+        reached: Reached = unknown,
+        other_work: OtherWork = no_other_work,
+    ) -> None:
         """Print what is owed, and draw the cells."""
-        self._trials = Trials(queue, self._clock, waits_for, reached)
+        self._trials = Trials(queue, self._clock, waits_for, reached, other_work)
         self._total = self._trials.owed
         self.say(opening(queue))
         self._draw(queue)

@@ -24,6 +24,8 @@ from ablative.orchestrator.deciding.cell_trials import CellTrials
 from ablative.orchestrator.deciding.queue import TrialQueue
 from ablative.orchestrator.deciding.summary import Summary
 from ablative.orchestrator.showing.activity import Activity
+from ablative.orchestrator.showing.activity import OtherWork
+from ablative.orchestrator.showing.activity import no_other_work
 from ablative.orchestrator.showing.display import QuietDisplay
 from ablative.orchestrator.showing.display import Reached
 from ablative.orchestrator.showing.display import Waits
@@ -296,7 +298,13 @@ class EventDisplay(QuietDisplay):
         if self._activity.reach(stage, done, total):
             self.tell(Preparing, stage=stage, done=done, total=total)
 
-    def start(self, queue: TrialQueue, waits_for: Waits = nothing, reached: Reached = unknown) -> None:
+    def start(
+        self,
+        queue: TrialQueue,
+        waits_for: Waits = nothing,
+        reached: Reached = unknown,
+        other_work: OtherWork = no_other_work,
+    ) -> None:
         """Write what is owed; what was decided before is known."""
         self._decided = {cell.cell.name for cell in queue.cells if _is_decided(cell)}
         self._at_look = _at_look(queue)

@@ -103,3 +103,59 @@ def test_a_quiet_spell_is_counted_from_the_last_trial(clock: FakeClock) -> None:
     pace.tick(seconds=1.0, running=0)
     clock.now += 5
     assert (pace.ended, pace.quiet) == (1, 5.0)
+
+
+class Played:
+    """Two cores with a trial of 32 s on each, one after another, beside other work that takes 45 s."""
+
+    TRIAL_S, BESIDE_S, TRIALS = 32.0, 45.0, 32
+
+    def __init__(self) -> None:
+        clock = FakeClock()
+        began, self.errors = clock.now, dict[str, float]()
+        pace = Pace(clock, lambda: max(0.0, began + self.BESIDE_S - clock.now), cores=2)
+        lasts = self.BESIDE_S / 2 + self.TRIAL_S * self.TRIALS / 2
+        """Half of each core is the other work's while there is some."""
+        done, started = [0.0, 0.0], [clock.now, clock.now]
+        while pace.ended < self.TRIALS:
+            clock.now += 1
+            speed = 1.0 if clock.now > began + self.BESIDE_S else 0.5
+            for slot in (0, 1):
+                done[slot] += speed / self.TRIAL_S
+                if done[slot] >= 1 - 1e-9:
+                    pace.tick(seconds=clock.now - started[slot], running=1 - slot)
+                    done[slot], started[slot] = 0.0, clock.now
+            told = pace.left(self.TRIALS - pace.ended, sum(done), running=2)
+            true = began + lasts - clock.now
+            if told is not None and true > self.TRIAL_S:
+                when = "first" if not pace.ended else "beside" if speed < 1 else "after"
+                self.errors[when] = max(self.errors.get(when, 0.0), abs(told / true - 1))
+
+
+def test_the_estimate_beside_other_work_and_after_it_is_within_a_third_of_what_the_run_takes() -> None:
+    played = Played()
+
+    assert set(played.errors) == {"first", "after"}
+    assert max(played.errors.values()) < 1 / 3
+
+
+def test_trials_beside_other_work_that_ended_do_not_make_the_others_look_slow(clock: FakeClock) -> None:
+    other = [60.0]
+    pace = Pace(clock, lambda: other[0], cores=2)
+    assert pace.left(32) is None
+    clock.now += 60
+    for _ in range(2):
+        pace.tick(seconds=60.0, running=1)
+
+    assert pace.left(30) == pytest.approx(60 + 30 * 15 - 30), "a minute more beside it is worth half of one"
+    other[0] = 0.0
+    assert pace.left(30) == pytest.approx(30 * 15.0)
+
+
+def test_work_that_all_trials_end_beside_halves_their_speed_to_the_end(clock: FakeClock) -> None:
+    pace = Pace(clock, lambda: 3600.0, cores=4)
+    clock.now += 40
+    for _ in range(4):
+        pace.tick(seconds=40.0, running=3)
+
+    assert pace.left(8) == pytest.approx(80.0)

@@ -122,6 +122,24 @@ def test_the_line_of_a_run_says_what_is_computed_and_not_that_another_driver_run
         line = Trials(queue, waits_for=beside.told).line()
         assert "teacher: images 40/100" in line
         assert "another driver" not in line
+        assert beside.left() is None, "a stage that has just begun"
         goes_on.set()
     assert queue.next() is not None
     assert beside.told() == ""
+    assert beside.left() == 0.0
+
+
+def test_between_two_stages_the_rest_is_not_over() -> None:
+    began, goes_on = threading.Event(), threading.Event()
+
+    def compute(progress: Progress) -> None:
+        for done in range(3):
+            time.sleep(0.01)
+            progress("teacher: images", done, 2)
+        began.set()
+        goes_on.wait(60)
+
+    with Beside(Rest(compute=compute, is_read_by=lambda config: True), make_queue(STUDY)) as beside:
+        assert began.wait(60)
+        assert beside.left() is None
+        goes_on.set()
