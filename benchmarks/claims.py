@@ -17,12 +17,11 @@ Prints a line a point and, at the end, one JSON object of all.
 
 from __future__ import annotations
 
-import argparse
-import json
-import time
 from typing import Any
 
 import numpy as np
+from simulation import Simulation
+from simulation import options
 
 from ablative.analysis.pairing.claimed import FAILS
 from ablative.analysis.pairing.claimed import HOLDS
@@ -48,26 +47,21 @@ KINDS: dict[str, tuple[Kind, ...]] = {
 
 def main() -> None:
     """Measure every kind at every size."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="few studies a point, and few points")
-    parser.add_argument("--studies", type=int, default=5000, help="studies a point [5000]")
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    studies, sizes = (100, SIZES[:2]) if options.quick else (options.studies, SIZES)
-    began, points = time.perf_counter(), []
+    simulation = Simulation("claims", options(__doc__, "few studies a point, and few points"), studies=2000, quick=100)
+    sizes = SIZES[:2] if simulation.quick else SIZES
     for noise in ("normal", "skewed"):
         for name, kinds in KINDS.items():
             for blocks, claims in sizes:
                 if claims >= len(kinds):
-                    points.append(_point(noise, name, blocks, claims, studies=studies, seed=options.seed))
-                    print(json.dumps(points[-1]), flush=True)
+                    simulation.add(
+                        _point(noise, name, blocks, claims, studies=simulation.studies, seed=simulation.seed)
+                    )
     for kind in ("at least", "equivalent within"):
-        for blocks, _ in sizes[:1] if options.quick else SHARES:
+        for blocks, _ in sizes[:1] if simulation.quick else SHARES:
             for level in (5.0, 50.0):
-                points += _share_point(kind, blocks, level, studies=studies, seed=options.seed)
-                print("\n".join(json.dumps(point) for point in points[-2:]), flush=True)
-    seconds = round(time.perf_counter() - began, 1)
-    print(json.dumps({"benchmark": "claims", "studies": studies, "s": seconds, "points": points}))
+                for point in _share_point(kind, blocks, level, studies=simulation.studies, seed=simulation.seed):
+                    simulation.add(point)
+    simulation.end()
 
 
 def _point(noise: str, name: str, blocks: int, claims: int, *, studies: int, seed: int) -> dict[str, Any]:

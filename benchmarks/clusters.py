@@ -14,11 +14,9 @@ Prints a line a point and, at the end, one JSON object of all.
 
 from __future__ import annotations
 
-import argparse
-import json
-import time
-
 import numpy as np
+from simulation import Simulation
+from simulation import options
 
 from ablative.analysis.numbers.examples import both_interval
 from ablative.analysis.numbers.examples import example_variance
@@ -75,22 +73,13 @@ def errors(asked: int, share: float, rng: np.random.Generator) -> dict[str, bool
 
 def main() -> None:
     """Measure every point."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="few studies a point")
-    parser.add_argument("--studies", type=int, default=2000, help="studies a point [2000]")
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    studies = 50 if options.quick else options.studies
-    began, points = time.perf_counter(), []
+    simulation = Simulation("clusters", options(__doc__), studies=2000, quick=50)
     for asked, share in POINTS:
-        rng = np.random.default_rng([options.seed, asked, int(100 * share)])
-        found = [errors(asked, share, rng) for _ in range(studies)]
+        rng = np.random.default_rng([simulation.seed, asked, int(100 * share)])
+        found = [errors(asked, share, rng) for _ in range(simulation.studies)]
         rates = {name: round(float(np.mean([one[name] for one in found])), 4) for name in found[0]}
-        points.append({"asked": asked, "share": share, "errors": rates})
-        print(json.dumps(points[-1]), flush=True)
-    error = round((ALPHA * (1 - ALPHA) / studies) ** 0.5, 4)
-    seconds = round(time.perf_counter() - began, 1)
-    print(json.dumps({"benchmark": "clusters", "studies": studies, "error": error, "s": seconds, "points": points}))
+        simulation.add({"asked": asked, "share": share, "errors": rates})
+    simulation.end(ALPHA)
 
 
 if __name__ == "__main__":

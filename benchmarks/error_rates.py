@@ -22,9 +22,6 @@ Prints a line a point and, at the end, one JSON object of all.
 
 from __future__ import annotations
 
-import argparse
-import json
-import time
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
@@ -266,32 +263,33 @@ def _shown_pairs(names: Sequence[str], values: np.ndarray, correction: str) -> t
 
 def main() -> None:
     """Measure every noise at every size."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="few studies a point, and few points")
-    parser.add_argument("--studies", type=int, default=5000, help="studies a point [5000]")
-    parser.add_argument("--seed", type=int, default=0)
+    # Here, as tests import this file from the root, where nothing of this name is found.
+    from simulation import Simulation
+    from simulation import options
+
+    parser = options(__doc__, "few studies a point, and few points")
     parser.add_argument("--contrasts", action="store_true", help="only all pairs of arms under looks")
-    options = parser.parse_args()
-    studies = 300 if options.quick else options.studies
-    sizes = SIZES[:10] if options.quick else SIZES
-    began, points = time.perf_counter(), []
+    simulation = Simulation("error_rates", parser, studies=5000, quick=300)
+    sizes = SIZES[:10] if simulation.quick else SIZES
     for noise in NOISES:
-        for blocks, comparisons in () if options.contrasts else sizes:
+        for blocks, comparisons in () if simulation.options.contrasts else sizes:
             for share_missing in (0.0, MISSING) if (blocks, comparisons) in ((8, 6), (12, 3)) else (0.0,):
                 found = point(
-                    noise, blocks, comparisons, studies=studies, share_missing=share_missing, seed=options.seed
+                    noise,
+                    blocks,
+                    comparisons,
+                    studies=simulation.studies,
+                    share_missing=share_missing,
+                    seed=simulation.seed,
                 )
-                points.append(found)
-                print(json.dumps(found), flush=True)
-        for blocks, comparisons in () if options.contrasts else LOOKED_AT:
-            points.append(looks_point(noise, blocks, comparisons, studies=studies, seed=options.seed))
-            print(json.dumps(points[-1]), flush=True)
+                simulation.add(found)
+        for blocks, comparisons in () if simulation.options.contrasts else LOOKED_AT:
+            simulation.add(looks_point(noise, blocks, comparisons, studies=simulation.studies, seed=simulation.seed))
         for (blocks, arms), ahead in product(CONTRASTED, (0.0, 4.0)):
-            points.append(contrasts_point(noise, blocks, arms, ahead, studies=studies, seed=options.seed))
-            print(json.dumps(points[-1]), flush=True)
-    error = round((ALPHA * (1 - ALPHA) / studies) ** 0.5, 4)
-    seconds = round(time.perf_counter() - began, 1)
-    print(json.dumps({"benchmark": "error_rates", "studies": studies, "error": error, "s": seconds, "points": points}))
+            simulation.add(
+                contrasts_point(noise, blocks, arms, ahead, studies=simulation.studies, seed=simulation.seed)
+            )
+    simulation.end(ALPHA)
 
 
 if __name__ == "__main__":

@@ -15,9 +15,6 @@ Prints a line a point and, at the end, one JSON object of all.
 
 from __future__ import annotations
 
-import argparse
-import json
-import time
 from typing import get_args
 
 import numpy as np
@@ -25,6 +22,8 @@ from error_rates import ALPHA
 from error_rates import NOISES
 from error_rates import Noise
 from error_rates import by_holm
+from simulation import Simulation
+from simulation import options
 
 from ablative.analysis.numbers.max_t import adjusted_p_values
 from ablative.analysis.numbers.max_t import every_pattern
@@ -106,20 +105,11 @@ def point(noise: str, blocks: int, comparisons: int, *, studies: int, seed: int)
 
 def main() -> None:
     """Measure every noise at every size."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="few studies a point")
-    parser.add_argument("--studies", type=int, default=5000, help="studies a point [5000]")
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    studies = 200 if options.quick else options.studies
-    began, points = time.perf_counter(), []
+    simulation = Simulation("estimates", options(__doc__), studies=5000, quick=200)
     for noise in KINDS:
         for blocks, comparisons in SIZES:
-            points.append(point(noise, blocks, comparisons, studies=studies, seed=options.seed))
-            print(json.dumps(points[-1]), flush=True)
-    error = round((ALPHA * (1 - ALPHA) / studies) ** 0.5, 4)
-    seconds = round(time.perf_counter() - began, 1)
-    print(json.dumps({"benchmark": "estimates", "studies": studies, "error": error, "s": seconds, "points": points}))
+            simulation.add(point(noise, blocks, comparisons, studies=simulation.studies, seed=simulation.seed))
+    simulation.end(ALPHA)
 
 
 if __name__ == "__main__":

@@ -15,12 +15,11 @@ Prints a line a point and, at the end, one JSON object of all.
 
 from __future__ import annotations
 
-import argparse
-import json
-import time
 from itertools import product
 
 import numpy as np
+from simulation import Simulation
+from simulation import options
 
 from ablative.analysis.numbers.power import chance_beyond
 from ablative.analysis.numbers.statistics import exact_p_values
@@ -83,27 +82,17 @@ def judged(
 
 def main() -> None:
     """Measure every point."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="few studies a point")
-    parser.add_argument("--studies", type=int, default=5000, help="studies a point [5000]")
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    studies = 200 if options.quick else options.studies
-    began, points = time.perf_counter(), []
+    simulation = Simulation("futility", options(__doc__), studies=5000, quick=200)
     for noise in NOISES:
-        values = draws(noise, studies, np.random.default_rng([options.seed, NOISES.index(noise)]))
+        values = draws(noise, simulation.studies, np.random.default_rng([simulation.seed, NOISES.index(noise)]))
         for margin, effect, futility in product(MARGINS, EFFECTS, FUTILITIES):
             found = judged(values + effect, margin, futility)
-            points.append({"noise": noise, "margin": margin, "effect": effect, "futility": futility, **found})
-            print(json.dumps(points[-1]), flush=True)
-    values, reference = shared_by_reference(studies, np.random.default_rng([options.seed, len(NOISES)]))
+            simulation.add({"noise": noise, "margin": margin, "effect": effect, "futility": futility, **found})
+    values, reference = shared_by_reference(simulation.studies, np.random.default_rng([simulation.seed, len(NOISES)]))
     for margin, effect, futility in product(MARGINS, EFFECTS, FUTILITIES):
         found = judged(values + effect, margin, futility, reference)
-        points.append({"level": LEVEL, "margin": margin, "effect": effect, "futility": futility, **found})
-        print(json.dumps(points[-1]), flush=True)
-    error = round((ALPHA * (1 - ALPHA) / studies) ** 0.5, 4)
-    seconds = round(time.perf_counter() - began, 1)
-    print(json.dumps({"benchmark": "futility", "studies": studies, "error": error, "s": seconds, "points": points}))
+        simulation.add({"level": LEVEL, "margin": margin, "effect": effect, "futility": futility, **found})
+    simulation.end(ALPHA)
 
 
 if __name__ == "__main__":

@@ -9,12 +9,10 @@ between tasks, with the mean 0 over them. Prints a line a point and, at the end,
 
 from __future__ import annotations
 
-import argparse
-import json
-import time
-
 import numpy as np
 from scipy import stats
+from simulation import Simulation
+from simulation import options
 
 from ablative.analysis.numbers.statistics import exact_p_values
 
@@ -50,32 +48,23 @@ def judged(found: np.ndarray) -> dict[str, float]:
 
 def main() -> None:
     """Measure both kinds of block at every point."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="few studies a point")
-    parser.add_argument("--studies", type=int, default=5000, help="studies a point [5000]")
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    studies = 500 if options.quick else options.studies
-    began, points = time.perf_counter(), []
+    simulation = Simulation("same_seed", options(__doc__), studies=5000, quick=500)
     cases = [(correlation, 0.0) for correlation in CORRELATIONS] + [(0.0, 1.0)]
     for tasks, seeds in SHAPES:
         for correlation, apart in cases:
-            rng = np.random.default_rng([options.seed, tasks, seeds, int(100 * correlation), int(apart)])
-            values = values_of(tasks, seeds, correlation, apart, studies, rng)
-            points.append(
+            rng = np.random.default_rng([simulation.seed, tasks, seeds, int(100 * correlation), int(apart)])
+            values = values_of(tasks, seeds, correlation, apart, simulation.studies, rng)
+            simulation.add(
                 {
                     "tasks": tasks,
                     "seeds": seeds,
                     "correlation": correlation,
                     "effects_apart": apart,
-                    "task_and_seed": judged(values.reshape(studies, -1)),
+                    "task_and_seed": judged(values.reshape(simulation.studies, -1)),
                     "seed": judged(values.mean(axis=1)),
                 }
             )
-            print(json.dumps(points[-1]), flush=True)
-    error = round((ALPHA * (1 - ALPHA) / studies) ** 0.5, 4)
-    seconds = round(time.perf_counter() - began, 1)
-    print(json.dumps({"benchmark": "same_seed", "studies": studies, "error": error, "s": seconds, "points": points}))
+    simulation.end(ALPHA)
 
 
 if __name__ == "__main__":

@@ -16,9 +16,6 @@ Prints a line a design and, at the end, one JSON object of all.
 
 from __future__ import annotations
 
-import argparse
-import json
-import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -180,20 +177,23 @@ def point(shape: Shape, name: str, design: SearchDesign, *, studies: int, seed: 
 
 def main() -> None:
     """Measure every design of every study."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="few studies a design")
-    parser.add_argument("--studies", type=int, default=2000, help="studies a design, a multiple of 50 [2000]")
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    studies = 100 if options.quick else options.studies
-    began, points = time.perf_counter(), []
+    # Here, as tests import this file from the root, where nothing of this name is found.
+    from simulation import Simulation
+    from simulation import options
+
+    simulation = Simulation(
+        "search_luck",
+        options(__doc__, "few studies a design"),
+        studies=2000,
+        quick=100,
+        each="a design, a multiple of 50,",
+    )
     for shape in SHAPES:
         for name, *given in DESIGNS:
-            points.append(point(shape, name, design_of(shape, *given), studies=studies, seed=options.seed))
-            print(json.dumps(points[-1]), flush=True)
-    error = round((ALPHA * (1 - ALPHA) / studies) ** 0.5, 4)
-    seconds = round(time.perf_counter() - began, 1)
-    print(json.dumps({"benchmark": "search_luck", "studies": studies, "error": error, "s": seconds, "points": points}))
+            simulation.add(
+                point(shape, name, design_of(shape, *given), studies=simulation.studies, seed=simulation.seed)
+            )
+    simulation.end(ALPHA)
 
 
 if __name__ == "__main__":

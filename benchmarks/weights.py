@@ -17,13 +17,12 @@ Prints a line a point and, at the end, one JSON object of all.
 
 from __future__ import annotations
 
-import argparse
-import json
-import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from simulation import Simulation
+from simulation import options
 
 from ablative.analysis.numbers.statistics import t_interval
 from ablative.analysis.pairing.verdicts import p_values
@@ -77,19 +76,11 @@ def point(noise: str, weighting: str, *, studies: int, seed: int) -> dict[str, A
 
 def main() -> None:
     """Measure every weighting under every noise."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="few studies a point")
-    parser.add_argument("--studies", type=int, default=5000, help="studies a point [5000]")
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    studies = 100 if options.quick else options.studies
-    began, points = time.perf_counter(), []
+    simulation = Simulation("weights", options(__doc__), studies=5000, quick=100)
     for noise in NOISES:
         for weighting in WEIGHTINGS:
-            points.append(point(noise, weighting, studies=studies, seed=options.seed))
-            print(json.dumps(points[-1]), flush=True)
-    seconds = round(time.perf_counter() - began, 1)
-    print(json.dumps({"benchmark": "weights", "studies": studies, "s": seconds, "points": points}))
+            simulation.add(point(noise, weighting, studies=simulation.studies, seed=simulation.seed))
+    simulation.end()
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.helpers.sources import ROOT
 
-SHARED = {"__init__", "large_store", "rival_stores", "simulated", "synthetic"}
+SHARED = {"__init__", "large_store", "rival_stores", "simulated", "simulation", "synthetic"}
 """What other benchmarks import, and nobody starts."""
 STARTER = """
 import contextlib, io, json, runpy, sys
