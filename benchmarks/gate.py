@@ -69,6 +69,7 @@ def difference(values: np.ndarray) -> ArmDifference:
         blocks=tuple(("task", seed) for seed in range(pairs)),
         differences=tuple(values.tolist()),
         lost=(),
+        planned_pairs=pairs,
         planned=pairs,
         completed=pairs,
         failed=0,
@@ -174,13 +175,13 @@ def main() -> None:
     began, points, powers = time.perf_counter(), [], []
     for noise in NOISES:
         points.append(nulls(noise, "none", ledgers, options.seed))
-        print(points[-1], flush=True)
+        print(json.dumps(points[-1]), flush=True)
     points.append(nulls("normal", "one sd of a difference", max(1, ledgers // 10), options.seed))
-    print(points[-1], flush=True)
+    print(json.dumps(points[-1]), flush=True)
     for effect in EFFECTS:
         for pairs in (14, 16, 20):
             powers.append(power(effect, pairs, 2 * ledgers, options.seed))
-            print(powers[-1], flush=True)
+            print(json.dumps(powers[-1]), flush=True)
     seconds = round(time.perf_counter() - began, 1)
     print(json.dumps({"proposals": PROPOSALS, "alpha": 0.05, "nulls": points, "power": powers, "seconds": seconds}))
 

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import json
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from tests.helpers.sources import ROOT
 
 SHARED = {"__init__", "large_store", "rival_stores", "simulated", "simulation", "synthetic"}
 """What other benchmarks import, and nobody starts."""
+SIMULATIONS = {
+    "claims": ("--studies", "2"),
+    "clusters": ("--studies", "2"),
+    "futility": ("--studies", "4"),
+    "gate": ("--ledgers", "1"),
+    "same_seed": ("--studies", "4"),
+    "weights": ("--studies", "4"),
+}
+"""Those that call the product's tests themselves and take a second for few studies."""
 STARTER = """
 import contextlib, io, json, runpy, sys
 folder, *scripts = sys.argv[1:]
@@ -29,6 +41,19 @@ for script in scripts:
         told[script] = f"{type(error).__name__}: {error}"
 print(json.dumps(told))
 """
+
+
+@pytest.mark.parametrize("name", SIMULATIONS)
+def test_a_simulation_runs_through_with_the_present_code(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", [f"{name}.py", *SIMULATIONS[name]])
+
+    runpy.run_path(str(ROOT / "benchmarks" / f"{name}.py"), run_name="__main__")
+
+    *points, found = map(json.loads, capsys.readouterr().out.splitlines())
+    assert len(points) > 3
+    assert {"points", "nulls"} & found.keys()
 
 
 def test_each_benchmark_starts_as_a_script_and_has_a_quick_form(tmp_path: Path) -> None:
