@@ -1,1 +1,1 @@
-"""From question to records: plan, proposals, store, provenance, command line."""
+"""From a question to records: plan, proposals, store, provenance, command line."""

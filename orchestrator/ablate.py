@@ -1,7 +1,7 @@
 """The command line as one script, for `ray submit cluster/local.yaml orchestrator/ablate.py -- run quickstart`.
 
-`ray submit` copies this file alone to the head node and runs it there, so it works from any folder; the package
-must be installed on that machine. It joins the cluster that runs there, and starts a private one where none does.
+`ray submit` copies this file alone to the head node and runs it there, so it works from any folder; the package must
+be installed on that machine. It joins the running cluster there, or starts a private one.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ def main() -> None:
 
 
 def _leave_own_folder() -> None:
-    """Take this script's folder off the import path, here and so in Ray's workers.
+    """Take this script's folder off the import path, here and thereby in Ray's workers.
 
-    In a checkout it is `orchestrator/`, whose modules are no top-level ones; elsewhere it is a home folder with
-    anything in it. The package of a checkout takes its place.
+    In a checkout it is `orchestrator/`, whose modules are not top-level; elsewhere it is a home folder with arbitrary
+    files. The checkout's package replaces it.
     """
     folder = Path(__file__).resolve().parent
     sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != folder]

@@ -1,4 +1,4 @@
-"""What the command line prints without a traceback, with exit status 2."""
+"""Errors that the command line prints without a traceback, with exit status 2."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from ablative.errors import AblativeError
 
 
 class OrchestratorError(AblativeError):
-    """A mistake or a hindrance that the person can act on; the message says what was found and what to do."""
+    """An error that the user can fix; the message says what was found and what to do."""
 
 
 class StoreError(OrchestratorError):
@@ -14,15 +14,15 @@ class StoreError(OrchestratorError):
 
 
 class LedgerError(OrchestratorError):
-    """A gate's ledger has nothing left to spend, or cannot say what was spent."""
+    """A gate's ledger has nothing left to spend, or is unreadable."""
 
 
 class ClusterError(OrchestratorError):
-    """No cluster, or not the resources that the study asks for."""
+    """No cluster, or one without the resources that the study asks for."""
 
 
 class BudgetError(OrchestratorError):
-    """A budget that cannot be read."""
+    """An unreadable budget."""
 
 
 class UnknownStudyError(OrchestratorError):

@@ -1,4 +1,4 @@
-"""What a plan needs to know of what is trained: the trainable, the parts there are, and what its trials read."""
+"""The inputs of a plan: the trainable, the known parts, and the digests of what its trials read."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ablative.trainables.parts.trainable import Digests
 from ablative.trainables.parts.trainable import Trainable
 
 UNKNOWN = "unknown"
-"""Digest of a data set that is not here: such a trial can be counted, but has no identity yet."""
+"""Digest of a missing data set: its trials can be counted, but have no identity yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,10 +26,10 @@ class Inputs:
     catalogue: Catalogue
     """All parts there are."""
     digests: Callable[[Any], Digests]
-    """Of what a configuration's trials read; raises MissingData where it is not here."""
+    """Configuration -> digests of what its trials read; raises MissingData if something is missing."""
 
     def base(self, study: Study) -> Any:
-        """Return the configuration that is a study's base."""
+        """Return the configuration of a study's base."""
         return self.trainable.config_type(self.catalogue).model_validate(study.base)
 
 

@@ -1,4 +1,4 @@
-"""Names of arms, cells and values where a place takes only short ones, or ones without some characters."""
+"""Names of arms, cells and values for places that take only short names, or not all characters."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import re
 
 FILE_NAME = 120
-"""Bytes of a file's or folder's name: what most file systems take, less what is put around it."""
+"""Bytes of a file's or folder's name: the limit of most file systems, minus affixes."""
 _DIGITS = 8
 
 

@@ -1,4 +1,4 @@
-"""What a setting of a search reached, over the trials of its search seeds: for the search, displays and analysis."""
+"""The result of a search's setting over the trials of its search seeds, for search, displays and analysis."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ State = Literal["completed", "stopped", "failed", "unfinished"]
 """`failed` where a seed failed or gave no finite target, whatever the others did; `stopped` where a rule stopped a
 seed; `unfinished` where a seed is still owed."""
 Ended = tuple[Literal["completed", "stopped", "failed"], float | None]
-"""How a trial ended, and its target on val: of a stopped trial the best so far, None where it has none."""
+"""How a trial ended, and its target on val: for a stopped trial the best so far, None if it has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reached:
-    """What a setting reached."""
+    """The result of a setting."""
 
     state: State
     value: float | None
-    """Mean target over the seeds of a completed or stopped setting, where all have one; None otherwise."""
+    """Mean target over the seeds of a completed or stopped setting, if all have one; None otherwise."""
 
 
 def reached(trials: Iterable[Ended | None]) -> Reached:
-    """Return what the setting of these trials reached, one a search seed; None stands for one that is owed."""
+    """Return the result of a setting from its trials, one for each search seed; None stands for an owed trial."""
     found = list(trials)
     ended = [trial for trial in found if trial is not None]
     finite = [(status, value) for status, value in ended if value is not None and math.isfinite(value)]

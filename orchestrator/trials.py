@@ -43,9 +43,9 @@ class Trial:
     evaluate: tuple[str, ...]
     digests: Digests
     parts: Mapping[str, str]
-    """`kind/name` -> identity of the parts that it runs and that do not ship."""
+    """`kind/name` -> identity of each part that it runs and that is not bundled."""
     pause_after: int | None = None
-    """Evaluation after which the trial pauses, because a rung is to be decided; no part of its identity."""
+    """Evaluation after which the trial pauses for a rung's decision; no part of its identity."""
     floors: tuple[tuple[int, float], ...] = ()
     """See `TrialJob.floors`; no part of its identity."""
     target: tuple[str, Literal["max", "min"]] = ("accuracy", "max")
@@ -78,7 +78,7 @@ class Trial:
 
     @property
     def title(self) -> str:
-        """Arm, condition, phase and seed, for people who watch."""
+        """Arm, condition, phase and seed, for displays."""
         phase = self.phase if self.proposal is None else f"{self.phase} {self.proposal}"
         return f"{self.cell} {phase} seed {self.seed}"
 
@@ -91,11 +91,11 @@ def trial_ids(
     digests: Digests,
     parts: Mapping[str, str],
 ) -> tuple[str, ...]:
-    """Return the identity of what a trial computes, for each seed: not when, where, or under which study.
+    """Return the identity of what a trial computes, for each seed; independent of time, place and study.
 
     `config`: in canonical form, so that two spellings of one computation have one identity. Fields at their defaults
     are left out, so that a new field at its old meaning changes no id; and so are paths, because the digests say what
-    lies there. `parts`: those that do not ship, as of `Trainable.used`.
+    lies there. `parts`: those that are not bundled, see `Trainable.used`.
     """
     content = {
         "config": trainable.content(config),

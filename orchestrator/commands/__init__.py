@@ -1,1 +1,1 @@
-"""The command line: one module a group of commands, and where the rooms meet."""
+"""The command line: one module for each group of commands, and the composition in which the rooms meet."""

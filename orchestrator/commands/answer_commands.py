@@ -1,4 +1,4 @@
-"""The commands that answer from the records of a study; they run nothing."""
+"""The commands that answer from a study's records; they run nothing."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ _MIXED = click.option(
 
 
 def _form(forms: Sequence[str]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Return the option that gives a command its form, one of `forms`: as said, as the suffix says, or the first.
+    """Return the option for a command's form, one of `forms`: the given one, the one of the suffix, or the first.
 
-    Where JSON is one of them, --json asks for it as --format json does.
+    If JSON is among them, --json is short for --format json.
     """
 
     def chosen(context: click.Context, parameter: click.Parameter, form: str | None) -> str:
@@ -85,7 +85,7 @@ _FORM = _form(_FORMS)
 
 
 def _query_words(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Return what a shell offers of a query's words: named queries, and studies."""
+    """Return a shell's completions of a query's words: named queries, and studies."""
     from ablative.analysis.views.named_queries import named_queries
 
     return [*beginning(named_queries(), incomplete), *study_names(context, parameter, incomplete)]

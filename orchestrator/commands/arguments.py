@@ -1,4 +1,4 @@
-"""The words of a command line: which are studies, and which are overrides of them."""
+"""Sorts the words of a command line into studies and their overrides."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ WITH = click.option(
     metavar="FILE",
     help="Python file or package folder with parts of your own; its code is executed. Repeatable.",
 )
-"""Option of the commands that read a study: where the parts are that do not ship."""
+"""Option of the commands that read a study: files of parts that are not bundled."""
 EXECUTORS = ("ray", "inline")
-"""What runs trials, by the names that a person gives."""
+"""The executors, by the names that users give."""
 STANDARD_INPUT = "-"
 _SUFFIXES = (".yaml", ".yml")
 
@@ -74,9 +74,9 @@ def one_study(words: Sequence[str]) -> tuple[str, tuple[str, ...]]:
 
 
 def study_and_overrides(*, required: bool = True) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Return what gives a command STUDY and OVERRIDES, as `study` and `overrides`, and the option --with, as `parts`.
+    """Return the decorator that gives a command STUDY, OVERRIDES and --with, as `study`, `overrides` and `parts`.
 
-    Where it is not `required`, a command line without words gives None and no overrides.
+    If not `required`, a command line without words gives None and no overrides.
     """
     metavar = "STUDY [OVERRIDES]..." if required else "[STUDY] [OVERRIDES]..."
 

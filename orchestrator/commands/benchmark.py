@@ -1,4 +1,4 @@
-"""The bundled benchmark as the command line sees it: what to prepare, and what lies in the cache."""
+"""The bundled benchmark for the command line: what to prepare, and what the cache holds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ablative.trainables.config import TrialConfig
 
 
 def configs(data: str) -> list[TrialConfig]:
-    """Return one configuration a task whose trials read all that the benchmark has, teacher features included."""
+    """Return a configuration for each task whose trials read all of the benchmark, including teacher features."""
     everything = DistillationConfig.model_validate({"terms": {"image": 1.0, "text": 1.0, "tokens": 1.0}})
     return [
         TrialConfig(task=TaskConfig(name=task, data=data), distillation=everything)

@@ -1,4 +1,4 @@
-"""What commands share: the store they are about, and where exceptions become an exit status."""
+"""What commands share: the option for the store, and the translation of exceptions into an exit status."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ EXIT_MISTAKE = 2
 STORE = click.option("--store", metavar="URI", help="Folder or URI of the records [ABLATE_STORE, or the study's own].")
 """Option of the commands that read or write records."""
 QUIET = click.option("--quiet", "-q", is_flag=True, help="Print the answer only: no progress, no notes.")
-"""Option of the commands that take their time, or that note what they left out."""
+"""Option of commands that take long, or that print notes."""
 ONLY_ANSWERS = click.option(
     "--quiet",
     "-q",
@@ -34,9 +34,9 @@ ONLY_ANSWERS = click.option(
     expose_value=False,
     help="Print the answer only; this command prints nothing else anyway.",
 )
-"""Option of the commands that note nothing, so that a script may ask every command for its answer alone."""
+"""Option of commands that print no notes, so that scripts may pass it to every command."""
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, as docs/schemas describes it.")
-"""Option of the commands that answer programs too."""
+"""Option of commands with an answer for programs."""
 _IF_STOPPED, _IF_ENDED = "ablate.if_stopped", "ablate.if_ended"
 
 
@@ -44,9 +44,9 @@ def boundary(command: Callable[..., Any]) -> Callable[..., Any]:
     """Turn exceptions into an exit status.
 
     An error that the user can fix is printed in one line, with status 2; all others keep their traceback. A command
-    that is stopped by Ctrl-C, SIGTERM or SIGHUP cleans up and ends with the status that shells give the signal.
+    stopped by Ctrl-C, SIGTERM or SIGHUP cleans up and ends with the status that shells give the signal.
 
-    Gives the command the option --verbose, which shows the traceback of a mistake too, and what packages log.
+    The command gets the option --verbose, which always shows the traceback, and the logs of packages.
     """
 
     @click.option("--verbose", "-v", is_flag=True, help="Show the traceback of an error, and the logs of packages.")
@@ -61,7 +61,7 @@ def boundary(command: Callable[..., Any]) -> Callable[..., Any]:
                 raise
             except KeyboardInterrupt:
                 _stopped(stop.status)
-            except Exception as error:  # raised again unless a person can put it right
+            except Exception as error:  # raised again unless the user can fix it
                 if stop.signal is not None:  # a scheduler ends workers and clusters at the same time
                     _stopped(stop.status)
                 line = sentence(error, options)
@@ -78,14 +78,14 @@ def boundary(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def if_stopped(text: str) -> None:
-    """Let the command say `text` if it is stopped from now on; nothing if that is empty."""
+    """Let the command print `text` if it is stopped from now on; nothing if that is empty."""
     click.get_current_context().meta[_IF_STOPPED] = text
 
 
 def if_ended_early(tell: Callable[[int, str | None], None]) -> None:
-    """Let `tell` be called if the command does not come to its own end from now on.
+    """Call `tell` if the command is cut short from now on.
 
-    It is told the exit status and the error in a line, or None where a signal stopped the command.
+    It gets the exit status, and the error in a line, or None if a signal stopped the command.
     """
     click.get_current_context().meta[_IF_ENDED] = tell
 

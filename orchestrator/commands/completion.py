@@ -1,4 +1,4 @@
-"""What a shell offers when a person presses Tab."""
+"""Completions that a shell offers when the user presses Tab."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from click.shell_completion import CompletionItem
 
 
 def study_names(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Return the shipped studies and those of the store that begin so; else the shell completes a file's name."""
+    """Return the shipped and stored studies with this prefix; if none, the shell completes a file's name."""
     from ablative.search_spaces.shipped import shipped
 
     names = sorted({*shipped(), *_stored(context.params.get("store"))})
@@ -18,12 +18,12 @@ def study_names(context: click.Context, parameter: click.Parameter, incomplete: 
 
 
 def beginning(names: Iterable[str], incomplete: str) -> list[CompletionItem]:
-    """Return the names that begin so."""
+    """Return the names with this prefix."""
     return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
 def _stored(uri: str | None) -> list[str]:
-    """Return the studies of a store on a disk: a key must not wait for object storage."""
+    """Return the studies of a store on a disk; pressing a key must not wait for object storage."""
     from ablative.orchestrator.showing.whereabouts import store_uri
 
     folder = Path(store_uri(uri)).expanduser() / "studies"

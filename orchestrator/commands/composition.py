@@ -1,4 +1,4 @@
-"""Where the rooms meet: the parts of a command, built from every room, each reached only when it is needed.
+"""The composition: builds the parts of a command from every room, and imports a room only when it is needed.
 
 No other module of the orchestrator names `cluster`, `analysis` or the heavy half of `trainables`.
 """
@@ -67,7 +67,7 @@ if TYPE_CHECKING:
 def load(source: Source, overrides: Sequence[str] = (), parts: Sequence[Path] = ()) -> Loaded:
     """Return a study with its cells and warnings; raises StudyError with every mistake in it.
 
-    `parts`: files that list parts of a person's own, which are run. Raises PartError for one that cannot be used.
+    `parts`: files that list the user's own parts; they are executed. Raises PartError for an unusable one.
     """
     from ablative.orchestrator.commands.loaded import Loaded
     from ablative.search_spaces.load import load_study
@@ -84,7 +84,7 @@ def load(source: Source, overrides: Sequence[str] = (), parts: Sequence[Path] = 
 
 
 def subject(trainable: Trainable, catalogue: Catalogue) -> Subject:
-    """Return what a study about `trainable` is checked against, given all parts there are."""
+    """Return the subject against which a study about `trainable` is checked, for a catalogue of parts."""
     from ablative.search_spaces.subject import Subject
 
     return Subject(
@@ -104,7 +104,7 @@ def subject(trainable: Trainable, catalogue: Catalogue) -> Subject:
 
 
 def schema(name: str | None, parts: Sequence[Path]) -> dict[str, Any]:
-    """Return the JSON Schema of studies about a trainable. Raises OrchestratorError for one that there is not.
+    """Return the JSON Schema of studies about a trainable. Raises OrchestratorError for an unknown one.
 
     `parts`: as of `load`.
     """
@@ -122,13 +122,13 @@ def schema(name: str | None, parts: Sequence[Path]) -> dict[str, Any]:
 
 
 def absent(loaded: Loaded) -> tuple[str, ...]:
-    """Return one line for each data set or file of a study that is not on this machine."""
+    """Return one line for each data set or file of a study that this machine lacks."""
     found = loaded.trainable.absent
     return () if found is None else found(cell.config for cell in loaded.cells)
 
 
 def refused(loaded: Loaded) -> tuple[str, ...]:
-    """Return one line for each reason for which this machine's processor would run no trial of some cell."""
+    """Return one line for each reason why this machine's processor cannot run some cell's trials."""
     found, resources = loaded.trainable.cpu_refusals, loaded.study.resources
     on_cpus = (cell.config for cell in loaded.cells if not resources.of(cell.config).gpus_per_worker)
     return () if found is None else found(on_cpus)
@@ -142,9 +142,9 @@ def open_store(uri: str | None, study: Study | None = None) -> Store:
 
 
 def find_study(source: str, uri: str | None) -> tuple[str, Store]:
-    """Return the name and the store of a study that is given as a shipped name, a path, or a name in the store.
+    """Return the name and the store of a study, given as a shipped name, a path, or a name in the store.
 
-    Of a file the name and the storage are read: whoever asks for records need not have the parts that made them.
+    From a file only name and storage are read, because reading records does not need the parts that made them.
     """
     from ablative.search_spaces.errors import StudyError
     from ablative.search_spaces.load import sketched_study
@@ -171,10 +171,10 @@ def find_study(source: str, uri: str | None) -> tuple[str, Store]:
 
 
 def inputs(loaded: Loaded, cache_folder: Path | None = None, progress: Progress | None = None) -> Inputs:
-    """Return what a plan needs; its digests, those of what is in the cache, raise MissingData.
+    """Return the inputs of a plan. Its digests come from the cache, and raise MissingData.
 
-    `progress` is told while data is read for the first time. Without a cache nothing is looked at: trials can be
-    counted, and have no identity.
+    `progress` is called while data is read for the first time. Without a cache nothing is read: trials can be counted,
+    but have no identity.
     """
     from ablative.orchestrator.inputs import UNKNOWN
     from ablative.orchestrator.inputs import Inputs
@@ -201,7 +201,7 @@ def planned_queue(
     retry_failed: bool = False,
     retrain_students: bool = False,
 ) -> tuple[TrialQueue, str]:
-    """Return the queue of what `store` lacks, changing nothing, and which data is missing, if any is.
+    """Return the queue of trials that `store` lacks, and which data is missing, if any. Changes nothing.
 
     Without the data a trial can be counted but has no identity, so nothing counts as recorded.
     """
@@ -218,7 +218,7 @@ def planned_queue(
 
 
 def exposures(queue: TrialQueue, cache_folder: Path) -> dict[str, Exposure]:
-    """Return cell -> what its trials see of their training data, before a search changes any setting of it.
+    """Return cell -> how much of their training data its trials see, before a search changes any setting.
 
     Empty where the trainable does not say so.
     """
@@ -228,9 +228,9 @@ def exposures(queue: TrialQueue, cache_folder: Path) -> dict[str, Exposure]:
 
 
 def preflight(queue: TrialQueue, cache_folder: Path) -> tuple[list[Outlook], int]:
-    """Return what was measured of a study's teachers, and of how many cells' teachers nothing was.
+    """Return the measurements of a study's teachers, and the number of cells whose teacher was not measured.
 
-    Nothing where its trainable has no teachers. Raises MissingData where the data is not here.
+    Empty if its trainable has no teachers. Raises MissingData if data is missing here.
     """
     from ablative.orchestrator.showing.preflight import outlooks
 
@@ -244,9 +244,9 @@ def preflight(queue: TrialQueue, cache_folder: Path) -> tuple[list[Outlook], int
 
 
 def probe_teachers(loaded: Loaded, cache_folder: Path, progress: Progress) -> tuple[ProbedTeacher, ...]:
-    """Measure what is missing of a study's teachers; return what is known of each.
+    """Measure a study's unmeasured teachers; return the measurements of each.
 
-    Raises OrchestratorError where it has none, and as `prepare`.
+    Raises OrchestratorError if it has no teachers, and as `prepare`.
     """
     from ablative.orchestrator.showing.teacher_answer import probed_teachers
 
@@ -261,7 +261,7 @@ def probe_teachers(loaded: Loaded, cache_folder: Path, progress: Progress) -> tu
 
 
 def students_lines(queue: TrialQueue, store: Store) -> list[str]:
-    """Return what a plan says of the students that the study keeps: their size, and which cannot be had any more."""
+    """Return a plan's lines on the students that the study keeps: their size, and which are no longer available."""
     from ablative.orchestrator.deciding.keeping import estimated_bytes
     from ablative.orchestrator.deciding.keeping import is_full
     from ablative.orchestrator.driving.run import missing_students
@@ -297,7 +297,7 @@ def possible_configs(loaded: Loaded) -> list[Any]:
 
 
 def unrecorded_queue(loaded: Loaded) -> TrialQueue:
-    """Return the queue of all that a study may run, as if nothing were recorded; its trials have no identity."""
+    """Return the queue of all trials that a study may run, as if nothing were recorded; they have no identity."""
     from ablative.orchestrator.deciding.queue import TrialQueue
     from ablative.orchestrator.deciding.recorded import Recorded
 
@@ -305,7 +305,7 @@ def unrecorded_queue(loaded: Loaded) -> TrialQueue:
 
 
 def experiment(loaded: Loaded, cache_folder: Path, progress: Progress) -> Experiment:
-    """Return the study with what it reads from the cache, and its provenance; nothing prepares it yet.
+    """Return the study with its inputs from the cache, and its provenance; nothing prepares it yet.
 
     `progress`: as of `inputs`.
     """
@@ -322,7 +322,7 @@ def experiment(loaded: Loaded, cache_folder: Path, progress: Progress) -> Experi
 
 
 def judge(study: Study) -> Judge | None:
-    """Return what says which comparisons are clear, where a study with sequential seeds asks for it."""
+    """Return the judge that tells which comparisons are clear, for a study with sequential seeds."""
     if study.seeds.sequential is None:
         return None
     from ablative.analysis.views.sequential import clear_arms
@@ -331,7 +331,7 @@ def judge(study: Study) -> Judge | None:
 
 
 def _student_of(found: Catalogue, preset: str) -> Student:
-    """Return the student that has a preset. Raises PartError where there is no such preset."""
+    """Return the student that has a preset. Raises PartError for an unknown preset."""
     from ablative.trainables.parts.part import PartError
     from ablative.trainables.parts.student import students_by_preset
 
@@ -352,7 +352,7 @@ def pretrain_student(
     quiet: bool,
     dry_run: bool,
 ) -> StudentPretrainAnswer:
-    """Pretrain a student on the train split of `data`; with `dry_run`, look whether all files are there.
+    """Pretrain a student on the train split of `data`; with `dry_run`, only check that all files exist.
 
     `student`: fields of `student`; `recipe`: those of `SecondStage`. Raises MissingData, CheckpointError, PartError.
     """
@@ -430,9 +430,9 @@ def adapt_teacher(
 def student_report(
     settings: Mapping[str, Any], region_width: int, parts: Sequence[Path] = ()
 ) -> tuple[list[str], bool]:
-    """Return what of a checkpoint becomes what of a student, as lines, and whether a trial would refuse it.
+    """Return lines that map a checkpoint to a student's parameters, and whether a trial would reject it.
 
-    `settings`: fields of `student`. Raises PartError for a preset that there is not, or that takes no checkpoints.
+    `settings`: fields of `student`. Raises PartError for a preset that is unknown or takes no checkpoints.
     """
     from ablative.trainables.parts.extended import trial_config
     from ablative.trainables.parts.part import PartError
@@ -449,7 +449,7 @@ def student_report(
 
 
 def engine(kind: str, address: str, loaded: Loaded, cache_folder: Path, checkpoints: str) -> tuple[Executor, Prepare]:
-    """Return what runs trials and what prepares them: `inline`, or `ray` at an address.
+    """Return what runs trials, and what prepares their data: `inline`, or `ray` at an address.
 
     Address `any` joins a running cluster, and starts a private one if there is none. `checkpoints`: folder or URI.
     """
@@ -490,9 +490,9 @@ def published_cache(steps: Preparation | None) -> PublishedCache | None:
 
 
 def check_cluster(address: str, store: str | None, loaded: Loaded | None) -> ClusterCheckAnswer:
-    """Return whether the cluster at `address` can run a study; without one, what can be said of any.
+    """Return the findings on the cluster at `address` for a study; without a study, those that hold for any.
 
-    Address `any` is that of the running cluster: a private one has nothing to look at. Raises ClusterError.
+    Address `any` means the running cluster; a private one has nothing to check. Raises ClusterError.
     """
     from ablative.cluster.executor import shapes_of
     from ablative.cluster.soundness import check_cluster as check
@@ -510,7 +510,7 @@ def check_cluster(address: str, store: str | None, loaded: Loaded | None) -> Clu
 
 
 def study_jobs(source: str, store: str | None, address: str) -> StudyJobs:
-    """Return the jobs of a study on a cluster: of a file the name and the storage are read.
+    """Return the jobs of a study on a cluster; from a file only name and storage are read.
 
     Raises StudyError for a file without them, and ClusterError if there is no cluster that takes jobs.
     """
@@ -534,14 +534,14 @@ def jobs_of(name: str, study: Study | None, store: str | None, address: str) -> 
 
 
 def secrets_left_out() -> list[str]:
-    """Return the variables with secrets that are set here and that a job does not get."""
+    """Return the variables with secrets that are set here and not passed to a job."""
     from ablative.cluster.jobs import SECRET
 
     return [name for name in SECRET if name in os.environ]
 
 
 def prepared_by(steps: Preparation | None, cache_folder: Path) -> Prepare:
-    """Return what prepares in this process by `steps`; nothing, where there are none."""
+    """Return what prepares in this process by `steps`; does nothing without steps."""
 
     def prepare_here(configs: Sequence[Any], progress: Progress) -> None:
         if steps is not None:
@@ -557,9 +557,9 @@ def preparation(
     cache_folder: Path,
     published: PublishedCache | None = None,
 ) -> Prepare:
-    """Return what prepares on the Ray cluster at `address` by `steps`; nothing, where there are none.
+    """Return what prepares on the Ray cluster at `address` by `steps`; does nothing without steps.
 
-    `published`: the cache that others read, where they do not share the folder.
+    `published`: the cache that other machines read, if they do not share the folder.
     """
     if published is not None:
         steps = published.steps
@@ -584,7 +584,7 @@ def preparation(
 
 
 def simulated_engine(kind: str, address: str, study: Study, checkpoints: str, trainable: RunTrial) -> Executor:
-    """Return what runs `trainable`: `inline`, or `ray` at an address as of `engine`; nothing is to be prepared."""
+    """Return what runs `trainable`: `inline`, or `ray` at an address as for `engine`; there is nothing to prepare."""
     if kind == "inline":
         from ablative.orchestrator.driving.inline import InlineExecutor
 
@@ -610,25 +610,25 @@ def tally(sizes: Mapping[str, float]) -> Tally:
 
 
 def power_table(judged: Tally) -> str:
-    """Return what the judged studies found, as text."""
+    """Return the findings of the judged studies, as text."""
     from ablative.analysis.showing.power_table import power_table as table_of
 
     return table_of(judged)
 
 
 def simulate_answer(judged: Tally, **told: Any) -> SimulateAnswer:
-    """Return what the judged studies found, for a program; `told`: as of `analysis.showing.simulate_answer`."""
+    """Return the findings of the judged studies, for a program; `told`: see `analysis.showing.simulate_answer`."""
     from ablative.analysis.showing.simulate_answer import simulate_answer as answer_of
 
     return answer_of(judged, **told)
 
 
 def display(quiet: bool, *, doing: str = "prepare") -> Display:
-    """Return what a person sees: a drawing on a terminal, lines elsewhere, nothing if quiet.
+    """Return the display: a drawing on a terminal, lines elsewhere, nothing if quiet.
 
-    That is standard error, and in a notebook standard output, which needs no widgets there.
+    It writes to standard error; in a notebook to standard output, which needs no widgets there.
 
-    `doing`: what the stages before the trials belong to.
+    `doing`: name for all stages before the trials.
     """
     from rich.console import Console
 
@@ -652,9 +652,9 @@ def results(store: Store, study: str) -> Results:
 
 
 def search_lines(store: Store, found: Standing) -> list[str]:
-    """Return lines on the searches of a study: where they ended at an edge, and where they were too short.
+    """Return lines on the searches of a study that ended at an edge or were too short.
 
-    The analysis is loaded for a study that has searched something.
+    Loads the analysis only if the study has searched something.
     """
     if not any(cell.search_done for cell in found.cells):
         return []
@@ -665,7 +665,7 @@ def search_lines(store: Store, found: Standing) -> list[str]:
 
 
 def recorded_searches(loaded: Loaded) -> list[str]:
-    """Return what `search_lines` says of a study that has records in a folder of this machine."""
+    """Return `search_lines` of a study whose records are in a folder of this machine."""
     uri, name = store_uri(None, loaded.study), loaded.study.study
     if "://" in uri or not (Path(uri).expanduser() / "studies" / name).is_dir():
         return []
@@ -699,7 +699,7 @@ def export_student(
     from ablative.trainables.students.kept import read_kept
 
     content = store.student(record.trial_id)
-    assert content is not None, "the student of a record that was chosen is there"
+    assert content is not None, "the chosen record has a student"
     found = read_kept(content, f"trial {record.trial_id}", catalogue(parts))
     names = write_student(found, folder, onnx=onnx)
     leaving = Leaving(files=names, inputs=input_names(found.config.student), hub_task=found.config.task.part.hub_task)
@@ -709,7 +709,7 @@ def export_student(
 
 
 def verdicts(store: Store, study: str) -> dict[str, dict[str, int]] | None:
-    """Return how many claims and primary comparisons have each verdict; None where trials cannot be compared."""
+    """Return how many claims and primary comparisons have each verdict; None if trials cannot be compared."""
     from ablative.analysis.errors import IncomparableError
     from ablative.analysis.views.effects import primary_rows
 
@@ -726,7 +726,7 @@ def verdicts(store: Store, study: str) -> dict[str, dict[str, int]] | None:
 def effects_table(store: Store, study: str) -> str:
     """Return question, answer and result tables as text for standard output, or why trials cannot be compared.
 
-    On a terminal as wide as that, and in colour; elsewhere in plain text, sentences in 120 columns, tables whole.
+    On a terminal: in its width and in colour. Elsewhere: plain text, sentences in 120 columns, tables whole.
     """
     from rich.console import Console
 

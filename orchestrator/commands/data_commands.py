@@ -440,7 +440,7 @@ def _inspect(
     doing: str,
     as_json: bool = False,
 ) -> list[Any]:
-    """Tell everything that `run` finds; raise if trials cannot use the data set, or end with status 2 in JSON."""
+    """Print everything that `run` finds; raise if trials cannot use the data set, or in JSON end with status 2."""
     from ablative.orchestrator.commands import composition
     from ablative.orchestrator.showing.data_answer import data_check_answer
     from ablative.trainables.cache import cache_folder
@@ -474,7 +474,7 @@ def _inspect(
 
 
 def task_of_files(folder: str, task: str | None, options: tuple[str, ...], parts: tuple[Path, ...]) -> Task:
-    """Return the task that is named, else the one whose files are in the folder. Raises MissingData."""
+    """Return the named task, else the task whose files are in the folder. Raises MissingData."""
     from ablative.trainables.data.layout import task_of
     from ablative.trainables.parts.sources import catalogue
     from ablative.trainables.parts.task import Task

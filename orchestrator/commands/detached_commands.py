@@ -67,14 +67,14 @@ def stop(study: str, store: str | None, address: str) -> None:
 
 
 def start_job(asked: Asked, address: str, executor: str) -> None:
-    """Start this command line as a job, without --detach; a study that runs as one already is joined."""
+    """Start this command line as a job, without --detach, or join the study's running job."""
     from ablative.orchestrator.commands import composition
 
     if asked.source == STANDARD_INPUT:
         raise click.UsageError("--detach: standard input is gone when this command returns; give a study file.")
     if executor != "ray":
         raise click.UsageError("--detach needs --executor ray, because it starts a Ray job.")
-    study = asked.load().study  # a mistake is told here, not in a job's log
+    study = asked.load().study  # report mistakes here, not in a job's log
     where = "auto" if address in ("local", "any") else address
     jobs = composition.jobs_of(study.study, study, asked.store, where)
     before = jobs.latest()

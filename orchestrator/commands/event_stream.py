@@ -1,4 +1,4 @@
-"""Standard output as a stream of events (`ablate run --json`): nothing else gets into it, however the run ends."""
+"""Standard output as a stream of events (`ablate run --json`), free of any other output however the run ends."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 @contextmanager
 def event_stream(*, asked: bool) -> Iterator[EventDisplay | None]:
-    """Give what writes events to standard output; None unless `asked`.
+    """Yield the writer of events to standard output; None unless `asked`.
 
-    What anything else prints meanwhile, a trial of this process among them, goes to standard error.
+    Any other output meanwhile, such as that of a trial in this process, goes to standard error.
     """
     if not asked:
         yield None

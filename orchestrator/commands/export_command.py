@@ -1,4 +1,4 @@
-"""The command that copies what is recorded of a study to where other tools show it."""
+"""The command that copies a study's records to a place where other tools show them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`ablate gate`: is a change better than the accepted arm, at an error probability that all changes share."""
+"""`ablate gate`: whether a change is better than the accepted arm, at an error probability shared by all changes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class _MarginType(click.ParamType):
     name = "margin"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Margin | None:
-        """Return the margin; fails with what is expected."""
+        """Return the margin; the error says what is expected."""
         try:
             return margin_of(value if value.endswith("%") else float(value))
         except ValueError:
@@ -132,7 +132,7 @@ def _proposal(
     margin: Margin | None,
     mixed: bool,
 ) -> tuple[Any, str, str, list[str]]:
-    """Return the proposal, the name and the store of what it is compared with, and what was left out."""
+    """Return the proposal, name and store of the accepted arm, and what was left out."""
     from ablative.analysis.views.gating import proposed_arm
     from ablative.analysis.views.gating import proposed_run
     from ablative.analysis.views.results import load

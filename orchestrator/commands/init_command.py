@@ -81,13 +81,13 @@ def _files(folder: Traversable, above: str) -> Iterator[tuple[str, Traversable]]
 
 
 def _named(text: str, name: str) -> str:
-    """Return a text with the name in place of the word that stands for it, and of its class."""
+    """Return a text with its placeholders replaced by the name and the class name."""
     of_class = "".join(word.capitalize() for word in name.split("_"))
     return text.replace(_STANDS_FOR_NAME, name).replace(_STANDS_FOR_NAME.capitalize(), of_class)
 
 
 def _require_name(name: str) -> None:
-    """Raise OrchestratorError for a name that no study, part or module could have."""
+    """Raise OrchestratorError for a name that no study, part or module can have."""
     if not _NAME.fullmatch(name):
         raise OrchestratorError(
             f"{name!r}: not a name; use a lower-case letter, then up to 39 lower-case letters, digits or underscores"
@@ -97,7 +97,7 @@ def _require_name(name: str) -> None:
 
 
 def _require_sound(folder: Path, name: str) -> None:
-    """Raise OrchestratorError where the name is taken: of a study that ships, of a part, or of a setting."""
+    """Raise OrchestratorError if a shipped study, a part or a setting already has the name."""
     from ablative.orchestrator.commands import composition
     from ablative.search_spaces.shipped import shipped
 

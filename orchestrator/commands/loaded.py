@@ -1,4 +1,4 @@
-"""A study that is known to be sound, with what its trials are made of."""
+"""A sound study, with what its trials are made of."""
 
 from __future__ import annotations
 

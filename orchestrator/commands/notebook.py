@@ -1,4 +1,4 @@
-"""`ablative.check`, `ablative.plan` and `ablative.run`: what the commands do, for notebooks and scripts."""
+"""`ablative.check`, `ablative.plan` and `ablative.run`: the commands for notebooks and scripts."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ R = TypeVar("R")
 
 
 def _in_sentences(done: Callable[P, R]) -> Callable[P, R]:
-    """Let a full disk and its like be an AblativeError too, with the line that the command prints."""
+    """Turn errors such as a full disk into an AblativeError too, with the line that the command prints."""
 
     @wraps(done)
     def bounded(*args: P.args, **options: P.kwargs) -> R:
@@ -56,7 +56,7 @@ def _in_sentences(done: Callable[P, R]) -> Callable[P, R]:
 
 @_in_sentences
 def check(study: Source, /, *, with_: Files = (), **overrides: Any) -> CheckedStudy:
-    """Return a sound study: its size, what its comparisons can show, warnings, and what is not on this machine.
+    """Return a sound study: its size, what its comparisons can show, warnings, and data missing on this machine.
 
     `study`: a shipped study's name, a path, or the contents of a study file as a dict. `with_`: files with parts of
     your own, which are run. `overrides` change the study; `__` stands for a dot: `search__trials=8`.
@@ -78,10 +78,10 @@ def plan(
     quiet: bool = False,
     **overrides: Any,
 ) -> PlannedStudy:
-    """Return the cells and trials of a study: what is recorded, what is owed, what that is expected to cost.
+    """Return the cells and trials of a study: recorded, owed, and the expected cost.
 
-    `study`, `with_` and `overrides`: as of `check`. `store`: where its records are; else ABLATE_STORE, the study or
-    the default says it. Nothing is written. Raises AblativeError.
+    `study`, `with_` and `overrides`: see `check`. `store`: where its records are; by default ABLATE_STORE, the study's
+    own place, or `results`. Writes nothing. Raises AblativeError.
     """
     found = studies.opened(_asked(study, with_, store, overrides))
     again = studies.Again(failed=retry_failed, students=retrain_students)
@@ -103,11 +103,11 @@ def run(
     quiet: bool = False,
     **overrides: Any,
 ) -> Results:
-    """Run what a study owes, showing how far it is, and return its results; the same call goes on where it stopped.
+    """Run the trials that a study owes, show progress, and return its results; call it again to continue.
 
-    `study`, `with_`, `store` and `overrides`: as of `plan`. `executor`: "ray", or "inline" for this process.
-    `address`: of the Ray cluster: "local" for a private one, "auto" for the one that runs here, "any" for either.
-    `budget`: device time after which nothing more starts, such as "20gpu-h". Raises AblativeError.
+    `study`, `with_`, `store` and `overrides`: see `plan`. `executor`: "ray", or "inline" for this process. `address`:
+    of the Ray cluster: "local" for a private one, "auto" for the one that runs here, "any" for either. `budget`:
+    device time after which nothing more starts, such as "20gpu-h". Raises AblativeError.
     """
     from ablative.orchestrator.showing.overview import summary_lines
 

@@ -1,4 +1,4 @@
-"""The searches of a study as Optuna studies in a SQLite file, for the tools that read those."""
+"""Exports the searches of a study as Optuna studies in a SQLite file."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class ExportError(OrchestratorError):
 def export_searches(store: Store, study: str, target: Path) -> int:
     """Write every cell's search trials as the Optuna study `<study>/<cell>` into SQLite; return the number of cells.
 
-    A record is a trial: one setting under one search seed, with the target's curve as intermediate values; stopped
-    trials are PRUNED, failed ones FAIL. Raises `ExportError` if the file is there or nothing was searched.
+    Each record becomes a trial: one setting under one search seed, with the target's curve as intermediate values.
+    Stopped trials are PRUNED, failed ones FAIL. Raises `ExportError` if the file exists or nothing was searched.
     """
     import optuna
 
@@ -76,7 +76,7 @@ def _trial(record: Record, study: Study, curve: Sequence[float]) -> optuna.trial
 
     states = {"completed": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "failed": TrialState.FAIL}
     value = record.metrics.get(study.target.metric)
-    measured = record.completed and value is not None  # an earlier form of the study may have had another target
+    measured = record.completed and value is not None  # an earlier version of the study may have had another target
     given = _searched(record.parameter_values(), study.search.space)
     return create_trial(
         state=TrialState.FAIL if record.completed and not measured else states[record.status],
@@ -97,7 +97,7 @@ def _trial(record: Record, study: Study, curve: Sequence[float]) -> optuna.trial
 def _searched(
     parameters: Mapping[str, Any], space: Mapping[str, Domain]
 ) -> dict[str, tuple[Any, optuna.distributions.BaseDistribution]]:
-    """Return path -> value and distribution; what the present study no longer searches is left out."""
+    """Return path -> value and distribution, for parameters that the present study still searches."""
     return {path: _told(value, space[path]) for path, value in parameters.items() if path in space}
 
 

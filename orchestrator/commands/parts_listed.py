@@ -1,4 +1,4 @@
-"""Everything that a study may name, one entry a part: what it is, where it comes from, and what can be set of it."""
+"""Everything that a study may name, an entry for each part: what it is, its origin, and its settings."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Option:
     """One setting of a part."""
 
     path: str
-    """Dotted, as a study has it below `base`; what begins with `search` stands at its top."""
+    """Dotted path below `base`; a path that begins with `search` is at the top of a study."""
     type: str
     """What it takes, its range included."""
     default: Any
@@ -71,12 +71,12 @@ class PartsAnswer(Answer):
 
 
 def listed(catalogue: Catalogue) -> list[Listed]:
-    """Return all there is, kind after kind."""
+    """Return all parts, kind by kind."""
     return [entry for kind in KINDS for entry in _of_kind(kind, catalogue)]
 
 
 def _of_kind(kind: str, catalogue: Catalogue) -> Iterator[Listed]:
-    """Tables of choices are closed, so that all of them ship; parts are what people bring."""
+    """Tables of choices are closed, so all their entries are bundled; users bring parts."""
     if kind in (tables := _tables()):
         for name, entry in tables[kind].items():
             settings = getattr(entry, "settings", None)
@@ -109,7 +109,7 @@ def _tables() -> dict[str, Mapping[str, Any]]:
 
 
 def _names(part: Part) -> Iterator[tuple[str, str]]:
-    """Yield each name that a study may give a part, with what stands for it."""
+    """Yield each name by which a study may name a part, with its description."""
     if isinstance(part, Student):
         for name, preset in part.presets.items():
             yield name, f"{part.name}, {preset.description}: {part.description}"
@@ -133,7 +133,7 @@ def _options(part: Part, catalogue: Catalogue) -> Iterator[Option]:
 
 
 def _fields(model: type[BaseModel], prefix: str) -> Iterator[Option]:
-    """Yield every setting of a model, those of its groups with their path."""
+    """Yield every setting of a model, with dotted paths inside groups."""
     schema = model.model_json_schema()
     yield from _properties(schema, schema.get("$defs", {}), prefix)
 
@@ -184,7 +184,7 @@ def _type(field: Mapping[str, Any], known: Mapping[str, Any]) -> str:
 
 
 def lines(entries: Sequence[Listed], *, whole: bool) -> Iterator[str]:
-    """Yield the entries as lines, each with its settings; those of bundled trainables are many: where `whole`."""
+    """Yield the entries as lines, each with its settings; the many settings of bundled trainables only if `whole`."""
     for kind, where in KINDS.items():
         found = [entry for entry in entries if entry.kind == kind]
         if not found:
@@ -202,6 +202,6 @@ def lines(entries: Sequence[Listed], *, whole: bool) -> Iterator[str]:
 
 
 def _short(origin: str) -> str:
-    """Return the place of a file as it is seen from here."""
+    """Return the place of a file, relative to the current folder."""
     path = Path(origin)
     return str(path.relative_to(Path.cwd())) if path.is_absolute() and path.is_relative_to(Path.cwd()) else origin

@@ -1,4 +1,4 @@
-"""Signals that end a command: SIGTERM of a scheduler and SIGHUP of a closed terminal do what Ctrl-C does."""
+"""Signals that end a command: a scheduler's SIGTERM and a closed terminal's SIGHUP act like Ctrl-C."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ class Stopped(KeyboardInterrupt):
 
 
 class Stop:
-    """Raises `Stopped` for the first signal that comes; what cleans up is not disturbed by a second one."""
+    """Raises `Stopped` for the first signal; a second one does not disturb the cleaning up."""
 
     def __init__(self) -> None:
         self.signal: int | None = None
-        """The signal that came, if one did."""
+        """The received signal, if any."""
 
     @property
     def status(self) -> int:
-        """The exit status of a command that was stopped, as shells tell it: 130 is that of Ctrl-C."""
+        """The exit status of a stopped command, as in shells: 130 for Ctrl-C."""
         return 128 + (self.signal or signal.SIGINT)
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
@@ -40,7 +40,7 @@ class Stop:
 
 @contextmanager
 def stoppable() -> Iterator[Stop]:
-    """Heed signals within this context. What is ignored, as under nohup, stays so, and so do a caller's handlers."""
+    """Heed signals within this context. Ignored signals, as under nohup, and a caller's handlers stay as they are."""
     stop = Stop()
     here = threading.current_thread() is threading.main_thread()
     heeded = [number for number in HEEDED if here and signal.getsignal(number) is signal.SIG_DFL]

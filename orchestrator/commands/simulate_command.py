@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ablative.trainables.simulated import SimulatedTrainable
 
 DEFAULT_SLOTS = 4
-"""Where neither the option nor the study says how many trials run at once."""
+"""Trials at once if neither the option nor the study says."""
 _POSITIVE = click.FloatRange(min=0.0)
 
 
@@ -175,7 +175,7 @@ def _slots(study: Study) -> int:
 
 
 def _shown(runs: Iterator[SimulatedRun], total: int, quiet: bool) -> Iterator[SimulatedRun]:
-    """Draw a bar on standard error, where that is a terminal."""
+    """Draw a bar on standard error if that is a terminal."""
     from rich.console import Console
     from rich.progress import track
 

@@ -1,4 +1,4 @@
-"""`ablate student`: what a checkpoint would bring into a student, and trained students that leave."""
+"""`ablate student`: inspect a student's checkpoints, and pretrain, export and use students."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is done with a study, for the command line and for notebooks alike: it is checked, planned, run."""
+"""The work on a study, for command line and notebooks alike: check, plan, run."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """A study as a person asks for it."""
+    """A study as the user names it."""
 
     source: Source
     overrides: tuple[str, ...] = ()
     """`a.b=value`."""
     parts: tuple[Path, ...] = ()
-    """Files with parts of the person's own, which are run."""
+    """Files with the user's own parts; they are executed."""
     store: str | None = None
-    """Where the records are; else ABLATE_STORE, the study or the default says it."""
+    """Where the records are; by default ABLATE_STORE, the study's own place, or `ablate-results`."""
 
     @property
     def name(self) -> str:
@@ -60,11 +60,11 @@ class Opened:
 
     @property
     def where(self) -> str:
-        """One line on which store it is, and how many trials of the study it holds."""
+        """One line that names the store, and how many trials of the study it holds."""
         return store_line(self.store, self.loaded.study.study)
 
     def hints(self, verb: str) -> list[str]:
-        """Return a line that names the store beside the study file, if that may be meant."""
+        """Return a line that names the store beside the study file, if the user may mean that."""
         source, study = self.asked.source, self.loaded.study
         if isinstance(source, Mapping) or (beside := store_beside(str(source), study, self.store)) is None:
             return []
@@ -73,21 +73,21 @@ class Opened:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Again:
-    """Which recorded trials are owed all the same."""
+    """Which recorded trials to run again."""
 
     failed: bool = False
     students: bool = False
-    """Those without the student that the study is to keep."""
+    """Trials whose student the study should keep and does not have."""
 
 
 def check(asked: Asked) -> CheckedStudy:
-    """Return a sound study with what there is to say of it. Raises as `Asked.load`."""
+    """Return a sound study with its size, families and warnings. Raises as `Asked.load`."""
     loaded = asked.load()
     return replace(checked(asked, loaded), searches=tuple(composition.recorded_searches(loaded)))
 
 
 def checked(asked: Asked, loaded: Loaded) -> CheckedStudy:
-    """Return what there is to say of a sound study."""
+    """Return a loaded study with its size, families and warnings."""
     return CheckedStudy(
         source=asked.name,
         loaded=loaded,
@@ -106,9 +106,9 @@ def opened(asked: Asked) -> Opened:
 def plan(
     found: Opened, shown: AbstractContextManager[Display], *, again: Again, rate: float | None = None
 ) -> PlannedStudy:
-    """Return what a study would run; `shown` shows what is read for the first time. Nothing is written.
+    """Return the trials that a study would run; `shown` shows first reads of data. Writes nothing.
 
-    `rate`: sequences of picture and text that one device trains on in a second.
+    `rate`: sequences of picture and text per second of one device.
     """
     from ablative.orchestrator.deciding.costs import expected_cost
     from ablative.orchestrator.deciding.costs import owed_sequences
@@ -157,10 +157,10 @@ def run(
     budget: str | None,
     note: Callable[[str], None],
 ) -> Summary:
-    """Run what a study owes, and return how that ended; what was recorded stays so, however it ends.
+    """Run the trials that a study owes, and return how the run ended; recorded trials stay recorded in any case.
 
-    `budget`: as of `device_seconds`; after it nothing more starts. `note` is told at the end which sinks lack trials.
-    Raises BudgetError, StoreError, ClusterError, SinkError, and what preparing the data raises.
+    `budget`: see `device_seconds`; after it no trial starts. `note` gets a line at the end for each sink that lacks
+    trials. Raises BudgetError, StoreError, ClusterError, SinkError, and what preparing the data raises.
     """
     from ablative.orchestrator.driving.budget import device_seconds
     from ablative.orchestrator.driving.run import run_study
@@ -174,7 +174,7 @@ def run(
         with shown as display, store.claims(study.study) as claims:
             display.doing("opening sinks")
             sinks = open_sinks(study, store, display.say)
-            ending.callback(lambda: _note_all(sinks.close(), note))  # once nothing is drawn any more
+            ending.callback(lambda: _note_all(sinks.close(), note))  # once the drawing has ended
             display.doing("loading the trainable")
             checkpoints = store.checkpoints_uri(study.study)
             runner, prepare = composition.engine(executor, address, loaded, cache_folder(), checkpoints)

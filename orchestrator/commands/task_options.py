@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def with_options(task: Task, given: Sequence[str]) -> Task:
-    """Return the task with these options. Raises UsageError for one that a study could not have either."""
+    """Return the task with these options. Raises UsageError for an option that a study could not have either."""
     if not given:
         return task
     if task.options is None:

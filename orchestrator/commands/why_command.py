@@ -1,4 +1,4 @@
-"""`ablate why`: why a trial is owed, taken, outdated, or counts or not."""
+"""`ablate why`: why a trial is owed, taken, outdated, or counted or not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`ablate pause`, `resume` and `cancel`: what the running drivers of a study are to do, said through the store."""
+"""`ablate pause`, `resume` and `cancel`: commands to a study's running drivers, sent through the store."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _CELLS = click.option(
 
 
 def _wish_command(command: Callable[..., None]) -> click.Command:
-    """Return the command that takes a study, some of its cells, and its store."""
+    """Return the decorator for a command that takes a study, some of its cells, and its store."""
     found = boundary(command)
     for option in (ONLY_ANSWERS, STORE, _CELLS, STUDY):
         found = option(found)

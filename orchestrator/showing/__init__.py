@@ -1,1 +1,1 @@
-"""How a study stands and what its run does, as lines on a terminal."""
+"""The progress of a study and its run, as lines on a terminal."""

@@ -21,7 +21,7 @@ def no_other_work() -> float:
 
 
 class Activity:
-    """One stage after another; some tell how far they are, some do not."""
+    """One stage after another; some report their progress, some do not."""
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
         self._clock = clock
@@ -39,10 +39,10 @@ class Activity:
         self._name, self._began, self._total = name, self._clock(), 0
 
     def reach(self, stage: str, done: int, total: int) -> bool:
-        """Take that `done` of `total` steps of a stage are done; return whether the stage begins or ends with it.
+        """Note that `done` of `total` steps of a stage are done; return whether the stage begins or ends with that.
 
-        What is done again after it was done, or falls back, is another stage of the same name. The total may grow; it
-        is 0 for what only waits.
+        A stage that starts again, or falls back, counts as another stage of the same name. The total may grow; it is 0
+        for a stage that only waits.
         """
         was_done = self._total > 0 and self._done >= self._total
         begins = stage != self._name or done < self._done or (was_done and done < total)
@@ -56,16 +56,16 @@ class Activity:
 
     @property
     def name(self) -> str:
-        """What goes on; empty before anything began."""
+        """The present stage; empty before the first one."""
         return self._name
 
     def line(self) -> str:
-        """Return name, count and note; empty before anything began."""
+        """Return name, count and note; empty before the first stage."""
         told = f"{self._name} {self._done}/{self._total}" if self._total else self._name
         return ", ".join(filter(None, (told, self.note()))) if told else ""
 
     def note(self) -> str:
-        """Return share, rate and time left as far as they are known, else the time so far; empty at the start."""
+        """Return share, rate and time left if known, else the time so far; empty at the start."""
         seconds = self._clock() - self._began
         if seconds < 1:
             return ""
@@ -86,18 +86,18 @@ class Activity:
         return (self._done - self._first) / seconds if self._total else 0.0
 
     def silence(self) -> str:
-        """Return `line`, or after a stage has ended how long nothing was heard of the next one."""
+        """Return `line`; or, after a stage has ended, how long the next one has been silent."""
         if self._total and self._done >= self._total:
             return f"what follows {self._name}, {duration(self._clock() - self._ended)} so far"
         return self.line()
 
 
 class Pace:
-    """How long the rest takes, at the pace of the trials that ended in this run.
+    """The time left, at the pace of the trials that ended in this run.
 
-    A slot's first trial waits for processes to start and for data to be opened: nothing is said before each slot has
-    ended one, and from the second round on the first one no longer counts. Trials beside other work are slower than
-    those after it, so time beside it counts only as the share of their cores that they have then.
+    A slot's first trial waits for processes to start and data to be opened. So there is no estimate before each slot
+    has ended a trial, and from the second round on the first trials no longer count. Trials beside other work are
+    slower than those after it, so time beside it counts only as the share of their cores that they have then.
     """
 
     def __init__(
@@ -114,14 +114,14 @@ class Pace:
         self._started = self._began = self._clock()
         self._ends: list[float] = []
         self._first: tuple[float, float] | None = None
-        """When running trials were first seen to have done something, and how much that was."""
+        """When running trials first reported progress, and how much."""
         self._slots = 1
         self._alone_since: float | None = None
         """When the other work was first seen to be over."""
         self._look()
 
     def tick(self, seconds: float, running: int) -> None:
-        """Count a trial that has taken so many seconds, while so many others are under way."""
+        """Count a trial that took `seconds`, with the number of trials still running."""
         self._look()
         now = self._clock()
         if not self._ends or now - seconds < self._began:
@@ -130,10 +130,10 @@ class Pace:
         self._slots = max(self._slots, running + 1)
 
     def left(self, owed: int, done: float = 0.0, running: int = 0) -> float | None:
-        """Return the seconds that `owed` trials still take, `done` of which are behind them; None while unknown.
+        """Return the seconds left for `owed` trials, of which `done` (in trials) is finished; None while unknown.
 
-        `running`: trials under way. Before each slot has ended a trial, what the running ones have done since the
-        first time it was asked says it.
+        `running`: trials under way. Before each slot has ended a trial, the estimate rests on the progress of running
+        trials since the first call.
         """
         self._slots = max(self._slots, running)
         beside = self._look()

@@ -1,4 +1,4 @@
-"""A cell's name in a table on a terminal: it gives way where the terminal is narrow, so that numbers do not."""
+"""A cell's name in a table on a terminal. On a narrow terminal the name is shortened, never the numbers."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from rich.measure import Measurement
 from rich.text import Text
 
 _NARROWEST = 12
-"""Columns that are kept on the narrowest terminal."""
+"""Fewest columns of a name, on the narrowest terminal."""
 
 
 class CellName:
-    """Broken behind its arm and its conditions where it is too long; if it may have one line, said with less."""
+    """A long name is broken after its arm and conditions, or shortened if it may have only one line."""
 
     def __init__(self, name: str, *, one_line: bool = False) -> None:
         self._name = name
@@ -30,7 +30,7 @@ class CellName:
 
 
 def _cut(name: str, width: int) -> str:
-    """Leave out the paths of conditions, and what is still too much from the middle."""
+    """Leave out the paths of conditions; if that is not enough, cut from the middle."""
     if len(name) > width:
         arm, bar, conditions = name.partition("|")
         name = f"{arm}{bar}{','.join(part.rpartition('=')[2] for part in conditions.split(','))}"

@@ -1,4 +1,4 @@
-"""What `ablate check --json` says."""
+"""The answer model of `ablate check --json`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A study that was checked, as the command line and a notebook show it."""
+"""A checked study, as the command line and a notebook show it."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class CheckedStudy:
         return f"{self.source}: no mistakes{count}; {size_line(self.loaded)}"
 
     def notes(self) -> list[str]:
-        """Return lines on where the records are, what the comparisons can show, and what is not on this machine."""
+        """Return lines on the place of the records, the power of the comparisons, and data missing on this machine."""
         study = self.loaded.study
         return [
             f"records in {place(store_uri(None, study))}",
@@ -69,19 +69,19 @@ class CheckedStudy:
         return comparisons(self.loaded)
 
     def cautions(self) -> list[str]:
-        """Return lines on what is allowed and may be regretted, here or anywhere, and on parts that were left out."""
+        """Return lines on warnings, for this machine or in general, and on parts that were left out."""
         here = (f"here: {line}" for line in self.refused)
         searched = (f"recorded so far: {line}" for line in self.searches)
         return [*map(str, self.warnings), *here, *searched, *(f"left out: {line}" for line in self.broken)]
 
     def answer(self) -> SoundStudy:
-        """Return what `ablate check --json` says of it."""
+        """Return the answer of `ablate check --json`."""
         from ablative.orchestrator.showing.check_answer import SoundStudy
 
         return SoundStudy(**self.told(), searches=self.searches)
 
     def told(self) -> dict[str, Any]:
-        """Return what `ablate check` and `ablate plan` say of it in JSON, field by field."""
+        """Return the fields that `ablate check` and `ablate plan` share in JSON."""
         from ablative.orchestrator.showing.check_answer import family_answer
 
         return {
@@ -96,7 +96,7 @@ class CheckedStudy:
         }
 
     def values(self) -> dict[str, Any]:
-        """Return what `ablate check --json` says: name, size, families and warnings, as JSON values."""
+        """Return the answer of `ablate check --json`, as JSON values: name, size, families and warnings."""
         return self.answer().model_dump(mode="json")
 
     def __repr__(self) -> str:
@@ -111,9 +111,9 @@ class CheckedStudy:
 
 
 def checked_json(found: Iterable[CheckedStudy | tuple[str, StudyError]]) -> str:
-    """Return the answer of `ablate check --json` as it is printed; a refused study comes with its name and its error.
+    """Return the printed answer of `ablate check --json`; a rejected study comes with its name and its error.
 
-    Warnings are mistakes where a study is strict.
+    In a strict study, warnings are mistakes.
     """
     from pydantic import TypeAdapter
 

@@ -35,7 +35,7 @@ class Compared(Answer):
 
 
 class Differs(Answer):
-    """One path with other values on the two sides."""
+    """One path whose values differ between the two sides."""
 
     path: str
     first: tuple[Any, ...] = Field(description="Each value of a trial of the first side; none if not recorded.")
@@ -48,7 +48,7 @@ class Differs(Answer):
 class Measured(Answer):
     """One metric of both sides."""
 
-    arm: str = Field(description="Of two studies, the arm that both have; else empty.")
+    arm: str = Field(description="For two studies, the arm that both have; else empty.")
     metric: str = Field(description="`split/name`.")
     first: float | None = Field(description="Mean over the completed confirm trials; of a trial, its value.")
     second: float | None
@@ -88,7 +88,7 @@ class DiffAnswer(Answer):
 
 
 def diff_answer(first: Side, second: Side) -> DiffAnswer:
-    """Return in what two sides differ."""
+    """Return the differences between two sides."""
     sides = first, second
     searched = {path for side in sides for record in side.records for path in record.parameters}
     return DiffAnswer(

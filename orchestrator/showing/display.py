@@ -1,4 +1,4 @@
-"""The progress that a command shows while it runs: plain lines, or nothing. `showing.live` draws on a terminal."""
+"""The progress that a command shows while it runs, as plain lines or not at all. `showing.live` draws on a terminal."""
 
 from __future__ import annotations
 
@@ -28,25 +28,25 @@ LOOKED_EVERY_S = 1.0
 
 
 Waits = Callable[[], str]
-"""Tells what a run waits for beside its trials, as a clause; empty if for nothing."""
+"""Returns what a run waits for beside its trials, as a clause; empty if nothing."""
 
 
 Reached = Callable[[], Mapping[str, float]]
-"""Gives the ids of running trials, each with how much of it is done, as far as known."""
+"""Returns running trial id -> known progress."""
 
 
 def nothing() -> str:
-    """Return that nothing is waited for."""
+    """Wait for nothing."""
     return ""
 
 
 def unknown() -> Mapping[str, float]:
-    """Return that of no trial it is known how much is done."""
+    """Know no trial's progress."""
     return {}
 
 
 class Display(Protocol):
-    """Told what happens; a context manager around the run, so that a terminal is left as it was."""
+    """Gets the events of a run. A context manager around the run, so that it can restore the terminal."""
 
     def __enter__(self) -> Display: ...
 
@@ -57,7 +57,7 @@ class Display(Protocol):
         ...
 
     def doing(self, what: str) -> None:
-        """Show what goes on that cannot tell how far it is."""
+        """Show a stage that cannot report its progress."""
         ...
 
     def preparing(self, stage: str, done: int, total: int) -> None:
@@ -119,7 +119,7 @@ class QuietDisplay:
 
 
 class Displays:
-    """Several that are told the same; a `Display`."""
+    """Several displays as one; a `Display`."""
 
     def __init__(self, *displays: Display) -> None:
         self._displays = displays
@@ -155,7 +155,7 @@ class Displays:
         reached: Reached = unknown,
         other_work: OtherWork = no_other_work,
     ) -> None:
-        """Let each show where the study stands."""
+        """Let each show the state of the study."""
         for display in self._displays:
             display.start(queue, waits_for, reached, other_work)
 
@@ -171,10 +171,10 @@ class Displays:
 
 
 class PlainDisplay(QuietDisplay):
-    """Lines for logs and pipes: one a finished trial, and one at least every `EVERY_S` seconds, whatever goes on."""
+    """Lines for logs and pipes: one for each finished trial, and at least one every `EVERY_S` seconds."""
 
     def __init__(self, stream: TextIO, clock: Clock = time.monotonic, *, doing: str = "prepare") -> None:
-        """`doing`: what the stages before the trials belong to."""
+        """`doing`: name for all stages before the trials."""
         self._stream = stream
         self._clock = clock
         self._doing = doing
@@ -199,7 +199,7 @@ class PlainDisplay(QuietDisplay):
             print(text, file=self._stream, flush=True)
 
     def doing(self, what: str) -> None:
-        """Write it when it has taken a while."""
+        """Write the stage once it has taken a while."""
         with self._writing:
             self._trials = None
             self._activity.begin(what)
@@ -218,20 +218,20 @@ class PlainDisplay(QuietDisplay):
         reached: Reached = unknown,
         other_work: OtherWork = no_other_work,
     ) -> None:
-        """Write what is owed."""
+        """Write the number of owed trials."""
         with self._writing:
             self._trials = Trials(queue, self._clock, waits_for, reached, other_work)
             self.say(opening(queue))
 
     def finished(self, record: Record, queue: TrialQueue) -> None:
-        """Write the trial, its target, and what is left."""
+        """Write the trial, its target, and the trials left."""
         with self._writing:
             self._trials = self._trials or Trials(queue, self._clock)
             self._trials.ended(record)
             self.say(f"{describe(record, queue)}  [{self._trials.left()}]")
 
     def beat(self) -> None:
-        """Write what goes on, if nothing was written for a while."""
+        """Write the present stage, if nothing was written for a while."""
         with self._writing:
             if not self._is_due():
                 return
@@ -246,12 +246,12 @@ class PlainDisplay(QuietDisplay):
 
     def _beat_until_left(self) -> None:
         while not self._left.wait(LOOKED_EVERY_S):
-            with suppress(OSError, ValueError):  # what cannot be written is no reason to end a run from a thread
+            with suppress(OSError, ValueError):  # a failed write in this thread must not end the run
                 self.beat()
 
 
 class Trials:
-    """The trials of a run as a line: how many are under way and owed, and how long they take."""
+    """The trials of a run as a line: how many are running and owed, and the time left."""
 
     def __init__(
         self,
@@ -266,7 +266,7 @@ class Trials:
         self._reached = reached
         self._pace = Pace(clock, other_work)
         self.owed = queue.owed()
-        """As of the last trial that ended: another thread may ask."""
+        """Updated when a trial ends, because another thread may ask."""
 
     def ended(self, record: Record) -> None:
         """Count a trial."""
@@ -274,7 +274,7 @@ class Trials:
         self.owed = self._queue.owed()
 
     def left(self) -> str:
-        """Return what is owed, and how long that takes as soon as it is known."""
+        """Return the number of owed trials, and the time left once it is known."""
         shares = self._reached()
         seconds = self._pace.left(self.owed, sum(shares.values()), len(shares))
         return (
@@ -282,7 +282,7 @@ class Trials:
         )
 
     def line(self) -> str:
-        """Return what is under way."""
+        """Return the running trials as a clause."""
         name, running, quiet = self._queue.study.study, self._queue.num_running, duration(self._pace.quiet)
         shares = self._reached()
         if done := sum(shares.values()):  # trials that only wait for a free slot count as running too
@@ -301,7 +301,7 @@ class Trials:
 
 
 def opening(queue: TrialQueue) -> str:
-    """Return one line on what is planned, recorded, taken from other studies, and owed."""
+    """Return one line with the numbers of planned, recorded, taken and owed trials."""
     owed, taken = queue.owed(), queue.num_taken
     done = sum(trial.id in queue.known for trial in queue.trials()) - taken
     borrowed = f", {taken} taken from other studies" if taken else ""

@@ -31,11 +31,11 @@ from ablative.orchestrator.trials import Trial
 
 _COLOURS = {"search": "cyan", "waiting": "yellow", "confirm": "blue", "done": "green", "failed": "red", "left": "dim"}
 SPARE_LINES = 6
-"""Of a terminal's height, kept free of cells."""
+"""Lines of a terminal's height kept free of cells."""
 
 
 class LiveDisplay:
-    """Cells, trials, best value and time left; parts that change with time alone are redrawn all the time."""
+    """Cells, trials, best value and time left; parts that change with the clock are redrawn all the time."""
 
     def __init__(self, console: Console, clock: Clock = time.monotonic, *, doing: str = "prepare") -> None:
         self._console = console
@@ -53,7 +53,7 @@ class LiveDisplay:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._activity.begin("")  # what stays on the screen is how far the cells are
+        self._activity.begin("")  # the progress of the cells stays on the screen
         self._live.stop()
 
     def say(self, text: str) -> None:
@@ -77,7 +77,7 @@ class LiveDisplay:
         reached: Reached = unknown,
         other_work: OtherWork = no_other_work,
     ) -> None:
-        """Print what is owed, and draw the cells."""
+        """Print the number of owed trials, and draw the cells."""
         self._trials = Trials(queue, self._clock, waits_for, reached, other_work)
         self._total = self._trials.owed
         self.say(opening(queue))
@@ -103,7 +103,7 @@ class LiveDisplay:
         self._live.refresh()
 
     def _drawing(self) -> RenderableType:
-        """Return what is to be seen now; asked from a thread of its own too."""
+        """Return the present drawing; also called from another thread."""
         parts: list[RenderableType] = [self._cells] if self._cells is not None else []
         if self._trials is not None:
             parts.append(_bar("trials", self._done, self._total, self._trials.line().partition(": ")[2]))
@@ -127,7 +127,7 @@ class LiveDisplay:
 
 
 def most_telling(cells: list[CellProgress], count: int) -> list[CellProgress]:
-    """Return `count` cells in the study's order, running and unfinished ones first in line."""
+    """Return `count` cells in the study's order, choosing running cells first, then unfinished ones."""
     ranked = sorted(range(len(cells)), key=lambda i: (cells[i].running == 0, cells[i].state in ENDED, i))
     return [cells[i] for i in sorted(ranked[:count])]
 

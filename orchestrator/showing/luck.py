@@ -1,4 +1,4 @@
-"""The line on the luck of the search that stands beside a study's plan and what is checked of it."""
+"""The line on the luck of the search in the output of `ablate check` and `ablate plan`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # checking a study needs no queue
 
 
 def design_of(loaded: LoadedStudy) -> SearchDesign | None:
-    """Return what the risk of a study depends on; None where luck chooses nothing, or results choose the arms."""
+    """Return the design on which a study's risk depends; None if luck chooses nothing, or results choose the arms."""
     study = loaded.study
     primary = next((family for family in loaded.families if family.name == "primary"), None)
     if primary is None or study.arms.design == "path":
@@ -33,13 +33,13 @@ def design_of(loaded: LoadedStudy) -> SearchDesign | None:
 
 
 def checked_line(loaded: LoadedStudy) -> str:
-    """Return the line of a study of which nothing is recorded; empty where there is nothing to say."""
+    """Return the line of a study without records; empty if there is nothing to say."""
     design = design_of(loaded)
     return "" if design is None else risk_line(design, assumed(design))
 
 
 def planned_line(queue: TrialQueue) -> str:
-    """Return the line of a planned study, measured on what is recorded of it, where that is enough."""
+    """Return the line of a planned study, measured on its records if there are enough."""
     design = _of_queue(queue)
     return "" if design is None else risk_line(design, _scatter(queue, design) or assumed(design))
 

@@ -1,4 +1,4 @@
-"""What `ablate plan`, `ablate status` and the end of `ablate run` print: one line a cell, and what it adds up to."""
+"""The output of `ablate plan`, `ablate status` and the end of `ablate run`: a line for each cell, and totals."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from ablative.trainables.parts.trainable import Exposure
 FAILURES_SHOWN = 20
 CONFOUNDED_SHOWN = 12
 _ENDLESS = 100_000
-"""Columns where the output is not a terminal: names are whole there, and no line is wrapped."""
+"""Columns if the output is not a terminal; then names stay whole and no line is wrapped."""
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -57,10 +57,10 @@ def print_plan(
     earlier: Sequence[str] = (),
     exposures: Mapping[str, Exposure] | None = None,
 ) -> None:
-    """Print cells, trials, what is recorded or taken, what is owed, and what that is expected to cost.
+    """Print cells, trials (recorded, taken, owed), and the expected cost.
 
-    `missing` says which data is not here; then trials have no ids yet. `earlier`: lines on the records that the plan
-    does not hold. `exposures`: by cell, what its trials see of their training data.
+    `missing`: which data is not here; then trials have no ids yet. `earlier`: lines on records outside the plan.
+    `exposures`: by cell, how much of their training data its trials see.
     """
     passes = {cell: shown(exposure) for cell, exposure in (exposures or {}).items()}
     out.print(cells_table(queue.progress(), "", passes=passes))
@@ -88,7 +88,7 @@ def print_plan(
 
 
 def print_status(out: Console, standing: Standing) -> None:
-    """Print how far each cell is, which trials failed and why, and what in the store could not be read."""
+    """Print the progress of each cell, failed trials with their causes, and unreadable files of the store."""
     out.print(cells_table(standing.cells, standing.metric))
     out.print(best(standing.metric))
     for line in learned_nothing(standing.cells):
@@ -108,13 +108,13 @@ def print_status(out: Console, standing: Standing) -> None:
 
 
 def print_summary(out: Console, summary: Summary, uri: str) -> None:
-    """Print what a run did, and what has no result."""
+    """Print what a run did, and which cells have no result."""
     for line in summary_lines(summary, uri):
         out.print(line)
 
 
 def summary_lines(summary: Summary, uri: str) -> Iterator[str]:
-    """Yield lines on what a run did, and what has no result."""
+    """Yield lines on what a run did, and on cells without a result."""
     taken = f", {summary.taken} taken from other studies" if summary.taken else ""
     yield (
         f"{summary.study}: {summary.ran} trials run, {summary.recorded} recorded before{taken}, "
@@ -169,11 +169,11 @@ def best(metric: str) -> str:
 def cells_table(
     cells: Sequence[CellProgress], metric: str, *, line_each: bool = False, passes: Mapping[str, str] | None = None
 ) -> Table:
-    """Return one row a cell: what is recorded of its search and of its confirm seeds, and its best `metric`.
+    """Return a row for each cell: the records of its search and of its confirm seeds, and its best `metric`.
 
     `passes`: by cell, how often it sees its training data, as text.
 
-    Where the terminal is narrow, the cells' names are wrapped, or cut if each is to take one line; never a number.
+    On a narrow terminal, cells' names are wrapped, or cut if each may take only one line; numbers never are.
     """
     table = Table(box=None, pad_edge=False)
     table.add_column("cell")
@@ -204,7 +204,7 @@ def cells_table(
 
 
 def _design(study: Study) -> Iterator[str]:
-    """Say what arms share, what a path has still to find, and what a fractional design confounds."""
+    """Print what arms share, what a path has yet to find, and what a fractional design confounds."""
     yield from how_searched(repeats=study.search.repeats, nested=study.seeds.nested, shared=study.search.shared)
     if study.arms.design == "path":
         order = "the best survivor of a race" if study.arms.order == "racing" else "the best"

@@ -14,7 +14,7 @@ UNKNOWN = "?"
 
 
 def few_passes(cells: Iterable[CellTrials], exposures: Mapping[str, Exposure]) -> list[str]:
-    """Return the names of the cells with all the data whose trials do not see all of it once."""
+    """Return the names of cells with the full data whose trials do not see all of it even once."""
     whole = (cell for cell in cells if cell.roles.data_fraction_of(cell.config) == 1)
     return [cell.cell.name for cell in whole if _below(cell, exposures)]
 
@@ -25,7 +25,7 @@ def _below(cell: CellTrials, exposures: Mapping[str, Exposure]) -> bool:
 
 
 def few_passes_line(few: Sequence[str], exposures: Mapping[str, Exposure]) -> Iterator[str]:
-    """Yield the warning of cells that `few_passes` found; nothing without any."""
+    """Yield the warning on the cells that `few_passes` found, if any."""
     if few:
         least = min(few, key=lambda cell: exposures[cell].passes or 0.0)
         which = f"{len(few)} cells do" if len(few) > 1 else "1 cell does"
@@ -37,7 +37,7 @@ def few_passes_line(few: Sequence[str], exposures: Mapping[str, Exposure]) -> It
 
 
 def passes_lines(exposures: Mapping[str, Exposure]) -> Iterator[str]:
-    """Yield lines on what the column `passes` means and where its numbers are from."""
+    """Yield lines that explain the column `passes` and the source of its numbers."""
     if exposures:
         yield "passes: how often a trial of the cell sees its share of the training data (steps x batch / examples)"
     for note in dict.fromkeys(exposure.note for exposure in exposures.values() if exposure.note):
@@ -45,6 +45,6 @@ def passes_lines(exposures: Mapping[str, Exposure]) -> Iterator[str]:
 
 
 def shown(exposure: Exposure) -> str:
-    """Return the passes in two digits, or that they are not known."""
+    """Return the passes in two digits, or that they are unknown."""
     passes = exposure.passes
     return UNKNOWN if passes is None else f"{passes:.2g}" if passes < 100 else f"{passes:.0f}"

@@ -1,4 +1,4 @@
-"""What `ablate plan --json` says."""
+"""The answer model of `ablate plan --json`."""
 
 from __future__ import annotations
 
@@ -53,6 +53,6 @@ class PlanAnswer(Sound):
 
 
 def exposure_answer(cell: str, seen: Exposure) -> CellExposure:
-    """Return what the trials of a cell see, as the answer has it."""
+    """Return the exposure of a cell's trials, as in the answer."""
     own = {field.name: getattr(seen, field.name) for field in fields(seen)}
     return CellExposure(cell=cell, passes=seen.passes, **own)

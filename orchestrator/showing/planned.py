@@ -36,27 +36,27 @@ _WIDTH = 120
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class PlannedStudy:
-    """The cells and trials of a study: what is recorded, what is owed, and what that is expected to cost."""
+    """The cells and trials of a study: recorded, owed, and the expected cost."""
 
     checked: CheckedStudy
     queue: TrialQueue
     cost: Cost
     where: str
-    """One line on which store was looked at, and what it holds."""
+    """One line that names the store and what it holds."""
     missing: str = ""
-    """Which data is not here; then trials have no ids, and nothing counts as recorded."""
+    """Which data is missing here; then trials have no ids, and nothing counts as recorded."""
     further: tuple[str, ...] = ()
-    """Lines on records that the plan does not hold, and on the students that the study keeps."""
+    """Lines on records outside the plan, and on the students that the study keeps."""
     exposures: Mapping[str, Exposure] = field(default_factory=dict)
-    """Cell -> what a trial of it sees of its training data; empty where the trainable does not say so."""
+    """Cell -> how much of its training data a trial sees; empty if the trainable does not say."""
     preflight: tuple[Outlook, ...] = ()
-    """What was measured of its teachers."""
+    """The measurements of its teachers."""
     unmeasured: int = 0
     """Number of cells whose teacher was not measured."""
     sequences: int | None = None
-    """Sequences of picture and text that all owed trials train on, if no search stops any; None where not known."""
+    """Sequences of picture and text that all owed trials train on if no search stops any; None if unknown."""
     rate: float | None = None
-    """Sequences a second on one device, where it was told."""
+    """Sequences per second on one device, if given."""
     problems: tuple[str, ...] = ()
     """Files of the store that were skipped, with the reason."""
 
@@ -110,11 +110,11 @@ class PlannedStudy:
 
     @property
     def few_passes(self) -> list[str]:
-        """Names of the cells with all the data that do not see all of it once."""
+        """Names of cells with the full data that do not see all of it even once."""
         return few_passes(self.queue.cells, self.exposures)
 
     def cautions(self) -> list[str]:
-        """Return as lines the warnings of the study, of cells that see too little data, and of weak teachers."""
+        """Return the warnings as lines: of the study, of cells that see too little data, and of weak teachers."""
         few = few_passes_line(self.few_passes, self.exposures)
         return [*few, *warnings(self.preflight), *self.checked.cautions()]
 
@@ -129,7 +129,7 @@ class PlannedStudy:
             out.print(line)
 
     def _training(self) -> Iterator[str]:
-        """Yield what training alone takes, where it was asked for or nothing else is known of the cost."""
+        """Yield the cost of training alone, if asked for or if nothing else is known about the cost."""
         if not self.sequences or not (self.rate or self.cost.num_unknown):
             return
         what = f"Training: {self.sequences / 1e6:,.0f} million sequences of picture and text"

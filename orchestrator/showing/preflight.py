@@ -1,4 +1,4 @@
-"""What is known before a study runs: how good its teachers are at its tasks, beside the students that are recorded."""
+"""The outlook before a study runs: how good its teachers are at its tasks, beside recorded students."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ _ABSENT = "-"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outlook:
-    """One teacher under one condition; figures are of the target's metric on val, None where nobody knows."""
+    """One teacher under one condition; values of the target's metric on val, None if unknown."""
 
     condition: str
     teacher: str
     cells: tuple[str, ...]
-    """Those that the teacher teaches."""
+    """The cells that the teacher teaches."""
     metric: str
     majority: float | None
     text: float | None
-    """Of a probe that sees the teacher's text alone."""
+    """The value of a probe that sees only the teacher's text features."""
     image: float | None
     probe: float | None
     fitted: int
-    """Training examples that the probe was fitted on."""
+    """Number of training examples to which the probe was fitted."""
     student: float | None
     """Best recorded mean of a student without a teacher."""
     student_text: float | None
-    """The same of one that sees the text alone."""
+    """The same for a student that sees only the text."""
     student_image: float | None
     warning: str
-    """Empty where nothing speaks against the teacher."""
+    """Empty if nothing speaks against the teacher."""
 
 
 def outlooks(
@@ -53,7 +53,7 @@ def outlooks(
     foresight: Callable[[Any], Foresight | None],
     target: tuple[str, str],
 ) -> list[Outlook]:
-    """Return what was measured of the teachers of a study, a row for each of them and condition.
+    """Return the measurements of a study's teachers, a row for each teacher and condition.
 
     `progress`: of the same cells; `target`: metric (`split/name`) and its good direction.
     """
@@ -108,7 +108,7 @@ def _beats(value: float | None, probe: float | None, sign: float) -> bool:
 
 
 def outlook_table(found: Sequence[Outlook]) -> Table:
-    """Return one row an outlook: majority class, probes and recorded students."""
+    """Return a row for each outlook: majority class, probes and recorded students."""
     table = Table(box=None, pad_edge=False, title=f"before it runs: {found[0].metric}", title_justify="left")
     table.add_column("condition")
     table.add_column("teacher")
@@ -121,7 +121,7 @@ def outlook_table(found: Sequence[Outlook]) -> Table:
 
 
 def outlook_lines(found: Sequence[Outlook], unmeasured: int, study: str) -> Iterator[str]:
-    """Yield lines on what the table means, and on how to measure what is missing."""
+    """Yield lines that explain the table, and how to measure missing teachers."""
     if found:
         yield (
             "probe: a linear probe on the teacher's features, fitted on the condition's share of the labels; "

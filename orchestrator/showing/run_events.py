@@ -1,4 +1,4 @@
-"""What `ablate run --json` prints while a study runs: one event a line."""
+"""The events that `ablate run --json` prints while a study runs, one per line."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Event(Answer):
     run_version: Literal[1] = 1
     event: str
     at: AwareDatetime
-    """When it was told, in UTC."""
+    """When it was written, in UTC."""
 
 
 class StudyStarted(Event):
@@ -65,7 +65,7 @@ class Preparing(Event):
 
 
 class StudyPlanned(Event):
-    """All is prepared; trials are given out from now on. Counts are trials."""
+    """All is prepared; trials start from now on. Counts are trials."""
 
     event: Literal["study_planned"] = "study_planned"
     study: str
@@ -108,7 +108,7 @@ class TrialEnded(_OfTrial):
     status: Literal["completed", "failed", "stopped"]
     """`stopped`: by a rule of the search."""
     cause: str
-    """Why the trial ended so; for a stopped trial, the rule's name."""
+    """The cause of a failed trial, or the rule that stopped it."""
     error: str
     metrics: dict[str, float | None]
     """`split/name` -> value; null if it is not a finite number."""
@@ -120,7 +120,7 @@ class TrialEnded(_OfTrial):
 
 
 class SearchDecided(Event):
-    """The search of a cell has come to its end."""
+    """The search of a cell has ended."""
 
     event: Literal["search_decided"] = "search_decided"
     arm: str
@@ -133,11 +133,11 @@ class SearchDecided(Event):
 
 
 class Look(Event):
-    """The comparisons were looked at, as `seeds.sequential` plans it; all arms end at the last look."""
+    """A look at the comparisons, as planned by `seeds.sequential`; all arms end at the last look."""
 
     event: Literal["look"] = "look"
     seeds: int
-    """Confirm seeds of each arm that was looked at."""
+    """Confirm seeds of each compared arm."""
     ended: tuple[str, ...]
     """Arms that get no further seeds from now on."""
     going: tuple[str, ...]
@@ -152,7 +152,7 @@ class Note(Event):
 
 
 class StudyEnded(Event):
-    """The run has come to its end. Counts are trials."""
+    """The run has ended. Counts are trials."""
 
     event: Literal["study_ended"] = "study_ended"
     study: str
@@ -173,7 +173,7 @@ class StudyEnded(Event):
     device_seconds: dict[str, float]
     """Of this run, by what they went into."""
     verdicts: dict[str, dict[str, int]] | None
-    """`claims` and `primary` comparisons -> verdict -> how many have it; null where trials cannot be compared."""
+    """`claims` and `primary` comparisons -> verdict -> how many have it; null if trials cannot be compared."""
 
 
 class Failed(Event):
@@ -209,10 +209,10 @@ RunEvent = Annotated[
 
 
 class EventLines:
-    """Writes lines from a thread of its own, which no signal interrupts: each line is whole, or not there."""
+    """Writes lines from its own thread, which no signal interrupts, so that each line is written whole or not at all."""
 
     def __init__(self, stream: TextIO, gone: Callable[[], None] = lambda: None) -> None:
-        """`gone`: called once if nobody reads any more; the run goes on without."""
+        """`gone`: called once if the reader is gone; the run continues without it."""
         self._stream = stream
         self._gone = gone
         self._lines: queues.SimpleQueue[str | None] = queues.SimpleQueue()
@@ -224,7 +224,7 @@ class EventLines:
         self._lines.put(line)
 
     def close(self) -> None:
-        """Return when all is written."""
+        """Wait until all is written."""
         self._lines.put(None)
         self._thread.join()
 
@@ -233,7 +233,7 @@ class EventLines:
             try:
                 self._stream.write(f"{line}\n")
                 self._stream.flush()
-            except (OSError, ValueError):  # the reader has gone; what runs is recorded all the same
+            except (OSError, ValueError):  # the reader has gone; trials are still recorded
                 self._gone()
                 self._forget()
                 return
@@ -246,7 +246,7 @@ class EventLines:
 
 
 class EventDisplay(QuietDisplay):
-    """Tells what happens as events; an `orchestrator.showing.display.Display`."""
+    """Writes what happens as events; an `orchestrator.showing.display.Display`."""
 
     def __init__(self, lines: EventLines, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._lines = lines
@@ -264,7 +264,7 @@ class EventDisplay(QuietDisplay):
         self.tell(StudyStarted, study=study, store=store, executor=executor)
 
     def ended(self, status: int, message: str | None) -> None:
-        """Write the last line of a run that did not come to its own end; `message`: of an error."""
+        """Write the last line of a run that was cut short; `message`: of an error."""
         if message is None:
             self.tell(Stopped, exit_status=status)
         else:
@@ -294,7 +294,7 @@ class EventDisplay(QuietDisplay):
         self.tell(Note, text=text)
 
     def preparing(self, stage: str, done: int, total: int) -> None:
-        """Write where a stage begins or ends."""
+        """Write the start or end of a stage."""
         if self._activity.reach(stage, done, total):
             self.tell(Preparing, stage=stage, done=done, total=total)
 
@@ -305,7 +305,7 @@ class EventDisplay(QuietDisplay):
         reached: Reached = unknown,
         other_work: OtherWork = no_other_work,
     ) -> None:
-        """Write what is owed; what was decided before is known."""
+        """Write the number of owed trials; earlier decisions are known."""
         self._decided = {cell.cell.name for cell in queue.cells if _is_decided(cell)}
         self._at_look = _at_look(queue)
         recorded = sum(trial.id in queue.known for trial in queue.trials()) - queue.num_taken
@@ -320,11 +320,11 @@ class EventDisplay(QuietDisplay):
         )
 
     def started(self, trial: Trial, *, resumed: bool) -> None:
-        """Write that a trial was given out."""
+        """Write that a trial was started."""
         self.tell(TrialStarted, **_place(trial), parameters=dict(trial.parameters), resumed=resumed)
 
     def finished(self, record: Record, queue: TrialQueue) -> None:
-        """Write that a trial ended, and what that has decided."""
+        """Write that a trial ended, and the decisions that follow."""
         told = {name: getattr(record, name) for name in TrialEnded.model_fields if name in Record.model_fields}
         self.tell(TrialEnded, **told | {"condition": _read(record.condition)}, owed=queue.owed())
         for cell in queue.cells:
@@ -365,7 +365,7 @@ def _is_decided(cell: CellTrials) -> bool:
 
 
 def _at_look(queue: TrialQueue) -> tuple[int, frozenset[str]]:
-    """Return with how many confirm seeds arms are compared next, and which arms get no more."""
+    """Return the number of confirm seeds at the next comparison, and the arms that get no more seeds."""
     cells = [cell for cell in queue.cells if cell.state != "failed"]
     ended = frozenset(cell.cell.arm for cell in cells if cell.has_ended)
     return max((len(cell.confirm_seeds) for cell in cells), default=0), ended

@@ -1,4 +1,4 @@
-"""How far a study is, as the store alone knows it: neither the study file nor its data is needed."""
+"""The progress of a study from its store alone; needs neither the study file nor its data."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Standing:
     stamp: Stamp | None = None
     """What the study declared before its first confirm trial."""
     late: tuple[str, ...] = ()
-    """What of it was changed since."""
+    """What has changed since."""
 
     @property
     def declared(self) -> str:
@@ -54,7 +54,7 @@ class Standing:
 
 
 def standing(store: Store, study: str) -> Standing:
-    """Return how far `study` is; raises StoreError if the store has no plan of it that can be read."""
+    """Return the progress of `study`; raises StoreError if the store has no readable plan of it."""
     stored = store.study(study)
     target = stored.get("target", {})
     plan = store.plan(study)
@@ -117,7 +117,7 @@ def _best(
 ) -> tuple[float | None, Sequence[Record]]:
     """Return the best mean target of the completed settings, the mean over the cell's searches; and those trials.
 
-    Where nothing is searched: of the confirm trials.
+    Without a search: the mean of the confirm trials.
     """
     if not cell.search_total:
         confirmed = [record for record in _trials(cell, None, records) if record is not None]
@@ -136,7 +136,7 @@ def _best(
 def _settings(
     cell: PlannedCell, records: Mapping[str, Record], stored: Mapping[str, Any]
 ) -> Iterator[tuple[int, list[Record | None]]]:
-    """Yield each setting that was tried: of which search, and its trials; None for one that is owed."""
+    """Yield each tried setting: its search and its trials, None for an owed trial."""
     seeds, repeats = stored.get("seeds", {}), stored.get("search", {}).get("repeats", 1)
     tried: dict[tuple[int, int | None], list[Record | None]] = {}
     for place in (place for place in cell.places if place.phase == "search"):

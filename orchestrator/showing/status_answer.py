@@ -1,4 +1,4 @@
-"""What `ablate status --json` says."""
+"""The answer model of `ablate status --json`."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class StatusAnswer(Answer):
     status_version: Literal[1] = 1
     study: str
     metric: str
-    """The target, `split/name`; empty where the store does not say."""
+    """The target, `split/name`; empty if the store does not say."""
     mode: Literal["min", "max"]
     trials: int
     """Planned, as far as they are foreseen."""
@@ -63,7 +63,7 @@ class StatusAnswer(Answer):
 
 
 def status_answer(standing: Standing, searches: Sequence[str]) -> StatusAnswer:
-    """Return how far a study is, as JSON has it; `searches`: what its searches say of themselves."""
+    """Return the progress of a study for JSON; `searches`: the sentences on its searches."""
     stamp = standing.stamp
     return StatusAnswer(
         study=standing.study,

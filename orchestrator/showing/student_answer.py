@@ -1,4 +1,4 @@
-"""What the commands about students say with `--json`."""
+"""The answer models of the commands about students."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class StudentCheckAnswer(Answer):
     fits: bool
     """Whether a trial would take the checkpoint."""
     report: tuple[str, ...]
-    """What of the checkpoint becomes what of the student, line by line."""
+    """How the checkpoint's tensors map to the student's parameters, line by line."""
 
 
 class StudentExportAnswer(Answer):

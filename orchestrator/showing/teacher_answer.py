@@ -1,4 +1,4 @@
-"""What the commands about teachers say with `--json`."""
+"""The answer models of the commands about teachers."""
 
 from __future__ import annotations
 
@@ -67,15 +67,15 @@ class TeacherShowAnswer(Answer):
     cache: str
     """Folder of the cache."""
     teachers: tuple[CachedTeacher, ...]
-    """Those whose features, or some of them, are there."""
+    """Teachers with all or some of their features cached."""
     study: str | None
     """What was asked about; null where nothing was."""
     missing: tuple[str, ...]
-    """A line for each teacher and table that lacks something which the trials of the study read."""
+    """A line for each teacher and table that lacks features which the study's trials read."""
 
 
 def probed_teachers(measured: Iterable[tuple[str, Foresight | None]]) -> tuple[ProbedTeacher, ...]:
-    """Return what was measured of the teachers of cells (name, and what of its teacher, if anything), each once."""
+    """Return the measurements of the teachers of cells (cell, and its teacher's measurement, if any), each once."""
     found: dict[str, tuple[Foresight, list[str]]] = {}
     for cell, foresight in measured:
         if foresight is not None:

@@ -1,4 +1,4 @@
-"""A running study as anyone sees who can reach its store, whoever runs it and wherever."""
+"""Follows a running study from any machine that can reach its store, no matter who runs it where."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ FAILURES_SHOWN = 3
 def watch(
     store: Store, study: str, out: Console, *, every: float, sleep: Callable[[float], None] = time.sleep
 ) -> Standing:
-    """Draw how far `study` is until it has ended, looking for new records every so many seconds; return the end.
+    """Draw the progress of `study` until it has ended, looking for new records at intervals; return the last state.
 
-    On a terminal it is drawn in place; elsewhere a line is printed whenever something was recorded.
+    On a terminal it draws in place; elsewhere it prints a line whenever something was recorded.
     """
     seen = store.version(study)
     found = standing(store, study)
@@ -60,7 +60,7 @@ def _drawing(found: Standing, out: Console) -> Group | Text:
 
 
 class _Lines:
-    """What `Live` is to a terminal, for logs and pipes."""
+    """Replaces `Live` in logs and pipes."""
 
     def __init__(self, out: Console) -> None:
         self._out = out

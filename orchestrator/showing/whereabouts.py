@@ -1,4 +1,4 @@
-"""Where a study's records are: printed before anything runs, and part of every suggested command."""
+"""The place of a study's records: printed before anything runs, and part of every suggested command."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def store_line(store: Store, study: str) -> str:
 
 
 def command(verb: str, study: str, uri: str) -> str:
-    """Return the complete command about a recorded study: with `--store` where its name alone leads elsewhere."""
+    """Return the complete command about a recorded study, with `--store` if its name alone leads elsewhere."""
     option = [] if uri == store_uri(None) else ["--store", uri]
     return shlex.join(["ablate", verb, study, *option])
 
@@ -40,7 +40,8 @@ def command(verb: str, study: str, uri: str) -> str:
 def store_beside(source: str, study: Study, store: Store) -> Store | None:
     """Return the store beside a study file, if that holds trials of the study and `store` holds none; else None.
 
-    The same command from another folder would owe all of them again. Nobody who named a store is asked.
+    From another folder, the same command would owe all these trials again. A store named by the user is never
+    questioned.
     """
     path = Path(source).expanduser()
     beside = path.parent / study.storage
@@ -51,6 +52,6 @@ def store_beside(source: str, study: Study, store: Store) -> Store | None:
 
 
 def hint_beside(words: Sequence[str], study: str, beside: Store) -> str:
-    """Return the line that names the store beside a study file, with the command (`words`) that goes on there."""
+    """Return the line that names the store beside a study file, with the command (`words`) that continues there."""
     complete = shlex.join(["ablate", *words, "--store", beside.uri])
     return f"{beside.uri}, beside the study file, has {beside.count(study)} trials of {study}; there: {complete}"

@@ -1,4 +1,4 @@
-"""Why a trial is owed, taken from another study or outdated, or why it counts or not; as text and for programs."""
+"""Why a trial is owed, taken from another study, outdated, or counted or not; as text and for programs."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Recorded(Answer):
     """What is recorded of a trial."""
 
     study: str = Field(description="Whose record it is.")
-    source_study: str = Field(description="Study that ran it, where it was another one; else empty.")
+    source_study: str = Field(description="Another study that ran it; else empty.")
     status: Literal["completed", "failed", "stopped"]
     cause: str
     error: str
@@ -58,7 +58,7 @@ class WhyAnswer(Answer):
     )
     reason: str
     remedy: str = Field(description="What to do about it; empty if there is nothing to do.")
-    places: tuple[PlaceInPlan, ...] = Field(description="Where the plan has it; none of an outdated one.")
+    places: tuple[PlaceInPlan, ...] = Field(description="Its place in the plan; empty for an outdated trial.")
     record: Recorded | None
 
     def text(self) -> str:
@@ -78,10 +78,10 @@ def why_answer(
     find: Callable[[str], Record | None],
     present: Present | None,
 ) -> WhyAnswer:
-    """Return why the trial whose id begins with `word` stands as it does; raises StoreError unless there is one.
+    """Return why the trial whose id begins with `word` has its state; raises StoreError unless exactly one matches.
 
-    `records`: trial id -> record, of this study. `find`: gives the record of a trial that any study has run.
-    `present`: None where the data is missing, so that nobody can tell why a record is outdated.
+    `records`: trial id -> record of this study. `find`: returns the record of a trial that any study has run.
+    `present`: None if data is missing, so that the reason for an outdated record is unknown.
     """
     at: dict[str, list[tuple[PlannedCell, PlannedTrial]]] = {}
     for cell in cells:
