@@ -1,1 +1,1 @@
-"""What is run: tasks, students, teachers, distillation and the training loop. Knows nothing of Ray."""
+"""What trials run: tasks, students, teachers, distillation and the training loop. Knows nothing about Ray."""

@@ -1,4 +1,4 @@
-"""Files that trials would read and that are not on this machine, looked for by name alone. Imports no torch."""
+"""Finds files that trials would read and this machine lacks, by name alone. Imports no torch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ablative.trainables.students.starting_files import starting_files
 
 
 def absent(configs: Iterable[TrialConfig]) -> tuple[str, ...]:
-    """Return one line for each data set, checkpoint or vocabulary of `configs` that is not here, each once."""
+    """Return one line for each missing data set, checkpoint or vocabulary of `configs`, each once."""
     return tuple(dict.fromkeys(line for config in configs for line in _absent(config)))
 
 

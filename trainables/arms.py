@@ -1,7 +1,7 @@
 """Every arm that a study may list by name: the controls, and methods as changes to the base. Imports no torch.
 
-A selection, a weighting or a space changes that one option, so the base must have the tokens term, or any term. A
-rival is complete: its own terms alone, every example alike, at the weights of its source where the features allow it.
+A selection, a weighting or a space changes only that option, so the base must have the tokens term, or any term. A
+rival is complete: only its own terms, every example alike, at the weights of its source if the features allow it.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ SPACES: dict[str, dict[str, Any]] = {
     "shared_projection": {"distillation.projection": "shared"},
     "all_candidates": {"distillation.candidates": "all"},
 }
-"""How the student's states come into the teacher's space, and those of which sequences (VCR)."""
+"""How the student's states are mapped to the teacher's space, and of which sequences (VCR)."""
 
 
 def _rival(*terms: str) -> dict[str, Any]:
@@ -81,11 +81,11 @@ METHODS: dict[str, dict[str, Any]] = {
 """Whole objectives; the student alone and naive distillation of both sides are controls."""
 
 ARMS: dict[str, dict[str, Any]] = CONTROLS | SELECTIONS | WEIGHTINGS | SPACES | METHODS
-"""Name -> what the arm changes in the base configuration."""
+"""Name -> the arm's changes to the base configuration."""
 
 
 def arms_of(catalogue: Catalogue) -> dict[str, dict[str, Any]]:
-    """Return every arm, given all terms there are: one that has its terms alone switches off a person's own too."""
+    """Return every arm, given all known terms: an arm with only its own terms also switches off the user's."""
     own_off = {
         f"distillation.terms.{name}": 0.0 for name in catalogue.of(Term) if name not in DistillationConfig.parts
     }

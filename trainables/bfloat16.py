@@ -14,7 +14,7 @@ _REMEDY = "set optim.precision to float32, or train on GPUs (resources.gpus_per_
 
 
 def lacks_bfloat16() -> bool:
-    """Return whether this machine's processor has no instructions for bfloat16; false where Linux does not say."""
+    """Return whether this machine's processor has no instructions for bfloat16; false if Linux does not say."""
     try:
         with CPU_INFO.open() as lines:
             for line in lines:
@@ -27,9 +27,9 @@ def lacks_bfloat16() -> bool:
 
 
 def refusal(config: TrialConfig) -> str | None:
-    """Return why this machine's processor computes no trial of `config`, with the remedy; None where it does.
+    """Return why this machine's processor cannot run a trial of `config`, with the remedy; None if it can.
 
-    In another precision than its configuration says it would be another trial: nothing falls back.
+    There is no fallback: in another precision it would be another trial.
     """
     if config.optim.precision != "bfloat16" or not lacks_bfloat16():
         return None
@@ -39,5 +39,5 @@ def refusal(config: TrialConfig) -> str | None:
 
 
 def refusals(configs: Iterable[TrialConfig]) -> tuple[str, ...]:
-    """Return one line for each reason for which this machine's processor computes no trial of some of `configs`."""
+    """Return one line for each reason why this machine's processor cannot run trials of some `configs`."""
     return tuple(dict.fromkeys(line for config in configs if (line := refusal(config)) is not None))

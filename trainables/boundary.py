@@ -1,4 +1,4 @@
-"""The trial's boundary: whatever a trial raises becomes a row with a named cause, and its siblings go on.
+"""The trial's boundary: any exception of a trial becomes a row with a named cause, and its siblings continue.
 
 Imports no torch.
 """
@@ -26,20 +26,20 @@ TRACEBACK_LINES = 12
 
 
 def attempt(run_trial: RunTrial, job: TrialJob, link: Link, *, is_first: bool = True) -> TrialOutcome:
-    """Run one trial; what it raises becomes a failed outcome, and so does what is no outcome of this trial.
+    """Run one trial; an exception becomes a failed outcome, and so does a result that is not a valid outcome.
 
-    `is_first`: whether this is the first of the trial's workers, whose outcome is the trial's. Raises Hindered for
-    what would fail every other trial too, and nothing else.
+    `is_first`: whether this is the first of the trial's workers, whose outcome is the trial's. Raises only Hindered,
+    for errors that would fail every other trial too.
     """
     started = time.perf_counter()
     try:
         outcome = run_trial(job, link)
     except (
         Preempted
-    ) as notice:  # nothing is lost: the next attempt goes on from here, and its time is in what was saved
+    ) as notice:  # nothing is lost: the next attempt continues from here, and the checkpoint has the time
         world = current_ranks().world
         return TrialOutcome(status="failed", cause="preempted", error=str(notice), num_workers=world)
-    except Exception as raised:  # the boundary: whatever a trial raises becomes a row, and its siblings go on
+    except Exception as raised:  # the boundary: any exception becomes a row, and the siblings continue
         cause, error = failure(raised, Path(job.cache))
         seconds, world = time.perf_counter() - started, current_ranks().world
         return TrialOutcome(
@@ -57,9 +57,9 @@ def attempt(run_trial: RunTrial, job: TrialJob, link: Link, *, is_first: bool = 
 
 
 def failure(raised: Exception, cache: Path) -> tuple[Cause, str]:
-    """Return the cause and the last lines of the traceback of what a trial that reads `cache` raised.
+    """Return the cause, and the last lines of the traceback, of an exception from a trial that reads `cache`.
 
-    Raises Hindered for what would fail every other trial too.
+    Raises Hindered for errors that would fail every other trial too.
     """
     if isinstance(raised, Hindered):
         raise raised
@@ -70,7 +70,7 @@ def failure(raised: Exception, cache: Path) -> tuple[Cause, str]:
 
 
 def _lie(outcome: object, job: TrialJob, is_first: bool) -> str | None:
-    """Return what a trial gave back that cannot be its outcome."""
+    """Return what is wrong with a trial's result, or None."""
     if not isinstance(outcome, TrialOutcome):
         return f"the trainable returned {type(outcome).__name__}; wanted a TrialOutcome"
     wanted = f"val/{job.target[0]}"

@@ -13,13 +13,13 @@ from pathlib import Path
 from ablative.places import is_uri
 
 COPIES = "ABLATE_COPIES"
-"""Variable: the folder of this machine for copies of caches that are given by their URI."""
+"""Variable: this machine's folder for copies of caches given by URI."""
 
 
 def cache_folder() -> Path:
-    """Return the cache folder: the environment variable ABLATE_CACHE, else `~/.cache/ablate`. Absolute.
+    """Return the absolute cache folder: the environment variable ABLATE_CACHE, else `~/.cache/ablate`.
 
-    Of a cache at a URI it is the folder of this machine's copies.
+    For a cache at a URI, the folder of this machine's copies.
     """
     named = os.environ.get("ABLATE_CACHE")
     if named and is_uri(named):
@@ -39,9 +39,9 @@ def _home() -> Path:
 
 
 def place_key(folder: Path | str, cache: Path) -> str:
-    """Return what a folder is called in names of the cache: its path, relative where it is inside the cache.
+    """Return a folder's key in names of the cache: its path, relative if it is inside the cache.
 
-    Each machine may have its cache elsewhere; `cache / place_key(...)` is the folder again.
+    Each machine may have its cache elsewhere; `cache / place_key(...)` gives the folder back.
     """
     path, around = Path(folder).resolve(), cache.resolve()
     return path.relative_to(around).as_posix() if path.is_relative_to(around) else str(path)
@@ -49,10 +49,10 @@ def place_key(folder: Path | str, cache: Path) -> str:
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """Yield where to write: readers find the old `path` or the new one, whoever is killed or fails meanwhile."""
+    """Yield a path to write to: readers see the old `path` or the new one, whatever is killed or fails meanwhile."""
     scratch = path.with_name(f".{path.name}.{secrets.token_hex(4)}")  # machines that share a cache share pids too
     try:
-        scratch.touch()  # where nothing may be written, Python says so better than what writes
+        scratch.touch()  # if nothing may be written, Python's error is clearer than the writer's
         yield scratch
         os.replace(scratch, path)
     except OSError as error:

@@ -46,7 +46,8 @@ IDENTITY_VERSION = 3
 
 
 TOGETHER = 8
-"""Examples that stay together in a batch by tokens, so that workers and parts share it evenly (UNITER's too)."""
+"""Group of examples that stay together in a batch by tokens, so that workers and parts share it evenly (as in UNITER).
+"""
 
 
 class AnyTask(OfParts):
@@ -256,7 +257,7 @@ ROLES = Roles(task="task.name", data_fraction="task.data_fraction", evaluations=
 
 
 def only(**weights: float) -> dict[str, Any]:
-    """Return changes that give the named terms these weights and switch all others off."""
+    """Return changes that give the named terms these weights, and switch off all others."""
     return {f"distillation.terms.{name}": weights.get(name, 0.0) for name in TermWeights.model_fields}
 
 
@@ -282,14 +283,14 @@ CONTROLS: dict[str, dict[str, Any]] = {
     "label_smoothing": {**_NO_DISTILLATION, "optim.label_smoothing": 0.1},
     "longer_training": {**_NO_DISTILLATION, "optim.steps_factor": 1.5},
 }
-"""Named controls that a study may list: what each changes in the base. Methods by name: `trainables.arms`."""
+"""Named controls that a study may list, with their changes to the base. Named methods: `trainables.arms`."""
 
 
 def canonical(config: TrialConfig) -> TrialConfig:
     """Return `config` with every field that cannot affect the result set to its default.
 
-    Without distillation the teacher does not matter either, without a trunk of the student its fields do not, nor how
-    inputs would be disturbed where they are not; for the rest see `canonical_distillation`.
+    Without distillation the teacher has no effect either; without a student's trunk, its fields have none; without
+    perturbations, neither do their settings. For the rest see `canonical_distillation`.
     """
     teacher, teachers = _canonical_teachers(config)
     return config.changed(
@@ -310,13 +311,13 @@ def _canonical_distillation(config: TrialConfig) -> DistillationConfig:
 
 
 def _canonical_task(task: AnyTask) -> AnyTask:
-    """Where nothing is chosen from candidates, nothing ranks them."""
+    """Without candidates there is nothing to rank."""
     task = task.with_options_of(Task, task.name)
     return task if task.part.head == "candidates" else task.changed(ranked_by=task.all_defaults().ranked_by)
 
 
 def _canonical_teachers(config: TrialConfig) -> tuple[TeacherConfig, tuple[OneOfTeachersConfig, ...]]:
-    """One teacher of weight 1 is the one teacher; of several, `teacher` names none."""
+    """A single entry of weight 1 becomes `teacher`; with several teachers, `teacher` has no effect."""
     default = config.teacher.all_defaults()
     if not config.distillation.distils:
         return default, ()
@@ -328,7 +329,7 @@ def _canonical_teachers(config: TrialConfig) -> tuple[TeacherConfig, tuple[OneOf
 
 
 def contradictions(config: TrialConfig) -> Iterator[tuple[str, str, str]]:
-    """Path, what is found there and what it should be, for each field that cannot go together with another."""
+    """Yield (path, found, wanted) for each field that contradicts another."""
     optim = config.optim
     task = config.task
     if task.data in SHIPPED_DATA and task.name not in tasks_made(task.data):
@@ -348,7 +349,7 @@ def contradictions(config: TrialConfig) -> Iterator[tuple[str, str, str]]:
     if optim.compiled and optim.gradient_checkpointing:
         yield "optim.gradient_checkpointing", "true", "false with optim.compiled, which decides itself what to keep"
     if optim.compiled and optim.sharding != "none":
-        yield "optim.sharding", optim.sharding, "none with optim.compiled: the two were not tried together"
+        yield "optim.sharding", optim.sharding, "none with optim.compiled: the two have not been tested together"
     teachers = [teacher for teacher, _ in config.taught_by]
     over_candidates = task.part.head == "candidates"
     for number, teacher in enumerate(teachers):
@@ -360,7 +361,7 @@ def contradictions(config: TrialConfig) -> Iterator[tuple[str, str, str]]:
 
 
 def without_scale(config: TrialConfig) -> TrialConfig:
-    """Return `config` with one of the objectives that differ by a constant factor in place of all of them.
+    """Return `config` with the representative of all objectives that differ by a constant factor.
 
     `mse` is twice `cosine` (`trainables.distillation.distance`): only the weight of a term differs.
     """

@@ -1,9 +1,9 @@
-"""Copies on this machine of what lies in object storage, fetched once and read like any other file of the cache.
+"""Copies of objects from object storage, fetched once and read like any other file of the cache.
 
 A *listing* says which objects become which files of the cache folder. Below `<cache>/copies/` there are `known.json`,
-the digest and size of each copy, and for each listing `listings/<id>.json`, by whose time the least recently used is
-told, and `<id>.lock`, which whoever reads its files holds. One process of a machine fetches at a time, the others
-wait. A copy is there whole and as its digest says, or not at all. Imports no torch.
+the digest and size of each copy, and for each listing `listings/<id>.json`, whose time shows the least recently used
+one, and `<id>.lock`, held by every process that reads its files. One process per machine fetches at a time; the others
+wait. A copy exists whole and with the right digest, or not at all. Imports no torch.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _LIMIT_GB = 200.0
 _THREADS = 16
 _PIECE = 8 * 2**20
 _TRIES = 3
-"""Of an object that was replaced while it was read."""
+"""Attempts at an object that was replaced while being read."""
 STAGE = "fetching the files that trials read"
 
 
@@ -61,7 +61,7 @@ class Item:
     """Of the object, relative to that folder."""
     size: int
     digest: str = ""
-    """SHA-256 of the object; empty where it is not known before it is fetched."""
+    """SHA-256 of the object; empty if unknown before it is fetched."""
     packed: bool = False
     """Whether the object is a tar file of a whole folder."""
 
@@ -75,7 +75,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Listing:
-    """What somebody reads, in the order in which it is fetched: what stands last vouches for the rest."""
+    """The entries that a process reads, in order of fetching: the last ones vouch for the rest."""
 
     items: tuple[Item, ...]
 
@@ -110,10 +110,10 @@ class Copies:
     def fetch(
         self, listing: Listing, progress: Progress = silent, *, replace: bool = True, name: str = ""
     ) -> dict[str, str]:
-        """Fetch what is lacking, and return name -> digest; until this process ends, nothing of it makes room.
+        """Fetch missing entries, and return name -> digest; they are not evicted until this process ends.
 
-        `replace`: whether a file that is there with other content gives way. `name`: of what the listing is the
-        latest state; each has a name of its own unless given. Raises PlaceError.
+        `replace`: whether to replace an existing file with other content. `name`: names the thing of which this
+        listing is the latest state; unique unless given. Raises PlaceError.
         """
         self._listings.mkdir(parents=True, exist_ok=True)
         name = name or listing.id
@@ -124,13 +124,13 @@ class Copies:
         return self._fetched(listing, progress, replace, name)
 
     def let_go(self) -> None:
-        """Let what this process has fetched make room for other copies."""
+        """Allow the eviction of this process's copies."""
         for path in [path for path in _HELD if path.parent == self._listings]:
             _HELD.pop(path).close()
 
     def _fetched(self, listing: Listing, progress: Progress, replace: bool, name: str) -> dict[str, str]:
         with FileLock(self._folder / "fetching.lock"):
-            shutil.rmtree(self._unfinished, ignore_errors=True)  # of whoever was killed
+            shutil.rmtree(self._unfinished, ignore_errors=True)  # left by a killed process
             self._unfinished.mkdir()
             known = self._known()
             lacking = [item for item in listing.items if not self._is_here(item, known, replace)]
@@ -153,7 +153,7 @@ class Copies:
             return True
         if not item.digest or path.stat().st_size != item.size:
             return False
-        with path.open("rb") as file:  # fetched by somebody who was killed, or made here
+        with path.open("rb") as file:  # fetched by a killed process, or made here
             found = hashlib.file_digest(file, "sha256").hexdigest()
         known[item.name] = (found, item.size)
         return found == item.digest
@@ -173,7 +173,7 @@ class Copies:
             write_atomically(self._folder / "known.json", json.dumps(known))
 
     def _copy(self, item: Item) -> str:
-        """Fetch an object, and put it where it belongs once it is whole; return its digest."""
+        """Fetch an object, and move it into place once it is whole; return its digest."""
         path, scratch = self._cache / item.name, self._unfinished / secrets.token_hex(8)
         digest = _downloaded(item, scratch)
         if item.packed:
@@ -191,7 +191,7 @@ class Copies:
         return self._folder / "unfinished"
 
     def _make_room(self, listing: str, lacking: Sequence[Item], known: dict[str, tuple[str, int]]) -> None:
-        """Remove copies that nobody reads, those first that were used least recently."""
+        """Evict copies that no process reads, the least recently used first."""
         limit = float(os.environ.get(LIMIT) or _LIMIT_GB) * 1e9
         needed = sum(item.size for item in lacking)
 
@@ -216,7 +216,7 @@ class Copies:
             )
 
     def _known(self) -> dict[str, tuple[str, int]]:
-        """Return name -> (digest, size) of what was fetched."""
+        """Return name -> (digest, size) of fetched copies."""
         try:
             content = json.loads((self._folder / "known.json").read_text(encoding="utf-8"))
             return {name: (str(digest), int(size)) for name, (digest, size) in content.items()}
@@ -230,7 +230,7 @@ def _names(path: Path) -> list[str]:
 
 @contextmanager
 def _unused(path: Path) -> Iterator[Path | None]:
-    """Give a listing that nobody reads, and let nobody begin to; None where somebody does."""
+    """Yield a listing that no process reads, and keep others from starting to; None if one does."""
     with path.with_suffix(".lock").open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -243,14 +243,14 @@ def _unused(path: Path) -> Iterator[Path | None]:
 def _remove(path: Path) -> None:
     if path.is_dir():
         doomed = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-        path.rename(doomed)  # gone whole, whoever is killed meanwhile
+        path.rename(doomed)  # removed whole, even if a process is killed meanwhile
         shutil.rmtree(doomed, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
 
 
 def _downloaded(item: Item, path: Path) -> str:
-    """Write an object into a file and return its digest. Raises PlaceError where it is not the one that is meant."""
+    """Write an object into a file and return its digest. Raises PlaceError if it is not the listed object."""
     files, root = opened(item.uri)
     place = shown(inside(item.uri, item.key))
     for _ in range(_TRIES):

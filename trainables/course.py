@@ -1,4 +1,4 @@
-"""The course of one trial, for every way to train: its evaluations, checkpoints, and what ends it early. No torch.
+"""The course of one trial, for every way to train: evaluations, checkpoints, and early ends. Imports no torch.
 
     def run(job, link):
         course = Course(job, link, evaluations=job.config.evaluations)
@@ -41,7 +41,7 @@ from ablative.trainables.ranks import Ranks
 from ablative.trainables.ranks import current_ranks
 
 FORMAT = b"ablative course 1\n"
-"""How a checkpoint begins; one that begins otherwise is as good as none."""
+"""First bytes of a checkpoint; one without them is ignored."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,9 +53,9 @@ class Evaluation:
 
 
 Measured = float | Mapping[str, float] | Evaluation
-"""What is found on a split: the target alone, or metrics by plain names (`accuracy`), or predictions too."""
+"""The result on a split: only the target, or metrics by plain names (`accuracy`), or predictions too."""
 State = bytes | Callable[[], bytes]
-"""What a trial goes on from, or what makes it on rank 0 alone."""
+"""The state from which a trial continues, or a function that makes it on rank 0 only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +67,7 @@ class Ending:
 
 
 def due(job: TrialJob, number: int, best: float, *, evaluations: int, cancelled: bool) -> Ending | None:
-    """Return how the engine or a rule of the search ends a trial after evaluation `number`; None where it goes on.
+    """Return how the engine or a rule of the search ends a trial after evaluation `number`; None if it continues.
 
     `number` counts from 1; `best`: the best target so far.
     """
@@ -86,7 +86,7 @@ class Course:
     """Iterate over it for the numbers of the evaluations that are still to come, and report each."""
 
     def __init__(self, job: TrialJob, link: Link, *, evaluations: int, ranks: Ranks | None = None) -> None:
-        """Take up the trial's checkpoint, if there is one; every worker must do so.
+        """Load the trial's checkpoint, if there is one; every worker must do so.
 
         `evaluations`: on val, the one at the end included. `ranks`: this worker among the trial's, those of torch's
         process group unless given.
@@ -96,15 +96,15 @@ class Course:
         self.ranks = ranks or current_ranks()
         self.evaluations = evaluations
         self.number = 0
-        """Of evaluations that are behind, those of earlier attempts included."""
+        """Points of past evaluations, including those of earlier attempts."""
         self.step = 0
         """As of the last evaluation."""
         self.resumed: bytes | None = None
-        """The state of the earlier attempt that this one goes on from; None if it starts from the beginning."""
+        """The state of an earlier attempt from which this one continues; None if it starts from the beginning."""
         self.samples_seen = 0
-        """Training examples that all workers together have seen; counted by the trial, kept in its checkpoints."""
+        """Training examples seen by all workers together; the trial counts them, and checkpoints keep them."""
         self.ending: Ending | None = None
-        """None while there is something to train."""
+        """None while there is more to train."""
         self._job = job
         self._link = link
         self._metric, mode = job.target
@@ -129,7 +129,7 @@ class Course:
 
     @property
     def seconds(self) -> float:
-        """Spent on this trial so far, lost attempts not counted."""
+        """Seconds spent on this trial so far, without lost attempts."""
         return self._seconds_before + time.perf_counter() - self._started
 
     @property
@@ -138,14 +138,14 @@ class Course:
         return self._sign * self._best
 
     def improves(self, target: float) -> bool:
-        """Return whether a target on val is better than all that were reported; ties are not."""
+        """Return whether a target on val is better than all earlier ones; ties are not."""
         return self._sign * target > self._best
 
     def check_time(self, step: int, state: Callable[[], State] | None = None) -> None:
-        """Raise TimeLimit where the job's time is up; every worker must call it at the same steps.
+        """Raise TimeLimit if the job's time is up; every worker must call it at the same steps.
 
         `report` does so too: call it between evaluations that are far apart. `state`, as of `report`: with it, a trial
-        whose machine is about to be taken away saves, to go on from this step elsewhere, and Preempted is raised.
+        whose machine is being drained saves, to continue from this step elsewhere, and raises Preempted.
         """
         limit = self._job.time_limit_s
         is_late = limit is not None and self.seconds > limit
@@ -165,7 +165,7 @@ class Course:
         state: Callable[[], State] | None = None,
         losses: Mapping[str, float] | None = None,
     ) -> bool:
-        """Evaluate on val, hand the target in, save, and decide; return whether there is more to train.
+        """Evaluate on val, report the target, save, and decide; return whether there is more to train.
 
         `step`: training steps so far. `measure`: called on rank 0 only. `state`: called on every worker
         after that, so that it may gather; without it, a lost or paused trial starts over. `losses`: means since the
@@ -185,7 +185,7 @@ class Course:
         return self.ending is None
 
     def reached(self, share: float) -> None:
-        """Tell those who wait how much of the training is done, from 0 to 1.
+        """Report the progress of training, from 0 to 1.
 
         `report` does so too: call it between evaluations that are far apart.
         """
@@ -207,12 +207,12 @@ class Course:
         student: Callable[[], bytes] | None = None,
         started: float | None = None,
     ) -> TrialOutcome:
-        """Return what the trial left behind; every worker must call it, once the course has ended.
+        """Return the trial's outcome; every worker must call it, once the course has ended.
 
-        `measure`: split -> what is found on it, asked on rank 0 for each split of the job, if the trial is
-        completed. `facts`: further figures by their whole names, such as `train/examples`. `student`: what makes the
-        bytes of a trained student, where the study keeps it. `started`: when the trial did, by `time.perf_counter`,
-        if that was long before the course.
+        `measure`: split -> its result, called on rank 0 for each split of the job, if the trial is completed. `facts`:
+        further figures by their full names, such as `train/examples`. `student`: makes the bytes of the trained
+        student, if the study keeps it. `started`: when the trial did, by `time.perf_counter`, if that was long before
+        the course.
         """
         if self.ending is None:
             raise RuntimeError("the course has not ended; iterate over it to its end")
@@ -322,7 +322,7 @@ class Course:
         self.ending = self.ranks.agreed(self._due(cancelled=False))
 
     def _unpacked(self, checkpoint: bytes | None) -> tuple[dict[str, Any], bytes] | None:
-        """Return the contents of a checkpoint from this trial on as many workers; None for any other."""
+        """Return the contents of a checkpoint from this trial with the same number of workers; None for any other."""
         if checkpoint is None or not checkpoint.startswith(FORMAT):
             return None
         digest, body = checkpoint[len(FORMAT) :][:32], checkpoint[len(FORMAT) + 32 :]

@@ -1,4 +1,4 @@
-"""What a trial's data and teacher are, as digests that enter its identity. Imports no torch."""
+"""The digests of a trial's data and teacher, which enter its identity. Imports no torch."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _NAMES = {"trunk_checkpoint": "trunk"}
 
 
 class InputDigests:
-    """Digests of what trials read; each data set is looked at once, so that one plan knows one state of it."""
+    """Digests of what trials read. Each data set is read once, so that a plan sees a single state of it."""
 
     def __init__(self, cache: Path, progress: Progress = silent) -> None:
         self._cache = cache
@@ -36,11 +36,11 @@ class InputDigests:
     def of(self, config: TrialConfig) -> Digests:
         """Return the digests of the data set, the teacher and the student's initial weights that `config` names.
 
-        That of the teacher is empty where nothing is distilled. Where converted region features stand for the pictures
-        in `data`, a teacher or a student that reads the pictures nevertheless has them in its own digest.
+        The teacher's digest is empty if nothing is distilled. If converted region features replace the pictures in
+        `data`, a teacher or student that still reads the pictures has them in its own digest.
 
-        The bundled benchmark need not have been generated yet. Raises `MissingData` if a real data set or a
-        file that the student starts from is not there.
+        The bundled benchmark need not exist yet. Raises `MissingData` if a real data set or a student's initial file
+        is missing.
         """
         task, data, student = config.task.part, config.task.data, canonical(config).student
         return Digests(
@@ -58,7 +58,7 @@ class InputDigests:
         return hashed({"teachers": digests}) if len(digests) > 1 else "".join(digests)
 
     def _with_pictures(self, config: TrialConfig, digest: str, *, read: bool) -> str:
-        """Return the digest of a model and of the pictures that it reads, where the data's own does not have them."""
+        """Return the digest of a model and of the pictures that it reads, unless the data's digest covers them."""
         task, data = config.task.part, config.task.data
         if not read or data in SHIPPED_DATA or not self._content(task, data).regions:
             return digest
@@ -77,12 +77,12 @@ def reads_pictures(config: TrialConfig) -> bool:
 
 
 def bundled_digest(task: str, name: str) -> str:
-    """Return the digest of a task of the bundled benchmark: of the recipe that makes its files."""
+    """Return the digest of a task of the bundled benchmark, which is that of the recipe for its files."""
     return hashed({"task": task, "reader": READER_VERSION, "spec": spec_digest(preset(name))})
 
 
 def student_digest(student: StudentConfig, cache: Path) -> str:
-    """Return the digest of the student's initial weights. Raises `MissingData` where a file of them is not there.
+    """Return the digest of the student's initial weights. Raises `MissingData` if a file of them is missing.
 
     A checkpoint alone has the digest of its bytes; a vocabulary and a trunk's checkpoint are added to it. A cased
     vocabulary says so: texts once reached it in lower case.

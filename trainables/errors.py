@@ -1,4 +1,4 @@
-"""What can go wrong in a trial by name. Each message about data says the file, what was found and the remedy."""
+"""The named errors of a trial. Each message about data has the file, what was found and the remedy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class DataError(AblativeError):
 
 
 class MissingData(DataError):
-    """Files of a data set, or those that a student starts from, are not there."""
+    """Files of a data set, or a student's initial files, are missing."""
 
 
 class UnreadableData(DataError):
@@ -29,11 +29,11 @@ class TimeLimit(Exception):
 
 
 class Preempted(Exception):
-    """The trial's machine is about to be taken away: it has saved, and goes on elsewhere."""
+    """The trial's machine is being drained: the trial has saved, and continues elsewhere."""
 
 
 class Hindered(AblativeError):
-    """Something outside the trial would fail all others too, such as a full disk: the run ends, no trial failed."""
+    """Something outside the trial, such as a full disk, would fail all others too: the run ends, no trial failed."""
 
 
 class ElsewhereError(Exception):

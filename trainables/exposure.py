@@ -44,7 +44,7 @@ class Exposures:
         self._lengths: dict[tuple[Any, ...], Lengths | None] = {}
 
     def of(self, config: TrialConfig) -> Exposure:
-        """Return what a trial of `config` sees in its task training; that of an adapted student comes before it.
+        """Return the exposure of a trial of `config` in task training; a student's adaptation comes before that.
 
         A share of the data is rounded here, where a trial takes whole groups of each stratum.
         """
@@ -64,7 +64,7 @@ class Exposures:
         return Exposure(examples=examples, seen=seen, sequences_each=key[0].sequences_each, note=note)
 
     def _batch(self, config: TrialConfig) -> float | None:
-        """Return how many examples a step has; None where tokens of data that are not prepared would say so."""
+        """Return the number of examples in a step; None if that depends on tokens of data not yet prepared."""
         tokens = config.optim.batch_tokens
         if tokens is None:
             return config.optim.batch_size
@@ -76,7 +76,7 @@ class Exposures:
         return None if found is None else mean_batch(found, tokens)
 
     def _count(self, task: Task, data: str) -> tuple[int | None, str]:
-        """Return how many examples train has, and where the number is from."""
+        """Return the number of training examples, and the source of that number."""
         if data in SHIPPED_DATA:
             return (num_examples(data, task.name, "train"), "") if task.name in TASKS else (None, f"{data} has none")
         folder = Path(data).expanduser().absolute()
@@ -97,7 +97,7 @@ class Exposures:
 
 
 def lengths_of_some(config: TrialConfig, cache: Path) -> Lengths | None:
-    """Return the lengths of at most `COUNTED` training examples, evenly spread; None where they are not prepared."""
+    """Return the lengths of at most `COUNTED` training examples, evenly spread; None if they are not prepared."""
     from ablative.trainables.students.tokens import encode
     from ablative.trainables.vision.regions import open_regions
 
@@ -121,5 +121,5 @@ def lengths_of_some(config: TrialConfig, cache: Path) -> Lengths | None:
 
 
 def _share(count: int, origin: Source | None) -> int:
-    """Return what is left of the examples of a source's files where another split is carved out of them."""
+    """Return the number of examples left in a source's files after another split is carved out of them."""
     return count * (100 - CARVED_PERCENT) // 100 if origin is not None and origin.part == "rest" else count

@@ -1,6 +1,6 @@
 """Digests of single files, remembered: a file is read again when its size or one of its times has changed.
 
-The time of the last change (ctime) tells what a kept modification time hides: a copy with `cp -p`, an archive that is
+The time of the last change (ctime) reveals changes that keep the modification time: a copy with `cp -p`, or an archive
 unpacked over older files. Imports no torch.
 """
 
@@ -18,18 +18,18 @@ from ablative.trainables.cache import write_atomically
 Stamp = tuple[int, int, int]
 """Size in bytes, modification time and time of the last change in ns."""
 UNSETTLED_NS = 2_000_000_000
-"""A file changed so short a time ago may change again under the same stamp: clocks of file systems are coarse."""
+"""A file changed this recently may change again under the same stamp, because file systems have coarse clocks."""
 UNSURE = -1
-"""Time of change that is remembered of such a file: it fits no file, so that the next look reads it again."""
+"""Stored as such a file's time of change: it matches no file, so the next look reads the file again."""
 
 
 def stamp_of(stat: os.stat_result) -> Stamp:
-    """Return what tells a file from what it was before."""
+    """Return the stamp that changes with a file."""
     return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
 
 
 def settled(stamp: Stamp, looked_at_ns: int) -> Stamp:
-    """Return the stamp to remember of a file that was looked at then (time.time_ns) and read afterwards."""
+    """Return the stamp to store for a file inspected at this time (time.time_ns) and read afterwards."""
     size, modified, changed = stamp
     return size, modified, changed if changed < looked_at_ns - UNSETTLED_NS else UNSURE
 

@@ -1,4 +1,4 @@
-"""What stops a whole command and the user can fix: a full disk, a folder without write permission."""
+"""Errors that stop a whole command and that the user can fix: a full disk, a folder without write permission."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _FULL_WORDS = (*map(os.strerror, _FULL), "disk is full")
 _ROOM = 2**20
-"""Bytes below which a disk counts as full where an error does not say which one was."""
+"""Free bytes below which a disk counts as full, if an error does not name the disk."""
 _REMEDIES = {
     errno.EACCES: "give this user the right to it",
     errno.EPERM: "give this user the right to it",
@@ -22,13 +22,13 @@ _REMEDIES = {
     errno.ENOENT: "see whether the path is right",
 }
 _THERE = (errno.EISDIR, errno.ENAMETOOLONG, errno.EMFILE)
-"""Errors that another place would not help against."""
+"""Errors that another place would not solve."""
 
 
 def hindrance(raised: BaseException, cache: Path) -> str | None:
-    """Return what would fail every trial that reads `cache`, not only the one that raised; None if nothing would.
+    """Return the error that would fail every trial that reads `cache`, not only this one; None if there is none.
 
-    An error that the trial met on the way, such as that of a checkpoint, counts with what caused it.
+    Causes in the chain of an exception count too, such as a checkpoint's error.
     """
     for error in _chain(raised):
         if is_full(error) or (isinstance(error, OSError) and (error.errno == errno.EROFS or _is_gone(error, cache))):
@@ -37,7 +37,7 @@ def hindrance(raised: BaseException, cache: Path) -> str | None:
 
 
 def is_full(error: BaseException) -> bool:
-    """Return whether `error` says that a disk is full; libraries that are no Python say so in words only."""
+    """Return whether `error` says that a disk is full; libraries outside Python say so only in words."""
     number = error.errno if isinstance(error, OSError) else None
     return number in _FULL or any(words in str(error) for words in _FULL_WORDS)
 
@@ -45,7 +45,8 @@ def is_full(error: BaseException) -> bool:
 def told(error: BaseException, places: Mapping[str, Path]) -> str:
     """Return one line on a failed read or write: path, reason, remedy.
 
-    `places`: the variable or option that names a place -> the place; the innermost one that holds the path is named.
+    `places`: the variable or option that names a place -> the place; the line names the innermost one that holds the
+    path.
     """
     path = getattr(error, "filename", None)
     if path is None and not _has_working_folder():
@@ -95,7 +96,7 @@ def _has_working_folder() -> bool:
 
 
 def _free(place: Path) -> float:
-    """Return the bytes that are free on the disk of a place, which need not be there yet."""
+    """Return the free bytes on the disk of a place, which need not exist yet."""
     for folder in (place, *place.parents):
         try:
             found = os.statvfs(folder)

@@ -1,4 +1,4 @@
-"""What of a configuration says what a trial computes, and what says only where its files lie. Imports no torch."""
+"""Separates what a configuration computes from where its files are. Imports no torch."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from ablative.trainables.config import TrialConfig
 from ablative.trainables.teachers.needs import reads_confidence
 
 ADAPTATION_VERSION = 2
-"""Raised when code changes what an adapted teacher (AF-T) is; part of the identity of its trials alone. 2: what the
-subset calls true of a picture is no negative of it."""
+"""Raised when code changes adapted teachers (AF-T); part of the identity of their trials only. 2: texts that the
+subset calls true of a picture are not its negatives."""
 
 CONFIDENCE_VERSION = 2
-"""Raised when code changes how sure a teacher is of classes with a score each (VQA); part of the identity of the
+"""Raised when code changes a teacher's confidence in classes with separate scores (VQA); part of the identity of
 trials that read it. 2: a sigmoid each, as in the student, with regularisation chosen by cross-validation."""
 
 
 def without_places(config: TrialConfig) -> dict[str, Any]:
     """Return a canonical configuration as JSON values, without fields at their defaults and without paths.
 
-    The digests of data, teacher and student (`trainables.digests`) say what lies at a path: what is moved stays what
-    it is, and two folders of equal files are one data set.
+    The digests of data, teacher and student (`trainables.digests`) identify the contents of a path: moved files keep
+    their identity, and two folders of equal files are one data set.
     """
     content: dict[str, Any] = config.model_dump(mode="json", exclude_defaults=True)
     named: list[tuple[str, ...]] = [("task", "data")] if config.task.data not in SHIPPED_DATA else []
@@ -44,7 +44,7 @@ def without_places(config: TrialConfig) -> dict[str, Any]:
 
 
 def _remove(content: dict[str, Any], place: tuple[str, ...]) -> None:
-    """Take the field at `place` out, and the groups that are empty without it."""
+    """Remove the field at `place`, and groups that become empty."""
     first, *rest = place
     if rest and first in content:
         _remove(content[first], tuple(rest))

@@ -1,8 +1,8 @@
-"""What goes into a trial and what comes out: the seam between the engine and the science. Imports no torch.
+"""A trial's inputs and outcome: the seam between the engine and the science. Imports no torch.
 
-`trainables.trial.run_trial(job, link)` is the only entry point. Inside a Ray Train worker every rank calls it
-with the same job (the process group tells it its rank); without one it runs alone. It never raises for what a
-trial did: a failure is an outcome with a named cause. Only what would fail every trial is raised: `Hindered`.
+`trainables.trial.run_trial(job, link)` is the only entry point. Inside a Ray Train worker every rank calls it with the
+same job (the process group tells it its rank); without one it runs alone. A trial's failure is never raised: it is an
+outcome with a named cause. Only `Hindered` is raised, for errors that would fail every trial.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Literal
 from typing import Protocol
 
 Status = Literal["completed", "failed", "stopped", "paused"]
-"""`stopped`: by a rule of the search, with the curve so far. `paused`: at a rung, to go on from its checkpoint."""
+"""`stopped`: by a rule of the search, with the curve so far. `paused`: at a rung, to continue from its checkpoint."""
 Cause = Literal[
     "none",
     "trainable_error",  # the trial raised
@@ -29,13 +29,13 @@ Cause = Literal[
     "fell_behind",  # it was below a floor of its job
     "cancelled",
 ]
-"""What a trainable or the engine says. A trial that a rule of the search stopped is recorded with the rule's name."""
+"""Causes given by trainables and the engine; a trial stopped by a rule of the search has the rule's name."""
 
 
 MAJORITY = "majority_"
-"""Begins a metric's name (`test/majority_accuracy`): what always saying the class most frequent in train reaches."""
+"""Prefix of a metric's name (`test/majority_accuracy`): the value of always predicting train's most frequent class."""
 MOST_SAID = "most_said"
-"""Metric: share of a split's predictions that are its most frequent one; 1 where all examples get one class."""
+"""Metric: share of the most frequent prediction on a split; 1 if all examples get the same class."""
 
 
 UNCLUSTERED = "-"
@@ -56,24 +56,24 @@ class TrialJob:
     cache: str
     """Absolute path of the cache folder (benchmark, teacher features, region features)."""
     data_digest: str = ""
-    """Of the data that the trial was planned with: a worker sees whether it is still the same; empty: any data."""
+    """Digest of the data at planning time, so that a worker can check that it is the same; empty: any data."""
     threads: int = 1
     """CPU threads of this worker; fixed by the study, because it changes float sums."""
     keep_predictions: bool = False
     keep_student: bool = False
-    """Whether the trained student is handed to the link, which keeps it."""
+    """Whether the link gets the trained student, to keep it."""
     checkpoints: str = ""
-    """Folder or URI of the study's checkpoints; empty where none are kept."""
+    """Folder or URI of the study's checkpoints; empty if none are kept."""
     pause_after: int | None = None
     """Evaluation on val, counted from 1, after which the trial pauses; None runs to the end."""
     floors: tuple[tuple[int, float], ...] = ()
-    """(evaluation, value): the trial stops (`fell_behind`) where its best target so far is worse than the value."""
+    """(evaluation, value): the trial stops (`fell_behind`) if its best target so far is worse than the value."""
     target: tuple[str, Literal["max", "min"]] = ("accuracy", "max")
-    """Metric on val that `floors` are about, and whether more is better."""
+    """Metric on val for `floors`, and whether more is better."""
     time_limit_s: float | None = None
     """Seconds of training, earlier attempts included, after which the trial fails with `time_limit`."""
     title: str = ""
-    """Arm, condition, phase and seed, for people who watch."""
+    """Arm, condition, phase and seed, for displays."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,15 +99,15 @@ class Prediction:
     score: float
     """Metric of this example, in [0, 1]."""
     row_id: str = ""
-    """Row of the data set that it is made of, where other examples are too (VCR: one annotation, two questions); else
-    empty."""
+    """Row of the data set from which it is made, if other examples share the row (VCR: one annotation, two questions);
+    else empty."""
     cluster: str = UNCLUSTERED
-    """What the example is drawn with, such as its picture: outcomes of one cluster are no independent evidence."""
+    """What the example was drawn with, such as its picture: outcomes within a cluster are not independent evidence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialOutcome:
-    """What a trial left behind."""
+    """The outcome of a trial."""
 
     status: Status
     cause: str = "none"
@@ -124,15 +124,15 @@ class TrialOutcome:
     teacher_passes: int = 0
     """Forward passes of the teacher inside the trial; 0 where features came from the cache."""
     samples_seen: int = 0
-    """Training examples that went through the student, over all workers, repeats counted."""
+    """Training examples that passed through the student, over all workers, including repeats."""
     peak_memory_mb: float = 0.0
-    """Greatest memory of rank 0: of its device where that is a GPU, else resident memory of its process."""
+    """Peak memory of rank 0: of its GPU if it has one, else resident memory of its process."""
     device: str = "cpu"
     num_workers: int = 1
 
 
 class Link(Protocol):
-    """What a running trial knows of the engine: where its curve goes, whether to stop, and its checkpoint.
+    """A running trial's view of the engine: a place for its curve, whether to stop, and its checkpoint.
 
     `report`, `reached`, `stop_requested`, `leaving`, `save` and `keep` are called on rank 0 only, `load` on every
     rank.
@@ -143,7 +143,7 @@ class Link(Protocol):
         ...
 
     def reached(self, share: float) -> None:
-        """Take how much of the training is done, from 0 to 1: people who wait see it. Nothing waits for it."""
+        """Take the progress of training, from 0 to 1, for displays. Nothing waits for it."""
         ...
 
     def stop_requested(self) -> bool:
@@ -151,11 +151,11 @@ class Link(Protocol):
         ...
 
     def leaving(self) -> bool:
-        """Return whether the trial's machine is about to be taken away: it is to save at once and raise Preempted."""
+        """Return whether the trial's machine is being drained: then it must save at once and raise Preempted."""
         ...
 
     def load(self) -> bytes | None:
-        """Return the checkpoint that an earlier attempt saved; None where there is none."""
+        """Return the checkpoint of an earlier attempt; None if there is none."""
         ...
 
     def save(self, content: bytes) -> None:
@@ -163,13 +163,13 @@ class Link(Protocol):
         ...
 
     def keep(self, student: bytes) -> None:
-        """Keep what a completed trial has trained, as one file, where its job asks for it."""
+        """Keep a completed trial's student, as one file, if its job asks for it."""
         ...
 
 
 @dataclass(slots=True)
 class Alone:
-    """A link without an engine: nothing is listened to, and the checkpoint is kept in memory."""
+    """A link without an engine; it keeps the checkpoint in memory."""
 
     points: list[CurvePoint] = field(default_factory=list)
     checkpoint: bytes | None = None
@@ -204,4 +204,4 @@ class Alone:
 
 
 RunTrial = Callable[[TrialJob, Link], TrialOutcome]
-"""The type of `trainables.trial.run_trial`, and of what stands in for it."""
+"""The type of `trainables.trial.run_trial` and its substitutes."""

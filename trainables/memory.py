@@ -13,9 +13,9 @@ _BYTES_PER_MB = 1024.0**2
 
 
 class MemoryPeak:
-    """The greatest memory at the moments at which it was looked at; of a GPU, the greatest of all.
+    """The greatest memory at the sampled moments; on a GPU, the true peak.
 
-    A process's own peak would count the trials before this one in a warm worker.
+    A process's own peak would include earlier trials of a warm worker.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Local checkpoints of open_clip models: what is in a file is looked at before a model takes it."""
+"""Local checkpoints of open_clip models, checked before a model loads them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ablative.trainables.students.checkpoint import require_weights
 _ARRAYS = (".npz", ".npy")
 """Big Vision's form, which open_clip reads itself, without pickles."""
 _COUNTS = frozenset({torch.int64, torch.int32, torch.uint8, torch.bool})
-"""Types of buffers that count or index, such as the batches that a norm has seen."""
+"""Types of buffers that count or index, such as the number of batches seen by a norm."""
 _MASK = "attn_mask"
 """Buffer that older files hold, minus infinity where attention is forbidden; open_clip makes its own."""
 
@@ -34,7 +34,7 @@ def load_checkpoint(model: Any, path: Path) -> None:
 
 
 def require_weights_of(model: torch.nn.Module, tensors: Mapping[str, torch.Tensor]) -> None:
-    """Raise ValueError for the first of `tensors` that is no weight, though it is to become one of the model's."""
+    """Raise ValueError for the first of `tensors` that is not a weight although the model needs one."""
     weights = {name for name, value in model.state_dict().items() if value.is_floating_point()}
     require_weights(
         {

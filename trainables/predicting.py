@@ -1,4 +1,4 @@
-"""What a trained student says of a split, without a trial: one row an example, and metrics where there are labels."""
+"""A trained student's predictions on a split, without a trial: a row per example, and metrics if there are labels."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ PER_TABLE = 10_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Predicted:
-    """What a student says of a split. N examples, K classes or candidates."""
+    """A student's predictions on a split. N examples, K classes or candidates."""
 
     split: TaskSplit
     probabilities_NK: np.ndarray
@@ -71,10 +71,10 @@ def predict_split(
     *,
     sequences: int = EVALUATION_BATCH,
 ) -> Predicted:
-    """Return what a student says of a split of `data`, a folder of its task or a preset of the bundled benchmark.
+    """Return a student's predictions on a split of `data`, a folder of its task or a preset of the bundled benchmark.
 
-    Computes what the student looks at of the pictures, if the cache does not have it. The classes are the student's,
-    whatever those of the data are. `sequences`: how many go through it together.
+    Computes the student's visual input if the cache does not have it. The classes are the student's, whatever the
+    data's are. `sequences`: batch size.
 
     Raises:
         MissingData: no such split, or files are not there; or region features of another width than the student's.

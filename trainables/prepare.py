@@ -49,10 +49,10 @@ class TeacherNeed:
 
 
 def prepare(configs: Sequence[TrialConfig], cache: Path, progress: Progress) -> None:
-    """Make all that these configurations read from `cache`, in this process; existing files are kept.
+    """Make all files that these configurations read from `cache`, in this process; existing files stay.
 
     A blind split without its pictures is left out: few studies predict it. Safe to call from several processes at
-    once: one works, the others wait. Killed at any moment, it goes on where it was.
+    once: one works, the others wait. If killed at any moment, it continues where it was.
 
     Raises:
         MissingData: a real data set is not where its configuration says, or pictures are not there.
@@ -77,7 +77,7 @@ def preparation(*, patches: bool = False) -> Preparation:
 
 
 def prepare_data(configs: Sequence[TrialConfig], cache: Path, progress: Progress, *, patches: bool = False) -> None:
-    """Make what teacher features are computed from: splits, region features, a teacher that is made first.
+    """Make the inputs of teacher features: splits, region features, and a teacher that must be made first.
 
     After it, the blocks of `feature_blocks` may be computed anywhere (`compute_block`). Raises as `prepare`.
     """
@@ -89,7 +89,7 @@ def prepare_data(configs: Sequence[TrialConfig], cache: Path, progress: Progress
 
 
 def feature_blocks(configs: Sequence[TrialConfig], cache: Path, *, patches: bool = False) -> list[FeatureBlock]:
-    """What is missing of the teacher features that these configurations read, a teacher's blocks together.
+    """Return the missing teacher features that these configurations read, grouped by teacher.
 
     The data must be prepared. Raises TeacherError for damaged features.
     """
@@ -106,7 +106,7 @@ def feature_blocks(configs: Sequence[TrialConfig], cache: Path, *, patches: bool
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfidenceBlock:
-    """How sure a teacher is of each answer of a whole train split, which all seeds share."""
+    """A teacher's confidence in each answer of a whole train split, which all seeds share."""
 
     task: Task
     data: str
@@ -118,7 +118,7 @@ class ConfidenceBlock:
 
     @property
     def stage(self) -> str:
-        """What a person reads of it."""
+        """Its name in progress lines."""
         return "teacher: confidence in answers"
 
     @property
@@ -128,7 +128,7 @@ class ConfidenceBlock:
 
 
 def confidence_blocks(configs: Sequence[TrialConfig], cache: Path) -> list[ConfidenceBlock]:
-    """What is missing of teachers' confidence in classes with a score each, of trials on all the data.
+    """Return the missing confidences of teachers in classes with separate scores, for trials on all the data.
 
     A smaller subset goes by the trial's seed, and the first trial that has it fits its probe, as does each trial with
     a teacher of its own (AF-T).
@@ -241,7 +241,7 @@ def _require_new_pictures(splits: Sequence[TaskSplit], cache: Path, progress: Pr
 
 
 def _require_pictures(blocks: Iterable[FeatureBlock], cache: Path, progress: Progress) -> None:
-    """Decode what a teacher will look at where a detector's features stand for the pictures until then."""
+    """Decode the pictures that a teacher will see, if only a detector's features were read until then."""
     from ablative.trainables.data.picture_check import require_pictures
     from ablative.trainables.vision.regions import open_regions
 
@@ -254,7 +254,7 @@ def _require_pictures(blocks: Iterable[FeatureBlock], cache: Path, progress: Pro
 
 
 def prepare_teachers(blocks: Iterable[FeatureBlock], cache: Path, progress: Progress) -> None:
-    """Make what teachers read of the cache, once, before several processes ask for it."""
+    """Make the files that teachers read from the cache, once, before several processes need them."""
     for teacher in dict.fromkeys(block.teacher for block in blocks):
         if (prepare := teacher.part.prepare) is not None:
             prepare(teacher, cache, progress)
@@ -262,7 +262,7 @@ def prepare_teachers(blocks: Iterable[FeatureBlock], cache: Path, progress: Prog
 
 @contextmanager
 def alone(cache: Path, progress: Progress) -> Iterator[None]:
-    """Hold the lock of the cache, saying so if another process has to finish first."""
+    """Hold the lock of the cache; report if another process has to finish first."""
     cache.mkdir(parents=True, exist_ok=True)
     lock = FileLock(cache / "prepare.lock", is_singleton=True)  # so that its holder may take it again
     try:

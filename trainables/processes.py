@@ -1,4 +1,4 @@
-"""What the system says of this process. Imports no torch: if a process uses a GPU, torch is loaded."""
+"""What the system reports about this process. Imports no torch: if a process uses a GPU, torch is loaded."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _KB_PER_MB = 1024.0
 
 
 def resident_mb() -> float:
-    """Resident memory of this process in MB; 0 where the system does not tell."""
+    """Resident memory of this process in MB; 0 if the system does not say."""
     try:
         lines = _STATUS.read_text().splitlines()
     except OSError:
@@ -19,7 +19,7 @@ def resident_mb() -> float:
 
 
 def device_name() -> str:
-    """Return the model of the worker's GPU; `cpu` where it has none, or has not loaded torch."""
+    """Return the model of the worker's GPU; `cpu` if it has none, or has not loaded torch."""
     torch = sys.modules.get("torch")
     if torch is None or not torch.cuda.is_available():
         return "cpu"

@@ -1,9 +1,9 @@
-"""A cache in object storage: what one machine has prepared is published there, and others fetch what they read of it.
+"""A cache in object storage: a machine publishes the files it has prepared, and others fetch the ones they read.
 
 An object's key is the name of a file in the cache and its digest, `<name>/<SHA-256>`; a folder that is written whole
-and never changed, such as a shard, is one object, `<name>/<SHA-256>.tar`. So a list of keys says all there is, nothing
-is ever replaced, and what was published half is not there. `listings/<id>.json` says what the trials of one run read.
-Imports no torch.
+and never changed, such as a shard, is one object, `<name>/<SHA-256>.tar`. So a list of keys is a full inventory,
+nothing is ever replaced, and a half-published file does not appear. `listings/<id>.json` lists the files that one
+run's trials read. Imports no torch.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ STAGE = "publishing the prepared files"
 LISTINGS = "listings"
 _PIECE = 8 * 2**20
 _OWN = (COPIES, "data", "cache_id", "file_digests.json")
-"""What of a cache folder is this machine's own."""
+"""Files of a cache folder that belong to this machine only."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """What the workers of a run fetch before their first trial."""
+    """The listing that a run's workers fetch before their first trial."""
 
     uri: str
     """Of the cache."""
@@ -82,7 +82,7 @@ class PublishedCache:
 
     @property
     def steps(self) -> Preparation:
-        """Return the steps, each of which runs in the folder of the machine that it is on, and publishes."""
+        """Return the steps; each works in the folder of its own machine, and publishes the results."""
         return Preparation(
             data=partial(_data, self.uri, self.plain),
             blocks=partial(_blocks, self.uri, self.plain, self.plain.blocks),
@@ -93,7 +93,7 @@ class PublishedCache:
         )
 
     def list_for(self, configs: Sequence[Any]) -> None:
-        """Write the listing of what trials of these configurations read. Raises PlaceError."""
+        """Write the listing of the files that trials of these configurations read. Raises PlaceError."""
         cache = local_cache(self.uri)
         reads = self.plain.reads(configs, cache)
         listing = Listing((*_there(self.uri, reads.places, cache).values(), *reads.others))
@@ -114,14 +114,14 @@ def require(uri: str) -> None:
 
 
 def named_cache() -> str:
-    """Return the URI that ABLATE_CACHE names; empty where it names a folder, or nothing."""
+    """Return the URI that ABLATE_CACHE names; empty if it names a folder, or nothing."""
     named = os.environ.get("ABLATE_CACHE", "")
     return named if is_uri(named) else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _FarBlock:
-    """A block with what the machine that computes it has to have."""
+    """A block with the files that its machine needs."""
 
     block: Any
     places: tuple[str, ...]
@@ -176,7 +176,7 @@ def _alone(
 
 
 def _bring(uri: str, reads: Reads, cache: Path, progress: Progress) -> None:
-    """Fetch the data, and what others have published and this machine lacks."""
+    """Fetch the data, and published files that this machine lacks."""
     for data in reads.data:
         look_once(data, cache)
     there = Listing(tuple(_there(uri, reads.places, cache).values()))
@@ -185,7 +185,7 @@ def _bring(uri: str, reads: Reads, cache: Path, progress: Progress) -> None:
 
 
 def _there(uri: str, places: Sequence[str], cache: Path) -> dict[str, Item]:
-    """Return name -> the object at one of the places: of several that of the file that is here, else the latest."""
+    """Return name -> its object at these places: among several the one of the local file, else the latest."""
     found: dict[str, list[tuple[int, Item]]] = {}
     for info in _listed(uri, places):
         name, _, last = info.path.rpartition("/")
@@ -249,7 +249,7 @@ def _digested(names: Sequence[str], cache: Path) -> Iterator[tuple[str, str]]:
 
 
 def _units(cache: Path, place: str) -> Iterator[str]:
-    """Yield what is published by itself of a file or folder of the cache: files, and folders that never change."""
+    """Yield the publishable units of a file or folder of the cache: files, and folders that never change."""
     path = cache / place
     if path.is_file() or (path.is_dir() and (path.name.startswith("shard-") or (path / "benchmark.json").is_file())):
         yield place

@@ -1,4 +1,4 @@
-"""What a trial knows of its fellow workers, from torch's process group alone.
+"""A trial's view of its fellow workers, from torch's process group alone.
 
 Imports no torch: if there is a process group, torch is loaded.
 """
@@ -50,7 +50,7 @@ class Ranks:
         return holder[0]
 
     def on_first(self, call: Callable[[], T]) -> T:
-        """Return what `call` gives on rank 0; all ranks must call it, and all raise where it raises."""
+        """Return the result of `call` on rank 0; all ranks must call this, and all raise if it raises."""
         if self.world == 1:
             return call()
         value: T | None = None
@@ -58,7 +58,7 @@ class Ranks:
         if self.is_first:
             try:
                 value = call()
-            except Exception as error:  # whatever it is, the others wait to be told; it is raised again below
+            except Exception as error:  # whatever it is, the others wait for it; raised again below
                 raised = error
         told = None if raised is None else (cause_of(raised), f"{type(raised).__name__} on rank 0: {raised}")
         value, failed = self.agreed((value, told))

@@ -1,4 +1,4 @@
-"""Which files and folders of the cache trials read: what machines with caches of their own fetch. Imports no torch."""
+"""The files and folders of the cache that trials read, for machines with their own caches. Imports no torch."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from ablative.trainables.parts.task import Task
 from ablative.trainables.teachers.feature_cache import features_folder
 
 TEACHERS = "teachers"
-"""Folder of teachers that are made here first: whoever computes features reads it."""
+"""Folder of teachers that are made here first; the processes that compute features read it."""
 
 
 def reads(configs: Sequence[TrialConfig], cache: Path) -> Reads:
-    """Return what trials of these configurations read, as far as it can be told before it is there."""
+    """Return the files that trials of these configurations read, as far as known before they exist."""
     plain = [canonical(config) for config in configs]
     data = dict.fromkeys((config.task.part, config.task.data) for config in plain)
     places: dict[Path, None] = {}
@@ -45,7 +45,7 @@ def reads(configs: Sequence[TrialConfig], cache: Path) -> Reads:
 
 
 def _of_data(task: Task, data: str, configs: Iterable[TrialConfig], cache: Path) -> Iterator[Path]:
-    """Yield what the cache has of a task's data, whatever teacher there is."""
+    """Yield the cache's files of a task's data, independent of the teacher."""
     from ablative.trainables.benchmark.build import benchmark_folder
     from ablative.trainables.data.content import examples_folder
     from ablative.trainables.data.content import kept_file
@@ -82,7 +82,7 @@ def _of_data(task: Task, data: str, configs: Iterable[TrialConfig], cache: Path)
 def _objects(task: Task, data: str, cache: Path) -> tuple[list[Item], str]:
     """Return the files of a data set by URI that trials read, and its manifest.
 
-    Where its examples are stored, nobody reads what lies beside the pictures.
+    Once its examples are stored, no trial reads the files beside the pictures.
     """
     from ablative.trainables.data.content import examples_folder
     from ablative.trainables.data.content import last_content

@@ -22,24 +22,25 @@ Rate = Annotated[
 Temperature = Annotated[float, Field(ge=1e-4, le=1e4)]
 GREATEST_WEIGHT = 1e6
 Weight = Annotated[float, Field(ge=0, le=GREATEST_WEIGHT)]
-"""0 switches off what it weighs."""
+"""A weight of 0 switches its term off."""
 
 
 class Settings(Frozen):
-    """A group of settings; its defaults are checked like what a person writes."""
+    """A group of settings; its defaults are checked like a user's values."""
 
     model_config = ConfigDict(validate_default=True)
 
     @classmethod
     def all_defaults(cls) -> Self:
-        """Return the group with every field at its default: one object a type, as plans ask for it all the time."""
+        """Return the group with every field at its default: one object per type, because plans often need it."""
         found: Self = _all_defaults(cls)
         return found
 
     def changed(self, **values: Any) -> Self:
-        """Return a copy with these values, which are not validated; itself if it is seen to have them already.
+        """Return a copy with these values, without validating them; itself if it already has them.
 
-        A plan asks for a hundred thousand: a copy takes ten times as long as a look, but a look into groups longer.
+        A plan makes a hundred thousand copies. A copy takes ten times as long as a comparison, but comparing whole
+        groups takes longer still.
         """
         mine = self.__dict__
         for name, value in values.items():

@@ -1,8 +1,8 @@
-"""Batches on all of this process's cores: a thread each.
+"""Works on several batches at once, one thread for each of this process's cores.
 
-A network's own threads gain little on small batches, and where other work shares the cores they wait for each other:
-there two of them took seven times the processor time of one. Python is free while a picture is decoded or a layer
-computed, so that threads of one core each use all cores.
+A network's own threads gain little on small batches. If other work shares the cores, they wait for each other: two of
+them then took seven times the processor time of one. Python releases its lock while it decodes a picture or computes a
+layer, so single-core threads use all cores.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ Made = TypeVar("Made")
 
 
 def side_by_side(work: Callable[[Batch], Made], batches: Sequence[Batch]) -> Iterator[Made]:
-    """Yield what `work` makes of each batch, in order; as many at once as torch may use threads.
+    """Yield the result of `work` on each batch, in order, with as many batches at once as torch may use threads.
 
-    What `work` raises is raised here, and batches that have not begun are left.
+    An exception of `work` is raised here, and batches not yet begun are dropped.
     """
     threads = torch.get_num_threads()
     if threads == 1 or len(batches) < 2:

@@ -1,4 +1,4 @@
-"""The boundary for strangers' bytes: whatever a parser raises becomes one named error there. Imports no torch."""
+"""The boundary for strangers' bytes: any exception of a parser becomes one named error. Imports no torch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ablative.trainables.errors import DataError
 from ablative.trainables.errors import UnreadableData
 
 MOST_SAID = 200
-"""Characters of a parser's message that are kept: it may quote megabytes of the file."""
+"""Most characters kept of a parser's message, which may quote megabytes of the file."""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The zip archives that PyTorch writes, held against the size of their file before anything in them is read."""
+"""Checks PyTorch's zip archives against the size of their file before reading anything in them."""
 
 from __future__ import annotations
 

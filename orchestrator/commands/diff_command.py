@@ -41,7 +41,7 @@ def diff(first: str, second: str, store: str | None, other_store: str | None, as
 
 
 def _side(word: str, uri: str | None) -> Side:
-    """Return the meaning of a word: a study of the store, else an arm after a colon, else a trial, else a study file."""
+    """Return what a word names: a study of the store, else an arm after a colon, else a trial, else a study file."""
     from ablative.orchestrator.commands import composition
     from ablative.orchestrator.deciding.sides import is_trial_id
     from ablative.orchestrator.deciding.sides import study_side

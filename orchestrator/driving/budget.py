@@ -24,12 +24,12 @@ def device_seconds(text: str) -> float:
 
 @dataclass(slots=True, kw_only=True)
 class Spending:
-    """Device seconds that a run has spent, by what they went into."""
+    """Device seconds that a run has spent, by purpose."""
 
     limit: float | None = None
     """Device seconds; None for no limit."""
     typical: float = 0.0
-    """Expected device seconds of a trial, before this run has seen one end."""
+    """Expected device seconds of a trial, used until a trial of this run has ended."""
     spent: dict[str, float] = field(default_factory=dict)
     """`search`, `confirm`, `stopped` and `failed` trials, and `lost` attempts."""
     num_ended: int = 0
@@ -45,7 +45,7 @@ class Spending:
             self.spent["lost"] = self.spent.get("lost", 0.0) + seconds
 
     def allows(self, num_running: int) -> bool:
-        """Return whether one more trial fits beside `num_running`, each taken to cost as much as those that ended."""
+        """Return whether one more trial fits beside `num_running`, at the mean cost of ended trials."""
         if self.limit is None:
             return True
         total = sum(self.spent.values())

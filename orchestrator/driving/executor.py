@@ -1,4 +1,4 @@
-"""The seam between what is to be run and where it runs."""
+"""The seam between the trials to run and the place where they run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ablative.trainables.job import TrialOutcome
 
 
 class Finish(Protocol):
-    """Called once for each trial that ended, in the driver, from one thread: stores the record and tells the queue."""
+    """Called once for each ended trial, in one thread of the driver: stores the record, then updates the queue."""
 
     def __call__(self, trial: Trial, outcome: TrialOutcome, execution: Execution) -> None:
         """Record `outcome`; a paused trial goes back to the queue instead."""
@@ -26,7 +26,7 @@ class Executor(Protocol):
     def open(self, queue: TrialQueue) -> AbstractContextManager[None]:
         """Context in which the queue's trials are prepared and run.
 
-        Raises ClusterError, before anything is prepared, where there is nowhere to run or a trial can never fit.
+        Raises ClusterError, before any preparation, if there is nowhere to run or a trial can never fit.
         """
         ...
 
@@ -35,16 +35,16 @@ class Executor(Protocol):
 
         Return the device seconds that were held for it, used or not.
 
-        `queue.next()` gives None while nothing is ready: only a call of `finish` changes that. A failed trial is
-        an outcome, never an exception. Raises ClusterError when there is nowhere to run, KeyboardInterrupt after a
-        clean stop.
+        `queue.next()` gives None while nothing is ready; only a call of `finish` changes that. A failed trial is an
+        outcome, never an exception. Raises ClusterError when there is nowhere to run, KeyboardInterrupt after a clean
+        stop.
         """
         ...
 
     def reached(self) -> Mapping[str, float]:
-        """Return the ids of running trials, each with how much of it is done, as far as known. From any thread."""
+        """Return running trial id -> known progress. From any thread."""
         ...
 
     def waits_for(self) -> str:
-        """Return what a running queue waits for beside its trials, as a clause; empty if nothing. From any thread."""
+        """Return what the run waits for beside its trials, as a clause; empty if nothing. From any thread."""
         ...

@@ -1,4 +1,4 @@
-"""The loop that all executors share, whoever keeps the time: trials are given out, and come back with an outcome."""
+"""The loop that all executors share, with real or simulated time: it hands out trials and collects their outcomes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ablative.trainables.job import CurvePoint
 from ablative.trainables.job import TrialOutcome
 
 TriesAgain = Callable[[tuple[str, ...]], bool]
-"""Whether a trial whose attempts ended with these causes, one each and the last one last, gets another attempt."""
+"""Whether a trial whose attempts ended with these causes, in order, gets another attempt."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,10 +30,10 @@ class _Running:
 
 
 class Handout:
-    """Gives out a queue's trials and takes what is said of them; knows no clock, no process and no machine."""
+    """Hands out a queue's trials and takes their curves and outcomes; knows no clock, process or machine."""
 
     def __init__(self, queue: TrialQueue, finish: Finish, *, tries_again: TriesAgain = lambda causes: False) -> None:
-        """`finish`: called once for each trial that ended and is not tried again."""
+        """`finish`: called once for each trial that ended for good."""
         self._queue = queue
         self._finish = finish
         self._tries_again = tries_again
@@ -41,20 +41,20 @@ class Handout:
         self._running: dict[str, _Running] = {}
 
     def give(self, most: int) -> Iterator[Trial]:
-        """Yield trials that are to start now, until `most` of them run."""
+        """Yield trials to start now, until `most` of them run."""
         while len(self._running) < most and (running := self._next()) is not None:
             self._running[running.trial.id] = running
             yield running.trial
 
     def observe(self, trial_id: str, point: CurvePoint) -> bool:
-        """Take a point of a trial's curve; return whether the trial is to be cancelled. False if it has ended."""
+        """Take a point of a trial's curve; return whether to cancel the trial. False if it has ended."""
         running = self._running.get(trial_id)
         return running is not None and self._queue.observe(running.trial, point)
 
     def end(self, trial_id: str, outcome: TrialOutcome, *, started_at: datetime, queued_seconds: float = 0.0) -> None:
-        """Take what came of an attempt of a trial: the trial is tried again, or it has ended.
+        """Take the outcome of an attempt: the trial is tried again, or has ended.
 
-        `queued_seconds`: from when it was given out until `started_at`.
+        `queued_seconds`: from the handout until `started_at`.
         """
         running = self._running.pop(trial_id)
         causes, queued_seconds = (*running.causes, outcome.cause), running.queued_seconds + queued_seconds
@@ -74,9 +74,9 @@ class Handout:
 
     @property
     def done(self) -> bool:
-        """Whether all has come back and nothing more will be given; to be asked after `give` gave all it had.
+        """Whether all trials have come back and none will follow; to be asked after `give` is exhausted.
 
-        Raises RuntimeError where nothing runs, here or under another driver, and yet something is owed.
+        Raises RuntimeError if a trial is owed and yet nothing runs, here or under another driver.
         """
         if self._running:
             return False

@@ -23,13 +23,13 @@ WAIT_S = 0.2
 
 
 class WatchedLink(StoredLink):
-    """The link of a trial that people watch."""
+    """The link of a trial whose progress is shown."""
 
     def __init__(self, job: TrialJob) -> None:
         super().__init__(job)
         self.trial_id = job.trial_id
         self.share = 0.0
-        """How much of the trial is done."""
+        """Progress of the trial."""
 
     def reached(self, share: float) -> None:
         """Keep it."""
@@ -52,7 +52,7 @@ class InlineExecutor:
         return nullcontext()
 
     def reached(self) -> Mapping[str, float]:
-        """Return how much of the running trial is done."""
+        """Return the progress of the running trial."""
         link = self._link
         return {} if link is None else {link.trial_id: link.share}
 
@@ -73,4 +73,4 @@ class InlineExecutor:
                 self._link = None
             if handout.done:
                 return time.monotonic() - began
-            time.sleep(WAIT_S)  # another driver runs what is left
+            time.sleep(WAIT_S)  # another driver runs the remaining trials

@@ -1,4 +1,4 @@
-"""The trained students that a run keeps: those that its study names, within the disk that they may take together."""
+"""The trained students that a run keeps, as its study asks, within a limit of disk space."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from ablative.orchestrator.trials import Trial
 
 
 class KeptStudents:
-    """Told of every trial that ended. Which students stay is decided here: a worker knows of no other trial."""
+    """Gets every ended trial, and decides which students stay, because a worker knows no other trial."""
 
     def __init__(self, queue: TrialQueue, store: Store, say: Callable[[str], None]) -> None:
-        """`say`: told once when a student does not fit any more."""
+        """`say`: called once when a student no longer fits."""
         self._queue = queue
         self._store = store
         self._students = store.students(queue.study.study)
@@ -24,9 +24,9 @@ class KeptStudents:
         self._told = False
 
     def ended(self, trial: Trial) -> None:
-        """Remove what this trial's student replaces; or that student, where it makes the kept ones outgrow their room.
+        """Remove the student that this trial's replaces; or this one, if the kept students would exceed their limit.
 
-        Students of trials that have not been recorded are neither removed nor counted.
+        Students of unrecorded trials are neither removed nor counted.
         """
         if not trial.keep_student:
             return
@@ -39,7 +39,7 @@ class KeptStudents:
             self._refuse(f"that of {trial.cell}, seed {trial.seed}")
 
     def take(self) -> None:
-        """Copy students of this study's trials that only other studies keep, as far as there is room."""
+        """Copy students of this study's trials that only other studies keep, while there is room."""
         if not self._room:
             return
         self._drop_spare(self._sizes())
@@ -58,7 +58,7 @@ class KeptStudents:
         return {trial_id: size for trial_id, size in self._students.sizes().items() if trial_id in known}
 
     def _drop_spare(self, there: dict[str, int]) -> None:
-        """Remove the students that are the best of no cell, or of no seed, where only the best are kept."""
+        """If only the best are kept, remove students that are not the best of a cell or seed."""
         if self._queue.study.keep.students == "best" or self._queue.study.seeds.nested:
             for trial_id in spare(self._queue.study, self._queue.cells, self._queue.known, there.keys()):
                 self._students.remove(trial_id)

@@ -1,4 +1,4 @@
-"""What is prepared before trials run, and what is computed beside the trials that do not read it."""
+"""Preparation: before trials run, and beside trials that do not read its results."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from ablative.orchestrator.trials import with_parameters
 from ablative.progress import Progress
 
 NICENESS = 15
-"""That of Ray's workers: before a more urgent thread on every core, they would hardly start."""
+"""The niceness of Ray's workers; beside a more urgent thread on every core they would hardly start."""
 ENDS_WITHIN_S = 30.0
-"""How long a run that ends early waits for the block in progress."""
+"""How long a run that ends early waits for the present block."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rest:
-    """What is still to be computed of a preparation, while trials may run that do not read it."""
+    """The rest of a preparation, computed while trials run that do not read it."""
 
     compute: Callable[[Progress], None]
     is_read_by: Callable[[Any], bool]
@@ -34,17 +34,17 @@ class Rest:
 
 
 Prepare = Callable[[Sequence[Any], Progress], Rest | None]
-"""Makes ready what trials of these configurations read; told where to report (stage, done, total).
+"""Makes the files that trials of these configurations read; reports (stage, done, total).
 
-Returns what it has left to do, or None if that is nothing.
+Returns the rest of the work, or None if there is none.
 """
 
 
 class Beside:
-    """Computes the rest of a preparation in a thread, and tells which cells wait for it; a context manager."""
+    """Computes the rest of a preparation in a thread, and knows which cells wait for it; a context manager."""
 
     def __init__(self, rest: Rest | None, queue: TrialQueue) -> None:
-        """Nothing is computed yet; without a `rest` no cell ever waits."""
+        """Computes nothing yet; without a `rest` no cell ever waits."""
         self._rest = rest
         self._waiting: Collection[str] = _readers(rest, queue) if rest else ()
         self._error: BaseException | None = None
@@ -63,13 +63,13 @@ class Beside:
             self._thread.join(ENDS_WITHIN_S)
 
     def unprepared(self) -> Collection[str]:
-        """Return the names of the cells that may not start yet. Raises what computing the rest has raised."""
+        """Return the names of cells that may not start yet. Raises the error of computing the rest."""
         if self._error is not None:
             raise self._error
         return self._waiting
 
     def told(self) -> str:
-        """Return how far the rest is, as a clause; empty once it is computed."""
+        """Return the progress of the rest, as a clause; empty once it is computed."""
         return self._activity.line() if self._waiting else ""
 
     def left(self) -> float | None:
@@ -98,7 +98,7 @@ class Beside:
 
 
 class _Left(Exception):
-    """Nobody waits for the rest any more; what is computed of it stays."""
+    """Stop: nobody waits for the rest any more; its computed blocks stay."""
 
 
 def owed_configs(queue: TrialQueue) -> list[Any]:

@@ -1,4 +1,4 @@
-"""One run of a study: what it owes is prepared, executed and recorded, until nothing is owed."""
+"""One run of a study: prepares, executes and records its owed trials, until none is owed."""
 
 from __future__ import annotations
 
@@ -50,23 +50,23 @@ from ablative.search_spaces.study import Study
 from ablative.trainables.job import TrialOutcome
 
 COMPACTED_AFTER = 500
-"""Trials of a run after which their small files are merged for the first time; later less and less often."""
+"""Trials of a run after which it first compacts their small files; later it compacts less and less often."""
 SHARE_FOR_PLAN = 0.02
-"""Most of a run's time that may go into rewriting the plan, which grows with the study and is derived anyway."""
+"""Largest share of a run's time for rewriting the plan, which grows with the study and can be derived anyway."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Experiment:
-    """A study with everything that a run of it needs to know."""
+    """A study with everything that its run needs."""
 
     study: Study
     cells: Sequence[Cell]
     inputs: Inputs
     provenance: Provenance
     prepare: Prepare = lambda configs, progress: None
-    """Nothing, unless an engine says what."""
+    """Empty unless an engine sets it."""
     judge: Judge | None = None
-    """Needed where the study has sequential seeds."""
+    """Required if the study has sequential seeds."""
 
     def queue(
         self,
@@ -79,10 +79,10 @@ class Experiment:
         claims: Claims | None = None,
         begun: Begun = untold,
     ) -> TrialQueue:
-        """Return the queue of what `store` lacks; `adopt` writes trials of other studies as this study's own.
+        """Return the queue of trials that `store` lacks; `adopt` writes trials of other studies as this study's own.
 
-        `recorded`: what `recorded` returned, where it is known. `again`: recorded trials that are owed all the same.
-        `begun`: told of each trial that is given out.
+        `recorded`: the result of `recorded`, if known. `again`: recorded trials to run again. `begun`: called with
+        each trial that is handed out.
         """
         return TrialQueue(
             self.study,
@@ -99,7 +99,7 @@ class Experiment:
         )
 
     def recorded(self, store: Store) -> Recorded:
-        """Return what `store` has of the study."""
+        """Return the study's records in `store`."""
         study = self.study
         return Recorded(
             records=store.records(study.study),
@@ -120,11 +120,11 @@ def run_study(
     budget: float | None = None,
     sinks: Sinks | None = None,
 ) -> Summary:
-    """Run what the study owes and return how it ended.
+    """Run the trials that the study owes, and return how the run ended.
 
-    What was recorded stays recorded however the run ends: the same call goes on where this one stopped. `budget`:
-    device seconds after which nothing more is started. `sinks`: where trials are copied to, those recorded before
-    first. `retrain_students`: trials whose students the study is to keep and that are recorded without one run again.
+    Records stay however the run ends; call it again to continue. `budget`: device seconds after which no trial starts.
+    `sinks`: where trials are copied to, earlier records first. `retrain_students`: run recorded trials again if the
+    student that the study should keep is missing.
     """
     claims, sinks = claims or SoleDriver(), sinks or Sinks()
     display.doing("reading the records")
@@ -169,19 +169,19 @@ def run_study(
 
 
 def _waits(queue: TrialQueue, executor: Executor, beside: Beside) -> str:
-    """Return what a run waits for, or does, beside its trials, as clauses."""
+    """Return, as clauses, what a run waits for or does beside its trials."""
     return "; ".join(filter(None, (_paused(queue) or executor.waits_for(), beside.told())))
 
 
 def _paused(queue: TrialQueue) -> str:
-    """Return what people have paused, as a clause."""
+    """Return the paused cells, as a clause."""
     paused = sorted(queue.held.paused)
     what = "" if EVERYTHING in paused else f" ({', '.join(paused)})"
     return f"paused{what}, `ablate resume {queue.study.study}` goes on" if paused else ""
 
 
 def untrained(experiment: Experiment, store: Store, recorded: Recorded) -> set[str]:
-    """Return the recorded trials whose students the study is to keep and nobody has; none where no more would fit."""
+    """Return recorded trials whose students should be kept and are missing; none if no more would fit."""
     if not experiment.study.keep.room or _has_no_room(experiment.study, store):
         return set()
     return missing_students(experiment.queue(store, adopt=False, recorded=recorded), store)
@@ -192,7 +192,7 @@ def _has_no_room(study: Study, store: Store) -> bool:
 
 
 def missing_students(queue: TrialQueue, store: Store) -> set[str]:
-    """Return the trials, recorded here or taken, whose students the study is to keep and nobody has."""
+    """Return trials, recorded here or taken, whose students should be kept and are missing."""
     return named(queue.study, queue.cells, queue.known) - store.kept_students().keys()
 
 
@@ -225,12 +225,12 @@ class _Run:
         self._plan_due = 0.0
 
     def start_within_budget(self) -> None:
-        """Start nothing where not even one trial fits."""
+        """Start nothing if not even one trial fits."""
         if not self._spending.allows(0):
             self._queue.close()
 
     def finish(self, trial: Trial, outcome: TrialOutcome, execution: Execution) -> None:
-        """Record a trial's outcome and let it decide what runs next."""
+        """Record a trial's outcome, and update the queue with it."""
         records: list[Record] = []
 
         def write(ending: Ending) -> Record:
@@ -250,14 +250,14 @@ class _Run:
             self._compact()
 
     def begin(self) -> None:
-        """Take the students along whose trials were taken from other studies."""
+        """Copy the students of trials that were taken from other studies."""
         self._students.take()
         self._sweep()
         if self._queue.num_taken:
             self._declare()
 
     def settle(self) -> None:
-        """Leave a run of many trials as few files, with the students of trials that it took on the way."""
+        """Compact the files of a long run, and copy the students of trials that it took on the way."""
         self._students.take()
         self._sweep()
         if self._ran >= COMPACTED_AFTER:
@@ -281,7 +281,7 @@ class _Run:
                 self._claims.release({key})
 
     def _declare(self) -> None:
-        """Stamp what the study declares, before a result that it is judged by can be seen; earlier ones had none."""
+        """Stamp the study's declarations before its first confirm result; older studies had no stamp."""
         if self._undeclared:
             self._undeclared = False
             study = self._experiment.study
@@ -302,7 +302,7 @@ class _Run:
         self._plan_due = now + (now - started) / SHARE_FOR_PLAN
 
     def summary(self, held: float) -> Summary:
-        """Return how the run ended, which has held so many device seconds."""
+        """Return how the run ended, given the device seconds that it held."""
         return summarise(
             self._queue,
             recorded=self._recorded,

@@ -1,4 +1,4 @@
-"""The progress that a command shows while it runs, as plain lines or not at all. `showing.live` draws on a terminal."""
+"""The progress that a command shows while it runs: plain lines, or nothing. `showing.live` draws on a terminal."""
 
 from __future__ import annotations
 

@@ -209,7 +209,7 @@ RunEvent = Annotated[
 
 
 class EventLines:
-    """Writes lines from its own thread, which no signal interrupts, so that each line is written whole or not at all."""
+    """Writes lines from its own thread, which no signal interrupts: each line is written whole or not at all."""
 
     def __init__(self, stream: TextIO, gone: Callable[[], None] = lambda: None) -> None:
         """`gone`: called once if the reader is gone; the run continues without it."""

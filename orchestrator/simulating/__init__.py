@@ -1,1 +1,1 @@
-"""A study run on a fake clock under assumed effects, to see what it would find and cost."""
+"""Runs a study on a fake clock under assumed effects, to see what it would find and cost."""

@@ -1,4 +1,4 @@
-"""What a simulation takes for true: what each arm is worth, and the trainable for which it is."""
+"""The assumptions of a simulation: the effect of each arm, and a trainable with these effects."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ from ablative.trainables.simulated import Optimum
 from ablative.trainables.simulated import SimulatedTrainable
 
 BEST_SHARE = 0.6
-"""Where in a searched domain the best value lies: off the middle, so that it is not found by symmetry."""
+"""Place of the best value in a searched domain; off the middle, so that symmetry does not find it."""
 
 
 MOST_STEPS = 8
-"""Changes of a path that is simulated: their combinations are 256."""
+"""Most changes of a simulated path, with 256 combinations."""
 
 
 class AssumptionError(OrchestratorError):
-    """An effect that is not one of the study, or contradicts itself."""
+    """An effect that the study does not have, or that contradicts itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,7 @@ class Assumptions:
     noise: float = 0.01
     """Standard deviation of a trial's own noise; of a paired difference it is the square root of 2 times that."""
     search_loss: float = 0.02
-    """What the worst value of one searched number loses."""
+    """Loss at the worst value of one searched number."""
     seconds: float = 60.0
     """Length of a trial on all the data."""
     uneven: float = 0.2
@@ -75,11 +75,11 @@ def read_effects(texts: Sequence[str]) -> dict[str, float]:
 
 
 def arm_sizes(study: Study, inputs: Inputs, effects: Mapping[str, float]) -> dict[str, float]:
-    """Return arm -> what is added to its target: what its factors, levels and its own name say, summed.
+    """Return arm -> the amount added to its target: the sum over its factors, its levels and its own name.
 
-    A factor's size is what the part is worth: arms `without` it lose the size, arms `with` it, or at any level that
-    is not the base's, gain it. The size of one level (`without_x`, `with_x`, `x=level`) or of an arm or control is
-    added as it stands. Raises AssumptionError for an unknown name.
+    A factor's size is the value of the part: arms `without` it lose the size; arms `with` it, or at a level other than
+    the base's, gain it. The size of one level (`without_x`, `with_x`, `x=level`) or of an arm or control is added as
+    it stands. Raises AssumptionError for an unknown name.
     """
     base = inputs.base(study)
     arms = (*build_arms(study.arms, base), *_between(study, base))
@@ -96,7 +96,7 @@ def arm_sizes(study: Study, inputs: Inputs, effects: Mapping[str, float]) -> dic
 
 
 def _between(study: Study, base: Any) -> tuple[Arm, ...]:
-    """Return the arms that a path may come by, between one change and all of them; none in another design."""
+    """Return the arms that a path may visit, between one change and all of them; none in another design."""
     if study.arms.design != "path":
         return ()
     steps = path_steps(study.arms, base)
@@ -121,7 +121,7 @@ def _share(study: Study, arm: Arm, name: str, labels: set[str]) -> float:
 
 
 def trainable_for(study: Study, cells: Sequence[Cell], inputs: Inputs, assumed: Assumptions) -> SimulatedTrainable:
-    """Return a trainable for which the assumptions are true; raises AssumptionError where they cannot be.
+    """Return a trainable for which the assumptions hold; raises AssumptionError if they contradict each other.
 
     Each searched number has its best value at `BEST_SHARE` of its domain, the same for all arms.
     """
@@ -143,7 +143,7 @@ def trainable_for(study: Study, cells: Sequence[Cell], inputs: Inputs, assumed: 
 def _levels(
     trainable: Trainable, cells: Sequence[Cell], sizes: Mapping[str, float], search_loss: float
 ) -> tuple[Level, ...]:
-    """Return one level a cell, those that fix most first: a setting found by search that is another arm's is its."""
+    """Return a level for each cell, the most specific first: a setting that equals another arm's is that arm's."""
     fixed = [_fixed(trainable, cell) for cell in cells]
     telling = [
         path for path in leaves(type(cells[0].config)) if len({repr(values.get(path, ...)) for values in fixed}) > 1

@@ -1,4 +1,4 @@
-"""The executor on a fake clock: trials take the time that their outcomes state, and no time at all."""
+"""The executor on a fake clock: trials take the time that their outcomes state, and no real time."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class _Running:
     earlier_s: float
     """Seconds that the trial ran before it paused."""
     observed: int
-    """Points of its curve that the queue need not be told: those before a pause, or all."""
+    """Points of its curve not to pass to the queue: those before a pause, or all."""
 
     @property
     def next_s(self) -> float:
@@ -55,7 +55,7 @@ class _Running:
 class ClockExecutor:
     """Runs trials on so many slots, as events on a fake clock; an `orchestrator.driving.executor.Executor`.
 
-    A trial's outcome is computed when it starts, and handed in when its seconds are over; where the queue observes
+    It computes a trial's outcome at the start, and hands it in when its seconds are over. If the queue observes
     curves, it sees each point at its time.
     """
 
@@ -69,7 +69,7 @@ class ClockExecutor:
         self._slots = slots
         self._resources = resources
         self._events: list[tuple[float, int, _Running]] = []
-        """(When something happens to a trial, number of its event, the trial), the next first."""
+        """(Time of a trial's next event, number of the event, the trial), the next first."""
         self._num_events = 0
         self._links: dict[str, Alone] = {}
         self._paused: dict[str, TrialOutcome] = {}
@@ -119,7 +119,7 @@ class ClockExecutor:
         self._push(running)
 
     def _observe(self, handout: Handout, running: _Running) -> None:
-        """Tell of the trial's next point, and cut the trial short if it says so."""
+        """Pass on the trial's next point, and cut the trial short if the queue says so."""
         point = running.outcome.curve[running.observed]
         running.observed += 1
         if handout.observe(running.trial.id, point):

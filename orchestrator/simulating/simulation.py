@@ -37,7 +37,7 @@ from ablative.trainables.parts.trainable import Digests
 from ablative.trainables.simulated import SimulatedTrainable
 
 PREFIX = "simulated-"
-"""Of the names of simulated studies, and of the digests of their data."""
+"""Prefix of the names of simulated studies, and of the digests of their data."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,11 +45,11 @@ class SimulatedRun:
     """One simulated study, run to its end."""
 
     confirmed: pa.Table
-    """Confirm records at their places, in `RECORD_SCHEMA`."""
+    """Confirm records in `RECORD_SCHEMA`."""
     planned: dict[str, Any]
-    """What study.json holds, but for the trials."""
+    """The content of study.json, without the trials."""
     search: int
-    """Trials; those that a rule stopped are among them."""
+    """Number of trials, including those that a rule stopped."""
     stopped: int
     confirm: int
     failed: int
@@ -62,10 +62,10 @@ class SimulatedRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeanCost:
-    """What one of the simulated studies takes, on average."""
+    """The mean cost of one simulated study."""
 
     search: float
-    """Trials; those that a rule stopped are among them."""
+    """Number of trials, including those that a rule stopped."""
     stopped: float
     confirm: float
     failed: float
@@ -75,7 +75,7 @@ class MeanCost:
 
 
 def mean_cost(runs: Sequence[SimulatedRun]) -> MeanCost:
-    """Return the means over `runs`, of which there must be one."""
+    """Return the means over `runs`; there must be at least one."""
 
     def mean(value: Callable[[SimulatedRun], float]) -> float:
         return math.fsum(map(value, runs)) / len(runs)
@@ -118,7 +118,7 @@ def simulate(
     slots: int,
     judge: Judge | None = None,
 ) -> Iterator[SimulatedRun]:
-    """Run the study so many times, each with noise of its own; the same `seed` gives the same runs."""
+    """Run the study several times, each with its own noise; the same `seed` gives the same runs."""
     for number in range(studies):
         salted = replace(simulated, salt=f"{simulated.salt}/{seed}/{number}")
         yield _run(simulated_experiment(study, cells, inputs, salted, judge), salted, slots)

@@ -1,1 +1,1 @@
-"""Trials shown where people already look: MLflow, TensorBoard, Weights & Biases. Copies; the records are the truth."""
+"""Copies of trials for MLflow, TensorBoard, and Weights & Biases; the records stay the truth."""

@@ -1,4 +1,4 @@
-"""Which trials a sink that writes files has already, noted in a folder beside them."""
+"""Notes, in a folder beside a sink's files, which trials it already has."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ablative.orchestrator.storing.records import Record
 
 
 class Copied:
-    """One small file a trial that says which ending of it was copied; a trial that failed may be run again."""
+    """One small file for each trial that says which ending was copied, because a failed trial may run again."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder / ".copied"

@@ -1,4 +1,4 @@
-"""One sink in a thread of its own: however slow or broken it is, the run goes on."""
+"""One sink in its own thread: however slow or broken it is, the run continues."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from ablative.trainables.strangers import said
 Say = Callable[[str], None]
 
 MOST_WAITING = 1000
-"""Trials that are kept in memory for a sink; what is more is read from the store at the end."""
+"""Most trials kept in memory for a sink; the others are read from the store at the end."""
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 60.0
 _LOOK_S = 1.0
 
 
 class Sink(Protocol):
-    """One place that trials are copied to."""
+    """A place to which trials are copied."""
 
     def put(self, record: Record, curve: Sequence[CurvePoint]) -> bool:
         """Copy one ended trial unless the sink has it; return whether it was copied."""
@@ -36,7 +36,7 @@ class Sink(Protocol):
 
 
 class Copier:
-    """Copies trials as they end, those recorded before, and what could not be copied once it can be again."""
+    """Copies trials as they end, earlier records, and trials that could not be copied before."""
 
     def __init__(self, name: str, open_sink: Callable[[], Sink], say: Say) -> None:
         self._name = name
@@ -53,17 +53,17 @@ class Copier:
         self._begun, self._closing = threading.Event(), threading.Event()
         self._gave_up = False
         self.opened: Future[None] = Future()
-        """Done when the sink is open; has the exception if it cannot be."""
+        """Done when the sink is open; holds the exception if opening failed."""
         self._thread = threading.Thread(target=self._work, name=f"sink {name}", daemon=True)
         self._thread.start()
 
     def begin(self, recorded: Callable[[], Iterable[Ended]]) -> None:
-        """Start with what `recorded`, called in the sink's thread now and at the end, has of the study."""
+        """Start with the trials of `recorded`, which is called in the sink's thread now and at the end."""
         self._recorded = recorded
         self._begun.set()
 
     def put(self, record: Record, curve: Sequence[CurvePoint]) -> None:
-        """Have a trial copied that has ended; never waits."""
+        """Queue an ended trial for copying; never waits."""
         self._owe(record)
         try:
             self._live.put_nowait((record, curve))
@@ -71,7 +71,7 @@ class Copier:
             pass  # read from the store at the end
 
     def close(self, deadline: float) -> int:
-        """Copy what is left until the monotonic time `deadline`; return how many trials were not copied."""
+        """Copy the rest until the monotonic time `deadline`; return how many trials were not copied."""
         self._closing.set()
         self._begun.set()
         self._thread.join(max(0.0, deadline - time.monotonic()))
@@ -94,14 +94,14 @@ class Copier:
                 return
 
     def _owe(self, record: Record) -> bool:
-        """Return whether this ending of the trial is the last one known, and not copied."""
+        """Return whether this ending of the trial is the latest known one, and not copied."""
         trial, ended = record.trial_id, record.finished_at
         with self._owing:
             last = self._owed[trial] = max(ended, self._owed.get(trial, ended))
         return ended == last != self._copied.get(trial)
 
     def _due(self) -> Iterator[Ended]:
-        """Yield what is to be copied next, until the run has ended and nothing is left."""
+        """Yield the next trial to copy, until the run has ended and none is left."""
         yield from self._of_store()
         while not self._closing.is_set():
             try:

@@ -1,4 +1,4 @@
-"""The ended trials of a study as the store has them: what a sink is sent that did not see them end."""
+"""A study's ended trials from the store, for a sink that did not see them end."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Ended = tuple[Record, Sequence[CurvePoint]]
 
 
 def ended_trials(store: Store, study: str) -> Iterator[Ended]:
-    """Yield the trials of the study's present plan, those that other studies have run included, as they finished."""
+    """Yield the trials of the study's present plan in order of finishing, including those that other studies ran."""
     curves = store.curves(study).sort_by("trial_id")
     trials = np.asarray(curves["trial_id"])
     records = records_of(store.table(study))

@@ -21,11 +21,11 @@ from ablative.trainables.job import CurvePoint
 
 _STATUS = {"completed": "FINISHED", "failed": "FAILED", "stopped": "KILLED"}
 _METRICS, _PARAMS = 1000, 100
-"""What MLflow takes in one call."""
+"""Most entries of one MLflow call."""
 _KEY, _VALUE, _ERROR = 250, 500, 5000
-"""Characters that every version of MLflow takes."""
+"""Characters allowed by every version of MLflow."""
 _PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "5", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
-"""Its own patience is minutes; whoever copies tries again later."""
+"""Its own timeout is minutes; the copier tries again later."""
 
 
 class MlflowSink:
@@ -39,7 +39,7 @@ class MlflowSink:
         self._experiment = found.experiment_id if found else self._client.create_experiment(study)
 
     def put(self, record: Record, curve: Sequence[CurvePoint]) -> bool:
-        """Log the trial with its own times; final metrics stand under their own names, curves under `curve/...`."""
+        """Log the trial with its own times; final metrics keep their names, curves are under `curve/...`."""
         if self._has_one(record):
             return False
         begun, ended = _ms(record.started_at), _ms(record.finished_at)

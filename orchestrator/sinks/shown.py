@@ -1,4 +1,4 @@
-"""What sinks show of a trial."""
+"""The facts about a trial that sinks show."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from ablative.orchestrator.storing.records import Record
 
 
 def given(record: Record) -> dict[str, Any]:
-    """Return what the trial was given: arm, condition, searched parameters and seed, as plain values."""
+    """Return the trial's inputs as plain values: arm, condition, searched parameters and seed."""
     varied = {**record.condition, **record.parameters}
     return {"arm": record.arm, "seed": record.seed, **{path: json.loads(value) for path, value in varied.items()}}
 
 
 def tags(record: Record) -> dict[str, str]:
-    """Return by what a trial is found: where it stands in its study, how it ended, and of which code and data."""
+    """Return the tags by which a trial is found: its place in its study, how it ended, its code and data."""
     return {
         "study": record.study,
         "arm": record.arm,

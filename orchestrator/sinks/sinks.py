@@ -1,4 +1,4 @@
-"""The sinks that a study switches on, as one: each trial's parameters, curves and metrics are copied there."""
+"""All sinks of a study as one: each gets copies of every trial's parameters, curves and metrics."""
 
 from __future__ import annotations
 
@@ -30,26 +30,26 @@ SINKS = {
 }
 """Key of a study's `sinks` -> module and class, called with (value of the key, study's name)."""
 OPEN_S = 60.0
-"""Within which a sink must have opened; MLflow takes a while to make a database."""
+"""Time limit for opening a sink; MLflow takes a while to make a database."""
 CLOSE_S = 10.0
-"""For which the end of a run waits for its sinks."""
+"""How long the end of a run waits for its sinks."""
 _TRIES = 3
-"""Trials that fail one after another before sending is given up."""
+"""Failed trials in a row after which sending is given up."""
 
 
 class SinkError(OrchestratorError):
-    """A sink that cannot be opened, or that does not take what it is sent."""
+    """A sink that cannot be opened, or rejects trials."""
 
 
 class Sinks:
-    """All sinks of a run, each in its own thread. What they lack is in the records, and can be sent later."""
+    """All sinks of a run, each in its own thread. Trials that they lack are recorded, and can be sent later."""
 
     def __init__(self, copiers: Mapping[str, Copier] | None = None, *, study: str = "", store: str = "") -> None:
         self._copiers = dict(copiers or {})
         self._study, self._store = study, store
 
     def begin(self) -> None:
-        """Start with the trials that are recorded by now."""
+        """Start with the trials recorded so far."""
         for copier in self._copiers.values():
             copier.begin(lambda: ended_trials(Store.open(self._store), self._study))
 
@@ -59,7 +59,7 @@ class Sinks:
             copier.put(record, curve)
 
     def close(self) -> list[str]:
-        """Wait a little for what is not copied yet; return a line a sink that lacks trials, with what sends them."""
+        """Wait a little for uncopied trials; return a line, with the remedy, for each sink that lacks some."""
         deadline = time.monotonic() + CLOSE_S
         left = {name: copier.close(deadline) for name, copier in self._copiers.items()}
         send = f"ablate export {shlex.quote(self._study)} --store {shlex.quote(self._store)} --to"
@@ -71,9 +71,9 @@ class Sinks:
 
 
 def open_sinks(study: Study, store: Store, say: Say) -> Sinks:
-    """Open what the study's `sinks` name, in seconds; `say` is told when one fails later, and when it works again.
+    """Open the study's `sinks`, within seconds; `say` is called when one fails later, and when it works again.
 
-    Raises `SinkError` where a package is missing, or a place is refused or does not answer.
+    Raises `SinkError` if a package is missing, or a place is rejected or does not answer.
     """
     return Sinks(
         {name: _copier(name, place, study.study, say) for name, place in _places(study).items()},
@@ -95,7 +95,7 @@ def place_of(store: Store, study: str, name: str) -> str:
 
 
 def send(store: Store, study: str, name: str, place: str, progress: Callable[[int, int], None]) -> tuple[int, int]:
-    """Copy to one sink what it lacks of the study's recorded trials; return how many were sent, and were there.
+    """Copy to one sink the recorded trials that it lacks; return how many were sent, and how many it already had.
 
     Raises `SinkError` if it cannot be opened or refuses trials.
     """

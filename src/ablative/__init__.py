@@ -1,7 +1,7 @@
 """Ablation studies of distillation: one import name over the rooms at the top of the repository.
 
-The names of `__all__` are for notebooks, scripts and parts of your own (docs/python.md). Each is imported when it is
-asked for, so that `import ablative` loads neither torch nor Ray.
+The names of `__all__` are for notebooks, scripts and parts of your own (docs/python.md). Each is imported on first
+use, so that `import ablative` loads neither torch nor Ray.
 """
 
 from __future__ import annotations
@@ -72,11 +72,11 @@ _HOMES = {
     "ablative.trainables.training.state": ("TorchState",),
     "ablative.trainables.job": ("TrialJob", "TrialOutcome", "CurvePoint", "Prediction", "Link"),
 }
-"""Module -> its names that are this package's too; `test_front_door.py` compares them with those above."""
+"""Module -> its names that this package exports too; `test_front_door.py` compares them with those above."""
 __all__ = [*(name for names in _HOMES.values() for name in names)]
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-if not TYPE_CHECKING:  # a type checker is to know every name, and no other
+if not TYPE_CHECKING:  # type checkers know exactly these names
 
     def __getattr__(name: str) -> Any:
         if name not in _HOME_OF:

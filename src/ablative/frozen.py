@@ -13,13 +13,13 @@ class Frozen(BaseModel):
 
 
 class Answer(Frozen):
-    """What a command prints with `--json`: `docs/schemas` is made of these models.
+    """The answer of a command with `--json`; `docs/schemas` is made from these models.
 
-    What stands below a field, here or in a dataclass that is a field's type, becomes its description there.
+    The docstring below a field, here or in a dataclass that is a field's type, becomes its description there.
     """
 
     model_config = ConfigDict(use_attribute_docstrings=True, json_schema_serialization_defaults_required=True)
 
     def as_json(self) -> str:
-        """Return it as the command prints it; a number that is not finite is null."""
+        """Return the text that the command prints; a number that is not finite becomes null."""
         return self.model_dump_json(indent=2)

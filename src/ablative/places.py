@@ -1,4 +1,4 @@
-"""Places: folders of this machine by their path, and of object storage by their URI, opened in one way everywhere."""
+"""Places: folders on this machine by path, and in object storage by URI, all opened in the same way."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from pyarrow import fs
 
 TIMEOUT = "ABLATE_REQUEST_TIMEOUT"
-"""Variable: seconds after which a request to S3 that gets no byte any more is sent again."""
+"""Variable: seconds without a byte after which a request to S3 is sent again."""
 _TIMEOUT_S = 10.0
 _ATTEMPTS = 10
-"""Of a request, with growing waits between them: together half a minute where a server refuses at once. The strategy
-that AWS calls standard has a quota beside it, and gives up at once when a server failed often enough before."""
+"""Attempts of a request, with growing waits between them: half a minute in total if a server refuses at once. AWS's
+standard strategy also has a quota, and gives up at once after many earlier failures."""
 _REMEDIES = {
     "NO_SUCH_BUCKET": "create the bucket, or correct its name",
-    "ACCESS_DENIED": "give these credentials the right to it (AWS_PROFILE names others)",
+    "ACCESS_DENIED": "give these credentials access (AWS_PROFILE names others)",
     "INVALID_ACCESS_KEY_ID": "give credentials that are valid (AWS_PROFILE, or AWS_ACCESS_KEY_ID and its secret)",
     "InvalidAccessKeyId": "give credentials that are valid (AWS_PROFILE, or AWS_ACCESS_KEY_ID and its secret)",
     "SIGNATURE_DOES_NOT_MATCH": "give the secret that belongs to the key (AWS_SECRET_ACCESS_KEY)",
@@ -33,7 +33,7 @@ _REMEDIES = {
     "SLOW_DOWN": "the storage asks for fewer requests; run the same command again later",
     "NETWORK_CONNECTION": "check that the address is right and can be reached from here",
 }
-"""What an error of a store says -> what helps."""
+"""Words in an error of a store -> the remedy."""
 
 
 class PlaceError(AblativeError):
@@ -47,7 +47,7 @@ def is_uri(place: str) -> bool:
 
 @lru_cache(maxsize=64)
 def opened(uri: str) -> tuple[fs.FileSystem, str]:
-    """Return the file system that a URI is in, and the path there. Nothing is asked of it yet.
+    """Return the file system of a URI, and the path there, without any request.
 
     Raises PlaceError for a URI that no file system of pyarrow understands.
     """
@@ -66,13 +66,13 @@ def opened(uri: str) -> tuple[fs.FileSystem, str]:
 
 
 def inside(uri: str, path: str) -> str:
-    """Return the URI of what lies at `path` in the folder at `uri`."""
+    """Return the URI of `path` in the folder at `uri`."""
     folder, mark, query = uri.partition("?")  # s3://bucket/path?endpoint_override=host
     return f"{folder.rstrip('/')}/{path}{mark}{query}"
 
 
 def require_bucket(uri: str) -> None:
-    """Raise PlaceError if the bucket of a URI is not there, or cannot be looked at with these credentials."""
+    """Raise PlaceError if the bucket of a URI does not exist, or these credentials cannot read it."""
     from pyarrow import fs
 
     files, root = opened(uri)
@@ -87,7 +87,7 @@ def require_bucket(uri: str) -> None:
 
 
 def first_bytes(uri: str, most: int) -> bytes:
-    """Return the first bytes of a file, at most so many. Raises PlaceError where there is none."""
+    """Return the first bytes of a file, up to a limit. Raises PlaceError if it does not exist."""
     files, path = opened(uri)
     try:
         with files.open_input_file(path) as file:
@@ -100,23 +100,23 @@ def first_bytes(uri: str, most: int) -> bytes:
 
 
 def why(error: BaseException) -> str:
-    """Return a clause for what a store said, with the remedy where one is known."""
+    """Return a clause for a store's error, with the remedy if one is known."""
     told = " ".join(f"{error}".split())
     found = next((remedy for word, remedy in _REMEDIES.items() if word in told), "")
     return f"{told[:400]}{'; ' if found else ''}{found}"
 
 
 def shown(uri: str) -> str:
-    """Return a URI without what may be secret in it: a key before the bucket's name."""
+    """Return a URI without its secret part: a key before the bucket's name."""
     scheme, mark, rest = uri.partition("://")
     host, slash, path = rest.partition("/")
     return f"{scheme}{mark}{host.rpartition('@')[2]}{slash}{path}"
 
 
 def _patient(uri: str, plain: fs.S3FileSystem) -> fs.S3FileSystem:
-    """Return S3 with the times that we allow it, and with one request for a file that is written.
+    """Return S3 with our timeouts, and with a single request for each written file.
 
-    What is written so may be found half new by a reader that asks for the length first: see `Folder.read`.
+    A reader that asks for the length first may see such a file half new: see `Folder.read`.
     """
     from pyarrow import fs
 
