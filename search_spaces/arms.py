@@ -32,7 +32,7 @@ class Level:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arm:
-    """One thing that is compared: the base with some changes."""
+    """One compared variant: the base with some changes."""
 
     name: str
     changes: dict[str, Any]
@@ -42,7 +42,7 @@ class Arm:
 
 
 def spelled(value: Any) -> str:
-    """A value as it stands in names of arms and cells."""
+    """A value as written in names of arms and cells."""
     if isinstance(value, str) and value and not set(value) & set(' ,=|"'):
         return value
     return json.dumps(value)
@@ -117,7 +117,7 @@ def path_arm(steps: Iterable[Level], taken: Collection[str]) -> Arm:
 
 
 def _path(factors: tuple[tuple[Level, ...], ...]) -> Iterator[Arm]:
-    """Where a path can go first, and where it ends; the arms between are decided by results."""
+    """The first arms that a path can visit, and its last; results decide the arms between."""
     yield from _one_at_a_time(factors)
     yield _arm(factor[0] for factor in factors)
 

@@ -1,4 +1,4 @@
-"""Do a study's claims and weights name arms, conditions and splits that it has?"""
+"""Checks that a study's claims and weights name arms, conditions and splits that it has."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Are a study's conditions different computations? Two that no arm tells apart are one result under two names."""
+"""Checks that a study's conditions are different computations.
+
+Two that compute the same in every arm are one result under two names.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ class _Alike:
     later: Condition
     earlier: Condition
     beside: Condition
-    """What both have; empty where nothing is crossed, or where they differ in several paths."""
+    """The values that both share; empty if nothing is crossed, or if they differ in several paths."""
 
     @property
     def pairs(self) -> list[tuple[str, Any, Any]]:
@@ -34,7 +37,7 @@ class _Alike:
 
 
 def condition_mistakes(document: Document, study: Study, built: Sequence[Cell]) -> Iterator[Mistake]:
-    """All values of conditions that compute in every arm what an earlier value computes."""
+    """All values of conditions that compute the same as an earlier value in every arm."""
     found: dict[tuple[Place, str], list[Condition]] = {}
     for alike in _alike(built):
         found.setdefault(_told(study, alike), []).append(alike.beside)
@@ -47,7 +50,7 @@ def condition_mistakes(document: Document, study: Study, built: Sequence[Cell]) 
 
 
 def computed(cell: Cell) -> tuple[str, str]:
-    """What a cell computes, as text."""
+    """A cell's computation, as text."""
     return cell.config.model_dump_json(), repr(cell.space)
 
 

@@ -1,4 +1,4 @@
-"""Is each cell's configuration consistent, and do the arms' objectives differ by more than a constant factor?"""
+"""Checks that cells' configurations are consistent, and arms' objectives differ by more than a constant factor."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ from ablative.search_spaces.wording import Place
 from ablative.search_spaces.wording import shown
 
 Contradictions = Callable[[Any], Iterable[tuple[str, str, str]]]
-"""Configuration -> path, what is found there and what it should be, for each field that another one forbids."""
+"""Configuration -> (path, found, wanted) for each field that another one forbids."""
 WithoutScale = Callable[[Any], Any]
-"""Configuration -> the same, with one of those objectives that differ by a constant factor in place of all."""
+"""Configuration -> the same, with the representative of all objectives that differ by a constant factor."""
 
 
 def no_contradictions(config: Any) -> tuple[()]:
-    """Of a configuration whose fields go together, whatever they are."""
+    """For a trainable whose fields never contradict each other."""
     return ()
 
 
 def unscaled(config: Any) -> Any:
-    """Of a configuration without objectives that differ by a factor alone."""
+    """For a trainable without objectives that differ only by a factor."""
     return config
 
 

@@ -79,7 +79,7 @@ def kinds(config_type: type[BaseModel], path: str) -> frozenset[type]:
 
 
 def expectation(config_type: type[BaseModel], path: str, value: Any) -> str | None:
-    """What the leaf at `path` would take instead of `value`; None where `value` fits."""
+    """What the leaf at `path` accepts instead of `value`; None if `value` fits."""
     try:
         adapter(config_type, path).validate_json(json.dumps(value), strict=True)
     except ValidationError as error:
@@ -93,13 +93,13 @@ def expectation(config_type: type[BaseModel], path: str, value: Any) -> str | No
 
 
 def constraints(annotation: Any) -> tuple[Any, ...]:
-    """What pydantic holds values of this type to, those of an optional one included."""
+    """Pydantic's constraints on values of this type, also if it is optional."""
     own = getattr(annotation, "__metadata__", ())
     return (*own, *(part for member in get_args(annotation) for part in getattr(member, "__metadata__", ())))
 
 
 def negligible(value: Any) -> str | None:
-    """What a number that is too small to matter should be instead; None for 0 and for all other numbers."""
+    """The replacement for a number that is too small to matter; None for 0 and for all other numbers."""
     is_small = isinstance(value, float) and 0 < abs(value) < LEAST
     return f"0, or at least {LEAST:g}".replace("e-0", "e-") if is_small else None
 

@@ -1,4 +1,4 @@
-"""The last check of a study, once each part is sound: do the parts go together?"""
+"""The last check of a study, once each section is sound: whether the sections fit together."""
 
 from __future__ import annotations
 
@@ -199,7 +199,7 @@ class Consistency:
 
 
 def _num_designed(study: Study, num_levels: list[int]) -> int:
-    """The number of arms that the design makes of factors with so many alternatives each."""
+    """The number of arms that the design makes from factors with these numbers of alternatives."""
     if study.arms.design == "listed":
         return 0 if study.arms.listed else 1
     if study.arms.design == "path":

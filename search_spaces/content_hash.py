@@ -1,4 +1,4 @@
-"""The hash by which contents are told apart: of what a trial computes, and of what seeds a draw."""
+"""The hash of contents: of what a trial computes, and of what seeds a draw."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ Condition = tuple[tuple[str, Any], ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """One arm under one combination of conditions: what is searched once and confirmed with every seed."""
+    """One arm under one combination of conditions: searched once, and confirmed with every seed."""
 
     name: str
     """`arm|path=value,path=value`; the arm alone where a study has no conditions."""
@@ -36,7 +36,7 @@ class Cell:
     is_control: bool
     condition: Condition
     config: BaseModel
-    """Resolved; without what cannot matter in this cell. Make it canonical again after setting parameters."""
+    """Resolved, without fields that have no effect in this cell. Make it canonical again after setting parameters."""
     space: tuple[tuple[str, Domain], ...]
     """The parameters searched here, in the order of declaration; some may depend on earlier ones by their `when`."""
 
@@ -69,7 +69,7 @@ def cells_of(study: Study, arms: Sequence[Arm], base: BaseModel, canonical: Call
 
 def _cell(study: Study, base: BaseModel, canonical: Callable[[Any], Any], arm: Arm, condition: Condition) -> Cell:
     config = replaced(base, {**arm.changes, **dict(condition)})
-    # What an arm sets itself is what it stands for, and not searched in it.
+    # A setting that defines an arm is not searched in it.
     free = tuple((path, domain) for path, domain in study.search.space.items() if path not in arm.changes)
     space = searched(free, config, canonical)
     return Cell(

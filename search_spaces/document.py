@@ -1,4 +1,4 @@
-"""A study file as it was read: plain values, and the line that each came from.
+"""A study file as read: plain values, each with its line.
 
 YAML is read by the rules of YAML 1.2's core schema, so ``1e-5`` is a number, and ``no`` and dates are text; ``.inf``
 and ``.nan`` are text too. Nothing is constructed but mappings, lists and scalars.
@@ -36,7 +36,7 @@ MOST_VALUES = 20_000
 MOST = 10**18
 """Of a whole number; no field takes a larger one."""
 PLAIN = "text, numbers, true, false, null, and lists and mappings of them"
-"""What a study holds, wherever it comes from."""
+"""The contents of a study, from a file or from values."""
 _TAG = "tag:yaml.org,2002:"
 
 
@@ -208,14 +208,14 @@ def read_value(text: str, file: str) -> Document:
 
 
 def refused(value: Any) -> Any:
-    """Raise TypeError; `json.dumps` calls this for a value that no file could hold."""
+    """Raise TypeError; `json.dumps` calls this for a value that no file can hold."""
     raise TypeError(f"a value of type {type(value).__name__}")
 
 
 def given_document(value: Mapping[str, Any], file: str) -> Document:
     """A study given as plain values, called `file` in mistakes; StudyError if a value is not plain."""
     try:
-        text = json.dumps(dict(value), default=refused)  # JSON is YAML, so that a value given is read as one written
+        text = json.dumps(dict(value), default=refused)  # JSON is YAML, so given values are read like written ones
     except (TypeError, ValueError, RecursionError) as error:
         raise StudyError((Mistake(file=file, line=None, path="", found=str(error), expected=PLAIN),)) from None
     document = read_value(text, file)

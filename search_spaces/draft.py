@@ -1,6 +1,6 @@
-"""The first look at a study: has every section the right shape?
+"""The first check of a study: whether every section has the right shape.
 
-Sound parts of a bad section are kept, so that the later looks can still speak of them.
+Sound parts of a bad section are kept, so that later checks can still cover them.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ _ROUNDS = 6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """What of a study has the right shape."""
+    """The parts of a study that have the right shape."""
 
     study: Study
-    """Sections that are missing, or that nothing could be saved of, have their defaults."""
+    """A section that is missing or entirely bad has its defaults."""
     base: BaseModel | None
-    """The base configuration; None where nothing of it could be saved."""
+    """The base configuration; None if all of it is bad."""
     mistakes: tuple[Mistake, ...]
 
 
 def draft(document: Document, config_type: type[BaseModel]) -> Draft:
-    """Check the shape of each section by itself, and save what is sound."""
+    """Check the shape of each section by itself, and keep the sound parts."""
     mistakes = list(_section_names(document, config_type))
     sections: Tree = {}
     for name in document.value.keys() & Study.model_fields.keys():
@@ -97,7 +97,7 @@ def _meant(name: str, value: Any, config_type: type[BaseModel]) -> str:
 
 
 def _salvage(check: Callable[[Tree], BaseModel], tree: Tree) -> tuple[BaseModel | None, list[ErrorDetails]]:
-    """The model of `tree` without its bad parts (None if there is none), and what pydantic said of them."""
+    """The model of `tree` without its bad parts (None if there is none), and pydantic's errors about them."""
     tree = copy.deepcopy(tree)
     first: list[ErrorDetails] = []
     for _ in range(_ROUNDS):
@@ -105,7 +105,7 @@ def _salvage(check: Callable[[Tree], BaseModel], tree: Tree) -> tuple[BaseModel 
             return check(tree), first
         except ValidationError as error:
             details = [detail for detail in error.errors() if not _follows(detail, error)]
-        first = first or details  # what is said later may come of the parts that were left out
+        first = first or details  # later errors may only follow from the parts left out
         for place in sorted({written_place(detail, tree) for detail in details}, key=_order, reverse=True):
             _remove(tree, place)
     return None, first
@@ -119,7 +119,7 @@ def _follows(detail: Mapping[str, Any], error: ValidationError) -> bool:
 
 
 def _order(place: Place) -> list[str]:
-    """Sorts what lies inside behind what is around it, and items by their index."""
+    """Sorts inner places after outer ones, and items by their index."""
     return [str(step).zfill(9) for step in place]
 
 

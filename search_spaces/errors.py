@@ -1,4 +1,4 @@
-"""What is wrong with a study: every mistake at once, each with its place and remedy; and warnings beside them."""
+"""The mistakes of a study: all at once, each with its place and remedy; and warnings beside them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Mistake:
     """Place inside the study, e.g. `search.space.optim.lr`; empty for the whole file."""
     found: str
     expected: str
-    """What would be right, to be read after "should be"."""
+    """The correct form, to be read after "should be"."""
     severity: Literal["mistake", "warning"] = "mistake"
     """A study with warnings can be run, unless it says `strict: true`."""
 

@@ -1,4 +1,4 @@
-"""What a study can show: its families of comparisons, the pairs each comparison gets, and the pairs it needs.
+"""The power of a study: its families of comparisons, the pairs that each comparison gets, and the pairs it needs.
 
 A pair is one task under one seed. In a single condition it is a seed.
 """
@@ -35,7 +35,7 @@ class Family:
     pairs: tuple[int, ...]
     """Pairs that each comparison gets if no trial fails."""
     needed: int
-    """Fewest pairs with which a comparison can show a difference before any other has. Once others have, Holm's later
+    """Fewest pairs with which a comparison can be the first to reach significance. Once others have, Holm's later
     steps take fewer; Benjamini and Hochberg's procedure has one number for all."""
 
     @property
@@ -122,7 +122,7 @@ def _family(study: Study, name: FamilyName, what: str, pairs: tuple[int, ...], *
         alpha=alpha,
         estimate=study.comparisons.estimate,
     )
-    if study.seeds.sequential is not None:  # what has not been clear before is judged at the last look
+    if study.seeds.sequential is not None:  # comparisons not clear before are judged at the last look
         alpha = spent_at(study.seeds.looks, study.seeds.sequential.spending, alpha)[-1]
     if equal == len(pairs):
         correction, alpha = "none" if correction == "none" else "holm", min(2 * alpha, 0.999)

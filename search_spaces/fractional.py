@@ -1,4 +1,4 @@
-"""Regular two-level fractional factorials: which combinations of factors are run, and what they confound.
+"""Regular two-level fractional factorials: which combinations of factors to run, and what they confound.
 
 A design of 2^m runs gives each factor a column, a number of m bits that is not 0. In run x, from 0 to 2^m - 1, the
 factor is at its other level where x and the column have an odd number of bits in common. Effects whose columns add up

@@ -1,8 +1,8 @@
 """The settings a search starts with, before there is anything to learn from.
 
 Each parameter is drawn on its own, from a generator seeded by its name, the search seeds and the batch. So two arms
-that share a parameter try the same values of it, whatever else they search: with a small budget the luck of the draw
-would otherwise pass for an effect. Within a batch the values are spread: a Latin hypercube, one value a stratum
+that share a parameter try the same values of it, whatever else they search. Otherwise, with a small budget, the luck
+of the draw would pass for an effect. Within a batch the values are spread: a Latin hypercube, one value a stratum
 (McKay, Beckman and Conover 1979).
 """
 

@@ -1,4 +1,4 @@
-"""From a study file to a study that is known to be sound, or to a list of all its mistakes."""
+"""From a study file to a sound study, or to a list of all its mistakes."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ from ablative.search_spaces.wording import one_of
 Source = str | Path | Mapping[str, Any]
 """A study: a shipped one's name, a path, or the values of a file."""
 GIVEN = "study"
-"""What a study that is in no file is called in mistakes."""
+"""The name, in mistakes, of a study that is not in a file."""
 _TOGETHER = {"base", "arms", "conditions", "search"}
 """Sections that must be sound before they can be compared with each other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedStudy:
-    """A study that is known to be sound."""
+    """A sound study."""
 
     study: Study
     cells: tuple[Cell, ...]
@@ -94,7 +94,7 @@ def _document(source: Source) -> Document:
 def _trainable(document: Document, subjects: Subjects, default: str) -> str:
     """The trainable that a study names. Raises StudyError if it is unknown, because all other checks depend on it."""
     name = document.value.get("trainable")
-    if not isinstance(name, str):  # left out; what is no name at all is told with the other mistakes
+    if not isinstance(name, str):  # left out; a value that is not a name is reported with the other mistakes
         return default
     if name not in subjects:
         unknown = document.mistake(("trainable",), f"an unknown trainable {name}", one_of(name, subjects))

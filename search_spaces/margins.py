@@ -1,4 +1,4 @@
-"""Margins as a study file writes them: a number, or a share of the mean of what an arm is compared with, as `2%`."""
+"""Margins as a study file writes them: a number, or a share of the mean of the arm compared with, as `2%`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Margin:
     value: float
     """In units of the target, or the share."""
     relative: bool = False
-    """Whether it is a share of the mean of what the arm is compared with."""
+    """Whether it is a share of the mean of the arm compared with."""
 
     def __str__(self) -> str:
         return f"{100 * self.value:g} %" if self.relative else f"{self.value:g}"

@@ -1,4 +1,4 @@
-"""The name that someone meant who wrote another one."""
+"""The name that the author of a misspelt one meant."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ MEANT = {
 }
 """Word of the field, or of another tool -> what it is called here."""
 _SHORTEST_PART = 3
-"""Letters from which on a name may be told by a part of it."""
+"""Fewest letters of a name that a part of it may identify."""
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
-    """The name most like `name` by edit distance; None where none is like it.
+    """The name closest to `name` by edit distance; None if none is close.
 
-    Dotted paths are compared step by step: what they share at the beginning makes them no more alike.
+    Dotted paths are compared step by step: a shared beginning does not make them more alike.
     """
     names, lower = list(names), name.lower()
     if endings := [path for path in names if path.endswith(f".{name}")]:

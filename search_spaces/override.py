@@ -37,7 +37,7 @@ def _has_dotted_keys(place: Place) -> bool:
 
 
 def find_place(tree: Any, key: str, place: Place = ()) -> Place:
-    """The place that `key` addresses: along keys that are there as far as possible, then by dots."""
+    """The place that `key` addresses: along existing keys as far as possible, then by dots."""
     if isinstance(tree, dict):
         present = [name for name in tree if key == name or key.startswith(f"{name}.")]
         if present:

@@ -42,7 +42,7 @@ INITIAL_TRIALS = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """One proposed setting and what it gave."""
+    """One proposed setting and its result."""
 
     parameters: dict[str, Any]
     value: float | None
@@ -56,7 +56,7 @@ class Setting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposer:
-    """How the settings of one cell are proposed."""
+    """Proposes the settings of one cell."""
 
     space: Space
     config: Any
@@ -104,7 +104,7 @@ class Proposer:
             return [self._ask(asked.ask()) for _ in range(size)]
 
     def _is_possible(self, setting: Setting) -> bool:
-        """Return whether a setting could have been proposed here."""
+        """Return whether a setting fits this space."""
         given = setting.parameters
         active = draw(self.space, self.config, lambda path, domain: given.get(path))
         return active == given and all(domain.contains(given[path]) for path, domain in self.space if path in given)
@@ -119,7 +119,7 @@ class Proposer:
         return study
 
     def targets(self, setting: Setting) -> list[float]:
-        """Return what is optimised: the target less its cost, or both; nothing unless the setting is completed."""
+        """Return the values to optimise: the target minus its cost, or both; none unless the setting is completed."""
         if setting.state != "completed" or setting.value is None:
             return []
         if self.trades:
@@ -129,7 +129,7 @@ class Proposer:
     def cmaes(
         self, batch: int, size: int, earlier: Sequence[Setting], warm: Sequence[Setting]
     ) -> list[dict[str, Any]]:
-        """Return the next settings of CMA-ES, whose state is that of having asked for and seen all the earlier ones.
+        """Return the next settings of CMA-ES, whose state is rebuilt by replaying all earlier settings.
 
         It starts from the distribution that the initial settings suggest (Nomura et al. 2021).
         """

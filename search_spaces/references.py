@@ -38,7 +38,7 @@ from ablative.search_spaces.wording import shown
 from ablative.splits import SHIFTED
 
 LEAST_SHARE = 1e-4
-"""Of a GPU: Ray counts in ten-thousandths."""
+"""Smallest share of a GPU, because Ray counts in ten-thousandths."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +48,7 @@ class References:
     document: Document
     subject: Subject
     unsound: Collection[str]
-    """Sections with parts left out because they were wrong: nothing follows from what is missing there."""
+    """Sections with bad parts left out, so that missing values there are not mistakes."""
 
     def check(self, study: Study) -> Iterator[Mistake]:
         """All mistakes in paths, values and names."""
@@ -289,5 +289,5 @@ def _values_of(study: Study, path: str) -> set[str]:
 
 
 def _readings(value: Any) -> set[str]:
-    """How a value is written in the names of cells and conditions: two values written alike would be mixed up."""
+    """How a value is written in the names of cells and conditions, where two values must not look alike."""
     return {str(value), spelled(value)}

@@ -1,4 +1,4 @@
-"""The types of a study file's scalars: they are taken as written, no "3" for 3, no 3.0 for 3, no true for 1."""
+"""The types of a study file's scalars. They are taken as written: "3" or 3.0 is not 3, and true is not 1."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The JSON Schema of study files, by which an editor completes and checks them."""
+"""The JSON Schema of study files, for completion and checks in editors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does a study's search suit its cells: the sampler their spaces, the stopping rule their batches?"""
+"""Checks that a study's search suits its cells: the sampler their spaces, the stopping rule their batches."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ablative.search_spaces.wording import one_of
 
 MOST_OF_A_GRID = 100_000
 ENOUGH_A_PARAMETER = 10
-"""Settings for each searched parameter with which a larger space is no handicap any more: the usual rule of thumb."""
+"""Settings per searched parameter at which a larger space is no longer a handicap, by the usual rule of thumb."""
 
 
 def search_mistakes(document: Document, study: Study, subject: Subject, cells: Sequence[Cell]) -> Iterator[Mistake]:
@@ -70,7 +70,7 @@ def _cost(document: Document, study: Study, data_fraction: str | None) -> Iterat
 
 
 def _shared(document: Document, study: Study, cells: Sequence[Cell]) -> Iterator[Mistake]:
-    """All mistakes of a setting that arms share: it must mean the same in each, and be found by all of them."""
+    """All mistakes of a shared setting: it must mean the same in each arm, and all arms must search for it."""
     if not study.search.shared:
         return
     place = ("search", "shared")
@@ -101,7 +101,7 @@ def _shared(document: Document, study: Study, cells: Sequence[Cell]) -> Iterator
 
 
 def _several(document: Document, study: Study) -> Iterator[Mistake]:
-    """All mistakes of a study whose cells have more than one search: each must be one of its own."""
+    """All mistakes of a study whose cells have several searches, which must be independent."""
     seeds, search = study.seeds, study.search
     kinds = {"seeds.nested": seeds.nested, "search.repeats": search.repeats > 1, "search.shared": search.shared}
     given = [name for name, is_given in kinds.items() if is_given]
@@ -138,7 +138,7 @@ def _several(document: Document, study: Study) -> Iterator[Mistake]:
 
 
 def _unlike(document: Document, study: Study, cells: Sequence[Cell]) -> Iterator[Mistake]:
-    """Warn of arms whose difference is in part that of their searches: equal trials, spaces of unequal size."""
+    """Warn of arms whose difference comes partly from their searches: equal trials in spaces of unequal size."""
     unlike = [(max(group, key=_size), min(group, key=_size)) for group in _by_condition(cells)]
     unlike = [(most, least) for most, least in unlike if _size(most) > _size(least)]
     if not unlike:

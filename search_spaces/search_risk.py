@@ -1,4 +1,4 @@
-"""What the luck of a search does to comparisons: how often a study without any true effect has false positives.
+"""The effect of a search's luck on comparisons: how often a study without any true effect has false positives.
 
 Confirm seeds retrain the setting that a search found. Which setting it found depends on the noise of the search's own
 trials. All confirm seeds of a cell share that luck: it shifts their mean and does not show in their scatter. So
@@ -28,7 +28,7 @@ from ablative.search_spaces.spending import pairs_needed
 
 _NORMAL = NormalDist()
 SPREAD = 1.0
-"""Variance between the settings tried, in units of that of a trial's own noise, where no record tells it.
+"""Assumed variance between the tried settings, in units of a trial's own noise, if no record shows it.
 
 The value matters little: settings far apart are not confused, and between close settings the choice is unimportant.
 """
@@ -37,13 +37,13 @@ MOST = 64
 FEWEST = 6
 """Fewest settings, and fewest paired differences, for an estimate of the two variances."""
 TOLERATED = 0.02
-"""How far above alpha the risk may be before a remedy is named; the estimate is no more precise."""
+"""How far the risk may exceed alpha before a remedy is named; the estimate is not more precise."""
 Kind = Literal["single", "repeated", "nested", "shared"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchDesign:
-    """What the risk depends on."""
+    """The design on which the risk depends."""
 
     kind: Kind
     settings: int
@@ -118,7 +118,7 @@ class _Compared(Protocol):
 
 
 class Declared(Protocol):
-    """What of a study the risk depends on: of its file, or of what is stored of it."""
+    """The settings of a study on which the risk depends, from its file or its store."""
 
     @property
     def search(self) -> _Searched: ...
@@ -129,7 +129,7 @@ class Declared(Protocol):
 
 
 def search_design(study: Declared, *, arms: int, tasks: int, searched: int) -> SearchDesign | None:
-    """What the risk of a study depends on, given the number of `searched` cells; None if nothing is left to luck."""
+    """The design of a study's risk, given the number of `searched` cells; None if nothing is left to luck."""
     search, nested, repeats = study.search, study.seeds.nested, study.search.repeats
     if not searched or search.trials < 2 or arms < 2:
         return None

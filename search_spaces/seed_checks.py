@@ -1,4 +1,4 @@
-"""Do a study's sequential seeds hold together: are there seeds for each look, and can each look decide anything?"""
+"""Checks a study's sequential seeds: seeds for each look, and looks that can reach significance."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the error probability of comparisons is spent over looks at them, and the pairs that it takes to reach it."""
+"""How comparisons spend their error probability over looks, and the pairs they need to reach it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Literal
 Spending = Literal["pocock", "obrien_fleming"]
 Method = Literal["holm", "max_t", "benjamini_hochberg", "none"]
 Correction = Literal["auto", "holm", "max_t", "benjamini_hochberg", "none"]
-"""As a study declares it: `auto` is Holm's procedure where it can show anything, else max-T."""
+"""As a study declares it: `auto` is Holm's procedure if that can reach significance, else max-T."""
 Estimate = Literal["mean", "median", "hodges_lehmann"]
 """What a comparison is about: the mean of paired differences, their median, or the median of all their pairwise means.
 """
 LEAST_SHARE = 1e-9
-"""Of alpha, at every look: a look too early to decide anything is one all the same."""
+"""Least share of alpha at every look, even at one too early to reach significance."""
 
 
 def spent_at(looks: Sequence[int], spending: Spending, alpha: float) -> tuple[float, ...]:
@@ -40,7 +40,7 @@ def spent_at(looks: Sequence[int], spending: Spending, alpha: float) -> tuple[fl
 
 
 def hardest_factor(comparisons: float, correction: Method) -> float:
-    """Return what the correction multiplies a p-value by where it asks the most.
+    """Return the largest factor by which the correction multiplies a p-value.
 
     Holm's first step multiplies it by the number of comparisons, a later one by less, which `comparisons` may be. The
     other corrections leave it as it is where all comparisons are as clear as they can be: under max-T no pattern of

@@ -1,4 +1,4 @@
-"""What a study is about: everything that its file is checked against, given from outside."""
+"""The subject of a study: everything against which its file is checked, given from outside."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Subject:
     config_type: type[BaseModel]
     """What dotted paths address."""
     canonical: Callable[[Any], Any]
-    """Removes from a configuration what has no effect."""
+    """Removes fields without effect from a configuration."""
     named_arms: NamedArms = field(default_factory=dict)
     """Arms that a study may list by name, as an arm or as a control -> their changes to the base."""
     metrics: Collection[str] = ()
@@ -49,4 +49,4 @@ class Subject:
 
 
 Subjects = Mapping[str, Callable[[], Subject]]
-"""Name of a trainable -> what makes its subject, which may take a while."""
+"""Name of a trainable -> the function that makes its subject, which may take a while."""

@@ -1,4 +1,4 @@
-"""What is wrong with text that is not YAML, in the words of someone who writes a study."""
+"""Explains what is wrong with text that is not YAML, in the words of a study's author."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Fault:
 
 
 def fault(text: str, error: yaml.YAMLError) -> Fault:
-    """What `error`, which reading `text` gave, says of it."""
+    """The fault in `text` that the YAML error describes."""
     if isinstance(error, yaml.reader.ReaderError):
         return Fault(
             line=text.count("\n", 0, error.position) + 1,

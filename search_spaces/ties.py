@@ -1,4 +1,4 @@
-"""Which computed numbers are equal: values that differ in their last bits only were the same before rounding."""
+"""Decides which computed numbers are equal: values that differ only in their last bits were equal before rounding."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ RELATIVE_TIE = 1e-9
 
 
 def levelled(values: np.ndarray) -> np.ndarray:
-    """Return `values` with those made equal that count as equal, along the last axis; the least of them stands."""
+    """Return `values` in which those that count as equal are equal, along the last axis: the least of them is kept."""
     values = np.asarray(values, dtype=np.float64)
     if values.size == 0:
         return values
