@@ -184,7 +184,7 @@ def main() -> None:
     simulation = Simulation(
         "search_luck",
         options(__doc__, "few studies a design"),
-        studies=2000,
+        studies=5000,
         quick=100,
         each="a design, a multiple of 50,",
     )
