@@ -2,10 +2,10 @@
 
 A study declares claims about arms that share a reference: each that its arm is better by more than the margin
 (`at_least`), or that it is equivalent within the margin (`equivalent_within`), or half of them each. The margin is one
-standard deviation of a difference. Every true difference first lies at the margin, where no claim is true by a hair:
-told is in how many studies any claim holds (`wrong`), and in how many any is refuted, which would be wrong a hair
-further (`refuted`). Then claims are true, with differences of two and a half margins, or of none: `power` is how often
-one holds.
+standard deviation of a difference. Every true difference first lies exactly at the margin, where every claim is barely
+false. Printed are the shares of studies in which any claim holds (`wrong`), or any is refuted (`refuted`), which would
+be wrong just beyond the margin. Then claims are true, with differences of two and a half margins, or of zero: `power`
+is how often one holds.
 
 Then the margin is a share of the reference arm's mean, which is itself drawn (`share`: 5 or 50 standard deviations of
 a trial; the margin is one of a difference all the same). Beside the test, which takes the share off in each pair

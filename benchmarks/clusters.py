@@ -2,7 +2,7 @@
 
 Two arms answer the same questions, several of each picture, under six seeds; nothing is true. Whether an arm gets a
 question right depends on the picture, on the question, and on training (seed and question), so that questions of one
-picture move together. Counted is how often a test at .05 rejects, or a 95 % interval leaves zero out:
+picture move together. Printed is how often a test at .05 rejects, or a 95 % interval excludes zero:
 
 - `mcnemar`: of one seed, by questions and by pictures; training moves single questions alone, as it is of two models;
 - `mixed bootstrap`: seeds and questions, or seeds and pictures, drawn;
@@ -53,7 +53,7 @@ def answers(
 
 
 def errors(asked: int, share: float, rng: np.random.Generator) -> dict[str, bool]:
-    """Return what errs in one study without effect."""
+    """Return which methods err in one study without effect."""
     differences, of_picture = answers(asked, share, rng)
     models, _ = answers(asked, share, rng, seeds=1, by_seed=0.0)
     found: dict[str, bool] = {}

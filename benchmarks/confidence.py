@@ -1,15 +1,15 @@
-"""How sure a teacher is of VQA's answers: the probe with one softmax in the trial, and the one with a sigmoid each.
+"""A teacher's confidence in VQA's answers: the probe with one softmax in the trial, and the one with sigmoids.
 
     python benchmarks/confidence.py              # made data of growing size, an hour on two cores
     python benchmarks/confidence.py --quick      # the smallest size
 
-Made embeddings; the answers of a question follow Zipf's law and depend on image and question through a planted map,
-and a question has one to three right answers with scores of .3 to 1. `softmax` is what was there before: dense, on the
-CPU, one softmax over all answers and one fixed, weak penalty. `sigmoid`: in blocks on the device that is there, its
-regularisation chosen on held-out folds. Each runs in a process of its own. Told of each size: seconds, the greatest
-memory of the process, the mean confidence in the truth `c_T` and what it should be (the same mean under the planted
-probabilities, which a perfect student's sigmoids give), the mean distance between the two example by example, and the
-share of examples whose best answer is right. The last line is one JSON object.
+Synthetic embeddings; the answers of a question follow Zipf's law and depend on image and question through a planted
+map, and a question has one to three right answers with scores of .3 to 1. `softmax` is the earlier method: dense, on
+the CPU, one softmax over all answers and one fixed, weak penalty. `sigmoid`: in blocks on the device that is there,
+its regularisation chosen on held-out folds. Each runs in a process of its own. Printed for each size: seconds, the
+greatest memory of the process, the mean confidence in the truth `c_T` and what it should be (the same mean under the
+planted probabilities, which a perfect student's sigmoids give), the mean distance between the two example by example,
+and the share of examples whose best answer is right. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ WAYS = {"softmax": softmax, "sigmoid": sigmoid}
 
 
 def measured(way: str, count: int, classes: int) -> dict[str, float]:
-    """Return what one way took, and how near it came."""
+    """Return the cost of one way, and its accuracy."""
     made = Made(count, classes)
     before, started = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
     probabilities_NK = WAYS[way](made)

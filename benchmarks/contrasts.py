@@ -3,11 +3,11 @@
     python benchmarks/contrasts.py                # all 3,731; some minutes
     python benchmarks/contrasts.py --quick        # every tenth of them, one after another; less than a minute
 
-"in bulk" is the view as it is asked for. "one by one" makes the same numbers for one contrast at a time: the sign-flip
-test, scipy's Wilcoxon test, and scipy's bootstrap of the values for both intervals. p-values of the sign-flip test and
-BCa intervals must be equal bit by bit; ranks and duels are not where values differ in their last bits only. CPU
-seconds are those of this process after imports; with --quick those of "one by one" are scaled up to all contrasts. The
-last line is one JSON object.
+"in bulk" is the view itself. "one by one" computes the same numbers for one contrast at a time: the sign-flip test,
+scipy's Wilcoxon test, and scipy's bootstrap of the values for both intervals. p-values of the sign-flip test and BCa
+intervals must be equal bit by bit; ranks and duels are not where values differ in their last bits only. CPU seconds
+are those of this process after imports; with --quick those of "one by one" are scaled up to all contrasts. The last
+line is one JSON object.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ Row = dict[str, Any]
 
 
 def one_by_one(item: Contrast) -> Row:
-    """Return the numbers of one contrast that take time."""
+    """Return the expensive numbers of one contrast."""
     values = np.array(item.differences)
     first, second = item.sides()
     return {
@@ -89,7 +89,7 @@ def cpu(work: Any) -> tuple[float, Any]:
 
 
 def main() -> None:
-    """Measure both sides and compare what they give."""
+    """Measure both sides and compare their results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="one by one for every tenth contrast")
     options = parser.parse_args()

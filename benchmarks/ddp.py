@@ -6,8 +6,8 @@
 The same global batch of 16 examples, seed and initial weights; data read as in a trial. Workers take every second
 example of a batch, gradients are averaged, a loss is the mean of the workers', and weights are normalised over the
 batch of all workers. Dropout is 0, as each worker draws its own. Padding differs between shares, so sums are rounded
-otherwise: hence a tolerance and not equal bits. Told with weights as they are and with normalised ones.
-The last line is one JSON object; the exit status is 1 where the tolerance is missed.
+otherwise: hence a tolerance and not equal bits. Printed for raw and for normalised weights. The last line is one JSON
+object; the exit status is 1 if the tolerance is exceeded.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def compared(*, normalise: bool, steps: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Compare, with weights as they are and with normalised ones."""
+    """Compare, with raw and with normalised weights."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="10 steps")
     steps = 10 if parser.parse_args().quick else 40

@@ -1,10 +1,10 @@
-"""What a comparison is about, by simulation: `python benchmarks/estimates.py [--quick]`.
+"""Estimates of a comparison, by simulation: `python benchmarks/estimates.py [--quick]`.
 
 Mean, median and Hodges-Lehmann estimate of paired differences, each with its own test (`comparisons.estimate`), judge
 the same studies: arms against one reference arm. Differences are moved until the estimate's own value over all pairs
 is zero; so under skew each has null studies of its own. Power is how often a difference of one robust standard
 deviation (the quartiles' distance by 1.349) is shown in the last comparison. Several comparisons are corrected by
-Holm's procedure where that can show anything, else by max-T.
+Holm's procedure if that can reach significance, else by max-T.
 
 - `heavy tails`: Student's t, 2 degrees of freedom. `collapses`: in every arm one trial in twenty falls by ten standard
   deviations. `arms collapse`: the same in all arms but the reference, in one trial of twenty, or of ten.
@@ -53,7 +53,7 @@ MOST_BLOCKS = 12
 
 
 def flipped(values: np.ndarray, estimate: Estimate) -> np.ndarray:
-    """Return what the estimate's test flips the signs of, along the last axis."""
+    """Return the values whose signs the estimate's test flips, along the last axis."""
     if estimate == "mean":
         return values
     if estimate == "median":

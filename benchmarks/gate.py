@@ -1,11 +1,11 @@
-"""How many proposals that change nothing pass `ablate gate`, by simulation: `python benchmarks/gate.py [--quick]`.
+"""How many proposals without effect pass `ablate gate`, by simulation: `python benchmarks/gate.py [--quick]`.
 
 A ledger judges 200 proposals in turn, by the shipped function and at the shipped shares of alpha 0.05. (Without a
 margin, p-values are computed for all of them together, and the function is asked where one reaches its share.) A
-proposal is a value for each seed, as is the accepted baseline: level of the seed, which both share, plus its own
-luck. Whatever passes as better is accepted: it is the baseline of those that follow. The same proposals are also
-accepted by rules that people use: a p-value below 0.05 each, a higher mean, and one seed. Noise is normal, with heavy
-tails, or skewed: two skewed arms still have symmetric differences, as long as nothing is accepted for its luck.
+proposal is a value for each seed, as is the accepted baseline: level of the seed, which both share, plus its own luck.
+A proposal that passes as better is accepted, and is the baseline of later ones. The same proposals are also accepted
+by rules that people use: a p-value below 0.05 each, a higher mean, and one seed. Noise is normal, with heavy tails, or
+skewed: two skewed arms still have symmetric differences, as long as nothing is accepted for its luck.
 
 Power: how often a proposal that adds one or more standard deviations of a difference passes, at the first share of
 the ledger and at the last one. Prints a line a point and, at the end, one JSON object of all.

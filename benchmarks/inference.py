@@ -6,8 +6,8 @@
 
 Both students start from the same seed and take three steps of training, one by the task alone, one by the whole of
 CLIP-TD from random features. Their passes over one batch alternate, and who is first alternates too, so that a busy
-machine is unkind to both; processor time is counted, on one thread. The ratio is the median over pairs. The last line
-is one JSON object.
+machine slows both alike. It counts processor time on one thread. The ratio is the median over pairs. The last line is
+one JSON object.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def random_batch(size: int) -> Batch:
 
 
 def random_outputs(size: int) -> TeacherOutputs:
-    """What a teacher might have said of the batch."""
+    """Possible outputs of a teacher for the batch."""
     draw = torch.Generator().manual_seed(1)
     return TeacherOutputs(
         index=torch.arange(size),

@@ -1,4 +1,4 @@
-"""Kills what a running study consists of, and looks whether anything was lost or run twice.
+"""Kills the processes of a running study, and checks that nothing was lost or run twice.
 
     python benchmarks/kills.py --rounds 10        # some 15 minutes on two cores
     python benchmarks/kills.py --quick            # one round
@@ -125,7 +125,7 @@ def undisturbed() -> dict[str, dict[str, float]]:
 
 @dataclass(slots=True, kw_only=True)
 class Round:
-    """One study and what happens to it."""
+    """One study with its kills."""
 
     seed: int
     folder: Path
@@ -135,7 +135,7 @@ class Round:
     driver: subprocess.Popen[bytes] | None = None
 
     def play(self) -> dict[str, Any]:
-        """Run the study through all kills; return what was found."""
+        """Run the study through all kills; return the findings."""
         rng = random.Random(self.seed)
         (self.folder / "marks").mkdir()
         started = time.monotonic()
@@ -150,7 +150,7 @@ class Round:
         return {"seed": self.seed, "status": status, "seconds": time.monotonic() - started, **self.findings()}
 
     def findings(self) -> dict[str, Any]:
-        """Compare what is recorded with an undisturbed run."""
+        """Compare the records with those of an undisturbed run."""
         records = Store.open(str(self.folder / "store")).records(STUDY.study)
         planned = undisturbed()
         found = {record.trial_id: record.metrics for record in records if record.completed}
@@ -222,7 +222,7 @@ class Round:
         while not condition():
             if time.monotonic() > limit or (self.driver is not None and self.driver.poll() is not None):
                 log = (self.folder / "driver.log").read_text()[-3000:]
-                raise TimeoutError(f"round {self.seed}: waited in vain; the driver said:\n{log}")
+                raise TimeoutError(f"round {self.seed}: timed out; the driver said:\n{log}")
             time.sleep(0.1)
 
 
@@ -269,7 +269,7 @@ def is_clean(found: dict[str, Any]) -> bool:
 
 
 def main() -> None:
-    """Play the rounds and print what was found."""
+    """Play the rounds and print the findings."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--seed", type=int, default=1, help="of the first round; the next ones count on")

@@ -1,4 +1,4 @@
-"""A store of many compacted studies, made at once: what a million records look like on disk.
+"""Writes a store of many compacted studies at once: a million records on disk.
 
 A study has 10 arms under 20 data fractions; each cell has 40 search and 10 confirm trials. Each trial has 30 searched
 parameters, 20 metrics and a curve of 20 points. The plan of each study names its trials, as a run writes it.

@@ -1,4 +1,4 @@
-"""What a look at the pictures of a data set takes: the first one, and another one when nothing or little has changed.
+"""The time to look at a data set's pictures: for the first time, and again when little or nothing has changed.
 
     python benchmarks/manifest.py              # 200,000 pictures, some minutes
     python benchmarks/manifest.py --quick      # 20,000, less than a minute

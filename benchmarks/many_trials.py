@@ -5,10 +5,9 @@
 
 Both sides run trials of three reports and no work on two slots. Ours records every trial in Parquet; plain Tune keeps
 its state and result files. Printed for each number: trials a second, over all and over the first and last tenth, the
-driver's memory after each tenth, bytes and files a trial, and what a restart takes that finds
-everything recorded. Start-up is left out: time counts from the first ended trial to the last.
-Plain Tune is stopped after `--tune-limit` seconds, and its rate is that of what it did. The last line is one JSON
-object.
+driver's memory after each tenth, bytes and files a trial, and the time of a restart that finds everything recorded.
+Start-up is left out: time counts from the first ended trial to the last. Plain Tune is stopped after `--tune-limit`
+seconds, and its rate is that of what it did. The last line is one JSON object.
 """
 
 from __future__ import annotations

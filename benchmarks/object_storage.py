@@ -1,4 +1,4 @@
-"""What a study costs in object storage: requests a trial, and the trials a second that one driver records.
+"""The cost of a study in object storage: requests a trial, and the trials a second that one driver records.
 
     python benchmarks/object_storage.py              # 192 trials at 0 and 25 ms a request
     python benchmarks/object_storage.py --quick      # 42 trials

@@ -1,4 +1,4 @@
-"""What `ablate data check` and `prepare` take on a data set of VCR's size, and what a trial then gains.
+"""The cost of `ablate data check` and `prepare` on a data set of VCR's size, and the gain for a trial.
 
     python benchmarks/prepare.py              # VCR's full counts, some minutes
     python benchmarks/prepare.py --quick      # a fifth of them, a minute

@@ -28,7 +28,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("search_spaces", "orchestrator", "trainables", "cluster", "analysis", "src/ablative")
 LONG = 25
-"""Words from which on a sentence is called long."""
+"""A sentence with more words is long."""
 _FENCE = re.compile(r"^(\s*)```.*?^\s*```", re.MULTILINE | re.DOTALL)
 _DROPPED = re.compile(r"^\s*(\||#|<|\$\$|!\[).*$", re.MULTILINE)
 _LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
@@ -49,7 +49,7 @@ _PASSIVE = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What one page, or several, read like."""
+    """The sentences of one or several pages."""
 
     sentences: tuple[str, ...]
 

@@ -1,4 +1,4 @@
-"""Questions to a large store: the effects of one study, and a mean over all trials; beside what else would be asked.
+"""Queries to a large store: the effects of one study, and a mean over all trials; beside other tools.
 
     python benchmarks/query.py                 # 1,000,000 records, 20,000,000 curve points; minutes to write, 2.5 GB
     python benchmarks/query.py --quick         # 20,000 records; the others 1,000 trials, about a minute

@@ -1,4 +1,4 @@
-"""The same trials where else they could be: MLflow's and Optuna's databases in SQLite.
+"""The same trials in other stores: MLflow's and Optuna's databases in SQLite.
 
 One trial is written through the library; the others are copies of its rows under other ids, which takes seconds
 instead of an hour and leaves the same tables.

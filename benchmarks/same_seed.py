@@ -1,10 +1,10 @@
 """Tasks under one seed, by simulation: `python benchmarks/same_seed.py [--quick]`.
 
-Trials of several tasks under one seed start from one random stream, so that the paired differences of an arm may move
-together from task to task. Here they do, with a correlation that is put in; nothing is true. Blocks are once each task
-under each seed (`comparisons.blocks: task_and_seed`) and once each seed (`seed`). The tests are those of the product:
-exact sign flips, Student's intervals. `effects apart` lets true effects of a standard deviation of the noise differ
-between tasks, with the mean 0 over them. Prints a line a point and, at the end, one JSON object of all.
+Trials of several tasks under one seed start from one random stream, so the paired differences of an arm may correlate
+between tasks. Here they do, by a given amount, without any true effect. Blocks are once each task under each seed
+(`comparisons.blocks: task_and_seed`) and once each seed (`seed`). The tests are those of the product: exact sign
+flips, Student's intervals. `effects apart` lets true effects of a standard deviation of the noise differ between
+tasks, with the mean 0 over them. Prints a line a point and, at the end, one JSON object of all.
 """
 
 from __future__ import annotations

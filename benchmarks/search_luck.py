@@ -1,17 +1,17 @@
 """The luck of the search, by simulation: `python benchmarks/search_luck.py [--quick]`.
 
-Nothing is true in these studies, and each arm's setting is found by a search whose trials are noisy. A trial has
-noise of its own (standard deviation 1); what all arms share under a seed cancels out and is left out. The settings of
-a search lie in equal strata of a domain whose best value is at 0.6, the same for all arms, and lose with the square
-of the distance: the variance between them is that of the noise. Arms under one search seed try the same settings.
-Trials of a nested search have half of their noise on val and test in common. Differences are averaged over the
-conditions of a task, paired by task and seed, tested by sign flips (up to 12 pairs all patterns, else 4095 drawn) and
-corrected by Holm.
+These studies have no true effect, and a search with noisy trials finds each arm's setting. A trial has noise of its
+own (standard deviation 1); what all arms share under a seed cancels out and is left out. The settings of a search lie
+in equal strata of a domain whose best value is at 0.6, the same for all arms, and lose with the square of the
+distance: the variance between them is that of the noise. Arms under one search seed try the same settings. Trials of a
+nested search have half of their noise on val and test in common. Differences are averaged over the conditions of a
+task, paired by task and seed, tested by sign flips (up to 12 pairs all patterns, else 4095 drawn) and corrected by
+Holm.
 
-For each design: trials of a cell; share of studies that find something (alpha 0.05); what the risk line expects of it,
-with the luck of these very searches (`expected`) and with the one that it assumes without records (`assumed`); share
-of 95 % t-intervals that hold the true difference; share of studies that find one true effect of 0.75.
-Prints a line a design and, at the end, one JSON object of all.
+For each design: trials of a cell; share of studies that find something (alpha 0.05); the share that the risk line
+predicts, with the luck of these searches (`expected`) and with the luck that it assumes without records (`assumed`);
+share of 95 % t-intervals that hold the true difference; share of studies that find one true effect of 0.75. Prints a
+line a design and, at the end, one JSON object of all.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ AT_ONCE = 50
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """What the designs of one study have in common."""
+    """The common settings of a study's designs."""
 
     name: str
     arms: int
@@ -152,7 +152,7 @@ def shown(p: np.ndarray) -> np.ndarray:
 
 
 def point(shape: Shape, name: str, design: SearchDesign, *, studies: int, seed: int) -> dict[str, object]:
-    """Return what one design finds in so many studies."""
+    """Return the findings of one design over many studies."""
     rng = np.random.default_rng([seed, *map(ord, shape.name + name)])
     signs = patterns(design.tasks * design.seeds, rng)
     false = power = covered = 0

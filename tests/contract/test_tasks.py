@@ -212,7 +212,7 @@ FAULTS: dict[str, tuple[Task, Callable[..., None], str]] = {
     "ids twice": (
         edited(lambda e, split: replace(e, id=e.id[:-5], group=e.id[:-5])),
         TaskContract.test_every_usual_split_has_examples_with_ids_of_their_own,
-        r"train: ids that are there twice: \['pics/00'",
+        r"train: ids that occur twice: \['pics/00'",
     ),
     "rows that begin nowhere": (
         edited(lambda e, split: replace(e, group="row " + e.id)),

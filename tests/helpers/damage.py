@@ -58,7 +58,7 @@ HOSTILE = (
     b"\x1b[2J",
     b"x" * 3000,
 )
-"""What people put into files to see what happens."""
+"""Hostile contents of files."""
 HOSTILE_YAML = (
     b"!!python/object/apply:os.system ['touch ../owned']",
     b"&a [*a, *a]",

@@ -1,4 +1,4 @@
-"""A study of four short trials, for what starts clusters."""
+"""A study of four short trials, for tests that start clusters."""
 
 TINY_STUDY = """
 study: launcher_smoke

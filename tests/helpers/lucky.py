@@ -1,4 +1,4 @@
-"""Simulated searches that luck decides, so that searches of a cell or of an arm would not agree on a setting."""
+"""Simulated searches decided by luck, so that the searches of a cell or an arm find different settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several machines made of Linux namespaces on this one, joined by a bridge: what one cannot show of a cluster.
+"""Several machines made of Linux namespaces on this one, joined by a bridge, for tests that need a real cluster.
 
 Each has its own network with one address, processes, mounts, host name, home folder, `/tmp` and `/dev/shm`, and an
 sshd. As on Debian, a machine's own name resolves to 127.0.1.1. All see the same files elsewhere, as if over NFS.
@@ -40,7 +40,7 @@ class Machine:
     """Of the machine's first process, as seen from outside."""
 
     def run(self, *command: str, timeout_s: float = 120, **variables: str) -> str:
-        """Run a command to its end and return what it said, standard error included; it must succeed."""
+        """Run a command to its end and return its output, including standard error; it must succeed."""
         finished = subprocess.run(
             self._entered(command),
             cwd=_ROOT,

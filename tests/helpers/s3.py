@@ -70,7 +70,7 @@ def keys(uri: str) -> dict[str, int]:
 
 @dataclass
 class Faults:
-    """What goes wrong on the way to a server; rates are shares of requests, drawn by a seed."""
+    """Faults on the way to a server; rates are shares of requests, drawn by a seed."""
 
     errors: float = 0.0
     """The server says 500."""
@@ -84,16 +84,16 @@ class Faults:
     """Credentials are too old."""
     stall_s: float = 30.0
     delay_s: float = 0.0
-    """What each request takes beside its work."""
+    """Delay of each request."""
     seed: int = 0
     told: Counter[str] = field(default_factory=Counter)
-    """What went wrong, and how often; `requests` counts all."""
+    """Number of each fault; `requests` counts all requests."""
 
     def __post_init__(self) -> None:
         self._random, self._lock = random.Random(self.seed), threading.Lock()
 
     def before(self, app: Any) -> Any:
-        """Return a WSGI application that goes wrong before `app` is asked."""
+        """Return a WSGI application that fails before `app` gets the request."""
 
         def answer(environ: dict[str, Any], start: Any) -> Any:
             kind = self._drawn()

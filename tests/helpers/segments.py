@@ -25,12 +25,12 @@ from ablative.trainables.job import TrialOutcome
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 EVALUATIONS = 4
 Fails = Callable[[Trial, int], bool]
-"""Whether a trial comes to grief before an evaluation."""
+"""Whether a trial fails before an evaluation."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Segments:
-    """Runs the trials of a queue in segments, in any order, and keeps what a store would keep."""
+    """Runs the trials of a queue in segments, in any order, and keeps the records that a store would keep."""
 
     records: dict[str, Record] = field(default_factory=dict)
     curves: dict[str, tuple[float, ...]] = field(default_factory=dict)

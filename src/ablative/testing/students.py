@@ -1,4 +1,4 @@
-"""What every student must do, as tests: subclass `StudentContract`, give your student, and pytest runs them.
+"""The contract of students, as tests: subclass `StudentContract`, give your student, and pytest runs them.
 
     class TestGru(StudentContract):
         @pytest.fixture
@@ -61,7 +61,7 @@ class StudentContract:
             assert torch.isfinite(getattr(states, name)).all(), f"{name} is not finite"
 
     def test_what_it_says_depends_on_words_and_picture(self, settings: Any) -> None:
-        """A student that looks at one of them alone would be compared with itself by the controls."""
+        """If a student used only one of them, the controls would compare it with itself."""
         student, one = built(settings), batch()
         said = logits(student, one)
         assert one.pixels_I3HW is not None
@@ -80,7 +80,7 @@ class StudentContract:
         torch.testing.assert_close(long.text_BLS[:, : max(TOKENS)] * mask_BL1, wanted, atol=1e-5, rtol=1e-4)
 
     def test_examples_do_not_influence_each_other(self, settings: Any) -> None:
-        """In evaluation each is judged alone, whatever stands beside it in a batch."""
+        """In evaluation each sequence is judged alone, whatever else is in the batch."""
         student, one = built(settings), batch()
         alone = torch.cat([logits(student, row(one, number)) for number in range(len(TOKENS))])
         torch.testing.assert_close(logits(student, one), alone, atol=1e-5, rtol=1e-4)
@@ -196,7 +196,7 @@ def batch() -> StudentBatch:
 
 
 def padded(one: StudentBatch) -> StudentBatch:
-    """The same with two more tokens and regions behind the masks, full of numbers that mean nothing."""
+    """The same with two more masked tokens and regions, filled with meaningless numbers."""
 
     def wider(value: torch.Tensor, fill: float) -> torch.Tensor:
         extra = torch.full((len(value), 2, *value.shape[2:]), fill, dtype=value.dtype)

@@ -1,4 +1,4 @@
-"""What every task must do, as tests: subclass `TaskContract`, give your task and a small folder of its files.
+"""The contract of tasks, as tests: subclass `TaskContract`, give your task and a small folder of its files.
 
     class TestMine(TaskContract):
         @pytest.fixture
@@ -85,7 +85,7 @@ class TaskContract:
         """Train, val and test come first; what a split is read from enters the identity of trials."""
         splits = part.splits(part.at(folder))
         assert splits[:3] == USUAL, _of(part, f"splits begin {splits[:3]}; wanted {USUAL}")
-        assert len(set(splits)) == len(splits), _of(part, f"a split is there twice: {splits}")
+        assert len(set(splits)) == len(splits), _of(part, f"a split occurs twice: {splits}")
         counted = {path.resolve() for path in data_files(part, folder)}
         for split in splits[1:]:
             assert _is_among(split, part.known_splits), _of(part, f"add {split} to known_splits, so that studies may")
@@ -113,7 +113,7 @@ class TaskContract:
             examples = _read(part, folder, split)
             assert examples or split not in USUAL, _of(part, f"{split} has no example in the folder of this test")
             twice = [name for name, times in Counter(example.id for example in examples).items() if times > 1]
-            assert not twice, _of(part, f"{split}: ids that are there twice: {twice[:5]}")
+            assert not twice, _of(part, f"{split}: ids that occur twice: {twice[:5]}")
             begun = Counter(example.group for example in examples if part.begins_row(example))
             wrong = [example.group for example in examples if begun[example.group] != 1]
             assert not wrong, _of(part, f"{split}: begins_row is true of none or several examples of {wrong[:5]}")
@@ -137,7 +137,7 @@ class TaskContract:
         classes = classes_of(part, folder)
         over_candidates = part.head == "candidates"
         assert bool(classes) != over_candidates, _of(part, f"head {part.head} with the classes {classes}")
-        assert len(set(classes)) == len(classes), _of(part, f"a class is there twice: {classes}")
+        assert len(set(classes)) == len(classes), _of(part, f"a class occurs twice: {classes}")
         for split, example in _all(part, folder, blind=False):
             count = len(example.candidates) if over_candidates else len(classes)
             places = [place for place, _ in example.targets]
@@ -177,7 +177,7 @@ class TaskContract:
             assert pictures.picture(example.image).size, example.image
 
     def test_no_picture_is_in_two_of_train_val_and_test(self, part: Task, folder: Path) -> None:
-        """A test must not show what was trained on."""
+        """A test must not contain training pictures."""
         if self.shares_pictures:
             pytest.skip("shares_pictures is set")
         images = {split: {example.image for example in _read(part, folder, split)} for split in USUAL}
@@ -222,7 +222,7 @@ class TaskContract:
             assert not wrong, _of(part, f"{split.split}: {'; '.join(wrong)}")
 
     def test_blind_splits_have_no_labels_and_others_do(self, part: Task, folder: Path, tmp_path: Path) -> None:
-        """What a leaderboard scores, no trial may see."""
+        """No trial may see labels that a leaderboard scores."""
         for name in part.splits(part.at(folder)):
             split = load_split(part, str(folder), name, tmp_path)
             blind = name.startswith("blind_")

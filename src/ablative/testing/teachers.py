@@ -1,11 +1,11 @@
-"""What every teacher must do, as tests: subclass `TeacherContract`, give your teacher, and pytest runs them.
+"""The contract of teachers, as tests: subclass `TeacherContract`, give your teacher, and pytest runs them.
 
     class TestMine(TeacherContract):
         @pytest.fixture
         def settings(self, tmp_path: Path) -> Any:
             return settings_of(MINE, {"checkpoint": str(write_small_weights(tmp_path))})
 
-What it does not give is not asked for. B images or texts, N words, D width.
+Tests of features that it does not give are skipped. B images or texts, N words, D width.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What every distillation term must do, as tests: subclass `TermContract`, give your term, and pytest runs them.
+"""The contract of distillation terms, as tests: subclass `TermContract`, give your term, and pytest runs them.
 
     class TestFocal(TermContract):
         @pytest.fixture
@@ -43,7 +43,7 @@ from ablative.trainables.parts.part import Options
 from ablative.trainables.parts.term import Term
 
 LEARNED = ("cls", "image", "words", "logits", "regions")
-"""What a student gives that a gradient can reach."""
+"""Outputs of a student that a gradient can reach."""
 
 
 class TermContract:

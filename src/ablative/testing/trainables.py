@@ -1,4 +1,4 @@
-"""What every trainable must do, as tests: subclass `TrainableContract`, give your trainable, and pytest runs them.
+"""The contract of trainables, as tests: subclass `TrainableContract`, give your trainable, and pytest runs them.
 
     class TestMine(TrainableContract):
         @pytest.fixture
@@ -61,7 +61,7 @@ class TrainableContract:
 
     @pytest.fixture
     def target(self) -> str:
-        """What the trials aim at: a metric on val, of which more is better."""
+        """The trials' target: a metric on val; more is better."""
         return "accuracy"
 
     @pytest.fixture(scope="class")
@@ -171,7 +171,7 @@ class TrainableContract:
         assert _values(outcome, trials.target) == [point.value for point in told], "the outcome's curve is another one"
 
     def test_a_seed_decides_all_of_a_trial(self, trials: Trials) -> None:
-        """What ran before in the same process leaves no trace."""
+        """Earlier trials of the same process leave no trace."""
         first = trials.whole()
         trials.run(seed=SEED + 1)
         again = trials.run()
