@@ -131,7 +131,7 @@ def told(study: str, arm: str) -> tuple[str, str]:
 def test_the_readme_and_the_page_say_of_a_study_what_its_records_say(study: str) -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
     [line] = [line for line in readme if line.startswith(f"| `{study}` |")]
-    section = PAGE.partition(f"ablate run {RUN.get(study, study)}\n")[2].partition("ablate table")[0]
+    section = " ".join(PAGE.partition(f"ablate run {RUN.get(study, study)}\n")[2].partition("ablate table")[0].split())
     cells = [cell.strip() for cell in line.split("|")][3:5]
 
     for arm, cell in zip(("clip_td", "naive_distillation"), cells, strict=True):
