@@ -58,7 +58,12 @@ def cause_of(raised: BaseException) -> Cause:
         return "missing_data"
     if isinstance(raised, MemoryError) or _is_of_device(raised) or "can't allocate memory" in str(raised):
         return "out_of_memory"
-    return "trainable_error"
+    return "worker_lost" if _is_of_lost_peer(raised) else "trainable_error"
+
+
+def _is_of_lost_peer(raised: BaseException) -> bool:
+    """The other workers of a trial may learn this way, long before the cluster does, that a machine was lost."""
+    return isinstance(raised, RuntimeError) and "gloo/transport" in str(raised) and "by peer" in str(raised)
 
 
 def _is_of_device(raised: BaseException) -> bool:
