@@ -399,7 +399,7 @@ class Board:
         agreed = len(ticket.settled) == group.size and len({o.cause for o in ticket.settled.values()}) == 1
         # The first failure is the reason; later ones are often only its echo in other ranks.
         outcome = failures[0] if failures and not agreed else ticket.settled[0]
-        group.busy, group.closing = False, self._is_worn(group, outcome)
+        group.busy, group.closing = False, group.closing or self._is_worn(group, outcome)
         if not agreed and self._groups.get(slot) is group:
             del self._groups[slot]  # its ranks are out of step
         self._end(ticket, outcome)

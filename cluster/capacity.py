@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
+from dataclasses import replace
 
 from ablative.orchestrator.errors import ClusterError
 from ablative.search_spaces.study import Resources
@@ -24,13 +25,30 @@ class Shape:
     workers: int
     each: tuple[tuple[str, float], ...]
     """(Ray's name of a resource, amount) of one worker, all needed on the same machine."""
+    fewer: tuple[int, ...] = ()
+    """Other numbers of workers that do, the greatest first, where there is no room for all."""
+
+    @property
+    def widths(self) -> tuple[Shape, ...]:
+        """The shape with each number of workers that does, the widest first."""
+        counts = (self.workers, *self.fewer)
+        return tuple(replace(self, workers=count, fewer=counts[place:]) for place, count in enumerate(counts, 1))
 
 
 def shape_of(resources: Resources) -> Shape:
     """Return the shape of a trial with these resources."""
     gpus = [("GPU", float(resources.gpus_per_worker))] if resources.gpus_per_worker else []
     each = [("CPU", float(resources.cpus_per_worker)), *gpus, *sorted(resources.custom.items())]
-    return Shape(workers=resources.workers, each=tuple(each))
+    return Shape(workers=resources.most_workers, each=tuple(each), fewer=resources.fewer_workers)
+
+
+def fitting(shape: Shape, nodes: Sequence[Amounts], taken: Sequence[Shape]) -> Shape:
+    """Return the widest of a shape's widths that fits beside what is `taken`; the narrowest if none does."""
+    for width in shape.widths:
+        room = Room(nodes)
+        if all(room.place(one) for one in (*taken, width)):
+            return width
+    return shape.widths[-1]
 
 
 class Room:
@@ -52,9 +70,9 @@ class Room:
         return not left
 
     def fill(self, shape: Shape) -> int:
-        """Place as many groups as fit; return how many."""
+        """Place as many groups as fit, each as wide as possible; return how many."""
         count = 0
-        while self.place(shape):
+        while any(self.place(width) for width in shape.widths):
             count += 1
         return count
 
@@ -68,7 +86,7 @@ def capacity(shapes: Sequence[Shape], nodes: Sequence[Amounts], largest: Amounts
     alone = {shape: Room(nodes).fill(shape) for shape in shapes}
     room = Room(nodes)
     here = sum(room.fill(shape) for shape in sorted(alone, key=lambda shape: -alone[shape]))
-    ever = max(_in_sum(largest or {}, shape) for shape in shapes)
+    ever = max(_in_sum(largest or {}, shape) or _in_sum(largest or {}, shape.widths[-1]) for shape in shapes)
     return max(here, min(ever, int(ENDLESS)))
 
 
@@ -82,8 +100,9 @@ def with_growth(nodes: Sequence[Amounts], largest: Amounts | None) -> Sequence[A
 def require(shapes: Sequence[Shape], nodes: Sequence[Amounts], largest: Amounts | None = None) -> None:
     """Raise ClusterError, with the numbers, if not even one group of some shape fits, now or ever."""
     for shape in shapes:
-        if not Room(nodes).place(shape) and _in_sum(largest or {}, shape) < 1:
-            raise ClusterError(_too_large(shape, nodes, largest))
+        least = shape.widths[-1]
+        if not Room(nodes).place(least) and _in_sum(largest or {}, least) < 1:
+            raise ClusterError(_too_large(least, nodes, largest))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,6 +32,7 @@ from ablative.cluster.board import PLACES
 from ablative.cluster.board import Board
 from ablative.cluster.capacity import Shape
 from ablative.cluster.capacity import capacity
+from ablative.cluster.capacity import fitting
 from ablative.cluster.capacity import require
 from ablative.cluster.capacity import with_growth
 from ablative.cluster.failures import cause_of_run
@@ -40,6 +41,7 @@ from ablative.cluster.failures import said
 from ablative.cluster.metrics import SlotCounts
 from ablative.cluster.placement import Premises
 from ablative.cluster.session import drained
+from ablative.cluster.session import lasting
 from ablative.cluster.session import machines
 from ablative.cluster.session import members
 from ablative.cluster.tickets import Order
@@ -57,6 +59,8 @@ HEAD_SHARE = {"node:__internal_head__": 0.001}
 """Where the small actors run: beside the driver, without a CPU of their own, because worker groups may hold all CPUs.
 """
 CHECK_S = 1.0
+GONE_S = 40.0
+"""How long a lost machine at most still counts as there (`cluster/ssh.yaml`: some half a minute)."""
 Answer = TypeVar("Answer")
 
 
@@ -267,6 +271,7 @@ class GroupHost(Board):
         self._threads: dict[int, threading.Thread] = {}
         self._up: dict[int, tuple[float, Shape]] = {}
         """Slot -> when it began to start its group, and the group's resources."""
+        self._placing = threading.Lock()
         self._waiting: dict[int, float] = {}
         """Slot without a group -> since when."""
         self._held: defaultdict[int, float] = defaultdict(float)
@@ -290,6 +295,27 @@ class GroupHost(Board):
             thread = threading.Thread(target=self._keep, args=arguments, daemon=True)
             thread.start()
             self._threads[slot] = thread
+
+    async def resize(self, premises: Premises) -> None:
+        """Take note of the machines there are; groups that could be wider by now end after their trials."""
+        await super().resize(premises)
+        for slot, group in self._groups.items():
+            if slot in self._up and group.size < group.shape.workers and group.orders:
+                group.closing |= self._fitting(slot, group.shape).workers > group.size
+        self._ring_groups()
+
+    def _await_other(self, nodes: list[dict[str, float]]) -> None:
+        """Wait until the machines are no longer these, for as long as a lost one may count as there."""
+        until = time.monotonic() + GONE_S
+        while lasting() == nodes and time.monotonic() < until and not self.closed:
+            time.sleep(CHECK_S)
+
+    def _fitting(self, slot: int, asked: Shape) -> Shape:
+        """Return how many workers the slot's group may have, beside the other slots' groups."""
+        if not asked.fewer:
+            return asked
+        others = [shape for other, (_, shape) in list(self._up.items()) if other != slot]
+        return fitting(asked, lasting(), others)
 
     async def standing(self) -> Standing:
         """Return the state of the slots."""
@@ -350,16 +376,24 @@ class GroupHost(Board):
             return asyncio.run_coroutine_threadsafe(call, loop).result()
 
         slot = settings["slot"]
-        while (shape := ask(self.turn(slot))) is not None:
+        narrower: Shape | None = None
+        lost: list[dict[str, float]] | None = None
+        while (asked := ask(self.turn(slot))) is not None:
             before, excused = self.taken[slot], False
             cause: Cause = "worker_lost"
             reason = "its workers ended by themselves"
-            self._up[slot] = (time.monotonic(), shape)
+            if lost is not None:
+                self._await_other(lost)
+            nodes, lost = lasting() if asked.fewer else None, None
+            with self._placing:
+                shape = self._fitting(slot, narrower or asked)
+                self._up[slot] = (time.monotonic(), shape)
             try:
                 train(settings, shape, scratch, partial(self._reserve, slot))
             except Exception as error:  # the slot's boundary: whatever ended the run is kept for the driver
                 cause, reason = cause_of_run(error), said(error)
                 excused = cause == "preempted" or is_for_want_of_room(error)
+                lost = nodes if shape.fewer and not excused and self.taken[slot] > before else None
             for reservation in self._reserved.pop(slot, ()):  # no effect on workers that are gone
                 with suppress(ray.exceptions.RayError):
                     remove_placement_group(reservation)
@@ -367,6 +401,9 @@ class GroupHost(Board):
             began, _ = self._up.pop(slot)
             self._held[slot] += (time.monotonic() - began) * shape.workers
             ask(self.lose(slot, cause, reason))
-            if self.taken[slot] == before and not excused and not ask(self.made_room(slot)):
+            came_to_nothing = self.taken[slot] == before
+            # What did not come up may do so with fewer workers: its machine may be lost and not known to be.
+            narrower = shape.widths[1] if came_to_nothing and shape.fewer else None
+            if came_to_nothing and not excused and narrower is None and not ask(self.made_room(slot)):
                 ask(self.give_up(slot, reason))
                 return

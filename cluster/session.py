@@ -142,6 +142,12 @@ def drained() -> set[str]:
     return set(ray._private.state.state.get_draining_nodes())
 
 
+def lasting() -> list[dict[str, float]]:
+    """Return what each machine has that is not about to be taken away."""
+    gone = drained()
+    return [node["Resources"] for node in ray.nodes() if node["Alive"] and node["NodeID"] not in gone]
+
+
 def machines() -> tuple[list[dict[str, float]], dict[str, float] | None]:
     """Return the resources of each machine, and the most that the autoscaler can reach; None without an autoscaler."""
     alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]

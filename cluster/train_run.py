@@ -24,7 +24,8 @@ Reserve = Callable[[Any], None]
 HOSTED = ("2.60",)
 """Versions of Ray whose controllers can run as threads of this process."""
 RESTARTS = 2
-"""Most restarts of a group's workers by one Ray Train run; after that the slot starts a new run."""
+"""Most restarts of a group's workers by one Ray Train run; after that the slot starts a new run. A group
+that could have fewer workers gets none, as Ray Train restarts as many workers as it lost."""
 
 
 def train(settings: dict[str, Any], shape: Shape, scratch: str, reserve: Reserve) -> None:
@@ -32,6 +33,7 @@ def train(settings: dict[str, Any], shape: Shape, scratch: str, reserve: Reserve
 
     `reserve`: called with each requested placement group. Ray Train removes them itself, unless this process ends.
     """
+    restarts = 0 if shape.fewer else RESTARTS
     trainer = trainer_for(ray.__version__, "{study} slot {slot}".format_map(settings), reserve)
     trainer(
         serve,
@@ -42,7 +44,7 @@ def train(settings: dict[str, Any], shape: Shape, scratch: str, reserve: Reserve
             # Ray Train would resume a run of the same name.
             name=f"{settings['study']}-slot-{settings['slot']}-{uuid.uuid4().hex[:8]}",
             storage_path=scratch,
-            failure_config=FailureConfig(max_failures=RESTARTS, controller_failure_limit=RESTARTS),
+            failure_config=FailureConfig(max_failures=restarts, controller_failure_limit=restarts),
             callbacks=[LossTeller(settings["board"], settings["slot"])],
         ),
     ).fit()

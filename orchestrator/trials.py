@@ -66,6 +66,7 @@ class Trial:
             cache=cache,
             data_digest=self.digests.data,
             threads=mine.cpus_per_worker,
+            elastic=bool(mine.fewer_workers),
             keep_predictions=self.keep_predictions,
             checkpoints=checkpoints,
             pause_after=self.pause_after,
@@ -90,12 +91,14 @@ def trial_ids(
     evaluate: Sequence[str],
     digests: Digests,
     parts: Mapping[str, str],
+    workers: Sequence[int] = (),
 ) -> tuple[str, ...]:
     """Return the identity of what a trial computes, for each seed; independent of time, place and study.
 
     `config`: in canonical form, so that two spellings of one computation have one identity. Fields at their defaults
     are left out, so that a new field at its old meaning changes no id; and so are paths, because the digests say what
-    lies there. `parts`: those that are not bundled, see `Trainable.used`.
+    lies there. `parts`: those that are not bundled, see `Trainable.used`. `workers`: how many an
+    elastic trial may have; a fixed number is left out, as it says only how something is computed.
     """
     content = {
         "config": trainable.content(config),
@@ -106,6 +109,7 @@ def trial_ids(
         "identity_version": trainable.identity_version,
         **({} if trainable.name == DEFAULT else {"trainable": trainable.name}),
         **({"parts": dict(parts)} if parts else {}),
+        **({"workers": list(workers)} if workers else {}),
     }
     return tuple(content_hash({**content, "seed": seed}) for seed in seeds)
 

@@ -28,6 +28,9 @@ from ablative.search_spaces.wording import shown
 
 Contradictions = Callable[[Any], Iterable[tuple[str, str, str]]]
 """Configuration -> (path, found, wanted) for each field that another one forbids."""
+Elastic = Callable[[Any, int], Iterable[tuple[str, str, str]]]
+"""Configuration, greatest number of workers -> the same of each field that makes results depend on how many workers a
+trial has."""
 WithoutScale = Callable[[Any], Any]
 """Configuration -> the same, with the representative of all objectives that differ by a constant factor."""
 

@@ -63,17 +63,32 @@ class Consistency:
             return (), [self.document.mistake(("base",), "a combination", phrase(d)) for d in error.errors()]
         found += [*self._identical(arms, built), *self._unused(study, built)]
         found += condition_mistakes(self.document, study, built)
-        found += self._configurations(base, arms, built)
+        found += [*self._elastic(study), *self._configurations(study, base, arms, built)]
         found += search_mistakes(self.document, study, self.subject, built)
         found += claim_mistakes(self.document, study, [arm.name for arm in arms])
         found += weight_mistakes(self.document, study)
         found += sequential_mistakes(self.document, study, self.subject.task, len(arms))
         return built, found
 
-    def _configurations(self, base: BaseModel, arms: tuple[Arm, ...], built: tuple[Cell, ...]) -> Iterator[Mistake]:
+    def _elastic(self, study: Study) -> Iterator[Mistake]:
+        place, found = ("resources", "workers"), "a range"
+        if study.resources.fewer_workers and self.subject.elastic is None:
+            expected = "a number: this trainable does not promise the same results whatever the number of workers"
+            yield self.document.mistake(place, found, expected)
+        elif study.resources.fewer_workers and study.resources.where:
+            yield self.document.mistake(place, found, "a number beside resources.where")
+
+    def _configurations(
+        self, study: Study, base: BaseModel, arms: tuple[Arm, ...], built: tuple[Cell, ...]
+    ) -> Iterator[Mistake]:
+        def contradictions(config: BaseModel) -> Iterator[tuple[str, str, str]]:
+            yield from self.subject.contradictions(config)
+            if study.resources.fewer_workers and self.subject.elastic is not None:
+                yield from self.subject.elastic(config, study.resources.most_workers)
+
         checks = ConfigChecks(
             document=self.document,
-            contradictions=self.subject.contradictions,
+            contradictions=contradictions,
             without_scale=self.subject.without_scale,
             places={arm.name: partial(arm_place, arm) for arm in arms},
         )

@@ -10,7 +10,9 @@ from typing import Literal
 
 from pydantic import BaseModel
 from pydantic import BeforeValidator
+from pydantic import Discriminator
 from pydantic import Field
+from pydantic import Tag
 from pydantic import WithJsonSchema
 from pydantic import model_serializer
 from pydantic import model_validator
@@ -266,10 +268,34 @@ class ResourcesWhere(Frozen):
     )
 
 
+class ElasticWorkers(Frozen):
+    """How many workers a trial may have: fewer where machines are lost or there is no room for all of them."""
+
+    min: Workers = Field(description="Fewest workers; a divisor of `max`, so that they share a batch evenly.")
+    max: Workers = Field(description="Workers where there is room.")
+
+    @model_validator(mode="after")
+    def _share_evenly(self) -> ElasticWorkers:
+        if self.max % self.min or self.min == self.max:
+            raise PydanticCustomError("workers", "one number, or a min below max that divides it, as {min: 2, max: 8}")
+        return self
+
+    @property
+    def fewer(self) -> tuple[int, ...]:
+        """Numbers of workers below `max` that a trial may have, the greatest first: those that divide it."""
+        return tuple(count for count in range(self.max - 1, self.min - 1, -1) if self.max % count == 0)
+
+
+def _form(value: Any) -> str:
+    return "<range>" if isinstance(value, dict | ElasticWorkers) else "<number>"
+
+
 class Resources(Frozen):
     """What one trial occupies."""
 
-    workers: Workers = Field(1, description="Ray Train workers of a trial.")
+    workers: Annotated[
+        Annotated[Workers, Tag("<number>")] | Annotated[ElasticWorkers, Tag("<range>")], Discriminator(_form)
+    ] = Field(1, description="Ray Train workers of a trial; `{min: 2, max: 8}`: fewer where machines are lost.")
     cpus_per_worker: Cpus = Field(1, description="CPU threads of a worker.")
     gpus_per_worker: Gpus = Field(0.0, description="GPUs of a worker; a share below 1, or a whole number.")
     custom: dict[Name, Amount] = Field({}, description="Ray's custom resources of a worker: name -> amount.")
@@ -291,6 +317,16 @@ class Resources(Frozen):
     retry_out_of_memory: Flag = Field(
         False, description="Whether a trial that ran out of memory gets one more attempt, in a new worker group."
     )
+
+    @property
+    def most_workers(self) -> int:
+        """Workers of a trial where there is room."""
+        return self.workers.max if isinstance(self.workers, ElasticWorkers) else self.workers
+
+    @property
+    def fewer_workers(self) -> tuple[int, ...]:
+        """Other numbers of workers that a trial may have, the greatest first; none unless it is elastic."""
+        return self.workers.fewer if isinstance(self.workers, ElasticWorkers) else ()
 
     def of(self, config: BaseModel) -> Resources:
         """What a trial of this configuration occupies."""

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from ablative.search_spaces.config_checks import Contradictions
+from ablative.search_spaces.config_checks import Elastic
 from ablative.search_spaces.config_checks import WithoutScale
 from ablative.search_spaces.config_checks import no_contradictions
 from ablative.search_spaces.config_checks import unscaled
@@ -39,6 +40,8 @@ class Subject:
     recipes: Recipes = field(default_factory=dict)
     """What `base.recipe` may name."""
     contradictions: Contradictions = no_contradictions
+    elastic: Elastic | None = None
+    """None where nothing is known of trials whose number of workers changes."""
     without_scale: WithoutScale = unscaled
     task: str | None = None
     """Dotted path of the task: pairs are formed within one task, and each task has its own."""

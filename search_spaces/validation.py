@@ -98,16 +98,15 @@ def _field_names(annotation: Any) -> Iterator[str]:
 
 def annotations_at(annotation: Any, location: Location) -> list[Any]:
     """The types, with their constraints, that a value at `location` inside a value of type `annotation` may have."""
-    if get_origin(annotation) is Annotated and (location or get_origin(get_args(annotation)[0]) in (Union, UnionType)):
-        return annotations_at(get_args(annotation)[0], location)
-    if get_origin(annotation) in (Union, UnionType):
-        return [found for member in get_args(annotation) for found in annotations_at(member, location)]
+    bare = get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+    if get_origin(bare) in (Union, UnionType):
+        return [found for member in get_args(bare) for found in annotations_at(member, location)]
     if not location:
         return [annotation]
-    rest = location[1:]
-    if str(location[0]).startswith("<"):  # names a member of a union
+    first, rest = location[0], location[1:]
+    if str(first).startswith("<"):  # names a member of a union
         return annotations_at(annotation, rest)
-    return [found for inner in _inside(annotation, location[0]) for found in annotations_at(inner, rest)]
+    return [found for inner in _inside(bare, first) for found in annotations_at(inner, rest)]
 
 
 def _inside(annotation: Any, step: str | int) -> list[Any]:

@@ -40,6 +40,8 @@ from ablative.trainables.processes import device_name
 from ablative.trainables.ranks import Ranks
 from ablative.trainables.ranks import current_ranks
 
+WORKERS = "workers"
+"""Curve of an elastic trial: with how many workers it went on from a step."""
 FORMAT = b"ablative course 1\n"
 """First bytes of a checkpoint; one without them is ignored."""
 
@@ -112,9 +114,11 @@ class Course:
         self._best = -math.inf
         self._curve: list[CurvePoint] = []
         self._memory = MemoryPeak()
-        self._seconds_before = 0.0
+        self._seconds_before = self._device_seconds_before = 0.0
         self._started = time.perf_counter()
         self._resume()
+        if job.elastic and self._workers_before() != self.ranks.world:
+            self._add(self.step, "train", WORKERS, float(self.ranks.world))
 
     def __iter__(self) -> Iterator[int]:
         """Yield the number of each evaluation to come, counted from 1, until the trial ends or is ended."""
@@ -224,7 +228,8 @@ class Course:
             error = next((f"{name} is {metrics[name]}" for name in self._aims() if not _is_finite(metrics, name)), "")
         elif status == "stopped":
             metrics = {f"val/{self._metric}": self.best}
-        seconds = self.seconds + (0.0 if started is None else self._started - started)
+        before = 0.0 if started is None else self._started - started
+        seconds = self.seconds + before
         if status != "paused":
             metrics = {**metrics, **(facts or {}), "train/steps": float(self.step)}
         return TrialOutcome(
@@ -235,7 +240,7 @@ class Course:
             curve=tuple(self._curve),
             predictions=tuple(predictions) if self._job.keep_predictions else (),
             seconds=seconds,
-            device_seconds=seconds * self.ranks.world,
+            device_seconds=self._of_all_workers(seconds),
             samples_seen=self.samples_seen,
             peak_memory_mb=self._memory.mb,
             device=device_name(),
@@ -296,6 +301,7 @@ class Course:
         return due(self._job, self.number, self.best, evaluations=self.evaluations, cancelled=cancelled)
 
     def _packed(self, state: bytes) -> bytes:
+        seconds = self.seconds
         content = {
             "trial_id": self._job.trial_id,
             "world": self.ranks.world,  # each has drawn its own share of the batches
@@ -303,7 +309,8 @@ class Course:
             "step": self.step,
             "best": self._best,
             "curve": [asdict(point) for point in self._curve],
-            "seconds": self.seconds,
+            "seconds": seconds,
+            "device_seconds": self._of_all_workers(seconds),
             "samples_seen": self.samples_seen,
         }
         body = json.dumps(content).encode() + b"\n" + state
@@ -318,11 +325,22 @@ class Course:
         content, self.resumed = found
         self.number, self.step = content["number"], content["step"]
         self.samples_seen, self._seconds_before = content["samples_seen"], content["seconds"]
+        self._device_seconds_before = content.get("device_seconds", content["seconds"] * content["world"])
         self._best, self._curve = content["best"], [CurvePoint(**point) for point in content["curve"]]
         self.ending = self.ranks.agreed(self._due(cancelled=False))
 
+    def _of_all_workers(self, seconds: float) -> float:
+        """Return the device seconds of a trial that has taken `seconds` so far."""
+        return self._device_seconds_before + (seconds - self._seconds_before) * self.ranks.world
+
+    def _workers_before(self) -> float | None:
+        """Return how many workers an elastic trial had last; None at its start."""
+        found = [point.value for point in self._curve if (point.split, point.metric) == ("train", WORKERS)]
+        return found[-1] if found else None
+
     def _unpacked(self, checkpoint: bytes | None) -> tuple[dict[str, Any], bytes] | None:
-        """Return the contents of a checkpoint from this trial with the same number of workers; None for any other."""
+        """Return the contents of a checkpoint of this trial; None for any other, or if the trial is not elastic and
+        another number of workers saved it."""
         if checkpoint is None or not checkpoint.startswith(FORMAT):
             return None
         digest, body = checkpoint[len(FORMAT) :][:32], checkpoint[len(FORMAT) + 32 :]
@@ -330,7 +348,9 @@ class Course:
             return None
         head, _, state = body.partition(b"\n")
         content = json.loads(head)
-        if (content["trial_id"], content["world"]) != (self._job.trial_id, self.ranks.world):
+        if content["trial_id"] != self._job.trial_id:
+            return None
+        if content["world"] != self.ranks.world and not self._job.elastic:
             return None
         return (content, state) if content["number"] < self.evaluations else None
 

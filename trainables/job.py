@@ -57,6 +57,8 @@ class TrialJob:
     """Absolute path of the cache folder (benchmark, teacher features, region features)."""
     data_digest: str = ""
     """Digest of the data at planning time, so that a worker can check that it is the same; empty: any data."""
+    elastic: bool = False
+    """Whether it may go on from a checkpoint that another number of workers saved."""
     threads: int = 1
     """CPU threads of this worker; fixed by the study, because it changes float sums."""
     keep_predictions: bool = False

@@ -96,6 +96,7 @@ def subject(trainable: Trainable, catalogue: Catalogue) -> Subject:
         open_splits=trainable.open_splits(catalogue) if trainable.open_splits else {},
         recipes=trainable.recipes,
         contradictions=trainable.contradictions,
+        elastic=trainable.elastic,
         without_scale=trainable.without_scale,
         task=trainable.roles.task,
         data_fraction=trainable.roles.data_fraction,

@@ -36,7 +36,9 @@ class TrialMaker:
         evaluate = self._evaluate(phase, config)
         digests = self._inputs.digests(config)
         parts = self._trainable.used(config, self._inputs.catalogue)
-        ids = trial_ids(self._trainable, config, seeds, evaluate, digests, parts)
+        fewer, most = self._study.resources.fewer_workers, self._study.resources.most_workers
+        workers = (most, *fewer) if fewer else ()
+        ids = trial_ids(self._trainable, config, seeds, evaluate, digests, parts, workers)
         mode, keep = self._study.target.mode, self._study.keep.students
         answers = phase == "confirm" or self._study.seeds.nested  # whether the answer may rest on it
         metric = self._study.target.metric.split("/", 1)[1]

@@ -136,7 +136,7 @@ def trainable_for(study: Study, cells: Sequence[Cell], inputs: Inputs, assumed: 
         curve_sd=assumed.noise,
         seconds=assumed.seconds,
         uneven=assumed.uneven,
-        workers=study.resources.workers,
+        workers=study.resources.most_workers,
     )
 
 

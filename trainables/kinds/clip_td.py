@@ -15,6 +15,7 @@ from ablative.trainables.config import TrialConfig
 from ablative.trainables.config import canonical
 from ablative.trainables.config import contradictions
 from ablative.trainables.config import without_scale
+from ablative.trainables.elastic import elastic
 from ablative.trainables.identity import without_places
 from ablative.trainables.job import Link
 from ablative.trainables.job import TrialJob
@@ -113,6 +114,7 @@ CLIP_TD = Trainable(
     arms=arms_of,
     recipes=RECIPES,
     contradictions=contradictions,
+    elastic=elastic,
     without_scale=without_scale,
     absent=_absent,
     cpu_refusals=_cpu_refusals,

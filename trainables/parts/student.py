@@ -77,6 +77,8 @@ class Student(Part):
     """
     reads_pixels: Callable[[Any], bool] = _never
     """Settings -> whether it reads pixels besides region features."""
+    alone: bool = False
+    """Whether what it makes of an example depends on nothing but that example and its dropout: no batch statistics."""
     trunk: str = ""
     """Prefix of the parameters whose learning rate has the factor `optim.trunk_lr_factor`; empty: no parameters."""
     report: Callable[[Any, int], tuple[list[str], bool]] | None = None

@@ -82,6 +82,8 @@ class Term(Part):
     """(sizes, options, generator) -> the module that is trained with the student and dropped afterwards."""
     draws: bool = False
     """Whether it draws from its generator during training, so that a checkpoint keeps the generator's state."""
+    alone: bool = False
+    """Whether an example's loss depends on nothing but that example, so that workers may share a batch in any way."""
     shares: tuple[Shared, ...] = ()
     """Settings of `distillation` that it reads besides its own options."""
 

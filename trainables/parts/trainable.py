@@ -185,6 +185,10 @@ class Trainable(Part):
     """Published settings that `base.recipe` may name."""
     contradictions: Callable[[Any], Iterator[tuple[str, str, str]]] = _nothing
     """Configuration -> (path, found, wanted) for each field that contradicts another."""
+    elastic: Callable[[Any, int], Iterable[tuple[str, str, str]]] | None = None
+    """(Configuration, workers) -> (path, found, wanted) of each field that makes results depend on how many workers a
+    trial has, beyond the rounding of sums. With nothing found, a trial may go on from its checkpoint on any number
+    that divides `workers`. Unless given, no trial's number of workers changes."""
     without_scale: Callable[[Any], Any] = _unchanged
     """Configuration -> the representative of all that differ only by a constant factor of the objective."""
     absent: Callable[[Iterable[Any]], tuple[str, ...]] | None = None

@@ -84,6 +84,7 @@ PARTS = [
     Term(
         name="image",
         description="Image embedding of the teacher (naive distillation).",
+        alone=True,
         reads=("student.image", "teacher.image"),
         loss=image,
         trains=projection,
@@ -92,6 +93,7 @@ PARTS = [
     Term(
         name="text",
         description="Sentence embedding of the teacher (naive distillation).",
+        alone=True,
         reads=("student.cls", "teacher.text"),
         loss=text,
         trains=projection,
@@ -100,6 +102,7 @@ PARTS = [
     Term(
         name="tokens",
         description="Per-word features of the teacher on selected tokens.",
+        alone=True,
         reads=("student.words", "teacher.words", "teacher.prior", "teacher.word_mask"),
         loss=tokens,
         trains=projection,
@@ -109,6 +112,7 @@ PARTS = [
     Term(
         name="regions",
         description="Features of the teacher on the regions that are most relevant to the sentence.",
+        alone=True,
         reads=("student.regions", "teacher.regions", "teacher.region_mask", "teacher.text"),
         loss=regions,
         trains=projection,

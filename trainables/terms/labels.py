@@ -70,6 +70,7 @@ PARTS = [
     Term(
         name="logits",
         description="Softened class probabilities of the teacher (Hinton).",
+        alone=True,
         options=LogitsOptions,
         reads=("student.logits", "teacher.probabilities"),
         weight=0.9,
@@ -78,6 +79,7 @@ PARTS = [
     Term(
         name="mixed_labels",
         description="Labels mixed with the teacher's probabilities (KDAR).",
+        alone=True,
         options=MixedLabelsOptions,
         reads=("student.logits", "student.truth", "teacher.probabilities"),
         loss=mixed_labels,

@@ -57,13 +57,15 @@ class TorchState:
         found = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         for name, part in self._parts.items():
             part.load_state_dict(found["parts"][name])
+        self.more = found["more"]
+        if len(found["generators"]) != self._ranks.world:
+            return  # elastic: no result depends on what workers draw, each for itself
         states = found["generators"][self._ranks.rank]
         torch.set_rng_state(states["cpu"])
         for name, generator in self._generators.items():
             generator.set_state(states[f"own {name}"])
         if self._device.type == "cuda" and "cuda" in states:
             torch.cuda.set_rng_state(states["cuda"], self._device)
-        self.more = found["more"]
 
     def _generator_states(self) -> dict[str, torch.Tensor]:
         states = {"cpu": torch.get_rng_state()}

@@ -46,6 +46,12 @@ MEASURED = smoke(
 )
 """Nothing is drawn after the start, so that one worker and two compute the same."""
 
+ELASTIC = smoke(
+    distillation=CLIP_TD,
+    student={"dropout": 0.0},
+    optim={"optimizer": "sgd", "lr": 0.01, "min_steps": STEPS, "evaluations": EVALUATIONS},
+)
+
 Outcomes = dict[str, Sequence[TrialOutcome]]
 
 
@@ -110,6 +116,7 @@ def outcomes(cache: Path, folder: Path) -> Outcomes:
             job=replace(job(), config=gradient), resumes="in units of the gradient"
         ),
         "measured by two": Scene(job=replace(job(), config=MEASURED)),
+        "elastic": Scene(job=replace(job(), config=ELASTIC, elastic=True, keep_student=True)),
         "averaged": Scene(job=replace(job(), config=averaged, keep_student=True)),
         "sharded": Scene(job=replace(job(), config=sharded, keep_student=True)),
         "sharded, resumed": Scene(job=replace(job(), config=sharded, keep_student=True), resumes="sharded"),
@@ -175,6 +182,24 @@ def test_two_workers_measure_the_gradients_that_one_does(outcomes: Outcomes, cac
 
     assert alone.keys() == {"gradient_ratio", "gradient_cosine"}
     assert together == pytest.approx(alone, rel=1e-3)
+
+
+def test_an_elastic_trial_of_two_workers_goes_on_with_one_to_the_same_student(
+    outcomes: Outcomes, cache: Path, folder: Path
+) -> None:
+    given = {"evaluate": ("val",), "cache": str(cache), "keep_student": True, "elastic": True}
+    link = Alone(checkpoint=(folder / "elastic").read_bytes())
+    alone = run_trial(TrialJob(trial_id="t", config=ELASTIC, seed=1, **given), link)
+    together = outcomes["elastic"][0]
+
+    workers = [(point.step, point.value) for point in alone.curve if point.metric == "workers"]
+    assert (together.status, alone.status, alone.num_workers) == ("completed", "completed", 1), alone.error
+    assert workers[0] == (0, 2.0) and workers[1][1] == 1.0 and workers[1][0] > 0
+    assert alone.samples_seen == together.samples_seen
+    assert link.student is not None
+    first, second = load((folder / "elastic.student").read_bytes()), load(link.student)
+    for name, value in first.items():
+        torch.testing.assert_close(value, second[name], rtol=1e-4, atol=1e-5, msg=name)
 
 
 def close(found: TrialOutcome, expected: TrialOutcome) -> None:

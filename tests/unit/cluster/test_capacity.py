@@ -7,6 +7,7 @@ import pytest
 from ablative.cluster.capacity import Amounts
 from ablative.cluster.capacity import Room
 from ablative.cluster.capacity import capacity
+from ablative.cluster.capacity import fitting
 from ablative.cluster.capacity import require
 from ablative.cluster.capacity import shape_of
 from ablative.orchestrator.errors import ClusterError
@@ -78,3 +79,31 @@ def test_trials_of_different_shapes_are_counted_beside_each_other() -> None:
     assert capacity([pair, on_gpu], nodes) == 2
     with pytest.raises(ClusterError, match=r"needs 2 CPU, 2 GPU"):
         require([plain, shape_of(Resources(workers=2, gpus_per_worker=1))], nodes)
+
+
+RANGE = Resources.model_validate({"workers": {"min": 2, "max": 8}})
+
+
+def test_an_elastic_trial_has_all_its_workers_or_a_number_that_divides_them() -> None:
+    assert [width.workers for width in shape_of(RANGE).widths] == [8, 4, 2]
+    assert [width.fewer for width in shape_of(RANGE).widths] == [(4, 2), (2,), ()]
+    assert shape_of(Resources(workers=3)).widths == (shape_of(Resources(workers=3)),)
+
+
+def test_an_elastic_group_is_as_wide_as_fits_beside_the_others() -> None:
+    shape = shape_of(RANGE)
+    pair = shape.widths[-1]
+
+    assert fitting(shape, [{"CPU": 8.0}], []).workers == 8
+    assert fitting(shape, [{"CPU": 8.0}], [pair]).workers == 4
+    assert fitting(shape, [{"CPU": 4.0}, {"CPU": 3.0}], []).workers == 4
+    assert fitting(shape, [{"CPU": 1.0}], []).workers == 2  # it waits for room
+
+
+def test_elastic_groups_fill_a_cluster_the_widest_first() -> None:
+    assert at_once(RANGE, [{"CPU": 16.0}]) == 2
+    assert at_once(RANGE, [{"CPU": 15.0}]) == 3  # of 8, 4 and 2 workers
+    assert at_once(RANGE, [{"CPU": 2.0}]) == 1
+    assert at_once(RANGE, [{"CPU": 2.0}], {"CPU": 32.0}) == 4
+    with pytest.raises(ClusterError, match=r"needs 2 CPU .*the cluster has 1 CPU"):
+        at_once(RANGE, [{"CPU": 1.0}])

@@ -188,3 +188,95 @@ print(type(train_run.meeting(shape_of(Resources(workers=2)))).__name__, "torch" 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.splitlines() == ["BackendConfig False", "MeetingConfig True"]
+
+
+ELASTIC = shape_of(Resources.model_validate({"workers": {"min": 1, "max": 4}}))
+
+
+def _widths(monkeypatch: pytest.MonkeyPatch, nodes: list[dict[str, float]], errors: list[Exception]) -> list[int]:
+    """Return how many workers the groups of one slot had that ended with these errors, and its last one."""
+    found = []
+
+    async def scene() -> None:
+        host = groups.GroupHost(only=ELASTIC)
+
+        def fail(settings: dict[str, Any], shape: Shape, scratch: str, reserve: Any) -> None:
+            found.append(shape.workers)
+            if len(found) > len(errors):
+                host.closed = True
+                return
+            raise errors[len(found) - 1]
+
+        monkeypatch.setattr(groups, "train", fail)
+        monkeypatch.setattr(groups, "lasting", lambda: nodes)
+        await host.start(range(1), {}, PLAIN, "/scratch")
+        while host._threads[0].is_alive():
+            await asyncio.sleep(0.005)
+
+    asyncio.run(scene())
+    return found
+
+
+def test_an_elastic_group_has_as_many_workers_as_the_machines_that_stay_have_room_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    nodes = [{"CPU": 2.0}, {"CPU": 2.0}]
+    assert _widths(monkeypatch, nodes, []) == [4]
+    assert _widths(monkeypatch, nodes[:1], []) == [2]
+
+
+def test_an_elastic_group_that_does_not_come_up_is_tried_with_fewer_workers_and_then_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    nodes = [{"CPU": 4.0}]
+    assert _widths(monkeypatch, nodes, [Timeout("no room in 180 s")]) == [4, 2]
+    assert _widths(monkeypatch, nodes, [Timeout("no room in 180 s")] * 3) == [4, 2, 1, 4]
+    assert _widths(monkeypatch, nodes, [RuntimeError("no such module")] * 3) == [4, 2, 1]
+
+
+def test_an_elastic_group_that_lost_a_worker_waits_until_the_machine_is_known_to_be_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found, asked = [], []
+
+    def nodes() -> list[dict[str, float]]:
+        asked.append(len(found))
+        return [{"CPU": 2.0}] * (2 if asked.count(1) < 4 else 1)
+
+    async def scene() -> None:
+        host = groups.GroupHost(only=ELASTIC)
+
+        def lose(settings: dict[str, Any], shape: Shape, scratch: str, reserve: Any) -> None:
+            found.append(shape.workers)
+            host.taken[0] += 1
+            host.closed = len(found) == 2
+            raise RuntimeError("a worker was lost")
+
+        monkeypatch.setattr(groups, "train", lose)
+        await host.start(range(1), {}, PLAIN, "/scratch")
+        while host._threads[0].is_alive():
+            await asyncio.sleep(0.005)
+
+    monkeypatch.setattr(groups, "lasting", nodes)
+    monkeypatch.setattr(groups, "CHECK_S", 0.01)
+    asyncio.run(scene())
+    assert found == [4, 2]
+
+
+def test_an_elastic_group_ends_after_its_trial_where_a_machine_has_come_that_makes_it_wider(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def leaves(nodes: list[dict[str, float]]) -> bool:
+        host = groups.GroupHost(only=ELASTIC)
+        monkeypatch.setattr(groups, "lasting", lambda: nodes)
+        host._up[0] = (0.0, ELASTIC.widths[1])
+        for rank in range(2):
+            await host.join(0, "token", size=2, rank=rank, pid=rank)
+        job = TrialJob(trial_id="t", config=TrialConfig(), seed=0, evaluate=("val",), cache="/cache")
+        await host.offer((job, ELASTIC))
+        await host.take(0, "token", 0)
+        await host.resize(groups.Premises(slots=1, nodes=nodes))
+        return host._groups[0].closing
+
+    assert asyncio.run(leaves([{"CPU": 2.0}])) is False
+    assert asyncio.run(leaves([{"CPU": 2.0}, {"CPU": 2.0}])) is True

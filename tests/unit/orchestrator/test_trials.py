@@ -116,3 +116,8 @@ def test_parameters_are_set_and_checked() -> None:
     assert with_parameters(CLIP_TD, PLAIN, {"optim.lr": 1e-3}).optim.lr == 1e-3
     with pytest.raises(ValueError, match="greater than or equal to"):
         with_parameters(CLIP_TD, PLAIN, {"optim.lr": -1.0})
+
+
+def test_id_depends_on_how_many_workers_an_elastic_trial_may_have_and_on_no_fixed_number() -> None:
+    assert len({_id(), _id(workers=(8, 4, 2)), _id(workers=(8, 4))}) == 3
+    assert _id(workers=()) == _id()

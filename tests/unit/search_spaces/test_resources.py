@@ -7,6 +7,7 @@ import pytest
 from ablative.search_spaces.study import Resources
 from ablative.trainables.config import TrialConfig
 from tests.helpers.study_text import HEAD
+from tests.helpers.study_text import load
 from tests.helpers.study_text import mistakes
 
 RESOURCES = {
@@ -78,3 +79,72 @@ def test_a_requirement_may_name_a_searched_value_but_none_that_is_never_chosen()
     assert mistakes(SEARCHED + WHERE.format("when: {optim.epochs: 2}, workers: 2")) == ()
     (mistake,) = mistakes(SEARCHED + WHERE.format("when: {optim.epochs: 3}, workers: 2"))
     assert "never chooses" in mistake.found
+
+
+NOTHING_DRAWN = ("base.student.dropout=0", "base.optim.batch_size=64")
+
+
+def with_workers(written: str) -> str:
+    return HEAD + f"resources: {{workers: {written}}}\n"
+
+
+def test_a_range_of_workers_counts_those_that_share_a_batch_evenly() -> None:
+    resources = load(with_workers("{min: 2, max: 12}"), "base.student.dropout=0", "base.optim.batch_size=48").resources
+
+    assert (resources.most_workers, resources.fewer_workers) == (12, (6, 4, 3, 2))
+    assert (Resources(workers=3).most_workers, Resources(workers=3).fewer_workers) == (3, ())
+
+
+@pytest.mark.parametrize("range_", ["{min: 3, max: 8}", "{min: 8, max: 8}", "{min: 8, max: 2}"])
+def test_a_range_whose_ends_share_no_batch_evenly_is_a_mistake(range_: str) -> None:
+    (mistake,) = mistakes(with_workers(range_))
+
+    assert mistake.path == "resources.workers"
+    assert "a min below max that divides it" in mistake.expected
+
+
+def test_a_number_that_is_no_range_is_told_its_bounds() -> None:
+    (mistake,) = mistakes(with_workers("0"))
+
+    assert (mistake.path, mistake.expected) == ("resources.workers", "at least 1 and at most 10000")
+
+
+@pytest.mark.parametrize(
+    ("override", "place", "remedy"),
+    [
+        ("base.student.dropout=0.1", "base.student.dropout", "0 with elastic resources.workers: each worker draws"),
+        ("base.student.preset=clip_vil_base", "base.student.preset", "without batch statistics"),
+        ("base.optim.batch_size=66", "base.optim.batch_size", "shared evenly by 8 workers"),
+        ("base.optim.sharding=full", "base.optim.sharding", "none with elastic"),
+        ("base.distillation.terms.rkd_angle=1", "base.distillation.terms.rkd_angle", "compares the examples"),
+        ("base.distillation.selection.draw=sampled", "base.distillation.selection.draw", "one that draws nothing"),
+        ("base.distillation.selection.score=random", "base.distillation.selection.score", "one that draws nothing"),
+    ],
+)
+def test_a_study_whose_results_would_depend_on_the_number_of_workers_may_not_change_it(
+    override: str, place: str, remedy: str
+) -> None:
+    elastic = with_workers("{min: 2, max: 8}")
+    assert mistakes(elastic, *NOTHING_DRAWN) == ()
+    assert mistakes(with_workers("8"), *NOTHING_DRAWN, override) == ()
+
+    (mistake,) = mistakes(elastic, *NOTHING_DRAWN, override)
+
+    assert f"base.{mistake.path.removeprefix('base.')}" == place
+    assert remedy in mistake.expected
+
+
+def test_a_trainable_that_promises_nothing_keeps_its_number_of_workers() -> None:
+    text = "study: tiny\nquestion: Does it?\ntrainable: simulated\nbase: {}\n"
+    assert mistakes(text + "resources: {workers: 2}\n") == ()
+
+    (mistake,) = mistakes(text + "resources: {workers: {min: 1, max: 2}}\n")
+
+    assert "does not promise the same results" in mistake.expected
+
+
+def test_a_range_and_exceptions_do_not_go_together() -> None:
+    where = "where: [{when: {task.name: vcr}, gpus_per_worker: 1}]"
+    (mistake,) = mistakes(HEAD + f"resources: {{workers: {{min: 2, max: 8}}, {where}}}\n", *NOTHING_DRAWN)
+
+    assert (mistake.path, mistake.expected) == ("resources.workers", "a number beside resources.where")

@@ -21,6 +21,7 @@ from ablative.trainables.job import Link
 from ablative.trainables.job import Prediction
 from ablative.trainables.job import TrialJob
 from ablative.trainables.job import TrialOutcome
+from ablative.trainables.ranks import Ranks
 
 EVALUATIONS = 4
 
@@ -230,3 +231,66 @@ def test_it_imports_no_torch() -> None:
     program = "import sys; import ablative.trainables.course; sys.exit('torch' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", program], cwd=Path(__file__).parents[3]).returncode == 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OneOf(Ranks):
+    """The first of several workers that always agree with it."""
+
+    def gathered(self, value: Any) -> list[Any]:
+        return [value] * self.world
+
+    def agreed(self, value: Any) -> Any:
+        return value
+
+    def on_first(self, call: Any) -> Any:
+        return call()
+
+
+def went_on(given: TrialJob, first: int, then: int) -> tuple[Course, Watching]:
+    """Return the course of `then` workers after the second evaluation of a course of `first` workers."""
+    link = Watching(stop_after=2)
+    course = Course(given, link, evaluations=EVALUATIONS, ranks=OneOf(rank=0, world=first))
+    for number in course:
+        course.samples_seen += 8
+        course.report(10 * number, partial(float, number), b"state".strip)
+    link.stop_after = None
+    return Course(given, link, evaluations=EVALUATIONS, ranks=OneOf(rank=0, world=then)), link
+
+
+def workers(course: Course) -> list[tuple[int, float]]:
+    return [(point.step, point.value) for point in course._curve if point.metric == "workers"]
+
+
+def test_an_elastic_trial_goes_on_with_another_number_of_workers_and_its_curve_says_from_which_step() -> None:
+    narrowed, _ = went_on(job(elastic=True), 4, 2)
+
+    assert (narrowed.number, narrowed.step, narrowed.samples_seen, narrowed.resumed) == (2, 20, 16, b"state")
+    assert workers(narrowed) == [(0, 4.0), (20, 2.0)]
+    assert workers(went_on(job(elastic=True), 2, 4)[0]) == [(0, 2.0), (20, 4.0)]
+    assert workers(went_on(job(elastic=True), 2, 2)[0]) == [(0, 2.0)]
+
+
+def test_another_trial_starts_again_with_another_number_of_workers_and_tells_nothing_of_them() -> None:
+    again, _ = went_on(job(), 4, 2)
+
+    assert (again.number, again.resumed, workers(again)) == (0, None, [])
+    assert went_on(job(), 4, 4)[0].number == 2
+
+
+def test_device_seconds_are_those_of_the_workers_that_there_were(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("ablative.trainables.course.time.perf_counter", lambda: clock[0])
+    link = Watching(stop_after=1)
+    course = Course(job(elastic=True), link, evaluations=EVALUATIONS, ranks=OneOf(rank=0, world=4))
+    for _ in course:
+        clock[0] = 10.0
+        course.report(10, partial(float, 1), b"state".strip)
+    link.stop_after = None
+    course = Course(job(elastic=True), link, evaluations=EVALUATIONS, ranks=OneOf(rank=0, world=2))
+    for number in course:
+        clock[0] = 10.0 + number
+        course.report(10 * number, partial(float, 1))
+    outcome = course.outcome(lambda split: 1.0)
+
+    assert (outcome.seconds, outcome.device_seconds) == (14.0, 4 * 10.0 + 2 * 4.0)

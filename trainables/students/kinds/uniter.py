@@ -107,6 +107,7 @@ PARTS = [
         name="uniter",
         description="One transformer over words and region features, or patches of the picture.",
         presets=UNITER_PRESETS,
+        alone=True,
         build=_build,
         start=start,
         uses=_uses,
