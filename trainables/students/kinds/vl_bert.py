@@ -73,6 +73,7 @@ PARTS = [
         name="vl_bert",
         description="One transformer over words that each look at a region or the whole image, and region features.",
         presets=VL_BERT_PRESETS,
+        alone=True,
         build=_build,
         start=_start,
         uses=_uses,
