@@ -20,8 +20,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from simulation import Simulation
-from simulation import options
 
 from ablative.analysis.pairing.claimed import FAILS
 from ablative.analysis.pairing.claimed import HOLDS
@@ -32,6 +30,8 @@ from ablative.analysis.pairing.paired import Paired
 from ablative.analysis.plan import StudyPlan
 from ablative.analysis.plan import read_plan
 from ablative.search_spaces.margins import Margin
+from simulation import Simulation
+from simulation import options
 
 MARGIN = 2.0**0.5
 """One standard deviation of a difference of two unit normals."""

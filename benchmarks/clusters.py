@@ -15,8 +15,6 @@ Prints a line a point and, at the end, one JSON object of all.
 from __future__ import annotations
 
 import numpy as np
-from simulation import Simulation
-from simulation import options
 
 from ablative.analysis.numbers.examples import both_interval
 from ablative.analysis.numbers.examples import example_variance
@@ -24,6 +22,8 @@ from ablative.analysis.numbers.paired_tests import by_cluster
 from ablative.analysis.numbers.paired_tests import clustered_mcnemar_p_value
 from ablative.analysis.numbers.paired_tests import mixed_bootstrap_interval
 from ablative.analysis.numbers.statistics import t_interval
+from simulation import Simulation
+from simulation import options
 
 ALPHA = 0.05
 SEEDS = 6

@@ -23,13 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.distributed
-from synthetic import CLIP_TD
-from synthetic import TINY
-from synthetic import made_regions
-from synthetic import made_split
-from synthetic import made_step
 from torch.nn.parallel import DistributedDataParallel
-from train_step import made_table
 
 from ablative.trainables.config import DistillationConfig
 from ablative.trainables.config import OptimConfig
@@ -40,6 +34,12 @@ from ablative.trainables.training.inputs import SplitInputs
 from ablative.trainables.training.loop import take_step
 from ablative.trainables.training.optimizer import optimizer_of
 from ablative.trainables.training.order import batch_indices
+from synthetic import CLIP_TD
+from synthetic import TINY
+from synthetic import made_regions
+from synthetic import made_split
+from synthetic import made_step
+from train_step import made_table
 
 TOLERANCE = 1e-5
 """Greatest relative difference of a loss over the steps."""

@@ -18,18 +18,18 @@ from __future__ import annotations
 from typing import get_args
 
 import numpy as np
-from error_rates import ALPHA
-from error_rates import NOISES
-from error_rates import Noise
-from error_rates import by_holm
-from simulation import Simulation
-from simulation import options
 
 from ablative.analysis.numbers.max_t import adjusted_p_values
 from ablative.analysis.numbers.max_t import every_pattern
 from ablative.analysis.numbers.paired_tests import signed_ranks
 from ablative.search_spaces.spending import Estimate
 from ablative.search_spaces.spending import pairs_needed
+from error_rates import ALPHA
+from error_rates import NOISES
+from error_rates import Noise
+from error_rates import by_holm
+from simulation import Simulation
+from simulation import options
 
 
 def _arms_collapse(share: float) -> Noise:

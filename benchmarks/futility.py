@@ -18,12 +18,12 @@ from __future__ import annotations
 from itertools import product
 
 import numpy as np
-from simulation import Simulation
-from simulation import options
 
 from ablative.analysis.numbers.power import chance_beyond
 from ablative.analysis.numbers.statistics import exact_p_values
 from ablative.search_spaces.spending import spent_at
+from simulation import Simulation
+from simulation import options
 
 ALPHA = 0.05
 LOOKS = (8, 12, 16)

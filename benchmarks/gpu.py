@@ -25,17 +25,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from synthetic import BASE
-from synthetic import CLIP_TD
-from synthetic import PLAIN
-from synthetic import TINY
-from synthetic import Shape
-from synthetic import made_batch
-from synthetic import made_outputs
-from synthetic import made_regions
-from synthetic import made_split
-from synthetic import made_step
-from train_step import made_table
 
 from ablative.trainables.config import DistillationConfig
 from ablative.trainables.config import OptimConfig
@@ -49,6 +38,17 @@ from ablative.trainables.training.inputs import SplitInputs
 from ablative.trainables.training.loop import take_step
 from ablative.trainables.training.loop import train
 from ablative.trainables.training.optimizer import optimizer_of
+from synthetic import BASE
+from synthetic import CLIP_TD
+from synthetic import PLAIN
+from synthetic import TINY
+from synthetic import Shape
+from synthetic import made_batch
+from synthetic import made_outputs
+from synthetic import made_regions
+from synthetic import made_split
+from synthetic import made_step
+from train_step import made_table
 
 PEAK_TFLOPS = {"H100": 989.0, "H200": 989.0, "A100": 312.0, "L40S": 362.0, "L4": 121.0}
 """Dense bfloat16, from the makers' data sheets (the SXM boards where there are several)."""

@@ -171,7 +171,7 @@ class Round:
 
     def start_driver(self) -> None:
         """Start a driver; the cluster is there already."""
-        command = [sys.executable, "-m", "benchmarks.kills", "--drive", self.cluster.address]
+        command = [sys.executable, __file__, "--drive", self.cluster.address]
         command += [str(self.folder / "store"), str(self.folder / "marks")]
         log = (self.folder / "driver.log").open("ab")
         self.driver = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, start_new_session=True)

@@ -74,7 +74,7 @@ def _many(num_trials: int, folder: str) -> tuple[Any, Any]:
     from ablative.trainables.config import TrialConfig
     from ablative.trainables.config import canonical
     from ablative.trainables.simulated import SimulatedTrainable
-    from benchmarks.simulated import simulated_inputs
+    from simulated import simulated_inputs
 
     study = Study.model_validate(
         {

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from simulated import simulated_inputs
 
 from ablative.orchestrator.commands.composition import load
 from ablative.orchestrator.deciding.queue import TrialQueue
 from ablative.orchestrator.deciding.recorded import Recorded
+from simulated import simulated_inputs
 
 TRIALS_A_CELL = 10
 SHAPES = ("plain", "searched")

@@ -64,7 +64,7 @@ def recorded(num_trials: int, folder: str) -> int:
     from ablative.trainables.config import TrialConfig
     from ablative.trainables.config import canonical
     from ablative.trainables.simulated import SimulatedTrainable
-    from benchmarks.simulated import simulated_inputs
+    from simulated import simulated_inputs
 
     study = study_of(num_trials)
     inputs = simulated_inputs()

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import numpy as np
 from scipy import stats
-from simulation import Simulation
-from simulation import options
 
 from ablative.analysis.numbers.statistics import exact_p_values
+from simulation import Simulation
+from simulation import options
 
 ALPHA = 0.05
 SHAPES = ((2, 6), (3, 6), (2, 12), (3, 12))

@@ -89,6 +89,7 @@ class PlayedHost(groups.GroupHost):
 
 def measured(slots: int, played: bool, folder: str) -> dict[str, Any]:
     """Run a study on `slots` slots; return its figures."""
+    import slots as importable  # by Ray's workers, which this file's classes as a script are not
     from ablative.orchestrator.deciding.queue import TrialQueue
     from ablative.orchestrator.driving.run import Experiment
     from ablative.orchestrator.driving.run import run_study
@@ -100,8 +101,7 @@ def measured(slots: int, played: bool, folder: str) -> dict[str, Any]:
     from ablative.search_spaces.study import Study
     from ablative.trainables.config import TrialConfig
     from ablative.trainables.config import canonical
-    from benchmarks import slots as importable  # by Ray's workers, which this file's classes as a script are not
-    from benchmarks.simulated import simulated_inputs
+    from simulated import simulated_inputs
 
     if played:
         groups.GroupHost = importable.PlayedHost  # type: ignore[misc]

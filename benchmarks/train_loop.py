@@ -26,11 +26,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from synthetic import PLAIN
-from synthetic import TINY
-from synthetic import made_regions
-from synthetic import made_split
-from synthetic import made_step
 
 from ablative.trainables.config import OptimConfig
 from ablative.trainables.config import TrialConfig
@@ -44,6 +39,11 @@ from ablative.trainables.training.inputs import SplitInputs
 from ablative.trainables.training.loop import train
 from ablative.trainables.training.optimizer import optimizer_of
 from ablative.trainables.training.order import learning_rate
+from synthetic import PLAIN
+from synthetic import TINY
+from synthetic import made_regions
+from synthetic import made_split
+from synthetic import made_step
 
 EXAMPLES = 2048
 BOUND, LOADING_BOUND = 0.97, 0.05

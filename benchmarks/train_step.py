@@ -23,14 +23,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from synthetic import BASE
-from synthetic import CLIP_TD
-from synthetic import PLAIN
-from synthetic import TINY
-from synthetic import Shape
-from synthetic import made_regions
-from synthetic import made_split
-from synthetic import made_step
 
 from ablative.trainables.config import DistillationConfig
 from ablative.trainables.config import OptimConfig
@@ -48,6 +40,14 @@ from ablative.trainables.training.loop import OfTeacher
 from ablative.trainables.training.loop import take_step
 from ablative.trainables.training.optimizer import optimizer_of
 from ablative.trainables.training.teacher_table import TeacherTable
+from synthetic import BASE
+from synthetic import CLIP_TD
+from synthetic import PLAIN
+from synthetic import TINY
+from synthetic import Shape
+from synthetic import made_regions
+from synthetic import made_split
+from synthetic import made_step
 
 BOUND = 1.05
 EXAMPLES = 512

@@ -40,7 +40,7 @@ def ours(workers: int, num_trials: int, folder: str) -> list[float]:
     from ablative.trainables.config import TrialConfig
     from ablative.trainables.config import canonical
     from ablative.trainables.simulated import SimulatedTrainable
-    from benchmarks.simulated import simulated_inputs
+    from simulated import simulated_inputs
 
     started, ended = time.perf_counter(), []
 

@@ -16,8 +16,6 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from simulated import simulated_inputs
-
 from ablative.cluster.executor import RayExecutor
 from ablative.cluster.session import connect
 from ablative.orchestrator.driving.run import Experiment
@@ -32,6 +30,7 @@ from ablative.search_spaces.study import Study
 from ablative.trainables.config import TrialConfig
 from ablative.trainables.config import canonical
 from ablative.trainables.simulated import SimulatedTrainable
+from simulated import simulated_inputs
 
 SLOTS = 2
 FRACTIONS = (0.1, 0.3, 0.6, 1.0)

@@ -21,11 +21,11 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from simulation import Simulation
-from simulation import options
 
 from ablative.analysis.numbers.statistics import t_interval
 from ablative.analysis.pairing.verdicts import p_values
+from simulation import Simulation
+from simulation import options
 
 SCATTERS = np.array([0.0131, 0.0301, 0.0081])
 """Standard deviations of a block's paired difference: SNLI-VE, VCR and VQA of `mini_clip_td`."""

@@ -20,9 +20,9 @@ from ablative.trainables.training.devices import loaded
 from ablative.trainables.training.devices import to_device
 from ablative.trainables.training.loop import take_step
 from ablative.trainables.training.optimizer import optimizer_of
-from benchmarks.inference import fresh_step
-from benchmarks.inference import random_batch
-from benchmarks.inference import random_outputs
+from inference import fresh_step
+from inference import random_batch
+from inference import random_outputs
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 

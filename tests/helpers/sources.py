@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-IMPORT_PATH = os.pathsep.join([str(ROOT / "src"), str(ROOT)])
-"""What PYTHONPATH holds for a process that a test starts: the package, and the tests themselves."""
+IMPORT_PATH = os.pathsep.join(map(str, (ROOT / "src", ROOT, ROOT / "benchmarks")))
+"""What PYTHONPATH holds for a process that a test starts: the package, the tests themselves and the benchmarks."""
 PACKAGE = "ablative"
 ROOMS = ("search_spaces", "orchestrator", "trainables", "cluster", "analysis")
 

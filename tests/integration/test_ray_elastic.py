@@ -57,7 +57,8 @@ def _until(condition: Callable[[], bool], driver: subprocess.Popen[bytes], said:
 def _drain(address: str, node: str) -> None:
     """Give notice that a machine is taken away in a minute, as clouds do for spot machines."""
     why = ("--reason", "DRAIN_NODE_REASON_PREEMPTION", "--reason-message", "spot")
-    command = ("ray", "drain-node", "--address", address, "--node-id", node, "--deadline-remaining-seconds", "60")
+    ray = str(Path(sys.executable).with_name("ray"))  # beside its Python, whatever PATH is
+    command = (ray, "drain-node", "--address", address, "--node-id", node, "--deadline-remaining-seconds", "60")
     subprocess.run([*command, *why], check=True, capture_output=True)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.kills import ROOT
+from kills import ROOT
 from tests.helpers.answers import checked_answer
 from tests.helpers.sources import IMPORT_PATH
 from tests.integration.meeting import running

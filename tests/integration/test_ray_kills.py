@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from benchmarks.kills import NUM_TRIALS
-from benchmarks.kills import is_clean
-from benchmarks.kills import play_round
+from kills import NUM_TRIALS
+from kills import is_clean
+from kills import play_round
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.prose import ROOMS as PACKAGE
-from benchmarks.prose import pages
-from benchmarks.prose import read
-from benchmarks.prose import together
+from prose import ROOMS as PACKAGE
+from prose import pages
+from prose import read
+from prose import together
 from tests.helpers.sources import ROOMS
 from tests.helpers.sources import ROOT
 from tests.helpers.sources import files

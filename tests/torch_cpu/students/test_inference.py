@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from ablative.trainables.config import StudentConfig
-from benchmarks.inference import CLIP_TD
-from benchmarks.inference import WITHOUT
-from benchmarks.inference import fresh_step
-from benchmarks.inference import graph
-from benchmarks.inference import random_batch
-from benchmarks.inference import trained
+from inference import CLIP_TD
+from inference import WITHOUT
+from inference import fresh_step
+from inference import graph
+from inference import random_batch
+from inference import trained
 
 SIZE = 2
 

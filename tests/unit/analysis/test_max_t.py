@@ -24,8 +24,8 @@ from ablative.analysis.plan import read_plan
 from ablative.analysis.views.effects import primary_rows
 from ablative.orchestrator.storing.records import Record
 from ablative.orchestrator.storing.records import record_table
-from benchmarks.error_rates import by_holm
-from benchmarks.error_rates import judged
+from error_rates import by_holm
+from error_rates import judged
 from tests.helpers.results import StudyResults
 from tests.helpers.results import as_failed
 

@@ -19,8 +19,8 @@ from ablative.analysis.views.effects import pooled_comparisons
 from ablative.analysis.views.effects import primary_rows
 from ablative.analysis.views.same_seed import same_seed_line
 from ablative.orchestrator.storing.records import Record
-from benchmarks.same_seed import judged
-from benchmarks.same_seed import values_of
+from same_seed import judged
+from same_seed import values_of
 from tests.helpers.results import StudyResults
 from tests.helpers.results import as_failed
 

@@ -14,10 +14,10 @@ from ablative.search_spaces.search_risk import assumed
 from ablative.search_spaces.search_risk import measured
 from ablative.search_spaces.search_risk import risk
 from ablative.search_spaces.search_risk import risk_line
-from benchmarks.search_luck import DESIGNS
-from benchmarks.search_luck import SHAPES
-from benchmarks.search_luck import design_of
-from benchmarks.search_luck import point
+from search_luck import DESIGNS
+from search_luck import SHAPES
+from search_luck import design_of
+from search_luck import point
 
 LADDER = SearchDesign(
     kind="single", settings=3, search_seeds=1, searches=1, seeds=6, tasks=3, comparisons=13, cells=126
