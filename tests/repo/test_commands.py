@@ -27,6 +27,7 @@ EXPECTED = [
     "mad_snli_ve",
     "mini_clip_td",
     "mini_from_scratch",
+    "mini_low_shot",
     "quickstart",
 ]
 

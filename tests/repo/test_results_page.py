@@ -12,7 +12,6 @@ from click.testing import CliRunner
 
 from ablative.analysis.views.results import Results
 from ablative.analysis.views.results import load
-from ablative.orchestrator.commands import composition
 from ablative.orchestrator.commands.cli import ablate
 from tests.helpers.sources import ROOT
 
@@ -21,12 +20,13 @@ KEPT = (
     "quickstart_again",
     "statements",
     "statements_again",
+    "mini_low_shot",
     "mini_clip_td",
     "mini_from_scratch",
     "easy_vqa",
 )
 """Folders of kept records, in the order of the page."""
-CALLED = {"statements": "quickstart", "statements_again": "quickstart_again"}
+CALLED = {"mini_low_shot": "mini_clip_td", "statements": "quickstart", "statements_again": "quickstart_again"}
 """What the study in a folder was called when it ran."""
 OLD = "base.task.name=snli_ve base.task.data=mini_statements base.optim.min_steps=400 base.optim.max_steps=400"
 ONE_SEARCH = "'seeds={search: [0], confirm: 1-"
@@ -39,9 +39,6 @@ RUN = {
     "easy_vqa": f"easy_vqa {ONE_SEARCH}8}}'",
 }
 """What was run where it is not what the file of this name says."""
-
-UNDERWAY = ROOT / "docs" / "underway"
-"""A study that has not ended: its file, and its records so far, from which the next machine goes on."""
 
 PAGE = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
 COMMANDS = [
@@ -95,18 +92,6 @@ def test_kept_records_are_whole(study: str) -> None:
     )
     assert results.curves.num_rows > 0
     assert not any(results.trials["dirty"].to_pylist())
-
-
-def test_records_of_a_study_under_way_are_readable_and_its_own() -> None:
-    [file] = UNDERWAY.glob("*.yaml")
-    study = composition.load(file).study
-    results = load(str(UNDERWAY), study.study)
-
-    assert results.problems == ()
-    assert 0 < results.trials.num_rows < sum(row["confirm_total"] for row in results.cells.to_pylist())
-    assert set(results.trials["status"].to_pylist()) == {"completed"}
-    assert not any(results.trials["dirty"].to_pylist())
-    assert {row["claim"] for row in results.claims.to_pylist()} == set(study.comparisons.claims)
 
 
 def test_kept_records_are_small() -> None:

@@ -619,7 +619,7 @@ def test_a_study_of_the_least_words_has_defaults() -> None:
         (
             "zzz",
             "a shipped study (clip_td_lowshot, clip_td_snli_ve, clip_td_vcr, clip_td_vqa, easy_vqa, mad_snli_ve, "
-            "mini_clip_td, mini_from_scratch, quickstart)",
+            "mini_clip_td, mini_from_scratch, mini_low_shot, quickstart)",
         ),
     ],
 )

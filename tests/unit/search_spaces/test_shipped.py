@@ -22,8 +22,8 @@ def study(name: str) -> Study:
     return load_study(name, subjects=subjects(), default="clip_td").study
 
 
-def test_the_shipped_studies_are_three_on_the_bundled_benchmark_easy_vqa_and_those_of_the_real_tasks() -> None:
-    bundled = {"quickstart", "mini_clip_td", "mini_from_scratch"}
+def test_the_shipped_studies_are_four_on_the_bundled_benchmark_easy_vqa_and_those_of_the_real_tasks() -> None:
+    bundled = {"quickstart", "mini_clip_td", "mini_low_shot", "mini_from_scratch"}
     real = {"clip_td_vcr", "clip_td_snli_ve", "clip_td_vqa", "clip_td_lowshot", "mad_snli_ve"}
     assert set(shipped()) == bundled | real | {"easy_vqa"}
 
