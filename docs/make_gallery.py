@@ -62,7 +62,7 @@ def gallery() -> str:
         *(part for one in kept for part in _section(one)),
         "## Without records",
         "These shipped studies need data sets that the package cannot hold. Run them on your own copies.",
-        _without({one.page.study for one in kept}),
+        _without({one.name for one in kept}),
     ]
     return "\n\n".join(parts).replace("\\<", "&lt;") + "\n"  # the site's Markdown does not know this escape
 
