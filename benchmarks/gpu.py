@@ -81,8 +81,7 @@ def measured(
     """Milliseconds a step (quartiles over steps), seconds of the first, and peak memory of one side."""
     rng = np.random.default_rng(0)
     batch = to_device(made_batch(shape, rng, tokens=TOKENS, regions=REGIONS), device)
-    distils = distillation.terms.image > 0
-    teachers = (to_device(made_outputs(shape, rng, num_words=TOKENS - 2), device),) if distils else ()
+    teachers = (to_device(made_outputs(shape, rng, num_words=TOKENS - 2), device),) if distillation.distils else ()
     optim = OptimConfig(precision="bfloat16", lr=1e-5)
     torch.compiler.reset()
     module = made_step(shape, distillation, dropout=0.1).to(device).train()
@@ -117,7 +116,7 @@ def looped(
         length = UNITER_PRESETS[shape.preset].longest_text
         inputs = SplitInputs(split, regions, max_tokens=length, shown="both")
         val = SplitInputs(replace(split, examples=split.examples[:8]), regions, max_tokens=length, shown="both")
-        teachers = (made_table(shape, split, Path(name), rng),) if distillation.terms.image > 0 else ()
+        teachers = (made_table(shape, split, Path(name), rng),) if distillation.distils else ()
         spent = []
         # Nothing of what is done once a process or once a trial is left in the difference of the last two.
         for count in (WARM_UP, WARM_UP, WARM_UP + steps):

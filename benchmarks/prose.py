@@ -77,7 +77,8 @@ def prose_of(markdown: str) -> Reading:
 
 def docstrings_of(source: str) -> Reading:
     """Return the sentences of a Python file's docstrings, those under its settings and constants among them."""
-    bodies = [node.body for node in ast.walk(ast.parse(source)) if isinstance(getattr(node, "body", None), list)]
+    written = [getattr(node, "body", None) for node in ast.walk(ast.parse(source))]
+    bodies = [body for body in written if isinstance(body, list)]
     found: list[str] = []
     for statement in (statement for body in bodies for statement in body):
         if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):

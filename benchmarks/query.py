@@ -106,7 +106,7 @@ def timed(answer: Callable[[str], int], place: str) -> dict[str, Any]:
 
 def _answer(answer: Callable[[str], int], place: str) -> dict[str, Any]:
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])
-    times = []
+    times: list[tuple[float, float]] = []
     began = time.perf_counter()
     while len(times) < 2 or (len(times) <= TIMES and time.perf_counter() - began < LIMIT_S):
         wall, used = time.perf_counter(), time.process_time()

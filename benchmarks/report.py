@@ -27,7 +27,7 @@ def study_of(num_trials: int) -> Any:
     """Return a study of four arms under so many conditions that it has about `num_trials`."""
     from ablative.search_spaces.study import Study
 
-    terms = ({}, {"image": 1.0}, {"image": 1.0, "tokens": 1.0}, {"tokens": 1.0})
+    terms: tuple[dict[str, float], ...] = ({}, {"image": 1.0}, {"image": 1.0, "tokens": 1.0}, {"tokens": 1.0})
     arms = {f"arm{number}": {f"distillation.terms.{name}": 1.0 for name in term} for number, term in enumerate(terms)}
     fractions = [round(0.01 * (i + 1), 3) for i in range(max(1, num_trials // (len(arms) * (CONFIRM + SEARCH))))]
     return Study.model_validate(

@@ -189,10 +189,9 @@ def main() -> None:
         each="a design, a multiple of 50,",
     )
     for shape in SHAPES:
-        for name, *given in DESIGNS:
-            simulation.add(
-                point(shape, name, design_of(shape, *given), studies=simulation.studies, seed=simulation.seed)
-            )
+        for name, kind, search_seeds, searches, seeds in DESIGNS:
+            design = design_of(shape, kind, search_seeds, searches, seeds)
+            simulation.add(point(shape, name, design, studies=simulation.studies, seed=simulation.seed))
     simulation.end(ALPHA)
 
 

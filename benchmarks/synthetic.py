@@ -13,7 +13,6 @@ import numpy as np
 import torch
 
 from ablative.trainables.config import DistillationConfig
-from ablative.trainables.config import TermWeights
 from ablative.trainables.data.examples import Candidate
 from ablative.trainables.data.examples import Example
 from ablative.trainables.data.examples import TaskSplit
@@ -33,7 +32,7 @@ from ablative.trainables.training.step import TrainingStep
 from ablative.trainables.vision.regions import RegionFeatures
 
 WORDS = "a man woman dog child red blue small old ball car street table holds sees near behind two people park".split()
-CLIP_TD = DistillationConfig(terms=TermWeights(image=1.0, text=1.0, tokens=1.0))
+CLIP_TD = DistillationConfig.model_validate({"terms": {"image": 1.0, "text": 1.0, "tokens": 1.0}})
 PLAIN = DistillationConfig()
 
 

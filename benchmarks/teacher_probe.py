@@ -56,7 +56,9 @@ def rows(teacher: str, task: str, data: str, seeds: list[int], progress: Progres
     features = features_of(config, [train, val], progress)
     for fraction in FRACTIONS:
         drawn = [subset(train, fraction, seed) for seed in (seeds if fraction < 1 else seeds[:1])]
-        found = {sides: mean(probe(some, val, features, sides=sides).accuracy for some in drawn) for sides in SIDES}
+        found: dict[str, float] = {
+            sides: mean(probe(some, val, features, sides=sides).accuracy for some in drawn) for sides in SIDES
+        }
         yield {
             "teacher": teacher,
             "task": task,

@@ -92,10 +92,11 @@ def trial(way: str, count: int, cache: Path) -> dict[str, float]:
     """Return what a trial's process spends until it can draw batches, and on the batches of one evaluation."""
     train = split("train", count, 1)
     started, worked = time.perf_counter(), time.process_time()
-    if way == "opened":
-        found = open_tokens(train, LONGEST, None, cache)
-    else:
-        found = encode([c for example in train.examples for c in example.candidates], LONGEST)
+    found = (
+        open_tokens(train, LONGEST, None, cache)
+        if way == "opened"
+        else encode([c for example in train.examples for c in example.candidates], LONGEST)
+    )
     assert found is not None
     seconds, processor = time.perf_counter() - started, time.process_time() - worked
     rng = np.random.default_rng(0)

@@ -123,3 +123,16 @@ def test_the_readme_and_the_page_say_of_a_study_what_its_records_say(study: str)
         numbers, verdict = told(study, arm)
         assert cell == f"{numbers}, {verdict}"
         assert numbers in section
+
+
+def test_the_readme_opens_with_the_claims_of_the_low_shot_study() -> None:
+    told = []
+    for row in kept("mini_low_shot").claims.to_pylist():
+        low, high = row["diff_ci_low"], row["diff_ci_high"]
+        figures = f"{row['difference']:+.3f} [{low:+.3f}, {high:+.3f}] | {row['p_corrected']:.4f}"
+        told.append(f"{figures} | {row['verdict']} |")
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+
+    assert [next((line for line in lines if line.endswith(end)), end) for end in told] == [
+        line for line in lines if line.startswith(("| CLIP-TD ", "| naive distillation helps"))
+    ]
