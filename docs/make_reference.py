@@ -1,6 +1,6 @@
-"""Writes the reference of study files and commands from what the program itself says of them.
+"""Writes the reference of study files, commands and views from the schema, the program and kept records.
 
-    python docs/make_reference.py        # docs/reference/study_file.md and docs/reference/commands.md
+    python docs/make_reference.py        # docs/reference/study_file.md, commands.md and views.md
 
 `make docs` does so before it builds the site. The pages are never edited, and git ignores them.
 """
@@ -8,12 +8,16 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
+import pyarrow as pa
 
+from ablative.analysis.views.asking import VIEWS
+from ablative.analysis.views.results import load
 from ablative.orchestrator.commands.cli import ablate
 
 DOCS = Path(__file__).resolve().parent
@@ -22,6 +26,7 @@ PLUMBING = {"Changes": "path of a setting: value", "Field": "path of a setting"}
 """Parts of the schema that repeat the configuration, path by path, for editors -> what stands in their place."""
 _REF = "#/$defs/"
 _MOST_VALUES = 24
+_LONGEST_EXAMPLE = 60
 _WIDTH = 100
 
 Json = dict[str, Any]
@@ -59,6 +64,33 @@ def commands() -> str:
         help_text = "\n".join(line.rstrip() for line in command.get_help(context).splitlines())
         parts += [f"## {' '.join(path)}", f"```text\n{help_text}\n```"]
     return "\n\n".join(parts) + "\n"
+
+
+def views() -> str:
+    """Return the page on views: each column with its type, and its first value in the records of the quickstart."""
+    results = load(str(DOCS / "results" / "quickstart"), "quickstart")
+    parts = [
+        "# Reference: the views",
+        "Every view that `ablate query` answers from, with the first value of each column in the kept records of "
+        "the quickstart. A column without a value is empty there. [Records and views](../records.md) says what the "
+        "columns mean.",
+    ]
+    for view in VIEWS:
+        table = results.answer(f"select * from {view}")
+        rows = ["| column | type | for example |", "| --- | --- | --- |"]
+        for field in table.schema:
+            kind = re.sub(r"<(item|element|l): ", "<", str(field.type))
+            rows.append(f"| `{field.name}` | {kind.replace('<', '&lt;')} | {_example(table[field.name])} |")
+        parts += [f"## {view}", "\n".join(rows)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _example(column: pa.ChunkedArray) -> str:
+    """Return the first value as code, cut short; nothing if there is none."""
+    value = next((value for value in column.to_pylist() if value not in (None, "", [])), None)
+    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    short = text if len(text) <= _LONGEST_EXAMPLE else text[: _LONGEST_EXAMPLE - 3] + "..."
+    return "" if value is None else f"`{_cell(short)}`"
 
 
 def _commands(command: click.Command, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], click.Command]]:
@@ -168,7 +200,7 @@ def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
-PAGES = {"study_file.md": study_file, "commands.md": commands}
+PAGES = {"study_file.md": study_file, "commands.md": commands, "views.md": views}
 
 
 def main() -> None:

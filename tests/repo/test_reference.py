@@ -9,6 +9,8 @@ from types import ModuleType
 
 import pytest
 
+from ablative.analysis.views.asking import VIEWS
+from ablative.analysis.views.results import load
 from ablative.orchestrator.commands.cli import ablate
 from ablative.trainables.config import OptimConfig
 
@@ -45,3 +47,14 @@ def test_every_command_stands_with_all_its_options(reference: ModuleType) -> Non
         for parameter in command.params:
             for option in parameter.opts if parameter.param_type_name == "option" else ():
                 assert option in section
+
+
+def test_every_view_stands_with_its_columns_and_a_value_of_the_kept_records(reference: ModuleType) -> None:
+    page = reference.views()
+
+    assert re.findall(r"^## (\w+)$", page, re.MULTILINE) == list(VIEWS)
+    kept = load(str(ROOT / "docs" / "results" / "quickstart"), "quickstart")
+    trials = page.split("## trials\n")[1].split("\n## ")[0]
+    assert re.findall(r"^\| `([^`]+)` \|", trials, re.MULTILINE) == kept.trials.column_names
+    assert f"| `trial_id` | string | `{kept.trials['trial_id'][0]}` |" in trials
+    assert "| `confirm_seeds` | list&lt;int64> | `[1, 2, 3, 4, 5, 6, 7, 8]` |" in page
