@@ -77,8 +77,8 @@ class SimulatedTrainable:
 
 def accuracy(config: TrialConfig, seed: int, split: str) -> float:
     """Return the simulated accuracy."""
-    terms = config.distillation.terms
-    effect = NAIVE_EFFECT * (terms.image > 0) + TOKENS_EFFECT * (terms.tokens > 0)
+    weight = vars(config.distillation.terms)
+    effect = NAIVE_EFFECT * (weight["image"] > 0) + TOKENS_EFFECT * (weight["tokens"] > 0)
     away = abs(math.log10(config.optim.lr / BEST_LR))
     level = 0.5 + 0.1 * config.task.data_fraction - 0.05 * away - 0.1 * (split == "test_style")
     return (
