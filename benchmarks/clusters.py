@@ -6,7 +6,7 @@ picture move together. Printed is how often a test at .05 rejects, or a 95 % int
 
 - `mcnemar`: of one seed, by questions and by pictures; training moves single questions alone, as it is of two models;
 - `mixed bootstrap`: seeds and questions, or seeds and pictures, drawn;
-- `seeds`: Student's t over seeds, which takes the test questions for all that there are;
+- `seeds`: Student's t over seeds, which treats the test questions as the whole population;
 - `seeds and examples`: the interval of the headline, by questions and by pictures.
 
 Prints a line a point and, at the end, one JSON object of all.

@@ -5,8 +5,8 @@
 
 Each trial has 30 parameters, 20 metrics and a curve of 20 points, and is written as a run writes it. Printed: seconds
 (and CPU seconds) to write the files, to open the store and read its uncompacted records, to compact it, and to read it
-afterwards. While compaction runs, another process reads the trial ids again and again: the number of reads is given,
-and each must have seen every trial exactly once. The last line is one JSON object.
+afterwards. While compaction runs, another process reads the trial ids again and again. The number of reads is printed,
+and each read must see every trial exactly once. The last line is one JSON object.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@
 
 "in bulk" is the view itself. "one by one" computes the same numbers for one contrast at a time: the sign-flip test,
 scipy's Wilcoxon test, and scipy's bootstrap of the values for both intervals. p-values of the sign-flip test and BCa
-intervals must be equal bit by bit; ranks and duels are not where values differ in their last bits only. CPU seconds
+intervals must be equal bit by bit. Ranks and duels are not where values differ in their last bits only. CPU seconds
 are those of this process after imports; with --quick those of "one by one" are scaled up to all contrasts. The last
 line is one JSON object.
 """

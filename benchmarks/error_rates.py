@@ -1,8 +1,9 @@
 """False positives and power of the corrections, by simulation: `python benchmarks/error_rates.py [--quick]`.
 
 A study is a table of values, arms by blocks, of which one arm is the reference; all arms share a level in each block.
-Without effects it has a false positive if any comparison is shown at alpha 0.05; with one true effect of a standard
-deviation of a difference, its power is how often that one is shown. Both corrections judge the same studies.
+Without effects, a study has a false positive if any comparison is significant at alpha 0.05. For power, one arm has a
+true effect of one standard deviation of a difference; power is how often that effect is significant. Both corrections
+judge the same studies.
 
 - `unequal`: one arm scatters three times as much. `uneven`: the blocks of one task scatter four times as much.
 - `discrete`: values rounded to half a standard deviation; `coarse`: right answers out of 20.
@@ -13,8 +14,8 @@ deviation of a difference, its power is how often that one is shown. Both correc
 Then the same with a look half way (`seeds.sequential`, spending of Pocock's type): what is shown there ends. And, by
 the code of the product, all pairs of arms in such a study, which end with arms that the primary comparisons ended
 (`contrasts`): with no effect, and with one arm that is four standard deviations of a difference ahead, which mostly
-ends at the look. A false positive is a pair shown of which neither is ahead; power is how often an arm that is one
-standard deviation ahead is shown to differ from the others but the first.
+ends at the look. A false positive is a significant pair in which neither arm is ahead. For power, one arm is one
+standard deviation ahead; power is how often it differs significantly from the others except the first.
 
 With more than `MOST_PATTERNS` sign patterns, 2,000 fresh ones are drawn for each batch of studies.
 Prints a line a point and, at the end, one JSON object of all.

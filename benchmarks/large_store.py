@@ -174,7 +174,7 @@ def _fraction(number: int) -> float:
 
 
 def _column(values: Any, kind: pa.DataType, rows: int = TRIALS) -> pa.Array:
-    """Return values as a column; one value is that of every row."""
+    """Return values as a column; a single value fills every row."""
     if isinstance(values, pa.Array):
         return values
     if isinstance(values, list | np.ndarray) and len(values) == rows:

@@ -5,10 +5,9 @@
     python benchmarks/manifest.py --files 1000000 --bytes 2000
 
 The pictures are files of random bytes, a thousand a folder as in VCR, half of them with a metadata file beside them.
-The other side is the plain way: open, read and hash one file after the other, which has to be done each time. Both
-read from the page cache, because the files were written just before: what a disk adds is the same for both the first
-time, and nothing for a second look, which opens no file. Two rounds, of which the faster counts. The last line is one
-JSON object.
+The baseline opens, reads and hashes one file after the other, every time. Both sides read from the page cache, because
+the files were written just before. A disk would add the same time to both first looks. It would add nothing to a
+second look, which opens no file. The faster of two rounds counts. The last line is one JSON object.
 """
 
 from __future__ import annotations

@@ -4,10 +4,10 @@
     python benchmarks/many_trials.py --quick      # 60 and 200 trials, a minute
 
 Both sides run trials of three reports and no work on two slots. Ours records every trial in Parquet; plain Tune keeps
-its state and result files. Printed for each number: trials a second, over all and over the first and last tenth, the
-driver's memory after each tenth, bytes and files a trial, and the time of a restart that finds everything recorded.
-Start-up is left out: time counts from the first ended trial to the last. Plain Tune is stopped after `--tune-limit`
-seconds, and its rate is that of what it did. The last line is one JSON object.
+its state and result files. Each size prints trials a second, over all and over the first and last tenth, and the
+driver's memory after each tenth. It also prints bytes and files a trial, and the time of a restart that finds
+everything recorded. Start-up is left out: time counts from the first ended trial to the last. Plain Tune is stopped
+after `--tune-limit` seconds; its rate covers the trials that it finished. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def ours(num_trials: int, folder: str, limit_s: float) -> dict[str, Any]:
 
 
 def resumed(num_trials: int, folder: str, limit_s: float) -> dict[str, Any]:
-    """Run the study again, of which everything is recorded; return how long that took and its memory."""
+    """Run a fully recorded study again; return how long that took and its memory."""
     from ablative.orchestrator.driving.run import run_study
     from ablative.orchestrator.showing.display import QuietDisplay
     from ablative.orchestrator.storing.store import Store

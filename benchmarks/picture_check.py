@@ -3,12 +3,15 @@
     python benchmarks/picture_check.py            # 5,000 pictures of COCO's size, some minutes
     python benchmarks/picture_check.py --quick    # 1,500
 
-The pictures are JPEGs of 640 x 480 and about 95 kB: smooth colours with noise on them, 25 different ones under as many
-names as asked for, so that the disk's cache holds them. Three ways: the plain loop (`Pictures.picture`, what a reader
-without a check of its own would do), the check in one process (a plain JPEG is decoded at an eighth of its size), and
-the check as the command runs it, in a process a core, which includes starting them. One damaged picture in each must
-be found. Where other work has the cores, the processor time of a picture says more than the rate. The last line is
-one JSON object.
+The pictures are JPEGs of 640 x 480 and about 95 kB: smooth colours with added noise. Only 25 differ, under as many
+names as asked for, so the page cache holds them. Three ways are timed:
+
+- the plain loop (`Pictures.picture`), as a reader without a check of its own would do it;
+- the check in one process, which decodes a plain JPEG at an eighth of its size;
+- the check as the command runs it, with one process per core, start-up included.
+
+Each way must find the one damaged picture. If other work uses the cores, CPU time per picture says more than the rate.
+The last line is one JSON object.
 """
 
 from __future__ import annotations

@@ -4,8 +4,9 @@
     python benchmarks/query.py --quick         # 20,000 records; the others 1,000 trials, about a minute
     python benchmarks/query.py --store FOLDER  # written there if it is not yet, and kept
 
-Each side answers in a process of its own, on two cores, and reloads the store for each answer: the best of five
-times (of those that fit a minute) is given, after imports, with its CPU seconds and the process's greatest memory.
+Each side answers in a process of its own, on two cores, and reloads the store for each answer. The figure is the best
+of five times (of those that fit into a minute), without imports. Its CPU seconds and the process's peak memory stand
+beside it.
 `effects` and `grouped` are of the large store; pandas reads the same Parquet files. `one_study` is the mean of a
 metric by arm over one study of 10,000 trials: ours, pandas, MLflow's `search_runs` and Optuna's `trials_dataframe`,
 both over SQLite. There one trial is written through the library and the others are copies of its rows. The last line
@@ -118,7 +119,7 @@ def _answer(answer: Callable[[str], int], place: str) -> dict[str, Any]:
 
 
 def measured(store: str, num_rival: int, folder: str) -> dict[str, Any]:
-    """Ask everybody everything."""
+    """Send every query to every tool."""
     figures: dict[str, Any] = {
         "records": len(list(Path(store, "studies").iterdir())) * TRIALS,
         "effects": {"ours": timed(ours_effects, store)},

@@ -8,10 +8,10 @@ nested search have half of their noise on val and test in common. Differences ar
 task, paired by task and seed, tested by sign flips (up to 12 pairs all patterns, else 4095 drawn) and corrected by
 Holm.
 
-For each design: trials of a cell; share of studies that find something (alpha 0.05); the share that the risk line
-predicts, with the luck of these searches (`expected`) and with the luck that it assumes without records (`assumed`);
-share of 95 % t-intervals that hold the true difference; share of studies that find one true effect of 0.75. Prints a
-line a design and, at the end, one JSON object of all.
+For each design: trials of a cell; share of studies with a significant difference (alpha 0.05); the share that the risk
+line predicts, with the luck of these searches (`expected`) and with the luck that it assumes without records
+(`assumed`); share of 95 % t-intervals that hold the true difference; share of studies that find one true effect of
+0.75. Prints a line a design and, at the end, one JSON object of all.
 """
 
 from __future__ import annotations

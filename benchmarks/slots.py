@@ -196,7 +196,7 @@ def _descendants(root: int) -> Iterator[int]:
 
 
 def apart(call: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
-    """Call in a process of its own, with a folder that is removed."""
+    """Call in a process of its own, with a temporary folder."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
             return process.submit(call, *arguments, folder).result()

@@ -5,12 +5,13 @@ One arm against the reference on three tasks of six seeds, whose paired differen
 
 - `none`: all tasks count alike, the default. `true`: one over the true variance.
 - `pilot`: one over the variance in another run of so many seeds and one arm, which shares nothing with this one.
-- `same data`: one over the variance of the very differences that are tested, which nobody can declare beforehand.
+- `same data`: one over the variance of the tested differences themselves, which nobody can declare beforehand.
 
-Told are: `errors`, in how many studies without any effect a difference is shown at alpha .05; `coverage` of the plain
-95 % interval there; `power` for the same effect of .008 in every task, and for one of .024 in the task that scatters
-most alone, whose weighted mean is what the weights make of it. Noise: `normal`; `t3`: Student's t with 3 degrees of
-freedom; `skewed`: an exponential arm against a normal reference. Tests and intervals are the product's.
+`errors` is the share of studies without any effect that show a difference at alpha .05; `coverage` is that of the
+plain 95 % interval there. `power` is measured for the same effect of .008 in every task. It is also measured for an
+effect of .024 in the task that scatters most alone; the weights decide what remains of it in the weighted mean. Noise:
+`normal`; `t3`: Student's t with 3 degrees of freedom; `skewed`: an exponential arm against a normal reference. Tests
+and intervals are the product's.
 
 Prints a line a point and, at the end, one JSON object of all.
 """

@@ -77,7 +77,7 @@ NO_WORD = -100
 
 
 class SecondStage(Settings):
-    """Everything that decides the weights that come out, besides data and starting weights."""
+    """Everything that decides the resulting weights, besides data and starting weights."""
 
     steps: int = Field(45_000, ge=1, le=10_000_000)
     batch_size: int = Field(64, ge=2, le=65_536)

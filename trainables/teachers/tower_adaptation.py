@@ -1,7 +1,7 @@
 """AF-T of whole towers: an open_clip model is fine-tuned on a task's matched pairs, once and before any study.
 
-The objective is that of `adaptation`, at the teacher's own scale, but all weights of both towers learn. What comes out
-is a folder that open_clip reads, and that a study names as `teacher.model: local-dir:FOLDER`. Batch norms keep their
+The objective is that of `adaptation`, at the teacher's own scale, but all weights of both towers learn. The result is
+a folder that open_clip reads, and that a study names as `teacher.model: local-dir:FOLDER`. Batch norms keep their
 statistics, and the scale stays: it is what turns the teacher's cosines into confidence.
 
 Steps draw from the seed and their number alone, so a run that was killed continues exactly.
