@@ -297,7 +297,7 @@ FAULTS: dict[str, tuple[Task, Callable[..., None], str]] = {
     "files that do not count": (
         replace(OWN, files=without_files),
         TaskContract.test_its_splits_are_known_and_read_from_files_that_count,
-        "train is read from what `files` does not list",
+        "train is read from files that `files` does not list",
     ),
     "a guess out of thin air": (
         replace(OWN, num_examples=lambda origin: 7_000_000),

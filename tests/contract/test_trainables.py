@@ -256,7 +256,7 @@ FAULTS: dict[str, tuple[Trainable, Any, str]] = {
     "gives a role to no setting": (
         replace(SOUND, roles=Roles(data_fraction="fraction")),
         C.test_the_paths_of_its_roles_are_settings,
-        "roles.data_fraction is 'fraction', which is no setting",
+        "roles.data_fraction is 'fraction', which is not one of its settings",
     ),
     "has an arm of another method": (
         replace(SOUND, arms={"other": {"terms.image": 1.0}}),
@@ -281,7 +281,7 @@ FAULTS: dict[str, tuple[Trainable, Any, str]] = {
     "looks at the test unasked": (
         replace(SOUND, run=always_test),
         C.test_one_split_alone_is_measured_when_no_other_is_asked_for,
-        "evaluates val alone, and there is test/accuracy",
+        "evaluates val alone, but the outcome has test/accuracy",
     ),
     "reports nothing": (
         replace(SOUND, run=through(reports=False)),

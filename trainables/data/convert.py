@@ -56,8 +56,8 @@ def check(
 ) -> list[Inspection]:
     """Read every row of the splits (default: all), decode every picture, and return the problems.
 
-    Writes nothing, except with `most_left_out`: then it lists the pictures that are missing or damaged, if their share
-    is no greater (`trainables.data.left_out`). `decode`: false only looks whether pictures exist.
+    With `most_left_out`, lists the missing and damaged pictures if their share is no greater
+    (`trainables.data.left_out`); otherwise writes nothing. `decode`: false only checks that pictures exist.
 
     `most_named`: problems of a kind to name. Raises `MissingData` if files are missing, `UnreadableData` if too many
     pictures would be left out.

@@ -1,7 +1,7 @@
 """Pictures that no trial sees, because they are missing or damaged: `left_out.json` beside the annotations.
 
-The list is a file of the data set like any other. It enters the digest of the data, and every reader of a split leaves
-out the same examples: every arm, the student and its teacher. Imports no torch.
+The list is a file of the data set like any other. It enters the digest of the data. Every arm, student
+and teacher leaves out the same examples. Imports no torch.
 """
 
 from __future__ import annotations

@@ -39,8 +39,8 @@ def load_split(task: Task, data: str, split: str, cache: Path, *, classes: tuple
 
     `classes`: those of a student trained on other data, in its order; default: those of the data.
 
-    Generates the bundled benchmark if needed. Returns the same split again if this process has read it before, unless
-    its annotation files have changed, or the last look at the data has found other metadata
+    Generates the bundled benchmark if needed. If this process has read the split before, returns the same one again.
+    Reads it again if its annotation files have changed, or the last look at the data has found other metadata
     (`trainables.data.content`). Raises `MissingData` or `UnreadableData`.
     """
     folder = prepare_folder(task, data, cache)

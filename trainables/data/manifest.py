@@ -52,7 +52,7 @@ _SCHEMA = pa.schema(
 _CHUNK = 64
 """Files that a thread reads before it gets more."""
 _PATIENCE_S = 1.0
-"""Shorter work is not worth a line."""
+"""Shorter work needs no progress line."""
 _THREADS = min(32, 4 * (os.cpu_count() or 1))
 """More than cores: on a network disk a read is mostly waiting."""
 

@@ -92,8 +92,8 @@ def listed(value: Any, field: str = "") -> list[Any]:
 def read_rows(path: Path, numbered: Iterable[tuple[int, Any]], make: Callable[[Row], list[Made]]) -> Iterator[Made]:
     """Yield the results of `make` on the rows of `path`, in order.
 
-    A row that is not a JSON object, lacks a field or holds an impossible value is left out and named in the log (file,
-    line or entry, reason). Raises `UnreadableData` after the last row if more than 1 % are bad.
+    A row is bad if it is not a JSON object, lacks a field or holds an impossible value. Bad rows are left out; the log
+    names file, line or entry, and reason. Raises `UnreadableData` after the last row if more than 1 % are bad.
     """
     found = BadRows(path=path)
     yield from good_rows(numbered, make, found)

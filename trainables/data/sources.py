@@ -1,9 +1,9 @@
 """Which files, or which part of them, make a split. Imports no torch.
 
 A folder may lack a labelled test file (VCR and VQA publish none). Then the official validation file serves as `test`,
-and `val` is carved out of train by a hash of the image, so that search never sees what confirm reports. Shifted tests
-(`test_*`) are files found by their names, or made from the test by a rule or a list of ids. Unlabelled files are
-`blind_*` splits: predicted for a leaderboard, never scored.
+and `val` is carved out of train by a hash of the image. So search never sees the data that confirm reports.
+Shifted tests (`test_*`) are files found by their names, or made from the test by a rule or a list of ids. Unlabelled
+files are `blind_*` splits: predicted for a leaderboard, never scored.
 """
 
 from __future__ import annotations

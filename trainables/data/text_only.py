@@ -50,9 +50,9 @@ class HypothesisClassifier:
 class ChoiceScorer:
     """Computes for every token of a VCR choice how much a text-only model's loss rises without it.
 
-    One logistic regression for answers and one for rationales separate right from wrong choices by their words and by
-    the words they share with the query (the question; for rationales with the right answer). They are linear in the
-    tokens, so removing a token removes its weights.
+    Two logistic regressions, one for answers and one for rationales, separate right from wrong choices. Their features
+    are a choice's words and the words that it shares with the query: the question, for rationales with the right
+    answer. Both are linear in the tokens, so removing a token removes its weights.
     """
 
     def __init__(self, rows: Callable[[], Iterable[Row]]) -> None:

@@ -71,7 +71,7 @@ def made_teacher(seed: int = 0, lengths: Sequence[int] = LENGTHS, *, requires_gr
 
 
 def with_noise_at_padding(student: StudentOutputs, teacher: TeacherOutputs) -> tuple[StudentOutputs, TeacherOutputs]:
-    """Return the batch with other values wherever there is no word and no region."""
+    """Return the batch with other values at all padded words and regions."""
     draw = torch.Generator().manual_seed(7)
 
     def noisy(values: Tensor, mask_BN: Tensor) -> Tensor:

@@ -51,7 +51,7 @@ class StudentContract:
 
     @pytest.mark.parametrize("head", HEADS)
     def test_it_gives_logits_and_states_with_every_head(self, settings: Any, head: Head) -> None:
-        """Finite, of the shapes that the objective and the head's loss expect."""
+        """Outputs are finite and have the shapes that the objective and the head's loss expect."""
         student = built(settings, head)
         states = student(batch())
         assert states.logits.shape == (len(TOKENS), HEADS[head][1]), "logits: one row a sequence"
@@ -70,7 +70,7 @@ class StudentContract:
         assert not torch.equal(said, logits(student, other_picture))
 
     def test_padding_does_not_matter(self, settings: Any) -> None:
-        """Neither of texts nor of regions: what is behind the masks changes no logit and no state in front."""
+        """Padded words and regions change neither the logits nor the states of real words."""
         student, one = built(settings), batch()
         with torch.inference_mode():
             short, long = student(one), student(padded(one))
@@ -80,20 +80,20 @@ class StudentContract:
         torch.testing.assert_close(long.text_BLS[:, : max(TOKENS)] * mask_BL1, wanted, atol=1e-5, rtol=1e-4)
 
     def test_examples_do_not_influence_each_other(self, settings: Any) -> None:
-        """In evaluation each sequence is judged alone, whatever else is in the batch."""
+        """In evaluation mode, the other sequences of a batch do not affect a sequence's logits."""
         student, one = built(settings), batch()
         alone = torch.cat([logits(student, row(one, number)) for number in range(len(TOKENS))])
         torch.testing.assert_close(logits(student, one), alone, atol=1e-5, rtol=1e-4)
 
     def test_one_seed_gives_one_student_and_evaluation_draws_nothing(self, settings: Any) -> None:
-        """So that trials can be repeated."""
+        """Otherwise a trial could not be repeated."""
         first, second = built(settings, seed=3), built(settings, seed=3)
         tensors = second.state_dict()
         assert all(torch.equal(value, tensors[name]) for name, value in first.state_dict().items())
         assert torch.equal(logits(first, batch()), logits(first, batch()))
 
     def test_a_gradient_reaches_every_parameter(self, settings: Any) -> None:
-        """From the task's loss alone: DDP waits forever for a parameter without a gradient."""
+        """The task's loss alone must reach each one: DDP waits forever for a parameter without a gradient."""
         student = built(settings).train()
         loss_of(student).backward()
         without = [name for name, value in student.named_parameters() if value.requires_grad and value.grad is None]
@@ -115,7 +115,7 @@ class StudentContract:
         assert sum(losses[-3:]) < sum(losses[:3]), f"the loss went from {losses[0]:.3f} to {losses[-1]:.3f}"
 
     def test_training_and_evaluation_have_the_same_parameters(self, settings: Any) -> None:
-        """Nothing appears while it trains, and an evaluation changes nothing."""
+        """Training adds no parameter, and evaluation changes none."""
         student = built(settings)
         before = {name: value.clone() for name, value in student.state_dict().items()}
         logits(student, batch())
@@ -127,7 +127,7 @@ class StudentContract:
         }
 
     def test_its_weights_go_to_a_file_and_back(self, settings: Any, tmp_path: Path) -> None:
-        """Bit by bit, as safetensors: no tensor shares its memory with another."""
+        """Saved as safetensors, it comes back bit for bit; no two tensors share memory."""
         student, other = built(settings, seed=3), built(settings, seed=4)
         save_file({name: value.contiguous() for name, value in student.state_dict().items()}, tmp_path / "kept")
         other.load_state_dict(load_file(tmp_path / "kept"))
@@ -171,7 +171,7 @@ def loss_of(student: StudentModule) -> torch.Tensor:
 
 
 def batch() -> StudentBatch:
-    """Four sequences about four pictures, with texts and regions of unequal numbers."""
+    """Four sequences about four pictures, with different numbers of words and regions."""
     generator = torch.Generator().manual_seed(5)
     count, length, regions = len(TOKENS), max(TOKENS), max(REGIONS)
     text_mask = torch.arange(length) < torch.tensor(TOKENS)[:, None]

@@ -59,7 +59,7 @@ class TaskContract:
     """The tests of one task."""
 
     shares_pictures = False
-    """Set it where a data set's own splits have pictures in common."""
+    """Set to true if the data set's own splits share pictures."""
 
     @pytest.fixture
     def part(self) -> Task:
@@ -72,33 +72,37 @@ class TaskContract:
         raise NotImplementedError("write a fixture `folder` that returns the path of a small folder of your files")
 
     def test_its_layout_tells_its_folder(self, part: Task, folder: Path, tmp_path: Path) -> None:
-        """By the files that it requires, which an empty folder lacks and its remedy says how to get."""
+        """The required files identify the folder. An empty folder lacks them, and the remedy says how to get them."""
         layout, nothing = layout_of(part, folder), tmp_path / "nothing"
         nothing.mkdir()
-        assert layout.required, _of(part, "layout requires no file, so that any folder would be one of its")
+        assert layout.required, _of(part, "layout requires no file, so any folder would match it")
         assert not missing_files(part, folder), _of(part, f"missing in its own folder: {missing_files(part, folder)}")
         assert task_of(str(folder), [part]) is part
         assert missing_files(part, nothing), _of(part, "an empty folder lacks nothing")
         assert layout_of(part, nothing).remedy.strip(), _of(part, "remedy is empty; say how to get the files")
 
     def test_its_splits_are_known_and_read_from_files_that_count(self, part: Task, folder: Path) -> None:
-        """Train, val and test come first; what a split is read from enters the identity of trials."""
+        """Train, val and test come first; the files behind a split are part of a trial's identity."""
         splits = part.splits(part.at(folder))
         assert splits[:3] == USUAL, _of(part, f"splits begin {splits[:3]}; wanted {USUAL}")
         assert len(set(splits)) == len(splits), _of(part, f"a split occurs twice: {splits}")
         counted = {path.resolve() for path in data_files(part, folder)}
         for split in splits[1:]:
-            assert _is_among(split, part.known_splits), _of(part, f"add {split} to known_splits, so that studies may")
+            assert _is_among(split, part.known_splits), _of(
+                part, f"add {split} to known_splits, so studies may name it"
+            )
         for split in splits:
             assert split in USUAL or split.startswith(("test_", "blind_")) or is_corrected(split), _of(
                 part, f"{split}: wanted test_ or blind_"
             )
             origin = source(part, folder, split)
             read = {path.resolve() for path in (*origin.files, *([origin.only] if origin.only else []))}
-            assert read <= counted, _of(part, f"{split} is read from what `files` does not list: {read - counted}")
+            assert read <= counted, _of(
+                part, f"{split} is read from files that `files` does not list: {read - counted}"
+            )
 
     def test_reading_twice_gives_the_same(self, part: Task, folder: Path) -> None:
-        """In the same order, whatever was drawn before, and drawing nothing from global generators."""
+        """The order stays the same, and reading neither depends on global random generators nor advances them."""
         assert classes_of(part, folder) == classes_of(part, folder), _of(part, "a second look gives other classes")
         for split in part.splits(part.at(folder)):
             random.seed(1)
@@ -108,7 +112,7 @@ class TaskContract:
             assert _read(part, folder, split) == first, _of(part, f"{split}: a second reading gives others")
 
     def test_every_usual_split_has_examples_with_ids_of_their_own(self, part: Task, folder: Path) -> None:
-        """An id names one example of a split, and a group one row; the first of a row is known as such."""
+        """Ids are unique within a split, each group is one row, and `begins_row` marks one example per row."""
         for split in part.splits(part.at(folder)):
             examples = _read(part, folder, split)
             assert examples or split not in USUAL, _of(part, f"{split} has no example in the folder of this test")
@@ -119,7 +123,7 @@ class TaskContract:
             assert not wrong, _of(part, f"{split}: begins_row is true of none or several examples of {wrong[:5]}")
 
     def test_examples_of_one_row_were_drawn_together(self, part: Task, folder: Path) -> None:
-        """A cluster is a text, the same each time; statistics take examples of different clusters for independent."""
+        """A cluster is a text, the same each time; statistics treat different clusters as independent."""
         for split in part.splits(part.at(folder)):
             of_row: dict[str, set[str]] = {}
             for example in _read(part, folder, split):
@@ -127,13 +131,15 @@ class TaskContract:
                 assert isinstance(key, str) and key, _of(
                     part, f"{split}, example {example.id}: its cluster is {key!r}"
                 )
-                assert part.cluster(example) == key, _of(part, f"{split}, example {example.id}: another cluster again")
+                assert part.cluster(example) == key, _of(
+                    part, f"{split}, example {example.id}: a second call gives another cluster"
+                )
                 of_row.setdefault(example.group, set()).add(key)
             torn = [row for row, keys in of_row.items() if len(keys) > 1]
             assert not torn, _of(part, f"{split}: rows whose examples have several clusters: {torn[:5]}")
 
     def test_labels_lie_within_the_classes(self, part: Task, folder: Path) -> None:
-        """Or within the candidates; scores within 0 and 1."""
+        """Targets point to a class or a candidate that exists; scores lie between 0 and 1."""
         classes = classes_of(part, folder)
         over_candidates = part.head == "candidates"
         assert bool(classes) != over_candidates, _of(part, f"head {part.head} with the classes {classes}")
@@ -159,10 +165,10 @@ class TaskContract:
             place.mkdir()
             write_examples(place, 0, examples, [])
             (place / WHOLE).write_text('{"num_files": 1}')
-            assert list(read_stored(place)[0]) == examples, _of(part, f"{split}: stored examples come back as others")
+            assert list(read_stored(place)[0]) == examples, _of(part, f"{split}: stored examples come back changed")
 
     def test_pictures_lie_in_the_folder_and_can_be_read(self, part: Task, folder: Path) -> None:
-        """Each is named relative to the image folder, and leads nowhere else."""
+        """Each name is relative to the image folder and does not lead out of it."""
         images = image_folder_of(part, folder)
         pictures, looked_at = Pictures(images), set[str]()
         for split, example in _all(part, folder):
@@ -186,7 +192,7 @@ class TaskContract:
             assert not both, _of(part, f"pictures of {one} that {other} has too: {both[:5]}")
 
     def test_it_measures_what_it_lists(self, part: Task, folder: Path, tmp_path: Path) -> None:
-        """Accuracy among it; every metric is a finite number, and who is always right has the higher accuracy."""
+        """Accuracy is one of the metrics, all are finite, and right answers score higher than wrong ones."""
         found: set[str] = set()
         for split in _labelled(part, folder, tmp_path):
             rows = _probabilities(split, right=True)
@@ -194,7 +200,9 @@ class TaskContract:
             for name in sorted({*best, *worst}):
                 values = [best.get(name, np.nan), worst.get(name, np.nan)]
                 assert np.isfinite(values).all(), _of(part, f"{split.split}: {name} is {values}; wanted numbers")
-            assert "accuracy" in best, _of(part, f"{split.split}: no accuracy, which each evaluation reports")
+            assert "accuracy" in best, _of(
+                part, f"{split.split}: measure gives no accuracy; add it, because each evaluation reports it"
+            )
             told = f"right answers have the accuracy {best['accuracy']:.3f}, wrong ones {worst['accuracy']:.3f}"
             assert best["accuracy"] > worst["accuracy"], _of(part, f"{split.split}: {told}")
             found |= best.keys()
@@ -202,7 +210,7 @@ class TaskContract:
         assert not listed, _of(part, f"measure never gives {', '.join(listed)}, which metrics lists; it gives {found}")
 
     def test_it_says_what_the_majority_class_would_reach(self, part: Task, folder: Path, tmp_path: Path) -> None:
-        """Of every metric that it lists, as `majority_<name>`: what a student that predicts one class is told by."""
+        """Each listed metric has a `majority_<name>`, which exposes a student that always predicts one class."""
         own = [name for name in part.metrics if name == MOST_SAID or name.startswith(MAJORITY)]
         assert not own, _of(part, f"metrics lists {', '.join(own)}; {MAJORITY}... and {MOST_SAID} are added to each")
         place = majority_class(load_split(part, str(folder), "train", tmp_path))
@@ -232,12 +240,12 @@ class TaskContract:
             assert blind or labelled or not split.examples, _of(part, f"{name} has no label at all")
 
     def test_its_guess_of_how_many_examples_there_are_is_near(self, part: Task, folder: Path) -> None:
-        """Within half and twice those of train: a progress bar shows it."""
+        """The guess for train is within a factor of two, close enough for a progress bar."""
         guess, count = part.num_examples(source(part, folder, "train")), len(_read(part, folder, "train"))
         assert count / 2 <= guess <= 2 * count + 2, _of(part, f"num_examples says {guess} of train's {count}")
 
     def test_pairs_are_of_the_split(self, part: Task, folder: Path, tmp_path: Path) -> None:
-        """Each picture with a text that stands with it; a wrong text is none of the right ones."""
+        """Each picture is paired with one of its own texts; no text is both right and wrong."""
         split = load_split(part, str(folder), "train", tmp_path)
         texts: dict[str, set[str]] = {}
         for example in split.examples:
@@ -251,7 +259,7 @@ class TaskContract:
     def test_low_shot_subsets_hold_every_stratum_and_whole_rows(
         self, part: Task, folder: Path, tmp_path: Path
     ) -> None:
-        """So that a small share of the data has each label."""
+        """Even a small share of the data has each label."""
         split = load_split(part, str(folder), "train", tmp_path)
         few = subset(split, 0.1, seed=1)
         assert {e.stratum for e in few.examples} == {e.stratum for e in split.examples}
@@ -289,7 +297,7 @@ def _num_outputs(split: TaskSplit, example: Example) -> int:
 
 
 def _probabilities(split: TaskSplit, *, right: bool) -> list[np.ndarray]:
-    """A row an example that is sure of its best answer, or of its worst."""
+    """One row per example, with all probability on its best answer, or on its worst."""
     rows = []
     for example in split.examples:
         values = np.zeros(_num_outputs(split, example))

@@ -47,12 +47,12 @@ class TeacherContract:
         raise NotImplementedError("write a fixture `settings` that returns the settings of your teacher")
 
     def test_its_model_names_it_alone(self, settings: Any) -> None:
-        """Whatever `teacher.model` says, one teacher answers to it."""
+        """Exactly one teacher matches each value of `teacher.model`."""
         answering = [part for part in settings.catalogue().of(Teacher).values() if part.answers(settings.model)]
         assert answering == [settings.part]
 
     def test_every_row_is_a_unit_vector(self, settings: Any) -> None:
-        """In float32, on the CPU, one row a picture, a text, a word or a patch; of one width a side."""
+        """Features are float32 on the CPU: one row per picture, text, word or patch, and one width per side."""
         teacher, gifts = load_teacher(settings, Path("unused")), settings.part.gifts(settings)
         widths = [require_unit(rows, count) for rows, count in everything(teacher, settings)]
         assert gifts, "it gives nothing"
@@ -61,7 +61,7 @@ class TeacherContract:
             assert set(widths) == {teacher.width}, "a joint space has one width"
 
     def test_rows_do_not_depend_on_what_stands_beside_them(self, settings: Any) -> None:
-        """The cache computes them in blocks, and another study in other blocks."""
+        """The cache computes features in blocks, and another study may use other blocks."""
         teacher, gifts = load_teacher(settings, Path("unused")), settings.part.gifts(settings)
         seen = pictures(settings)
         if "image" in gifts:
@@ -75,7 +75,7 @@ class TeacherContract:
                 torch.testing.assert_close(together, teacher.word_features([text])[0], atol=TOLERANCE, rtol=0)
 
     def test_what_differs_has_features_that_differ(self, settings: Any) -> None:
-        """Pictures and texts are told apart."""
+        """No two pictures share their features, and no two texts do."""
         teacher, gifts = load_teacher(settings, Path("unused")), settings.part.gifts(settings)
         for gift, rows in (("image", lambda: teacher.encode_images(pictures(settings))),
                            ("text", lambda: teacher.encode_texts(TEXTS))):  # fmt: skip
@@ -85,7 +85,7 @@ class TeacherContract:
                 assert float(cosines.max()) < 1 - 1e-6, f"{gift}: two different inputs have the same features"
 
     def test_loading_it_again_gives_the_same_and_draws_nothing(self, settings: Any) -> None:
-        """In any process, whatever was drawn before; the global generator is left alone."""
+        """Features depend on neither the process nor the global generator, which stays untouched."""
         first = load_teacher(settings, Path("unused"))
         expected = [rows for rows, _ in everything(first, settings)]
         torch.manual_seed(99)
@@ -101,7 +101,7 @@ class TeacherContract:
         assert not any(rows.requires_grad for rows, _ in everything(teacher, settings))
 
     def test_the_untrained_control_is_another_model_and_always_the_same(self, settings: Any) -> None:
-        """The same architecture; not asked of stored features."""
+        """It has the same architecture. Stored features are exempt."""
         if not settings.part.live:
             return
         control = settings.model_copy(update={"control": "untrained"})
@@ -112,7 +112,7 @@ class TeacherContract:
         assert one.shape == own.shape and not torch.allclose(one, own, atol=1e-3), "untrained: has the weights"
 
     def test_its_digest_is_of_its_files_wherever_they_lie(self, settings: Any, tmp_path: Path) -> None:
-        """Moved, it is the same teacher; a byte that changes makes it another."""
+        """A moved file leaves the identity unchanged; a changed byte changes it."""
         digest = teacher_digest(settings, tmp_path)
         for place, path in settings.part.files(settings).items():
             copy = copied(path, tmp_path / place.replace(".", "_"))
@@ -120,10 +120,10 @@ class TeacherContract:
             assert teacher_digest(moved, tmp_path) == digest, f"{place}: a path is part of its identity"
             first = next(file for file in sorted(copy.rglob("*")) if file.is_file()) if copy.is_dir() else copy
             first.write_bytes(first.read_bytes() + b" ")
-            assert teacher_digest(moved, tmp_path) != digest, f"{place}: its content is no part of its identity"
+            assert teacher_digest(moved, tmp_path) != digest, f"{place}: its content is not part of its identity"
 
     def test_files_that_are_not_there_are_named(self, settings: Any, tmp_path: Path) -> None:
-        """By `ablate check`, which reads none, and by what would load them."""
+        """`ablate check` names them without reading any file, and computing the digest raises an error."""
         assert not [*absent_files(settings.part, settings)]
         for place in settings.part.files(settings):
             lost = with_path(settings, place, tmp_path / "none")
@@ -158,7 +158,7 @@ def rows_of(teacher: LoadedTeacher, given: Sequence[Any]) -> torch.Tensor:
 
 
 def everything(teacher: LoadedTeacher, settings: Any) -> Iterator[tuple[torch.Tensor, int | None]]:
-    """Yield all that a teacher gives, each with the number of rows that it must have; None: any."""
+    """Yield each of a teacher's outputs with its required number of rows; None allows any."""
     gifts = settings.part.gifts(settings)
     if "image" in gifts:
         yield teacher.encode_images(pictures(settings)), len(NAMES)
@@ -173,7 +173,7 @@ def everything(teacher: LoadedTeacher, settings: Any) -> Iterator[tuple[torch.Te
 
 
 def require_unit(rows: torch.Tensor, count: int | None) -> int:
-    """Return the width of rows that are as they must be."""
+    """Check the rows and return their width."""
     assert rows.ndim == 2 and (count is None or len(rows) == count), f"wanted {count} rows, found {tuple(rows.shape)}"
     assert rows.dtype == torch.float32 and rows.device.type == "cpu", f"{rows.dtype} on {rows.device}"
     assert torch.isfinite(rows).all(), "not finite"
@@ -182,7 +182,7 @@ def require_unit(rows: torch.Tensor, count: int | None) -> int:
 
 
 def copied(path: Path, target: Path) -> Path:
-    """Copy a file or a folder; return where it lies."""
+    """Copy a file or a folder; return the path of the copy."""
     if path.is_dir():
         shutil.copytree(path, target)
     else:

@@ -55,7 +55,7 @@ class TermContract:
         raise NotImplementedError("write a fixture `part` that returns your term")
 
     def test_it_reads_what_it_declares_and_nothing_else(self, part: Term) -> None:
-        """A view of each side notes every name that is read, whatever the term's settings are."""
+        """A view of each side records every name that the term reads, under all tested settings."""
         read: set[str] = set()
         for changes in settings_of(part):
             term, student, teacher = built(part, changes), made_student(), made_teacher()
@@ -64,13 +64,13 @@ class TermContract:
         assert set(part.reads) - read == set(), f"{part.defined_at}: term {part.name} declares what it never reads"
 
     def test_each_example_has_a_finite_loss(self, part: Term) -> None:
-        """(B,), in full precision, at every bound of its options; an example without words is among them."""
+        """Losses (B,) keep full precision at every bound of the options, even for an example without words."""
         for changes in settings_of(part):
             loss_B = built(part, changes)(made_student(), made_teacher())
             assert torch.isfinite(loss_B).all(), f"{part.defined_at}: {part.name} with {changes}: {loss_B.tolist()}"
 
     def test_gradients_are_finite_at_the_bounds_of_its_options(self, part: Term) -> None:
-        """Of the student and of what the term trains."""
+        """Gradients of the student and of the term's own parameters are finite."""
         for changes in settings_of(part):
             term, student = built(part, changes), made_student()
             _backward(term(student, made_teacher()))
@@ -83,7 +83,7 @@ class TermContract:
         assert torch.isfinite(loss_B).all()
 
     def test_the_student_learns_from_it(self, part: Term) -> None:
-        """Something that it reads of the student has a gradient, and so has all that it trains.
+        """At least one student output has a gradient, and so has every parameter that the term trains.
 
         Workers wait for a gradient of every parameter.
         """
@@ -97,7 +97,7 @@ class TermContract:
         assert not idle, f"{part.defined_at}: term {part.name} trains {idle}, which its loss does not use"
 
     def test_a_shared_projection_is_all_that_it_trains_where_it_shares_one(self, part: Term) -> None:
-        """One map for all terms: a term that shares it and had a map of its own beside it would leave the space."""
+        """All terms share one map; a term with a second map of its own would leave the shared space."""
         if "projection" in part.shares:
             term, student = built(part, {"projection": "shared"}), made_student()
             _backward(term(student, made_teacher()))
@@ -109,7 +109,7 @@ class TermContract:
             assert all(weight.grad is not None for weight in trained.values())
 
     def test_the_teacher_is_left_alone(self, part: Term) -> None:
-        """No gradient reaches it, and neither side of the batch is written to."""
+        """No gradient reaches the teacher, and the term writes to neither side of the batch."""
         student, teacher = made_student(), made_teacher(requires_grad=True)
         before = [_copied(values) for values in (student, teacher)]
         _backward(built(part)(student, teacher))
@@ -121,7 +121,10 @@ class TermContract:
             assert not changed, f"{part.defined_at}: term {part.name} writes to {changed}"
 
     def test_a_seed_decides_all_that_it_draws(self, part: Term) -> None:
-        """First values and losses; the global generators are left alone, and its own where it does not draw."""
+        """A seed fixes initial values and losses. Global generators stay untouched.
+
+        So does the term's own generator if the term does not draw.
+        """
         for changes in settings_of(part):
             states = (torch.get_rng_state(), str(np.random.get_state()))  # noqa: NPY002 - it must not have moved
             one, two = built(part, changes), built(part, changes)
@@ -136,7 +139,7 @@ class TermContract:
             assert str(np.random.get_state()) == states[1]  # noqa: NPY002
 
     def test_padding_does_not_matter(self, part: Term) -> None:
-        """Neither what stands at padded words nor how many there are."""
+        """Neither the values at padded words nor their number change the loss."""
         expected_B = built(part)(made_student(), made_teacher())
         noisy = built(part)(*with_noise_at_padding(made_student(), made_teacher()))
         longer = built(part)(*wider(made_student(), made_teacher()))
@@ -144,7 +147,7 @@ class TermContract:
         torch.testing.assert_close(longer, expected_B)
 
     def test_losses_keep_full_precision_where_the_student_does_not(self, part: Term) -> None:
-        """With `optim.precision: bfloat16` states come rounded, and the losses are summed in float32."""
+        """With `optim.precision: bfloat16` states are rounded, but losses are summed in float32."""
         single = [_cast(values, torch.float32) for values in (made_student(), made_teacher())]
         rounded = replace(single[0], **{name: getattr(single[0], name).bfloat16() for name in LEARNED})
         term = built(part, dtype=torch.float32)
@@ -166,7 +169,7 @@ class TermContract:
 def built(
     part: Term, changes: dict[str, Any] | None = None, *, seed: int = 0, dtype: torch.dtype = torch.float64
 ) -> BuiltTerm:
-    """Return the term of a trial in which it alone is on; `changes`: other settings of `distillation`."""
+    """Return the term from a trial without other terms; `changes`: other settings of `distillation`."""
     config_type = trial_config(_with(part))
     distillation = {"terms": {part.name: part.weight}, **(changes or {})}
     config = config_type.model_validate({"distillation": distillation}).distillation
@@ -209,7 +212,7 @@ def _bounds(options: type[Options]) -> Iterator[tuple[str, Any]]:
 
 
 class _Noting:
-    """One side of a batch that notes what is read of it."""
+    """One side of a batch that records every name read from it."""
 
     def __init__(self, values: StudentOutputs | TeacherOutputs, side: str, read: set[str]) -> None:
         self._values = values

@@ -51,12 +51,12 @@ class TrainableContract:
 
     @pytest.fixture
     def config(self, part: Trainable) -> Any:
-        """The configuration of the trials that are run: the defaults, unless a subclass gives a shorter one."""
+        """The configuration of the tested trials: the defaults, unless a subclass gives a shorter one."""
         return part.config_type(catalogue_with(part))()
 
     @pytest.fixture
     def diverging(self) -> Any:
-        """A configuration whose loss or target becomes NaN or infinite; None where there is none."""
+        """A configuration whose loss or target becomes NaN or infinite; None to skip that test."""
         return None
 
     @pytest.fixture
@@ -67,14 +67,14 @@ class TrainableContract:
     @pytest.fixture(scope="class")
     @classmethod
     def kept(cls) -> list[Trials]:
-        """What the tests of this class have prepared so far."""
+        """The trials that the tests of this class have prepared so far."""
         return []
 
     @pytest.fixture
     def trials(
         self, part: Trainable, config: Any, target: str, kept: list[Trials], tmp_path_factory: pytest.TempPathFactory
     ) -> Trials:
-        """What runs trials of `config`, with everything prepared, once for all tests."""
+        """Trials of `config`, prepared once for all tests."""
         for one in kept:
             if (one.part.name, one.config, one.target) == (part.name, config, target):
                 return one
@@ -82,7 +82,7 @@ class TrainableContract:
         return kept[-1]
 
     def test_its_configuration_is_frozen_and_has_defaults_only(self, part: Trainable, config: Any) -> None:
-        """A study gives what it changes; a key that there is not is a mistake."""
+        """A study sets only the fields it changes; an unknown key is an error."""
         kind = part.config_type(catalogue_with(part))
         assert issubclass(kind, BaseModel), f"{_of(part)}: config is {kind!r}; wanted a pydantic model"
         owed = [name for name, field in kind.model_fields.items() if field.is_required()]
@@ -97,14 +97,14 @@ class TrainableContract:
         assert kind.model_validate_json(config.model_dump_json()) == config
 
     def test_the_canonical_form_is_its_own_and_keeps_the_identity(self, part: Trainable, config: Any) -> None:
-        """What it sets back has no effect, so that doing it twice changes nothing."""
+        """It only resets fields without effect, so applying it twice changes nothing more."""
         for name, one in variants(part, config).items():
             once = part.canonical(one)
             assert part.canonical(once) == once, f"{_of(part)}: {name}: canonical twice is not canonical once"
             assert part.content(part.canonical(once)) == part.content(once)
 
     def test_its_identity_tells_apart_what_its_canonical_form_does(self, part: Trainable, config: Any) -> None:
-        """Two configurations that compute something else have two identities."""
+        """Configurations that compute different things have different identities."""
         found: dict[str, Any] = {}
         for name, one in variants(part, config).items():
             once = part.canonical(one)
@@ -112,19 +112,21 @@ class TrainableContract:
             assert other[1] == once, f"{_of(part)}: {other[0]} and {name} are different, and have one identity"
 
     def test_the_paths_of_its_roles_are_settings(self, part: Trainable, config: Any) -> None:
-        """Of the kinds that they must be."""
+        """Each path leads to a setting with a value in its valid range."""
         for role in ("task", "data_fraction", "evaluations"):
             path = getattr(part.roles, role)
             try:
                 _ = path is None or attrgetter(path)(config)
             except AttributeError:
-                raise AssertionError(f"{_of(part)}: roles.{role} is {path!r}, which is no setting of it") from None
+                raise AssertionError(
+                    f"{_of(part)}: roles.{role} is {path!r}, which is not one of its settings"
+                ) from None
         assert 0 < part.roles.data_fraction_of(config) <= 1
         assert (part.roles.evaluations_of(config) or 1) >= 1
         assert isinstance(part.roles.task_of(config), str)
 
     def test_its_arms_are_valid_changes_of_its_configuration(self, part: Trainable, config: Any) -> None:
-        """Each path is a setting, each value one that it takes."""
+        """Each path is a setting, and each value is valid for it."""
         for name, changes in part.named_arms(catalogue_with(part)).items():
             try:
                 changed(config, changes)
@@ -132,7 +134,7 @@ class TrainableContract:
                 raise AssertionError(f"{_of(part)}: arm {name}: {error}") from error
 
     def test_its_splits_begin_with_train_and_have_val_and_a_test(self, part: Trainable, config: Any) -> None:
-        """Each is listed once; what a study may name has all of them."""
+        """Each is listed once, and `all_splits`, the names open to a study, includes them all."""
         splits = part.splits(config)
         assert splits[:1] == ("train",), f"{_of(part)}: splits are {splits}; wanted `train` first"
         assert len(set(splits)) == len(splits), f"{_of(part)}: splits are {splits}: one of them twice"
@@ -143,7 +145,7 @@ class TrainableContract:
             assert not missing, f"{_of(part)}: all_splits lacks {', '.join(missing)}"
 
     def test_a_trial_is_completed_with_the_target_of_every_split(self, trials: Trials) -> None:
-        """Each split that the job asks for is measured, and each figure is finite."""
+        """The trial measures each split in its job, and each target is finite."""
         outcome = trials.whole()
         for split in trials.evaluate:
             wanted = f"{split}/{trials.target}"
@@ -151,13 +153,13 @@ class TrainableContract:
             assert math.isfinite(outcome.metrics[wanted]), f"{wanted} is {outcome.metrics[wanted]}"
 
     def test_one_split_alone_is_measured_when_no_other_is_asked_for(self, trials: Trials) -> None:
-        """Test data is looked at only where the study says so."""
+        """A trial evaluates test data only if the study asks for it."""
         outcome = trials.run(evaluate=("val",))
         others = [name for name in outcome.metrics if name.partition("/")[0] not in ("val", "train")]
-        assert not others, f"{_of(trials.part)}: the job evaluates val alone, and there is {', '.join(others)}"
+        assert not others, f"{_of(trials.part)}: the job evaluates val alone, but the outcome has {', '.join(others)}"
 
     def test_its_curve_is_handed_in_as_it_comes(self, trials: Trials) -> None:
-        """As often as the configuration says, with the target on val, in the order of the steps."""
+        """It reports the target on val, in step order, as often as the configuration says."""
         link = Watching()
         outcome = trials.run(link)
         told = [point for point in link.points if point.metric == trials.target and point.split == "val"]
@@ -168,7 +170,9 @@ class TrainableContract:
         assert expected in (None, len(told)), (
             f"{_of(trials.part)}: {len(told)} evaluations were reported; {role} says {expected}"
         )
-        assert _values(outcome, trials.target) == [point.value for point in told], "the outcome's curve is another one"
+        assert _values(outcome, trials.target) == [point.value for point in told], (
+            "the outcome's curve differs from the reported one"
+        )
 
     def test_a_seed_decides_all_of_a_trial(self, trials: Trials) -> None:
         """Earlier trials of the same process leave no trace."""
@@ -179,7 +183,7 @@ class TrainableContract:
         assert _values(again, trials.target) == _values(first, trials.target)
 
     def test_a_paused_trial_goes_on_as_if_nothing_had_happened(self, trials: Trials) -> None:
-        """From its checkpoint: no evaluation is repeated, and curve and metrics are those of an unbroken trial."""
+        """It resumes from its checkpoint, repeats no evaluation, and matches an unbroken trial's curve and metrics."""
         trials.require_two_evaluations()
         link = Watching()
         paused = trials.run(link, status="paused", pause_after=1)
@@ -196,7 +200,7 @@ class TrainableContract:
         assert _values(resumed, trials.target) == _values(whole, trials.target)
 
     def test_the_checkpoint_of_another_trial_is_left_alone(self, trials: Trials) -> None:
-        """And so is one that cannot be read."""
+        """The trial also ignores a checkpoint that cannot be read."""
         trials.require_two_evaluations()
         other = Watching()
         trials.run(other, status="paused", pause_after=1, trial_id="another", seed=SEED + 1)
@@ -205,7 +209,7 @@ class TrainableContract:
             assert found.metrics == trials.whole().metrics, f"{_of(trials.part)}: it went on from {content!r:.60}"
 
     def test_it_stops_when_it_is_asked_to(self, trials: Trials) -> None:
-        """After the evaluation at hand, as cancelled, with its best target so far."""
+        """It stops after the current evaluation, as cancelled, with its best target so far."""
         trials.require_two_evaluations()
         link = Watching(stop_after=1)
         outcome = trials.run(link, status="stopped")
@@ -214,17 +218,17 @@ class TrainableContract:
         assert outcome.metrics.get(f"val/{trials.target}") == _values(outcome, trials.target)[0]
 
     def test_it_stops_below_a_floor(self, trials: Trials) -> None:
-        """As `median`; above it, it goes on."""
+        """Below the floor it ends as `fell_behind`; above the floor it continues."""
         trials.require_two_evaluations()
         assert trials.run(status="stopped", floors=((1, 1e9),)).cause == "fell_behind"
         trials.run(floors=((1, -1e9),))
 
     def test_it_heeds_the_time_limit(self, trials: Trials) -> None:
-        """As a failure with its own cause."""
+        """A trial over the limit fails with the cause `time_limit`."""
         assert trials.run(status="failed", time_limit_s=1e-9).cause == "time_limit"
 
     def test_what_diverges_is_a_result_with_a_named_cause(self, trials: Trials, diverging: Any) -> None:
-        """NaN or infinity of a loss or a target is `non_finite`."""
+        """A NaN or infinite loss or target fails the trial as `non_finite`."""
         if diverging is None:
             pytest.skip("no fixture `diverging` gives a configuration that diverges")
         outcome = trials.run(status="failed", config=diverging)
@@ -233,13 +237,13 @@ class TrainableContract:
 
 @dataclass(slots=True)
 class Watching(Alone):
-    """A link that asks for the end after so many points on val."""
+    """A link that asks the trial to stop after `stop_after` evaluations."""
 
     stop_after: int | None = None
     asked: int = 0
 
     def stop_requested(self) -> bool:
-        """Whether enough evaluations have passed; a trial asks after each."""
+        """Whether the trial has made enough evaluations; it asks after each."""
         self.asked += 1
         return self.asked == self.stop_after
 
@@ -261,7 +265,7 @@ class Trials:
         return tuple(split for split in self.part.splits(self.config) if split != "train")
 
     def whole(self) -> TrialOutcome:
-        """Return a trial that nothing disturbs; the same one each time."""
+        """Return the outcome of an uninterrupted trial; it runs only once."""
         if not self.kept:
             self.kept.append(self.run())
         return self.kept[0]
@@ -269,7 +273,7 @@ class Trials:
     def run(
         self, link: Watching | None = None, *, status: str = "completed", config: Any = None, **changes: Any
     ) -> TrialOutcome:
-        """Return what a trial leaves behind; it must have `status`."""
+        """Return the outcome of a trial, which must have `status`."""
         config = self.part.canonical(self.config if config is None else config)
         if not self.is_prepared:
             self.cache.mkdir(parents=True, exist_ok=True)
@@ -306,7 +310,7 @@ def catalogue_with(part: Trainable) -> Catalogue:
 
 
 def variants(part: Trainable, config: Any) -> dict[str, Any]:
-    """Return configurations by what they change: nothing, each arm's settings, each flag turned over."""
+    """Return configurations named by their change: none, each arm's settings, each flag flipped."""
     found = {"its defaults": part.config_type(catalogue_with(part))(), "the tested one": config}
     for name, changes in part.named_arms(catalogue_with(part)).items():
         found[f"arm {name}"] = changed(config, changes)
@@ -317,7 +321,7 @@ def variants(part: Trainable, config: Any) -> dict[str, Any]:
 
 
 def changed(config: Any, changes: Mapping[str, Any]) -> Any:
-    """Return a configuration with other values at dotted paths. Raises where one is not there, or not taken."""
+    """Return a configuration with new values at dotted paths. Raises if a path is unknown or a value invalid."""
     content = config.model_dump()
     for path, value in changes.items():
         _ = attrgetter(path)(config)

@@ -20,7 +20,7 @@ def safe(name: str) -> str:
 
 
 class ShiftOptions(Options):
-    """Rows from another source: they are a test of their own, and in no other split."""
+    """Rows from another source: they form a separate test and belong to no other split."""
 
     column: Text | None = Field(
         None, description="Column with the origin of a row; without it there is no shifted test."
