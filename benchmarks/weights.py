@@ -9,9 +9,9 @@ One arm against the reference on three tasks of six seeds, whose paired differen
 
 `errors` is the share of studies without any effect that show a difference at alpha .05; `coverage` is that of the
 plain 95 % interval there. `power` is measured for the same effect of .008 in every task. It is also measured for an
-effect of .024 in the task that scatters most alone; the weights decide what remains of it in the weighted mean. Noise:
-`normal`; `t3`: Student's t with 3 degrees of freedom; `skewed`: an exponential arm against a normal reference. Tests
-and intervals are the product's.
+effect of .024 in only the task whose scatter is largest; the weights decide what remains of it in the weighted mean.
+Noise: `normal`; `t3`: Student's t with 3 degrees of freedom; `skewed`: an exponential arm against a normal reference.
+Tests and intervals are the product's.
 
 Prints a line a point and, at the end, one JSON object of all.
 """
