@@ -32,7 +32,6 @@ from typing import Any
 import psutil
 
 from ablative.orchestrator.driving.run import Experiment
-from ablative.orchestrator.inputs import Inputs
 from ablative.orchestrator.storing.records import Provenance
 from ablative.orchestrator.storing.store import Store
 from ablative.search_spaces.design import cells
@@ -42,11 +41,9 @@ from ablative.trainables.config import canonical
 from ablative.trainables.job import Link
 from ablative.trainables.job import TrialJob
 from ablative.trainables.job import TrialOutcome
-from ablative.trainables.kinds.clip_td import CLIP_TD
-from ablative.trainables.parts.catalogue import bundled
-from ablative.trainables.parts.trainable import Digests
 from ablative.trainables.simulated import Effect
 from ablative.trainables.simulated import SimulatedTrainable
+from simulated import simulated_inputs
 
 ROOT = Path(__file__).resolve().parents[1]
 NUM_TRIALS = 26
@@ -84,10 +81,11 @@ class Marked:
 
 def experiment() -> Experiment:
     """Return the study with simulated data."""
-    digests = Digests(data="simulated")  # tests import this file, so that it imports no other of this folder
-    inputs = Inputs(trainable=CLIP_TD, catalogue=bundled(), digests=lambda config: digests)
     return Experiment(
-        study=STUDY, cells=cells(STUDY, TrialConfig, canonical), inputs=inputs, provenance=Provenance(host="kills")
+        study=STUDY,
+        cells=cells(STUDY, TrialConfig, canonical),
+        inputs=simulated_inputs(),
+        provenance=Provenance(host="kills"),
     )
 
 

@@ -87,7 +87,8 @@ def views() -> str:
 
 def _example(column: pa.ChunkedArray) -> str:
     """Return the first value as code, cut short; nothing if there is none."""
-    value = next((value for value in column.to_pylist() if value not in (None, "", [])), None)
+    values = (scalar.as_py() for scalar in column)
+    value = next((value for value in values if value not in (None, "", [])), None)
     text = value if isinstance(value, str) else json.dumps(value, default=str)
     short = text if len(text) <= _LONGEST_EXAMPLE else text[: _LONGEST_EXAMPLE - 3] + "..."
     return "" if value is None else f"`{_cell(short)}`"

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from kills import ROOT
 from tests.helpers.answers import checked_answer
 from tests.helpers.sources import IMPORT_PATH
+from tests.helpers.sources import ROOT
 from tests.integration.meeting import running
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]

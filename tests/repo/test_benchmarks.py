@@ -48,7 +48,6 @@ def test_a_simulation_runs_through_with_the_present_code(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "argv", [f"{name}.py", *SIMULATIONS[name]])
-    monkeypatch.syspath_prepend(ROOT / "benchmarks")  # as it is when one of them is started
 
     runpy.run_path(str(ROOT / "benchmarks" / f"{name}.py"), run_name="__main__")
 

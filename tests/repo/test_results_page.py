@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from ablative.analysis.views.results import Results
 from ablative.analysis.views.results import load
+from ablative.orchestrator.commands import composition
 from ablative.orchestrator.commands.cli import ablate
 from tests.helpers.sources import ROOT
 
@@ -92,6 +93,13 @@ def test_kept_records_are_whole(study: str) -> None:
     )
     assert results.curves.num_rows > 0
     assert not any(results.trials["dirty"].to_pylist())
+
+
+def test_the_records_of_the_low_shot_study_answer_the_claims_that_its_file_declares() -> None:
+    study, results = composition.load("mini_low_shot").study, kept("mini_low_shot")
+
+    assert set(results.trials["status"].to_pylist()) == {"completed"}
+    assert {row["claim"] for row in results.claims.to_pylist()} == set(study.comparisons.claims)
 
 
 def test_kept_records_are_small() -> None:
