@@ -32,10 +32,16 @@ def _run(action: Callable[[], None]) -> Result:
 
 @pytest.fixture(autouse=True)
 def _heeded() -> Iterator[None]:
-    """Undo what a shell does to programs that it starts in the background: they ignore SIGINT."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Undo what others did to this process: shells let it ignore SIGINT, and Ray leaves a handler of SIGTERM."""
+    wanted = {
+        signal.SIGINT: signal.default_int_handler,
+        signal.SIGTERM: signal.SIG_DFL,
+        signal.SIGHUP: signal.SIG_DFL,
+    }
+    before = {number: signal.signal(number, handler) for number, handler in wanted.items()}
     yield
-    signal.signal(signal.SIGINT, before)
+    for number, handler in before.items():
+        signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
 def _full() -> None:
